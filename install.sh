@@ -1,0 +1,308 @@
+#!/bin/sh
+# Installs dp from this folder, a git clone of the project. See usage below.
+set -eu
+unset BUN_OPTIONS BUN_BE_BUN
+umask 022
+
+BUN_VERSION=1.4.5
+BUN_LEAST="1 4"
+MARK="# dp: written by install.sh"
+
+usage() {
+    cat <<'TEXT'
+Usage: ./install.sh [--prefix DIR]     install dp: as root for everybody (/opt/dp, /usr/local/bin/dp),
+                                       else for you (~/.local/share/dp, ~/.local/bin/dp);
+                                       with --prefix into DIR/share/dp and DIR/bin
+       ./install.sh --uninstall [--prefix DIR]
+                                       remove what was installed; apps, repositories and logs stay
+       ./install.sh --demo             try dp from this folder, without installing anything
+       ./install.sh --test [PATH...]   run the tests
+       ./install.sh --bun              print the Bun that --demo and --test use, fetched if it has to be
+       ./install.sh --help
+
+Bun is taken from $DP_BUN, from PATH, or fetched into a private folder.
+TEXT
+}
+
+# Exit codes are dp's: 2 usage, 8 the host lacks something.
+fail() {
+    code=$1
+    shift
+    printf 'install.sh: %s\n' "$@" >&2
+    exit "$code"
+}
+
+say() { printf '%s\n' "$*" >&2; }
+
+# A word for the shell, whatever is in it.
+quoted() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
+
+# --- Bun ---------------------------------------------------------------------------------------------------------
+
+# Whether a program is a Bun that runs and is new enough. Not in the current folder: a bunfig.toml there would run.
+is_bun() {
+    (cd / && "$1" -e 0) >/dev/null 2>&1 || return 1
+    found=$(cd / && "$1" --version) || return 1
+    # shellcheck disable=SC2086,SC2046
+    set -- $BUN_LEAST $(printf %s "$found" | tr '.-' '  ')
+    [ "$3" -gt "$1" ] || { [ "$3" -eq "$1" ] && [ "$4" -ge "$2" ]; }
+}
+
+# The name of this machine in the names of Bun's packages, or nothing.
+platform() {
+    [ "$(uname -s)" = Linux ] || return 0
+    case $(uname -m) in
+        x86_64 | amd64) name=linux-x64 ;;
+        aarch64 | arm64) name=linux-aarch64 ;;
+        *) return 0 ;;
+    esac
+    for loader in /lib/ld-musl-*; do
+        if [ -e "$loader" ] && [ ! -e /lib64/ld-linux-x86-64.so.2 ] && [ ! -e /lib/ld-linux-aarch64.so.1 ]; then
+            name=$name-musl
+        fi
+    done
+    echo "$name"
+}
+
+# Fetches Bun into a folder and sets $bun; false when there is no way to.
+fetch_bun() {
+    folder=$1
+    package=bun-$(platform)
+    [ "$package" != bun- ] || return 1
+    mkdir -p "$folder"
+    if command -v npm >/dev/null 2>&1; then
+        say "fetching Bun $BUN_VERSION with npm into $folder ..."
+        npm install --prefix "$folder" --no-save --ignore-scripts --no-package-lock --no-audit --no-fund \
+            "@oven/$package@$BUN_VERSION" >"$folder/fetch.log" 2>&1 || tail -n 20 "$folder/fetch.log" >&2
+        bun=$folder/node_modules/@oven/$package/bin/bun
+        if is_bun "$bun"; then return 0; fi
+    fi
+    if command -v curl >/dev/null 2>&1 && command -v unzip >/dev/null 2>&1 && command -v bash >/dev/null 2>&1; then
+        say "fetching Bun $BUN_VERSION with its own installer into $folder ..."
+        # SHELL: the installer must not edit anybody's .bashrc.
+        if curl -fsSL https://bun.com/install -o "$folder/installer" &&
+            SHELL=/bin/sh BUN_INSTALL=$folder bash "$folder/installer" "bun-v$BUN_VERSION" >"$folder/fetch.log" 2>&1; then
+            bun=$folder/bin/bun
+            if is_bun "$bun"; then return 0; fi
+        fi
+        [ ! -f "$folder/fetch.log" ] || tail -n 20 "$folder/fetch.log" >&2
+    fi
+    return 1
+}
+
+# Sets $bun to a Bun that works; what has to be fetched goes to the folder $1. Other arguments: places to look at.
+find_bun() {
+    fetched=$1
+    shift
+    if [ -n "${DP_BUN-}" ]; then
+        is_bun "$DP_BUN" || fail 8 "DP_BUN=$DP_BUN is not a Bun of version $(echo "$BUN_LEAST" | tr ' ' .) or newer that runs"
+        bun=$DP_BUN
+        return
+    fi
+    for bun in "$(command -v bun || :)" "$@" "$fetched/node_modules/@oven/bun-$(platform)/bin/bun" "$fetched/bin/bun"; do
+        if [ -n "$bun" ] && is_bun "$bun"; then return; fi
+    done
+    fetch_bun "$fetched" || fail 8 "Bun $BUN_VERSION is needed and could not be fetched. Any one of these helps:" \
+        "  install npm, and run this again" \
+        "  install curl and unzip, and run this again" \
+        "  bring a Bun yourself: DP_BUN=/path/to/bun ./install.sh"
+}
+
+needs_git() {
+    command -v git >/dev/null 2>&1 || fail 8 "git is not installed; dp deploys what git pushes. On Debian: apt-get install git"
+}
+
+# --- the installation ------------------------------------------------------------------------------------------------
+
+PARTS="bin lib steps templates package.json bun.lock tsconfig.json bunfig.toml README.md LICENSE"
+
+# One line that changes with anything that would be installed.
+fingerprint() {
+    # shellcheck disable=SC2086
+    (cd "$source" && find $PARTS -type f -exec sha256sum {} + 2>/dev/null | sort | sha256sum | cut -c1-16)
+}
+
+# Fills the folder $1 with dp, its packages and its own Bun.
+build_tree() {
+    for part in $PARTS; do
+        if [ -e "$source/$part" ]; then cp -R "$source/$part" "$1/$part"; fi
+    done
+    find_bun "$1/fetched" "$tree/bun/bin/bun" "$source/.cache/bun/node_modules/@oven/bun-$(platform)/bin/bun"
+    # PATH may have led to a link or a shim: the program itself is what is wanted.
+    program=$(cd / && "$bun" -e 'console.log(process.execPath)')
+    mkdir -p "$1/bun/bin"
+    # A link to a file of another user could be changed under us.
+    if ! { [ -O "$program" ] && ln "$program" "$1/bun/bin/bun" 2>/dev/null; }; then
+        cp "$program" "$1/bun/bin/bun"
+        chmod 755 "$1/bun/bin/bun"
+    fi
+    bun=$1/bun/bin/bun
+    rm -rf "$1/fetched"
+    # What the clone has already needs no network; the next line completes and checks it.
+    (cd "$1" && "$bun" --no-env-file -e 'console.log(Object.keys(require("./package.json").dependencies).join("\n"))') |
+        while read -r package; do
+            [ -d "$source/node_modules/$package" ] || continue
+            mkdir -p "$1/node_modules/$(dirname "$package")"
+            cp -RL "$source/node_modules/$package" "$1/node_modules/$package"
+        done
+    (cd "$1" && "$bun" install --production --omit=peer --frozen-lockfile --ignore-scripts --backend=copyfile >install.log 2>&1) ||
+        { cat "$1/install.log" >&2; fail 6 "dp's packages could not be installed"; }
+    rm -f "$1/install.log"
+    find "$1" ! -path "$1/bun/bin/bun" ! -type l -exec chmod u=rwX,go=rX {} +
+    fingerprint >"$1/.installed"
+}
+
+# Puts a link in place by one rename.
+point() {
+    ln -s "$2" "$1.new.$$"
+    mv -T "$1.new.$$" "$1"
+}
+
+write_commands() {
+    mkdir -p "$commands"
+    cat >"$commands/dp.new.$$" <<TEXT
+#!/bin/sh
+$MARK
+unset BUN_OPTIONS BUN_BE_BUN
+exec $(quoted "$tree/bun/bin/bun") --no-env-file --config=/dev/null --no-install $(quoted "$tree/bin/dp") "\$@"
+TEXT
+    chmod 755 "$commands/dp.new.$$"
+    mv -T "$commands/dp.new.$$" "$commands/dp"
+    point "$commands/deploy-paradigm" dp
+}
+
+# Older trees go, save the one just replaced and those whose Bun still runs: a deploy may be under way in them.
+remove_old_trees() {
+    for old in "$trees"/*/; do
+        old=${old%/}
+        case ${old##*/} in "$1" | "$2") continue ;; esac
+        if [ ! -f "$old/.installed" ] || in_use "$old"; then continue; fi
+        rm -rf "$old"
+    done
+}
+
+in_use() {
+    # Not grep -q: it would end the pipe early. readlink fails for processes that are gone or not ours.
+    { readlink /proc/[0-9]*/exe 2>/dev/null || :; } | grep -F "$1/bun/bin/bun" >/dev/null
+}
+
+# Refuses to touch what somebody else put there.
+check_places() {
+    if [ -e "$tree" ] || [ -L "$tree" ]; then
+        case $(readlink "$tree" || :) in
+            "$(basename "$trees")"/*) ;;
+            *) fail 1 "$tree is there and is not from install.sh; move it away first" ;;
+        esac
+    fi
+    if [ -e "$commands/dp" ] && ! grep -qxF "$MARK" "$commands/dp"; then
+        fail 1 "$commands/dp is there and is not from install.sh; move it away first"
+    fi
+    if [ -e "$commands/deploy-paradigm" ] && [ "$(readlink "$commands/deploy-paradigm" || :)" != dp ]; then
+        fail 1 "$commands/deploy-paradigm is there and is not from install.sh; move it away first"
+    fi
+}
+
+install_dp() {
+    needs_git
+    check_places
+    version=$(sed -n 's/.*"version": *"\([^"]*\)".*/\1/p' "$source/package.json" | head -n 1)
+    mkdir -p "$trees"
+    exec 9>"$trees/.lock"
+    if command -v flock >/dev/null 2>&1; then flock 9; fi
+    before=$(basename "$(readlink "$tree" || :)")
+    if [ -z "${DP_BUN-}" ] && [ -n "$before" ] && is_bun "$tree/bun/bin/bun" &&
+        [ "$(cat "$tree/.installed" 2>/dev/null)" = "$(fingerprint)" ]; then
+        write_commands
+        say "dp $version is up to date in $tree"
+        return
+    fi
+    stage=$(mktemp -d "$trees/$version.XXXXXX")
+    trap 'rm -rf "$stage"' EXIT
+    trap 'exit 143' INT TERM HUP
+    build_tree "$stage"
+    point "$tree" "$(basename "$trees")/$(basename "$stage")"
+    trap - EXIT INT TERM HUP
+    write_commands
+    remove_old_trees "$(basename "$stage")" "$before"
+    if [ -n "$before" ]; then say "dp $version has replaced what was in $tree"; else say "dp $version is installed in $tree"; fi
+    case ":$PATH:" in
+        *":$commands:"*) say "next: dp --help" ;;
+        *) say "$commands is not in your PATH; add it: export PATH=$(quoted "$commands"):\"\$PATH\"" ;;
+    esac
+}
+
+uninstall_dp() {
+    check_places
+    if [ ! -L "$tree" ] && [ ! -e "$commands/dp" ] && [ ! -d "$trees" ]; then
+        say "nothing to remove: there is no $tree"
+        return
+    fi
+    rm -f "$commands/dp" "$commands/deploy-paradigm" "$tree"
+    for old in "$trees"/*/; do
+        if [ -f "$old.installed" ]; then rm -rf "$old"; fi
+    done
+    rm -f "$trees/.lock"
+    rmdir "$trees" || say "left alone: $trees is not empty"
+    say "dp is removed from $tree and $commands"
+    for left in /opt/deployments /var/repos /var/log/deployments; do
+        if [ -e "$left" ]; then say "left alone: $left"; fi
+    done
+}
+
+# --- from the clone ----------------------------------------------------------------------------------------------------
+
+# Bun and packages for running dp out of this folder; everything lands in .cache and node_modules.
+prepare_clone() {
+    needs_git
+    find_bun "$source/.cache/bun" "$tree/bun/bin/bun"
+    log=$(mktemp)
+    (cd "$source" && "$bun" install --frozen-lockfile --ignore-scripts >"$log" 2>&1) ||
+        { cat "$log" >&2; rm -f "$log"; fail 6 "dp's packages could not be installed"; }
+    rm -f "$log"
+}
+
+main() {
+    source=$(cd "$(dirname "$0")" && pwd -P)
+    what=install prefix=
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --help | -h) usage && exit 0 ;;
+            --uninstall | --bun) what=${1#--} ;;
+            --demo | --test) what=${1#--} && shift && break ;;
+            --prefix)
+                [ $# -ge 2 ] || fail 2 "--prefix needs a folder"
+                prefix=$2 && shift
+                ;;
+            --prefix=*) prefix=${1#*=} ;;
+            *) fail 2 "unknown argument: $1" "try: ./install.sh --help" ;;
+        esac
+        shift
+    done
+    case $prefix in /* | "") ;; *) prefix=$(pwd)/$prefix ;; esac
+    if [ -z "$prefix" ] && [ "$(id -u)" = 0 ]; then
+        tree=/opt/dp commands=/usr/local/bin
+    else
+        [ -n "$prefix" ] || prefix=${HOME:?install.sh: HOME is not set}/.local
+        tree=$prefix/share/dp commands=$prefix/bin
+    fi
+    trees=$tree.d
+    case $what in
+        install) install_dp ;;
+        uninstall) uninstall_dp ;;
+        bun)
+            prepare_clone
+            printf '%s\n' "$bun"
+            ;;
+        demo)
+            prepare_clone
+            exec "$bun" --no-env-file --config=/dev/null --no-install "$source/bin/dp" demo "$@"
+            ;;
+        test)
+            prepare_clone
+            cd "$source"
+            exec "$bun" --no-env-file --no-install test/support/run.ts "$@"
+            ;;
+    esac
+}
+
+main "$@"

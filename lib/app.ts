@@ -1,0 +1,54 @@
+// What an app type is: how one kind of app is recognised, installed and started.
+import type { DeployConfig } from "./config.ts";
+import type { Io } from "./io.ts";
+import type { Tree } from "./tree.ts";
+
+/** Everything an app type may know about the release it works on. Paths are absolute. */
+export interface Place {
+  app: string;
+  /** The release's own name, `42-3f9c2ab`. */
+  id: string;
+  /** The app's base folder, and the release's folder below it. */
+  base: string;
+  release: string;
+  config: DeployConfig;
+  /** The files of the commit, read from git: never through what a build may have put in the folder. */
+  tree: Tree;
+  /** The system user of the app, or undefined when dp does not run as root. */
+  user: string | undefined;
+  /** The environment of builds and of the app: the env file, PATH, HOME, DP_*. */
+  env: Record<string, string>;
+  /** Milliseconds that one command of the build may take. */
+  timeout: number;
+}
+
+/** What `install` leaves for the steps after it. A fact: it is saved in the run file. */
+export interface Runtime {
+  /** Folders that come first on PATH, absolute. */
+  path: string[];
+  /** More variables for build, hooks and the app. */
+  env: Record<string, string>;
+  /** The folder with the installed dependencies, absolute; null when there are none. */
+  dependencies: string | null;
+}
+
+/** What `dp init` learns from a folder. */
+export interface Detected {
+  /** The start command to propose, or null when the default will do. */
+  command: string | null;
+  /** Why this type was chosen: "requirements.txt". */
+  because: string;
+}
+
+export interface AppType {
+  readonly name: string;
+  readonly summary: string;
+  /** Recognises a folder of this type; null when it is not one. */
+  detect(tree: Tree): Promise<Detected | null>;
+  /** Installs what the app depends on. Safe to repeat. Throws DpError "command" with the installer's words. */
+  install(place: Place, io: Io): Promise<Runtime>;
+  /** The shell line that starts the web process when deploy.yml names none; throws DpError "config". */
+  command(place: Place, runtime: Runtime): Promise<string>;
+  /** Removes installed dependencies that none of the `kept` runtimes uses; answers the folders removed. */
+  prune(place: Pick<Place, "base" | "user">, kept: readonly Runtime[], io: Io): Promise<string[]>;
+}

@@ -1,0 +1,80 @@
+// Python apps: an interpreter, a virtual environment shared by content, and the command that starts them.
+import { lstat } from "node:fs/promises";
+import { join } from "node:path";
+import type { AppType, Runtime } from "../app.ts";
+import { codeOf, DpError } from "../errors.ts";
+import { webProcess } from "../procfile.ts";
+import { readDefinition } from "../python/definition.ts";
+import { findInstaller } from "../python/installer.ts";
+import { findInterpreter } from "../python/interpreter.ts";
+import { interpreterFolder } from "../python/links.ts";
+import { startCommand } from "../python/start.ts";
+import { buildVenv, isComplete, pruneVenvs, venvKey, venvsFolder } from "../python/venv.ts";
+import { versionText } from "../python/version.ts";
+import type { Tree } from "../tree.ts";
+
+// Without it a print before a crash stays in the buffer, and the log does not have it.
+const env = { PYTHONUNBUFFERED: "1" };
+
+const SIGNS = ["uv.lock", "requirements.txt", "pyproject.toml", "Pipfile", "manage.py"];
+
+async function isInstalled(runtime: Runtime, program: string): Promise<boolean> {
+  if (runtime.dependencies === null) return false;
+  try {
+    await lstat(join(runtime.dependencies, "bin", program));
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return false;
+    throw error;
+  }
+}
+
+/** The start command as far as the files alone tell it, or null when they do not. */
+async function proposed(tree: Tree): Promise<string | null> {
+  try {
+    if ((await webProcess(tree)) !== null) return null;
+    const names = (await readDefinition(tree))?.names;
+    return await startCommand(tree, async (program) => names?.has(program) ?? false);
+  } catch (error) {
+    if (error instanceof DpError) return null;
+    throw error;
+  }
+}
+
+const python: AppType = {
+  name: "python",
+  summary: "Python with uv, or venv and pip",
+
+  async detect(tree) {
+    const paths = (await tree.list()).map((entry) => entry.path);
+    const because = SIGNS.find((path) => paths.includes(path)) ?? paths.find((path) => /^[^/]+\.py$/.test(path));
+    return because === undefined ? null : { command: await proposed(tree), because };
+  },
+
+  async install(place, io) {
+    const definition = await readDefinition(place.tree);
+    const interpreter = await findInterpreter(place, io);
+    const version = versionText(interpreter.version);
+    if (!definition) {
+      io.info(`no dependencies, python ${version}`);
+      const bin = await interpreterFolder(place, interpreter, io);
+      return { path: bin === null ? [] : [bin], env, dependencies: null };
+    }
+    const installer = await findInstaller(place, io);
+    const key = venvKey(place, definition, installer, interpreter);
+    const venv = join(venvsFolder(place.base), key);
+    if (await isComplete(place.base, key)) {
+      io.info(`dependencies unchanged (venv ${key})`);
+    } else {
+      io.info(`installing ${definition.from} with ${installer.name}, python ${version}`);
+      await buildVenv(place, key, definition, installer, interpreter, io);
+    }
+    return { path: [join(venv, "bin")], env: { ...env, VIRTUAL_ENV: venv }, dependencies: venv };
+  },
+
+  command: (place, runtime) => startCommand(place.tree, (program) => isInstalled(runtime, program)),
+
+  prune: pruneVenvs,
+};
+
+export default python;

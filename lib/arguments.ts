@@ -1,0 +1,38 @@
+// The words of the command line, as they were typed, and the two ways to answer.
+import { DpError } from "./errors.ts";
+
+/** Options as cac parsed them. */
+export type Options = Record<string, unknown>;
+
+/** The description of a command that the help leaves out. */
+export const HIDDEN = "(internal)";
+
+/** One line of an answer, on stdout. */
+export const print = (line: string) => console.log(line);
+/** An answer for programs, on stdout. */
+export const json = (value: unknown) => print(JSON.stringify(value, null, 2));
+/** A word to the user that is no answer, on stderr. */
+export const warn = (line: string) => console.error(`dp: ${line}`);
+
+/** An option's value as it was typed: cac turns 007 into 7 and 1e3 into 1000. */
+export function typed(...names: string[]): string | undefined {
+  const args = process.argv.slice(2);
+  for (const [index, arg] of args.entries()) {
+    for (const name of names) {
+      if (arg.startsWith(`${name}=`)) return arg.slice(name.length + 1);
+      const next = args[index + 1];
+      if (arg === name && next !== undefined && !next.startsWith("-")) return next;
+    }
+  }
+  return undefined;
+}
+
+/** An option that must be a whole number. Throws DpError "usage". */
+export function whole(text: string | undefined, name: string, most: number): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[0-9]{1,9}$/.test(text) && Number(text) <= most) return Number(text);
+  throw new DpError("usage", `${name} must be a whole number up to ${most}, not ${JSON.stringify(text)}`);
+}
+
+/** `{key: value}`, or nothing when there is no value: optional keys stay away. */
+export const given = <T>(key: string, value: T | undefined) => (value === undefined ? {} : { [key]: value });

@@ -1,0 +1,54 @@
+// The command line: every command is declared in cli/, found, and handed over to.
+import cac from "cac";
+import { version } from "../package.json";
+import { HIDDEN, print } from "./arguments.ts";
+import { declareDeployCommands } from "./cli/deploy.ts";
+import { declareServerCommands } from "./cli/server.ts";
+import { declareStepCommands } from "./cli/step.ts";
+import { DpError } from "./errors.ts";
+import { guarded } from "./main.ts";
+import { didYouMean } from "./suggestion.ts";
+
+const cli = cac("dp");
+declareServerCommands(cli);
+declareDeployCommands(cli);
+declareStepCommands(cli);
+cli.option("-v, --version", "Print the version");
+cli.help((sections) =>
+  sections
+    .filter((section) => !section.title?.startsWith("For more info"))
+    .map((section) => ({
+      ...section,
+      body: section.body.replaceAll(new RegExp(`^.*${RegExp.escape(HIDDEN)}\\s*$\\n?`, "gm"), ""),
+    })),
+);
+
+async function run(): Promise<number | void> {
+  try {
+    cli.parse(process.argv, { run: false });
+    if (cli.options["help"]) return;
+    if (cli.matchedCommand) return (await cli.runMatchedCommand()) as number | void;
+  } catch (error) {
+    if (error instanceof Error && error.name === "CACError") throw usageError(error.message);
+    throw error;
+  }
+  if (cli.options["version"]) return print(`dp ${version}`);
+  const [word] = cli.args;
+  if (word === undefined) return cli.outputHelp();
+  const names = cli.commands.filter((command) => command.description !== HIDDEN).map((command) => command.name);
+  throw new DpError("usage", `unknown command ${JSON.stringify(word)}`, {
+    hint: "dp --help lists them",
+    ...didYouMean(word, names),
+  });
+}
+
+function usageError(message: string): DpError {
+  const unknown = /Unknown option `-+([^`]*)`/.exec(message)?.[1];
+  const dashed = (name: string) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const names = (cli.matchedCommand?.options ?? []).map(({ name }) => dashed(name));
+  const near = unknown === undefined ? {} : didYouMean(dashed(unknown), names);
+  const words = message.replaceAll("`", '"').replace(/^./, (letter) => letter.toLowerCase());
+  return new DpError("usage", words, { hint: `dp ${cli.matchedCommandName} --help`, ...near });
+}
+
+await guarded(run);

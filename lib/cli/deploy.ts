@@ -1,0 +1,76 @@
+// Commands about deploys: deploy rollback releases logs resume execute, and what hooks call.
+import type { CAC } from "cac";
+import { json, print, typed, warn, whole, HIDDEN, type Options } from "../arguments.ts";
+
+/** Declares them. */
+export function declareDeployCommands(cli: CAC): void {
+  cli
+    .command("deploy <app> [ref]", "Deploy a branch, tag or commit that the server has; the same one again, too")
+    .option("--skip-hooks", "Leave out preDeploy and postDeploy")
+    .action(async (app: string, ref: string | undefined, options: Options) => {
+      const { deploy } = await import("../commands/deploy.ts");
+      return deploy(app, ref, { skipHooks: options["skipHooks"] === true });
+    });
+
+  cli
+    .command("rollback <app> [id]", "Go back to the newest good release before the live one, or to a named one")
+    .action(async (app: string, id: string | undefined) => {
+      const { rollback } = await import("../commands/deploy.ts");
+      return rollback(app, id);
+    });
+
+  cli
+    .command("releases <app>", "List what was deployed, newest first")
+    .option("--json", "As JSON")
+    .action(async (app: string, options: Options) => {
+      const { releases, releaseLines } = await import("../commands/releases.ts");
+      const rows = await releases(app, warn);
+      if (options["json"]) json(rows);
+      else releaseLines(rows).forEach(print);
+    });
+
+  cli
+    .command("logs <app>", "Show what the live release says, or what a deploy said")
+    .option("-f, --follow", "Go on as lines come")
+    .option("-n, --lines <count>", "How many of the last lines; default: 100")
+    .option("--deploy [id]", "The log of a deploy, the newest without ID")
+    .action(async (app: string, options: Options) => {
+      const { appLogs, deployLogs } = await import("../commands/logs.ts");
+      const lines = whole(typed("-n", "--lines"), "--lines", 1_000_000) ?? (options["deploy"] ? 1_000_000 : 100);
+      const how = { follow: options["follow"] === true, lines };
+      if (options["deploy"] === undefined) return appLogs(app, how, print);
+      return deployLogs(app, typed("--deploy"), how, print);
+    });
+
+  cli
+    .command("resume <app>", "Go on with the newest deploy that did not end well")
+    .option("--from <step>", "Run this step and all after it again")
+    .action(async (app: string) => {
+      const { resume } = await import("../commands/deploy.ts");
+      return resume(app, typed("--from"));
+    });
+
+  cli
+    .command("execute <git-dir> <sha>", "Deploy a commit of a repository, as its hook does")
+    .action(async (repo: string, sha: string) => {
+      const { execute } = await import("../commands/hook.ts");
+      return execute(repo, sha);
+    });
+
+  // What dp calls itself: not in the help.
+
+  // What dp calls itself: not in the help.
+  cli.command("hook <name> <git-dir> [...args]", HIDDEN).action(async (name: string, repo: string, args: string[]) => {
+    const hook = await import("../commands/hook.ts");
+    if (name === "update") return hook.update(repo, args[0] ?? "", args[1] ?? "", args[2] ?? "");
+    return hook.postReceive(repo, await Bun.stdin.text());
+  });
+
+  cli
+    .command("work <app> <id>", HIDDEN)
+    .option("--from <step>", "Begin at this step")
+    .action(async (app: string, id: string) => {
+      const { work } = await import("../commands/work.ts");
+      return work(app, id, typed("--from"));
+    });
+}

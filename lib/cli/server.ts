@@ -1,0 +1,65 @@
+// Commands about the server and its apps: init setup status reconcile demo.
+import type { CAC } from "cac";
+import { given, json, print, typed, warn, whole, type Options } from "../arguments.ts";
+
+/** Declares them. */
+export function declareServerCommands(cli: CAC): void {
+  cli
+    .command("init", "Write a deploy.yml that fits the current folder")
+    .option("--name <name>", "The app's name; default: the folder's")
+    .option("--example <name>", "Write a small working app as well: flask, fastapi")
+    .action(async () => {
+      const { init } = await import("../commands/init.ts");
+      const { appTypes } = await import("../registry.ts");
+      const options = { ...given("name", typed("--name")), ...given("example", typed("--example")) };
+      const { files, next } = await init({ dir: process.cwd(), types: await appTypes(), ...options });
+      for (const file of files) print(`wrote ${file}`);
+      print("next:");
+      for (const line of next) print(`  ${line}`);
+    });
+
+  cli
+    .command("setup <app> [git-url]", "Prepare the server for an app; safe to repeat")
+    .option("--port <port>", "The port the app listens on; default: the first free one from 8000")
+    .option("--manager <name>", "systemd or builtin; default: systemd where it runs")
+    .option("--env <env>", "The environment: settings come from .env.ENV; default: production")
+    .option("--branch <branch>", "The branch whose pushes are deployed; default: main")
+    .option("--host <address>", "The address the app listens on; default: 127.0.0.1")
+    .action(async (app: string, url: string | undefined) => {
+      const { setup } = await import("../commands/setup.ts");
+      const { nextCommands } = await import("../commands/next.ts");
+      const { makeIo } = await import("../io.ts");
+      const texts = ["manager", "env", "branch", "host"].map((name) => given(name, typed(`--${name}`)));
+      const port = given("port", whole(typed("--port"), "--port", 65535));
+      const io = makeIo({ info: print, warn, output: (line) => console.error(`  | ${line}`) });
+      const { changes, server } = await setup(app, Object.assign({ ...port, ...given("url", url) }, ...texts), io);
+      for (const change of changes) print(change);
+      print(changes.length > 0 ? "checked: all in place" : `checked: all in place, nothing to change for ${app}`);
+      print("next:");
+      for (const line of nextCommands(app, server, url)) print(`  ${line}`);
+    });
+
+  cli
+    .command("status [app]", "Show what serves and whether it is healthy; of all apps without a name")
+    .option("--json", "As JSON")
+    .action(async (app: string | undefined, options: Options) => {
+      const { status, statusOfAll, statusLines } = await import("../commands/status.ts");
+      const found = app === undefined ? await statusOfAll() : await status(app);
+      if (options["json"]) json(found);
+      else if (Array.isArray(found))
+        print(found.length > 0 ? found.flatMap(statusLines).join("\n") : "no app yet: dp setup APP");
+      else statusLines(found).forEach(print);
+    });
+
+  cli
+    .command("reconcile [app]", "Make running instances and what starts at boot follow from current")
+    .action(async (app: string | undefined) => {
+      const { reconcileApps } = await import("../commands/reconcile.ts");
+      return reconcileApps(app, print);
+    });
+
+  cli.command("demo", "Push, deploy, break and roll back a small app in a folder of its own").action(async () => {
+    const { demo } = await import("../commands/demo.ts");
+    return demo(print);
+  });
+}

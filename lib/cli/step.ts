@@ -1,0 +1,52 @@
+// Commands about single steps: step begin fact plan.
+import type { CAC } from "cac";
+import { given, json, print, typed, type Options } from "../arguments.ts";
+
+/** Declares them. */
+export function declareStepCommands(cli: CAC): void {
+  cli
+    .command("step [name]", "List the steps, or run one by hand")
+    .option("--context <file>", "The context to work on, as dp begin printed it")
+    .option("--app <app>", "Or an app: its newest context")
+    .option("--undo", "Take the step back")
+    .option("--json", "The list as JSON")
+    .action(async (name: string | undefined, options: Options) => {
+      const { listSteps, stepByHand } = await import("../commands/step.ts");
+      const { PIPELINES } = await import("../pipeline.ts");
+      if (name !== undefined) {
+        const which = { ...given("context", typed("--context")), ...given("app", typed("--app")) };
+        return stepByHand(name, { ...which, undo: options["undo"] === true });
+      }
+      const steps = await listSteps(PIPELINES.deploy);
+      if (options["json"]) json(steps);
+      else for (const step of steps) print(`${step.name.padEnd(14)}${step.summary}`);
+    });
+
+  cli
+    .command("begin <app> [ref]", "Write the context of a deploy and print its path; nothing else happens")
+    .option("--skip-hooks", "Leave out preDeploy and postDeploy")
+    .action(async (app: string, ref: string | undefined, options: Options) => {
+      const { begin } = await import("../commands/begin.ts");
+      print((await begin(app, ref, { skipHooks: options["skipHooks"] === true })).context);
+    });
+
+  cli
+    .command("fact [context] [name]", "Print a fact of a context, or all of them; without a context, what there is")
+    .action(async (context: string | undefined, name: string | undefined) => {
+      const { allFacts, factText, vocabulary } = await import("../commands/fact.ts");
+      if (context === undefined)
+        for (const [fact, meaning] of await vocabulary()) print(`${fact.padEnd(14)}${meaning}`);
+      else if (name === undefined) json(await allFacts(context));
+      else print(await factText(context, name));
+    });
+
+  cli
+    .command("plan [app] [ref]", "Show the order of a deploy, or what a deploy of an app would do")
+    .option("--json", "As JSON")
+    .action(async (app: string | undefined, ref: string | undefined, options: Options) => {
+      const { planFor, orderLines, planLines, planOfKind } = await import("../commands/plan.ts");
+      const found = app === undefined ? await planOfKind("deploy") : await planFor(app, ref);
+      if (options["json"]) json(found);
+      else ("steps" in found ? orderLines(found) : planLines(found)).forEach(print);
+    });
+}

@@ -1,0 +1,24 @@
+// The shell line that starts an app, made ready for sh.
+
+// Words that sh itself acts upon: `exec` before them would look for a program of that name.
+const SHELL_WORDS = new Set(
+  "! { } [[ . : alias bg break case cd command continue do done elif else esac eval exec exit export fg fi for function getopts hash if jobs local pushd popd read readonly return select set shift source then time times trap type ulimit umask unalias unset until wait while".split(
+    " ",
+  ),
+);
+
+// An escaped character, 'text', "text", $(command), ${name} and `command` are parts of one word.
+const PART = /\\[\s\S]|'[^']*'|"(?:\\[\s\S]|[^"\\])*"|\$\([^()'"`]*\)|\$\{\w+\}|`[^`'"]*`/g;
+
+/**
+ * The text of a script for /bin/sh that runs a shell line. One simple command gets `exec` before it, so that no
+ * sh stays between the manager and the app; lists, pipes, redirections and assignments are left to sh.
+ */
+export function startScript(command: string): string {
+  const line = command.trim();
+  const plain = line.replace(PART, "x");
+  const first = plain.split(/\s/, 1)[0]!;
+  const isSimple =
+    first !== "" && !/[;&|<>()\n'"`#\\]/.test(plain) && !/^[A-Za-z_]\w*\+?=/.test(first) && !SHELL_WORDS.has(first);
+  return isSimple ? `exec ${line}` : line;
+}

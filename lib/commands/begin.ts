@@ -1,0 +1,100 @@
+// `dp begin`: decides once what must not vary between two runs, and writes the context.
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { create } from "../context.ts";
+import { codeOf, DpError } from "../errors.ts";
+import { readText, writeFileAtomic } from "../files.ts";
+import { contextOf, runIds } from "../history.ts";
+import { factsOfRelease } from "../instance.ts";
+import { waitForLock } from "../lock.ts";
+import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { run } from "../run.ts";
+import { readServer } from "../server.ts";
+import { loginName } from "../users.ts";
+
+export interface Begun {
+  id: string;
+  /** The context's path. */
+  context: string;
+}
+
+export interface BeginOptions {
+  /** Leave out the hooks of deploy.yml. */
+  skipHooks?: boolean;
+}
+
+/** Who starts this: the login name, and where from when it came over ssh. */
+export function starter(): string {
+  const name = process.env["SUDO_USER"] ?? loginName();
+  const from = process.env["SSH_CONNECTION"]?.split(" ")[0];
+  return from ? `${name}@${from}` : name;
+}
+
+/** The full name of a commit. Throws DpError "usage" when the repository has no such commit. */
+export async function commitOf(repo: string, ref: string): Promise<string> {
+  const found = await run(
+    ["git", "--git-dir", repo, "rev-parse", "--verify", "--quiet", "--end-of-options", `${ref}^{commit}`],
+    { check: false },
+  );
+  if (found.code === 0) return found.text;
+  throw new DpError("usage", `the repository ${repo} has no commit ${JSON.stringify(ref)}`, {
+    hint: "push it first, or name a branch, tag or commit that was pushed",
+  });
+}
+
+/** Begins a deploy of a commit: branch, tag or sha. Nothing but the context is made. */
+export async function begin(app: string, ref: string | undefined, options: BeginOptions = {}): Promise<Begun> {
+  const { repo } = places(app);
+  const server = await readServer(app);
+  const sha = await commitOf(repo, ref ?? `refs/heads/${server.branch}`);
+  const subject = (await run(["git", "--git-dir", repo, "log", "-1", "--format=%s", sha])).text;
+  return make(app, sha, { kind: "deploy", subject, server, skipHooks: options.skipHooks === true });
+}
+
+/** Begins the way back to a release; throws DpError "context" when nothing is known of it. */
+export async function beginRollback(app: string, to: string): Promise<Begun> {
+  const server = await readServer(app);
+  const { config, release, runtime, sha, subject } = await factsOfRelease(app, to, server);
+  return make(app, sha, { kind: "rollback", subject, server, skipHooks: true, config, release, runtime });
+}
+
+async function make(app: string, sha: string, facts: Record<string, unknown>): Promise<Begun> {
+  const { base, repo } = places(app);
+  const id = `${await nextNumber(app)}-${sha.slice(0, 7)}`;
+  // A force push and a gc must not take the commit away from a release.
+  await run(["git", "--git-dir", repo, "update-ref", `refs/dp/${id}`, sha]);
+  const context = contextOf(app, id);
+  const begun = { app, base, repo, id, sha, by: starter(), startedAt: new Date().toISOString() };
+  await create(context, { ...begun, ...facts });
+  return { id, context };
+}
+
+// Only ever grows, whatever the clock does: the file, and in case it is lost all that was ever numbered.
+async function nextNumber(app: string): Promise<number> {
+  const { base, releases } = places(app);
+  const file = join(base, "counter");
+  const lock = await waitForLock(
+    `${file}.lock`,
+    () => undefined,
+    () => undefined,
+  );
+  try {
+    const noted = Number((await readText(file)) ?? 0);
+    const used = [...(await runIds(app)), ...(await releaseNames(releases))].map(sequenceOf);
+    const number = Math.max(Number.isSafeInteger(noted) ? noted : 0, ...used) + 1;
+    await writeFileAtomic(file, `${number}\n`, 0o600);
+    return number;
+  } finally {
+    lock.release();
+  }
+}
+
+async function releaseNames(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).filter(isReleaseId);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
+    await mkdir(folder, { recursive: true });
+    return [];
+  }
+}

@@ -1,0 +1,74 @@
+// `dp deploy`, `dp execute`, `dp resume`, `dp rollback`: each begins a run, or finds one, and launches it.
+import { DpError, EXIT } from "../errors.ts";
+import { goodReleases, liveId, releaseBefore, runsOf, type PastRun } from "../history.ts";
+import { silentLog, makeIo } from "../io.ts";
+import { fetchOrigin } from "../repository.ts";
+import { orderOf } from "../runner.ts";
+import { readServer } from "../server.ts";
+import { didYouMean } from "../suggestion.ts";
+import { begin, beginRollback, type BeginOptions } from "./begin.ts";
+import { launch } from "./launch.ts";
+
+/** Deploys a branch, tag or commit; without one, the deploy branch, fetched anew when the app has an origin. */
+export async function deploy(app: string, ref: string | undefined, options: BeginOptions = {}): Promise<number> {
+  const { branch } = await readServer(app);
+  if (ref === undefined) await fetchOrigin(app, branch, makeIo(silentLog));
+  const { id } = await begin(app, ref, options);
+  return launch(app, id);
+}
+
+/** Goes on with the newest run that did not end well, at its first step that is not done, or at `from`. */
+export async function resume(app: string, from?: string): Promise<number> {
+  await readServer(app);
+  const runs = await runsOf(app);
+  const last = runs.at(-1);
+  if (!last) throw new DpError("context", `${app} has no run yet`, { hint: `dp deploy ${app}` });
+  if (last.state === "running" || last.state === "waiting")
+    throw new DpError("locked", `${last.id} is ${last.state}`, { hint: `dp logs ${app} --deploy -f` });
+  if (last.state === "superseded")
+    throw new DpError("usage", `${last.id} was superseded and has nothing to go on with`);
+  if (from !== undefined) requireStep(last, from);
+  else if (last.state === "good") {
+    console.error(`dp: ${last.id} is complete; nothing to resume`);
+    return EXIT.ok;
+  }
+  return launch(app, last.id, from);
+}
+
+function requireStep({ run }: PastRun, from: string): void {
+  const order = orderOf(run);
+  if (order.includes(from)) return;
+  throw new DpError("usage", `no step ${JSON.stringify(from)}, there is ${order.join(", ")}`, didYouMean(from, order));
+}
+
+/** Goes back to a release: by ID, number or commit; without one, the newest good one before the live one. */
+export async function rollback(app: string, wish: string | undefined): Promise<number> {
+  await readServer(app);
+  const live = await liveId(app);
+  const to = wish === undefined ? await releaseBefore(app, live) : await find(app, wish);
+  if (to === null) {
+    throw new DpError("usage", `${app} has no good release before ${live ?? "the first"} to go back to`, {
+      hint: `dp releases ${app}`,
+    });
+  }
+  if (to === live) throw new DpError("usage", `${to} is live already`, { hint: `dp releases ${app}` });
+  const { id } = await beginRollback(app, to);
+  return launch(app, id);
+}
+
+async function find(app: string, wish: string): Promise<string> {
+  const matches = ({ id, run }: PastRun) =>
+    id === wish || id.startsWith(`${wish}-`) || (wish.length >= 4 && String(run.facts["sha"]).startsWith(wish));
+  const good = (await goodReleases(app)).filter(matches).at(-1);
+  if (good) return good.id;
+  const known = (await runsOf(app)).filter(matches).at(-1);
+  if (!known)
+    throw new DpError("usage", `${app} has no release ${JSON.stringify(wish)}`, { hint: `dp releases ${app}` });
+  const why =
+    known.run.facts["kind"] === "rollback"
+      ? "is a rollback, not a release"
+      : known.state === "good"
+        ? "was removed to make room"
+        : `is ${known.state}`;
+  throw new DpError("usage", `${known.id} ${why}, dp goes back to good releases only`, { hint: `dp releases ${app}` });
+}

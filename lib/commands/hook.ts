@@ -1,0 +1,68 @@
+// `dp hook`, `dp execute`: what git's hooks call. A push may deploy, be stored, or be refused.
+import { DpError, EXIT } from "../errors.ts";
+import { appOfRepo, readServer } from "../server.ts";
+import { begin, commitOf } from "./begin.ts";
+import { launch } from "./launch.ts";
+import { planOf, planLines } from "./plan.ts";
+import { places } from "../paths.ts";
+
+/** The push options that dp knows: `git push -o NAME`. */
+const OPTIONS = ["skip-hooks", "dry-run"] as const;
+type PushOptions = Record<(typeof OPTIONS)[number], boolean>;
+
+const NOTHING = /^0+$/;
+
+/** The push options of this push, from git's environment; throws DpError "usage" for one that dp does not know. */
+export function pushOptions(env: NodeJS.ProcessEnv): PushOptions {
+  const count = Number(env["GIT_PUSH_OPTION_COUNT"] ?? 0);
+  const given = Array.from({ length: count }, (_, index) => env[`GIT_PUSH_OPTION_${index}`] ?? "");
+  const unknown = given.find((option) => !(OPTIONS as readonly string[]).includes(option));
+  if (unknown !== undefined)
+    throw new DpError("usage", `unknown push option ${JSON.stringify(unknown)}, dp knows ${OPTIONS.join(", ")}`);
+  return { "skip-hooks": given.includes("skip-hooks"), "dry-run": given.includes("dry-run") };
+}
+
+/** The gate, once for each ref of a push: answers the exit code that lets git move the ref, or not. */
+export async function update(repo: string, ref: string, _old: string, sha: string): Promise<number> {
+  const app = await appOfRepo(repo);
+  const { branch, gate } = await readServer(app);
+  if (ref !== `refs/heads/${branch}`) {
+    console.log(`dp: ${ref.replace(/^refs\/(heads|tags)\//, "")} is stored and not deployed; ${app} deploys ${branch}`);
+    return EXIT.ok;
+  }
+  if (NOTHING.test(sha))
+    throw new DpError("usage", `${branch} is what ${app} is deployed from and cannot be deleted`, {
+      hint: "config.yml names another branch: dp setup",
+    });
+  return gate ? execute(repo, sha) : EXIT.ok;
+}
+
+/** After the push, with `gate: false`: reads git's lines from stdin and deploys the deploy branch once. */
+export async function postReceive(repo: string, lines: string): Promise<number> {
+  const app = await appOfRepo(repo);
+  const { branch, gate } = await readServer(app);
+  if (gate) return EXIT.ok;
+  for (const line of lines.split("\n")) {
+    const [, sha, ref] = line.split(" ");
+    if (ref === `refs/heads/${branch}` && sha && !NOTHING.test(sha)) return execute(repo, sha);
+  }
+  return EXIT.ok;
+}
+
+/** Deploys a commit of a repository. Throws DpError "usage" when the repository is no app's, or the name no commit's. */
+export async function execute(repo: string, sha: string): Promise<number> {
+  const app = await appOfRepo(repo);
+  const options = pushOptions(process.env);
+  if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha))
+    throw new DpError("usage", `${JSON.stringify(sha)} is not the full name of a commit`);
+  if (options["dry-run"]) {
+    const plan = await planOf(app, await commitOf(places(app).repo, sha));
+    for (const line of planLines(plan)) console.log(line);
+    console.log(
+      "dp: dry run: nothing was deployed, and the push is refused so that the branch stays where the live release is",
+    );
+    return EXIT.usage;
+  }
+  const { id } = await begin(app, sha, { skipHooks: options["skip-hooks"] });
+  return launch(app, id);
+}

@@ -1,0 +1,88 @@
+// `dp plan`: the order of a deploy, and what a deploy of one commit would do, without doing it.
+import { GIVEN, PIPELINES, unmetNeeds, type Kind } from "../pipeline.ts";
+import { stepFile } from "../registry.ts";
+import { stepModule } from "../runner.ts";
+import { liveId } from "../history.ts";
+import { makeIo, silentLog } from "../io.ts";
+import { places } from "../paths.ts";
+import { readServer } from "../server.ts";
+import { commitOf } from "./begin.ts";
+
+export interface PlannedStep {
+  name: string;
+  summary: string;
+  needs: string[];
+  provides: string[];
+}
+
+/** What each step of a kind of run needs and provides, in order. */
+export async function planOfKind(
+  kind: Kind,
+): Promise<{ given: readonly string[]; steps: PlannedStep[]; unmet: string[] }> {
+  const modules = await Promise.all(PIPELINES[kind].map((name) => stepModule(stepFile(name))));
+  const steps = modules.map(({ name, summary, needs, provides }) => ({
+    name,
+    summary,
+    needs: Object.keys(needs),
+    provides: Object.keys(provides),
+  }));
+  return { given: GIVEN[kind], steps, unmet: unmetNeeds(kind, modules) };
+}
+
+/** What a deploy of a commit would do: everything that is known before anything is changed. */
+export interface Plan {
+  app: string;
+  sha: string;
+  live: string | null;
+  type: string;
+  command: string;
+  build: string | null;
+  preDeploy: string | null;
+  postDeploy: string | null;
+  healthCheck: string;
+  manager: string;
+  strategy: string;
+  port: number;
+}
+
+/** Reads and checks a commit as the step "read" does; throws what it throws. */
+export async function planOf(app: string, sha: string): Promise<Plan> {
+  const server = await readServer(app);
+  const { base, repo } = places(app);
+  const read = (await import("../../steps/read.ts")).default;
+  const { config } = await read.run({ app, base, repo, sha, server }, makeIo(silentLog));
+  return {
+    app,
+    sha,
+    live: await liveId(app),
+    type: config.type,
+    command: config.command ?? "as the app's type finds it, once its dependencies are installed",
+    build: config.build ?? null,
+    preDeploy: config.hooks.preDeploy ?? null,
+    postDeploy: config.hooks.postDeploy ?? null,
+    healthCheck: config.healthCheck.path,
+    manager: server.manager,
+    strategy: server.strategy,
+    port: server.port,
+  };
+}
+
+/** A plan as `name  value` lines. */
+export function planLines(plan: Plan): string[] {
+  return Object.entries(plan).map(([name, value]) => `${name.padEnd(12)}${value ?? "none"}`);
+}
+
+/** The plan for a branch, tag or commit of an app; the deploy branch without one. */
+export async function planFor(app: string, ref: string | undefined): Promise<Plan> {
+  const { branch } = await readServer(app);
+  return planOf(app, await commitOf(places(app).repo, ref ?? `refs/heads/${branch}`));
+}
+
+/** The order of a deploy for people: each step, what it needs, what it provides. */
+export function orderLines({ given, steps }: Awaited<ReturnType<typeof planOfKind>>): string[] {
+  const lines = [`begin         provides ${given.join(", ")}`];
+  for (const { name, summary, provides } of steps) {
+    lines.push(`${name.padEnd(14)}${summary}${provides.length > 0 ? `; provides ${provides.join(", ")}` : ""}`);
+  }
+  return lines;
+}

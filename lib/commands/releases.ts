@@ -1,0 +1,82 @@
+// `dp releases`: what was deployed, newest first.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { idOf, liveId, previousId, runsOf, type PastRun, type RunState } from "../history.ts";
+import { places, sequenceOf } from "../paths.ts";
+import { readServer } from "../server.ts";
+import { table, when } from "../table.ts";
+
+export interface ReleaseRow {
+  number: number;
+  id: string;
+  /** The release that the run put live: its own, or for a rollback an older one. */
+  release: string | null;
+  kind: "deploy" | "rollback";
+  sha: string;
+  subject: string;
+  by: string;
+  /** ISO 8601. */
+  startedAt: string;
+  /** Milliseconds from the first step to the last, or null while it is under way. */
+  took: number | null;
+  state: RunState;
+  error: string | null;
+  isLive: boolean;
+  isPrevious: boolean;
+  /** Whether its files are still on the server. */
+  isKept: boolean;
+}
+
+/** Every run of the app, newest first; `warn` gets a line for each context that cannot be read. */
+export async function releases(app: string, warn: (message: string) => void): Promise<ReleaseRow[]> {
+  await readServer(app);
+  const [live, previous] = [await liveId(app), await previousId(app)];
+  return (await runsOf(app, warn)).map((past) => rowOf(app, past, live, previous)).toReversed();
+}
+
+function rowOf(app: string, { id, run, state }: PastRun, live: string | null, previous: string | null): ReleaseRow {
+  const text = (name: string) => String(run.facts[name] ?? "");
+  const kind = run.facts["kind"] === "rollback" ? "rollback" : "deploy";
+  const release = idOf(text("release") || null);
+  const isDeploy = kind === "deploy";
+  return {
+    number: sequenceOf(id),
+    id,
+    release,
+    kind,
+    sha: text("sha"),
+    subject: text("subject"),
+    by: text("by"),
+    startedAt: text("startedAt"),
+    took: tookOf(run),
+    state,
+    error: run.result?.error ?? null,
+    isLive: isDeploy && id === live,
+    isPrevious: isDeploy && id === previous,
+    isKept: isDeploy && existsSync(join(places(app).releases, id)),
+  };
+}
+
+function tookOf(run: PastRun["run"]): number | null {
+  if (!run.result) return null;
+  return Math.max(0, Date.parse(run.result.endedAt) - Date.parse(String(run.facts["startedAt"])));
+}
+
+/** The rows as a table for people. */
+export function releaseLines(rows: readonly ReleaseRow[]): string[] {
+  if (rows.length === 0) return ["no deploy yet"];
+  const mark = (row: ReleaseRow) => (row.isLive ? "live" : row.isPrevious ? "previous" : "");
+  const what = (row: ReleaseRow) => (row.kind === "rollback" ? `back to ${row.release}` : row.subject.slice(0, 50));
+  return table(
+    ["RELEASE", "STATE", "", "WHEN", "TOOK", "BY", "WHAT"],
+    rows.map((row) => [
+      row.id,
+      row.state,
+      mark(row),
+      when(row.startedAt),
+      row.took === null ? "" : `${(row.took / 1000).toFixed(1)} s`,
+      row.by,
+      what(row),
+    ]),
+  );
+}

@@ -1,0 +1,139 @@
+// `dp setup`: everything an app needs on the server before its first push; safe to repeat.
+import { existsSync } from "node:fs";
+import { setupBase } from "../base.ts";
+import { parseServerConfig, setServerValues, type ServerConfig } from "../config.ts";
+import { DpError } from "../errors.ts";
+import { readText, writeFileAtomic } from "../files.ts";
+import type { Io } from "../io.ts";
+import { appName, envFile, places, root } from "../paths.ts";
+import { manager } from "../registry.ts";
+import { fetchFrom, setupRepository } from "../repository.ts";
+import { appNames, readServer } from "../server.ts";
+import { render, schemaUrl, template } from "../template.ts";
+import { setupUser, userOf } from "../users.ts";
+import { checkSetup } from "../setup-check.ts";
+
+export interface SetupOptions {
+  url?: string;
+  port?: number;
+  manager?: string;
+  env?: string;
+  branch?: string;
+  host?: string;
+}
+
+export interface SetupResult {
+  /** One sentence for each thing that was made or changed; empty when all was as asked. */
+  changes: string[];
+  server: ServerConfig;
+}
+
+const FIRST_PORT = 8000;
+
+/** Sets an app up, or changes what differs. Throws DpError "usage" for a port that another app has. */
+export async function setup(name: string, options: SetupOptions, io: Io): Promise<SetupResult> {
+  const app = appName(name);
+  requireRights();
+  const chosen = await choose(app, options);
+  const managed = await manager(chosen.manager);
+  const why = await managed.unavailable();
+  if (why) throw new DpError("host", `manager ${managed.name}: ${why}`, { hint: `dp setup ${app} --manager builtin` });
+
+  const changes: string[] = [];
+  const user = isServer() ? (chosen.user ?? userOf(app)) : undefined;
+  if (user === userOf(app) && (await setupUser(app, io))) changes.push(`made the system user ${user}`);
+  changes.push(...(await setupBase(app, user)));
+  changes.push(...(await writeConfig(app, { ...options, ...chosen, ...(user ? { user } : {}) })));
+  const server = await readServer(app);
+  changes.push(...(await setupEnvFile(app, server.env)));
+  changes.push(...(await setupRepository(app, server.branch, io)));
+  const { base } = places(app);
+  changes.push(...(await managed.setup({ app, base, user: server.user, stopTimeout: server.stopTimeout }, io)));
+  if (options.url !== undefined) {
+    await fetchFrom(app, options.url, server.branch, io);
+    changes.push(`fetched ${server.branch} from ${options.url}`);
+  }
+  await checkSetup(app, server, io);
+  return { changes, server };
+}
+
+// Under DP_ROOT nothing outside of it is touched: no system user, and the app runs as whoever tries it.
+const isServer = () => process.getuid?.() === 0 && root() === "";
+
+function requireRights(): void {
+  if (isServer() || root() !== "") return;
+  throw new DpError("host", "dp setup needs root: it makes a user, folders under /opt and /var, and a unit", {
+    hint: "sudo dp setup …, or DP_ROOT=DIR dp setup … to try it without root",
+  });
+}
+
+interface Choice {
+  port: number;
+  manager: string;
+  user?: string;
+  /** For those without root: what works in their shell works in their deploys. */
+  path?: string;
+}
+
+/** What is not asked for stays as it is; what never was gets a default that fits this server. */
+async function choose(app: string, options: SetupOptions): Promise<Choice> {
+  const now = existsSync(places(app).config) ? await readServer(app) : undefined;
+  const taken = await portsOfOthers(app);
+  const port = options.port ?? now?.port ?? firstFree(taken);
+  const other = taken.get(port);
+  if (other)
+    throw new DpError("usage", `port ${port} belongs to the app "${other}"`, {
+      hint: `the next free one is ${firstFree(taken)}`,
+    });
+  const byDefault = (await (await manager("systemd")).unavailable()) === null ? "systemd" : "builtin";
+  const path = isServer() || now ? undefined : process.env["PATH"];
+  return {
+    port,
+    manager: options.manager ?? now?.manager ?? byDefault,
+    ...(now?.user ? { user: now.user } : {}),
+    ...(path ? { path } : {}),
+  };
+}
+
+async function portsOfOthers(app: string): Promise<Map<number, string>> {
+  const taken = new Map<number, string>();
+  for (const other of await appNames()) if (other !== app) taken.set((await readServer(other)).port, other);
+  return taken;
+}
+
+function firstFree(taken: Map<number, string>): number {
+  let port = FIRST_PORT;
+  while (taken.has(port)) port++;
+  return port;
+}
+
+async function writeConfig(app: string, values: SetupOptions & Choice): Promise<string[]> {
+  const { config } = places(app);
+  const now = await readText(config);
+  const { url: _, ...keys } = values;
+  const from =
+    now ??
+    render(await template("config.yml"), {
+      schema: schemaUrl("config.schema.json"),
+      port: String(values.port),
+      manager: values.manager,
+    });
+  const text = setServerValues(from, keys, config);
+  const wanted = parseServerConfig(text, config);
+  if (now === text) return [];
+  await writeFileAtomic(config, text, 0o600);
+  if (now === null) return [`wrote ${config}`];
+  const before = parseServerConfig(now, config) as unknown as Record<string, unknown>;
+  const differing = Object.entries(wanted).filter(([key, value]) => before[key] !== value);
+  return differing.map(
+    ([key, value]) => `${key} is ${value} now, it was ${before[key] ?? "not set"}; the next deploy uses it`,
+  );
+}
+
+async function setupEnvFile(app: string, env: string): Promise<string[]> {
+  const path = envFile(places(app).base, env);
+  const text = await readText(path);
+  if (text === null)
+    await writeFileAtomic(path, `# Settings of ${app}: NAME=value, one a line. The next deploy uses them.\n`, 0o600);
+  return text === null ? [`made ${path}, for the app's settings`] : [];
+}

@@ -1,0 +1,63 @@
+// `dp step`: the list of steps, and one step by hand over the same file as in a deploy.
+import { basename, resolve } from "node:path";
+import { factOf, load } from "../context.ts";
+import { DpError } from "../errors.ts";
+import { redactor } from "../env.ts";
+import { readEnvFile } from "../env-file.ts";
+import { fact } from "../facts.ts";
+import { contextOf, runIds } from "../history.ts";
+import { appName } from "../paths.ts";
+import { lockNow } from "../queue.ts";
+import { receipt } from "../receipt.ts";
+import { stepFile, stepFiles } from "../registry.ts";
+import { runStep, stepModule, undoStep } from "../runner.ts";
+import { readServer } from "../server.ts";
+
+export interface StepOptions {
+  /** A context's path. */
+  context?: string;
+  /** Or an app: its newest run. */
+  app?: string;
+  undo?: boolean;
+}
+
+/** One line a step, in the order of a deploy, then those of DP_STEPS. */
+export async function listSteps(order: readonly string[]): Promise<{ name: string; summary: string }[]> {
+  const place = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
+  const files = stepFiles().sort((a, b) => place(a.name) - place(b.name));
+  return Promise.all(
+    files.map(async (file) => ({
+      name: file.name,
+      summary: file.isModule ? (await stepModule(file)).summary : file.path,
+    })),
+  );
+}
+
+/** The context that `--context` or `--app` names. Throws DpError "usage" or "context". */
+export async function contextFrom({ context, app }: Pick<StepOptions, "context" | "app">): Promise<string> {
+  if (context !== undefined && app !== undefined) throw new DpError("usage", "--context or --app, not both");
+  if (context !== undefined) return resolve(context);
+  if (app === undefined) throw new DpError("usage", "which run? --context FILE, or --app APP for its newest");
+  await readServer(appName(app));
+  const newest = (await runIds(app)).at(-1);
+  if (newest === undefined) throw new DpError("context", `${app} has no run yet`, { hint: `dp begin ${app}` });
+  return contextOf(app, newest);
+}
+
+/** Runs or undoes one step, holding the app's lock meanwhile; what it says goes to stderr. */
+export async function stepByHand(name: string, options: StepOptions): Promise<void> {
+  stepFile(name);
+  const path = await contextFrom(options);
+  const run = await load(path);
+  const app = factOf(run, "app", fact.app);
+  const { env } = factOf(run, "server", fact.server);
+  const clean = redactor(await readEnvFile(factOf(run, "base", fact.base), env));
+  const out = receipt((line) => console.error(line), clean);
+  const lock = await lockNow(app, `dp step ${name} (${basename(path, ".json")})`);
+  try {
+    if (options.undo) await undoStep(name, path, out);
+    else await runStep(name, path, out);
+  } finally {
+    lock.release();
+  }
+}

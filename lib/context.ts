@@ -1,0 +1,101 @@
+// The run file: one JSON file a deploy, shared by all steps; with its journal it is the history, too.
+import { constants, existsSync } from "node:fs";
+import { open } from "node:fs/promises";
+import * as v from "valibot";
+import { codeOf, DpError } from "./errors.ts";
+import { writeFileAtomic } from "./files.ts";
+
+const state = v.picklist(["running", "ok", "failed", "undone"]);
+
+const entry = v.strictObject({
+  state,
+  startedAt: v.string(),
+  /** Milliseconds that the step took, when it has ended. */
+  took: v.optional(v.number()),
+  error: v.optional(v.string()),
+});
+
+const result = v.strictObject({
+  state: v.picklist(["good", "failed", "superseded"]),
+  /** The exit code of dp. */
+  code: v.number(),
+  error: v.optional(v.string()),
+  endedAt: v.string(),
+});
+
+const file = v.strictObject({
+  version: v.literal(1),
+  facts: v.record(v.string(), v.unknown()),
+  /** Step -> what became of it. "running" after a crash means: run it again. */
+  journal: v.record(v.string(), entry),
+  result: v.optional(result),
+});
+
+export type Run = v.InferOutput<typeof file>;
+export type Entry = v.InferOutput<typeof entry>;
+export type RunResult = v.InferOutput<typeof result>;
+
+/**
+ * Reads a context. Throws DpError "context" when it is missing, unreadable, of another version, or could
+ * have been written by somebody else: the steps trust it.
+ */
+export async function load(path: string): Promise<Run> {
+  const text = await readOwn(path);
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch (cause) {
+    throw new DpError("context", `${path}: not JSON`, { cause });
+  }
+  const version = (data as { version?: unknown } | null)?.version;
+  if (version !== 1)
+    throw new DpError("context", `${path}: version ${JSON.stringify(version)}, and this dp reads version 1`);
+  const parsed = v.safeParse(file, data);
+  if (parsed.success) return parsed.output;
+  const lines = parsed.issues.map((issue) => `${v.getDotPath(issue) ?? ""}: ${issue.message}`);
+  throw new DpError("context", `${path}: not a context`, { lines });
+}
+
+async function readOwn(path: string): Promise<string> {
+  let handle;
+  try {
+    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (cause) {
+    const why = codeOf(cause) === "ENOENT" ? "no such context" : `cannot be read (${codeOf(cause)})`;
+    throw new DpError("context", `${path}: ${why}`, {
+      hint: "dp begin APP makes one; dp releases APP lists them",
+      cause,
+    });
+  }
+  try {
+    const stat = await handle.stat();
+    if (!stat.isFile()) throw new DpError("context", `${path}: not a file`);
+    if (stat.uid !== process.getuid?.() || stat.mode & 0o022) {
+      throw new DpError("context", `${path}: must belong to you and be writable by nobody else`, {
+        hint: `chmod 600 ${path}`,
+      });
+    }
+    return await handle.readFile("utf8");
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Saves a context durably. */
+export function save(path: string, run: Run): Promise<void> {
+  return writeFileAtomic(path, `${JSON.stringify(run, null, 2)}\n`, 0o600);
+}
+
+/** Makes a context; throws DpError "context" when it exists. */
+export async function create(path: string, facts: Record<string, unknown>): Promise<void> {
+  if (existsSync(path)) throw new DpError("context", `${path}: exists already`);
+  await save(path, { version: 1, facts, journal: {} });
+}
+
+/** One fact of a context, parsed; throws DpError "context" when it is missing or wrong. */
+export function factOf<S extends v.GenericSchema>(run: Run, name: string, schema: S): v.InferOutput<S> {
+  const parsed = v.safeParse(schema, run.facts[name]);
+  if (parsed.success) return parsed.output;
+  const why = name in run.facts ? `is wrong: ${parsed.issues[0].message}` : "is missing";
+  throw new DpError("context", `fact "${name}" ${why}`);
+}

@@ -1,0 +1,20 @@
+// Durations as people write them: 500ms, 5s, 2m, 1h.
+
+/** What a duration looks like: a whole number and its unit. */
+export const DURATION = /^(0|[1-9][0-9]{0,8})(ms|s|m|h)$/;
+
+const UNIT: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** The milliseconds of a duration such as "5s", or null when the text is none. */
+export function milliseconds(text: string): number | null {
+  const [, count, unit] = DURATION.exec(text) ?? [];
+  return count === undefined || unit === undefined ? null : Number(count) * UNIT[unit]!;
+}
+
+/** Milliseconds in the largest unit that leaves a whole number: 90000 is "90s". */
+export function durationText(ms: number): string {
+  for (const unit of ["h", "m", "s"]) {
+    if (ms > 0 && ms % UNIT[unit]! === 0) return `${ms / UNIT[unit]!}${unit}`;
+  }
+  return `${ms}ms`;
+}

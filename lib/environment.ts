@@ -1,0 +1,43 @@
+// The environment that builds, hooks and the app get: built up from nothing, the same for all of them.
+import { readEnvFile } from "./env-file.ts";
+import { basename } from "node:path";
+import type { Runtime } from "./app.ts";
+import type { ServerConfig } from "./config.ts";
+import { places } from "./paths.ts";
+
+/** Where programs are looked for when config.yml has no `path`. */
+export const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** What the environment of a release is made of. */
+export interface Origin {
+  app: string;
+  server: ServerConfig;
+  sha: string;
+  /** The release's folder. */
+  release: string;
+}
+
+/**
+ * The variables of a release: system, then the runtime's, then the env file's, then dp's own, later ones
+ * winning. Throws DpError "config" when the env file is wrong.
+ */
+export async function appEnvironment(
+  { app, server, sha, release }: Origin,
+  runtime?: Runtime,
+): Promise<Record<string, string>> {
+  const { base, home } = places(app);
+  return {
+    LANG: "C.UTF-8",
+    ...runtime?.env,
+    ...(await readEnvFile(base, server.env)),
+    PATH: [...(runtime?.path ?? []), server.path ?? SYSTEM_PATH].join(":"),
+    HOME: home,
+    PORT: String(server.port),
+    DP_HOST: server.host,
+    DP_APP: app,
+    DP_RELEASE: basename(release),
+    DP_COMMIT: sha,
+    GIT_REV: sha,
+    DP_ENV: server.env,
+  };
+}

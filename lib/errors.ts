@@ -1,0 +1,62 @@
+// Errors that a user can cause or cure, and the public exit codes.
+
+/** Exit codes of every dp command and step. They are public: scripts may rely on them. */
+export const EXIT = {
+  ok: 0,
+  /** A bug in dp, or a refusal that changes nothing (`dp init` over an existing file). */
+  bug: 1,
+  usage: 2,
+  /** deploy.yml, config.yml or the env file is wrong; nothing was changed. */
+  config: 3,
+  /** The context is missing, unreadable or lacks a fact. */
+  context: 4,
+  /** Another deploy holds the app, or a newer one superseded this one. */
+  locked: 5,
+  /** A command failed: git, pip, a hook. Its own code is in the text, never ours. */
+  command: 6,
+  /** The new release was unhealthy; the old one still serves. */
+  unhealthy: 7,
+  /** The host lacks a program or a right. */
+  host: 8,
+  /** The way back failed too: hands are needed. */
+  stuck: 9,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+export type ExitName = keyof typeof EXIT;
+
+/** What a DpError may carry besides its message. */
+export interface ErrorDetails {
+  /** Lines shown under the message: the tail of a log, the list of problems. */
+  lines?: readonly string[];
+  /** The command or change that cures it, shown last as "→ …". */
+  hint?: string;
+  cause?: unknown;
+}
+
+/** An error whose message is meant for the user. `exit` names its exit code. */
+export class DpError extends Error {
+  readonly exit: ExitName;
+  readonly lines: readonly string[];
+  readonly hint: string | undefined;
+
+  constructor(exit: ExitName, message: string, details: ErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.name = "DpError";
+    this.exit = exit;
+    this.lines = details.lines ?? [];
+    this.hint = details.hint;
+  }
+}
+
+/** The message of anything thrown, in one line. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The `code` of a system error (`ENOENT`), or undefined. */
+export function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : undefined;
+}

@@ -1,0 +1,54 @@
+// Files that are complete or not there: temp, fsync, rename, fsync of the folder.
+import { open, rename, unlink } from "node:fs/promises";
+import { dirname } from "node:path";
+import { codeOf } from "./errors.ts";
+
+/** Makes the names in a folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Replaces a file by one rename, durably; a reader sees the old text or the new one. The temp file lies
+ * beside it and is never a link that somebody else made.
+ */
+export async function writeFileAtomic(path: string, text: string, mode = 0o600): Promise<void> {
+  const temp = `${path}.tmp.${process.pid}`;
+  await removeFile(temp);
+  const handle = await open(temp, "wx", mode);
+  try {
+    await handle.chmod(mode); // whatever the umask is
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temp, path);
+  await syncFolder(dirname(path));
+}
+
+/** Removes a file or link; false when there was none. */
+export async function removeFile(path: string): Promise<boolean> {
+  try {
+    await unlink(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/** The text of a file, or null when there is none. */
+export async function readText(path: string): Promise<string | null> {
+  try {
+    return await Bun.file(path).text();
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return null;
+    throw error;
+  }
+}

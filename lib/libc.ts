@@ -1,0 +1,39 @@
+// The few system calls that Bun does not offer: flock(2) and pipe2(2).
+import { dlopen, FFIType, ptr } from "bun:ffi";
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const O_CLOEXEC = 0o2000000;
+
+const symbols = {
+  flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  pipe2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
+} as const;
+
+function open() {
+  try {
+    return dlopen("libc.so.6", symbols).symbols;
+  } catch {
+    // musl: the loader is the library.
+    const arch = process.arch === "arm64" ? "aarch64" : "x86_64";
+    return dlopen(`libc.musl-${arch}.so.1`, symbols).symbols;
+  }
+}
+
+let loaded: ReturnType<typeof open> | undefined;
+const libc = () => (loaded ??= open());
+
+/** Takes the exclusive lock of an open file without waiting; false when somebody else has it. */
+export function tryFlock(fd: number): boolean {
+  return libc().flock(fd, LOCK_EX | LOCK_NB) === 0;
+}
+
+/**
+ * A real pipe, close-on-exec, as [read end, write end]. Bun's own "pipe" is a socket pair, on which a
+ * child's `echo > /dev/stderr` fails with ENXIO.
+ */
+export function pipe(): [number, number] {
+  const ends = new Int32Array(2);
+  if (libc().pipe2(ptr(ends), O_CLOEXEC) !== 0) throw new Error("pipe2 failed: too many open files?");
+  return [ends[0]!, ends[1]!];
+}

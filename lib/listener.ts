@@ -1,0 +1,90 @@
+// Who listens on a TCP port: the sockets of /proc/net/tcp, and the processes that hold them.
+import { readlinkSync } from "node:fs";
+import { allPids, listProc, readProc } from "./proc.ts";
+
+/** A process that holds a listening socket. */
+export interface Listener {
+  /** Null when the process may not be seen by this user. */
+  pid: number | null;
+  /** The user that opened the socket. */
+  uid: number;
+  /** "127.0.0.1", "0.0.0.0", "::". */
+  address: string;
+}
+
+interface Socket {
+  inode: string;
+  address: string;
+  port: number;
+  uid: number;
+}
+
+const LISTEN = "0A";
+
+/** Every process that holds a socket listening on the TCP port; none when the port is free. */
+export async function listener(port: number): Promise<Listener[]> {
+  const sockets = listening().filter((socket) => socket.port === port);
+  if (sockets.length === 0) return [];
+  const holders = holdersOf(new Set(sockets.map((socket) => socket.inode)), allPids());
+  return sockets.flatMap(({ inode, uid, address }): Listener[] => {
+    const pids = holders.get(inode);
+    return pids ? pids.map((pid) => ({ pid, uid, address })) : [{ pid: null, uid, address }];
+  });
+}
+
+/** The TCP ports on which any of the processes listens, lowest first. */
+export function listeningPorts(pids: readonly number[]): { port: number; address: string }[] {
+  const sockets = listening();
+  const holders = holdersOf(new Set(sockets.map((socket) => socket.inode)), pids);
+  return sockets
+    .filter(({ inode }) => holders.has(inode))
+    .map(({ port, address }) => ({ port, address }))
+    .sort((a, b) => a.port - b.port);
+}
+
+function listening(): Socket[] {
+  const lines = ["net/tcp", "net/tcp6"].flatMap((file) => readProc(file)?.split("\n").slice(1) ?? []);
+  return lines.flatMap((line) => {
+    // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
+    const fields = line.trim().split(/\s+/);
+    if (fields[3] !== LISTEN) return [];
+    const [address = "", port = ""] = fields[1]!.split(":");
+    return [
+      { inode: fields[9]!, address: addressOf(address), port: Number.parseInt(port, 16), uid: Number(fields[7]) },
+    ];
+  });
+}
+
+function holdersOf(inodes: ReadonlySet<string>, pids: readonly number[]): Map<string, number[]> {
+  const holders = new Map<string, number[]>();
+  for (const pid of pids) {
+    for (const inode of new Set(socketsOf(pid))) {
+      if (inodes.has(inode)) holders.set(inode, [...(holders.get(inode) ?? []), pid]);
+    }
+  }
+  return holders;
+}
+
+/** The inodes of a process's sockets; none when it may not be seen. */
+function socketsOf(pid: number): string[] {
+  return listProc(`${pid}/fd`).flatMap((fd) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
+    } catch {
+      return []; // closed meanwhile
+    }
+  });
+}
+
+/** An address as the kernel prints it, in words of the host's byte order: `0100007F` is 127.0.0.1. */
+export function addressOf(hex: string): string {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, "hex")].reverse());
+  if (bytes.length === 4) return bytes.join(".");
+  if (bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff)
+    return bytes.slice(12).join(".");
+  const groups = Array.from({ length: 8 }, (_, index) =>
+    ((bytes[2 * index]! << 8) | bytes[2 * index + 1]!).toString(16),
+  );
+  // The URL parser writes the short form.
+  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+}

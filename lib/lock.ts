@@ -1,0 +1,69 @@
+// One deploy at a time: flock(2) on a file that is never removed, close-on-exec, freed by death.
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { tryFlock } from "./libc.ts";
+
+export interface Lock {
+  /** Says who holds it, for those who wait: any JSON value. */
+  note(holder: unknown): void;
+  release(): void;
+}
+
+/** Takes the lock of a file without waiting; null when another process has it. */
+export function tryLock(path: string): Lock | null {
+  // Bun opens close-on-exec: no child ever holds the lock.
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  if (!tryFlock(fd)) {
+    closeSync(fd);
+    return null;
+  }
+  ftruncateSync(fd);
+  return {
+    note(holder) {
+      ftruncateSync(fd);
+      writeSync(fd, JSON.stringify(holder), 0);
+    },
+    release: () => closeSync(fd),
+  };
+}
+
+/** Whether any process holds the lock of a file. */
+export function isLocked(path: string): boolean {
+  const lock = probe(path);
+  if (lock === null) return true;
+  if (lock !== undefined) closeSync(lock);
+  return false;
+}
+
+// Opens without creating or truncating: asking must not wipe the holder's note. undefined: no such file.
+function probe(path: string): number | null | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch {
+    return undefined;
+  }
+  if (tryFlock(fd)) return fd;
+  closeSync(fd);
+  return null;
+}
+
+/** What the holder noted, or null when nobody holds the lock or nothing was noted yet. */
+export function holderOf(path: string): unknown {
+  if (!isLocked(path)) return null;
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    return null; // taken, and not yet noted
+  }
+}
+
+/** Waits for the lock, asking `turn` before each try: it may throw to give up. `waiting` is called once. */
+export async function waitForLock(path: string, turn: () => void, waiting: () => void): Promise<Lock> {
+  for (let tries = 0; ; tries++) {
+    turn();
+    const lock = tryLock(path);
+    if (lock) return lock;
+    if (tries === 0) waiting();
+    await Bun.sleep(100);
+  }
+}

@@ -1,0 +1,43 @@
+// From an error to its text and exit code, once for all of dp.
+import pc from "picocolors";
+import { DpError, EXIT, messageOf } from "./errors.ts";
+
+const say = (line: string) => console.error(line);
+
+/** Prints an error for the user, on stderr; answers the exit code. */
+export function report(error: unknown): number {
+  if (!(error instanceof DpError)) {
+    say(`${pc.red("dp:")} ${messageOf(error)}`);
+    say(`  this is a bug in dp; what it was doing:`);
+    for (const line of (error instanceof Error ? (error.stack ?? "") : "").split("\n").slice(1, 8)) say(pc.dim(line));
+    return EXIT.bug;
+  }
+  say(`${pc.red("dp:")} ${error.message}`);
+  for (const line of error.lines) say(`  ${line}`);
+  if (error.hint) say(`  → ${error.hint}`);
+  return EXIT[error.exit];
+}
+
+/** Runs a command to its end and sets the exit code; output still under way is not cut. */
+export async function guarded(action: () => Promise<number | void>): Promise<void> {
+  try {
+    process.exitCode = (await action()) ?? EXIT.ok;
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+/** A step run as a program: `./steps/NAME.ts CONTEXT [--undo]`. */
+export function stepProgram(name: string, args: readonly string[]): Promise<void> {
+  return guarded(async () => {
+    const isUndo = args.includes("--undo");
+    const [context, ...rest] = args.filter((arg) => arg !== "--undo");
+    if (context === undefined || rest.length > 0 || context.startsWith("-")) {
+      throw new DpError("usage", `usage: ${name}.ts CONTEXT [--undo]`, {
+        hint: "dp begin APP makes a context and prints its path",
+      });
+    }
+    const { stepByHand } = await import("./commands/step.ts");
+    await stepByHand(name, { context, undo: isUndo });
+  });
+}

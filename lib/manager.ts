@@ -1,0 +1,75 @@
+// What a process manager is: whatever starts, stops and watches the instances of an app.
+import type { Io } from "./io.ts";
+
+/** One release of an app as a process: `APP@ID`. */
+export interface InstanceName {
+  app: string;
+  /** The release's own name, `42-3f9c2ab`. */
+  id: string;
+}
+
+/** All that a manager needs to start an instance. */
+export interface Instance extends InstanceName {
+  /** The folder that it starts in, absolute: the release itself, never `current`. */
+  release: string;
+  /** A shell line, run by the app's user. */
+  command: string;
+  /** The whole environment, PORT among it. */
+  env: Record<string, string>;
+  user: string | undefined;
+  /** Milliseconds between SIGTERM and SIGKILL. */
+  stopTimeout: number;
+}
+
+export interface InstanceStatus {
+  /** "waiting" is between a crash and the next start. */
+  state: "running" | "waiting" | "failed" | "stopped";
+  /** The main process, or null. */
+  pid: number | null;
+  /** How often it was started again after a crash. */
+  restarts: number;
+  /** When the running process was started, ISO 8601, or null. */
+  since: string | null;
+  /** How it ended last: "exited with 3", "killed by SIGKILL"; empty while all is well. */
+  detail: string;
+}
+
+export interface LogOptions {
+  /** How many of the last lines. */
+  lines: number;
+  follow: boolean;
+  onLine(line: string): void;
+}
+
+/** What a manager needs to know of an app once, at setup. */
+export interface ManagedApp {
+  app: string;
+  base: string;
+  user: string | undefined;
+  /** Milliseconds between SIGTERM and SIGKILL. */
+  stopTimeout: number;
+}
+
+export interface Manager {
+  readonly name: string;
+  readonly summary: string;
+  /** Why this host cannot use it ("systemd does not run here"), or null when it can. */
+  unavailable(): Promise<string | null>;
+  /** Puts in place what every instance of the app shares; answers one sentence for each change. */
+  setup(app: ManagedApp, io: Io): Promise<string[]>;
+  /** Starts the instance afresh, whatever its history of crashes. Throws DpError "command" when it cannot. */
+  start(instance: Instance, io: Io): Promise<void>;
+  /** Stops the instance and everything it started; returns when all of it is gone. Safe to repeat. */
+  stop(name: InstanceName, io: Io): Promise<void>;
+  status(name: InstanceName): Promise<InstanceStatus>;
+  /** The processes of the instance, all of them. */
+  pids(name: InstanceName): Promise<number[]>;
+  /** IDs of the instances of the app that run, wait for a restart, or failed. */
+  instances(app: string): Promise<string[]>;
+  /** Exactly this instance comes up at boot; null: none. Answers whether anything changed. */
+  enable(app: string, id: string | null, io: Io): Promise<boolean>;
+  /** Removes what `start` kept of an instance that is stopped. Safe to repeat. */
+  forget(name: InstanceName, io: Io): Promise<void>;
+  /** The app's own output. With `follow` it returns when `io.signal` is aborted. */
+  logs(name: InstanceName, options: LogOptions, io: Io): Promise<void>;
+}

@@ -1,0 +1,141 @@
+// dp's own manager: one small supervisor process per instance, for machines without systemd and for trying.
+import { statSync } from "node:fs";
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { DpError } from "../errors.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import type { Io } from "../io.ts";
+import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../manager.ts";
+import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { bootId } from "../process.ts";
+import { plainEnv } from "../run.ts";
+import { writeSpec } from "../spec.ts";
+import {
+  endAll,
+  filesOf,
+  isRunning,
+  ownUser,
+  processesOf,
+  readRecord,
+  supervisorsOf,
+  writeRecord,
+  type Spec,
+  type State,
+} from "../supervision.ts";
+
+const SUPERVISOR = join(import.meta.dir, "../supervisor.ts");
+const STOP_TIMEOUT = 10_000;
+const ORPHAN = "its supervisor was killed, so that nothing starts it again after a crash";
+
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
+async function start(instance: Instance, io: Io, restartDelay: number): Promise<void> {
+  const { app, id, release } = instance;
+  const cannot = (why: string) => new DpError("command", `${app}@${id} cannot be started: ${why}`);
+  await stop(instance);
+  if (!isFolder(release)) throw cannot(`there is no folder ${release}`);
+  await writeSpec(instance, restartDelay);
+  const files = filesOf(instance);
+  const argv = [process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", SUPERVISOR, files.spec];
+  const supervisor = Bun.spawn(argv, {
+    cwd: "/",
+    env: plainEnv(),
+    stdio: ["ignore", "ignore", "ignore"],
+    detached: true,
+  });
+  supervisor.unref();
+  for (;;) {
+    const state = await readRecord<State>(files.state);
+    if (state?.hasRun) return;
+    if (state?.state === "failed") throw cannot(state.detail.replace("cannot be started: ", ""));
+    if (supervisor.exitCode !== null || supervisor.signalCode !== null) throw cannot("its supervisor ended at once");
+    await io.sleep(10);
+  }
+}
+
+async function pids(name: InstanceName): Promise<number[]> {
+  const files = filesOf(name);
+  const [spec, state] = [await readRecord<Spec>(files.spec), await readRecord<State>(files.state)];
+  return processesOf(name, spec?.uid ?? ownUser(), state?.boot === bootId() ? state.main : null);
+}
+
+async function stop(name: InstanceName): Promise<void> {
+  const files = filesOf(name);
+  const spec = await readRecord<Spec>(files.spec);
+  const timeout = spec?.stopTimeout ?? STOP_TIMEOUT;
+  // It ends the app by itself; only one that hangs is killed, and then the app is ended here.
+  await endAll(() => supervisorsOf(files.spec), timeout + STOP_TIMEOUT);
+  const state = await readRecord<State>(files.state);
+  const main = state?.boot === bootId() ? state.main : null;
+  await endAll(() => processesOf(name, spec?.uid ?? ownUser(), main), timeout);
+  if (state && state.state !== "stopped")
+    await writeRecord(files.state, { ...state, state: "stopped", main: null, since: null, detail: "" });
+}
+
+async function status(name: InstanceName): Promise<InstanceStatus> {
+  const state = await readRecord<State>(filesOf(name).state);
+  if (state === null) return { state: "stopped", pid: null, restarts: 0, since: null, detail: "" };
+  const { restarts, since, detail } = state;
+  const ended = { pid: null, restarts, since: null };
+  if (state.state === "stopped" || state.state === "failed") return { ...ended, state: state.state, detail };
+  if (state.boot !== bootId()) return { ...ended, state: "stopped", detail: "" };
+  const isSupervised = isRunning(state, state.supervisor);
+  if (isRunning(state, state.main)) {
+    return { state: "running", pid: state.main?.pid ?? null, restarts, since, detail: isSupervised ? "" : ORPHAN };
+  }
+  return isSupervised
+    ? { ...ended, state: "waiting", detail }
+    : { ...ended, state: "failed", detail: "its supervisor was killed" };
+}
+
+async function instances(app: string): Promise<string[]> {
+  const { instances: folder } = places(app);
+  const names = isFolder(folder) ? await readdir(folder) : [];
+  const ids = names.flatMap((name) => /^(.*)\.json$/.exec(name)?.[1] ?? []).filter(isReleaseId);
+  const states = await Promise.all(ids.map(async (id) => ({ id, state: (await status({ app, id })).state })));
+  return states
+    .filter(({ state }) => state !== "stopped")
+    .map(({ id }) => id)
+    .sort((a, b) => sequenceOf(a) - sequenceOf(b));
+}
+
+/** The file that names the instance to start at boot. */
+export const enabledFile = (app: string) => join(places(app).instances, "enabled");
+
+async function enable(app: string, id: string | null): Promise<boolean> {
+  const file = enabledFile(app);
+  if (id === null) return removeFile(file);
+  if ((await readText(file))?.trim() === id) return false;
+  await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
+  await writeFileAtomic(file, `${id}\n`, 0o600);
+  return true;
+}
+
+async function logs(name: InstanceName, { lines, follow, onLine }: LogOptions, io: Io): Promise<void> {
+  // tail speaks of rotation on stderr, which is not the app's output.
+  const script = follow ? 'exec tail -n "$1" -F -- "$2" 2>/dev/null' : '[ ! -f "$2" ] || exec tail -n "$1" -- "$2"';
+  const timeout = follow ? 2 ** 31 - 1 : 60_000;
+  try {
+    await io.run(["/bin/sh", "-c", script, "sh", String(lines), filesOf(name).log], { onLine, timeout });
+  } catch (error) {
+    if (!(follow && io.signal.aborted)) throw error;
+  }
+}
+
+/** The manager; `restartDelay` is the delay before the first restart, in ms. */
+export function makeBuiltin(restartDelay = 1_000): Manager {
+  return {
+    name: "builtin",
+    summary: "dp's own supervisor, for machines without systemd",
+    unavailable: async () => (process.platform === "linux" ? null : "the builtin manager needs Linux"),
+    setup: async () => [],
+    start: (instance, io) => start(instance, io, restartDelay),
+    ...{ stop, status, pids, instances, enable, logs },
+    async forget(name) {
+      const files = filesOf(name);
+      for (const file of [files.spec, files.script, files.state]) await removeFile(file);
+    },
+  };
+}
+
+export default makeBuiltin();

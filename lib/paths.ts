@@ -1,0 +1,106 @@
+// Every path that dp uses, and the one gate by which a name reaches a path, a unit or an argv.
+import { join } from "node:path";
+import { DpError } from "./errors.ts";
+
+// Names that would make `NAME@.service` or the user `dp-NAME` somebody else's.
+const RESERVED = new Set([
+  "autovt",
+  "container-getty",
+  "dbus",
+  "dp",
+  "getty",
+  "root",
+  "ssh",
+  "sshd",
+  "systemd",
+  "user",
+]);
+const NAME = /^[a-z](?:-?[a-z0-9]){0,27}$/;
+
+/**
+ * The name of an app, checked: a lower-case letter, then letters, digits and single dashes, 28 characters
+ * at most (the app's user is `dp-NAME`, and Linux ends user names at 32). Throws DpError "usage".
+ */
+export function appName(name: string): string {
+  if (NAME.test(name) && !RESERVED.has(name)) return name;
+  const why = RESERVED.has(name)
+    ? "is reserved"
+    : "must be a lower-case letter, then letters, digits and single dashes, 28 characters at most";
+  throw new DpError("usage", `app name ${JSON.stringify(name)} ${why}`);
+}
+
+const RELEASE = /^[1-9][0-9]{0,8}-[0-9a-f]{7}$/;
+
+/** Whether a string is the name of a release or run: sequence number and short sha, `42-3f9c2ab`. */
+export function isReleaseId(id: string): boolean {
+  return RELEASE.test(id);
+}
+
+/** The sequence number of `42-3f9c2ab`: 42. */
+export function sequenceOf(id: string): number {
+  return Number(id.slice(0, id.indexOf("-")));
+}
+
+/** The folder that stands for "/": DP_ROOT, or "" on a server. Throws DpError "usage" when it is relative. */
+export function root(): string {
+  const dir = process.env["DP_ROOT"] ?? "";
+  if (dir !== "" && !dir.startsWith("/"))
+    throw new DpError("usage", `DP_ROOT must be an absolute path, not ${JSON.stringify(dir)}`);
+  return dir.replace(/\/+$/, "");
+}
+
+/** The folder that holds every app's base folder. */
+export const deployments = () => `${root()}/opt/deployments`;
+/** The folder that holds every app's bare repository. */
+export const repositories = () => `${root()}/var/repos`;
+
+/** The places of one app; every path is absolute. */
+export interface Places {
+  app: string;
+  base: string;
+  repo: string;
+  /** releases/ID: the trees. */
+  releases: string;
+  current: string;
+  previous: string;
+  /** runs/ID.json: one context a deploy. */
+  runs: string;
+  /** ID.log: what a deploy said. */
+  logs: string;
+  /** The operator's config.yml. */
+  config: string;
+  /** What managers keep of an instance: its environment and start script. */
+  instances: string;
+  /** Kept between releases, writable by the app. */
+  shared: string;
+  /** The HOME of the app's user: caches of pip and the like. */
+  home: string;
+  /** The file whose lock is the right to change the app. Never removed. */
+  lock: string;
+}
+
+/** The places of an app, under DP_ROOT when it is set. Throws DpError "usage" for a bad name. */
+export function places(name: string): Places {
+  const app = appName(name);
+  const base = join(deployments(), app);
+  return {
+    app,
+    base,
+    repo: join(repositories(), `${app}.git`),
+    releases: join(base, "releases"),
+    current: join(base, "current"),
+    previous: join(base, "previous"),
+    runs: join(base, "runs"),
+    logs: `${root()}/var/log/deployments/${app}`,
+    config: join(base, "config.yml"),
+    instances: join(base, "instances"),
+    shared: join(base, "shared"),
+    home: join(base, "home"),
+    lock: join(base, "lock"),
+  };
+}
+
+/** The env file of an app: `.env.production` in its base. */
+export function envFile(base: string, env: string): string {
+  return join(base, `.env.${env}`);
+}

@@ -1,0 +1,46 @@
+// The order of a deploy, and of a rollback; the one file to edit when a step is added.
+import type { Facts, Step } from "./step.ts";
+
+/** What each kind of run does, in order. */
+export const PIPELINES = {
+  deploy: [
+    "read",
+    "clone",
+    "install",
+    "build",
+    "pre-deploy",
+    "start",
+    "check",
+    "swap",
+    "verify",
+    "retire",
+    "post-deploy",
+    "prune",
+  ],
+  rollback: ["start", "check", "swap", "verify", "retire", "prune"],
+} as const;
+
+export type Kind = keyof typeof PIPELINES;
+
+/** Facts that `dp begin` decides once, for every step after it. */
+const BEGUN = ["app", "base", "repo", "id", "kind", "sha", "subject", "by", "startedAt", "server", "skipHooks"];
+
+/** Facts that are there before the first step. A rollback takes those of the release it goes back to. */
+export const GIVEN: Record<Kind, readonly string[]> = {
+  deploy: BEGUN,
+  rollback: [...BEGUN, "config", "release", "runtime"],
+};
+
+/** The step that commits: before it the old release never noticed, after it the new one serves. */
+export const COMMIT = "swap";
+
+/** Every need that no earlier step provides, as "step: fact"; empty when the order is right. */
+export function unmetNeeds(kind: Kind, steps: readonly Step<Facts, Facts>[]): string[] {
+  const known = new Set(GIVEN[kind]);
+  const unmet: string[] = [];
+  for (const step of steps) {
+    for (const need of Object.keys(step.needs)) if (!known.has(need)) unmet.push(`${step.name}: ${need}`);
+    for (const name of Object.keys(step.provides)) known.add(name);
+  }
+  return unmet;
+}

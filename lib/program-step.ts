@@ -1,0 +1,57 @@
+// A step in any language: it gets the context's path, and prints its facts as one JSON object.
+import { closeSync, openSync, readFileSync, unlinkSync } from "node:fs";
+import * as v from "valibot";
+import { DpError, EXIT } from "./errors.ts";
+import { fact } from "./facts.ts";
+import type { Io } from "./io.ts";
+import type { StepFile } from "./registry.ts";
+import { tail } from "./run.ts";
+import { selfEnv } from "./self.ts";
+
+const LIMIT = 15 * 60_000;
+
+/** Runs the program; answers the facts that it printed. Throws DpError "command" when it fails or prints something else. */
+export async function runProgram(file: StepFile, context: string, io: Io): Promise<Record<string, unknown>> {
+  // A file, not a pipe: a daemon that the step leaves behind cannot hold it open for ever.
+  const path = `${context}.out.${process.pid}`;
+  const stdout = openSync(path, "wx+", 0o600);
+  unlinkSync(path);
+  try {
+    const result = await io.run([file.path, context], { env: selfEnv(), stdout, timeout: LIMIT, check: false });
+    if (result.code !== EXIT.ok || result.timedOut) {
+      throw new DpError("command", `step ${file.name} (${file.path}) exited with ${result.code}`, {
+        lines: tail(result.text, 25),
+      });
+    }
+    return parseFacts(file, readFileSync(`/proc/self/fd/${stdout}`, "utf8"));
+  } finally {
+    closeSync(stdout);
+  }
+}
+
+function parseFacts(file: StepFile, text: string): Record<string, unknown> {
+  if (text.trim() === "") return {};
+  let facts: unknown;
+  try {
+    facts = JSON.parse(text);
+  } catch (cause) {
+    throw new DpError("command", `step ${file.name} printed something else than one JSON object`, {
+      lines: text.trimEnd().split("\n").slice(0, 5),
+      hint: "facts go to stdout, talk goes to stderr",
+      cause,
+    });
+  }
+  if (typeof facts !== "object" || facts === null || Array.isArray(facts)) {
+    throw new DpError("command", `step ${file.name} printed ${JSON.stringify(facts)}, not a JSON object of facts`);
+  }
+  for (const [name, value] of Object.entries(facts)) check(file, name, value);
+  return facts as Record<string, unknown>;
+}
+
+function check(file: StepFile, name: string, value: unknown): void {
+  if (!/^[a-z][A-Za-z0-9]*$/.test(name))
+    throw new DpError("command", `step ${file.name}: ${JSON.stringify(name)} is no name for a fact`);
+  const schema = (fact as Record<string, v.GenericSchema>)[name];
+  if (schema && !v.is(schema, value))
+    throw new DpError("command", `step ${file.name}: fact "${name}" cannot be ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,192 @@
+// One child process: a group of its own, a real pipe, a time limit that ends the whole group.
+import { closeSync } from "node:fs";
+import { codeOf, DpError } from "./errors.ts";
+import { pipe } from "./libc.ts";
+
+export interface RunOptions {
+  cwd?: string;
+  /** The whole environment of the child. Default: only PATH, HOME and the locale of dp itself. */
+  env?: Record<string, string>;
+  /** Run as this user when dp is root; ignored otherwise, because then dp is that user. */
+  user?: string | undefined;
+  /** Milliseconds until the group gets SIGTERM, and SIGKILL five seconds later. Default 60 s. */
+  timeout?: number;
+  signal?: AbortSignal;
+  /** False: a failure is an answer, not an error. */
+  check?: boolean;
+  /** True: lines are not passed to the log. */
+  quiet?: boolean;
+  onLine?: (line: string) => void;
+  /** An open file that becomes the child's stdin; default is /dev/null. Closed by the caller. */
+  stdin?: number;
+  /** An open file that takes stdout instead of the pipe (stderr stays in the pipe). Closed by the caller. */
+  stdout?: number;
+  /** Bytes of output kept for `text`. Default 1 MiB: the end is kept. */
+  keep?: number;
+}
+
+export interface Result {
+  /** The exit code, or 128 + signal number. */
+  code: number;
+  signal: string | null;
+  timedOut: boolean;
+  /** The output's end, stdout and stderr together, without a final newline. */
+  text: string;
+}
+
+const GRACE = 5_000;
+// A daemon that the child left behind may hold the pipe for ever: wait this long, then go on.
+const DRAIN = 500;
+
+/** dp's own environment, reduced to what any program may see. */
+export function plainEnv(): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const name of ["PATH", "HOME", "LANG", "LC_ALL", "TZ"]) {
+    const value = process.env[name];
+    if (value !== undefined) env[name] = value;
+  }
+  return env;
+}
+
+/** The argv that runs `argv` as `user` with nothing of root's left, when dp is root. */
+export function asUser(argv: readonly string[], user: string | undefined): string[] {
+  if (!user || user === "root" || process.getuid?.() !== 0) return [...argv];
+  return [
+    "setpriv",
+    `--reuid=${user}`,
+    `--regid=${user}`,
+    "--init-groups",
+    "--no-new-privs",
+    "--inh-caps=-all",
+    "--",
+    ...argv,
+  ];
+}
+
+/**
+ * Runs a program to its end. Throws DpError "command" with the last lines when it exits non-zero or runs
+ * out of time, DpError "host" when it does not exist; AbortSignal's reason when aborted.
+ */
+export async function run(argv: readonly string[], options: RunOptions = {}): Promise<Result> {
+  const result = await finish(argv, options);
+  if (options.signal?.aborted) throw options.signal.reason;
+  if (options.check === false || (result.code === 0 && !result.timedOut)) return result;
+  throw failure(argv, result, options.timeout);
+}
+
+function failure(argv: readonly string[], result: Result, timeout: number | undefined): DpError {
+  const how = result.timedOut
+    ? `did not end within ${Math.round((timeout ?? 60_000) / 1000)} s and was stopped`
+    : result.signal
+      ? `was killed by ${result.signal}`
+      : `exited with ${result.code}`;
+  return new DpError("command", `${argv.join(" ")} ${how}`, { lines: tail(result.text, 25) });
+}
+
+/** The last `count` lines of a text, without empty ones at its end. */
+export function tail(text: string, count: number): string[] {
+  return text
+    .trimEnd()
+    .split("\n")
+    .filter((line) => line !== "")
+    .slice(-count);
+}
+
+function spawn(argv: readonly string[], options: RunOptions, write: number) {
+  try {
+    return Bun.spawn(asUser(argv, options.user), {
+      cwd: options.cwd ?? "/",
+      env: options.env ?? plainEnv(),
+      stdin: options.stdin ?? "ignore",
+      stdout: options.stdout ?? write,
+      stderr: write,
+      detached: true,
+    });
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT" && codeOf(error) !== "EACCES") throw error;
+    throw new DpError("host", `${argv[0]}: not found, or not to be run, on this server`, { cause: error });
+  }
+}
+
+async function finish(argv: readonly string[], options: RunOptions): Promise<Result> {
+  const [read, write] = pipe();
+  let child;
+  try {
+    child = spawn(argv, options, write);
+  } catch (error) {
+    closeSync(read);
+    throw error;
+  } finally {
+    closeSync(write);
+  }
+  const group = groupOf(child.pid);
+  let timedOut = false;
+  const limit = setTimeout(() => {
+    timedOut = true;
+    group.end();
+  }, options.timeout ?? 60_000);
+  const abort = () => group.end();
+  if (options.signal?.aborted) abort();
+  options.signal?.addEventListener("abort", abort, { once: true });
+
+  const output = reader(read, options);
+  await child.exited;
+  const drained = await Promise.race([output.done.then(() => true), Bun.sleep(DRAIN).then(() => false)]);
+  if (!drained && (timedOut || options.signal?.aborted)) group.kill("SIGKILL");
+  if (!drained) await output.cancel();
+  clearTimeout(limit);
+  group.forget();
+  options.signal?.removeEventListener("abort", abort);
+  closeSync(read);
+  return {
+    code: await child.exited,
+    signal: child.signalCode === null ? null : String(child.signalCode),
+    timedOut,
+    text: output.text(),
+  };
+}
+
+/** Signals to a whole process group; `end` is SIGTERM, then SIGKILL when that was not enough. */
+function groupOf(pid: number) {
+  let timer: Timer | undefined;
+  const kill = (signal: NodeJS.Signals) => {
+    try {
+      process.kill(-pid, signal);
+    } catch (error) {
+      if (codeOf(error) !== "ESRCH") throw error;
+    }
+  };
+  return {
+    kill,
+    end() {
+      kill("SIGTERM");
+      timer = setTimeout(() => kill("SIGKILL"), GRACE);
+    },
+    forget: () => clearTimeout(timer),
+  };
+}
+
+/** Reads a pipe to its end: whole lines to `onLine`, the last `keep` characters to `text`. */
+function reader(fd: number, options: RunOptions) {
+  const stream = Bun.file(fd).stream().getReader();
+  const decoder = new TextDecoder();
+  const keep = options.keep ?? 1024 * 1024;
+  let rest = "";
+  let kept = "";
+  const take = (text: string) => {
+    kept = (kept + text).slice(-keep);
+    const lines = (rest + text).split("\n");
+    // A line without end must not grow for ever.
+    rest = lines.pop()!.slice(-keep);
+    for (const line of lines) options.onLine?.(line);
+  };
+  const done = (async () => {
+    for (;;) {
+      const chunk = await stream.read();
+      if (chunk.done) break;
+      take(decoder.decode(chunk.value, { stream: true }));
+    }
+    if (rest) options.onLine?.(rest);
+  })();
+  return { done, text: () => kept.trimEnd(), cancel: () => stream.cancel().catch(() => undefined) };
+}

@@ -1,0 +1,55 @@
+// The apps of this server and their config.yml.
+import { existsSync } from "node:fs";
+import { readdir, realpath } from "node:fs/promises";
+import { basename } from "node:path";
+import type { ServerConfig } from "./config.ts";
+import { codeOf, DpError } from "./errors.ts";
+import { readText } from "./files.ts";
+import { deployments, places } from "./paths.ts";
+import { didYouMean } from "./suggestion.ts";
+
+/** The names of all apps that were set up, sorted. */
+export async function appNames(): Promise<string[]> {
+  try {
+    const names = await readdir(deployments());
+    return names.filter((name) => existsSync(`${deployments()}/${name}/config.yml`)).sort();
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** The app's config.yml. Throws DpError "usage" when there is no such app, "config" when the file is wrong. */
+export async function readServer(app: string): Promise<ServerConfig> {
+  const { config } = places(app);
+  const text = await readConfig(config);
+  if (text !== null) return (await import("./config.ts")).parseServerConfig(text, config);
+  const names = await appNames();
+  throw new DpError("usage", `there is no app "${app}" on this server`, {
+    lines: names.length > 0 ? [`there is ${names.join(", ")}`] : [],
+    ...(didYouMean(app, names).hint ? didYouMean(app, names) : { hint: `dp setup ${app}` }),
+  });
+}
+
+async function readConfig(path: string): Promise<string | null> {
+  try {
+    return await readText(path);
+  } catch (cause) {
+    if (codeOf(cause) !== "EACCES") throw cause;
+    throw new DpError("host", `${path}: permission denied`, {
+      hint: "run dp as the user who ran dp setup: sudo dp …",
+      cause,
+    });
+  }
+}
+
+/** The app whose bare repository that is. Throws DpError "usage" when it is none of dp's. */
+export async function appOfRepo(repo: string): Promise<string> {
+  const real = await realpath(repo).catch(() => null);
+  const name = basename(real ?? repo, ".git");
+  // Only what setup made counts: the name leads to the path, never the other way round.
+  for (const app of await appNames()) {
+    if (app === name && real === (await realpath(places(app).repo).catch(() => null))) return app;
+  }
+  throw new DpError("usage", `${repo} is not the repository of an app`, { hint: "dp setup APP makes one" });
+}

@@ -1,0 +1,128 @@
+// The files of an app, as they are in a commit or in a folder.
+import { lstat, readdir, readFile, readlink } from "node:fs/promises";
+import { join } from "node:path";
+import { codeOf, DpError } from "./errors.ts";
+import { plainEnv, run } from "./run.ts";
+
+export interface TreeEntry {
+  /** Relative to the root, with "/" between folders. */
+  path: string;
+  kind: "file" | "executable" | "symlink" | "submodule";
+}
+
+export interface Tree {
+  /** The text of a regular file, or null when there is none of that name. Throws DpError "config" over 1 MiB. */
+  read(path: string): Promise<string | null>;
+  /** What a symbolic link points at, or null when there is no link of that name. */
+  link(path: string): Promise<string | null>;
+  /** Every entry that is no folder. */
+  list(): Promise<readonly TreeEntry[]>;
+}
+
+const LIMIT = 1024 * 1024;
+const KIND: Record<string, TreeEntry["kind"]> = {
+  "100644": "file",
+  "100664": "file",
+  "100755": "executable",
+  "120000": "symlink",
+  "160000": "submodule",
+};
+
+/** The files of one commit of a bare repository; `sha` must be a full object name. */
+export function commitTree(repo: string, sha: string): Tree {
+  let entries: Promise<(TreeEntry & { object: string })[]> | undefined;
+  const list = () => (entries ??= listCommit(repo, sha));
+  return {
+    list,
+    async read(path) {
+      const entry = (await list()).find((candidate) => candidate.path === path);
+      if (!entry || (entry.kind !== "file" && entry.kind !== "executable")) return null;
+      return decode(path, await readBlob(repo, path, entry.object));
+    },
+    async link(path) {
+      const entry = (await list()).find((candidate) => candidate.path === path);
+      return entry?.kind === "symlink" ? decode(path, await readBlob(repo, path, entry.object)) : null;
+    },
+  };
+}
+
+async function readBlob(repo: string, path: string, object: string): Promise<ArrayBuffer> {
+  const size = await run(["git", "--git-dir", repo, "cat-file", "-s", object]);
+  tooLarge(path, Number(size.text));
+  // Not by run(): its text is lines, and this must be the bytes.
+  const blob = Bun.spawn(["git", "--git-dir", repo, "cat-file", "blob", object], {
+    cwd: "/",
+    env: plainEnv(),
+    stdin: "ignore",
+    stderr: "ignore",
+  });
+  const bytes = await new Response(blob.stdout).arrayBuffer();
+  if ((await blob.exited) !== 0) throw new DpError("command", `git cannot read ${path} (${object})`);
+  return bytes;
+}
+
+async function listCommit(repo: string, sha: string) {
+  const listing = await run(["git", "--git-dir", repo, "ls-tree", "-r", "-z", "--full-tree", sha], {
+    keep: 256 * LIMIT,
+  });
+  const entries = [];
+  for (const line of listing.text.split("\0")) {
+    // <mode> SP <type> SP <object> TAB <path>
+    const match = /^(\d+) \w+ ([0-9a-f]+)\t([\s\S]+)$/.exec(line);
+    if (match) entries.push({ path: match[3]!, kind: KIND[match[1]!] ?? "file", object: match[2]! });
+  }
+  return entries;
+}
+
+/** The files of a folder on disk; folders whose name starts with a dot, and node_modules, are passed over. */
+export function folderTree(root: string): Tree {
+  return {
+    list: () => walk(root, ""),
+    async link(path) {
+      try {
+        return await readlink(join(root, path));
+      } catch (error) {
+        if (codeOf(error) === "ENOENT" || codeOf(error) === "EINVAL" || codeOf(error) === "ENOTDIR") return null;
+        throw error;
+      }
+    },
+    async read(path) {
+      try {
+        const file = join(root, path);
+        const stat = await lstat(file);
+        if (!stat.isFile()) return null;
+        tooLarge(path, stat.size);
+        const bytes = await readFile(file);
+        return decode(path, bytes);
+      } catch (error) {
+        if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return null;
+        throw error;
+      }
+    },
+  };
+}
+
+async function walk(root: string, folder: string): Promise<TreeEntry[]> {
+  const entries: TreeEntry[] = [];
+  for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
+    const path = folder ? `${folder}/${entry.name}` : entry.name;
+    if (entry.isSymbolicLink()) entries.push({ path, kind: "symlink" });
+    else if (entry.isFile())
+      entries.push({ path, kind: (await lstat(join(root, path))).mode & 0o100 ? "executable" : "file" });
+    else if (entry.isDirectory() && !entry.name.startsWith(".") && entry.name !== "node_modules")
+      entries.push(...(await walk(root, path)));
+  }
+  return entries;
+}
+
+function tooLarge(path: string, size: number): void {
+  if (size > LIMIT) throw new DpError("config", `${path}: ${size} bytes, more than the ${LIMIT} that dp reads`);
+}
+
+function decode(path: string, bytes: ArrayBuffer | Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new DpError("config", `${path}: not UTF-8 text`, { cause });
+  }
+}

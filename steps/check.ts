@@ -1,0 +1,32 @@
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+// Proves the new instance healthy, and that it is the one that answered.
+import { basename } from "node:path";
+import { fact } from "../lib/facts.ts";
+import { waitUntilHealthy } from "../lib/health.ts";
+import { patientOf } from "../lib/instances.ts";
+import { manager } from "../lib/registry.ts";
+import { defineStep, main } from "../lib/step.ts";
+
+const step = defineStep(import.meta.path, {
+  summary: "Prove the new release healthy",
+  needs: {
+    app: fact.app,
+    server: fact.server,
+    config: fact.config,
+    release: fact.release,
+    port: fact.port,
+    stoppedAt: fact.stoppedAt,
+  },
+  provides: { pid: fact.pid, healthyAt: fact.healthyAt, downtime: fact.downtime },
+  async run({ app, server, config, release, port, stoppedAt }, io) {
+    const managed = await manager(server.manager);
+    const patient = patientOf(app, basename(release), config.healthCheck, port, managed);
+    const { pid, tries } = await waitUntilHealthy(patient, io);
+    const now = new Date();
+    const downtime = stoppedAt === null ? null : Math.max(0, now.getTime() - Date.parse(stoppedAt));
+    io.info(`GET ${config.healthCheck.path} is healthy, ${tries === 1 ? "at once" : `after ${tries} tries`}`);
+    return { pid, healthyAt: now.toISOString(), downtime };
+  },
+});
+export default step;
+if (import.meta.main) await main(step);

@@ -1,0 +1,43 @@
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+// Lays the commit's files out in releases/ID, owned by the app's user, without any git folder.
+import { closeSync } from "node:fs";
+import { chmod, chown, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fact } from "../lib/facts.ts";
+import { pipe } from "../lib/libc.ts";
+import { removeFailed } from "../lib/prune.ts";
+import { removeTree } from "../lib/remove.ts";
+import { defineStep, main } from "../lib/step.ts";
+import { idsOf } from "../lib/users.ts";
+
+const step = defineStep(import.meta.path, {
+  summary: "Lay the commit's files out as a release",
+  needs: { app: fact.app, base: fact.base, repo: fact.repo, sha: fact.sha, id: fact.id, server: fact.server },
+  provides: { release: fact.release },
+  async run({ base, repo, sha, id, server: { user, stepTimeout: timeout } }, io) {
+    const release = join(base, "releases", id);
+    await removeTree(release, user, io); // half of it, from a run that was killed
+    await mkdir(release, { mode: 0o750 });
+    await chmod(release, 0o750);
+    if (user) await chown(release, ...(await idsOf(user)));
+    const [read, write] = pipe();
+    const archive = io
+      .run(["git", "--git-dir", repo, "archive", "--format=tar", sha], { stdout: write, timeout })
+      .finally(() => closeSync(write));
+    // tar runs as the app's user: whatever the archive holds, it can go nowhere that the user cannot.
+    const extract = io
+      .run(["tar", "-x", "-f", "-", "--no-same-owner", "-C", release], { stdin: read, user, timeout })
+      .finally(() => closeSync(read));
+    const [archived, extracted] = await Promise.allSettled([archive, extract]);
+    if (archived.status === "rejected") throw archived.reason;
+    if (extracted.status === "rejected") throw extracted.reason;
+    await io.run(["sync", "-f", release], { timeout });
+    return { release };
+  },
+  // The newest failed release stays, as evidence; those before it go.
+  async undo({ app, id, server: { user } }, io) {
+    await removeFailed(app, id, user, io);
+  },
+});
+export default step;
+if (import.meta.main) await main(step);

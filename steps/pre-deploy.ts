@@ -1,0 +1,28 @@
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+// Runs the preDeploy hook; its failure ends the deploy before anything was started or stopped.
+import { fact } from "../lib/facts.ts";
+import { runLine } from "../lib/shell-line.ts";
+import { defineStep, main } from "../lib/step.ts";
+
+const step = defineStep(import.meta.path, {
+  summary: "Run the preDeploy hook",
+  needs: {
+    app: fact.app,
+    sha: fact.sha,
+    server: fact.server,
+    config: fact.config,
+    release: fact.release,
+    runtime: fact.runtime,
+    skipHooks: fact.skipHooks,
+  },
+  provides: {},
+  async run({ config, runtime, skipHooks, ...origin }, io) {
+    const line = config.hooks.preDeploy;
+    if (line === undefined) io.info("no hook");
+    else if (skipHooks) io.info("skipped, as asked");
+    else await runLine(line, origin, runtime, io);
+    return {};
+  },
+});
+export default step;
+if (import.meta.main) await main(step);

@@ -1,0 +1,26 @@
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+// Removes releases that nothing needs any more; a failure here never harms the deploy.
+import { fact } from "../lib/facts.ts";
+import { messageOf } from "../lib/errors.ts";
+import { prune, releasesOnDisk } from "../lib/prune.ts";
+import { manager } from "../lib/registry.ts";
+import { defineStep, main } from "../lib/step.ts";
+
+const step = defineStep(import.meta.path, {
+  summary: "Remove old releases",
+  needs: { app: fact.app, server: fact.server },
+  provides: {},
+  async run({ app, server }, io) {
+    try {
+      const gone = await prune(app, server.keep, server.user, await manager(server.manager), io);
+      const { ids, foreign } = await releasesOnDisk(app);
+      io.info(`${ids.length} kept${gone.length > 0 ? `, removed ${gone.join(", ")}` : ""}`);
+      for (const name of foreign) io.warn(`releases/${name} is not dp's and was left alone`);
+    } catch (error) {
+      io.warn(`old releases could not be removed: ${messageOf(error)}`);
+    }
+    return {};
+  },
+});
+export default step;
+if (import.meta.main) await main(step);

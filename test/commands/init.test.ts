@@ -1,0 +1,165 @@
+// `dp init` in real folders: what is written, what is refused, and that a refusal leaves nothing behind.
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { AppType } from "../../lib/app.ts";
+import { init } from "../../lib/commands/init.ts";
+import { parseDeployConfig } from "../../lib/config.ts";
+import { DpError } from "../../lib/errors.ts";
+import { appTypes } from "../../lib/registry.ts";
+
+let root: string;
+let dir: string;
+let types: AppType[];
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "dp-init-"));
+  types = await appTypes();
+});
+afterAll(() => rm(root, { recursive: true }));
+beforeEach(async () => {
+  dir = join(await mkdtemp(join(root, "case-")), "My Shop_2");
+  await mkdir(dir);
+});
+
+async function refusal(options: Parameters<typeof init>[0]): Promise<DpError> {
+  const before = await readdir(dir);
+  const error = await init(options).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(await readdir(dir)).toEqual(before);
+  if (!(error instanceof DpError)) throw error ?? new Error("accepted");
+  return error;
+}
+
+test("an app that is recognised gets a deploy.yml that is accepted", async () => {
+  await writeFile(join(dir, "requirements.txt"), "flask==3.1.3\ngunicorn==27.0.1\n");
+  await writeFile(join(dir, "app.py"), "from flask import Flask\napp = Flask(__name__)\n");
+  const { files, next } = await init({ dir, types });
+  expect(files).toEqual(["deploy.yml"]);
+  const text = await readFile(join(dir, "deploy.yml"), "utf8");
+  expect(text.split("\n")[0]).toMatch(
+    /^# yaml-language-server: \$schema=file:\/\/\/.*\/templates\/deploy\.schema\.json$/,
+  );
+  const config = parseDeployConfig(text);
+  expect(config).toMatchObject({ name: "my-shop-2", type: "python", healthCheck: { path: "/health" } });
+  expect(config.command).toContain("gunicorn");
+  expect(text).toContain("type: python # because of requirements.txt");
+  expect(next).toEqual([
+    "ssh root@SERVER dp setup my-shop-2 --port 8000",
+    "git init -b main",
+    "git add .",
+    'git commit -m "Deploy with dp"',
+    "git remote add production ssh://root@SERVER/var/repos/my-shop-2.git",
+    "git push production main",
+  ]);
+});
+
+test("the steps fit a repository that is there, and its branch", async () => {
+  const git = Bun.spawnSync(["git", "init", "-q", "-b", "trunk", dir], { cwd: "/" });
+  expect(git.exitCode).toBe(0);
+  const { next } = await init({ dir, types, example: "flask", name: "shop" });
+  expect(next).not.toContain("git init -b main");
+  expect(next).toContain("git add .gitignore app.py deploy.yml requirements.txt");
+  expect(next.at(-1)).toBe("git push production trunk:main");
+});
+
+test("a type without a start command leaves the line as a comment; a hostile command is quoted", async () => {
+  const type = (command: string | null): AppType => ({
+    ...types[0]!,
+    detect: async () => ({ command, because: "a\nb: c" }),
+  });
+  await init({ dir, types: [type(null)] });
+  const text = await readFile(join(dir, "deploy.yml"), "utf8");
+  expect(text).toContain("\n# command: ./start.sh\n");
+  expect(text).toContain("because of ab: c\n");
+  await rm(join(dir, "deploy.yml"));
+  await init({ dir, types: [type('x: "y" # z\\')] });
+  expect(parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8")).command).toBe('x: "y" # z\\');
+  await rm(join(dir, "deploy.yml"));
+  expect((await refusal({ dir, types: [type("two\nlines")] })).exit).toBe("config");
+});
+
+test("an existing deploy.yml is refused, a dangling link of that name too", async () => {
+  await writeFile(join(dir, "app.py"), "");
+  await writeFile(join(dir, "deploy.yml"), "mine");
+  const error = await refusal({ dir, types });
+  expect(error.exit).toBe("bug");
+  expect(error.message).toBe("deploy.yml already exists; nothing was written");
+  expect(await readFile(join(dir, "deploy.yml"), "utf8")).toBe("mine");
+  await rm(join(dir, "deploy.yml"));
+  await symlink(join(root, "elsewhere"), join(dir, "deploy.yml"));
+  expect((await refusal({ dir, types })).message).toContain("already exists");
+  expect(await readdir(root)).not.toContain("elsewhere");
+});
+
+test("of two at once one writes and the other is refused", async () => {
+  await writeFile(join(dir, "app.py"), "");
+  const results = await Promise.allSettled([init({ dir, types, name: "one" }), init({ dir, types, name: "two" })]);
+  expect(results.map((result) => result.status).sort()).toEqual(["fulfilled", "rejected"]);
+  const winner = results[0]!.status === "fulfilled" ? "one" : "two";
+  expect(parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8")).name).toBe(winner);
+});
+
+test("an empty folder: the types are named, and the example to try", async () => {
+  const error = await refusal({ dir, types });
+  expect(error.exit).toBe("config");
+  for (const type of types) expect(error.message).toContain(type.name);
+  expect(error.hint).toBe("dp init --example flask");
+});
+
+test.each([
+  ["flask", ".gitignore,app.py,deploy.yml,requirements.txt", 'gunicorn --bind "$DP_HOST:$PORT" app:app'],
+  ["fastapi", ".gitignore,deploy.yml,main.py,requirements.txt", 'uvicorn main:app --host "$DP_HOST" --port "$PORT"'],
+])("the example %s is complete", async (example, names, command) => {
+  const { files } = await init({ dir, types, example, name: "shop" });
+  expect(files.join()).toBe(names);
+  expect((await readdir(dir)).sort().join()).toBe(names);
+  const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+  expect(config).toMatchObject({ name: "shop", type: "python", command, healthCheck: { path: "/health" } });
+  const requirements = (await readFile(join(dir, "requirements.txt"), "utf8")).trim().split("\n");
+  for (const line of requirements) expect(line).toMatch(/^[\w.-]+==[0-9][\w.]*$/);
+  expect(await refusal({ dir, types, example })).toMatchObject({ exit: "bug" });
+});
+
+test("one file that is there already keeps the whole example away", async () => {
+  await writeFile(join(dir, "requirements.txt"), "mine");
+  const error = await refusal({ dir, types, example: "flask" });
+  expect(error.exit).toBe("bug");
+  expect(error.message).toBe("requirements.txt already exists; nothing was written");
+  await writeFile(join(dir, "app.py"), "mine");
+  expect((await refusal({ dir, types, example: "flask" })).message).toStartWith(
+    "app.py, requirements.txt already exists",
+  );
+});
+
+test("an unknown example and a bad name are usage errors", async () => {
+  const unknown = await refusal({ dir, types, example: "flsk" });
+  expect(unknown).toMatchObject({ exit: "usage", hint: 'did you mean "flask"?' });
+  expect(unknown.message).toBe('unknown example "flsk", there is fastapi, flask');
+  expect(await refusal({ dir, types, example: "../apps/flask" })).toMatchObject({ exit: "usage" });
+  expect(await refusal({ dir, types, example: "flask", name: "My_Api" })).toMatchObject({ exit: "usage" });
+});
+
+test.each(["日本", "root", "123"])("the folder %s makes no name: --name is asked for", async (folder) => {
+  const inner = join(dir, folder);
+  await mkdir(inner);
+  expect(await refusal({ dir: inner, types, example: "flask" })).toMatchObject({
+    exit: "usage",
+    hint: "dp init --name NAME",
+  });
+  expect(await readdir(inner)).toEqual([]);
+});
+
+test.each([
+  ["Über-App!", "uber-app"],
+  ["2-good--name-", "good-name"],
+  ["a".repeat(27) + "-bcd", "a".repeat(27)],
+])("the folder %s is the app %s", async (folder, name) => {
+  const inner = join(dir, folder);
+  await mkdir(inner);
+  await init({ dir: inner, types, example: "flask" });
+  expect(parseDeployConfig(await readFile(join(inner, "deploy.yml"), "utf8")).name).toBe(name);
+});

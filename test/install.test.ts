@@ -1,0 +1,295 @@
+// install.sh, run for real into a temp HOME: what it installs, replaces, refuses and removes.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from "node:fs";
+import { statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+
+const project = resolve(import.meta.dir, "..");
+const version = (await Bun.file(join(project, "package.json")).json()).version as string;
+// The installation takes a Bun; it must be the program itself, whatever PATH leads to.
+const environment = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", DP_BUN: process.execPath };
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "dp-install-test-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function runProgram(argv: string[], env: Record<string, string> = {}, cwd = folder) {
+  const child = Bun.spawn(argv, {
+    cwd,
+    env: { ...environment, ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [code, out, err] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()]);
+  return { code, out, err };
+}
+
+/** Runs an install.sh, the project's unless told otherwise, into a prefix below the test's folder. */
+const install = (prefix: string, argv: string[] = [], env: Record<string, string> = {}, source = project) =>
+  runProgram([join(source, "install.sh"), "--prefix", join(folder, prefix), ...argv], {
+    HOME: join(folder, "home"),
+    ...env,
+  });
+
+/** Everything below a folder that is not a folder. */
+function filesBelow(path: string): string[] {
+  return readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+describe("an installation", () => {
+  // A space and a quote: the wrapper is a shell script with this path in it.
+  const prefix = "pre fix's";
+  const dp = () => join(folder, prefix, "bin/dp");
+  beforeAll(async () => {
+    const done = await install(prefix);
+    expect(done.err).toContain(`dp ${version} is installed`);
+    expect(done.code).toBe(0);
+  });
+
+  test("answers by both names", async () => {
+    for (const name of ["dp", "deploy-paradigm"]) {
+      const answer = await runProgram([join(folder, prefix, "bin", name), "--version"]);
+      expect(answer).toEqual({ code: 0, out: `dp ${version}\n`, err: "" });
+    }
+  });
+
+  test("says how to reach it when it is not on PATH, and only then", async () => {
+    const bin = join(folder, prefix, "bin");
+    expect((await install(prefix)).err).toContain("not in your PATH");
+    expect((await install(prefix, [], { PATH: `${environment.PATH}:${bin}` })).err).not.toContain("not in your PATH");
+  });
+
+  test("neither the current folder nor the environment gets code into dp", async () => {
+    const evil = join(folder, "evil");
+    mkdirSync(evil);
+    const trace = join(folder, "trace");
+    writeFileSync(join(evil, "evil.ts"), `require("node:fs").appendFileSync(${JSON.stringify(trace)}, "ran\\n");`);
+    writeFileSync(join(evil, "bunfig.toml"), `preload = ["./evil.ts"]\n[run]\npreload = ["./evil.ts"]\n`);
+    writeFileSync(join(evil, ".env"), `BUN_OPTIONS=--preload=./evil.ts\nDP_ROOT=relative\n`);
+    // The trap works: plain bun walks into it.
+    await runProgram([process.execPath, "-e", "0"], {}, evil);
+    expect(existsSync(trace)).toBe(true);
+    rmSync(trace);
+    for (const env of [{}, { BUN_OPTIONS: `--preload=${evil}/evil.ts` }, { BUN_BE_BUN: "1" }] as Record<
+      string,
+      string
+    >[]) {
+      const answer = await runProgram([dp(), "--version"], env, evil);
+      expect(answer).toEqual({ code: 0, out: `dp ${version}\n`, err: "" });
+    }
+    expect(existsSync(trace)).toBe(false);
+  });
+
+  test("what dp writes into hooks and units outlives the next installations", async () => {
+    const tree = join(folder, prefix, "share/dp");
+    const script = `console.log(JSON.stringify((await import(${JSON.stringify(join(tree, "lib/self.ts"))})).SELF))`;
+    const answer = await runProgram([join(tree, "bun/bin/bun"), "--no-install", "-e", script]);
+    const paths = (JSON.parse(answer.out) as string[]).filter((word) => word.startsWith("/"));
+    expect(paths).toEqual([join(tree, "bun/bin/bun"), join(tree, "bin/dp")]);
+  });
+
+  test("is closed to writing by others, whatever the umask, and holds no development packages", async () => {
+    const done = await runProgram([
+      "sh",
+      "-c",
+      'umask 0; exec "$@"',
+      "sh",
+      join(project, "install.sh"),
+      "--prefix",
+      join(folder, "open"),
+    ]);
+    expect(done.code).toBe(0);
+    const tree = join(folder, "open/share/dp");
+    for (const path of [...filesBelow(tree), tree]) {
+      const mode = statSync(path).mode & 0o777;
+      expect([path, mode === 0o755 || mode === 0o644]).toEqual([path, true]);
+    }
+    expect(
+      readdirSync(join(tree, "node_modules"))
+        .filter((name) => !name.startsWith("."))
+        .sort(),
+    ).toEqual(Object.keys((await Bun.file(join(project, "package.json")).json()).dependencies).sort());
+  });
+});
+
+describe("a changed source", () => {
+  // A small source of its own: what dp is does not matter here, only that it moves.
+  const source = () => join(folder, "source");
+  const setVersion = (text: string) => writeFileSync(join(source(), "lib/main.js"), `console.log("dp ${text}");\n`);
+  beforeAll(() => {
+    mkdirSync(join(source(), "bin"), { recursive: true });
+    mkdirSync(join(source(), "lib"));
+    writeFileSync(join(source(), "package.json"), `{ "name": "dp", "version": "1.0.0", "dependencies": {} }\n`);
+    writeFileSync(join(source(), "bin/dp"), `import "../lib/main.js";\n`);
+    writeFileSync(join(source(), "install.sh"), readFileSync(join(project, "install.sh")));
+    chmodSync(join(source(), "install.sh"), 0o755);
+  });
+
+  test("replaces the tree by one rename, keeps the one before, and drops older ones that nobody runs", async () => {
+    const trees = join(folder, "upgrade/share/dp.d");
+    const seen: string[] = [];
+    for (const text of ["one", "two", "three"]) {
+      setVersion(text);
+      expect((await install("upgrade", [], {}, source())).code).toBe(0);
+      expect((await runProgram([join(folder, "upgrade/bin/dp")])).out).toBe(`dp ${text}\n`);
+      seen.push(readlinkSync(join(folder, "upgrade/share/dp")).split("/")[1]!);
+    }
+    expect(
+      readdirSync(trees)
+        .filter((name) => name !== ".lock")
+        .sort(),
+    ).toEqual(seen.slice(1).sort());
+  });
+
+  test("a dp that runs keeps its tree, however often it is replaced", async () => {
+    writeFileSync(join(source(), "lib/late.js"), `console.log("late one");\n`);
+    writeFileSync(
+      join(source(), "lib/main.js"),
+      `console.log("up"); process.stdin.once("data", async () => { await import("./late.js"); process.exit(); });\n`,
+    );
+    expect((await install("running", [], {}, source())).code).toBe(0);
+    const old = Bun.spawn([join(folder, "running/bin/dp")], { env: environment, stdin: "pipe", stdout: "pipe" });
+    try {
+      const reader = old.stdout.getReader();
+      expect(new TextDecoder().decode((await reader.read()).value)).toBe("up\n");
+      for (const text of ["two", "three"]) {
+        writeFileSync(join(source(), "lib/late.js"), `console.log("late ${text}");\n`);
+        expect((await install("running", [], {}, source())).code).toBe(0);
+      }
+      old.stdin.write("go\n");
+      await old.stdin.flush();
+      expect(new TextDecoder().decode((await reader.read()).value)).toBe("late one\n");
+      expect(await old.exited).toBe(0);
+    } finally {
+      old.kill("SIGKILL");
+    }
+  });
+
+  test("an installation that fails leaves the one before in place", async () => {
+    setVersion("good");
+    expect((await install("broken", [], {}, source())).code).toBe(0);
+    setVersion("bad");
+    const packages = `{ "name": "dp", "version": "1.0.0", "dependencies": { "missing": "file:./nowhere" } }\n`;
+    const whole = readFileSync(join(source(), "package.json"));
+    writeFileSync(join(source(), "package.json"), packages);
+    try {
+      const failed = await install("broken", [], {}, source());
+      expect([failed.code, failed.err]).toEqual([6, expect.stringContaining("packages could not be installed")]);
+    } finally {
+      writeFileSync(join(source(), "package.json"), whole);
+    }
+    expect((await runProgram([join(folder, "broken/bin/dp")])).out).toBe("dp good\n");
+    expect(readdirSync(join(folder, "broken/share/dp.d")).filter((name) => name !== ".lock")).toHaveLength(1);
+  });
+
+  test("a second run says that there is nothing to do", async () => {
+    setVersion("same");
+    const bun = { DP_BUN: "", PATH: `${dirname(process.execPath)}:${environment.PATH}` };
+    expect((await install("same", [], bun, source())).code).toBe(0);
+    const before = readlinkSync(join(folder, "same/share/dp"));
+    expect(await install("same", [], bun, source())).toMatchObject({
+      code: 0,
+      err: expect.stringContaining("is up to date"),
+    });
+    expect(readlinkSync(join(folder, "same/share/dp"))).toBe(before);
+  });
+
+  test("--uninstall leaves no file, and may be repeated", async () => {
+    expect((await install("away", [], {}, source())).code).toBe(0);
+    expect(filesBelow(join(folder, "away")).length).toBeGreaterThan(4);
+    expect(await install("away", ["--uninstall"], {}, source())).toMatchObject({
+      code: 0,
+      err: expect.stringContaining("is removed"),
+    });
+    expect(filesBelow(join(folder, "away"))).toEqual([]);
+    expect(existsSync(join(folder, "away/share/dp.d"))).toBe(false);
+    expect(await install("away", ["--uninstall"], {}, source())).toMatchObject({
+      code: 0,
+      err: expect.stringContaining("nothing to remove"),
+    });
+  });
+
+  test.each([
+    ["bin/dp", "file"],
+    ["share/dp", "folder"],
+    ["bin/deploy-paradigm", "link"],
+  ])("somebody else's %s is refused, neither replaced nor removed", async (path, kind) => {
+    const prefix = `taken-${kind}`;
+    const taken = join(folder, prefix, path);
+    mkdirSync(dirname(taken), { recursive: true });
+    if (kind === "folder") mkdirSync(taken);
+    else if (kind === "link") symlinkSync("/bin/true", taken);
+    else writeFileSync(taken, "#!/bin/sh\n");
+    for (const argv of [[], ["--uninstall"]]) {
+      const refused = await install(prefix, argv, {}, source());
+      expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("not from install.sh")]);
+    }
+    expect(filesBelow(join(folder, prefix))).toEqual(kind === "folder" ? [] : [taken]);
+  });
+});
+
+test.each([
+  [["--bogus"], {}, 2, "unknown argument: --bogus"],
+  [["--prefix"], {}, 2, "--prefix needs a folder"],
+  [[], { DP_BUN: "/bin/false" }, 8, "DP_BUN=/bin/false is not a Bun"],
+])("%p is refused with exit code and reason", async (argv, env, code, text) => {
+  const refused = await runProgram(
+    [join(project, "install.sh"), ...(code === 8 ? ["--prefix", join(folder, "none")] : []), ...argv],
+    env,
+  );
+  expect([refused.code, refused.err]).toEqual([code, expect.stringContaining(text)]);
+});
+
+test("without git it says so", async () => {
+  const bin = join(folder, "no-git");
+  mkdirSync(bin);
+  for (const name of ["sh", "dirname", "id", "cat", "sed"]) symlinkSync(Bun.which(name)!, join(bin, name));
+  const refused = await install("no-git-prefix", [], { PATH: bin });
+  expect([refused.code, refused.err]).toEqual([8, expect.stringContaining("git is not installed")]);
+});
+
+test("without any way to a Bun it names the choices", async () => {
+  const bin = join(folder, "no-bun");
+  mkdirSync(bin);
+  const tools = [
+    "sh",
+    "git",
+    "dirname",
+    "basename",
+    "id",
+    "cat",
+    "sed",
+    "head",
+    "mkdir",
+    "readlink",
+    "mktemp",
+    "cp",
+    "rm",
+    "uname",
+  ];
+  for (const name of tools) symlinkSync(Bun.which(name)!, join(bin, name));
+  const source = join(folder, "bare");
+  mkdirSync(source);
+  writeFileSync(join(source, "install.sh"), readFileSync(join(project, "install.sh")), { mode: 0o755 });
+  writeFileSync(join(source, "package.json"), `{ "version": "1.0.0" }\n`);
+  const refused = await install("no-bun-prefix", [], { PATH: bin, DP_BUN: "" }, source);
+  expect([refused.code, refused.err]).toEqual([8, expect.stringContaining("DP_BUN=/path/to/bun")]);
+  expect(filesBelow(join(folder, "no-bun-prefix")).map((path) => path.slice(folder.length))).toEqual([
+    "/no-bun-prefix/share/dp.d/.lock",
+  ]);
+});

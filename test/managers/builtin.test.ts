@@ -1,0 +1,210 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { makeIo, silentLog } from "../../lib/io.ts";
+import builtin, { enabledFile, makeBuiltin } from "../../lib/managers/builtin.ts";
+import { places } from "../../lib/paths.ts";
+import { argumentsOf, isAlive, processEntry, startTime } from "../../lib/process.ts";
+import { filesOf, readRecord, supervisorsOf, type State } from "../../lib/supervision.ts";
+import { managerContract, until, workshop } from "./contract.ts";
+
+const io = makeIo(silentLog);
+const quick = makeBuiltin(20);
+// An account of every Linux whose group has its name, as the users of apps have.
+const user = process.getuid!() === 0 ? "daemon" : undefined;
+const before = process.env["DP_ROOT"];
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "dp-builtin-"));
+  chmodSync(folder, 0o755);
+  process.env["DP_ROOT"] = folder;
+});
+
+afterAll(() => {
+  if (before === undefined) delete process.env["DP_ROOT"];
+  else process.env["DP_ROOT"] = before;
+  rmSync(folder, { recursive: true });
+});
+
+describe("the contract", () => managerContract(() => ({ manager: quick, user })));
+
+describe("builtin", () => {
+  const shop = workshop(() => ({ manager: quick, user }));
+  afterEach(() => shop.clean());
+
+  test("the supervisor has left the session of its starter and nothing of its environment", async () => {
+    const instance = await shop.instance("sleep 1000");
+    await quick.start(instance, io);
+    const [supervisor] = supervisorsOf(filesOf(instance).spec);
+    expect(processEntry(supervisor!)!.session).toBe(supervisor!);
+    const names = readFileSync(`/proc/${supervisor}/environ`, "utf8")
+      .split("\0")
+      .map((entry) => entry.split("=")[0]);
+    expect(names.filter((name) => !["PATH", "HOME", "LANG", "LC_ALL", "TZ", ""].includes(name!))).toEqual([]);
+    expect(argumentsOf(supervisor!)).toContain("--config=/dev/null");
+  });
+
+  test("an instance outlives the program that started it", async () => {
+    const instance = await shop.instance("sleep 1000");
+    const script = `
+      import { makeIo, silentLog } from "${resolve("lib/io.ts")}";
+      import builtin from "${resolve("lib/managers/builtin.ts")}";
+      await builtin.start(JSON.parse(process.argv[1]), makeIo(silentLog));
+      process.kill(process.pid, "SIGKILL");
+    `;
+    const starter = Bun.spawnSync([process.execPath, "-e", script, JSON.stringify(instance)], { env: process.env });
+    expect(starter.signalCode as string).toBe("SIGKILL");
+    const { state, pid } = await quick.status(instance);
+    expect(state).toBe("running");
+    process.kill(pid!, "SIGKILL");
+    await until("started again", async () => (await quick.status(instance)).restarts === 1);
+  }, 30_000);
+
+  // Each begins with a supervisor that was killed while its app runs on.
+  const orphaned = async () => {
+    const instance = await shop.instance("(setsid sleep 1001 &); exec sleep 1002");
+    await quick.start(instance, io);
+    const pids = await until("two processes", async () => {
+      const found = await quick.pids(instance);
+      return found.length === 2 && found;
+    });
+    const known = (pids as number[]).map((pid) => ({ pid, startTime: startTime(pid)! }));
+    for (const supervisor of supervisorsOf(filesOf(instance).spec)) process.kill(supervisor, "SIGKILL");
+    await until("no supervisor", () => supervisorsOf(filesOf(instance).spec).length === 0);
+    return { instance, known };
+  };
+  const left = (known: { pid: number; startTime: number }[]) =>
+    known.filter(({ pid, startTime }) => isAlive(pid, startTime));
+
+  test("a killed supervisor: status finds the app and says what is wrong", async () => {
+    const { instance } = await orphaned();
+    expect(await quick.status(instance)).toMatchObject({
+      state: "running",
+      detail: expect.stringContaining("supervisor was killed"),
+    });
+    expect(await quick.instances(instance.app)).toEqual([instance.id]);
+    expect((await quick.pids(instance)).length).toBe(2);
+  });
+
+  test("a killed supervisor: stop ends the app", async () => {
+    const { instance, known } = await orphaned();
+    await quick.stop(instance, io);
+    expect(left(known)).toEqual([]);
+    expect((await quick.status(instance)).state).toBe("stopped");
+  });
+
+  test("a killed supervisor: start replaces the app", async () => {
+    const { instance, known } = await orphaned();
+    await quick.start(instance, io);
+    expect(left(known)).toEqual([]);
+    expect(await quick.status(instance)).toMatchObject({ state: "running", detail: "" });
+  });
+
+  test("a killed supervisor whose app is gone too is a failure", async () => {
+    const { instance, known } = await orphaned();
+    for (const { pid } of known) process.kill(pid, "SIGKILL");
+    await until("both gone", () => left(known).length === 0);
+    expect(await quick.status(instance)).toMatchObject({
+      state: "failed",
+      pid: null,
+      detail: "its supervisor was killed",
+    });
+    expect(await quick.instances(instance.app)).toEqual([instance.id]);
+  });
+
+  test("lost records: stop still finds the supervisor and the app", async () => {
+    const instance = await shop.instance("(setsid sleep 1001 &); exec sleep 1002");
+    await quick.start(instance, io);
+    await until("two processes", async () => (await quick.pids(instance)).length === 2);
+    const known = (await quick.pids(instance)).map((pid) => ({ pid, startTime: startTime(pid)! }));
+    const files = filesOf(instance);
+    await Bun.write(files.state, "{ torn");
+    await quick.stop(instance, io);
+    expect(left(known)).toEqual([]);
+    expect(supervisorsOf(files.spec)).toEqual([]);
+  });
+
+  test("a state of another boot means nothing: the numbers in it are other processes now", async () => {
+    const instance = await shop.instance("sleep 1000");
+    await quick.start(instance, io);
+    await quick.stop(instance, io);
+    const { state: file } = filesOf(instance);
+    const state = (await readRecord<State>(file))!;
+    const bystander = Bun.spawn(["sleep", "1000"], { detached: true });
+    const main = { pid: bystander.pid, startTime: startTime(bystander.pid)! };
+    await Bun.write(file, JSON.stringify({ ...state, state: "running", main, supervisor: main, boot: "before" }));
+    try {
+      expect(await quick.status(instance)).toMatchObject({ state: "stopped", pid: null });
+      await quick.stop(instance, io);
+      expect(bystander.exitCode).toBeNull();
+      expect(isAlive(main.pid, main.startTime)).toBe(true);
+    } finally {
+      bystander.kill("SIGKILL");
+      await bystander.exited;
+    }
+  });
+
+  test("a number that another process has now is not the instance", async () => {
+    const instance = await shop.instance("sleep 1000");
+    await quick.start(instance, io);
+    await quick.stop(instance, io);
+    const { state: file } = filesOf(instance);
+    const state = (await readRecord<State>(file))!;
+    const bystander = Bun.spawn(["sleep", "1000"], { detached: true });
+    const main = { pid: bystander.pid, startTime: startTime(bystander.pid)! - 1 };
+    await Bun.write(file, JSON.stringify({ ...state, state: "running", main, supervisor: main }));
+    try {
+      expect(await quick.status(instance)).toMatchObject({ state: "failed", pid: null });
+      expect(await quick.pids(instance)).toEqual([]);
+      await quick.stop(instance, io);
+      expect(isAlive(bystander.pid)).toBe(true);
+    } finally {
+      bystander.kill("SIGKILL");
+      await bystander.exited;
+    }
+  });
+
+  test.skipIf(user === undefined)(
+    "a program of the release never runs as root on the way to the app's user",
+    async () => {
+      const bin = `${folder}/evil`;
+      await Bun.write(`${bin}/setpriv`, `#!/bin/sh\nid -u > ${folder}/evil/ran\nexit 1\n`);
+      chmodSync(`${bin}/setpriv`, 0o755);
+      const instance = await shop.instance("sleep 1000", {
+        env: { PATH: `${bin}:/usr/bin:/bin`, LD_PRELOAD: `${bin}/none.so` },
+      });
+      await quick.start(instance, io);
+      await until(
+        "sleep runs",
+        async () => readFileSync(`/proc/${(await quick.status(instance)).pid}/comm`, "utf8") === "sleep\n",
+      );
+      expect(readdirSync(bin)).toEqual(["setpriv"]);
+      const log = readFileSync(filesOf(instance).log, "utf8");
+      // Only the app's own exec meets the loader's variable, never setpriv or sh, which root starts.
+      expect(log).not.toContain("setpriv");
+      const environ = readFileSync(`/proc/${(await quick.status(instance)).pid}/environ`, "utf8").split("\0");
+      expect(environ).toContain(`LD_PRELOAD=${bin}/none.so`);
+    },
+  );
+
+  test("the instance for the next boot is kept in a file", async () => {
+    const { app, id } = await shop.instance("sleep 1000");
+    await quick.enable(app, id, io);
+    expect(readFileSync(enabledFile(app), "utf8")).toBe(`${id}\n`);
+    await quick.forget({ app, id }, io);
+    expect(readFileSync(enabledFile(app), "utf8")).toBe(`${id}\n`);
+  });
+
+  test("a name that is no release never becomes a path", async () => {
+    const { app } = await shop.instance("sleep 1000");
+    expect(quick.status({ app, id: "../../etc/1-aaaaaaa" })).rejects.toThrow("is not a release");
+    expect(quick.status({ app: "../x", id: "1-aaaaaaa" })).rejects.toThrow("app name");
+  });
+
+  test("it is the entry of its folder", () => {
+    expect(builtin.name).toBe("builtin");
+    expect(places("demo").base).toBe(`${folder}/opt/deployments/demo`);
+  });
+});

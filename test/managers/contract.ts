@@ -1,0 +1,357 @@
+// What every manager keeps, checked with real processes. Called by the test of each manager.
+import { afterEach, expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { DpError } from "../../lib/errors.ts";
+import { makeIo, silentLog, type Io } from "../../lib/io.ts";
+import type { Instance, InstanceName, Manager } from "../../lib/manager.ts";
+import { places } from "../../lib/paths.ts";
+import { isAlive, startTime, userOf } from "../../lib/process.ts";
+import { idsOf } from "../../lib/users.ts";
+
+/** A manager on a host where it works. */
+export interface Subject {
+  manager: Manager;
+  /** The user of the instances; undefined: whoever runs the test. */
+  user: string | undefined;
+}
+
+const DEADLINE = 30_000;
+const io = makeIo(silentLog);
+
+/** Polls until `probe` answers something true, and answers that. Throws with `what` after half a minute. */
+export async function until<T>(what: string, probe: () => T | Promise<T>): Promise<T> {
+  const end = performance.now() + DEADLINE;
+  for (;;) {
+    const answer = await probe();
+    if (answer) return answer;
+    if (performance.now() > end) throw new Error(`not within ${DEADLINE / 1000} s: ${what}`);
+    await Bun.sleep(20);
+  }
+}
+
+const random = () => Math.random().toString(36).slice(2, 8);
+
+/** Apps with an empty release each, and their end: instances stopped, folders gone. */
+export function workshop(subject: () => Subject) {
+  const made: Instance[] = [];
+  return {
+    name: (suffix = "") => `t${random()}${suffix}`,
+    /** A release of an app, set up with the manager and ready to start. */
+    async instance(command: string, more: Partial<Instance> = {}): Promise<Instance> {
+      const { manager, user } = subject();
+      const { app = `t${random()}`, id = "1-aaaaaaa", stopTimeout = 5_000 } = more;
+      const { base, releases, shared, home } = places(app);
+      for (const folder of [`${releases}/${id}`, shared, home]) mkdirSync(folder, { recursive: true });
+      const [uid, gid] = user === undefined ? [process.getuid!(), process.getgid!()] : await idsOf(user);
+      for (const folder of [shared, home]) chownSync(folder, uid, gid);
+      chmodSync(base, 0o755);
+      await manager.setup({ app, base, user, stopTimeout }, io);
+      const env = { PATH: "/usr/local/bin:/usr/bin:/bin", SHARED: shared, PORT: "4711", ...more.env };
+      const instance = { release: `${releases}/${id}`, user, ...more, app, id, command, env, stopTimeout };
+      made.push(instance);
+      return instance;
+    },
+    async clean(): Promise<void> {
+      const { manager } = subject();
+      for (const instance of made) {
+        await manager.enable(instance.app, null, io);
+        await manager.stop(instance, io);
+        await manager.forget(instance, io);
+        rmSync(places(instance.app).base, { recursive: true, force: true });
+      }
+      made.length = 0;
+    },
+  };
+}
+
+/** The output so far, the last `lines` of it. */
+export async function outputOf(manager: Manager, name: InstanceName, lines = 100): Promise<string[]> {
+  const output: string[] = [];
+  await manager.logs(name, { lines, follow: false, onLine: (line) => output.push(line) }, io);
+  return output;
+}
+
+/** Registers the contract's tests. */
+export function managerContract(subject: () => Subject): void {
+  const shop = workshop(subject);
+  const manager = () => subject().manager;
+  const status = (name: InstanceName) => manager().status(name);
+  const start = async (command: string, more: Partial<Instance> = {}) => {
+    const instance = await shop.instance(command, more);
+    await manager().start(instance, io);
+    return instance;
+  };
+  afterEach(() => shop.clean(), DEADLINE * 2);
+
+  test("can be used here", async () => {
+    expect(await manager().unavailable()).toBeNull();
+  });
+
+  test("starts an instance: user, folder and environment are as told", async () => {
+    const env = {
+      SPACES: "  two  words ",
+      DOLLAR: "$HOME ${HOME} $(id) `id` %h %%",
+      QUOTES: `"double" 'single' \\ back\\nslash`,
+      NEWLINE: "first\nsecond\n",
+      UNICODE: "grüße 🚀",
+      EQUALS: "a=b=c",
+      EMPTY: "",
+      HASH: "# none ; either",
+      TMPDIR: "/tmp",
+    };
+    const before = Date.now();
+    const instance = await start(
+      'env -0 > "$SHARED/env.part" && mv "$SHARED/env.part" "$SHARED/env" && exec sleep 1000',
+      { env },
+    );
+    const file = `${places(instance.app).shared}/env`;
+    await until("the environment is written", () => existsSync(file));
+    const seen = new Map(
+      readFileSync(file, "utf8")
+        .split("\0")
+        .map((entry) => [entry.split("=", 1)[0]!, entry.slice(entry.indexOf("=") + 1)]),
+    );
+    for (const [name, value] of Object.entries(instance.env)) expect([name, seen.get(name)]).toEqual([name, value]);
+    const { state, pid, restarts, since, detail } = await status(instance);
+    expect({ state, restarts, detail }).toEqual({ state: "running", restarts: 0, detail: "" });
+    expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(instance.release);
+    expect(userOf(pid!)).toBe(instance.user === undefined ? process.getuid!() : (await idsOf(instance.user))[0]);
+    expect(Math.abs(Date.parse(since!) - before)).toBeLessThan(DEADLINE);
+  });
+
+  test("one simple command is the main process itself: no shell stays", async () => {
+    const instance = await start("sleep 1000");
+    const { pid } = await status(instance);
+    await until("sh has become sleep", () => readFileSync(`/proc/${pid}/comm`, "utf8") === "sleep\n");
+    expect(await manager().pids(instance)).toEqual([pid!]);
+  });
+
+  test("stop ends everything that the instance started, and can be repeated", async () => {
+    const instance = await start("(setsid sleep 1001 &); sleep 1002 & exec sleep 1003");
+    const pids = await until("three processes", async () => {
+      const found = await manager().pids(instance);
+      return found.length === 3 && found;
+    });
+    const known = (pids as number[]).map((pid) => ({ pid, startTime: startTime(pid)! }));
+    await manager().stop(instance, io);
+    expect(known.filter(({ pid, startTime }) => isAlive(pid, startTime))).toEqual([]);
+    expect(await manager().pids(instance)).toEqual([]);
+    await manager().stop(instance, io);
+    expect(await status(instance)).toMatchObject({ state: "stopped", pid: null, since: null });
+  });
+
+  test("an instance that was never started is stopped", async () => {
+    const instance = await shop.instance("sleep 1000");
+    expect(await status(instance)).toEqual({ state: "stopped", pid: null, restarts: 0, since: null, detail: "" });
+    expect(await manager().pids(instance)).toEqual([]);
+    await manager().stop(instance, io);
+  });
+
+  test("a process that ignores SIGTERM is killed after stopTimeout", async () => {
+    const script = 'trap "echo asked" TERM; echo ready; while :; do sleep 0.05; done';
+    const instance = await start(script, { stopTimeout: 600 });
+    await until("the trap is set", async () => (await outputOf(manager(), instance)).includes("ready"));
+    const begun = performance.now();
+    await manager().stop(instance, io);
+    expect(performance.now() - begun).toBeGreaterThan(500);
+    expect(await manager().pids(instance)).toEqual([]);
+    expect(await outputOf(manager(), instance)).toContain("asked");
+  });
+
+  test(
+    "a crash is followed by a restart, and counted",
+    async () => {
+      const instance = await start("sleep 1000");
+      const { pid: first } = await status(instance);
+      process.kill(first!, "SIGKILL");
+      const again = await until("running again", async () => {
+        const now = await status(instance);
+        return now.state === "running" && now.pid !== first && now;
+      });
+      expect(again).toMatchObject({ restarts: 1, detail: "" });
+      expect(await manager().instances(instance.app)).toEqual([instance.id]);
+    },
+    DEADLINE,
+  );
+
+  test(
+    "what a crash left behind is gone before the restart",
+    async () => {
+      const instance = await start("(setsid sleep 1001 &); exec sleep 1002");
+      await until("two processes", async () => (await manager().pids(instance)).length === 2);
+      const before = await manager().pids(instance);
+      process.kill((await status(instance)).pid!, "SIGKILL");
+      await until(
+        "running again",
+        async () => (await status(instance)).restarts === 1 && (await manager().pids(instance)).length === 2,
+      );
+      expect((await manager().pids(instance)).filter((pid) => before.includes(pid))).toEqual([]);
+    },
+    DEADLINE,
+  );
+
+  test.each([
+    ["echo last words; exit 3", "exited with 3"],
+    ["echo last words; kill -9 $$", "killed by SIGKILL"],
+  ])(
+    "%s: failed, with its end and its last words; a start begins afresh",
+    async (command, detail) => {
+      const instance = await start(command);
+      const failed = await until("failed", async () => {
+        const now = await status(instance);
+        return now.state === "failed" && now;
+      });
+      expect(failed).toMatchObject({ state: "failed", pid: null, since: null, detail });
+      expect(await outputOf(manager(), instance)).toContain("last words");
+      expect(await manager().instances(instance.app)).toEqual([instance.id]);
+      await manager().start({ ...instance, command: "sleep 1000" }, io);
+      expect(await status(instance)).toMatchObject({ state: "running", restarts: 0, detail: "" });
+      await manager().stop(instance, io);
+      expect(await manager().instances(instance.app)).toEqual([]);
+    },
+    DEADLINE * 2,
+  );
+
+  test("an app that ends by itself with 0 is stopped, not started again", async () => {
+    const instance = await start("echo done");
+    await until("stopped", async () => (await status(instance)).state === "stopped");
+    expect(await outputOf(manager(), instance)).toEqual(["done"]);
+    expect(await manager().instances(instance.app)).toEqual([]);
+  });
+
+  test("start of an instance that runs replaces it", async () => {
+    const instance = await start("sleep 1000");
+    const { pid: first } = await status(instance);
+    const known = startTime(first!)!;
+    await manager().start({ ...instance, command: "sleep 1001" }, io);
+    const now = await status(instance);
+    expect(now).toMatchObject({ state: "running", restarts: 0 });
+    expect(now.pid).not.toBe(first);
+    expect(isAlive(first!, known)).toBe(false);
+  });
+
+  test(
+    "start says why it cannot: the folder is missing",
+    async () => {
+      const instance = await shop.instance("sleep 1000");
+      rmSync(instance.release, { recursive: true });
+      const error = await manager()
+        .start(instance, io)
+        .catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(DpError);
+      expect(error).toMatchObject({ exit: "command", message: expect.stringContaining(instance.release) });
+      expect((await status(instance)).state).not.toBe("running");
+    },
+    DEADLINE,
+  );
+
+  test.skipIf(process.getuid!() !== 0)(
+    "start says why it cannot: there is no such user",
+    async () => {
+      const instance = await shop.instance("sleep 1000");
+      const error = await manager()
+        .start({ ...instance, user: "dp-nobody-of-that-name" }, io)
+        .catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(DpError);
+      expect(error).toMatchObject({ message: expect.stringContaining("dp-nobody-of-that-name") });
+      expect((await status(instance)).state).not.toBe("running");
+    },
+    DEADLINE,
+  );
+
+  test(
+    "apps and releases are kept apart, whatever their names begin with",
+    async () => {
+      const app = shop.name();
+      const names = [
+        [app, "2-bbbbbbb"],
+        [app, "12-aaaaaaa"],
+        [`${app}bar`, "2-bbbbbbb"],
+        [`${app}-bar`, "3-ccccccc"],
+      ] as const;
+      for (const [name, id] of names) await start("sleep 1000", { app: name, id });
+      expect(await manager().instances(app)).toEqual(["2-bbbbbbb", "12-aaaaaaa"]);
+      expect(await manager().instances(`${app}bar`)).toEqual(["2-bbbbbbb"]);
+      await manager().stop({ app, id: "2-bbbbbbb" }, io);
+      expect(await manager().instances(app)).toEqual(["12-aaaaaaa"]);
+      expect((await status({ app: `${app}bar`, id: "2-bbbbbbb" })).state).toBe("running");
+      expect((await status({ app: `${app}-bar`, id: "3-ccccccc" })).state).toBe("running");
+      expect(await manager().instances("nosuchapp")).toEqual([]);
+    },
+    DEADLINE,
+  );
+
+  test(
+    "enables exactly one instance, and says whether that was a change",
+    async () => {
+      const { app, id } = await start("sleep 1000");
+      const { id: next } = await start("sleep 1000", { app, id: "2-bbbbbbb" });
+      const changes = [];
+      for (const wanted of [id, id, next, next, null, null]) changes.push(await manager().enable(app, wanted, io));
+      expect(changes).toEqual([true, false, true, false, true, false]);
+    },
+    DEADLINE,
+  );
+
+  test("logs: the last lines, in order", async () => {
+    const instance = await start(
+      'i=0; while [ $i -lt 30 ]; do i=$((i+1)); echo "grüße $i"; done; echo end >&2; exec sleep 1000',
+    );
+    await until("all is written", async () => (await outputOf(manager(), instance, 1))[0] === "end");
+    expect(await outputOf(manager(), instance, 3)).toEqual(["grüße 29", "grüße 30", "end"]);
+    expect((await outputOf(manager(), instance, 1000)).length).toBe(31);
+  });
+
+  test(
+    "logs: follow shows new lines as they come, until it is aborted",
+    async () => {
+      const script =
+        'echo first; echo second; while [ ! -e "$SHARED/go" ]; do sleep 0.05; done; echo third; exec sleep 1000';
+      const instance = await start(script);
+      await until("two lines", async () => (await outputOf(manager(), instance)).length === 2);
+      const abort = new AbortController();
+      const lines: string[] = [];
+      const following: Io = makeIo(silentLog, abort.signal);
+      const ended = manager().logs(instance, { lines: 1, follow: true, onLine: (line) => lines.push(line) }, following);
+      await until("the last line so far", () => lines.length > 0);
+      writeFileSync(`${places(instance.app).shared}/go`, "");
+      await until("the new line", () => lines.includes("third"));
+      expect(lines).toEqual(["second", "third"]);
+      abort.abort();
+      await ended;
+    },
+    DEADLINE,
+  );
+
+  test("forget removes what start kept, the environment with it", async () => {
+    const instance = await start("sleep 1000", { env: { SECRET: "do not keep me" } });
+    await manager().stop(instance, io);
+    await manager().forget(instance, io);
+    await manager().forget(instance, io);
+    const { instances } = places(instance.app);
+    expect(existsSync(instances) ? readdirSync(instances).filter((name) => name.startsWith(instance.id)) : []).toEqual(
+      [],
+    );
+    expect((await status(instance)).state).toBe("stopped");
+  });
+
+  test("nobody but dp and the app's user can read what is kept of the environment", async () => {
+    const instance = await start("sleep 1000", { env: { SECRET: "for one pair of eyes" } });
+    const { instances } = places(instance.app);
+    const kept = existsSync(instances) ? readdirSync(instances) : [];
+    const open = kept.filter(
+      (name) => Bun.spawnSync(["find", `${instances}/${name}`, "-perm", "/007"]).stdout.length > 0,
+    );
+    expect(open).toEqual([]);
+  });
+}

@@ -1,0 +1,319 @@
+// The systemd manager in a real server: this file boots one, copies the project in, and runs itself there.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { DpError } from "../../lib/errors.ts";
+import { makeIo, silentLog } from "../../lib/io.ts";
+import systemd from "../../lib/managers/systemd.ts";
+import { places } from "../../lib/paths.ts";
+import { statusFrom } from "../../lib/systemd.ts";
+import { unitPath, unitText } from "../../lib/unit.ts";
+import { type Box, boxUnavailable, startBox } from "../support/box.ts";
+import { managerContract, outputOf, until, workshop } from "./contract.ts";
+
+const USER = "dp-contract";
+const WANTS = "/etc/systemd/system/multi-user.target.wants";
+const io = makeIo(silentLog);
+const isInside = process.env["DP_TEST_INSIDE"] === "1";
+const why = boxUnavailable();
+
+describe("units", () => {
+  const managed = { app: "demo", base: "/opt/deployments/demo", user: "dp-demo", stopTimeout: 1500 };
+
+  test("the template unit names what is the app's, and is marked as dp's own", async () => {
+    const text = await unitText(managed);
+    expect(text).toStartWith("# written by dp:");
+    for (const line of [
+      "User=dp-demo",
+      "WorkingDirectory=/opt/deployments/demo/releases/%i",
+      "EnvironmentFile=/opt/deployments/demo/instances/%i.env",
+      "ExecStart=/bin/sh /opt/deployments/demo/instances/%i.sh",
+      "TimeoutStopSec=1500ms",
+      "TemporaryFileSystem=/opt/deployments:ro",
+      "InaccessiblePaths=-/opt/deployments/demo/runs -/var/repos -/var/log/deployments",
+    ]) {
+      expect(text.split("\n")).toContain(line);
+    }
+    expect(text).not.toContain("{{");
+  });
+
+  test.each([
+    [{ user: undefined }, "needs a user"],
+    [{ user: "a\nExecStart=/bin/x" }, "cannot be the user"],
+    [{ base: "/opt/a b" }, "cannot be named in a unit"],
+    [{ base: "/opt/a\nUser=root" }, "cannot be named in a unit"],
+    [{ app: "../x" }, "app name"],
+  ])("%j never becomes a unit", async (more, message) => {
+    await expect(unitText({ ...managed, ...more })).rejects.toThrow(message);
+  });
+
+  test("a % in a path is no specifier", () => {
+    expect(unitPath("/srv/100%i")).toBe("/srv/100%%i");
+  });
+
+  const shown = {
+    MainPID: "0",
+    NRestarts: "2",
+    ExecMainCode: "1",
+    ExecMainStatus: "3",
+    ExecMainStartTimestamp: "Sat 2025-11-22 14:49:31 UTC",
+    Result: "exit-code",
+  };
+  test.each([
+    [
+      { ActiveState: "active", SubState: "running", MainPID: "7" },
+      { state: "running", pid: 7, since: "2025-11-22T14:49:31.000Z", detail: "" },
+    ],
+    [
+      { ActiveState: "activating", SubState: "auto-restart" },
+      { state: "waiting", pid: null, since: null, detail: "exited with 3" },
+    ],
+    [
+      { ActiveState: "activating", SubState: "auto-restart-queued" },
+      { state: "waiting", pid: null },
+    ],
+    [
+      { ActiveState: "deactivating", SubState: "stop-sigterm" },
+      { state: "waiting", pid: null },
+    ],
+    [
+      { ActiveState: "deactivating", SubState: "stop-sigterm", MainPID: "7" },
+      { state: "running", pid: 7 },
+    ],
+    [
+      { ActiveState: "failed", SubState: "failed", ExecMainCode: "2", ExecMainStatus: "9" },
+      { state: "failed", detail: "killed by SIGKILL" },
+    ],
+    [
+      { ActiveState: "failed", SubState: "failed", ExecMainCode: "3", ExecMainStatus: "6" },
+      { state: "failed", detail: "killed by SIGABRT" },
+    ],
+    [
+      { ActiveState: "failed", SubState: "failed", Result: "oom-kill" },
+      { state: "failed", detail: "killed: out of memory" },
+    ],
+    [
+      { ActiveState: "inactive", SubState: "dead" },
+      { state: "stopped", pid: null, since: null, detail: "" },
+    ],
+  ])("%j", (more, status) => {
+    expect(statusFrom({ ...shown, ...more })).toMatchObject(status as object);
+  });
+
+  test.skipIf(isInside)("under DP_ROOT it refuses: the units of the real system are not touched", async () => {
+    const before = process.env["DP_ROOT"];
+    process.env["DP_ROOT"] = "/nonexistent";
+    try {
+      expect(await systemd.unavailable()).toContain("DP_ROOT");
+      await expect(systemd.stop({ app: "demo", id: "1-aaaaaaa" }, io)).rejects.toThrow("DP_ROOT");
+    } finally {
+      if (before === undefined) delete process.env["DP_ROOT"];
+      else process.env["DP_ROOT"] = before;
+    }
+  });
+});
+
+describe.skipIf(isInside || why !== null)(`in a server of its own${why === null ? "" : ` (skipped: ${why})`}`, () => {
+  let box: Box;
+  const source = "/opt/dp-source";
+  beforeAll(async () => {
+    box = await startBox("systemd");
+    await box.copyIn(process.execPath, "/usr/local/bin/bun");
+    await box.copyTree(source);
+    await box.must(`useradd --system --user-group --shell /usr/sbin/nologin ${USER}`);
+  }, 300_000);
+  afterAll(() => box?.stop(), 60_000);
+
+  test("the contract, the sandbox and the units", async () => {
+    const command = `cd ${source} && DP_TEST_INSIDE=1 bun test test/managers/systemd.test.ts`;
+    const answer = await box.ssh(command, { timeout: 400_000 });
+    if (answer.code !== 0) throw new Error(answer.text);
+    expect(Number(/^ *(\d+) pass$/m.exec(answer.text)?.[1])).toBeGreaterThan(35);
+  }, 420_000);
+
+  test("after a reboot the enabled instance is up, and no other", async () => {
+    await box.write("/root/two.ts", TWO);
+    await box.must(`bun /root/two.ts ${source}`);
+    const active = "systemctl list-units --plain --no-legend --state=active 'reboot@*' | cut -d' ' -f1";
+    expect((await box.must(active)).split("\n")).toEqual(["reboot@1-aaaaaaa.service", "reboot@2-bbbbbbb.service"]);
+    await box.reboot();
+    await until("the enabled one is up", async () => (await box.must(active)) !== "");
+    expect(await box.must(active)).toBe("reboot@2-bbbbbbb.service");
+    expect((await box.ssh("systemctl status --no-pager 'reboot@*'")).stdout).toContain("Active: active (running)");
+    expect(await box.must("cat /opt/deployments/reboot/shared/greeting")).toBe("hello again");
+  }, 120_000);
+});
+
+// Starts two releases of an app and enables the second, which writes its environment whenever it starts.
+const TWO = `
+  import { mkdirSync, rmSync } from "node:fs";
+  const source = process.argv[2];
+  const { makeIo, silentLog } = await import(source + "/lib/io.ts");
+  const { default: systemd } = await import(source + "/lib/managers/systemd.ts");
+  const base = "/opt/deployments/reboot", io = makeIo(silentLog), user = "${USER}", stopTimeout = 5000;
+  for (const folder of ["shared", "home", "releases/1-aaaaaaa", "releases/2-bbbbbbb"]) mkdirSync(base + "/" + folder, { recursive: true });
+  Bun.spawnSync(["chown", user, base + "/shared"]);
+  await systemd.setup({ app: "reboot", base, user, stopTimeout }, io);
+  for (const id of ["1-aaaaaaa", "2-bbbbbbb"]) {
+    const env = { PATH: "/usr/bin:/bin", GREETING: "hello again" };
+    const command = 'echo "$GREETING" > ' + base + "/shared/greeting; exec sleep 1000";
+    await systemd.start({ app: "reboot", id, release: base + "/releases/" + id, command, env, user, stopTimeout }, io);
+    await systemd.enable("reboot", id, io);
+  }
+  while (!(await Bun.file(base + "/shared/greeting").exists())) await Bun.sleep(20);
+  rmSync(base + "/shared/greeting");
+`;
+
+const inside = () => {
+  const subject = () => ({ manager: systemd, user: USER });
+  const shop = workshop(subject);
+  afterEach(() => shop.clean(), 60_000);
+
+  managerContract(subject);
+
+  test("systemd has nothing to say against the unit", async () => {
+    const { app } = await shop.instance("sleep 1000");
+    const verify = Bun.spawnSync(["systemd-analyze", "verify", `/etc/systemd/system/${app}@1-aaaaaaa.service`]);
+    expect([verify.exitCode, verify.stderr.toString()]).toEqual([0, ""]);
+  });
+
+  test("setup writes the unit once, and again when it differs", async () => {
+    const { app } = await shop.instance("sleep 1000");
+    const managed = { app, base: places(app).base, user: USER, stopTimeout: 5_000 };
+    const path = `/etc/systemd/system/${app}@.service`;
+    expect(await systemd.setup(managed, io)).toEqual([]);
+    expect(await systemd.setup({ ...managed, stopTimeout: 7_000 }, io)).toEqual([`wrote ${path}`]);
+    expect(readFileSync(path, "utf8")).toContain("TimeoutStopSec=7000ms");
+    expect(statSync(path).mode & 0o777).toBe(0o644);
+  });
+
+  test("a unit of somebody else is not replaced", async () => {
+    const { app } = await shop.instance("sleep 1000");
+    const managed = { app, base: places(app).base, user: USER, stopTimeout: 5_000 };
+    const own = `/etc/systemd/system/${app}@.service`;
+    writeFileSync(own, "[Service]\nExecStart=/bin/true\n");
+    await expect(systemd.setup(managed, io)).rejects.toThrow(`${own} is a unit of somebody else`);
+    expect(readFileSync(own, "utf8")).toBe("[Service]\nExecStart=/bin/true\n");
+    rmSync(own);
+    const packaged = `/usr/lib/systemd/system/${app}@.service`;
+    writeFileSync(packaged, "[Service]\nExecStart=/bin/true\n");
+    await expect(systemd.setup(managed, io)).rejects.toThrow("is a unit of somebody else");
+    expect(existsSync(own)).toBe(false);
+    rmSync(packaged);
+  });
+
+  test("an app without its unit: start names the command that writes it", async () => {
+    const instance = await shop.instance("sleep 1000");
+    rmSync(`/etc/systemd/system/${instance.app}@.service`);
+    Bun.spawnSync(["systemctl", "daemon-reload"]);
+    const error = await systemd.start(instance, io).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(DpError);
+    expect(error).toMatchObject({ exit: "command", hint: `dp setup ${instance.app}` });
+  });
+
+  test("a folder that the app's user cannot enter is the reason that start gives", async () => {
+    const instance = await shop.instance("sleep 1000");
+    Bun.spawnSync(["chmod", "700", instance.release]);
+    await expect(systemd.start(instance, io)).rejects.toThrow("its folder cannot be entered");
+    expect((await systemd.status(instance)).state).toBe("stopped");
+  });
+
+  test("a change of the unit reaches the next start, even if the reload was missed", async () => {
+    const instance = await shop.instance("sleep 1000");
+    await systemd.start(instance, io);
+    const path = `/etc/systemd/system/${instance.app}@.service`;
+    writeFileSync(path, readFileSync(path, "utf8").replace("TasksMax=4096", "TasksMax=77"));
+    await systemd.start(instance, io);
+    const shown = Bun.spawnSync(["systemctl", "show", "-p", "TasksMax", `${instance.app}@1-aaaaaaa`]);
+    expect(shown.stdout.toString()).toBe("TasksMax=77\n");
+  });
+
+  test("boot links: exactly the enabled one, and nobody else's", async () => {
+    const { app } = await shop.instance("sleep 1000");
+    await shop.instance("sleep 1000", { app: `${app}-two` });
+    await systemd.enable(`${app}-two`, "9-fffffff", io);
+    for (const id of ["1-aaaaaaa", "2-bbbbbbb"]) await systemd.enable(app, id, io);
+    const links = () =>
+      readdirSync(WANTS)
+        .filter((name) => name.startsWith(app))
+        .sort();
+    expect(links()).toEqual([`${app}-two@9-fffffff.service`, `${app}@2-bbbbbbb.service`]);
+    await systemd.enable(app, null, io);
+    expect(links()).toEqual([`${app}-two@9-fffffff.service`]);
+  });
+
+  test("the output is the app's own, without systemd's remarks", async () => {
+    const instance = await shop.instance("echo one; echo two");
+    await systemd.start(instance, io);
+    await until("it has ended", async () => (await systemd.status(instance)).state === "stopped");
+    expect(await outputOf(systemd, instance)).toEqual(["one", "two"]);
+  });
+
+  test("the sandbox: what an app can reach, and what it cannot", async () => {
+    const other = await shop.instance("sleep 1000");
+    const theirs = places(other.app);
+    writeFileSync(`${theirs.base}/open`, "for everyone");
+    const script = `
+      try() { name=$1; shift; if "$@" >/dev/null 2>&1; then echo "$name: yes"; else echo "$name: no"; fi; }
+      {
+        try "write shared" touch "$SHARED/x"
+        try "write home" touch "$BASE/home/x"
+        try "write /tmp" touch /tmp/x
+        try "read release" cat ./code
+        try "write release" touch ./x
+        try "write base" touch "$BASE/x"
+        try "write /etc" touch /etc/x
+        try "read own env file" cat "$BASE/instances/1-aaaaaaa.env"
+        try "list runs" ls "$BASE/runs/"
+        try "read other app" cat ${theirs.base}/open
+        try "see other app" test -e ${theirs.base}
+        try "list logs" ls /var/log/deployments/
+        try "list repositories" ls /var/repos/
+        try "list /root" ls /root/
+        try "unshare" unshare --user true
+        try "see PID 1" test -e /proc/1
+        try "look up a name" getent hosts localhost
+        try "run python" python3 -c 'import socket, os; socket.socket(); os.cpu_count()'
+      } > "$SHARED/report.part"
+      mv "$SHARED/report.part" "$SHARED/report"; exec sleep 1000`;
+    const instance = await shop.instance(script);
+    const own = places(instance.app);
+    // Wide open, so that it is the sandbox that refuses and not the mode.
+    for (const folder of [own.runs, "/var/log/deployments", "/var/repos"])
+      mkdirSync(folder, { recursive: true, mode: 0o755 });
+    writeFileSync(`${own.runs}/1-aaaaaaa.json`, "{}");
+    Bun.spawnSync(["chmod", "-R", "a+rwX", own.releases]);
+    writeFileSync(`${instance.release}/code`, "code");
+    await systemd.start({ ...instance, env: { ...instance.env, BASE: own.base } }, io);
+    await until("the report", () => existsSync(`${own.shared}/report`));
+    const report = Object.fromEntries(
+      readFileSync(`${own.shared}/report`, "utf8")
+        .trim()
+        .split("\n")
+        .map((line) => line.split(": ") as [string, string]),
+    );
+    const yes = ["write shared", "write home", "write /tmp", "read release", "look up a name", "run python"];
+    expect(
+      Object.keys(report)
+        .filter((name) => report[name] === "yes")
+        .sort(),
+    ).toEqual(yes.sort());
+    expect(Object.keys(report).length).toBe(18);
+  });
+
+  test("secrets lie in a file for root alone", async () => {
+    const instance = await shop.instance("sleep 1000");
+    await systemd.start(instance, io);
+    const { instances } = places(instance.app);
+    const facts = ["env", "sh"].map((ending) => {
+      const { mode, uid } = statSync(`${instances}/1-aaaaaaa.${ending}`);
+      return [ending, (mode & 0o777).toString(8), uid];
+    });
+    expect(facts).toEqual([
+      ["env", "600", 0],
+      ["sh", "640", 0],
+    ]);
+  });
+};
+
+// Elsewhere these tests are not skipped: the one above runs them in the server.
+if (isInside) describe("inside", inside);

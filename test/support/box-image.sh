@@ -1,0 +1,51 @@
+#!/bin/sh
+# Builds the base tree of a test server: a fresh Debian with systemd, sshd and git. Usage: box-image.sh FOLDER
+# FOLDER/base appears by one rename, complete. A second call finds it there and does nothing.
+set -eu
+folder=$1
+
+mkdir -p "$folder"
+exec 9>"$folder/lock"
+flock 9
+[ ! -d "$folder/base" ] || exit 0
+# Only a killed build leaves one of these, and the lock says that none is running.
+rm -rf "$folder"/build.*
+build=$folder/build.$$
+trap 'rm -rf "$build"' EXIT
+trap 'exit 143' INT TERM HUP
+
+packages=systemd,systemd-sysv,dbus,openssh-server,git,ca-certificates,curl,sudo,procps,iproute2,python3,python3-venv
+mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$build"
+
+# Every account with a shell lets the tests in; each box brings its own key.
+cat >"$build/etc/ssh/sshd_config.d/box.conf" <<'CONF'
+ListenAddress 127.0.0.1
+PermitRootLogin yes
+PasswordAuthentication no
+AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/box_key.pub
+UseDNS no
+CONF
+
+# Nothing may fetch or clean by itself in the middle of a test, and a container has no console to log in at.
+chroot "$build" systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer systemd-tmpfiles-clean.timer \
+    e2scrub_all.timer console-getty.service getty.target systemd-networkd-wait-online.service
+
+# A host whose registries are behind a certificate authority of its own hands that on.
+bundle=/etc/ssl/certs/ca-certificates.crt
+if ls /usr/local/share/ca-certificates/*.crt >/dev/null 2>&1; then
+    cp /usr/local/share/ca-certificates/*.crt "$build/usr/local/share/ca-certificates/"
+    chroot "$build" update-ca-certificates >/dev/null 2>&1
+    if [ -f /etc/pip.conf ]; then cp /etc/pip.conf "$build/etc/pip.conf"; fi
+    echo "cafile=$bundle" >"$build/etc/npmrc"
+    mkdir -p "$build/etc/systemd/system.conf.d"
+    printf '[Manager]\nDefaultEnvironment=' >"$build/etc/systemd/system.conf.d/box.conf"
+    for name in NODE_EXTRA_CA_CERTS SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE; do
+        echo "$name=$bundle" >>"$build/etc/environment"
+        printf '%s=%s ' "$name" "$bundle" >>"$build/etc/systemd/system.conf.d/box.conf"
+    done
+    echo >>"$build/etc/systemd/system.conf.d/box.conf"
+fi
+
+# Each box is a machine of its own.
+rm -f "$build/etc/resolv.conf" "$build/etc/machine-id" "$build/var/lib/dbus/machine-id"
+mv -T "$build" "$folder/base"
