@@ -1,7 +1,8 @@
 // One child process: a group of its own, a real pipe, a time limit that ends the whole group.
-import { closeSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { codeOf, DpError } from "./errors.ts";
 import { pipe } from "./libc.ts";
+import { readLines, tail } from "./output.ts";
 
 export interface RunOptions {
   cwd?: string;
@@ -48,11 +49,15 @@ export function plainEnv(): Record<string, string> {
   return env;
 }
 
+// Never by PATH: the child's PATH begins with folders of the app, and this still runs as root.
+const SETPRIV =
+  ["/usr/bin/setpriv", "/bin/setpriv", "/usr/sbin/setpriv", "/sbin/setpriv"].find(existsSync) ?? "/usr/bin/setpriv";
+
 /** The argv that runs `argv` as `user` with nothing of root's left, when dp is root. */
 export function asUser(argv: readonly string[], user: string | undefined): string[] {
   if (!user || user === "root" || process.getuid?.() !== 0) return [...argv];
   return [
-    "setpriv",
+    SETPRIV,
     `--reuid=${user}`,
     `--regid=${user}`,
     "--init-groups",
@@ -81,15 +86,6 @@ function failure(argv: readonly string[], result: Result, timeout: number | unde
       ? `was killed by ${result.signal}`
       : `exited with ${result.code}`;
   return new DpError("command", `${argv.join(" ")} ${how}`, { lines: tail(result.text, 25) });
-}
-
-/** The last `count` lines of a text, without empty ones at its end. */
-export function tail(text: string, count: number): string[] {
-  return text
-    .trimEnd()
-    .split("\n")
-    .filter((line) => line !== "")
-    .slice(-count);
 }
 
 function spawn(argv: readonly string[], options: RunOptions, write: number) {
@@ -129,7 +125,7 @@ async function finish(argv: readonly string[], options: RunOptions): Promise<Res
   if (options.signal?.aborted) abort();
   options.signal?.addEventListener("abort", abort, { once: true });
 
-  const output = reader(read, options);
+  const output = readLines(read, options);
   await child.exited;
   const drained = await Promise.race([output.done.then(() => true), Bun.sleep(DRAIN).then(() => false)]);
   if (!drained && (timedOut || options.signal?.aborted)) group.kill("SIGKILL");
@@ -164,29 +160,4 @@ function groupOf(pid: number) {
     },
     forget: () => clearTimeout(timer),
   };
-}
-
-/** Reads a pipe to its end: whole lines to `onLine`, the last `keep` characters to `text`. */
-function reader(fd: number, options: RunOptions) {
-  const stream = Bun.file(fd).stream().getReader();
-  const decoder = new TextDecoder();
-  const keep = options.keep ?? 1024 * 1024;
-  let rest = "";
-  let kept = "";
-  const take = (text: string) => {
-    kept = (kept + text).slice(-keep);
-    const lines = (rest + text).split("\n");
-    // A line without end must not grow for ever.
-    rest = lines.pop()!.slice(-keep);
-    for (const line of lines) options.onLine?.(line);
-  };
-  const done = (async () => {
-    for (;;) {
-      const chunk = await stream.read();
-      if (chunk.done) break;
-      take(decoder.decode(chunk.value, { stream: true }));
-    }
-    if (rest) options.onLine?.(rest);
-  })();
-  return { done, text: () => kept.trimEnd(), cancel: () => stream.cancel().catch(() => undefined) };
 }

@@ -1,17 +1,23 @@
 // How this dp is started again, by hooks and for a deploy's own process.
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { plainEnv } from "./run.ts";
+
+// An installed dp is a link to one of the trees beside it, DIR -> DIR.d/VERSION: what is written into hooks must
+// outlive the next upgrade, so it names the link.
+const tree = resolve(import.meta.dir, "..");
+const installed = existsSync(join(tree, ".installed")) ? tree.replace(/\.d\/[^/]+$/, "") : null;
 
 /**
  * The argv of dp itself, absolute, and hardened: bun would read bunfig.toml and .env of the current folder,
  * and download what it cannot import.
  */
 export const SELF: readonly string[] = [
-  process.execPath,
+  installed ? join(installed, "bun/bin/bun") : process.execPath,
   "--no-env-file",
   "--config=/dev/null",
   "--no-install",
-  resolve(import.meta.dir, "../bin/dp"),
+  join(installed ?? tree, "bin/dp"),
 ];
 
 /** The environment in which dp starts itself. */

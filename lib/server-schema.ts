@@ -38,6 +38,7 @@ const path = v.pipe(
 
 const user = v.pipe(
   text(/^[a-z_][a-z0-9_-]{0,31}$/, "the name of a system user"),
+  v.check((name) => name !== "root", "must not be root: what is pushed would be root, too"),
   v.description("The system user that builds and runs the app. Default: one of its own, dp-NAME."),
 );
 

@@ -11,7 +11,7 @@ export interface TreeEntry {
 }
 
 export interface Tree {
-  /** The text of a regular file, or null when there is none of that name. Throws DpError "config" over 1 MiB. */
+  /** The text of a regular file, or null when there is none of that name. Throws DpError "config" over 16 MiB. */
   read(path: string): Promise<string | null>;
   /** What a symbolic link points at, or null when there is no link of that name. */
   link(path: string): Promise<string | null>;
@@ -19,7 +19,8 @@ export interface Tree {
   list(): Promise<readonly TreeEntry[]>;
 }
 
-const LIMIT = 1024 * 1024;
+/** Lock files of large apps have some MiB. */
+const LIMIT = 16 * 1024 * 1024;
 const KIND: Record<string, TreeEntry["kind"]> = {
   "100644": "file",
   "100664": "file",
@@ -63,7 +64,7 @@ async function readBlob(repo: string, path: string, object: string): Promise<Arr
 
 async function listCommit(repo: string, sha: string) {
   const listing = await run(["git", "--git-dir", repo, "ls-tree", "-r", "-z", "--full-tree", sha], {
-    keep: 256 * LIMIT,
+    keep: 16 * LIMIT,
   });
   const entries = [];
   for (const line of listing.text.split("\0")) {

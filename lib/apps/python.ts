@@ -1,12 +1,12 @@
 // Python apps: an interpreter, a virtual environment shared by content, and the command that starts them.
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
-import type { AppType, Runtime } from "../app.ts";
+import type { AppType, Place, Runtime } from "../app.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { webProcess } from "../procfile.ts";
 import { readDefinition } from "../python/definition.ts";
 import { findInstaller } from "../python/installer.ts";
-import { findInterpreter } from "../python/interpreter.ts";
+import { candidates, findInterpreter, readWishes } from "../python/interpreter.ts";
 import { interpreterFolder } from "../python/links.ts";
 import { startCommand } from "../python/start.ts";
 import { buildVenv, isComplete, pruneVenvs, venvKey, venvsFolder } from "../python/venv.ts";
@@ -41,6 +41,12 @@ async function proposed(tree: Tree): Promise<string | null> {
   }
 }
 
+// An app that installs nothing and says itself how it starts may have a command that is no python at all.
+async function needsNoPython(place: Place): Promise<boolean> {
+  if (place.config.command === undefined || (await readWishes(place)).length > 0) return false;
+  return (await candidates(place.env["PATH"] ?? "")).length === 0;
+}
+
 const python: AppType = {
   name: "python",
   summary: "Python with uv, or venv and pip",
@@ -53,6 +59,10 @@ const python: AppType = {
 
   async install(place, io) {
     const definition = await readDefinition(place.tree);
+    if (!definition && (await needsNoPython(place))) {
+      io.info("no dependencies, and no python on this server");
+      return { path: [], env, dependencies: null };
+    }
     const interpreter = await findInterpreter(place, io);
     const version = versionText(interpreter.version);
     if (!definition) {

@@ -8,7 +8,7 @@ import { holder, liveId, runsOf } from "../history.ts";
 import { makeIo, silentLog } from "../io.ts";
 import { places, sequenceOf } from "../paths.ts";
 import { manager } from "../registry.ts";
-import { tail } from "../run.ts";
+import { tail } from "../output.ts";
 import { readServer } from "../server.ts";
 import { logOf } from "./launch.ts";
 

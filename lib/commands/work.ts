@@ -43,11 +43,14 @@ export async function work(app: string, id: string, from?: string): Promise<numb
 }
 
 // The log is told, never trusted: a full disk must not change what the deploy does.
+let lost = 0;
 function put(line: string): void {
   try {
+    if (lost > 0) writeSync(1, `(${lost} lines could not be written)\n`);
+    lost = 0;
     writeSync(1, `${line}\n`);
-  } catch (error) {
-    process.emitWarning(messageOf(error));
+  } catch {
+    lost += 1;
   }
 }
 

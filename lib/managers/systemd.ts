@@ -8,7 +8,7 @@ import { systemdEnv } from "../env.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../manager.ts";
 import { isReleaseId, places, root, sequenceOf } from "../paths.ts";
-import { tail } from "../run.ts";
+import { tail } from "../output.ts";
 import { groupProcesses, readStatus, show, systemctl, systemdTool, unitOf } from "../systemd.ts";
 import { setUpUnit, WANTS } from "../unit.ts";
 import { idsOf } from "../users.ts";

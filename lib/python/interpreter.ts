@@ -56,7 +56,7 @@ async function isExecutable(file: string): Promise<boolean> {
 }
 
 /** Every python, python3 and python3.N on a PATH, each program once, in PATH's order. */
-async function candidates(path: string): Promise<string[]> {
+export async function candidates(path: string): Promise<string[]> {
   const found = new Map<string, string>();
   for (const folder of pathFolders(path)) {
     const names = await readdir(folder).catch((error) => {
