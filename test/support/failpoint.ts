@@ -1,0 +1,74 @@
+// Loaded before dp by tests: ends the deploying process by SIGKILL at an exact place, and dp knows nothing of it.
+//
+// DP_TEST_FAILPOINT=STEP:PLACE, where PLACE is one of
+//   begun     the journal says "running", nothing else was done
+//   N         just before the N-th effect of the step: a rename, link, unlink, folder or child process
+//   spawned   the step's first child process has just been started
+//   done      the step has done all it does, and the journal does not say so yet
+//   recorded  the journal says "ok"
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { basename, dirname } from "node:path";
+
+type Effect = (...args: never[]) => Promise<unknown>;
+
+const [STEP, PLACE] = (process.env["DP_TEST_FAILPOINT"] ?? ":").split(":");
+const isWorker = process.argv[2] === "work";
+let current = "";
+let count = 0;
+
+function die(): never {
+  process.kill(process.pid, "SIGKILL");
+  // A signal to oneself need not arrive before the call returns.
+  for (;;) Bun.sleepSync(1000);
+}
+
+const isContext = (path: unknown): path is string =>
+  typeof path === "string" && /^\d+-[0-9a-f]{7}\.json$/.test(basename(path)) && basename(dirname(path)) === "runs";
+
+/** What a context that is about to be put in place says of the step that ran last. */
+function lastOf(path: string): { step: string; state: string } {
+  const { journal } = JSON.parse(readFileSync(path, "utf8")) as { journal: Record<string, { state: string }> };
+  const [step, entry] = Object.entries(journal).at(-1) ?? ["", { state: "" }];
+  return { step, state: entry.state };
+}
+
+async function save(from: string, rename: () => Promise<unknown>): Promise<unknown> {
+  const { step, state } = lastOf(from);
+  const isHere = step === STEP;
+  if (isHere && state === "ok" && PLACE === "done") die();
+  const answer = await rename();
+  if (isHere && state === "ok" && PLACE === "recorded") die();
+  if (isHere && state === "running" && PLACE === "begun") die();
+  [current, count] = [state === "running" ? step : "", 0];
+  return answer;
+}
+
+function effect(): void {
+  if (current === STEP && String(++count) === PLACE) die();
+}
+
+// The module that require() answers is the one that dp's imports are bound to, as long as none came before.
+const promises = createRequire(import.meta.url)("node:fs/promises") as Record<string, Effect>;
+for (const name of ["symlink", "unlink", "mkdir", "rmdir", "rename"]) {
+  const real = promises[name]!;
+  promises[name] = (...args: never[]) => {
+    if (isWorker && name === "rename" && isContext(args[1])) return save(args[0]!, () => real(...args));
+    // A context's temp file belongs to the journal, not to the step.
+    if (isWorker && !String(args[0]).includes("/runs/")) effect();
+    return real(...args);
+  };
+}
+
+const spawn = Bun.spawn as (argv: string[], options: { env: Record<string, string> }) => Bun.Subprocess;
+(Bun as { spawn: unknown }).spawn = (argv: string[], options: { env: Record<string, string> }) => {
+  // dp hands nothing of its environment on to the process that deploys, and this has to get there.
+  if (!isWorker && argv.includes("work")) {
+    const env = { ...options.env, DP_TEST_FAILPOINT: `${STEP}:${PLACE}` };
+    return spawn([argv[0]!, "--preload", import.meta.path, ...argv.slice(1)], { ...options, env });
+  }
+  if (isWorker) effect();
+  const child = spawn(argv, options);
+  if (isWorker && current === STEP && PLACE === "spawned") die();
+  return child;
+};
