@@ -1,6 +1,6 @@
 // Whether an instance is healthy, and that it is the one that answered.
 import type { HealthCheck } from "./config.ts";
-import { DpError } from "./errors.ts";
+import { DpError, messageOf } from "./errors.ts";
 import type { Io } from "./io.ts";
 import type { InstanceName, InstanceStatus, Manager } from "./manager.ts";
 import { probe } from "./probe.ts";
@@ -95,8 +95,13 @@ async function wrongPort({ name, manager, port }: Patient): Promise<string | nul
   return `the app listens on ${others}; it must listen on $PORT, here ${port}`;
 }
 
+// What went wrong is the error; a log that cannot be read must not take its place.
 async function lastWords({ name, manager }: Patient, io: Io): Promise<string[]> {
   const lines: string[] = [];
-  await manager.logs(name, { lines: LOG_LINES, follow: false, onLine: (line) => lines.push(line) }, io);
+  try {
+    await manager.logs(name, { lines: LOG_LINES, follow: false, onLine: (line) => lines.push(line) }, io);
+  } catch (error) {
+    lines.push(`(the app's log cannot be read: ${messageOf(error)})`);
+  }
   return lines;
 }

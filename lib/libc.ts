@@ -1,6 +1,7 @@
 // The few system calls that Bun does not offer: flock(2) and pipe2(2).
 import { dlopen, FFIType, ptr } from "bun:ffi";
 
+const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const O_CLOEXEC = 0o2000000;
@@ -23,9 +24,9 @@ function open() {
 let loaded: ReturnType<typeof open> | undefined;
 const libc = () => (loaded ??= open());
 
-/** Takes the exclusive lock of an open file without waiting; false when somebody else has it. */
-export function tryFlock(fd: number): boolean {
-  return libc().flock(fd, LOCK_EX | LOCK_NB) === 0;
+/** Takes the lock of an open file without waiting; false when somebody else has it. "shared" is held beside other shared ones. */
+export function tryFlock(fd: number, kind: "exclusive" | "shared" = "exclusive"): boolean {
+  return libc().flock(fd, (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0;
 }
 
 /**

@@ -1,13 +1,13 @@
 // The links `current` and `previous`: relative, straight to releases/ID, replaced by one rename(2).
 import { readlink, rename, symlink } from "node:fs/promises";
-import { basename, dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { codeOf, DpError } from "./errors.ts";
 import { removeFile, syncFolder } from "./files.ts";
 
 /** What a link points at, as an absolute path, or null when there is no link. Throws DpError "host" when it is no link. */
 export async function target(link: string): Promise<string | null> {
   try {
-    return join(dirname(link), await readlink(link));
+    return resolve(dirname(link), await readlink(link));
   } catch (error) {
     if (codeOf(error) === "ENOENT") return null;
     if (codeOf(error) !== "EINVAL") throw error;

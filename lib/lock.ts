@@ -42,7 +42,8 @@ function probe(path: string): number | null | undefined {
   } catch {
     return undefined;
   }
-  if (tryFlock(fd)) return fd;
+  // Shared: two that ask at the same moment must not take each other for the holder.
+  if (tryFlock(fd, "shared")) return fd;
   closeSync(fd);
   return null;
 }

@@ -5,7 +5,7 @@ import { readdirSync } from "node:fs";
 import { DpError } from "./errors.ts";
 import { removeFile } from "./files.ts";
 import { holder, queueFile, type Holder } from "./history.ts";
-import { isLocked, tryLock, waitForLock, type Lock } from "./lock.ts";
+import { isLocked, waitForLock, type Lock } from "./lock.ts";
 import { isReleaseId, places, sequenceOf } from "./paths.ts";
 import { loginName } from "./users.ts";
 
@@ -30,8 +30,7 @@ export async function takeTurn(
   const mine = queueFile(app, id);
   await mkdir(dirname(mine), { recursive: true, mode: 0o700 });
   await sweep(app);
-  const place = tryLock(mine);
-  if (place === null) throw new DpError("locked", `${id} waits for its turn already`);
+  const place = await soon(mine, () => new DpError("locked", `${id} waits for its turn already`));
   const turn = () => {
     stop.throwIfAborted();
     const newer = newerThan(app, id);
@@ -54,14 +53,22 @@ async function sweep(app: string): Promise<void> {
     if (isReleaseId(name) && !isLocked(queueFile(app, name))) await removeFile(queueFile(app, name));
 }
 
-/** Takes the app's lock for a single command; throws DpError "locked" that names the holder. */
-export async function lockNow(app: string, what: string): Promise<Lock> {
+// Whoever only asks holds a lock for a moment: it takes a second to be sure that it is held.
+function soon(path: string, held: () => DpError): Promise<Lock> {
   const patience = performance.now() + 1_000;
   const turn = () => {
-    if (performance.now() > patience)
-      throw new DpError("locked", `${describeHolder(holder(app))} is running`, { hint: `dp logs ${app} --deploy -f` });
+    if (performance.now() > patience) throw held();
   };
-  const lock = await waitForLock(places(app).lock, turn, () => undefined);
+  return waitForLock(path, turn, () => undefined);
+}
+
+/** Takes the app's lock for a single command; throws DpError "locked" that names the holder. */
+export async function lockNow(app: string, what: string): Promise<Lock> {
+  const hint = `dp logs ${app} --deploy -f`;
+  const lock = await soon(
+    places(app).lock,
+    () => new DpError("locked", `${describeHolder(holder(app))} is running`, { hint }),
+  );
   lock.note({ id: what, by: loginName(), pid: process.pid, since: new Date().toISOString() } satisfies Holder);
   return lock;
 }

@@ -199,8 +199,8 @@ describe("builtin", () => {
 
   test("a name that is no release never becomes a path", async () => {
     const { app } = await shop.instance("sleep 1000");
-    expect(quick.status({ app, id: "../../etc/1-aaaaaaa" })).rejects.toThrow("is not a release");
-    expect(quick.status({ app: "../x", id: "1-aaaaaaa" })).rejects.toThrow("app name");
+    await expect(quick.status({ app, id: "../../etc/1-aaaaaaa" })).rejects.toThrow("is not a release");
+    await expect(quick.status({ app: "../x", id: "1-aaaaaaa" })).rejects.toThrow("app name");
   });
 
   test("it is the entry of its folder", () => {

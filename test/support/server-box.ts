@@ -9,6 +9,10 @@ export interface Server extends Box {
   mustDp(...argv: string[]): Promise<string>;
   /** The release that `current` of an app names. */
   live(app: string): Promise<string>;
+  /** The commit of a branch in an app's repository. */
+  branch(app: string, name?: string): Promise<string>;
+  /** What a GET of a path on a port of 127.0.0.1 answers; throws when nothing answers, or not with 2xx. */
+  get(port: number, path?: string): Promise<string>;
   /** The instances of an app that run, `ID`, sorted by name. */
   instances(app: string): Promise<string[]>;
   /** Waits until the newest run of an app satisfies `probe`; answers it. */
@@ -49,6 +53,8 @@ function questions(box: Box): Omit<Server, keyof Box> {
     newestRun,
     dp: (...argv) => box.ssh(["dp", ...argv]),
     mustDp: (...argv) => box.must(["dp", ...argv]),
+    branch: (app, name = "main") => box.must(["git", "--git-dir", `/var/repos/${app}.git`, "rev-parse", name]),
+    get: (port, path = "/") => box.must(["curl", "-sSf", "--max-time", "10", `http://127.0.0.1:${port}${path}`]),
     live: async (app) => (await box.must(["readlink", `/opt/deployments/${app}/current`])).split("/").at(-1)!,
     async instances(app) {
       const states = "--state=active,activating,deactivating,failed";

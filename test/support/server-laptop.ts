@@ -1,8 +1,7 @@
 // The machine of whoever pushes: a clone with an app in it, git over ssh, and dp from this project.
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { mkdirSync, chmodSync, writeFileSync } from "node:fs";
 import type { Box } from "./box.ts";
 
 const DP = resolve(import.meta.dir, "../../bin/dp");
@@ -25,8 +24,10 @@ export interface Laptop {
   dp(...argv: string[]): Promise<string>;
   /** Writes files (null removes one, a text that starts with #! is executable), and commits; answers the full sha. */
   commit(files: Record<string, string | null>, message?: string): Promise<string>;
-  /** `git push production main` with what is given in front of the remote; a failure is an answer. */
+  /** `git push production HEAD:main`, options in front of the remote. Throws with what it said when it fails. */
   push(...options: string[]): Promise<Outcome>;
+  /** The same, for a push that must fail: throws when it does not end with exit code 1. */
+  failingPush(...options: string[]): Promise<Outcome>;
   /** The argv of a push, for those who want to run it themselves. */
   pushArgv(...options: string[]): string[];
   remove(): void;
@@ -58,6 +59,11 @@ export async function openLaptop(box: Box, app: string): Promise<Laptop> {
   };
   const git = (...argv: string[]) => must(["git", "-c", "user.name=dp", "-c", "user.email=dp@localhost", ...argv]);
   const pushArgv = (...options: string[]) => ["git", "push", ...options, "production", "HEAD:main"];
+  const push = async (expected: number, ...options: string[]) => {
+    const outcome = await exec(pushArgv(...options));
+    if (outcome.code === expected) return outcome;
+    throw new Error(`git push exited with ${outcome.code}, not ${expected}:\n${outcome.text}`);
+  };
   await git("init", "-q", "-b", "main");
   await git("remote", "add", "production", box.gitUrl(`/var/repos/${app}.git`));
   return {
@@ -72,7 +78,8 @@ export async function openLaptop(box: Box, app: string): Promise<Laptop> {
       await git("commit", "-q", "--allow-empty", "-m", message);
       return git("rev-parse", "HEAD");
     },
-    push: (...options) => exec(pushArgv(...options)),
+    push: (...options) => push(0, ...options),
+    failingPush: (...options) => push(1, ...options),
     remove: () => rmSync(dir, { recursive: true, force: true }),
   };
 }

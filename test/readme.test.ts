@@ -1,0 +1,167 @@
+// What the README says: its scripts run, its tables are the schemas, its commands and options exist.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseDeployConfig, parseServerConfig } from "../lib/config.ts";
+import { EXIT } from "../lib/errors.ts";
+import { PIPELINES } from "../lib/pipeline.ts";
+import { project, sandbox, type Sandbox } from "./support/sandbox.ts";
+
+const readme = readFileSync(join(project, "README.md"), "utf8");
+
+/** The fenced blocks of a language, in order. */
+const blocks = (language: string) =>
+  [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "gm"))].map(([, text]) => text!);
+
+/** The first block of a language that has that text in it. */
+const blockWith = (language: string, text: string) => blocks(language).find((block) => block.includes(text))!;
+
+/** The rows of the table whose head begins so: cell texts, without the marks of code. */
+function table(head: string): string[][] {
+  const lines = readme.slice(readme.indexOf(`| ${head} |`)).split("\n");
+  const rows = lines.slice(
+    2,
+    lines.findIndex((line) => !line.startsWith("|")),
+  );
+  return rows.map((row) =>
+    row
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.replaceAll("`", "").trim()),
+  );
+}
+
+interface Property {
+  default?: unknown;
+  properties?: Record<string, Property>;
+  anyOf?: Property[];
+}
+const schema = (name: string) =>
+  JSON.parse(readFileSync(join(project, `templates/${name}.schema.json`), "utf8")) as Property;
+
+/** Every key of a schema by its dotted path, folders left out. */
+function keysOf({ properties = {} }: Property, before = ""): string[] {
+  return Object.entries(properties).flatMap(([key, value]) =>
+    value.properties ? keysOf(value, `${before}${key}.`) : [before + key],
+  );
+}
+
+describe("tables", () => {
+  test("deploy.yml: every key of the schema, and no other", () => {
+    expect(
+      table("key")
+        .map(([key]) => key!)
+        .sort(),
+    ).toEqual(keysOf(schema("deploy")).sort());
+  });
+
+  test("healthCheck: every key of its object, with its default", () => {
+    const object = schema("deploy").properties!["healthCheck"]!.anyOf!.find((branch) => branch.properties)!;
+    const rows = table("key of `healthCheck`");
+    expect(rows.map(([key]) => key!).sort()).toEqual(keysOf(object).sort());
+    for (const [key, , byDefault] of rows) {
+      const real = object.properties![key!]!.default;
+      if (real !== undefined) expect(byDefault).toBe(String(real));
+    }
+  });
+
+  test("config.yml: every key of the schema, with its default", () => {
+    const rows = table("key of config.yml");
+    const { properties } = schema("config");
+    expect(rows.map(([key]) => key!).sort()).toEqual(Object.keys(properties!).sort());
+    for (const [key, , byDefault] of rows) {
+      const real = properties![key!]!.default;
+      if (real !== undefined) expect(byDefault).toBe(String(real));
+    }
+  });
+
+  test("exit codes: every one", () => {
+    const numbers = table("exit code").flatMap(([codes]) => codes!.split(", ").map(Number));
+    expect(numbers).toEqual([...new Set(Object.values(EXIT))].sort((a, b) => a - b));
+  });
+});
+
+test("the shortest deploy.yml is enough", () => {
+  expect(parseDeployConfig(blocks("yaml")[0]!)).toMatchObject({ name: "shop", type: "python" });
+  expect(() => parseServerConfig("port: 8000\nmanager: systemd\n")).not.toThrow();
+});
+
+describe("commands", () => {
+  const words = [...readme.matchAll(/\bdp ([a-z]+)((?: [^\s`|#]+)*)/g)];
+  const known = Bun.spawnSync([process.execPath, join(project, "bin/dp"), "--help"]).stdout.toString();
+  const commands = [...known.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name!);
+  const used = words.filter(([, name]) => commands.includes(name!));
+  const helps = new Map(
+    commands.map((name) => [
+      name,
+      Bun.spawnSync([process.execPath, join(project, "bin/dp"), name, "--help"]).stdout.toString(),
+    ]),
+  );
+
+  test("each command of the README is one of dp's, and each of dp's that people type is in the README", () => {
+    const named = new Set(words.map(([, name]) => name!));
+    const internal = ["execute", "demo"];
+    expect(commands.filter((name) => !named.has(name) && !internal.includes(name))).toEqual([]);
+    for (const [line] of blocks("sh")
+      .join("\n")
+      .matchAll(/^dp [a-z]+/gm))
+      expect(commands).toContain(line.split(" ")[1]!);
+  });
+
+  test("each option that the README names exists", () => {
+    for (const [line, name, rest] of used) {
+      for (const [option] of rest!.matchAll(/(?<=\s\[?)--?[a-z][a-z-]*/g))
+        expect(`${line}: ${helps.get(name!)}`).toMatch(new RegExp(`(^|[\\s,])${option}\\b`, "m"));
+    }
+    expect(used.length).toBeGreaterThan(20);
+  });
+});
+
+describe("the pipeline of one's own", () => {
+  let box: Sandbox;
+  beforeAll(async () => {
+    box = await sandbox();
+    const [steps, tools] = [join(box.root, "steps"), join(box.root, "../tools")];
+    mkdirSync(steps);
+    for (const [path, text] of [
+      [join(steps, "smoke-test"), blockWith("sh", "dp fact")],
+      [join(box.root, "deploy.sh"), blockWith("sh", "dp begin")],
+      [
+        join(tools, "dp"),
+        `#!/bin/sh\nexec '${process.execPath}' --no-env-file --config=/dev/null --no-install '${join(project, "bin/dp")}' "$@"\n`,
+      ],
+    ] as const) {
+      writeFileSync(path, text);
+      chmodSync(path, 0o755);
+    }
+    box.env["DP_STEPS"] = steps;
+  });
+  afterAll(() => box.stop());
+  const deploy = () => box.start([join(box.root, "deploy.sh"), "shop"]).done;
+
+  test("deploys with its step in the row", async () => {
+    await box.commit({ say: "by hand" });
+    await box.git("push", "production", "main:refs/heads/other");
+    await box.git("--git-dir", box.repo, "branch", "main", "other");
+    const { code, stdout, text } = await deploy();
+    expect(`${code} ${text}`).toStartWith("0 ");
+    expect(stdout.trim()).toEndWith(box.link("current")!);
+    expect(await box.answer()).toStartWith("by hand");
+    const run = box.run();
+    expect(run.facts["smokeTest"]).toBe("passed");
+    expect(run.result?.state).toBe("good");
+    expect(Object.keys(run.journal)).toEqual(
+      [...PIPELINES.deploy].flatMap((step) => (step === "swap" ? ["smoke-test", "swap"] : [step])),
+    );
+  });
+
+  test("goes back when its step fails", async () => {
+    const live = box.link("current");
+    writeFileSync(join(box.env["DP_STEPS"]!, "smoke-test"), "#!/bin/sh\necho no good >&2\nexit 6\n");
+    const { code, text } = await deploy();
+    expect(code).toBe(6);
+    expect(text).toContain("no good");
+    expect(box.link("current")).toBe(live);
+    expect(await box.answer()).toStartWith("by hand");
+  });
+});

@@ -1,0 +1,171 @@
+// A server in a temp folder for one test file: apps of the builtin manager, and commits made without a working tree.
+import { afterAll, beforeAll } from "bun:test";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setupBase } from "../../lib/base.ts";
+import { begin } from "../../lib/commands/begin.ts";
+import type { DeployConfig, ServerConfig } from "../../lib/config.ts";
+import { makeIo, silentLog } from "../../lib/io.ts";
+import builtin from "../../lib/managers/builtin.ts";
+import { places, type Places } from "../../lib/paths.ts";
+import { receipt, type Receipt } from "../../lib/receipt.ts";
+import { setupRepository } from "../../lib/repository.ts";
+import { plainEnv } from "../../lib/run.ts";
+import { runStep, undoStep } from "../../lib/runner.ts";
+import { readServer } from "../../lib/server.ts";
+
+export const io = makeIo(silentLog);
+export const dp = [process.execPath, join(import.meta.dir, "../../bin/dp")];
+/** An app without dependencies. */
+export const noRuntime = { path: [], env: {}, dependencies: null };
+/** The shell line that starts server.ts, whatever PATH is. */
+export const START = `${process.execPath} --no-env-file --config=/dev/null --no-install server.ts`;
+/** Answers its release's ID. */
+export const SERVER = `Bun.serve({
+  hostname: "127.0.0.1", port: Number(process.env.PORT), fetch: () => new Response(process.env.DP_RELEASE) });
+console.log("serving");`;
+
+/** An app on the server of this file. */
+export interface App extends Places {
+  port: number;
+  server: ServerConfig;
+}
+
+const apps: string[] = [];
+let folder = "";
+
+/** Makes DP_ROOT a temp folder for all tests of the file; afterwards every instance is ended and all is removed. */
+export function useServer(): { path(...parts: string[]): string } {
+  const before = process.env["DP_ROOT"];
+  beforeAll(() => {
+    folder = realpathSync(mkdtempSync(join(tmpdir(), "dp-core-")));
+    process.env["DP_ROOT"] = folder;
+    mkdirSync(join(folder, "bin"));
+    // A PATH without any python: the search for one takes the better part of a second.
+    for (const name of ["sh", "cat", "chmod", "echo", "env", "find", "kill", "mkdir", "rm", "sleep", "test", "touch"])
+      symlinkSync(Bun.which(name) ?? `/bin/${name}`, join(folder, "bin", name));
+  });
+  afterAll(async () => {
+    for (const app of apps.splice(0)) await endInstances(app);
+    if (before === undefined) delete process.env["DP_ROOT"];
+    else process.env["DP_ROOT"] = before;
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return { path: (...parts) => join(folder, ...parts) };
+}
+
+/** Ends every instance of an app. */
+export async function endInstances(app: string): Promise<void> {
+  for (const id of await builtin.instances(app)) await builtin.stop({ app, id }, io);
+}
+
+/** A port that nobody listens on, outside of what the kernel gives to outgoing connections. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
+}
+
+let count = 0;
+
+/** A new app: folders, config.yml with `more` lines, and a bare repository. */
+export async function makeApp(more = ""): Promise<App> {
+  const app = `app${++count}`;
+  apps.push(app);
+  const port = await freePort();
+  const place = places(app);
+  await setupBase(app, undefined);
+  const lines = [`port: ${port}`, "manager: builtin", `path: ${join(folder, "bin")}`, "stopTimeout: 5s", more];
+  writeFileSync(place.config, `${lines.join("\n")}\n`, { mode: 0o600 });
+  await setupRepository(app, "main", io);
+  return { ...place, port, server: await readServer(app) };
+}
+
+/** A file of a commit: its text, or something that is no plain file. */
+export type File = string | Uint8Array | { executable: string } | { link: string } | { submodule: string };
+
+function entry(path: string, file: File): Uint8Array[] {
+  if (typeof file === "object" && "submodule" in file)
+    return [Buffer.from(`M 160000 ${file.submodule} ${JSON.stringify(path)}\n`)];
+  const isPlain = typeof file === "string" || file instanceof Uint8Array;
+  const data = Buffer.from(isPlain ? file : "link" in file ? file.link : file.executable);
+  const mode = isPlain ? "100644" : "link" in file ? "120000" : "100755";
+  return [Buffer.from(`M ${mode} inline ${JSON.stringify(path)}\ndata ${data.length}\n`), data, Buffer.from("\n")];
+}
+
+let moment = 1_700_000_000;
+
+/** Commits files as a branch of a bare repository; answers the commit's full name. */
+export async function commit(repo: string, files: Record<string, File>, subject = "Change", branch = "main") {
+  const head = `commit refs/heads/${branch}\ncommitter D <d@localhost> ${moment++} +0000\n`;
+  const message = `data ${Buffer.byteLength(subject)}\n${subject}\n`;
+  const parts = Object.entries(files).flatMap(([path, file]) => entry(path, file));
+  const input = Buffer.concat([Buffer.from(`${head}${message}`), ...parts, Buffer.from("\n")]);
+  const git = ["git", "--git-dir", repo];
+  const made = Bun.spawnSync([...git, "fast-import", "--quiet", "--force"], { stdin: input, env: plainEnv() });
+  if (made.exitCode !== 0) throw new Error(made.stderr.toString());
+  const found = Bun.spawnSync([...git, "rev-parse", `refs/heads/${branch}`], { env: plainEnv() });
+  return found.stdout.toString().trim();
+}
+
+/** A deploy.yml of an app that runs server.ts; `more` are further lines. */
+export function deployYml(app: string, more = ""): string {
+  const check = "healthCheck:\n  path: /\n  interval: 100ms\n  startTimeout: 30s\n";
+  return `name: ${app}\ntype: python\n${check}command: ${START}\n${more}`;
+}
+
+/** Commits an app that serves, and begins its deploy; `more` are lines of deploy.yml, `files` further files. */
+export async function beginDeploy(app: App, more = "", files: Record<string, File> = {}, subject = "Change") {
+  const sha = await commit(app.repo, { "deploy.yml": deployYml(app.app, more), "server.ts": SERVER, ...files }, subject);
+  return { sha, ...(await begin(app.app, sha)) };
+}
+
+/** A receipt that keeps its lines. */
+export function recorded(): Receipt & { lines: string[] } {
+  const lines: string[] = [];
+  return Object.assign(
+    receipt((line) => lines.push(line)),
+    { lines },
+  );
+}
+
+/** Runs steps over a context, in the order given; answers what they said. */
+export async function runSteps(context: string, ...names: string[]): Promise<string[]> {
+  const said = recorded();
+  for (const name of names) await runStep(name, context, said);
+  return said.lines;
+}
+
+/** Undoes a step over a context. */
+export const undo = (name: string, context: string) => undoStep(name, context, recorded());
+
+/** A deploy.yml as read, for tests that begin behind the step "read". */
+export const someConfig = (app: string, more: Partial<DeployConfig> = {}): DeployConfig => ({
+  name: app,
+  type: "python",
+  healthCheck: { path: "/", timeout: 5_000, interval: 50, startTimeout: 30_000 },
+  command: START,
+  hooks: {},
+  ...more,
+});
+
+/** Runs `dp` with words; answers exit code and both outputs. */
+export async function runDp(words: string[], env: Record<string, string> = {}) {
+  const child = Bun.spawn([...dp, ...words], {
+    cwd: "/",
+    env: { ...plainEnv(), ...(process.env["DP_ROOT"] ? { DP_ROOT: process.env["DP_ROOT"] } : {}), ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { code: await child.exited, out, err };
+}
