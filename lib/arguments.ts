@@ -11,6 +11,11 @@ export const HIDDEN = "(internal)";
 export const print = (line: string) => console.log(line);
 /** An answer for programs, on stdout. */
 export const json = (value: unknown) => print(JSON.stringify(value, null, 2));
+/** An answer as `--json` asks for it: the value, or lines for people. */
+export function answer(options: Options, value: unknown, lines: () => readonly string[]): void {
+  if (options["json"]) json(value);
+  else lines().forEach(print);
+}
 /** A word to the user that is no answer, on stderr. */
 export const warn = (line: string) => console.error(`dp: ${line}`);
 

@@ -8,14 +8,25 @@ const BACKLOG = 1024 * 1024;
 /** How long the last lines may take to be read once the deploy has ended, in ms. */
 const LAST = 2_000;
 
+/** Where what was read goes: `flush` tries again what could not be written yet. */
+export interface Sink {
+  print(chunk: Buffer): void;
+  flush(): void;
+  end(): Promise<void>;
+}
+
 /**
  * Prints what is appended to `log` from byte `start` on, until `ended` resolves; answers its value. A reader
  * that is gone (git with a dead client stops reading, and a full pipe would block for ever) loses lines,
  * nothing else.
  */
-export async function follow(log: string, start: number, ended: Promise<number>): Promise<number> {
+export async function follow(
+  log: string,
+  start: number,
+  ended: Promise<number>,
+  out: Sink = printer(1),
+): Promise<number> {
   const file = openSync(log, "r");
-  const out = printer();
   const buffer = Buffer.alloc(64 * 1024);
   let at = start;
   const drain = () => {
@@ -40,9 +51,9 @@ export async function follow(log: string, start: number, ended: Promise<number>)
   }
 }
 
-/** Writes to stdout without blocking: what cannot be written waits, and too much of it is dropped. */
-function printer() {
-  const fd = openForPrint();
+/** Writes to stdout (1) or stderr (2) without blocking: what cannot be written waits, and too much of it is dropped. */
+export function printer(to: 1 | 2): Sink {
+  const fd = openForPrint(to);
   let waiting: Buffer[] = [];
   let size = 0;
   let isGone = false;
@@ -68,18 +79,18 @@ function printer() {
       const deadline = performance.now() + LAST;
       for (flush(); waiting.length > 0 && !isGone && performance.now() < deadline; flush()) await Bun.sleep(POLL);
       waiting = [];
-      if (fd !== 1) closeSync(fd);
+      if (fd !== to) closeSync(fd);
     },
   };
 }
 
 // A pipe opened anew has flags of its own: O_NONBLOCK here is not seen by those who share the old one.
-function openForPrint(): number {
+function openForPrint(to: 1 | 2): number {
   try {
-    if (!fstatSync(1).isFIFO()) return 1;
-    return openSync("/proc/self/fd/1", constants.O_WRONLY | constants.O_NONBLOCK);
+    if (!fstatSync(to).isFIFO()) return to;
+    return openSync(`/proc/self/fd/${to}`, constants.O_WRONLY | constants.O_NONBLOCK);
   } catch {
-    return 1;
+    return to;
   }
 }
 
@@ -91,4 +102,20 @@ function tryWrite(fd: number, chunk: Buffer): number | null {
     if (codeOf(error) === "EAGAIN") return 0;
     return null;
   }
+}
+
+/** A sink that hands over whole lines. */
+export function lineSink(onLine: (line: string) => void): Sink {
+  let rest = "";
+  return {
+    print(chunk) {
+      const lines = (rest + chunk.toString()).split("\n");
+      rest = lines.pop() ?? "";
+      lines.forEach(onLine);
+    },
+    flush() {},
+    async end() {
+      if (rest !== "") onLine(rest);
+    },
+  };
 }

@@ -128,7 +128,8 @@ async function finish(argv: readonly string[], options: RunOptions): Promise<Res
   const output = readLines(read, options);
   await child.exited;
   const drained = await Promise.race([output.done.then(() => true), Bun.sleep(DRAIN).then(() => false)]);
-  if (!drained && (timedOut || options.signal?.aborted)) group.kill("SIGKILL");
+  // The child heeded SIGTERM; what it started may not have, whether it holds the pipe or not.
+  if (timedOut || options.signal?.aborted) group.kill("SIGKILL");
   if (!drained) await output.cancel();
   clearTimeout(limit);
   group.forget();

@@ -1,22 +1,36 @@
 // Commands about deploys: deploy rollback releases logs resume execute, and what hooks call.
 import type { CAC } from "cac";
-import { json, print, typed, warn, whole, HIDDEN, type Options } from "../arguments.ts";
+import { answer, print, typed, warn, whole, HIDDEN, type Options } from "../arguments.ts";
+import type { Ended } from "../commands/launch.ts";
+
+const isJson = (options: Options) => options["json"] === true;
+
+/** The answer of a deploy that was launched; people have read its log. */
+function ended(options: Options, result: Ended): number {
+  answer(options, result, () => []);
+  return result.code;
+}
 
 /** Declares them. */
 export function declareDeployCommands(cli: CAC): void {
   cli
     .command("deploy <app> [ref]", "Deploy a branch, tag or commit that the server has; the same one again, too")
     .option("--skip-hooks", "Leave out preDeploy and postDeploy")
+    .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, ref: string | undefined, options: Options) => {
       const { deploy } = await import("../commands/deploy.ts");
-      return deploy(app, ref, { skipHooks: options["skipHooks"] === true });
+      return ended(
+        options,
+        await deploy(app, ref, { skipHooks: options["skipHooks"] === true, json: isJson(options) }),
+      );
     });
 
   cli
     .command("rollback <app> [id]", "Go back to the newest good release before the live one, or to a named one")
-    .action(async (app: string, id: string | undefined) => {
+    .option("--json", "The result as JSON on stdout, the log on stderr")
+    .action(async (app: string, id: string | undefined, options: Options) => {
       const { rollback } = await import("../commands/deploy.ts");
-      return rollback(app, id);
+      return ended(options, await rollback(app, id, { json: isJson(options) }));
     });
 
   cli
@@ -25,8 +39,7 @@ export function declareDeployCommands(cli: CAC): void {
     .action(async (app: string, options: Options) => {
       const { releases, releaseLines } = await import("../commands/releases.ts");
       const rows = await releases(app, warn);
-      if (options["json"]) json(rows);
-      else releaseLines(rows).forEach(print);
+      answer(options, rows, () => releaseLines(rows));
     });
 
   cli
@@ -34,20 +47,25 @@ export function declareDeployCommands(cli: CAC): void {
     .option("-f, --follow", "Go on as lines come")
     .option("-n, --lines <count>", "How many of the last lines; default: 100")
     .option("--deploy [id]", "The log of a deploy, the newest without ID")
+    .option("--json", "Each line as a JSON object")
     .action(async (app: string, options: Options) => {
       const { appLogs, deployLogs } = await import("../commands/logs.ts");
       const lines = whole(typed("-n", "--lines"), "--lines", 1_000_000) ?? (options["deploy"] ? 1_000_000 : 100);
       const how = { follow: options["follow"] === true, lines };
-      if (options["deploy"] === undefined) return appLogs(app, how, print);
-      return deployLogs(app, typed("--deploy"), how, print);
+      const say = isJson(options) ? (line: string) => print(JSON.stringify({ app, line })) : print;
+      if (options["deploy"] === undefined) return appLogs(app, how, say);
+      return deployLogs(app, typed("--deploy"), how, say);
     });
 
   cli
     .command("resume <app>", "Go on with the newest deploy that did not end well")
     .option("--from <step>", "Run this step and all after it again")
-    .action(async (app: string) => {
+    .option("--json", "The result as JSON on stdout, the log on stderr")
+    .action(async (app: string, options: Options) => {
       const { resume } = await import("../commands/deploy.ts");
-      return resume(app, typed("--from"));
+      const result = await resume(app, typed("--from"), { json: isJson(options) });
+      if (result) return ended(options, result);
+      return answer(options, null, () => [`the newest run of ${app} is complete; nothing to resume`]);
     });
 
   cli
@@ -56,8 +74,6 @@ export function declareDeployCommands(cli: CAC): void {
       const { execute } = await import("../commands/hook.ts");
       return execute(repo, sha);
     });
-
-  // What dp calls itself: not in the help.
 
   // What dp calls itself: not in the help.
   cli.command("hook <name> <git-dir> [...args]", HIDDEN).action(async (name: string, repo: string, args: string[]) => {

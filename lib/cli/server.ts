@@ -1,6 +1,8 @@
 // Commands about the server and its apps: init setup status reconcile demo.
 import type { CAC } from "cac";
-import { given, json, print, typed, warn, whole, type Options } from "../arguments.ts";
+import { answer, given, print, typed, warn, whole, type Options } from "../arguments.ts";
+
+const nextLines = (commands: readonly string[]) => ["next:", ...commands.map((line) => `  ${line}`)];
 
 /** Declares them. */
 export function declareServerCommands(cli: CAC): void {
@@ -8,14 +10,13 @@ export function declareServerCommands(cli: CAC): void {
     .command("init", "Write a deploy.yml that fits the current folder")
     .option("--name <name>", "The app's name; default: the folder's")
     .option("--example <name>", "Write a small working app as well: flask, fastapi")
-    .action(async () => {
+    .option("--json", "As JSON")
+    .action(async (options: Options) => {
       const { init } = await import("../commands/init.ts");
       const { appTypes } = await import("../registry.ts");
-      const options = { ...given("name", typed("--name")), ...given("example", typed("--example")) };
-      const { files, next } = await init({ dir: process.cwd(), types: await appTypes(), ...options });
-      for (const file of files) print(`wrote ${file}`);
-      print("next:");
-      for (const line of next) print(`  ${line}`);
+      const wishes = { ...given("name", typed("--name")), ...given("example", typed("--example")) };
+      const made = await init({ dir: process.cwd(), types: await appTypes(), ...wishes });
+      answer(options, made, () => [...made.files.map((file) => `wrote ${file}`), ...nextLines(made.next)]);
     });
 
   cli
@@ -25,7 +26,8 @@ export function declareServerCommands(cli: CAC): void {
     .option("--env <env>", "The environment: settings come from .env.ENV; default: production")
     .option("--branch <branch>", "The branch whose pushes are deployed; default: main")
     .option("--host <address>", "The address the app listens on; default: 127.0.0.1")
-    .action(async (app: string, url: string | undefined) => {
+    .option("--json", "As JSON")
+    .action(async (app: string, url: string | undefined, options: Options) => {
       const { setup } = await import("../commands/setup.ts");
       const { nextCommands } = await import("../commands/next.ts");
       const { makeIo } = await import("../io.ts");
@@ -33,10 +35,9 @@ export function declareServerCommands(cli: CAC): void {
       const port = given("port", whole(typed("--port"), "--port", 65535));
       const io = makeIo({ info: print, warn, output: (line) => console.error(`  | ${line}`) });
       const { changes, server } = await setup(app, Object.assign({ ...port, ...given("url", url) }, ...texts), io);
-      for (const change of changes) print(change);
-      print(changes.length > 0 ? "checked: all in place" : `checked: all in place, nothing to change for ${app}`);
-      print("next:");
-      for (const line of nextCommands(app, server, url)) print(`  ${line}`);
+      const next = nextCommands(app, server, url);
+      const checked = `checked: all in place${changes.length > 0 ? "" : `, nothing to change for ${app}`}`;
+      answer(options, { app, changes, server, next }, () => [...changes, checked, ...nextLines(next)]);
     });
 
   cli
@@ -45,17 +46,19 @@ export function declareServerCommands(cli: CAC): void {
     .action(async (app: string | undefined, options: Options) => {
       const { status, statusOfAll, statusLines } = await import("../commands/status.ts");
       const found = app === undefined ? await statusOfAll() : await status(app);
-      if (options["json"]) json(found);
-      else if (Array.isArray(found))
-        print(found.length > 0 ? found.flatMap(statusLines).join("\n") : "no app yet: dp setup APP");
-      else statusLines(found).forEach(print);
+      const lines = () => (Array.isArray(found) ? found.flatMap(statusLines) : statusLines(found));
+      answer(options, found, () => (lines().length > 0 ? lines() : ["no app yet: dp setup APP"]));
     });
 
   cli
     .command("reconcile [app]", "Make running instances and what starts at boot follow from current")
-    .action(async (app: string | undefined) => {
+    .option("--json", "As JSON")
+    .action(async (app: string | undefined, options: Options) => {
       const { reconcileApps } = await import("../commands/reconcile.ts");
-      return reconcileApps(app, print);
+      const { changes, code } = await reconcileApps(app);
+      const words = ([name, list]: [string, string[]]) => `${name}: ${list.join("; ") || "nothing to do"}`;
+      answer(options, changes, () => Object.entries(changes).map(words));
+      return code;
     });
 
   cli.command("demo", "Push, deploy, break and roll back a small app in a folder of its own").action(async () => {

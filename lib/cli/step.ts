@@ -1,6 +1,6 @@
 // Commands about single steps: step begin fact plan.
 import type { CAC } from "cac";
-import { given, json, print, typed, type Options } from "../arguments.ts";
+import { answer, given, json, print, typed, type Options } from "../arguments.ts";
 
 /** Declares them. */
 export function declareStepCommands(cli: CAC): void {
@@ -18,8 +18,7 @@ export function declareStepCommands(cli: CAC): void {
         return stepByHand(name, { ...which, undo: options["undo"] === true });
       }
       const steps = await listSteps(PIPELINES.deploy);
-      if (options["json"]) json(steps);
-      else for (const step of steps) print(`${step.name.padEnd(14)}${step.summary}`);
+      return answer(options, steps, () => steps.map((step) => `${step.name.padEnd(14)}${step.summary}`));
     });
 
   cli
@@ -46,7 +45,6 @@ export function declareStepCommands(cli: CAC): void {
     .action(async (app: string | undefined, ref: string | undefined, options: Options) => {
       const { planFor, orderLines, planLines, planOfKind } = await import("../commands/plan.ts");
       const found = app === undefined ? await planOfKind("deploy") : await planFor(app, ref);
-      if (options["json"]) json(found);
-      else ("steps" in found ? orderLines(found) : planLines(found)).forEach(print);
+      answer(options, found, () => ("steps" in found ? orderLines(found) : planLines(found)));
     });
 }

@@ -1,5 +1,5 @@
 // `dp deploy`, `dp execute`, `dp resume`, `dp rollback`: each begins a run, or finds one, and launches it.
-import { DpError, EXIT } from "../errors.ts";
+import { DpError } from "../errors.ts";
 import { goodReleases, liveId, releaseBefore, runsOf, type PastRun } from "../history.ts";
 import { silentLog, makeIo } from "../io.ts";
 import { fetchOrigin } from "../repository.ts";
@@ -7,18 +7,28 @@ import { orderOf } from "../runner.ts";
 import { readServer } from "../server.ts";
 import { didYouMean } from "../suggestion.ts";
 import { begin, beginRollback, type BeginOptions } from "./begin.ts";
-import { launch } from "./launch.ts";
+import { launch, type Ended } from "./launch.ts";
+
+/** How the answer is given. */
+export interface Answer {
+  /** The answer is JSON on stdout, so that the log goes to stderr. */
+  json?: boolean;
+}
 
 /** Deploys a branch, tag or commit; without one, the deploy branch, fetched anew when the app has an origin. */
-export async function deploy(app: string, ref: string | undefined, options: BeginOptions = {}): Promise<number> {
+export async function deploy(
+  app: string,
+  ref: string | undefined,
+  options: BeginOptions & Answer = {},
+): Promise<Ended> {
   const { branch } = await readServer(app);
   if (ref === undefined) await fetchOrigin(app, branch, makeIo(silentLog));
   const { id } = await begin(app, ref, options);
-  return launch(app, id);
+  return launch(app, id, options);
 }
 
-/** Goes on with the newest run that did not end well, at its first step that is not done, or at `from`. */
-export async function resume(app: string, from?: string): Promise<number> {
+/** Goes on with the newest run that did not end well, at its first step that is not done, or at `from`; null: it ended well. */
+export async function resume(app: string, from?: string, options: Answer = {}): Promise<Ended | null> {
   await readServer(app);
   const runs = await runsOf(app);
   const last = runs.at(-1);
@@ -29,10 +39,9 @@ export async function resume(app: string, from?: string): Promise<number> {
     throw new DpError("usage", `${last.id} was superseded and has nothing to go on with`);
   if (from !== undefined) requireStep(last, from);
   else if (last.state === "good") {
-    console.error(`dp: ${last.id} is complete; nothing to resume`);
-    return EXIT.ok;
+    return null;
   }
-  return launch(app, last.id, from);
+  return launch(app, last.id, { ...options, ...(from === undefined ? {} : { from }) });
 }
 
 function requireStep({ run }: PastRun, from: string): void {
@@ -42,7 +51,7 @@ function requireStep({ run }: PastRun, from: string): void {
 }
 
 /** Goes back to a release: by ID, number or commit; without one, the newest good one before the live one. */
-export async function rollback(app: string, wish: string | undefined): Promise<number> {
+export async function rollback(app: string, wish: string | undefined, options: Answer = {}): Promise<Ended> {
   await readServer(app);
   const live = await liveId(app);
   const to = wish === undefined ? await releaseBefore(app, live) : await find(app, wish);
@@ -53,7 +62,7 @@ export async function rollback(app: string, wish: string | undefined): Promise<n
   }
   if (to === live) throw new DpError("usage", `${to} is live already`, { hint: `dp releases ${app}` });
   const { id } = await beginRollback(app, to);
-  return launch(app, id);
+  return launch(app, id, options);
 }
 
 async function find(app: string, wish: string): Promise<string> {

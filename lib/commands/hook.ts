@@ -64,5 +64,5 @@ export async function execute(repo: string, sha: string): Promise<number> {
     return EXIT.usage;
   }
   const { id } = await begin(app, sha, { skipHooks: options["skip-hooks"] });
-  return launch(app, id);
+  return (await launch(app, id)).code;
 }

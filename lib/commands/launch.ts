@@ -1,7 +1,9 @@
 // A deploy as a process of its own, and whoever started it as its reader.
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { follow } from "../follower.ts";
+import { EXIT } from "../errors.ts";
+import { follow, printer } from "../follower.ts";
+import { liveId, runsOf, type RunState } from "../history.ts";
 import { places } from "../paths.ts";
 import { SELF, selfEnv } from "../self.ts";
 
@@ -10,17 +12,49 @@ export function logOf(app: string, id: string): string {
   return join(places(app).logs, `${id}.log`);
 }
 
+/** How a launched run ended. */
+export interface Ended {
+  app: string;
+  id: string;
+  /** The release that is live now, or null. */
+  live: string | null;
+  state: RunState;
+  /** The exit code. */
+  code: number;
+  error: string | null;
+  /** Milliseconds from begin to end. */
+  took: number;
+  log: string;
+}
+
 /**
  * Runs a begun deploy in a process of its own session, which survives this one, and prints its log until it
- * ends. Answers its exit code.
+ * ends: on stdout, or on stderr when the answer is JSON.
  */
-export async function launch(app: string, id: string, from?: string): Promise<number> {
+export async function launch(app: string, id: string, options: { from?: string; json?: boolean } = {}): Promise<Ended> {
   mkdirSync(places(app).logs, { recursive: true, mode: 0o750 });
   const log = logOf(app, id);
   const fd = openSync(log, "a", 0o640);
   const start = Bun.file(log).size;
-  const argv = [...SELF, "work", app, id, ...(from === undefined ? [] : ["--from", from])];
+  const argv = [...SELF, "work", app, id, ...(options.from === undefined ? [] : ["--from", options.from])];
+  const begun = performance.now();
   const worker = Bun.spawn(argv, { cwd: "/", env: selfEnv(), stdin: "ignore", stdout: fd, stderr: fd, detached: true });
   closeSync(fd);
-  return follow(log, start, worker.exited);
+  sayThatItGoesOn(app);
+  const code = await follow(log, start, worker.exited, printer(options.json ? 2 : 1));
+  const took = Math.round(performance.now() - begun);
+  const past = (await runsOf(app)).find((candidate) => candidate.id === id);
+  const error = past?.run.result?.error ?? null;
+  return { app, id, live: await liveId(app), state: past?.state ?? "unfinished", code, error, took, log };
+}
+
+// Whoever stops reading does not stop the deploy.
+function sayThatItGoesOn(app: string): void {
+  const leave = (code: number) => () => {
+    console.error(`\ndp: the deploy goes on: dp logs ${app} --deploy -f`);
+    process.exit(code);
+  };
+  process.once("SIGINT", leave(EXIT.interrupted));
+  process.once("SIGTERM", leave(EXIT.terminated));
+  process.on("SIGHUP", () => undefined);
 }

@@ -3,7 +3,7 @@ import { DpError } from "../errors.ts";
 import { readEnvFile } from "../env-file.ts";
 import { redactor } from "../env.ts";
 import { readText } from "../files.ts";
-import { follow } from "../follower.ts";
+import { follow, lineSink } from "../follower.ts";
 import { holder, liveId, runsOf } from "../history.ts";
 import { makeIo, silentLog } from "../io.ts";
 import { places, sequenceOf } from "../paths.ts";
@@ -55,7 +55,7 @@ export async function deployLogs(
     for (const line of tail(text, options.lines)) print(line);
     return;
   }
-  await follow(log, 0, ended(app, found.id));
+  await follow(log, 0, ended(app, found.id), lineSink(print));
 }
 
 // The lock tells, not the log: it is free as soon as the deploy is over, however it ended.

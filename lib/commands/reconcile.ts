@@ -5,22 +5,28 @@ import { report } from "../main.ts";
 import { lockNow } from "../queue.ts";
 import { appNames, readServer } from "../server.ts";
 
-/** One app, or all: a bad one does not keep the others from being put right. Answers the first failure's exit code. */
-export async function reconcileApps(app: string | undefined, print: (line: string) => void): Promise<number> {
-  let code = 0;
+export interface Reconciled {
+  /** App -> what was changed; empty when nothing was to do. */
+  changes: Record<string, string[]>;
+  /** The first failure's exit code, or 0. */
+  code: number;
+}
+
+/** One app, or all: a bad one is reported, and does not keep the others from being put right. */
+export async function reconcileApps(app: string | undefined): Promise<Reconciled> {
+  const all: Reconciled = { changes: {}, code: 0 };
   for (const name of app === undefined ? await appNames() : [app]) {
     try {
       const server = await readServer(name);
       const lock = await lockNow(name, "dp reconcile");
       try {
-        const changes = await reconcile(name, server, makeIo(silentLog));
-        print(`${name}: ${changes.join("; ") || "nothing to do"}`);
+        all.changes[name] = await reconcile(name, server, makeIo(silentLog));
       } finally {
         lock.release();
       }
     } catch (error) {
-      code ||= report(error);
+      all.code ||= report(error);
     }
   }
-  return code;
+  return all;
 }
