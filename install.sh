@@ -164,7 +164,7 @@ write_commands() {
 #!/bin/sh
 $MARK
 unset BUN_OPTIONS BUN_BE_BUN
-exec $(quoted "$tree/bun/bin/bun") --no-env-file --config=/dev/null --no-install $(quoted "$tree/bin/dp") "\$@"
+exec $(quoted "$tree/bun/bin/bun") --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install $(quoted "$tree/bin/dp") "\$@"
 TEXT
     chmod 755 "$commands/dp.new.$$"
     mv -T "$commands/dp.new.$$" "$commands/dp"
@@ -295,7 +295,7 @@ main() {
             ;;
         demo)
             prepare_clone
-            exec "$bun" --no-env-file --config=/dev/null --no-install "$source/bin/dp" demo "$@"
+            exec "$bun" --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install "$source/bin/dp" demo "$@"
             ;;
         test)
             prepare_clone

@@ -1,7 +1,7 @@
 // The base folder of an app: who may read and write what.
 import { chmod, chown, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { DpError } from "./errors.ts";
+import { codeOf, DpError } from "./errors.ts";
 import { places } from "./paths.ts";
 import { idsOf } from "./users.ts";
 
@@ -21,6 +21,16 @@ function plan(app: string): [path: string, mode: number, isApps: boolean][] {
   ];
 }
 
+// False when there is something of that name already, whatever it is.
+async function makeFolder(path: string, mode: number): Promise<boolean> {
+  try {
+    return (await mkdir(path, { recursive: true, mode })) !== undefined;
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+    return false;
+  }
+}
+
 /** Makes the folders, or puts modes and owners right; answers one sentence for each change. */
 export async function setupBase(app: string, user: string | undefined): Promise<string[]> {
   const owner: [number, number] = [process.getuid!(), process.getgid!()];
@@ -28,7 +38,7 @@ export async function setupBase(app: string, user: string | undefined): Promise<
   const changes: string[] = [];
   for (const [path, mode, isApps] of plan(app)) {
     const [uid, gid] = isApps ? apps : owner;
-    const made = (await mkdir(path, { recursive: true, mode })) !== undefined;
+    const made = await makeFolder(path, mode);
     const stat = await lstat(path);
     if (!stat.isDirectory())
       throw new DpError("host", `${path} is no folder`, { hint: `move it away: mv ${path} ${path}.old` });

@@ -1,7 +1,8 @@
 // Files that are complete or not there: temp, fsync, rename, fsync of the folder.
-import { open, rename, unlink } from "node:fs/promises";
-import { dirname } from "node:path";
+import { open, readdir, rename, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { codeOf } from "./errors.ts";
+import { isAlive } from "./process.ts";
 
 /** Makes the names in a folder durable. */
 export async function syncFolder(folder: string): Promise<void> {
@@ -30,6 +31,14 @@ export async function writeFileAtomic(path: string, text: string, mode = 0o600):
   }
   await rename(temp, path);
   await syncFolder(dirname(path));
+}
+
+/** Removes the temp files of a folder whose writer was killed: nobody else would. */
+export async function removeStaleTemps(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const writer = /\.tmp\.(\d+)$/.exec(name)?.[1];
+    if (writer !== undefined && !isAlive(Number(writer))) await removeFile(join(folder, name));
+  }
 }
 
 /** Removes a file or link; false when there was none. */

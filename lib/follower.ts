@@ -3,22 +3,22 @@ import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "
 import { codeOf } from "./errors.ts";
 
 const POLL = 40;
-/** Characters that may wait for a slow reader before lines are dropped. */
-const BACKLOG = 1024 * 1024;
-/** How long the last lines may take to be read once the deploy has ended, in ms. */
+/** The pause while a reader takes what there is, in ms. */
+const SHORT = 2;
+/** How long a reader may take nothing once the deploy has ended, in ms. */
 const LAST = 2_000;
 
-/** Where what was read goes: `flush` tries again what could not be written yet. */
+/** Where what was read goes. */
 export interface Sink {
-  print(chunk: Buffer): void;
-  flush(): void;
-  end(): Promise<void>;
+  /** Answers how many of the bytes were taken; 0: the reader is slow, ask again. */
+  print(chunk: Buffer): number;
+  end(): void;
 }
 
 /**
- * Prints what is appended to `log` from byte `start` on, until `ended` resolves; answers its value. A reader
- * that is gone (git with a dead client stops reading, and a full pipe would block for ever) loses lines,
- * nothing else.
+ * Prints what is appended to `log` from byte `start` on, until `ended` resolves; answers its value. What a slow
+ * reader does not take stays in the log, and is offered again. One that is gone (git with a dead client stops
+ * reading, and a full pipe would block for ever) loses the rest, nothing else.
  */
 export async function follow(
   log: string,
@@ -29,56 +29,47 @@ export async function follow(
   const file = openSync(log, "r");
   const buffer = Buffer.alloc(64 * 1024);
   let at = start;
-  const drain = () => {
+  let hasMore = false;
+  // Answers whether anything was taken.
+  const drain = (): boolean => {
+    const before = at;
     for (;;) {
       const count = readSync(file, buffer, 0, buffer.length, at);
-      if (count === 0) return;
-      at += count;
-      out.print(Buffer.from(buffer.subarray(0, count)));
+      const taken = count === 0 ? 0 : out.print(buffer.subarray(0, count));
+      at += taken;
+      hasMore = taken < count;
+      if (taken === 0) return at > before;
     }
   };
   try {
-    for (;;) {
-      const code = await Promise.race([ended, Bun.sleep(POLL).then(() => null)]);
-      drain();
-      out.flush();
-      if (code === null) continue;
-      await out.end();
-      return code;
+    let pause = POLL;
+    let code: number | null = null;
+    while (code === null) {
+      code = await Promise.race([ended, Bun.sleep(pause).then(() => null)]);
+      pause = drain() ? SHORT : POLL;
     }
+    for (let last = performance.now(); hasMore && performance.now() - last < LAST;) {
+      await Bun.sleep(SHORT);
+      if (drain()) last = performance.now();
+    }
+    return code;
   } finally {
+    out.end();
     closeSync(file);
   }
 }
 
-/** Writes to stdout (1) or stderr (2) without blocking: what cannot be written waits, and too much of it is dropped. */
+/** Writes to stdout (1) or stderr (2), to a pipe without ever blocking. */
 export function printer(to: 1 | 2): Sink {
   const fd = openForPrint(to);
-  let waiting: Buffer[] = [];
-  let size = 0;
   let isGone = false;
-  const flush = () => {
-    while (waiting.length > 0 && !isGone) {
-      const chunk = waiting[0]!;
-      const written = tryWrite(fd, chunk);
-      if (written === null) isGone = true;
-      else if (written === 0) return;
-      else if (written === chunk.length) waiting.shift();
-      else waiting[0] = chunk.subarray(written);
-      size -= written ?? 0;
-    }
-  };
   return {
-    flush,
-    print(chunk: Buffer) {
-      if (isGone || size + chunk.length > BACKLOG) return;
-      waiting.push(chunk);
-      size += chunk.length;
+    print(chunk) {
+      const written = isGone ? null : tryWrite(fd, chunk);
+      isGone = written === null;
+      return written ?? chunk.length;
     },
-    async end() {
-      const deadline = performance.now() + LAST;
-      for (flush(); waiting.length > 0 && !isGone && performance.now() < deadline; flush()) await Bun.sleep(POLL);
-      waiting = [];
+    end() {
       if (fd !== to) closeSync(fd);
     },
   };
@@ -106,15 +97,16 @@ function tryWrite(fd: number, chunk: Buffer): number | null {
 
 /** A sink that hands over whole lines. */
 export function lineSink(onLine: (line: string) => void): Sink {
+  const decoder = new TextDecoder();
   let rest = "";
   return {
     print(chunk) {
-      const lines = (rest + chunk.toString()).split("\n");
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
       lines.forEach(onLine);
+      return chunk.length;
     },
-    flush() {},
-    async end() {
+    end() {
       if (rest !== "") onLine(rest);
     },
   };

@@ -70,8 +70,9 @@ export async function describe(owners: Awaited<ReturnType<typeof listener>>): Pr
 
 async function died(patient: Patient, status: InstanceStatus, io: Io): Promise<DpError> {
   const { app, id } = patient.name;
-  const how = status.detail || status.state;
-  return new DpError("unhealthy", `${app}@${id} is not running: ${how}`, { lines: await lastWords(patient, io) });
+  const how =
+    status.state === "running" ? "crashed and was started again" : `is not running: ${status.detail || status.state}`;
+  return new DpError("unhealthy", `${app}@${id} ${how}`, { lines: await lastWords(patient, io) });
 }
 
 async function unhealthy(patient: Patient, seen: Map<string, number>, io: Io): Promise<DpError> {

@@ -71,6 +71,15 @@ export async function runsOf(app: string, damaged: (message: string) => void = (
   return runs;
 }
 
+/** The newest run, or null. Throws DpError "context" when its context cannot be read. */
+export async function newestRun(app: string): Promise<PastRun | null> {
+  const id = (await runIds(app)).at(-1);
+  if (id === undefined) return null;
+  const path = contextOf(app, id);
+  const run = await load(path);
+  return { id, path, run, state: stateOf(app, id, run, holder(app)?.id) };
+}
+
 function stateOf(app: string, id: string, run: Run, holding: string | undefined): RunState {
   if (holding === id) return "running";
   if (run.result) return run.result.state;

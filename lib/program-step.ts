@@ -51,7 +51,7 @@ function parseFacts(file: StepFile, text: string): Record<string, unknown> {
 function check(file: StepFile, name: string, value: unknown): void {
   if (!/^[a-z][A-Za-z0-9]*$/.test(name))
     throw new DpError("command", `step ${file.name}: ${JSON.stringify(name)} is no name for a fact`);
-  const schema = (fact as Record<string, v.GenericSchema>)[name];
+  const schema = Object.hasOwn(fact, name) ? (fact as Record<string, v.GenericSchema>)[name] : undefined;
   if (schema && !v.is(schema, value))
     throw new DpError("command", `step ${file.name}: fact "${name}" cannot be ${JSON.stringify(value)}`);
 }

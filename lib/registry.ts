@@ -53,6 +53,8 @@ export function stepFiles(): StepFile[] {
   if (!extra) return files;
   if (!extra.startsWith("/"))
     throw new DpError("usage", `DP_STEPS must be an absolute path, not ${JSON.stringify(extra)}`);
+  if (!statSync(extra, { throwIfNoEntry: false })?.isDirectory())
+    throw new DpError("usage", `DP_STEPS: there is no folder ${extra}`);
   for (const file of readdirSync(extra)) {
     const path = join(extra, file);
     if (!isExecutable(path)) continue;

@@ -9,13 +9,15 @@ import { places, root } from "./paths.ts";
 import { SELF } from "./self.ts";
 import { render, shellQuote, template } from "./template.ts";
 
-const HOOKS = ["update", "post-receive"] as const;
+const HOOKS = ["pre-receive", "update", "post-receive"] as const;
 const MARKER = "# written by dp:";
 
 /** What dp needs of git: push options, sound objects, and its own refs kept out of sight. */
 const SETTINGS: Record<string, string> = {
   "receive.advertisePushOptions": "true",
   "receive.fsckObjects": "true",
+  // The gate refuses it, and says why in one line.
+  "receive.denyDeleteCurrent": "ignore",
   "transfer.hideRefs": "refs/dp",
 };
 

@@ -9,13 +9,14 @@ const tree = resolve(import.meta.dir, "..");
 const installed = existsSync(join(tree, ".installed")) ? tree.replace(/\.d\/[^/]+$/, "") : null;
 
 /**
- * The argv of dp itself, absolute, and hardened: bun would read bunfig.toml and .env of the current folder,
- * and download what it cannot import.
+ * The argv of dp itself, absolute, and hardened: bun would read bunfig.toml, tsconfig.json (whose "paths" may
+ * replace the program itself) and .env of the current folder, and download what it cannot import.
  */
 export const SELF: readonly string[] = [
   installed ? join(installed, "bun/bin/bun") : process.execPath,
   "--no-env-file",
   "--config=/dev/null",
+  "--tsconfig-override=/dev/null",
   "--no-install",
   join(installed ?? tree, "bin/dp"),
 ];

@@ -17,6 +17,7 @@ export async function checkSetup(app: string, server: ServerConfig, io: Io): Pro
   const env = envFile(base, server.env);
   const checks: Record<string, () => Promise<unknown>> = {
     "dp starts itself": () => io.run([...SELF, "--version"], { quiet: true }),
+    "the hook pre-receive can run": () => access(join(repo, "hooks/pre-receive"), constants.X_OK),
     "the hook update can run": () => access(join(repo, "hooks/update"), constants.X_OK),
     "the hook post-receive can run": () => access(join(repo, "hooks/post-receive"), constants.X_OK),
     "git finds the repository": () =>

@@ -29,9 +29,9 @@ export function defineStep<N extends Facts, P extends Facts>(file: string, step:
   return { name: parse(basename(file)).name, ...step };
 }
 
-/** Runs a step as a program: `./steps/NAME.ts CONTEXT [--undo]`. */
+/** Runs a step as a program: `./steps/NAME.ts CONTEXT [--undo]`. Returns at once; the process ends with the step. */
 export async function main(step: Pick<Step, "name">): Promise<void> {
-  // Imported late: a step must not depend on what runs it.
-  const { stepProgram } = await import("./main.ts");
-  await stepProgram(step.name, process.argv.slice(2));
+  // Imported late: a step must not depend on what runs it. And not awaited: the runner imports the step by its
+  // path, which waits until this very module has been evaluated.
+  void import("./main.ts").then(({ stepProgram }) => stepProgram(step.name, process.argv.slice(2)));
 }

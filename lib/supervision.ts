@@ -2,7 +2,7 @@
 import { codeOf, DpError } from "./errors.ts";
 import { readText, writeFileAtomic } from "./files.ts";
 import type { InstanceName, InstanceStatus } from "./manager.ts";
-import { isReleaseId, places } from "./paths.ts";
+import { isReleaseId, places, root } from "./paths.ts";
 import { allPids } from "./proc.ts";
 import { argumentsOf, bootId, descendants, hasEnvironment, isAlive, processTable, userOf } from "./process.ts";
 
@@ -65,8 +65,8 @@ export async function writeRecord(path: string, value: Spec | State): Promise<vo
 /** The user that dp runs as. */
 export const ownUser = () => process.getuid?.() ?? 0;
 
-/** The entry by which a process of the instance is known, wherever it went. */
-export const markerOf = ({ app, id }: InstanceName) => `${app}@${id}`;
+/** The entry by which a process of the instance is known, wherever it went: two servers in folders must not meet. */
+export const markerOf = ({ app, id }: InstanceName) => `${app}@${id}${root() && `:${root()}`}`;
 
 /** Whether that very process still runs, in this boot of the machine. */
 export function isRunning(state: State, identity: Identity | null): boolean {
@@ -77,14 +77,13 @@ export function isRunning(state: State, identity: Identity | null): boolean {
  * Every process of an instance: the session of its main process, whoever carries its DP_INSTANCE, and all below them.
  * Only processes of its own user count: another app could claim the name.
  */
-export function processesOf(name: InstanceName, uid: number, main: Identity | null): number[] {
+export function processesOf(name: InstanceName, uid: number, main: Identity | null, marker = markerOf(name)): number[] {
   const table = processTable();
-  const marker = `DP_INSTANCE=${markerOf(name)}`;
   const leader = table.find((entry) => entry.pid === main?.pid);
   // The number belongs to somebody else now, and so does the session of that number.
   const session = leader && leader.startTime !== main?.startTime ? undefined : main?.pid;
   const roots = table.filter(({ pid, session: own }) => {
-    if (own !== session && !hasEnvironment(pid, marker)) return false;
+    if (own !== session && !hasEnvironment(pid, `DP_INSTANCE=${marker}`)) return false;
     const user = userOf(pid);
     return user === uid || user === 0;
   });
@@ -110,7 +109,8 @@ export async function endAll(find: () => number[], timeout: number): Promise<voi
   const begun = performance.now();
   const told = new Set<number>();
   for (let delay = 5; ; delay = Math.min(delay * 1.5, 100)) {
-    const pids = find();
+    // Looked at twice: a process that forks and ends while /proc is read is seen on neither side.
+    const pids = [...new Set([...find(), ...find()])];
     if (pids.length === 0) return;
     const late = performance.now() - begun - timeout;
     if (late > GIVE_UP) throw new DpError("command", `processes ${pids.join(", ")} do not end, not even by SIGKILL`);

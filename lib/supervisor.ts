@@ -35,9 +35,7 @@ export function openLog(path: string): number {
 
 /** Starts the main process, in a session of its own, its output going straight to the log. */
 function launch(spec: Spec) {
-  const [program = "", ...rest] = asUser(["/bin/sh", spec.script], spec.user ?? undefined);
-  // Found by our PATH: the app's may name a folder of the release first, and this still runs as root.
-  const argv = [Bun.which(program) ?? program, ...rest];
+  const argv = asUser(["/bin/sh", spec.script], spec.user ?? undefined);
   const log = openLog(spec.log);
   try {
     return Bun.spawn(argv, {
@@ -72,7 +70,8 @@ async function runOnce(spec: Spec, stop: Promise<void>, started: (main: Identity
     await started(main);
     await Promise.race([child.exited, stop]);
     const ran = performance.now() - begun;
-    await endAll(() => processesOf(spec, spec.uid, main), spec.stopTimeout);
+    // The spec says it, because a supervisor has no DP_ROOT.
+    await endAll(() => processesOf(spec, spec.uid, main, spec.env["DP_INSTANCE"]), spec.stopTimeout);
     await child.exited;
     const [code, signal] = [child.exitCode, child.signalCode === null ? null : String(child.signalCode)];
     return { main, ran, detail: howEnded(code, signal), isClean: isClean(code, signal) };

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Runs the build line of deploy.yml in the release.
 import { fact } from "../lib/facts.ts";
 import { runLine } from "../lib/shell-line.ts";

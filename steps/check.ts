@@ -1,4 +1,4 @@
-#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Proves the new instance healthy, and that it is the one that answered.
 import { basename } from "node:path";
 import { fact } from "../lib/facts.ts";

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Lays the commit's files out in releases/ID, owned by the app's user, without any git folder.
 import { closeSync } from "node:fs";
 import { chmod, chown, mkdir } from "node:fs/promises";

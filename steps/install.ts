@@ -1,4 +1,4 @@
-#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Installs what the app depends on, as its type does it.
 import { appEnvironment } from "../lib/environment.ts";
 import { fact } from "../lib/facts.ts";

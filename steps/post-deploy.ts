@@ -1,4 +1,4 @@
-#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Runs the postDeploy hook; the release is live, so its failure is a warning.
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";

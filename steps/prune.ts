@@ -1,4 +1,4 @@
-#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Removes releases that nothing needs any more; a failure here never harms the deploy.
 import { fact } from "../lib/facts.ts";
 import { messageOf } from "../lib/errors.ts";

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Reads deploy.yml from the commit itself, and refuses what could not be deployed.
 import { posix } from "node:path";
 import { parseDeployConfig, type DeployConfig } from "../lib/config.ts";

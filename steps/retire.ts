@@ -1,4 +1,4 @@
-#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Makes true what follows from current: the live instance alone runs, and alone comes up at boot.
 import { fact } from "../lib/facts.ts";
 import { idOf } from "../lib/history.ts";

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Starts the new release; by strategy "restart" the old instance leaves the port first.
 import { fact } from "../lib/facts.ts";
 import { requireFreePort, startAgain, stopOthers } from "../lib/instances.ts";

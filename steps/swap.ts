@@ -1,4 +1,4 @@
-#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // The one commit point: current names the new release.
 import { join } from "node:path";
 import { DpError } from "../lib/errors.ts";

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Asks once more, now that the release is live: a crash right after the first healthy answer goes back.
 import { basename } from "node:path";
 import { fact } from "../lib/facts.ts";

@@ -1,6 +1,16 @@
 // The run file: dp's own, whole, and refused when anybody else could have written it.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import * as v from "valibot";
@@ -102,7 +112,9 @@ describe("refused:", () => {
   });
 
   test("with the place of what is wrong", async () => {
-    writeFileSync(path, '{"version":1,"facts":{},"journal":{"read":{"state":"done","startedAt":"x"}}}', { mode: 0o600 });
+    writeFileSync(path, '{"version":1,"facts":{},"journal":{"read":{"state":"done","startedAt":"x"}}}', {
+      mode: 0o600,
+    });
     expect((await refusal()).lines[0]).toStartWith("journal.read.state: ");
   });
 });

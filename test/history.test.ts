@@ -3,7 +3,18 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { save, type Run } from "../lib/context.ts";
-import { contextOf, goodReleases, holder, idOf, liveId, previousId, queueFile, releaseBefore, runIds, runsOf } from "../lib/history.ts";
+import {
+  contextOf,
+  goodReleases,
+  holder,
+  idOf,
+  liveId,
+  previousId,
+  queueFile,
+  releaseBefore,
+  runIds,
+  runsOf,
+} from "../lib/history.ts";
 import { point } from "../lib/link.ts";
 import { tryLock } from "../lib/lock.ts";
 import { places } from "../lib/paths.ts";

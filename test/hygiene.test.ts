@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
 const project = resolve(import.meta.dir, "..");
-const SHEBANG = "#!/usr/bin/env -S bun --no-env-file --config=/dev/null --no-install";
+const SHEBANG = "#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install";
 
 const read = (file: string) => readFileSync(join(project, file), "utf8");
 const filesIn = (...patterns: string[]) =>

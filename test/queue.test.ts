@@ -24,7 +24,11 @@ const id = (number: number) => `${number}-aaaaaaa`;
 const take = (number: number, said: string[] = [], stop = never) =>
   takeTurn(app, id(number), "somebody", (line) => said.push(line), stop);
 const isWaiting = (number: number) => existsSync(queueFile(app, id(number))) && isLocked(queueFile(app, id(number)));
-const errorOf = (promise: Promise<unknown>) => promise.then(() => null, (error: unknown) => error as DpError);
+const errorOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => null,
+    (error: unknown) => error as DpError,
+  );
 
 test("the free lock is taken at once, noted, and leaves no place in the queue", async () => {
   const said: string[] = [];
@@ -109,6 +113,8 @@ test("a holder in words", () => {
   const since = "2026-03-01T12:04:11.000Z";
   const held = { by: "root@203.0.113.5", pid: 1, since };
   expect(describeHolder(null)).toBe("another dp");
-  expect(describeHolder({ ...held, id: "42-3f9c2ab" })).toMatch(/^deploy 42-3f9c2ab by root@203\.0\.113\.5, since \d\d:\d\d:11$/);
+  expect(describeHolder({ ...held, id: "42-3f9c2ab" })).toMatch(
+    /^deploy 42-3f9c2ab by root@203\.0\.113\.5, since \d\d:\d\d:11$/,
+  );
   expect(describeHolder({ ...held, id: "dp reconcile" })).toStartWith("dp reconcile by root@203.0.113.5");
 });

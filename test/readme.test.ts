@@ -128,7 +128,7 @@ describe("the pipeline of one's own", () => {
       [join(box.root, "deploy.sh"), blockWith("sh", "dp begin")],
       [
         join(tools, "dp"),
-        `#!/bin/sh\nexec '${process.execPath}' --no-env-file --config=/dev/null --no-install '${join(project, "bin/dp")}' "$@"\n`,
+        `#!/bin/sh\nexec '${process.execPath}' --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install '${join(project, "bin/dp")}' "$@"\n`,
       ],
     ] as const) {
       writeFileSync(path, text);

@@ -1,6 +1,15 @@
 // One child at a time: its words, its end, and the end of all that it started.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DpError } from "../lib/errors.ts";
@@ -55,7 +64,10 @@ describe("words", () => {
 
   test("a line without end does not grow for ever", async () => {
     const lines: string[] = [];
-    await run(sh("head -c 1000000 /dev/zero | tr '\\0' x; echo; echo next"), { keep: 1000, onLine: (line) => lines.push(line) });
+    await run(sh("head -c 1000000 /dev/zero | tr '\\0' x; echo; echo next"), {
+      keep: 1000,
+      onLine: (line) => lines.push(line),
+    });
     expect(lines.at(-1)).toBe("next");
     expect(lines[0]!.length).toBeLessThan(200_000);
   });
@@ -72,7 +84,9 @@ describe("words", () => {
 
 describe("ends", () => {
   test("a failure says what failed, how, and its last 25 lines", async () => {
-    const error = await errorOf(run(sh("for i in 1 2 3 4 5 6 7 8 9; do echo $i$i; echo; echo $i-; echo $i+; done; exit 3")));
+    const error = await errorOf(
+      run(sh("for i in 1 2 3 4 5 6 7 8 9; do echo $i$i; echo; echo $i-; echo $i+; done; exit 3")),
+    );
     expect(error).toBeInstanceOf(DpError);
     const { exit, message, lines } = error as DpError;
     expect(exit).toBe("command");
@@ -114,7 +128,12 @@ describe("surroundings", () => {
     expect(text.split("\n").sort()).toEqual(["ONE=1", "TWO=a b"]);
     const plain = await run(["/usr/bin/env"]);
     delete process.env["DP_SECRET_OF_TEST"];
-    expect(plain.text.split("\n").map((line) => line.split("=")[0]).sort()).toEqual(Object.keys(plainEnv()).sort());
+    expect(
+      plain.text
+        .split("\n")
+        .map((line) => line.split("=")[0])
+        .sort(),
+    ).toEqual(Object.keys(plainEnv()).sort());
     expect(plain.text).not.toContain("leaked");
   });
 
@@ -137,7 +156,9 @@ describe("surroundings", () => {
   });
 
   test.skipIf(process.getuid!() !== 0)("another user has nothing of root's left", async () => {
-    const { text } = await run(sh("id -un; id -G; grep -E 'CapEff|CapBnd|NoNewPrivs|CapInh' /proc/self/status; pwd"), { user: "daemon" });
+    const { text } = await run(sh("id -un; id -G; grep -E 'CapEff|CapBnd|NoNewPrivs|CapInh' /proc/self/status; pwd"), {
+      user: "daemon",
+    });
     expect(text).toStartWith("daemon\n");
     expect(text).toMatch(/CapInh:\t0+\n/);
     expect(text).toMatch(/CapEff:\t0+\n/);
@@ -155,17 +176,19 @@ describe("time and abort", () => {
   const STUBBORN = "trap '' TERM; sleep 1000 & echo $! > grandchild; echo $$ > child; while :; do sleep 1000; done";
 
   test("a time limit ends the child, its children, and says so", async () => {
-    const error = (await errorOf(run(sh("echo begun; sleep 1000 & echo $! > grandchild; wait"), { cwd: folder, timeout: 300 }))) as DpError;
+    const error = (await errorOf(
+      run(sh("echo begun; sleep 1000 & echo $! > grandchild; wait"), { cwd: folder, timeout: 300 }),
+    )) as DpError;
     expect(error.exit).toBe("command");
     expect(error.message).toContain("did not end within 0 s and was stopped");
     expect(error.lines).toEqual(["begun"]);
-    expect(isAlive(pidIn("grandchild"))).toBe(false);
+    await until("the grandchild is gone", () => !isAlive(pidIn("grandchild")));
   });
 
   test("who ignores SIGTERM is killed, and its children with it", async () => {
     const result = await run(sh(STUBBORN), { cwd: folder, timeout: 300, check: false });
     expect(result).toMatchObject({ timedOut: true, signal: "SIGKILL" });
-    for (const name of ["child", "grandchild"]) expect(isAlive(pidIn(name))).toBe(false);
+    for (const name of ["child", "grandchild"]) await until(`${name} is gone`, () => !isAlive(pidIn(name)));
   }, 30_000);
 
   test("a grandchild that ignores SIGTERM does not outlive a child that heeds it", async () => {
@@ -188,7 +211,7 @@ describe("time and abort", () => {
     const reason = new DpError("terminated", "stopped");
     stop.abort(reason);
     expect(await running).toBe(reason);
-    expect(isAlive(pidIn("grandchild"))).toBe(false);
+    await until("the grandchild is gone", () => !isAlive(pidIn("grandchild")));
   });
 
   test("what is aborted already does no work", async () => {
@@ -208,7 +231,11 @@ describe("time and abort", () => {
   test("a child that ends before its limit leaves no timer that could hit another", async () => {
     expect(await run(sh("exit 0"), { timeout: 60_000 })).toMatchObject({ timedOut: false });
     const child = Bun.spawnSync(
-      [process.execPath, "-e", `const { run } = await import(${JSON.stringify(join(import.meta.dir, "../lib/run.ts"))}); await run(["true"], { timeout: 3600000 });`],
+      [
+        process.execPath,
+        "-e",
+        `const { run } = await import(${JSON.stringify(join(import.meta.dir, "../lib/run.ts"))}); await run(["true"], { timeout: 3600000 });`,
+      ],
       { env: plainEnv(), stdout: "ignore", stderr: "inherit" },
     );
     expect(child.exitCode).toBe(0);
@@ -220,7 +247,16 @@ test("200 runs leave no open file behind, however they end", async () => {
   await run(["true"]);
   const before = open();
   for (let turn = 0; turn < 25; turn++) {
-    const kinds = [["true"], ["false"], ["no-such-program"], sh("echo x"), ["true"], ["echo", "y"], ["true"], sh("exit 2")];
+    const kinds = [
+      ["true"],
+      ["false"],
+      ["no-such-program"],
+      sh("echo x"),
+      ["true"],
+      ["echo", "y"],
+      ["true"],
+      sh("exit 2"),
+    ];
     await Promise.all(kinds.map((argv) => errorOf(run(argv))));
   }
   expect(open()).toBeLessThanOrEqual(before + 2);

@@ -1,6 +1,7 @@
 // Commands about the server and its apps: init setup status reconcile demo.
 import type { CAC } from "cac";
 import { answer, given, print, typed, warn, whole, type Options } from "../arguments.ts";
+import { report } from "../main.ts";
 
 const nextLines = (commands: readonly string[]) => ["next:", ...commands.map((line) => `  ${line}`)];
 
@@ -45,9 +46,12 @@ export function declareServerCommands(cli: CAC): void {
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
       const { status, statusOfAll, statusLines } = await import("../commands/status.ts");
-      const found = app === undefined ? await statusOfAll() : await status(app);
+      let code = 0;
+      const broken = (error: unknown) => void (code ||= report(error));
+      const found = app === undefined ? await statusOfAll(broken) : await status(app);
       const lines = () => (Array.isArray(found) ? found.flatMap(statusLines) : statusLines(found));
       answer(options, found, () => (lines().length > 0 ? lines() : ["no app yet: dp setup APP"]));
+      return code;
     });
 
   cli

@@ -5,25 +5,20 @@ import { begin, commitOf } from "./begin.ts";
 import { launch } from "./launch.ts";
 import { planOf, planLines } from "./plan.ts";
 import { places } from "../paths.ts";
-
-/** The push options that dp knows: `git push -o NAME`. */
-const OPTIONS = ["skip-hooks", "dry-run"] as const;
-type PushOptions = Record<(typeof OPTIONS)[number], boolean>;
+import { run } from "../run.ts";
+import { notedPushOptions, notePushOptions, pushOptions } from "../push-options.ts";
 
 const NOTHING = /^0+$/;
 
-/** The push options of this push, from git's environment; throws DpError "usage" for one that dp does not know. */
-export function pushOptions(env: NodeJS.ProcessEnv): PushOptions {
-  const count = Number(env["GIT_PUSH_OPTION_COUNT"] ?? 0);
-  const given = Array.from({ length: count }, (_, index) => env[`GIT_PUSH_OPTION_${index}`] ?? "");
-  const unknown = given.find((option) => !(OPTIONS as readonly string[]).includes(option));
-  if (unknown !== undefined)
-    throw new DpError("usage", `unknown push option ${JSON.stringify(unknown)}, dp knows ${OPTIONS.join(", ")}`);
-  return { "skip-hooks": given.includes("skip-hooks"), "dry-run": given.includes("dry-run") };
+/** Before any ref moves: keeps the push options for the gate. Throws DpError "usage" for one that dp does not know. */
+export async function preReceive(repo: string): Promise<number> {
+  await appOfRepo(repo);
+  await notePushOptions(repo, process.env);
+  return EXIT.ok;
 }
 
 /** The gate, once for each ref of a push: answers the exit code that lets git move the ref, or not. */
-export async function update(repo: string, ref: string, _old: string, sha: string): Promise<number> {
+export async function update(repo: string, ref: string, old: string, sha: string): Promise<number> {
   const app = await appOfRepo(repo);
   const { branch, gate } = await readServer(app);
   if (ref !== `refs/heads/${branch}`) {
@@ -34,7 +29,22 @@ export async function update(repo: string, ref: string, _old: string, sha: strin
     throw new DpError("usage", `${branch} is what ${app} is deployed from and cannot be deleted`, {
       hint: "config.yml names another branch: dp setup",
     });
-  return gate ? execute(repo, sha) : EXIT.ok;
+  if (!gate) return EXIT.ok;
+  const code = await execute(repo, sha, await notedPushOptions(repo));
+  if (code === EXIT.ok) await letMove(repo, ref, old);
+  return code;
+}
+
+// Git moves a ref only from where it was when the push began. A push that this one waited for has moved it since:
+// git would refuse what is live already, and the branch would name another commit than the live one.
+async function letMove(repo: string, ref: string, old: string): Promise<void> {
+  const git = (...args: string[]) => run(["git", "--git-dir", repo, ...args], { check: false });
+  const now = (await git("rev-parse", "--verify", "--quiet", "--end-of-options", ref)).text;
+  if (now === "" || now === old) return;
+  console.log(
+    `dp: ${ref.replace("refs/heads/", "")} moved to ${now.slice(0, 7)} meanwhile, and moves on to this commit`,
+  );
+  await git("update-ref", ...(NOTHING.test(old) ? ["-d", ref, now] : [ref, old, now]));
 }
 
 /** After the push, with `gate: false`: reads git's lines from stdin and deploys the deploy branch once. */
@@ -50,9 +60,8 @@ export async function postReceive(repo: string, lines: string): Promise<number> 
 }
 
 /** Deploys a commit of a repository. Throws DpError "usage" when the repository is no app's, or the name no commit's. */
-export async function execute(repo: string, sha: string): Promise<number> {
+export async function execute(repo: string, sha: string, options = pushOptions(process.env)): Promise<number> {
   const app = await appOfRepo(repo);
-  const options = pushOptions(process.env);
   if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha))
     throw new DpError("usage", `${JSON.stringify(sha)} is not the full name of a commit`);
   if (options["dry-run"]) {

@@ -6,6 +6,7 @@ import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import { appName, envFile, places, root } from "../paths.ts";
+import { listener } from "../process.ts";
 import { manager } from "../registry.ts";
 import { fetchFrom, setupRepository } from "../repository.ts";
 import { appNames, readServer } from "../server.ts";
@@ -79,11 +80,11 @@ interface Choice {
 async function choose(app: string, options: SetupOptions): Promise<Choice> {
   const now = existsSync(places(app).config) ? await readServer(app) : undefined;
   const taken = await portsOfOthers(app);
-  const port = options.port ?? now?.port ?? firstFree(taken);
+  const port = options.port ?? now?.port ?? (await firstFree(taken));
   const other = taken.get(port);
   if (other)
     throw new DpError("usage", `port ${port} belongs to the app "${other}"`, {
-      hint: `the next free one is ${firstFree(taken)}`,
+      hint: `the next free one is ${await firstFree(taken)}`,
     });
   const byDefault = (await (await manager("systemd")).unavailable()) === null ? "systemd" : "builtin";
   const path = isServer() || now ? undefined : process.env["PATH"];
@@ -95,15 +96,20 @@ async function choose(app: string, options: SetupOptions): Promise<Choice> {
   };
 }
 
+// By the line alone: another app's config may be broken otherwise, and that is no reason to take its port.
 async function portsOfOthers(app: string): Promise<Map<number, string>> {
   const taken = new Map<number, string>();
-  for (const other of await appNames()) if (other !== app) taken.set((await readServer(other)).port, other);
+  for (const other of await appNames()) {
+    const text = other === app ? null : await readText(places(other).config);
+    const port = /^port:\s*(\d+)/m.exec(text ?? "")?.[1];
+    if (port !== undefined) taken.set(Number(port), other);
+  }
   return taken;
 }
 
-function firstFree(taken: Map<number, string>): number {
+async function firstFree(taken: Map<number, string>): Promise<number> {
   let port = FIRST_PORT;
-  while (taken.has(port)) port++;
+  while (taken.has(port) || (await listener(port)).length > 0) port++;
   return port;
 }
 

@@ -1,7 +1,7 @@
 // `dp status`: what serves, whether it is healthy, and what is under way.
 import { factOf, load } from "../context.ts";
 import { fact } from "../facts.ts";
-import { contextOf, holder, liveId, previousId, runsOf, type Holder } from "../history.ts";
+import { contextOf, holder, liveId, newestRun, previousId, type Holder } from "../history.ts";
 import type { InstanceStatus } from "../manager.ts";
 import { probe } from "../probe.ts";
 import { describeHolder } from "../queue.ts";
@@ -77,14 +77,16 @@ export async function status(app: string): Promise<Status> {
 }
 
 async function lastFailure(app: string): Promise<Status["lastFailure"]> {
-  const last = (await runsOf(app)).at(-1);
+  const last = await newestRun(app);
   if (!last || (last.state !== "failed" && last.state !== "unfinished")) return null;
   return { id: last.id, error: last.run.result?.error ?? "it was interrupted: dp resume" };
 }
 
-/** The status of every app. */
-export async function statusOfAll(): Promise<Status[]> {
-  return Promise.all((await appNames()).map(status));
+/** The status of every app; one that cannot be told goes to `broken`, and the others are told all the same. */
+export async function statusOfAll(broken: (error: unknown) => void): Promise<Status[]> {
+  const told = await Promise.allSettled((await appNames()).map(status));
+  for (const outcome of told) if (outcome.status === "rejected") broken(outcome.reason);
+  return told.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
 }
 
 /** A status for people. */

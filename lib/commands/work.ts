@@ -4,7 +4,9 @@ import { factOf, load, save, type Run } from "../context.ts";
 import { readEnvFile } from "../env-file.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
+import { removeStaleTemps } from "../files.ts";
 import { contextOf, liveId, runsOf } from "../history.ts";
+import { places } from "../paths.ts";
 import { takeTurn } from "../queue.ts";
 import { receipt, type Receipt } from "../receipt.ts";
 import { redactor } from "../env.ts";
@@ -85,6 +87,8 @@ async function conclude(context: string, error: unknown): Promise<void> {
  * nothing yet, or waits for its turn, is left alone.
  */
 async function settle(app: string, mine: string, out: Receipt): Promise<void> {
+  const { base, runs, instances } = places(app);
+  for (const folder of [base, runs, instances]) await removeStaleTemps(folder);
   for (const past of await runsOf(app, (message) => out.warn(message))) {
     if (past.id === mine || past.state !== "unfinished" || Object.keys(past.run.journal).length === 0) continue;
     const isLive = (await liveId(app)) === releaseOf(past.run);

@@ -36,7 +36,15 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
   if (!isFolder(release)) throw cannot(`there is no folder ${release}`);
   await writeSpec(instance, restartDelay);
   const files = filesOf(instance);
-  const argv = [process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", SUPERVISOR, files.spec];
+  const argv = [
+    process.execPath,
+    "--no-env-file",
+    "--config=/dev/null",
+    "--tsconfig-override=/dev/null",
+    "--no-install",
+    SUPERVISOR,
+    files.spec,
+  ];
   const supervisor = Bun.spawn(argv, {
     cwd: "/",
     env: plainEnv(),
@@ -72,8 +80,18 @@ async function stop(name: InstanceName): Promise<void> {
     await writeRecord(files.state, { ...state, state: "stopped", main: null, since: null, detail: "" });
 }
 
+/** A record whose main process has just gone is about to be written anew, with how it ended: waits for that, shortly. */
+async function settledRecord(name: InstanceName): Promise<State | null> {
+  for (let tries = 0; ; tries++) {
+    const state = await readRecord<State>(filesOf(name).state);
+    const isStale = state?.state === "running" && !isRunning(state, state.main) && isRunning(state, state.supervisor);
+    if (!isStale || tries === 50) return state;
+    await Bun.sleep(10);
+  }
+}
+
 async function status(name: InstanceName): Promise<InstanceStatus> {
-  const state = await readRecord<State>(filesOf(name).state);
+  const state = await settledRecord(name);
   if (state === null) return { state: "stopped", pid: null, restarts: 0, since: null, detail: "" };
   const { restarts, since, detail } = state;
   const ended = { pid: null, restarts, since: null };

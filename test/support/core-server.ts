@@ -124,7 +124,11 @@ export function deployYml(app: string, more = ""): string {
 
 /** Commits an app that serves, and begins its deploy; `more` are lines of deploy.yml, `files` further files. */
 export async function beginDeploy(app: App, more = "", files: Record<string, File> = {}, subject = "Change") {
-  const sha = await commit(app.repo, { "deploy.yml": deployYml(app.app, more), "server.ts": SERVER, ...files }, subject);
+  const sha = await commit(
+    app.repo,
+    { "deploy.yml": deployYml(app.app, more), "server.ts": SERVER, ...files },
+    subject,
+  );
   return { sha, ...(await begin(app.app, sha)) };
 }
 

@@ -308,7 +308,7 @@ function instancesOf(app: string, base: string): Record<string, number[]> {
   const found: Record<string, number[]> = {};
   for (const pid of pids()) {
     const environ = `\0${proc(pid, "environ")}`;
-    const id = new RegExp(`\0DP_INSTANCE=${app}@([^\0]+)`).exec(environ)?.[1];
+    const id = new RegExp(`\0DP_INSTANCE=${app}@([^\0:]+)`).exec(environ)?.[1];
     if (id && environ.includes(`\0HOME=${base}/`)) found[id] = [...(found[id] ?? []), pid];
   }
   return found;

@@ -3,6 +3,7 @@
 const APP = `import http.server, os, pathlib, subprocess, sys, time
 
 home = pathlib.Path(os.environ["HOME"])
+base = home.parent
 while (home / "slow").exists():
     time.sleep(0.05)
 
@@ -11,6 +12,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if (home / "die").exists():
             os._exit(3)
+        while (home / "hold").exists() and os.readlink(base / "current").endswith(os.environ["DP_RELEASE"]):
+            time.sleep(0.05)
         text = os.environ["DP_RELEASE"]
         if self.path == "/probe":
             text = subprocess.run(["./probe.sh", "app"], capture_output=True, text=True).stdout

@@ -71,7 +71,16 @@ export async function openLaptop(box: Box, app: string): Promise<Laptop> {
     env,
     git,
     pushArgv,
-    dp: (...argv) => must([process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", DP, ...argv]),
+    dp: (...argv) =>
+      must([
+        process.execPath,
+        "--no-env-file",
+        "--config=/dev/null",
+        "--tsconfig-override=/dev/null",
+        "--no-install",
+        DP,
+        ...argv,
+      ]),
     async commit(files, message = "change") {
       for (const [name, text] of Object.entries(files)) write(join(work, name), text);
       await git("add", "-A", ".");
@@ -85,7 +94,7 @@ export async function openLaptop(box: Box, app: string): Promise<Laptop> {
 }
 
 function write(path: string, text: string | null): void {
-  if (text === null) return rmSync(path, { recursive: true });
+  if (text === null) return rmSync(path, { recursive: true, force: true });
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
   chmodSync(path, text.startsWith("#!") ? 0o755 : 0o644);

@@ -1,0 +1,144 @@
+// dp deploy, rollback, resume, releases, status, logs: the days of an app, told by what dp answers.
+import { beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ReleaseRow } from "../../lib/commands/releases.ts";
+import type { Status } from "../../lib/commands/status.ts";
+import { envFile } from "../../lib/paths.ts";
+import { commit, deployYml, makeApp, runDp, SERVER, useServer, type App } from "../support/core-server.ts";
+import { makeRelease } from "../support/core-release.ts";
+
+useServer();
+const answer = async (app: App) => (await fetch(`http://127.0.0.1:${app.port}/`)).text();
+const files = (app: App, more = "", source = SERVER) => ({
+  "deploy.yml": deployYml(app.app, more),
+  "server.ts": source,
+});
+const rows = async (app: App) => JSON.parse((await runDp(["releases", app.app, "--json"])).out) as ReleaseRow[];
+const status = async (app: App) => JSON.parse((await runDp(["status", app.app, "--json"])).out) as Status;
+
+describe("one app", () => {
+  let app: App;
+  let ids: string[] = [];
+  beforeAll(async () => {
+    app = await makeApp();
+    writeFileSync(envFile(app.base, "production"), "SECRET=never-shown-anywhere\n", { mode: 0o600 });
+  });
+
+  test("before its first deploy has nothing, and says what to type", async () => {
+    expect((await runDp(["releases", app.app])).out).toBe("no deploy yet\n");
+    expect((await runDp(["status", app.app])).out).toContain("nothing yet: push to deploy");
+    expect(await runDp(["rollback", app.app])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("no good release"),
+    });
+    expect(await runDp(["resume", app.app])).toMatchObject({ code: 4, err: expect.stringContaining("no run yet") });
+    expect((await runDp(["logs", app.app])).code).toBe(2);
+    expect((await runDp(["logs", app.app, "--deploy"])).err).toContain("no deploy yet");
+  }, 30_000);
+
+  test("is deployed twice, and each time the new release serves", async () => {
+    for (const subject of ["First", "Second"]) {
+      await commit(app.repo, files(app), subject);
+      const { code, out } = await runDp(["deploy", app.app]);
+      expect(code).toBe(0);
+      expect(out).toContain(`"${subject}"`);
+      expect(out).toMatch(/^live: \S+ \S+ at http:\/\/127\.0\.0\.1:\d+, \d+\.\d s in all$/m);
+    }
+    const found = await rows(app);
+    ids = found.map(({ id }) => id);
+    expect(found.map(({ state, isLive, isPrevious, subject }) => [state, isLive, isPrevious, subject])).toEqual([
+      ["good", true, false, "Second"],
+      ["good", false, true, "First"],
+    ]);
+    expect(await answer(app)).toBe(ids[0]!);
+    expect(await status(app)).toMatchObject({
+      live: ids[0],
+      previous: ids[1],
+      isHealthy: true,
+      strays: [],
+      deploying: null,
+      lastFailure: null,
+    });
+  }, 60_000);
+
+  test("that fails tells on one screen what, where, what serves and what to type, and no secret", async () => {
+    await commit(app.repo, files(app, 'build: echo "key $SECRET"; exit 4\n'), "Break it");
+    const { code, out } = await runDp(["deploy", app.app]);
+    expect(code).toBe(6);
+    expect(out).toContain("FAILED at build: sh -c ");
+    expect(out).toContain("exited with 4");
+    expect(out).toContain("  | key ***");
+    expect(out).toContain(`serving: ${ids[0]}, as before`);
+    expect(out).toMatch(/^log: \S+\.log$/m);
+    expect(out).toMatch(/^next: /m);
+    expect(await answer(app)).toBe(ids[0]!);
+    expect((await status(app)).lastFailure?.error).toContain("exited with 4");
+    const logged = await runDp(["logs", app.app, "--deploy"]);
+    expect(logged.out).toContain("FAILED at build");
+    for (const name of readdirSync(app.logs))
+      expect(await Bun.file(join(app.logs, name)).text()).not.toContain("never-shown");
+  }, 60_000);
+
+  test("whose newest deploy failed can be resumed, and fails again the same way", async () => {
+    const before = (await rows(app)).length;
+    expect((await runDp(["resume", app.app])).code).toBe(6);
+    expect((await rows(app)).length).toBe(before);
+    expect(await runDp(["resume", app.app, "--from", "biuld"])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('did you mean "build"?'),
+    });
+  }, 60_000);
+
+  test("goes back without arguments, and names refuse what is no good release", async () => {
+    const failed = (await rows(app))[0]!;
+    expect((await runDp(["rollback", app.app, failed.id])).err).toContain(`${failed.id} is failed`);
+    expect((await runDp(["rollback", app.app, ids[0]!])).err).toContain("is live already");
+    expect((await runDp(["rollback", app.app, "99"])).err).toContain('no release "99"');
+    expect((await runDp(["rollback", app.app])).code).toBe(0);
+    expect(await answer(app)).toBe(ids[1]!);
+    const [newest] = await rows(app);
+    expect(newest).toMatchObject({ kind: "rollback", release: ids[1], state: "good", isLive: false });
+    expect((await runDp(["rollback", app.app, newest!.id])).err).toContain("is a rollback, not a release");
+    expect((await runDp(["rollback", app.app])).code).toBe(2);
+    expect((await runDp(["rollback", app.app, ids[0]!.split("-")[0]!])).code).toBe(0);
+    expect(await answer(app)).toBe(ids[0]!);
+  }, 60_000);
+
+  test("shows what the live release says", async () => {
+    expect((await runDp(["logs", app.app, "-n", "1"])).out).toBe("serving\n");
+    expect((await runDp(["logs", app.app, "--lines", "x"])).code).toBe(2);
+  }, 30_000);
+
+  test("that is complete has nothing to resume", async () => {
+    expect((await runDp(["resume", app.app])).code).toBe(0);
+  }, 30_000);
+
+  test("can be asked for as text", async () => {
+    const { out } = await runDp(["status"]);
+    expect(out).toContain(`live       ${ids[0]}`);
+    expect(out).toContain("health     healthy: 200");
+    expect((await runDp(["releases", app.app])).out).toMatch(/^RELEASE +STATE +WHEN +TOOK +BY +WHAT$/m);
+    expect(await runDp(["reconcile", app.app])).toMatchObject({ code: 0, out: `${app.app}: nothing to do\n` });
+  }, 30_000);
+});
+
+test("a run that was superseded has nothing to go on with; a removed release is told from an unknown one", async () => {
+  const app = await makeApp();
+  await makeRelease(app, 1, { state: "good" });
+  await Bun.$`rm -r ${join(app.releases, "1-aaaaaaa")}`.quiet();
+  await makeRelease(app, 2, { state: "superseded" });
+  expect((await runDp(["resume", app.app])).err).toContain("2-aaaaaaa was superseded");
+  expect((await runDp(["rollback", app.app, "1"])).err).toContain("1-aaaaaaa was removed to make room");
+  expect((await runDp(["rollback", app.app, "2"])).err).toContain("2-aaaaaaa is superseded");
+}, 30_000);
+
+test("one bad app does not keep reconcile from the others", async () => {
+  const [bad, good] = [await makeApp(), await makeApp()];
+  writeFileSync(bad.config, "port: none\n");
+  const { code, out, err } = await runDp(["reconcile"]);
+  writeFileSync(bad.config, `port: ${bad.port}\nmanager: builtin\n`);
+  expect(code).toBe(3);
+  expect(out).toContain(`${good.app}: nothing to do`);
+  expect(err).toContain(bad.config);
+}, 30_000);

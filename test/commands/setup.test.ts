@@ -1,0 +1,120 @@
+// dp setup: all in place before the first push, and nothing changed the second time.
+import { describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { nextCommands } from "../../lib/commands/next.ts";
+import { setup } from "../../lib/commands/setup.ts";
+import type { DpError } from "../../lib/errors.ts";
+import { envFile, places } from "../../lib/paths.ts";
+import { readServer } from "../../lib/server.ts";
+import { freePort, io, runDp, useServer } from "../support/core-server.ts";
+
+const server = useServer();
+let count = 0;
+const name = () => `setup${++count}`;
+const errorOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => null,
+    (error: unknown) => error as DpError,
+  );
+const builtin = async () => ({ manager: "builtin", port: await freePort() });
+
+test("everything is made, and the second time nothing is to do", async () => {
+  const app = name();
+  const options = await builtin();
+  const { changes, server: config } = await setup(app, options, io);
+  expect(changes.length).toBeGreaterThan(3);
+  expect(config).toMatchObject({ ...options, env: "production", branch: "main", gate: true });
+  expect(statSync(places(app).config).mode & 0o777).toBe(0o600);
+  expect(statSync(envFile(places(app).base, "production")).mode & 0o777).toBe(0o600);
+  expect((await setup(app, {}, io)).changes).toEqual([]);
+  expect((await setup(app, options, io)).changes).toEqual([]);
+});
+
+test("a change is made, said, and leaves the rest of config.yml alone", async () => {
+  const app = name();
+  await setup(app, await builtin(), io);
+  const text = `${readFileSync(places(app).config, "utf8")}# a note of the operator\nkeep: 9\n`;
+  writeFileSync(places(app).config, text);
+  const port = await freePort();
+  const { changes } = await setup(app, { port, branch: "live" }, io);
+  expect(changes.join("\n")).toContain(`port is ${port} now, it was `);
+  expect(changes.join("\n")).toContain("branch is live now, it was main");
+  expect(readFileSync(places(app).config, "utf8")).toContain("# a note of the operator\nkeep: 9\n");
+  expect(await readServer(app)).toMatchObject({ port, branch: "live", keep: 9 });
+});
+
+test("settings of the app are never overwritten, and are closed to others", async () => {
+  const app = name();
+  await setup(app, await builtin(), io);
+  const path = envFile(places(app).base, "production");
+  writeFileSync(path, "SECRET=kept\n");
+  chmodSync(path, 0o644);
+  await setup(app, {}, io);
+  expect(readFileSync(path, "utf8")).toBe("SECRET=kept\n");
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
+describe("refused:", () => {
+  test.each(["../x", "root", "Shop", "", "a b"])("the name %j, before anything is made", async (wrong) => {
+    expect((await errorOf(setup(wrong, await builtin(), io)))?.exit).toBe("usage");
+    expect(existsSync(server.path("opt/deployments", wrong || "none"))).toBe(false);
+  });
+
+  test("a port that another app has, with the next free one", async () => {
+    const [one, two] = [name(), name()];
+    const options = await builtin();
+    await setup(one, options, io);
+    const error = await errorOf(setup(two, options, io));
+    expect([error?.exit, error?.message]).toEqual(["usage", `port ${options.port} belongs to the app "${one}"`]);
+    expect(error?.hint).toMatch(/^the next free one is \d+$/);
+    expect(existsSync(places(two).base)).toBe(false);
+  });
+
+  test("a manager that there is not", async () => {
+    const error = await errorOf(setup(name(), { ...(await builtin()), manager: "systmd" }, io));
+    expect([error?.exit, error?.hint]).toEqual(["usage", 'did you mean "systemd"?']);
+  });
+
+  test.each([
+    ["env", "../../etc/x"],
+    ["branch", "--force"],
+    ["host", "localhost;id"],
+  ])("%s %j", async (key, value) => {
+    const app = name();
+    expect((await errorOf(setup(app, { ...(await builtin()), [key]: value }, io)))?.exit).toBe("config");
+    expect(existsSync(places(app).config)).toBe(false);
+  });
+
+  test("an env file that cannot be read as one, with its place and without its values", async () => {
+    const app = name();
+    const path = envFile(places(app).base, "production");
+    mkdirSync(places(app).base, { recursive: true });
+    writeFileSync(path, "PASSWORD = hidden-value\n");
+    const error = await errorOf(setup(app, await builtin(), io));
+    expect(error?.exit).toBe("host");
+    expect(error?.lines.join("\n")).toContain(`${path}:1`);
+    expect(error?.lines.join("\n")).not.toContain("hidden-value");
+  });
+});
+
+test("the words to type next name this server's folder, or the app's own commands when it was fetched", async () => {
+  const app = name();
+  const { server: config } = await setup(app, await builtin(), io);
+  expect(nextCommands(app, config, undefined)).toEqual([
+    `git remote add production ${places(app).repo}`,
+    "git push production main",
+    `DP_ROOT=${server.path()} dp status ${app}`,
+  ]);
+  expect(nextCommands(app, config, "https://example.org/x.git")[0]).toBe(`DP_ROOT=${server.path()} dp deploy ${app}`);
+});
+
+test("on the command line, changes and what is next are the answer", async () => {
+  const app = name();
+  const port = String(await freePort());
+  const { code, out } = await runDp(["setup", app, "--port", port, "--manager", "builtin"]);
+  expect(code).toBe(0);
+  expect(out).toContain("checked: all in place");
+  expect(out).toContain("next:\n  git remote add production ");
+  expect((await runDp(["setup", app])).out).toContain("nothing to change");
+  expect((await runDp(["setup", app, "--port", "eighty"])).code).toBe(2);
+}, 30_000);

@@ -1,0 +1,212 @@
+// What a pushed commit may do on a real server: its build, its hooks and the app itself look for more than they
+// were given. The tests build on each other, on one server with a second app as the neighbour.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { boxUnavailable, freePort } from "../support/box.ts";
+import { plainApp } from "../support/server-apps.ts";
+import { type Server, startServer } from "../support/server-box.ts";
+import { type Laptop, openLaptop } from "../support/server-laptop.ts";
+
+const why = boxUnavailable();
+const BASE = "/opt/deployments/shop";
+const SECRET = "tr0ub4dor-and-3-horses";
+
+/** Files that no part of an app may read. */
+const HIDDEN = [
+  `${BASE}/.env.production`,
+  `${BASE}/config.yml`,
+  `${BASE}/runs`,
+  `${BASE}/queue`,
+  "/opt/deployments/other/.env.production",
+  "/opt/deployments/other/shared/diary",
+  "/opt/deployments/other/home/key",
+  "/opt/deployments/other/current/app.py",
+  "/var/log/deployments/shop",
+  "/etc/shadow",
+  "/root/.ssh",
+];
+
+/** Places where no part of an app may write. */
+const CLOSED = [
+  `${BASE}`,
+  `${BASE}/releases`,
+  `${BASE}/venvs`,
+  `${BASE}/instances`,
+  `${BASE}/runs`,
+  "/opt/deployments/other/shared",
+  "/opt/deployments",
+  "/var/repos/shop.git",
+  "/var/repos/shop.git/hooks",
+  "/var/repos/other.git/refs/heads",
+  "/opt/dp/bin",
+  "/etc/systemd/system",
+];
+
+/** Says who it is and what it could read and write, one word each line: the names that it was refused are not there. */
+const PROBE = `#!/bin/sh
+exec 2>/dev/null
+cat /etc/hostname >/dev/null && echo "reads /etc/hostname"
+touch ${BASE}/shared/probe && echo "writes shared"
+echo "I am $(id -un) $(id -Gn)"
+grep -E '^(Cap(Inh|Prm|Eff|Amb)|NoNewPrivs|Uid|Gid|Groups):' /proc/self/status | tr -s '\\t ' ' '
+for path in ${HIDDEN.join(" ")}; do
+    { [ -d "$path" ] && ls -A "$path" >/dev/null && echo "lists $path"; } || { cat "$path" >/dev/null && echo "reads $path"; }
+done
+for path in ${CLOSED.join(" ")}; do
+    touch "$path/probe" && echo "writes $path"
+done
+ln -sfn releases/evil ${BASE}/current && echo "moves current"
+ln -sfn /tmp ${BASE}/previous && echo "moves previous"
+mv -T ${BASE}/releases ${BASE}/away && echo "moves releases"
+git --git-dir /var/repos/shop.git update-ref refs/heads/evil HEAD && echo "writes refs"
+kill -0 1 && echo "signals init"
+env | grep -E '^(SSH_|GIT_(DIR|QUARANTINE)|SUDO_|DP_ROOT)' && echo "inherits"
+true
+`;
+
+const fakes =
+  "setpriv git sh tar sync install find chmod mkdir systemctl journalctl useradd sudo bun dp env flock".split(" ");
+/** Puts programs of its own first on the PATH: each notes who runs it, then runs the real one. */
+const PLANT = `#!/bin/sh
+bin=$(dirname "$(command -v python)")
+for name in ${fakes.join(" ")}; do
+    printf '#!/bin/sh\\n/usr/bin/id -u >>%s/fake-%s\\nexec /usr/bin/%s "$@"\\n' "$HOME" "$name" "$name" >"$bin/$name"
+    chmod 755 "$bin/$name"
+done
+ls "$bin/setpriv"
+`;
+
+describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: ${why})`}`, () => {
+  let box: Server;
+  let shop: Laptop;
+  let port = 0;
+
+  beforeAll(async () => {
+    box = await startServer("security");
+    shop = await openLaptop(box, "shop");
+    port = await freePort();
+    const other = await openLaptop(box, "other");
+    await box.mustDp("setup", "shop", "--port", `${port}`);
+    await box.mustDp("setup", "other", "--port", `${await freePort()}`);
+    await other.commit(plainApp("other"));
+    await other.push();
+    other.remove();
+    const plant = "for f in shared/diary home/key; do echo private >$f; chown dp-other: $f; chmod 644 $f; done";
+    await box.must(`cd /opt/deployments/other && ${plant}`);
+    await box.write(
+      `${BASE}/.env.production`,
+      `TOKEN=${SECRET}\nDATABASE_URL=postgres://me:${SECRET}-too@db/shop\n`,
+      0o600,
+    );
+  });
+  afterAll(async () => {
+    shop?.remove();
+    await box?.stop();
+  });
+
+  /** What the probe said, apart from who it is. */
+  const judge = (text: string) => {
+    // The first two prove that the probe would tell.
+    const [reads, writes, who, ...lines] = text.trim().split("\n");
+    expect([reads, writes, who]).toEqual(["reads /etc/hostname", "writes shared", "I am dp-shop dp-shop"]);
+    const status = lines.filter((line) => /^\w+: /.test(line));
+    const zero = "0000000000000000";
+    for (const name of ["CapInh", "CapPrm", "CapEff", "CapAmb"]) expect(status).toContain(`${name}: ${zero}`);
+    expect(status).toContain("NoNewPrivs: 1");
+    expect(lines.filter((line) => !status.includes(line))).toEqual([]);
+  };
+
+  test("build, hooks and app are the app's user, without rights, and see only what is theirs", async () => {
+    const probe = (when: string) => `./probe.sh > ${BASE}/shared/${when}`;
+    const lines = `build: ${probe("build")}\nhooks:\n  preDeploy: ${probe("pre")}\n  postDeploy: ${probe("post")}\n`;
+    await shop.commit({ ...plainApp("shop", lines), "probe.sh": PROBE });
+    await shop.push();
+    for (const when of ["build", "pre", "post"]) judge(await box.read(`${BASE}/shared/${when}`));
+    judge(await box.get(port, "/probe"));
+  });
+
+  test("the app's sandbox holds: systemd calls its exposure low", async () => {
+    const said = await box.must(`systemd-analyze security --no-pager shop@${await box.live("shop")}`);
+    const exposure = Number(/exposure level for .*: ([\d.]+)/.exec(said)?.[1]);
+    console.error(`exposure of the unit: ${exposure}`);
+    expect(exposure).toBeLessThan(3);
+  });
+
+  test("programs that a build puts first on the PATH never run as root", async () => {
+    const line = "./plant.sh";
+    await shop.commit({
+      ...plainApp("shop", `build: ${line}\nhooks:\n  preDeploy: git --version\n  postDeploy: git --version\n`),
+      "plant.sh": PLANT,
+    });
+    expect((await shop.push()).text).toContain("bin/setpriv");
+    // The same environment again, for every step from the first on.
+    await shop.commit({}, "once more");
+    await shop.push();
+    await box.mustDp("rollback", "shop");
+    const uid = await box.must("id -u dp-shop");
+    expect(await box.must("sort -u /opt/deployments/shop/home/fake-*")).toBe(uid);
+    expect(await box.must("ls /opt/deployments/shop/home")).toContain("fake-git");
+  });
+
+  test("settings that bun would read from a folder do nothing to dp", async () => {
+    const evil = 'require("fs").appendFileSync("/tmp/evil", String(process.getuid()));';
+    await shop.commit({
+      ...plainApp("shop"),
+      "bunfig.toml": 'preload = ["./evil.js"]\n[test]\npreload = ["./evil.js"]\n',
+      "evil.js": evil,
+      ".env": "BUN_OPTIONS=--preload=/opt/deployments/shop/current/evil.js\nDP_ROOT=/tmp/elsewhere\nPORT=1\n",
+      "package.json": '{"name":"evil","dependencies":{}}\n',
+      "tsconfig.json": '{"compilerOptions":{"paths":{"*":["./evil.js"]}}}\n',
+    });
+    await shop.push();
+    await box.must("cd /opt/deployments/shop/current && dp status && dp releases shop && dp setup shop");
+    const programs = "for file in /opt/dp/bin/dp /opt/dp/steps/*; do PATH=/opt/dp/bun/bin:$PATH $file; done";
+    expect((await box.ssh(`cd /opt/deployments/shop/current && { ${programs}; }`)).text).toMatch(
+      /usage: swap\.ts CONTEXT/,
+    );
+    expect(await box.must("ls -d /tmp/evil /tmp/elsewhere /opt/deployments/shop/home/evil 2>/dev/null; true")).toBe("");
+    expect(await box.live("shop")).toMatch(/^\d+-/);
+  });
+
+  test("values of the env file reach the app, and appear nowhere else", async () => {
+    const say = 'echo "token $TOKEN"; echo "$DATABASE_URL" >&2; printf %s "$TOKEN" > "$HOME/token"';
+    await shop.commit(plainApp("shop", `build: ${JSON.stringify(say)}\n`));
+    const good = await shop.push();
+    expect(good.text).toContain("| token ***");
+    const crash =
+      'import os, sys\nprint("crash with", os.environ["TOKEN"], flush=True)\nsys.exit(os.environ["DATABASE_URL"])\n';
+    await shop.commit({ "app.py": crash });
+    const bad = await shop.failingPush();
+    expect(bad.text).toContain("crash with ***");
+    expect(await box.read(`${BASE}/home/token`)).toBe(SECRET);
+    const logs = await box.must(
+      "cat /var/log/deployments/shop/*.log /opt/deployments/shop/runs/*.json; dp logs shop --deploy",
+    );
+    for (const text of [good.text, bad.text, logs]) expect(text).not.toContain(SECRET);
+    expect(
+      await box.must(`su nobody -s /bin/sh -c 'cat ${BASE}/.env.production ${BASE}/instances/*' 2>/dev/null; true`),
+    ).toBe("");
+    expect(await box.must("find /opt/deployments /var/log/deployments -user root ! -type l -perm /022")).toBe("");
+  });
+
+  test.each([
+    ["a link out of the repository", { leak: "/etc/passwd" }, /leak: a link out of the repository/],
+    ["deploy.yml as a link", { "deploy.yml": "app.py" }, /deploy\.yml is a symlink/],
+  ])("%s is refused", async (_what, links, words) => {
+    const live = await box.live("shop");
+    const sha = await shop.git("rev-parse", "HEAD");
+    for (const [name, target] of Object.entries(links)) {
+      const { symlinkSync, rmSync } = await import("node:fs");
+      rmSync(`${shop.dir}/${name}`, { force: true });
+      symlinkSync(target, `${shop.dir}/${name}`);
+    }
+    await shop.commit({ "app.py": plainApp("shop")["app.py"]! });
+    expect((await shop.failingPush()).text).toMatch(words);
+    expect(await box.live("shop")).toBe(live);
+    await shop.git("reset", "-q", "--hard", sha);
+  });
+
+  test("a name in deploy.yml that is another app's is refused", async () => {
+    await shop.commit(plainApp("other"));
+    expect((await shop.failingPush()).text).toContain('deploy.yml is for "other", and this is "shop"');
+  });
+});

@@ -1,0 +1,30 @@
+// The order of the steps: nothing is needed before it is there, and a wrong order is seen.
+import { describe, expect, test } from "bun:test";
+import { COMMIT, GIVEN, PIPELINES, unmetNeeds, type Kind } from "../lib/pipeline.ts";
+import { stepFile } from "../lib/registry.ts";
+import { stepModule } from "../lib/runner.ts";
+
+const modules = (names: readonly string[]) => Promise.all(names.map((name) => stepModule(stepFile(name))));
+
+describe.each(Object.keys(PIPELINES) as Kind[])("%s", (kind) => {
+  test("every need is given or provided before", async () => {
+    expect(unmetNeeds(kind, await modules(PIPELINES[kind]))).toEqual([]);
+  });
+
+  test("has the commit point, once", () => {
+    expect(PIPELINES[kind].filter((name) => name === COMMIT)).toEqual([COMMIT]);
+  });
+
+  test("what is given is a fact, once", () => {
+    expect(new Set(GIVEN[kind]).size).toBe(GIVEN[kind].length);
+  });
+});
+
+test("a wrong order is told, step by step and fact by fact", async () => {
+  const unmet = unmetNeeds("deploy", await modules(["read", "install", "clone", "swap", "check"]));
+  expect(unmet).toEqual(["install: release", "swap: pid", "check: port", "check: stoppedAt"]);
+});
+
+test("what a rollback is given a deploy is not", async () => {
+  expect(unmetNeeds("deploy", await modules(PIPELINES.rollback))).toContain("start: release");
+});

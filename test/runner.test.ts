@@ -1,0 +1,247 @@
+// The only road by which steps run: forwards, backwards, and to an honest result.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { load, save } from "../lib/context.ts";
+import { DpError, EXIT } from "../lib/errors.ts";
+import { contextOf, liveId, previousId, runsOf } from "../lib/history.ts";
+import builtin from "../lib/managers/builtin.ts";
+import { envFile } from "../lib/paths.ts";
+import { PIPELINES } from "../lib/pipeline.ts";
+import { receipt } from "../lib/receipt.ts";
+import { exitCodeOf, orderOf, runPipeline, runStep, undoStep } from "../lib/runner.ts";
+import { beginDeploy, endInstances, makeApp, recorded, runSteps, useServer, type App } from "./support/core-server.ts";
+import { makeLive, makeRelease } from "./support/core-release.ts";
+
+useServer();
+let app: App;
+beforeEach(async () => {
+  app = await makeApp();
+});
+afterEach(() => endInstances(app.app));
+
+const errorOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => null,
+    (error: unknown) => error as DpError,
+  );
+const states = async (context: string) =>
+  Object.fromEntries(Object.entries((await load(context)).journal).map(([name, { state }]) => [name, state]));
+const answer = async () => (await fetch(`http://127.0.0.1:${app.port}/`)).text();
+const deploy = (context: string, options: { signal?: AbortSignal; from?: string } = {}) =>
+  runPipeline(context, recorded(), options);
+const BROKEN = { "server.ts": 'console.log("broken"); process.exit(3);' };
+/** Healthy until it is live, and never again. */
+const UNTIL_LIVE = {
+  "server.ts": `
+    import { readlinkSync } from "node:fs";
+    const isLive = () => {
+      try { return readlinkSync("../../current").endsWith(process.env.DP_RELEASE); } catch { return false; }
+    };
+    const fetch = () => new Response("", { status: isLive() ? 500 : 200 });
+    Bun.serve({ hostname: "127.0.0.1", port: Number(process.env.PORT), fetch });`,
+};
+
+describe("a deploy", () => {
+  test("ends good, with every step in the journal in its order", async () => {
+    const { id, context } = await beginDeploy(app);
+    await deploy(context);
+    const run = await load(context);
+    expect(Object.keys(run.journal)).toEqual([...PIPELINES.deploy]);
+    expect(new Set(Object.values(await states(context)))).toEqual(new Set(["ok"]));
+    expect(run.result).toMatchObject({ state: "good", code: 0 });
+    expect([await liveId(app.app), await answer()]).toEqual([id, id]);
+  });
+
+  test("that fails before the switch leaves the old release serving, and no trace of the new one", async () => {
+    const old = await makeLive(app, 1);
+    writeFileSync(join(app.base, "counter"), "1\n");
+    const { id, context } = await beginDeploy(app, "", BROKEN);
+    const error = await errorOf(deploy(context));
+    expect(error?.exit).toBe("unhealthy");
+    expect([await liveId(app.app), await previousId(app.app), await answer()]).toEqual([old.id, null, old.id]);
+    expect(await builtin.instances(app.app)).toEqual([old.id]);
+    expect(await states(context)).toMatchObject({ read: "undone", clone: "undone", start: "undone", check: "undone" });
+    const { result, journal } = await load(context);
+    expect(result).toMatchObject({ state: "failed", code: EXIT.unhealthy, error: error?.message });
+    expect(journal["check"]?.error).toBe(error!.message);
+    expect((await runsOf(app.app)).find((past) => past.id === id)?.state).toBe("failed");
+  });
+
+  test("that fails after the switch goes back by the same rename", async () => {
+    const old = await makeLive(app, 1);
+    writeFileSync(join(app.base, "counter"), "1\n");
+    const { context } = await beginDeploy(app, "", UNTIL_LIVE);
+    expect((await errorOf(deploy(context)))?.message).toContain(": 500");
+    expect([await liveId(app.app), await previousId(app.app), await answer()]).toEqual([old.id, null, old.id]);
+    expect(await states(context)).toMatchObject({ swap: "undone", verify: "undone" });
+  });
+
+  test("that is the first and fails after the switch leaves nothing that serves", async () => {
+    const { context } = await beginDeploy(app, "", UNTIL_LIVE);
+    expect(await errorOf(deploy(context))).toBeInstanceOf(DpError);
+    expect([await liveId(app.app), await builtin.instances(app.app)]).toEqual([null, []]);
+  });
+
+  test("that failed can be run again from its beginning", async () => {
+    const { id, context } = await beginDeploy(app, 'build: test -e "$HOME/mended"\n');
+    expect((await errorOf(deploy(context)))?.exit).toBe("command");
+    writeFileSync(join(app.home, "mended"), "");
+    await deploy(context);
+    expect((await load(context)).result?.state).toBe("good");
+    expect(await liveId(app.app)).toBe(id);
+  });
+
+  test("that was cut off goes on where it was, and runs nothing twice", async () => {
+    const { context } = await beginDeploy(
+      app,
+      'build: echo built >> "$HOME/builds"\nhooks:\n  postDeploy: echo done >> "$HOME/builds"\n',
+    );
+    await runSteps(context, ...PIPELINES.deploy.slice(0, PIPELINES.deploy.indexOf("start")));
+    const run = await load(context);
+    run.journal["start"] = { state: "running", startedAt: new Date().toISOString() };
+    await save(context, run);
+    await deploy(context);
+    expect(readFileSync(join(app.home, "builds"), "utf8")).toBe("built\ndone\n");
+    expect((await load(context)).result?.state).toBe("good");
+  });
+
+  test("from a step on, it and all behind it run again", async () => {
+    const { context } = await beginDeploy(
+      app,
+      'build: echo built >> "$HOME/builds"\nhooks:\n  postDeploy: echo done >> "$HOME/builds"\n',
+    );
+    await deploy(context);
+    await deploy(context, { from: "post-deploy" });
+    expect(readFileSync(join(app.home, "builds"), "utf8")).toBe("built\ndone\ndone\n");
+    expect((await load(context)).result?.state).toBe("good");
+  });
+});
+
+describe("the way back", () => {
+  test("is last-first, and stops where it fails, by exit 9 with the command to type", async () => {
+    const old = await makeLive(app, 1);
+    writeFileSync(join(app.base, "counter"), "1\n");
+    const { context } = await beginDeploy(app, "", BROKEN);
+    unlinkSync(contextOf(app.app, old.id)); // nothing says any more how the old one is started
+    const error = await errorOf(deploy(context));
+    expect(error?.exit).toBe("stuck");
+    expect(exitCodeOf(error)).toBe(9);
+    expect(error?.message).toContain("and the way back failed at start: ");
+    expect(error?.hint).toEndWith(`dp step start --undo --context ${context}`);
+    expect(await states(context)).toMatchObject({ check: "undone", start: "ok", clone: "ok", read: "ok" });
+    expect((await load(context)).result).toMatchObject({ state: "failed", code: 9 });
+  });
+
+  test("of one step is written in the journal, and its result is none any more", async () => {
+    const { context } = await beginDeploy(app);
+    await deploy(context);
+    await undoStep("post-deploy", context, recorded());
+    expect((await states(context))["post-deploy"]).toBe("undone");
+    expect((await load(context)).result).toBeUndefined();
+  });
+
+  test("of a step that never ran leaves no entry", async () => {
+    const { context } = await beginDeploy(app);
+    await undoStep("post-deploy", context, recorded());
+    expect((await load(context)).journal).toEqual({});
+  });
+});
+
+describe("an abort", () => {
+  const stopped = () => new DpError("terminated", "stopped by SIGTERM");
+
+  test("before the first step: nothing runs", async () => {
+    const { id, context } = await beginDeploy(app);
+    const reason = stopped();
+    expect(await errorOf(deploy(context, { signal: AbortSignal.abort(reason) }))).toBe(reason);
+    expect(existsSync(join(app.releases, id))).toBe(false);
+    expect((await load(context)).result).toMatchObject({ state: "failed", code: EXIT.terminated });
+  });
+
+  /** Deploys, and aborts as soon as a child has said "now". */
+  const abortAt = (context: string, reason: DpError) => {
+    const stop = new AbortController();
+    const out = receipt((line) => line.endsWith("| now") && stop.abort(reason));
+    return errorOf(runPipeline(context, out, { signal: stop.signal }));
+  };
+
+  test("during a step ends its child and takes all back", async () => {
+    const { context } = await beginDeploy(app, "build: echo now; sleep 1000\n");
+    const reason = stopped();
+    expect(await abortAt(context, reason)).toBe(reason);
+    expect(await states(context)).toMatchObject({ build: "undone", clone: "undone" });
+    expect(Object.keys((await load(context)).journal)).not.toContain("start");
+  });
+
+  test("after the switch is not heard: the deploy reaches its end", async () => {
+    const { id, context } = await beginDeploy(app, "hooks:\n  postDeploy: echo now; sleep 0.2; echo later\n");
+    expect(await abortAt(context, stopped())).toBeNull();
+    expect((await load(context)).result?.state).toBe("good");
+    expect(await answer()).toBe(id);
+  });
+});
+
+describe("one step", () => {
+  test("passes on its error, and notes it", async () => {
+    const { context } = await makeRelease(app, 1);
+    const error = await errorOf(runStep("check", context, recorded()));
+    expect(error?.exit).toBe("context");
+    expect(error?.message).toBe('fact "port" is missing');
+    expect((await load(context)).journal["check"]).toMatchObject({ state: "failed", error: 'fact "port" is missing' });
+  });
+
+  test("of an unknown name, or over a context of another version, is refused", async () => {
+    const { context } = await makeRelease(app, 1);
+    const error = await errorOf(runStep("swop", context, recorded()));
+    expect([error?.exit, error?.hint]).toEqual(["usage", 'did you mean "swap"?']);
+    writeFileSync(context, '{"version":2,"facts":{},"journal":{}}', { mode: 0o600 });
+    expect((await errorOf(runStep("read", context, recorded())))?.message).toContain("version 2");
+    expect(readFileSync(context, "utf8")).toContain('"version":2');
+  });
+
+  test("makes the run good only as the last one that was missing", async () => {
+    const { context } = await beginDeploy(app);
+    for (const name of PIPELINES.deploy) {
+      expect((await load(context)).result).toBeUndefined();
+      await runSteps(context, name);
+    }
+    expect((await load(context)).result?.state).toBe("good");
+    chmodSync(context, 0o600);
+    const run = await load(context);
+    run.journal["build"] = { state: "failed", startedAt: "x", error: "y" };
+    await save(context, run);
+    await runSteps(context, "prune");
+    expect((await load(context)).result).toBeUndefined();
+  });
+
+  test("knows the order of its own run", async () => {
+    const back = await makeRelease(app, 1, { kind: "rollback" });
+    expect(orderOf(await load(back.context))).toEqual(PIPELINES.rollback);
+  });
+});
+
+test("no secret of the env file reaches a run file, whatever fails", async () => {
+  const secret = "hunter2-is-no-password";
+  writeFileSync(envFile(app.base, "production"), `SECRET=${secret}\n`, { mode: 0o600 });
+  const lines = [
+    'build: echo "$SECRET" >&2; exit 1',
+    'hooks:\n  preDeploy: echo "$SECRET"; exit 1',
+    'hooks:\n  postDeploy: echo "$SECRET"; exit 1',
+  ];
+  for (const line of lines) {
+    const { context } = await beginDeploy(app, `${line}\n`);
+    await errorOf(deploy(context));
+  }
+  const { context } = await beginDeploy(app, "", { "server.ts": "console.log(process.env.SECRET); process.exit(1);" });
+  const error = await errorOf(deploy(context));
+  expect(error?.lines.join("\n")).toContain(secret);
+  const files = readdirSync(app.runs);
+  expect(files.length).toBe(4);
+  for (const file of files) expect(readFileSync(join(app.runs, file), "utf8")).not.toContain(secret);
+});
+
+test("an error that is no DpError is a bug, exit 1", () => {
+  expect(exitCodeOf(new Error("x"))).toBe(1);
+  expect(exitCodeOf(new DpError("unhealthy", "x"))).toBe(7);
+});

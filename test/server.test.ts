@@ -1,0 +1,56 @@
+// The apps of a server: found by config.yml, and by the repository that is pushed to.
+import { expect, test } from "bun:test";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { DpError } from "../lib/errors.ts";
+import { deployments } from "../lib/paths.ts";
+import { appNames, appOfRepo, readServer } from "../lib/server.ts";
+import { makeApp, useServer, type App } from "./support/core-server.ts";
+
+const server = useServer();
+let app: App;
+const errorOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => null,
+    (error: unknown) => error as DpError,
+  );
+
+test("a server without apps has none", async () => {
+  expect(await appNames()).toEqual([]);
+  expect((await errorOf(readServer("shop")))?.hint).toBe("dp setup shop");
+});
+
+test("an app is a folder with a config.yml", async () => {
+  app = await makeApp();
+  mkdirSync(join(deployments(), "half"));
+  writeFileSync(join(deployments(), "file"), "");
+  expect(await appNames()).toEqual([app.app]);
+  expect((await readServer(app.app)).port).toBe(app.port);
+});
+
+test("a name that is nearly right is proposed", async () => {
+  const error = await errorOf(readServer(`${app.app}x`));
+  expect([error?.exit, error?.hint]).toEqual(["usage", `did you mean "${app.app}"?`]);
+  expect(error?.lines).toEqual([`there is ${app.app}`]);
+});
+
+test("a config.yml that is wrong is told with its place", async () => {
+  const other = await makeApp();
+  writeFileSync(other.config, "port: eighty\nmanager: builtin\n");
+  const error = await errorOf(readServer(other.app));
+  expect(error?.exit).toBe("config");
+  expect(error?.lines.join("\n")).toContain(`${other.config}:1`);
+});
+
+test("the repository leads to its app, by any path; nothing else does", async () => {
+  expect(await appOfRepo(app.repo)).toBe(app.app);
+  symlinkSync(app.repo, server.path("by-another-name"));
+  expect(await appOfRepo(server.path("by-another-name"))).toBe(app.app);
+  const stranger = server.path(`elsewhere/${basename(app.repo)}`);
+  mkdirSync(stranger, { recursive: true });
+  for (const repo of [stranger, `${app.repo}/hooks`, server.path("missing.git"), "."]) {
+    const error = await errorOf(appOfRepo(repo));
+    expect(error?.exit).toBe("usage");
+    expect(error?.message).toContain("is not the repository of an app");
+  }
+});

@@ -1,0 +1,122 @@
+// read: the commit itself says what is deployed, and what could not be is refused before anything changes.
+import { beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, writeFileSync } from "node:fs";
+import { begin } from "../../lib/commands/begin.ts";
+import { load } from "../../lib/context.ts";
+import type { DpError } from "../../lib/errors.ts";
+import { envFile } from "../../lib/paths.ts";
+import { commit, deployYml, makeApp, runSteps, useServer, type App, type File } from "../support/core-server.ts";
+
+useServer();
+let app: App;
+beforeAll(async () => {
+  app = await makeApp();
+});
+
+async function read(files: Record<string, File>) {
+  const sha = await commit(app.repo, files);
+  const { context } = await begin(app.app, sha);
+  return { context, said: await runSteps(context, "read") };
+}
+const refusal = (files: Record<string, File>) =>
+  read(files).then(
+    () => null,
+    (error: unknown) => error as DpError,
+  );
+
+test("the config of the commit becomes a fact, the same one the second time", async () => {
+  const { context, said } = await read({ "deploy.yml": deployYml(app.app, "build: make\n") });
+  const first = (await load(context)).facts["config"];
+  expect(first).toMatchObject({
+    name: app.app,
+    type: "python",
+    build: "make",
+    healthCheck: { path: "/", interval: 100 },
+  });
+  expect(said[0]).toContain("python, health check /");
+  await runSteps(context, "read");
+  expect((await load(context)).facts["config"]).toEqual(first);
+});
+
+test("hooks that are there, and links that stay inside, are taken", async () => {
+  await read({
+    "deploy.yml": deployYml(app.app, "hooks:\n  preDeploy: ./scripts/go.sh --all\n  postDeploy: echo done\n"),
+    "scripts/go.sh": { executable: "#!/bin/sh\necho\n" },
+    "a/b": { link: "../deploy.yml" },
+    "a/c": { link: "../a" },
+    "a/d": { link: "." },
+  });
+});
+
+const yml = () => deployYml(app.app, "hooks:\n  preDeploy: ./go.sh\n");
+
+describe("refused:", () => {
+  test.each<[string, () => Record<string, File>, string]>([
+    ["no deploy.yml", () => ({ "sub/deploy.yml": deployYml(app.app) }), "no deploy.yml at its top"],
+    [
+      "deploy.yml a link",
+      () => ({ "deploy.yml": { link: "other.yml" }, "other.yml": deployYml(app.app) }),
+      "deploy.yml is a symlink",
+    ],
+    ["deploy.yml a folder", () => ({ "deploy.yml/x": "" }), "no deploy.yml"],
+    ["another app's", () => ({ "deploy.yml": deployYml("other") }), 'deploy.yml is for "other", and this is "'],
+    ["no UTF-8", () => ({ "deploy.yml": Buffer.from([0x6e, 0xff, 0xfe]) }), "deploy.yml: not UTF-8 text"],
+    ["an unknown key", () => ({ "deploy.yml": deployYml(app.app, "healthcheck: /\n") }), "deploy.yml"],
+    ["an empty deploy.yml", () => ({ "deploy.yml": "" }), "deploy.yml"],
+  ])("%s", async (_, files, words) => {
+    const error = await refusal(files());
+    expect(error?.exit).toBe("config");
+    expect(error?.message).toContain(words);
+  });
+
+  test.each<[string, () => Record<string, File>, string]>([
+    ["a hook that is not there", () => ({ "deploy.yml": yml() }), "hooks.preDeploy: the commit has no file go.sh"],
+    [
+      "a hook without run bit",
+      () => ({ "deploy.yml": yml(), "go.sh": "#!/bin/sh\n" }),
+      "go.sh is not executable: git update-index",
+    ],
+    ["a hook that is a link", () => ({ "deploy.yml": yml(), "go.sh": { link: "x" } }), "go.sh is not executable"],
+    [
+      "a hook of Windows",
+      () => ({ "deploy.yml": yml(), "go.sh": { executable: "#!/bin/sh\r\necho\r\n" } }),
+      "go.sh has Windows line ends",
+    ],
+    [
+      "a submodule",
+      () => ({ "deploy.yml": deployYml(app.app), sub: { submodule: "1".repeat(40) } }),
+      "sub: submodules are not deployed",
+    ],
+    [
+      "an absolute link",
+      () => ({ "deploy.yml": deployYml(app.app), "a/x": { link: "/etc/passwd" } }),
+      "a/x: a link out of the repository, to /etc/passwd",
+    ],
+    ["a link upwards", () => ({ "deploy.yml": deployYml(app.app), "a/x": { link: "../../x" } }), "a/x: a link out"],
+    ["a link to the folder above", () => ({ "deploy.yml": deployYml(app.app), x: { link: ".." } }), "x: a link out"],
+    [
+      "a link that hides its way",
+      () => ({ "deploy.yml": deployYml(app.app), x: { link: "a/../../x" } }),
+      "x: a link out",
+    ],
+  ])("%s", async (_, files, words) => {
+    const error = await refusal(files());
+    expect(error?.exit).toBe("config");
+    expect(error?.lines.join("\n")).toContain(words);
+  });
+
+  test("with every problem at once", async () => {
+    const error = await refusal({ "deploy.yml": yml(), x: { link: "/x" }, y: { link: "/y" } });
+    expect(error?.lines.length).toBe(3);
+  });
+
+  test("a wrong env file of the server, whose values are not shown", async () => {
+    const path = envFile(app.base, "production");
+    writeFileSync(path, "PASSWORD = hidden-value\n");
+    chmodSync(path, 0o600);
+    const error = await refusal({ "deploy.yml": deployYml(app.app) });
+    writeFileSync(path, "");
+    expect(error?.exit).toBe("config");
+    expect(JSON.stringify([error?.message, error?.lines])).not.toContain("hidden-value");
+  });
+});
