@@ -27,6 +27,8 @@ async function run(): Promise<number | void> {
   try {
     cli.parse(process.argv, { run: false });
     if (cli.options["help"]) return;
+    // cac puts what follows "--" aside, and the command would run without it.
+    if (process.argv.includes("--")) throw new DpError("usage", 'dp takes no "--": write the words without it');
     if (cli.matchedCommand) return (await cli.runMatchedCommand()) as number | void;
   } catch (error) {
     if (error instanceof Error && error.name === "CACError") throw usageError(error.message);

@@ -21,10 +21,16 @@ export async function releasesOnDisk(app: string): Promise<{ ids: string[]; fore
 /** The releases that stay: live, previous, running, unfinished, the `keep` newest good ones, the newest failed one. */
 async function kept(app: string, keep: number, managed: Manager): Promise<Set<string>> {
   const runs = await runsOf(app);
-  const good = (await goodReleases(app)).slice(-keep).map(({ id }) => id);
-  const failed = runs.filter(({ state }) => state === "failed").slice(-1);
+  // The live one counts: its own run is still under way while it prunes, and not good yet.
+  const live = await liveId(app);
+  const goodOrLive = [
+    ...(await goodReleases(app)).map(({ id }) => id).filter((id) => id !== live),
+    ...(live ? [live] : []),
+  ];
+  const good = goodOrLive.sort((a, b) => sequenceOf(a) - sequenceOf(b)).slice(-keep);
+  const failed = runs.filter(({ run, state }) => state === "failed" && run.facts["kind"] === "deploy").slice(-1);
   const busy = runs.filter(({ state }) => state === "running" || state === "waiting" || state === "unfinished");
-  const named = [await liveId(app), await previousId(app)].filter((id) => id !== null);
+  const named = [live, await previousId(app)].filter((id) => id !== null);
   return new Set([...good, ...named, ...(await managed.instances(app)), ...[...failed, ...busy].map(({ id }) => id)]);
 }
 

@@ -1,8 +1,9 @@
 // One child process: a group of its own, a real pipe, a time limit that ends the whole group.
-import { closeSync, existsSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { codeOf, DpError } from "./errors.ts";
 import { pipe } from "./libc.ts";
 import { readLines, tail } from "./output.ts";
+import { asUser } from "./privilege.ts";
 
 export interface RunOptions {
   cwd?: string;
@@ -47,25 +48,6 @@ export function plainEnv(): Record<string, string> {
     if (value !== undefined) env[name] = value;
   }
   return env;
-}
-
-// Never by PATH: the child's PATH begins with folders of the app, and this still runs as root.
-const SETPRIV =
-  ["/usr/bin/setpriv", "/bin/setpriv", "/usr/sbin/setpriv", "/sbin/setpriv"].find(existsSync) ?? "/usr/bin/setpriv";
-
-/** The argv that runs `argv` as `user` with nothing of root's left, when dp is root. */
-export function asUser(argv: readonly string[], user: string | undefined): string[] {
-  if (!user || user === "root" || process.getuid?.() !== 0) return [...argv];
-  return [
-    SETPRIV,
-    `--reuid=${user}`,
-    `--regid=${user}`,
-    "--init-groups",
-    "--no-new-privs",
-    "--inh-caps=-all",
-    "--",
-    ...argv,
-  ];
 }
 
 /**
@@ -127,7 +109,7 @@ async function finish(argv: readonly string[], options: RunOptions): Promise<Res
 
   const output = readLines(read, options);
   await child.exited;
-  const drained = await Promise.race([output.done.then(() => true), Bun.sleep(DRAIN).then(() => false)]);
+  const drained = await within(DRAIN, output.done);
   // The child heeded SIGTERM; what it started may not have, whether it holds the pipe or not.
   if (timedOut || options.signal?.aborted) group.kill("SIGKILL");
   if (!drained) await output.cancel();
@@ -141,6 +123,17 @@ async function finish(argv: readonly string[], options: RunOptions): Promise<Res
     timedOut,
     text: output.text(),
   };
+}
+
+/** Whether a promise is fulfilled within `ms`; the timer does not outlive the answer, or dp would not end before it. */
+async function within(ms: number, promise: Promise<void>): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), ms);
+  try {
+    return await Promise.race([promise.then(() => true), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Signals to a whole process group; `end` is SIGTERM, then SIGKILL when that was not enough. */

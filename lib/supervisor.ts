@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, readFileSync, renameSync, statSync } fr
 import { howEnded, isClean } from "./ending.ts";
 import { messageOf } from "./errors.ts";
 import { bootId, startTime } from "./process.ts";
-import { asUser } from "./run.ts";
+import { asUser } from "./privilege.ts";
 import { endAll, processesOf, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
 
 const MINUTE = 60_000;

@@ -15,7 +15,8 @@ import { join } from "node:path";
 import { DpError } from "../lib/errors.ts";
 import { isAlive } from "../lib/process.ts";
 import { tail } from "../lib/output.ts";
-import { asUser, plainEnv, run } from "../lib/run.ts";
+import { asUser } from "../lib/privilege.ts";
+import { plainEnv, run } from "../lib/run.ts";
 import { until } from "./managers/contract.ts";
 
 let folder: string;

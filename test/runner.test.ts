@@ -175,9 +175,10 @@ describe("an abort", () => {
   });
 
   test("after the switch is not heard: the deploy reaches its end", async () => {
-    const { id, context } = await beginDeploy(app, "hooks:\n  postDeploy: echo now; sleep 0.2; echo later\n");
+    const { id, context } = await beginDeploy(app, 'hooks:\n  postDeploy: echo now; sleep 0.2; touch "$HOME/later"\n');
     expect(await abortAt(context, stopped())).toBeNull();
     expect((await load(context)).result?.state).toBe("good");
+    expect(existsSync(join(app.home, "later"))).toBe(true);
     expect(await answer()).toBe(id);
   });
 });

@@ -98,7 +98,7 @@ export function statusLines(now: Status): string[] {
       `  live       ${now.live}  ${now.subject}, by ${now.by}, ${when(now.deployedAt ?? "")}`,
       ...processLines(now),
     );
-  if (now.previous) lines.push(`  previous   ${now.previous}  dp rollback ${now.app} goes back`);
+  if (now.previous) lines.push(`  previous   ${now.previous}  dp rollback ${now.app} ${now.previous} goes back`);
   if (now.deploying) lines.push(`  deploying  ${describeHolder(now.deploying)}`);
   if (now.strays.length > 0 && !now.deploying)
     lines.push(`  strays     ${now.strays.join(", ")} should not run: dp reconcile ${now.app}`);
