@@ -94,7 +94,7 @@ describe("a push that is not", () => {
       /\| no migration[\s\S]*FAILED at pre-deploy: .*exited with 4/,
     ],
     ["a crash at boot", { mode: "crash" }, /FAILED at check: .*exited with 1[\s\S]*\| boom: it does not start/],
-    ["a health check that answers 500", { mode: "unhealthy" }, /FAILED at check: GET .*\/health: 500/],
+    ["a health check that answers 500", { mode: "unhealthy" }, /FAILED at check: GET .*\/health: .*\b500/],
     ["a health check that redirects", { mode: "redirect" }, /302 → \/login[\s\S]*a redirect is no health/],
     [
       "a deploy.yml with mistakes",

@@ -135,9 +135,9 @@ describe.skipIf(why !== null)(`faults on a server${why === null ? "" : ` (skippe
       expect(await box.get(port)).toBe(old);
       expect(await box.mustDp("status", "shop")).toMatch(/strays +\d+-\w+ should not run: dp reconcile shop/);
       if (how !== "push") {
-        const { text } = await box.dp(how, "shop");
+        // dp resume may find that the interrupted release cannot be finished, and go back: that is an end, too.
+        expect([0, 7]).toContain((await box.dp(how, "shop")).code);
         await expectOne(await box.live("shop"));
-        console.error(how, text);
       }
       await shop.push();
       await expectOne(await box.live("shop"));

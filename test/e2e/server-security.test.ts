@@ -78,18 +78,18 @@ ls "$bin/setpriv"
 describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: ${why})`}`, () => {
   let box: Server;
   let shop: Laptop;
+  let other: Laptop;
   let port = 0;
 
   beforeAll(async () => {
     box = await startServer("security");
     shop = await openLaptop(box, "shop");
     port = await freePort();
-    const other = await openLaptop(box, "other");
+    other = await openLaptop(box, "other");
     await box.mustDp("setup", "shop", "--port", `${port}`);
     await box.mustDp("setup", "other", "--port", `${await freePort()}`);
     await other.commit(plainApp("other"));
     await other.push();
-    other.remove();
     const plant = "for f in shared/diary home/key; do echo private >$f; chown dp-other: $f; chmod 644 $f; done";
     await box.must(`cd /opt/deployments/other && ${plant}`);
     await box.write(
@@ -100,6 +100,7 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
   });
   afterAll(async () => {
     shop?.remove();
+    other?.remove();
     await box?.stop();
   });
 
@@ -127,7 +128,6 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
   test("the app's sandbox holds: systemd calls its exposure low", async () => {
     const said = await box.must(`systemd-analyze security --no-pager shop@${await box.live("shop")}`);
     const exposure = Number(/exposure level for .*: ([\d.]+)/.exec(said)?.[1]);
-    console.error(`exposure of the unit: ${exposure}`);
     expect(exposure).toBeLessThan(3);
   });
 

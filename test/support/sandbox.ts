@@ -127,7 +127,8 @@ export async function sandbox(app = "shop"): Promise<Sandbox> {
   const env = environment(folder, root);
   const start = (argv: readonly string[], more: Record<string, string> = {}) => spawn(argv, code, { ...env, ...more });
   const run = (argv: readonly string[], more?: Record<string, string>) => start(argv, more).done;
-  const dpArgv = (...bunOptions: string[]) => [process.execPath, ...bunOptions, join(project, "bin/dp")];
+  const dp = join(project, "bin/dp");
+  const failing = [process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", "--preload", FAILPOINT, dp];
   const runs = join(base, "runs");
   const ids = () => {
     const names = [...new Bun.Glob("*.json").scanSync({ cwd: runs })].map((name) => basename(name, ".json"));
@@ -140,9 +141,8 @@ export async function sandbox(app = "shop"): Promise<Sandbox> {
   };
   const self: Sandbox = {
     ...{ app, port: claim.port, root, code, base, repo, env, start, ids },
-    dp: (...args) => run([...dpArgv(), ...args]),
-    dpKilledAt: (failpoint, ...args) =>
-      run([...dpArgv("--preload", FAILPOINT), ...args], { DP_TEST_FAILPOINT: failpoint }),
+    dp: (...args) => run([dp, ...args]),
+    dpKilledAt: (failpoint, ...args) => run([...failing, ...args], { DP_TEST_FAILPOINT: failpoint }),
     git: (...args) => run(["git", ...args]),
     async commit(files, message = "Change it") {
       writeFiles(code, files);
@@ -271,11 +271,14 @@ async function get(port: number, path: string): Promise<string> {
 }
 
 /** Waits until `check` answers something true, and answers that; throws after 20 s. */
-export async function until<T>(what: string, check: () => T | Promise<T>): Promise<NonNullable<T>> {
+export async function until<T>(
+  what: string,
+  check: () => T | Promise<T>,
+): Promise<Exclude<T, false | null | undefined>> {
   const deadline = performance.now() + 20_000;
   for (;;) {
     const found = await check();
-    if (found) return found;
+    if (found) return found as Exclude<T, false | null | undefined>;
     if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
     await Bun.sleep(10);
   }
