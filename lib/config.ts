@@ -1,11 +1,12 @@
 // deploy.yml and config.yml: read strictly, every problem at once, with line, column and a suggestion.
 import * as v from "valibot";
-import { deploySchema } from "./deploy-schema.ts";
-import { appTypeNames, managerNames } from "./registry.ts";
-import { serverSchema } from "./server-schema.ts";
+import { DpError } from "./errors.ts";
+import { deploySchema } from "./config/deploy-schema.ts";
+import { appTypeNames, frontNames, managerNames } from "./registry.ts";
+import { serverSchema } from "./config/server-schema.ts";
 import { closest } from "./suggestion.ts";
-import { setKeys, type Scalar } from "./yaml-edit.ts";
-import { readYaml, yamlError, type Path, type Problem, type Yaml } from "./yaml.ts";
+import { setKeys, type Scalar } from "./config/yaml-edit.ts";
+import { readYaml, yamlError, type Path, type Problem, type Yaml } from "./config/yaml.ts";
 
 /** How a release proves that it is healthy. Times are in ms. */
 export interface HealthCheck {
@@ -40,7 +41,15 @@ export interface ServerConfig {
   branch: string;
   host: string;
   keep: number;
-  strategy: "restart";
+  strategy: "blue-green" | "restart";
+  front: string;
+  protocol: "http" | "tcp";
+  trustedProxies: string[];
+  verifyTime: number;
+  drainTimeout: number;
+  holdTimeout: number;
+  keepWarm: number;
+  maxFailed?: number;
   gate: boolean;
   user?: string;
   path?: string;
@@ -53,9 +62,20 @@ export function parseDeployConfig(text: string, file = "deploy.yml", types = app
   return parse(deploySchema(types), text, file);
 }
 
-/** Reads config.yml; throws DpError "config" whose lines are all its problems. `managers`: those allowed. */
-export function parseServerConfig(text: string, file = "config.yml", managers = managerNames()): ServerConfig {
-  return parse(serverSchema(managers), text, file);
+/** Reads config.yml; throws DpError "config" whose lines are all its problems. `managers`, `fronts`: those allowed. */
+export function parseServerConfig(
+  text: string,
+  file = "config.yml",
+  managers = managerNames(),
+  fronts = frontNames(),
+): ServerConfig {
+  const { strategy, ...rest } = parse(serverSchema(managers, fronts), text, file);
+  const canRunTwice = rest.front !== "none";
+  if (!canRunTwice && (strategy === "blue-green" || rest.protocol === "tcp")) {
+    const what = strategy === "blue-green" ? "strategy: blue-green" : "protocol: tcp";
+    throw new DpError("config", `${file}: ${what} needs a front, and front is none`, { hint: "write front: relay" });
+  }
+  return { ...rest, strategy: strategy ?? (canRunTwice ? "blue-green" : "restart") };
 }
 
 /** Sets values of a config.yml and leaves every other character of it; durations as written: "30s". */

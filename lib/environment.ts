@@ -15,6 +15,8 @@ export interface Origin {
   sha: string;
   /** The release's folder. */
   release: string;
+  /** The instance's own port on 127.0.0.1, behind a front; without one the app has the public port. */
+  port?: number;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface Origin {
  * winning. Throws DpError "config" when the env file is wrong.
  */
 export async function appEnvironment(
-  { app, server, sha, release }: Origin,
+  { app, server, sha, release, port }: Origin,
   runtime?: Runtime,
 ): Promise<Record<string, string>> {
   const { base, home } = places(app);
@@ -32,8 +34,8 @@ export async function appEnvironment(
     ...(await readEnvFile(base, server.env)),
     PATH: [...(runtime?.path ?? []), server.path ?? SYSTEM_PATH].join(":"),
     HOME: home,
-    PORT: String(server.port),
-    DP_HOST: server.host,
+    PORT: String(port ?? server.port),
+    DP_HOST: port === undefined ? server.host : "127.0.0.1",
     DP_APP: app,
     DP_RELEASE: basename(release),
     DP_COMMIT: sha,

@@ -1,5 +1,6 @@
 // The vocabulary: every fact that steps share, and the schema that it keeps.
 import * as v from "valibot";
+import type { DeployConfig, ServerConfig } from "./config.ts";
 import { isReleaseId } from "./paths.ts";
 
 const path = v.pipe(v.string(), v.startsWith("/"));
@@ -8,37 +9,18 @@ const time = v.pipe(v.string(), v.isoTimestamp());
 const milliseconds = v.pipe(v.number(), v.minValue(0));
 const described = <S extends v.GenericSchema>(schema: S, text: string) => v.pipe(schema, v.description(text));
 
-const healthCheck = v.strictObject({
-  path: v.string(),
-  host: v.exactOptional(v.string()),
-  status: v.exactOptional(v.array(v.number())),
-  timeout: milliseconds,
-  interval: milliseconds,
-  startTimeout: milliseconds,
-});
+// Both configs were read strictly when the run began; here they only must be what they were.
+const config = v.custom<DeployConfig>((input) =>
+  v.is(v.looseObject({ name: v.string(), type: v.string(), healthCheck: v.looseObject({ path: v.string() }) }), input),
+);
+const server = v.custom<ServerConfig>((input) =>
+  v.is(v.looseObject({ port: v.number(), manager: v.string(), front: v.string() }), input),
+);
 
-const config = v.strictObject({
-  name: v.string(),
-  type: v.string(),
-  healthCheck,
-  command: v.exactOptional(v.string()),
-  build: v.exactOptional(v.string()),
-  hooks: v.strictObject({ preDeploy: v.exactOptional(v.string()), postDeploy: v.exactOptional(v.string()) }),
-});
-
-const server = v.strictObject({
-  port: v.number(),
-  manager: v.string(),
-  env: v.string(),
-  branch: v.string(),
-  host: v.string(),
-  keep: v.number(),
-  strategy: v.picklist(["restart"]),
-  gate: v.boolean(),
-  user: v.exactOptional(v.string()),
-  path: v.exactOptional(v.string()),
-  stopTimeout: milliseconds,
-  stepTimeout: milliseconds,
+const probes = v.strictObject({
+  requests: v.number(),
+  failed: v.number(),
+  longestGap: milliseconds,
 });
 
 const runtime = v.strictObject({
@@ -59,6 +41,10 @@ export const fact = {
   by: described(v.string(), "who started it"),
   startedAt: described(time, "when it was started"),
   server: described(server, "config.yml as it was then"),
+  push: described(
+    v.nullable(v.strictObject({ ref: v.string(), old: v.string() })),
+    "the branch that the push wants to move, and where it was; null when nobody pushed",
+  ),
   skipHooks: described(v.boolean(), "hooks of deploy.yml are left out"),
   config: described(config, "deploy.yml of the commit"),
   release: described(path, "the release's folder"),
@@ -66,9 +52,14 @@ export const fact = {
   live: described(v.nullable(releaseId), "the release that served before"),
   stoppedAt: described(v.nullable(time), "when the release that served before was told to stop"),
   port: described(v.number(), "the port that the new instance listens on, $PORT"),
+  isWarm: described(v.boolean(), "the instance ran already, and was not started"),
   pid: described(v.number(), "the main process of the new instance"),
   healthyAt: described(time, "when the new instance was first healthy"),
   downtime: described(v.nullable(milliseconds), "ms between the stop of the old instance and the first healthy answer"),
+  switchTime: described(milliseconds, "ms that the front took to send requests to the new release"),
+  swapProbes: described(probes, "what dp's own requests saw during the switch"),
+  verifyProbes: described(probes, "what they saw while the new release was watched"),
+  drainProbes: described(probes, "what they saw while the old release was drained"),
   previous: described(v.nullable(path), "the release's folder that current named before"),
 } as const;
 

@@ -1,8 +1,9 @@
 // Files that are complete or not there: temp, fsync, rename, fsync of the folder.
 import { open, readdir, rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { codeOf } from "./errors.ts";
-import { isAlive } from "./process.ts";
+import { dropBallast } from "./ballast.ts";
+import { codeOf, DpError } from "./errors.ts";
+import { isAlive } from "./process/process.ts";
 
 /** Makes the names in a folder durable. */
 export async function syncFolder(folder: string): Promise<void> {
@@ -16,9 +17,23 @@ export async function syncFolder(folder: string): Promise<void> {
 
 /**
  * Replaces a file by one rename, durably; a reader sees the old text or the new one. The temp file lies
- * beside it and is never a link that somebody else made.
+ * beside it and is never a link that somebody else made. On a full disk the ballast is given up for it; throws
+ * DpError "host" when that is not enough.
  */
 export async function writeFileAtomic(path: string, text: string, mode = 0o600): Promise<void> {
+  try {
+    await replace(path, text, mode);
+  } catch (error) {
+    if (codeOf(error) !== "ENOSPC") throw error;
+    if (await dropBallast(dirname(path))) return replace(path, text, mode);
+    throw new DpError("host", `the disk is full: ${path} cannot be written`, {
+      hint: `make room there: df -h ${dirname(path)}`,
+      cause: error,
+    });
+  }
+}
+
+async function replace(path: string, text: string, mode: number): Promise<void> {
   const temp = `${path}.tmp.${process.pid}`;
   await removeFile(temp);
   const handle = await open(temp, "wx", mode);

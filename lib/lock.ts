@@ -1,6 +1,6 @@
 // One deploy at a time: flock(2) on a file that is never removed, close-on-exec, freed by death.
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
-import { tryFlock } from "./libc.ts";
+import { tryFlock } from "./process/libc.ts";
 
 export interface Lock {
   /** Says who holds it, for those who wait: any JSON value. */

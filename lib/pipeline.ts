@@ -23,7 +23,7 @@ export const PIPELINES = {
 export type Kind = keyof typeof PIPELINES;
 
 /** Facts that `dp begin` decides once, for every step after it. */
-const BEGUN = ["app", "base", "repo", "id", "kind", "sha", "subject", "by", "startedAt", "server", "skipHooks"];
+const BEGUN = ["app", "base", "repo", "id", "kind", "sha", "subject", "by", "startedAt", "server", "push", "skipHooks"];
 
 /** Facts that are there before the first step. A rollback takes those of the release it goes back to. */
 export const GIVEN: Record<Kind, readonly string[]> = {

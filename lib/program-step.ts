@@ -5,7 +5,7 @@ import { DpError, EXIT } from "./errors.ts";
 import { fact } from "./facts.ts";
 import type { Io } from "./io.ts";
 import type { StepFile } from "./registry.ts";
-import { tail } from "./output.ts";
+import { tail } from "./process/output.ts";
 import { selfEnv } from "./self.ts";
 
 const LIMIT = 15 * 60_000;

@@ -3,7 +3,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DpError } from "./errors.ts";
 import { readText, removeFile, writeFileAtomic } from "./files.ts";
-import { isAlive } from "./process.ts";
+import { isAlive } from "./process/process.ts";
 
 const OPTIONS = ["skip-hooks", "dry-run"] as const;
 
@@ -37,6 +37,12 @@ export async function notePushOptions(repo: string, env: NodeJS.ProcessEnv): Pro
     if (!isAlive(Number.parseInt(pid))) await removeFile(join(folderOf(repo), pid));
   // Written even when there are none: the number may have been another push's, whose note is still there.
   await writeFileAtomic(fileOf(repo), JSON.stringify(given(env)));
+}
+
+/** For `update` with `gate: false`: tells post-receive that it has something to do. */
+export async function noteUngated(repo: string): Promise<void> {
+  await mkdir(folderOf(repo), { recursive: true, mode: 0o700 });
+  await writeFileAtomic(`${fileOf(repo)}.ungated`, "");
 }
 
 /** For `update`: what pre-receive noted; none when there was no such hook. */

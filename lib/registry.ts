@@ -3,6 +3,7 @@ import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { join, parse } from "node:path";
 import type { AppType } from "./app.ts";
 import { DpError } from "./errors.ts";
+import type { Front } from "./front.ts";
 import type { Manager } from "./manager.ts";
 import { didYouMean } from "./suggestion.ts";
 
@@ -25,11 +26,14 @@ async function entry<T>(folder: string, what: string, names: string[], name: str
 
 export const appTypeNames = () => namesIn("apps");
 export const managerNames = () => namesIn("managers");
+export const frontNames = () => namesIn("fronts");
 
 /** The app type of that name; throws DpError "usage" when there is none. */
 export const appType = (name: string) => entry<AppType>("apps", "app type", appTypeNames(), name);
 /** The manager of that name; throws DpError "usage" when there is none. */
 export const manager = (name: string) => entry<Manager>("managers", "manager", managerNames(), name);
+/** The front of that name; throws DpError "usage" when there is none. */
+export const front = (name: string) => entry<Front>("fronts", "front", frontNames(), name);
 /** Every app type. */
 export const appTypes = () => Promise.all(appTypeNames().map(appType));
 

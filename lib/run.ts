@@ -1,9 +1,9 @@
 // One child process: a group of its own, a real pipe, a time limit that ends the whole group.
 import { closeSync } from "node:fs";
 import { codeOf, DpError } from "./errors.ts";
-import { pipe } from "./libc.ts";
-import { readLines, tail } from "./output.ts";
-import { asUser } from "./privilege.ts";
+import { pipe } from "./process/libc.ts";
+import { readLines, tail } from "./process/output.ts";
+import { asUser } from "./process/privilege.ts";
 
 export interface RunOptions {
   cwd?: string;

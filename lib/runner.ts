@@ -5,7 +5,7 @@ import { DpError, EXIT, messageOf } from "./errors.ts";
 import { fact, type FactName } from "./facts.ts";
 import { makeIo } from "./io.ts";
 import { COMMIT, PIPELINES } from "./pipeline.ts";
-import type { Receipt } from "./receipt.ts";
+import type { Receipt } from "./talk/receipt.ts";
 import { runProgram } from "./program-step.ts";
 import { stepFile, type StepFile } from "./registry.ts";
 import type { Facts, In, Step } from "./step.ts";

@@ -9,17 +9,22 @@ const tree = resolve(import.meta.dir, "..");
 const installed = existsSync(join(tree, ".installed")) ? tree.replace(/\.d\/[^/]+$/, "") : null;
 
 /**
- * The argv of dp itself, absolute, and hardened: bun would read bunfig.toml, tsconfig.json (whose "paths" may
- * replace the program itself) and .env of the current folder, and download what it cannot import.
+ * The argv of one of dp's programs, absolute, and hardened: bun would read bunfig.toml, tsconfig.json (whose
+ * "paths" may replace the program itself) and .env of the current folder, and download what it cannot import.
  */
-export const SELF: readonly string[] = [
-  installed ? join(installed, "bun/bin/bun") : process.execPath,
-  "--no-env-file",
-  "--config=/dev/null",
-  "--tsconfig-override=/dev/null",
-  "--no-install",
-  join(installed ?? tree, "bin/dp"),
-];
+export function program(path: string): string[] {
+  return [
+    installed ? join(installed, "bun/bin/bun") : process.execPath,
+    "--no-env-file",
+    "--config=/dev/null",
+    "--tsconfig-override=/dev/null",
+    "--no-install",
+    join(installed ?? tree, path),
+  ];
+}
+
+/** The argv of dp itself. */
+export const SELF: readonly string[] = program("bin/dp");
 
 /** The environment in which dp starts itself. */
 export function selfEnv(): Record<string, string> {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { DpError } from "./errors.ts";
 import { makeIo, silentLog } from "./io.ts";
-import { manager } from "./registry.ts";
+import { front, manager } from "./registry.ts";
 import { plainEnv, run } from "./run.ts";
 
 /** The demo's app. */
@@ -107,6 +107,7 @@ export async function leaveNothing({ print, folder }: Stage): Promise<void> {
   const io = makeIo(silentLog);
   try {
     for (const id of await managed.instances(APP)) await managed.stop({ app: APP, id }, io);
+    await (await front("relay")).remove(APP, io);
   } finally {
     await rm(folder, { recursive: true, force: true });
     print("");

@@ -29,27 +29,32 @@ const KIND: Record<string, TreeEntry["kind"]> = {
   "160000": "submodule",
 };
 
+/** `size` is in bytes; 0 for a submodule. */
+interface CommitEntry extends TreeEntry {
+  object: string;
+  size: number;
+}
+
 /** The files of one commit of a bare repository; `sha` must be a full object name. */
 export function commitTree(repo: string, sha: string): Tree {
-  let entries: Promise<(TreeEntry & { object: string })[]> | undefined;
+  let entries: Promise<CommitEntry[]> | undefined;
   const list = () => (entries ??= listCommit(repo, sha));
   return {
     list,
     async read(path) {
       const entry = (await list()).find((candidate) => candidate.path === path);
       if (!entry || (entry.kind !== "file" && entry.kind !== "executable")) return null;
-      return decode(path, await readBlob(repo, path, entry.object));
+      return decode(path, await readBlob(repo, entry));
     },
     async link(path) {
       const entry = (await list()).find((candidate) => candidate.path === path);
-      return entry?.kind === "symlink" ? decode(path, await readBlob(repo, path, entry.object)) : null;
+      return entry?.kind === "symlink" ? decode(path, await readBlob(repo, entry)) : null;
     },
   };
 }
 
-async function readBlob(repo: string, path: string, object: string): Promise<ArrayBuffer> {
-  const size = await run(["git", "--git-dir", repo, "cat-file", "-s", object]);
-  tooLarge(path, Number(size.text));
+async function readBlob(repo: string, { path, object, size }: CommitEntry): Promise<ArrayBuffer> {
+  tooLarge(path, size);
   // Not by run(): its text is lines, and this must be the bytes.
   const blob = Bun.spawn(["git", "--git-dir", repo, "cat-file", "blob", object], {
     cwd: "/",
@@ -62,15 +67,17 @@ async function readBlob(repo: string, path: string, object: string): Promise<Arr
   return bytes;
 }
 
-async function listCommit(repo: string, sha: string) {
-  const listing = await run(["git", "--git-dir", repo, "ls-tree", "-r", "-z", "--full-tree", sha], {
+async function listCommit(repo: string, sha: string): Promise<CommitEntry[]> {
+  const listing = await run(["git", "--git-dir", repo, "ls-tree", "-r", "-l", "-z", "--full-tree", sha], {
     keep: 16 * LIMIT,
   });
-  const entries = [];
+  const entries: CommitEntry[] = [];
   for (const line of listing.text.split("\0")) {
-    // <mode> SP <type> SP <object> TAB <path>
-    const match = /^(\d+) \w+ ([0-9a-f]+)\t([\s\S]+)$/.exec(line);
-    if (match) entries.push({ path: match[3]!, kind: KIND[match[1]!] ?? "file", object: match[2]! });
+    // <mode> SP <type> SP <object> SP <size, padded; "-" for a submodule> TAB <path>
+    const match = /^(\d+) \w+ ([0-9a-f]+) +(\d+|-)\t([\s\S]+)$/.exec(line);
+    if (!match) continue;
+    const [, mode = "", object = "", size = "", path = ""] = match;
+    entries.push({ path, kind: KIND[mode] ?? "file", object, size: Number(size) || 0 });
   }
   return entries;
 }

@@ -2,8 +2,8 @@
 // Proves the new instance healthy, and that it is the one that answered.
 import { basename } from "node:path";
 import { fact } from "../lib/facts.ts";
-import { waitUntilHealthy } from "../lib/health.ts";
-import { patientOf } from "../lib/instances.ts";
+import { waitUntilHealthy } from "../lib/health/health.ts";
+import { patientOf } from "../lib/release/instances.ts";
 import { manager } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
 

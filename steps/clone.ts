@@ -4,11 +4,11 @@ import { closeSync } from "node:fs";
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fact } from "../lib/facts.ts";
-import { pipe } from "../lib/libc.ts";
-import { removeFailed } from "../lib/prune.ts";
-import { removeTree } from "../lib/remove.ts";
+import { pipe } from "../lib/process/libc.ts";
+import { removeFailed } from "../lib/release/prune.ts";
+import { removeTree } from "../lib/release/remove.ts";
 import { defineStep, main } from "../lib/step.ts";
-import { idsOf } from "../lib/users.ts";
+import { idsOf } from "../lib/setup/users.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Lay the commit's files out as a release",

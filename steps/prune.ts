@@ -2,7 +2,7 @@
 // Removes releases that nothing needs any more; a failure here never harms the deploy.
 import { fact } from "../lib/facts.ts";
 import { messageOf } from "../lib/errors.ts";
-import { prune, releasesOnDisk } from "../lib/prune.ts";
+import { prune, releasesOnDisk } from "../lib/release/prune.ts";
 import { manager } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
 

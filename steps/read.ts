@@ -5,7 +5,7 @@ import { parseDeployConfig, type DeployConfig } from "../lib/config.ts";
 import { readEnvFile } from "../lib/env-file.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
-import { hookFile } from "../lib/hook.ts";
+import { hookFile } from "../lib/config/hook.ts";
 import { defineStep, main } from "../lib/step.ts";
 import { commitTree, type Tree } from "../lib/tree.ts";
 

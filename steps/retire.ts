@@ -1,19 +1,53 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Makes true what follows from current: the live instance alone runs, and alone comes up at boot.
+// Lets the old instance end its requests, stops it or keeps it warm, and puts right what follows from current.
+import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
-import { idOf } from "../lib/history.ts";
-import { reconcile } from "../lib/instances.ts";
-import { manager } from "../lib/registry.ts";
+import { idOf } from "../lib/release/history.ts";
+import { startProber, sumOf } from "../lib/health/prober.ts";
+import { reconcile } from "../lib/release/reconcile.ts";
+import { front } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
+import { coolDown, keepWarm } from "../lib/release/warm.ts";
 
 const step = defineStep(import.meta.path, {
-  summary: "Retire the old instance",
-  needs: { app: fact.app, server: fact.server, live: fact.live, release: fact.release },
-  provides: {},
-  async run({ app, server, live, release }, io) {
+  summary: "Drain and stop the old instance",
+  needs: {
+    app: fact.app,
+    server: fact.server,
+    config: fact.config,
+    release: fact.release,
+    live: fact.live,
+    swapProbes: fact.swapProbes,
+    verifyProbes: fact.verifyProbes,
+  },
+  provides: { drainProbes: fact.drainProbes },
+  async run({ app, server, config, release, live, swapProbes, verifyProbes }, io) {
+    const id = idOf(release)!;
+    const old = live === id ? null : live;
+    const prober = startProber(config.healthCheck, server);
+    try {
+      if (old) {
+        const left = await (await front(server.front)).drain(app, old, server.drainTimeout, io);
+        if (left.requests > 0)
+          io.warn(`${left.requests} requests took longer than ${server.drainTimeout} ms and were cut`);
+        if (left.tunnelsClosed > 0) io.info(`closed ${left.tunnelsClosed} upgraded connections`);
+      }
+    } finally {
+      await prober.stop();
+    }
+    const drainProbes = prober.seen();
+    const { failed } = sumOf([swapProbes, verifyProbes, drainProbes]);
+    // The old instance still runs: going back costs nothing.
+    if (server.maxFailed !== undefined && failed > server.maxFailed) {
+      throw new DpError("unhealthy", `${failed} of dp's own requests failed, and maxFailed is ${server.maxFailed}`);
+    }
+    await coolDown({ app, id });
+    if (old && server.keepWarm > 0 && server.strategy === "blue-green") {
+      await keepWarm({ app, id: old }, server.keepWarm);
+      io.info(`${app}@${old} stays warm for ${server.keepWarm / 1000} s`);
+    }
     for (const change of await reconcile(app, server, io)) io.info(change);
-    if (live && live !== idOf(release)) await (await manager(server.manager)).forget({ app, id: live }, io);
-    return {};
+    return { drainProbes };
   },
 });
 export default step;

@@ -1,11 +1,36 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Starts the new release; by strategy "restart" the old instance leaves the port first.
+// Starts the new release: beside the old one, or by strategy "restart" in its place, while requests wait.
+import type { ServerConfig } from "../lib/config.ts";
 import { fact } from "../lib/facts.ts";
-import { requireFreePort, startAgain, stopOthers } from "../lib/instances.ts";
-import { idOf, liveId, previousId } from "../lib/history.ts";
-import { instanceOf } from "../lib/instance.ts";
-import { manager } from "../lib/registry.ts";
+import { idOf, liveId, previousId } from "../lib/release/history.ts";
+import { instanceOf } from "../lib/release/instance.ts";
+import {
+  forget,
+  requireFreePort,
+  serveAgain,
+  stopOthers,
+  takePublicPort,
+  usablePort,
+} from "../lib/release/instances.ts";
+import type { Io } from "../lib/io.ts";
+import { front, manager } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
+
+/** Stops what serves, once the front holds its requests back; answers when, or null when nothing served. */
+async function makeRoom(
+  app: string,
+  id: string,
+  live: string | null,
+  server: ServerConfig,
+  io: Io,
+): Promise<string | null> {
+  const holder = await front(server.front);
+  const stoppedAt = new Date().toISOString();
+  await holder.hold(app, server.holdTimeout, io);
+  if (live) await holder.drain(app, live, server.drainTimeout, io);
+  const stopped = await stopOthers(app, [id], await manager(server.manager), io);
+  return live && stopped.length > 0 ? stoppedAt : null;
+}
 
 const step = defineStep(import.meta.path, {
   summary: "Start the new release",
@@ -13,35 +38,43 @@ const step = defineStep(import.meta.path, {
     app: fact.app,
     repo: fact.repo,
     sha: fact.sha,
+    kind: fact.kind,
     server: fact.server,
     config: fact.config,
     release: fact.release,
     runtime: fact.runtime,
   },
-  provides: { live: fact.live, port: fact.port, stoppedAt: fact.stoppedAt },
-  async run(facts, io) {
+  provides: { live: fact.live, port: fact.port, isWarm: fact.isWarm, stoppedAt: fact.stoppedAt },
+  async run({ kind, ...facts }, io) {
     const { app, server, release } = facts;
-    const instance = await instanceOf(facts);
+    const id = idOf(release)!;
     const managed = await manager(server.manager);
     // On a second run, after the swap, current is already ours: then previous is what served before.
     const named = await liveId(app);
-    const live = named === idOf(release) ? await previousId(app) : named;
-    await requireFreePort(app, server.port, managed);
-    const stoppedAt = (await stopOthers(app, instance.id, managed, io)) && live ? new Date().toISOString() : null;
+    const live = named === id ? await previousId(app) : named;
+    await takePublicPort(app, server, managed, io);
+    const port = await usablePort(facts, managed);
+    if (kind === "rollback" && (await managed.status({ app, id })).state === "running") {
+      io.info(`${app}@${id} is still warm on port ${port}`);
+      return { live, port, isWarm: true, stoppedAt: null };
+    }
+    const instance = await instanceOf(facts, port);
+    const stoppedAt = server.strategy === "restart" ? await makeRoom(app, id, live, server, io) : null;
     await managed.stop(instance, io);
-    await requireFreePort(app, server.port, managed);
+    await requireFreePort(app, port, managed);
     await managed.start(instance, io);
-    io.info(`${app}@${instance.id} on port ${server.port}`);
-    return { live, port: server.port, stoppedAt };
+    io.info(`${app}@${id} on port ${port}`);
+    return { live, port, isWarm: false, stoppedAt };
   },
   async undo({ app, server, release }, io) {
     const managed = await manager(server.manager);
     const id = idOf(release)!;
     const live = await liveId(app);
     if (live === id) return; // a rollback to what is live already, or a run that had swapped and stays
+    if (live) await serveAgain(app, live, server, io);
+    await (await front(server.front)).drain(app, id, server.drainTimeout, io);
     await managed.stop({ app, id }, io);
-    await managed.forget({ app, id }, io);
-    if (live) await startAgain(app, live, server, managed, io);
+    await forget({ app, id }, managed, io);
     await managed.enable(app, live, io);
   },
 });

@@ -1,14 +1,19 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Asks once more, now that the release is live: a crash right after the first healthy answer goes back.
-import { basename } from "node:path";
+// Asks through the public port, and watches for a while: what fails now goes back, and nothing was lost.
+import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
-import { stillHealthy } from "../lib/health.ts";
-import { patientOf } from "../lib/instances.ts";
-import { manager } from "../lib/registry.ts";
+import { publiclyHealthy, stillHealthy } from "../lib/health/health.ts";
+import { idOf } from "../lib/release/history.ts";
+import { patientOf } from "../lib/release/instances.ts";
+import { startProber, sumOf } from "../lib/health/prober.ts";
+import { front, manager } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
 
+/** Milliseconds between two looks at the process while it is watched. */
+const LOOK = 250;
+
 const step = defineStep(import.meta.path, {
-  summary: "Ask the live release once more",
+  summary: "Watch the live release through the public port",
   needs: {
     app: fact.app,
     server: fact.server,
@@ -17,14 +22,39 @@ const step = defineStep(import.meta.path, {
     port: fact.port,
     pid: fact.pid,
     downtime: fact.downtime,
+    isWarm: fact.isWarm,
+    swapProbes: fact.swapProbes,
   },
-  provides: {},
-  async run({ app, server, config, release, port, pid, downtime }, io) {
+  provides: { verifyProbes: fact.verifyProbes },
+  async run({ app, server, config, release, port, pid, downtime, isWarm, swapProbes }, io) {
     const managed = await manager(server.manager);
-    await stillHealthy(patientOf(app, basename(release), config.healthCheck, port, managed), pid, io);
-    io.info("still healthy");
-    if (downtime !== null) io.info(`strategy restart: down for ${(downtime / 1000).toFixed(1)} s`);
-    return {};
+    const patient = patientOf(app, idOf(release)!, config.healthCheck, port, managed);
+    await publiclyHealthy(patient, server, await front(server.front), io);
+    const prober = startProber(config.healthCheck, server);
+    // A release that served before has been watched before.
+    const end = performance.now() + (isWarm ? 0 : server.verifyTime);
+    try {
+      do await stillHealthy(patient, pid, io);
+      while (performance.now() < end && (await io.sleep(Math.min(LOOK, end - performance.now())), true));
+    } finally {
+      await prober.stop();
+    }
+    const verifyProbes = prober.seen();
+    const { failed } = sumOf([swapProbes, verifyProbes]);
+    if (server.maxFailed !== undefined && failed > server.maxFailed) {
+      throw new DpError(
+        "unhealthy",
+        `${failed} of dp's own requests failed during the switch, and maxFailed is ${server.maxFailed}`,
+      );
+    }
+    io.info(`healthy for ${(server.verifyTime / 1000).toFixed(1)} s`);
+    if (downtime !== null) {
+      const what = server.front === "none" ? "down" : "requests waited";
+      io.info(`strategy restart: ${what} for ${(downtime / 1000).toFixed(1)} s`);
+      if (server.front !== "none" && downtime > server.holdTimeout)
+        io.warn(`requests that waited longer than holdTimeout, ${server.holdTimeout / 1000} s, were answered 504`);
+    }
+    return { verifyProbes };
   },
 });
 export default step;

@@ -2,6 +2,10 @@
 # written by dp: keeps the push options of {{app}} for update, which git starts without them. dp setup writes it anew.
 unset BUN_OPTIONS BUN_BE_BUN
 repo=$(git rev-parse --absolute-git-dir) || exit 1
+# Most pushes have none, and need no dp. What an earlier push noted may lie under the same number.
+if [ "${GIT_PUSH_OPTION_COUNT:-0}" = 0 ]; then
+    exec rm -f "$repo/dp-push-options/$PPID" "$repo/dp-push-options/$PPID.ungated"
+fi
 # dp never runs in a folder that somebody pushed.
 cd / || exit 1
 {{environment}}exec {{dp}} hook pre-receive "$repo"

@@ -206,7 +206,14 @@ describe("config.yml", () => {
       branch: "main",
       host: "127.0.0.1",
       keep: 5,
-      strategy: "restart",
+      strategy: "blue-green",
+      front: "relay",
+      protocol: "http",
+      trustedProxies: [],
+      verifyTime: 3_000,
+      drainTimeout: 30_000,
+      holdTimeout: 30_000,
+      keepWarm: 0,
       gate: true,
       stopTimeout: 30_000,
       stepTimeout: 900_000,
@@ -231,6 +238,18 @@ describe("config.yml", () => {
     expect(problems(() => server(SERVER.replace("8000", port)))).toHaveLength(1);
   });
 
+  test("a list says which of its values is wrong", () => {
+    expect(problems(() => server(`${SERVER}trustedProxies: [10.0.0.1, localhost]\n`))).toEqual([
+      'config.yml:3:28 trustedProxies.1: must be an IP address, not "localhost"',
+    ]);
+  });
+
+  test("what needs a front is refused without one", () => {
+    for (const line of ["strategy: blue-green", "protocol: tcp"])
+      expect(() => server(`${SERVER}front: none\n${line}\n`)).toThrow(`${line} needs a front`);
+    expect(server(`${SERVER}front: none\n`).strategy).toBe("restart");
+  });
+
   test("a quoted number says what to do", () => {
     expect(problems(() => server(SERVER.replace("8000", '"8000"')))).toEqual([
       "config.yml:1:7 port: must be a number, remove the quotes",
@@ -244,7 +263,10 @@ describe("config.yml", () => {
     ["gate", "no", 'must be true or false, not "no"'],
     ["gate", "on", 'must be true or false, not "on"'],
     ["keep", "0", "must be a whole number from 1 to 100, not the number 0"],
-    ["strategy", "blue-green", 'must be restart, not "blue-green"'],
+    ["strategy", "rolling", 'must be one of blue-green, restart, not "rolling"'],
+    ["front", "relais", 'must be one of haproxy, none, relay, not "relais", did you mean "relay"?'],
+    ["protocol", "udp", 'must be one of http, tcp, not "udp", did you mean "tcp"?'],
+    ["maxFailed", "-1", "must be 0 or more, not the number -1"],
     ["host", "256.0.0.1", 'must be an IPv4 address such as 127.0.0.1, not "256.0.0.1"'],
     ["host", "localhost", 'must be an IPv4 address such as 127.0.0.1, not "localhost"'],
     ["user", "A b", 'must be the name of a system user, not "A b"'],
@@ -320,7 +342,7 @@ describe("templates", () => {
     const plain = server(text);
     const full = server(text.replace(/^# (?=[a-zA-Z]+: [^ ]+$)/gm, ""));
     expect(full).toMatchObject(plain);
-    expect(Object.keys(full).sort()).toEqual(Object.keys({ ...plain, user: 0, path: 0 }).sort());
+    expect(Object.keys(full).sort()).toEqual(Object.keys({ ...plain, user: 0, path: 0, maxFailed: 0 }).sort());
   });
 
   test("deploy.yml is accepted, and so are its commented examples", async () => {

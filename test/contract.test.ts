@@ -6,7 +6,7 @@ import type * as v from "valibot";
 import type { AppType } from "../lib/app.ts";
 import { create } from "../lib/context.ts";
 import { fact } from "../lib/facts.ts";
-import { contextOf } from "../lib/history.ts";
+import { contextOf } from "../lib/release/history.ts";
 import type { Manager } from "../lib/manager.ts";
 import { GIVEN, PIPELINES, type Kind } from "../lib/pipeline.ts";
 import type { Facts, Step } from "../lib/step.ts";

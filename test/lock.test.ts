@@ -13,9 +13,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DpError } from "../lib/errors.ts";
-import { tryFlock } from "../lib/libc.ts";
+import { tryFlock } from "../lib/process/libc.ts";
 import { holderOf, isLocked, tryLock, waitForLock } from "../lib/lock.ts";
-import { isAlive } from "../lib/process.ts";
+import { isAlive } from "../lib/process/process.ts";
 import { run } from "../lib/run.ts";
 import { holdElsewhere } from "./support/core-lock.ts";
 

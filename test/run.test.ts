@@ -13,9 +13,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DpError } from "../lib/errors.ts";
-import { isAlive } from "../lib/process.ts";
-import { tail } from "../lib/output.ts";
-import { asUser } from "../lib/privilege.ts";
+import { isAlive } from "../lib/process/process.ts";
+import { tail } from "../lib/process/output.ts";
+import { asUser } from "../lib/process/privilege.ts";
 import { plainEnv, run } from "../lib/run.ts";
 import { until } from "./managers/contract.ts";
 

@@ -86,8 +86,9 @@ export function declareDeployCommands(cli: CAC): void {
   cli
     .command("work <app> <id>", HIDDEN)
     .option("--from <step>", "Begin at this step")
+    .option("--git <process>", "The process of git that waits")
     .action(async (app: string, id: string) => {
       const { work } = await import("../commands/work.ts");
-      return work(app, id, typed("--from"));
+      return work(app, id, { from: typed("--from"), git: typed("--git") });
     });
 }

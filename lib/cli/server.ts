@@ -22,17 +22,18 @@ export function declareServerCommands(cli: CAC): void {
 
   cli
     .command("setup <app> [git-url]", "Prepare the server for an app; safe to repeat")
-    .option("--port <port>", "The port the app listens on; default: the first free one from 8000")
+    .option("--port <port>", "The public port; default: the first free one from 8000")
     .option("--manager <name>", "systemd or builtin; default: systemd where it runs")
     .option("--env <env>", "The environment: settings come from .env.ENV; default: production")
     .option("--branch <branch>", "The branch whose pushes are deployed; default: main")
-    .option("--host <address>", "The address the app listens on; default: 127.0.0.1")
+    .option("--host <address>", "The address of that port; default: 127.0.0.1")
+    .option("--front <name>", "What holds that port: relay, or none; default: relay")
     .option("--json", "As JSON")
     .action(async (app: string, url: string | undefined, options: Options) => {
       const { setup } = await import("../commands/setup.ts");
       const { nextCommands } = await import("../commands/next.ts");
       const { makeIo } = await import("../io.ts");
-      const texts = ["manager", "env", "branch", "host"].map((name) => given(name, typed(`--${name}`)));
+      const texts = ["manager", "env", "branch", "host", "front"].map((name) => given(name, typed(`--${name}`)));
       const port = given("port", whole(typed("--port"), "--port", 65535));
       const io = makeIo({ info: print, warn, output: (line) => console.error(`  | ${line}`) });
       const { changes, server } = await setup(app, Object.assign({ ...port, ...given("url", url) }, ...texts), io);

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { create } from "../context.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../files.ts";
-import { contextOf, runIds } from "../history.ts";
-import { factsOfRelease } from "../instance.ts";
+import type { Push } from "../release/gate.ts";
+import { contextOf, runIds } from "../release/history.ts";
+import { factsOfRelease } from "../release/instance.ts";
 import { waitForLock } from "../lock.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
 import { run } from "../run.ts";
 import { readServer } from "../server.ts";
-import { loginName } from "../users.ts";
+import { loginName } from "../setup/users.ts";
 
 export interface Begun {
   id: string;
@@ -21,6 +22,8 @@ export interface Begun {
 export interface BeginOptions {
   /** Leave out the hooks of deploy.yml. */
   skipHooks?: boolean;
+  /** The branch that a push wants to move. */
+  push?: Push;
 }
 
 /** Who starts this: the login name, and where from when it came over ssh. */
@@ -48,14 +51,20 @@ export async function begin(app: string, ref: string | undefined, options: Begin
   const server = await readServer(app);
   const sha = await commitOf(repo, ref ?? `refs/heads/${server.branch}`);
   const subject = (await run(["git", "--git-dir", repo, "log", "-1", "--format=%s", sha])).text;
-  return make(app, sha, { kind: "deploy", subject, server, skipHooks: options.skipHooks === true });
+  return make(app, sha, {
+    kind: "deploy",
+    subject,
+    server,
+    skipHooks: options.skipHooks === true,
+    push: options.push ?? null,
+  });
 }
 
 /** Begins the way back to a release; throws DpError "context" when nothing is known of it. */
 export async function beginRollback(app: string, to: string): Promise<Begun> {
   const server = await readServer(app);
   const { config, release, runtime, sha, subject } = await factsOfRelease(app, to, server);
-  return make(app, sha, { kind: "rollback", subject, server, skipHooks: true, config, release, runtime });
+  return make(app, sha, { kind: "rollback", subject, server, skipHooks: true, push: null, config, release, runtime });
 }
 
 async function make(app: string, sha: string, facts: Record<string, unknown>): Promise<Begun> {

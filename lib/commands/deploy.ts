@@ -1,8 +1,9 @@
 // `dp deploy`, `dp execute`, `dp resume`, `dp rollback`: each begins a run, or finds one, and launches it.
 import { DpError } from "../errors.ts";
-import { goodReleases, liveId, releaseBefore, runsOf, type PastRun } from "../history.ts";
+import { goodReleases, liveId, previousId, releaseBefore, runsOf, type PastRun } from "../release/history.ts";
 import { silentLog, makeIo } from "../io.ts";
-import { fetchOrigin } from "../repository.ts";
+import { sequenceOf } from "../paths.ts";
+import { fetchOrigin } from "../setup/repository.ts";
 import { orderOf } from "../runner.ts";
 import { readServer } from "../server.ts";
 import { didYouMean } from "../suggestion.ts";
@@ -54,7 +55,7 @@ function requireStep({ run }: PastRun, from: string): void {
 export async function rollback(app: string, wish: string | undefined, options: Answer = {}): Promise<Ended> {
   await readServer(app);
   const live = await liveId(app);
-  const to = wish === undefined ? await releaseBefore(app, live) : await find(app, wish);
+  const to = wish === undefined ? await before(app, live) : await find(app, wish);
   if (to === null) {
     throw new DpError("usage", `${app} has no good release before ${live ?? "the first"} to go back to`, {
       hint: `dp releases ${app}`,
@@ -63,6 +64,14 @@ export async function rollback(app: string, wish: string | undefined, options: A
   if (to === live) throw new DpError("usage", `${to} is live already`, { hint: `dp releases ${app}` });
   const { id } = await beginRollback(app, to);
   return launch(app, id, options);
+}
+
+// What was live before the live one; after a rollback that is a newer one, and the way goes on further back.
+async function before(app: string, live: string | null): Promise<string | null> {
+  const previous = await previousId(app);
+  const isOlder = previous !== null && live !== null && sequenceOf(previous) < sequenceOf(live);
+  if (isOlder && (await goodReleases(app)).some(({ id }) => id === previous)) return previous;
+  return releaseBefore(app, live);
 }
 
 async function find(app: string, wish: string): Promise<string> {

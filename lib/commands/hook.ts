@@ -1,12 +1,12 @@
 // `dp hook`, `dp execute`: what git's hooks call. A push may deploy, be stored, or be refused.
 import { DpError, EXIT } from "../errors.ts";
+import { receiver, type Push } from "../release/gate.ts";
 import { appOfRepo, readServer } from "../server.ts";
 import { begin, commitOf } from "./begin.ts";
 import { launch } from "./launch.ts";
 import { planOf, planLines } from "./plan.ts";
 import { places } from "../paths.ts";
-import { run } from "../run.ts";
-import { notedPushOptions, notePushOptions, pushOptions } from "../push-options.ts";
+import { notedPushOptions, noteUngated, notePushOptions, pushOptions } from "../push-options.ts";
 
 const NOTHING = /^0+$/;
 
@@ -29,22 +29,11 @@ export async function update(repo: string, ref: string, old: string, sha: string
     throw new DpError("usage", `${branch} is what ${app} is deployed from and cannot be deleted`, {
       hint: "config.yml names another branch: dp setup",
     });
-  if (!gate) return EXIT.ok;
-  const code = await execute(repo, sha, await notedPushOptions(repo));
-  if (code === EXIT.ok) await letMove(repo, ref, old);
-  return code;
-}
-
-// Git moves a ref only from where it was when the push began. A push that this one waited for has moved it since:
-// git would refuse what is live already, and the branch would name another commit than the live one.
-async function letMove(repo: string, ref: string, old: string): Promise<void> {
-  const git = (...args: string[]) => run(["git", "--git-dir", repo, ...args], { check: false });
-  const now = (await git("rev-parse", "--verify", "--quiet", "--end-of-options", ref)).text;
-  if (now === "" || now === old) return;
-  console.log(
-    `dp: ${ref.replace("refs/heads/", "")} moved to ${now.slice(0, 7)} meanwhile, and moves on to this commit`,
-  );
-  await git("update-ref", ...(NOTHING.test(old) ? ["-d", ref, now] : [ref, old, now]));
+  if (!gate) {
+    await noteUngated(repo);
+    return EXIT.ok;
+  }
+  return execute(repo, sha, await notedPushOptions(repo), { ref, old });
 }
 
 /** After the push, with `gate: false`: reads git's lines from stdin and deploys the deploy branch once. */
@@ -60,7 +49,12 @@ export async function postReceive(repo: string, lines: string): Promise<number> 
 }
 
 /** Deploys a commit of a repository. Throws DpError "usage" when the repository is no app's, or the name no commit's. */
-export async function execute(repo: string, sha: string, options = pushOptions(process.env)): Promise<number> {
+export async function execute(
+  repo: string,
+  sha: string,
+  options = pushOptions(process.env),
+  push?: Push,
+): Promise<number> {
   const app = await appOfRepo(repo);
   if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha))
     throw new DpError("usage", `${JSON.stringify(sha)} is not the full name of a commit`);
@@ -72,6 +66,6 @@ export async function execute(repo: string, sha: string, options = pushOptions(p
     );
     return EXIT.usage;
   }
-  const { id } = await begin(app, sha, { skipHooks: options["skip-hooks"] });
-  return (await launch(app, id)).code;
+  const { id } = await begin(app, sha, { skipHooks: options["skip-hooks"], ...(push ? { push } : {}) });
+  return (await launch(app, id, push ? { git: receiver() } : {})).code;
 }

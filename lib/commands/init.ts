@@ -6,7 +6,7 @@ import { codeOf, DpError } from "../errors.ts";
 import { appName } from "../paths.ts";
 import { didYouMean } from "../suggestion.ts";
 import { render, schemaUrl, template, templates } from "../template.ts";
-import { plainText } from "../text.ts";
+import { plainText } from "../talk/text.ts";
 import { folderTree } from "../tree.ts";
 
 export interface InitOptions {
@@ -68,7 +68,7 @@ async function ownFiles(dir: string, name: string, types: readonly AppType[]): P
   for (const type of types) {
     const found = await type.detect(tree);
     if (!found) continue;
-    const { yamlScalar } = await import("../yaml-edit.ts");
+    const { yamlScalar } = await import("../config/yaml-edit.ts");
     const command = found.command === null ? "# command: ./start.sh" : `command: ${yamlScalar(found.command)}`;
     const values = {
       schema: schemaUrl("deploy.schema.json"),

@@ -2,8 +2,8 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT } from "../errors.ts";
-import { follow, printer } from "../follower.ts";
-import { liveId, runsOf, type RunState } from "../history.ts";
+import { follow, printer } from "../talk/follower.ts";
+import { liveId, runsOf, type RunState } from "../release/history.ts";
 import { places } from "../paths.ts";
 import { SELF, selfEnv } from "../self.ts";
 
@@ -27,25 +27,44 @@ export interface Ended {
   log: string;
 }
 
+/** How a run is launched. */
+export interface LaunchOptions {
+  /** Begin at this step. */
+  from?: string;
+  /** The answer is JSON on stdout, so that the log goes to stderr. */
+  json?: boolean;
+  /** The process of git that waits for its hook. */
+  git?: string;
+}
+
 /**
  * Runs a begun deploy in a process of its own session, which survives this one, and prints its log until it
  * ends: on stdout, or on stderr when the answer is JSON.
  */
-export async function launch(app: string, id: string, options: { from?: string; json?: boolean } = {}): Promise<Ended> {
+export async function launch(app: string, id: string, options: LaunchOptions = {}): Promise<Ended> {
   mkdirSync(places(app).logs, { recursive: true, mode: 0o750 });
   const log = logOf(app, id);
   const fd = openSync(log, "a", 0o640);
   const start = Bun.file(log).size;
-  const argv = [...SELF, "work", app, id, ...(options.from === undefined ? [] : ["--from", options.from])];
+  const given = Object.entries({ from: options.from, git: options.git }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, value],
+  );
+  const argv = [...SELF, "work", app, id, ...given];
   const begun = performance.now();
   const worker = Bun.spawn(argv, { cwd: "/", env: selfEnv(), stdin: "ignore", stdout: fd, stderr: fd, detached: true });
   closeSync(fd);
   sayThatItGoesOn(app);
-  const code = await follow(log, start, worker.exited, printer(options.json ? 2 : 1));
+  const exited = await follow(log, start, worker.exited, printer(options.json ? 2 : 1));
+  const code = worker.signalCode === null ? exited : wasKilled(app);
   const took = Math.round(performance.now() - begun);
   const past = (await runsOf(app)).find((candidate) => candidate.id === id);
   const error = past?.run.result?.error ?? null;
   return { app, id, live: await liveId(app), state: past?.state ?? "unfinished", code, error, took, log };
+}
+
+function wasKilled(app: string): number {
+  console.error(`dp: the process of the deploy was killed; what it left is ended by: dp resume ${app}`);
+  return EXIT.terminated;
 }
 
 // Whoever stops reading does not stop the deploy.

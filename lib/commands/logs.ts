@@ -3,12 +3,12 @@ import { DpError } from "../errors.ts";
 import { readEnvFile } from "../env-file.ts";
 import { redactor } from "../env.ts";
 import { readText } from "../files.ts";
-import { follow, lineSink } from "../follower.ts";
-import { holder, liveId, runsOf } from "../history.ts";
+import { follow, lineSink } from "../talk/follower.ts";
+import { holder, liveId, runsOf } from "../release/history.ts";
 import { makeIo, silentLog } from "../io.ts";
 import { places, sequenceOf } from "../paths.ts";
 import { manager } from "../registry.ts";
-import { tail } from "../output.ts";
+import { tail } from "../process/output.ts";
 import { readServer } from "../server.ts";
 import { logOf } from "./launch.ts";
 

@@ -2,7 +2,7 @@
 import { GIVEN, PIPELINES, unmetNeeds, type Kind } from "../pipeline.ts";
 import { stepFile } from "../registry.ts";
 import { stepModule } from "../runner.ts";
-import { liveId } from "../history.ts";
+import { liveId } from "../release/history.ts";
 import { makeIo, silentLog } from "../io.ts";
 import { places } from "../paths.ts";
 import { readServer } from "../server.ts";

@@ -1,8 +1,9 @@
 // `dp reconcile`: instances and boot follow from `current`, whatever happened.
-import { reconcile } from "../instances.ts";
+import { makeBallast } from "../ballast.ts";
+import { reconcile } from "../release/reconcile.ts";
 import { makeIo, silentLog } from "../io.ts";
 import { report } from "../main.ts";
-import { lockNow } from "../queue.ts";
+import { lockNow } from "../release/queue.ts";
 import { appNames, readServer } from "../server.ts";
 
 export interface Reconciled {
@@ -28,5 +29,6 @@ export async function reconcileApps(app: string | undefined): Promise<Reconciled
       all.code ||= report(error);
     }
   }
+  await makeBallast();
   return all;
 }

@@ -1,10 +1,10 @@
 // `dp releases`: what was deployed, newest first.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { idOf, liveId, previousId, runsOf, type PastRun, type RunState } from "../history.ts";
+import { idOf, liveId, previousId, runsOf, type PastRun, type RunState } from "../release/history.ts";
 import { places, sequenceOf } from "../paths.ts";
 import { readServer } from "../server.ts";
-import { table, when } from "../table.ts";
+import { table, when } from "../talk/table.ts";
 
 export interface ReleaseRow {
   number: number;

@@ -1,18 +1,20 @@
 // `dp setup`: everything an app needs on the server before its first push; safe to repeat.
 import { existsSync } from "node:fs";
-import { setupBase } from "../base.ts";
+import { setupBase } from "../setup/base.ts";
 import { parseServerConfig, setServerValues, type ServerConfig } from "../config.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../files.ts";
+import { liveId } from "../release/history.ts";
 import type { Io } from "../io.ts";
 import { appName, envFile, places, root } from "../paths.ts";
-import { listener } from "../process.ts";
-import { manager } from "../registry.ts";
-import { fetchFrom, setupRepository } from "../repository.ts";
+import { front, manager } from "../registry.ts";
+import { listener } from "../process/process.ts";
+import { fetchFrom, setupRepository } from "../setup/repository.ts";
+import { routeOf } from "../release/route.ts";
 import { appNames, readServer } from "../server.ts";
 import { render, schemaUrl, template } from "../template.ts";
-import { setupUser, userOf } from "../users.ts";
-import { checkSetup } from "../setup-check.ts";
+import { setupUser, userOf } from "../setup/users.ts";
+import { checkSetup } from "../setup/setup-check.ts";
 
 export interface SetupOptions {
   url?: string;
@@ -21,6 +23,7 @@ export interface SetupOptions {
   env?: string;
   branch?: string;
   host?: string;
+  front?: string;
 }
 
 export interface SetupResult {
@@ -50,6 +53,9 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   changes.push(...(await setupRepository(app, server.branch, io)));
   const { base } = places(app);
   changes.push(...(await managed.setup({ app, base, user: server.user, stopTimeout: server.stopTimeout }, io)));
+  // What serves stays as it is until the next deploy, which moves it to the front that config.yml names by then.
+  if ((await liveId(app)) === null)
+    changes.push(...(await (await front(server.front)).setup(routeOf(app, server), io)));
   if (options.url !== undefined) {
     await fetchFrom(app, options.url, server.branch, io);
     changes.push(`fetched ${server.branch} from ${options.url}`);

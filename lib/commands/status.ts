@@ -1,14 +1,18 @@
 // `dp status`: what serves, whether it is healthy, and what is under way.
+import type { ServerConfig } from "../config.ts";
 import { factOf, load } from "../context.ts";
 import { fact } from "../facts.ts";
-import { contextOf, holder, liveId, newestRun, previousId, type Holder } from "../history.ts";
+import { contextOf, holder, liveId, newestRun, previousId, type Holder } from "../release/history.ts";
+import type { RouteStatus } from "../front.ts";
 import type { InstanceStatus } from "../manager.ts";
-import { probe } from "../probe.ts";
-import { describeHolder } from "../queue.ts";
-import { manager } from "../registry.ts";
-import { urlOf } from "../screen.ts";
+import { probe } from "../health/probe.ts";
+import { describeHolder } from "../release/queue.ts";
+import { front, manager } from "../registry.ts";
+import { publicAddress } from "../release/route.ts";
+import { urlOf } from "../talk/screen.ts";
 import { appNames, readServer } from "../server.ts";
-import { when } from "../table.ts";
+import { when } from "../talk/table.ts";
+import { warmIds } from "../release/warm.ts";
 
 export interface Status {
   app: string;
@@ -26,8 +30,12 @@ export interface Status {
   isHealthy: boolean | null;
   /** What the health check answered: "200", "connection refused". */
   health: string | null;
-  /** Instances besides the live one: none, outside of a deploy. */
+  /** Instances that keep running for an instant rollback. */
+  warm: string[];
+  /** Instances besides those: none, outside of a deploy. */
   strays: string[];
+  /** What holds the public port, and how it does; null: the app itself, or a front that does not run. */
+  front: RouteStatus | null;
   /** The deploy under way, or null. */
   deploying: Holder | null;
   /** The newest run when it did not end well: its ID and error. */
@@ -39,41 +47,31 @@ export async function status(app: string): Promise<Status> {
   const server = await readServer(app);
   const managed = await manager(server.manager);
   const live = await liveId(app);
-  const base = {
-    app,
-    url: urlOf(server),
-    manager: server.manager,
-    branch: server.branch,
-    live,
-    previous: await previousId(app),
+  const others = (await managed.instances(app)).filter((id) => id !== live);
+  const warm = (await warmIds(app)).filter((id) => others.includes(id));
+  return {
+    ...{ app, url: urlOf(server), manager: server.manager, branch: server.branch },
+    ...{ live, previous: await previousId(app) },
+    ...(live === null ? NOTHING : await liveStatus(app, live, server)),
+    ...{ warm, strays: others.filter((id) => !warm.includes(id)) },
+    front: await (await front(server.front)).status(app),
+    deploying: holder(app),
+    lastFailure: await lastFailure(app),
   };
-  const strays = (await managed.instances(app)).filter((id) => id !== live);
-  const rest = { strays, deploying: holder(app), lastFailure: await lastFailure(app) };
-  if (live === null)
-    return {
-      ...base,
-      ...rest,
-      subject: null,
-      by: null,
-      deployedAt: null,
-      process: null,
-      isHealthy: null,
-      health: null,
-    };
+}
+
+type Live = Pick<Status, "subject" | "by" | "deployedAt" | "process" | "isHealthy" | "health">;
+
+const NOTHING: Live = { subject: null, by: null, deployedAt: null, process: null, isHealthy: null, health: null };
+
+async function liveStatus(app: string, live: string, server: ServerConfig): Promise<Live> {
   const run = await load(contextOf(app, live));
   const { healthCheck } = factOf(run, "config", fact.config);
-  const answer = await probe(healthCheck, server.port);
+  const answer = await probe(healthCheck, server.port, publicAddress(server));
+  const process = await (await manager(server.manager)).status({ app, id: live });
   const text = (name: "subject" | "by" | "startedAt") => factOf(run, name, fact[name]);
-  return {
-    ...base,
-    ...rest,
-    subject: text("subject"),
-    by: text("by"),
-    deployedAt: text("startedAt"),
-    process: await managed.status({ app, id: live }),
-    isHealthy: answer.isHealthy,
-    health: answer.text,
-  };
+  const asked = { isHealthy: answer.isHealthy, health: answer.text };
+  return { subject: text("subject"), by: text("by"), deployedAt: text("startedAt"), process, ...asked };
 }
 
 async function lastFailure(app: string): Promise<Status["lastFailure"]> {
@@ -99,11 +97,28 @@ export function statusLines(now: Status): string[] {
       ...processLines(now),
     );
   if (now.previous) lines.push(`  previous   ${now.previous}  dp rollback ${now.app} ${now.previous} goes back`);
+  if (now.warm.length > 0) lines.push(`  warm       ${now.warm.join(", ")} still runs, to go back at once`);
+  if (now.front) lines.push(`  front      ${frontLine(now.front)}`);
   if (now.deploying) lines.push(`  deploying  ${describeHolder(now.deploying)}`);
   if (now.strays.length > 0 && !now.deploying)
     lines.push(`  strays     ${now.strays.join(", ")} should not run: dp reconcile ${now.app}`);
   if (now.lastFailure) lines.push(`  last run   ${now.lastFailure.id} failed: ${now.lastFailure.error}`);
   return lines;
+}
+
+function frontLine({
+  isListening,
+  error,
+  isHeld,
+  waiting,
+  target,
+  connections,
+  requests,
+  failed,
+}: RouteStatus): string {
+  if (!isListening) return `does NOT listen: ${error ?? "it does not say why"}`;
+  const held = isHeld ? `, holds ${waiting} requests back` : "";
+  return `sends to ${target?.id ?? "nothing"}${held}; ${connections} connections, ${requests} requests, ${failed} failed`;
 }
 
 function processLines({ process, isHealthy, health }: Status): string[] {

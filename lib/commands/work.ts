@@ -1,20 +1,30 @@
 // `dp work`: the process of a deploy. It holds the lock, runs the steps, and writes the log that others follow.
 import { writeSync } from "node:fs";
-import { factOf, load, save, type Run } from "../context.ts";
+import { factOf, load, save } from "../context.ts";
+import { makeBallast } from "../ballast.ts";
 import { readEnvFile } from "../env-file.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
-import { removeStaleTemps } from "../files.ts";
-import { contextOf, liveId, runsOf } from "../history.ts";
-import { places } from "../paths.ts";
-import { takeTurn } from "../queue.ts";
-import { receipt, type Receipt } from "../receipt.ts";
+import { requireTip, settleRef } from "../release/gate.ts";
+import { contextOf } from "../release/history.ts";
+import { makeIo } from "../io.ts";
+import { takeTurn } from "../release/queue.ts";
+import { receipt } from "../talk/receipt.ts";
 import { redactor } from "../env.ts";
-import { exitCodeOf, goBack, runPipeline } from "../runner.ts";
-import { closingLine, failureScreen, headLine } from "../screen.ts";
+import { tidy } from "../release/reconcile.ts";
+import { exitCodeOf, runPipeline } from "../runner.ts";
+import { closingLine, failureScreen, headLine } from "../talk/screen.ts";
+import { pickUp, settle } from "./settle.ts";
+
+export interface WorkOptions {
+  /** Begin at this step. */
+  from?: string | undefined;
+  /** The process of git that waits for its hook, see gate.ts. */
+  git?: string | undefined;
+}
 
 /** Runs a begun deploy or rollback to its end; answers the exit code. */
-export async function work(app: string, id: string, from?: string): Promise<number> {
+export async function work(app: string, id: string, options: WorkOptions = {}): Promise<number> {
   const context = contextOf(app, id);
   const run = await load(context);
   const server = factOf(run, "server", fact.server);
@@ -23,23 +33,33 @@ export async function work(app: string, id: string, from?: string): Promise<numb
   const stop = stopSignal();
   out.say(headLine(run));
   const begun = performance.now();
+  const push = server.gate ? factOf(run, "push", fact.push) : null;
+  const [repo, sha] = [factOf(run, "repo", fact.repo), factOf(run, "sha", fact.sha)];
   let lock;
   try {
     lock = await takeTurn(app, id, factOf(run, "by", fact.by), out.say, stop);
+    if (push && options.git !== undefined) await requireTip(repo, push, sha);
   } catch (error) {
+    lock?.release();
     await conclude(context, error);
     for (const line of await failureScreen(app, run, error, clean)) out.say(line);
     return exitCodeOf(error);
   }
   try {
     await settle(app, id, out);
+    // One that is gone on with has an instance of its own already.
+    const isFresh = Object.keys(run.journal).length === 0;
+    for (const change of isFresh ? await tidy(app, server, makeIo(out)) : []) out.say(change);
+    const from = options.from ?? (await pickUp(app, run, out));
     await runPipeline(context, out, { signal: stop, ...(from === undefined ? {} : { from }) });
+    if (push) await settleRef(repo, push, sha, options.git);
     out.say(closingLine(app, await load(context), performance.now() - begun));
     return EXIT.ok;
   } catch (error) {
     for (const line of await failureScreen(app, await load(context), error, clean, out.lastOutput())) out.say(line);
     return exitCodeOf(error);
   } finally {
+    await makeBallast();
     lock.release();
   }
 }
@@ -81,28 +101,3 @@ async function conclude(context: string, error: unknown): Promise<void> {
   run.result = { state, code: exitCodeOf(error), error: messageOf(error), endedAt: new Date().toISOString() };
   await save(context, run);
 }
-
-/**
- * Ends what a killed deploy left: finished when its release is live already, else taken back. One that did
- * nothing yet, or waits for its turn, is left alone.
- */
-async function settle(app: string, mine: string, out: Receipt): Promise<void> {
-  const { base, runs, instances } = places(app);
-  for (const folder of [base, runs, instances]) await removeStaleTemps(folder);
-  for (const past of await runsOf(app, (message) => out.warn(message))) {
-    if (past.id === mine || past.state !== "unfinished" || Object.keys(past.run.journal).length === 0) continue;
-    const isLive = (await liveId(app)) === releaseOf(past.run);
-    out.say(`deploy ${past.id} was interrupted and is ${isLive ? "finished" : "taken back"} first`);
-    try {
-      if (isLive) await runPipeline(past.path, out);
-      else await goBack(past.path, out, new DpError("terminated", "interrupted"));
-    } catch (error) {
-      out.warn(`deploy ${past.id}: ${messageOf(error)}`);
-    }
-  }
-}
-
-const releaseOf = (run: Run) =>
-  String(run.facts["release"] ?? "")
-    .split("/")
-    .at(-1);

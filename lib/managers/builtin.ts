@@ -1,5 +1,5 @@
 // dp's own manager: one small supervisor process per instance, for machines without systemd and for trying.
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
@@ -7,9 +7,9 @@ import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../manager.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
-import { bootId } from "../process.ts";
+import { bootId } from "../process/process.ts";
 import { plainEnv } from "../run.ts";
-import { writeSpec } from "../spec.ts";
+import { writeSpec } from "../builtin/spec.ts";
 import {
   endAll,
   filesOf,
@@ -21,9 +21,9 @@ import {
   writeRecord,
   type Spec,
   type State,
-} from "../supervision.ts";
+} from "../builtin/supervision.ts";
 
-const SUPERVISOR = join(import.meta.dir, "../supervisor.ts");
+const SUPERVISOR = join(import.meta.dir, "../builtin/supervisor.ts");
 const STOP_TIMEOUT = 10_000;
 const ORPHAN = "its supervisor was killed, so that nothing starts it again after a crash";
 
@@ -69,6 +69,8 @@ async function pids(name: InstanceName): Promise<number[]> {
 
 async function stop(name: InstanceName): Promise<void> {
   const files = filesOf(name);
+  // The spec comes before the supervisor and goes after it: without one there was never anything to stop.
+  if (!existsSync(files.spec) && !existsSync(files.state)) return;
   const spec = await readRecord<Spec>(files.spec);
   const timeout = spec?.stopTimeout ?? STOP_TIMEOUT;
   // It ends the app by itself; only one that hangs is killed, and then the app is ended here.

@@ -1,17 +1,17 @@
 // systemd: one unit APP@ID.service per release, all made from the template unit APP@.service.
 import { existsSync, statSync } from "node:fs";
 import { chmod, chown, mkdir, readdir } from "node:fs/promises";
-import { startScript } from "../command-line.ts";
+import { startScript } from "../process/command-line.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
 import { systemdEnv } from "../env.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../manager.ts";
 import { isReleaseId, places, root, sequenceOf } from "../paths.ts";
-import { tail } from "../output.ts";
-import { groupProcesses, readStatus, show, systemctl, systemdTool, unitOf } from "../systemd.ts";
-import { setUpUnit, WANTS } from "../unit.ts";
-import { idsOf } from "../users.ts";
+import { tail } from "../process/output.ts";
+import { groupProcesses, readStatus, show, systemctl, systemdTool, unitOf } from "../systemd/systemd.ts";
+import { setUpUnit, WANTS } from "../systemd/unit.ts";
+import { idsOf } from "../setup/users.ts";
 
 const filesOf = ({ app, id }: InstanceName) => {
   const stem = `${places(app).instances}/${id}`;

@@ -5,7 +5,7 @@ import type { Place, Runtime } from "../app.ts";
 import { codeOf, messageOf } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
-import { removeTree } from "../remove.ts";
+import { removeTree } from "../release/remove.ts";
 import type { Definition } from "./definition.ts";
 import { recipe, type Installer } from "./installer.ts";
 import type { Interpreter } from "./interpreter.ts";

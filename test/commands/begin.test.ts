@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { begin, beginRollback, commitOf, starter } from "../../lib/commands/begin.ts";
 import { load } from "../../lib/context.ts";
 import type { DpError } from "../../lib/errors.ts";
-import { runIds } from "../../lib/history.ts";
+import { runIds } from "../../lib/release/history.ts";
 import { sequenceOf } from "../../lib/paths.ts";
 import { plainEnv } from "../../lib/run.ts";
 import { commit, makeApp, runDp, useServer, type App } from "../support/core-server.ts";

@@ -43,7 +43,9 @@ describe("one app", () => {
       const { code, out } = await runDp(["deploy", app.app]);
       expect(code).toBe(0);
       expect(out).toContain(`"${subject}"`);
-      expect(out).toMatch(/^live: \S+ \S+ at http:\/\/127\.0\.0\.1:\d+, \d+\.\d s in all$/m);
+      expect(out).toMatch(
+        /^live: \S+ \S+ at http:\/\/127\.0\.0\.1:\d+, \d+\.\d s in all; requests \d+, failed 0, longest gap \d+ ms$/m,
+      );
     }
     const found = await rows(app);
     ids = found.map(({ id }) => id);

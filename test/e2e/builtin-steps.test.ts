@@ -31,12 +31,13 @@ const steps = async (kind = "deploy") => {
 /** A run file without what differs between any two runs. */
 function shape(id: string): unknown {
   const { version, facts, journal, result } = box.run(id);
-  const { startedAt, healthyAt, stoppedAt, downtime, pid, live, previous, ...rest } = facts;
+  const { startedAt, healthyAt, stoppedAt, downtime, pid, live, previous, ...some } = facts;
+  const { port, switchTime, swapProbes, verifyProbes, drainProbes, ...rest } = some;
   const kinds = Object.fromEntries(
-    Object.entries({ startedAt, healthyAt, stoppedAt, downtime, pid, live, previous }).map(([name, value]) => [
-      name,
-      typeof value,
-    ]),
+    Object.entries({
+      ...{ startedAt, healthyAt, stoppedAt, downtime, pid, live, previous },
+      ...{ port, switchTime, swapProbes, verifyProbes, drainProbes },
+    }).map(([name, value]) => [name, typeof value]),
   );
   const same = { version, rest, kinds, journal: Object.entries(journal).map(([step, { state }]) => [step, state]) };
   return {

@@ -128,7 +128,7 @@ describe("a push that is not", () => {
     await box.git("reset", "--quiet", "--hard", before);
     await expectRefused(pushed, live, /connection refused/);
     const [, wrong] = /listening on (\d+)/.exec(pushed.text) ?? [];
-    expect(pushed.text).toContain(`the app listens on 127.0.0.1:${wrong}; it must listen on $PORT, here ${box.port}`);
+    expect(pushed.text).toContain(`the app listens on 127.0.0.1:${wrong}; it must listen on $PORT, here 2`);
   });
 
   test("the same commit is deployed by the same push once the cause is gone", async () => {
@@ -272,7 +272,7 @@ describe("push options", () => {
 
 describe("a port that somebody else holds", () => {
   test("is named with who holds it, before anything is stopped or started", async () => {
-    const other = await sandbox("other");
+    const other = await sandbox("other", "none");
     try {
       const held = createServer();
       await new Promise<void>((resolve) => held.listen(other.port, "127.0.0.1", resolve));
@@ -283,6 +283,39 @@ describe("a port that somebody else holds", () => {
       expect(other.link("current")).toBeNull();
       expect(other.instances()).toEqual({});
       expectCode(await other.push(), 0);
+    } finally {
+      await other.stop();
+    }
+  });
+
+  test("is told by the relay as well, before the app is set up behind it", async () => {
+    const held = createServer();
+    const port = await new Promise<number>((resolve) =>
+      held.listen(0, "127.0.0.1", () => resolve((held.address() as { port: number }).port)),
+    );
+    const refused = await box.dp("setup", "late", "--port", String(port), "--manager", "builtin");
+    await new Promise((resolve) => held.close(resolve));
+    expectCode(refused, 8);
+    expect(refused.text).toMatch(new RegExp(`the relay cannot have port ${port}`));
+    expect(refused.text).toContain(`held by pid ${process.pid}`);
+    expectCode(await box.dp("setup", "late", "--port", String(port), "--manager", "builtin"), 0);
+  });
+});
+
+describe("strategy restart, without a front", () => {
+  test("deploys with a gap that is told, and starts the old one again when the new one is bad", async () => {
+    const other = await sandbox("restart", "none");
+    try {
+      await other.release({ say: "one" });
+      const second = await other.release({ say: "two" });
+      expect(other.log(second)).toMatch(/strategy restart: down for \d+\.\d s/);
+      const [before] = other.instances()[second]!;
+      await other.commit({ mode: "crash" });
+      const pushed = await other.push();
+      expectCode(pushed, 1);
+      expect(pushed.text).toContain(`serving: ${second}, started again, and healthy`);
+      expect(await other.answer()).toBe(`two ${second}`);
+      expect(other.instances()[second]).not.toEqual([before!]);
     } finally {
       await other.stop();
     }

@@ -127,13 +127,14 @@ const cases: [ExitName, string, () => Promise<Outcome>, RegExp][] = [
     async () => {
       const live = join(box.base, "releases", box.link("current")!);
       renameSync(live, `${live}.away`);
+      for (const pid of box.instances()[box.link("current")!]!) process.kill(pid, "SIGKILL");
       try {
         return await deployOf({ mode: "crash" });
       } finally {
         renameSync(`${live}.away`, live);
       }
     },
-    /the way back failed at start[\s\S]*serving: unknown; dp status shop[\s\S]*next: /,
+    /the way back failed at start[\s\S]*→ mend the cause, then: dp step start --undo [\s\S]*serving: unknown; dp status shop/,
   ],
 ];
 

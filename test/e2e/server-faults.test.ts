@@ -9,6 +9,10 @@ import { type Laptop, openLaptop } from "../support/server-laptop.ts";
 
 const why = boxUnavailable();
 const HOME = "/opt/deployments/shop/home";
+/** What steers the app until the power is cut. */
+const RUN = "/run/test";
+/** Lets every start of the app wait while there is a file. */
+const LATE = `[Service]\nExecStartPre=/bin/sh -c 'while [ -e ${RUN}/late ]; do sleep 0.05; done'\n`;
 
 describe.skipIf(why !== null)(`faults on a server${why === null ? "" : ` (skipped: ${why})`}`, () => {
   let box: Server;
@@ -20,7 +24,9 @@ describe.skipIf(why !== null)(`faults on a server${why === null ? "" : ` (skippe
     shop = await openLaptop(box, "shop");
     port = await freePort();
     await box.mustDp("setup", "shop", "--port", `${port}`);
-    await box.must("mkdir -p /var/log/journal");
+    await box.hurry("shop");
+    await box.write("/etc/systemd/system/shop@.service.d/late.conf", LATE);
+    await box.must("mkdir -p /var/log/journal && systemctl daemon-reload");
     for (const message of ["first", "second"]) {
       await shop.commit(plainApp("shop"), message);
       await shop.push();
@@ -30,7 +36,7 @@ describe.skipIf(why !== null)(`faults on a server${why === null ? "" : ` (skippe
     shop?.remove();
     await box?.stop();
   });
-  beforeEach(() => box.must(`rm -f ${HOME}/go ${HOME}/slow ${HOME}/die ${HOME}/hold`));
+  beforeEach(() => box.must(`rm -rf ${HOME}/go ${HOME}/die ${RUN} && mkdir ${RUN}`));
 
   /** Exactly one release serves, it is the one that current names, and the branch is its commit. */
   const expectOne = async (id: string) => {
@@ -60,108 +66,111 @@ describe.skipIf(why !== null)(`faults on a server${why === null ? "" : ` (skippe
   const untilEnded = (sha: string) =>
     box.untilRun("shop", `the deploy of ${sha} ends`, ({ facts, result }) => facts.sha === sha && result !== undefined);
 
-  const cuts: [string, () => Promise<{ sha: string; push: ReturnType<typeof startPush> }>, "old" | "new"][] = [
+  /** Pushes a commit and waits for the step; answers the commit and the push. */
+  const pushUntil = async (step: string, more = "", files: Record<string, string | null> = {}) => {
+    const sha = await shop.commit({ ...plainApp("shop", more), ...files }, `cut in ${step}`);
+    const push = startPush();
+    await stepIs(step, "running", sha);
+    return { sha, push };
+  };
+  const untilMoved = (old: string) => until("current has moved", async () => (await box.live("shop")) !== old);
+
+  type Begun = Awaited<ReturnType<typeof pushUntil>>;
+  const cuts: [when: string, serves: "old" | "new", ends: "push" | "resume", begin: (old: string) => Promise<Begun>][] =
     [
-      "while it installs",
-      async () => {
-        const sha = await shop.commit({ ...plainApp("shop"), "requirements.txt": "Flask==3.1.3\ngunicorn==27.0.1\n" });
-        const push = startPush();
-        await stepIs("install", "running", sha);
-        return { sha, push };
-      },
-      "old",
-    ],
-    [
-      "while it waits for the new release to be healthy",
-      async () => {
-        const sha = await shop.commit({ ...plainApp("shop"), "requirements.txt": null });
-        await box.must(`touch ${HOME}/slow`);
-        const push = startPush();
-        await stepIs("check", "running", sha);
-        return { sha, push };
-      },
-      "old",
-    ],
-    [
-      "after the switch",
-      async () => {
-        const sha = await shop.commit(plainApp("shop", `hooks:\n  postDeploy: ${JSON.stringify(PATIENT_BUILD)}\n`));
-        const push = startPush();
-        await stepIs("post-deploy", "running", sha);
-        return { sha, push };
-      },
-      "new",
-    ],
-  ];
+      [
+        "while it installs",
+        "old",
+        "push",
+        () => pushUntil("install", "", { "requirements.txt": "Flask==3.1.3\ngunicorn==27.0.1\n" }),
+      ],
+      [
+        "while it starts",
+        "old",
+        "resume",
+        async () => {
+          await box.must(`touch ${RUN}/late`);
+          return pushUntil("start", "", { "requirements.txt": null });
+        },
+      ],
+      [
+        "while it waits for the new release to be healthy",
+        "old",
+        "push",
+        async () => {
+          await box.must(`touch ${RUN}/slow`);
+          return pushUntil("check");
+        },
+      ],
+      [
+        "in the switch",
+        "new",
+        "resume",
+        async (old) => {
+          await box.must(`touch ${RUN}/hold`);
+          const begun = await pushUntil("swap");
+          await untilMoved(old);
+          return begun;
+        },
+      ],
+      [
+        "while it watches the new release",
+        "new",
+        "push",
+        async () => {
+          await box.must(`touch ${RUN}/hold`);
+          return pushUntil("verify");
+        },
+      ],
+      [
+        "while the old release ends its requests",
+        "new",
+        "resume",
+        async (old) => {
+          await box.must(`touch ${RUN}/long`);
+          // It ends with the power.
+          await box.must(`curl -s http://127.0.0.1:${port}/long >/dev/null 2>&1 &`);
+          const begun = await pushUntil("retire");
+          expect(await box.instances("shop")).toHaveLength(2);
+          expect(await box.get(port)).not.toBe(old);
+          return begun;
+        },
+      ],
+      [
+        "in postDeploy",
+        "new",
+        "push",
+        () => pushUntil("post-deploy", `hooks:\n  postDeploy: ${JSON.stringify(PATIENT_BUILD)}\n`),
+      ],
+    ];
   test.each(cuts)(
-    "a power cut %s leaves one healthy release, and the next push ends well",
-    async (_when, begin, expected) => {
+    "a power cut %s: after the boot the %s release serves, and dp %s ends it well",
+    async (_when, serves, ends, begin) => {
       const old = await box.live("shop");
-      const { sha, push } = await begin();
+      const { sha, push } = await begin(old);
       try {
         await box.powerCut();
       } finally {
         await push.exited;
       }
       await box.boot();
-      // The release that served before starts with the machine, and looks at the same file.
-      await box.must(`rm -f ${HOME}/slow`);
+      // The server says that it is up: everything has been put right already.
       const live = await box.live("shop");
-      expect(sha7(live)).toBe(expected === "old" ? sha7(old) : sha.slice(0, 7));
+      expect(sha7(live)).toBe(serves === "old" ? sha7(old) : sha.slice(0, 7));
+      expect(await box.get(port, "/health")).toBe(live);
       await expectOne(live);
+      const shown = "systemctl show -P ActiveState -P Result -P ExecMainStatus dp-reconcile";
+      expect((await box.must(shown)).split("\n").toSorted()).toEqual(["0", "inactive", "success"]);
       expect(await box.mustDp("status", "shop")).toContain("dp resume");
       await box.must(`touch ${HOME}/go`);
+      // What is done is not done again.
+      if (ends === "resume") expect(await box.mustDp("resume", "shop")).not.toContain("\nclone ");
       const { text } = await shop.push();
-      expect(text).toMatch(/deploy \d+-\w+ was interrupted and is (taken back|finished) first/);
+      if (ends === "push") expect(text).toMatch(/deploy \d+-\w+ was interrupted and is (taken back|finished) first/);
       await expectOne(await box.live("shop"));
       expect([sha7(await box.live("shop")), await box.branch("shop")]).toEqual([sha.slice(0, 7), sha]);
     },
   );
-
-  test.each(["reconcile", "resume", "push"])(
-    "a power cut between the switch and what follows from it leaves one healthy release, and dp %s mends it",
-    async (how) => {
-      const old = await box.live("shop");
-      const sha = await shop.commit(plainApp("shop"), `cut right after the switch, then ${how}`);
-      await box.must(`touch ${HOME}/hold`);
-      const push = startPush();
-      await stepIs("verify", "running", sha);
-      await box.powerCut();
-      await push.exited;
-      await box.boot();
-      await box.must(`rm ${HOME}/hold`);
-      // What starts at boot is enabled after the switch: the release that served before comes up.
-      expect(await box.instances("shop")).toEqual([old]);
-      expect(await box.get(port)).toBe(old);
-      expect(await box.mustDp("status", "shop")).toMatch(/strays +\d+-\w+ should not run: dp reconcile shop/);
-      if (how !== "push") {
-        // dp resume may find that the interrupted release cannot be finished, and go back: that is an end, too.
-        expect([0, 7]).toContain((await box.dp(how, "shop")).code);
-        await expectOne(await box.live("shop"));
-      }
-      await shop.push();
-      await expectOne(await box.live("shop"));
-      expect([sha7(await box.live("shop")), await box.branch("shop")]).toEqual([sha.slice(0, 7), sha]);
-    },
-  );
-
-  test("dp resume ends what a power cut interrupted", async () => {
-    const sha = await shop.commit(plainApp("shop", `build: ${JSON.stringify(PATIENT_BUILD)}\n`));
-    const push = startPush();
-    await stepIs("build", "running", sha);
-    await box.powerCut();
-    await push.exited;
-    await box.boot();
-    await box.must(`touch ${HOME}/go`);
-    const said = await box.mustDp("resume", "shop");
-    expect(said).not.toContain("\nclone ");
-    expect(said).toContain("\nbuild ");
-    await expectOne(await box.live("shop"));
-    expect(sha7(await box.live("shop"))).toBe(sha.slice(0, 7));
-    // The branch did not move with it: the same commit is pushed again.
-    await shop.push();
-    expect(await box.branch("shop")).toBe(sha);
-  });
 
   test("Ctrl-C of the push does not stop the deploy", async () => {
     const sha = await shop.commit(plainApp("shop", `build: ${JSON.stringify(PATIENT_BUILD)}\n`));
@@ -234,5 +243,49 @@ describe.skipIf(why !== null)(`faults on a server${why === null ? "" : ` (skippe
     await first.exited;
     expect([sha7(await box.live("shop")), await box.branch("shop")]).toEqual([sha.slice(0, 7), sha]);
     await expectOne(await box.live("shop"));
+  });
+
+  describe("an app without a front, by strategy restart", () => {
+    let solo: Laptop;
+    let soloPort = 0;
+    beforeAll(async () => {
+      solo = await openLaptop(box, "solo");
+      soloPort = await freePort();
+      await box.mustDp("setup", "solo", "--port", `${soloPort}`);
+      await box.must("printf 'front: none\\n' >> /opt/deployments/solo/config.yml");
+      await box.hurry("solo");
+      await box.mustDp("setup", "solo");
+    });
+    afterAll(() => solo?.remove());
+
+    test("has its public port to itself, and a gap at each deploy that is said", async () => {
+      await solo.commit(plainApp("solo"), "first");
+      await solo.push();
+      await solo.commit({}, "second");
+      expect((await solo.push()).text).toMatch(/strategy restart: down for \d+\.\d s/);
+      const id = await box.live("solo");
+      expect([await box.get(soloPort), await box.instances("solo")]).toEqual([id, [id]]);
+      expect(await box.must(`ss -Hltnp sport = :${soloPort}`)).toContain("python");
+    });
+
+    test("a power cut while the new release is not healthy yet brings the old one back", async () => {
+      const old = await box.live("solo");
+      const sha = await solo.commit({}, "cut");
+      await box.must(`touch ${RUN}/slow`);
+      const push = Bun.spawn(solo.pushArgv(), { cwd: solo.dir, env: solo.env, stdio: ["ignore", "ignore", "ignore"] });
+      await box.untilRun(
+        "solo",
+        "check is running",
+        ({ facts, journal }) => facts.sha === sha && journal["check"]?.state === "running",
+      );
+      expect(await box.instances("solo")).not.toContain(old);
+      await box.powerCut();
+      await push.exited;
+      await box.boot();
+      await box.must(`curl -sSf --retry 20 --retry-delay 1 --retry-connrefused http://127.0.0.1:${soloPort}/health`);
+      expect([await box.get(soloPort), await box.instances("solo")]).toEqual([old, [old]]);
+      await solo.push();
+      expect([await box.get(soloPort), await box.branch("solo")]).toEqual([await box.live("solo"), sha]);
+    });
   });
 });

@@ -21,6 +21,9 @@ const HIDDEN = [
   "/opt/deployments/other/home/key",
   "/opt/deployments/other/current/app.py",
   "/var/log/deployments/shop",
+  "/var/lib/dp/relay",
+  "/var/lib/dp/relay/routes.json",
+  "/var/lib/dp/relay/control.sock",
   "/etc/shadow",
   "/root/.ssh",
 ];
@@ -37,6 +40,7 @@ const CLOSED = [
   "/var/repos/shop.git",
   "/var/repos/shop.git/hooks",
   "/var/repos/other.git/refs/heads",
+  "/var/lib/dp/relay",
   "/opt/dp/bin",
   "/etc/systemd/system",
 ];
@@ -88,6 +92,7 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     other = await openLaptop(box, "other");
     await box.mustDp("setup", "shop", "--port", `${port}`);
     await box.mustDp("setup", "other", "--port", `${await freePort()}`);
+    await box.hurry("shop", "other");
     await other.commit(plainApp("other"));
     await other.push();
     const plant = "for f in shared/diary home/key; do echo private >$f; chown dp-other: $f; chmod 644 $f; done";

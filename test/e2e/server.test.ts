@@ -34,7 +34,7 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
   let box: Server;
   let shop: Laptop;
   let api: Laptop;
-  let [shopPort, apiPort] = [0, 0];
+  let [shopPort, apiPort, otherPort] = [0, 0, 0];
   let requirements = "";
   let first: Outcome;
 
@@ -42,7 +42,7 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
     box = await startServer("server");
     shop = await openLaptop(box, "shop");
     api = await openLaptop(box, "api");
-    [shopPort, apiPort] = [await freePort(), await freePort()];
+    [shopPort, apiPort, otherPort] = [await freePort(), await freePort(), await freePort()];
   });
   afterAll(async () => {
     shop?.remove();
@@ -73,17 +73,20 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
 
   test("a second app gets a port and a user of its own, and cannot take another's", async () => {
     expect(await box.mustDp("setup", "api")).toContain("made the system user dp-api");
-    const ports = JSON.parse(await box.mustDp("status", "--json")).map(({ url }: { url: string }) => url);
-    expect(ports).toEqual(["http://127.0.0.1:8001", "http://127.0.0.1:8000"]);
-    expect(await box.dp("setup", "api", "--port", "8000")).toMatchObject({
-      code: 2,
-      stderr: expect.stringMatching(/port 8000 belongs to the app "shop"\n.*8001/),
-    });
     // The box shares the host's network, where somebody else may have 8000.
-    expect(await box.mustDp("setup", "shop", "--port", `${shopPort}`)).toContain(
-      `port is ${shopPort} now, it was 8000`,
+    const [api, shop] = JSON.parse(await box.mustDp("status", "--json")).map(({ url }: { url: string }) =>
+      Number(url.split(":")[2]),
     );
-    expect(await box.mustDp("setup", "api", "--port", `${apiPort}`)).toContain(`port is ${apiPort} now, it was 8001`);
+    expect(shop).toBeGreaterThanOrEqual(8000);
+    expect(api).toBeGreaterThan(shop);
+    expect(await box.dp("setup", "api", "--port", `${shop}`)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(new RegExp(`port ${shop} belongs to the app "shop"\n.*the next free one is 8\\d+`)),
+    });
+    const moved = await box.mustDp("setup", "shop", "--port", `${shopPort}`);
+    expect(moved).toContain(`port is ${shopPort} now, it was ${shop}`);
+    expect(moved).toContain(`the relay holds 127.0.0.1:${shopPort} for shop`);
+    expect(await box.mustDp("setup", "api", "--port", `${apiPort}`)).toContain(`port is ${apiPort} now, it was ${api}`);
   });
 
   test.each(["Shop", "../shop", "ssh", "a--b", "shop app", "0shop", "a".repeat(29), "shop\nUser=root"])(
@@ -108,6 +111,7 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
     expect(JSON.parse(await box.get(shopPort))).toEqual({ app: "shop", release: id });
     await expectLive("shop", id, sha);
     requirements = await Bun.file(`${shop.dir}/requirements.txt`).text();
+    await box.hurry("shop", "api");
   }, 120_000);
 
   test("a second push with the same requirements installs nothing again", async () => {
@@ -129,7 +133,10 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
     ],
     [
       "it crashes at boot",
-      () => ({ "app.py": FLASK("bad", 'raise RuntimeError("there is no database")') }),
+      () => ({
+        "app.py": FLASK("bad", 'raise RuntimeError("there is no database")'),
+        "deploy.yml": config(GUNICORN, "30s"),
+      }),
       [/FAILED at check: shop@\d+-\w+ is not running: exited with 3/, /RuntimeError: there is no database/],
     ],
     [
@@ -144,7 +151,7 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
     ],
     [
       "it listens on another port",
-      () => ({ "deploy.yml": config(`gunicorn --bind 127.0.0.1:${apiPort} app:app`) }),
+      () => ({ "deploy.yml": config(`gunicorn --bind 127.0.0.1:${otherPort} app:app`, "5s") }),
       [/FAILED at check/, /the app listens on 127\.0\.0\.1:\d+; it must listen on \$PORT/],
     ],
     [
@@ -328,7 +335,7 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
     await shop.push();
     expect(await box.get(shopPort)).toBe("six");
     // An upgrade: another tree, the same hooks.
-    await box.must("echo '// newer' >> /srv/dp/lib/table.ts && DP_BUN=/usr/local/lib/bun /srv/dp/install.sh");
+    await box.must("echo '// newer' >> /srv/dp/lib/talk/table.ts && DP_BUN=/usr/local/lib/bun /srv/dp/install.sh");
     await shop.commit({ "app.py": FLASK("seven") });
     await shop.push();
     expect(await box.get(shopPort)).toBe("seven");

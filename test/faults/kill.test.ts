@@ -7,7 +7,7 @@ import { PIPELINES } from "../../lib/pipeline.ts";
 import type { Status } from "../../lib/commands/status.ts";
 import { deployYml, sandbox, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
-const KILLED = 137;
+const KILLED = 143;
 const HOOKS = 'build: echo built >> "$HOME/build.log"\nhooks:\n  preDeploy: ./pre.sh\n  postDeploy: ./post.sh\n';
 const hook = (name: string) => `#!/bin/sh\necho "$DP_RELEASE" >> "$HOME/${name}.log"\n`;
 
@@ -34,7 +34,8 @@ async function expectCode(command: Promise<Outcome>, code: number): Promise<Outc
 
 /** The facts of a run, without what must differ between two runs: its own ID and numbers, times, processes. */
 function facts({ facts: { id, live, previous, ...all } }: Run): Record<string, unknown> {
-  const { startedAt: _1, healthyAt: _2, stoppedAt: _3, downtime: _4, pid: _5, ...rest } = all;
+  const { startedAt: _1, healthyAt: _2, stoppedAt: _3, downtime: _4, pid: _5, port: _6, switchTime: _7, ...more } = all;
+  const { swapProbes: _8, verifyProbes: _9, drainProbes: _10, ...rest } = more;
   const text = JSON.stringify({ ...rest, hasLive: live !== null, hasPrevious: previous !== null });
   return JSON.parse(text.replaceAll(String(id), "ID")) as Record<string, unknown>;
 }

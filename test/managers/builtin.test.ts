@@ -5,8 +5,8 @@ import { join, resolve } from "node:path";
 import { makeIo, silentLog } from "../../lib/io.ts";
 import builtin, { enabledFile, makeBuiltin } from "../../lib/managers/builtin.ts";
 import { places } from "../../lib/paths.ts";
-import { argumentsOf, isAlive, processEntry, startTime } from "../../lib/process.ts";
-import { filesOf, readRecord, supervisorsOf, type State } from "../../lib/supervision.ts";
+import { argumentsOf, isAlive, processEntry, startTime } from "../../lib/process/process.ts";
+import { filesOf, readRecord, supervisorsOf, type State } from "../../lib/builtin/supervision.ts";
 import { managerContract, until, workshop } from "./contract.ts";
 
 const io = makeIo(silentLog);

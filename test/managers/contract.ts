@@ -15,8 +15,8 @@ import { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog, type Io } from "../../lib/io.ts";
 import type { Instance, InstanceName, Manager } from "../../lib/manager.ts";
 import { places } from "../../lib/paths.ts";
-import { isAlive, startTime, userOf } from "../../lib/process.ts";
-import { idsOf } from "../../lib/users.ts";
+import { isAlive, startTime, userOf } from "../../lib/process/process.ts";
+import { idsOf } from "../../lib/setup/users.ts";
 
 /** A manager on a host where it works. */
 export interface Subject {

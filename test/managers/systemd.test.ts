@@ -5,8 +5,8 @@ import { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
 import systemd from "../../lib/managers/systemd.ts";
 import { places } from "../../lib/paths.ts";
-import { statusFrom } from "../../lib/systemd.ts";
-import { unitPath, unitText } from "../../lib/unit.ts";
+import { statusFrom } from "../../lib/systemd/systemd.ts";
+import { unitPath, unitText } from "../../lib/systemd/unit.ts";
 import { type Box, boxUnavailable, startBox } from "../support/box.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
 

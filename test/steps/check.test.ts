@@ -34,10 +34,10 @@ test("a healthy instance is noted with its process and time, twice the same", as
 test("the time without an instance is counted and said", async () => {
   await makeLive(app, 1);
   const { context } = await makeRelease(app, 2);
-  await runSteps(context, "start", "check");
+  await runSteps(context, "start", "check", "swap");
   const { downtime } = (await load(context)).facts;
   expect(downtime).toBeNumber();
-  expect((await runSteps(context, "verify"))[0]).toMatch(/still healthy; strategy restart: down for \d+\.\d s/);
+  expect((await runSteps(context, "verify"))[0]).toMatch(/healthy for 0.0 s; strategy restart: down for \d+\.\d s/);
 });
 
 test("an instance that dies is unhealthy, with its last words", async () => {
@@ -53,7 +53,7 @@ test("an instance that dies is unhealthy, with its last words", async () => {
 
 test("one that dies after the check is found by verify", async () => {
   const { id, context } = await makeRelease(app, 1);
-  await runSteps(context, "start", "check");
+  await runSteps(context, "start", "check", "swap");
   const { pid } = await builtin.status({ app: app.app, id });
   process.kill(pid!, "SIGKILL");
   await until("it is gone", async () => (await builtin.status({ app: app.app, id })).pid !== pid);

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { load } from "../../lib/context.ts";
 import type { DpError } from "../../lib/errors.ts";
-import { liveId } from "../../lib/history.ts";
+import { liveId } from "../../lib/release/history.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { point } from "../../lib/link.ts";
 import { endInstances, io, makeApp, runSteps, someConfig, undo, useServer, type App } from "../support/core-server.ts";

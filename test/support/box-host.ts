@@ -3,7 +3,7 @@ import { closeSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readdi
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { tryFlock } from "../../lib/libc.ts";
+import { tryFlock } from "../../lib/process/libc.ts";
 import { ownGroups } from "./box-image.ts";
 
 const PREFIX = "dp-box-";
@@ -51,10 +51,10 @@ export function detach(argv: readonly string[], log: string): void {
   if (started.exitCode !== 0) throw new Error(`setsid exited with ${started.exitCode}`);
 }
 
-/** A TCP port that is free on 127.0.0.1, below the range from which Linux takes outgoing ones. */
+/** A TCP port that is free on 127.0.0.1, below the ranges from which dp takes ports for instances, and Linux outgoing ones. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const port = 10_000 + Math.floor(Math.random() * 10_000);
     const free = await new Promise<boolean>((done) => {
       const server = createServer();
       server.once("error", () => done(false));

@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, load, save, type RunResult } from "../../lib/context.ts";
 import type { DeployConfig } from "../../lib/config.ts";
-import { contextOf } from "../../lib/history.ts";
-import { instanceOf, type InstanceFacts } from "../../lib/instance.ts";
+import { contextOf } from "../../lib/release/history.ts";
+import { instanceOf, type InstanceFacts } from "../../lib/release/instance.ts";
 import { point } from "../../lib/link.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { io, noRuntime, SERVER, someConfig, type App } from "./core-server.ts";
@@ -45,7 +45,7 @@ export async function setResult(context: string, state: RunResult["state"]): Pro
 export async function makeLive(app: App, number: number, options: ReleaseOptions = {}) {
   const made = await makeRelease(app, number, { state: "good", ...options });
   const { facts } = await load(made.context);
-  await builtin.start(await instanceOf(facts as unknown as InstanceFacts), io);
+  await builtin.start(await instanceOf(facts as unknown as InstanceFacts, app.port), io);
   await builtin.enable(app.app, made.id, io);
   await point(app.current, made.release);
   return made;

@@ -4,14 +4,14 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setupBase } from "../../lib/base.ts";
+import { setupBase } from "../../lib/setup/base.ts";
 import { begin } from "../../lib/commands/begin.ts";
 import type { DeployConfig, ServerConfig } from "../../lib/config.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { places, type Places } from "../../lib/paths.ts";
-import { receipt, type Receipt } from "../../lib/receipt.ts";
-import { setupRepository } from "../../lib/repository.ts";
+import { receipt, type Receipt } from "../../lib/talk/receipt.ts";
+import { setupRepository } from "../../lib/setup/repository.ts";
 import { plainEnv } from "../../lib/run.ts";
 import { runStep, undoStep } from "../../lib/runner.ts";
 import { readServer } from "../../lib/server.ts";
@@ -83,7 +83,14 @@ export async function makeApp(more = ""): Promise<App> {
   const port = await freePort();
   const place = places(app);
   await setupBase(app, undefined);
-  const lines = [`port: ${port}`, "manager: builtin", `path: ${join(folder, "bin")}`, "stopTimeout: 5s", more];
+  const lines = [
+    `port: ${port}`,
+    "manager: builtin",
+    `path: ${join(folder, "bin")}`,
+    "stopTimeout: 5s",
+    "verifyTime: 0s",
+  ];
+  lines.push(more.includes("front:") ? more : `front: none\n${more}`);
   writeFileSync(place.config, `${lines.join("\n")}\n`, { mode: 0o600 });
   await setupRepository(app, "main", io);
   return { ...place, port, server: await readServer(app) };

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { closingLine, countsOf, isSerial, runFiles, splitArguments, testFiles } from "./run.ts";
+import { closingLine, countsOf, isAlone, runFiles, splitArguments, testFiles, usesBox } from "./run.ts";
 
 const project = resolve(import.meta.dir, "../..");
 let folder: string;
@@ -30,8 +30,11 @@ test("paths choose test files; one that chooses none is an error", () => {
 });
 
 test("what boots a server runs alone", () => {
-  expect(isSerial(join(project, "test/e2e/box.test.ts"))).toBe(true);
-  expect(isSerial(import.meta.path)).toBe(false);
+  expect(usesBox(join(project, "test/e2e/box.test.ts"))).toBe(true);
+  expect(usesBox(join(project, "test/e2e/server.test.ts"))).toBe(true);
+  expect(usesBox(import.meta.path)).toBe(false);
+  expect(isAlone(join(project, "test/bench/bench.test.ts"))).toBe(true);
+  expect(isAlone(import.meta.path)).toBe(false);
 });
 
 test.each([

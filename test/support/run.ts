@@ -41,9 +41,14 @@ export function testFiles(paths: readonly string[]): string[] {
 
 const isAtOrBelow = (file: string, path: string) => file === path || file.startsWith(`${path}/`);
 
-/** A test that boots a server, or deploys from end to end: it must not compete for the processors. */
-export function isSerial(file: string): boolean {
-  return file.includes("/test/e2e/") || /from "[^"]*support\/box\.ts"/.test(readFileSync(file, "utf8"));
+/** A test that boots a server, by itself or through what it imports for that. */
+export function usesBox(file: string): boolean {
+  return /from "[^"]*support\/(box|server-box)\.ts"/.test(readFileSync(file, "utf8"));
+}
+
+/** A test that measures under load: it must not compete for the processors. */
+export function isAlone(file: string): boolean {
+  return /\/(load|proxy|bench|switch)[^/]*\.test\.ts$/.test(file);
 }
 
 /** The counts in the head of a junit report. Throws when there is no report. */
@@ -100,17 +105,23 @@ function withDefaults(options: readonly string[], own: readonly string[]): strin
 async function main(argv: readonly string[]): Promise<Counts> {
   const { paths, options } = splitArguments(argv);
   const files = testFiles(paths);
-  const serial = files.filter(isSerial);
-  const unit = files.filter((file) => !serial.includes(file));
-  const parallel = cpus().length > 1 && unit.length > 1 ? ["--parallel=2"] : [];
-  const first = await runFiles(unit, withDefaults(options, ["--timeout=60000", ...parallel]));
-  if (serial.length > 0 && boxUnavailable() === null) await ensureBoxImage((line) => console.error(line));
-  const last = await runFiles(serial, withDefaults(options, ["--timeout=300000"]));
-  return {
-    passed: first.passed + last.passed,
-    failed: first.failed + last.failed,
-    skipped: first.skipped + last.skipped,
-  };
+  const alone = files.filter(isAlone);
+  const boxes = files.filter((file) => usesBox(file) && !alone.includes(file));
+  const unit = files.filter((file) => !boxes.includes(file) && !alone.includes(file));
+  const inPairs = (group: readonly string[]) => (cpus().length > 1 && group.length > 1 ? ["--parallel=2"] : []);
+  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const [group, own] of [
+    [unit, ["--timeout=120000", ...inPairs(unit)]],
+    [boxes, ["--timeout=300000", ...inPairs(boxes)]],
+    [alone, ["--timeout=300000"]],
+  ] as const) {
+    if (group === boxes && boxes.length > 0 && boxUnavailable() === null) {
+      await ensureBoxImage((line) => console.error(line));
+    }
+    const counts = await runFiles(group, withDefaults(options, own));
+    for (const name of ["passed", "failed", "skipped"] as const) total[name] += counts[name];
+  }
+  return total;
 }
 
 if (import.meta.main) {

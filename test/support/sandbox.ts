@@ -1,5 +1,6 @@
 // A server in a folder, for tests of the whole: an app's repository beside it, real pushes, and nothing left at the end.
 import {
+  appendFileSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -116,8 +117,8 @@ healthCheck: {path: /health, startTimeout: 5s, interval: 50ms}
 command: exec python3 server.py
 ${more}`;
 
-/** Prepares a sandbox with the app set up and its first commit made, not yet pushed. */
-export async function sandbox(app = "shop"): Promise<Sandbox> {
+/** Prepares a sandbox with the app set up and its first commit made, not yet pushed; "none": strategy restart. */
+export async function sandbox(app = "shop", front: "relay" | "none" = "relay"): Promise<Sandbox> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "dp-sandbox-")));
   const claim = await claimPort();
   const at = (...parts: string[]) => join(folder, ...parts);
@@ -168,7 +169,10 @@ export async function sandbox(app = "shop"): Promise<Sandbox> {
     },
   };
   try {
-    await must("dp setup", self.dp("setup", app, "--port", String(claim.port), "--manager", "builtin"));
+    const options = ["--port", String(claim.port), "--manager", "builtin", "--front", front];
+    await must("dp setup", self.dp("setup", app, ...options));
+    // Watching a release for seconds after each switch is tested apart.
+    appendFileSync(join(base, "config.yml"), "verifyTime: 0s\n");
     await must("git init", self.git("init", "--quiet", "--initial-branch=main"));
     await must("git remote", self.git("remote", "add", "production", repo));
     await self.commit({ "deploy.yml": deployYml(app), "server.py": SERVER, say: "one" }, "First");

@@ -3,16 +3,16 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { toJsonSchema } from "@valibot/to-json-schema";
 import type { GenericSchema } from "valibot";
-import { deploySchema } from "../../lib/deploy-schema.ts";
-import { appTypeNames, managerNames } from "../../lib/registry.ts";
-import { serverSchema } from "../../lib/server-schema.ts";
+import { deploySchema } from "../../lib/config/deploy-schema.ts";
+import { appTypeNames, frontNames, managerNames } from "../../lib/registry.ts";
+import { serverSchema } from "../../lib/config/server-schema.ts";
 import { templates } from "../../lib/template.ts";
 
 /** The file name in templates/ and the text of each schema, as they should be now. */
 export function schemaFiles(): Record<string, string> {
   return {
     "deploy.schema.json": jsonSchema("deploy.yml of dp", deploySchema(appTypeNames())),
-    "config.schema.json": jsonSchema("config.yml of dp", serverSchema(managerNames())),
+    "config.schema.json": jsonSchema("config.yml of dp", serverSchema(managerNames(), frontNames())),
   };
 }
 

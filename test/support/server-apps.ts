@@ -4,7 +4,8 @@ const APP = `import http.server, os, pathlib, subprocess, sys, time
 
 home = pathlib.Path(os.environ["HOME"])
 base = home.parent
-while (home / "slow").exists():
+run = pathlib.Path("/run/test")
+while (run / "slow").exists():
     time.sleep(0.05)
 
 
@@ -12,7 +13,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if (home / "die").exists():
             os._exit(3)
-        while (home / "hold").exists() and os.readlink(base / "current").endswith(os.environ["DP_RELEASE"]):
+        while (run / "hold").exists() and os.readlink(base / "current").endswith(os.environ["DP_RELEASE"]):
+            time.sleep(0.05)
+        while self.path == "/long" and (run / "long").exists():
             time.sleep(0.05)
         text = os.environ["DP_RELEASE"]
         if self.path == "/probe":
@@ -28,8 +31,9 @@ server.serve_forever()
 `;
 
 /**
- * The files of an app that answers with its release. While there is a file "slow" in its home it does not
- * start to listen; once there is "die" it exits with 3 at the next request. `more` are lines of deploy.yml.
+ * The files of an app that answers with its release. Files steer it, those below /run/test until the power is cut:
+ * "slow", it does not start to listen; "hold", the live release answers nothing; "long", no request for /long ends;
+ * and "die" in its home, it exits with 3 at the next request. `more` are lines of deploy.yml.
  */
 export function plainApp(name: string, more = ""): Record<string, string> {
   const config = `name: ${name}\ntype: python\nhealthCheck: {path: /health, startTimeout: 60s}\ncommand: python app.py\n`;

@@ -7,6 +7,8 @@ export interface Server extends Box {
   dp(...argv: string[]): ReturnType<Box["ssh"]>;
   /** Like `dp`, but a failure throws. Returns stdout without the final newline. */
   mustDp(...argv: string[]): Promise<string>;
+  /** Sets short times for apps that were set up: how long a release is watched after the switch. */
+  hurry(...apps: string[]): Promise<void>;
   /** The release that `current` of an app names. */
   live(app: string): Promise<string>;
   /** The commit of a branch in an app's repository. */
@@ -51,6 +53,9 @@ function questions(box: Box): Omit<Server, keyof Box> {
   };
   return {
     newestRun,
+    async hurry(...apps) {
+      for (const app of apps) await box.must(`echo 'verifyTime: 300ms' >> /opt/deployments/${app}/config.yml`);
+    },
     dp: (...argv) => box.ssh(["dp", ...argv]),
     mustDp: (...argv) => box.must(["dp", ...argv]),
     branch: (app, name = "main") => box.must(["git", "--git-dir", `/var/repos/${app}.git`, "rev-parse", name]),

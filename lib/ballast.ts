@@ -1,0 +1,65 @@
+// The ballast: room on the disk that is given up when the disk is full, so that there is still a way back.
+import { randomBytes } from "node:crypto";
+import { open, rename, stat, statfs, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { codeOf } from "./errors.ts";
+import { deployments } from "./paths.ts";
+
+/** Bytes: a rollback writes about thirty small files. */
+const SIZE = 1024 * 1024;
+/** Bytes that must be free for it to be made: it must not be what fills the disk. */
+const ROOM = 16 * SIZE;
+
+const path = () => join(deployments(), ".ballast");
+
+/** Makes the ballast when there is none, and room for it; answers whether it was made. */
+export async function makeBallast(): Promise<boolean> {
+  try {
+    if ((await deviceOf(path())) !== null) return false;
+    const { bavail, bsize } = await statfs(deployments());
+    if (bavail * bsize < ROOM) return false;
+    await write(`${path()}.tmp.${process.pid}`);
+    return true;
+  } catch (error) {
+    // Without it all goes on as before, whatever the system has against it: only the way back on a full disk is lost.
+    if (codeOf(error) !== undefined) return false;
+    throw error;
+  }
+}
+
+// Random bytes, because a file system may keep zeros in no room at all.
+async function write(temp: string): Promise<void> {
+  const handle = await open(temp, "w", 0o600);
+  try {
+    await handle.writeFile(randomBytes(SIZE));
+    await handle.sync();
+    await rename(temp, path());
+  } catch (error) {
+    await unlink(temp);
+    throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Gives the ballast up when it lies on the disk of that folder; false when there is none that would help. */
+export async function dropBallast(folder: string): Promise<boolean> {
+  const device = await deviceOf(path());
+  if (device === null || device !== (await deviceOf(folder))) return false;
+  try {
+    await unlink(path());
+    return true;
+  } catch (error) {
+    // Somebody else gave it up at the same moment, which helps as well; or it is not this user's to give up.
+    return codeOf(error) === "ENOENT";
+  }
+}
+
+async function deviceOf(file: string): Promise<number | null> {
+  try {
+    return (await stat(file)).dev;
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "EACCES"].includes(codeOf(error) ?? "")) return null;
+    throw error;
+  }
+}

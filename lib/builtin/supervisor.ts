@@ -1,0 +1,131 @@
+// Keeps one instance running: a process of its own, started by the builtin manager with the instance's spec.
+import { closeSync, constants, openSync, readFileSync, renameSync, statSync } from "node:fs";
+import { howEnded, isClean } from "../process/ending.ts";
+import { messageOf } from "../errors.ts";
+import { bootId, startTime } from "../process/process.ts";
+import { asUser } from "../process/privilege.ts";
+import { endAll, processesOf, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
+
+const MINUTE = 60_000;
+const MAX_EXITS = 5;
+const LOG_LIMIT = 10 * 1024 * 1024;
+
+/** The crashes of the last minute, and the delay before the next start. */
+export interface Crashes {
+  /** Times in ms, of any clock that only goes forward. */
+  recent: readonly number[];
+  /** Milliseconds to wait now; null: five crashes within a minute, give up. */
+  delay: number | null;
+}
+
+/** Counts one more crash at `now`, after the process had run for `ran` ms; `first` is the shortest delay. */
+export function countCrash(crashes: Crashes, now: number, ran: number, first: number): Crashes {
+  const recent = [...crashes.recent.filter((time) => now - time < MINUTE), now];
+  if (recent.length >= MAX_EXITS) return { recent, delay: null };
+  const isFirst = crashes.recent.length === 0 || ran >= MINUTE;
+  return { recent, delay: isFirst ? first : Math.min((crashes.delay ?? first) * 2, MINUTE) };
+}
+
+/** Opens the app's log for appending; one of more than 10 MiB becomes `LOG.1` first. */
+export function openLog(path: string): number {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LOG_LIMIT) renameSync(path, `${path}.1`);
+  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+  return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o640);
+}
+
+/** Starts the main process, in a session of its own, its output going straight to the log. */
+function launch(spec: Spec) {
+  const argv = asUser(["/bin/sh", spec.script], spec.user ?? undefined);
+  const log = openLog(spec.log);
+  try {
+    return Bun.spawn(argv, {
+      cwd: spec.release,
+      env: spec.env,
+      stdin: "ignore",
+      stdout: log,
+      stderr: log,
+      detached: true,
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+const identityOf = (pid: number): Identity => ({ pid, startTime: startTime(pid) ?? 0 });
+
+interface Run {
+  main: Identity | null;
+  /** Milliseconds between start and end. */
+  ran: number;
+  detail: string;
+  isClean: boolean;
+}
+
+/** Runs the main process once, to its end or until `stop`; nothing of it is left then. */
+async function runOnce(spec: Spec, stop: Promise<void>, started: (main: Identity) => Promise<void>): Promise<Run> {
+  const begun = performance.now();
+  try {
+    const child = launch(spec);
+    const main = identityOf(child.pid);
+    await started(main);
+    await Promise.race([child.exited, stop]);
+    const ran = performance.now() - begun;
+    // The spec says it, because a supervisor has no DP_ROOT.
+    await endAll(() => processesOf(spec, spec.uid, main, spec.env["DP_INSTANCE"]), spec.stopTimeout);
+    await child.exited;
+    const [code, signal] = [child.exitCode, child.signalCode === null ? null : String(child.signalCode)];
+    return { main, ran, detail: howEnded(code, signal), isClean: isClean(code, signal) };
+  } catch (error) {
+    return { main: null, ran: 0, detail: `cannot be started: ${messageOf(error)}`, isClean: false };
+  }
+}
+
+/** Starts the instance, and again after each crash, until it ends by itself, fails for good, or `stop` resolves. */
+export async function supervise(spec: Spec, stop: Promise<void>): Promise<void> {
+  let isStopping = false;
+  const stopping = stop.then(() => void (isStopping = true));
+  const boot = bootId();
+  const supervisor = identityOf(process.pid);
+  let state: State = {
+    state: "waiting",
+    restarts: 0,
+    since: null,
+    detail: "",
+    boot,
+    supervisor,
+    main: null,
+    hasRun: false,
+  };
+  const save = async (change: Partial<State>) => {
+    state = { ...state, ...change };
+    try {
+      await writeRecord(spec.state, state);
+    } catch {
+      // A full disk must not end the app: the next change is written with all the rest.
+    }
+  };
+  let crashes: Crashes = { recent: [], delay: null };
+  for (;;) {
+    const run = await runOnce(spec, stopping, (main) =>
+      save({ state: "running", main, hasRun: true, since: new Date().toISOString(), detail: "" }),
+    );
+    const ended = { main: null, since: null, detail: run.detail };
+    if (isStopping) return save({ ...ended, state: "stopped", detail: "" });
+    if (run.isClean) return save({ ...ended, state: "stopped" });
+    crashes = countCrash(crashes, performance.now(), run.ran, spec.restartDelay);
+    if (crashes.delay === null || !state.hasRun) return save({ ...ended, state: "failed" });
+    await save({ ...ended, state: "waiting" });
+    await Promise.race([Bun.sleep(crashes.delay), stopping]);
+    if (isStopping) return save({ state: "stopped", detail: "" });
+    state.restarts++;
+  }
+}
+
+if (import.meta.main) {
+  const asked = Promise.withResolvers<void>();
+  process.on("SIGTERM", () => asked.resolve());
+  process.on("SIGINT", () => asked.resolve());
+  process.on("SIGHUP", () => undefined);
+  await supervise(JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Spec, asked.promise);
+  process.exit(0);
+}

@@ -1,0 +1,64 @@
+// What a deploy left that was killed: it is ended first, forward when its release is live already, else back.
+import { factOf, type Run } from "../context.ts";
+import { DpError, messageOf } from "../errors.ts";
+import { fact } from "../facts.ts";
+import { removeStaleTemps } from "../files.ts";
+import { idOf, liveId, runsOf } from "../release/history.ts";
+import { makeIo } from "../io.ts";
+import { places } from "../paths.ts";
+import { allPids } from "../process/proc.ts";
+import { hasEnvironment } from "../process/process.ts";
+import type { Receipt } from "../talk/receipt.ts";
+import { reconcile } from "../release/reconcile.ts";
+import { manager } from "../registry.ts";
+import { goBack, runPipeline } from "../runner.ts";
+import { endAll, markerOf } from "../builtin/supervision.ts";
+
+const PATIENCE = 5_000;
+
+/** Ends every run but `mine` that is unfinished and did anything; one that waits for its turn is left alone. */
+export async function settle(app: string, mine: string, out: Receipt): Promise<void> {
+  const { base, runs, instances } = places(app);
+  for (const folder of [base, runs, instances]) await removeStaleTemps(folder);
+  for (const past of await runsOf(app, (message) => out.warn(message))) {
+    if (past.id === mine || past.state !== "unfinished" || Object.keys(past.run.journal).length === 0) continue;
+    const isLive = await isLiveRun(app, past.run);
+    out.say(`deploy ${past.id} was interrupted and is ${isLive ? "finished" : "taken back"} first`);
+    try {
+      const from = await pickUp(app, past.run, out);
+      if (isLive) await runPipeline(past.path, out, from === undefined ? {} : { from });
+      else await goBack(past.path, out, new DpError("terminated", "interrupted"));
+    } catch (error) {
+      out.warn(`deploy ${past.id}: ${messageOf(error)}`);
+    }
+  }
+}
+
+const releaseOf = (run: Run) => idOf(typeof run.facts["release"] === "string" ? run.facts["release"] : null);
+
+async function isLiveRun(app: string, run: Run): Promise<boolean> {
+  const release = releaseOf(run);
+  return release !== null && release === (await liveId(app));
+}
+
+/**
+ * Prepares a run to be gone on with: ends what its killed process left running, and when its release is live but
+ * its instance is another process by now (a reboot), starts it and answers the step to go on from.
+ */
+export async function pickUp(app: string, run: Run, out: Receipt): Promise<string | undefined> {
+  await endLeftovers(app, factOf(run, "id", fact.id));
+  if (!(await isLiveRun(app, run))) return undefined;
+  const server = factOf(run, "server", fact.server);
+  for (const change of await reconcile(app, server, makeIo(out))) out.say(change);
+  const { pid } = await (await manager(server.manager)).status({ app, id: releaseOf(run)! });
+  return pid === run.facts["pid"] ? undefined : "check";
+}
+
+// A build or hook outlives its deploy when that is killed; a second one beside it would be one too many. It is known
+// by its environment, and is no instance.
+async function endLeftovers(app: string, id: string): Promise<void> {
+  const marks = [`HOME=${places(app).home}`, `DP_RELEASE=${id}`];
+  const instance = `DP_INSTANCE=${markerOf({ app, id })}`;
+  const isLeft = (pid: number) => marks.every((mark) => hasEnvironment(pid, mark)) && !hasEnvironment(pid, instance);
+  await endAll(() => allPids().filter((pid) => pid !== process.pid && isLeft(pid)), PATIENCE);
+}

@@ -1,0 +1,123 @@
+// The schema of deploy.yml: what a commit may ask for. Untrusted.
+import * as v from "valibot";
+import { messageOf } from "../errors.ts";
+import { duration, mapping, must, oneOf, shellLine, text } from "./field.ts";
+import { hookProblem } from "./hook.ts";
+import { appName } from "../paths.ts";
+import { plainText } from "../talk/text.ts";
+
+const name = v.pipe(
+  v.string(must("text")),
+  v.maxLength(28, "must be at most 28 characters long"),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    try {
+      appName(dataset.value);
+    } catch (error) {
+      addIssue({ message: plainText(messageOf(error)) });
+    }
+  }),
+  v.description(
+    "The app's name, the one given to dp setup: a lower-case letter, then letters, digits and single dashes.",
+  ),
+  v.examples(["my-api"]),
+);
+
+// No scheme, no host, no "//": whatever is written here, only the app itself is asked.
+const path = v.pipe(
+  text(/^\/(?!\/)[A-Za-z0-9._~/%-]*(?:\?[A-Za-z0-9._~/%=&-]*)?$/, 'a path such as "/health"'),
+  v.maxLength(1024, "must be at most 1024 characters long"),
+  v.description("The path that answers when the app is ready, with a query if need be: /health"),
+  v.examples(["/health"]),
+);
+
+const host = v.pipe(
+  text(/^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(?::[0-9]{1,5})?$/, "a host name such as example.com"),
+  v.description("The Host header of the check, for apps that answer to some names only. Default: the address itself."),
+);
+
+const isStatus = (code: number) => Number.isInteger(code) && code >= 200 && code <= 599 && (code < 300 || code > 399);
+const statusWords = must("a status from 200 to 299 or 400 to 599 (a redirect never counts as healthy)");
+const status = v.pipe(
+  v.number(statusWords),
+  v.check(isStatus, statusWords),
+  v.integer(),
+  v.minValue(200),
+  v.maxValue(599),
+);
+const statuses = v.pipe(
+  v.union(
+    [
+      status,
+      v.pipe(v.array(status), v.nonEmpty("needs at least one status"), v.maxLength(20, "has more than 20 statuses")),
+    ],
+    statusWords,
+  ),
+  v.description(
+    "The status, or a list of them, that counts as healthy; redirects never do. Default: any from 200 to 299.",
+  ),
+  v.transform((codes) => (typeof codes === "number" ? [codes] : codes)),
+);
+
+const healthObject = mapping({
+  path,
+  host: v.exactOptional(host),
+  status: v.exactOptional(statuses),
+  timeout: v.optional(duration("100ms", "60s", "How long one answer may take."), "5s"),
+  interval: v.optional(
+    duration("50ms", "60s", "The first pause between two tries while the app starts; it grows from try to try."),
+    "50ms",
+  ),
+  startTimeout: v.optional(
+    duration("1s", "15m", "How long the app may take from its start to the first healthy answer."),
+    "60s",
+  ),
+});
+
+const healthCheck = v.pipe(
+  v.union([path, healthObject], must('a path such as "/health", or a mapping with one')),
+  v.description("How a new release proves that it is healthy: a path, or a mapping with path, host, status and times."),
+  v.examples(["/health"]),
+  v.transform((check) => (typeof check === "string" ? v.parse(healthObject, { path: check }) : check)),
+);
+
+const hook = (description: string) =>
+  v.pipe(
+    shellLine(),
+    v.rawCheck(({ dataset, addIssue }) => {
+      const problem = dataset.typed ? hookProblem(dataset.value) : null;
+      if (problem !== null) addIssue({ message: problem });
+    }),
+    v.description(description),
+  );
+
+/** deploy.yml, for the app types that there are. */
+export function deploySchema(types: readonly string[]) {
+  return mapping({
+    name,
+    type: v.pipe(oneOf(types), v.description("What kind of app this is."), v.examples([types[0] ?? "python"])),
+    healthCheck,
+    command: v.exactOptional(
+      v.pipe(
+        shellLine(),
+        v.description("The shell line that starts the app; it listens on $DP_HOST:$PORT. Default: by the type."),
+      ),
+    ),
+    build: v.exactOptional(
+      v.pipe(
+        shellLine(),
+        v.description("A shell line that runs after the dependencies are installed; failing aborts the deploy."),
+      ),
+    ),
+    hooks: v.optional(
+      v.pipe(
+        mapping({
+          preDeploy: v.exactOptional(hook("Runs before the new release starts; failing aborts the deploy.")),
+          postDeploy: v.exactOptional(hook("Runs after a successful deploy; failing is a warning.")),
+        }),
+        v.description("Shell lines or scripts of the repo (./scripts/migrate.sh), run in the new release's folder."),
+      ),
+      {},
+    ),
+  });
+}

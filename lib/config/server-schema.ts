@@ -1,0 +1,133 @@
+// The schema of config.yml: what the operator of the server decides.
+import * as v from "valibot";
+import { claim, duration, mapping, must, oneOf, text, whole } from "./field.ts";
+
+// The rules of git-check-ref-format, as far as one branch name can break them.
+const BAD_BRANCH = [
+  /^-/, // git would read an option
+  /[\x00-\x20\x7f~^:?*[\\]/,
+  /\.\.|@\{|\/\//,
+  /^\/|\/$|\.$/,
+  /(?:^|\/)\./,
+  /\.lock(?:\/|$)/,
+  /^(?:@|HEAD)$/,
+];
+const isBranch = (name: string) => name !== "" && name.length <= 200 && !BAD_BRANCH.some((bad) => bad.test(name));
+const branchWords = must("a branch name such as main");
+
+const branch = v.pipe(
+  v.string(branchWords),
+  v.check(isBranch, branchWords),
+  v.check((name) => !name.startsWith("refs/"), 'must be the branch alone, without "refs/heads/"'),
+  v.description("The branch whose pushes are deployed."),
+);
+
+const OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+const address = text(new RegExp(`^(?:${OCTET}(?:\\.${OCTET}){3}|[0-9a-f:]*:[0-9a-f:]+)$`), "an IP address");
+const host = v.pipe(
+  text(new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`), "an IPv4 address such as 127.0.0.1"),
+  v.description("The public address. 127.0.0.1 keeps the app behind a proxy; 0.0.0.0 opens it to the world."),
+);
+
+const path = v.pipe(
+  text(/^\/[^:\x00-\x1f\x7f]*(?::\/[^:\x00-\x1f\x7f]*)*$/, 'absolute folders joined by ":"'),
+  v.maxLength(4096, "is longer than 4096 characters"),
+  v.description("PATH of builds, hooks and the app. Default: the system's folders."),
+);
+
+const user = v.pipe(
+  text(/^[a-z_][a-z0-9_-]{0,31}$/, "the name of a system user"),
+  v.check((name) => name !== "root", "must not be root: what is pushed would be root, too"),
+  v.description("The system user that builds and runs the app. Default: one of its own, dp-NAME."),
+);
+
+const env = v.pipe(
+  text(/^[a-z][a-z0-9_-]{0,30}$/, "a lower-case word such as production"),
+  v.description("The environment: the app's settings are read from .env.ENV in its base folder."),
+);
+
+/** config.yml, for the managers and fronts that there are. */
+export function serverSchema(managers: readonly string[], fronts: readonly string[]) {
+  return mapping({
+    port: v.pipe(whole(1, 65535), v.description("The public port."), v.examples([8000])),
+    manager: v.pipe(
+      oneOf(managers),
+      v.description("What starts, stops and watches the app's processes."),
+      v.examples([managers.includes("systemd") ? "systemd" : (managers[0] ?? "systemd")]),
+    ),
+    env: v.optional(env, "production"),
+    branch: v.optional(branch, "main"),
+    host: v.optional(host, "127.0.0.1"),
+    keep: v.optional(v.pipe(whole(1, 100), v.description("How many good releases stay on the server.")), 5),
+    strategy: v.exactOptional(
+      v.pipe(
+        oneOf(["blue-green", "restart"]),
+        v.description(
+          "blue-green: the new release starts beside the old one. restart: the old one stops first, while requests wait at the front. Default: blue-green, and restart without a front.",
+        ),
+      ),
+    ),
+    front: v.optional(
+      v.pipe(
+        oneOf(fronts),
+        v.description("What holds the public port. none: the app itself, with a gap at each deploy."),
+      ),
+      "relay",
+    ),
+    protocol: v.optional(
+      v.pipe(
+        oneOf(["http", "tcp"]),
+        v.description("tcp: for apps that do not speak HTTP; their connections are cut at a switch."),
+      ),
+      "http",
+    ),
+    trustedProxies: v.optional(
+      v.pipe(
+        v.array(address, must("a list of addresses")),
+        v.description("Proxies before dp, whose X-Forwarded headers are believed."),
+      ),
+      [],
+    ),
+    verifyTime: v.optional(
+      duration("0s", "10m", "How long the new release is watched after the switch; what fails then goes back."),
+      "3s",
+    ),
+    drainTimeout: v.optional(
+      duration("0s", "1h", "How long requests under way on the old release may take to end."),
+      "30s",
+    ),
+    holdTimeout: v.optional(
+      duration("1s", "10m", "How long requests wait while strategy restart restarts the app."),
+      "30s",
+    ),
+    keepWarm: v.optional(
+      duration("0s", "24h", "How long the old release keeps running after a switch, for an instant rollback."),
+      "0s",
+    ),
+    maxFailed: v.exactOptional(
+      v.pipe(
+        v.number(must("a whole number")),
+        v.integer(must("a whole number")),
+        v.minValue(0, must("0 or more")),
+        v.description("More failed probes than this during the switch, and the deploy goes back. Default: no limit."),
+      ),
+    ),
+    gate: v.optional(
+      v.pipe(
+        claim(),
+        v.description("true: a failed deploy rejects the push. false: the push is accepted, then deployed."),
+      ),
+      true,
+    ),
+    user: v.exactOptional(user),
+    path: v.exactOptional(path),
+    stopTimeout: v.optional(
+      duration("1s", "10m", "How long the app may take to stop after SIGTERM before it is killed."),
+      "30s",
+    ),
+    stepTimeout: v.optional(
+      duration("1s", "6h", "How long one command of a deploy may take: install, build, a hook."),
+      "15m",
+    ),
+  });
+}

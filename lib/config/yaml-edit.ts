@@ -1,0 +1,53 @@
+// Changing a few values of a YAML file while every other character stays as it is.
+import { isMap, isScalar, parseDocument } from "yaml";
+import { DpError } from "../errors.ts";
+
+export type Scalar = string | number | boolean;
+
+// A letter or a path at the start, nothing that YAML reads as a comment or as a key.
+const PLAIN = /^(?:[A-Za-z/]|\.\/)(?!.*(?::(?: |$)| #| $))[\x20-\x7e]*$/;
+const WORDS = /^(?:true|false|null|yes|no|on|off|y|n)$/i;
+
+/** One value as YAML, in double quotes when a plain word would be read as something else. */
+export function yamlScalar(value: Scalar): string {
+  if (typeof value !== "string") return String(value);
+  return PLAIN.test(value) && !WORDS.test(value) ? value : JSON.stringify(value);
+}
+
+/**
+ * Sets keys at the top of a YAML mapping: a key that is there gets the new value, another one a new line,
+ * below its commented example (`# keep: 5`) when there is one. Throws DpError "config" for a text that is no
+ * plain mapping.
+ */
+export function setKeys(text: string, values: Readonly<Record<string, Scalar | undefined>>, file: string): string {
+  let edited = text;
+  for (const [key, value] of Object.entries(values)) {
+    if (value !== undefined) edited = setKey(edited, key, yamlScalar(value), file);
+  }
+  return edited;
+}
+
+function setKey(text: string, key: string, value: string, file: string): string {
+  const document = parseDocument(text, { logLevel: "error" });
+  const { contents } = document;
+  if (document.errors.length > 0 || (contents !== null && (!isMap(contents) || contents.flow))) {
+    throw new DpError("config", `${file}: cannot be changed, write it as lines of "key: value"`);
+  }
+  const pair = contents?.items.find((item) => isScalar(item.key) && item.key.value === key);
+  if (!pair) return addLine(text, key, `${key}: ${value}`);
+  const range = pair.value?.range;
+  if (!range || !isScalar(pair.value))
+    throw new DpError("config", `${file}: ${key} is no plain value, change it by hand`);
+  const [start, end] = range;
+  const gap = /[:]$/.test(text.slice(0, start)) ? " " : "";
+  return text.slice(0, start) + gap + value + text.slice(end);
+}
+
+function addLine(text: string, key: string, line: string): string {
+  const example = new RegExp(`^# ?${key}:.*$`, "m").exec(text);
+  if (example) {
+    const end = example.index + example[0].length;
+    return `${text.slice(0, end)}\n${line}${text.slice(end)}`;
+  }
+  return text === "" || text.endsWith("\n") ? `${text}${line}\n` : `${text}\n${line}\n`;
+}

@@ -1,0 +1,155 @@
+// HAProxy as the front: Debian's program, switched by its runtime API, never by a reload.
+import { existsSync } from "node:fs";
+import { DpError } from "../errors.ts";
+import type { Drained, Front, Route, RouteStatus, Target } from "../front.ts";
+import { countsOf } from "../haproxy/counts.ts";
+import { drainSlot } from "../haproxy/drain.ts";
+import { filesOf, haproxyProgram } from "../haproxy/places.ts";
+import { isInPlace, keep, load, makeFolder, stop } from "../haproxy/process.ts";
+import { pointed, readRoutes, routeFrom, serverOf, type KeptRoute } from "../haproxy/routes.ts";
+import { notRunning, processes, tellAll } from "../haproxy/runtime.ts";
+import { describe } from "../health/health.ts";
+import type { Io } from "../io.ts";
+import { waitForLock } from "../lock.ts";
+import { listener } from "../process/process.ts";
+import { run } from "../run.ts";
+
+async function unavailable(): Promise<string | null> {
+  const program = haproxyProgram();
+  if (program === null) return "haproxy is not installed: apt-get install haproxy";
+  const { text } = await run([program, "-vv"]);
+  const [, major, minor] = /version (\d+)\.(\d+)/.exec(text) ?? [];
+  if (Number(major) * 100 + Number(minor) < 206) return `${program} is ${major}.${minor}, and dp needs 2.6`;
+  return /USE_LUA=1|\+LUA/.test(text) ? null : `${program} was built without Lua`;
+}
+
+/** Does one change at a time: the apps share the file of routes. */
+async function locked<T>(change: (routes: Map<string, KeptRoute>) => Promise<T>): Promise<T> {
+  const nobody = () => undefined;
+  await makeFolder();
+  const lock = await waitForLock(filesOf().lock, nobody, nobody);
+  try {
+    return await change(await readRoutes());
+  } finally {
+    lock.release();
+  }
+}
+
+function known(routes: ReadonlyMap<string, KeptRoute>, app: string): KeptRoute {
+  const route = routes.get(app);
+  if (route) return route;
+  throw new DpError("host", `HAProxy has no route for ${app}`, { hint: `dp setup ${app}` });
+}
+
+async function requireFree({ app, listen: { port } }: Omit<Route, "target">): Promise<void> {
+  const own = await processes();
+  const pids = own ? [own.master, ...own.workers.map(({ pid }) => pid)] : [];
+  const others = (await listener(port)).filter(({ pid }) => pid === null || !pids.includes(pid));
+  // HAProxy itself would share the port with another HAProxy.
+  if (others.length === 0) return;
+  throw new DpError("host", `HAProxy cannot listen on port ${port}: it is held by ${await describe(others)}`, {
+    hint: `end that process, or give the app another port: dp setup ${app} --port N`,
+  });
+}
+
+const setup = (wanted: Omit<Route, "target">, io: Io): Promise<string[]> =>
+  locked(async (routes) => {
+    const { app, listen } = wanted;
+    const before = routes.get(app);
+    const next = new Map(routes).set(app, routeFrom(wanted, before));
+    if ((await isInPlace(next)) && (await processes()) !== null) return [];
+    const isMoved = before?.listen.host !== listen.host || before.listen.port !== listen.port;
+    if (isMoved) await requireFree(wanted);
+    const changes = await load(next, routes, io);
+    return isMoved ? [...changes, `HAProxy holds ${listen.host}:${listen.port} for ${app}`] : changes;
+  });
+
+/** What takes a route from one state of its slots to the next: the new server is ready before the old one is not. */
+function commands({ app, slots, live }: KeptRoute, before: KeptRoute): string[] {
+  const server = (slot: number) => `set server dp-${app}/${serverOf(slot)}`;
+  const target = live === null ? null : slots[live]!;
+  const ready =
+    live === null || target === null
+      ? []
+      : [`${server(live)} addr 127.0.0.1 port ${target.port}`, `${server(live)} state ready`];
+  // A release that was never drained loses its slot with all that it still has.
+  const old = live === null ? null : before.slots[live];
+  const isTaken = old !== null && old !== undefined && old.id !== target?.id;
+  const cut = isTaken ? [`shutdown sessions server dp-${app}/${serverOf(live!)}`] : [];
+  const others = slots.flatMap((_, slot) => (slot === live ? [] : [`${server(slot)} state maint`]));
+  return [...cut, ...ready, ...others];
+}
+
+const point = (app: string, target: Target | null): Promise<void> =>
+  locked(async (routes) => {
+    const before = known(routes, app);
+    const after = pointed(before, target);
+    // First what a restart finds: both releases run now, and only one of them will later.
+    await keep(new Map(routes).set(app, after));
+    for (const [worker, answer] of await tellAll(commands(after, before))) {
+      if (worker.isCurrent && /No such (backend|server)/i.test(answer))
+        throw new DpError("host", `HAProxy runs without ${app}`, { hint: "dp reconcile" });
+    }
+  });
+
+/** Holds the app (`limit` in ms), or lets go of it (null). */
+const setHold = (app: string, limit: number | null): Promise<void> =>
+  locked(async (routes) => {
+    const route = known(routes, app);
+    if (limit === null && route.held === null) return;
+    await keep(new Map(routes).set(app, { ...route, held: limit === null ? null : Math.ceil(limit) }));
+    const held = `set server dp-held/${app} state`;
+    await tellAll(
+      limit === null ? [`${held} maint`, `dp hold ${app} 0`] : [`dp hold ${app} ${Math.ceil(limit)}`, `${held} ready`],
+    );
+  });
+
+async function drain(app: string, id: string, timeout: number, io: Io): Promise<Drained> {
+  const route = (await readRoutes()).get(app);
+  const slot = route?.slots.findIndex((release) => release?.id === id) ?? -1;
+  if (!route || slot === -1) return { requests: 0, tunnelsClosed: 0 };
+  if ((await processes()) === null) throw notRunning();
+  const drained = await drainSlot(route, slot, timeout, io);
+  await locked(async (routes) => {
+    const now = routes.get(app);
+    if (!now || now.live === slot || now.slots[slot]?.id !== id) return;
+    await keep(new Map(routes).set(app, { ...now, slots: now.slots.map((kept, at) => (at === slot ? null : kept)) }));
+  });
+  return drained;
+}
+
+const NOTHING = { isListening: false, waiting: 0, connections: 0, inFlight: {}, requests: 0, failed: 0 };
+
+async function status(app: string): Promise<RouteStatus | null> {
+  const route = (await readRoutes()).get(app);
+  if (!route) return null;
+  const { listen, protocol, trustedProxies, live, slots, held } = route;
+  const isRunning = (await processes()) !== null;
+  const counts = isRunning ? await countsOf(route) : NOTHING;
+  const error = counts.isListening ? null : isRunning ? "HAProxy runs without this app" : "HAProxy does not run";
+  const target = live === null ? null : slots[live]!;
+  return { app, listen, protocol, trustedProxies, target, error, isHeld: held !== null, ...counts };
+}
+
+async function remove(app: string, io: Io): Promise<void> {
+  if (!existsSync(filesOf().routes)) return;
+  await locked(async (routes) => {
+    if (!routes.has(app)) return;
+    const next = new Map(routes);
+    next.delete(app);
+    if (next.size > 0) return void (await load(next, routes, io));
+    await stop(io);
+    await keep(next);
+  });
+}
+
+const haproxy: Front = {
+  name: "haproxy",
+  summary: "HAProxy, switched by its runtime API",
+  holdsPort: true,
+  ...{ unavailable, setup, point, drain, status, remove },
+  hold: (app, limit) => setHold(app, limit),
+  resume: (app) => setHold(app, null),
+};
+
+export default haproxy;

@@ -1,0 +1,18 @@
+// No front: the app listens on the public port itself, so only one of its releases can run at a time.
+import type { Front } from "../front.ts";
+
+const none: Front = {
+  name: "none",
+  summary: "the app holds its port itself",
+  holdsPort: false,
+  unavailable: async () => null,
+  setup: async () => [],
+  point: async () => undefined,
+  hold: async () => undefined,
+  resume: async () => undefined,
+  drain: async () => ({ requests: 0, tunnelsClosed: 0 }),
+  status: async () => null,
+  remove: async () => undefined,
+};
+
+export default none;

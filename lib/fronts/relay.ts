@@ -1,0 +1,94 @@
+// dp's own front: one process for the whole server that picks the release for every request.
+import { version } from "../../package.json";
+import { DpError, messageOf } from "../errors.ts";
+import type { Front, Route, Target } from "../front.ts";
+import { describe } from "../health/health.ts";
+import type { Io } from "../io.ts";
+import { root } from "../paths.ts";
+import { listener } from "../process/process.ts";
+import { relayAt } from "../relay/client.ts";
+import { isService, restartService, setUpService } from "../relay/service.ts";
+import { stopSupervisedRelay, superviseRelay } from "../relay/supervised.ts";
+
+/** Where the relay keeps its routes and its control socket. */
+export const relayFolder = () => `${root()}/var/lib/dp/relay`;
+
+const client = () => relayAt(relayFolder());
+
+/** Makes the relay run, in this version of dp; answers what was changed. */
+async function ensure(io: Io): Promise<string[]> {
+  const isRunning = await client().isRunning();
+  if (!isService()) {
+    if (!isRunning) await superviseRelay(relayFolder(), () => client().isRunning());
+    return isRunning ? [] : ["started the relay"];
+  }
+  const changes = await setUpService(relayFolder(), isRunning, io);
+  if (changes.length === 0 && isRunning && (await client().status()).version !== version) {
+    await restartService(io);
+    changes.push(`restarted the relay as version ${version}`);
+  }
+  return changes;
+}
+
+const routeOf = async (app: string) => (await client().status()).routes.find((route) => route.app === app) ?? null;
+
+const isSame = (one: Omit<Route, "target">, other: Omit<Route, "target">) =>
+  one.listen.host === other.listen.host &&
+  one.listen.port === other.listen.port &&
+  one.protocol === other.protocol &&
+  one.trustedProxies.join() === other.trustedProxies.join();
+
+async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
+  const changes = await ensure(io);
+  const before = await routeOf(route.app);
+  const { host, port } = route.listen;
+  try {
+    if (before === null || !isSame(before, route)) {
+      await client().set(route);
+      changes.push(`the relay holds ${host}:${port} for ${route.app}`);
+    }
+    const after = await routeOf(route.app);
+    if (after?.isListening) return changes;
+    throw new DpError("host", after?.error ?? `the relay does not listen on ${host}:${port}`);
+  } catch (error) {
+    const owners = await listener(port);
+    throw new DpError("host", `the relay cannot have port ${port}: ${messageOf(error)}`, {
+      lines: owners.length > 0 ? [`the port is held by ${await describe(owners)}`] : [],
+      hint: `end that process, or give the app another port: dp setup ${route.app} --port N`,
+      cause: error,
+    });
+  }
+}
+
+async function point(app: string, target: Target | null, io: Io): Promise<void> {
+  try {
+    await client().point(app, target);
+  } catch (error) {
+    // The way back must not fail for a relay that has died: it comes up with the routes that it had.
+    if (await client().isRunning()) throw error;
+    await ensure(io);
+    await client().point(app, target);
+  }
+}
+
+async function remove(app: string): Promise<void> {
+  if (!(await client().isRunning())) return;
+  await client().remove(app);
+  if (!isService() && (await client().status()).routes.length === 0) await stopSupervisedRelay(relayFolder());
+}
+
+const relay: Front = {
+  name: "relay",
+  summary: "dp's own relay: zero lost requests, nothing to install",
+  holdsPort: true,
+  unavailable: async () => (process.platform === "linux" ? null : "the relay needs Linux"),
+  setup,
+  point,
+  hold: (app, limit) => client().hold(app, limit),
+  resume: (app) => client().resume(app),
+  drain: (app, id, timeout) => client().drain(app, id, timeout),
+  status: async (app) => ((await client().isRunning()) ? routeOf(app) : null),
+  remove,
+};
+
+export default relay;

@@ -1,0 +1,153 @@
+// Whether an instance is healthy, and that it is the one that answered.
+import type { HealthCheck, ServerConfig } from "../config.ts";
+import { DpError, messageOf } from "../errors.ts";
+import type { Front } from "../front.ts";
+import type { Io } from "../io.ts";
+import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
+import { probe } from "./probe.ts";
+import { publicAddress } from "../release/route.ts";
+import { listener, listeningPorts, processName } from "../process/process.ts";
+
+/** An instance that is asked: where, by whom it is managed, and what counts as healthy. */
+export interface Patient {
+  name: InstanceName;
+  manager: Manager;
+  check: HealthCheck;
+  port: number;
+}
+
+const SLOWEST = 2_000;
+const LATENESS = 0.1;
+const LOG_LINES = 25;
+
+const urlOf = ({ check, port }: Patient) => `http://127.0.0.1:${port}${check.path}`;
+
+/**
+ * Asks until the instance is healthy, at once and then with a growing delay, for `startTimeout` at most; stops
+ * as soon as its process has died. Answers the main process. Throws DpError "unhealthy" with what was seen.
+ */
+export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid: number; tries: number }> {
+  const { check } = patient;
+  const begun = performance.now();
+  const deadline = begun + check.startTimeout;
+  const seen = new Map<string, number>();
+  let delay = check.interval;
+  for (let tries = 1; ; tries++) {
+    const status = await patient.manager.status(patient.name);
+    if (status.state !== "running" || status.restarts > 0) throw await died(patient, status, io);
+    const answer = await probe(check, patient.port);
+    if (answer.isHealthy) return { pid: await owner(patient, status, io), tries };
+    seen.set(answer.text, (seen.get(answer.text) ?? 0) + 1);
+    if (performance.now() + delay > deadline) throw await unhealthy(patient, seen, io);
+    await io.sleep(delay);
+    // A tenth of the time waited so far is what a try may come too late.
+    delay = Math.min(Math.max(check.interval, (performance.now() - begun) * LATENESS), SLOWEST);
+  }
+}
+
+/** Asks once more, and that the main process is still `pid`. Throws DpError "unhealthy". */
+export async function stillHealthy(patient: Patient, pid: number, io: Io): Promise<void> {
+  const status = await patient.manager.status(patient.name);
+  if (status.state !== "running" || status.pid !== pid) throw await died(patient, status, io);
+  const answer = await probe(patient.check, patient.port);
+  if (!answer.isHealthy) {
+    await requireAlive(patient, status, io);
+    throw await unhealthy(patient, new Map([[answer.text, 1]]), io);
+  }
+  await owner(patient, status, io);
+}
+
+/**
+ * Asks through the public port until the release answers there. Throws DpError "unhealthy" when the front
+ * points elsewhere, or its answers stay bad for the time that one answer may take.
+ */
+export async function publiclyHealthy(patient: Patient, server: ServerConfig, holder: Front, io: Io): Promise<void> {
+  const { name, check } = patient;
+  const route = await holder.status(name.app);
+  if (route && route.target?.id !== name.id) {
+    throw new DpError("unhealthy", `the front sends requests to ${route.target?.id ?? "nothing"}, not to ${name.id}`);
+  }
+  const host = publicAddress(server);
+  const end = performance.now() + check.timeout;
+  for (;;) {
+    const answer = await probe(check, server.port, host);
+    if (answer.isHealthy) return;
+    if (performance.now() > end)
+      throw new DpError(
+        "unhealthy",
+        `GET http://${host}:${server.port}${check.path} through the ${holder.name}: ${answer.text}`,
+        { lines: await lastWords(patient, io) },
+      );
+    await io.sleep(check.interval);
+  }
+}
+
+// An answer proves nothing until the socket that gave it is the instance's own.
+async function owner(patient: Patient, status: InstanceStatus, io: Io): Promise<number> {
+  const { name, manager, port } = patient;
+  // Mostly the main process has the socket: then no other process has to be looked at.
+  const isMain = status.pid !== null && listeningPorts([status.pid]).some((socket) => socket.port === port);
+  if (isMain) return status.pid!;
+  const own = await manager.pids(name);
+  const owners = await listener(port);
+  const isOwn = owners.some((socket) => socket.pid !== null && own.includes(socket.pid));
+  if (isOwn && status.pid !== null) return status.pid;
+  await requireAlive(patient, status, io);
+  throw new DpError(
+    "unhealthy",
+    `127.0.0.1:${port} answered, but it was ${await describe(owners)}, not ${name.app}@${name.id}`,
+  );
+}
+
+// It may have died since it was looked at, and then that is the news.
+async function requireAlive(patient: Patient, before: InstanceStatus, io: Io): Promise<void> {
+  const now = await patient.manager.status(patient.name);
+  if (now.state !== "running" || now.pid !== before.pid) throw await died(patient, now, io);
+}
+
+/** Who holds a port, in words: `pid 412 (nginx)`. */
+export async function describe(owners: Awaited<ReturnType<typeof listener>>): Promise<string> {
+  const words = owners.map(({ pid, uid }) =>
+    pid === null ? `a process of user ${uid}` : `pid ${pid} (${processName(pid) ?? "gone"})`,
+  );
+  return [...new Set(words)].join(", ") || "a process that has gone since";
+}
+
+async function died(patient: Patient, status: InstanceStatus, io: Io): Promise<DpError> {
+  const { app, id } = patient.name;
+  const how =
+    status.state === "running" ? "crashed and was started again" : `is not running: ${status.detail || status.state}`;
+  return new DpError("unhealthy", `${app}@${id} ${how}`, { lines: await lastWords(patient, io) });
+}
+
+async function unhealthy(patient: Patient, seen: Map<string, number>, io: Io): Promise<DpError> {
+  const answers = [...seen].map(([text, count]) => (count > 1 ? `${text} (${count} times)` : text)).join(", ");
+  const wrong = await wrongPort(patient);
+  return new DpError("unhealthy", `GET ${urlOf(patient)}: ${answers}`, {
+    lines: await lastWords(patient, io),
+    ...(wrong
+      ? { hint: wrong }
+      : answers.includes("→")
+        ? { hint: "a redirect is no health: name a path that answers 2xx itself" }
+        : {}),
+  });
+}
+
+async function wrongPort({ name, manager, port }: Patient): Promise<string | null> {
+  const open = await listeningPorts(await manager.pids(name));
+  if (open.length === 0) return `the app listens on no port; it must listen on $PORT, here ${port}`;
+  if (open.some((socket) => socket.port === port)) return null;
+  const others = open.map((socket) => `${socket.address}:${socket.port}`).join(", ");
+  return `the app listens on ${others}; it must listen on $PORT, here ${port}`;
+}
+
+// What went wrong is the error; a log that cannot be read must not take its place.
+async function lastWords({ name, manager }: Patient, io: Io): Promise<string[]> {
+  const lines: string[] = [];
+  try {
+    await manager.logs(name, { lines: LOG_LINES, follow: false, onLine: (line) => lines.push(line) }, io);
+  } catch (error) {
+    lines.push(`(the app's log cannot be read: ${messageOf(error)})`);
+  }
+  return lines;
+}

@@ -1,0 +1,64 @@
+// dp's own requests through the public port while a release changes: the proof that nothing was lost.
+import type { HealthCheck, ServerConfig } from "../config.ts";
+import { probe } from "./probe.ts";
+import { publicAddress } from "../release/route.ts";
+
+/** What the requests saw. */
+export interface Probes {
+  requests: number;
+  failed: number;
+  /** The longest time between two good answers, in ms. */
+  longestGap: number;
+}
+
+export interface Prober {
+  /** Ends the stream; answers what it saw. */
+  stop(): Promise<Probes>;
+  /** What it saw so far. */
+  seen(): Probes;
+}
+
+/** Milliseconds between an answer and the next request: light, and finer than what a person could notice. */
+const PAUSE = 15;
+
+/** Asks the public port again and again, one request at a time, until it is stopped. */
+export function startProber(check: HealthCheck, server: Pick<ServerConfig, "host" | "port">): Prober {
+  const seen: Probes = { requests: 0, failed: 0, longestGap: 0 };
+  let isStopped = false;
+  let good = performance.now();
+  const loop = (async () => {
+    while (!isStopped) {
+      const answer = await probe(check, server.port, publicAddress(server));
+      const now = performance.now();
+      seen.requests++;
+      if (answer.isHealthy) {
+        seen.longestGap = Math.max(seen.longestGap, Math.round(now - good));
+        good = now;
+      } else seen.failed++;
+      await Bun.sleep(PAUSE);
+    }
+    seen.longestGap = Math.max(seen.longestGap, seen.failed > 0 ? Math.round(performance.now() - good) : 0);
+  })();
+  return {
+    seen: () => ({ ...seen }),
+    async stop() {
+      isStopped = true;
+      await loop;
+      return seen;
+    },
+  };
+}
+
+/** The sum of what several streams saw. */
+export function sumOf(parts: readonly Probes[]): Probes {
+  return {
+    requests: parts.reduce((sum, part) => sum + part.requests, 0),
+    failed: parts.reduce((sum, part) => sum + part.failed, 0),
+    longestGap: Math.max(0, ...parts.map((part) => part.longestGap)),
+  };
+}
+
+/** `requests 212, failed 0, longest gap 9 ms`. */
+export function probesText({ requests, failed, longestGap }: Probes): string {
+  return `requests ${requests}, failed ${failed}, longest gap ${longestGap} ms`;
+}

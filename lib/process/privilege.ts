@@ -1,0 +1,23 @@
+// Giving up rights: how a program of the app is started by root.
+import { existsSync, readFileSync } from "node:fs";
+import { DpError } from "../errors.ts";
+
+// Never by PATH: the child's PATH begins with folders of the app, and this still runs as root.
+const SETPRIV =
+  ["/usr/bin/setpriv", "/bin/setpriv", "/usr/sbin/setpriv", "/sbin/setpriv"].find(existsSync) ?? "/usr/bin/setpriv";
+
+/** The number of a user's own group: its name need not be the user's. Throws DpError "host" when there is no such user. */
+function groupOf(user: string): string {
+  const lines = readFileSync("/etc/passwd", "utf8").split("\n");
+  const group = lines.find((line) => line.startsWith(`${user}:`))?.split(":")[3];
+  if (group === undefined)
+    throw new DpError("host", `the system has no user "${user}"`, { hint: "dp setup APP makes it again" });
+  return group;
+}
+
+/** The argv that runs `argv` as `user` with nothing of root's left, when dp is root. */
+export function asUser(argv: readonly string[], user: string | undefined): string[] {
+  if (!user || user === "root" || process.getuid?.() !== 0) return [...argv];
+  const rights = ["--init-groups", "--no-new-privs", "--inh-caps=-all"];
+  return [SETPRIV, `--reuid=${user}`, `--regid=${groupOf(user)}`, ...rights, "--", ...argv];
+}

@@ -1,0 +1,89 @@
+// dp's side of the relay: commands over the control socket in the relay's folder.
+import { connect } from "node:net";
+import { join } from "node:path";
+import { DpError, codeOf } from "../errors.ts";
+import type { Drained, FrontStatus, RouteChange, Target } from "../front.ts";
+import type { Command, Reply } from "./control.ts";
+import { HOLD_TIME } from "./limits.ts";
+
+/** How long the relay may take to answer, in ms, apart from what the command itself waits for. */
+const TIMEOUT = 10_000;
+
+/** dp's side of the relay, which holds the public ports of all apps. Every call throws DpError "host" when it cannot be done. */
+export interface RelayClient {
+  isRunning(): Promise<boolean>;
+  status(): Promise<FrontStatus>;
+  set(route: RouteChange): Promise<void>;
+  /** Every request whose head is read from now on goes to the target. Null: they are answered 503. Gives the ms it took. */
+  point(app: string, target: Target | null): Promise<number>;
+  /** Lets requests wait, each `limitMs` at most, until `resume`. */
+  hold(app: string, limitMs?: number): Promise<void>;
+  resume(app: string): Promise<void>;
+  /** Waits until nothing is under way on a release, then closes its upgraded connections; cuts the rest at the timeout. */
+  drain(app: string, id: string, timeoutMs: number): Promise<Drained>;
+  remove(app: string): Promise<void>;
+}
+
+/** The relay whose state is in the folder. */
+export function relayAt(folder: string): RelayClient {
+  const path = join(folder, "control.sock");
+  const ask = <T>(command: Command, timeout = TIMEOUT) => exchange<T>(path, command, timeout);
+  return {
+    async isRunning() {
+      try {
+        await ask({ do: "status" });
+        return true;
+      } catch (error) {
+        if (NOT_RUNNING.has(codeOf((error as DpError).cause) ?? "")) return false;
+        throw error;
+      }
+    },
+    status: () => ask<FrontStatus>({ do: "status" }),
+    set: (route) => ask({ do: "set", route }),
+    point: (app, target) => ask<number>({ do: "point", app, target }),
+    hold: (app, limitMs = HOLD_TIME) => ask({ do: "hold", app, limit: limitMs }),
+    resume: (app) => ask({ do: "resume", app }),
+    drain: (app, id, timeoutMs) => ask<Drained>({ do: "drain", app, id, timeout: timeoutMs }, timeoutMs + TIMEOUT),
+    remove: (app) => ask({ do: "remove", app }),
+  };
+}
+
+const NOT_RUNNING = new Set(["ENOENT", "ECONNREFUSED", "ENOTDIR"]);
+
+/** Sends one command; gives what the relay answered, or throws DpError "host". */
+function exchange<T>(path: string, command: Command, timeout: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const socket = connect(path, () => socket.write(`${JSON.stringify(command)}\n`));
+    socket.setEncoding("utf8");
+    socket.setTimeout(timeout, () => socket.destroy(new Error(`it did not answer within ${timeout / 1000} s`)));
+    socket.on("data", (chunk: string) => void (text += chunk));
+    socket.on("error", (error) => reject(problemOf(path, error)));
+    socket.on("close", () => {
+      try {
+        resolve(answerOf<T>(text));
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+}
+
+function answerOf<T>(text: string): T {
+  if (!text.endsWith("\n")) throw new DpError("host", "the relay ended before it answered", { hint: "dp reconcile" });
+  const reply = JSON.parse(text) as Reply;
+  if ("ok" in reply) return reply.ok as T;
+  throw new DpError("host", reply.error, reply.hint === undefined ? {} : { hint: reply.hint });
+}
+
+function problemOf(path: string, error: Error): DpError {
+  const code = codeOf(error);
+  if (NOT_RUNNING.has(code ?? ""))
+    return new DpError("host", "the relay is not running", { hint: "dp reconcile", cause: error });
+  if (code === "EACCES")
+    return new DpError("host", `this user may not talk to the relay: ${path} belongs to somebody else`, {
+      hint: "run the command as the user that dp was set up by, or with sudo",
+      cause: error,
+    });
+  return new DpError("host", `the relay cannot be reached: ${error.message}`, { hint: "dp reconcile", cause: error });
+}

@@ -1,0 +1,119 @@
+// Client connections: accepting them, and what comes of them.
+import { type App, relay } from "./app.ts";
+import {
+  ACTIVE,
+  CLOSED,
+  type Client,
+  IDLE,
+  LINGER,
+  TUNNEL,
+  type Upstream,
+  makeClient,
+  setPaused,
+} from "./client-connection.ts";
+import { clock } from "./clock.ts";
+import { assign } from "./assign.ts";
+import { abort, refuse, steer, stop } from "./ending.ts";
+import { feed, next, takeHead } from "./exchange.ts";
+import { CONNECTIONS, CONNECTIONS_PER_APP, CONNECTIONS_REFUSED } from "./limits.ts";
+import { drop, end, flush, isEmpty, send } from "./outlet.ts";
+import { finishUpstream } from "./upstream.ts";
+
+/** What a listening socket of the app does with its connections. */
+export function handlersFor(app: App): Bun.SocketHandler<Client> {
+  return { open: (socket) => open(app, socket), data, drain, end: ended, close, error };
+}
+
+function open(app: App, socket: Bun.Socket<Client>): void {
+  const over = Math.max(relay.connections - CONNECTIONS, app.clients.size - CONNECTIONS_PER_APP);
+  const client = (socket.data = makeClient(app, socket));
+  app.clients.add(client);
+  relay.connections++;
+  if (over >= CONNECTIONS_REFUSED) return drop(client, true);
+  if (app.route.protocol === "tcp") {
+    if (over >= 0) return drop(client, true);
+    client.phase = TUNNEL;
+    app.requests++;
+    assign(client);
+  } else if (over >= 0) refuse(client, 503, "it has too many connections");
+}
+
+function data(socket: Bun.Socket<Client>, chunk: Buffer): void {
+  const client = socket.data;
+  client.cameAt = clock.now;
+  if (client.phase === IDLE) {
+    if (isEmpty(client)) takeHead(client, chunk);
+    else stash(client, chunk);
+  } else if (client.phase === ACTIVE) {
+    if (client.body.isDone || (client.upstream === null && client.pending !== null)) stash(client, chunk);
+    else feed(client, chunk, 0);
+  } else if (client.phase === TUNNEL) {
+    if (client.upstream === null) return stash(client, chunk);
+    send(client.upstream, chunk, 0, chunk.length);
+    steer(client);
+  }
+}
+
+/** Keeps bytes whose turn has not come. */
+function stash(client: Client, chunk: Buffer): void {
+  client.pending = client.pending === null ? chunk : Buffer.concat([client.pending, chunk]);
+  steer(client);
+}
+
+function drain(socket: Bun.Socket<Client>): void {
+  const client = socket.data;
+  if (!flush(client)) return;
+  if (client.upstream !== null) setPaused(client.upstream, false);
+  if (client.phase === IDLE) next(client);
+  else if (client.phase === LINGER) {
+    client.since = clock.now;
+    if (client.isEof) drop(client, false);
+  }
+}
+
+/** The client's FIN. What it asked for is answered all the same: it may only have closed its own side. */
+function ended(socket: Bun.Socket<Client>): void {
+  const client = socket.data;
+  client.isEof = true;
+  if (client.phase === IDLE) next(client);
+  else if (client.phase === TUNNEL) endTunnel(client);
+  else if (client.phase === LINGER) {
+    if (isEmpty(client)) drop(client, false);
+  } else if (client.phase === ACTIVE) {
+    // A request that will never be whole; one that waits in a hold is looked at when it is fed.
+    if (!client.body.isDone && client.upstream !== null) abort(client);
+    // Whether it is gone altogether only a probe tells.
+    else socket.setKeepAlive(true, 15_000);
+  }
+}
+
+function endTunnel(client: Client): void {
+  const { upstream } = client;
+  if (upstream === null) return abort(client);
+  end(upstream);
+}
+
+function close(socket: Bun.Socket<Client>, error?: Error): void {
+  const client = socket.data;
+  if (client.phase === CLOSED) return;
+  const { upstream } = client;
+  client.socket = null;
+  // Without an error this is the client's FIN after ours: the app may still have to take what it sent.
+  if (client.phase === TUNNEL && upstream !== null && error === undefined) finishTunnel(client, upstream);
+  stop(client);
+  client.phase = CLOSED;
+  client.queue.length = 0;
+  client.app.clients.delete(client);
+  relay.connections--;
+}
+
+function finishTunnel(client: Client, upstream: Upstream): void {
+  client.upstream = null;
+  end(upstream);
+  finishUpstream(upstream);
+}
+
+function error(socket: Bun.Socket<Client>, problem: Error): void {
+  console.error(problem);
+  socket.terminate();
+}

@@ -1,0 +1,114 @@
+// One request and its answer, from the head to the next one.
+import { relay } from "./app.ts";
+import { assign } from "./assign.ts";
+import { CHUNKED, LENGTH, NONE, startBody, takeBody } from "./body.ts";
+import { ACTIVE, type Client, IDLE } from "./client-connection.ts";
+import { clock } from "./clock.ts";
+import { abort, leaveUpstream, linger, refuse, settle, steer } from "./ending.ts";
+import { INCOMPLETE, REFUSED } from "./field.ts";
+import { HEAD_SIZE, REPLAY } from "./limits.ts";
+import { logRefusal } from "./log.ts";
+import { isEmpty, send } from "./outlet.ts";
+import { readRequest, request } from "./request-head.ts";
+import { requestFor } from "./rewrite.ts";
+
+/** Bytes of a client that waits for its next request. */
+export function takeHead(client: Client, chunk: Buffer): void {
+  let buffer = chunk;
+  if (client.pending !== null) {
+    buffer = Buffer.concat([client.pending, chunk]);
+    // Only the end of a line can change what was found before.
+    if (!chunk.includes(10) && buffer.length < HEAD_SIZE) return void (client.pending = buffer);
+  } else {
+    client.since = clock.now;
+  }
+  client.pending = null;
+  const at = readRequest(buffer, 0, buffer.length);
+  if (at === INCOMPLETE) {
+    client.pending = buffer;
+    if (client.isEof) linger(client);
+    else steer(client);
+  } else if (at === REFUSED) {
+    logRefusal(client, request.why);
+    refuse(client, request.status, request.why);
+  } else begin(client, buffer, at);
+}
+
+/** Starts the request whose head was just read; its body, and maybe the next request, follow from `at` on. */
+function begin(client: Client, buffer: Buffer, at: number): void {
+  client.app.requests++;
+  client.phase = ACTIVE;
+  client.since = clock.now;
+  client.isHead = request.isHead;
+  client.isIdempotent = request.isIdempotent;
+  client.isOld = request.minor === 0;
+  client.wantsUpgrade = request.hasUpgrade;
+  client.expectsContinue = request.expectsContinue;
+  client.willClose = request.isClose || client.isOld || relay.isStopping;
+  client.refusedAt = 0;
+  client.hasAnswerHead = client.isAnswered = client.keepsUpstream = false;
+  startBody(client.body, request.isChunked ? CHUNKED : request.length > 0 ? LENGTH : NONE, request.length);
+  client.unsent = [requestFor(buffer, client.origin)];
+  assign(client);
+  if (at < buffer.length && client.phase === ACTIVE) feed(client, buffer, at);
+}
+
+/** Bytes of the request's body, and of the next requests. */
+export function feed(client: Client, buffer: Buffer, from: number): void {
+  const { upstream, body } = client;
+  let at = from;
+  if (!body.isDone && upstream !== null) {
+    at = takeBody(body, buffer, from, buffer.length);
+    if (at === REFUSED) return refuse(client, 400, "a bad chunk in its body");
+    client.expectsContinue = false;
+    remember(client, buffer, from, at);
+    send(upstream, buffer, from, at);
+    if (body.isDone) client.since = clock.now;
+  }
+  if (at < buffer.length) {
+    const rest = buffer.subarray(at);
+    client.pending = client.pending === null ? rest : Buffer.concat([client.pending, rest]);
+  }
+  if (body.isDone && client.isAnswered) complete(client);
+  else if (client.isEof && !body.isDone && upstream !== null) abort(client);
+  else steer(client);
+}
+
+function remember(client: Client, buffer: Buffer, from: number, to: number): void {
+  if (client.replay === null) return;
+  client.replaySize += to - from;
+  if (client.replaySize > REPLAY) client.replay = null;
+  else client.replay.push(buffer.subarray(from, to));
+}
+
+/** The answer has been passed on; the request's body may still be on its way. */
+export function answered(client: Client): void {
+  client.isAnswered = true;
+  if (client.body.isDone) return complete(client);
+  if (!client.willClose && client.upstream !== null) return;
+  settle(client);
+  leaveUpstream(client, true);
+  linger(client);
+}
+
+/** Both sides of the exchange are through: the connection is free for the next one. */
+function complete(client: Client): void {
+  settle(client);
+  const { upstream } = client;
+  if (upstream !== null && client.keepsUpstream && !client.willClose) upstream.idleSince = performance.now();
+  else leaveUpstream(client, false);
+  if (client.willClose) return linger(client);
+  client.phase = IDLE;
+  client.since = clock.now;
+  next(client);
+}
+
+/** Goes on with what the client sent ahead, as soon as it has taken the answers before. */
+export function next(client: Client): void {
+  const { pending } = client;
+  if (pending !== null && isEmpty(client)) {
+    client.pending = null;
+    takeHead(client, pending);
+  } else if (client.isEof && pending === null) linger(client);
+  else steer(client);
+}

@@ -1,0 +1,68 @@
+// Writing to a socket that takes what it can: the rest is queued here, and its source stops.
+import { clock } from "./clock.ts";
+
+/** The writing side of a socket. `S` is what the socket carries as its data. */
+export interface Outlet<S = unknown> {
+  /** Null while it is being connected, and after it was closed. */
+  socket: Bun.Socket<S> | null;
+  queue: Buffer[];
+  /** Send a FIN when the queue is empty; and whether that was done. */
+  isEnding: boolean;
+  isEnded: boolean;
+  /** When the socket last took a byte, or was last without a queue. */
+  tookAt: number;
+}
+
+/** Writes `[start, end)`, or what of it the socket does not take, later. The buffer is kept: nobody may change it. */
+export function send(outlet: Outlet, buffer: Buffer, start: number, end: number): void {
+  if (start === end) return;
+  if (outlet.socket === null || outlet.queue.length > 0) {
+    outlet.queue.push(start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end));
+    return;
+  }
+  outlet.tookAt = clock.now;
+  const taken = Math.max(0, outlet.socket.write(buffer, start, end - start));
+  if (taken < end - start) outlet.queue.push(buffer.subarray(start + taken, end));
+}
+
+/** Whether everything that was sent has been taken. */
+export const isEmpty = (outlet: Outlet): boolean => outlet.queue.length === 0;
+
+/** Goes on writing, when the socket drains; true when nothing is left. */
+export function flush(outlet: Outlet): boolean {
+  const { socket, queue } = outlet;
+  if (socket === null) return false;
+  while (queue.length > 0) {
+    const buffer = queue[0]!;
+    const taken = Math.max(0, socket.write(buffer));
+    if (taken > 0) outlet.tookAt = clock.now;
+    if (taken < buffer.length) {
+      queue[0] = buffer.subarray(taken);
+      return false;
+    }
+    queue.shift();
+  }
+  if (outlet.isEnding) finish(outlet);
+  return true;
+}
+
+/** Sends a FIN after all that was sent. The other direction stays open: `end()` would be close(2), and a reset. */
+export function end(outlet: Outlet): void {
+  outlet.isEnding = true;
+  if (outlet.queue.length === 0) finish(outlet);
+}
+
+function finish(outlet: Outlet): void {
+  if (outlet.isEnded || outlet.socket === null) return;
+  outlet.isEnded = true;
+  outlet.socket.shutdown();
+}
+
+/** Drops the socket and what is queued. `isReset`: the peer shall know that something is missing. */
+export function drop(outlet: Outlet, isReset: boolean): void {
+  const { socket } = outlet;
+  outlet.socket = null;
+  outlet.queue.length = 0;
+  if (isReset) socket?.terminate();
+  else socket?.end();
+}

@@ -1,0 +1,69 @@
+// The first line of a request: a method, a path, HTTP/1.0 or HTTP/1.1, and nothing else.
+import { CR, LF, SP, TARGET, TOKEN } from "./bytes.ts";
+import { INCOMPLETE, refuse } from "./field.ts";
+import type { RequestHead } from "./request-head.ts";
+
+/** Reads method, target and version into the head; gives the place after the line, INCOMPLETE or REFUSED. */
+export function readRequestLine(head: RequestHead, buffer: Buffer, start: number, end: number): number {
+  let at = start;
+  // One CRLF before a request is allowed: old clients end a body with it.
+  if (at < end && buffer[at] === CR) {
+    if (at + 1 >= end) return INCOMPLETE;
+    if (buffer[at + 1] !== LF) return refuse(head, 400, "a bare CR");
+    at += 2;
+  }
+  head.start = at;
+  while (at < end && TOKEN[buffer[at]!] === 1 && at - head.start < 32) at++;
+  if (at >= end) return INCOMPLETE;
+  if (buffer[at] !== SP || at === head.start) return refuse(head, 400, "no method, or a bad one");
+  const target = at + 1;
+  takeMethod(head, buffer, head.start, at);
+  at = target;
+  while (at < end && TARGET[buffer[at]!] === 1) at++;
+  if (at >= end) return INCOMPLETE;
+  if (buffer[at] !== SP) return refuse(head, 400, "a request line without version, or a bad byte in its target");
+  if (!isPath(buffer, head.start, target, at)) return refuse(head, 400, "a target that is not a path");
+  return readVersion(head, buffer, at + 1, end);
+}
+
+/** "/…", or "*" for OPTIONS. */
+function isPath(buffer: Buffer, start: number, target: number, end: number): boolean {
+  if (target < end && buffer[target] === 47) return true;
+  return end - target === 1 && buffer[target] === 42 && target - start === 8 && isExactly(buffer, start, "OPTIONS");
+}
+
+const VERSION = "HTTP/1.";
+
+function readVersion(head: RequestHead, buffer: Buffer, start: number, end: number): number {
+  let at = start;
+  for (let i = 0; i < VERSION.length; i++, at++) {
+    if (at >= end) return INCOMPLETE;
+    if (buffer[at] === VERSION.charCodeAt(i)) continue;
+    // "HTTP/2.0" of the HTTP/2 preface, and "HTTP/3".
+    if (i === 5 && buffer[at]! >= 48 && buffer[at]! <= 57) return refuse(head, 505, "a version other than HTTP/1.1");
+    return refuse(head, 400, "a bad version");
+  }
+  if (at >= end) return INCOMPLETE;
+  head.minor = buffer[at]! - 48;
+  if (head.minor !== 0 && head.minor !== 1) return refuse(head, 505, "a version other than HTTP/1.1");
+  if (at + 1 >= end) return INCOMPLETE;
+  if (buffer[at + 1] !== CR) return refuse(head, 400, "a request line that does not end after its version");
+  if (at + 2 >= end) return INCOMPLETE;
+  return buffer[at + 2] === LF ? at + 3 : refuse(head, 400, "a bare CR");
+}
+
+/** Whether the bytes from `at` on are exactly `word`. */
+export function isExactly(buffer: Buffer, at: number, word: string): boolean {
+  for (let i = 0; i < word.length; i++) if (buffer[at + i] !== word.charCodeAt(i)) return false;
+  return true;
+}
+
+function takeMethod(head: RequestHead, buffer: Buffer, at: number, end: number): void {
+  const size = end - at;
+  head.isHead = size === 4 && isExactly(buffer, at, "HEAD");
+  head.isIdempotent =
+    head.isHead ||
+    (size === 3 && (isExactly(buffer, at, "GET") || isExactly(buffer, at, "PUT"))) ||
+    (size === 6 && isExactly(buffer, at, "DELETE")) ||
+    (size === 7 && isExactly(buffer, at, "OPTIONS"));
+}

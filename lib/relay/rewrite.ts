@@ -1,0 +1,114 @@
+// The heads that the relay sends on: the bytes it got, less what is for it alone, plus what it has to say.
+import { isWord } from "./bytes.ts";
+import { sortCuts } from "./field.ts";
+import { type AnswerHead, answer } from "./answer-head.ts";
+import { type RequestHead, request } from "./request-head.ts";
+
+/** What a connection's requests say about its client. */
+export interface Origin {
+  /** The client's address, or that of the trusted proxy. */
+  address: string;
+  isTrusted: boolean;
+  /** The lines for a client of our own: all but the host's value. */
+  lines: Buffer;
+}
+
+/** The origin of a connection from `address`. */
+export function originOf(address: string, trustedProxies: readonly string[]): Origin {
+  // A dual-stack socket shows IPv4 clients as ::ffff:192.0.2.1.
+  const plain = address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+  const lines = `X-Forwarded-For: ${plain}\r\nX-Forwarded-Proto: http\r\nX-Real-IP: ${plain}\r\nX-Forwarded-Host: `;
+  return { address: plain, isTrusted: trustedProxies.includes(plain), lines: Buffer.from(lines, "latin1") };
+}
+
+const UPGRADE = Buffer.from("Connection: Upgrade\r\n");
+const CLOSE = Buffer.from("Connection: close\r\n");
+const END = Buffer.from("\r\n");
+
+/** The head of the request that was read last, as the app gets it. */
+export function requestFor(buffer: Buffer, origin: Origin): Buffer {
+  const extra = origin.isTrusted ? Buffer.from(appended(request, buffer, origin), "latin1") : origin.lines;
+  const hostSize = origin.isTrusted ? 0 : request.hostEnd - request.hostAt + 2;
+  const out = Buffer.allocUnsafe(
+    request.fieldsEnd - request.start + extra.length + hostSize + UPGRADE.length + END.length,
+  );
+  let at = copyKept(out, buffer, request.start, request.fieldsEnd, request.cuts);
+  at = put(out, at, extra);
+  if (!origin.isTrusted) {
+    if (request.hostAt !== -1) at += buffer.copy(out, at, request.hostAt, request.hostEnd);
+    at = put(out, at, END);
+  }
+  if (request.hasUpgrade) at = put(out, at, UPGRADE);
+  else if (request.minor === 0) at = put(out, at, CLOSE);
+  return out.subarray(0, put(out, at, END));
+}
+
+function put(out: Buffer, at: number, bytes: Buffer): number {
+  out.set(bytes, at);
+  return at + bytes.length;
+}
+
+/** Copies `[start, end)` without the cuts; gives the length. */
+function copyKept(out: Buffer, buffer: Buffer, start: number, end: number, cuts: readonly number[]): number {
+  let at = 0;
+  let from = start;
+  for (let i = 0; i < cuts.length; i += 2) {
+    at += buffer.copy(out, at, from, cuts[i]!);
+    from = cuts[i + 1]!;
+  }
+  return at + buffer.copy(out, at, from, end);
+}
+
+/**
+ * Behind a trusted proxy: what it said, and its own address after it. X-Real-IP and Forwarded it need not know, and
+ * would pass on what its client made up: the one follows from X-Forwarded-For, the other is left out.
+ */
+function appended(head: RequestHead, buffer: Buffer, origin: Origin): string {
+  const said = new Map<string, string>();
+  let others = "";
+  for (let i = 0; i < head.forwarded.length; i += 3) {
+    const [at, value, end] = [head.forwarded[i]!, head.forwarded[i + 1]!, head.forwarded[i + 2]!];
+    // "X_Forwarded_For" is a client's try that the proxy let through.
+    if (buffer.subarray(at, value).includes(95)) continue;
+    if (isWord(buffer, at, "x-real-ip:") || isWord(buffer, at, "forwarded:")) continue;
+    const name = KNOWN.find((known) => isWord(buffer, at, `${known}:`));
+    const text = buffer.toString("latin1", value, end);
+    if (name === undefined) others += `${buffer.toString("latin1", at, end)}\r\n`;
+    else said.set(name, said.has(name) ? `${said.get(name)}, ${text}` : text);
+  }
+  const host = head.hostAt === -1 ? "" : buffer.toString("latin1", head.hostAt, head.hostEnd);
+  const { address } = origin;
+  const before = said.get("x-forwarded-for");
+  return (
+    `X-Forwarded-For: ${before ? `${before}, ` : ""}${address}\r\n` +
+    `X-Forwarded-Proto: ${said.get("x-forwarded-proto") ?? "http"}\r\n` +
+    `X-Forwarded-Host: ${said.get("x-forwarded-host") ?? host}\r\n` +
+    // The last one is the proxy's own word; those before it may be its client's.
+    `X-Real-IP: ${before?.split(",").at(-1)!.trim() || address}\r\n` +
+    others
+  );
+}
+
+const KNOWN = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
+
+const empty: readonly number[] = [];
+
+/**
+ * The head of the answer that was read last, as the client gets it; null when it may go as it is. `isRaw`: the
+ * client speaks HTTP/1.0, so the chunks' line goes too.
+ */
+export function answerFor(buffer: Buffer, start: number, isClosing: boolean, isRaw: boolean): Buffer | null {
+  const head: AnswerHead = answer;
+  const isSwitching = head.code === 101;
+  const cuts = isSwitching ? empty : head.cuts;
+  if (cuts.length === 0 && !isClosing && !isRaw && head.minor === 1) return null;
+  if (isRaw && head.codingAt !== -1) {
+    head.cuts.push(head.codingAt, head.codingEnd);
+    sortCuts(head.cuts);
+  }
+  const out = Buffer.allocUnsafe(head.fieldsEnd - start + CLOSE.length + END.length);
+  let at = copyKept(out, buffer, start, head.fieldsEnd, cuts);
+  out[7] = 49; // HTTP/1.1: the version is ours, not the app's
+  if (isClosing) at = put(out, at, CLOSE);
+  return out.subarray(0, put(out, at, END));
+}

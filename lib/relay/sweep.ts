@@ -1,0 +1,57 @@
+// The limits in time: looked at all together, a few times a second.
+import type { App } from "./app.ts";
+import { ACTIVE, type Client, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
+import { clock } from "./clock.ts";
+import { cut, linger, refuse } from "./ending.ts";
+import { ANSWER_TIME, HEAD_TIME, IDLE_TIME, LINGER_TIME, PROBE_TIME, STALL_TIME, SWEEP_TIME } from "./limits.ts";
+import { drop, isEmpty } from "./outlet.ts";
+
+/** Starts looking after the connections of the apps. */
+export function startSweep(apps: ReadonlyMap<string, App>): ReturnType<typeof setInterval> {
+  return setInterval(() => {
+    clock.now = performance.now();
+    for (const app of apps.values()) for (const client of app.clients) check(client);
+  }, SWEEP_TIME);
+}
+
+function check(client: Client): void {
+  const { now } = clock;
+  if (now - client.since > PROBE_TIME) probe(client);
+  const isStuck = !isEmpty(client) && now - client.tookAt > STALL_TIME;
+  if (client.phase === IDLE) {
+    if (isStuck) drop(client, true);
+    else if (client.pending !== null) {
+      if (now - client.since > HEAD_TIME) refuse(client, 408, "its head did not come within the time");
+    } else if (now - client.since > IDLE_TIME) linger(client);
+  } else if (client.phase === ACTIVE) {
+    if (isStuck) cut(client);
+    else checkActive(client, now);
+  } else if (client.phase === TUNNEL) {
+    if (client.app.waiting.has(client) && isOver(client, now)) cut(client);
+  } else if (client.phase === LINGER) {
+    if (isStuck) drop(client, true);
+    else if (isEmpty(client) && now - client.since > LINGER_TIME) drop(client, false);
+  }
+}
+
+/** Lets the kernel find out whether the client is still there: nothing else would, while the app has nothing to say. */
+function probe(client: Client): void {
+  if (client.isProbed) return;
+  client.isProbed = true;
+  client.socket?.setKeepAlive(true, PROBE_TIME);
+}
+
+const isOver = (client: Client, now: number) => now - client.since > (client.app.hold ?? 0);
+
+function checkActive(client: Client, now: number): void {
+  const { app, body, upstream } = client;
+  if (app.waiting.has(client)) {
+    if (isOver(client, now)) refuse(client, 504, "it was being restarted, and that took too long");
+  } else if (!body.isDone) {
+    const isDue = !client.isPaused;
+    if (isDue && now - client.cameAt > STALL_TIME) refuse(client, 408, "its body did not come within the time");
+    else if (!isDue && upstream !== null && now - upstream.tookAt > ANSWER_TIME)
+      refuse(client, 504, "it did not take the request's body");
+  } else if (!client.hasAnswerHead && upstream !== null && now - client.since > ANSWER_TIME)
+    refuse(client, 504, "it did not answer in time");
+}

@@ -1,0 +1,117 @@
+// What was deployed: read from the run files and nothing else.
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { load, type Run } from "../context.ts";
+import { codeOf, DpError, messageOf } from "../errors.ts";
+import { target } from "../link.ts";
+import { holderOf, isLocked } from "../lock.ts";
+import { isReleaseId, places, sequenceOf } from "../paths.ts";
+
+/** "unfinished": its process is gone, or it is run by hand; `dp resume` ends it. */
+export type RunState = "good" | "failed" | "superseded" | "running" | "waiting" | "unfinished";
+
+export interface PastRun {
+  id: string;
+  path: string;
+  run: Run;
+  state: RunState;
+}
+
+/** Noted in the lock file by who holds it. */
+export interface Holder {
+  id: string;
+  by: string;
+  pid: number;
+  since: string;
+}
+
+/** The deploy that holds the app's lock, or null. */
+export function holder(app: string): Holder | null {
+  return holderOf(places(app).lock) as Holder | null;
+}
+
+/** The queue file whose lock a waiting deploy holds. */
+export function queueFile(app: string, id: string): string {
+  return join(places(app).base, "queue", id);
+}
+
+/** Where the context of a run is. */
+export function contextOf(app: string, id: string): string {
+  return join(places(app).runs, `${id}.json`);
+}
+
+/** The IDs of all runs, oldest first. */
+export async function runIds(app: string): Promise<string[]> {
+  let names: string[];
+  try {
+    names = await readdir(places(app).runs);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  }
+  const ids = names.filter((name) => name.endsWith(".json")).map((name) => basename(name, ".json"));
+  return ids.filter(isReleaseId).sort((a, b) => sequenceOf(a) - sequenceOf(b));
+}
+
+/** Every run of an app, oldest first; a context that cannot be read is passed to `damaged`. */
+export async function runsOf(app: string, damaged: (message: string) => void = () => undefined): Promise<PastRun[]> {
+  const runs: PastRun[] = [];
+  const holding = holder(app)?.id;
+  for (const id of await runIds(app)) {
+    const path = contextOf(app, id);
+    try {
+      const run = await load(path);
+      runs.push({ id, path, run, state: stateOf(app, id, run, holding) });
+    } catch (error) {
+      if (!(error instanceof DpError)) throw error;
+      damaged(messageOf(error));
+    }
+  }
+  return runs;
+}
+
+/** The newest run, or null. Throws DpError "context" when its context cannot be read. */
+export async function newestRun(app: string): Promise<PastRun | null> {
+  const id = (await runIds(app)).at(-1);
+  if (id === undefined) return null;
+  const path = contextOf(app, id);
+  const run = await load(path);
+  return { id, path, run, state: stateOf(app, id, run, holder(app)?.id) };
+}
+
+function stateOf(app: string, id: string, run: Run, holding: string | undefined): RunState {
+  if (holding === id) return "running";
+  if (run.result) return run.result.state;
+  return isLocked(queueFile(app, id)) ? "waiting" : "unfinished";
+}
+
+/** The release that `current` names, or null. */
+export async function liveId(app: string): Promise<string | null> {
+  return idOf(await target(places(app).current));
+}
+
+/** The release that `previous` names, or null. */
+export async function previousId(app: string): Promise<string | null> {
+  return idOf(await target(places(app).previous));
+}
+
+/** The ID of a release's folder, or null when it is no release's. */
+export function idOf(folder: string | null): string | null {
+  if (folder === null) return null;
+  const id = basename(folder);
+  return isReleaseId(id) ? id : null;
+}
+
+/** The good deploys whose tree is still there, oldest first: the only ones to go back to. */
+export async function goodReleases(app: string): Promise<PastRun[]> {
+  const good = (await runsOf(app)).filter(({ run, state }) => state === "good" && run.facts["kind"] === "deploy");
+  return good.filter(({ id }) => existsSync(join(places(app).releases, id)));
+}
+
+/** The newest good release before that one, or null. */
+export async function releaseBefore(app: string, id: string | null): Promise<string | null> {
+  if (id === null) return null;
+  const before = (await goodReleases(app)).filter((past) => sequenceOf(past.id) < sequenceOf(id));
+  return before.at(-1)?.id ?? null;
+}

@@ -1,0 +1,111 @@
+// The instances of an app: which run, which should, and the way back to the live one.
+import { basename } from "node:path";
+import type { HealthCheck, ServerConfig } from "../config.ts";
+import { DpError } from "../errors.ts";
+import { describe, waitUntilHealthy, type Patient } from "../health/health.ts";
+import { factsOfRelease, instanceOf, takeInstancePort, type InstanceFacts } from "./instance.ts";
+import type { Io } from "../io.ts";
+import type { InstanceName, Manager } from "../manager.ts";
+import { givePortBack, hasPort } from "./ports.ts";
+import { listener } from "../process/process.ts";
+import { front, frontNames, manager } from "../registry.ts";
+import { routeOf } from "./route.ts";
+
+/** Throws DpError "host" when the port is held by anything but an instance of this app. */
+export async function requireFreePort(app: string, port: number, managed: Manager): Promise<void> {
+  const { others } = await ownersOf(app, port, managed);
+  if (others.length === 0) return;
+  throw new DpError("host", `port ${port} is held by ${await describe(others)}`, {
+    hint: `end that process, or give the app another port: dp setup ${app} --port N`,
+  });
+}
+
+/**
+ * Makes the app's front hold the public port, and no other front: config.yml may name another one than at the last
+ * deploy. An app that held the port itself is stopped for it, once.
+ */
+export async function takePublicPort(app: string, server: ServerConfig, managed: Manager, io: Io): Promise<void> {
+  for (const other of frontNames()) if (other !== server.front) await (await front(other)).remove(app, io);
+  const holder = await front(server.front);
+  if (
+    holder.holdsPort &&
+    (await holder.status(app)) === null &&
+    (await ownersOf(app, server.port, managed)).own.length > 0
+  ) {
+    io.warn(`${app} held port ${server.port} itself, and stops while the ${holder.name} takes it`);
+    await stopOthers(app, [], managed, io);
+  }
+  await holder.setup(routeOf(app, server), io);
+}
+
+/** Who listens on a port: instances of the app, and others. */
+async function ownersOf(app: string, port: number, managed: Manager) {
+  const owners = await listener(port);
+  const own = new Set<number>();
+  if (owners.length > 0)
+    for (const id of await managed.instances(app)) for (const pid of await managed.pids({ app, id })) own.add(pid);
+  const isOwn = ({ pid }: { pid: number | null }) => pid !== null && own.has(pid);
+  return { own: owners.filter(isOwn), others: owners.filter((owner) => !isOwn(owner)) };
+}
+
+/**
+ * The port that an instance can be started on. Behind a front another one is taken when somebody else has come to
+ * hold it; the public port has no other: throws DpError "host".
+ */
+export async function usablePort(facts: InstanceFacts, managed: Manager): Promise<number> {
+  const name = { app: facts.app, id: basename(facts.release) };
+  for (let tries = 0; ; tries++) {
+    const port = await takeInstancePort(facts);
+    try {
+      await requireFreePort(facts.app, port, managed);
+      return port;
+    } catch (error) {
+      if (port === facts.server.port || tries === 5) throw error;
+      await givePortBack(name);
+    }
+  }
+}
+
+/** Stops every instance of the app but those; answers the IDs of the stopped ones. */
+export async function stopOthers(
+  app: string,
+  keep: readonly (string | null)[],
+  managed: Manager,
+  io: Io,
+): Promise<string[]> {
+  const others = (await managed.instances(app)).filter((id) => !keep.includes(id));
+  for (const id of others) await managed.stop({ app, id }, io);
+  return others;
+}
+
+/** Forgets a stopped instance: what its manager kept, and its port. Safe to repeat. */
+export async function forget(name: InstanceName, managed: Manager, io: Io): Promise<void> {
+  await managed.forget(name, io);
+  await givePortBack(name);
+}
+
+/**
+ * Makes a release serve that did so before: starts it unless it runs, waits until it is healthy, and points
+ * the front at it. Throws DpError "unhealthy".
+ */
+export async function serveAgain(app: string, id: string, server: ServerConfig, io: Io): Promise<void> {
+  const managed = await manager(server.manager);
+  const holder = await front(server.front);
+  const facts = await factsOfRelease(app, id, server);
+  const isRunning = (await managed.status({ app, id })).state === "running";
+  // One that runs where nobody knows can only be started anew.
+  if (!isRunning || (holder.holdsPort && !(await hasPort({ app, id }, await managed.pids({ app, id }))))) {
+    // Without a front, or by strategy restart, two must never run at once.
+    if (server.strategy === "restart") await stopOthers(app, [id], managed, io);
+    await managed.start(await instanceOf(facts, await usablePort(facts, managed)), io);
+  }
+  const port = await takeInstancePort(facts);
+  await waitUntilHealthy(patientOf(app, id, facts.config.healthCheck, port, managed), io);
+  await holder.point(app, { id, port }, io);
+  await holder.resume(app, io);
+}
+
+/** An instance as health.ts asks it. */
+export function patientOf(app: string, id: string, check: HealthCheck, port: number, managed: Manager): Patient {
+  return { name: { app, id }, manager: managed, check, port };
+}

@@ -1,0 +1,81 @@
+// Whose turn it is: one deploy at a time, and of several that wait only the newest runs.
+import { mkdir, readdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { readdirSync } from "node:fs";
+import { DpError } from "../errors.ts";
+import { removeFile } from "../files.ts";
+import { holder, queueFile, type Holder } from "./history.ts";
+import { isLocked, waitForLock, type Lock } from "../lock.ts";
+import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { loginName } from "../setup/users.ts";
+
+/** The newest deploy that waits behind `id`, or null. */
+function newerThan(app: string, id: string): string | null {
+  const waiting = readdirSync(dirname(queueFile(app, id))).filter(isReleaseId);
+  const newer = waiting.filter((other) => sequenceOf(other) > sequenceOf(id) && isLocked(queueFile(app, other)));
+  return newer.sort((a, b) => sequenceOf(a) - sequenceOf(b)).at(-1) ?? null;
+}
+
+/**
+ * Waits for the app's lock. Throws DpError "locked" when a newer deploy came to wait as well, or when `stop`
+ * is aborted, its reason. `say` gets one line when there is something to wait for.
+ */
+export async function takeTurn(
+  app: string,
+  id: string,
+  by: string,
+  say: (line: string) => void,
+  stop: AbortSignal,
+): Promise<Lock> {
+  const mine = queueFile(app, id);
+  await mkdir(dirname(mine), { recursive: true, mode: 0o700 });
+  await sweep(app);
+  const place = await soon(mine, () => new DpError("locked", `${id} waits for its turn already`));
+  const turn = () => {
+    stop.throwIfAborted();
+    const newer = newerThan(app, id);
+    if (newer) throw new DpError("locked", `superseded by ${newer}, which was pushed later and goes first`);
+  };
+  try {
+    const lock = await waitForLock(places(app).lock, turn, () => say(`waiting for ${describeHolder(holder(app))}`));
+    lock.note({ id, by, pid: process.pid, since: new Date().toISOString() } satisfies Holder);
+    return lock;
+  } finally {
+    place.release();
+    await removeFile(mine);
+  }
+}
+
+// Places of deploys that died while they waited.
+async function sweep(app: string): Promise<void> {
+  const folder = dirname(queueFile(app, "1-0000000"));
+  for (const name of await readdir(folder))
+    if (isReleaseId(name) && !isLocked(queueFile(app, name))) await removeFile(queueFile(app, name));
+}
+
+// Whoever only asks holds a lock for a moment: it takes a second to be sure that it is held.
+function soon(path: string, held: () => DpError): Promise<Lock> {
+  const patience = performance.now() + 1_000;
+  const turn = () => {
+    if (performance.now() > patience) throw held();
+  };
+  return waitForLock(path, turn, () => undefined);
+}
+
+/** Takes the app's lock for a single command; throws DpError "locked" that names the holder. */
+export async function lockNow(app: string, what: string): Promise<Lock> {
+  const hint = `dp logs ${app} --deploy -f`;
+  const lock = await soon(
+    places(app).lock,
+    () => new DpError("locked", `${describeHolder(holder(app))} is running`, { hint }),
+  );
+  lock.note({ id: what, by: loginName(), pid: process.pid, since: new Date().toISOString() } satisfies Holder);
+  return lock;
+}
+
+/** `deploy 42-3f9c2ab by root@203.0.113.5, since 12:04:11`. */
+export function describeHolder(held: Holder | null): string {
+  if (!held) return "another dp";
+  const since = new Date(held.since).toLocaleTimeString("en-GB");
+  return `${isReleaseId(held.id) ? `deploy ${held.id}` : held.id} by ${held.by}, since ${since}`;
+}

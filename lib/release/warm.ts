@@ -1,0 +1,47 @@
+// Old instances that keep running for a while after a switch, so that the way back is a switch, too.
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { codeOf } from "../errors.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import type { InstanceName } from "../manager.ts";
+import { isReleaseId, places } from "../paths.ts";
+import { SELF, selfEnv } from "../self.ts";
+
+const recordOf = ({ app, id }: InstanceName) => join(places(app).instances, `${id}.warm`);
+
+/** Keeps an instance warm for `ms` from now, and has it stopped then, by a process that outlives this one. */
+export async function keepWarm(name: InstanceName, ms: number): Promise<void> {
+  const until = Date.now() + ms;
+  await writeFileAtomic(recordOf(name), `${new Date(until).toISOString()}\n`, 0o600);
+  const script = 'sleep "$1"; shift; exec "$@"';
+  const seconds = String(Math.ceil(ms / 1000) + 1);
+  const argv = ["/bin/sh", "-c", script, "sh", seconds, ...SELF, "reconcile", name.app];
+  Bun.spawn(argv, { cwd: "/", env: selfEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();
+}
+
+/** Ends the right of an instance to keep running. Safe to repeat. */
+export async function coolDown(name: InstanceName): Promise<void> {
+  await removeFile(recordOf(name));
+}
+
+/** The instances of the app that may keep running though they are not live. */
+export async function warmIds(app: string): Promise<string[]> {
+  const warm: string[] = [];
+  for (const file of await namesIn(places(app).instances)) {
+    const id = /^(.*)\.warm$/.exec(file)?.[1];
+    if (id === undefined || !isReleaseId(id)) continue;
+    const until = Date.parse((await readText(recordOf({ app, id })))?.trim() ?? "");
+    if (until > Date.now()) warm.push(id);
+    else await coolDown({ app, id });
+  }
+  return warm;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,47 @@
+// What `dp setup` looks at when it is done: its own work, as the first push will find it.
+import { constants } from "node:fs";
+import { access, chmod, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { ServerConfig } from "../config.ts";
+import { readEnvFile } from "../env-file.ts";
+import { DpError, messageOf } from "../errors.ts";
+import type { Io } from "../io.ts";
+import { envFile, places } from "../paths.ts";
+import { manager } from "../registry.ts";
+import { SELF } from "../self.ts";
+import { idsOf } from "./users.ts";
+
+/** Throws DpError "host" with everything that would make the first push fail. */
+export async function checkSetup(app: string, server: ServerConfig, io: Io): Promise<void> {
+  const { base, repo, home } = places(app);
+  const env = envFile(base, server.env);
+  const checks: Record<string, () => Promise<unknown>> = {
+    "dp starts itself": () => io.run([...SELF, "--version"], { quiet: true }),
+    "the hook pre-receive can run": () => access(join(repo, "hooks/pre-receive"), constants.X_OK),
+    "the hook update can run": () => access(join(repo, "hooks/update"), constants.X_OK),
+    "the hook post-receive can run": () => access(join(repo, "hooks/post-receive"), constants.X_OK),
+    "git finds the repository": () =>
+      io.run(["git", "--git-dir", repo, "rev-parse", "--is-bare-repository"], { quiet: true }),
+    "the app's user can enter its home": () => io.run(["test", "-w", home], { user: server.user, quiet: true }),
+    "the env file is readable": () => readEnvFile(base, server.env),
+    "the env file is closed to others": async () => {
+      if ((await stat(env)).mode & 0o077) await chmod(env, 0o600);
+    },
+    "the manager answers": async () => (await manager(server.manager)).instances(app),
+    "the app's user exists": async () => server.user && idsOf(server.user),
+  };
+  const problems: string[] = [];
+  for (const [what, check] of Object.entries(checks)) {
+    try {
+      await check();
+    } catch (error) {
+      problems.push(`${what}: ${messageOf(error)}`);
+      if (error instanceof DpError) problems.push(...error.lines.map((line) => `  ${line}`));
+    }
+  }
+  if (problems.length > 0)
+    throw new DpError("host", "the setup is not complete", {
+      lines: problems,
+      hint: `mend that and repeat: dp setup ${app}`,
+    });
+}

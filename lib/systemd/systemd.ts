@@ -1,0 +1,121 @@
+// Talking to systemd: units by name, their properties and their processes.
+import { readdirSync, readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { howEnded } from "../process/ending.ts";
+import { codeOf, DpError } from "../errors.ts";
+import type { Io } from "../io.ts";
+import type { InstanceName, InstanceStatus } from "../manager.ts";
+import { isReleaseId, places, root } from "../paths.ts";
+import { plainEnv, run, type Result, type RunOptions } from "../run.ts";
+
+// Stopping may take as long as the operator's stopTimeout says.
+const PATIENCE = 15 * 60_000;
+
+/** The unit of an instance, `my-api@42-3f9c2ab.service`. Throws DpError "usage" for a bad name. */
+export function unitOf({ app, id }: InstanceName): string {
+  if (!isReleaseId(id)) throw new DpError("usage", `${JSON.stringify(id)} is not a release such as 42-3f9c2ab`);
+  return `${places(app).app}@${id}.service`;
+}
+
+/** Runs a tool of systemd, in English, in UTC and without a pager. Throws DpError "host" under DP_ROOT. */
+export async function systemdTool(
+  argv: readonly string[],
+  io?: Io,
+  check = true,
+  more: RunOptions = {},
+): Promise<Result> {
+  // The units of the real system have nothing to do with a trial under DP_ROOT.
+  if (root() !== "") throw new DpError("host", "manager systemd needs the real /etc; use builtin under DP_ROOT");
+  const env = { ...plainEnv(), LANG: "C", LC_ALL: "C", TZ: "UTC", SYSTEMD_PAGER: "", SYSTEMD_COLORS: "0" };
+  return (io?.run ?? run)(argv, { env, check, quiet: true, timeout: PATIENCE, ...more });
+}
+
+/** Runs systemctl. */
+export function systemctl(argv: readonly string[], io?: Io, check = true): Promise<Result> {
+  return systemdTool(["systemctl", "--no-pager", ...argv], io, check);
+}
+
+/** Properties of a unit; one that does not exist has them too. */
+export async function show(unit: string, names: readonly string[]): Promise<Record<string, string>> {
+  const { text } = await systemctl(["show", `--property=${names.join(",")}`, "--", unit]);
+  return Object.fromEntries(
+    text.split("\n").map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+  );
+}
+
+const PROPERTIES = [
+  "ActiveState",
+  "SubState",
+  "MainPID",
+  "NRestarts",
+  "ExecMainCode",
+  "ExecMainStatus",
+  "ExecMainStartTimestamp",
+  "Result",
+];
+
+/** The state of a unit, in the words of every manager. */
+export async function readStatus(unit: string): Promise<InstanceStatus> {
+  return statusFrom(await show(unit, PROPERTIES));
+}
+
+/** The state that properties of a unit amount to. */
+export function statusFrom(shown: Record<string, string>): InstanceStatus {
+  const state = stateFrom(shown);
+  const isRunning = state === "running";
+  return {
+    state,
+    pid: isRunning && shown["MainPID"] !== "0" ? Number(shown["MainPID"]) : null,
+    restarts: Number(shown["NRestarts"] ?? 0),
+    since: isRunning ? timeFrom(shown["ExecMainStartTimestamp"] ?? "") : null,
+    detail: state === "failed" || state === "waiting" ? detailFrom(shown) : "",
+  };
+}
+
+function stateFrom({ ActiveState, SubState = "", MainPID }: Record<string, string>): InstanceStatus["state"] {
+  if (ActiveState === "failed") return "failed";
+  if (SubState.startsWith("auto-restart")) return "waiting";
+  if (ActiveState === "inactive" || ActiveState === undefined) return "stopped";
+  // Between the end of its main process and that of the last of its others, it waits for a restart.
+  return ActiveState === "deactivating" && MainPID === "0" ? "waiting" : "running";
+}
+
+function detailFrom({ ExecMainCode, ExecMainStatus, Result }: Record<string, string>): string {
+  if (Result === "oom-kill") return "killed: out of memory";
+  if (Result === "resources") return "could not be started, see the journal";
+  const status = Number(ExecMainStatus);
+  // CLD_EXITED is 1; CLD_KILLED and CLD_DUMPED are 2 and 3.
+  if (ExecMainCode === "1") return howEnded(status, null);
+  const name = Object.entries(constants.signals).find(([, number]) => number === status)?.[0];
+  return ExecMainCode === "0" ? "" : howEnded(null, name ?? `signal ${status}`);
+}
+
+/** "Sat 2025-11-22 14:49:31 UTC" as ISO 8601, or null for an empty one. */
+function timeFrom(text: string): string | null {
+  const [, day, time] = /^\w+ (\S+) (\S+) UTC$/.exec(text) ?? [];
+  return day && time ? new Date(`${day}T${time}Z`).toISOString() : null;
+}
+
+/** The processes in a unit's control group, those of groups below it included. */
+export async function groupProcesses(unit: string): Promise<number[]> {
+  const { ControlGroup = "" } = await show(unit, ["ControlGroup"]);
+  if (ControlGroup === "") return [];
+  // Where the tree of groups is: unified, hybrid, version 1.
+  for (const mount of ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"]) {
+    const pids = processesBelow(`${mount}${ControlGroup}`);
+    if (pids.length > 0) return pids.sort((a, b) => a - b);
+  }
+  return [];
+}
+
+function processesBelow(group: string): number[] {
+  try {
+    const own = readFileSync(`${group}/cgroup.procs`, "utf8").split("\n").filter(Boolean).map(Number);
+    const folders = readdirSync(group, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    return [...own, ...folders.flatMap(({ name }) => processesBelow(`${group}/${name}`))];
+  } catch (error) {
+    // The group goes with its last process.
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENODEV") return [];
+    throw error;
+  }
+}

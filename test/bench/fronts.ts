@@ -1,0 +1,228 @@
+// What the relay costs: throughput and latency beside a direct connection, HAProxy, nginx and Caddy, in turns.
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { relayAt } from "../../lib/relay/client.ts";
+import { plainEnv } from "../../lib/run.ts";
+import { program } from "../../lib/self.ts";
+import { freePort } from "../support/core-server.ts";
+import { until } from "../support/sandbox.ts";
+import { median, section, type Measured, type Options } from "./section.ts";
+import { get } from "./timing.ts";
+
+const FRONTS = ["direct", "relay", "haproxy", "nginx", "caddy"] as const;
+type FrontName = (typeof FRONTS)[number];
+type Figure = "throughput" | "p50" | "p99";
+
+const UNITS: Record<Figure, string> = { throughput: "req/s", p50: "ms", p99: "ms" };
+const figureRows = Object.fromEntries(
+  FRONTS.flatMap((front) => Object.entries(UNITS).map(([figure, unit]) => [`${front}: ${figure}`, { unit }])),
+) as Record<`${FrontName}: ${Figure}`, { unit: string }>;
+
+const rows = {
+  ...figureRows,
+  "relay / direct, throughput": { unit: "" },
+  "relay / haproxy, throughput": { unit: "", least: 0.667 },
+  "relay / nginx, throughput": { unit: "" },
+  "relay / caddy, throughput": { unit: "", least: 1 },
+};
+
+type Name = keyof typeof rows;
+
+const CLIENTS = 32;
+
+/** The app: as little work as there can be. */
+const APP = `Bun.serve({ hostname: "127.0.0.1", port: Number(process.env.PORT), fetch: () => new Response("hello") });`;
+
+/** Programs of this bench, ended by their pids. */
+interface Host {
+  folder: string;
+  start(argv: readonly string[], env?: Record<string, string>): number;
+  stop(): Promise<void>;
+}
+
+/** A folder, and what runs in it. */
+export function host(): Host {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "dp-bench-")));
+  const running: Bun.Subprocess[] = [];
+  return {
+    folder,
+    start(argv, env = {}) {
+      const child = Bun.spawn([...argv], {
+        cwd: folder,
+        env: { ...plainEnv(), HOME: folder, ...env },
+        stdio: ["ignore", "ignore", "ignore"],
+      });
+      running.push(child);
+      return child.pid;
+    },
+    async stop() {
+      for (const child of running.toReversed()) {
+        child.kill("SIGTERM");
+        const late = setTimeout(() => child.kill("SIGKILL"), 3_000);
+        await child.exited;
+        clearTimeout(late);
+      }
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const CONFIGS: Record<"haproxy" | "nginx" | "caddy", (port: number, to: number, folder: string) => string> = {
+  haproxy: (port, to) => `global
+  maxconn 4096
+defaults
+  mode http
+  option forwardfor
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+listen app
+  bind 127.0.0.1:${port}
+  server app 127.0.0.1:${to}
+`,
+  nginx: (port, to, folder) => `worker_processes auto;
+daemon off;
+pid ${folder}/nginx.pid;
+error_log ${folder}/nginx.log;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  client_body_temp_path ${folder}/nginx/body;
+  proxy_temp_path ${folder}/nginx/proxy;
+  fastcgi_temp_path ${folder}/nginx/fastcgi;
+  uwsgi_temp_path ${folder}/nginx/uwsgi;
+  scgi_temp_path ${folder}/nginx/scgi;
+  keepalive_requests 1000000;
+  upstream app { server 127.0.0.1:${to}; keepalive 64; keepalive_requests 1000000; }
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass http://app;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $remote_addr;
+    }
+  }
+}
+`,
+  caddy: (port, to) => `{
+  admin off
+  auto_https off
+}
+http://127.0.0.1:${port} {
+  bind 127.0.0.1
+  reverse_proxy 127.0.0.1:${to}
+}
+`,
+};
+
+const COMMANDS: Record<keyof typeof CONFIGS, (file: string) => string[]> = {
+  haproxy: (file) => ["haproxy", "-db", "-q", "-f", file],
+  nginx: (file) => ["nginx", "-e", `${file}.log`, "-c", file],
+  caddy: (file) => ["caddy", "run", "--adapter", "caddyfile", "--config", file],
+};
+
+/** Starts a relay with its state in the host's folder; answers its pid. */
+export async function startRelay(of: Host): Promise<number> {
+  const folder = join(of.folder, "relay");
+  const pid = of.start([...program("lib/relay/process.ts"), folder]);
+  await until("the relay's start", () => relayAt(folder).isRunning());
+  return pid;
+}
+
+/** Makes the relay send what comes to a port to another one. */
+export async function route(of: Host, app: string, port: number, to: number): Promise<void> {
+  const relay = relayAt(join(of.folder, "relay"));
+  await relay.set({ app, listen: { host: "127.0.0.1", port }, protocol: "http", trustedProxies: [] });
+  await relay.point(app, { id: "1-0000000", port: to });
+}
+
+/** Starts the small app; answers its port. */
+export async function startApp(of: Host): Promise<number> {
+  const port = await freePort();
+  const file = join(of.folder, "app.ts");
+  writeFileSync(file, APP);
+  of.start([process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", file], { PORT: String(port) });
+  await until("the app's start", async () => (await get(port, "/")) === "hello");
+  return port;
+}
+
+/** Starts every front that is installed; answers their ports. */
+async function startFronts(of: Host): Promise<Partial<Record<FrontName, number>>> {
+  const to = await startApp(of);
+  const ports: Partial<Record<FrontName, number>> = { direct: to, relay: await freePort() };
+  await startRelay(of);
+  await route(of, "app", ports.relay!, to);
+  mkdirSync(join(of.folder, "nginx"));
+  for (const name of ["haproxy", "nginx", "caddy"] as const) {
+    const installed = Bun.which(name, { PATH: `${process.env["PATH"]}:/usr/sbin:/usr/local/sbin` });
+    if (installed === null) continue;
+    const port = await freePort();
+    const file = join(of.folder, `${name}.conf`);
+    writeFileSync(file, CONFIGS[name](port, to, of.folder));
+    const [, ...rest] = COMMANDS[name](file);
+    of.start([installed, ...rest]);
+    await until(`the start of ${name}`, async () => (await get(port, "/"))?.includes("hello"));
+    ports[name] = port;
+  }
+  return ports;
+}
+
+/** What wrk says of one run. Throws when a request failed. */
+function wrk(port: number, seconds: number): Record<Figure, number> {
+  const argv = ["wrk", "-t1", `-c${CLIENTS}`, `-d${seconds}s`, "--latency", `http://127.0.0.1:${port}/`];
+  const text = Bun.spawnSync(argv, { stdin: "ignore" }).stdout.toString();
+  if (/Socket errors|Non-2xx/.test(text)) throw new Error(`wrk: ${text}`);
+  const time = (name: string) => {
+    const [, value, unit] = new RegExp(`^ +${name} +([\\d.]+)(us|ms|s)`, "m").exec(text) ?? [];
+    return Number(value) * { us: 0.001, ms: 1, s: 1000 }[unit ?? "ms"]!;
+  };
+  return { throughput: Number(/Requests\/sec: +([\d.]+)/.exec(text)?.[1]), p50: time("50%"), p99: time("99%") };
+}
+
+async function measure({ isQuick, say }: Options): Promise<Measured<Name>> {
+  const missing = ["wrk", "haproxy", "nginx", "caddy"].filter(
+    (name) => Bun.which(name, { PATH: `${process.env["PATH"]}:/usr/sbin:/usr/local/sbin` }) === null,
+  );
+  const notes = missing.map((name) => `${name} is not installed`);
+  if (missing.includes("wrk")) return { values: {}, notes };
+  const of = host();
+  try {
+    const ports = await startFronts(of);
+    const [rounds, seconds] = isQuick ? [1, 1] : [5, 3];
+    const seen: Partial<Record<FrontName, Record<Figure, number>[]>> = {};
+    for (const port of Object.values(ports)) wrk(port, 1);
+    for (let round = 0; round < rounds; round++) {
+      for (const [name, port] of Object.entries(ports)) (seen[name as FrontName] ??= []).push(wrk(port, seconds));
+      say(
+        `fronts: round ${round + 1}, ${Object.entries(seen)
+          .map(([name, all]) => `${name} ${Math.round(all.at(-1)!.throughput)}`)
+          .join(", ")}`,
+      );
+    }
+    notes.unshift(
+      `wrk -t1 -c${CLIENTS} -d${seconds}s, ${rounds} rounds in turns, medians; ratios are medians of each round's`,
+    );
+    return { values: valuesOf(seen), notes };
+  } finally {
+    await of.stop();
+  }
+}
+
+function valuesOf(seen: Partial<Record<FrontName, Record<Figure, number>[]>>): Measured<Name>["values"] {
+  const values: Measured<Name>["values"] = {};
+  for (const front of FRONTS) {
+    const all = seen[front];
+    for (const figure of ["throughput", "p50", "p99"] as const)
+      if (all) values[`${front}: ${figure}`] = median(all.map((one) => one[figure]));
+    if (all && front !== "relay")
+      values[`relay / ${front}, throughput`] = median(
+        all.map((one, round) => seen.relay![round]!.throughput / one.throughput),
+      );
+  }
+  return values;
+}
+
+export default section({ name: "fronts", rows, measure });

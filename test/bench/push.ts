@@ -1,0 +1,115 @@
+// From `git push` to the new release: cold and warm, by step, and dp's own share of it.
+import { filesOf, flaskFiles, withApp } from "./app.ts";
+import { median, section, type Measured, type Options } from "./section.ts";
+import { bootTime, push, type Timing } from "./timing.ts";
+import { PIPELINES } from "../../lib/pipeline.ts";
+
+const STEPS = PIPELINES.deploy;
+const ms = { unit: "ms" };
+
+type Steps = `warm: step ${(typeof STEPS)[number]}`;
+const stepRows = Object.fromEntries(STEPS.map((step) => [`warm: step ${step}`, ms])) as Record<Steps, typeof ms>;
+
+const rows = {
+  "cold: push": ms,
+  "cold: push to the first new answer": ms,
+  "warm: push": ms,
+  "warm: push to the first new answer": ms,
+  "warm: dp's own share (push − verifyTime − boot)": { unit: "ms", below: 500 },
+  "warm: the app's boot, alone": ms,
+  "warm: the app's boot, as dp saw it": ms,
+  "warm: before the first step (git, hooks)": ms,
+  ...stepRows,
+  "warm: after the last step": ms,
+  "warm: switch": { unit: "ms", below: 20 },
+  "Flask cold: push, pip included": ms,
+  "Flask cold: pip (step install)": ms,
+  "Flask warm: push": ms,
+  "Flask warm: the app's boot, alone": ms,
+  "Flask warm: dp's own share": { unit: "ms", below: 500 },
+  "Flask warm: push to the first new answer": ms,
+  "Flask warm: the same, with a boot of 500 ms": { unit: "ms", below: 760 },
+};
+
+type Name = keyof typeof rows;
+
+const APP = "bench";
+const VERIFY = 200;
+const CONFIG = [`verifyTime: ${VERIFY}ms`];
+
+/** The middle of what some pushes have in a field. */
+const middle = (timings: readonly Timing[], field: (timing: Timing) => number) => median(timings.map(field));
+
+/** Pushes again and again, something else each time. */
+async function warmPushes(count: number, again: (say: string) => Promise<Timing>): Promise<Timing[]> {
+  const timings: Timing[] = [];
+  for (let number = 0; number < count; number++) timings.push(await again(`warm ${number}`));
+  return timings;
+}
+
+async function plain({ isQuick, say }: Options): Promise<Partial<Record<Name, number>>> {
+  return withApp(APP, CONFIG, async (box) => {
+    await box.commit(filesOf(APP, "first"));
+    const cold = await push(box, "first");
+    const warm = await warmPushes(isQuick ? 1 : 7, async (text) => {
+      await box.commit({ say: text });
+      return push(box, text);
+    });
+    say(`push: ${warm.map(({ total }) => Math.round(total)).join(", ")} ms warm`);
+    const boot = await bootTime(box, "/health", isQuick ? 1 : 5);
+    const steps = STEPS.map((step) => [`warm: step ${step}`, middle(warm, (timing) => timing.steps[step] ?? 0)]);
+    return {
+      "cold: push": cold.total,
+      "cold: push to the first new answer": cold.firstAnswer,
+      "warm: push": middle(warm, (timing) => timing.total),
+      "warm: push to the first new answer": middle(warm, (timing) => timing.firstAnswer),
+      "warm: dp's own share (push − verifyTime − boot)": middle(warm, (timing) => timing.total) - VERIFY - boot,
+      "warm: the app's boot, alone": boot,
+      "warm: the app's boot, as dp saw it": middle(warm, (timing) => timing.boot),
+      "warm: before the first step (git, hooks)": middle(warm, (timing) => timing.before),
+      ...(Object.fromEntries(steps) as Record<Steps, number>),
+      "warm: after the last step": middle(warm, (timing) => timing.after),
+      "warm: switch": middle(warm, (timing) => timing.switchTime),
+    };
+  });
+}
+
+async function flask({ say }: Options): Promise<Partial<Record<Name, number>>> {
+  return withApp(APP, CONFIG, async (box) => {
+    // Whatever lets pip reach its packages here.
+    for (const [name, value] of Object.entries(process.env)) if (/^PIP_/.test(name)) box.env[name] = value ?? "";
+    await box.commit({ "server.py": null, say: null, ...flaskFiles(APP, "first") });
+    const cold = await push(box, "first");
+    const warm = await warmPushes(5, async (text) => {
+      await box.commit(flaskFiles(APP, text));
+      return push(box, text);
+    });
+    say(`push: Flask ${warm.map(({ total }) => Math.round(total)).join(", ")} ms warm`);
+    const boot = await bootTime(box, "/health", 5);
+    const total = middle(warm, (timing) => timing.total);
+    const firstAnswer = middle(warm, (timing) => timing.firstAnswer);
+    return {
+      "Flask cold: push, pip included": cold.total,
+      "Flask cold: pip (step install)": cold.steps["install"] ?? 0,
+      "Flask warm: push": total,
+      "Flask warm: the app's boot, alone": boot,
+      "Flask warm: dp's own share": total - VERIFY - boot,
+      "Flask warm: push to the first new answer": firstAnswer,
+      "Flask warm: the same, with a boot of 500 ms": firstAnswer - boot + 500,
+    };
+  });
+}
+
+async function measure(options: Options): Promise<Measured<Name>> {
+  const notes = [`verifyTime is ${VERIFY} ms here (default: 3 s); pushes are over the local transport, without ssh`];
+  const values = await plain(options);
+  if (options.isQuick) return { values, notes: [...notes, "Flask: left out by --quick"] };
+  try {
+    Object.assign(values, await flask(options));
+  } catch (error) {
+    notes.push(`Flask: ${error instanceof Error ? error.message.split("\n").slice(0, 12).join(" | ") : String(error)}`);
+  }
+  return { values, notes };
+}
+
+export default section({ name: "push", rows, measure });

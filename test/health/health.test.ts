@@ -1,0 +1,155 @@
+// Whether an instance is healthy: asked of real processes, and only ever believed of its own socket.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DpError } from "../../lib/errors.ts";
+import { stillHealthy, waitUntilHealthy, type Patient } from "../../lib/health/health.ts";
+import { makeIo, silentLog } from "../../lib/io.ts";
+import { makeBuiltin } from "../../lib/managers/builtin.ts";
+import type { InstanceStatus } from "../../lib/manager.ts";
+import { places } from "../../lib/paths.ts";
+import { until } from "../managers/contract.ts";
+import { endInstances, freePort, io, START, useServer } from "../support/core-server.ts";
+
+useServer();
+// Slow to start again after a crash, so that a crash is seen as one.
+const manager = makeBuiltin(60_000);
+let app: string;
+let port: number;
+let count = 0;
+beforeEach(async () => {
+  app = `health${++count}`;
+  port = await freePort();
+});
+afterEach(() => endInstances(app));
+
+/** An instance that runs a shell line, and how it is asked. */
+async function patient(command: string, check: Partial<Patient["check"]> = {}, source = ""): Promise<Patient> {
+  const release = join(places(app).releases, "1-aaaaaaa");
+  mkdirSync(release, { recursive: true });
+  writeFileSync(join(release, "server.ts"), source);
+  const name = { app, id: "1-aaaaaaa" };
+  const env = { PATH: process.env["PATH"] ?? "", PORT: String(port), FILE: join(release, "answers") };
+  await manager.start({ ...name, release, command, env, user: undefined, stopTimeout: 5_000 }, io);
+  // An hour: whatever ends before has not waited for it.
+  const asked = { path: "/", timeout: 2_000, interval: 20, startTimeout: 3_600_000, ...check };
+  return { name, manager, check: asked, port };
+}
+
+const errorOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => null,
+    (error: unknown) => error as DpError,
+  );
+const serve = (body: string, on = "Number(process.env.PORT)") =>
+  `let asked = 0; Bun.serve({ hostname: "127.0.0.1", port: ${on}, fetch: () => { asked++; ${body} } });`;
+
+test("a healthy instance is known by its main process", async () => {
+  const ill = await patient(START, {}, serve('return new Response("ok");'));
+  const { pid } = await waitUntilHealthy(ill, io);
+  expect(pid).toBe((await manager.status(ill.name)).pid!);
+  await stillHealthy(ill, pid, io);
+});
+
+test("bad answers are asked again until a good one comes", async () => {
+  const ill = await patient(START, {}, serve('return new Response("", { status: asked < 4 ? 503 : 200 });'));
+  const { tries } = await waitUntilHealthy(ill, io);
+  expect(tries).toBeGreaterThanOrEqual(4);
+});
+
+test("a worker below the main process may hold the socket", async () => {
+  const ill = await patient(`${START} & wait`, {}, serve('return new Response("ok");'));
+  const { pid } = await waitUntilHealthy(ill, io);
+  expect(pid).toBe((await manager.status(ill.name)).pid!);
+  expect((await manager.pids(ill.name)).length).toBeGreaterThan(1);
+});
+
+test.each([
+  ["a crash", "echo no such module >&2; exit 3", "exited with 3"],
+  ["an end with 0", "echo no such module; exit 0", "exited with 0"],
+  ["a signal", "echo no such module; kill -9 $$", "killed by SIGKILL"],
+])("%s ends the wait at once, and shows the last words", async (_, command, how) => {
+  const error = await errorOf(waitUntilHealthy(await patient(command), io));
+  expect(error?.exit).toBe("unhealthy");
+  expect(error?.message).toBe(`${app}@1-aaaaaaa is not running: ${how}`);
+  expect(error?.lines).toEqual(["no such module"]);
+});
+
+test("a process that dies while it is asked ends the wait as well", async () => {
+  const ill = await patient(
+    START,
+    {},
+    serve('if (asked > 2) process.exit(4); return new Response("", { status: 500 });'),
+  );
+  const error = await errorOf(waitUntilHealthy(ill, io));
+  expect(error?.message).toContain("exited with 4");
+});
+
+test("a process that was started again after a crash is not healthy", async () => {
+  const quick = makeBuiltin(10);
+  const ill = await patient(START, {}, serve('return new Response("ok");'));
+  const once = {
+    ...ill,
+    manager: {
+      ...quick,
+      status: async (): Promise<InstanceStatus> => ({ ...(await manager.status(ill.name)), restarts: 1 }),
+    },
+  };
+  expect((await errorOf(waitUntilHealthy(once, io)))?.message).toBe(`${app}@1-aaaaaaa crashed and was started again`);
+});
+
+test("the end of the time tells every answer that was seen", async () => {
+  const body = 'return asked === 1 ? Response.redirect("/login", 302) : new Response("", { status: 500 });';
+  const error = await errorOf(waitUntilHealthy(await patient(START, { startTimeout: 3_000 }, serve(body)), io));
+  expect(error?.exit).toBe("unhealthy");
+  expect(error?.message).toContain(`GET http://127.0.0.1:${port}/: `);
+  expect(error?.message).toContain("302 → /login");
+  expect(error?.message).toMatch(/500( \(\d+ times\))?/);
+  expect(error?.hint).toContain("a redirect is no health");
+});
+
+test("a wrong port is named", async () => {
+  const other = await freePort();
+  const ill = await patient(START, { startTimeout: 60_000 }, serve('return new Response("ok");', String(other)));
+  await until("the app listens", async () => (await fetch(`http://127.0.0.1:${other}/`).catch(() => null))?.ok);
+  const error = await errorOf(waitUntilHealthy({ ...ill, check: { ...ill.check, startTimeout: 0 } }, io));
+  expect(error?.message).toContain("connection refused");
+  expect(error?.hint).toBe(`the app listens on 127.0.0.1:${other}; it must listen on $PORT, here ${port}`);
+});
+
+test("no port at all is named, too", async () => {
+  const error = await errorOf(waitUntilHealthy(await patient("exec sleep 1000", { startTimeout: 0 }), io));
+  expect(error?.hint).toBe(`the app listens on no port; it must listen on $PORT, here ${port}`);
+});
+
+test("somebody else's answer on the port proves nothing", async () => {
+  const server = Bun.serve({ hostname: "127.0.0.1", port, fetch: () => new Response("ok") });
+  const error = await errorOf(waitUntilHealthy(await patient("exec sleep 1000"), io));
+  await server.stop(true);
+  expect(error?.exit).toBe("unhealthy");
+  expect(error?.message).toStartWith(`127.0.0.1:${port} answered, but it was pid ${process.pid} (`);
+  expect(error?.message).toEndWith(`, not ${app}@1-aaaaaaa`);
+});
+
+test("an abort ends the wait with its reason", async () => {
+  const stop = new AbortController();
+  const ill = await patient("exec sleep 1000");
+  const waiting = errorOf(waitUntilHealthy(ill, makeIo(silentLog, stop.signal)));
+  const reason = new DpError("terminated", "stopped");
+  stop.abort(reason);
+  expect(await waiting).toBe(reason);
+});
+
+test("asked once more, another main process or a bad answer is unhealthy", async () => {
+  const body = 'return new Response("", { status: require("fs").existsSync(process.env.FILE) ? 500 : 200 });';
+  const ill = await patient(START, {}, serve(body));
+  const { pid } = await waitUntilHealthy(ill, io);
+  expect((await errorOf(stillHealthy(ill, pid + 1, io)))?.message).toBe(
+    `${app}@1-aaaaaaa crashed and was started again`,
+  );
+  writeFileSync(join(places(app).releases, "1-aaaaaaa/answers"), "");
+  expect((await errorOf(stillHealthy(ill, pid, io)))?.message).toBe(`GET http://127.0.0.1:${port}/: 500`);
+  process.kill(pid, "SIGKILL");
+  await until("it is gone", async () => (await manager.status(ill.name)).state !== "running");
+  expect((await errorOf(stillHealthy(ill, pid, io)))?.message).toContain("killed by SIGKILL");
+});

@@ -1,0 +1,124 @@
+// What was deployed, as the run files, the links and the locks tell it.
+import { beforeEach, describe, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { save, type Run } from "../../lib/context.ts";
+import {
+  contextOf,
+  goodReleases,
+  holder,
+  idOf,
+  liveId,
+  previousId,
+  queueFile,
+  releaseBefore,
+  runIds,
+  runsOf,
+} from "../../lib/release/history.ts";
+import { point } from "../../lib/link.ts";
+import { tryLock } from "../../lib/lock.ts";
+import { places } from "../../lib/paths.ts";
+import { useServer } from "../support/core-server.ts";
+
+useServer();
+let app: string;
+let count = 0;
+beforeEach(() => {
+  app = `past${++count}`;
+  for (const folder of [places(app).runs, places(app).releases]) mkdirSync(folder, { recursive: true });
+});
+
+const id = (number: number) => `${number}-aaaaaaa`;
+const release = (number: number) => join(places(app).releases, id(number));
+
+/** A run with that result, and its tree unless told otherwise. */
+async function made(number: number, state?: "good" | "failed" | "superseded", kind = "deploy", hasTree = true) {
+  const result = state && { state, code: 0, endedAt: "2026-03-01T12:00:00Z" };
+  const run: Run = { version: 1, facts: { kind }, journal: {}, ...(result ? { result } : {}) };
+  await save(contextOf(app, id(number)), run);
+  if (hasTree) mkdirSync(release(number), { recursive: true });
+}
+
+test("runs are ordered by number, and nothing but runs counts", async () => {
+  for (const number of [10, 9, 100, 1]) await made(number, "good");
+  for (const name of ["x.json", "2-aaaaaaa", "3-aaaaaaa.json.tmp.12", "04-aaaaaaa.json", "5-AAAAAAA.json"])
+    writeFileSync(join(places(app).runs, name), "{}");
+  expect(await runIds(app)).toEqual([1, 9, 10, 100].map(id));
+  expect(await runIds("nobody")).toEqual([]);
+});
+
+describe("a run is", () => {
+  const state = async () => (await runsOf(app)).map((run) => run.state);
+
+  test.each(["good", "failed", "superseded"] as const)("%s when its result says so", async (result) => {
+    await made(1, result);
+    expect(await state()).toEqual([result]);
+  });
+
+  test("unfinished without a result", async () => {
+    await made(1);
+    expect(await state()).toEqual(["unfinished"]);
+  });
+
+  test("running while it holds the lock, even with a result of before", async () => {
+    await made(1, "failed");
+    await made(2);
+    const lock = tryLock(places(app).lock)!;
+    lock.note({ id: id(1) });
+    expect(await state()).toEqual(["running", "unfinished"]);
+    expect(holder(app)?.id).toBe(id(1));
+    lock.release();
+    expect(await state()).toEqual(["failed", "unfinished"]);
+    expect(holder(app)).toBeNull();
+  });
+
+  test("waiting while it holds its place in the queue", async () => {
+    await made(2);
+    mkdirSync(dirname(queueFile(app, id(2))));
+    const place = tryLock(queueFile(app, id(2)))!;
+    expect(await state()).toEqual(["waiting"]);
+    place.release();
+    expect(await state()).toEqual(["unfinished"]);
+  });
+
+  test("passed over when its file is damaged, and that is said", async () => {
+    await made(1, "good");
+    writeFileSync(contextOf(app, id(2)), "{", { mode: 0o600 });
+    await made(3, "good");
+    const damaged: string[] = [];
+    expect((await runsOf(app, (message) => damaged.push(message))).map((run) => run.id)).toEqual([id(1), id(3)]);
+    expect(damaged).toEqual([`${contextOf(app, id(2))}: not JSON`]);
+  });
+});
+
+test("only good deploys whose tree is there can be gone back to", async () => {
+  await made(1, "good");
+  await made(2, "failed");
+  await made(3, "good", "deploy", false);
+  await made(4, "good", "rollback");
+  await made(5);
+  await made(6, "superseded");
+  await made(7, "good");
+  expect((await goodReleases(app)).map((run) => run.id)).toEqual([id(1), id(7)]);
+  expect(await releaseBefore(app, id(7))).toBe(id(1));
+  expect(await releaseBefore(app, id(6))).toBe(id(1));
+  expect(await releaseBefore(app, id(1))).toBeNull();
+  expect(await releaseBefore(app, null)).toBeNull();
+});
+
+test("live and previous are what the links name, if it is a release", async () => {
+  expect([await liveId(app), await previousId(app)]).toEqual([null, null]);
+  await point(places(app).current, release(2));
+  await point(places(app).previous, release(1));
+  expect([await liveId(app), await previousId(app)]).toEqual([id(2), id(1)]);
+  await point(places(app).current, join(places(app).base, "elsewhere"));
+  expect(await liveId(app)).toBeNull();
+});
+
+test.each([
+  [null, null],
+  ["/base/releases/42-3f9c2ab", "42-3f9c2ab"],
+  ["/base/releases/42-3f9c2ab/", "42-3f9c2ab"],
+  ["/base/releases/0-3f9c2ab", null],
+  ["/base/releases", null],
+])("the release of %j is %j", (folder, expected) => expect(idOf(folder)).toBe(expected));

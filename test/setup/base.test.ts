@@ -1,0 +1,68 @@
+// The base of an app: who may read and write what, made once and put right afterwards.
+import { expect, test } from "bun:test";
+import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setupBase } from "../../lib/setup/base.ts";
+import type { DpError } from "../../lib/errors.ts";
+import { places } from "../../lib/paths.ts";
+import { idsOf } from "../../lib/setup/users.ts";
+import { useServer } from "../support/core-server.ts";
+
+useServer();
+const asRoot = process.getuid!() === 0;
+const modes = (app: string) => {
+  const { base, releases, runs, logs, shared, home, instances } = places(app);
+  const folders = { base, releases, runs, logs, shared, home, instances, queue: join(base, "queue") };
+  return Object.fromEntries(
+    Object.entries(folders).map(([name, path]) => [name, (statSync(path).mode & 0o7777).toString(8)]),
+  );
+};
+const MODES = {
+  base: "755",
+  releases: "755",
+  runs: "700",
+  logs: "750",
+  shared: "750",
+  home: "700",
+  instances: "751",
+  queue: "700",
+};
+
+test("folders have their modes whatever the umask, and a second time changes nothing", async () => {
+  const umask = process.umask(0o077);
+  try {
+    expect(await setupBase("one", undefined)).toEqual([`made ${places("one").base}`]);
+  } finally {
+    process.umask(umask);
+  }
+  expect(modes("one")).toEqual(MODES);
+  expect(await setupBase("one", undefined)).toEqual([]);
+});
+
+test("what was opened to others is closed again, and that is said", async () => {
+  await setupBase("two", undefined);
+  chmodSync(places("two").runs, 0o777);
+  rmSync(places("two").shared, { recursive: true });
+  expect(await setupBase("two", undefined)).toEqual([`put mode and owner of ${places("two").runs} right`]);
+  expect(modes("two")).toEqual(MODES);
+});
+
+test("a file in place of a folder is refused and stays", async () => {
+  mkdirSync(places("three").base, { recursive: true });
+  writeFileSync(places("three").runs, "kept");
+  const error = (await setupBase("three", undefined).catch((thrown: unknown) => thrown)) as DpError;
+  expect(String(error)).toContain(places("three").runs);
+  expect([error.exit, error.hint]).toEqual(["host", expect.stringContaining(`mv ${places("three").runs}`)]);
+  expect(lstatSync(places("three").runs).isFile()).toBe(true);
+});
+
+test.skipIf(!asRoot)("only shared and home are the app's, and nothing of dp's is", async () => {
+  const [uid] = await idsOf("daemon");
+  await setupBase("four", "daemon");
+  const { base, releases, runs, instances, shared, home } = places("four");
+  expect([shared, home].map((path) => statSync(path).uid)).toEqual([uid, uid]);
+  expect([base, releases, runs, instances].map((path) => statSync(path).uid)).toEqual([0, 0, 0, 0]);
+  chownSync(runs, uid, uid);
+  expect(await setupBase("four", "daemon")).toEqual([`put mode and owner of ${runs} right`]);
+  expect(statSync(runs).uid).toBe(0);
+});

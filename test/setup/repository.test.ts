@@ -1,0 +1,121 @@
+// The bare repository of an app: pushed to, with dp's hooks, and nobody else's taken away.
+import { beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { DpError } from "../../lib/errors.ts";
+import { places } from "../../lib/paths.ts";
+import { fetchFrom, fetchOrigin, setupRepository } from "../../lib/setup/repository.ts";
+import { plainEnv } from "../../lib/run.ts";
+import { commit, io, useServer } from "../support/core-server.ts";
+
+const server = useServer();
+/** In the order in which git runs them. */
+const HOOKS = ["pre-receive", "update", "post-receive"];
+let app: string;
+let repo: string;
+let count = 0;
+beforeEach(() => {
+  app = `repo${++count}`;
+  repo = places(app).repo;
+});
+const git = (...words: string[]) =>
+  Bun.spawnSync(["git", "--git-dir", repo, ...words], { env: plainEnv() })
+    .stdout.toString()
+    .trim();
+const errorOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => null,
+    (error: unknown) => error as DpError,
+  );
+
+test("it is made once, whole, with hooks that can run", async () => {
+  const changes = await setupRepository(app, "main", io);
+  expect(changes).toEqual([`made the repository ${repo}`, ...HOOKS.map((hook) => `wrote the hook ${hook}`)]);
+  expect(await setupRepository(app, "main", io)).toEqual([]);
+  expect(git("rev-parse", "--is-bare-repository")).toBe("true");
+  expect(git("symbolic-ref", "HEAD")).toBe("refs/heads/main");
+  expect(
+    ["receive.advertisePushOptions", "receive.fsckObjects", "transfer.hideRefs"].map((name) => git("config", name)),
+  ).toEqual(["true", "true", "refs/dp"]);
+  for (const hook of HOOKS) {
+    expect(statSync(join(repo, "hooks", hook)).mode & 0o777).toBe(0o755);
+    expect(Bun.spawnSync(["sh", "-n", join(repo, "hooks", hook)]).exitCode).toBe(0);
+    expect(readFileSync(join(repo, "hooks", hook), "utf8")).toContain(`DP_ROOT='${server.path()}'`);
+  }
+});
+
+test("another branch, a changed setting and a lost run bit are put right", async () => {
+  await setupRepository(app, "main", io);
+  git("config", "receive.fsckObjects", "false");
+  chmodSync(join(repo, "hooks/update"), 0o644);
+  expect(await setupRepository(app, "live", io)).toEqual([
+    `set receive.fsckObjects in ${repo}`,
+    "the repository's branch is live now",
+  ]);
+  expect(git("symbolic-ref", "HEAD")).toBe("refs/heads/live");
+  expect(git("config", "receive.fsckObjects")).toBe("true");
+  expect(statSync(join(repo, "hooks/update")).mode & 0o777).toBe(0o755);
+});
+
+describe("hooks:", () => {
+  test("dp's own of before is replaced", async () => {
+    await setupRepository(app, "main", io);
+    writeFileSync(join(repo, "hooks/update"), "#!/bin/sh\n# written by dp: an older one\n");
+    expect(await setupRepository(app, "main", io)).toEqual(["changed the hook update"]);
+  });
+
+  test("somebody else's is refused and stays", async () => {
+    await setupRepository(app, "main", io);
+    writeFileSync(join(repo, "hooks/update"), "#!/bin/sh\necho mine\n");
+    const error = await errorOf(setupRepository(app, "main", io));
+    expect(error?.exit).toBe("host");
+    expect(error?.hint).toContain(`mv ${join(repo, "hooks/update")}`);
+    expect(readFileSync(join(repo, "hooks/update"), "utf8")).toContain("echo mine");
+  });
+
+  test("a repository without hooks folder gets one", async () => {
+    await setupRepository(app, "main", io);
+    rmSync(join(repo, "hooks"), { recursive: true });
+    expect(await setupRepository(app, "main", io)).toEqual(HOOKS.map((hook) => `wrote the hook ${hook}`));
+  });
+});
+
+test("what a killed setup left is not taken for a repository", async () => {
+  mkdirSync(join(`${repo}.tmp`, "objects"), { recursive: true });
+  writeFileSync(join(`${repo}.tmp`, "HEAD"), "half");
+  await setupRepository(app, "main", io);
+  expect(git("symbolic-ref", "HEAD")).toBe("refs/heads/main");
+  expect(existsSync(`${repo}.tmp`)).toBe(false);
+});
+
+test("a folder that is no repository is refused and stays", async () => {
+  mkdirSync(repo, { recursive: true });
+  writeFileSync(join(repo, "notes"), "kept");
+  const error = await errorOf(setupRepository(app, "main", io));
+  expect([error?.exit, error?.hint]).toEqual(["host", `mv ${repo} ${repo}.old`]);
+  expect(existsSync(join(repo, "notes"))).toBe(true);
+});
+
+describe("another repository", () => {
+  test("is fetched from, remembered, and fetched again", async () => {
+    const origin = server.path("origin.git");
+    await io.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", origin]);
+    const first = await commit(origin, { a: "1" });
+    await setupRepository(app, "main", io);
+    expect(await fetchOrigin(app, "main", io)).toBe(false);
+    await fetchFrom(app, origin, "main", io);
+    expect(git("rev-parse", "refs/heads/main")).toBe(first);
+    const second = await commit(origin, { a: "2" });
+    expect(await fetchOrigin(app, "main", io)).toBe(true);
+    expect(git("rev-parse", "refs/heads/main")).toBe(second);
+  });
+
+  test.each(["/no/such/repository", "ext::sh -c touch% /tmp/never", "--upload-pack=touch /tmp/never"])(
+    "%s is git's failure, and runs nothing",
+    async (url) => {
+      await setupRepository(app, "main", io);
+      expect((await errorOf(fetchFrom(app, url, "main", io)))?.exit).toBe("command");
+      expect(existsSync("/tmp/never")).toBe(false);
+    },
+  );
+});
