@@ -1,11 +1,14 @@
 // From an error to its text and exit code, once for all of dp.
-import pc from "picocolors";
 import { DpError, EXIT, messageOf } from "./errors.ts";
+
+// Loaded when there is an error to show: it looks at the terminal, which costs half as much as all of dp's start.
+const colours = () => require("picocolors") as typeof import("picocolors");
 
 const say = (line: string) => console.error(line);
 
 /** Prints an error for the user, on stderr; answers the exit code. */
 export function report(error: unknown): number {
+  const pc = colours();
   if (!(error instanceof DpError)) {
     say(`${pc.red("dp:")} ${messageOf(error)}`);
     say(`  this is a bug in dp; what it was doing:`);

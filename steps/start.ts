@@ -3,7 +3,7 @@
 import type { ServerConfig } from "../lib/config.ts";
 import { fact } from "../lib/facts.ts";
 import { idOf, liveId, previousId } from "../lib/release/history.ts";
-import { instanceOf } from "../lib/release/instance.ts";
+import { instanceOf, takeInstancePort } from "../lib/release/instance.ts";
 import {
   forget,
   requireFreePort,
@@ -53,11 +53,12 @@ const step = defineStep(import.meta.path, {
     const named = await liveId(app);
     const live = named === id ? await previousId(app) : named;
     await takePublicPort(app, server, managed, io);
-    const port = await usablePort(facts, managed);
     if (kind === "rollback" && (await managed.status({ app, id })).state === "running") {
+      const port = await takeInstancePort(facts); // its own already; check proves that it is there
       io.info(`${app}@${id} is still warm on port ${port}`);
       return { live, port, isWarm: true, stoppedAt: null };
     }
+    const port = await usablePort(facts, managed);
     const instance = await instanceOf(facts, port);
     const stoppedAt = server.strategy === "restart" ? await makeRoom(app, id, live, server, io) : null;
     await managed.stop(instance, io);

@@ -22,7 +22,14 @@ describe.each(Object.keys(PIPELINES) as Kind[])("%s", (kind) => {
 
 test("a wrong order is told, step by step and fact by fact", async () => {
   const unmet = unmetNeeds("deploy", await modules(["read", "install", "clone", "swap", "check"]));
-  expect(unmet).toEqual(["install: release", "swap: pid", "check: port", "check: stoppedAt"]);
+  expect(unmet).toEqual([
+    "install: release",
+    "swap: port",
+    "swap: pid",
+    "swap: live",
+    "check: port",
+    "check: stoppedAt",
+  ]);
 });
 
 test("what a rollback is given a deploy is not", async () => {

@@ -27,7 +27,7 @@ export function declareServerCommands(cli: CAC): void {
     .option("--env <env>", "The environment: settings come from .env.ENV; default: production")
     .option("--branch <branch>", "The branch whose pushes are deployed; default: main")
     .option("--host <address>", "The address of that port; default: 127.0.0.1")
-    .option("--front <name>", "What holds that port: relay, or none; default: relay")
+    .option("--front <name>", "What holds that port: relay, haproxy or none; default: relay")
     .option("--json", "As JSON")
     .action(async (app: string, url: string | undefined, options: Options) => {
       const { setup } = await import("../commands/setup.ts");

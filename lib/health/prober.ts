@@ -24,6 +24,7 @@ const PAUSE = 15;
 /** Asks the public port again and again, one request at a time, until it is stopped. */
 export function startProber(check: HealthCheck, server: Pick<ServerConfig, "host" | "port">): Prober {
   const seen: Probes = { requests: 0, failed: 0, longestGap: 0 };
+  const stopped = Promise.withResolvers<void>();
   let isStopped = false;
   let good = performance.now();
   const loop = (async () => {
@@ -35,7 +36,7 @@ export function startProber(check: HealthCheck, server: Pick<ServerConfig, "host
         seen.longestGap = Math.max(seen.longestGap, Math.round(now - good));
         good = now;
       } else seen.failed++;
-      await Bun.sleep(PAUSE);
+      await Promise.race([Bun.sleep(PAUSE), stopped.promise]);
     }
     seen.longestGap = Math.max(seen.longestGap, seen.failed > 0 ? Math.round(performance.now() - good) : 0);
   })();
@@ -43,6 +44,7 @@ export function startProber(check: HealthCheck, server: Pick<ServerConfig, "host
     seen: () => ({ ...seen }),
     async stop() {
       isStopped = true;
+      stopped.resolve();
       await loop;
       return seen;
     },

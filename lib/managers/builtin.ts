@@ -87,8 +87,9 @@ async function settledRecord(name: InstanceName): Promise<State | null> {
   for (let tries = 0; ; tries++) {
     const state = await readRecord<State>(filesOf(name).state);
     const isStale = state?.state === "running" && !isRunning(state, state.main) && isRunning(state, state.supervisor);
-    if (!isStale || tries === 50) return state;
-    await Bun.sleep(10);
+    if (isStale && tries < 50) await Bun.sleep(10);
+    // A supervisor writes its last record before it ends: whoever finds it gone looks at that once more.
+    else return state && !isRunning(state, state.supervisor) ? readRecord<State>(filesOf(name).state) : state;
   }
 }
 

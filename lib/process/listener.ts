@@ -1,6 +1,6 @@
 // Who listens on a TCP port: the sockets of /proc/net/tcp, and the processes that hold them.
 import { readlinkSync } from "node:fs";
-import { allPids, listProc, readProc } from "./proc.ts";
+import { allPids, listProc, readProcLines } from "./proc.ts";
 
 /** A process that holds a listening socket. */
 export interface Listener {
@@ -43,15 +43,22 @@ export function listeningPorts(pids: readonly number[]): { port: number; address
 }
 
 function listening(): Socket[] {
-  const lines = ["net/tcp", "net/tcp6"].flatMap((file) => readProc(file)?.split("\n").slice(1) ?? []);
-  return lines.flatMap((line) => {
-    // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
-    const fields = line.trim().split(/\s+/);
-    if (fields[3] !== LISTEN) return [];
-    const [address = "", port = ""] = fields[1]!.split(":");
-    return [
-      { inode: fields[9]!, address: addressOf(address), port: Number.parseInt(port, 16), uid: Number(fields[7]) },
-    ];
+  return ["net/tcp", "net/tcp6"].flatMap((file) => {
+    const sockets: Socket[] = [];
+    readProcLines(file, (line) => {
+      // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
+      const fields = line.trim().split(/\s+/);
+      if (fields[0] === "sl") return true;
+      // The kernel lists what listens first; behind it may come tens of thousands of connections.
+      if (fields[3] !== LISTEN) return false;
+      const [address = "", port = ""] = fields[1]!.split(":");
+      sockets.push({
+        ...{ inode: fields[9]!, address: addressOf(address) },
+        ...{ port: Number.parseInt(port, 16), uid: Number(fields[7]) },
+      });
+      return true;
+    });
+    return sockets;
   });
 }
 

@@ -1,5 +1,5 @@
 // Reading /proc: whatever has gone, or may not be seen, is an empty answer.
-import { readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 
 /** The text of a file below /proc, or null when the process is gone or belongs to somebody else. */
 export function readProc(path: string): string | null {
@@ -7,6 +7,28 @@ export function readProc(path: string): string | null {
     return readFileSync(`/proc/${path}`, "latin1");
   } catch {
     return null; // ENOENT, ESRCH, EACCES: nothing can be said about it
+  }
+}
+
+const CHUNK = 16 * 1024;
+
+/** Hands over the lines of a file below /proc until one is answered false: of a long file no more than that is read. */
+export function readProcLines(path: string, wantsMore: (line: string) => boolean): void {
+  let fd: number;
+  try {
+    fd = openSync(`/proc/${path}`, "r");
+  } catch {
+    return; // not to be seen, or no IPv6
+  }
+  try {
+    const buffer = Buffer.alloc(CHUNK);
+    for (let rest = "", size = readSync(fd, buffer); size > 0; size = readSync(fd, buffer)) {
+      const lines = (rest + buffer.toString("latin1", 0, size)).split("\n");
+      rest = lines.pop() ?? "";
+      if (!lines.every(wantsMore)) return;
+    }
+  } finally {
+    closeSync(fd);
   }
 }
 

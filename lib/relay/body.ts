@@ -1,7 +1,7 @@
 // Where the body of a message ends: by length, by chunks, or with the connection.
-import { CR, HEX, LF, VALUE } from "./bytes.ts";
+import { CR, HEX, LF } from "./bytes.ts";
 import { type Head, REFUSED, clear, isFramingField, readFields } from "./field.ts";
-import { CHUNK_DIGITS, CHUNK_EXTENSION, TRAILER_SIZE } from "./limits.ts";
+import { CHUNK_DIGITS, TRAILER_SIZE } from "./limits.ts";
 
 /** How a body's end is found. */
 export const NONE = 0;
@@ -10,12 +10,11 @@ export const CHUNKED = 2;
 export const UNTIL_CLOSE = 3;
 
 const SIZE = 0;
-const EXTENSION = 1;
-const SIZE_LF = 2;
-const DATA = 3;
-const DATA_CR = 4;
-const DATA_LF = 5;
-const TRAILER = 6;
+const SIZE_LF = 1;
+const DATA = 2;
+const DATA_CR = 3;
+const DATA_LF = 4;
+const TRAILER = 5;
 
 /** A body that is being read. */
 export interface Body {
@@ -24,7 +23,7 @@ export interface Body {
   /** Bytes left of the body, or of the chunk. */
   left: number;
   state: number;
-  /** Digits or bytes of the line at hand. */
+  /** Digits of the size so far. */
   count: number;
   trailer: string;
   /** When set: the places of the data, as pairs of start and end, for those who want no chunks. */
@@ -81,7 +80,7 @@ function takeChunks(body: Body, buffer: Buffer, start: number, end: number): num
   return at;
 }
 
-/** One byte between the chunks: "1f", ";extension", CR, LF. */
+/** One byte between the chunks: "1f", CR, LF. */
 function takeByte(body: Body, byte: number): boolean {
   switch (body.state) {
     case SIZE: {
@@ -90,17 +89,10 @@ function takeByte(body: Body, byte: number): boolean {
         body.left = body.left * 16 + digit;
         return ++body.count <= CHUNK_DIGITS;
       }
-      if (body.count === 0) return false;
-      body.count = 0;
-      if (byte === CR) body.state = SIZE_LF;
-      else if (byte === 59) body.state = EXTENSION;
-      else return false;
-      return true;
+      // No ";extension": nobody sends one but to find servers that end it elsewhere.
+      body.state = SIZE_LF;
+      return byte === CR && body.count > 0;
     }
-    case EXTENSION:
-      if (byte === CR) body.state = SIZE_LF;
-      else return VALUE[byte] === 1 && ++body.count <= CHUNK_EXTENSION;
-      return true;
     case SIZE_LF:
       body.count = 0;
       body.state = body.left === 0 ? TRAILER : DATA;

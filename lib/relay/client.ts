@@ -34,7 +34,7 @@ export function relayAt(folder: string): RelayClient {
         await ask({ do: "status" });
         return true;
       } catch (error) {
-        if (NOT_RUNNING.has(codeOf((error as DpError).cause) ?? "")) return false;
+        if (ENDED.has(codeOf((error as DpError).cause) ?? "")) return false;
         throw error;
       }
     },
@@ -49,6 +49,8 @@ export function relayAt(folder: string): RelayClient {
 }
 
 const NOT_RUNNING = new Set(["ENOENT", "ECONNREFUSED", "ENOTDIR"]);
+/** It took the connection, and was killed before it said anything. */
+const ENDED = new Set([...NOT_RUNNING, "EPIPE", "ECONNRESET"]);
 
 /** Sends one command; gives what the relay answered, or throws DpError "host". */
 function exchange<T>(path: string, command: Command, timeout: number): Promise<T> {
@@ -70,7 +72,10 @@ function exchange<T>(path: string, command: Command, timeout: number): Promise<T
 }
 
 function answerOf<T>(text: string): T {
-  if (!text.endsWith("\n")) throw new DpError("host", "the relay ended before it answered", { hint: "dp reconcile" });
+  if (!text.endsWith("\n")) {
+    const cause = Object.assign(new Error("the control socket was closed"), { code: "ECONNRESET" });
+    throw new DpError("host", "the relay ended before it answered", { hint: "dp reconcile", cause });
+  }
   const reply = JSON.parse(text) as Reply;
   if ("ok" in reply) return reply.ok as T;
   throw new DpError("host", reply.error, reply.hint === undefined ? {} : { hint: reply.hint });

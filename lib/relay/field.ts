@@ -97,8 +97,12 @@ function nameProblem(buffer: Buffer, line: number, at: number): string {
 
 const valueProblem = (byte: number) => (byte === LF ? "a line that ends without CR" : "a control byte in a field");
 
+/** Whether a framing field's value stands alone: servers differ in what they take for space around it. */
+const isBare = (buffer: Buffer, at: number, end: number) => buffer[end] === CR && buffer[at - 1] !== TAB;
+
 /** Content-Length: one, of digits only. */
 export function takeLength(head: Head, buffer: Buffer, at: number, end: number): boolean {
+  if (!isBare(buffer, at, end)) return refuse(head, 400, "space around a Content-Length") !== REFUSED;
   const length = decimal(buffer, at, end, LENGTH_DIGITS);
   if (head.length !== -1) return refuse(head, 400, "Content-Length twice") !== REFUSED;
   if (length === -1) return refuse(head, 400, "a Content-Length that is no number") !== REFUSED;
@@ -109,6 +113,7 @@ export function takeLength(head: Head, buffer: Buffer, at: number, end: number):
 /** Transfer-Encoding: "chunked" and nothing else, once. */
 export function takeCoding(head: Head, buffer: Buffer, at: number, end: number): boolean {
   if (head.isChunked) return refuse(head, 400, "Transfer-Encoding twice") !== REFUSED;
+  if (!isBare(buffer, at, end)) return refuse(head, 400, "space around a Transfer-Encoding") !== REFUSED;
   if (end - at !== 7 || !isWord(buffer, at, "chunked"))
     return refuse(head, 501, 'a Transfer-Encoding other than "chunked"') !== REFUSED;
   head.isChunked = true;

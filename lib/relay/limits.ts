@@ -43,9 +43,8 @@ export const BACKLOG = 4096;
 /** How often a port that was taken is tried again. */
 export const RELISTEN_TIME = 2_000;
 
-/** A chunk's size line: hex digits, and the extension after them. */
+/** Hex digits of a chunk\'s size. */
 export const CHUNK_DIGITS = 12;
-export const CHUNK_EXTENSION = 256;
 export const TRAILER_SIZE = 8 * 1024;
 /** Digits of a Content-Length: all of them are exact numbers. */
 export const LENGTH_DIGITS = 15;

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { DpError, messageOf } from "../errors.ts";
 import { tryFlock } from "../process/libc.ts";
 import { makeApp, relay } from "./app.ts";
-import { ACTIVE, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
+import { ACTIVE, type Client, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
 import { listenControl } from "./control.ts";
 import { closeTunnel } from "./drain.ts";
 import { abort, linger } from "./ending.ts";
@@ -37,6 +37,18 @@ export async function startRelay(folder: string): Promise<void> {
 const clients = (...phases: number[]) =>
   [...apps.values()].flatMap((app) => [...app.clients]).filter((client) => phases.includes(client.phase));
 
+/**
+ * Ends connections that were idle for a while; `since` remembers from when. Not at once, whenever their answer ended:
+ * a client may be sending its next request just now. It still gets its answer, and is told to come back.
+ */
+function endIdle(since: Map<Client, number>): void {
+  const now = performance.now();
+  for (const client of clients(IDLE)) {
+    if (!since.has(client)) since.set(client, now);
+    else if (now - since.get(client)! >= IDLE_GRACE) linger(client);
+  }
+}
+
 /** Accepts no more, and finishes what is under way. */
 export async function stopRelay(): Promise<void> {
   if (relay.isStopping) return;
@@ -46,10 +58,8 @@ export async function stopRelay(): Promise<void> {
   for (const app of apps.values()) unlisten(app, false);
   const until = performance.now() + STOP_TIME;
   const isOver = () => performance.now() > until;
-  // A client may be sending its next request just now: it still gets its answer, and is told to come back.
-  await Bun.sleep(IDLE_GRACE);
-  for (const client of clients(IDLE)) linger(client);
-  while (clients(ACTIVE).length > 0 && !isOver()) await Bun.sleep(20);
+  const idle = new Map<Client, number>();
+  while ((endIdle(idle), clients(ACTIVE, IDLE).length > 0) && !isOver()) await Bun.sleep(20);
   for (const client of clients(TUNNEL)) closeTunnel(client);
   const grace = performance.now() + TUNNEL_GRACE;
   while (clients(TUNNEL, LINGER).length > 0 && performance.now() < grace) await Bun.sleep(20);

@@ -2,8 +2,17 @@
 import type { App } from "./app.ts";
 import { ACTIVE, type Client, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
 import { clock } from "./clock.ts";
-import { cut, linger, refuse } from "./ending.ts";
-import { ANSWER_TIME, HEAD_TIME, IDLE_TIME, LINGER_TIME, PROBE_TIME, STALL_TIME, SWEEP_TIME } from "./limits.ts";
+import { cut, leaveUpstream, linger, refuse } from "./ending.ts";
+import {
+  ANSWER_TIME,
+  HEAD_TIME,
+  IDLE_TIME,
+  LINGER_TIME,
+  PROBE_TIME,
+  REUSE_TIME,
+  STALL_TIME,
+  SWEEP_TIME,
+} from "./limits.ts";
 import { drop, isEmpty } from "./outlet.ts";
 
 /** Starts looking after the connections of the apps. */
@@ -19,6 +28,8 @@ function check(client: Client): void {
   if (now - client.since > PROBE_TIME) probe(client);
   const isStuck = !isEmpty(client) && now - client.tookAt > STALL_TIME;
   if (client.phase === IDLE) {
+    // It would not be used again, and some apps keep a thread for each.
+    if (client.upstream !== null && now - client.upstream.idleSince > REUSE_TIME) leaveUpstream(client, false);
     if (isStuck) drop(client, true);
     else if (client.pending !== null) {
       if (now - client.since > HEAD_TIME) refuse(client, 408, "its head did not come within the time");

@@ -3,7 +3,7 @@ import { load, type LoadResult } from "../relay/support/load.ts";
 import type { Sandbox } from "../support/sandbox.ts";
 import { filesOf, PATHS, SLOW, withApp } from "./app.ts";
 import { median, quantile, section, type Measured, type Options } from "./section.ts";
-import { push, timed, type Timing } from "./timing.ts";
+import { push, type Timing } from "./timing.ts";
 
 const ms = { unit: "ms" };
 const count = { unit: "" };
@@ -53,7 +53,7 @@ async function series(box: Sandbox, { deploys, say }: Options): Promise<Series> 
     for (let number = 1; number <= deploys; number++) {
       await box.commit({ say: `release ${number}` });
       try {
-        made.timings.push(await timed(box, `release ${number}`, () => box.push()));
+        made.timings.push(await push(box, `release ${number}`));
         made.probesFailed += probesFailed(box);
       } catch (error) {
         made.failures.push(String(error));

@@ -1,5 +1,5 @@
 // The bench's answer: a table for people, JSON for programs.
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 import { version } from "../../package.json";
 import { table } from "../../lib/talk/table.ts";
 import type { Measured, RowSpec, Section } from "./section.ts";
@@ -71,6 +71,8 @@ export function machine(): Record<string, string> {
     bun: Bun.version,
     cpu: `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`,
     memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+    // Of the last minute: more than there are processors, and every time below is longer than it had to be.
+    load: loadavg()[0]!.toFixed(1),
     kernel: release(),
     git: tool(["git", "--version"]),
     wrk: tool(["wrk", "-v"]),

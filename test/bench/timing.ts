@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Run } from "../../lib/context.ts";
 import type { Spec, State } from "../../lib/builtin/supervision.ts";
 import { freePort } from "../support/core-server.ts";
-import type { Sandbox } from "../support/sandbox.ts";
+import { project, type Sandbox } from "../support/sandbox.ts";
 import { median } from "./section.ts";
 
 /** A push or a rollback. All times in ms. */
@@ -22,6 +22,8 @@ export interface Timing {
   steps: Record<string, number>;
   /** From the start of the app's process to its first healthy answer, as dp saw it. */
   boot: number;
+  /** Processor time of the command and all that it waited for: git, the hooks and the deploy, not the app. */
+  cpu: number;
   /** Of the front's target, as the step "swap" measured it. */
   switchTime: number;
 }
@@ -41,7 +43,7 @@ export function get(port: number, path: string): Promise<string | null> {
 }
 
 /** Runs a command that changes the release, and asks all the while until an answer has `wanted` in it. */
-export async function timed(box: Sandbox, wanted: string, command: () => Promise<{ code: number; text: string }>) {
+export async function timed(box: Sandbox, wanted: string, argv: readonly string[]): Promise<Timing> {
   const begunAt = Date.now();
   const begun = performance.now();
   let isOver = false;
@@ -52,23 +54,26 @@ export async function timed(box: Sandbox, wanted: string, command: () => Promise
     }
     return Number.NaN;
   })();
-  const outcome = await command();
+  const child = Bun.spawn([...argv], { cwd: box.code, env: box.env, stdio: ["ignore", "pipe", "pipe"] });
+  const [code, out, err] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()]);
   const total = performance.now() - begun;
   const endedAt = Date.now();
   // The last look may be under way.
   if (Number.isNaN(await Promise.race([first, Bun.sleep(1_000).then(() => Number.NaN)]))) isOver = true;
-  if (outcome.code !== 0) throw new Error(`it exited with ${outcome.code}:\n${outcome.text}`);
-  return timingOf(box, { total, firstAnswer: await first, begunAt, endedAt });
+  if (code !== 0) throw new Error(`${argv.join(" ")} exited with ${code}:\n${out}${err}`);
+  const cpu = Number(child.resourceUsage()?.cpuTime.total ?? Number.NaN) / 1000;
+  return timingOf(box, { total, firstAnswer: await first, cpu, begunAt, endedAt });
 }
 
 interface Clock {
   total: number;
   firstAnswer: number;
+  cpu: number;
   begunAt: number;
   endedAt: number;
 }
 
-function timingOf(box: Sandbox, { total, firstAnswer, begunAt, endedAt }: Clock): Timing {
+function timingOf(box: Sandbox, { total, firstAnswer, cpu, begunAt, endedAt }: Clock): Timing {
   const id = box.ids().at(-1)!;
   const run: Run = box.run(id);
   const live = box.link("current")!;
@@ -79,6 +84,7 @@ function timingOf(box: Sandbox, { total, firstAnswer, begunAt, endedAt }: Clock)
     id,
     total,
     firstAnswer,
+    cpu,
     before: Date.parse(entries[0]![1].startedAt) - begunAt,
     after: endedAt - Date.parse(run.result!.endedAt),
     steps: Object.fromEntries(entries.map(([name, entry]) => [name, entry.took ?? 0])),
@@ -107,5 +113,9 @@ export async function bootTime(box: Sandbox, path: string, times: number): Promi
   return median(found);
 }
 
-/** Runs a command to its end. */
-export const push = (box: Sandbox, wanted: string) => timed(box, wanted, () => box.push());
+/** `git push`, as it is typed. */
+export const push = (box: Sandbox, wanted: string) => timed(box, wanted, ["git", "push", "production", "main"]);
+
+/** `dp` with words. */
+export const dp = (box: Sandbox, wanted: string, ...words: string[]) =>
+  timed(box, wanted, [process.execPath, join(project, "bin/dp"), ...words]);

@@ -96,7 +96,7 @@ describe("an app that is not what it seemed", () => {
     return { ...proof, old };
   }
 
-  test("crashes a second after its first healthy answer: goes back, and what waits is answered", async () => {
+  test("crashes a second after its first healthy answer to the public: goes back, and what waits is answered", async () => {
     normal();
     configure(box, { verifyTime: "3s" });
     const { failed, watched, failures, old } = await refused(

@@ -103,13 +103,17 @@ describe.skipIf(why !== null)(`faults on a server${why === null ? "" : ` (skippe
         },
       ],
       [
-        "in the switch",
+        "between current and the front",
         "new",
         "resume",
         async (old) => {
-          await box.must(`touch ${RUN}/hold`);
-          const begun = await pushUntil("swap");
+          await box.must(`touch ${RUN}/slow`);
+          const begun = await pushUntil("check");
+          // A relay that does not hear: the switch stays half done.
+          await box.must(`systemctl kill --signal=STOP dp-relay && rm ${RUN}/slow`);
           await untilMoved(old);
+          await stepIs("swap", "running", begun.sha);
+          expect(await box.must("cat /var/lib/dp/relay/routes.json")).toContain(old);
           return begun;
         },
       ],

@@ -78,6 +78,8 @@ export interface Visit {
   write(text: string | Buffer): void;
   /** FIN. */
   end(): void;
+  /** close(2): a reset, if there is something that was not read. */
+  close(): void;
   /** RST. */
   reset(): void;
   pause(): void;
@@ -113,6 +115,7 @@ export function scripted(onData: (visit: Visit, count: number) => void, port = 0
             flush(socket);
           },
           end: () => socket.shutdown(),
+          close: () => socket.end(),
           reset: () => socket.terminate(),
           pause: () => socket.pause(),
         };
