@@ -8,7 +8,9 @@ import { setupBase } from "../../lib/setup/base.ts";
 import { begin } from "../../lib/commands/begin.ts";
 import type { DeployConfig, ServerConfig } from "../../lib/config.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
+import { relayFolder } from "../../lib/fronts/relay.ts";
 import builtin from "../../lib/managers/builtin.ts";
+import { stopSupervisedRelay } from "../../lib/relay/supervised.ts";
 import { places, type Places } from "../../lib/paths.ts";
 import { receipt, type Receipt } from "../../lib/talk/receipt.ts";
 import { setupRepository } from "../../lib/setup/repository.ts";
@@ -49,6 +51,8 @@ export function useServer(): { path(...parts: string[]): string } {
   });
   afterAll(async () => {
     for (const app of apps.splice(0)) await endInstances(app);
+    // A command that set an app up started the relay of this folder.
+    await stopSupervisedRelay(relayFolder());
     if (before === undefined) delete process.env["DP_ROOT"];
     else process.env["DP_ROOT"] = before;
     rmSync(folder, { recursive: true, force: true });
