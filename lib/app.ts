@@ -1,6 +1,7 @@
 // What an app type is: how one kind of app is recognised, installed and started.
 import type { DeployConfig } from "./config.ts";
 import type { Io } from "./io.ts";
+import type { Manager } from "./manager.ts";
 import type { Tree } from "./tree.ts";
 
 /** Everything an app type may know about the release it works on. Paths are absolute. */
@@ -11,6 +12,8 @@ export interface Place {
   /** The app's base folder, and the release's folder below it. */
   base: string;
   release: string;
+  /** Where the app's own files are: the release's folder, or one inside it. */
+  folder: string;
   config: DeployConfig;
   /** The files of the commit, read from git: never through what a build may have put in the folder. */
   tree: Tree;
@@ -43,6 +46,8 @@ export interface Detected {
 export interface AppType {
   readonly name: string;
   readonly summary: string;
+  /** What runs its instances, when that is not the manager of config.yml; named like the type. */
+  readonly manager?: Manager;
   /** Recognises a folder of this type; null when it is not one. */
   detect(tree: Tree): Promise<Detected | null>;
   /** Installs what the app depends on. Safe to repeat. Throws DpError "command" with the installer's words. */

@@ -1,4 +1,5 @@
 // What a process manager is: whatever starts, stops and watches the instances of an app.
+import type { DeployConfig } from "./config.ts";
 import type { Io } from "./io.ts";
 
 /** One release of an app as a process: `APP@ID`. */
@@ -10,8 +11,10 @@ export interface InstanceName {
 
 /** All that a manager needs to start an instance. */
 export interface Instance extends InstanceName {
-  /** The folder that it starts in, absolute: the release itself, never `current`. */
-  release: string;
+  /** The folder that it starts in, absolute: in the release itself, never through `current`. */
+  folder: string;
+  /** deploy.yml of its commit. */
+  config: DeployConfig;
   /** A shell line, run by the app's user. */
   command: string;
   /** The whole environment, PORT among it. */

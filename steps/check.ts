@@ -4,7 +4,7 @@ import { basename } from "node:path";
 import { fact } from "../lib/facts.ts";
 import { waitUntilHealthy } from "../lib/health/health.ts";
 import { patientOf } from "../lib/release/instances.ts";
-import { manager } from "../lib/registry.ts";
+import { managerOf } from "../lib/release/manager.ts";
 import { defineStep, main } from "../lib/step.ts";
 
 const step = defineStep(import.meta.path, {
@@ -19,7 +19,7 @@ const step = defineStep(import.meta.path, {
   },
   provides: { pid: fact.pid, healthyAt: fact.healthyAt, downtime: fact.downtime },
   async run({ app, server, config, release, port, stoppedAt }, io) {
-    const managed = await manager(server.manager);
+    const managed = await managerOf(server);
     const patient = patientOf(app, basename(release), config.healthCheck, port, managed);
     const { pid, tries } = await waitUntilHealthy(patient, io);
     const now = new Date();

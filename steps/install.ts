@@ -2,29 +2,24 @@
 // Installs what the app depends on, as its type does it.
 import { appEnvironment } from "../lib/environment.ts";
 import { fact } from "../lib/facts.ts";
+import { placeOf } from "../lib/release/place.ts";
 import { appType } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
-import { commitTree } from "../lib/tree.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Install the app's dependencies",
   needs: {
     app: fact.app,
-    base: fact.base,
     repo: fact.repo,
     sha: fact.sha,
-    id: fact.id,
     server: fact.server,
     config: fact.config,
     release: fact.release,
   },
   provides: { runtime: fact.runtime },
-  async run({ app, base, repo, sha, id, server, config, release }, io) {
-    const type = await appType(config.type);
-    const env = await appEnvironment({ app, server, sha, release });
-    const tree = commitTree(repo, sha);
-    const place = { app, id, base, release, config, tree, user: server.user, env, timeout: server.stepTimeout };
-    return { runtime: await type.install(place, io) };
+  async run(facts, io) {
+    const type = await appType(facts.config.type);
+    return { runtime: await type.install(placeOf(facts, await appEnvironment(facts)), io) };
   },
 });
 export default step;

@@ -3,7 +3,7 @@
 import { fact } from "../lib/facts.ts";
 import { messageOf } from "../lib/errors.ts";
 import { prune, releasesOnDisk } from "../lib/release/prune.ts";
-import { manager } from "../lib/registry.ts";
+import { managerOf } from "../lib/release/manager.ts";
 import { defineStep, main } from "../lib/step.ts";
 
 const step = defineStep(import.meta.path, {
@@ -12,7 +12,7 @@ const step = defineStep(import.meta.path, {
   provides: {},
   async run({ app, server }, io) {
     try {
-      const gone = await prune(app, server.keep, server.user, await manager(server.manager), io);
+      const gone = await prune(app, server.keep, server.user, await managerOf(server), io);
       const { ids, foreign } = await releasesOnDisk(app);
       io.info(`${ids.length} kept${gone.length > 0 ? `, removed ${gone.join(", ")}` : ""}`);
       for (const name of foreign) io.warn(`releases/${name} is not dp's and was left alone`);

@@ -13,7 +13,8 @@ import {
   usablePort,
 } from "../lib/release/instances.ts";
 import type { Io } from "../lib/io.ts";
-import { front, manager } from "../lib/registry.ts";
+import { managerOf } from "../lib/release/manager.ts";
+import { front } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
 
 /** Stops what serves, once the front holds its requests back; answers when, or null when nothing served. */
@@ -28,7 +29,7 @@ async function makeRoom(
   const stoppedAt = new Date().toISOString();
   await holder.hold(app, server.holdTimeout, io);
   if (live) await holder.drain(app, live, server.drainTimeout, io);
-  const stopped = await stopOthers(app, [id], await manager(server.manager), io);
+  const stopped = await stopOthers(app, [id], await managerOf(server), io);
   return live && stopped.length > 0 ? stoppedAt : null;
 }
 
@@ -48,7 +49,7 @@ const step = defineStep(import.meta.path, {
   async run({ kind, ...facts }, io) {
     const { app, server, release } = facts;
     const id = idOf(release)!;
-    const managed = await manager(server.manager);
+    const managed = await managerOf(server);
     // On a second run, after the swap, current is already ours: then previous is what served before.
     const named = await liveId(app);
     const live = named === id ? await previousId(app) : named;
@@ -68,7 +69,7 @@ const step = defineStep(import.meta.path, {
     return { live, port, isWarm: false, stoppedAt };
   },
   async undo({ app, server, release }, io) {
-    const managed = await manager(server.manager);
+    const managed = await managerOf(server);
     const id = idOf(release)!;
     const live = await liveId(app);
     if (live === id) return; // a rollback to what is live already, or a run that had swapped and stays

@@ -7,7 +7,8 @@ import { idOf, releaseBefore } from "../lib/release/history.ts";
 import { serveAgain } from "../lib/release/instances.ts";
 import { point, target } from "../lib/link.ts";
 import { startProber } from "../lib/health/prober.ts";
-import { front, manager } from "../lib/registry.ts";
+import { managerOf } from "../lib/release/manager.ts";
+import { front } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
 
 const step = defineStep(import.meta.path, {
@@ -25,7 +26,7 @@ const step = defineStep(import.meta.path, {
   provides: { previous: fact.previous, switchTime: fact.switchTime, swapProbes: fact.swapProbes },
   async run({ app, base, server, config, release, port, pid, live: old }, io) {
     const id = idOf(release)!;
-    const status = await (await manager(server.manager)).status({ app, id });
+    const status = await (await managerOf(server)).status({ app, id });
     if (status.pid !== pid) {
       const why = status.detail || status.state;
       throw new DpError("unhealthy", `the new instance was healthy, and ended before the switch: ${why}`);

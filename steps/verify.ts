@@ -6,7 +6,8 @@ import { publiclyHealthy, stillHealthy } from "../lib/health/health.ts";
 import { idOf } from "../lib/release/history.ts";
 import { patientOf } from "../lib/release/instances.ts";
 import { startProber, sumOf } from "../lib/health/prober.ts";
-import { front, manager } from "../lib/registry.ts";
+import { managerOf } from "../lib/release/manager.ts";
+import { front } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
 
 /** Milliseconds between two looks at the process while it is watched. */
@@ -27,7 +28,7 @@ const step = defineStep(import.meta.path, {
   },
   provides: { verifyProbes: fact.verifyProbes },
   async run({ app, server, config, release, port, pid, downtime, isWarm, swapProbes }, io) {
-    const managed = await manager(server.manager);
+    const managed = await managerOf(server);
     const patient = patientOf(app, idOf(release)!, config.healthCheck, port, managed);
     await publiclyHealthy(patient, server, await front(server.front), io);
     const prober = startProber(config.healthCheck, server);

@@ -28,7 +28,7 @@ function prepare(instance: Instance): { script: string; env: Record<string, stri
 
 /** Writes all that a supervisor needs; only the app's user and dp can read it. Throws DpError "host" for an unknown user. */
 export async function writeSpec(instance: Instance, restartDelay: number): Promise<void> {
-  const { app, id, release, stopTimeout } = instance;
+  const { app, id, folder, stopTimeout } = instance;
   const files = filesOf(instance);
   const user = ownUser() === 0 ? (instance.user ?? null) : null;
   const [uid, gid] = user === null ? [ownUser(), process.getgid?.() ?? 0] : await idsOf(user);
@@ -41,7 +41,7 @@ export async function writeSpec(instance: Instance, restartDelay: number): Promi
     await chmod(files.script, 0o640);
   }
   await writeRecord(files.spec, {
-    ...{ app, id, release, script: files.script, env, user, uid },
+    ...{ app, id, folder, script: files.script, env, user, uid },
     ...{ stopTimeout, restartDelay, log: files.log, state: files.state },
   });
   await removeFile(files.state);

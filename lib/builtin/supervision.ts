@@ -15,7 +15,8 @@ export interface Identity {
 
 /** `instances/ID.json`: all that a supervisor needs to know. */
 export interface Spec extends InstanceName {
-  release: string;
+  /** Where it starts. */
+  folder: string;
   /** The start script, run by /bin/sh. */
   script: string;
   env: Record<string, string>;

@@ -39,7 +39,7 @@ function launch(spec: Spec) {
   const log = openLog(spec.log);
   try {
     return Bun.spawn(argv, {
-      cwd: spec.release,
+      cwd: spec.folder,
       env: spec.env,
       stdin: "ignore",
       stdout: log,

@@ -7,7 +7,7 @@ import { follow, lineSink } from "../talk/follower.ts";
 import { holder, liveId, runsOf } from "../release/history.ts";
 import { makeIo, silentLog } from "../io.ts";
 import { places, sequenceOf } from "../paths.ts";
-import { manager } from "../registry.ts";
+import { managerOf } from "../release/manager.ts";
 import { tail } from "../process/output.ts";
 import { readServer } from "../server.ts";
 import { logOf } from "./launch.ts";
@@ -26,7 +26,7 @@ export async function appLogs(app: string, options: LogsOptions, print: (line: s
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort(new DpError("interrupted", "interrupted")));
   process.once("SIGTERM", () => stop.abort(new DpError("terminated", "terminated")));
-  const managed = await manager(server.manager);
+  const managed = await managerOf(server);
   const onLine = (line: string) => print(clean(line));
   await managed.logs({ app, id: live }, { ...options, onLine }, makeIo(silentLog, stop.signal));
 }

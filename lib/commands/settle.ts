@@ -10,7 +10,7 @@ import { allPids } from "../process/proc.ts";
 import { hasEnvironment } from "../process/process.ts";
 import type { Receipt } from "../talk/receipt.ts";
 import { reconcile } from "../release/reconcile.ts";
-import { manager } from "../registry.ts";
+import { managerOf } from "../release/manager.ts";
 import { goBack, runPipeline } from "../runner.ts";
 import { endAll, markerOf } from "../builtin/supervision.ts";
 
@@ -50,7 +50,7 @@ export async function pickUp(app: string, run: Run, out: Receipt): Promise<strin
   if (!(await isLiveRun(app, run))) return undefined;
   const server = factOf(run, "server", fact.server);
   for (const change of await reconcile(app, server, makeIo(out))) out.say(change);
-  const { pid } = await (await manager(server.manager)).status({ app, id: releaseOf(run)! });
+  const { pid } = await (await managerOf(server)).status({ app, id: releaseOf(run)! });
   return pid === run.facts["pid"] ? undefined : "check";
 }
 

@@ -7,7 +7,8 @@ import type { RouteStatus } from "../front.ts";
 import type { InstanceStatus } from "../manager.ts";
 import { probe } from "../health/probe.ts";
 import { describeHolder } from "../release/queue.ts";
-import { front, manager } from "../registry.ts";
+import { managerOf } from "../release/manager.ts";
+import { front } from "../registry.ts";
 import { publicAddress } from "../release/route.ts";
 import { urlOf } from "../talk/screen.ts";
 import { appNames, readServer } from "../server.ts";
@@ -45,7 +46,7 @@ export interface Status {
 /** The status of one app. */
 export async function status(app: string): Promise<Status> {
   const server = await readServer(app);
-  const managed = await manager(server.manager);
+  const managed = await managerOf(server);
   const live = await liveId(app);
   const others = (await managed.instances(app)).filter((id) => id !== live);
   const warm = (await warmIds(app)).filter((id) => others.includes(id));
@@ -68,7 +69,7 @@ async function liveStatus(app: string, live: string, server: ServerConfig): Prom
   const run = await load(contextOf(app, live));
   const { healthCheck } = factOf(run, "config", fact.config);
   const answer = await probe(healthCheck, server.port, publicAddress(server));
-  const process = await (await manager(server.manager)).status({ app, id: live });
+  const process = await (await managerOf(server)).status({ app, id: live });
   const text = (name: "subject" | "by" | "startedAt") => factOf(run, name, fact[name]);
   const asked = { isHealthy: answer.isHealthy, health: answer.text };
   return { subject: text("subject"), by: text("by"), deployedAt: text("startedAt"), process, ...asked };

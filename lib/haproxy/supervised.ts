@@ -57,7 +57,7 @@ async function writeSpec(): Promise<void> {
   await removeFile(state);
   await writeRecord(spec, {
     ...NAME,
-    ...{ release: "/", script, env: { ...plainEnv(), DP_INSTANCE: markerOf(NAME) }, user: null, uid: ownUser() },
+    ...{ folder: "/", script, env: { ...plainEnv(), DP_INSTANCE: markerOf(NAME) }, user: null, uid: ownUser() },
     ...{ stopTimeout: STOP_TIMEOUT, restartDelay: 100, log, state },
   });
 }

@@ -30,10 +30,10 @@ const ORPHAN = "its supervisor was killed, so that nothing starts it again after
 const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 async function start(instance: Instance, io: Io, restartDelay: number): Promise<void> {
-  const { app, id, release } = instance;
+  const { app, id, folder } = instance;
   const cannot = (why: string) => new DpError("command", `${app}@${id} cannot be started: ${why}`);
   await stop(instance);
-  if (!isFolder(release)) throw cannot(`there is no folder ${release}`);
+  if (!isFolder(folder)) throw cannot(`there is no folder ${folder}`);
   await writeSpec(instance, restartDelay);
   const files = filesOf(instance);
   const argv = [

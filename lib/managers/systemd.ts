@@ -46,8 +46,8 @@ async function writeFiles(instance: Instance): Promise<void> {
 
 async function start(instance: Instance, io: Io): Promise<void> {
   const unit = unitOf(instance);
-  if (!statSync(instance.release, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new DpError("command", `${unit} cannot be started: there is no folder ${instance.release}`);
+  if (!statSync(instance.folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new DpError("command", `${unit} cannot be started: there is no folder ${instance.folder}`);
   }
   await writeFiles(instance);
   const { NeedDaemonReload } = await show(unit, ["NeedDaemonReload"]);

@@ -62,7 +62,7 @@ async function launch(folder: string): Promise<void> {
   await removeFile(files.state);
   await writeRecord(files.spec, {
     ...NAME,
-    ...{ release: "/", script: files.script, env, user: null, uid: ownUser() },
+    ...{ folder: "/", script: files.script, env, user: null, uid: ownUser() },
     ...{ stopTimeout: STOP_TIMEOUT, restartDelay: 50, log: files.log, state: files.state },
   });
   const supervisor = [...program("lib/builtin/supervisor.ts"), files.spec];

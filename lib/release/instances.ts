@@ -8,7 +8,8 @@ import type { Io } from "../io.ts";
 import type { InstanceName, Manager } from "../manager.ts";
 import { givePortBack, hasPort } from "./ports.ts";
 import { listener } from "../process/process.ts";
-import { front, frontNames, manager } from "../registry.ts";
+import { managerOf } from "./manager.ts";
+import { front, frontNames } from "../registry.ts";
 import { routeOf } from "./route.ts";
 
 /** Throws DpError "host" when the port is held by anything but an instance of this app. */
@@ -89,7 +90,7 @@ export async function forget(name: InstanceName, managed: Manager, io: Io): Prom
  * the front at it. Throws DpError "unhealthy".
  */
 export async function serveAgain(app: string, id: string, server: ServerConfig, io: Io): Promise<void> {
-  const managed = await manager(server.manager);
+  const managed = await managerOf(server);
   const holder = await front(server.front);
   const facts = await factsOfRelease(app, id, server);
   const isRunning = (await managed.status({ app, id })).state === "running";

@@ -4,7 +4,8 @@ import { liveId, previousId } from "./history.ts";
 import { forget, serveAgain } from "./instances.ts";
 import type { Io } from "../io.ts";
 import { portOf } from "./ports.ts";
-import { front, manager } from "../registry.ts";
+import { managerOf } from "./manager.ts";
+import { front } from "../registry.ts";
 import { routeOf } from "./route.ts";
 import { warmIds } from "./warm.ts";
 
@@ -13,7 +14,7 @@ import { warmIds } from "./warm.ts";
  * comes up at boot. Answers one sentence for each change; none the second time.
  */
 export async function reconcile(app: string, server: ServerConfig, io: Io): Promise<string[]> {
-  const managed = await manager(server.manager);
+  const managed = await managerOf(server);
   const live = await liveId(app);
   const changes = await (await front(server.front)).setup(routeOf(app, server), io);
   changes.push(...(await stopStrays(app, server, live, io)));
@@ -33,8 +34,7 @@ export async function tidy(app: string, server: ServerConfig, io: Io): Promise<s
   const holder = await front(server.front);
   const port = live === null ? null : await portOf({ app, id: live });
   const route = await holder.status(app);
-  const isRunning =
-    live !== null && (await (await manager(server.manager)).status({ app, id: live })).state === "running";
+  const isRunning = live !== null && (await (await managerOf(server)).status({ app, id: live })).state === "running";
   if (!isRunning || port === null || route === null) return changes;
   if (route.target?.id === live && route.target.port === port) return changes;
   await holder.point(app, { id: live, port }, io);
@@ -42,7 +42,7 @@ export async function tidy(app: string, server: ServerConfig, io: Io): Promise<s
 }
 
 async function stopStrays(app: string, server: ServerConfig, live: string | null, io: Io): Promise<string[]> {
-  const managed = await manager(server.manager);
+  const managed = await managerOf(server);
   const warm = (await warmIds(app)).filter((id) => id !== live);
   const changes: string[] = [];
   for (const id of await managed.instances(app)) {
@@ -57,7 +57,7 @@ async function stopStrays(app: string, server: ServerConfig, live: string | null
 }
 
 async function serveLive(app: string, server: ServerConfig, live: string, io: Io): Promise<string[]> {
-  const managed = await manager(server.manager);
+  const managed = await managerOf(server);
   const holder = await front(server.front);
   const port = await portOf({ app, id: live });
   const route = await holder.status(app);

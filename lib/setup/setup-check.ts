@@ -7,7 +7,7 @@ import { readEnvFile } from "../env-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { envFile, places } from "../paths.ts";
-import { manager } from "../registry.ts";
+import { managerOf } from "../release/manager.ts";
 import { SELF } from "../self.ts";
 import { idsOf } from "./users.ts";
 
@@ -27,7 +27,7 @@ export async function checkSetup(app: string, server: ServerConfig, io: Io): Pro
     "the env file is closed to others": async () => {
       if ((await stat(env)).mode & 0o077) await chmod(env, 0o600);
     },
-    "the manager answers": async () => (await manager(server.manager)).instances(app),
+    "the manager answers": async () => (await managerOf(server)).instances(app),
     "the app's user exists": async () => server.user && idsOf(server.user),
   };
   const problems: string[] = [];

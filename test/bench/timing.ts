@@ -104,7 +104,7 @@ export async function bootTime(box: Sandbox, path: string, times: number): Promi
     const port = await freePort();
     const env = { ...spec.env, PORT: String(port) };
     const begun = performance.now();
-    const app = Bun.spawn(["/bin/sh", spec.script], { cwd: spec.release, env, stdio: ["ignore", "ignore", "ignore"] });
+    const app = Bun.spawn(["/bin/sh", spec.script], { cwd: spec.folder, env, stdio: ["ignore", "ignore", "ignore"] });
     while ((await get(port, path)) === null && app.exitCode === null) await Bun.sleep(2);
     found.push(performance.now() - begun);
     app.kill();

@@ -30,7 +30,7 @@ function spec(script: string, more: Partial<Spec> = {}): Spec {
   writeFileSync(`${folder}/start.sh`, script);
   const env = { PATH: "/usr/bin:/bin", DP_INSTANCE: `demo@${id}` };
   return {
-    ...{ app: "demo", id, release: folder, script: `${folder}/start.sh`, env, user: null, uid: process.getuid!() },
+    ...{ app: "demo", id, folder, script: `${folder}/start.sh`, env, user: null, uid: process.getuid!() },
     ...{ stopTimeout: 2_000, restartDelay: 5, log: `${folder}/log`, state: `${folder}/state.json`, ...more },
   };
 }
@@ -112,7 +112,7 @@ describe("supervise", () => {
   });
 
   test("what cannot be started at all has failed at once", async () => {
-    await supervise(spec("exit 0", { release: `${folder}/missing` }), never);
+    await supervise(spec("exit 0", { folder: `${folder}/missing` }), never);
     expect(state()).toMatchObject({
       state: "failed",
       hasRun: false,

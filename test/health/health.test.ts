@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseDeployConfig } from "../../lib/config.ts";
 import { DpError } from "../../lib/errors.ts";
 import { stillHealthy, waitUntilHealthy, type Patient } from "../../lib/health/health.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
@@ -30,7 +31,8 @@ async function patient(command: string, check: Partial<Patient["check"]> = {}, s
   writeFileSync(join(release, "server.ts"), source);
   const name = { app, id: "1-aaaaaaa" };
   const env = { PATH: process.env["PATH"] ?? "", PORT: String(port), FILE: join(release, "answers") };
-  await manager.start({ ...name, release, command, env, user: undefined, stopTimeout: 5_000 }, io);
+  const config = parseDeployConfig(`name: ${app}\ntype: python\nhealthCheck: /\n`);
+  await manager.start({ ...name, folder: release, config, command, env, user: undefined, stopTimeout: 5_000 }, io);
   // An hour: whatever ends before has not waited for it.
   const asked = { path: "/", timeout: 2_000, interval: 20, startTimeout: 3_600_000, ...check };
   return { name, manager, check: asked, port };

@@ -11,6 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { parseDeployConfig } from "../../lib/config.ts";
 import { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog, type Io } from "../../lib/io.ts";
 import type { Instance, InstanceName, Manager } from "../../lib/manager.ts";
@@ -57,7 +58,8 @@ export function workshop(subject: () => Subject) {
       chmodSync(base, 0o755);
       await manager.setup({ app, base, user, stopTimeout }, io);
       const env = { PATH: "/usr/local/bin:/usr/bin:/bin", SHARED: shared, PORT: "4711", ...more.env };
-      const instance = { release: `${releases}/${id}`, user, ...more, app, id, command, env, stopTimeout };
+      const config = parseDeployConfig(`name: ${app}\ntype: python\nhealthCheck: /\n`);
+      const instance = { folder: `${releases}/${id}`, config, user, ...more, app, id, command, env, stopTimeout };
       made.push(instance);
       return instance;
     },
@@ -124,7 +126,7 @@ export function managerContract(subject: () => Subject): void {
     for (const [name, value] of Object.entries(instance.env)) expect([name, seen.get(name)]).toEqual([name, value]);
     const { state, pid, restarts, since, detail } = await status(instance);
     expect({ state, restarts, detail }).toEqual({ state: "running", restarts: 0, detail: "" });
-    expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(instance.release);
+    expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(instance.folder);
     expect(userOf(pid!)).toBe(instance.user === undefined ? process.getuid!() : (await idsOf(instance.user))[0]);
     expect(Math.abs(Date.parse(since!) - before)).toBeLessThan(DEADLINE);
   });
@@ -244,12 +246,12 @@ export function managerContract(subject: () => Subject): void {
     "start says why it cannot: the folder is missing",
     async () => {
       const instance = await shop.instance("sleep 1000");
-      rmSync(instance.release, { recursive: true });
+      rmSync(instance.folder, { recursive: true });
       const error = await manager()
         .start(instance, io)
         .catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(DpError);
-      expect(error).toMatchObject({ exit: "command", message: expect.stringContaining(instance.release) });
+      expect(error).toMatchObject({ exit: "command", message: expect.stringContaining(instance.folder) });
       expect((await status(instance)).state).not.toBe("running");
     },
     DEADLINE,

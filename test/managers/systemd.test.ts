@@ -156,7 +156,7 @@ const TWO = `
   for (const id of ["1-aaaaaaa", "2-bbbbbbb"]) {
     const env = { PATH: "/usr/bin:/bin", GREETING: "hello again" };
     const command = 'echo "$GREETING" > ' + base + "/shared/greeting; exec sleep 1000";
-    await systemd.start({ app: "reboot", id, release: base + "/releases/" + id, command, env, user, stopTimeout }, io);
+    await systemd.start({ app: "reboot", id, folder: base + "/releases/" + id, command, env, user, stopTimeout }, io);
     await systemd.enable("reboot", id, io);
   }
   while (!(await Bun.file(base + "/shared/greeting").exists())) await Bun.sleep(20);
@@ -212,7 +212,7 @@ const inside = () => {
 
   test("a folder that the app's user cannot enter is the reason that start gives", async () => {
     const instance = await shop.instance("sleep 1000");
-    Bun.spawnSync(["chmod", "700", instance.release]);
+    Bun.spawnSync(["chmod", "700", instance.folder]);
     await expect(systemd.start(instance, io)).rejects.toThrow("its folder cannot be entered");
     expect((await systemd.status(instance)).state).toBe("stopped");
   });
@@ -282,7 +282,7 @@ const inside = () => {
       mkdirSync(folder, { recursive: true, mode: 0o755 });
     writeFileSync(`${own.runs}/1-aaaaaaa.json`, "{}");
     Bun.spawnSync(["chmod", "-R", "a+rwX", own.releases]);
-    writeFileSync(`${instance.release}/code`, "code");
+    writeFileSync(`${instance.folder}/code`, "code");
     await systemd.start({ ...instance, env: { ...instance.env, BASE: own.base } }, io);
     await until("the report", () => existsSync(`${own.shared}/report`));
     const report = Object.fromEntries(

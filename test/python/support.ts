@@ -72,6 +72,7 @@ export async function release(files: Record<string, string>, options: Partial<Pl
     id,
     base,
     release: folder,
+    folder,
     config,
     tree: folderTree(folder),
     user: undefined,

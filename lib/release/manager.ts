@@ -1,0 +1,92 @@
+// The manager of each release: the one of config.yml, or the one that its app type brings. Noted when it is started,
+// so that releases of another type, or from before config.yml named another manager, are found and stopped as well.
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { ServerConfig } from "../config.ts";
+import { codeOf } from "../errors.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import type { Io } from "../io.ts";
+import type { Instance, InstanceName, Manager } from "../manager.ts";
+import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { appType, appTypeNames, manager } from "../registry.ts";
+
+const SUFFIX = ".manager";
+const recordOf = ({ app, id }: InstanceName) => join(places(app).instances, `${id}${SUFFIX}`);
+/** The manager whose instance comes up at boot. */
+const enabledBy = (app: string) => join(places(app).instances, "enabled-by");
+
+/** A manager by its name: an operator's choice, or what an app type brings (named like the type). */
+const named = async (name: string): Promise<Manager> =>
+  (appTypeNames().includes(name) ? (await appType(name)).manager : undefined) ?? manager(name);
+
+/** The name of the manager that an instance is to be started by. */
+const wanted = async ({ config }: Instance, server: ServerConfig): Promise<string> =>
+  (await appType(config.type)).manager?.name ?? server.manager;
+
+const noted = async (file: string, server: ServerConfig) => (await readText(file))?.trim() || server.manager;
+
+async function note(app: string, file: string, name: string): Promise<void> {
+  await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
+  await writeFileAtomic(file, `${name}\n`, 0o600);
+}
+
+/** Every manager that may have an instance of the app, by name. */
+async function namesInUse(app: string, server: ServerConfig): Promise<Set<string>> {
+  const files = await readdir(places(app).instances).catch((error: unknown) => {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  });
+  const notes = files.filter((file) => file.endsWith(SUFFIX) && isReleaseId(file.slice(0, -SUFFIX.length)));
+  const names = notes.map((file) => noted(join(places(app).instances, file), server));
+  return new Set([server.manager, ...(await Promise.all(names))]);
+}
+
+async function start(instance: Instance, server: ServerConfig, io: Io): Promise<void> {
+  const [before, after] = [await noted(recordOf(instance), server), await wanted(instance, server)];
+  if (before !== after) {
+    await (await named(before)).stop(instance, io);
+    await (await named(before)).forget(instance, io);
+  }
+  await note(instance.app, recordOf(instance), after);
+  await (await named(after)).start(instance, io);
+}
+
+async function instances(app: string, server: ServerConfig): Promise<string[]> {
+  const managers = await Promise.all([...(await namesInUse(app, server))].map(named));
+  const ids = (await Promise.all(managers.map((each) => each.instances(app)))).flat();
+  return [...new Set(ids)].sort((a, b) => sequenceOf(a) - sequenceOf(b));
+}
+
+async function enable(app: string, id: string | null, server: ServerConfig, io: Io): Promise<boolean> {
+  const before = await noted(enabledBy(app), server);
+  const after = id === null ? before : await noted(recordOf({ app, id }), server);
+  if (before === after) return (await named(after)).enable(app, id, io);
+  // The new one first: a machine that goes down in between comes up with both, and reconcile stops one.
+  await (await named(after)).enable(app, id, io);
+  await (await named(before)).enable(app, null, io);
+  await note(app, enabledBy(app), after);
+  return true;
+}
+
+/** The manager of an app's releases, as one: each release is in the hands of the manager that started it. */
+export async function managerOf(server: ServerConfig): Promise<Manager> {
+  const chosen = await manager(server.manager);
+  const of = async (name: InstanceName) => named(await noted(recordOf(name), server));
+  return {
+    name: chosen.name,
+    summary: chosen.summary,
+    unavailable: () => chosen.unavailable(),
+    setup: (app, io) => chosen.setup(app, io),
+    start: (instance, io) => start(instance, server, io),
+    stop: async (name, io) => (await of(name)).stop(name, io),
+    status: async (name) => (await of(name)).status(name),
+    pids: async (name) => (await of(name)).pids(name),
+    instances: (app) => instances(app, server),
+    enable: (app, id, io) => enable(app, id, server, io),
+    async forget(name, io) {
+      await (await of(name)).forget(name, io);
+      await removeFile(recordOf(name));
+    },
+    logs: async (name, options, io) => (await of(name)).logs(name, options, io),
+  };
+}

@@ -1,0 +1,24 @@
+// What an app type is told of the release it works on.
+import { basename } from "node:path";
+import type { Place } from "../app.ts";
+import type { DeployConfig, ServerConfig } from "../config.ts";
+import { places } from "../paths.ts";
+import { commitTree } from "../tree.ts";
+
+/** The facts that a place is made of. */
+export interface PlaceFacts {
+  app: string;
+  server: ServerConfig;
+  config: DeployConfig;
+  sha: string;
+  repo: string;
+  /** The release's folder. */
+  release: string;
+}
+
+/** The place of a release, with the environment that its commands get. */
+export function placeOf({ app, server, config, sha, repo, release }: PlaceFacts, env: Record<string, string>): Place {
+  const { base } = places(app);
+  const of = { app, id: basename(release), base, release, folder: release, config };
+  return { ...of, tree: commitTree(repo, sha), user: server.user, env, timeout: server.stepTimeout };
+}
