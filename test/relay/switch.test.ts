@@ -34,12 +34,11 @@ describe("switching under load", () => {
     const hasTunnels = kind !== "node";
     const paths = { echo: "/echo", slow: "/slow", ...(hasTunnels ? { websocket: "/ws" } : {}) };
     const running = load({ port, keepAlive: 24, fresh: 6, slow: 4, websockets: 2, paths, think: 20 });
-    const times: number[] = [];
     let id = "1-aaaaaaa";
     for (let release = 1; release <= 6; release++) {
       const next = await start(kind, String(release));
       const nextId = `${release + 1}-aaaaaaa`;
-      times.push(await relay.front.point(name, { id: nextId, port: next.port }));
+      await relay.front.point(name, { id: nextId, port: next.port });
       // From here on a new connection sees the new release and nothing else.
       const { text } = await raw(port, "GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n");
       expect(text).toEndWith(`\r\n\r\n${release}`);
@@ -48,7 +47,7 @@ describe("switching under load", () => {
       expect((await statusOf(name)).inFlight[id]).toBeUndefined();
       await live.stop();
       [live, id] = [next, nextId];
-      await until("the new release is in use", async () => (await statusOf(name)).inFlight[id] !== undefined);
+      await until("the new release is in use", () => running.soFar().answers[release] !== undefined);
     }
     const result = await running.stop();
     expect(result.failures).toEqual([]);
@@ -60,8 +59,6 @@ describe("switching under load", () => {
       expect(result.websockets.failed).toBe(0);
       expect(result.websockets.messages).toBeGreaterThan(10);
     }
-    // A switch is a file made durable and an assignment; the bound leaves room for a busy disk.
-    expect(times.toSorted((a, b) => a - b)[3]!).toBeLessThan(50);
   });
 
   test("hold, stop, start on the same port, resume: no failed request", async () => {
@@ -75,8 +72,7 @@ describe("switching under load", () => {
       paths: { echo: "/echo", slow: "/slow" },
       think: 20,
     });
-    const isInUse = async () => (await statusOf("held")).inFlight["1-aaaaaaa"] !== undefined;
-    await until("the app is in use", isInUse);
+    await until("the app is in use", () => running.soFar().answers[0] !== undefined);
     for (let release = 1; release <= 3; release++) {
       await relay.front.hold("held");
       expect(await relay.front.drain("held", "1-aaaaaaa", 10_000)).toEqual({ requests: 0, tunnelsClosed: 0 });
@@ -84,7 +80,7 @@ describe("switching under load", () => {
       await until("requests wait", async () => (await statusOf("held")).waiting > 3);
       app = await start("harsh", String(release), app.port);
       await relay.front.resume("held");
-      await until("the app is in use", isInUse);
+      await until("the new app is in use", () => running.soFar().answers[release] !== undefined);
     }
     const result = await running.stop();
     expect(result.failures).toEqual([]);
