@@ -138,6 +138,10 @@ build_tree() {
     fi
     bun=$1/bun/bin/bun
     rm -rf "$1/fetched"
+    # Run by hand, a step starts by its first line, and PATH need not have any Bun.
+    # In the quotes of env -S, then in the replacement of sed, a backslash keeps a character as it is.
+    word=$(printf %s "$tree/bun/bin/bun" | sed "s/[\\\\']/\\\\&/g; s/[\\\\&|]/\\\\&/g")
+    find "$1" \( -path "$1/bin/*" -o -path "$1/steps/*" \) -type f -exec sed -i "1s|^#!/usr/bin/env -S bun |#!/usr/bin/env -S '$word' |" {} +
     # What the clone has already needs no network; the next line completes and checks it.
     (cd "$1" && "$bun" --no-env-file -e 'console.log(Object.keys(require("./package.json").dependencies).join("\n"))') |
         while read -r package; do

@@ -68,6 +68,15 @@ describe("an installation", () => {
     }
   });
 
+  test("its steps, run by hand, need no Bun on PATH", async () => {
+    for (const file of ["steps/swap.ts", "bin/dp"]) {
+      const path = join(folder, prefix, "share/dp", file);
+      const answer = await runProgram(["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", path, "--version"]);
+      expect(answer.err).not.toContain("No such file");
+      expect(answer.code).toBe(file === "bin/dp" ? 0 : 2);
+    }
+  });
+
   test("says how to reach it when it is not on PATH, and only then", async () => {
     const bin = join(folder, prefix, "bin");
     expect((await install(prefix)).err).toContain("not in your PATH");

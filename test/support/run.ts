@@ -1,7 +1,7 @@
 // The test run: unit tests two files at a time, then the tests that boot a server, then one closing line.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { codeOf } from "../../lib/errors.ts";
 import { boxUnavailable, ensureBoxImage } from "./box-image.ts";
 
@@ -77,7 +77,9 @@ export async function runFiles(
   const folder = mkdtempSync(join(tmpdir(), "dp-test-run-"));
   const report = join(folder, "junit.xml");
   const argv = [process.execPath, "test", ...files, ...options, "--reporter=junit", `--reporter-outfile=${report}`];
-  const child = Bun.spawn(argv, { cwd: project, env: process.env, stdio: ["ignore", output, output] });
+  // Steps are run by their first line, which looks for Bun there.
+  const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}` };
+  const child = Bun.spawn(argv, { cwd: project, env, stdio: ["ignore", output, output] });
   try {
     const code = await child.exited;
     const counts = countsOf(readFileSync(report, "utf8"));
