@@ -1,8 +1,8 @@
 // HAProxy's own process under DP_ROOT: what it survives, what it leaves alone, and whose it is.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import haproxy from "../../lib/fronts/haproxy.ts";
 import { filesOf, haproxyProgram } from "../../lib/haproxy/places.ts";
 import { isInPlace } from "../../lib/haproxy/process.ts";
@@ -14,6 +14,7 @@ import { asUser } from "../../lib/process/privilege.ts";
 import { idsOf } from "../../lib/setup/users.ts";
 import { get, workshop } from "../fronts/contract.ts";
 import { freePort, until } from "../support/box-host.ts";
+import { openCopy } from "../support/open-copy.ts";
 
 const io = makeIo(silentLog);
 const isMissing = haproxyProgram() === null;
@@ -135,11 +136,12 @@ describe.skipIf(isMissing)(`the process${isMissing ? " (skipped: haproxy is not 
     "a plain user has one of its own",
     async () => {
       const own = mkdtempSync(join(tmpdir(), "dp-haproxy-user-"));
+      const copy = await openCopy();
       chownSync(own, ...(await idsOf(user!)));
       const port = await freePort();
       const script = `
-      import { makeIo, silentLog } from "${resolve("lib/io.ts")}";
-      import front from "${resolve("lib/fronts/haproxy.ts")}";
+      import { makeIo, silentLog } from "${copy}/lib/io.ts";
+      import front from "${copy}/lib/fronts/haproxy.ts";
       const io = makeIo(silentLog), listen = { host: "127.0.0.1", port: ${port} };
       const app = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("mine") });
       await front.setup({ app: "mine", listen, protocol: "http", trustedProxies: [] }, io);
@@ -152,14 +154,12 @@ describe.skipIf(isMissing)(`the process${isMissing ? " (skipped: haproxy is not 
       process.exit(0);
     `;
       try {
-        // The one that runs this may be in a folder of root's.
-        copyFileSync(process.execPath, join(own, "bun"));
-        const argv = asUser([join(own, "bun"), "--no-install", "-e", script], user);
+        const argv = asUser([join(copy, "bun"), "--no-install", "-e", script], user);
         const env = { PATH: "/usr/bin:/bin", HOME: own, DP_ROOT: own };
         const ran = Bun.spawnSync(argv, { cwd: "/", env });
         expect(ran.stderr.toString() + ran.stdout.toString()).toBe("mine true\n");
       } finally {
-        rmSync(own, { recursive: true });
+        for (const folder of [own, copy]) rmSync(folder, { recursive: true });
       }
     },
     30_000,

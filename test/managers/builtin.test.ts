@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { makeIo, silentLog } from "../../lib/io.ts";
 import builtin, { enabledFile, makeBuiltin } from "../../lib/managers/builtin.ts";
 import { places } from "../../lib/paths.ts";
-import { argumentsOf, isAlive, processEntry, startTime } from "../../lib/process/process.ts";
+import { argumentsOf, isAlive, processEntry, processName, startTime } from "../../lib/process/process.ts";
 import { filesOf, readRecord, supervisorsOf, type State } from "../../lib/builtin/supervision.ts";
 import { managerContract, until, workshop } from "./contract.ts";
 
@@ -68,7 +68,8 @@ describe("builtin", () => {
     await quick.start(instance, io);
     const pids = await until("two processes", async () => {
       const found = await quick.pids(instance);
-      return found.length === 2 && found;
+      // Not a shell that is about to become one of them.
+      return found.length === 2 && found.every((pid) => processName(pid) === "sleep") && found;
     });
     const known = (pids as number[]).map((pid) => ({ pid, startTime: startTime(pid)! }));
     for (const supervisor of supervisorsOf(filesOf(instance).spec)) process.kill(supervisor, "SIGKILL");
@@ -117,7 +118,10 @@ describe("builtin", () => {
   test("lost records: stop still finds the supervisor and the app", async () => {
     const instance = await shop.instance("(setsid sleep 1001 &); exec sleep 1002");
     await quick.start(instance, io);
-    await until("two processes", async () => (await quick.pids(instance)).length === 2);
+    await until("two processes", async () => {
+      const found = await quick.pids(instance);
+      return found.length === 2 && found.every((pid) => processName(pid) === "sleep");
+    });
     const known = (await quick.pids(instance)).map((pid) => ({ pid, startTime: startTime(pid)! }));
     const files = filesOf(instance);
     await Bun.write(files.state, "{ torn");

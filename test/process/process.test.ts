@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { createServer, type AddressInfo, type Server } from "node:net";
+import { join } from "node:path";
 import { codeOf } from "../../lib/errors.ts";
 import { addressOf } from "../../lib/process/listener.ts";
 import {
@@ -17,6 +18,7 @@ import {
   startTime,
   userOf,
 } from "../../lib/process/process.ts";
+import { openCopy } from "../support/open-copy.ts";
 
 const started: Bun.Subprocess[] = [];
 const servers: Server[] = [];
@@ -179,16 +181,18 @@ describe("listeners", () => {
 
   test.skipIf(process.getuid!() !== 0)("a process of somebody else is not seen, its socket is", async () => {
     const port = await listen("127.0.0.1");
-    const script = `const { listener } = await import("${import.meta.dir}/../../lib/process/process.ts"); console.log(JSON.stringify(await listener(${port})));`;
+    const copy = await openCopy();
+    const script = `const { listener } = await import("${copy}/lib/process/process.ts"); console.log(JSON.stringify(await listener(${port})));`;
     const asked = Bun.spawnSync([
       "setpriv",
       "--reuid=daemon",
       "--regid=daemon",
       "--clear-groups",
-      process.execPath,
+      join(copy, "bun"),
       "-e",
       script,
     ]);
+    rmSync(copy, { recursive: true });
     expect([asked.stderr.toString(), asked.stdout.toString()]).toEqual([
       "",
       '[{"pid":null,"uid":0,"address":"127.0.0.1"}]\n',
