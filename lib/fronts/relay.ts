@@ -71,9 +71,13 @@ async function point(app: string, target: Target | null, io: Io): Promise<void> 
   }
 }
 
-async function remove(app: string): Promise<void> {
+async function remove(app: string, io: Io): Promise<void> {
   if (!(await client().isRunning())) return;
+  const port = (await routeOf(app))?.listen.port;
   await client().remove(app);
+  // systemd, which keeps the socket for the relay, closes it a moment later.
+  for (let tries = 0; port !== undefined && tries < 100 && (await listener(port)).length > 0; tries++)
+    await io.sleep(20);
   if (!isService() && (await client().status()).routes.length === 0) await stopSupervisedRelay(relayFolder());
 }
 
