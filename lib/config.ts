@@ -23,6 +23,12 @@ export interface HealthCheck {
   startTimeout: number;
 }
 
+/** What outlives releases: names relative to the app's own folder. */
+export interface Shared {
+  dirs: string[];
+  files: string[];
+}
+
 /** What a commit asks for. */
 export interface DeployConfig {
   name: string;
@@ -31,6 +37,7 @@ export interface DeployConfig {
   command?: string;
   build?: string;
   hooks: { preDeploy?: string; postDeploy?: string };
+  shared?: Shared;
 }
 
 /** What the operator decided. Times are in ms. */

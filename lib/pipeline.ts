@@ -6,6 +6,7 @@ export const PIPELINES = {
   deploy: [
     "read",
     "clone",
+    "link",
     "install",
     "build",
     "pre-deploy",

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { messageOf } from "../errors.ts";
 import { duration, mapping, must, oneOf, shellLine, text } from "./field.ts";
 import { hookProblem } from "./hook.ts";
+import { shared } from "./shared-schema.ts";
 import { appName } from "../paths.ts";
 import { plainText } from "../talk/text.ts";
 
@@ -119,5 +120,6 @@ export function deploySchema(types: readonly string[]) {
       ),
       {},
     ),
+    shared: v.exactOptional(shared),
   });
 }

@@ -122,12 +122,17 @@ function mappingOf(node: YAMLMap.Parsed, path: Path, found: Findings): object {
 
 /** The error for a file with problems: `deploy.yml: 2 problems`, one line each, `deploy.yml:3:1 build: …`. */
 export function yamlError(file: string, yaml: Yaml, problems: readonly Problem[]): DpError {
+  const lines = problemLines(file, yaml, problems);
+  return new DpError("config", `${file}: ${problems.length} problem${problems.length === 1 ? "" : "s"}`, { lines });
+}
+
+/** The lines of such an error, in the order of the file. */
+export function problemLines(file: string, yaml: Yaml, problems: readonly Problem[]): string[] {
   const sorted = problems.toSorted((a, b) => a.offset - b.offset);
   const lines = sorted
     .slice(0, SHOWN)
     .map((problem) => `${file}:${position(yaml.text, problem.offset)} ${named(problem.path)}${problem.what}`);
-  if (sorted.length > SHOWN) lines.push(`and ${sorted.length - SHOWN} more`);
-  return new DpError("config", `${file}: ${sorted.length} problem${sorted.length === 1 ? "" : "s"}`, { lines });
+  return sorted.length > SHOWN ? [...lines, `and ${sorted.length - SHOWN} more`] : lines;
 }
 
 function position(text: string, offset: number): string {

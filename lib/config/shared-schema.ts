@@ -1,0 +1,50 @@
+// `shared` of deploy.yml: folders and files that outlive releases.
+import * as v from "valibot";
+import { mapping, must } from "./field.ts";
+import { sharedNameProblem } from "./shared-name.ts";
+
+const name = v.pipe(
+  v.string(must("the name of a file or folder such as uploads")),
+  v.rawCheck(({ dataset, addIssue }) => {
+    const problem = dataset.typed ? sharedNameProblem(dataset.value) : null;
+    if (problem !== null) addIssue({ message: problem });
+  }),
+);
+
+const names = (description: string) =>
+  v.optional(
+    v.pipe(
+      v.array(name, must("a list of names such as [uploads]")),
+      v.maxLength(100, "has more than 100 names"),
+      v.description(description),
+    ),
+    [],
+  );
+
+const isInside = (inner: string, outer: string) => inner === outer || inner.startsWith(`${outer}/`);
+
+/** The schema of `shared`: no name is given twice, or lies inside another. */
+export const shared = v.pipe(
+  mapping({
+    dirs: names("Folders, relative to the app's own folder: public/uploads."),
+    files: names("Files, relative to the app's own folder: .secret."),
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const { dirs, files } = dataset.value;
+    const all = [
+      ...dirs.map((value, index) => ({ value, key: "dirs" as const, list: dirs, index })),
+      ...files.map((value, index) => ({ value, key: "files" as const, list: files, index })),
+    ];
+    for (const [at, { value, key, list, index }] of all.entries()) {
+      const other = all.find((candidate, where) => where !== at && isInside(value, candidate.value));
+      if (!other || (other.value === value && all.indexOf(other) > at)) continue;
+      const message =
+        other.value === value ? "given twice, keep one of them" : `lies in ${other.value}, which is shared itself`;
+      const at1 = { type: "object", origin: "value", input: dataset.value, key, value: list } as const;
+      const at2 = { type: "array", origin: "value", input: list, key: index, value } as const;
+      addIssue({ message, path: [at1, at2] });
+    }
+  }),
+  v.description("Folders and files that stay from release to release; they lie in shared/ of the app on the server."),
+);

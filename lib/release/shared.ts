@@ -1,0 +1,85 @@
+// Files that stay: folders and files of shared/, linked into a release by the app's own user.
+import { dirname, join, relative } from "node:path";
+import type { Shared } from "../config.ts";
+import { DpError } from "../errors.ts";
+import type { Io } from "../io.ts";
+import { tail } from "../process/output.ts";
+
+/** Where links are made, and by whom. Paths are absolute. */
+export interface LinkPlace {
+  /** The app's folder shared/, writable by the app: whatever is in it is the app's word, and never followed by root. */
+  shared: string;
+  /** The app's own folder in the release. */
+  folder: string;
+  user: string | undefined;
+  /** Milliseconds that copying may take. */
+  timeout: number;
+}
+
+// Names what is there and is not what it should be; arguments are pairs of d or f and a path.
+const CHECK = `while [ $# -gt 1 ]; do
+  if [ -e "$2" ] || [ -L "$2" ]; then [ -"$1" "$2" ] || printf '%s\\n' "$2"; fi
+  shift 2
+done`;
+
+// What the commit has is copied under another name and then put in place at once: half of it is never found there, and
+// what appeared meanwhile stays.
+const LINK = `set -e
+umask 027
+kind=$1 own=$2 in_release=$3 link=$4 temp=$5
+mkdir -p -- "$(dirname "$own")" "$(dirname "$in_release")"
+rm -rf -- "$temp"
+if [ ! -e "$own" ] && [ ! -L "$own" ]; then
+  if [ -e "$in_release" ] && [ ! -L "$in_release" ]; then cp -a -- "$in_release" "$temp"; echo moved
+  elif [ "$kind" = d ]; then mkdir -- "$temp"
+  else : >"$temp"; fi
+  mv -nT -- "$temp" "$own"
+  rm -rf -- "$temp"
+fi
+rm -rf -- "$in_release"
+ln -s -- "$link" "$in_release"`;
+
+const parentsOf = (name: string): string[] => {
+  const parent = dirname(name);
+  return parent === "." ? [] : [...parentsOf(parent), parent];
+};
+
+async function requireFit({ shared, user, timeout }: LinkPlace, names: Shared, io: Io): Promise<void> {
+  const folders = [...names.dirs, ...[...names.dirs, ...names.files].flatMap(parentsOf)];
+  const wanted = [...new Set(folders)].map((name) => ["d", join(shared, name)]);
+  wanted.push(...names.files.map((name) => ["f", join(shared, name)]));
+  const { text } = await io.run(["sh", "-c", CHECK, "sh", ...wanted.flat()], { user, timeout, quiet: true });
+  const wrong = text.split("\n").filter(Boolean);
+  if (wrong.length === 0) return;
+  const lines = wrong.map((path) => {
+    const isFile = names.files.includes(relative(shared, path));
+    return `${path} is no ${isFile ? "file" : "folder"}, and deploy.yml shares ${isFile ? "a file" : "a folder"} of that name`;
+  });
+  throw new DpError("config", "what is in shared/ does not fit deploy.yml; nothing was changed", {
+    lines,
+    hint: `write it otherwise in deploy.yml, or on the server: mv ${wrong[0]} ${wrong[0]}.old`,
+  });
+}
+
+/**
+ * Links every shared name into the release. What is missing in shared/ is made: from what the commit has there, the
+ * first time, else empty. Answers the names that the commit brought. Safe to repeat. Throws DpError "config" when a
+ * folder is where a file is wanted, or the other way round; then nothing was changed.
+ */
+export async function linkShared(place: LinkPlace, names: Shared, io: Io): Promise<string[]> {
+  const { shared, folder, user, timeout } = place;
+  await requireFit(place, names, io);
+  const moved: string[] = [];
+  const all = [...names.dirs.map((name) => ["d", name] as const), ...names.files.map((name) => ["f", name] as const)];
+  for (const [kind, name] of all) {
+    const [own, inRelease] = [join(shared, name), join(folder, name)];
+    const link = relative(dirname(inRelease), own);
+    const temp = join(dirname(own), `.dp-new.${name.split("/").at(-1)}`);
+    const argv = ["sh", "-c", LINK, "sh", kind, own, inRelease, link, temp];
+    const { code, text } = await io.run(argv, { user, timeout, quiet: true, check: false });
+    if (code !== 0) throw new DpError("command", `${name} cannot be linked to ${own}`, { lines: tail(text, 5) });
+    if (text === "moved") moved.push(name);
+  }
+  if (all.length > 0) await io.run(["sync", "-f", shared], { quiet: true, timeout });
+  return moved;
+}

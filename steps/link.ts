@@ -1,0 +1,27 @@
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
+// Links the files that stay into the release, before anything is built in it.
+import { fact } from "../lib/facts.ts";
+import { places } from "../lib/paths.ts";
+import { linkShared } from "../lib/release/shared.ts";
+import { defineStep, main } from "../lib/step.ts";
+
+const step = defineStep(import.meta.path, {
+  summary: "Link the shared folders and files",
+  needs: { app: fact.app, server: fact.server, config: fact.config, release: fact.release },
+  provides: {},
+  // There is no way back: what was moved into shared/ stays there, and the release itself goes with clone.
+  async run({ app, server, config: { shared: names }, release }, io) {
+    if (names === undefined) {
+      io.info("nothing is shared");
+      return {};
+    }
+    const place = { shared: places(app).shared, folder: release, user: server.user, timeout: server.stepTimeout };
+    const moved = await linkShared(place, names, io);
+    const all = [...names.dirs, ...names.files];
+    io.info(all.length === 0 ? "nothing is shared" : `shared: ${all.join(", ")}`);
+    if (moved.length > 0) io.info(`moved from the commit into shared/, once and for all: ${moved.join(", ")}`);
+    return {};
+  },
+});
+export default step;
+if (import.meta.main) await main(step);
