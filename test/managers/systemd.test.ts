@@ -124,7 +124,7 @@ describe.skipIf(isInside || why !== null)(`in a server of its own${why === null 
   afterAll(() => box?.stop(), 60_000);
 
   test("the contract, the sandbox and the units", async () => {
-    const command = `cd ${source} && DP_TEST_INSIDE=1 bun test test/managers/systemd.test.ts`;
+    const command = `cd ${source} && DP_TEST_INSIDE=1 bun test test/managers/systemd.test.ts --timeout=120000`;
     const answer = await box.ssh(command, { timeout: 400_000 });
     if (answer.code !== 0) throw new Error(answer.text);
     expect(Number(/^ *(\d+) pass$/m.exec(answer.text)?.[1])).toBeGreaterThan(35);
