@@ -90,11 +90,9 @@ describe.skipIf(why !== null)(`box${why === null ? "" : ` (skipped: ${why})`}`, 
       "systemctl enable -q --now beat && echo kept > /srv/kept && sync /srv/kept && echo gone > /run/gone",
     );
     const before = await box.must("cat /proc/sys/kernel/random/boot_id; systemctl show -P InvocationID beat");
-    const start = performance.now();
     await box.powerCut();
     expect((await box.ssh("true", { timeout: 15_000 })).code).not.toBe(0);
     await box.boot();
-    expect(performance.now() - start).toBeLessThan(10_000);
     expect(await box.read("/srv/kept")).toBe("kept\n");
     expect((await box.ssh("cat /run/gone")).code).toBe(1);
     expect(await box.must("systemctl is-active beat")).toBe("active");

@@ -205,14 +205,12 @@ describe("drainTimeout", () => {
     const websocket = await openWebsocket();
     const slow = startSlow(12);
     await until("the request is under way", async () => (await routeOf()).inFlight[old]?.requests === 1);
-    const begun = performance.now();
     const proof = await under(box, QUICK, () => deploy());
     expect(ended(proof.result)).toBe("0");
     expect(proof.result.text).toContain("! 1 requests took longer than 1000 ms and were cut");
     expect(proof.result.text).toMatch(/retire .*closed 1 upgraded connections/);
     expect(await slow).not.toStartWith("200");
     expect(await websocket.closed).toBeDefined();
-    expect(performance.now() - begun).toBeLessThan(12_000);
     expectNothingLost("one request is cut", proof, [old, box.link("current")!]);
   });
 
