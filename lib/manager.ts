@@ -22,6 +22,10 @@ export interface Instance extends InstanceName {
   user: string | undefined;
   /** Milliseconds between SIGTERM and SIGKILL. */
   stopTimeout: number;
+  /** PATH of the server's own programs, without the app's folders. Default: the system's folders. */
+  path?: string | undefined;
+  /** How many processes share the port, for managers that can do that. Default: 1. */
+  workers?: number | undefined;
 }
 
 export interface InstanceStatus {
@@ -51,13 +55,15 @@ export interface ManagedApp {
   user: string | undefined;
   /** Milliseconds between SIGTERM and SIGKILL. */
   stopTimeout: number;
+  /** PATH of the server's own programs. Default: the system's folders. */
+  path?: string | undefined;
 }
 
 export interface Manager {
   readonly name: string;
   readonly summary: string;
-  /** Why this host cannot use it ("systemd does not run here"), or null when it can. */
-  unavailable(): Promise<string | null>;
+  /** Why this host, with its programs on `path`, cannot use it ("systemd does not run here"), or null when it can. */
+  unavailable(path?: string): Promise<string | null>;
   /** Puts in place what every instance of the app shares; answers one sentence for each change. */
   setup(app: ManagedApp, io: Io): Promise<string[]>;
   /** Starts the instance afresh, whatever its history of crashes. Throws DpError "command" when it cannot. */

@@ -8,6 +8,7 @@ import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../manager.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
 import { bootId } from "../process/process.ts";
+import { tailFile } from "../process/tail.ts";
 import { plainEnv } from "../run.ts";
 import { writeSpec } from "../builtin/spec.ts";
 import {
@@ -132,16 +133,7 @@ async function enable(app: string, id: string | null): Promise<boolean> {
   return true;
 }
 
-async function logs(name: InstanceName, { lines, follow, onLine }: LogOptions, io: Io): Promise<void> {
-  // tail speaks of rotation on stderr, which is not the app's output.
-  const script = follow ? 'exec tail -n "$1" -F -- "$2" 2>/dev/null' : '[ ! -f "$2" ] || exec tail -n "$1" -- "$2"';
-  const timeout = follow ? 2 ** 31 - 1 : 60_000;
-  try {
-    await io.run(["/bin/sh", "-c", script, "sh", String(lines), filesOf(name).log], { onLine, timeout });
-  } catch (error) {
-    if (!(follow && io.signal.aborted)) throw error;
-  }
-}
+const logs = (name: InstanceName, options: LogOptions, io: Io) => tailFile(filesOf(name).log, options, io);
 
 /** The manager; `restartDelay` is the delay before the first restart, in ms. */
 export function makeBuiltin(restartDelay = 1_000): Manager {

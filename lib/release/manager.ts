@@ -75,7 +75,7 @@ export async function managerOf(server: ServerConfig): Promise<Manager> {
   return {
     name: chosen.name,
     summary: chosen.summary,
-    unavailable: () => chosen.unavailable(),
+    unavailable: (path) => chosen.unavailable(path),
     setup: (app, io) => chosen.setup(app, io),
     start: (instance, io) => start(instance, server, io),
     stop: async (name, io) => (await of(name)).stop(name, io),

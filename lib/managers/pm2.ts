@@ -1,0 +1,132 @@
+// pm2: a daemon of its own for each app, run by the app's user; one process APP-ID for each release.
+import { existsSync, statSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { codeOf, DpError } from "../errors.ts";
+import { removeFile } from "../files.ts";
+import type { Io } from "../io.ts";
+import type { Instance, InstanceName, InstanceStatus, ManagedApp, Manager } from "../manager.ts";
+import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { processEntry, userOf } from "../process/process.ts";
+import { tailFile } from "../process/tail.ts";
+import { enableDaemon, endIdleDaemon, setUpDaemon, startDaemon } from "../pm2/daemon.ts";
+import { save } from "../pm2/dump.ts";
+import { filesOf, idOfProcess, ownerOf, requireShortHome } from "../pm2/home.ts";
+import { listed, listing } from "../pm2/listing.ts";
+import { appProcesses, endProcesses, isWorker } from "../pm2/processes.ts";
+import { missing, runPm2 } from "../pm2/program.ts";
+import { readRecord, writeRecord } from "../pm2/record.ts";
+import { call } from "../pm2/rpc.ts";
+import { writeFiles } from "../pm2/script.ts";
+import { statusFrom } from "../pm2/status.ts";
+import { idsOf } from "../setup/users.ts";
+
+const STOP_TIMEOUT = 10_000;
+const RECORD = ".pm2.json";
+
+async function setup({ app, path }: ManagedApp, io: Io): Promise<string[]> {
+  requireShortHome(app);
+  return setUpDaemon(app, path, io);
+}
+
+async function start(instance: Instance, delay: number, io: Io): Promise<void> {
+  const { app, id, folder, path } = instance;
+  await stop(instance);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw new DpError("command", `${app}@${id} cannot be started: there is no folder ${folder}`);
+  if (instance.user !== undefined) await idsOf(instance.user);
+  requireShortHome(app);
+  await startDaemon(app, path, io);
+  await writeFiles(instance, delay);
+  const { ecosystem } = filesOf(instance);
+  try {
+    await runPm2(app, ["start", ecosystem], path, io);
+  } finally {
+    await removeFile(ecosystem);
+  }
+  // Its shell has to come so far first: until then it has no process to show.
+  for (let tries = 0; tries < 500; tries++) {
+    const { state, restarts, detail } = await status(instance);
+    if (state !== "waiting" || restarts > 0 || detail !== "") return;
+    await io.sleep(10);
+  }
+}
+
+async function stop(name: InstanceName): Promise<void> {
+  const record = await readRecord(name);
+  const timeout = record?.stopTimeout ?? STOP_TIMEOUT;
+  const processes = (await listed(name)) ?? [];
+  if (record === null && processes.length === 0) return;
+  // It ends them by itself; what it cannot reach, or what it left when it was killed, is ended here.
+  const gone = processes.map(({ pm_id }) => call(name.app, "deleteProcessId", [pm_id], timeout + STOP_TIMEOUT));
+  const told = await Promise.allSettled(gone);
+  await endProcesses(name, processes, timeout);
+  const failed = told.find((outcome) => outcome.status === "rejected");
+  if (failed && (await listed(name))?.length) throw failed.reason;
+  if (record && !record.isStopped) await writeRecord(name, { ...record, isStopped: true });
+}
+
+async function status(name: InstanceName): Promise<InstanceStatus> {
+  return statusFrom(name, await listed(name));
+}
+
+async function pids(name: InstanceName): Promise<number[]> {
+  const processes = (await listed(name)) ?? [];
+  const own = appProcesses(name, processes);
+  if (!processes.some(isWorker)) return own;
+  // The workers' socket is the daemon's: it listens, and hands each connection to one of them.
+  const parents = processes.map(({ pid }) => (pid === 0 ? undefined : processEntry(pid)?.parent));
+  const daemons = parents.filter((pid) => pid !== undefined && userOf(pid) === ownerOf(name.app).uid) as number[];
+  return [...new Set([...own, ...daemons])];
+}
+
+async function instances(app: string): Promise<string[]> {
+  const all = (await listing(app)) ?? [];
+  const noted = (await namesIn(places(app).instances)).filter((file) => file.endsWith(RECORD));
+  const ids = [...all.map(({ name }) => idOfProcess(app, name)), ...noted.map((file) => file.slice(0, -RECORD.length))];
+  const known = [...new Set(ids)].filter((id) => id !== null && isReleaseId(id)) as string[];
+  const states = await Promise.all(known.map(async (id) => ({ id, state: (await status({ app, id })).state })));
+  const wanted = states.filter(({ state }) => state !== "stopped").map(({ id }) => id);
+  return wanted.sort((a, b) => sequenceOf(a) - sequenceOf(b));
+}
+
+async function enable(app: string, id: string | null, io: Io): Promise<boolean> {
+  const processes = id === null ? [] : ((await listed({ app, id })) ?? []);
+  const isNew = id !== null && (await enableDaemon(app, io));
+  const isOther = await save(app, processes, io);
+  if (id === null) await endIdleDaemon(app, io);
+  return isNew || isOther;
+}
+
+async function forget(name: InstanceName, io: Io): Promise<void> {
+  const { script, watcher, record, ecosystem, log } = filesOf(name);
+  for (const file of [script, watcher, record, ecosystem]) await removeFile(file);
+  // The log of a release goes with its folder; it is in a folder of the app, so its user removes it.
+  if (!existsSync(join(places(name.app).releases, name.id)) && existsSync(places(name.app).home))
+    await io.run(["rm", "-f", "--", log], { user: ownerOf(name.app).user, quiet: true, check: false });
+  await endIdleDaemon(name.app, io);
+}
+
+/** The manager; `delay` is between a crash and the next start, in ms; `path` is where pm2 is when nobody says it. */
+export function makePm2(delay = 1_000, path?: string): Manager {
+  return {
+    name: "pm2",
+    summary: "pm2, one daemon for each app, for those who know it from node",
+    unavailable: async (given) => missing(given ?? path),
+    setup: (managed, io) => setup({ ...managed, path: managed.path ?? path }, io),
+    start: (instance, io) => start({ ...instance, path: instance.path ?? path }, delay, io),
+    ...{ stop, status, pids, instances, enable, forget },
+    logs: (name, options, io) => tailFile(filesOf(name).log, options, io, ownerOf(name.app).user),
+  };
+}
+
+export default makePm2();
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}

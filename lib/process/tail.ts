@@ -1,0 +1,16 @@
+// The end of a log file, and what comes after it.
+import type { Io } from "../io.ts";
+import type { LogOptions } from "../manager.ts";
+
+/** Hands over the last lines of a file, and with `follow` each new one until `io.signal` is aborted. */
+export async function tailFile(file: string, options: LogOptions, io: Io, user?: string): Promise<void> {
+  const { lines, follow, onLine } = options;
+  // tail speaks of rotation on stderr, which is not the app's output.
+  const script = follow ? 'exec tail -n "$1" -F -- "$2" 2>/dev/null' : '[ ! -f "$2" ] || exec tail -n "$1" -- "$2"';
+  const timeout = follow ? 2 ** 31 - 1 : 60_000;
+  try {
+    await io.run(["/bin/sh", "-c", script, "sh", String(lines), file], { onLine, timeout, user });
+  } catch (error) {
+    if (!(follow && io.signal.aborted)) throw error;
+  }
+}
