@@ -44,6 +44,8 @@ export interface DeployConfig {
 export interface ServerConfig {
   port: number;
   manager: string;
+  /** How many workers share the port. */
+  instances: number;
   env: string;
   branch: string;
   host: string;
@@ -77,6 +79,11 @@ export function parseServerConfig(
   fronts = frontNames(),
 ): ServerConfig {
   const { strategy, ...rest } = parse(serverSchema(managers, fronts), text, file);
+  if (rest.instances > 1 && rest.manager !== "pm2") {
+    const what = `instances: ${rest.instances} needs manager: pm2, and manager is ${rest.manager}`;
+    const hint = `let the app start its own workers (gunicorn --workers ${rest.instances}), or choose manager: pm2`;
+    throw new DpError("config", `${file}: ${what}`, { hint });
+  }
   const canRunTwice = rest.front !== "none";
   if (!canRunTwice && (strategy === "blue-green" || rest.protocol === "tcp")) {
     const what = strategy === "blue-green" ? "strategy: blue-green" : "protocol: tcp";

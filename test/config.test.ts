@@ -202,6 +202,7 @@ describe("config.yml", () => {
     expect(server(SERVER)).toEqual({
       port: 8000,
       manager: "systemd",
+      instances: 1,
       env: "production",
       branch: "main",
       host: "127.0.0.1",

@@ -23,7 +23,7 @@ export function declareServerCommands(cli: CAC): void {
   cli
     .command("setup <app> [git-url]", "Prepare the server for an app; safe to repeat")
     .option("--port <port>", "The public port; default: the first free one from 8000")
-    .option("--manager <name>", "systemd or builtin; default: systemd where it runs")
+    .option("--manager <name>", "systemd, pm2 or builtin; default: systemd where it runs")
     .option("--env <env>", "The environment: settings come from .env.ENV; default: production")
     .option("--branch <branch>", "The branch whose pushes are deployed; default: main")
     .option("--host <address>", "The address of that port; default: 127.0.0.1")

@@ -40,7 +40,7 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   requireRights();
   const chosen = await choose(app, options);
   const managed = await manager(chosen.manager);
-  const why = await managed.unavailable();
+  const why = await managed.unavailable(chosen.path);
   if (why) throw new DpError("host", `manager ${managed.name}: ${why}`, { hint: `dp setup ${app} --manager builtin` });
 
   const changes: string[] = [];
@@ -52,7 +52,9 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   changes.push(...(await setupEnvFile(app, server.env)));
   changes.push(...(await setupRepository(app, server.branch, io)));
   const { base } = places(app);
-  changes.push(...(await managed.setup({ app, base, user: server.user, stopTimeout: server.stopTimeout }, io)));
+  changes.push(
+    ...(await managed.setup({ app, base, user: server.user, stopTimeout: server.stopTimeout, path: server.path }, io)),
+  );
   // What serves stays as it is until the next deploy, which moves it to the front that config.yml names by then.
   if ((await liveId(app)) === null)
     changes.push(...(await (await front(server.front)).setup(routeOf(app, server), io)));
@@ -93,7 +95,7 @@ async function choose(app: string, options: SetupOptions): Promise<Choice> {
       hint: `the next free one is ${await firstFree(taken)}`,
     });
   const byDefault = (await (await manager("systemd")).unavailable()) === null ? "systemd" : "builtin";
-  const path = isServer() || now ? undefined : process.env["PATH"];
+  const path = isServer() || now ? now?.path : process.env["PATH"];
   return {
     port,
     manager: options.manager ?? now?.manager ?? byDefault,

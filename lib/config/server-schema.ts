@@ -55,6 +55,13 @@ export function serverSchema(managers: readonly string[], fronts: readonly strin
       v.description("What starts, stops and watches the app's processes."),
       v.examples([managers.includes("systemd") ? "systemd" : (managers[0] ?? "systemd")]),
     ),
+    instances: v.optional(
+      v.pipe(
+        whole(1, 64),
+        v.description("How many workers share the port. More than 1: manager pm2 and a command that is node FILE."),
+      ),
+      1,
+    ),
     env: v.optional(env, "production"),
     branch: v.optional(branch, "main"),
     host: v.optional(host, "127.0.0.1"),

@@ -17,8 +17,7 @@ import { call } from "./rpc.ts";
 
 const unitOf = (app: string) => `dp-pm2-${places(app).app}.service`;
 
-const hasUnit = (app: string) =>
-  root() === "" && existsSync("/run/systemd/system") && ownerOf(app).user !== undefined;
+const hasUnit = (app: string) => root() === "" && existsSync("/run/systemd/system") && ownerOf(app).user !== undefined;
 
 /** The text of the unit. Throws DpError "usage" for a PATH that no unit can name. */
 async function unitText(app: string, user: string, path: string | undefined): Promise<string> {

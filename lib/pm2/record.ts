@@ -29,5 +29,4 @@ export async function writeRecord(name: InstanceName, record: Pm2Record): Promis
 }
 
 /** Whether an instance that cannot be found should be there. */
-export const isMissed = (record: Pm2Record | null) =>
-  record !== null && !record.isStopped && record.boot === bootId();
+export const isMissed = (record: Pm2Record | null) => record !== null && !record.isStopped && record.boot === bootId();

@@ -44,7 +44,7 @@ function stateOf(name: InstanceName, entry: Listed): InstanceStatus {
 function endOf(entry: Listed): string {
   const code = entry.pm2_env.exit_code;
   if (code === null) return "";
-  if (isWorker(entry)) return code === 0 ? "ended by itself, or by a signal" : howEnded(code, null);
+  if (isWorker(entry)) return code === 0 ? "ended, and pm2 does not say how" : howEnded(code, null);
   if (code === 0) return "the shell that watches it was killed";
   if (code === CLEAN) return howEnded(0, null);
   const signal = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];

@@ -7,6 +7,7 @@ import { appEnvironment } from "../environment.ts";
 import { fact } from "../facts.ts";
 import type { Instance } from "../manager.ts";
 import { places } from "../paths.ts";
+import { clusterOf } from "../pm2/cluster.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
 import { takePort } from "./ports.ts";
 import { appType, front } from "../registry.ts";
@@ -31,8 +32,11 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
   const env = await appEnvironment(server.front === "none" ? facts : { ...facts, port }, runtime);
   const place = placeOf(facts, env);
   const command = config.command ?? (await (await appType(config.type)).command(place, runtime));
-  const { user, stopTimeout } = server;
-  return { app, id: basename(release), folder: place.folder, config, command, env, user, stopTimeout };
+  const { user, stopTimeout, path, instances: workers = 1 } = server;
+  // Before anything is stopped for it.
+  if (workers > 1) clusterOf(command, workers, env);
+  const how = { user, stopTimeout, path, workers };
+  return { app, id: basename(release), folder: place.folder, config, command, env, ...how };
 }
 
 /** The facts of a release that was deployed before, with the server's config of today. */
