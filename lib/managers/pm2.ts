@@ -31,12 +31,14 @@ async function setup({ app, path }: ManagedApp, io: Io): Promise<string[]> {
 
 async function start(instance: Instance, delay: number, io: Io): Promise<void> {
   const { app, id, folder, path } = instance;
-  await stop(instance);
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
     throw new DpError("command", `${app}@${id} cannot be started: there is no folder ${folder}`);
   if (instance.user !== undefined) await idsOf(instance.user);
   requireShortHome(app);
+  await stop(instance);
   await startDaemon(app, path, io);
+  // A daemon that was gone has started what its dump names, this one among it.
+  await stop(instance);
   await writeFiles(instance, delay);
   const { ecosystem } = filesOf(instance);
   try {

@@ -60,12 +60,12 @@ async function instances(app: string, server: ServerConfig): Promise<string[]> {
 async function enable(app: string, id: string | null, server: ServerConfig, io: Io): Promise<boolean> {
   const before = await noted(enabledBy(app), server);
   const after = id === null ? before : await noted(recordOf({ app, id }), server);
-  if (before === after) return (await named(after)).enable(app, id, io);
   // The new one first: a machine that goes down in between comes up with both, and reconcile stops one.
-  await (await named(after)).enable(app, id, io);
-  await (await named(before)).enable(app, null, io);
-  await note(app, enabledBy(app), after);
-  return true;
+  const isNew = await (await named(after)).enable(app, id, io);
+  if (before !== after) await (await named(before)).enable(app, null, io);
+  // Noted the first time as well: config.yml may name another manager by the next.
+  if ((await readText(enabledBy(app)))?.trim() !== after) await note(app, enabledBy(app), after);
+  return isNew || before !== after;
 }
 
 /** The manager of an app's releases, as one: each release is in the hands of the manager that started it. */
