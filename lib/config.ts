@@ -1,8 +1,8 @@
 // deploy.yml and config.yml: read strictly, every problem at once, with line, column and a suggestion.
 import * as v from "valibot";
-import { DpError } from "./errors.ts";
 import { deploySchema } from "./config/deploy-schema.ts";
 import { appTypeNames, frontNames, managerNames } from "./registry.ts";
+import { checkServer } from "./config/server-rules.ts";
 import { serverSchema } from "./config/server-schema.ts";
 import { closest } from "./suggestion.ts";
 import { setKeys, type Scalar } from "./config/yaml-edit.ts";
@@ -78,18 +78,8 @@ export function parseServerConfig(
   managers = managerNames(),
   fronts = frontNames(),
 ): ServerConfig {
-  const { strategy, ...rest } = parse(serverSchema(managers, fronts), text, file);
-  if (rest.instances > 1 && rest.manager !== "pm2") {
-    const what = `instances: ${rest.instances} needs manager: pm2, and manager is ${rest.manager}`;
-    const hint = `let the app start its own workers (gunicorn --workers ${rest.instances}), or choose manager: pm2`;
-    throw new DpError("config", `${file}: ${what}`, { hint });
-  }
-  const canRunTwice = rest.front !== "none";
-  if (!canRunTwice && (strategy === "blue-green" || rest.protocol === "tcp")) {
-    const what = strategy === "blue-green" ? "strategy: blue-green" : "protocol: tcp";
-    throw new DpError("config", `${file}: ${what} needs a front, and front is none`, { hint: "write front: relay" });
-  }
-  return { ...rest, strategy: strategy ?? (canRunTwice ? "blue-green" : "restart") };
+  const parsed = parse(serverSchema(managers, fronts), text, file);
+  return { ...parsed, strategy: checkServer(parsed, file) };
 }
 
 /** Sets values of a config.yml and leaves every other character of it; durations as written: "30s". */

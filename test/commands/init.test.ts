@@ -113,10 +113,15 @@ test("an empty folder: the types are named, and the example to try", async () =>
 test.each([
   ["flask", ".gitignore,app.py,deploy.yml,requirements.txt", 'gunicorn --bind "$DP_HOST:$PORT" app:app'],
   ["fastapi", ".gitignore,deploy.yml,main.py,requirements.txt", 'uvicorn main:app --host "$DP_HOST" --port "$PORT"'],
+  [
+    "django",
+    ".gitignore,deploy.yml,manage.py,mysite/__init__.py,mysite/secret.py,mysite/settings.py,mysite/urls.py,mysite/wsgi.py,requirements.txt,visits/__init__.py,visits/migrations/0001_initial.py,visits/migrations/__init__.py,visits/models.py,visits/static/visits.css,visits/templates/visits.html,visits/views.py",
+    'gunicorn --bind "$DP_HOST:$PORT" mysite.wsgi',
+  ],
 ])("the example %s is complete", async (example, names, command) => {
   const { files } = await init({ dir, types, example, name: "shop" });
   expect(files.join()).toBe(names);
-  expect((await readdir(dir)).sort().join()).toBe(names);
+  expect([...new Bun.Glob("**").scanSync({ cwd: dir, dot: true })].sort().join()).toBe(names);
   const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
   expect(config).toMatchObject({ name: "shop", type: "python", command, healthCheck: { path: "/health" } });
   const requirements = (await readFile(join(dir, "requirements.txt"), "utf8")).trim().split("\n");
@@ -138,7 +143,7 @@ test("one file that is there already keeps the whole example away", async () => 
 test("an unknown example and a bad name are usage errors", async () => {
   const unknown = await refusal({ dir, types, example: "flsk" });
   expect(unknown).toMatchObject({ exit: "usage", hint: 'did you mean "flask"?' });
-  expect(unknown.message).toBe('unknown example "flsk", there is fastapi, flask');
+  expect(unknown.message).toBe('unknown example "flsk", there is django, fastapi, flask');
   expect(await refusal({ dir, types, example: "../apps/flask" })).toMatchObject({ exit: "usage" });
   expect(await refusal({ dir, types, example: "flask", name: "My_Api" })).toMatchObject({ exit: "usage" });
 });

@@ -137,6 +137,23 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     expect(box.link("previous")).toBe(before);
   }, 120_000);
 
+  test.each(["start:spawned", "start:done", "swap:begun", "retire:done"])(
+    "a deploy that is killed at %s is ended by the next resume, with one release in pm2",
+    async (failpoint) => {
+      const before = live();
+      await box.commit(flask());
+      await box.push("production", "main:refs/heads/next");
+      expect((await box.dpKilledAt(failpoint, "deploy", "shop", "next")).code).toBe(143);
+      expect(await box.answer()).toContain(live());
+      expect(ended(await box.dp("resume", "shop"))).toBe("0");
+      expect(live()).not.toBe(before);
+      expect(dumped()).toEqual([`shop-${live()}`, "stranger"].sort());
+      expect(await names()).toEqual([`shop-${live()}`, "stranger"].sort());
+      expect(await box.answer()).toContain(live());
+    },
+    60_000,
+  );
+
   test("a killed daemon is told by status, and reconcile puts the live release in pm2's hands again", async () => {
     const daemon = Number(readFileSync(join(home, "pm2.pid"), "utf8"));
     process.kill(daemon, "SIGKILL");

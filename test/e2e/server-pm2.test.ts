@@ -108,7 +108,7 @@ describe.skipIf(why !== null)(`pm2 on a server${why === null ? "" : ` (skipped: 
     const second = await push({ "server.js": `${SERVER}// again\n` });
     await expectServing(second);
     await shop.commit({ "server.js": "process.exit(3);\n" });
-    const refused = await shop.refused();
+    const refused = await shop.failingPush();
     expect(refused.text).toMatch(/FAILED at check: .*exited with 3/);
     await expectServing(second);
     expect((await box.dp("rollback", "shop")).code).toBe(0);
