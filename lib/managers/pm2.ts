@@ -47,11 +47,7 @@ async function start(instance: Instance, delay: number, io: Io): Promise<void> {
     await removeFile(ecosystem);
   }
   // Its shell has to come so far first: until then it has no process to show.
-  for (let tries = 0; tries < 500; tries++) {
-    const { state, restarts, detail } = await status(instance);
-    if (state !== "waiting" || restarts > 0 || detail !== "") return;
-    await io.sleep(10);
-  }
+  await status(instance);
 }
 
 async function stop(name: InstanceName): Promise<void> {
@@ -68,8 +64,13 @@ async function stop(name: InstanceName): Promise<void> {
   if (record && !record.isStopped) await writeRecord(name, { ...record, isStopped: true });
 }
 
+/** A shell that has not started the app yet, or is about to tell how it ended, is waited for, shortly. */
 async function status(name: InstanceName): Promise<InstanceStatus> {
-  return statusFrom(name, await listed(name));
+  for (let tries = 0; ; tries++) {
+    const now = await statusFrom(name, await listed(name));
+    if (now.state !== "waiting" || now.detail !== "" || tries === 300) return now;
+    await Bun.sleep(10);
+  }
 }
 
 async function pids(name: InstanceName): Promise<number[]> {

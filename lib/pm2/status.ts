@@ -9,14 +9,17 @@ import { isMissed, readRecord } from "./record.ts";
 // How the watcher says that an end calls for no restart.
 const CLEAN = 200;
 
+// Of several workers the one in the best state speaks for all.
+const ORDER = ["running", "waiting", "failed", "stopped"];
+
 const STOPPED: InstanceStatus = { state: "stopped", pid: null, restarts: 0, since: null, detail: "" };
 
 /** The state of an instance, by what its daemon lists of it; `listed` null: there is no daemon. */
 export async function statusFrom(name: InstanceName, listed: readonly Listed[] | null): Promise<InstanceStatus> {
   if (listed === null || listed.length === 0) return unlisted(name, listed === null);
   const states = listed.map((entry) => stateOf(name, entry));
-  const shown = states.find(({ state }) => state === "running") ?? states[0]!;
-  const ill = states.filter(({ state }) => state !== shown.state);
+  const shown = ORDER.map((word) => states.find(({ state }) => state === word)).find((found) => found !== undefined)!;
+  const ill = shown.state === "running" ? states.filter(({ state }) => state !== "running") : [];
   const detail = ill.length > 0 ? `${ill.length} of ${states.length} workers: ${ill[0]!.state}` : shown.detail;
   return { ...shown, detail, restarts: states.reduce((sum, { restarts }) => sum + restarts, 0) };
 }
@@ -34,9 +37,11 @@ function stateOf(name: InstanceName, entry: Listed): InstanceStatus {
   const { status, restart_time: restarts, pm_uptime, exit_code } = entry.pm2_env;
   const ended = { pid: null, restarts, since: null };
   if (status === "errored") return { ...ended, state: "failed", detail: endOf(entry) };
-  if (status === "stopped") return { ...ended, state: "stopped", detail: exit_code === null ? "" : endOf(entry) };
+  // For a moment pm2 calls one stopped that it is about to start again.
+  const isOver = isWorker(entry) || exit_code === null || exit_code === CLEAN;
+  if (status === "stopped" && isOver) return { ...ended, state: "stopped", detail: endOf(entry) };
   const pid = entry.pid === 0 ? null : isWorker(entry) ? entry.pid : mainBelow(name, entry.pid);
-  if (pid === null) return { ...ended, state: "waiting", detail: exit_code === null ? "" : endOf(entry) };
+  if (pid === null) return { ...ended, state: "waiting", detail: endOf(entry) };
   return { state: "running", pid, restarts, since: new Date(pm_uptime).toISOString(), detail: "" };
 }
 

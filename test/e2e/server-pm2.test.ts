@@ -46,7 +46,7 @@ describe.skipIf(why !== null)(`pm2 on a server${why === null ? "" : ` (skipped: 
   afterAll(async () => {
     shop?.remove();
     await box?.stop();
-  });
+  }, 60_000);
 
   const pm2 = (...args: string[]) =>
     box.must(["sudo", "-u", "dp-shop", "env", `PM2_HOME=${HOME}`, "PM2_DISCRETE_MODE=true", "pm2", ...args]);
