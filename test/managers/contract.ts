@@ -69,8 +69,9 @@ export function workshop(subject: () => Subject) {
         await manager.enable(instance.app, null, io);
         await manager.stop(instance, io);
         await manager.forget(instance, io);
-        rmSync(places(instance.app).base, { recursive: true, force: true });
       }
+      // Only now: an app may have several instances.
+      for (const { app } of made) rmSync(places(app).base, { recursive: true, force: true });
       made.length = 0;
     },
   };

@@ -25,6 +25,7 @@ import { listener } from "../../lib/process/process.ts";
 import { isAlive, startTime } from "../../lib/process/process.ts";
 import { freePort } from "../support/core-server.ts";
 import { pm2Folder, pm2Unavailable } from "../support/pm2.ts";
+import { pidsWith } from "../support/sandbox.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
 
 const why = pm2Unavailable();
@@ -58,11 +59,12 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     pm2 = makePm2(20, path);
   }, 120_000);
 
-  afterAll(() => {
+  afterAll(async () => {
+    await until("nothing of it runs", () => pidsWith(folder).length === 0);
     if (before === undefined) delete process.env["DP_ROOT"];
     else process.env["DP_ROOT"] = before;
     rmSync(folder, { recursive: true });
-  });
+  }, LONG);
 
   describe("the contract", () => managerContract(() => ({ manager: pm2, user })));
 
