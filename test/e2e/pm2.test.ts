@@ -1,5 +1,5 @@
 // Real apps on the real pm2, without root: every way in which a deploy ends, under load, and what pm2 does meanwhile.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import {
@@ -15,6 +15,9 @@ import {
 } from "../support/load-run.ts";
 import { pm2Folder, pm2Unavailable } from "../support/pm2.ts";
 import { isRunning, until, type Sandbox } from "../support/sandbox.ts";
+
+// pm2's command takes a second each time, and many on a busy machine.
+setDefaultTimeout(60_000);
 
 const why = pm2Unavailable();
 const FLASK = {

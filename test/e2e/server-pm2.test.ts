@@ -1,11 +1,14 @@
 // pm2 on a real server: its daemon as a unit, the app's user, what a boot brings up, and the way from and to systemd.
 // The tests build on each other, in this order, on one server.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { resolve } from "node:path";
 import { boxUnavailable, freePort, until } from "../support/box.ts";
 import { pm2Folder } from "../support/pm2.ts";
 import { type Server, startServer } from "../support/server-box.ts";
 import { type Laptop, openLaptop } from "../support/server-laptop.ts";
+
+// pm2's command takes a second each time, and many on a busy machine.
+setDefaultTimeout(60_000);
 
 const why = boxUnavailable();
 

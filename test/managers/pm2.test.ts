@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   cpSync,
@@ -27,6 +27,9 @@ import { freePort } from "../support/core-server.ts";
 import { pm2Folder, pm2Unavailable } from "../support/pm2.ts";
 import { pidsWith } from "../support/sandbox.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
+
+// pm2's command takes a second each time, and many on a busy machine.
+setDefaultTimeout(60_000);
 
 const why = pm2Unavailable();
 // An account of every Linux whose group has its name, as the users of apps have.
