@@ -33,6 +33,8 @@ export interface Shared {
 export interface DeployConfig {
   name: string;
   type: string;
+  /** The app's own folder, relative to the repository's top; default: the top. */
+  root?: string;
   healthCheck: HealthCheck;
   command?: string;
   build?: string;

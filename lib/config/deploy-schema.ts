@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { messageOf } from "../errors.ts";
 import { duration, mapping, must, oneOf, shellLine, text } from "./field.ts";
 import { hookProblem } from "./hook.ts";
+import { plainPath } from "./plain-path.ts";
 import { shared } from "./shared-schema.ts";
 import { appName } from "../paths.ts";
 import { plainText } from "../talk/text.ts";
@@ -119,6 +120,12 @@ export function deploySchema(types: readonly string[]) {
         v.description("Shell lines or scripts of the repo (./scripts/migrate.sh), run in the new release's folder."),
       ),
       {},
+    ),
+    root: v.exactOptional(
+      v.pipe(
+        plainPath("a folder of the repo such as services/api"),
+        v.description("The app's own folder in a repo of several: services/api. Default: the repo's top."),
+      ),
     ),
     shared: v.exactOptional(shared),
   });
