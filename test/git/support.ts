@@ -44,18 +44,7 @@ export async function startForge(): Promise<Forge> {
       return (await file.exists()) ? new Response(file) : new Response("not there", { status: 404 });
     },
   });
-  const port = await freePort();
-  const daemon = Bun.spawn(
-    ["git", "daemon", "--export-all", `--base-path=${folder}`, "--listen=127.0.0.1", `--port=${port}`, folder],
-    { stdio: ["ignore", "ignore", "ignore"], env: { PATH: process.env["PATH"] ?? "" }, detached: true },
-  );
-  const git = `git://127.0.0.1:${port}`;
-  await until("the start of git's daemon", () =>
-    Bun.connect({ hostname: "127.0.0.1", port, socket: { data() {} } }).then(
-      (socket) => (socket.end(), true),
-      () => false,
-    ),
-  );
+  const { daemon, git } = await startDaemon(folder);
   return {
     ...{ folder, git, http: `http://127.0.0.1:${web.port}`, asked },
     async commit(name, files) {
@@ -79,6 +68,31 @@ export async function startForge(): Promise<Forge> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** git's own daemon, on a port that nobody else took meanwhile. */
+async function startDaemon(folder: string): Promise<{ daemon: Bun.Subprocess; git: string }> {
+  for (;;) {
+    const port = await freePort();
+    const argv = [
+      "git",
+      "daemon",
+      "--export-all",
+      `--base-path=${folder}`,
+      "--listen=127.0.0.1",
+      `--port=${port}`,
+      folder,
+    ];
+    const env = { PATH: process.env["PATH"] ?? "" };
+    const daemon = Bun.spawn(argv, { stdio: ["ignore", "ignore", "ignore"], env, detached: true });
+    const isThere = () =>
+      fetch(`http://127.0.0.1:${port}`, { signal: AbortSignal.timeout(5_000) }).then(
+        () => false,
+        (error: { code?: string }) => error.code !== "ConnectionRefused",
+      );
+    await until("git's daemon", async () => daemon.exitCode !== null || (await isThere()));
+    if (daemon.exitCode === null) return { daemon, git: `git://127.0.0.1:${port}` };
+  }
 }
 
 interface Batch {
