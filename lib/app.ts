@@ -39,6 +39,8 @@ export interface Runtime {
 export interface Detected {
   /** The start command to propose, or null when the default will do. */
   command: string | null;
+  /** Lines of deploy.yml that the type needs, in place of a command. */
+  settings?: string;
   /** Why this type was chosen: "requirements.txt". */
   because: string;
 }

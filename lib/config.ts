@@ -29,6 +29,17 @@ export interface Shared {
   files: string[];
 }
 
+/** What is served of an app of type static. Paths are relative to the app's own folder, or to `root`. */
+export interface StaticSite {
+  root: string;
+  spa: boolean;
+  notFound?: string;
+  /** Path pattern -> header -> value. */
+  headers: Record<string, Record<string, string>>;
+  /** Milliseconds that hashed assets of the release before stay reachable. */
+  keepAssets: number;
+}
+
 /** What a commit asks for. */
 export interface DeployConfig {
   name: string;
@@ -40,6 +51,7 @@ export interface DeployConfig {
   build?: string;
   hooks: { preDeploy?: string; postDeploy?: string };
   shared?: Shared;
+  static?: StaticSite;
 }
 
 /** What the operator decided. Times are in ms. */

@@ -1,6 +1,6 @@
 // `dp init`: deploy.yml for the app in a folder, or a small example app to start from.
-import { lstat, readdir, unlink, writeFile } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { lstat, mkdir, readdir, unlink, writeFile } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import type { AppType } from "../app.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { appName } from "../paths.ts";
@@ -69,7 +69,8 @@ async function ownFiles(dir: string, name: string, types: readonly AppType[]): P
     const found = await type.detect(tree);
     if (!found) continue;
     const { yamlScalar } = await import("../config/yaml-edit.ts");
-    const command = found.command === null ? "# command: ./start.sh" : `command: ${yamlScalar(found.command)}`;
+    const proposed = found.command === null ? "# command: ./start.sh" : `command: ${yamlScalar(found.command)}`;
+    const command = found.settings ?? proposed;
     const values = {
       schema: schemaUrl("deploy.schema.json"),
       name,
@@ -90,7 +91,9 @@ async function exampleFiles(dir: string, name: string, example: string): Promise
     throw new DpError("usage", message, didYouMean(example, names));
   }
   const files: Files = {};
-  for (const file of (await readdir(join(templates, "apps", example))).sort()) {
+  const entries = await readdir(join(templates, "apps", example), { recursive: true, withFileTypes: true });
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  for (const file of paths.map((path) => relative(join(templates, "apps", example), path)).sort()) {
     const text = await template(`apps/${example}/${file}`);
     files[file] = file === "deploy.yml" ? render(text, { schema: schemaUrl("deploy.schema.json"), name }) : text;
   }
@@ -122,6 +125,7 @@ async function writeNew(dir: string, files: Files): Promise<void> {
   for (const [name, text] of Object.entries(files)) {
     const path = join(dir, name);
     try {
+      await mkdir(dirname(path), { recursive: true });
       await writeFile(path, text, { flag: "wx", flush: true });
       written.push(path);
     } catch (error) {

@@ -5,6 +5,7 @@ import { duration, mapping, must, oneOf, shellLine, text } from "./field.ts";
 import { hookProblem } from "./hook.ts";
 import { plainPath } from "./plain-path.ts";
 import { shared } from "./shared-schema.ts";
+import { staticSite } from "./static-schema.ts";
 import { appName } from "../paths.ts";
 import { plainText } from "../talk/text.ts";
 
@@ -95,6 +96,24 @@ const hook = (description: string) =>
 
 /** deploy.yml, for the app types that there are. */
 export function deploySchema(types: readonly string[]) {
+  const whole = entriesFor(types);
+  return v.pipe(
+    whole,
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed) return;
+      const input = dataset.value;
+      const wrong = (key: "static" | "command", message: string) =>
+        addIssue({ message, path: [{ type: "object", origin: "value", input, key, value: input[key] }] });
+      const isStatic = input.type === "static";
+      if (isStatic && input.static === undefined)
+        wrong("static", 'missing, add "static: {root: FOLDER}", the folder that is served');
+      if (!isStatic && input.static !== undefined) wrong("static", `is for type static, and this is ${input.type}`);
+      if (isStatic && input.command !== undefined) wrong("command", "nothing is started for type static, remove it");
+    }),
+  );
+}
+
+function entriesFor(types: readonly string[]) {
   return mapping({
     name,
     type: v.pipe(oneOf(types), v.description("What kind of app this is."), v.examples([types[0] ?? "python"])),
@@ -128,5 +147,6 @@ export function deploySchema(types: readonly string[]) {
       ),
     ),
     shared: v.exactOptional(shared),
+    static: v.exactOptional(staticSite),
   });
 }
