@@ -2,6 +2,8 @@
 import * as v from "valibot";
 import { DpError } from "./errors.ts";
 import { deploySchema } from "./config/deploy-schema.ts";
+import type { Shared } from "./config/shared-schema.ts";
+import type { StaticSite } from "./config/static-schema.ts";
 import { appTypeNames, frontNames, managerNames } from "./registry.ts";
 import { serverSchema } from "./config/server-schema.ts";
 import { closest } from "./suggestion.ts";
@@ -21,23 +23,6 @@ export interface HealthCheck {
   interval: number;
   /** From the start to the first healthy answer. */
   startTimeout: number;
-}
-
-/** What outlives releases: names relative to the app's own folder. */
-export interface Shared {
-  dirs: string[];
-  files: string[];
-}
-
-/** What is served of an app of type static. Paths are relative to the app's own folder, or to `root`. */
-export interface StaticSite {
-  root: string;
-  spa: boolean;
-  notFound?: string;
-  /** Path pattern -> header -> value. */
-  headers: Record<string, Record<string, string>>;
-  /** Milliseconds that hashed assets of the release before stay reachable. */
-  keepAssets: number;
 }
 
 /** What a commit asks for. */

@@ -3,6 +3,12 @@ import * as v from "valibot";
 import { mapping, must } from "./field.ts";
 import { pathProblem, plainPath } from "./plain-path.ts";
 
+/** What outlives releases: names relative to the app's own folder. */
+export interface Shared {
+  dirs: string[];
+  files: string[];
+}
+
 const name = plainPath(
   "the name of a file or folder such as uploads",
   (path) => pathProblem(path) ?? (path === "deploy.yml" ? "is read from the commit, and cannot be shared" : null),

@@ -3,6 +3,17 @@ import * as v from "valibot";
 import { claim, duration, mapping, must } from "./field.ts";
 import { plainPath } from "./plain-path.ts";
 
+/** What is served of an app of type static. Paths are relative to the app's own folder, or to `root`. */
+export interface StaticSite {
+  root: string;
+  spa: boolean;
+  notFound?: string;
+  /** Path pattern -> header -> value. */
+  headers: Record<string, Record<string, string>>;
+  /** Milliseconds that hashed assets of the release before stay reachable. */
+  keepAssets: number;
+}
+
 const NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
 const VALUE = /^[\x20-\x7e]{0,4096}$/;
 // Those of the connection, and those that say what the body is: a wrong one would break the answer.

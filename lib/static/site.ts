@@ -1,7 +1,7 @@
 // What the static server serves: one file for each started release, written by dp, read by the server.
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { StaticSite } from "../config.ts";
+import type { StaticSite } from "../config/static-schema.ts";
 import { codeOf } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { InstanceName } from "../manager.ts";
