@@ -39,6 +39,8 @@ export interface Runtime {
 export interface Detected {
   /** The start command to propose, or null when the default will do. */
   command: string | null;
+  /** The path to ask whether it is healthy; default /health. */
+  healthCheck?: string;
   /** Lines of deploy.yml that the type needs, in place of a command. */
   settings?: string;
   /** Why this type was chosen: "requirements.txt". */

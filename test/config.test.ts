@@ -350,6 +350,7 @@ describe("templates", () => {
       schema: "file:///x",
       name: "my-api",
       type: "python",
+      healthCheck: "/health",
       because: "app.py",
       command: "command: ./start.sh",
     };

@@ -14,7 +14,7 @@ const staticType: AppType = {
     const paths = new Set((await tree.list()).map(({ path }) => path));
     const folder = FOLDERS.find((name) => paths.has(`${name}/index.html`));
     if (folder === undefined || paths.has("package.json")) return null;
-    return { command: null, settings: `static:\n  root: ${folder}`, because: `${folder}/index.html` };
+    return { command: null, healthCheck: "/", settings: `static:\n  root: ${folder}`, because: `${folder}/index.html` };
   },
 
   async install(_place, io) {

@@ -75,6 +75,7 @@ async function ownFiles(dir: string, name: string, types: readonly AppType[]): P
       schema: schemaUrl("deploy.schema.json"),
       name,
       type: type.name,
+      healthCheck: found.healthCheck ?? "/health",
       because: plainText(found.because),
       command,
     };

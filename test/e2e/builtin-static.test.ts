@@ -1,8 +1,8 @@
 // A static site from push to push: nothing is started, nothing is lost, old assets stay for a while.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { pids, sandbox, until, type Sandbox } from "../support/sandbox.ts";
+import { pids, project, sandbox, until, type Sandbox } from "../support/sandbox.ts";
 import { startLoad } from "../support/static-load.ts";
 
 let box: Sandbox;
@@ -171,6 +171,22 @@ test("what was pruned is served no more, and the rest is untouched", async () =>
   expect(sites.length).toBe(1);
 });
 
+test("the example, as dp init writes it", async () => {
+  const dir = join(box.root, "../example");
+  mkdirSync(dir);
+  const init = [process.execPath, join(project, "bin/dp"), "init", "--example", "static", "--name", "shop"];
+  expect(Bun.spawnSync(init, { cwd: dir, env: box.env }).exitCode).toBe(0);
+  const names = [...new Bun.Glob("**/*").scanSync({ cwd: dir })];
+  await box.release(Object.fromEntries(names.map((name) => [name, readFileSync(join(dir, name), "utf8")])));
+  expect((await get("/")).text).toContain("It works");
+  expect((await get("/style.css")).headers.get("content-type")).toBe("text/css; charset=utf-8");
+  const missing = await get("/none");
+  expect([missing.status, missing.text.includes("To the front page")]).toEqual([404, true]);
+  const { code, text } = await box.dp("logs", "shop");
+  expect(`${code} ${text}`).toContain("0 serves ");
+  await box.release({ ...FILES, "src/page.txt": "f" });
+});
+
 test("to another type and back: each manager ends its own", async () => {
   const site = box.link("current");
   const python = `name: shop\ntype: python\nhealthCheck: /\ncommand: exec python3 -m http.server --bind $DP_HOST $PORT\n`;
@@ -178,4 +194,25 @@ test("to another type and back: each manager ends its own", async () => {
   expect(Object.keys(box.instances())).toEqual([box.link("current")!]);
   expect((await box.dp("rollback", "shop", site!)).code).toBe(0);
   expect((await get("/page.txt")).text).toBe("f");
+});
+
+describe("without a front", () => {
+  let alone: Sandbox;
+  beforeAll(async () => {
+    alone = await sandbox("alone", "none");
+  });
+  afterAll(() => alone.stop());
+
+  test("the static server has the public port itself, and hands it from release to release", async () => {
+    const files = { ...FILES, "deploy.yml": yml().replace("name: shop", "name: alone") };
+    const one = await alone.release(files);
+    expect(await alone.answer("/page.txt")).toBe("one");
+    await alone.release({ "src/page.txt": "two" });
+    expect(await alone.answer("/page.txt")).toBe("two");
+    await alone.commit({ "src/index.html": null });
+    expect((await alone.push()).code).not.toBe(0);
+    expect(await alone.answer("/page.txt")).toBe("two");
+    expect((await alone.dp("rollback", "alone", one)).code).toBe(0);
+    expect(await alone.answer("/page.txt")).toBe("one");
+  });
 });
