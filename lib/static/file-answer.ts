@@ -116,6 +116,6 @@ function send(
   const stream = createReadStream("", { fd: file.fd, start: first, end: last, highWaterMark: CHUNK });
   // A file that shrinks or fails meanwhile cannot be answered whole: the client must see that.
   stream.on("error", () => response.destroy());
-  response.on("close", () => stream.destroy());
+  for (const end of ["close", "error"] as const) response.on(end, () => stream.destroy());
   stream.pipe(response);
 }

@@ -65,6 +65,7 @@ async function start(site: Site): Promise<Listener> {
   try {
     const site1 = (open = openSite(site));
     const server = createServer({ keepAliveTimeout: KEEP_ALIVE }, (request, response) => {
+      if (!server.listening) response.setHeader("connection", "close");
       try {
         answer(site1, request, response);
       } catch (error) {
@@ -91,9 +92,11 @@ async function stop({ site, server, open }: Listener): Promise<void> {
   if (server !== null) {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
+    const idle = setInterval(() => server.closeIdleConnections(), 50);
     const late = setTimeout(() => server.closeAllConnections(), STOP_TIME);
     await closed;
     clearTimeout(late);
+    clearInterval(idle);
     console.log(`${keyOf(site)}: stopped`);
   }
   if (open) closeSite(open);

@@ -1,8 +1,11 @@
 // Routers, pages for what is not there, headers of deploy.yml, and the assets of releases before.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { isHashed, mayBeHashed, patternOf } from "../../lib/static/headers.ts";
+import { freePort } from "../support/core-server.ts";
+import { until } from "../support/sandbox.ts";
 import { serveStatic, type Served } from "./support.ts";
 
 let site: Served;
@@ -119,6 +122,66 @@ describe("the release before", () => {
     await site.restart("SIGTERM");
     expect((await site.get("/")).text).toBe("front");
   });
+});
+
+test("one site starts and ends without a word to the other, whoever is connected", async () => {
+  const [other, pid] = [await freePort(), site.pid()];
+  await site.serve("2-bbbbbbb", {});
+  const socket = connect(site.port, "127.0.0.1");
+  const ask = () =>
+    new Promise<string>((resolve, reject) => {
+      socket.once("data", (data: Buffer) => resolve(data.toString().split("\r\n")[0]!));
+      socket.once("close", () => reject(new Error("closed")));
+      socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    });
+  expect(await ask()).toBe("HTTP/1.1 200 OK");
+  await site.serve("2-bbbbbbb", {}, { app: "other", port: other });
+  expect(await (await fetch(`http://127.0.0.1:${other}/`)).text()).toBe("front");
+  expect(await ask()).toBe("HTTP/1.1 200 OK");
+  await site.remove("other", "2-bbbbbbb");
+  await expect(fetch(`http://127.0.0.1:${other}/`)).rejects.toThrow();
+  expect(await ask()).toBe("HTTP/1.1 200 OK");
+  expect(site.pid()).toBe(pid);
+  socket.destroy();
+});
+
+test("a site ends only when what is under way has ended, and idle connections do not hold it", async () => {
+  const port = await freePort();
+  site.release("3-ccccccc", { "dist/index.html": "x", "dist/big.bin": new Uint8Array(16 * 1024 * 1024) });
+  await site.serve("3-ccccccc", {}, { app: "ending", port });
+  const idle = connect(port, "127.0.0.1", () => idle.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  await new Promise((resolve) => idle.once("data", resolve));
+  const reader = connect(port, "127.0.0.1", () => reader.write("GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n"));
+  let read = 0;
+  await new Promise((resolve) => reader.once("data", (data: Buffer) => resolve((read += data.length))));
+  reader.pause();
+  const removed = site.remove("ending", "3-ccccccc");
+  await until("the end of new connections", () =>
+    fetch(`http://127.0.0.1:${port}/`).then(
+      () => false,
+      () => true,
+    ),
+  );
+  reader.on("data", (data: Buffer) => (read += data.length));
+  reader.resume();
+  await removed;
+  await until("all of the file", () => read > 16 * 1024 * 1024);
+  for (const socket of [idle, reader]) socket.destroy();
+});
+
+test("what is no HTTP, or half of it, harms nobody", async () => {
+  const pid = site.pid();
+  await site.serve("2-bbbbbbb", {});
+  for (const text of ["\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "G".repeat(100_000)])
+    await site.raw(text).catch(() => "");
+  for (let count = 0; count < 20; count++)
+    connect(site.port, "127.0.0.1", function (this: Socket) {
+      this.on("error", () => undefined);
+      this.write("GET / HTTP/1.1\r\nHost:");
+      this.resetAndDestroy();
+    });
+  expect((await site.get("/")).status).toBe(200);
+  expect(site.pid()).toBe(pid);
 });
 
 test.each([

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { program } from "../../lib/self.ts";
-import { writeSite, type Site } from "../../lib/static/site.ts";
+import { removeSite, writeSite, type Site } from "../../lib/static/site.ts";
 import { plainEnv } from "../../lib/run.ts";
 import { freePort } from "../support/core-server.ts";
 import { until } from "../support/sandbox.ts";
@@ -18,6 +18,8 @@ export interface Served {
   release(id: string, files: Record<string, string | Uint8Array>): string;
   /** Serves a release with options. */
   serve(id: string, options?: Partial<Site["options"]>, more?: Partial<Site>): Promise<void>;
+  /** Ends the site of an app's release; returns when it has ended. */
+  remove(app: string, id: string): Promise<void>;
   /** A request with no automatism at all. */
   get(path: string, headers?: Record<string, string>, method?: string): Promise<Answer>;
   /** Sends bytes, answers all that comes back until the server closes. */
@@ -66,8 +68,12 @@ export async function serveStatic(): Promise<Served> {
       const site = { app: "shop", id, release: join(top, id), root: "dist", host: "127.0.0.1", port, older: [] };
       const since = new Date().toISOString();
       await writeSite(folder, { ...site, since, options: { spa: false, headers: {}, ...options }, ...more });
-      const error = (await control("POST", "/sync"))?.sites[0]?.error;
+      const error = (await control("POST", "/sync"))?.sites.find((each) => each.error)?.error;
       if (error) throw new Error(error);
+    },
+    async remove(app, id) {
+      await removeSite(folder, { app, id });
+      await control("POST", "/sync");
     },
     async get(path, headers = {}, method = "GET") {
       const text = Object.entries({ Host: "x", Connection: "close", ...headers })
