@@ -196,6 +196,17 @@ test("to another type and back: each manager ends its own", async () => {
   expect((await get("/page.txt")).text).toBe("f");
 });
 
+test.skipIf(Bun.which("haproxy", { PATH: "/usr/sbin:/usr/bin" }) === null)("behind HAProxy as well", async () => {
+  expect((await box.dp("setup", "shop", "--front", "haproxy")).code).toBe(0);
+  await box.release({ ...FILES, "src/page.txt": "haproxy" });
+  const load = startLoad(box.port, ["/", "/page.txt"]);
+  await box.release({ "src/page.txt": "haproxy two" });
+  const { failed, requests } = await load.stop();
+  expect(failed).toEqual([]);
+  expect(requests).toBeGreaterThan(20);
+  expect((await get("/page.txt")).text).toBe("haproxy two");
+});
+
 describe("without a front", () => {
   let alone: Sandbox;
   beforeAll(async () => {
