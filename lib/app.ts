@@ -15,7 +15,7 @@ export interface Place {
   /** Where the app's own files are: the release's folder, or one inside it. */
   folder: string;
   config: DeployConfig;
-  /** The files of the commit, read from git: never through what a build may have put in the folder. */
+  /** The files of that folder in the commit, read from git: never through what a build may have put in its place. */
   tree: Tree;
   /** The system user of the app, or undefined when dp does not run as root. */
   user: string | undefined;
@@ -39,6 +39,10 @@ export interface Runtime {
 export interface Detected {
   /** The start command to propose, or null when the default will do. */
   command: string | null;
+  /** The path to ask whether it is healthy; default /health. */
+  healthCheck?: string;
+  /** Lines of deploy.yml that the type needs, in place of a command. */
+  settings?: string;
   /** Why this type was chosen: "requirements.txt". */
   because: string;
 }

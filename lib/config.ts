@@ -1,6 +1,8 @@
 // deploy.yml and config.yml: read strictly, every problem at once, with line, column and a suggestion.
 import * as v from "valibot";
 import { deploySchema } from "./config/deploy-schema.ts";
+import type { Shared } from "./config/shared-schema.ts";
+import type { StaticSite } from "./config/static-schema.ts";
 import { appTypeNames, frontNames, managerNames } from "./registry.ts";
 import { checkServer } from "./config/server-rules.ts";
 import { serverSchema } from "./config/server-schema.ts";
@@ -23,21 +25,18 @@ export interface HealthCheck {
   startTimeout: number;
 }
 
-/** What outlives releases: names relative to the app's own folder. */
-export interface Shared {
-  dirs: string[];
-  files: string[];
-}
-
 /** What a commit asks for. */
 export interface DeployConfig {
   name: string;
   type: string;
+  /** The app's own folder, relative to the repository's top; default: the top. */
+  root?: string;
   healthCheck: HealthCheck;
   command?: string;
   build?: string;
   hooks: { preDeploy?: string; postDeploy?: string };
   shared?: Shared;
+  static?: StaticSite;
 }
 
 /** What the operator decided. Times are in ms. */

@@ -1,6 +1,9 @@
 // From an error to its text and exit code, once for all of dp.
 import { DpError, EXIT, messageOf } from "./errors.ts";
 
+// What is laid out and built must not depend on whose login deploys: a root with 077 would close it to all but the app.
+process.umask(0o022);
+
 // Loaded when there is an error to show: it looks at the terminal, which costs half as much as all of dp's start.
 const colours = () => require("picocolors") as typeof import("picocolors");
 

@@ -3,9 +3,10 @@ import { closeSync } from "node:fs";
 import { codeOf, DpError } from "./errors.ts";
 import { pipe } from "./process/libc.ts";
 import { readLines, tail } from "./process/output.ts";
-import { asUser } from "./process/privilege.ts";
+import { asUser, isOther } from "./process/privilege.ts";
 
 export interface RunOptions {
+  /** Where it runs; entered by the user that it runs as. Default "/". */
   cwd?: string;
   /** The whole environment of the child. Default: only PATH, HOME and the locale of dp itself. */
   env?: Record<string, string>;
@@ -72,8 +73,8 @@ function failure(argv: readonly string[], result: Result, timeout: number | unde
 
 function spawn(argv: readonly string[], options: RunOptions, write: number) {
   try {
-    return Bun.spawn(asUser(argv, options.user), {
-      cwd: options.cwd ?? "/",
+    return Bun.spawn(asUser(argv, options.user, options.cwd), {
+      cwd: isOther(options.user) ? "/" : (options.cwd ?? "/"),
       env: options.env ?? plainEnv(),
       stdin: options.stdin ?? "ignore",
       stdout: options.stdout ?? write,

@@ -53,6 +53,20 @@ export function commitTree(repo: string, sha: string): Tree {
   };
 }
 
+/** A folder of a tree, as if it were all there is. */
+export function subtree(tree: Tree, folder: string): Tree {
+  const before = `${folder}/`;
+  const inside = (path: string) => before + path;
+  return {
+    read: (path) => tree.read(inside(path)),
+    link: (path) => tree.link(inside(path)),
+    async list() {
+      const entries = (await tree.list()).filter(({ path }) => path.startsWith(before));
+      return entries.map((entry) => ({ ...entry, path: entry.path.slice(before.length) }));
+    },
+  };
+}
+
 async function readBlob(repo: string, { path, object, size }: CommitEntry): Promise<ArrayBuffer> {
   tooLarge(path, size);
   // Not by run(): its text is lines, and this must be the bytes.

@@ -15,7 +15,8 @@ const step = defineStep(import.meta.path, {
     runtime: fact.runtime,
   },
   provides: {},
-  async run({ config, runtime, ...origin }, io) {
+  async run({ runtime, ...origin }, io) {
+    const { config } = origin;
     if (config.build === undefined) io.info("nothing to build");
     else await runLine(config.build, origin, runtime, io);
     return {};

@@ -3,7 +3,11 @@
 import { closeSync } from "node:fs";
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { appEnvironment } from "../lib/environment.ts";
 import { fact } from "../lib/facts.ts";
+import { fetchLfs } from "../lib/git/lfs.ts";
+import { fetchEnv, NO_FILTERS, ownSource } from "../lib/git/source.ts";
+import { layOutSubmodules } from "../lib/git/submodules.ts";
 import { pipe } from "../lib/process/libc.ts";
 import { removeFailed } from "../lib/release/prune.ts";
 import { removeTree } from "../lib/release/remove.ts";
@@ -14,7 +18,8 @@ const step = defineStep(import.meta.path, {
   summary: "Lay the commit's files out as a release",
   needs: { app: fact.app, base: fact.base, repo: fact.repo, sha: fact.sha, id: fact.id, server: fact.server },
   provides: { release: fact.release },
-  async run({ base, repo, sha, id, server: { user, stepTimeout: timeout } }, io) {
+  async run({ app, base, repo, sha, id, server }, io) {
+    const { user, stepTimeout: timeout } = server;
     const release = join(base, "releases", id);
     await removeTree(release, user, io); // half of it, from a run that was killed
     await mkdir(release, { mode: 0o750 });
@@ -22,7 +27,7 @@ const step = defineStep(import.meta.path, {
     if (user) await chown(release, ...(await idsOf(user)));
     const [read, write] = pipe();
     const archive = io
-      .run(["git", "--git-dir", repo, "archive", "--format=tar", sha], { stdout: write, timeout })
+      .run(["git", "--git-dir", repo, ...NO_FILTERS, "archive", "--format=tar", sha], { stdout: write, timeout })
       .finally(() => closeSync(write));
     // tar runs as the app's user: whatever the archive holds, it can go nowhere that the user cannot.
     const extract = io
@@ -31,6 +36,10 @@ const step = defineStep(import.meta.path, {
     const [archived, extracted] = await Promise.allSettled([archive, extract]);
     if (archived.status === "rejected") throw archived.reason;
     if (extracted.status === "rejected") throw extracted.reason;
+    const fetcher = { user, timeout, env: fetchEnv(await appEnvironment({ app, server, sha, release })) };
+    const source = await ownSource(repo, sha);
+    await fetchLfs(source, release, fetcher, io);
+    await layOutSubmodules(source, release, fetcher, io);
     await io.run(["sync", "-f", release], { timeout });
     return { release };
   },

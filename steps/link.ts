@@ -2,6 +2,7 @@
 // Links the files that stay into the release, before anything is built in it.
 import { fact } from "../lib/facts.ts";
 import { places } from "../lib/paths.ts";
+import { appFolder } from "../lib/release/folder.ts";
 import { linkShared } from "../lib/release/shared.ts";
 import { defineStep, main } from "../lib/step.ts";
 
@@ -10,12 +11,18 @@ const step = defineStep(import.meta.path, {
   needs: { app: fact.app, server: fact.server, config: fact.config, release: fact.release },
   provides: {},
   // There is no way back: what was moved into shared/ stays there, and the release itself goes with clone.
-  async run({ app, server, config: { shared: names }, release }, io) {
+  async run({ app, server, config, release }, io) {
+    const { shared: names } = config;
     if (names === undefined) {
       io.info("nothing is shared");
       return {};
     }
-    const place = { shared: places(app).shared, folder: release, user: server.user, timeout: server.stepTimeout };
+    const place = {
+      shared: places(app).shared,
+      folder: appFolder(release, config),
+      user: server.user,
+      timeout: server.stepTimeout,
+    };
     const moved = await linkShared(place, names, io);
     const all = [...names.dirs, ...names.files];
     io.info(all.length === 0 ? "nothing is shared" : `shared: ${all.join(", ")}`);

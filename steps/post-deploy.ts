@@ -17,8 +17,8 @@ const step = defineStep(import.meta.path, {
     skipHooks: fact.skipHooks,
   },
   provides: {},
-  async run({ config, runtime, skipHooks, ...origin }, io) {
-    const line = config.hooks.postDeploy;
+  async run({ runtime, skipHooks, ...origin }, io) {
+    const line = origin.config.hooks.postDeploy;
     try {
       if (line === undefined) io.info("no hook");
       else if (skipHooks) io.info("skipped, as asked");

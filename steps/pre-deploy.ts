@@ -16,8 +16,8 @@ const step = defineStep(import.meta.path, {
     skipHooks: fact.skipHooks,
   },
   provides: {},
-  async run({ config, runtime, skipHooks, ...origin }, io) {
-    const line = config.hooks.preDeploy;
+  async run({ runtime, skipHooks, ...origin }, io) {
+    const line = origin.config.hooks.preDeploy;
     if (line === undefined) io.info("no hook");
     else if (skipHooks) io.info("skipped, as asked");
     else await runLine(line, origin, runtime, io);

@@ -4,6 +4,7 @@ import { parseDeployConfig, type DeployConfig } from "../lib/config.ts";
 import { readEnvFile } from "../lib/env-file.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
+import { ownSource } from "../lib/git/source.ts";
 import { commitProblems } from "../lib/release/commit-problems.ts";
 import { defineStep, main } from "../lib/step.ts";
 import { commitTree, type Tree } from "../lib/tree.ts";
@@ -35,7 +36,7 @@ const step = defineStep(import.meta.path, {
     const tree = commitTree(repo, sha);
     const text = await readText(tree);
     const config = readConfig(text, app);
-    const problems = await commitProblems(tree, config, text, FILE);
+    const problems = await commitProblems({ tree, source: await ownSource(repo, sha) }, config, text, FILE);
     if (problems.length > 0) throw new DpError("config", `the commit cannot be deployed`, { lines: problems });
     await readEnvFile(base, server.env);
     io.info(`${config.type}, health check ${config.healthCheck.path}`);

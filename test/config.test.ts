@@ -164,7 +164,7 @@ describe("YAML", () => {
     [`${HEAD}build: [a]\n`, "deploy.yml:4:8 build: must be a command on one line, not a list"],
     [
       `${HEAD}"\\e[31m": x\n`,
-      'deploy.yml:4:1 "\\u001b[31m": unknown key, known are name, type, healthCheck, command, build, hooks, shared',
+      'deploy.yml:4:1 "\\u001b[31m": unknown key, known are name, type, healthCheck, command, build, hooks, root, shared, static',
     ],
     ["x".repeat(65 * 1024), "deploy.yml:1:1 larger than 64 KiB"],
   ])("%#: %j", (text, line) => {
@@ -359,6 +359,7 @@ describe("templates", () => {
       schema: "file:///x",
       name: "my-api",
       type: "python",
+      healthCheck: "/health",
       because: "app.py",
       command: "command: ./start.sh",
     };
@@ -377,6 +378,7 @@ describe("templates", () => {
       },
       build: "./scripts/build.sh",
       hooks: { preDeploy: "./scripts/migrate.sh", postDeploy: "./scripts/notify.sh" },
+      root: "services/api",
       shared: { dirs: ["uploads"], files: [".secret"] },
     });
   });

@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, readFileSync, renameSync, statSync } fr
 import { howEnded, isClean } from "../process/ending.ts";
 import { messageOf } from "../errors.ts";
 import { bootId, startTime } from "../process/process.ts";
-import { asUser } from "../process/privilege.ts";
+import { asUser, isOther } from "../process/privilege.ts";
 import { endAll, processesOf, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
 
 const MINUTE = 60_000;
@@ -35,11 +35,12 @@ export function openLog(path: string): number {
 
 /** Starts the main process, in a session of its own, its output going straight to the log. */
 function launch(spec: Spec) {
-  const argv = asUser(["/bin/sh", spec.script], spec.user ?? undefined);
+  const user = spec.user ?? undefined;
+  const argv = asUser(["/bin/sh", spec.script], user, spec.folder);
   const log = openLog(spec.log);
   try {
     return Bun.spawn(argv, {
-      cwd: spec.folder,
+      cwd: isOther(user) ? "/" : spec.folder,
       env: spec.env,
       stdin: "ignore",
       stdout: log,

@@ -70,11 +70,13 @@ async function ownFiles(dir: string, name: string, types: readonly AppType[]): P
     const found = await type.detect(tree);
     if (!found) continue;
     const { yamlScalar } = await import("../config/yaml-edit.ts");
-    const command = found.command === null ? "# command: ./start.sh" : `command: ${yamlScalar(found.command)}`;
+    const proposed = found.command === null ? "# command: ./start.sh" : `command: ${yamlScalar(found.command)}`;
+    const command = found.settings ?? proposed;
     const values = {
       schema: schemaUrl("deploy.schema.json"),
       name,
       type: type.name,
+      healthCheck: found.healthCheck ?? "/health",
       because: plainText(found.because),
       command,
     };

@@ -1,6 +1,6 @@
 // `dp plan`: the order of a deploy, and what a deploy of one commit would do, without doing it.
 import { GIVEN, PIPELINES, unmetNeeds, type Kind } from "../pipeline.ts";
-import { stepFile } from "../registry.ts";
+import { appType, stepFile } from "../registry.ts";
 import { stepModule } from "../runner.ts";
 import { liveId } from "../release/history.ts";
 import { makeIo, silentLog } from "../io.ts";
@@ -61,7 +61,7 @@ export async function planOf(app: string, sha: string): Promise<Plan> {
     preDeploy: config.hooks.preDeploy ?? null,
     postDeploy: config.hooks.postDeploy ?? null,
     healthCheck: config.healthCheck.path,
-    manager: server.manager,
+    manager: (await appType(config.type)).manager?.name ?? server.manager,
     strategy: server.strategy,
     port: server.port,
   };

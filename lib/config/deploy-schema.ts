@@ -3,7 +3,9 @@ import * as v from "valibot";
 import { messageOf } from "../errors.ts";
 import { duration, mapping, must, oneOf, shellLine, text } from "./field.ts";
 import { hookProblem } from "./hook.ts";
+import { plainPath } from "./plain-path.ts";
 import { shared } from "./shared-schema.ts";
+import { staticSite } from "./static-schema.ts";
 import { appName } from "../paths.ts";
 import { plainText } from "../talk/text.ts";
 
@@ -94,6 +96,24 @@ const hook = (description: string) =>
 
 /** deploy.yml, for the app types that there are. */
 export function deploySchema(types: readonly string[]) {
+  const whole = entriesFor(types);
+  return v.pipe(
+    whole,
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed) return;
+      const input = dataset.value;
+      const wrong = (key: "static" | "command", message: string) =>
+        addIssue({ message, path: [{ type: "object", origin: "value", input, key, value: input[key] }] });
+      const isStatic = input.type === "static";
+      if (isStatic && input.static === undefined)
+        wrong("static", 'missing, add "static: {root: FOLDER}", the folder that is served');
+      if (!isStatic && input.static !== undefined) wrong("static", `is for type static, and this is ${input.type}`);
+      if (isStatic && input.command !== undefined) wrong("command", "nothing is started for type static, remove it");
+    }),
+  );
+}
+
+function entriesFor(types: readonly string[]) {
   return mapping({
     name,
     type: v.pipe(oneOf(types), v.description("What kind of app this is."), v.examples([types[0] ?? "python"])),
@@ -120,6 +140,13 @@ export function deploySchema(types: readonly string[]) {
       ),
       {},
     ),
+    root: v.exactOptional(
+      v.pipe(
+        plainPath("a folder of the repo such as services/api"),
+        v.description("The app's own folder in a repo of several: services/api. Default: the repo's top."),
+      ),
+    ),
     shared: v.exactOptional(shared),
+    static: v.exactOptional(staticSite),
   });
 }

@@ -1,14 +1,17 @@
 // `shared` of deploy.yml: folders and files that outlive releases.
 import * as v from "valibot";
 import { mapping, must } from "./field.ts";
-import { sharedNameProblem } from "./shared-name.ts";
+import { pathProblem, plainPath } from "./plain-path.ts";
 
-const name = v.pipe(
-  v.string(must("the name of a file or folder such as uploads")),
-  v.rawCheck(({ dataset, addIssue }) => {
-    const problem = dataset.typed ? sharedNameProblem(dataset.value) : null;
-    if (problem !== null) addIssue({ message: problem });
-  }),
+/** What outlives releases: names relative to the app's own folder. */
+export interface Shared {
+  dirs: string[];
+  files: string[];
+}
+
+const name = plainPath(
+  "the name of a file or folder such as uploads",
+  (path) => pathProblem(path) ?? (path === "deploy.yml" ? "is read from the commit, and cannot be shared" : null),
 );
 
 const names = (description: string) =>

@@ -7,7 +7,8 @@ import type { Io } from "../io.ts";
 import { root } from "../paths.ts";
 import { listener } from "../process/process.ts";
 import { relayAt } from "../relay/client.ts";
-import { isService, restartService, setUpService } from "../relay/service.ts";
+import { isService } from "../daemon/service.ts";
+import { restartService, setUpService } from "../relay/service.ts";
 import { stopSupervisedRelay, superviseRelay } from "../relay/supervised.ts";
 
 /** Where the relay keeps its routes and its control socket. */

@@ -39,7 +39,7 @@ async function writeFiles(instance: Instance): Promise<void> {
   const [, gid] = instance.user === undefined ? [0, 0] : await idsOf(instance.user);
   await mkdir(places(instance.app).instances, { recursive: true, mode: 0o711 });
   await writeFileAtomic(files.env, systemdEnv(instance.env), 0o600);
-  await writeFileAtomic(files.script, `${startScript(instance.command)}\n`, 0o600);
+  await writeFileAtomic(files.script, `${startScript(instance.command, instance.folder)}\n`, 0o600);
   await chown(files.script, 0, gid);
   await chmod(files.script, 0o640);
 }

@@ -1,4 +1,5 @@
 // The shell line that starts an app, made ready for sh.
+import { shellQuote } from "../template.ts";
 
 // Words that sh itself acts upon: `exec` before them would look for a program of that name.
 const SHELL_WORDS = new Set(
@@ -11,10 +12,12 @@ const SHELL_WORDS = new Set(
 const PART = /\\[\s\S]|'[^']*'|"(?:\\[\s\S]|[^"\\])*"|\$\([^()'"`]*\)|\$\{\w+\}|`[^`'"]*`/g;
 
 /**
- * The text of a script for /bin/sh that runs a shell line. One simple command gets `exec` before it, so that no
- * sh stays between the manager and the app; lists, pipes, redirections and assignments are left to sh.
+ * The text of a script for /bin/sh that runs a shell line, in `folder` if there is one. One simple command gets `exec`
+ * before it, so that no sh stays between the manager and the app; lists, pipes, redirections and assignments are left
+ * to sh.
  */
-export function startScript(command: string): string {
+export function startScript(command: string, folder?: string): string {
+  if (folder !== undefined) return `cd -- ${shellQuote(folder)} || exit 200\n${startScript(command)}`;
   const line = command.trim();
   const plain = line.replace(PART, "x");
   const first = plain.split(/\s/, 1)[0]!;

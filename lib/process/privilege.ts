@@ -15,9 +15,17 @@ function groupOf(user: string): string {
   return group;
 }
 
-/** The argv that runs `argv` as `user` with nothing of root's left, when dp is root. */
-export function asUser(argv: readonly string[], user: string | undefined): string[] {
-  if (!user || user === "root" || process.getuid?.() !== 0) return [...argv];
+/** Whether a program of that user is run by somebody else than dp itself. */
+export const isOther = (user: string | undefined): user is string =>
+  user !== undefined && user !== "" && user !== "root" && process.getuid?.() === 0;
+
+/**
+ * The argv that runs `argv` as `user` with nothing of root's left, when dp is root. It enters `folder` as that user: on
+ * the way there may be links that the app made.
+ */
+export function asUser(argv: readonly string[], user: string | undefined, folder = "/"): string[] {
+  if (!isOther(user)) return [...argv];
   const rights = ["--init-groups", "--no-new-privs", "--inh-caps=-all"];
-  return [SETPRIV, `--reuid=${user}`, `--regid=${groupOf(user)}`, ...rights, "--", ...argv];
+  const inside = folder === "/" ? argv : ["/bin/sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh", folder, ...argv];
+  return [SETPRIV, `--reuid=${user}`, `--regid=${groupOf(user)}`, ...rights, "--", ...inside];
 }

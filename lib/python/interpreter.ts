@@ -75,7 +75,7 @@ export async function candidates(path: string): Promise<string[]> {
 
 /** What a program says, run as the app's user; null when it fails or cannot be run, as a pyenv shim may. */
 export async function answerOf(argv: readonly string[], place: Place, io: Io): Promise<string | null> {
-  const { user, env, release: cwd } = place;
+  const { user, env, folder: cwd } = place;
   try {
     const result = await io.run(argv, { user, env, cwd, check: false, quiet: true, timeout: 20_000 });
     return result.code === 0 && !result.timedOut ? result.text : null;

@@ -102,14 +102,14 @@ export async function buildVenv(
   interpreter: Interpreter,
   io: Io,
 ): Promise<void> {
-  const { base, user, timeout, release } = place;
+  const { base, user, timeout, folder: cwd } = place;
   const venv = join(venvsFolder(base), key);
   const plan = recipe(definition, installer, interpreter, venv, `${venv}.txt`);
   await freshFolder(place, key, io);
   if (plan.requirements !== null) await writeFileAtomic(`${venv}.txt`, plan.requirements, 0o644);
   const env = { ...place.env, ...plan.env };
   try {
-    for (const argv of plan.argvs) await io.run(argv, { user, timeout, env, cwd: release });
+    for (const argv of plan.argvs) await io.run(argv, { user, timeout, env, cwd });
   } catch (error) {
     // Without its marker it counts for nothing: what cannot be removed now is removed by the next install.
     await removeVenv(place, key, io).catch((left) => io.warn(`${venv} is still there: ${messageOf(left)}`));

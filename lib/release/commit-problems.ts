@@ -3,6 +3,9 @@ import { posix } from "node:path";
 import type { DeployConfig } from "../config.ts";
 import { hookFile } from "../config/hook.ts";
 import { problemLines, readYaml, type Path } from "../config/yaml.ts";
+import { lfsProblems } from "../git/lfs.ts";
+import type { Source } from "../git/source.ts";
+import { submoduleProblems } from "../git/submodules.ts";
 import type { Tree, TreeEntry } from "../tree.ts";
 
 /** Something wrong at a place of deploy.yml. */
@@ -11,12 +14,27 @@ interface Wrong {
   what: string;
 }
 
-async function hookProblems(tree: Tree, { hooks }: DeployConfig): Promise<Wrong[]> {
+/** What keeps a path of the commit from being a folder with files, as the rest of a sentence, or null. */
+function folderProblem(entries: readonly TreeEntry[], folder: string): string | null {
+  if (entries.some(({ path }) => path.startsWith(`${folder}/`))) return null;
+  const other = entries.find(({ path }) => path === folder || folder.startsWith(`${path}/`));
+  if (!other) return `the commit has no folder ${folder}`;
+  if (other.kind === "submodule") return `${other.path} is a submodule, and dp reads only files of the commit itself`;
+  return `${other.path} is a ${other.kind === "symlink" ? "symbolic link" : "file"} of the commit, no folder`;
+}
+
+async function rootProblems(tree: Tree, { root }: DeployConfig): Promise<Wrong[]> {
+  const what = root === undefined ? null : folderProblem(await tree.list(), root);
+  return what === null ? [] : [{ path: ["root"], what }];
+}
+
+async function hookProblems(tree: Tree, { root = "", hooks }: DeployConfig): Promise<Wrong[]> {
   const problems: Wrong[] = [];
   const entries = await tree.list();
   for (const [name, line] of Object.entries(hooks)) {
-    const file = line === undefined ? null : hookFile(line);
-    if (file === null) continue;
+    const script = line === undefined ? null : hookFile(line);
+    if (script === null) continue;
+    const file = posix.join(root, script);
     const entry = entries.find(({ path }) => path === file);
     const wrong = (what: string) => problems.push({ path: ["hooks", name], what });
     if (!entry) wrong(`the commit has no file ${file}`);
@@ -42,12 +60,12 @@ function inTheWay(entries: readonly TreeEntry[], name: string, kind: "dirs" | "f
   return null;
 }
 
-async function sharedProblems(tree: Tree, { shared }: DeployConfig): Promise<Wrong[]> {
+async function sharedProblems(tree: Tree, { root = "", shared }: DeployConfig): Promise<Wrong[]> {
   const entries = await tree.list();
   const kinds = shared ? (["dirs", "files"] as const) : [];
   return kinds.flatMap((kind) =>
     shared![kind].flatMap((name, index) => {
-      const what = inTheWay(entries, name, kind);
+      const what = inTheWay(entries, posix.join(root, name), kind);
       return what === null ? [] : [{ path: ["shared", kind, index], what }];
     }),
   );
@@ -56,7 +74,6 @@ async function sharedProblems(tree: Tree, { shared }: DeployConfig): Promise<Wro
 async function treeProblems(tree: Tree): Promise<string[]> {
   const problems: string[] = [];
   for (const { path, kind } of await tree.list()) {
-    if (kind === "submodule") problems.push(`${path}: submodules are not deployed; commit the files themselves`);
     if (kind !== "symlink") continue;
     const to = (await tree.link(path)) ?? "";
     const end = posix.normalize(posix.join(posix.dirname(path), to));
@@ -67,9 +84,17 @@ async function treeProblems(tree: Tree): Promise<string[]> {
 }
 
 /** Every reason why a commit cannot be deployed, one a line; `text` is its deploy.yml, as `file`. */
-export async function commitProblems(tree: Tree, config: DeployConfig, text: string, file: string): Promise<string[]> {
+export async function commitProblems(
+  { tree, source }: { tree: Tree; source: Source },
+  config: DeployConfig,
+  text: string,
+  file: string,
+): Promise<string[]> {
   const yaml = readYaml(text);
-  const wrong = [...(await hookProblems(tree, config)), ...(await sharedProblems(tree, config))];
+  const wrong = await rootProblems(tree, config);
+  // Without the folder nothing in it can be looked for.
+  if (wrong.length === 0) wrong.push(...(await hookProblems(tree, config)), ...(await sharedProblems(tree, config)));
   const placed = wrong.map((each) => ({ ...each, offset: yaml.offset(each.path, "value") }));
-  return [...problemLines(file, yaml, placed), ...(await treeProblems(tree))];
+  const elsewhere = [...(await submoduleProblems(source)), ...(await lfsProblems(source))];
+  return [...problemLines(file, yaml, placed), ...(await treeProblems(tree)), ...elsewhere];
 }

@@ -3,7 +3,8 @@ import { basename } from "node:path";
 import type { Place } from "../app.ts";
 import type { DeployConfig, ServerConfig } from "../config.ts";
 import { places } from "../paths.ts";
-import { commitTree } from "../tree.ts";
+import { commitTree, subtree } from "../tree.ts";
+import { appFolder } from "./folder.ts";
 
 /** The facts that a place is made of. */
 export interface PlaceFacts {
@@ -19,6 +20,8 @@ export interface PlaceFacts {
 /** The place of a release, with the environment that its commands get. */
 export function placeOf({ app, server, config, sha, repo, release }: PlaceFacts, env: Record<string, string>): Place {
   const { base } = places(app);
-  const of = { app, id: basename(release), base, release, folder: release, config };
-  return { ...of, tree: commitTree(repo, sha), user: server.user, env, timeout: server.stepTimeout };
+  const whole = commitTree(repo, sha);
+  const tree = config.root === undefined ? whole : subtree(whole, config.root);
+  const of = { app, id: basename(release), base, release, folder: appFolder(release, config), config };
+  return { ...of, tree, user: server.user, env, timeout: server.stepTimeout };
 }

@@ -1,6 +1,6 @@
 // Files that stay: folders and files of shared/, linked into a release by the app's own user.
 import { dirname, join, relative } from "node:path";
-import type { Shared } from "../config.ts";
+import type { Shared } from "../config/shared-schema.ts";
 import { DpError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { tail } from "../process/output.ts";

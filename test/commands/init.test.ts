@@ -129,6 +129,22 @@ test.each([
   expect(await refusal({ dir, types, example })).toMatchObject({ exit: "bug" });
 });
 
+test("the example static is complete, with its folder", async () => {
+  const { files } = await init({ dir, types, example: "static", name: "site" });
+  expect(files).toEqual(["deploy.yml", "public/404.html", "public/index.html", "public/style.css"]);
+  const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+  expect(config).toMatchObject({ name: "site", type: "static", static: { root: "public", notFound: "404.html" } });
+  expect(await readFile(join(dir, "public/index.html"), "utf8")).toContain("It works");
+});
+
+test("a folder of pages is recognised, and what is served is named", async () => {
+  await mkdir(join(dir, "dist"));
+  await writeFile(join(dir, "dist/index.html"), "x");
+  await init({ dir, types, name: "site" });
+  const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+  expect(config).toMatchObject({ type: "static", static: { root: "dist" }, healthCheck: { path: "/" } });
+});
+
 test("one file that is there already keeps the whole example away", async () => {
   await writeFile(join(dir, "requirements.txt"), "mine");
   const error = await refusal({ dir, types, example: "flask" });
@@ -143,7 +159,7 @@ test("one file that is there already keeps the whole example away", async () => 
 test("an unknown example and a bad name are usage errors", async () => {
   const unknown = await refusal({ dir, types, example: "flsk" });
   expect(unknown).toMatchObject({ exit: "usage", hint: 'did you mean "flask"?' });
-  expect(unknown.message).toBe('unknown example "flsk", there is django, fastapi, flask');
+  expect(unknown.message).toBe('unknown example "flsk", there is django, fastapi, flask, static');
   expect(await refusal({ dir, types, example: "../apps/flask" })).toMatchObject({ exit: "usage" });
   expect(await refusal({ dir, types, example: "flask", name: "My_Api" })).toMatchObject({ exit: "usage" });
 });

@@ -1,18 +1,18 @@
 // `shared` of deploy.yml: which names are taken, and what is said of the others.
 import { describe, expect, test } from "bun:test";
 import { parseDeployConfig } from "../../lib/config.ts";
-import { sharedNameProblem } from "../../lib/config/shared-name.ts";
+import { pathProblem } from "../../lib/config/plain-path.ts";
 import type { DpError } from "../../lib/errors.ts";
 
 test.each(["uploads", ".secret", "public/uploads", "a/b/c.d", "-n", "my+files@2", "lib/deploy.yml"])(
   "%j may be shared",
-  (name) => expect(sharedNameProblem(name)).toBeNull(),
+  (name) => expect(pathProblem(name)).toBeNull(),
 );
 
 test.each([
   ["", "is empty"],
-  ["/uploads", "must be relative to the app's folder, write uploads"],
-  ["../x", 'must stay inside the app\'s folder, without ".."'],
+  ["/uploads", "must be relative, write uploads"],
+  ["../x", 'must stay inside the repo, without ".."'],
   ["a/../../x", 'without ".."'],
   ["uploads/", "must be plain, write uploads"],
   ["./uploads", "must be plain, write uploads"],
@@ -20,12 +20,11 @@ test.each([
   [".", "must be plain, write a name"],
   [".git", "is git's own"],
   ["sub/.git/hooks", "is git's own"],
-  ["deploy.yml", "is read from the commit"],
   ["a b", "letters, digits"],
   ["a\nb", "letters, digits"],
   ["$(id)", "letters, digits"],
   ["x".repeat(256), "longer than 255"],
-])("%j may not: %s", (name, words) => expect(sharedNameProblem(name)).toContain(words));
+])("%j may not: %s", (name, words) => expect(pathProblem(name)).toContain(words));
 
 const read = (shared: string) =>
   parseDeployConfig(`name: shop\ntype: python\nhealthCheck: /\nshared: ${shared}\n`).shared;
@@ -52,6 +51,7 @@ describe("deploy.yml", () => {
     ["{dirs: uploads}", ["deploy.yml:4:16 shared.dirs: must be a list of names such as [uploads]"]],
     ["[uploads]", ["deploy.yml:4:9 shared: must be a mapping"]],
     ["{folders: [a]}", ["deploy.yml:4:10 shared.folders: unknown key"]],
+    ["{files: [deploy.yml]}", ["deploy.yml:4:18 shared.files.0: is read from the commit, and cannot be shared"]],
     ["{dirs: [1]}", ["deploy.yml:4:17 shared.dirs.0: must be the name"]],
     ["{dirs: [a, a]}", ["deploy.yml:4:20 shared.dirs.1: given twice, keep one of them"]],
     ["{dirs: [a], files: [a]}", ["deploy.yml:4:29 shared.files.0: given twice"]],

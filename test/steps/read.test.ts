@@ -48,6 +48,48 @@ test("hooks that are there, and links that stay inside, are taken", async () => 
   });
 });
 
+test("a root that is a folder of the commit is taken, with the hooks in it", async () => {
+  const more = "root: services/api\nhooks:\n  preDeploy: ./go.sh\nshared: {dirs: [uploads]}\n";
+  await read({ "deploy.yml": deployYml(app.app, more), "services/api/go.sh": { executable: "#!/bin/sh\n" } });
+});
+
+test.each<[string, string, Record<string, File>, string]>([
+  ["is missing", "web", {}, "deploy.yml:8:7 root: the commit has no folder web"],
+  ["is a file", "web", { web: "" }, "deploy.yml:8:7 root: web is a file of the commit, no folder"],
+  ["is a link", "web", { web: { link: "x" }, "x/y": "" }, "deploy.yml:8:7 root: web is a symbolic link of the commit"],
+  ["lies behind a link", "web/a", { web: { link: "x" }, "x/a/y": "" }, "root: web is a symbolic link of the commit"],
+  [
+    "is a submodule",
+    "web",
+    { web: { submodule: "1".repeat(40) } },
+    "root: web is a submodule, and dp reads only files of the commit itself",
+  ],
+])("a root that %s is refused", async (_, root, files, words) => {
+  const error = await refusal({ "deploy.yml": deployYml(app.app, `root: ${root}\n`), ...files });
+  expect(error?.exit).toBe("config");
+  expect(error?.lines.join("\n")).toContain(words);
+});
+
+test.each([
+  ["../x", 'must stay inside the repo, without ".."'],
+  ["/srv", "must be relative, write srv"],
+  ["a/", "must be plain, write a"],
+  [".", "must be plain"],
+  [".git", "is git's own"],
+])("a root %s is refused", async (root, words) => {
+  const error = await refusal({ "deploy.yml": deployYml(app.app, `root: ${root}\n`) });
+  expect(error?.lines.join("\n")).toContain(`deploy.yml:8:7 root: ${words}`);
+});
+
+test("what is missing is looked for in the root", async () => {
+  const more = "root: api\nhooks:\n  preDeploy: ./go.sh\nshared: {files: [data]}\n";
+  const error = await refusal({ "deploy.yml": deployYml(app.app, more), "go.sh": "", "api/data/x": "" });
+  expect(error?.lines).toEqual([
+    "deploy.yml:10:14 hooks.preDeploy: the commit has no file api/go.sh",
+    "deploy.yml:11:18 shared.files.0: api/data is a folder of the commit: write it under shared.dirs",
+  ]);
+});
+
 const yml = () => deployYml(app.app, "hooks:\n  preDeploy: ./go.sh\n");
 
 describe("refused:", () => {
@@ -85,7 +127,7 @@ describe("refused:", () => {
     [
       "a submodule",
       () => ({ "deploy.yml": deployYml(app.app), sub: { submodule: "1".repeat(40) } }),
-      "sub: submodules are not deployed",
+      "sub: a submodule without a url in .gitmodules",
     ],
     [
       "an absolute link",

@@ -1,0 +1,31 @@
+// Static sites: a folder of files, served by dp itself; there is no process to start.
+import type { AppType } from "../app.ts";
+import manager from "../static/manager.ts";
+
+// Where people and their tools put what is to be served.
+const FOLDERS = ["public", "dist", "site", "www", "html", "docs"];
+
+const staticType: AppType = {
+  name: "static",
+  summary: "a folder of files, served by dp itself",
+  manager,
+
+  async detect(tree) {
+    const paths = new Set((await tree.list()).map(({ path }) => path));
+    const folder = FOLDERS.find((name) => paths.has(`${name}/index.html`));
+    if (folder === undefined || paths.has("package.json")) return null;
+    return { command: null, healthCheck: "/", settings: `static:\n  root: ${folder}`, because: `${folder}/index.html` };
+  },
+
+  async install(_place, io) {
+    io.info("nothing to install");
+    return { path: [], env: {}, dependencies: null };
+  },
+
+  // Nothing is started: it is only what `dp` shows.
+  command: async ({ config }) => `dp serves ${config.static?.root ?? "nothing"}`,
+
+  prune: async () => [],
+};
+
+export default staticType;

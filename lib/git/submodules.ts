@@ -1,0 +1,102 @@
+// Submodules of a commit: found in its tree and .gitmodules, fetched and laid out as the app's user.
+import { join } from "node:path";
+import { DpError } from "../errors.ts";
+import type { Io } from "../io.ts";
+import { tail } from "../process/output.ts";
+import { fetchLfs } from "./lfs.ts";
+import { fetchable, NO_FILTERS, userSource, type Fetcher, type Source } from "./source.ts";
+
+export interface Submodule {
+  /** Relative to the repository's top. */
+  path: string;
+  sha: string;
+  /** Where its repository is; null when nothing says so, or it is none that dp fetches. */
+  url: string | null;
+  /** As .gitmodules has it; null when it has none. */
+  named: string | null;
+}
+
+/** The submodules of a commit. */
+export async function submodulesOf({ git, sha, url }: Source): Promise<Submodule[]> {
+  const listing = await git(["ls-tree", "-r", "-z", "--full-tree", sha]);
+  const links = listing.text.split("\0").flatMap((line) => {
+    const [, object, path] = /^160000 commit ([0-9a-f]+)\t([\s\S]+)$/.exec(line) ?? [];
+    return object && path ? [{ path, sha: object }] : [];
+  });
+  if (links.length === 0) return [];
+  const urls = await urlsOf(git, sha);
+  return links.map((link) => {
+    const named = urls.get(link.path) ?? null;
+    return { ...link, named, url: named === null ? null : fetchable(named, url) };
+  });
+}
+
+/** Path -> url, as .gitmodules has them; what is wrong with the file shows as a missing url. */
+async function urlsOf(git: Source["git"], sha: string): Promise<Map<string, string>> {
+  const argv = ["config", "--blob", `${sha}:.gitmodules`, "-z", "--get-regexp", "^submodule\\..*\\.(path|url)$"];
+  const { code, text } = await git(argv, { check: false });
+  const values = new Map<string, string>();
+  for (const entry of code === 0 ? text.split("\0") : []) {
+    const end = entry.indexOf("\n");
+    if (end > 0) values.set(entry.slice(0, end), entry.slice(end + 1));
+  }
+  const paths = [...values].filter(([key]) => key.endsWith(".path"));
+  return new Map(paths.map(([key, path]) => [path, values.get(key.replace(/\.path$/, ".url")) ?? ""]));
+}
+
+/** Why submodules of a commit could not be fetched, one a line; empty when nothing speaks against it. */
+export async function submoduleProblems(source: Source): Promise<string[]> {
+  return (await submodulesOf(source)).flatMap(({ path, url, named }) => {
+    if (url !== null) return [];
+    if (!named) return [`${path}: a submodule without a url in .gitmodules: git submodule add URL ${path}`];
+    const isRelative = named.startsWith("./") || named.startsWith("../");
+    const mend =
+      isRelative && source.url === null
+        ? "relative to the repository's own address, which dp does not know: dp setup APP URL"
+        : "dp fetches submodules by https, http, git and ssh only";
+    return [`${path}: a submodule from ${JSON.stringify(named)}, ${mend}`];
+  });
+}
+
+// By its name where the server allows that, else all of it.
+const FETCH = `set -e
+temp=$1 url=$2 sha=$3 to=$4; shift 4
+git init --quiet --bare --template= -- "$temp"
+fetch() { git --git-dir "$temp" fetch --quiet --no-tags --no-recurse-submodules "$@"; }
+fetch --depth 1 -- "$url" "$sha" 2>/dev/null ||
+  fetch -- "$url" '+refs/heads/*:refs/heads/*' '+refs/tags/*:refs/tags/*'
+git --git-dir "$temp" cat-file -e "$sha^{commit}" 2>/dev/null || { echo "it has no commit $sha: push it there"; exit 1; }
+git "$@" --git-dir "$temp" archive --format=tar "$sha" >"$temp/tar"
+tar -x -f "$temp/tar" --no-same-owner -C "$to"
+rm -- "$temp/tar"`;
+
+/**
+ * Lays every submodule of a commit out in `folder`, those of submodules too, with their LFS files. Throws DpError
+ * "command", with git's words, when one cannot be fetched.
+ */
+export async function layOutSubmodules(source: Source, folder: string, fetcher: Fetcher, io: Io): Promise<void> {
+  for (const { path, sha, url, named } of await submodulesOf(source)) {
+    if (url === null)
+      throw cannot(path, named ?? "nowhere", ["dp fetches submodules by https, http, git and ssh only"]);
+    const temp = (await io.run(["mktemp", "-d"], { ...fetcher, quiet: true })).text;
+    try {
+      const to = join(folder, path);
+      const argv = ["sh", "-c", FETCH, "sh", join(temp, "git"), url, sha, to, ...NO_FILTERS];
+      const { code, text } = await io.run(argv, { ...fetcher, check: false, quiet: true });
+      if (code !== 0) throw cannot(path, url, tail(text, 10));
+      io.info(`submodule ${path} at ${sha.slice(0, 7)}`);
+      const inner = userSource(join(temp, "git"), sha, url, fetcher, io);
+      await fetchLfs(inner, to, fetcher, io);
+      await layOutSubmodules(inner, to, fetcher, io);
+    } finally {
+      await io.run(["rm", "-rf", "--", temp], { ...fetcher, quiet: true });
+    }
+  }
+}
+
+function cannot(path: string, url: string, lines: string[]): DpError {
+  return new DpError("command", `the submodule ${path} cannot be fetched from ${url}`, {
+    lines,
+    hint: "it is fetched as the app's user: what needs a key or a password finds it in that user's home only",
+  });
+}

@@ -1,0 +1,95 @@
+// What a site answers: a file, the way to a folder, an old asset, the page of a router, or that there is nothing.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { closeSync } from "node:fs";
+import { fileBeneath } from "./beneath.ts";
+import { answerFile, type Found } from "./file-answer.ts";
+import { mayBeHashed } from "./headers.ts";
+import { isNavigation } from "./negotiation.ts";
+import { requestPath } from "./request-path.ts";
+import type { Site } from "./site.ts";
+
+/** A site whose folders are open. */
+export interface OpenSite {
+  site: Site;
+  /** The folder that is served. */
+  folder: number;
+  /** Those of releases before; `until` in ms since 1970. */
+  older: { folder: number; id: string; until: number }[];
+  /** The headers that deploy.yml adds for a path. */
+  rules(path: string): Record<string, string>;
+}
+
+const METHODS = "GET, HEAD, OPTIONS";
+
+function plain(response: ServerResponse, status: number, text: string, headers: Record<string, string> = {}): void {
+  const body = `${text}\n`;
+  const type = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-cache" };
+  const length = { "content-length": String(Buffer.byteLength(body)), "x-content-type-options": "nosniff" };
+  response.writeHead(status, { ...type, ...length, ...headers });
+  // node:http leaves the body out of an answer to HEAD.
+  response.end(body);
+}
+
+/** Answers one request. */
+export function answer(open: OpenSite, request: IncomingMessage, response: ServerResponse): void {
+  if (request.method === "OPTIONS") {
+    response.writeHead(204, { allow: METHODS }).end();
+    return;
+  }
+  if (request.method !== "GET" && request.method !== "HEAD")
+    return plain(response, 405, "405 Method Not Allowed", { allow: METHODS });
+  const wanted = requestPath(request.url ?? "");
+  if (wanted === "bad") return plain(response, 400, "400 Bad Request");
+  if (wanted === "hidden") return notFound(open, request, response, "/");
+  const path = `/${wanted.parts.join("/")}${wanted.isFolder && wanted.parts.length > 0 ? "/" : ""}`;
+  const name = wanted.parts.join("/");
+  const found = fileBeneath(open.folder, wanted.isFolder ? join(name, "index.html") : name);
+  const headers = () => open.rules(path);
+  if (found === "folder" && hasIndex(open, name)) {
+    const to = `${encodeURI(path).replace(/[?#]/g, encodeURIComponent)}/${wanted.query}`;
+    return plain(response, 301, "301 Moved Permanently", { ...headers(), location: to });
+  }
+  const own = { folder: open.folder, id: open.site.id, path: wanted.isFolder ? join(name, "index.html") : name };
+  if (found !== null && found !== "folder")
+    return answerFile(request, response, { ...found, ...own }, { status: 200, headers: headers() });
+  const old = wanted.isFolder ? null : oldAsset(open, name);
+  if (old) return answerFile(request, response, old, { status: 200, headers: headers() });
+  const page = open.site.options.spa && isNavigation(request.headers, wanted.parts.at(-1) ?? "") ? index(open) : null;
+  if (page) return answerFile(request, response, page, { status: 200, headers: headers() });
+  notFound(open, request, response, path);
+}
+
+const join = (folder: string, name: string) => (folder === "" ? name : `${folder}/${name}`);
+
+function hasIndex(open: OpenSite, folder: string): boolean {
+  const found = fileBeneath(open.folder, join(folder, "index.html"));
+  if (found === null || found === "folder") return false;
+  closeSync(found.fd);
+  return true;
+}
+
+function fileOf(open: OpenSite, path: string): Found | null {
+  const found = fileBeneath(open.folder, path);
+  return found === null || found === "folder" ? null : { ...found, path, folder: open.folder, id: open.site.id };
+}
+
+const index = (open: OpenSite) => fileOf(open, "index.html");
+
+/** A page of the release before may still ask for what belonged to it. Only assets: never an old page. */
+function oldAsset({ older }: OpenSite, path: string): Found | null {
+  if (!mayBeHashed(path.split("/").at(-1)!)) return null;
+  for (const { folder, id, until } of older) {
+    if (until < Date.now()) continue;
+    const found = fileBeneath(folder, path);
+    if (found !== null && found !== "folder") return { ...found, path, folder, id };
+  }
+  return null;
+}
+
+function notFound(open: OpenSite, request: IncomingMessage, response: ServerResponse, path: string): void {
+  // What is not there today may be there tomorrow, whatever deploy.yml says of its path.
+  const headers = { ...open.rules(path), "cache-control": "no-cache" };
+  const page = open.site.options.notFound === undefined ? null : fileOf(open, open.site.options.notFound);
+  if (page) answerFile(request, response, page, { status: 404, headers });
+  else plain(response, 404, "404 Not Found", headers);
+}

@@ -1,0 +1,61 @@
+// What is said of a file beside its content: type, how long it may be kept, and what deploy.yml adds.
+import type { Site } from "./site.ts";
+
+const FOREVER = "public, max-age=31536000, immutable";
+const ASK = "no-cache";
+
+const ASSET =
+  /[.~_-]([A-Za-z0-9_-]{8,64}?)(?:\.chunk|\.bundle|\.min|\.module)?\.(?:m?js|css|map|wasm|woff2?|ttf|otf|eot|svg|png|jpe?g|gif|webp|avif|ico|mp4|webm|mp3|ogg)$/;
+
+const kindOf = (sign: string) => (/\d/.test(sign) ? "digit" : /[A-Z]/.test(sign) ? "upper" : "lower");
+const changesOf = (text: string) =>
+  [...text].filter((sign, index) => index > 0 && kindOf(sign) !== kindOf(text[index - 1]!)).length;
+
+/**
+ * Whether a file's name surely has the hash of its content, as bundlers make them: hexadecimal, `main.3f9c2ab1.css`, or
+ * eight wild characters, `index-BQ3x9Zk1.js`. No name that people give: `photo-iPhone15.jpg` is none.
+ */
+export function isHashed(name: string): boolean {
+  const text = ASSET.exec(name)?.[1]?.split(/[_-]/).at(-1) ?? "";
+  if (/^[0-9a-f]{8,64}$/.test(text)) return /\d/.test(text) && /[a-f]/.test(text);
+  return /^[A-Z2-7]{8}$/.test(text) ? /\d/.test(text) : text.length === 8 && changesOf(text) >= 4;
+}
+
+/** Whether a file's name may have one: those of the release before are kept for a while. */
+export function mayBeHashed(name: string): boolean {
+  const text = ASSET.exec(name)?.[1] ?? "";
+  return /[\dA-Z]/.test(text) && /[A-Za-z]/.test(text);
+}
+
+/** How long a client may keep a file without asking again. */
+export const cacheControl = (name: string): string => (isHashed(name) ? FOREVER : ASK);
+
+/** The type of a file by its name, with the charset of texts. */
+export function contentType(name: string): string {
+  const { type } = Bun.file(name);
+  return /^text\/(?!.*charset)|^image\/svg|^application\/(?:xml|.*\+(?:xml|json))$/.test(type)
+    ? `${type}; charset=utf-8`
+    : type.replace(";charset", "; charset");
+}
+
+/** A pattern of deploy.yml as an expression: `*` stays in a folder, `**` does not. */
+export function patternOf(glob: string): RegExp {
+  const parts = glob.split(/(\*+)/).map((part) => {
+    if (part === "*") return "[^/]*";
+    return part.startsWith("*") ? ".*" : part.replace(/[.+?^${}()|[\]\\]/g, "\\$&");
+  });
+  return new RegExp(`^${parts.join("")}$`);
+}
+
+/** The headers that deploy.yml adds for a path, later patterns winning, whatever case their names have. */
+export function rulesOf({ options }: Pick<Site, "options">): (path: string) => Record<string, string> {
+  const rules = Object.entries(options.headers).map(([glob, headers]) => ({ pattern: patternOf(glob), headers }));
+  return (path) => {
+    const found: Record<string, string> = {};
+    for (const { pattern, headers } of rules) {
+      if (!pattern.test(path)) continue;
+      for (const [name, value] of Object.entries(headers)) found[name.toLowerCase()] = value;
+    }
+    return found;
+  };
+}

@@ -1,0 +1,120 @@
+// The manager of static apps: an instance is a folder that the static server serves, on a port of its own.
+import { chown, lstat, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { isService } from "../daemon/service.ts";
+import { DpError } from "../errors.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import type { Io } from "../io.ts";
+import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../manager.ts";
+import { places, sequenceOf } from "../paths.ts";
+import { systemdTool } from "../systemd/systemd.ts";
+import { status as askStatus, syncSites } from "./client.ts";
+import { olderTrees, treeOf } from "./older.ts";
+import { ensureStatic, serverGroup, staticLog, UNIT } from "./service.ts";
+import { readSite, removeSite, siteNames, staticFolder, writeSite, type Site } from "./site.ts";
+
+async function siteOf({ app, id, config, env }: Instance): Promise<Site> {
+  const options = config.static;
+  if (options === undefined) throw new DpError("config", `deploy.yml of ${app}@${id} has no static.root`);
+  const { root: _, keepAssets, ...rest } = options;
+  return {
+    ...{ app, id, ...treeOf(join(places(app).releases, id), { ...config, static: options }) },
+    ...{ host: env["DP_HOST"] ?? "127.0.0.1", port: Number(env["PORT"]), options: rest },
+    older: await olderTrees(app, id, keepAssets),
+    since: new Date().toISOString(),
+  };
+}
+
+/** Lets the static server into a release, and nobody else: the folder above belongs to dp, so it is no link. */
+async function letIn(release: string): Promise<void> {
+  const group = await serverGroup();
+  if (group === null) return;
+  const { uid, gid } = await lstat(release);
+  if (gid !== group) await chown(release, uid, group);
+}
+
+async function start(instance: Instance, io: Io): Promise<void> {
+  const { app, id } = instance;
+  const site = await siteOf(instance);
+  await ensureStatic(io);
+  await letIn(site.release);
+  await writeSite(staticFolder(), site);
+  const found = (await syncSites())?.sites.find((each) => each.app === app && each.id === id);
+  if (found && found.error === null) return;
+  await removeSite(staticFolder(), instance);
+  const why = found?.error ?? "the static server ended";
+  throw new DpError("command", `${app}@${id} cannot be served: ${why}`, {
+    hint: "static.root in deploy.yml names the folder that is served, as it is after the build",
+  });
+}
+
+async function stop(name: InstanceName): Promise<void> {
+  await removeSite(staticFolder(), name);
+  await syncSites();
+}
+
+async function status({ app, id }: InstanceName): Promise<InstanceStatus> {
+  const site = await readSite(staticFolder(), { app, id });
+  const none = { pid: null, restarts: 0, since: null };
+  if (site === null) return { ...none, state: "stopped", detail: "" };
+  const now = await askStatus();
+  if (now === null) return { ...none, state: "failed", detail: "the static server does not run" };
+  const found = now.sites.find((each) => each.app === app && each.id === id);
+  if (!found || found.error !== null) return { ...none, state: "failed", detail: found?.error ?? "it is not served" };
+  return { state: "running", pid: now.pid, restarts: 0, since: site.since, detail: "" };
+}
+
+/** The file that names the instance that is served after a boot: reconcile ends the others. */
+const enabledFile = (app: string) => join(places(app).instances, "enabled-static");
+
+async function enable(app: string, id: string | null): Promise<boolean> {
+  if (id === null) return removeFile(enabledFile(app));
+  if ((await readText(enabledFile(app)))?.trim() === id) return false;
+  await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
+  await writeFileAtomic(enabledFile(app), `${id}\n`, 0o600);
+  return true;
+}
+
+/** What the static server says of the instance: it has one log for all. */
+async function logs({ app, id }: InstanceName, { lines, follow, onLine }: LogOptions, io: Io): Promise<void> {
+  const mark = `${app}@${id}: `;
+  const all: string[] = [];
+  const take = (line: string) => {
+    const at = line.indexOf(mark);
+    if (at < 0) return;
+    if (follow) onLine(line.slice(at + mark.length));
+    else all.push(line.slice(at + mark.length));
+  };
+  const options = { onLine: take, timeout: follow ? 2 ** 31 - 1 : 60_000, quiet: false };
+  const journal = ["journalctl", "--no-pager", "-o", "cat", "-u", UNIT, ...(follow ? ["-f"] : [])];
+  try {
+    if (isService()) await systemdTool(journal, io, true, options);
+    else await io.run(["tail", ...(follow ? ["-F"] : []), "-n", "10000", "--", staticLog()], options);
+  } catch (error) {
+    if (!(follow && io.signal.aborted)) throw error;
+  }
+  for (const line of all.slice(-lines)) onLine(line);
+}
+
+const manager: Manager = {
+  name: "static",
+  summary: "dp's own static server, one for all apps",
+  unavailable: async () => (process.platform === "linux" ? null : "the static server needs Linux"),
+  setup: async () => [],
+  start,
+  stop,
+  status,
+  async pids(name) {
+    const { pid } = await status(name);
+    return pid === null ? [] : [pid];
+  },
+  async instances(app) {
+    const ids = (await siteNames(staticFolder(), app)).map(({ id }) => id);
+    return ids.sort((a, b) => sequenceOf(a) - sequenceOf(b));
+  },
+  enable,
+  forget: async (name) => void (await removeSite(staticFolder(), name)),
+  logs,
+};
+
+export default manager;
