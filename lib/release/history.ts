@@ -74,7 +74,11 @@ export async function runsOf(app: string, damaged: (message: string) => void = (
 /** The newest run, or null. Throws DpError "context" when its context cannot be read. */
 export async function newestRun(app: string): Promise<PastRun | null> {
   const id = (await runIds(app)).at(-1);
-  if (id === undefined) return null;
+  return id === undefined ? null : runOf(app, id);
+}
+
+/** The run of that ID. Throws DpError "context" when its context cannot be read. */
+export async function runOf(app: string, id: string): Promise<PastRun> {
   const path = contextOf(app, id);
   const run = await load(path);
   return { id, path, run, state: stateOf(app, id, run, holder(app)?.id) };
