@@ -152,9 +152,31 @@ build_tree() {
     (cd "$1" && "$bun" install --production --omit=peer --frozen-lockfile --ignore-scripts --backend=copyfile >install.log 2>&1) ||
         { cat "$1/install.log" >&2; fail 6 "dp's packages could not be installed"; }
     rm -f "$1/install.log"
+    make_bundle "$1"
     find "$1" ! -path "$1/bun/bin/bun" ! -type l -exec chmod u=rwX,go=rX {} +
     fingerprint >"$1/.installed"
 }
+
+# dp as one file with its bytecode, which starts in half the time. Without it dp runs from its sources, as in a clone.
+make_bundle() {
+    [ -e "$1/lib/bundle.ts" ] || return 0
+    mkdir "$1/bundle"
+    if (cd / && hardened "$1/lib/bundle.ts" "$1/bundle") >"$1/bundle.log" 2>&1; then
+        cp "$1/bin/dp" "$1/bin/dp.source"
+        sed 's|"../lib/cli.ts"|"../bundle/dp.js"|' "$1/bin/dp.source" >"$1/bin/dp"
+        if [ "$(cd / && hardened "$1/bin/dp" --version 2>>"$1/bundle.log")" = "dp $version" ]; then
+            rm "$1/bin/dp.source" "$1/bundle.log"
+            return
+        fi
+        mv "$1/bin/dp.source" "$1/bin/dp"
+    fi
+    say "dp could not be made one file, and starts from its sources, a little slower:"
+    tail -n 5 "$1/bundle.log" >&2
+    rm -r "$1/bundle" "$1/bundle.log"
+}
+
+# Starts a program of dp's, as dp does: nothing in the current folder has a say.
+hardened() { "$bun" --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install "$@"; }
 
 # Puts a link in place by one rename.
 point() {

@@ -32,11 +32,12 @@ export function typed(...names: string[]): string | undefined {
   return undefined;
 }
 
-/** An option that must be a whole number. Throws DpError "usage". */
-export function whole(text: string | undefined, name: string, most: number): number | undefined {
+/** An option that must be a whole number from `least` to `most`. Throws DpError "usage". */
+export function whole(text: string | undefined, name: string, most: number, least = 0): number | undefined {
   if (text === undefined) return undefined;
-  if (/^[0-9]{1,9}$/.test(text) && Number(text) <= most) return Number(text);
-  throw new DpError("usage", `${name} must be a whole number up to ${most}, not ${JSON.stringify(text)}`);
+  if (/^[0-9]{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
+  const range = least > 0 ? `from ${least} to ${most}` : `up to ${most}`;
+  throw new DpError("usage", `${name} must be a whole number ${range}, not ${JSON.stringify(text)}`);
 }
 
 /** `{key: value}`, or nothing when there is no value: optional keys stay away. */

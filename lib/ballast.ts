@@ -1,5 +1,4 @@
 // The ballast: room on the disk that is given up when the disk is full, so that there is still a way back.
-import { randomBytes } from "node:crypto";
 import { open, rename, stat, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf } from "./errors.ts";
@@ -7,6 +6,8 @@ import { deployments } from "./paths.ts";
 
 /** Bytes: a rollback writes about thirty small files. */
 const SIZE = 1024 * 1024;
+/** Bytes of random data that can be had at once. */
+const MOST = 64 * 1024;
 /** Bytes that must be free for it to be made: it must not be what fills the disk. */
 const ROOM = 16 * SIZE;
 
@@ -31,7 +32,7 @@ export async function makeBallast(): Promise<boolean> {
 async function write(temp: string): Promise<void> {
   const handle = await open(temp, "w", 0o600);
   try {
-    await handle.writeFile(randomBytes(SIZE));
+    for (let at = 0; at < SIZE; at += MOST) await handle.write(crypto.getRandomValues(new Uint8Array(MOST)));
     await handle.sync();
     await rename(temp, path());
   } catch (error) {

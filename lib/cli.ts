@@ -53,4 +53,5 @@ function usageError(message: string): DpError {
   return new DpError("usage", words, { hint: `dp ${cli.matchedCommandName} --help`, ...near });
 }
 
-await guarded(run);
+// Not awaited: bytecode knows no await outside of functions.
+void guarded(run);

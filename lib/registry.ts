@@ -5,13 +5,17 @@ import type { AppType } from "./app.ts";
 import { DpError } from "./errors.ts";
 import type { Front } from "./front.ts";
 import type { Manager } from "./manager.ts";
+import { loadModule } from "./modules.ts";
 import { didYouMean } from "./suggestion.ts";
 
-const namesIn = (folder: string) =>
-  readdirSync(join(import.meta.dir, folder))
-    .filter((file) => file.endsWith(".ts"))
-    .map((file) => parse(file).name)
-    .sort();
+const listed = new Map<string, string[]>();
+
+// Listed once: every config that is read asks for them.
+function namesIn(folder: string): string[] {
+  const names = listed.get(folder) ?? readdirSync(join(import.meta.dir, folder)).filter((file) => file.endsWith(".ts"));
+  listed.set(folder, names);
+  return names.map((file) => parse(file).name).sort();
+}
 
 async function entry<T>(folder: string, what: string, names: string[], name: string): Promise<T> {
   if (!names.includes(name)) {
@@ -21,7 +25,7 @@ async function entry<T>(folder: string, what: string, names: string[], name: str
       didYouMean(name, names),
     );
   }
-  return ((await import(`./${folder}/${name}.ts`)) as { default: T }).default;
+  return ((await loadModule(join(import.meta.dir, folder, `${name}.ts`))) as { default: T }).default;
 }
 
 export const appTypeNames = () => namesIn("apps");

@@ -4,6 +4,7 @@ import { factOf, load, save, type Run } from "./context.ts";
 import { DpError, EXIT, messageOf } from "./errors.ts";
 import { fact, type FactName } from "./facts.ts";
 import { makeIo } from "./io.ts";
+import { loadModule } from "./modules.ts";
 import { COMMIT, PIPELINES } from "./pipeline.ts";
 import type { Receipt } from "./talk/receipt.ts";
 import { runProgram } from "./program-step.ts";
@@ -12,44 +13,61 @@ import type { Facts, In, Step } from "./step.ts";
 
 /** A step's module. */
 export async function stepModule(file: StepFile): Promise<Step<Facts, Facts>> {
-  return ((await import(file.path)) as { default: Step<Facts, Facts> }).default;
+  return ((await loadModule(file.path)) as { default: Step<Facts, Facts> }).default;
 }
 
-/** Runs one step over a context file, and writes its facts and its journal there. Throws what the step throws. */
-export async function runStep(name: string, context: string, receipt: Receipt, signal?: AbortSignal): Promise<void> {
+/** How a step is run in a row. */
+interface InRow {
+  signal?: AbortSignal | undefined;
+  /** The journal says "running" already. */
+  isBegun?: boolean;
+  /** The step that comes next: its "running" is written together with this one's "ok", unless `signal` is aborted. */
+  next?: string | undefined;
+}
+
+/**
+ * Runs one step over a context file, and writes its facts and its journal there. Throws what the step throws; answers
+ * whether `next` is begun.
+ */
+export async function runStep(name: string, context: string, receipt: Receipt, row: InRow = {}): Promise<boolean> {
   const file = stepFile(name);
-  const startedAt = new Date().toISOString();
+  const { signal } = row;
+  const startedAt = isoNow();
   const begun = performance.now();
-  await record(context, name, { state: "running", startedAt });
+  if (!row.isBegun) await record(context, { [name]: { state: "running", startedAt } });
   receipt.begin(name);
   try {
     const io = makeIo(receipt, signal);
     const facts = file.isModule ? await runModule(file, context, io) : await runProgram(file, context, io);
     const took = Math.round(performance.now() - begun);
-    await record(context, name, { state: "ok", startedAt, took }, facts);
+    const next = signal?.aborted ? undefined : row.next;
+    const follows: Journal = next === undefined ? {} : { [next]: { state: "running", startedAt: isoNow() } };
+    await record(context, { [name]: { state: "ok", startedAt, took }, ...follows }, facts);
     receipt.end(name, took);
+    return next !== undefined;
   } catch (error) {
     const took = Math.round(performance.now() - begun);
     receipt.end(name, took, true);
-    await record(context, name, { state: "failed", startedAt, took, error: messageOf(error) });
+    await record(context, { [name]: { state: "failed", startedAt, took, error: messageOf(error) } });
     throw error;
   }
 }
 
-async function record(
-  context: string,
-  step: string,
-  entry: Run["journal"][string],
-  facts: Record<string, unknown> = {},
-) {
+type Journal = Run["journal"];
+const isoNow = () => new Date().toISOString();
+
+// One save for all of it: each costs two waits for the disk.
+async function record(context: string, entries: Journal, facts: Record<string, unknown> = {}) {
   const run = await load(context);
   Object.assign(run.facts, facts);
-  // The journal keeps the order in which the steps ran last.
-  delete run.journal[step];
-  run.journal[step] = entry;
+  for (const [step, entry] of Object.entries(entries)) {
+    // The journal keeps the order in which the steps ran last.
+    delete run.journal[step];
+    run.journal[step] = entry;
+  }
   delete run.result;
   if (orderOf(run).every((name) => run.journal[name]?.state === "ok")) {
-    run.result = { state: "good", code: EXIT.ok, endedAt: new Date().toISOString() };
+    run.result = { state: "good", code: EXIT.ok, endedAt: isoNow() };
   }
   await save(context, run);
 }
@@ -100,15 +118,16 @@ export async function runPipeline(
   receipt: Receipt,
   options: { signal?: AbortSignal; from?: string } = {},
 ): Promise<void> {
-  const order = orderOf(await load(context));
-  const start = options.from === undefined ? 0 : order.indexOf(options.from);
-  const committed = order.indexOf(COMMIT);
-  for (const [index, name] of order.entries()) {
-    const isForced = options.from !== undefined && index >= start;
-    if (index < start || (!isForced && (await load(context)).journal[name]?.state === "ok")) continue;
+  const run = await load(context);
+  const order = orderOf(run);
+  const isDue = (name: string) => run.journal[name]?.state !== "ok";
+  const due = options.from === undefined ? order.filter(isDue) : order.slice(order.indexOf(options.from));
+  let isBegun = false;
+  for (const [index, name] of due.entries()) {
+    const signal = order.indexOf(name) <= order.indexOf(COMMIT) ? options.signal : undefined;
     try {
-      if (index <= committed) options.signal?.throwIfAborted();
-      await runStep(name, context, receipt, index <= committed ? options.signal : undefined);
+      signal?.throwIfAborted();
+      isBegun = await runStep(name, context, receipt, { signal, isBegun, next: due[index + 1] });
     } catch (error) {
       throw await goBack(context, receipt, error);
     }

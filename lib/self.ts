@@ -23,6 +23,12 @@ export function program(path: string): string[] {
   ];
 }
 
+/** The argv of the builtin supervisor: an installation has it in one file with bytecode, which starts in half the time. */
+export function supervisor(): string[] {
+  const isBundled = installed !== null && existsSync(join(tree, "bundle/supervisor.js"));
+  return program(isBundled ? "bundle/supervisor.js" : "lib/builtin/supervisor.ts");
+}
+
 /** The argv of dp itself. */
 export const SELF: readonly string[] = program("bin/dp");
 

@@ -35,10 +35,21 @@ interface CommitEntry extends TreeEntry {
   size: number;
 }
 
+// The commit that was listed last: each step of a deploy looks at the same one, and a commit never changes.
+let listed: { name: string; entries: Promise<CommitEntry[]> } | undefined;
+
+function listOnce(repo: string, sha: string): Promise<CommitEntry[]> {
+  const name = `${sha} ${repo}`;
+  if (listed?.name === name) return listed.entries;
+  const entries = listCommit(repo, sha);
+  listed = { name, entries };
+  entries.catch(() => (listed = undefined));
+  return entries;
+}
+
 /** The files of one commit of a bare repository; `sha` must be a full object name. */
 export function commitTree(repo: string, sha: string): Tree {
-  let entries: Promise<CommitEntry[]> | undefined;
-  const list = () => (entries ??= listCommit(repo, sha));
+  const list = () => listOnce(repo, sha);
   return {
     list,
     async read(path) {

@@ -1,7 +1,8 @@
 #!/bin/sh
 # written by dp: keeps the push options of {{app}} for update, which git starts without them. dp setup writes it anew.
 unset BUN_OPTIONS BUN_BE_BUN
-repo=$(git rev-parse --absolute-git-dir) || exit 1
+# Git starts its hooks there.
+repo=$(cd "${GIT_DIR:-.}" && pwd -P) || exit 1
 # Most pushes have none, and need no dp. What an earlier push noted may lie under the same number.
 if [ "${GIT_PUSH_OPTION_COUNT:-0}" = 0 ]; then
     exec rm -f "$repo/dp-push-options/$PPID" "$repo/dp-push-options/$PPID.ungated"

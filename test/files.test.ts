@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { readText, removeFile, syncFolder, writeFileAtomic } from "../lib/files.ts";
+import { readText, removeFile, removeStaleTemps, syncFolder, writeFileAtomic } from "../lib/files.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -54,6 +54,16 @@ test("a folder that is not there is an error, and leaves nothing", async () => {
   await expect(writeFileAtomic(at("missing/file"), "x")).rejects.toThrow("ENOENT");
   await expect(syncFolder(at("missing"))).rejects.toThrow("ENOENT");
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test("temp files of writers that are gone go, and nothing else", async () => {
+  const gone = Bun.spawn(["true"]);
+  await gone.exited;
+  const stays = ["file", "file.tmp", "file.tmp.x", `file.tmp.${process.pid}`, `file.tmp.${gone.pid}.old`, "a.tmp.-1"];
+  for (const name of [...stays, `file.tmp.${gone.pid}`, `.hidden.tmp.${gone.pid}`]) writeFileSync(at(name), "");
+  symlinkSync("file", at(`link.tmp.${gone.pid}`));
+  await removeStaleTemps(folder);
+  expect(readdirSync(folder).sort()).toEqual(stays.sort());
 });
 
 const WRITER = `

@@ -112,6 +112,39 @@ describe("an installation", () => {
     expect(paths).toEqual([join(tree, "bun/bin/bun"), join(tree, "bin/dp")]);
   });
 
+  test("starts from one file, by the bytecode of this very text and this very Bun", async () => {
+    const bundle = join(folder, prefix, "share/dp/bundle/dp.js");
+    const start = (env: Record<string, string> = {}) => runProgram([dp(), "--version"], env);
+    const hits = async () => {
+      const { out, err } = await start({ BUN_JSC_verboseDiskCache: "1" });
+      return (out + err).match(/Cache hit/g)?.length ?? 0;
+    };
+    expect(await hits()).toBeGreaterThan(0);
+    const whole = readFileSync(bundle, "utf8");
+    try {
+      writeFileSync(bundle, whole.replace(`"${version}"`, `"9.9.9"`));
+      expect(await hits()).toBe(0);
+      expect((await start()).out).toBe("dp 9.9.9\n");
+      writeFileSync(bundle, whole);
+      expect(await hits()).toBeGreaterThan(0);
+      rmSync(`${bundle}.jsc`);
+      expect(await start()).toEqual({ code: 0, out: `dp ${version}\n`, err: "" });
+    } finally {
+      writeFileSync(bundle, whole);
+    }
+  });
+
+  test("has everything in that file: each step, app type, manager and front is found by its name", async () => {
+    const root = { DP_ROOT: join(folder, "nowhere") };
+    const steps = readdirSync(join(project, "steps")).map((name) => name.replace(".ts", ""));
+    const listed = (await runProgram([dp(), "step"], root)).out;
+    for (const step of steps) expect(listed).toMatch(new RegExp(`^${step} +\\S`, "m"));
+    const text = readFileSync(join(folder, prefix, "share/dp/bundle/dp.js"), "utf8");
+    for (const kind of ["apps", "managers", "fronts"])
+      for (const name of readdirSync(join(project, "lib", kind)))
+        expect(text).toContain(`/lib/${kind}/${name}": () =>`);
+  });
+
   test("is closed to writing by others, whatever the umask, and holds no development packages", async () => {
     const done = await runProgram([
       "sh",
@@ -204,6 +237,32 @@ describe("a changed source", () => {
     }
     expect((await runProgram([join(folder, "broken/bin/dp")])).out).toBe("dp good\n");
     expect(readdirSync(join(folder, "broken/share/dp.d")).filter((name) => name !== ".lock")).toHaveLength(1);
+  });
+
+  test("a dp that cannot be made one file starts from its sources, and that is said", async () => {
+    const bundler = join(source(), "lib/bundle.ts");
+    const broken = {
+      "does not end well": `console.error("no bundle today"); process.exitCode = 1;`,
+      "makes one that does not start": `await Bun.write(process.argv[2] + "/dp.js", "throw new Error('broken')");`,
+      "makes one that is not dp": `await Bun.write(process.argv[2] + "/dp.js", "console.log('else')");`,
+    };
+    writeFileSync(join(source(), "bin/dp"), `import "../lib/cli.ts";\n`);
+    writeFileSync(join(source(), "lib/cli.ts"), `console.log("dp 1.0.0");\n`);
+    try {
+      for (const [what, text] of Object.entries(broken)) {
+        writeFileSync(bundler, text);
+        const done = await install(what, [], {}, source());
+        expect([done.code, done.err]).toEqual([0, expect.stringContaining("starts from its sources")]);
+        expect((await runProgram([join(folder, what, "bin/dp")])).out).toBe("dp 1.0.0\n");
+        const tree = join(folder, what, "share/dp");
+        expect(readdirSync(tree).filter((name) => name.startsWith("bundle"))).toEqual([]);
+        expect(readdirSync(join(tree, "bin"))).toEqual(["dp"]);
+      }
+    } finally {
+      rmSync(bundler);
+      rmSync(join(source(), "lib/cli.ts"));
+      writeFileSync(join(source(), "bin/dp"), `import "../lib/main.js";\n`);
+    }
   });
 
   test("a second run says that there is nothing to do", async () => {

@@ -148,6 +148,28 @@ describe("the way back", () => {
   });
 });
 
+test("a step's end and the next one's begin are saved together, while nothing asks to stop", async () => {
+  const { context } = await beginDeploy(app);
+  const stop = new AbortController();
+  const seen: string[] = [];
+  const out = recorded();
+  const end = (step: string) => {
+    const { journal } = JSON.parse(readFileSync(context, "utf8")) as { journal: Record<string, { state: string }> };
+    const running = Object.keys(journal).filter((name) => journal[name]!.state === "running");
+    seen.push(`${journal[step]!.state}, ${running.join() || "none"}`);
+    if (step === "clone") stop.abort(new DpError("terminated", "stopped"));
+  };
+  await errorOf(runPipeline(context, { ...out, end }, { signal: stop.signal }));
+  const [one, two, three] = PIPELINES.deploy;
+  expect(seen.slice(0, 2)).toEqual([`ok, ${two}`, `ok, ${three}`]);
+  // What was begun on paper only is taken back like all the rest.
+  expect(Object.values(await states(context))).toEqual(["undone", "undone", "undone"]);
+  expect([one, await liveId(app.app)]).toEqual(["read", null]);
+  const again = await beginDeploy(app);
+  await deploy(again.context);
+  expect((await load(again.context)).result?.state).toBe("good");
+});
+
 describe("an abort", () => {
   const stopped = () => new DpError("terminated", "stopped by SIGTERM");
 

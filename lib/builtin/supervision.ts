@@ -96,7 +96,7 @@ export function processesOf(name: InstanceName, uid: number, main: Identity | nu
 export function supervisorsOf(spec: string): number[] {
   return allPids().filter((pid) => {
     const argv = argumentsOf(pid);
-    return argv.at(-1) === spec && argv.at(-2)?.endsWith("/supervisor.ts") && userOf(pid) === ownUser();
+    return argv.at(-1) === spec && /\/supervisor\.[tj]s$/.test(argv.at(-2) ?? "") && userOf(pid) === ownUser();
   });
 }
 
@@ -123,8 +123,15 @@ export async function endAll(find: () => number[], timeout: number): Promise<voi
       }
       told.add(pid);
     }
-    await Bun.sleep(late < 0 ? Math.min(delay, -late) : delay);
+    await untilGone(pids, late < 0 ? Math.min(delay, -late) : delay);
   }
+}
+
+/** Waits until all of them are gone, `ms` at most: that is quick to see, and all processes need not be looked at for it. */
+async function untilGone(pids: readonly number[], ms: number): Promise<void> {
+  const end = performance.now() + ms;
+  do await Bun.sleep(Math.min(5, ms));
+  while (performance.now() < end && pids.some((pid) => isAlive(pid)));
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

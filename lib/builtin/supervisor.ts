@@ -122,7 +122,7 @@ export async function supervise(spec: Spec, stop: Promise<void>): Promise<void> 
   }
 }
 
-if (import.meta.main) {
+async function main(): Promise<void> {
   const asked = Promise.withResolvers<void>();
   process.on("SIGTERM", () => asked.resolve());
   process.on("SIGINT", () => asked.resolve());
@@ -130,3 +130,6 @@ if (import.meta.main) {
   await supervise(JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Spec, asked.promise);
   process.exit(0);
 }
+
+// Not awaited: bytecode knows no await outside of functions.
+if (import.meta.main) void main();

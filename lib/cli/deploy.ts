@@ -83,12 +83,8 @@ export function declareDeployCommands(cli: CAC): void {
     return hook.postReceive(repo, await Bun.stdin.text());
   });
 
-  cli
-    .command("work <app> <id>", HIDDEN)
-    .option("--from <step>", "Begin at this step")
-    .option("--git <process>", "The process of git that waits")
-    .action(async (app: string, id: string) => {
-      const { work } = await import("../commands/work.ts");
-      return work(app, id, { from: typed("--from"), git: typed("--git") });
-    });
+  cli.command("work <app>", HIDDEN).action(async (app: string) => {
+    const { workOnOrder } = await import("../commands/work.ts");
+    return workOnOrder(app);
+  });
 }

@@ -34,7 +34,7 @@ export function declareServerCommands(cli: CAC): void {
       const { nextCommands } = await import("../commands/next.ts");
       const { makeIo } = await import("../io.ts");
       const texts = ["manager", "env", "branch", "host", "front"].map((name) => given(name, typed(`--${name}`)));
-      const port = given("port", whole(typed("--port"), "--port", 65535));
+      const port = given("port", whole(typed("--port"), "--port", 65535, 1));
       const io = makeIo({ info: print, warn, output: (line) => console.error(`  | ${line}`) });
       const { changes, server } = await setup(app, Object.assign({ ...port, ...given("url", url) }, ...texts), io);
       const next = nextCommands(app, server, url);

@@ -35,22 +35,32 @@ export function starter(): string {
 
 /** The full name of a commit. Throws DpError "usage" when the repository has no such commit. */
 export async function commitOf(repo: string, ref: string): Promise<string> {
-  const found = await run(
-    ["git", "--git-dir", repo, "rev-parse", "--verify", "--quiet", "--end-of-options", `${ref}^{commit}`],
-    { check: false },
-  );
+  const words = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${ref}^{commit}`];
+  const found = await run(["git", "--git-dir", repo, ...words], { check: false });
   if (found.code === 0) return found.text;
-  throw new DpError("usage", `the repository ${repo} has no commit ${JSON.stringify(ref)}`, {
+  throw unknownCommit(repo, ref);
+}
+
+const unknownCommit = (repo: string, ref: string) =>
+  new DpError("usage", `the repository ${repo} has no commit ${JSON.stringify(ref)}`, {
     hint: "push it first, or name a branch, tag or commit that was pushed",
   });
+
+async function findCommit(repo: string, ref: string): Promise<{ sha: string; subject: string }> {
+  // What a push names is a full name already, and one start of git less.
+  const name = /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref) ? ref : await commitOf(repo, ref);
+  const words = ["log", "-1", "--no-show-signature", "--format=%H %s", `${name}^{commit}`, "--"];
+  const found = await run(["git", "--git-dir", repo, ...words], { check: false });
+  const [, sha, subject = ""] = /^([0-9a-f]+) ?(.*)/.exec(found.text) ?? [];
+  if (found.code !== 0 || sha === undefined) throw unknownCommit(repo, ref);
+  return { sha, subject };
 }
 
 /** Begins a deploy of a commit: branch, tag or sha. Nothing but the context is made. */
 export async function begin(app: string, ref: string | undefined, options: BeginOptions = {}): Promise<Begun> {
   const { repo } = places(app);
   const server = await readServer(app);
-  const sha = await commitOf(repo, ref ?? `refs/heads/${server.branch}`);
-  const subject = (await run(["git", "--git-dir", repo, "log", "-1", "--format=%s", sha])).text;
+  const { sha, subject } = await findCommit(repo, ref ?? `refs/heads/${server.branch}`);
   return make(app, sha, {
     kind: "deploy",
     subject,
@@ -70,8 +80,8 @@ export async function beginRollback(app: string, to: string): Promise<Begun> {
 async function make(app: string, sha: string, facts: Record<string, unknown>): Promise<Begun> {
   const { base, repo } = places(app);
   const id = `${await nextNumber(app)}-${sha.slice(0, 7)}`;
-  // A force push and a gc must not take the commit away from a release.
-  await run(["git", "--git-dir", repo, "update-ref", `refs/dp/${id}`, sha]);
+  // A force push and a gc must not take the commit away from a release. A rollback goes to one that has its ref.
+  if (facts["kind"] === "deploy") await run(["git", "--git-dir", repo, "update-ref", `refs/dp/${id}`, sha]);
   const context = contextOf(app, id);
   const begun = { app, base, repo, id, sha, by: starter(), startedAt: new Date().toISOString() };
   await create(context, { ...begun, ...facts });

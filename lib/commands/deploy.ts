@@ -2,13 +2,13 @@
 import { DpError } from "../errors.ts";
 import { goodReleases, liveId, previousId, releaseBefore, runsOf, type PastRun } from "../release/history.ts";
 import { silentLog, makeIo } from "../io.ts";
-import { sequenceOf } from "../paths.ts";
+import { appName, sequenceOf } from "../paths.ts";
 import { fetchOrigin } from "../setup/repository.ts";
 import { orderOf } from "../runner.ts";
 import { readServer } from "../server.ts";
 import { didYouMean } from "../suggestion.ts";
 import { begin, beginRollback, type BeginOptions } from "./begin.ts";
-import { launch, type Ended } from "./launch.ts";
+import { beginAndLaunch, launch, type Ended } from "./launch.ts";
 
 /** How the answer is given. */
 export interface Answer {
@@ -24,8 +24,7 @@ export async function deploy(
 ): Promise<Ended> {
   const { branch } = await readServer(app);
   if (ref === undefined) await fetchOrigin(app, branch, makeIo(silentLog));
-  const { id } = await begin(app, ref, options);
-  return launch(app, id, options);
+  return beginAndLaunch(app, () => begin(app, ref, options), options);
 }
 
 /** Goes on with the newest run that did not end well, at its first step that is not done, or at `from`; null: it ended well. */
@@ -53,7 +52,14 @@ function requireStep({ run }: PastRun, from: string): void {
 
 /** Goes back to a release: by ID, number or commit; without one, the newest good one before the live one. */
 export async function rollback(app: string, wish: string | undefined, options: Answer = {}): Promise<Ended> {
-  await readServer(app);
+  const beginning = async () => {
+    await readServer(app);
+    return beginRollback(app, await goalOf(app, wish));
+  };
+  return beginAndLaunch(appName(app), beginning, options);
+}
+
+async function goalOf(app: string, wish: string | undefined): Promise<string> {
   const live = await liveId(app);
   const to = wish === undefined ? await before(app, live) : await find(app, wish);
   if (to === null) {
@@ -62,8 +68,7 @@ export async function rollback(app: string, wish: string | undefined, options: A
     });
   }
   if (to === live) throw new DpError("usage", `${to} is live already`, { hint: `dp releases ${app}` });
-  const { id } = await beginRollback(app, to);
-  return launch(app, id, options);
+  return to;
 }
 
 // What was live before the live one; after a rollback that is a newer one, and the way goes on further back.

@@ -3,7 +3,7 @@ import { DpError, EXIT } from "../errors.ts";
 import { receiver, type Push } from "../release/gate.ts";
 import { appOfRepo, readServer } from "../server.ts";
 import { begin, commitOf } from "./begin.ts";
-import { launch } from "./launch.ts";
+import { beginAndLaunch } from "./launch.ts";
 import { planOf, planLines } from "./plan.ts";
 import { places } from "../paths.ts";
 import { notedPushOptions, noteUngated, notePushOptions, pushOptions } from "../push-options.ts";
@@ -66,6 +66,7 @@ export async function execute(
     );
     return EXIT.usage;
   }
-  const { id } = await begin(app, sha, { skipHooks: options["skip-hooks"], ...(push ? { push } : {}) });
-  return (await launch(app, id, push ? { git: receiver() } : {})).code;
+  const skipHooks = options["skip-hooks"];
+  const beginning = () => begin(app, sha, { skipHooks, ...(push ? { push } : {}) });
+  return (await beginAndLaunch(app, beginning, push ? { git: receiver() } : {})).code;
 }

@@ -43,11 +43,13 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   const why = await managed.unavailable(chosen.path);
   if (why) throw new DpError("host", `manager ${managed.name}: ${why}`, { hint: `dp setup ${app} --manager builtin` });
 
-  const changes: string[] = [];
+  // Whatever is wrong with what was asked for is said before anything is made.
   const user = isServer() ? (chosen.user ?? userOf(app)) : undefined;
+  const text = await configText(app, { ...options, ...chosen, ...(user ? { user } : {}) });
+  const changes: string[] = [];
   if (user === userOf(app) && (await setupUser(app, io))) changes.push(`made the system user ${user}`);
   changes.push(...(await setupBase(app, user)));
-  changes.push(...(await writeConfig(app, { ...options, ...chosen, ...(user ? { user } : {}) })));
+  changes.push(...(await writeConfig(app, text)));
   const server = await readServer(app);
   changes.push(...(await setupEnvFile(app, server.env)));
   changes.push(...(await setupRepository(app, server.branch, io)));
@@ -121,7 +123,8 @@ async function firstFree(taken: Map<number, string>): Promise<number> {
   return port;
 }
 
-async function writeConfig(app: string, values: SetupOptions & Choice): Promise<string[]> {
+/** The config.yml that has those values. Throws DpError "config" for one that cannot be. */
+async function configText(app: string, values: SetupOptions & Choice): Promise<string> {
   const { config } = places(app);
   const now = await readText(config);
   const { url: _, ...keys } = values;
@@ -133,6 +136,13 @@ async function writeConfig(app: string, values: SetupOptions & Choice): Promise<
       manager: values.manager,
     });
   const text = setServerValues(from, keys, config);
+  parseServerConfig(text, config);
+  return text;
+}
+
+async function writeConfig(app: string, text: string): Promise<string[]> {
+  const { config } = places(app);
+  const now = await readText(config);
   const wanted = parseServerConfig(text, config);
   if (now === text) return [];
   await writeFileAtomic(config, text, 0o600);

@@ -1,5 +1,5 @@
 // `dp work`: the process of a deploy. It holds the lock, runs the steps, and writes the log that others follow.
-import { writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { factOf, load, save } from "../context.ts";
 import { makeBallast } from "../ballast.ts";
 import { readEnvFile } from "../env-file.ts";
@@ -11,20 +11,32 @@ import { makeIo } from "../io.ts";
 import { takeTurn } from "../release/queue.ts";
 import { receipt } from "../talk/receipt.ts";
 import { redactor } from "../env.ts";
+import { duplicate } from "../process/libc.ts";
+import { PIPELINES } from "../pipeline.ts";
+import { stepFile } from "../registry.ts";
 import { tidy } from "../release/reconcile.ts";
-import { exitCodeOf, runPipeline } from "../runner.ts";
+import { exitCodeOf, runPipeline, stepModule } from "../runner.ts";
 import { closingLine, failureScreen, headLine } from "../talk/screen.ts";
+import { logOf, type Order } from "./launch.ts";
 import { pickUp, settle } from "./settle.ts";
 
-export interface WorkOptions {
-  /** Begin at this step. */
-  from?: string | undefined;
-  /** The process of git that waits for its hook, see gate.ts. */
-  git?: string | undefined;
+/**
+ * Loads what a deploy needs, waits for the order on stdin, and runs it, saying all that is to be said in its log. Answers
+ * the exit code; 0 when whoever started this has gone, or thought better of it.
+ */
+export async function workOnOrder(app: string): Promise<number> {
+  await Promise.all(PIPELINES.deploy.map((name) => stepModule(stepFile(name))));
+  const text = readFileSync(0, "utf8");
+  if (text === "") return EXIT.ok;
+  const { id, ...options } = JSON.parse(text) as Order;
+  const log = openSync(logOf(app, id), "a", 0o640);
+  for (const fd of [1, 2]) duplicate(log, fd);
+  closeSync(log);
+  return work(app, id, options);
 }
 
 /** Runs a begun deploy or rollback to its end; answers the exit code. */
-export async function work(app: string, id: string, options: WorkOptions = {}): Promise<number> {
+async function work(app: string, id: string, options: Omit<Order, "id">): Promise<number> {
   const context = contextOf(app, id);
   const run = await load(context);
   const server = factOf(run, "server", fact.server);
@@ -50,7 +62,7 @@ export async function work(app: string, id: string, options: WorkOptions = {}): 
     // One that is gone on with has an instance of its own already.
     const isFresh = Object.keys(run.journal).length === 0;
     for (const change of isFresh ? await tidy(app, server, makeIo(out)) : []) out.say(change);
-    const from = options.from ?? (await pickUp(app, run, out));
+    const from = options.from ?? (isFresh ? undefined : await pickUp(app, run, out));
     await runPipeline(context, out, { signal: stop, ...(from === undefined ? {} : { from }) });
     if (push) await settleRef(repo, push, sha, options.git);
     out.say(closingLine(app, await load(context), performance.now() - begun));

@@ -16,7 +16,7 @@ import { DpError } from "../errors.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
 import { waitForLock } from "../lock.ts";
 import { plainEnv } from "../run.ts";
-import { program } from "../self.ts";
+import { program, supervisor } from "../self.ts";
 import { idsOf } from "../setup/users.ts";
 import { shellQuote } from "../template.ts";
 
@@ -88,8 +88,12 @@ async function launch(daemon: Daemon): Promise<void> {
     ...{ folder: "/", script: files.script, env, user: daemon.user, uid },
     ...{ stopTimeout: STOP_TIMEOUT, restartDelay: 50, log: files.log, state: files.state },
   });
-  const supervisor = [...program("lib/builtin/supervisor.ts"), files.spec];
-  Bun.spawn(supervisor, { cwd: "/", env: plainEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();
+  Bun.spawn([...supervisor(), files.spec], {
+    cwd: "/",
+    env: plainEnv(),
+    stdio: ["ignore", "ignore", "ignore"],
+    detached: true,
+  }).unref();
 }
 
 /** Ends it and its supervisor. Safe to repeat. */

@@ -18,20 +18,21 @@ const client = () => relayAt(relayFolder());
 
 /** Makes the relay run, in this version of dp; answers what was changed. */
 async function ensure(io: Io): Promise<string[]> {
-  const isRunning = await client().isRunning();
+  const running = await client().statusIfRunning();
+  const isRunning = running !== null;
   if (!isService()) {
     if (!isRunning) await superviseRelay(relayFolder(), () => client().isRunning());
     return isRunning ? [] : ["started the relay"];
   }
   const changes = await setUpService(relayFolder(), isRunning, io);
-  if (changes.length === 0 && isRunning && (await client().status()).version !== version) {
+  if (changes.length === 0 && running && running.version !== version) {
     await restartService(io);
     changes.push(`restarted the relay as version ${version}`);
   }
   return changes;
 }
 
-const routeOf = async (app: string) => (await client().status()).routes.find((route) => route.app === app) ?? null;
+const routeOf = async (app: string) => (await client().status(app)).routes.find((route) => route.app === app) ?? null;
 
 const isSame = (one: Omit<Route, "target">, other: Omit<Route, "target">) =>
   one.listen.host === other.listen.host &&
@@ -92,7 +93,7 @@ const relay: Front = {
   hold: (app, limit) => client().hold(app, limit),
   resume: (app) => client().resume(app),
   drain: (app, id, timeout) => client().drain(app, id, timeout),
-  status: async (app) => ((await client().isRunning()) ? routeOf(app) : null),
+  status: async (app) => (await client().statusIfRunning(app))?.routes.find((route) => route.app === app) ?? null,
   remove,
 };
 

@@ -4,7 +4,7 @@ import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import { tail } from "../process/output.ts";
 import { plainEnv } from "../run.ts";
-import { program } from "../self.ts";
+import { supervisor } from "../self.ts";
 import {
   endAll,
   markerOf,
@@ -36,7 +36,7 @@ export async function startSupervised(): Promise<void> {
   const { spec, state } = recordsOf(folder);
   await stopSupervised();
   await writeSpec();
-  const argv = [...program("lib/builtin/supervisor.ts"), spec];
+  const argv = [...supervisor(), spec];
   Bun.spawn(argv, { cwd: "/", env: plainEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();
   const end = performance.now() + PATIENCE;
   while (!(await processes())?.workers.length) {

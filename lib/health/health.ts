@@ -17,6 +17,8 @@ export interface Patient {
 }
 
 const SLOWEST = 2_000;
+/** The shortest pause between two tries, in ms. */
+const SOON = 10;
 const LATENESS = 0.1;
 const LOG_LINES = 25;
 
@@ -38,8 +40,11 @@ export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid:
     const answer = await probe(check, patient.port);
     if (answer.isHealthy) return { pid: await owner(patient, status, io), tries };
     seen.set(answer.text, (seen.get(answer.text) ?? 0) + 1);
-    if (performance.now() + delay > deadline) throw await unhealthy(patient, seen, io);
-    await io.sleep(delay);
+    // As long as nobody listens yet a try costs the app nothing.
+    const soon = Math.max(SOON, (performance.now() - begun) * LATENESS);
+    const pause = answer.isRefused ? Math.min(soon, delay) : delay;
+    if (performance.now() + pause > deadline) throw await unhealthy(patient, seen, io);
+    await io.sleep(pause);
     // A tenth of the time waited so far is what a try may come too late.
     delay = Math.min(Math.max(check.interval, (performance.now() - begun) * LATENESS), SLOWEST);
   }

@@ -8,6 +8,8 @@ export interface Answer {
   isHealthy: boolean;
   status: number | null;
   text: string;
+  /** Nobody listens on the port. */
+  isRefused?: boolean;
 }
 
 const BODY_LIMIT = 64 * 1024;
@@ -26,7 +28,8 @@ export function probe(check: HealthCheck, port: number, host = "127.0.0.1"): Pro
       const text = signal.aborted
         ? `no complete answer in ${check.timeout} ms`
         : (WORDS[codeOf(error) ?? ""] ?? messageOf(error));
-      resolve({ isHealthy: false, status: null, text });
+      const isRefused = codeOf(error) === "ECONNREFUSED";
+      resolve({ isHealthy: false, status: null, text, ...(isRefused ? { isRefused } : {}) });
     };
     // node:http, because fetch sends even 127.0.0.1 through $http_proxy, and follows redirects.
     const asked = request({

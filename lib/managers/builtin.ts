@@ -10,6 +10,7 @@ import { isReleaseId, places, sequenceOf } from "../paths.ts";
 import { bootId } from "../process/process.ts";
 import { tailFile } from "../process/tail.ts";
 import { plainEnv } from "../run.ts";
+import { supervisor } from "../self.ts";
 import { writeSpec } from "../builtin/spec.ts";
 import {
   endAll,
@@ -24,7 +25,6 @@ import {
   type State,
 } from "../builtin/supervision.ts";
 
-const SUPERVISOR = join(import.meta.dir, "../builtin/supervisor.ts");
 const STOP_TIMEOUT = 10_000;
 const ORPHAN = "its supervisor was killed, so that nothing starts it again after a crash";
 
@@ -37,27 +37,18 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
   if (!isFolder(folder)) throw cannot(`there is no folder ${folder}`);
   await writeSpec(instance, restartDelay);
   const files = filesOf(instance);
-  const argv = [
-    process.execPath,
-    "--no-env-file",
-    "--config=/dev/null",
-    "--tsconfig-override=/dev/null",
-    "--no-install",
-    SUPERVISOR,
-    files.spec,
-  ];
-  const supervisor = Bun.spawn(argv, {
+  const child = Bun.spawn([...supervisor(), files.spec], {
     cwd: "/",
     env: plainEnv(),
     stdio: ["ignore", "ignore", "ignore"],
     detached: true,
   });
-  supervisor.unref();
+  child.unref();
   for (;;) {
     const state = await readRecord<State>(files.state);
     if (state?.hasRun) return;
     if (state?.state === "failed") throw cannot(state.detail.replace("cannot be started: ", ""));
-    if (supervisor.exitCode !== null || supervisor.signalCode !== null) throw cannot("its supervisor ended at once");
+    if (child.exitCode !== null || child.signalCode !== null) throw cannot("its supervisor ended at once");
     await io.sleep(10);
   }
 }

@@ -1,4 +1,4 @@
-// The few system calls that Bun does not offer: flock(2) and pipe2(2).
+// The few system calls that Bun does not offer: dup2(2), flock(2) and pipe2(2).
 import { dlopen, FFIType, ptr } from "bun:ffi";
 
 const LOCK_SH = 1;
@@ -7,6 +7,7 @@ const LOCK_NB = 4;
 const O_CLOEXEC = 0o2000000;
 
 const symbols = {
+  dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   pipe2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
 } as const;
@@ -27,6 +28,11 @@ const libc = () => (loaded ??= open());
 /** Takes the lock of an open file without waiting; false when somebody else has it. "shared" is held beside other shared ones. */
 export function tryFlock(fd: number, kind: "exclusive" | "shared" = "exclusive"): boolean {
   return libc().flock(fd, (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0;
+}
+
+/** Makes `to` another name of the open file `fd`. */
+export function duplicate(fd: number, to: number): void {
+  if (libc().dup2(fd, to) !== to) throw new Error(`dup2 failed: ${fd} to ${to}`);
 }
 
 /**

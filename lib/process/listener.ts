@@ -1,6 +1,6 @@
 // Who listens on a TCP port: the sockets of /proc/net/tcp, and the processes that hold them.
 import { readlinkSync } from "node:fs";
-import { allPids, listProc, readProcLines } from "./proc.ts";
+import { allPids, listProc, readProc, readProcLines } from "./proc.ts";
 
 /** A process that holds a listening socket. */
 export interface Listener {
@@ -42,24 +42,35 @@ export function listeningPorts(pids: readonly number[]): { port: number; address
     .sort((a, b) => a.port - b.port);
 }
 
-function listening(): Socket[] {
-  return ["net/tcp", "net/tcp6"].flatMap((file) => {
-    const sockets: Socket[] = [];
-    readProcLines(file, (line) => {
-      // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
-      const fields = line.trim().split(/\s+/);
-      if (fields[0] === "sl") return true;
-      // The kernel lists what listens first; behind it may come tens of thousands of connections.
-      if (fields[3] !== LISTEN) return false;
-      const [address = "", port = ""] = fields[1]!.split(":");
-      sockets.push({
-        ...{ inode: fields[9]!, address: addressOf(address) },
-        ...{ port: Number.parseInt(port, 16), uid: Number(fields[7]) },
-      });
-      return true;
+const listening = (): Socket[] => [...listeningOf("", "TCP"), ...listeningOf("6", "TCP6")];
+
+function listeningOf(family: "" | "6", protocol: string): Socket[] {
+  const sockets: Socket[] = [];
+  const most = inUse(`net/sockstat${family}`, protocol);
+  if (most === 0) return sockets;
+  readProcLines(`net/tcp${family}`, (line) => {
+    // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
+    const fields = line.trim().split(/\s+/);
+    if (fields[0] === "sl") return true;
+    // The kernel lists what listens first; behind it may come tens of thousands of connections.
+    if (fields[3] !== LISTEN) return false;
+    const [address = "", port = ""] = fields[1]!.split(":");
+    sockets.push({
+      ...{ inode: fields[9]!, address: addressOf(address) },
+      ...{ port: Number.parseInt(port, 16), uid: Number(fields[7]) },
     });
-    return sockets;
+    return sockets.length < most;
   });
+  return sockets;
+}
+
+/**
+ * How many sockets there are in all, by the kernel's own count. To look for one more than there is makes the kernel
+ * walk the whole table of connections, which takes it milliseconds even when that is empty.
+ */
+function inUse(file: string, protocol: string): number {
+  const count = new RegExp(`^${protocol}: inuse (\\d+)`, "m").exec(readProc(file) ?? "")?.[1];
+  return count === undefined ? Infinity : Number(count);
 }
 
 function holdersOf(inodes: ReadonlySet<string>, pids: readonly number[]): Map<string, number[]> {

@@ -10,7 +10,8 @@ export function readProc(path: string): string | null {
   }
 }
 
-const CHUNK = 16 * 1024;
+// Little at a time: to fill a larger buffer the kernel would go on looking behind the lines that are wanted.
+const CHUNK = 256;
 
 /** Hands over the lines of a file below /proc until one is answered false: of a long file no more than that is read. */
 export function readProcLines(path: string, wantsMore: (line: string) => boolean): void {
@@ -22,13 +23,21 @@ export function readProcLines(path: string, wantsMore: (line: string) => boolean
   }
   try {
     const buffer = Buffer.alloc(CHUNK);
-    for (let rest = "", size = readSync(fd, buffer); size > 0; size = readSync(fd, buffer)) {
+    for (let rest = "", size = read(fd, buffer); size > 0; size = read(fd, buffer)) {
       const lines = (rest + buffer.toString("latin1", 0, size)).split("\n");
       rest = lines.pop() ?? "";
       if (!lines.every(wantsMore)) return;
     }
   } finally {
     closeSync(fd);
+  }
+}
+
+function read(fd: number, buffer: Buffer): number {
+  try {
+    return readSync(fd, buffer);
+  } catch {
+    return 0; // ESRCH: gone meanwhile
   }
 }
 

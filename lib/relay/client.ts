@@ -12,7 +12,10 @@ const TIMEOUT = 10_000;
 /** dp's side of the relay, which holds the public ports of all apps. Every call throws DpError "host" when it cannot be done. */
 export interface RelayClient {
   isRunning(): Promise<boolean>;
-  status(): Promise<FrontStatus>;
+  /** With the routes of all apps, or of that one alone. */
+  status(app?: string): Promise<FrontStatus>;
+  /** The same, or null when the relay does not run. */
+  statusIfRunning(app?: string): Promise<FrontStatus | null>;
   set(route: RouteChange): Promise<void>;
   /** Every request whose head is read from now on goes to the target. Null: they are answered 503. Gives the ms it took. */
   point(app: string, target: Target | null): Promise<number>;
@@ -28,17 +31,18 @@ export interface RelayClient {
 export function relayAt(folder: string): RelayClient {
   const path = join(folder, "control.sock");
   const ask = <T>(command: Command, timeout = TIMEOUT) => exchange<T>(path, command, timeout);
+  const status = (app?: string) => ask<FrontStatus>({ do: "status", ...(app === undefined ? {} : { app }) });
+  const statusIfRunning = async (app?: string) => {
+    try {
+      return await status(app);
+    } catch (error) {
+      if (ENDED.has(codeOf((error as DpError).cause) ?? "")) return null;
+      throw error;
+    }
+  };
   return {
-    async isRunning() {
-      try {
-        await ask({ do: "status" });
-        return true;
-      } catch (error) {
-        if (ENDED.has(codeOf((error as DpError).cause) ?? "")) return false;
-        throw error;
-      }
-    },
-    status: () => ask<FrontStatus>({ do: "status" }),
+    isRunning: async () => (await statusIfRunning()) !== null,
+    ...{ status, statusIfRunning },
     set: (route) => ask({ do: "set", route }),
     point: (app, target) => ask<number>({ do: "point", app, target }),
     hold: (app, limitMs = HOLD_TIME) => ask({ do: "hold", app, limit: limitMs }),

@@ -6,11 +6,11 @@ import { removeFile } from "../files.ts";
 import type { FrontStatus, RouteChange, Target } from "../front.ts";
 import pkg from "../../package.json" with { type: "json" };
 import { CONTROL_SIZE } from "./limits.ts";
-import { drainApp, holdApp, pointRoute, removeRoute, resumeApp, setRoute, statusOfAll } from "./routes.ts";
+import { drainApp, holdApp, pointRoute, removeRoute, resumeApp, setRoute, statusOf } from "./routes.ts";
 
 /** What the client may ask for. */
 export type Command =
-  | { do: "status" }
+  | { do: "status"; app?: string }
   | { do: "set"; route: RouteChange }
   | { do: "point"; app: string; target: Target | null }
   | { do: "hold"; app: string; limit: number }
@@ -23,12 +23,12 @@ export type Reply = { ok: unknown } | { error: string; hint?: string };
 
 const since = new Date().toISOString();
 
-const status = (): FrontStatus => ({
+const status = (app: string | undefined): FrontStatus => ({
   pid: process.pid,
   version: pkg.version,
   since,
   rss: process.memoryUsage.rss(),
-  routes: statusOfAll(),
+  routes: statusOf(app),
 });
 
 // Changes are made one after the other: each writes the whole state file.
@@ -44,7 +44,7 @@ async function obey(folder: string, command: Command): Promise<unknown> {
   const begun = performance.now();
   switch (command.do) {
     case "status":
-      return status();
+      return status(command.app);
     case "set":
       return inTurn(() => setRoute(folder, command.route));
     case "point":

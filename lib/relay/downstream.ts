@@ -1,4 +1,5 @@
 // Client connections: accepting them, and what comes of them.
+import { addConnection, removeConnection } from "./addresses.ts";
 import { type App, relay } from "./app.ts";
 import {
   ACTIVE,
@@ -15,7 +16,7 @@ import { clock } from "./clock.ts";
 import { assign } from "./assign.ts";
 import { abort, refuse, steer, stop } from "./ending.ts";
 import { feed, next, takeHead } from "./exchange.ts";
-import { CONNECTIONS, CONNECTIONS_PER_APP, CONNECTIONS_REFUSED } from "./limits.ts";
+import { CONNECTIONS, CONNECTIONS_PER_ADDRESS, CONNECTIONS_PER_APP, CONNECTIONS_REFUSED } from "./limits.ts";
 import { drop, end, flush, isEmpty, send } from "./outlet.ts";
 import { finishUpstream } from "./upstream.ts";
 
@@ -25,8 +26,10 @@ export function handlersFor(app: App): Bun.SocketHandler<Client> {
 }
 
 function open(app: App, socket: Bun.Socket<Client>): void {
-  const over = Math.max(relay.connections - CONNECTIONS, app.clients.size - CONNECTIONS_PER_APP);
   const client = (socket.data = makeClient(app, socket));
+  const { address, isTrusted } = client.origin;
+  const ofAddress = addConnection(address) - (isTrusted ? Infinity : CONNECTIONS_PER_ADDRESS);
+  const over = Math.max(relay.connections - CONNECTIONS, app.clients.size - CONNECTIONS_PER_APP, ofAddress);
   app.clients.add(client);
   relay.connections++;
   if (over >= CONNECTIONS_REFUSED) return drop(client, true);
@@ -35,7 +38,8 @@ function open(app: App, socket: Bun.Socket<Client>): void {
     client.phase = TUNNEL;
     app.requests++;
     assign(client);
-  } else if (over >= 0) refuse(client, 503, "it has too many connections");
+  } else if (ofAddress >= 0) refuse(client, 503, "this address has too many connections");
+  else if (over >= 0) refuse(client, 503, "it has too many connections");
 }
 
 function data(socket: Bun.Socket<Client>, chunk: Buffer): void {
@@ -104,6 +108,7 @@ function close(socket: Bun.Socket<Client>, error?: Error): void {
   client.phase = CLOSED;
   client.queue.length = 0;
   client.app.clients.delete(client);
+  removeConnection(client.origin.address);
   relay.connections--;
 }
 

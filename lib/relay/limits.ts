@@ -33,6 +33,8 @@ export const SWEEP_TIME = 100;
 /** Client connections. */
 export const CONNECTIONS = 4096;
 export const CONNECTIONS_PER_APP = 2048;
+/** From one client address to all apps; neither for trusted proxies nor for this machine itself. */
+export const CONNECTIONS_PER_ADDRESS = 256;
 /** Connections over the cap that are told so; beyond that they are reset. */
 export const CONNECTIONS_REFUSED = 256;
 /** Requests sent ahead of their turn on one connection. */

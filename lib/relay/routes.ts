@@ -123,11 +123,14 @@ export async function removeRoute(folder: string, name: string): Promise<void> {
   log(`${name}: removed`);
 }
 
-/** How all apps do, by name. */
-export const statusOfAll = (): RouteStatus[] =>
-  [...apps.values()].map(statusOf).toSorted((a, b) => (a.app < b.app ? -1 : 1));
+/** How the app of that name does, or all of them, by name. */
+export const statusOf = (name: string | undefined): RouteStatus[] =>
+  [...apps.values()]
+    .filter((app) => name === undefined || app.route.app === name)
+    .map(routeStatus)
+    .toSorted((a, b) => (a.app < b.app ? -1 : 1));
 
-function statusOf(app: App): RouteStatus {
+function routeStatus(app: App): RouteStatus {
   return {
     ...app.route,
     isListening: app.listener !== null,

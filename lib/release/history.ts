@@ -54,27 +54,41 @@ export async function runIds(app: string): Promise<string[]> {
   return ids.filter(isReleaseId).sort((a, b) => sequenceOf(a) - sequenceOf(b));
 }
 
+/** Contexts that are read at a time: an app may have had thousands of deploys. */
+const AT_ONCE = 32;
+
 /** Every run of an app, oldest first; a context that cannot be read is passed to `damaged`. */
 export async function runsOf(app: string, damaged: (message: string) => void = () => undefined): Promise<PastRun[]> {
   const runs: PastRun[] = [];
   const holding = holder(app)?.id;
-  for (const id of await runIds(app)) {
-    const path = contextOf(app, id);
-    try {
-      const run = await load(path);
-      runs.push({ id, path, run, state: stateOf(app, id, run, holding) });
-    } catch (error) {
-      if (!(error instanceof DpError)) throw error;
-      damaged(messageOf(error));
-    }
+  const ids = await runIds(app);
+  for (let at = 0; at < ids.length; at += AT_ONCE) {
+    const some = ids.slice(at, at + AT_ONCE).map((id) => readRun(app, id, holding, damaged));
+    runs.push(...(await Promise.all(some)).filter((run) => run !== null));
   }
   return runs;
+}
+
+async function readRun(app: string, id: string, holding: string | undefined, damaged: (message: string) => void) {
+  const path = contextOf(app, id);
+  try {
+    const run = await load(path);
+    return { id, path, run, state: stateOf(app, id, run, holding) };
+  } catch (error) {
+    if (!(error instanceof DpError)) throw error;
+    damaged(messageOf(error));
+    return null;
+  }
 }
 
 /** The newest run, or null. Throws DpError "context" when its context cannot be read. */
 export async function newestRun(app: string): Promise<PastRun | null> {
   const id = (await runIds(app)).at(-1);
-  if (id === undefined) return null;
+  return id === undefined ? null : runOf(app, id);
+}
+
+/** The run of that ID. Throws DpError "context" when its context cannot be read. */
+export async function runOf(app: string, id: string): Promise<PastRun> {
   const path = contextOf(app, id);
   const run = await load(path);
   return { id, path, run, state: stateOf(app, id, run, holder(app)?.id) };

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sandbox, type Sandbox } from "../support/sandbox.ts";
+import type { Options } from "./section.ts";
 
 /** Milliseconds that /slow takes, and that /download takes. */
 export const SLOW = 500;
@@ -101,9 +102,14 @@ export function configure(box: Sandbox, lines: readonly string[]): void {
   writeFileSync(path, [...rest, ...lines, ""].join("\n"), { mode: 0o600 });
 }
 
-/** A server in a folder with one app that is set up; it is gone when `use` has ended. */
-export async function withApp<T>(app: string, lines: readonly string[], use: (box: Sandbox) => Promise<T>): Promise<T> {
-  const box = await sandbox(app);
+/** A server in a folder with one app that is set up by that dp; it is gone when `use` has ended. */
+export async function withApp<T>(
+  { dp }: Pick<Options, "dp">,
+  app: string,
+  lines: readonly string[],
+  use: (box: Sandbox) => Promise<T>,
+): Promise<T> {
+  const box = await sandbox(app, "relay", dp);
   try {
     configure(box, lines);
     return await use(box);

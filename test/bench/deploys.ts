@@ -82,7 +82,7 @@ async function measure(options: Options): Promise<Measured<Name>> {
     probesFailed: lost,
     seen,
     seconds,
-  } = await withApp(APP, ["verifyTime: 0s", "keep: 3"], (box) => series(box, options));
+  } = await withApp(options, APP, ["verifyTime: 0s", "keep: 3"], (box) => series(box, options));
   const switches = timings.map(({ switchTime }) => switchTime);
   const totals = timings.map(({ total }) => total);
   const values = {

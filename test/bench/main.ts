@@ -1,13 +1,17 @@
-// The bench: `bun run bench [--quick] [--deploys N] [--only NAME] [--json FILE]`. Prints a table, and writes JSON.
+// The bench: `bun run bench [--quick] [--deploys N] [--only NAME] [--source] [--json FILE]`. Prints a table, and writes
+// JSON. What is measured is dp as install.sh leaves it; with --source, dp as it runs out of this folder.
 import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import deploys from "./deploys.ts";
 import fronts from "./fronts.ts";
+import { withInstalled } from "./installed.ts";
 import memory from "./memory.ts";
 import push from "./push.ts";
 import { machine, rowsOf, tableLines, type Row } from "./report.ts";
 import rollback from "./rollback.ts";
 import type { Options, Section } from "./section.ts";
+import { project } from "../support/sandbox.ts";
 import status from "./status.ts";
 
 /** Every section, in the order in which they are measured. */
@@ -44,6 +48,7 @@ async function main(): Promise<number> {
       quick: { type: "boolean", default: false },
       deploys: { type: "string" },
       only: { type: "string", multiple: true },
+      source: { type: "boolean", default: false },
       json: { type: "string" },
     },
   });
@@ -51,15 +56,15 @@ async function main(): Promise<number> {
   const unknown = values.only?.filter((name) => !SECTIONS.some((section) => section.name === name)) ?? [];
   const count = Number(values.deploys ?? (values.quick ? 3 : 200));
   if (unknown.length > 0 || !Number.isInteger(count) || count < 1) {
-    console.error(`usage: bun run bench [--quick] [--deploys N] [--only NAME] [--json FILE]`);
+    console.error(`usage: bun run bench [--quick] [--deploys N] [--only NAME] [--source] [--json FILE]`);
     console.error(`NAME is one of ${SECTIONS.map(({ name }) => name).join(", ")}`);
     return 2;
   }
-  const answer = await measureAll(wanted, {
-    isQuick: values.quick,
-    deploys: count,
-    say: (line) => console.error(line),
-  });
+  const options = { isQuick: values.quick, deploys: count, say: (line: string) => console.error(line) };
+  const answer = values.source
+    ? await measureAll(wanted, { ...options, dp: join(project, "bin/dp") })
+    : await withInstalled((dp) => measureAll(wanted, { ...options, dp }));
+  answer.machine["dp"] = values.source ? "from its sources" : "installed";
   console.log(answerLines(answer).join("\n"));
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(answer, null, 2)}\n`);
   return 0;

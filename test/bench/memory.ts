@@ -44,8 +44,8 @@ async function relay({ isQuick }: Options): Promise<{ idle: number; loaded: numb
   }
 }
 
-async function supervisor(): Promise<number> {
-  return withApp(APP, ["verifyTime: 0s"], async (box) => {
+async function supervisor(options: Options): Promise<number> {
+  return withApp(options, APP, ["verifyTime: 0s"], async (box) => {
     await box.commit(filesOf(APP, "first"));
     await push(box, "first");
     const [pid] = pidsWith(`${box.base}/instances/${box.link("current")}.json`);
@@ -58,7 +58,7 @@ async function measure(options: Options): Promise<Measured<Name>> {
   const values = {
     "relay with 20 apps, idle": idle,
     "relay with 20 apps, after a load on all": loaded,
-    "supervisor of an instance (manager builtin)": await supervisor(),
+    "supervisor of an instance (manager builtin)": await supervisor(options),
   };
   return { values, notes: [`resident memory; ${failed} requests of the load failed`] };
 }

@@ -19,8 +19,9 @@ type Name = keyof typeof rows;
 const APP = "bench";
 
 /** Pushes two releases, and goes back and forth between them. */
-async function backAndForth(keepWarm: string, { isQuick, say }: Options): Promise<Timing[]> {
-  return withApp(APP, ["verifyTime: 0s", `keepWarm: ${keepWarm}`], async (box) => {
+async function backAndForth(keepWarm: string, options: Options): Promise<Timing[]> {
+  const { isQuick, say } = options;
+  return withApp(options, APP, ["verifyTime: 0s", `keepWarm: ${keepWarm}`], async (box) => {
     for (const text of ["first", "second"]) {
       await box.commit(filesOf(APP, text));
       await push(box, text);

@@ -12,6 +12,8 @@ export interface RowSpec {
 
 /** How much is measured. */
 export interface Options {
+  /** The path of the dp that is measured. */
+  dp: string;
   /** Few repetitions, and nothing that installs from the network. */
   isQuick: boolean;
   /** Deploys under load. */

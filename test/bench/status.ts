@@ -51,8 +51,9 @@ async function statusTime(box: Sandbox, apps: number): Promise<number> {
   return took;
 }
 
-async function measure({ isQuick, say }: Options): Promise<Measured<Name>> {
-  return withApp(APP, ["verifyTime: 0s"], async (box) => {
+async function measure(options: Options): Promise<Measured<Name>> {
+  const { isQuick, say } = options;
+  return withApp(options, APP, ["verifyTime: 0s"], async (box) => {
     await box.commit(filesOf(APP, "first"));
     await push(box, "first");
     const values: Measured<Name>["values"] = {};

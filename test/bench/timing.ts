@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Run } from "../../lib/context.ts";
 import type { Spec, State } from "../../lib/builtin/supervision.ts";
 import { freePort } from "../support/core-server.ts";
-import { project, type Sandbox } from "../support/sandbox.ts";
+import type { Sandbox } from "../support/sandbox.ts";
 import { median } from "./section.ts";
 
 /** A push or a rollback. All times in ms. */
@@ -96,26 +96,31 @@ function timingOf(box: Sandbox, { total, firstAnswer, cpu, begunAt, endedAt }: C
 const record = <T>(box: Sandbox, name: string) =>
   JSON.parse(readFileSync(join(box.base, "instances", `${name}.json`), "utf8")) as T;
 
-/** How long the live release takes from start to first answer when nothing else runs: the median of some starts, in ms. */
-export async function bootTime(box: Sandbox, path: string, times: number): Promise<number> {
+/**
+ * How long the live release takes when nothing else runs, in ms, the median of some times: from start to first answer,
+ * and from SIGTERM to its end.
+ */
+export async function appTimes(box: Sandbox, path: string, times: number): Promise<{ boot: number; end: number }> {
   const spec = record<Spec>(box, box.link("current")!);
-  const found: number[] = [];
+  const boots: number[] = [];
+  const ends: number[] = [];
   for (let time = 0; time < times; time++) {
     const port = await freePort();
     const env = { ...spec.env, PORT: String(port) };
     const begun = performance.now();
     const app = Bun.spawn(["/bin/sh", spec.script], { cwd: spec.folder, env, stdio: ["ignore", "ignore", "ignore"] });
     while ((await get(port, path)) === null && app.exitCode === null) await Bun.sleep(2);
-    found.push(performance.now() - begun);
+    boots.push(performance.now() - begun);
+    const told = performance.now();
     app.kill();
     await app.exited;
+    ends.push(performance.now() - told);
   }
-  return median(found);
+  return { boot: median(boots), end: median(ends) };
 }
 
 /** `git push`, as it is typed. */
 export const push = (box: Sandbox, wanted: string) => timed(box, wanted, ["git", "push", "production", "main"]);
 
 /** `dp` with words. */
-export const dp = (box: Sandbox, wanted: string, ...words: string[]) =>
-  timed(box, wanted, [process.execPath, join(project, "bin/dp"), ...words]);
+export const dp = (box: Sandbox, wanted: string, ...words: string[]) => timed(box, wanted, [box.program, ...words]);

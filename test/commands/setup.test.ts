@@ -79,10 +79,33 @@ describe("refused:", () => {
     ["env", "../../etc/x"],
     ["branch", "--force"],
     ["host", "localhost;id"],
-  ])("%s %j", async (key, value) => {
+    ["port", 0],
+  ])("%s %j, before anything is made", async (key, value) => {
     const app = name();
     expect((await errorOf(setup(app, { ...(await builtin()), [key]: value }, io)))?.exit).toBe("config");
-    expect(existsSync(places(app).config)).toBe(false);
+    for (const path of [places(app).base, places(app).repo, places(app).logs]) expect(existsSync(path)).toBe(false);
+  });
+
+  test("a port of no use on the command line", async () => {
+    const app = name();
+    const { code, err } = await runDp(["setup", app, "--port", "0", "--manager", "builtin"]);
+    expect([code, err]).toEqual([2, expect.stringContaining('--port must be a whole number from 1 to 65535, not "0"')]);
+    expect(existsSync(places(app).base)).toBe(false);
+  });
+
+  test.each([
+    ["a key that there is not", "colour: blue\n"],
+    ["no YAML at all", "a: [\n"],
+  ])("the port of an app whose config.yml has %s; any other is given", async (_, broken) => {
+    const [one, two] = [name(), name()];
+    const { port, ...options } = await builtin();
+    await setup(one, { ...options, port }, io);
+    writeFileSync(places(one).config, `port: ${port}\n${broken}`);
+    const error = await errorOf(setup(two, { ...options, port }, io));
+    expect([error?.exit, error?.message]).toEqual(["usage", `port ${port} belongs to the app "${one}"`]);
+    const made = await setup(two, options, io);
+    expect(made.server.port).not.toBe(port);
+    expect((await readServer(two)).port).toBe(made.server.port);
   });
 
   test("an env file that cannot be read as one, with its place and without its values", async () => {

@@ -59,6 +59,16 @@ test("bad answers are asked again until a good one comes", async () => {
   expect(tries).toBeGreaterThanOrEqual(4);
 });
 
+test("as long as nobody listens it is asked more often than that: the app is not bothered by it", async () => {
+  const ill = await patient(
+    START,
+    { interval: 3_000_000 },
+    `await Bun.sleep(50); ${serve('return new Response("ok");')}`,
+  );
+  const { tries } = await waitUntilHealthy(ill, io);
+  expect(tries).toBeGreaterThan(1);
+});
+
 test("a worker below the main process may hold the socket", async () => {
   const ill = await patient(`${START} & wait`, {}, serve('return new Response("ok");'));
   const { pid } = await waitUntilHealthy(ill, io);

@@ -115,6 +115,7 @@ test("nothing listens: connection refused", async () => {
     isHealthy: false,
     status: null,
     text: "connection refused",
+    isRefused: true,
   });
 });
 

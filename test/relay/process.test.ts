@@ -109,6 +109,14 @@ describe("the control socket", () => {
     expect([modeOf("."), modeOf("control.sock"), modeOf("routes.json")]).toEqual(["700", "600", "600"]);
   });
 
+  test("tells of one app alone when asked for one", async () => {
+    relay = await startRelay();
+    for (const name of ["web", "api"]) await relay.add(name, app.port);
+    const told = async (name?: string) => (await relay.front.status(name)).routes.map((route) => route.app);
+    expect([await told(), await told("web"), await told("none")]).toEqual([["api", "web"], ["web"], []]);
+    expect((await relay.front.statusIfRunning("api"))?.routes.length).toBe(1);
+  });
+
   test("says who runs", async () => {
     relay = await startRelay();
     const status = await relay.front.status();

@@ -6,7 +6,7 @@
 //   spawned   the step's first child process has just been started
 //   done      the step has done all it does, and the journal does not say so yet
 //   recorded  the journal says "ok"
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname } from "node:path";
 
@@ -26,21 +26,21 @@ function die(): never {
 const isContext = (path: unknown): path is string =>
   typeof path === "string" && /^\d+-[0-9a-f]{7}\.json$/.test(basename(path)) && basename(dirname(path)) === "runs";
 
-/** What a context that is about to be put in place says of the step that ran last. */
-function lastOf(path: string): { step: string; state: string } {
+/** What a context says: what became of STEP, and which step runs. One save may end a step and begin the next. */
+function journalOf(path: string): { state: string | undefined; running: string } {
   const { journal } = JSON.parse(readFileSync(path, "utf8")) as { journal: Record<string, { state: string }> };
   const [step, entry] = Object.entries(journal).at(-1) ?? ["", { state: "" }];
-  return { step, state: entry.state };
+  return { state: journal[STEP ?? ""]?.state, running: entry.state === "running" ? step : "" };
 }
 
-async function save(from: string, rename: () => Promise<unknown>): Promise<unknown> {
-  const { step, state } = lastOf(from);
-  const isHere = step === STEP;
-  if (isHere && state === "ok" && PLACE === "done") die();
+async function save(from: string, to: string, rename: () => Promise<unknown>): Promise<unknown> {
+  const { state, running } = journalOf(from);
+  const isNew = !existsSync(to) || journalOf(to).state !== state;
+  if (isNew && state === "ok" && PLACE === "done") die();
   const answer = await rename();
-  if (isHere && state === "ok" && PLACE === "recorded") die();
-  if (isHere && state === "running" && PLACE === "begun") die();
-  [current, count] = [state === "running" ? step : "", 0];
+  if (isNew && state === "ok" && PLACE === "recorded") die();
+  if (isNew && state === "running" && PLACE === "begun") die();
+  [current, count] = [running, 0];
   return answer;
 }
 
@@ -53,7 +53,7 @@ const promises = createRequire(import.meta.url)("node:fs/promises") as Record<st
 for (const name of ["symlink", "unlink", "mkdir", "rmdir", "rename"]) {
   const real = promises[name]!;
   promises[name] = (...args: never[]) => {
-    if (isWorker && name === "rename" && isContext(args[1])) return save(args[0]!, () => real(...args));
+    if (isWorker && name === "rename" && isContext(args[1])) return save(args[0]!, args[1]!, () => real(...args));
     // A context's temp file belongs to the journal, not to the step.
     if (isWorker && !String(args[0]).includes("/runs/")) effect();
     return real(...args);

@@ -42,6 +42,8 @@ export interface Sandbox {
   code: string;
   base: string;
   repo: string;
+  /** The path of dp. */
+  program: string;
   /** The environment of every command; tests may add to it. */
   env: Record<string, string>;
   dp(...args: string[]): Promise<Outcome>;
@@ -117,8 +119,15 @@ healthCheck: {path: /health, startTimeout: 5s, interval: 50ms}
 command: exec python3 server.py
 ${more}`;
 
-/** Prepares a sandbox with the app set up and its first commit made, not yet pushed; "none": strategy restart. */
-export async function sandbox(app = "shop", front: "relay" | "none" = "relay"): Promise<Sandbox> {
+/**
+ * Prepares a sandbox with the app set up and its first commit made, not yet pushed. `front` "none": strategy restart;
+ * `dp`: the program, when it is not the one of this folder.
+ */
+export async function sandbox(
+  app = "shop",
+  front: "relay" | "none" = "relay",
+  dp = join(project, "bin/dp"),
+): Promise<Sandbox> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "dp-sandbox-")));
   const claim = await claimPort();
   const at = (...parts: string[]) => join(folder, ...parts);
@@ -128,7 +137,6 @@ export async function sandbox(app = "shop", front: "relay" | "none" = "relay"): 
   const env = environment(folder, root);
   const start = (argv: readonly string[], more: Record<string, string> = {}) => spawn(argv, code, { ...env, ...more });
   const run = (argv: readonly string[], more?: Record<string, string>) => start(argv, more).done;
-  const dp = join(project, "bin/dp");
   const failing = [process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", "--preload", FAILPOINT, dp];
   const runs = join(base, "runs");
   const ids = () => {
@@ -141,7 +149,7 @@ export async function sandbox(app = "shop", front: "relay" | "none" = "relay"): 
     return outcome;
   };
   const self: Sandbox = {
-    ...{ app, port: claim.port, root, code, base, repo, env, start, ids },
+    ...{ app, port: claim.port, root, code, base, repo, env, program: dp, start, ids },
     dp: (...args) => run([dp, ...args]),
     dpKilledAt: (failpoint, ...args) => run([...failing, ...args], { DP_TEST_FAILPOINT: failpoint }),
     git: (...args) => run(["git", ...args]),

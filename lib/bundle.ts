@@ -1,0 +1,65 @@
+// Makes dp quick to start: `bun lib/bundle.ts FOLDER` writes dp.js and supervisor.js, each one file with its bytecode.
+//
+// install.sh does it, once, in the place where dp will run: the paths of that place are written into them. Bun itself
+// checks that the bytecode is of this very text and of this very Bun, and else reads the text.
+import { readdirSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { messageOf } from "./errors.ts";
+
+const lib = import.meta.dir;
+const MODULES = join(lib, "modules.ts");
+/** Folders whose files are loaded by their name. */
+const FOLDERS = ["apps", "managers", "fronts", "../steps"].map((folder) => join(lib, folder));
+/** What is started as a program -> the name of its bundle. */
+const PROGRAMS = { "cli.ts": "dp.js", "builtin/supervisor.ts": "supervisor.js" };
+
+/** modules.ts with everything that can be loaded by its path in it; what came later is still loaded from its file. */
+function table(): string {
+  const files = FOLDERS.flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => join(folder, name)),
+  );
+  const lines = files.map((path) => `  ${JSON.stringify(path)}: () => import(${JSON.stringify(path)}),\n`);
+  return `const table = {\n${lines.join("")}};\nexport const loadModule = (path) => (table[path] ?? (() => import(path)))();\n`;
+}
+
+const plugin: Bun.BunPlugin = {
+  name: "dp",
+  setup(build) {
+    build.onLoad({ filter: /\/lib\/modules\.ts$/ }, ({ path }) =>
+      path === MODULES ? { contents: table(), loader: "js" } : undefined,
+    );
+    // A step in a bundle is no program; and bytecode knows no await outside of functions.
+    build.onLoad({ filter: /\/steps\/[^/]+\.ts$/ }, async ({ path }) => ({
+      contents: (await Bun.file(path).text()).replace(/^if \(import\.meta\.main\) .*$/m, ""),
+      loader: "ts",
+    }));
+  },
+};
+
+/** Writes the bundles of dp's programs into a folder. Throws what the bundler has to say. */
+export async function bundle(folder: string): Promise<void> {
+  for (const [source, name] of Object.entries(PROGRAMS)) {
+    await Bun.build({
+      entrypoints: [join(lib, source)],
+      outdir: folder,
+      naming: name,
+      target: "bun",
+      format: "cjs",
+      bytecode: true,
+      plugins: [plugin],
+    });
+  }
+}
+
+if (import.meta.main) {
+  const folder = process.argv[2];
+  try {
+    if (folder === undefined) throw new Error(`usage: ${relative(dirname(lib), import.meta.path)} FOLDER`);
+    await bundle(folder);
+  } catch (error) {
+    console.error(error instanceof AggregateError ? error.errors.map(String).join("\n") : messageOf(error));
+    process.exitCode = 1;
+  }
+}
