@@ -1,13 +1,14 @@
 // `dp init`: deploy.yml for the app in a folder, or a small example app to start from.
-import { lstat, readdir, unlink, writeFile } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { readdir } from "node:fs/promises";
+import { basename, join, relative, resolve } from "node:path";
 import type { AppType } from "../app.ts";
-import { codeOf, DpError } from "../errors.ts";
+import { DpError } from "../errors.ts";
 import { appName } from "../paths.ts";
 import { didYouMean } from "../suggestion.ts";
-import { render, schemaUrl, template, templates } from "../template.ts";
+import { exampleNames, render, schemaUrl, template, templates } from "../template.ts";
 import { plainText } from "../talk/text.ts";
 import { folderTree } from "../tree.ts";
+import { refuseExisting, writeNew } from "./new-files.ts";
 
 export interface InitOptions {
   /** The folder of the app. */
@@ -84,13 +85,13 @@ async function ownFiles(dir: string, name: string, types: readonly AppType[]): P
 }
 
 async function exampleFiles(dir: string, name: string, example: string): Promise<Files> {
-  const names = (await readdir(join(templates, "apps"))).sort();
+  const names = exampleNames();
   if (!names.includes(example)) {
     const message = `unknown example ${JSON.stringify(example)}, there is ${names.join(", ")}`;
     throw new DpError("usage", message, didYouMean(example, names));
   }
   const files: Files = {};
-  for (const file of (await readdir(join(templates, "apps", example))).sort()) {
+  for (const file of await filesBelow(join(templates, "apps", example))) {
     const text = await template(`apps/${example}/${file}`);
     files[file] = file === "deploy.yml" ? render(text, { schema: schemaUrl("deploy.schema.json"), name }) : text;
   }
@@ -98,42 +99,11 @@ async function exampleFiles(dir: string, name: string, example: string): Promise
   return files;
 }
 
-async function refuseExisting(dir: string, names: readonly string[]): Promise<void> {
-  const there: string[] = [];
-  for (const name of names) {
-    try {
-      await lstat(join(dir, name));
-      there.push(name);
-    } catch (error) {
-      if (codeOf(error) !== "ENOENT") throw error;
-    }
-  }
-  if (there.length > 0) throw alreadyThere(there.join(", "), names);
-}
-
-function alreadyThere(names: string, all: readonly string[]): DpError {
-  const hint = all.length > 1 ? "run dp init in an empty folder" : "edit it, or move it away first";
-  return new DpError("bug", `${names} already exists; nothing was written`, { hint });
-}
-
-// All of the files, or none: whoever creates one of them at the same moment wins.
-async function writeNew(dir: string, files: Files): Promise<void> {
-  const written: string[] = [];
-  for (const [name, text] of Object.entries(files)) {
-    const path = join(dir, name);
-    try {
-      await writeFile(path, text, { flag: "wx", flush: true });
-      written.push(path);
-    } catch (error) {
-      if (codeOf(error) !== "EEXIST") written.push(path);
-      for (const mine of written) await unlink(mine).catch(ignoreMissing);
-      throw codeOf(error) === "EEXIST" ? alreadyThere(name, Object.keys(files)) : error;
-    }
-  }
-}
-
-function ignoreMissing(error: unknown): void {
-  if (codeOf(error) !== "ENOENT") throw error;
+/** The files of a folder and of those in it, relative paths; a name with a dot in front counts too. */
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  return files.map((entry) => relative(folder, join(entry.parentPath, entry.name))).sort();
 }
 
 async function nextSteps(dir: string, name: string, files: string[], isExample: boolean): Promise<string[]> {

@@ -138,7 +138,7 @@ test("one file that is there already keeps the whole example away", async () => 
 test("an unknown example and a bad name are usage errors", async () => {
   const unknown = await refusal({ dir, types, example: "flsk" });
   expect(unknown).toMatchObject({ exit: "usage", hint: 'did you mean "flask"?' });
-  expect(unknown.message).toBe('unknown example "flsk", there is fastapi, flask');
+  expect(unknown.message).toBe('unknown example "flsk", there is bun, express, fastapi, flask, next, worker');
   expect(await refusal({ dir, types, example: "../apps/flask" })).toMatchObject({ exit: "usage" });
   expect(await refusal({ dir, types, example: "flask", name: "My_Api" })).toMatchObject({ exit: "usage" });
 });
