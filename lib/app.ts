@@ -31,7 +31,7 @@ export interface Runtime {
   path: string[];
   /** More variables for build, hooks and the app. */
   env: Record<string, string>;
-  /** The folder with the installed dependencies, absolute; null when there are none. */
+  /** Where installed dependencies are kept for this release and others, absolute; null when they are not. */
   dependencies: string | null;
 }
 
@@ -56,6 +56,8 @@ export interface AppType {
   detect(tree: Tree): Promise<Detected | null>;
   /** Installs what the app depends on. Safe to repeat. Throws DpError "command" with the installer's words. */
   install(place: Place, io: Io): Promise<Runtime>;
+  /** Builds the release, in place of the step, which runs `build` of deploy.yml. Safe to repeat. */
+  build?(place: Place, io: Io): Promise<void>;
   /** The shell line that starts the web process when deploy.yml names none; throws DpError "config". */
   command(place: Place, runtime: Runtime): Promise<string>;
   /** Removes installed dependencies that none of the `kept` runtimes uses; answers the folders removed. */

@@ -1,10 +1,14 @@
 // The files that dp writes for its users: read from templates/, their {{names}} filled in.
+import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 /** The folder of the templates, absolute. */
 export const templates = join(import.meta.dir, "../templates");
+
+/** The examples of `dp init`, by name: a folder in templates/apps is one. */
+export const exampleNames = (): string[] => readdirSync(join(templates, "apps")).sort();
 
 /** The text of templates/PATH. */
 export function template(path: string): Promise<string> {

@@ -1,13 +1,17 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Runs the build line of deploy.yml in the release.
+// Builds the release: by the build line of deploy.yml, or as its type does it.
+import { appEnvironment } from "../lib/environment.ts";
 import { fact } from "../lib/facts.ts";
+import { placeOf } from "../lib/release/place.ts";
+import { appType } from "../lib/registry.ts";
 import { runLine } from "../lib/shell-line.ts";
 import { defineStep, main } from "../lib/step.ts";
 
 const step = defineStep(import.meta.path, {
-  summary: "Run the build command",
+  summary: "Build the release",
   needs: {
     app: fact.app,
+    repo: fact.repo,
     sha: fact.sha,
     server: fact.server,
     config: fact.config,
@@ -15,10 +19,16 @@ const step = defineStep(import.meta.path, {
     runtime: fact.runtime,
   },
   provides: {},
-  async run({ runtime, ...origin }, io) {
-    const { config } = origin;
-    if (config.build === undefined) io.info("nothing to build");
-    else await runLine(config.build, origin, runtime, io);
+  async run({ runtime, ...facts }, io) {
+    const { config, release, server } = facts;
+    const type = await appType(config.type);
+    if (type.build) await type.build(placeOf(facts, await appEnvironment(facts, runtime)), io);
+    else if (config.build !== undefined) await runLine(config.build, facts, runtime, io);
+    else {
+      io.info("nothing to build");
+      return {};
+    }
+    await io.run(["sync", "-f", release], { quiet: true, timeout: server.stepTimeout });
     return {};
   },
 });

@@ -2,6 +2,7 @@
 import type { CAC } from "cac";
 import { answer, given, print, typed, warn, whole, type Options } from "../arguments.ts";
 import { report } from "../main.ts";
+import { exampleNames } from "../template.ts";
 
 const nextLines = (commands: readonly string[]) => ["next:", ...commands.map((line) => `  ${line}`)];
 
@@ -10,7 +11,7 @@ export function declareServerCommands(cli: CAC): void {
   cli
     .command("init", "Write a deploy.yml that fits the current folder")
     .option("--name <name>", "The app's name; default: the folder's")
-    .option("--example <name>", "Write a small working app as well: flask, fastapi, django, static")
+    .option("--example <name>", `Write a small working app as well: ${exampleNames().join(", ")}`)
     .option("--json", "As JSON")
     .action(async (options: Options) => {
       const { init } = await import("../commands/init.ts");

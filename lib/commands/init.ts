@@ -5,7 +5,7 @@ import type { AppType } from "../app.ts";
 import { DpError } from "../errors.ts";
 import { appName } from "../paths.ts";
 import { didYouMean } from "../suggestion.ts";
-import { render, schemaUrl, template, templates } from "../template.ts";
+import { exampleNames, render, schemaUrl, template, templates } from "../template.ts";
 import { plainText } from "../talk/text.ts";
 import { folderTree } from "../tree.ts";
 import { refuseExisting, writeNew } from "./new-files.ts";
@@ -87,7 +87,7 @@ async function ownFiles(dir: string, name: string, types: readonly AppType[]): P
 }
 
 async function exampleFiles(dir: string, name: string, example: string): Promise<Files> {
-  const names = (await readdir(join(templates, "apps"))).sort();
+  const names = exampleNames();
   if (!names.includes(example)) {
     const message = `unknown example ${JSON.stringify(example)}, there is ${names.join(", ")}`;
     throw new DpError("usage", message, didYouMean(example, names));

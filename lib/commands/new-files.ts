@@ -11,10 +11,12 @@ export async function refuseExisting(dir: string, names: readonly string[]): Pro
       await lstat(join(dir, name));
       there.push(name);
     } catch (error) {
-      if (codeOf(error) !== "ENOENT") throw error;
+      // A file where a folder is wanted.
+      if (codeOf(error) === "ENOTDIR") there.push(dirname(name));
+      else if (codeOf(error) !== "ENOENT") throw error;
     }
   }
-  if (there.length > 0) throw alreadyThere(there.join(", "), names);
+  if (there.length > 0) throw alreadyThere([...new Set(there)].join(", "), names);
 }
 
 function alreadyThere(names: string, all: readonly string[]): DpError {

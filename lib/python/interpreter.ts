@@ -1,10 +1,11 @@
 // The python that an app runs on: what is on PATH, what the commit wishes, which one is taken.
-import { access, constants, readdir, realpath, stat } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Place } from "../app.ts";
+import { readCommitted } from "../committed.ts";
 import { codeOf, DpError } from "../errors.ts";
 import type { Io } from "../io.ts";
-import { readCommitted } from "./committed.ts";
+import { answerOf, isExecutable, pathFolders } from "../program.ts";
 import { readPyproject } from "./pyproject.ts";
 import {
   compareVersions,
@@ -33,28 +34,6 @@ const PROBE = [
   "sys.version_info[3] == 'final', all(u.find_spec(m) for m in ('venv', 'ensurepip'))]))",
 ];
 
-/** The absolute folders of a PATH, in order. */
-export const pathFolders = (path: string): string[] => path.split(":").filter((folder) => folder.startsWith("/"));
-
-/** The first program of that name on a PATH, or null. */
-export async function findProgram(name: string, path: string): Promise<string | null> {
-  for (const folder of pathFolders(path)) {
-    const file = join(folder, name);
-    if (await isExecutable(file)) return file;
-  }
-  return null;
-}
-
-async function isExecutable(file: string): Promise<boolean> {
-  try {
-    await access(file, constants.X_OK);
-    return (await stat(file)).isFile();
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR", "EACCES", "ELOOP"].includes(codeOf(error) ?? "")) return false;
-    throw error;
-  }
-}
-
 /** Every python, python3 and python3.N on a PATH, each program once, in PATH's order. */
 export async function candidates(path: string): Promise<string[]> {
   const found = new Map<string, string>();
@@ -71,18 +50,6 @@ export async function candidates(path: string): Promise<string[]> {
     }
   }
   return [...found.values()];
-}
-
-/** What a program says, run as the app's user; null when it fails or cannot be run, as a pyenv shim may. */
-export async function answerOf(argv: readonly string[], place: Place, io: Io): Promise<string | null> {
-  const { user, env, folder: cwd } = place;
-  try {
-    const result = await io.run(argv, { user, env, cwd, check: false, quiet: true, timeout: 20_000 });
-    return result.code === 0 && !result.timedOut ? result.text : null;
-  } catch (error) {
-    if (error instanceof DpError && error.exit === "host") return null;
-    throw error;
-  }
 }
 
 async function probe(file: string, place: Place, io: Io): Promise<Interpreter | null> {

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { DpError } from "../errors.ts";
 import type { Tree } from "../tree.ts";
-import { readCommitted } from "./committed.ts";
+import { readCommitted } from "../committed.ts";
 
 const index = v.object({ url: v.string(), default: v.optional(v.boolean(), false) });
 

@@ -2,7 +2,7 @@
 import { posix } from "node:path";
 import { DpError } from "../errors.ts";
 import type { Tree } from "../tree.ts";
-import { readCommitted } from "./committed.ts";
+import { readCommitted } from "../committed.ts";
 
 /** A requirements file with everything that it includes. */
 export interface Requirements {

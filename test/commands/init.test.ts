@@ -145,6 +145,41 @@ test("a folder of pages is recognised, and what is served is named", async () =>
   expect(config).toMatchObject({ type: "static", static: { root: "dist" }, healthCheck: { path: "/" } });
 });
 
+test.each([
+  ["bun", ".gitignore,bun.lock,deploy.yml,package.json,server.ts"],
+  ["express", ".gitignore,deploy.yml,package-lock.json,package.json,server.js"],
+  ["next", ".gitignore,app/health/route.js,app/layout.js,app/page.js,deploy.yml,package-lock.json,package.json"],
+  ["worker", ".gitignore,deploy.yml,jobs.js,package.json,queue.js,worker.js"],
+])("the example %s is complete, and its lock file is good for any registry", async (example, names) => {
+  const { files } = await init({ dir, types, example, name: "shop" });
+  expect(files.join()).toBe(names);
+  for (const file of files) expect((await readFile(join(dir, file), "utf8")).length).toBeGreaterThan(0);
+  const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+  expect(config).toMatchObject({ name: "shop", type: "node", healthCheck: { path: "/health" } });
+  const { dependencies = {} } = JSON.parse(await readFile(join(dir, "package.json"), "utf8")) as Record<string, object>;
+  for (const version of Object.values(dependencies)) expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+  const lock = files.find((file) => file.includes("lock"));
+  expect(lock === undefined).toBe(Object.keys(dependencies).length === 0);
+  if (lock) expect(await readFile(join(dir, lock), "utf8")).not.toMatch(/"resolved"|registry|\.tgz/);
+  expect(await refusal({ dir, types, example })).toMatchObject({ exit: "bug" });
+});
+
+test("an example with folders is written as a whole or not at all", async () => {
+  await mkdir(join(dir, "app"));
+  await writeFile(join(dir, "app/page.js"), "mine");
+  expect((await refusal({ dir, types, example: "next" })).message).toStartWith("app/page.js already exists");
+  expect(await readdir(join(dir, "app"))).toEqual(["page.js"]);
+  await rm(join(dir, "app"), { recursive: true });
+  await writeFile(join(dir, "app"), "a file");
+  expect((await refusal({ dir, types, example: "next" })).message).toStartWith("app/health, app already exists");
+  await rm(join(dir, "app"));
+  // Somebody makes one of the files meanwhile: of two at once one writes all, the other nothing.
+  const both = await Promise.allSettled([1, 2].map(() => init({ dir, types, example: "next", name: "shop" })));
+  const loser = both.find((result) => result.status === "rejected");
+  expect(loser?.reason).toBeInstanceOf(DpError);
+  expect((await readdir(dir, { recursive: true })).length).toBe(9);
+});
+
 test("one file that is there already keeps the whole example away", async () => {
   await writeFile(join(dir, "requirements.txt"), "mine");
   const error = await refusal({ dir, types, example: "flask" });
@@ -159,7 +194,9 @@ test("one file that is there already keeps the whole example away", async () => 
 test("an unknown example and a bad name are usage errors", async () => {
   const unknown = await refusal({ dir, types, example: "flsk" });
   expect(unknown).toMatchObject({ exit: "usage", hint: 'did you mean "flask"?' });
-  expect(unknown.message).toBe('unknown example "flsk", there is django, fastapi, flask, static');
+  expect(unknown.message).toBe(
+    'unknown example "flsk", there is bun, django, express, fastapi, flask, next, static, worker',
+  );
   expect(await refusal({ dir, types, example: "../apps/flask" })).toMatchObject({ exit: "usage" });
   expect(await refusal({ dir, types, example: "flask", name: "My_Api" })).toMatchObject({ exit: "usage" });
 });

@@ -11,6 +11,7 @@ beforeAll(async () => {
 afterAll(() => box?.stop());
 
 interface App {
+  type: "python" | "node";
   files: Record<string, string>;
   command: string;
   /** How many good deploys come under load, beside one that is refused. */
@@ -23,16 +24,19 @@ const python = (file: string) => ({ [file]: fixture(file), "requirements.txt": r
 
 const APPS: Record<string, App> = {
   "Flask under gunicorn": {
+    type: "python",
     files: python("flask_app.py"),
     command: 'exec gunicorn --worker-class gthread --threads 16 --bind "$DP_HOST:$PORT" flask_app:app',
     ...{ deploys: 5, websockets: 0 },
   },
   "FastAPI under uvicorn": {
+    type: "python",
     files: python("fastapi_app.py"),
     command: 'exec uvicorn fastapi_app:app --no-access-log --host "$DP_HOST" --port "$PORT"',
     ...{ deploys: 3, websockets: 1 },
   },
   "a server on Node": {
+    type: "node",
     files: { "server.js": fixture("server.js") },
     command: "exec node server.js",
     ...{ deploys: 3, websockets: 1 },
@@ -43,19 +47,20 @@ const hasNode = Bun.which("node") !== null;
 if (!hasNode) console.warn("load: a server on Node is left out: there is no node");
 const cases = Object.entries(APPS).filter(([name]) => hasNode || !name.includes("Node"));
 
-describe.each(cases)("%s", (name, { files, command, deploys, websockets }) => {
+describe.each(cases)("%s", (name, { type, files, command, deploys, websockets }) => {
+  const deployFile = () => deployYml(box.app, command).replace("type: python", `type: ${type}`);
   const live: string[] = [];
   let refused = "";
   let receipts: string[] = [];
 
   beforeAll(async () => {
-    live.push(await box.release({ ...files, "deploy.yml": deployYml(box.app, command), sick: null }));
+    live.push(await box.release({ ...files, "deploy.yml": deployFile(), sick: null }));
   });
 
   async function deployAll(): Promise<void> {
     for (let count = 0; count < deploys; count++) {
       if (count === 1) {
-        await box.commit({ sick: "yes", "deploy.yml": deployYml(box.app, command).replace("20s", "2s") });
+        await box.commit({ sick: "yes", "deploy.yml": deployFile().replace("20s", "2s") });
         expect(ended(await box.push(), 1)).toBe("1");
         refused = box.ids().at(-1)!;
         await box.git("reset", "--quiet", "--hard", "HEAD~1");

@@ -2,7 +2,8 @@
 import { afterAll, expect, test } from "bun:test";
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { findInterpreter, findProgram } from "../../lib/python/interpreter.ts";
+import { findProgram } from "../../lib/program.ts";
+import { findInterpreter } from "../../lib/python/interpreter.ts";
 import { interpreterFolder } from "../../lib/python/links.ts";
 import { run } from "../../lib/run.ts";
 import { cleanUp, pythonPath, recorder, release, scratch } from "./support.ts";

@@ -1,6 +1,6 @@
 // A definition file of the commit, which must not hide behind a link.
-import { DpError } from "../errors.ts";
-import type { Tree } from "../tree.ts";
+import { DpError } from "./errors.ts";
+import type { Tree } from "./tree.ts";
 
 /**
  * The text of a file of the commit, or null when there is none. Throws DpError "config" when it is a symbolic

@@ -1,0 +1,106 @@
+// Node apps, and those of Bun: a version, a package manager, modules as the lock says, a build, and a start command.
+import { join } from "node:path";
+import type { AppType, Place, Runtime } from "../app.ts";
+import { DpError } from "../errors.ts";
+import type { Io } from "../io.ts";
+import { BERRY } from "../node/commands.ts";
+import { installModules, isTrimmed, trimModules } from "../node/modules.ts";
+import { findRunners, readProject, type Project } from "../node/project.ts";
+import { runScript } from "../node/script.ts";
+import { startCommand } from "../node/start.ts";
+import { pruneStore } from "../node/store.ts";
+import { findTool } from "../node/tool.ts";
+import type { Tree } from "../tree.ts";
+
+// An app in one of them may well have a package.json for its assets.
+const OF_PYTHON = ["uv.lock", "requirements.txt", "pyproject.toml", "Pipfile", "manage.py"];
+
+/** The place with folders in front of its PATH. */
+const withPath = (place: Place, path: readonly string[]): Place => ({
+  ...place,
+  env: { ...place.env, PATH: [...path, place.env["PATH"] ?? ""].join(":") },
+});
+
+/** The place without what the release itself puts on PATH: what installs and removes modules must not be one of them. */
+const outside = (place: Place): Place => {
+  const folders = (place.env["PATH"] ?? "").split(":").filter((folder) => !folder.startsWith(`${place.release}/`));
+  return { ...place, env: { ...place.env, PATH: folders.join(":") } };
+};
+
+/** Whether the files say how the app starts. */
+async function canStart(tree: Tree): Promise<boolean> {
+  const config = { name: "app", type: "node" } as Place["config"];
+  try {
+    const { pkg, isBunApp } = await readProject({ tree, config });
+    await startCommand({ tree, pkg, runner: isBunApp ? "bun" : "node", folder: "/", hasBuild: false });
+    return true;
+  } catch (error) {
+    if (error instanceof DpError) return false;
+    throw error;
+  }
+}
+
+async function build(place: Place, io: Io): Promise<void> {
+  const project = await readProject(place);
+  const { withDev, manager } = project;
+  const own = outside(place);
+  const runners = withDev ? await findRunners(own, project, io) : null;
+  const tool = runners && (await findTool(own, manager, runners.bun, io));
+  // A second run needs what the first has removed in the end.
+  if (tool && (await isTrimmed(own, io))) await installModules(own, project, tool, runners, io);
+  await buildLines(place, project, io);
+  if (tool) await trimModules(own, project, tool, io);
+}
+
+async function buildLines(place: Place, { pkg, manager }: Project, io: Io): Promise<void> {
+  const { user, timeout, env, folder: cwd, config } = place;
+  const run = (line: string) => io.run(["sh", "-c", line], { user, timeout, env, cwd });
+  if (config.build !== undefined) await run(config.build);
+  else if (!pkg?.scripts["build"]?.trim()) io.info("nothing to build");
+  // By bun itself: where there is no node, it stands in for it in scripts that ask for one.
+  else if (manager.kind === "bun") await run("bun run build");
+  else {
+    const names = ["prebuild", "build", "postbuild"].filter((name) => pkg.scripts[name]?.trim());
+    for (const name of names) await runScript(place, pkg, name, manager.name, io);
+  }
+}
+
+const node: AppType = {
+  name: "node",
+  summary: "Node.js with npm, pnpm or yarn, and Bun",
+
+  async detect(tree) {
+    const paths = new Set((await tree.list()).map((entry) => entry.path));
+    if (!paths.has("package.json") || OF_PYTHON.some((path) => paths.has(path))) return null;
+    return (await canStart(tree)) ? { command: null, because: "package.json" } : null;
+  },
+
+  async install(place, io) {
+    const project = await readProject(place);
+    const { manager, hasDependencies, ownScripts } = project;
+    const runners = await findRunners(place, project, io);
+    const bins = join(place.folder, "node_modules/.bin");
+    const env: Runtime["env"] = { NODE_ENV: "production", ...(manager.kind === "berry" ? BERRY : {}) };
+    if (!hasDependencies && ownScripts.length === 0) {
+      io.info(`no dependencies, ${runners.main.name} ${runners.main.version.text}`);
+      return { path: [bins, ...runners.path], env, dependencies: null };
+    }
+    if (manager.warning !== null) io.warn(manager.warning);
+    const tool = await findTool(withPath(place, runners.path), manager, runners.bun, io);
+    const path = [...(tool.folder === null ? [] : [tool.folder]), ...runners.path];
+    const dependencies = await installModules(withPath(place, path), project, tool, runners, io);
+    await io.run(["sync", "-f", place.release], { quiet: true, timeout: place.timeout });
+    return { path: [bins, ...path], env, dependencies };
+  },
+
+  build,
+
+  async command({ tree, config, folder }) {
+    const { pkg, isBunApp, hasBuild } = await readProject({ tree, config });
+    return startCommand({ tree, pkg, runner: isBunApp ? "bun" : "node", folder, hasBuild });
+  },
+
+  prune: pruneStore,
+};
+
+export default node;

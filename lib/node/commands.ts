@@ -1,0 +1,100 @@
+// What each package manager is told: to install exactly what its lock says, and to remove what only a build needs.
+import type { Kind, Manager } from "./lock.ts";
+import type { Tool } from "./tool.ts";
+
+/** How modules are installed. */
+export interface Wanted {
+  /** Development dependencies too. */
+  withDev: boolean;
+  /** The app has several packages in one repository. */
+  isWorkspace: boolean;
+}
+
+const SILENT_NPM = ["--no-audit", "--no-fund", "--no-progress", "--no-update-notifier"];
+// Links into pnpm's store would be the same files in every release, and NODE_PATH the folder of the first one.
+const OWN_FILES = ["--config.package-import-method=clone-or-copy", "--config.extend-node-path=false"];
+
+/** The words that follow the program to install. */
+export function installWords({ kind, lock }: Manager, { withDev }: Wanted): string[] {
+  const isLocked = lock !== null;
+  switch (kind) {
+    case "npm":
+      return [
+        ...(isLocked ? ["ci"] : ["install", "--no-package-lock"]),
+        withDev ? "--include=dev" : "--omit=dev",
+        ...SILENT_NPM,
+      ];
+    case "pnpm":
+      return [
+        "install",
+        isLocked ? "--frozen-lockfile" : "--no-frozen-lockfile",
+        withDev ? "--prod=false" : "--prod",
+        ...OWN_FILES,
+      ];
+    case "yarn":
+      return [
+        "install",
+        ...(isLocked ? ["--frozen-lockfile"] : ["--no-lockfile"]),
+        `--production=${!withDev}`,
+        "--non-interactive",
+        "--no-progress",
+      ];
+    case "berry":
+      // It looks at the lock file only when it installs everything.
+      return ["install", isLocked ? "--immutable" : "--no-immutable"];
+    case "bun":
+      // --backend: as with pnpm, no links into a cache.
+      return [
+        "install",
+        ...(isLocked ? ["--frozen-lockfile"] : ["--no-save"]),
+        ...(withDev ? [] : ["--production"]),
+        "--backend=copyfile",
+        "--no-progress",
+      ];
+  }
+}
+
+/** The words that remove development dependencies of what is installed; null when the manager has none for this. */
+export function trimWords({ manager, version }: Tool, { isWorkspace }: Wanted): string[] | null {
+  switch (manager.kind) {
+    case "npm":
+      return ["prune", "--omit=dev", "--offline", "--ignore-scripts", ...SILENT_NPM];
+    case "pnpm":
+      return isWorkspace ? null : ["prune", "--prod", "--ignore-scripts", ...OWN_FILES];
+    case "yarn":
+      return [...installWords(manager, { withDev: false, isWorkspace }), "--ignore-scripts", "--prefer-offline"];
+    case "berry":
+      return version.startsWith("3") ? null : ["workspaces", "focus", "--all", "--production"];
+    case "bun":
+      return null;
+  }
+}
+
+/** More variables for a package manager. */
+export function managerEnv(kind: Kind): Record<string, string> {
+  // CI: nobody is there to be asked, and output is lines.
+  const env = { CI: "true", COREPACK_ENABLE_DOWNLOAD_PROMPT: "0" };
+  return kind === "berry" ? { ...env, ...BERRY } : env;
+}
+
+/** Plug'n'Play has no node_modules to be kept, and the packages in a cache that all releases would run from. */
+export const BERRY = { YARN_NODE_LINKER: "node-modules", YARN_NM_MODE: "classic", YARN_ENABLE_TELEMETRY: "0" };
+
+// What an installer says when package.json has changed and the lock has not.
+const OUT_OF_STEP =
+  /can only install packages when your package\.json|ERR_PNPM_(?:OUTDATED_LOCKFILE|LOCKFILE_CONFIG_MISMATCH)|Your lockfile needs to be updated|YN0028|lockfile had changes, but lockfile is frozen/;
+
+/** What to type when an install failed with these words; undefined when it was no stale lock. */
+export function staleLockHint({ name, lock }: Manager, text: string): string | undefined {
+  return lock !== null && OUT_OF_STEP.test(text) ? `${name} install, commit ${lock.path}, push` : undefined;
+}
+
+/** The lines that say why an install failed: npm adds its whole manual, which would push them off the screen. */
+export function reasonLines(text: string): string[] {
+  const lines = text.split("\n");
+  const manual = lines.findIndex((line) => /^npm (?:error|ERR!) (?:Clean install a project|Usage:)$/.test(line));
+  const said = (manual < 0 ? lines : lines.slice(0, manual)).filter(
+    (line) => !/^npm (?:error|ERR!)(?:$| A complete log| {5})/.test(line),
+  );
+  return said.slice(-25);
+}
