@@ -1,7 +1,9 @@
 // deploy.yml and config.yml: read strictly, every problem at once, with line, column and a suggestion.
 import * as v from "valibot";
 import { DpError } from "./errors.ts";
+import type { Limits } from "./manager.ts";
 import { deploySchema } from "./config/deploy-schema.ts";
+import { REFUSED, typeProblems, type DockerConfig } from "./config/docker-schema.ts";
 import { appTypeNames, frontNames, managerNames } from "./registry.ts";
 import { serverSchema } from "./config/server-schema.ts";
 import { closest } from "./suggestion.ts";
@@ -36,6 +38,7 @@ export interface DeployConfig {
   healthCheck: HealthCheck;
   command?: string;
   build?: string;
+  docker?: DockerConfig;
   hooks: { preDeploy?: string; postDeploy?: string };
   shared?: Shared;
 }
@@ -57,6 +60,7 @@ export interface ServerConfig {
   holdTimeout: number;
   keepWarm: number;
   maxFailed?: number;
+  docker?: Limits;
   gate: boolean;
   user?: string;
   path?: string;
@@ -66,7 +70,7 @@ export interface ServerConfig {
 
 /** Reads deploy.yml; throws DpError "config" whose lines are all its problems. `types`: the app types allowed. */
 export function parseDeployConfig(text: string, file = "deploy.yml", types = appTypeNames()): DeployConfig {
-  return parse(deploySchema(types), text, file);
+  return parse(deploySchema(types), text, file, typeProblems);
 }
 
 /** Reads config.yml; throws DpError "config" whose lines are all its problems. `managers`, `fronts`: those allowed. */
@@ -94,7 +98,12 @@ export function setServerValues(
   return setKeys(text, values, file);
 }
 
-function parse<S extends v.GenericSchema>(schema: S, text: string, file: string): v.InferOutput<S> {
+function parse<S extends v.GenericSchema>(
+  schema: S,
+  text: string,
+  file: string,
+  across: (value: Mapping) => [key: string, what: string][] = () => [],
+): v.InferOutput<S> {
   const yaml = readYaml(text);
   if (yaml.isBroken) throw yamlError(file, yaml, yaml.problems);
   if (!isMapping(yaml.value)) {
@@ -111,6 +120,7 @@ function parse<S extends v.GenericSchema>(schema: S, text: string, file: string)
   takeUnknown(schema as Part, yaml.value, [], (path, part, what) =>
     add({ offset: yaml.offset(path, part), path, what }),
   );
+  for (const [key, what] of across(yaml.value)) add({ offset: yaml.offset([key], "key"), path: [key], what });
   const result = v.safeParse(schema, yaml.value, { abortPipeEarly: true });
   for (const issue of result.issues ?? []) problemsOf(issue, [], yaml).forEach(add);
   if (problems.length > 0 || !result.success) throw yamlError(file, yaml, problems);
@@ -147,7 +157,7 @@ function takeUnknown(part: Part, mapping: unknown, path: Path, report: Report): 
     if (!Object.hasOwn(entries, key)) {
       const near = closest(key, Object.keys(entries));
       const hint = near === null ? `known are ${Object.keys(entries).join(", ")}` : `did you mean "${near}"?`;
-      report(inner, "key", `unknown key, ${hint}`);
+      report(inner, "key", REFUSED[inner.join(".")] ?? `unknown key, ${hint}`);
       delete mapping[key];
     } else if (Array.isArray(value) && entriesOf(entries[key]!)) {
       report(inner, "value", "must be a mapping of keys to values, not a list");

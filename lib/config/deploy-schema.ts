@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { messageOf } from "../errors.ts";
 import { duration, mapping, must, oneOf, shellLine, text } from "./field.ts";
+import { docker } from "./docker-schema.ts";
 import { hookProblem } from "./hook.ts";
 import { shared } from "./shared-schema.ts";
 import { appName } from "../paths.ts";
@@ -96,7 +97,11 @@ const hook = (description: string) =>
 export function deploySchema(types: readonly string[]) {
   return mapping({
     name,
-    type: v.pipe(oneOf(types), v.description("What kind of app this is."), v.examples([types[0] ?? "python"])),
+    type: v.pipe(
+      oneOf(types),
+      v.description("What kind of app this is."),
+      v.examples([types.includes("python") ? "python" : (types[0] ?? "python")]),
+    ),
     healthCheck,
     command: v.exactOptional(
       v.pipe(
@@ -110,6 +115,7 @@ export function deploySchema(types: readonly string[]) {
         v.description("A shell line that runs after the dependencies are installed; failing aborts the deploy."),
       ),
     ),
+    docker: v.exactOptional(docker),
     hooks: v.optional(
       v.pipe(
         mapping({

@@ -3,7 +3,7 @@ import type { HealthCheck, ServerConfig } from "../config.ts";
 import { DpError, messageOf } from "../errors.ts";
 import type { Front } from "../front.ts";
 import type { Io } from "../io.ts";
-import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
+import type { InstanceName, InstanceStatus, Manager, Published } from "../manager.ts";
 import { probe } from "./probe.ts";
 import { publicAddress } from "../release/route.ts";
 import { listener, listeningPorts, processName } from "../process/process.ts";
@@ -35,6 +35,7 @@ export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid:
   for (let tries = 1; ; tries++) {
     const status = await patient.manager.status(patient.name);
     if (status.state !== "running" || status.restarts > 0) throw await died(patient, status, io);
+    if (status.isUnhealthy) throw await unhealthy(patient, new Map([[status.detail, 1]]), io);
     const answer = await probe(check, patient.port);
     if (answer.isHealthy) return { pid: await owner(patient, status, io), tries };
     seen.set(answer.text, (seen.get(answer.text) ?? 0) + 1);
@@ -49,6 +50,7 @@ export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid:
 export async function stillHealthy(patient: Patient, pid: number, io: Io): Promise<void> {
   const status = await patient.manager.status(patient.name);
   if (status.state !== "running" || status.pid !== pid) throw await died(patient, status, io);
+  if (status.isUnhealthy) throw await unhealthy(patient, new Map([[status.detail, 1]]), io);
   const answer = await probe(patient.check, patient.port);
   if (!answer.isHealthy) {
     await requireAlive(patient, status, io);
@@ -88,6 +90,9 @@ async function owner(patient: Patient, status: InstanceStatus, io: Io): Promise<
   // Mostly the main process has the socket: then no other process has to be looked at.
   const isMain = status.pid !== null && listeningPorts([status.pid]).some((socket) => socket.port === port);
   if (isMain) return status.pid!;
+  // A published port is no process's socket, or that of a proxy; its engine gives it to one container only.
+  const isPublished = (await manager.published?.(name))?.ports.includes(port);
+  if (isPublished && status.pid !== null) return status.pid;
   const own = await manager.pids(name);
   const owners = await listener(port);
   const isOwn = owners.some((socket) => socket.pid !== null && own.includes(socket.pid));
@@ -134,11 +139,23 @@ async function unhealthy(patient: Patient, seen: Map<string, number>, io: Io): P
 }
 
 async function wrongPort({ name, manager, port }: Patient): Promise<string | null> {
+  const published = await manager.published?.(name);
+  if (published) return wrongPortInside(published);
   const open = await listeningPorts(await manager.pids(name));
   if (open.length === 0) return `the app listens on no port; it must listen on $PORT, here ${port}`;
   if (open.some((socket) => socket.port === port)) return null;
   const others = open.map((socket) => `${socket.address}:${socket.port}`).join(", ");
   return `the app listens on ${others}; it must listen on $PORT, here ${port}`;
+}
+
+// From outside only what listens on all addresses of the container is reached, and only on the published port.
+function wrongPortInside({ listening, inside }: Published): string | null {
+  if (inside === null) return null;
+  if (listening.some(({ port, address }) => port === inside && !address.startsWith("127.") && address !== "::1"))
+    return null;
+  const others = listening.map(({ address, port }) => `${address}:${port}`).join(", ");
+  const where = others === "" ? "listens on no port" : `listens on ${others}`;
+  return `in its container the app ${where}; it must listen on 0.0.0.0:${inside}`;
 }
 
 // What went wrong is the error; a log that cannot be read must not take its place.

@@ -32,6 +32,12 @@ export async function listener(port: number): Promise<Listener[]> {
   });
 }
 
+/** Where anything listens in the network that a process is in, a container's own; nothing when it may not be seen. */
+export function listeningIn(pid: number): { port: number; address: string }[] {
+  const sockets = listening(`${pid}/net`).map(({ port, address }) => ({ port, address }));
+  return sockets.sort((a, b) => a.port - b.port);
+}
+
 /** The TCP ports on which any of the processes listens, lowest first. */
 export function listeningPorts(pids: readonly number[]): { port: number; address: string }[] {
   const sockets = listening();
@@ -42,10 +48,10 @@ export function listeningPorts(pids: readonly number[]): { port: number; address
     .sort((a, b) => a.port - b.port);
 }
 
-function listening(): Socket[] {
-  return ["net/tcp", "net/tcp6"].flatMap((file) => {
+function listening(network = "net"): Socket[] {
+  return ["tcp", "tcp6"].flatMap((file) => {
     const sockets: Socket[] = [];
-    readProcLines(file, (line) => {
+    readProcLines(`${network}/${file}`, (line) => {
       // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
       const fields = line.trim().split(/\s+/);
       if (fields[0] === "sl") return true;

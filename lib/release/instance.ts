@@ -31,8 +31,9 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
   const env = await appEnvironment(server.front === "none" ? facts : { ...facts, port }, runtime);
   const place = placeOf(facts, env);
   const command = config.command ?? (await (await appType(config.type)).command(place, runtime));
-  const { user, stopTimeout } = server;
-  return { app, id: basename(release), folder: place.folder, config, command, env, user, stopTimeout };
+  const { user, stopTimeout, docker: limits } = server;
+  const of = { app, id: basename(release), folder: place.folder, config, command, env, user, stopTimeout };
+  return limits === undefined ? of : { ...of, limits };
 }
 
 /** The facts of a release that was deployed before, with the server's config of today. */

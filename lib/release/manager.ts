@@ -81,6 +81,7 @@ export async function managerOf(server: ServerConfig): Promise<Manager> {
     stop: async (name, io) => (await of(name)).stop(name, io),
     status: async (name) => (await of(name)).status(name),
     pids: async (name) => (await of(name)).pids(name),
+    published: async (name) => (await (await of(name)).published?.(name)) ?? null,
     instances: (app) => instances(app, server),
     enable: (app, id, io) => enable(app, id, server, io),
     async forget(name, io) {

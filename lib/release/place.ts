@@ -20,5 +20,7 @@ export interface PlaceFacts {
 export function placeOf({ app, server, config, sha, repo, release }: PlaceFacts, env: Record<string, string>): Place {
   const { base } = places(app);
   const of = { app, id: basename(release), base, release, folder: release, config };
-  return { ...of, tree: commitTree(repo, sha), user: server.user, env, timeout: server.stepTimeout };
+  const { user, stepTimeout: timeout, docker: limits } = server;
+  const place = { ...of, tree: commitTree(repo, sha), user, env, timeout };
+  return limits === undefined ? place : { ...place, limits };
 }
