@@ -10,7 +10,7 @@ export function declareServerCommands(cli: CAC): void {
   cli
     .command("init", "Write a deploy.yml that fits the current folder")
     .option("--name <name>", "The app's name; default: the folder's")
-    .option("--example <name>", "Write a small working app as well: flask, fastapi")
+    .option("--example <name>", "Write a small working app as well: flask, fastapi, docker")
     .option("--json", "As JSON")
     .action(async (options: Options) => {
       const { init } = await import("../commands/init.ts");

@@ -9,7 +9,7 @@ import { isReleaseId, places } from "../paths.ts";
 import { docker, dockerError } from "./client.ts";
 import { withContext } from "./context.ts";
 import { imageOf, type Image } from "./image.ts";
-import { imageName, imageRepository, labelOptions } from "./names.ts";
+import { imageLabel, imageName, imageRepository } from "./names.ts";
 
 /** Builds and tags the image of a release. Throws DpError "command" with the build's last lines. */
 export async function buildImage(place: Place, file: string, io: Io): Promise<Image> {
@@ -17,7 +17,7 @@ export async function buildImage(place: Place, file: string, io: Io): Promise<Im
   const lines: string[] = [];
   const options = [
     `--tag=${imageName(place)}`,
-    ...labelOptions(place),
+    imageLabel(place),
     "--force-rm",
     ...Object.entries(args).map(([name, value]) => `--build-arg=${name}=${value}`),
     ...(target === undefined ? [] : [`--target=${target}`]),

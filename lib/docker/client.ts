@@ -26,8 +26,8 @@ export async function docker(argv: readonly string[], io?: Io, options: RunOptio
   const wanted = { quiet: true, timeout: PATIENCE, ...options, env, check: false };
   const result = await started((io?.run ?? run)(command, wanted));
   if (result.code === 0 && !result.timedOut) return result;
-  // Why a command failed is asked of the engine, not read out of its words.
-  await requireEngine();
+  // Why a command failed is asked of the engine, not read out of its words; these can only be an engine's own.
+  if (!/\bno such (?:container|image|object)\b/i.test(result.text)) await requireEngine();
   if (options.check === false) return result;
   throw dockerError(`docker ${argv.slice(0, 2).join(" ")}`, result, options.timeout ?? PATIENCE);
 }

@@ -1,21 +1,25 @@
 // Folders of the server that a container sees: those that deploy.yml shares between releases, and no others.
 import { lstatSync } from "node:fs";
 import { posix } from "node:path";
+import type { DeployConfig } from "../config.ts";
 import { DpError } from "../errors.ts";
-import type { Instance } from "../manager.ts";
+import type { InstanceName } from "../manager.ts";
 import { places } from "../paths.ts";
 import type { Image } from "./image.ts";
 
-/** Files and folders below the app's `shared`, as paths relative to it. */
-export type SharedPaths = (instance: Instance) => readonly string[];
+/** The folders and files that deploy.yml shares between releases, as paths below the app's `shared`. */
+export function sharedPaths(config: DeployConfig): string[] {
+  const { shared } = config as { shared?: { dirs?: string[]; files?: string[] } };
+  return [...(shared?.dirs ?? []), ...(shared?.files ?? [])];
+}
 
-/** Options of `docker create` that show each shared path below the image's WORKDIR. */
-export async function mountOptions(instance: Instance, { Config }: Image, shared = sharedPaths): Promise<string[]> {
-  const { shared: root } = places(instance.app);
-  const workdir = Config.WorkingDir || "/";
-  return shared(instance).map((path) => {
-    requireReal(root, path);
-    const fields = ["type=bind", `source=${root}/${path}`, `target=${posix.join(workdir, path)}`];
+/** Options of `docker create` that show each shared path below the image's WORKDIR. Throws DpError "command". */
+export function mountOptions({ app }: InstanceName, paths: readonly string[], { Config }: Image): string[] {
+  const { shared } = places(app);
+  return paths.map((path) => {
+    requireReal(shared, path);
+    const target = posix.join("/", Config.WorkingDir, path);
+    const fields = ["type=bind", `source=${shared}/${path}`, `target=${target}`];
     return `--mount=${fields.map(csvField).join(",")}`;
   });
 }
@@ -23,15 +27,14 @@ export async function mountOptions(instance: Instance, { Config }: Image, shared
 // The engine follows links as root: one that a release left in shared/ would show it any folder of the server. What
 // lies beside a shared path is not mounted, so that no container can make a link of it.
 function requireReal(root: string, path: string): void {
-  path.split("/").reduce((parent, part) => {
-    const at = `${parent}/${part}`;
+  let at = root;
+  for (const part of path.split("/")) {
+    at += `/${part}`;
     const stat = lstatSync(at, { throwIfNoEntry: false });
-    if (stat?.isDirectory() || stat?.isFile()) return at;
+    if (stat?.isDirectory() || stat?.isFile()) continue;
     const what = stat === undefined ? "is missing" : "is neither a file nor a folder";
     throw new DpError("command", `${at} ${what}, and cannot be shown to a container`);
-  }, root);
+  }
 }
 
 const csvField = (text: string) => (/[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-
-const sharedPaths: SharedPaths = () => [];

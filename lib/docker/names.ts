@@ -19,12 +19,15 @@ export const imageRepository = (app: string) => `dp/${places(app).app}${realm()}
 /** The image of a release, `dp/shop:42-3f9c2ab`. */
 export const imageName = ({ app, id }: InstanceName) => `${imageRepository(app)}:${id}`;
 
-/** Labels of images and containers. */
+/** The label of an image; one only, because each is a step of its build. */
+export const imageLabel = ({ app, id }: InstanceName) => `--label=dp.instance=${app}@${id}`;
+
+/** Labels of containers. */
 export function labels({ app, id }: InstanceName): Record<string, string> {
   return { "dp.app": app, "dp.release": id, "dp.root": root() || "/" };
 }
 
-/** Those as options of `docker build` and `docker create`; they win over labels of the Dockerfile. */
+/** Those as options of `docker create` and `docker run`; they win over labels of the image. */
 export const labelOptions = (name: InstanceName) =>
   Object.entries(labels(name)).map(([key, value]) => `--label=${key}=${value}`);
 

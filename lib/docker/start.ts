@@ -7,7 +7,7 @@ import { tail } from "../process/output.ts";
 import { docker } from "./client.ts";
 import { containerOf } from "./container.ts";
 import { containerPort, imageOf } from "./image.ts";
-import { mountOptions } from "./mounts.ts";
+import { mountOptions, sharedPaths } from "./mounts.ts";
 import { containerName, imageName, labelOptions } from "./names.ts";
 import { confinement } from "./options.ts";
 import { withVariables } from "./variables.ts";
@@ -39,7 +39,7 @@ export async function startContainer(instance: Instance, io: Io): Promise<void> 
     `--restart=on-failure:${RESTARTS}`,
     `--stop-timeout=${Math.ceil(instance.stopTimeout / 1000)}`,
     `--publish=${DP_HOST}:${PORT}:${port}`,
-    ...(await mountOptions(instance, image)),
+    ...mountOptions(instance, sharedPaths(instance.config), image),
   ];
   const tried = await withVariables(instance, env, async (passed) => {
     const argv = ["create", ...options, ...passed.options, imageName(instance), ...commandArguments(instance.command)];
@@ -48,13 +48,9 @@ export async function startContainer(instance: Instance, io: Io): Promise<void> 
   });
   if (tried.code === 0) return;
   await removeContainer(instance, io);
-  throw cannot("docker refuses", tail(tried.text, 10), hintFor(instance, tried.text));
-}
-
-function hintFor({ command }: Instance, text: string): string | undefined {
-  if (command !== "" && text.includes("/bin/sh"))
-    return "command needs a shell, and the image has none: leave it out and use CMD of the Dockerfile";
-  return text.includes("container-init") ? "apt-get install catatonit" : undefined;
+  // podman has no init of its own.
+  const hint = tried.text.includes("container-init") ? "apt-get install catatonit" : undefined;
+  throw cannot("docker refuses", tail(tried.text, 10), hint);
 }
 
 /** Removes the container of an instance with its anonymous volumes, even one that runs. Safe to repeat. */

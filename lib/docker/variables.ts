@@ -1,5 +1,6 @@
 // How variables reach a container: by the docker command's own environment, so that no value is seen in a list of processes.
-import { join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { DpError } from "../errors.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
 import type { InstanceName } from "../manager.ts";
@@ -37,6 +38,7 @@ export async function withVariables<T>(
   const env = Object.fromEntries(plain);
   if (heeded.length === 0) return use({ options, env });
   const file = variablesFile(name);
+  await mkdir(dirname(file), { recursive: true, mode: 0o711 });
   await writeFileAtomic(file, heeded.map(([key, value]) => `${key}=${value}\n`).join(""), 0o600);
   try {
     return await use({ options: [...options, `--env-file=${file}`], env });

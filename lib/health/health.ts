@@ -3,8 +3,9 @@ import type { HealthCheck, ServerConfig } from "../config.ts";
 import { DpError, messageOf } from "../errors.ts";
 import type { Front } from "../front.ts";
 import type { Io } from "../io.ts";
-import type { InstanceName, InstanceStatus, Manager, Published } from "../manager.ts";
+import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
 import { probe } from "./probe.ts";
+import { wrongPort } from "./wrong-port.ts";
 import { publicAddress } from "../release/route.ts";
 import { listener, listeningPorts, processName } from "../process/process.ts";
 
@@ -19,6 +20,8 @@ export interface Patient {
 const SLOWEST = 2_000;
 const LATENESS = 0.1;
 const LOG_LINES = 25;
+const LOOKS = 10;
+const LOOK = 100;
 
 const urlOf = ({ check, port }: Patient) => `http://127.0.0.1:${port}${check.path}`;
 
@@ -118,8 +121,14 @@ export async function describe(owners: Awaited<ReturnType<typeof listener>>): Pr
   return [...new Set(words)].join(", ") || "a process that has gone since";
 }
 
-async function died(patient: Patient, status: InstanceStatus, io: Io): Promise<DpError> {
+async function died(patient: Patient, seen: InstanceStatus, io: Io): Promise<DpError> {
   const { app, id } = patient.name;
+  let status = seen;
+  // Between two crashes it runs for a moment, and its manager knows no longer how it ended.
+  for (let look = 0; status.state === "running" && look < LOOKS; look++) {
+    await io.sleep(LOOK);
+    status = await patient.manager.status(patient.name);
+  }
   const how =
     status.state === "running" ? "crashed and was started again" : `is not running: ${status.detail || status.state}`;
   return new DpError("unhealthy", `${app}@${id} ${how}`, { lines: await lastWords(patient, io) });
@@ -127,7 +136,7 @@ async function died(patient: Patient, status: InstanceStatus, io: Io): Promise<D
 
 async function unhealthy(patient: Patient, seen: Map<string, number>, io: Io): Promise<DpError> {
   const answers = [...seen].map(([text, count]) => (count > 1 ? `${text} (${count} times)` : text)).join(", ");
-  const wrong = await wrongPort(patient);
+  const wrong = await wrongPort(patient.name, patient.manager, patient.port);
   return new DpError("unhealthy", `GET ${urlOf(patient)}: ${answers}`, {
     lines: await lastWords(patient, io),
     ...(wrong
@@ -136,26 +145,6 @@ async function unhealthy(patient: Patient, seen: Map<string, number>, io: Io): P
         ? { hint: "a redirect is no health: name a path that answers 2xx itself" }
         : {}),
   });
-}
-
-async function wrongPort({ name, manager, port }: Patient): Promise<string | null> {
-  const published = await manager.published?.(name);
-  if (published) return wrongPortInside(published);
-  const open = await listeningPorts(await manager.pids(name));
-  if (open.length === 0) return `the app listens on no port; it must listen on $PORT, here ${port}`;
-  if (open.some((socket) => socket.port === port)) return null;
-  const others = open.map((socket) => `${socket.address}:${socket.port}`).join(", ");
-  return `the app listens on ${others}; it must listen on $PORT, here ${port}`;
-}
-
-// From outside only what listens on all addresses of the container is reached, and only on the published port.
-function wrongPortInside({ listening, inside }: Published): string | null {
-  if (inside === null) return null;
-  if (listening.some(({ port, address }) => port === inside && !address.startsWith("127.") && address !== "::1"))
-    return null;
-  const others = listening.map(({ address, port }) => `${address}:${port}`).join(", ");
-  const where = others === "" ? "listens on no port" : `listens on ${others}`;
-  return `in its container the app ${where}; it must listen on 0.0.0.0:${inside}`;
 }
 
 // What went wrong is the error; a log that cannot be read must not take its place.

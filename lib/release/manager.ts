@@ -68,6 +68,10 @@ async function enable(app: string, id: string | null, server: ServerConfig, io: 
   return true;
 }
 
+/** The name of the manager that a release is in the hands of. */
+export const managerNameOf = (name: InstanceName, server: ServerConfig): Promise<string> =>
+  noted(recordOf(name), server);
+
 /** The manager of an app's releases, as one: each release is in the hands of the manager that started it. */
 export async function managerOf(server: ServerConfig): Promise<Manager> {
   const chosen = await manager(server.manager);

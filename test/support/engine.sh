@@ -1,6 +1,6 @@
 #!/bin/sh
 # A Docker engine of its own, until stdin ends; then nothing is left of it. Usage: engine.sh FOLDER BRIDGE SUBNET NAME
-# It reads words from stdin: stop, kill, start; and answers each with a line.
+# It reads words from stdin: stop, cut, start; and answers each with a line.
 set -eu
 folder=$1 bridge=$2 subnet=$3 name=$4
 PATH=$PATH:/usr/sbin:/sbin
@@ -8,9 +8,8 @@ export DOCKER_HOST="unix://$folder/docker.sock"
 daemon=
 
 # No iptables: two engines of one machine would fight over the same chains. Published ports go through docker-proxy.
-# In a mount namespace of its own every mount is gone with the engine's last process.
 start() {
-    unshare --mount --propagation private dockerd --config-file "$folder/daemon.json" --data-root "$folder/data" \
+    nsenter "--mount=/proc/$holder/ns/mnt" dockerd --config-file "$folder/daemon.json" --data-root "$folder/data" \
         --exec-root "$folder/exec" --pidfile "$folder/docker.pid" --host "$DOCKER_HOST" --bridge "$bridge" \
         --iptables=false --ip6tables=false --ip-masq=false --ip-forward=false --cgroup-parent "/$name" \
         </dev/null >>"$folder/dockerd.log" 2>&1 &
@@ -32,12 +31,11 @@ rest() {
         [ ! -d "$group" ] || find "$group" -name cgroup.procs -exec cat {} + 2>/dev/null || :
     done | grep -v '^0$' || :
     # The pattern by stdin: grep would find itself.
-    echo "$folder/" | grep -lsFf - /proc/[0-9]*/cmdline | cut -d/ -f3 || :
+    echo "$folder/" | grep -lsF -f /dev/stdin /proc/[0-9]*/cmdline | cut -d/ -f3 || :
 }
 
-cleanup() {
-    trap '' INT TERM HUP
-    [ -z "$daemon" ] || kill -KILL "$daemon" 2>/dev/null || :
+# Everything ends at once, as in a power cut: what was mounted is gone as well.
+end_all() {
     rounds=0
     while pids=$(rest) && [ -n "$pids" ] && [ "$rounds" -lt 200 ]; do
         rounds=$((rounds + 1))
@@ -45,6 +43,19 @@ cleanup() {
         kill -KILL $pids 2>/dev/null || :
         sleep 0.05
     done
+    rm -rf "$folder/exec" "$folder/docker.pid"
+}
+
+# Every mount is in a namespace of its own, held by this process, and gone with the last one in it.
+hold() {
+    unshare --mount --propagation private tail -f "$folder/daemon.json" >/dev/null 2>&1 </dev/null &
+    holder=$!
+    until [ "$(readlink "/proc/$holder/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ]; do sleep 0.02; done
+}
+
+cleanup() {
+    trap '' INT TERM HUP
+    end_all
     ip link del "$bridge" 2>/dev/null || :
     for group in /sys/fs/cgroup/*/"$name" /sys/fs/cgroup/"$name"; do
         [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || :
@@ -53,18 +64,23 @@ cleanup() {
 }
 trap cleanup EXIT
 
-[ -e "$folder/daemon.json" ] || echo '{}' >"$folder/daemon.json"
+hold
 ip link add "$bridge" type bridge
 ip addr add "$subnet" dev "$bridge"
 ip link set "$bridge" up
 start
-echo started
+echo "done started"
 while read -r word; do
     case $word in
-        stop) kill -TERM "$daemon" ;;
-        kill) kill -KILL "$daemon" ;;
+        stop)
+            kill -TERM "$daemon"
+            wait "$daemon" || :
+            ;;
+        cut)
+            end_all
+            hold
+            ;;
         start) start ;;
     esac
-    [ "$word" = start ] || wait "$daemon" || :
-    echo "$word"
+    echo "done $word"
 done

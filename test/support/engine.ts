@@ -26,8 +26,8 @@ export interface Engine {
   must(...args: string[]): Promise<string>;
   /** Imports a folder's content as an image. */
   import(image: string, folder: string, ...changes: string[]): Promise<void>;
-  /** Ends the daemon: as the system does it, or by a crash. */
-  halt(how: "stop" | "kill"): Promise<void>;
+  /** Ends the daemon as the system does it, or everything at once, as a power cut does. */
+  halt(how: "stop" | "cut"): Promise<void>;
   start(): Promise<void>;
   /** Ends it, and all that ran in it. */
   stop(): Promise<void>;
@@ -65,7 +65,7 @@ export async function startEngine(settings: Record<string, unknown> = {}): Promi
     for (let text = ""; ;) {
       const { value, done } = await lines.read();
       text += value ?? "";
-      if (text.includes(`${word}\n`)) return;
+      if (text.includes(`done ${word}\n`)) return;
       if (done) throw new Error(`the Docker engine did not say "${word}": ${text}`);
     }
   };
