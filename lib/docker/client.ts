@@ -71,10 +71,12 @@ export function isPodman(): Promise<boolean> {
   ));
 }
 
-/** The JSON objects that a docker command printed, one a line; its warnings are passed over. */
+/** What `docker inspect` printed: a list of objects, with warnings before it and errors after it. */
 export function objectsIn(text: string): unknown[] {
-  return text
-    .split("\n")
-    .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line) as unknown);
+  const lines = text.split("\n");
+  const [first, last] = [
+    lines.findIndex((line) => line.startsWith("[")),
+    lines.findLastIndex((line) => /\]$/.test(line)),
+  ];
+  return first < 0 ? [] : (JSON.parse(lines.slice(first, last + 1).join("\n")) as unknown[]);
 }

@@ -38,7 +38,7 @@ function releaseOf(app: string, { Name, Config }: Container): string | null {
 async function inspect(names: readonly string[]): Promise<Container[]> {
   if (names.length === 0) return [];
   // One of several may have gone meanwhile: the others are described all the same.
-  const argv = ["container", "inspect", "--format", "{{json .}}", ...names];
+  const argv = ["container", "inspect", ...names];
   const { text } = await docker(argv, undefined, { check: false, keep: 16 * 1024 * 1024 });
   return objectsIn(text).map((one) => v.parse(schema, one));
 }
@@ -51,26 +51,16 @@ export async function containerOf(name: InstanceName): Promise<Container | null>
 
 /** Every container of an app's releases, by release; one-off containers are none. */
 export async function containersOf(app: string): Promise<Map<string, Container>> {
-  const argv = ["container", "ls", "--all", "--format", "{{json .}}", ...ownOptions(app)];
-  const { text } = await docker(argv, undefined, { keep: 16 * 1024 * 1024 });
-  const names = objectsIn(text).map((one) => v.parse(listed, one).Names);
+  const argv = ["container", "ls", "--all", "--format", "{{.Names}}", ...ownOptions(app)];
+  const { text } = await docker(argv);
+  // A line of another kind is a warning of the engine.
+  const names = text.split("\n").filter((line) => /^[\w.-]+$/.test(line));
   const own = (await inspect(names)).flatMap((found): [string, Container][] => {
     const id = releaseOf(app, found);
     return id === null ? [] : [[id, found]];
   });
   return new Map(own);
 }
-
-// podman prints a list of names, docker one name.
-const listed = v.object({
-  Names: v.union([
-    v.string(),
-    v.pipe(
-      v.array(v.string()),
-      v.transform(([name]) => name ?? ""),
-    ),
-  ]),
-});
 
 /** Whether its main process runs. */
 export const isRunning = ({ State }: Container) => State.Status === "running" || State.Status === "paused";

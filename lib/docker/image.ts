@@ -16,7 +16,7 @@ export type Image = v.InferOutput<typeof schema>;
 
 /** The image of a release, or null when there is none. */
 export async function imageOf(name: InstanceName): Promise<Image | null> {
-  const argv = ["image", "inspect", "--format", "{{json .}}", imageName(name)];
+  const argv = ["image", "inspect", imageName(name)];
   const { text } = await docker(argv, undefined, { check: false });
   const [found] = objectsIn(text);
   return found === undefined ? null : v.parse(schema, found);

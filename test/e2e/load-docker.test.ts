@@ -13,7 +13,7 @@ const live: string[] = [];
 // What the load's clients expect: the release as the answer, and what they sent.
 const SERVER = example("server.ts").replace(
   '"/": () => Response.json({ app: process.env.DP_APP ?? "local", release: process.env.DP_RELEASE ?? "none" }),',
-  '"/": () => new Response(process.env.DP_RELEASE),\n    "/echo": async (request) => new Response(`${process.env.DP_RELEASE} ${await request.text()}`),',
+  '"/": () => new Response(process.env.DP_RELEASE),\n    "/echo": async (request) => new Response(await request.bytes()),',
 );
 
 beforeAll(async () => {
