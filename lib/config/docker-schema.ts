@@ -1,6 +1,7 @@
 // The keys of deploy.yml and config.yml that are for apps of type docker.
 import * as v from "valibot";
 import { mapping, must, text, whole } from "./field.ts";
+import type { Path } from "./yaml.ts";
 
 /** How the image of an app of type docker is built and used. */
 export interface DockerConfig {
@@ -65,25 +66,27 @@ export const docker = v.pipe(
   v.description("For type docker: how the image is built."),
 );
 
-/** What is asked for and is not there, with what is there instead; keys by their dotted path. */
-export const REFUSED: Readonly<Record<string, string>> = {
-  "docker.compose": "compose files are not read: dp runs one container, built by a Dockerfile",
-  "docker.image": "images are built from the commit: a Dockerfile with FROM and that image is enough",
-};
-
-/** Keys that do not go together with the type: each with why, and what to do. */
-export function typeProblems({
-  type,
-  docker,
-  build,
-}: Readonly<Record<string, unknown>>): [key: string, what: string][] {
-  const problems: [string, string][] = [];
-  if (docker !== undefined && type !== "docker" && typeof type === "string")
-    problems.push(["docker", "is for type: docker only, remove it"]);
+/** What is wrong between the keys of a deploy.yml and type docker, as they were read. */
+export function dockerProblems(value: Readonly<Record<string, unknown>>): { path: Path; what: string }[] {
+  const { type, docker: own, build } = value;
+  const problems: { path: Path; what: string }[] = [];
+  if (own !== undefined && type !== "docker" && typeof type === "string")
+    problems.push({ path: ["docker"], what: "is for type: docker only, remove it" });
   if (build !== undefined && type === "docker")
-    problems.push(["build", "an app of type docker is built by its Dockerfile, write a RUN line there"]);
+    problems.push({
+      path: ["build"],
+      what: "an app of type docker is built by its Dockerfile, write a RUN line there",
+    });
+  for (const [key, what] of Object.entries(REFUSED))
+    if (typeof own === "object" && own !== null && key in own) problems.push({ path: ["docker", key], what });
   return problems;
 }
+
+// What users of other tools look for.
+const REFUSED = {
+  compose: "compose files are not read: dp runs one container, built by a Dockerfile",
+  image: "images are built from the commit: a Dockerfile with FROM and that image is enough",
+};
 
 /** The key docker of config.yml: limits. */
 export const limits = v.pipe(

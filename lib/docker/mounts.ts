@@ -8,10 +8,7 @@ import { places } from "../paths.ts";
 import type { Image } from "./image.ts";
 
 /** The folders and files that deploy.yml shares between releases, as paths below the app's `shared`. */
-export function sharedPaths(config: DeployConfig): string[] {
-  const { shared } = config as { shared?: { dirs?: string[]; files?: string[] } };
-  return [...(shared?.dirs ?? []), ...(shared?.files ?? [])];
-}
+export const sharedPaths = ({ shared }: DeployConfig): string[] => [...(shared?.dirs ?? []), ...(shared?.files ?? [])];
 
 /** Options of `docker create` that show each shared path below the image's WORKDIR. Throws DpError "command". */
 export function mountOptions({ app }: InstanceName, paths: readonly string[], { Config }: Image): string[] {

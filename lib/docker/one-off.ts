@@ -2,6 +2,8 @@
 import type { Place } from "../app.ts";
 import type { Io } from "../io.ts";
 import { docker, dockerError } from "./client.ts";
+import { imageOf } from "./image.ts";
+import { mountOptions, sharedPaths } from "./mounts.ts";
 import { containerName, imageName, labelOptions } from "./names.ts";
 import { confinement } from "./options.ts";
 import { commandArguments } from "./start.ts";
@@ -14,7 +16,9 @@ export async function runOneOff(line: string, place: Place, io: Io): Promise<voi
   // The client's end is not the container's: one that was killed with its deploy may still be there.
   const remove = () => docker(["container", "rm", "--force", "--volumes", name], undefined, { check: false });
   await remove();
-  const options = ["--rm", `--name=${name}`, ...labelOptions(place), ...(await confinement(place.limits))];
+  const image = await imageOf(place);
+  const mounts = image === null ? [] : mountOptions(place, sharedPaths(place.config), image);
+  const options = ["--rm", `--name=${name}`, ...labelOptions(place), ...(await confinement(place.limits)), ...mounts];
   try {
     const ended = await withVariables(place, { ...place.env, DP_HOST: "0.0.0.0" }, (passed) => {
       const argv = ["run", ...options, ...passed.options, imageName(place), ...commandArguments(line)];

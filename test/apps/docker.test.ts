@@ -177,6 +177,23 @@ describe.skipIf(why !== null)("with an engine", () => {
     expect(said.join("\n")).toContain("Successfully built");
   });
 
+  test("builds with BuildKit as well, which leaves no images beside", async () => {
+    process.env["DOCKER_BUILDKIT"] = "1";
+    try {
+      const built = place({
+        Dockerfile: `FROM base:shell AS one\nRUN echo one > /one\n${FROM}COPY --from=one /one /\n`,
+      });
+      await docker.install(built, io);
+      expect(said.join("\n")).toContain("#1 ");
+      expect(await inImage(built, "cat", "/one")).toBe("one");
+      expect((await tags()).filter((tag) => tag.startsWith(built.id))).toEqual([built.id]);
+      const error = await errorOf(docker.install(place({ Dockerfile: `${FROM}RUN echo so it goes; exit 3\n` }), io));
+      expect([error!.exit, error!.lines.join("\n")]).toEqual(["command", expect.stringContaining("so it goes")]);
+    } finally {
+      delete process.env["DOCKER_BUILDKIT"];
+    }
+  });
+
   test("nothing of the settings is in the image", async () => {
     const built = place({ Dockerfile: `${FROM}ARG SECRET\nRUN env > /env; echo "$SECRET" > /secret\n` });
     await docker.install(built, io);

@@ -1,6 +1,6 @@
 // An app in containers, over real pushes and a real engine: every way in which a deploy ends.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { dockerSandbox, dockerYml, example, settings, type DockerBox } from "../support/docker-run.ts";
 import { engineUnavailable } from "../support/engine.ts";
@@ -197,6 +197,30 @@ describe.skipIf(why !== null)("an app in containers", () => {
     process.kill(following.pid, "SIGINT");
     const { stdout } = await following.done;
     expect(stdout.match(/serving/g)!.length).toBeGreaterThanOrEqual(1);
+  });
+
+  test("what is shared is seen by the app and its hooks, and stays", async () => {
+    const more =
+      "shared: {dirs: [data/uploads], files: [.key]}\nhooks: {preDeploy: 'echo $DP_RELEASE >> data/uploads/hooks'}\n";
+    const server = SERVER.replace(
+      '"/health"',
+      '"/note": async () => new Response(await Bun.file("data/uploads/hooks").text() + (await Bun.file(".key").text())),\n    "/health"',
+    );
+    const files = { "deploy.yml": dockerYml("shop", more), "server.ts": server, ".key": "the key" };
+    // Also when the links of the release are copied into the image.
+    const first = await box.release({
+      ...files,
+      Dockerfile: example("Dockerfile").replace("COPY server.ts ./", "COPY . ./"),
+    });
+    const second = await box.release({ say: "shared" });
+    expect(await box.answer("/note")).toBe(`${first}\n${second}\nthe key`);
+    expect(readFileSync(join(box.base, "shared/data/uploads/hooks"), "utf8")).toBe(`${first}\n${second}\n`);
+    await box.release({
+      "deploy.yml": dockerYml("shop"),
+      "server.ts": SERVER,
+      ".key": null,
+      Dockerfile: example("Dockerfile"),
+    });
   });
 
   test("without an engine a deploy is exit 8 and changes nothing; when the engine is back, so is the app", async () => {

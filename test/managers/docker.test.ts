@@ -13,7 +13,6 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import docker from "../../lib/apps/docker.ts";
-import type { DeployConfig } from "../../lib/config.ts";
 import { containerName, imageName } from "../../lib/docker/names.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
@@ -71,7 +70,7 @@ const subject: Subject = {
     async prepare(instance) {
       await build(instance);
       mkdirSync(join(places(instance.app).shared, SHARED), { recursive: true });
-      const config = { ...instance.config, shared: { dirs: [SHARED] } } as DeployConfig;
+      const config = { ...instance.config, shared: { dirs: [SHARED], files: [] } };
       const env = { ...instance.env, SHARED: `/${SHARED}`, PORT: String(await freePort()) };
       return { ...instance, config, env };
     },
