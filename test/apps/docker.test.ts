@@ -178,7 +178,9 @@ describe.skipIf(why !== null)("with an engine", () => {
   });
 
   test("builds with BuildKit as well, which leaves no images beside", async () => {
-    process.env["DOCKER_BUILDKIT"] = "1";
+    const path = process.env["PATH"]!;
+    // Debian's client has BuildKit in itself; others need a plugin for it.
+    Object.assign(process.env, { DOCKER_BUILDKIT: "1", PATH: `/usr/bin:${path}` });
     try {
       const built = place({
         Dockerfile: `FROM base:shell AS one\nRUN echo one > /one\n${FROM}COPY --from=one /one /\n`,
@@ -191,6 +193,7 @@ describe.skipIf(why !== null)("with an engine", () => {
       expect([error!.exit, error!.lines.join("\n")]).toEqual(["command", expect.stringContaining("so it goes")]);
     } finally {
       delete process.env["DOCKER_BUILDKIT"];
+      process.env["PATH"] = path;
     }
   });
 
