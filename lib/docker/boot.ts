@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
+import type { InstanceName } from "../manager.ts";
 import { places } from "../paths.ts";
 import { docker, isPodman } from "./client.ts";
 import { containersOf, type Container } from "./container.ts";
@@ -10,11 +11,19 @@ import { containerName } from "./names.ts";
 
 const noteOf = (app: string) => join(places(app).instances, "enabled-container");
 
+const TRIES = 10;
+const PAUSE = 200;
+
 /** Sets the restart policy of a container unless it is that already; answers whether it was another. */
-export async function setPolicy(app: string, id: string, found: Container, policy: string, io: Io): Promise<boolean> {
+export async function setPolicy(name: InstanceName, found: Container, policy: string, io: Io): Promise<boolean> {
   if (found.HostConfig.RestartPolicy.Name === policy) return false;
-  await docker(["container", "update", `--restart=${policy}`, containerName({ app, id })], io);
-  return true;
+  const argv = ["container", "update", `--restart=${policy}`, containerName(name)];
+  // The engine refuses it between a crash and the next start.
+  for (let tries = 1; ; tries++) {
+    const isLast = tries === TRIES;
+    if ((await docker(argv, io, { check: isLast })).code === 0) return true;
+    await io.sleep(PAUSE);
+  }
 }
 
 /** Makes exactly this instance come up at boot; answers whether anything changed. */
@@ -26,7 +35,7 @@ export async function enable(app: string, id: string | null, io: Io): Promise<bo
   let isChanged = false;
   for (const [other, container] of sorted) {
     const policy = other === id ? "unless-stopped" : "no";
-    if (await setPolicy(app, other, container, policy, io)) isChanged = true;
+    if (await setPolicy({ app, id: other }, container, policy, io)) isChanged = true;
   }
   return isChanged;
 }

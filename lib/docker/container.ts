@@ -64,7 +64,8 @@ export async function containersOf(app: string): Promise<Map<string, Container>>
 
 /** Whether its main process runs. */
 export const isRunning = ({ State }: Container) => State.Status === "running" || State.Status === "paused";
-const isWaiting = ({ State }: Container) => State.Status === "restarting";
+/** Whether it waits to be started again after a crash. */
+export const isWaiting = ({ State }: Container) => State.Status === "restarting";
 
 /** The state of a container, in the words of every manager. `wasStopped`: dp ended it, so its exit code says nothing. */
 export function statusFrom(found: Container | null, wasStopped: boolean): InstanceStatus {

@@ -7,7 +7,7 @@ import { sequenceOf } from "../paths.ts";
 import { descendants, listeningIn } from "../process/process.ts";
 import { enable, setPolicy } from "./boot.ts";
 import { docker, isPodman, requireEngine } from "./client.ts";
-import { containerOf, containersOf, isRunning, publishedPorts, statusFrom } from "./container.ts";
+import { containerOf, containersOf, isRunning, isWaiting, publishedPorts, statusFrom } from "./container.ts";
 import { containerLogs } from "./logs.ts";
 import { containerName } from "./names.ts";
 import { removeContainer, startContainer } from "./start.ts";
@@ -28,14 +28,14 @@ async function stop(name: InstanceName, io: Io): Promise<void> {
   const found = await containerOf(name);
   if (found === null) return;
   await noteStop(name);
-  // It would come up with the engine's next start otherwise.
-  if (!(await isPodman())) await setPolicy(name.app, name.id, found, "no", io);
-  await docker(["container", "stop", containerName(name)], io);
+  await docker(["container", "stop", containerName(name)], io, { check: false });
   const left = await containerOf(name);
-  if (left && isRunning(left))
+  if (left && (isRunning(left) || isWaiting(left)))
     throw new DpError("command", `the container ${containerName(name)} does not stop`, {
       hint: `docker rm -f ${containerName(name)}`,
     });
+  // It would come up with the engine's next start otherwise.
+  if (left && !(await isPodman())) await setPolicy(name, left, "no", io);
 }
 
 async function status(name: InstanceName): Promise<InstanceStatus> {

@@ -14,6 +14,7 @@ import { withVariables } from "./variables.ts";
 
 /** How often it is started again after a crash, before it is live: a crash loop ends as failed within seconds. */
 const RESTARTS = 5;
+const TRIES = 5;
 
 /** What follows the image's name: arguments of its entrypoint; none for its own CMD. */
 export const commandArguments = (line: string) => (line === "" ? [] : ["/bin/sh", "-c", startScript(line)]);
@@ -55,6 +56,10 @@ export async function startContainer(instance: Instance, io: Io): Promise<void> 
 
 /** Removes the container of an instance with its anonymous volumes, even one that runs. Safe to repeat. */
 export async function removeContainer(name: InstanceName, io: Io): Promise<void> {
-  if ((await containerOf(name)) === null) return;
-  await docker(["container", "rm", "--force", "--volumes", containerName(name)], io, { check: false });
+  for (let tries = 1; (await containerOf(name)) !== null; tries++) {
+    // One that ends at the same moment may be refused once.
+    const check = tries === TRIES;
+    await docker(["container", "rm", "--force", "--volumes", containerName(name)], io, { check });
+    if (check) return;
+  }
 }

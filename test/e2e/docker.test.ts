@@ -38,6 +38,7 @@ async function expectRefused(files: Record<string, string | null>, says: RegExp)
   const pushed = await box.push();
   await box.git("reset", "--quiet", "--hard", head);
   expect(pushed.text).toMatch(says);
+  expect(pushed.text).not.toContain("way back failed");
   expect(ended(pushed, 1)).toBe("1");
   expect(box.link("current")).toBe(live);
   if (live === null) return;

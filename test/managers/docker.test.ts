@@ -185,6 +185,18 @@ describe.skipIf(why !== null)("containers", () => {
     expect(await manager.instances(instance.app)).toEqual([instance.id]);
   });
 
+  test("that crash again and again are stopped and enabled at any moment", async () => {
+    for (let count = 1; count <= 4; count++) {
+      const instance = await started(await shop.instance("sleep 0.05; exit 3", { id: `${count}-aaaaaaa` }));
+      if (count % 2 === 0) await manager.enable(instance.app, instance.id, io);
+      await until("a crash", async () => (await manager.status(instance)).state !== "running");
+      await manager.stop(instance, io);
+      expect((await manager.status(instance)).state).toBe("stopped");
+      await manager.forget(instance, io);
+      expect(await manager.instances(instance.app)).toEqual([]);
+    }
+  }, 120_000);
+
   test("end by the image's own signal", async () => {
     const line = `trap 'echo quit; exit 0' QUIT; trap 'echo term' TERM; echo ready; while :; do sleep 0.05; done`;
     const instance = await started(await withImage("STOPSIGNAL SIGQUIT", line));
