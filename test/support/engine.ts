@@ -1,15 +1,5 @@
 // A real Docker engine for the tests of one file: its own daemon, folder, socket, bridge and images, and nothing of it left.
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { exec, script, type Answer } from "./box-host.ts";
@@ -35,18 +25,22 @@ export interface Engine {
 
 /** Why no engine can run here, or null. With CI set and as root that is a failure: a run must not go green by skipping. */
 export function engineUnavailable(): string | null {
-  const missing = ["dockerd", "docker", "ip", "unshare", "busybox"].filter(
-    (name) => Bun.which(name, { PATH }) === null,
-  );
-  const why =
-    process.getuid?.() !== 0
-      ? "a Docker engine needs root"
-      : missing.length > 0
-        ? `there is no ${missing.join(", ")}: apt-get install docker.io iproute2 busybox-static`
-        : null;
+  const why = unavailable();
   if (why !== null && process.env["CI"] === "true" && process.getuid?.() === 0)
     throw new Error(`no Docker engine: ${why}`);
   return why;
+}
+
+function unavailable(): string | null {
+  if (process.getuid?.() !== 0) return "a Docker engine needs root";
+  const missing = ["dockerd", "docker", "ip", "unshare", "nsenter", "busybox"].filter(
+    (name) => Bun.which(name, { PATH }) === null,
+  );
+  if (missing.length > 0) return `there is no ${missing.join(", ")}: apt-get install docker.io iproute2 busybox-static`;
+  const bridge = `dpx${Math.random().toString(36).slice(2, 10)}`;
+  const may = (line: string) => Bun.spawnSync(["sh", "-c", line], { env: { PATH } }).exitCode === 0;
+  if (!may("unshare --mount --propagation private true")) return "this root may not make mount namespaces";
+  return may(`ip link add ${bridge} type bridge && ip link del ${bridge}`) ? null : "this root may not make bridges";
 }
 
 /** Starts an engine; `settings` is its daemon.json. */
@@ -126,6 +120,3 @@ export function baseFolder(into: string, bun = false): string {
   }
   return into;
 }
-
-/** The text of the engine's own log, for a failure that needs it. */
-export const engineLog = (engine: Engine) => readFileSync(join(dirname(engine.host.slice(7)), "dockerd.log"), "utf8");
