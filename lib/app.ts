@@ -1,7 +1,7 @@
 // What an app type is: how one kind of app is recognised, installed and started.
 import type { DeployConfig } from "./config.ts";
 import type { Io } from "./io.ts";
-import type { Manager } from "./manager.ts";
+import type { Limits, Manager } from "./manager.ts";
 import type { Tree } from "./tree.ts";
 
 /** Everything an app type may know about the release it works on. Paths are absolute. */
@@ -21,6 +21,8 @@ export interface Place {
   user: string | undefined;
   /** The environment of builds and of the app: the env file, PATH, HOME, DP_*. */
   env: Record<string, string>;
+  /** What the operator allows a container. */
+  limits?: Limits | undefined;
   /** Milliseconds that one command of the build may take. */
   timeout: number;
 }
@@ -58,8 +60,10 @@ export interface AppType {
   install(place: Place, io: Io): Promise<Runtime>;
   /** Builds the release, in place of the step, which runs `build` of deploy.yml. Safe to repeat. */
   build?(place: Place, io: Io): Promise<void>;
-  /** The shell line that starts the web process when deploy.yml names none; throws DpError "config". */
+  /** The shell line that starts the web process when deploy.yml names none, empty for an image's own; throws DpError "config". */
   command(place: Place, runtime: Runtime): Promise<string>;
+  /** Runs a hook, when that is not the app's user's shell in the release's folder. Throws DpError "command". */
+  runHook?(line: string, place: Place, io: Io): Promise<void>;
   /** Removes installed dependencies that none of the `kept` runtimes uses; answers the folders removed. */
-  prune(place: Pick<Place, "base" | "user">, kept: readonly Runtime[], io: Io): Promise<string[]>;
+  prune(place: Pick<Place, "app" | "base" | "user">, kept: readonly Runtime[], io: Io): Promise<string[]>;
 }

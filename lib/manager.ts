@@ -15,7 +15,7 @@ export interface Instance extends InstanceName {
   folder: string;
   /** deploy.yml of its commit. */
   config: DeployConfig;
-  /** A shell line, run by the app's user. */
+  /** A shell line, run by the app's user; empty: what an image starts by itself. */
   command: string;
   /** The whole environment, PORT among it. */
   env: Record<string, string>;
@@ -26,6 +26,29 @@ export interface Instance extends InstanceName {
   path?: string | undefined;
   /** How many processes share the port, for managers that can do that. Default: 1. */
   workers?: number | undefined;
+
+  /** What the operator allows a container; other managers have their own place for that. */
+  limits?: Limits | undefined;
+}
+
+/** At most this much of the machine for one container. */
+export interface Limits {
+  /** "512m", "2g"; no limit without it. */
+  memory?: string;
+  /** "1.5" of its processors; no limit without it. */
+  cpus?: string;
+  /** Processes and threads. */
+  pids?: number;
+}
+
+/** How a network of its own is reached. */
+export interface Published {
+  /** Ports of this machine that lead to the instance. */
+  ports: number[];
+  /** Where its processes listen, inside. */
+  listening: { port: number; address: string }[];
+  /** The port inside that they must listen on. */
+  inside: number | null;
 }
 
 export interface InstanceStatus {
@@ -39,6 +62,8 @@ export interface InstanceStatus {
   since: string | null;
   /** How it ended last: "exited with 3", "killed by SIGKILL"; empty while all is well. */
   detail: string;
+  /** An image's own health check says that it is not well, while it runs. */
+  isUnhealthy?: boolean;
 }
 
 export interface LogOptions {
@@ -73,6 +98,8 @@ export interface Manager {
   status(name: InstanceName): Promise<InstanceStatus>;
   /** The processes of the instance, all of them. */
   pids(name: InstanceName): Promise<number[]>;
+  /** How the instance is reached when it has a network of its own; null, or left out: by its processes' own sockets. */
+  published?(name: InstanceName): Promise<Published | null>;
   /** IDs of the instances of the app that run, wait for a restart, or failed. */
   instances(app: string): Promise<string[]>;
   /** Exactly this instance comes up at boot; null: none. Answers whether anything changed. */

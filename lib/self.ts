@@ -32,10 +32,16 @@ export function supervisor(): string[] {
 /** The argv of dp itself. */
 export const SELF: readonly string[] = program("bin/dp");
 
+/** Variables of the operator that say which container engine docker talks to. */
+export const ENGINE_VARIABLES = [
+  ...["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_BUILDKIT"],
+  "XDG_RUNTIME_DIR",
+] as const;
+
 /** The environment in which dp starts itself. */
 export function selfEnv(): Record<string, string> {
   const env = plainEnv();
-  for (const name of ["DP_ROOT", "DP_STEPS", "USER", "LOGNAME"]) {
+  for (const name of ["DP_ROOT", "DP_STEPS", "USER", "LOGNAME", ...ENGINE_VARIABLES]) {
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }

@@ -4,6 +4,8 @@ import type { DeployConfig } from "./config.ts";
 import { appEnvironment, type Origin } from "./environment.ts";
 import type { Io } from "./io.ts";
 import { appFolder } from "./release/folder.ts";
+import { appType } from "./registry.ts";
+import { placeOf, type PlaceFacts } from "./release/place.ts";
 
 /** Runs the line to its end; throws DpError "command" with its last words when it fails. */
 export async function runLine(
@@ -15,4 +17,11 @@ export async function runLine(
   const { user, stepTimeout: timeout } = origin.server;
   const env = await appEnvironment(origin, runtime);
   await io.run(["sh", "-c", line], { cwd: appFolder(origin.release, origin.config), env, user, timeout });
+}
+
+/** Runs a hook as its app type does: by the app's user in the release, or in a container of its image. */
+export async function runHook(line: string, facts: PlaceFacts, runtime: Runtime, io: Io): Promise<void> {
+  const type = await appType(facts.config.type);
+  if (type.runHook) await type.runHook(line, placeOf(facts, await appEnvironment(facts, runtime)), io);
+  else await runLine(line, facts, runtime, io);
 }

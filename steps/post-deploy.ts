@@ -2,13 +2,14 @@
 // Runs the postDeploy hook; the release is live, so its failure is a warning.
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
-import { runLine } from "../lib/shell-line.ts";
+import { runHook } from "../lib/shell-line.ts";
 import { defineStep, main } from "../lib/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Run the postDeploy hook",
   needs: {
     app: fact.app,
+    repo: fact.repo,
     sha: fact.sha,
     server: fact.server,
     config: fact.config,
@@ -17,12 +18,12 @@ const step = defineStep(import.meta.path, {
     skipHooks: fact.skipHooks,
   },
   provides: {},
-  async run({ runtime, skipHooks, ...origin }, io) {
-    const line = origin.config.hooks.postDeploy;
+  async run({ runtime, skipHooks, ...facts }, io) {
+    const line = facts.config.hooks.postDeploy;
     try {
       if (line === undefined) io.info("no hook");
       else if (skipHooks) io.info("skipped, as asked");
-      else await runLine(line, origin, runtime, io);
+      else await runHook(line, facts, runtime, io);
     } catch (error) {
       if (!(error instanceof DpError)) throw error;
       io.warn(`postDeploy failed, and the release is live all the same: ${error.message}`);

@@ -1,13 +1,14 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Runs the preDeploy hook; its failure ends the deploy before anything was started or stopped.
 import { fact } from "../lib/facts.ts";
-import { runLine } from "../lib/shell-line.ts";
+import { runHook } from "../lib/shell-line.ts";
 import { defineStep, main } from "../lib/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Run the preDeploy hook",
   needs: {
     app: fact.app,
+    repo: fact.repo,
     sha: fact.sha,
     server: fact.server,
     config: fact.config,
@@ -16,11 +17,11 @@ const step = defineStep(import.meta.path, {
     skipHooks: fact.skipHooks,
   },
   provides: {},
-  async run({ runtime, skipHooks, ...origin }, io) {
-    const line = origin.config.hooks.preDeploy;
+  async run({ runtime, skipHooks, ...facts }, io) {
+    const line = facts.config.hooks.preDeploy;
     if (line === undefined) io.info("no hook");
     else if (skipHooks) io.info("skipped, as asked");
-    else await runLine(line, origin, runtime, io);
+    else await runHook(line, facts, runtime, io);
     return {};
   },
 });

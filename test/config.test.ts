@@ -164,7 +164,7 @@ describe("YAML", () => {
     [`${HEAD}build: [a]\n`, "deploy.yml:4:8 build: must be a command on one line, not a list"],
     [
       `${HEAD}"\\e[31m": x\n`,
-      'deploy.yml:4:1 "\\u001b[31m": unknown key, known are name, type, healthCheck, command, build, hooks, root, shared, static',
+      'deploy.yml:4:1 "\\u001b[31m": unknown key, known are name, type, healthCheck, command, build, docker, hooks, root, shared, static',
     ],
     ["x".repeat(65 * 1024), "deploy.yml:1:1 larger than 64 KiB"],
   ])("%#: %j", (text, line) => {

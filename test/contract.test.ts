@@ -91,11 +91,11 @@ describe.each(kinds)("the order of a %s", (kind) => {
 /** The members of an interface, and what each is. */
 type Members<T> = Readonly<Record<keyof T, "string" | "function">>;
 
-const APP_TYPE: Omit<Members<AppType>, "manager" | "build"> = {
+const APP_TYPE: Omit<Members<AppType>, "manager" | "build" | "runHook"> = {
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },
 };
-const MANAGER: Members<Manager> = {
+const MANAGER: Omit<Members<Manager>, "published"> = {
   ...{ name: "string", summary: "string", unavailable: "function", setup: "function", start: "function" },
   ...{ stop: "function", status: "function", pids: "function", instances: "function", enable: "function" },
   ...{ forget: "function", logs: "function" },

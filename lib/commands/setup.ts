@@ -148,7 +148,7 @@ async function writeConfig(app: string, text: string): Promise<string[]> {
   await writeFileAtomic(config, text, 0o600);
   if (now === null) return [`wrote ${config}`];
   const before = parseServerConfig(now, config) as unknown as Record<string, unknown>;
-  const differing = Object.entries(wanted).filter(([key, value]) => before[key] !== value);
+  const differing = Object.entries(wanted).filter(([key, value]) => !Bun.deepEquals(before[key], value));
   return differing.map(
     ([key, value]) => `${key} is ${value} now, it was ${before[key] ?? "not set"}; the next deploy uses it`,
   );

@@ -7,7 +7,7 @@ import type { RouteStatus } from "../front.ts";
 import type { InstanceStatus } from "../manager.ts";
 import { probe } from "../health/probe.ts";
 import { describeHolder } from "../release/queue.ts";
-import { managerOf } from "../release/manager.ts";
+import { managerNameOf, managerOf } from "../release/manager.ts";
 import { front } from "../registry.ts";
 import { publicAddress } from "../release/route.ts";
 import { urlOf } from "../talk/screen.ts";
@@ -51,7 +51,8 @@ export async function status(app: string): Promise<Status> {
   const others = (await managed.instances(app)).filter((id) => id !== live);
   const warm = (await warmIds(app)).filter((id) => others.includes(id));
   return {
-    ...{ app, url: urlOf(server), manager: server.manager, branch: server.branch },
+    ...{ app, url: urlOf(server), branch: server.branch },
+    manager: live === null ? server.manager : await managerNameOf({ app, id: live }, server),
     ...{ live, previous: await previousId(app) },
     ...(live === null ? NOTHING : await liveStatus(app, live, server)),
     ...{ warm, strays: others.filter((id) => !warm.includes(id)) },

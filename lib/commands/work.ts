@@ -68,7 +68,10 @@ async function work(app: string, id: string, options: Omit<Order, "id">): Promis
     out.say(closingLine(app, await load(context), performance.now() - begun));
     return EXIT.ok;
   } catch (error) {
-    for (const line of await failureScreen(app, await load(context), error, clean, out.lastOutput())) out.say(line);
+    const ended = await load(context);
+    // What failed before its first step is over: there is nothing to go on with.
+    if (!ended.result && Object.keys(ended.journal).length === 0) await conclude(context, error);
+    for (const line of await failureScreen(app, ended, error, clean, out.lastOutput())) out.say(line);
     return exitCodeOf(error);
   } finally {
     await makeBallast();

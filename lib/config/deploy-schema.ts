@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { messageOf } from "../errors.ts";
 import { duration, mapping, must, oneOf, shellLine, text } from "./field.ts";
+import { docker } from "./docker-schema.ts";
 import { hookProblem } from "./hook.ts";
 import { plainPath } from "./plain-path.ts";
 import { shared } from "./shared-schema.ts";
@@ -116,7 +117,11 @@ export function deploySchema(types: readonly string[]) {
 function entriesFor(types: readonly string[]) {
   return mapping({
     name,
-    type: v.pipe(oneOf(types), v.description("What kind of app this is."), v.examples([types[0] ?? "python"])),
+    type: v.pipe(
+      oneOf(types),
+      v.description("What kind of app this is."),
+      v.examples([types.includes("python") ? "python" : (types[0] ?? "python")]),
+    ),
     healthCheck,
     command: v.exactOptional(
       v.pipe(
@@ -130,6 +135,7 @@ function entriesFor(types: readonly string[]) {
         v.description("A shell line that runs after the dependencies are installed; failing aborts the deploy."),
       ),
     ),
+    docker: v.exactOptional(docker),
     hooks: v.optional(
       v.pipe(
         mapping({

@@ -1,5 +1,6 @@
 // The schema of config.yml: what the operator of the server decides.
 import * as v from "valibot";
+import { limits } from "./docker-schema.ts";
 import { claim, duration, mapping, must, oneOf, text, whole } from "./field.ts";
 
 // The rules of git-check-ref-format, as far as one branch name can break them.
@@ -119,6 +120,7 @@ export function serverSchema(managers: readonly string[], fronts: readonly strin
         v.description("More failed probes than this during the switch, and the deploy goes back. Default: no limit."),
       ),
     ),
+    docker: v.exactOptional(limits),
     gate: v.optional(
       v.pipe(
         claim(),

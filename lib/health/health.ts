@@ -5,6 +5,7 @@ import type { Front } from "../front.ts";
 import type { Io } from "../io.ts";
 import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
 import { probe } from "./probe.ts";
+import { wrongPort } from "./wrong-port.ts";
 import { publicAddress } from "../release/route.ts";
 import { listener, listeningPorts, processName } from "../process/process.ts";
 
@@ -21,6 +22,8 @@ const SLOWEST = 2_000;
 const SOON = 10;
 const LATENESS = 0.1;
 const LOG_LINES = 25;
+const LOOKS = 10;
+const LOOK = 100;
 
 const urlOf = ({ check, port }: Patient) => `http://127.0.0.1:${port}${check.path}`;
 
@@ -37,6 +40,7 @@ export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid:
   for (let tries = 1; ; tries++) {
     const status = await patient.manager.status(patient.name);
     if (status.state !== "running" || status.restarts > 0) throw await died(patient, status, io);
+    if (status.isUnhealthy) throw await unhealthy(patient, new Map([[status.detail, 1]]), io);
     const answer = await probe(check, patient.port);
     if (answer.isHealthy) return { pid: await owner(patient, status, io), tries };
     seen.set(answer.text, (seen.get(answer.text) ?? 0) + 1);
@@ -54,6 +58,7 @@ export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid:
 export async function stillHealthy(patient: Patient, pid: number, io: Io): Promise<void> {
   const status = await patient.manager.status(patient.name);
   if (status.state !== "running" || status.pid !== pid) throw await died(patient, status, io);
+  if (status.isUnhealthy) throw await unhealthy(patient, new Map([[status.detail, 1]]), io);
   const answer = await probe(patient.check, patient.port);
   if (!answer.isHealthy) {
     await requireAlive(patient, status, io);
@@ -93,6 +98,9 @@ async function owner(patient: Patient, status: InstanceStatus, io: Io): Promise<
   // Mostly the main process has the socket: then no other process has to be looked at.
   const isMain = status.pid !== null && listeningPorts([status.pid]).some((socket) => socket.port === port);
   if (isMain) return status.pid!;
+  // A published port is no process's socket, or that of a proxy; its engine gives it to one container only.
+  const isPublished = (await manager.published?.(name))?.ports.includes(port);
+  if (isPublished && status.pid !== null) return status.pid;
   const own = await manager.pids(name);
   const owners = await listener(port);
   const isOwn = owners.some((socket) => socket.pid !== null && own.includes(socket.pid));
@@ -118,8 +126,14 @@ export async function describe(owners: Awaited<ReturnType<typeof listener>>): Pr
   return [...new Set(words)].join(", ") || "a process that has gone since";
 }
 
-async function died(patient: Patient, status: InstanceStatus, io: Io): Promise<DpError> {
+async function died(patient: Patient, seen: InstanceStatus, io: Io): Promise<DpError> {
   const { app, id } = patient.name;
+  let status = seen;
+  // Between two crashes it runs for a moment, and its manager knows no longer how it ended.
+  for (let look = 0; status.state === "running" && look < LOOKS; look++) {
+    await io.sleep(LOOK);
+    status = await patient.manager.status(patient.name);
+  }
   const how =
     status.state === "running" ? "crashed and was started again" : `is not running: ${status.detail || status.state}`;
   return new DpError("unhealthy", `${app}@${id} ${how}`, { lines: await lastWords(patient, io) });
@@ -127,7 +141,7 @@ async function died(patient: Patient, status: InstanceStatus, io: Io): Promise<D
 
 async function unhealthy(patient: Patient, seen: Map<string, number>, io: Io): Promise<DpError> {
   const answers = [...seen].map(([text, count]) => (count > 1 ? `${text} (${count} times)` : text)).join(", ");
-  const wrong = await wrongPort(patient);
+  const wrong = await wrongPort(patient.name, patient.manager, patient.port);
   return new DpError("unhealthy", `GET ${urlOf(patient)}: ${answers}`, {
     lines: await lastWords(patient, io),
     ...(wrong
@@ -136,14 +150,6 @@ async function unhealthy(patient: Patient, seen: Map<string, number>, io: Io): P
         ? { hint: "a redirect is no health: name a path that answers 2xx itself" }
         : {}),
   });
-}
-
-async function wrongPort({ name, manager, port }: Patient): Promise<string | null> {
-  const open = await listeningPorts(await manager.pids(name));
-  if (open.length === 0) return `the app listens on no port; it must listen on $PORT, here ${port}`;
-  if (open.some((socket) => socket.port === port)) return null;
-  const others = open.map((socket) => `${socket.address}:${socket.port}`).join(", ");
-  return `the app listens on ${others}; it must listen on $PORT, here ${port}`;
 }
 
 // What went wrong is the error; a log that cannot be read must not take its place.

@@ -32,6 +32,12 @@ export async function listener(port: number): Promise<Listener[]> {
   });
 }
 
+/** Where anything listens in the network that a process is in, a container's own; nothing when it may not be seen. */
+export function listeningIn(pid: number): { port: number; address: string }[] {
+  const sockets = listening(`${pid}/net`).map(({ port, address }) => ({ port, address }));
+  return sockets.sort((a, b) => a.port - b.port);
+}
+
 /** The TCP ports on which any of the processes listens, lowest first. */
 export function listeningPorts(pids: readonly number[]): { port: number; address: string }[] {
   const sockets = listening();
@@ -42,13 +48,17 @@ export function listeningPorts(pids: readonly number[]): { port: number; address
     .sort((a, b) => a.port - b.port);
 }
 
-const listening = (): Socket[] => [...listeningOf("", "TCP"), ...listeningOf("6", "TCP6")];
+/** `network` is the folder of a network below /proc. */
+const listening = (network = "net"): Socket[] => [
+  ...listeningOf(network, "", "TCP"),
+  ...listeningOf(network, "6", "TCP6"),
+];
 
-function listeningOf(family: "" | "6", protocol: string): Socket[] {
+function listeningOf(network: string, family: "" | "6", protocol: string): Socket[] {
   const sockets: Socket[] = [];
-  const most = inUse(`net/sockstat${family}`, protocol);
+  const most = inUse(`${network}/sockstat${family}`, protocol);
   if (most === 0) return sockets;
-  readProcLines(`net/tcp${family}`, (line) => {
+  readProcLines(`${network}/tcp${family}`, (line) => {
     // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
     const fields = line.trim().split(/\s+/);
     if (fields[0] === "sl") return true;

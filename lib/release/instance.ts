@@ -32,10 +32,10 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
   const env = await appEnvironment(server.front === "none" ? facts : { ...facts, port }, runtime);
   const place = placeOf(facts, env);
   const command = config.command ?? (await (await appType(config.type)).command(place, runtime));
-  const { user, stopTimeout, path, instances: workers = 1 } = server;
+  const { user, stopTimeout, path, docker: limits, instances: workers = 1 } = server;
   // Before anything is stopped for it.
   if (workers > 1) clusterOf(command, workers, env);
-  const how = { user, stopTimeout, path, workers };
+  const how = { user, stopTimeout, path, workers, limits };
   return { app, id: basename(release), folder: place.folder, config, command, env, ...how };
 }
 

@@ -43,8 +43,10 @@ export async function takePublicPort(app: string, server: ServerConfig, managed:
 async function ownersOf(app: string, port: number, managed: Manager) {
   const owners = await listener(port);
   const own = new Set<number>();
-  if (owners.length > 0)
-    for (const id of await managed.instances(app)) for (const pid of await managed.pids({ app, id })) own.add(pid);
+  for (const id of owners.length > 0 ? await managed.instances(app) : []) {
+    if ((await managed.published?.({ app, id }))?.ports.includes(port)) return { own: owners, others: [] };
+    for (const pid of await managed.pids({ app, id })) own.add(pid);
+  }
   const isOwn = ({ pid }: { pid: number | null }) => pid !== null && own.has(pid);
   return { own: owners.filter(isOwn), others: owners.filter((owner) => !isOwn(owner)) };
 }
@@ -95,7 +97,7 @@ export async function serveAgain(app: string, id: string, server: ServerConfig, 
   const facts = await factsOfRelease(app, id, server);
   const isRunning = (await managed.status({ app, id })).state === "running";
   // One that runs where nobody knows can only be started anew.
-  if (!isRunning || (holder.holdsPort && !(await hasPort({ app, id }, await managed.pids({ app, id }))))) {
+  if (!isRunning || (holder.holdsPort && !(await hasPort({ app, id }, managed)))) {
     // Without a front, or by strategy restart, two must never run at once.
     if (server.strategy === "restart") await stopOthers(app, [id], managed, io);
     await managed.start(await instanceOf(facts, await usablePort(facts, managed)), io);

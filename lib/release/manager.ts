@@ -68,6 +68,10 @@ async function enable(app: string, id: string | null, server: ServerConfig, io: 
   return isNew || before !== after;
 }
 
+/** The name of the manager that a release is in the hands of. */
+export const managerNameOf = (name: InstanceName, server: ServerConfig): Promise<string> =>
+  noted(recordOf(name), server);
+
 /** The manager of an app's releases, as one: each release is in the hands of the manager that started it. */
 export async function managerOf(server: ServerConfig): Promise<Manager> {
   const chosen = await manager(server.manager);
@@ -81,6 +85,7 @@ export async function managerOf(server: ServerConfig): Promise<Manager> {
     stop: async (name, io) => (await of(name)).stop(name, io),
     status: async (name) => (await of(name)).status(name),
     pids: async (name) => (await of(name)).pids(name),
+    published: async (name) => (await (await of(name)).published?.(name)) ?? null,
     instances: (app) => instances(app, server),
     enable: (app, id, io) => enable(app, id, server, io),
     async forget(name, io) {

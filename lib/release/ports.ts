@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import { waitForLock } from "../lock.ts";
-import type { InstanceName } from "../manager.ts";
+import type { InstanceName, Manager } from "../manager.ts";
 import { deployments, places, root } from "../paths.ts";
 import { listener, listeningPorts } from "../process/process.ts";
 import { appNames } from "../server.ts";
@@ -58,13 +58,14 @@ export async function givePortBack(name: InstanceName): Promise<void> {
 }
 
 /**
- * Whether the port of a running instance is known: when its record is lost it is written again, if the instance's
- * processes listen on one port of the range and no more.
+ * Whether the port of a running instance is known: when its record is lost it is written again, if the instance is
+ * reached by one port of the range and no more.
  */
-export async function hasPort(name: InstanceName, pids: readonly number[]): Promise<boolean> {
+export async function hasPort(name: InstanceName, managed: Manager): Promise<boolean> {
   if ((await portOf(name)) !== null) return true;
-  const open = new Set((await listeningPorts(pids)).map(({ port }) => port));
-  const own = [...open].filter((port) => port >= FIRST && port <= LAST);
+  const published = await managed.published?.(name);
+  const open = published?.ports ?? listeningPorts(await managed.pids(name)).map(({ port }) => port);
+  const own = [...new Set(open)].filter((port) => port >= FIRST && port <= LAST);
   if (own.length !== 1) return false;
   await writeFileAtomic(recordOf(name), `${own[0]}\n`, 0o600);
   return true;

@@ -53,7 +53,9 @@ export async function prune(
     gone.push(id);
   }
   for (const [type, runtimes] of await runtimesOf(app, stay)) {
-    gone.push(...(await (await appType(type)).prune({ base, user }, runtimes, io)).map((folder) => basename(folder)));
+    gone.push(
+      ...(await (await appType(type)).prune({ app, base, user }, runtimes, io)).map((folder) => basename(folder)),
+    );
   }
   return gone;
 }

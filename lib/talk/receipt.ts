@@ -43,12 +43,14 @@ export function receipt(write: (line: string) => void, clean: (line: string) => 
   let spoke = 0;
   let alive: Timer | undefined;
   let headed = false;
+  let told = 0;
   const put = (line: string) => {
     spoke = performance.now();
     write(line);
   };
   const head = () => {
     if (!headed && current) put(`${current.padEnd(12)}       …  ${notes.join("; ")}`.trimEnd());
+    if (!headed) told = notes.length;
     headed = true;
   };
   const signOfLife = () => {
@@ -67,14 +69,14 @@ export function receipt(write: (line: string) => void, clean: (line: string) => 
     },
     lastOutput: () => shown,
     begin(step) {
-      [current, notes, shown, headed] = [step, [], [], false];
+      [current, notes, shown, headed, told] = [step, [], [], false, 0];
       started = spoke = performance.now();
       alive = setInterval(signOfLife, 1000);
       alive.unref();
     },
     end(step, ms, failed = false) {
       clearInterval(alive);
-      put(stepLine(step, ms, failed ? ["FAILED"] : headed ? [] : notes));
+      put(stepLine(step, ms, failed ? ["FAILED"] : notes.slice(told)));
       current = "";
     },
   };

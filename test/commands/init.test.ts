@@ -180,6 +180,15 @@ test("an example with folders is written as a whole or not at all", async () => 
   expect((await readdir(dir, { recursive: true })).length).toBe(9);
 });
 
+test("the example docker is complete, and names an image that there is", async () => {
+  const { files } = await init({ dir, types, example: "docker", name: "shop" });
+  expect(files.join()).toBe(".dockerignore,Dockerfile,deploy.yml,server.ts");
+  const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+  const args = { BASE: "oven/bun:1-alpine" };
+  expect(config).toMatchObject({ name: "shop", type: "docker", docker: { file: "Dockerfile", args } });
+  expect(await readFile(join(dir, "Dockerfile"), "utf8")).toContain(`ARG BASE=${args.BASE}\nFROM \${BASE}\n`);
+});
+
 test("one file that is there already keeps the whole example away", async () => {
   await writeFile(join(dir, "requirements.txt"), "mine");
   const error = await refusal({ dir, types, example: "flask" });
@@ -195,7 +204,7 @@ test("an unknown example and a bad name are usage errors", async () => {
   const unknown = await refusal({ dir, types, example: "flsk" });
   expect(unknown).toMatchObject({ exit: "usage", hint: 'did you mean "flask"?' });
   expect(unknown.message).toBe(
-    'unknown example "flsk", there is bun, django, express, fastapi, flask, next, static, worker',
+    'unknown example "flsk", there is bun, django, docker, express, fastapi, flask, next, static, worker',
   );
   expect(await refusal({ dir, types, example: "../apps/flask" })).toMatchObject({ exit: "usage" });
   expect(await refusal({ dir, types, example: "flask", name: "My_Api" })).toMatchObject({ exit: "usage" });

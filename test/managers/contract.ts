@@ -11,6 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { join } from "node:path";
 import { parseDeployConfig } from "../../lib/config.ts";
 import { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog, type Io } from "../../lib/io.ts";
@@ -24,6 +25,21 @@ export interface Subject {
   manager: Manager;
   /** The user of the instances; undefined: whoever runs the test. */
   user: string | undefined;
+  /** Instances in containers: what a place outside is inside. Left out, an instance sees the machine as it is. */
+  container?: {
+    /** The part of the app's shared folder that its containers see as $SHARED. */
+    shared: string;
+    /** Makes the image of an instance, and gives it a port of its own. */
+    prepare(instance: Instance): Promise<Instance>;
+    /** Takes away what an instance is started from; answers what the error must name. */
+    spoil(instance: Instance): Promise<string>;
+    /** The folder that an instance starts in. */
+    folder: string;
+    /** Variables of the machine that an instance does not get. */
+    hidden: readonly string[];
+    /** The user of its main process. */
+    uid: number;
+  };
 }
 
 const DEADLINE = 30_000;
@@ -49,7 +65,7 @@ export function workshop(subject: () => Subject) {
     name: (suffix = "") => `t${random()}${suffix}`,
     /** A release of an app, set up with the manager and ready to start. */
     async instance(command: string, more: Partial<Instance> = {}): Promise<Instance> {
-      const { manager, user } = subject();
+      const { manager, user, container } = subject();
       const { app = `t${random()}`, id = "1-aaaaaaa", stopTimeout = 5_000 } = more;
       const { base, releases, shared, home } = places(app);
       for (const folder of [`${releases}/${id}`, shared, home]) mkdirSync(folder, { recursive: true });
@@ -59,7 +75,8 @@ export function workshop(subject: () => Subject) {
       await manager.setup({ app, base, user, stopTimeout }, io);
       const env = { PATH: "/usr/local/bin:/usr/bin:/bin", SHARED: shared, PORT: "4711", ...more.env };
       const config = parseDeployConfig(`name: ${app}\ntype: python\nhealthCheck: /\n`);
-      const instance = { folder: `${releases}/${id}`, config, user, ...more, app, id, command, env, stopTimeout };
+      const told = { folder: `${releases}/${id}`, config, user, ...more, app, id, command, env, stopTimeout };
+      const instance = (await container?.prepare(told)) ?? told;
       made.push(instance);
       return instance;
     },
@@ -89,6 +106,9 @@ export function managerContract(subject: () => Subject): void {
   const shop = workshop(subject);
   const manager = () => subject().manager;
   const status = (name: InstanceName) => manager().status(name);
+  const sharedOf = ({ app }: InstanceName) => join(places(app).shared, subject().container?.shared ?? "");
+  /** Processes that an instance has besides those of its command. */
+  const inits = () => (subject().container ? 1 : 0);
   const start = async (command: string, more: Partial<Instance> = {}) => {
     const instance = await shop.instance(command, more);
     await manager().start(instance, io);
@@ -117,33 +137,42 @@ export function managerContract(subject: () => Subject): void {
       'env -0 > "$SHARED/env.part" && mv "$SHARED/env.part" "$SHARED/env" && exec sleep 1000',
       { env },
     );
-    const file = `${places(instance.app).shared}/env`;
+    const file = `${sharedOf(instance)}/env`;
     await until("the environment is written", () => existsSync(file));
     const seen = new Map(
       readFileSync(file, "utf8")
         .split("\0")
         .map((entry) => [entry.split("=", 1)[0]!, entry.slice(entry.indexOf("=") + 1)]),
     );
-    for (const [name, value] of Object.entries(instance.env)) expect([name, seen.get(name)]).toEqual([name, value]);
+    const { container } = subject();
+    for (const [name, value] of Object.entries(instance.env))
+      if (!container?.hidden.includes(name)) expect([name, seen.get(name)]).toEqual([name, value]);
     const { state, pid, restarts, since, detail } = await status(instance);
     expect({ state, restarts, detail }).toEqual({ state: "running", restarts: 0, detail: "" });
-    expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(instance.folder);
-    expect(userOf(pid!)).toBe(instance.user === undefined ? process.getuid!() : (await idsOf(instance.user))[0]);
+    expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(container?.folder ?? instance.folder);
+    const own = instance.user === undefined ? process.getuid!() : (await idsOf(instance.user))[0];
+    expect(userOf(pid!)).toBe(container?.uid ?? own);
     expect(Math.abs(Date.parse(since!) - before)).toBeLessThan(DEADLINE);
   });
 
   test("one simple command is the main process itself: no shell stays", async () => {
     const instance = await start("sleep 1000");
     const { pid } = await status(instance);
-    await until("sh has become sleep", () => readFileSync(`/proc/${pid}/comm`, "utf8") === "sleep\n");
-    expect(await manager().pids(instance)).toEqual([pid!]);
+    // In a container an init is the first process, and the command its only child.
+    const own = async () => (await manager().pids(instance)).filter((one) => !subject().container || one !== pid);
+    await until("sh has become sleep", async () => {
+      const [main] = await own();
+      return main !== undefined && readFileSync(`/proc/${main}/comm`, "utf8") === "sleep\n";
+    });
+    expect((await own()).length).toBe(1);
+    if (!subject().container) expect(await own()).toEqual([pid!]);
   });
 
   test("stop ends everything that the instance started, and can be repeated", async () => {
     const instance = await start("(setsid sleep 1001 &); sleep 1002 & exec sleep 1003");
     const pids = await until("three processes", async () => {
       const found = await manager().pids(instance);
-      return found.length === 3 && found;
+      return found.length === 3 + inits() && found;
     });
     const known = (pids as number[]).map((pid) => ({ pid, startTime: startTime(pid)! }));
     await manager().stop(instance, io);
@@ -191,12 +220,12 @@ export function managerContract(subject: () => Subject): void {
     "what a crash left behind is gone before the restart",
     async () => {
       const instance = await start("(setsid sleep 1001 &); exec sleep 1002");
-      await until("two processes", async () => (await manager().pids(instance)).length === 2);
+      await until("two processes", async () => (await manager().pids(instance)).length === 2 + inits());
       const before = await manager().pids(instance);
       process.kill((await status(instance)).pid!, "SIGKILL");
       await until(
         "running again",
-        async () => (await status(instance)).restarts === 1 && (await manager().pids(instance)).length === 2,
+        async () => (await status(instance)).restarts === 1 && (await manager().pids(instance)).length === 2 + inits(),
       );
       expect((await manager().pids(instance)).filter((pid) => before.includes(pid))).toEqual([]);
     },
@@ -244,15 +273,16 @@ export function managerContract(subject: () => Subject): void {
   });
 
   test(
-    "start says why it cannot: the folder is missing",
+    "start says why it cannot: the folder, or the image, is missing",
     async () => {
       const instance = await shop.instance("sleep 1000");
-      rmSync(instance.folder, { recursive: true });
+      const missing = (await subject().container?.spoil(instance)) ?? instance.folder;
+      if (!subject().container) rmSync(instance.folder, { recursive: true });
       const error = await manager()
         .start(instance, io)
         .catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(DpError);
-      expect(error).toMatchObject({ exit: "command", message: expect.stringContaining(instance.folder) });
+      expect(error).toMatchObject({ exit: "command", message: expect.stringContaining(missing) });
       expect((await status(instance)).state).not.toBe("running");
     },
     DEADLINE,
@@ -261,6 +291,7 @@ export function managerContract(subject: () => Subject): void {
   test.skipIf(process.getuid!() !== 0)(
     "start says why it cannot: there is no such user",
     async () => {
+      if (subject().container) return; // its user is the image's
       const instance = await shop.instance("sleep 1000");
       const error = await manager()
         .start({ ...instance, user: "dp-nobody-of-that-name" }, io)
@@ -327,7 +358,7 @@ export function managerContract(subject: () => Subject): void {
       const following: Io = makeIo(silentLog, abort.signal);
       const ended = manager().logs(instance, { lines: 1, follow: true, onLine: (line) => lines.push(line) }, following);
       await until("the last line so far", () => lines.length > 0);
-      writeFileSync(`${places(instance.app).shared}/go`, "");
+      writeFileSync(`${sharedOf(instance)}/go`, "");
       await until("the new line", () => lines.includes("third"));
       expect(lines).toEqual(["second", "third"]);
       abort.abort();

@@ -1,0 +1,46 @@
+// Docker apps: an image built by the commit's Dockerfile, and a container of it for each release.
+import type { AppType } from "../app.ts";
+import { DpError } from "../errors.ts";
+import { buildImage, pruneImages } from "../docker/build.ts";
+import { requireEngine } from "../docker/client.ts";
+import { dockerfileOf } from "../docker/dockerfile.ts";
+import { containerPort } from "../docker/image.ts";
+import { containers } from "../docker/manager.ts";
+import { imageName } from "../docker/names.ts";
+import { runOneOff } from "../docker/one-off.ts";
+
+const docker: AppType = {
+  name: "docker",
+  summary: "an image built by a Dockerfile",
+  manager: containers,
+
+  async detect(tree) {
+    const entries = await tree.list();
+    return entries.some(({ path }) => path === "Dockerfile") ? { command: null, because: "Dockerfile" } : null;
+  },
+
+  async install(place, io) {
+    const file = await dockerfileOf(place);
+    await requireEngine();
+    const image = await buildImage(place, file, io);
+    const { port, because } = containerPort(image, place.config, Number(place.env["PORT"]));
+    const where = because.startsWith("the image") ? `$PORT: ${because}` : `port ${port}: ${because}`;
+    io.info(`image ${imageName(place)}; in its container the app listens on ${where}`);
+    return { path: [], env: {}, dependencies: null };
+  },
+
+  command: async () => "",
+  runHook: runOneOff,
+
+  async prune({ app }, kept, io) {
+    try {
+      return await pruneImages(app, io);
+    } catch (error) {
+      // An app that was once of this type is no reason to keep an engine.
+      if (kept.length === 0 && error instanceof DpError && error.exit === "host") return [];
+      throw error;
+    }
+  },
+};
+
+export default docker;

@@ -1,0 +1,54 @@
+// What a container says, and what the image's own health check says of it.
+import type { Io } from "../io.ts";
+import type { InstanceName, LogOptions } from "../manager.ts";
+import { tail } from "../process/output.ts";
+import { docker } from "./client.ts";
+import { containerOf, healthOf, type Container } from "./container.ts";
+import { containerName } from "./names.ts";
+
+const FOR_EVER = 2 ** 31 - 1;
+const LOOK = 500;
+
+/** The last lines of a container; with `follow` also what it says after a restart, until `io.signal` is aborted. */
+export async function containerLogs(name: InstanceName, options: LogOptions, io: Io): Promise<void> {
+  const found = await containerOf(name);
+  if (found === null) return;
+  if (options.follow) return follow(name, options, io);
+  await print(name, [`--tail=${options.lines}`], options, io);
+  for (const line of healthLines(found)) options.onLine(line);
+}
+
+async function print(name: InstanceName, argv: string[], { follow, onLine }: LogOptions, io: Io): Promise<void> {
+  const timeout = follow ? FOR_EVER : 60_000;
+  await docker(["container", "logs", ...argv, containerName(name)], io, { onLine, quiet: false, timeout });
+}
+
+// docker ends when the container does, and the next start of it is to be seen as well.
+async function follow(name: InstanceName, options: LogOptions, io: Io): Promise<void> {
+  let since = [`--tail=${options.lines}`];
+  try {
+    for (;;) {
+      const before = (await containerOf(name))?.State.StartedAt;
+      await print(name, ["--follow", ...since], options, io);
+      let now;
+      do {
+        await io.sleep(LOOK);
+        now = await containerOf(name);
+      } while (now?.State.StartedAt === before);
+      if (now === null) return;
+      since = [`--since=${now?.State.StartedAt}`];
+    }
+  } catch (error) {
+    if (!io.signal.aborted) throw error;
+  }
+}
+
+function healthLines(found: Container): string[] {
+  const health = healthOf(found);
+  const last = health?.Log?.at(-1);
+  if (!health || health.Status === "healthy" || !last) return [];
+  return [
+    `HEALTHCHECK says ${health.Status}: its command exited with ${last.ExitCode}`,
+    ...tail(last.Output, 5).map((line) => `  ${line}`),
+  ];
+}

@@ -1,0 +1,285 @@
+// An app in containers, over real pushes and a real engine: every way in which a deploy ends.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { dockerSandbox, dockerYml, example, settings, type DockerBox } from "../support/docker-run.ts";
+import { engineUnavailable } from "../support/engine.ts";
+import { configure } from "../support/load-run.ts";
+import { deployYml, SERVER as PYTHON, until, type Outcome } from "../support/sandbox.ts";
+
+const why = engineUnavailable();
+if (why !== null) console.warn(`docker e2e: skipped, ${why}`);
+
+let box: DockerBox;
+let others: string;
+const SERVER = example("server.ts");
+
+const release = async () => (JSON.parse(await box.answer()) as { release: string }).release;
+const ended = (outcome: Outcome, code: number) => (outcome.code === code ? String(code) : outcome.text);
+const allImages = async () => (await box.engine.must("image", "ls", "--all", "--quiet")).split("\n").sort();
+const foreign = () =>
+  box.engine.must("container", "inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "shop-1-aaaaaaa");
+
+beforeAll(async () => {
+  if (why !== null) return;
+  box = await dockerSandbox();
+  // Somebody else's container, with a name as dp gives.
+  await box.engine.must("run", "--detach", "--name=shop-1-aaaaaaa", "base:bun", "sleep", "10000");
+  others = await foreign();
+}, 120_000);
+afterAll(async () => {
+  if (why === null) await box?.stop();
+}, 120_000);
+
+/** A push that is refused at a step, and changes nothing that serves. */
+async function expectRefused(files: Record<string, string | null>, says: RegExp): Promise<void> {
+  const [live, head] = [box.link("current"), (await box.git("rev-parse", "HEAD")).stdout.trim()];
+  await box.commit(files);
+  const pushed = await box.push();
+  await box.git("reset", "--quiet", "--hard", head);
+  expect(pushed.text).toMatch(says);
+  expect(pushed.text).not.toContain("way back failed");
+  expect(ended(pushed, 1)).toBe("1");
+  expect(box.link("current")).toBe(live);
+  if (live === null) return;
+  expect(await release()).toBe(live);
+  expect((await box.running()).filter(Boolean)).toEqual([live]);
+}
+
+describe.skipIf(why !== null)("an app in containers", () => {
+  test("the first push builds an image and starts a container of it", async () => {
+    settings(box, `SECRET='"a" $b'\nMULTI="one\ntwo"\n`);
+    const pushed = await box.push();
+    expect(ended(pushed, 0)).toBe("0");
+    expect(pushed.text).toContain("in its container the app listens on port 8080: EXPOSE of the image");
+    expect(await release()).toBe(box.link("current")!);
+    const env = await box.engine.must(
+      "container",
+      "inspect",
+      "--format",
+      "{{json .Config.Env}}",
+      ...(await containers()),
+    );
+    expect(JSON.parse(env)).toEqual(
+      expect.arrayContaining(['SECRET="a" $b', "MULTI=one\ntwo", "PORT=8080", "DP_HOST=0.0.0.0", "DP_APP=shop"]),
+    );
+  });
+
+  test("the second takes its place", async () => {
+    const first = box.link("current");
+    const second = await box.release({ say: "two" });
+    expect(await release()).toBe(second);
+    expect(box.link("previous")).toBe(first);
+    expect(await box.running()).toEqual([second]);
+    const shown = await box.dp("status", "shop");
+    expect(shown.text).toMatch(/shop +http:\S+ +docker, branch main\n[\s\S]*process +running as pid \d+/);
+  });
+
+  test.each([
+    [
+      "a build that fails",
+      { Dockerfile: `${example("Dockerfile")}RUN echo no luck; exit 3\n` },
+      /no luck[\s\S]*FAILED at install: docker build exited with 3/,
+    ],
+    [
+      "a crash at boot",
+      { "server.ts": 'console.log("boom"); process.exit(4);' },
+      /FAILED at check: shop@\S+ is not running: exited with 4[\s\S]*\| boom/,
+    ],
+    ["a command that is not there", { "deploy.yml": "command" }, /FAILED at check: .*exited with 127/],
+    [
+      "an app that listens on its own loopback",
+      { "deploy.yml": "short", "server.ts": SERVER.replace("0.0.0.0", "127.0.0.1") },
+      /in its container the app listens on 127\.0\.0\.1:8080; it must listen on 0\.0\.0\.0:8080/,
+    ],
+    [
+      "an unhealthy answer",
+      {
+        "deploy.yml": "short",
+        "server.ts": SERVER.replace('Response.json({ status: "ok" })', 'new Response("", { status: 503 })'),
+      },
+      /FAILED at check: GET \S+\/health: .*503/,
+    ],
+    [
+      "a HEALTHCHECK of the image that fails",
+      {
+        Dockerfile: `${example("Dockerfile")}HEALTHCHECK --interval=100ms --retries=1 CMD echo ill; exit 1\n`,
+        "server.ts": SERVER.replace('"/health": () =>', '"/health": () => !Bun.sleepSync(1e3) && ').replace(
+          'Response.json({ status: "ok" })',
+          'new Response("", { status: 503 })',
+        ),
+      },
+      /FAILED at check: .*HEALTHCHECK says unhealthy[\s\S]*\| +ill/,
+    ],
+    [
+      "a hook that fails",
+      { "deploy.yml": "hook" },
+      /no migration for \d+-[\s\S]*FAILED at pre-deploy: .* exited with 5/,
+    ],
+    [
+      "no Dockerfile",
+      { Dockerfile: null, "compose.yaml": "services: {}\n" },
+      /FAILED at install: the commit has no Dockerfile; compose\.yaml is not read/,
+    ],
+    [
+      "build: in deploy.yml",
+      { "deploy.yml": "build" },
+      /deploy\.yml:5:1 build: an app of type docker is built by its Dockerfile/,
+    ],
+  ] as [string, Record<string, string | null>, RegExp][])(
+    "%s is refused, and the old release answers",
+    async (_, files, says) => {
+      const yml = {
+        command: dockerYml("shop", "command: ./nothing\n"),
+        short: dockerYml("shop").replace("20s", "2s"),
+        hook: dockerYml("shop", "hooks: {preDeploy: 'echo no migration for $DP_RELEASE; exit 5'}\n"),
+        build: dockerYml("shop", "build: make\n"),
+      }[files["deploy.yml"] ?? ""];
+      await expectRefused({ ...files, ...(yml === undefined ? {} : { "deploy.yml": yml }) }, says);
+    },
+  );
+
+  test("hooks run in the new image, command is what its container runs", async () => {
+    const more =
+      "command: exec bun server.ts --by-command\nhooks: {preDeploy: 'test -e server.ts && echo ready for $DP_RELEASE', postDeploy: ./none.sh}\n";
+    await box.commit({ "deploy.yml": dockerYml("shop", more), "none.sh": "#!/bin/sh\n" });
+    const pushed = await box.push();
+    expect(ended(pushed, 0)).toBe("0");
+    expect(pushed.text).toContain(`ready for ${box.link("current")}`);
+    // The image has no such file: only server.ts is copied into it.
+    expect(pushed.text).toMatch(
+      /postDeploy failed, and the release is live all the same: \.\/none\.sh exited with 127/,
+    );
+    const [name] = await containers();
+    expect(await box.engine.must("container", "top", name!, "-o", "pid,args")).toContain("bun server.ts --by-command");
+  });
+
+  test("rollback starts the kept image, and builds nothing", async () => {
+    const [live, previous] = [box.link("current"), box.link("previous")!];
+    const images = await allImages();
+    const back = await box.dp("rollback", "shop");
+    expect(ended(back, 0)).toBe("0");
+    expect(box.link("current")).toBe(previous);
+    expect(await release()).toBe(previous);
+    expect(await box.running()).toEqual([previous]);
+    expect(await allImages()).toEqual(images);
+    expect(ended(await box.dp("rollback", "shop", live!), 0)).toBe("0");
+  });
+
+  test("images go with their releases, and no others", async () => {
+    configure(box, { keep: 1 });
+    const live = await box.release({ say: "three" });
+    const kept = [box.link("previous")!, live].sort();
+    const tags = (await box.engine.must("image", "ls", "--format", "{{.Repository}} {{.Tag}}")).split("\n");
+    const own = tags.filter((line) => line.startsWith("dp/")).map((line) => line.split(" ")[1]!);
+    const folders = own.filter((tag) => existsSync(join(box.base, "releases", tag.split(".")[0]!)));
+    expect(own.sort()).toEqual(folders.sort());
+    expect(own).toEqual(expect.arrayContaining(kept));
+    expect(tags).toContain("base bun");
+  });
+
+  test("the log is the container's, followed over a restart of the app", async () => {
+    await box.release({ "server.ts": `console.log("serving", process.pid);\n${SERVER}` });
+    const shown = await box.dp("logs", "shop", "-n", "1");
+    expect(shown.stdout).toMatch(/^serving \d+\n$/);
+    const following = box.start([
+      process.execPath,
+      join(import.meta.dir, "../../bin/dp"),
+      "logs",
+      "shop",
+      "-f",
+      "-n",
+      "1",
+    ]);
+    const { pid } = JSON.parse((await box.dp("status", "shop", "--json")).stdout).process as { pid: number };
+    process.kill(pid, "SIGKILL");
+    await until("it serves again", async () => (await box.dp("logs", "shop")).stdout.match(/serving/g)?.length === 2);
+    await until("it answers", () => release().catch(() => false));
+    process.kill(following.pid, "SIGINT");
+    const { stdout } = await following.done;
+    expect(stdout.match(/serving/g)!.length).toBeGreaterThanOrEqual(1);
+  });
+
+  test("what is shared is seen by the app and its hooks, and stays", async () => {
+    const more =
+      "shared: {dirs: [data/uploads], files: [.key]}\nhooks: {preDeploy: 'echo $DP_RELEASE >> data/uploads/hooks'}\n";
+    const server = SERVER.replace(
+      '"/health"',
+      '"/note": async () => new Response(await Bun.file("data/uploads/hooks").text() + (await Bun.file(".key").text())),\n    "/health"',
+    );
+    const files = { "deploy.yml": dockerYml("shop", more), "server.ts": server, ".key": "the key" };
+    // Also when the links of the release are copied into the image.
+    const first = await box.release({
+      ...files,
+      Dockerfile: example("Dockerfile").replace("COPY server.ts ./", "COPY . ./"),
+    });
+    const second = await box.release({ say: "shared" });
+    expect(await box.answer("/note")).toBe(`${first}\n${second}\nthe key`);
+    expect(readFileSync(join(box.base, "shared/data/uploads/hooks"), "utf8")).toBe(`${first}\n${second}\n`);
+    await box.release({
+      "deploy.yml": dockerYml("shop"),
+      "server.ts": SERVER,
+      ".key": null,
+      Dockerfile: example("Dockerfile"),
+    });
+  });
+
+  test("without an engine a deploy is exit 8 and changes nothing; when the engine is back, so is the app", async () => {
+    const live = box.link("current")!;
+    await box.commit({ say: "four" });
+    await box.engine.halt("stop");
+    const pushed = await box.push();
+    expect(pushed.text).toMatch(/the Docker daemon does not answer[\s\S]*→ systemctl start docker/);
+    expect(ended(pushed, 1)).toBe("1");
+    expect(box.run().result).toMatchObject({ state: "failed", code: 8 });
+    expect(box.link("current")).toBe(live);
+    const shown = await box.dp("status", "shop");
+    expect(ended(shown, 8)).toBe("8");
+    await box.engine.start();
+    await until("the live release is back", () =>
+      release().then(
+        (id) => id === live,
+        () => false,
+      ),
+    );
+    expect(await box.running()).toEqual([live]);
+    expect(ended(await box.push(), 0)).toBe("0");
+  });
+
+  test("after a power cut the live one comes up, and dp reconcile finds all as it should be", async () => {
+    await box.engine.halt("cut");
+    await box.engine.start();
+    await until("the live release is back", () =>
+      release().then(
+        (id) => id === box.link("current"),
+        () => false,
+      ),
+    );
+    const reconciled = await box.dp("reconcile", "shop");
+    expect(ended(reconciled, 0)).toBe("0");
+    expect(await box.running()).toEqual([box.link("current")!]);
+  });
+
+  test("an app that becomes python leaves its container behind, and comes back to it", async () => {
+    const live = box.link("current")!;
+    await box.commit({ "deploy.yml": deployYml("shop"), "server.py": PYTHON, say: "snake" });
+    expect(ended(await box.push(), 0)).toBe("0");
+    expect(await box.answer()).toStartWith("snake");
+    expect(await box.running()).toEqual([]);
+    expect(ended(await box.dp("rollback", "shop"), 0)).toBe("0");
+    expect(await release()).toBe(live);
+    expect(Object.keys(box.instances())).toEqual([]);
+  });
+
+  test("what is not dp's was never touched", async () => {
+    await box.engine.must("container", "start", "shop-1-aaaaaaa");
+    expect((await foreign()).split(" ")[0]).toBe(others.split(" ")[0]!);
+    await box.engine.must("image", "inspect", "base:bun");
+  });
+});
+
+/** The names of dp's containers that run. */
+async function containers(): Promise<string[]> {
+  const names = await box.engine.must("container", "ls", "--filter", "label=dp.app=shop", "--format", "{{.Names}}");
+  return names.split("\n").filter(Boolean);
+}

@@ -1,0 +1,325 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import docker from "../../lib/apps/docker.ts";
+import { containerName, imageName } from "../../lib/docker/names.ts";
+import type { DpError } from "../../lib/errors.ts";
+import { makeIo, silentLog } from "../../lib/io.ts";
+import type { Instance, InstanceStatus } from "../../lib/manager.ts";
+import { places } from "../../lib/paths.ts";
+import { wrongPort } from "../../lib/health/wrong-port.ts";
+import { freePort } from "../support/core-server.ts";
+import { baseFolder, engineUnavailable, startEngine, type Engine } from "../support/engine.ts";
+import { managerContract, outputOf, until, workshop, type Subject } from "./contract.ts";
+
+const io = makeIo(silentLog);
+const manager = docker.manager!;
+const why = engineUnavailable();
+if (why !== null) console.warn(`docker manager: skipped, ${why}`);
+
+const BASE = "base:shell";
+const SHARED = "out";
+const before = { root: process.env["DP_ROOT"], host: process.env["DOCKER_HOST"] };
+let folder: string;
+let engine: Engine;
+
+beforeAll(async () => {
+  if (why !== null) return;
+  folder = mkdtempSync(join(tmpdir(), "dp-docker-"));
+  chmodSync(folder, 0o755);
+  process.env["DP_ROOT"] = folder;
+  engine = await startEngine();
+  process.env["DOCKER_HOST"] = engine.host;
+  await engine.import(BASE, baseFolder(join(folder, "base")));
+});
+
+afterAll(async () => {
+  if (why !== null) return;
+  await engine.stop();
+  for (const [name, value] of [
+    ["DP_ROOT", before.root],
+    ["DOCKER_HOST", before.host],
+  ] as const)
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  rmSync(folder, { recursive: true });
+});
+
+/** The image that a Dockerfile's text makes, under the name of an instance's. */
+async function build(instance: Pick<Instance, "app" | "id">, text = `FROM ${BASE}\n`): Promise<void> {
+  const context = mkdtempSync(join(folder, "context-"));
+  writeFileSync(join(context, "Dockerfile"), text);
+  await engine.must("build", "--quiet", `--tag=${imageName(instance)}`, context);
+}
+
+const subject: Subject = {
+  manager,
+  user: undefined,
+  container: {
+    async prepare(instance) {
+      await build(instance);
+      mkdirSync(join(places(instance.app).shared, SHARED), { recursive: true });
+      const config = { ...instance.config, shared: { dirs: [SHARED], files: [] } };
+      const env = { ...instance.env, SHARED: `/${SHARED}`, PORT: String(await freePort()) };
+      return { ...instance, config, env };
+    },
+    async spoil(instance) {
+      await engine.must("image", "rm", imageName(instance));
+      return imageName(instance);
+    },
+    ...{ folder: "/", hidden: ["PATH"], uid: 0, shared: SHARED },
+  },
+};
+
+describe.skipIf(why !== null)("the contract", () => managerContract(() => subject));
+
+describe.skipIf(why !== null)("containers", () => {
+  const shop = workshop(() => subject);
+  afterEach(() => shop.clean(), 60_000);
+
+  const inspect = async (instance: Instance, format: string) =>
+    JSON.parse(await engine.must("container", "inspect", "--format", `{{json ${format}}}`, containerName(instance)));
+  const errorOf = (promise: Promise<unknown>) =>
+    promise.then(
+      () => null,
+      (error: unknown) => error as DpError,
+    );
+  /** A prepared instance whose image is made by more than the base. */
+  const withImage = async (lines: string, command = "", more: Partial<Instance> = {}) => {
+    const instance = await shop.instance(command, more);
+    await build(instance, `FROM ${BASE}\n${lines}\n`);
+    return instance;
+  };
+  const started = async (instance: Instance) => (await manager.start(instance, io), instance);
+
+  test("are held to few rights and to limits, and reached by loopback alone", async () => {
+    const limits = { memory: "64m", cpus: "0.5", pids: 64 };
+    const instance = await started(await shop.instance("exec sleep 1000", { limits }));
+    const host = await inspect(instance, ".HostConfig");
+    expect(host).toMatchObject({
+      ...{ Privileged: false, CapDrop: ["ALL"], SecurityOpt: ["no-new-privileges"], Init: true },
+      ...{ Memory: 64 * 2 ** 20, MemorySwap: 64 * 2 ** 20, NanoCpus: 5e8, PidsLimit: 64 },
+      LogConfig: { Type: "json-file", Config: { "max-size": "10m", "max-file": "3" } },
+    });
+    const bindings = Object.values(host.PortBindings as Record<string, { HostIp: string; HostPort: string }[]>).flat();
+    expect(bindings).toEqual([{ HostIp: "127.0.0.1", HostPort: instance.env["PORT"]! }]);
+    const [, main] = (await until("both processes", async () => {
+      const pids = await manager.pids(instance);
+      return pids.length === 2 && pids;
+    })) as number[];
+    const status = readFileSync(`/proc/${main}/status`, "utf8");
+    expect(status).toContain("NoNewPrivs:\t1\n");
+    // chown, dac_override, fowner, kill, setgid, setuid, net_bind_service: not net_raw, mknod, sys_chroot ...
+    const capabilities = [0, 1, 3, 5, 6, 7, 10].reduce((sum, bit) => sum + 2 ** bit, 0);
+    expect(Number.parseInt(/^CapEff:\t(\w+)$/m.exec(status)![1]!, 16)).toBe(capabilities);
+    expect(await manager.published!(instance)).toMatchObject({ ports: [Number(instance.env["PORT"])] });
+  });
+
+  test("get every variable, also those that docker itself would heed, and none shows in a list of processes", async () => {
+    const env = {
+      DOCKER_HOST: "tcp://nowhere.invalid:1",
+      HTTPS_PROXY: "http://proxy.invalid",
+      TZ: "Asia/Tokyo",
+      SECRET: "se cret\n2",
+    };
+    const instance = await shop.instance('env -0 > "$SHARED/env"; exec sleep 1000', { env });
+    const seen: string[] = [];
+    const watching = {
+      ...io,
+      run: (argv: readonly string[], options = {}) => (seen.push(argv.join(" ")), io.run(argv, options)),
+    };
+    await manager.start(instance, watching);
+    const file = join(places(instance.app).shared, SHARED, "env");
+    const entries = await until("the environment", () => existsSync(file) && readFileSync(file, "utf8").split("\0"));
+    for (const [name, value] of Object.entries(env)) expect(entries).toContain(`${name}=${value}`);
+    expect(seen.join("\n")).toContain("docker create");
+    for (const value of Object.values(env)) expect(seen.join("\n")).not.toContain(value);
+    const { instances } = places(instance.app);
+    expect(readdirSync(instances).filter((name) => name.endsWith(".env"))).toEqual([]);
+  });
+
+  test("a value of two lines under a name that docker heeds is refused, by its name alone", async () => {
+    const instance = await shop.instance("exec sleep 1000", { env: { DOCKER_CERT: "secret\nsecret" } });
+    const error = await errorOf(manager.start(instance, io));
+    expect(error!.message).toContain("DOCKER_CERT");
+    expect(error!.message).not.toContain("secret");
+    expect(error!.exit).toBe("config");
+  });
+
+  test("of somebody else are never touched, whatever their names and labels", async () => {
+    const instance = await shop.instance("exec sleep 1000");
+    const { app, id } = instance;
+    // The name of an instance without its labels, and the labels of one without its name.
+    const names = [containerName(instance), `${containerName(instance)}-x`];
+    await engine.must("run", "--detach", `--name=${names[0]}`, BASE, "sleep", "1000");
+    const labels = [`dp.app=${app}`, `dp.release=${id}`, `dp.root=${folder}`].map((label) => `--label=${label}`);
+    await engine.must("run", "--detach", `--name=${names[1]}`, ...labels, BASE, "sleep", "1000");
+    try {
+      expect(await manager.instances(app)).toEqual([]);
+      expect((await manager.status(instance)).state).toBe("stopped");
+      expect(await errorOf(manager.start(instance, io))).toMatchObject({ exit: "command" });
+      await manager.stop(instance, io);
+      await manager.enable(app, null, io);
+      await manager.forget(instance, io);
+      const running = await engine.must("container", "ls", "--format", "{{.Names}}");
+      expect(running.split("\n").sort()).toEqual(names.sort());
+    } finally {
+      await engine.must("container", "rm", "--force", ...names);
+    }
+  });
+
+  test("whose image says it is of another app are still this app's", async () => {
+    const instance = await started(await withImage("LABEL dp.app=other dp.release=9-9999999", "exec sleep 1000"));
+    expect(await manager.instances("other")).toEqual([]);
+    expect(await manager.instances(instance.app)).toEqual([instance.id]);
+  });
+
+  test("that crash again and again are stopped and enabled at any moment", async () => {
+    for (let count = 1; count <= 4; count++) {
+      const instance = await started(await shop.instance("sleep 0.05; exit 3", { id: `${count}-aaaaaaa` }));
+      if (count % 2 === 0) await manager.enable(instance.app, instance.id, io);
+      await until("a crash", async () => (await manager.status(instance)).state !== "running");
+      await manager.stop(instance, io);
+      expect((await manager.status(instance)).state).toBe("stopped");
+      await manager.forget(instance, io);
+      expect(await manager.instances(instance.app)).toEqual([]);
+    }
+  }, 120_000);
+
+  test("end by the image's own signal", async () => {
+    const line = `trap 'echo quit; exit 0' QUIT; trap 'echo term' TERM; echo ready; while :; do sleep 0.05; done`;
+    const instance = await started(await withImage("STOPSIGNAL SIGQUIT", line));
+    await until("the trap is set", async () => (await outputOf(manager, instance)).includes("ready"));
+    await manager.stop(instance, io);
+    expect(await outputOf(manager, instance)).toEqual(["ready", "quit"]);
+  });
+
+  test("say when they were killed for want of memory", async () => {
+    const instance = await started(await shop.instance("tail /dev/zero", { limits: { memory: "16m" } }));
+    const status = await until("failed", async () => {
+      const now = await manager.status(instance);
+      return now.state === "failed" && now;
+    });
+    expect(status).toMatchObject({ detail: "killed: out of memory" });
+  }, 60_000);
+
+  test("without command run what the image runs, with it that line under the image's entrypoint", async () => {
+    const image = `RUN printf '#!/bin/sh\\necho entered\\nexec "$@"\\n' > /enter && chmod +x /enter\nENTRYPOINT ["/enter"]\nCMD ["echo", "cmd"]`;
+    const own = await started(await withImage(image));
+    await until("the end", async () => (await manager.status(own)).state === "stopped");
+    expect(await outputOf(manager, own)).toEqual(["entered", "cmd"]);
+    const line = await started(await withImage(image, "echo $((1+1)) && exit 0"));
+    await until("the end", async () => (await manager.status(line)).state === "stopped");
+    expect(await outputOf(manager, line)).toEqual(["entered", "2"]);
+  });
+
+  test("a command without a shell in the image ends at once, and the log says why", async () => {
+    const instance = await shop.instance("echo hello");
+    await build(instance, `FROM scratch\nCOPY --from=${BASE} /bin/busybox /busybox\n`);
+    await started(instance);
+    await until("failed", async () => (await manager.status(instance)).state === "failed");
+    expect((await manager.status(instance)).detail).toBe("exited with 127");
+    expect((await outputOf(manager, instance)).join("\n")).toContain("exec /bin/sh failed");
+  });
+
+  test("a health check of the image is told, and its words are in the log when it fails", async () => {
+    const check = `HEALTHCHECK --interval=100ms --timeout=5s --retries=2 CMD test -e /tmp/well || { echo not well; exit 1; }`;
+    const instance = await started(await withImage(check, "exec sleep 1000"));
+    const ill = await until("unhealthy", async () => {
+      const now = await manager.status(instance);
+      return now.isUnhealthy === true && now;
+    });
+    expect(ill).toMatchObject({ state: "running", detail: "HEALTHCHECK says unhealthy" });
+    expect((await outputOf(manager, instance)).join("\n")).toMatch(
+      /HEALTHCHECK says unhealthy: its command exited with 1\n  not well/,
+    );
+    await engine.must("exec", containerName(instance), "touch", "/tmp/well");
+    const well = await until("healthy", async () => {
+      const now = await manager.status(instance);
+      return now.detail === "HEALTHCHECK says healthy" && now;
+    });
+    expect((well as InstanceStatus).isUnhealthy).toBeUndefined();
+  }, 60_000);
+
+  test("what listens inside is known, and which port leads there", async () => {
+    const instance = await started(await withImage("EXPOSE 8080", "exec httpd -f -p 127.0.0.1:3000"));
+    const port = Number(instance.env["PORT"]);
+    const found = await until("it listens", async () => {
+      const now = await manager.published!(instance);
+      return now && now.listening.length > 0 && now;
+    });
+    expect(found).toEqual({ ports: [port], listening: [{ port: 3000, address: "127.0.0.1" }], inside: 8080 });
+    expect(await wrongPort(instance, manager, port)).toBe(
+      "in its container the app listens on 127.0.0.1:3000; it must listen on 0.0.0.0:8080",
+    );
+  });
+
+  test("volumes of the image go with the container", async () => {
+    const instance = await started(await withImage("VOLUME /data", "exec sleep 1000"));
+    expect(await engine.must("volume", "ls", "--quiet")).not.toBe("");
+    await manager.stop(instance, io);
+    await manager.forget(instance, io);
+    expect(await engine.must("volume", "ls", "--quiet")).toBe("");
+  });
+
+  test("a shared folder that is a link is not shown to a container", async () => {
+    const instance = await shop.instance("exec sleep 1000");
+    const { shared } = places(instance.app);
+    rmSync(join(shared, SHARED), { recursive: true });
+    symlinkSync("/etc", join(shared, SHARED));
+    expect(await errorOf(manager.start(instance, io))).toMatchObject({
+      message: expect.stringContaining("neither a file nor a folder"),
+    });
+    expect(await manager.instances(instance.app)).toEqual([]);
+  });
+
+  test("the enabled one, and no other, comes up with the engine: after its end, and after a power cut", async () => {
+    const one = await started(await shop.instance("exec sleep 1000"));
+    const two = await started(await shop.instance("exec sleep 1000", { app: one.app, id: "2-bbbbbbb" }));
+    const three = await started(await shop.instance("exec sleep 1000", { app: one.app, id: "3-ccccccc" }));
+    await manager.stop(three, io);
+    await manager.enable(one.app, two.id, io);
+    for (const how of ["stop", "cut"] as const) {
+      const { pid } = await manager.status(two);
+      await engine.halt(how);
+      expect(await errorOf(manager.status(two))).toMatchObject({ exit: "host", hint: "systemctl start docker" });
+      expect(await manager.unavailable()).toContain("the Docker daemon does not answer");
+      await engine.start();
+      await until("it is back", async () => {
+        const now = await manager.status(two);
+        return now.state === "running" && now.pid !== pid;
+      });
+      expect((await manager.instances(one.app)).filter((id) => id !== one.id)).toEqual([two.id]);
+      expect((await manager.status(one)).state).not.toBe("running");
+    }
+  }, 120_000);
+
+  test("without a docker command the words to install one are said", async () => {
+    const script = `import docker from "${resolve("lib/apps/docker.ts")}"; console.log(await docker.manager.unavailable());`;
+    const child = Bun.spawnSync([process.execPath, "-e", script], { env: { PATH: "/nowhere" } });
+    expect(child.stdout.toString()).toBe("there is no docker command on this server: apt-get install docker.io\n");
+  });
+
+  test("a user outside of the group docker is told so", async () => {
+    const script = `import docker from "${resolve("lib/apps/docker.ts")}"; console.log(await docker.manager.unavailable());`;
+    const argv = ["setpriv", "--reuid=nobody", "--clear-groups", process.execPath, "-e", script];
+    const child = Bun.spawnSync(argv, {
+      cwd: "/",
+      env: { PATH: "/usr/bin:/bin", DOCKER_HOST: engine.host, HOME: "/" },
+    });
+    expect(child.stdout.toString()).toBe(
+      "the user nobody may not use Docker: run dp as root, or: usermod -aG docker nobody\n",
+    );
+  });
+});
