@@ -338,8 +338,10 @@ export function managerContract(subject: () => Subject): void {
   );
 
   test("logs: the last lines, in order", async () => {
+    // An engine keeps no order between the two outputs of a container.
+    const last = subject().container ? "echo end" : "echo end >&2";
     const instance = await start(
-      'i=0; while [ $i -lt 30 ]; do i=$((i+1)); echo "grüße $i"; done; echo end >&2; exec sleep 1000',
+      `i=0; while [ $i -lt 30 ]; do i=$((i+1)); echo "grüße $i"; done; ${last}; exec sleep 1000`,
     );
     await until("all is written", async () => (await outputOf(manager(), instance, 1))[0] === "end");
     expect(await outputOf(manager(), instance, 3)).toEqual(["grüße 29", "grüße 30", "end"]);
