@@ -133,13 +133,22 @@ describe("deploy.yml", () => {
     expect(outcome.text).toMatch(says);
   });
 
-  test("a submodule is refused", async () => {
+  test.each([
+    ["without an address", null, "lib: a submodule without a url in .gitmodules"],
+    ["that is a program", "ext::touch %S", "fetches submodules by https, http, git and ssh only"],
+    ["that is a folder of the server", "/etc", "fetches submodules by https, http, git and ssh only"],
+    ["that is an option", "--upload-pack=touch", "fetches submodules by https, http, git and ssh only"],
+  ])("a submodule %s is refused", async (_, url, words) => {
     await box.git("reset", "--quiet", "--hard", first);
+    if (url !== null) {
+      writeFileSync(join(box.code, ".gitmodules"), `[submodule "lib"]\n\tpath = lib\n\turl = "${url}"\n`);
+      await box.git("add", ".gitmodules");
+    }
     await box.git("update-index", "--add", "--cacheinfo", `160000,${first},lib`);
     await box.git("commit", "--quiet", "-m", "Submodule");
     await box.git("--git-dir", box.repo, "fetch", "--quiet", box.code, "+HEAD:refs/heads/trial");
     const outcome = await expectCode(box.dp("plan", "shop", "trial"), 3);
-    expect(outcome.text).toContain("lib: submodules are not deployed");
+    expect(outcome.text).toContain(words);
     await box.git("reset", "--quiet", "--hard", first);
   });
 });
