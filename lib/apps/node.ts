@@ -1,12 +1,12 @@
 // Node apps, and those of Bun: a version, a package manager, modules as the lock says, a build, and a start command.
 import { join } from "node:path";
-import type { AppType, Place, Runtime } from "../app.ts";
+import type { AppType, Place } from "../app.ts";
 import { DpError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { BERRY } from "../node/commands.ts";
 import { installModules, isTrimmed, trimModules } from "../node/modules.ts";
 import { findRunners, readProject, type Project } from "../node/project.ts";
-import { runScript } from "../node/script.ts";
+import { lineEnv, runScript } from "../node/script.ts";
 import { startCommand } from "../node/start.ts";
 import { pruneStore } from "../node/store.ts";
 import { findTool } from "../node/tool.ts";
@@ -80,7 +80,9 @@ const node: AppType = {
     const { manager, hasDependencies, ownScripts } = project;
     const runners = await findRunners(place, project, io);
     const bins = join(place.folder, "node_modules/.bin");
-    const env: Runtime["env"] = { NODE_ENV: "production", ...(manager.kind === "berry" ? BERRY : {}) };
+    const isStarted = place.config.command === undefined;
+    const berry = manager.kind === "berry" ? BERRY : {};
+    const env = { NODE_ENV: "production", ...berry, ...(isStarted ? lineEnv(project.pkg, "start", place.folder) : {}) };
     if (!hasDependencies && ownScripts.length === 0) {
       io.info(`no dependencies, ${runners.main.name} ${runners.main.version.text}`);
       return { path: [bins, ...runners.path], env, dependencies: null };

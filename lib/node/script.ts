@@ -57,20 +57,21 @@ function follow(pkg: Package, event: string): string {
 const isWrapped = (pkg: Package, name: string) =>
   pkg.scripts[`pre${name}`] !== undefined || pkg.scripts[`post${name}`] !== undefined;
 
+/** The variables with which `scriptLine` is to be run; none when there is no such script. */
+export const lineEnv = (pkg: Package | null, event: string, folder: string): Record<string, string> =>
+  pkg?.scripts[event]?.trim() ? scriptEnv(pkg, follow(pkg, event), folder) : {};
+
 /**
- * The shell line that runs a script to its end, its "pre" script first: one simple command replaces the shell, so
- * that signals reach it. Null when there is no such script.
+ * The shell line that starts a script, run with `lineEnv`: the script's own, its "pre" script before it if there is
+ * one. Null when there is no such script.
  */
 export function scriptLine(pkg: Package, event: string, folder: string): string | null {
   if (!pkg.scripts[event]?.trim()) return null;
+  const line = pkg.scripts[follow(pkg, event)]!.trim();
   const before = pkg.scripts[`pre${event}`]?.trim();
-  const last = follow(pkg, event);
-  const lines = [`${exportLine(scriptEnv(pkg, last, folder))}; ${startScript(pkg.scripts[last]!)}`];
-  if (before) {
-    const env = exportLine(scriptEnv(pkg, `pre${event}`, folder));
-    lines.unshift(`(${env}; exec sh -c ${shellQuote(before)}) || exit`);
-  }
-  return lines.join("; ");
+  if (!before) return line;
+  const env = exportLine(scriptEnv(pkg, `pre${event}`, folder));
+  return `(${env}; exec sh -c ${shellQuote(before)}) || exit; ${startScript(line)}`;
 }
 
 /** Runs a script to its end in the app's folder. Throws DpError "command" with its last words. */
