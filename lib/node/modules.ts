@@ -6,7 +6,7 @@ import { installWords, managerEnv, reasonLines, staleLockHint, trimWords } from 
 import { modulesKey } from "./key.ts";
 import type { Project, Runners } from "./project.ts";
 import { runScript } from "./script.ts";
-import { archiveOf, keepModules, removeModules, restoreModules } from "./store.ts";
+import { archiveOf, isKept, keepModules, removeModules, restoreModules } from "./store.ts";
 import type { Tool } from "./tool.ts";
 
 /**
@@ -25,10 +25,11 @@ export async function installModules(
   const on = `${runners.main.name} ${runners.main.version.text}`;
   await removeModules(place, place.folder, io);
   let archive: string | null = null;
-  if (key !== null && (await restoreModules(place, key, place.folder, io))) {
+  if (key !== null && (await isKept(place.base, key))) {
     io.info(`dependencies unchanged (modules ${key}), ${on}`);
-    archive = archiveOf(place.base, key);
-  } else {
+    if (await restoreModules(place, key, place.folder, io)) archive = archiveOf(place.base, key);
+  }
+  if (archive === null) {
     io.info(`installing ${manager.lock?.path ?? "package.json"} with ${manager.name} ${tool.version}, ${on}`);
     if (manager.lock === null) {
       io.warn(`no lock file: every deploy may install other versions; ${manager.name} install, commit what it writes`);

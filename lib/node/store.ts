@@ -82,11 +82,13 @@ export async function keepModules(place: Place, key: string, root: string, io: I
   }
 }
 
-/** Unpacks an archive below `root`; false, and nothing is left of it, when there is none or it cannot be read. */
+/** Whether there is an archive of a key. */
+export const isKept = (base: string, key: string): Promise<boolean> => exists(archiveOf(base, key));
+
+/** Unpacks an archive below `root`; false, and nothing is left of it, when it cannot be read. */
 export async function restoreModules(place: Place, key: string, root: string, io: Io): Promise<boolean> {
   const { user, timeout, base } = place;
   const archive = archiveOf(base, key);
-  if (!(await exists(archive))) return false;
   const file = openSync(archive, "r");
   try {
     await io.run(["tar", "-x", "-f", "-"], { user, timeout, cwd: root, quiet: true, stdin: file });
