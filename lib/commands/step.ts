@@ -2,8 +2,8 @@
 import { basename, resolve } from "node:path";
 import { factOf, load } from "../context.ts";
 import { DpError } from "../errors.ts";
-import { redactor } from "../env.ts";
-import { readEnvFile } from "../env-file.ts";
+import { redactor } from "../talk/redactor.ts";
+import { secretsOf } from "../release/settings.ts";
 import { fact } from "../facts.ts";
 import { contextOf, runIds } from "../release/history.ts";
 import { appName } from "../paths.ts";
@@ -50,8 +50,7 @@ export async function stepByHand(name: string, options: StepOptions): Promise<vo
   const path = await contextFrom(options);
   const run = await load(path);
   const app = factOf(run, "app", fact.app);
-  const { env } = factOf(run, "server", fact.server);
-  const clean = redactor(await readEnvFile(factOf(run, "base", fact.base), env));
+  const clean = redactor(await secretsOf(app, factOf(run, "server", fact.server)));
   const out = receipt((line) => console.error(line), clean);
   const lock = await lockNow(app, `dp step ${name} (${basename(path, ".json")})`);
   try {
