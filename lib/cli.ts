@@ -4,6 +4,7 @@ import { version } from "../package.json";
 import { HIDDEN, print } from "./arguments.ts";
 import { ALIASES, withoutAliases } from "./cli/alias.ts";
 import { declareAppCommands } from "./cli/apps.ts";
+import { declareCompletionCommands } from "./cli/completion.ts";
 import { declareDeployCommands } from "./cli/deploy.ts";
 import { declareEnvCommand } from "./cli/env.ts";
 import { declareLogsCommand } from "./cli/logs.ts";
@@ -20,6 +21,7 @@ declareLogsCommand(cli);
 declareEnvCommand(cli);
 declareAppCommands(cli);
 declareStepCommands(cli);
+declareCompletionCommands(cli);
 cli.option("-v, --version", "Print the version");
 cli.help((sections) =>
   sections
@@ -36,7 +38,7 @@ async function run(): Promise<number | void> {
     cli.parse(process.argv, { run: false });
     if (cli.options["help"]) return;
     // cac puts what follows "--" aside, and a command but "run" would run without it.
-    if (process.argv.includes("--") && cli.matchedCommandName !== "run")
+    if (process.argv.includes("--") && cli.matchedCommandName !== "run" && cli.matchedCommandName !== "complete")
       throw new DpError("usage", 'dp takes no "--": write the words without it');
     if (cli.matchedCommand) return (await cli.runMatchedCommand()) as number | void;
   } catch (error) {

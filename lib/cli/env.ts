@@ -21,7 +21,7 @@ export function declareEnvCommand(cli: CAC): void {
   $ dp env <app> set NAME=value ...       several at once, all or none
   $ dp env <app> set NAME < FILE          a value that nobody shall see, from stdin
   $ dp env <app> unset NAME ...
-  $ dp env <app> import FILE              NAME=value lines; "-" is stdin`,
+  $ dp env <app> import [FILE]            NAME=value lines; of stdin without FILE`,
     )
     .action(async (app: string, action: string | undefined, words: string[], options: Options) => {
       const env = await import("../commands/env.ts");
@@ -37,10 +37,7 @@ export function declareEnvCommand(cli: CAC): void {
         case "unset":
           return changed(await env.unsetEnv(app, words, how), options);
         case "import":
-          return changed(
-            await env.changeEnv(app, await env.importedFrom(only(words, "which file? dp env APP import FILE")), how),
-            options,
-          );
+          return changed(await env.changeEnv(app, await env.importedFrom(fileAmong(words)), how), options);
       }
       throw new DpError("usage", `unknown action ${JSON.stringify(action)}, there is ${ACTIONS.join(", ")}`, {
         hint: "dp env --help",
@@ -52,6 +49,12 @@ export function declareEnvCommand(cli: CAC): void {
 function only(words: readonly string[], question: string): string {
   if (words.length === 1) return words[0]!;
   throw new DpError("usage", question);
+}
+
+// The parser of the command line drops a "-".
+function fileAmong(words: readonly string[]): string | null {
+  if (words.length === 0 && !process.stdin.isTTY) return null;
+  return only(words, "which file? dp env APP import FILE, or NAME=value lines on stdin");
 }
 
 function none(words: readonly string[]): void {

@@ -62,11 +62,11 @@ export async function assignments(
 
 const splitAt = (text: string, at: number): [string, string] => [text.slice(0, at), text.slice(at + 1)];
 
-/** The settings in a file, `-` is stdin: all of them are set. Throws DpError "config" with every problem. */
-export async function importedFrom(file: string): Promise<EnvChange> {
-  const text = file === "-" ? await Bun.stdin.text() : await readText(file);
+/** The settings in a file, or without one on stdin: all of them are set. Throws DpError "config" with every problem. */
+export async function importedFrom(file: string | null): Promise<EnvChange> {
+  const text = file === null ? await Bun.stdin.text() : await readText(file);
   if (text === null) throw new DpError("usage", `there is no file ${file}`);
-  return parseEnv(text, file === "-" ? "stdin" : file);
+  return parseEnv(text, file ?? "stdin");
 }
 
 /** How a change is made. */

@@ -20,34 +20,43 @@ const LAST = 1_000;
 export async function inTerminal({ argv, cwd, env, user }: Foreground): Promise<number> {
   const ids = user !== undefined && process.getuid?.() === 0 ? await idsOf(user) : null;
   const drained = Promise.withResolvers<void>();
-  const { columns: cols, rows } = process.stdout;
-  const child = Bun.spawn(asUser(argv, user), {
-    cwd,
-    env: { ...env, TERM: terminalType() },
-    terminal: { cols, rows, data: (_, chunk) => put(chunk), exit: () => drained.resolve() },
-  });
-  // Programs open their terminal by its name, and it was made by root.
-  if (ids !== null) chownSync(readlinkSync(`/proc/${child.pid}/fd/0`), ...ids);
-  const terminal = child.terminal!;
-  const size = () => terminal.resize(process.stdout.columns, process.stdout.rows);
-  const hangUp = () => child.kill("SIGHUP");
-  const type = (chunk: Uint8Array) => void (terminal.closed || terminal.write(chunk));
-  process.stdout.on("resize", size);
-  for (const signal of ["SIGHUP", "SIGTERM"] as const) process.on(signal, hangUp);
+  // Before the child is there: a key that is typed while the mode changes could be lost.
   process.stdin.setRawMode(true);
-  process.stdin.on("data", type);
   try {
+    const child = Bun.spawn(asUser(argv, user), {
+      cwd,
+      env: { ...env, TERM: terminalType() },
+      // Made by spawn itself: only so the child gets a session of its own, and with it no hold of dp's terminal.
+      terminal: { ...size(), data: (_, chunk) => put(chunk), exit: () => drained.resolve() },
+    });
+    // Programs open their terminal by its name, and it was made by root.
+    if (ids !== null) chownSync(readlinkSync(`/proc/${child.pid}/fd/0`), ...ids);
+    const hangUp = () => child.kill("SIGHUP");
+    for (const signal of ["SIGHUP", "SIGTERM"] as const) process.once(signal, hangUp);
+    const release = handOver(child.terminal!);
     const code = await child.exited;
     await Promise.race([drained.promise, Bun.sleep(LAST)]);
+    release();
     return code;
   } finally {
-    process.stdin.off("data", type);
     process.stdin.setRawMode(false);
     process.stdin.pause();
-    process.stdout.off("resize", size);
-    for (const signal of ["SIGHUP", "SIGTERM"] as const) process.off(signal, hangUp);
-    terminal.close();
   }
+}
+
+const size = () => ({ cols: process.stdout.columns, rows: process.stdout.rows });
+
+/** Passes keys and sizes of dp's terminal on to another, until the answer is called. */
+function handOver(terminal: Bun.Terminal): () => void {
+  const resize = () => terminal.resize(size().cols, size().rows);
+  const type = (chunk: Uint8Array) => void (terminal.closed || terminal.write(chunk));
+  process.stdin.on("data", type);
+  process.stdout.on("resize", resize);
+  return () => {
+    process.stdout.off("resize", resize);
+    process.stdin.off("data", type);
+    terminal.close();
+  };
 }
 
 // What the operator's terminal can do; nothing else of the operator's environment is handed on.

@@ -64,13 +64,13 @@ async function runsWithSettings(app: string): Promise<string[]> {
     .filter(isReleaseId);
 }
 
-/** Removes the settings of runs whose release is not among `stay`. */
+/** Removes the settings of runs whose release is not among `stay`; what failed last is kept, to be looked at. */
 export async function pruneSettings(app: string, stay: ReadonlySet<string>): Promise<void> {
-  const releases = new Map(
-    (await runsOf(app)).map(({ id, run }) => [id, idOf(String(run.facts["release"] ?? "")) ?? id]),
-  );
+  const runs = await runsOf(app);
+  const failed = runs.findLast(({ state }) => state === "failed")?.id;
+  const releases = new Map(runs.map(({ id, run }) => [id, idOf(String(run.facts["release"] ?? "")) ?? id]));
   for (const run of await runsWithSettings(app)) {
-    if (!stay.has(releases.get(run) ?? run)) await removeFile(settingsFile(app, run));
+    if (run !== failed && !stay.has(releases.get(run) ?? run)) await removeFile(settingsFile(app, run));
   }
 }
 
