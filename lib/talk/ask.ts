@@ -5,8 +5,9 @@ const [ETX, EOT, BACKSPACE, DELETE] = ["\x03", "\x04", "\b", "\x7f"];
 
 /** Asks for a line; `hidden`: what is typed is not shown. Throws DpError "interrupted" on Ctrl-C. */
 export async function ask(question: string, hidden = false): Promise<string> {
-  process.stderr.write(question);
+  // First: what is typed as soon as the question is seen must not be shown.
   process.stdin.setRawMode(true);
+  process.stderr.write(question);
   let line = "";
   try {
     for await (const chunk of process.stdin) {

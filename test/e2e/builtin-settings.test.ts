@@ -291,6 +291,42 @@ describe("what a release ran with", () => {
   });
 });
 
+describe("a change that is cut off", () => {
+  test.each(["reuse:recorded", "start:done", "check:recorded"])("at %s: the next run takes it back", async (place) => {
+    const [before, live] = [text(), box.link("current")!];
+    expect((await box.dpKilledAt(place, "env", "shop", "set", `CUT=${place.replace(":", "-")}`)).code).not.toBe(0);
+    expect([box.link("current"), text()]).toEqual([live, before]);
+    await dp(0, "restart", "shop");
+    expect(text()).toBe(before);
+    expect(Object.keys(box.instances())).toEqual([box.link("current")!]);
+    expect(await environment()).not.toHaveProperty("CUT");
+  });
+
+  test.each(["swap:recorded", "retire:recorded", "save-env:1"])("at %s: it is gone on with", async (place) => {
+    const value = place.replace(":", "-");
+    expect((await box.dpKilledAt(place, "env", "shop", "set", `CUT=${value}`)).code).not.toBe(0);
+    await dp(0, "resume", "shop");
+    expect(text()).toContain(`CUT=${value}\n`);
+    expect(await environment()).toMatchObject({ CUT: value, DP_RELEASE: box.link("current")! });
+    expect(Object.keys(box.instances())).toEqual([box.link("current")!]);
+    await dp(0, "env", "shop", "unset", "CUT");
+  });
+});
+
+describe("strategy restart", () => {
+  test("a good change is live; a bad one is taken back, and the old instance has its old settings", async () => {
+    const config = join(box.base, "config.yml");
+    writeFileSync(config, `${readFileSync(config, "utf8")}strategy: restart\n`);
+    await dp(0, "env", "shop", "set", "MODE=held");
+    expect(await environment()).toMatchObject({ MODE: "held" });
+    const [before, live] = [text(), box.link("current")!];
+    await dp(7, "env", "shop", "set", "MODE=other", "BROKEN=again");
+    expect(await environment()).toMatchObject({ MODE: "held", DP_RELEASE: live });
+    expect(await environment()).not.toHaveProperty("BROKEN");
+    expect(text()).toBe(before);
+  });
+});
+
 test("a value is nowhere in what dp wrote or said about deploys", () => {
   const logs = join(box.root, "var/log/deployments/shop");
   for (const name of readdirSync(logs)) {
