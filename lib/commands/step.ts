@@ -24,7 +24,7 @@ export interface StepOptions {
 /** One line a step, in the order of a deploy, then those of DP_STEPS. */
 export async function listSteps(order: readonly string[]): Promise<{ name: string; summary: string }[]> {
   const place = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
-  const files = stepFiles().sort((a, b) => place(a.name) - place(b.name));
+  const files = stepFiles().sort((a, b) => place(a.name) - place(b.name) || a.name.localeCompare(b.name));
   return Promise.all(
     files.map(async (file) => ({
       name: file.name,

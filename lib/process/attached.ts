@@ -4,7 +4,7 @@ import { isatty } from "node:tty";
 import { codeOf } from "../errors.ts";
 import { pipe } from "./libc.ts";
 import { asUser } from "./privilege.ts";
-import type { Foreground } from "./terminal.ts";
+import { show, type Foreground } from "./terminal.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
@@ -48,7 +48,7 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
 }
 
 async function copy(from: number, to: 1 | 2): Promise<void> {
-  for await (const chunk of Bun.file(from).stream()) writeSync(to, chunk);
+  for await (const chunk of Bun.file(from).stream()) show(chunk, to);
   closeSync(from);
 }
 

@@ -27,7 +27,7 @@ export async function inTerminal({ argv, cwd, env, user }: Foreground): Promise<
       cwd,
       env: { ...env, TERM: terminalType() },
       // Made by spawn itself: only so the child gets a session of its own, and with it no hold of dp's terminal.
-      terminal: { ...size(), data: (_, chunk) => put(chunk), exit: () => drained.resolve() },
+      terminal: { ...size(), data: (_, chunk) => show(chunk, 1), exit: () => drained.resolve() },
     });
     // Programs open their terminal by its name, and it was made by root.
     if (ids !== null) chownSync(readlinkSync(`/proc/${child.pid}/fd/0`), ...ids);
@@ -65,10 +65,11 @@ function terminalType(): string {
   return /^[\w.+-]{1,64}$/.test(type) ? type : "xterm-256color";
 }
 
-function put(chunk: Uint8Array): void {
+/** Writes all of it, however slowly it is taken; what nobody looks at any more is dropped. */
+export function show(chunk: Uint8Array, to: 1 | 2): void {
   for (let at = 0; at < chunk.length;) {
     try {
-      at += writeSync(1, chunk, at);
+      at += writeSync(to, chunk, at);
     } catch (error) {
       if (codeOf(error) !== "EAGAIN") return; // nobody looks any more
       Bun.sleepSync(1);

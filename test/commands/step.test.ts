@@ -104,7 +104,7 @@ describe("dp fact", () => {
 describe("dp plan", () => {
   test("shows the order, and what is needed and provided, as JSON", async () => {
     const plan = JSON.parse((await runDp(["plan", "--json"])).out) as { steps: { name: string }[]; unmet: string[] };
-    expect(plan.steps.map(({ name }) => name)).toEqual([...PIPELINES.deploy, "reuse", "save-env"]);
+    expect(plan.steps.map(({ name }) => name)).toEqual([...PIPELINES.deploy]);
     expect(plan.unmet).toEqual([]);
   });
 
