@@ -327,6 +327,41 @@ describe("several apps", () => {
     expect((await dp(2, "destroy", "shop", "--yes")).text).toContain('there is no app "shop"');
   });
 
+  test.each([
+    ["tar", 1],
+    ["rm", 1],
+    ["rm", 2],
+    ["rm", 4],
+    ["rm", 6],
+  ])(
+    "killed at its call %s number %d, destroy is typed again, and ends with all of it gone and kept",
+    async (program, number) => {
+      const fake = join(box.root, `fake-${program}-${number}`);
+      const real = Bun.which(program, { PATH: "/usr/bin:/bin" })!;
+      mkdirSync(fake);
+      const count = `n=$(cat '${fake}/count' 2>/dev/null || echo 0); n=$((n + 1)); echo $n > '${fake}/count'`;
+      const script = `#!/bin/sh\n${count}\n[ $n != ${number} ] || { kill -9 $PPID; exit 1; }\nexec ${real} "$@"\n`;
+      writeFileSync(join(fake, program), script, { mode: 0o755 });
+      await dp(0, "setup", "short", "--manager", "builtin");
+      const base = join(box.base, "../short");
+      writeFileSync(join(base, "shared/diary"), "dear diary");
+      const { code } = await box.start([DP, "destroy", "short", "--yes"], { PATH: `${fake}:${box.env["PATH"]}` }).done;
+      expect(code).toBe(137);
+      await dp(0, "destroy", "short", "--yes");
+      for (const path of [base, join(box.root, "var/repos/short.git"), join(box.root, "var/log/deployments/short")])
+        expect([path, existsSync(path)]).toEqual([path, false]);
+      const backups = join(box.root, "var/backups/dp");
+      const newest = readdirSync(backups)
+        .filter((name) => /^short-.*\.gz$/.test(name))
+        .sort()
+        .at(-1)!;
+      const kept = await expectCode(box.start(["tar", "-xzOf", join(backups, newest), "./shared/diary"]).done, 0);
+      expect(kept.stdout).toBe("dear diary");
+      for (const name of readdirSync(backups))
+        if (name.startsWith("short-")) await box.start(["rm", join(backups, name)]).done;
+    },
+  );
+
   test("what an interrupted destroy left is taken away by the next; --purge keeps nothing", async () => {
     const base = join(box.base, "../other");
     mkdirSync(join(base, "releases/1-aaaaaaa"), { recursive: true });
