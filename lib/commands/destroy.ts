@@ -55,10 +55,10 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
       changes.push(`let go of port ${server.port}`);
     }
     await note("removed the repository", remove(places(app).repo, io));
-    changes.push(...(await stopAll(app, io)));
+    changes.push(...(await stopAll(app, server, io)));
     await endLeftovers(app, user);
     const archive = options.purge ? null : await archiveOf(app, io);
-    for (const each of await managers()) changes.push(...((await each.remove?.(app, io)) ?? []));
+    for (const each of await managers(server)) changes.push(...((await each.remove?.(app, io)) ?? []));
     for (const entry of await readdir(base)) if (!LAST.includes(entry)) await remove(join(base, entry), io);
     changes.push("removed its releases");
     if (user)
@@ -92,16 +92,16 @@ async function ownUserOf(app: string, server: ServerConfig): Promise<string | nu
 }
 
 /** Every manager that this host can have an instance in, whatever config.yml names by now. */
-async function managers() {
+async function managers(server: ServerConfig | null) {
   const own = (await appTypes()).flatMap((type) => type.manager ?? []);
   const all = [...(await Promise.all(managerNames().map(manager))), ...own];
-  const isUsable = await Promise.all(all.map(async (each) => (await each.unavailable()) === null));
+  const isUsable = await Promise.all(all.map(async (each) => (await each.unavailable(server?.path)) === null));
   return all.filter((_, index) => isUsable[index]);
 }
 
-async function stopAll(app: string, io: Io): Promise<string[]> {
+async function stopAll(app: string, server: ServerConfig | null, io: Io): Promise<string[]> {
   const stopped: string[] = [];
-  for (const each of await managers()) {
+  for (const each of await managers(server)) {
     await each.enable(app, null, io);
     for (const id of await each.instances(app)) {
       await each.stop({ app, id }, io);
