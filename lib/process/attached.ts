@@ -3,7 +3,7 @@ import { closeSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { codeOf } from "../errors.ts";
 import { pipe } from "./libc.ts";
-import { asUser } from "./privilege.ts";
+import { asUser, isOther } from "./privilege.ts";
 import { show, type Foreground } from "./terminal.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
@@ -12,8 +12,8 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 export async function attached({ argv, cwd, env, user }: Foreground): Promise<number> {
   const typed = isatty(0) ? pipe() : null;
   const shown = ([1, 2] as const).map((fd) => (isatty(fd) ? { fd, ends: pipe() } : null));
-  const child = Bun.spawn(asUser(argv, user), {
-    cwd,
+  const child = Bun.spawn(asUser(argv, user, cwd), {
+    cwd: isOther(user) ? "/" : cwd,
     env,
     stdin: typed ? typed[0] : "inherit",
     stdout: shown[0] ? shown[0].ends[1] : "inherit",

@@ -2,7 +2,7 @@
 import { chownSync, readlinkSync, writeSync } from "node:fs";
 import { codeOf } from "../errors.ts";
 import { idsOf } from "../setup/users.ts";
-import { asUser } from "./privilege.ts";
+import { asUser, isOther } from "./privilege.ts";
 
 /** A program to be run for the operator, in sight. */
 export interface Foreground {
@@ -23,8 +23,8 @@ export async function inTerminal({ argv, cwd, env, user }: Foreground): Promise<
   // Before the child is there: a key that is typed while the mode changes could be lost.
   process.stdin.setRawMode(true);
   try {
-    const child = Bun.spawn(asUser(argv, user), {
-      cwd,
+    const child = Bun.spawn(asUser(argv, user, cwd), {
+      cwd: isOther(user) ? "/" : cwd,
       env: { ...env, TERM: terminalType() },
       // Made by spawn itself: only so the child gets a session of its own, and with it no hold of dp's terminal.
       terminal: { ...size(), data: (_, chunk) => show(chunk, 1), exit: () => drained.resolve() },
