@@ -197,6 +197,35 @@ TEXT
     point "$commands/deploy-paradigm" dp
 }
 
+# Where shells look for completions, by themselves: what it is made from, and the file.
+completions() {
+    echo "dp.bash $share/bash-completion/completions/dp"
+    echo "_dp $share/zsh/site-functions/_dp"
+    echo "dp.fish $share/fish/vendor_completions.d/dp.fish"
+}
+
+is_our_completion() { grep -q "^# Completion of dp for .*; written by dp:" "$1" 2>/dev/null; }
+
+write_completions() {
+    completions | while read -r from file; do
+        [ -f "$tree/templates/completion/$from" ] || continue
+        if [ -e "$file" ] && ! is_our_completion "$file"; then
+            say "left alone: $file is not from install.sh"
+            continue
+        fi
+        mkdir -p "$(dirname "$file")"
+        cp "$tree/templates/completion/$from" "$file.new.$$"
+        chmod 644 "$file.new.$$"
+        mv -T "$file.new.$$" "$file"
+    done
+}
+
+remove_completions() {
+    completions | while read -r _ file; do
+        if is_our_completion "$file"; then rm -f "$file"; fi
+    done
+}
+
 # Older trees go, save the one just replaced and those whose Bun still runs: a deploy may be under way in them.
 remove_old_trees() {
     for old in "$trees"/*/; do
@@ -239,6 +268,7 @@ install_dp() {
     if [ -z "${DP_BUN-}" ] && [ -n "$before" ] && is_bun "$tree/bun/bin/bun" &&
         [ "$(cat "$tree/.installed" 2>/dev/null)" = "$(fingerprint)" ]; then
         write_commands
+        write_completions
         say "dp $version is up to date in $tree"
         return
     fi
@@ -249,6 +279,7 @@ install_dp() {
     point "$tree" "$(basename "$trees")/$(basename "$stage")"
     trap - EXIT INT TERM HUP
     write_commands
+    write_completions
     remove_old_trees "$(basename "$stage")" "$before"
     if [ -n "$before" ]; then say "dp $version has replaced what was in $tree"; else say "dp $version is installed in $tree"; fi
     case ":$PATH:" in
@@ -264,6 +295,7 @@ uninstall_dp() {
         return
     fi
     rm -f "$commands/dp" "$commands/deploy-paradigm" "$tree"
+    remove_completions
     for old in "$trees"/*/; do
         if [ -f "$old.installed" ]; then rm -rf "$old"; fi
     done
@@ -306,10 +338,10 @@ main() {
     done
     case $prefix in /* | "") ;; *) prefix=$(pwd)/$prefix ;; esac
     if [ -z "$prefix" ] && [ "$(id -u)" = 0 ]; then
-        tree=/opt/dp commands=/usr/local/bin
+        tree=/opt/dp commands=/usr/local/bin share=/usr/local/share
     else
         [ -n "$prefix" ] || prefix=${HOME:?install.sh: HOME is not set}/.local
-        tree=$prefix/share/dp commands=$prefix/bin
+        tree=$prefix/share/dp commands=$prefix/bin share=$prefix/share
     fi
     trees=$tree.d
     case $what in

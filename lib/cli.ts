@@ -2,7 +2,12 @@
 import cac from "cac";
 import { version } from "../package.json";
 import { HIDDEN, print } from "./arguments.ts";
+import { ALIASES, withoutAliases } from "./cli/alias.ts";
+import { declareAppCommands } from "./cli/apps.ts";
+import { declareCompletionCommands } from "./cli/completion.ts";
 import { declareDeployCommands } from "./cli/deploy.ts";
+import { declareEnvCommand } from "./cli/env.ts";
+import { declareLogsCommand } from "./cli/logs.ts";
 import { declareServerCommands } from "./cli/server.ts";
 import { declareStepCommands } from "./cli/step.ts";
 import { DpError } from "./errors.ts";
@@ -12,7 +17,11 @@ import { didYouMean } from "./suggestion.ts";
 const cli = cac("dp");
 declareServerCommands(cli);
 declareDeployCommands(cli);
+declareLogsCommand(cli);
+declareEnvCommand(cli);
+declareAppCommands(cli);
 declareStepCommands(cli);
+declareCompletionCommands(cli);
 cli.option("-v, --version", "Print the version");
 cli.help((sections) =>
   sections
@@ -25,10 +34,12 @@ cli.help((sections) =>
 
 async function run(): Promise<number | void> {
   try {
+    process.argv = withoutAliases(process.argv);
     cli.parse(process.argv, { run: false });
     if (cli.options["help"]) return;
-    // cac puts what follows "--" aside, and the command would run without it.
-    if (process.argv.includes("--")) throw new DpError("usage", 'dp takes no "--": write the words without it');
+    // cac puts what follows "--" aside, and a command but "run" would run without it.
+    if (process.argv.includes("--") && cli.matchedCommandName !== "run" && cli.matchedCommandName !== "complete")
+      throw new DpError("usage", 'dp takes no "--": write the words without it');
     if (cli.matchedCommand) return (await cli.runMatchedCommand()) as number | void;
   } catch (error) {
     if (error instanceof Error && error.name === "CACError") throw usageError(error.message);
@@ -40,7 +51,7 @@ async function run(): Promise<number | void> {
   const names = cli.commands.filter((command) => command.description !== HIDDEN).map((command) => command.name);
   throw new DpError("usage", `unknown command ${JSON.stringify(word)}`, {
     hint: "dp --help lists them",
-    ...didYouMean(word, names),
+    ...didYouMean(word, word.includes(":") ? Object.keys(ALIASES) : names),
   });
 }
 

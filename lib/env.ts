@@ -1,13 +1,16 @@
 // The app's settings as text: dp's own strict .env dialect, and systemd's EnvironmentFile.
 import { DpError } from "./errors.ts";
-import { plainText, quoted } from "./talk/text.ts";
+import { quoted } from "./talk/text.ts";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 const ESCAPES: Record<string, string> = { n: "\n", t: "\t", r: "\r", '"': '"', "\\": "\\", $: "$" };
 
-// Why a name may not be in an env file, or null when it may.
-function nameProblem(name: string): string | null {
+/** Whether a word could be a variable of a shell. */
+export const isName = (word: string): boolean => NAME.test(word);
+
+/** Why a name may not be in an env file, or null when it may. */
+export function nameProblem(name: string): string | null {
   if (!NAME.test(name)) return "must be letters, digits and underscores, and start with no digit";
   if (name === "PATH") return "is not set here, write path: in config.yml";
   if (name === "PORT") return "is not set here, write port: in config.yml";
@@ -24,25 +27,42 @@ function nameProblem(name: string): string | null {
  * never shown.
  */
 export function parseEnv(text: string, file: string): Record<string, string> {
-  const source = text.replace(/^\ufeff/, "").replaceAll("\r\n", "\n");
-  const values = new Map<string, { value: string; line: number }>();
+  return Object.fromEntries(settingsIn(sourceOf(text), file).map(({ name, value }) => [name, value]));
+}
+
+/** A .env text as the reader sees it: without byte order mark, with plain line ends. */
+export const sourceOf = (text: string): string => text.replace(/^\ufeff/, "").replaceAll("\r\n", "\n");
+
+/** A setting, and where it is in its source: its lines are from `start` to `end`, its value from `at` to `to`. */
+export interface Setting {
+  name: string;
+  value: string;
+  start: number;
+  at: number;
+  to: number;
+  end: number;
+}
+
+/** The settings of a source, in order. Throws as parseEnv does. */
+export function settingsIn(source: string, file: string): Setting[] {
+  const settings = new Map<string, Setting & { line: number }>();
   const problems: string[] = [];
   let line = 1;
-  for (let at = 0; at < source.length;) {
-    const found = entryAt(source, at);
-    const { name, value } = found;
-    const before = name === undefined ? undefined : values.get(name);
+  for (let start = 0; start < source.length;) {
+    const found = entryAt(source, start);
+    const { name, value, at = start, to = start, end } = found;
+    const before = name === undefined ? undefined : settings.get(name);
     const problem = found.problem ?? (before ? `${name} is set twice, first in line ${before.line}` : undefined);
     if (problem !== undefined) problems.push(`${file}:${line} ${problem}`);
-    else if (name !== undefined && value !== undefined) values.set(name, { value, line });
-    line += source.slice(at, found.end).split("\n").length - 1;
-    at = found.end;
+    else if (name !== undefined && value !== undefined) settings.set(name, { name, value, start, at, to, end, line });
+    line += source.slice(start, end).split("\n").length - 1;
+    start = end;
   }
   if (problems.length > 0) {
     const count = `${problems.length} problem${problems.length === 1 ? "" : "s"}`;
     throw new DpError("config", `${file}: ${count}`, { lines: problems });
   }
-  return Object.fromEntries([...values].map(([name, { value }]) => [name, value]));
+  return [...settings.values()];
 }
 
 /** What one entry turned out to be; an empty line or comment has no name. `end`: where the next line starts. */
@@ -50,6 +70,9 @@ interface Entry {
   end: number;
   name?: string;
   value?: string;
+  /** Where the value begins, quotes and all, and where it ends. */
+  at?: number;
+  to?: number;
   problem?: string;
 }
 
@@ -64,20 +87,20 @@ function entryAt(source: string, start: number): Entry {
   const problem = nameProblem(name);
   const at = start + head.length;
   const quote = source[at];
-  const value = quote === '"' || quote === "'" ? quotedAt(source, at) : unquotedAt(line.slice(head.length), end);
+  const value = quote === '"' || quote === "'" ? quotedAt(source, at) : unquotedAt(line.slice(head.length), at, end);
   // A "name" that is none may be a line of a secret, pasted without quotes: it is not shown.
   if (!NAME.test(name)) return { end, problem: `the name before the = ${problem}` };
   if (problem !== null) return { end: value.end, problem: `${name} ${problem}` };
   if (value.problem !== undefined) return { end: value.end, problem: `${name}: ${value.problem}` };
   if (CONTROL.test(value.value ?? "")) return { end: value.end, problem: `${name}: has a control character` };
-  return { ...value, name };
+  return { ...value, name, at };
 }
 
-function unquotedAt(rest: string, end: number): Entry {
+function unquotedAt(rest: string, at: number, end: number): Entry {
   const value = rest.replace(/(?:^|\s+)#.*$/, "");
   if (/^\s/.test(value)) return { end, problem: "has a space after the =, remove it or put quotes around the value" };
   if (value.includes("\r")) return { end, problem: "has a control character" };
-  return { end, value };
+  return { end, value, to: at + value.length };
 }
 
 function quotedAt(source: string, start: number): Entry {
@@ -95,24 +118,28 @@ function quotedAt(source: string, start: number): Entry {
   const newline = source.indexOf("\n", at);
   const end = newline < 0 ? source.length : newline + 1;
   if (!/^\s*(?:\s#.*)?$/.test(source.slice(at + 1, end).trimEnd())) problem = "has text after the closing quote";
-  return problem === undefined ? { end, value } : { end, problem };
+  return problem === undefined ? { end, value, to: at + 1 } : { end, problem };
 }
 
 /** Settings in dp's own dialect, which parseEnv reads back as they were. Throws DpError "config" for what it would refuse. */
 export function formatEnv(values: Readonly<Record<string, string>>): string {
-  const lines = Object.entries(values).map(([name, value]) => {
-    const problem = nameProblem(name) ?? (CONTROL.test(value) ? "has a control character" : null);
-    if (problem !== null) throw new DpError("config", `${quoted(name)} ${problem}`);
-    if (/^[A-Za-z0-9_@%+:,./=-]*$/.test(value)) return `${name}=${value}\n`;
-    // Single quotes mean the same to dp, to a shell and to systemd.
-    if (!/['\n\r]/.test(value)) return `${name}='${value}'\n`;
-    const escaped = value
-      .replace(/[\\"$]/g, "\\$&")
-      .replaceAll("\n", "\\n")
-      .replaceAll("\r", "\\r");
-    return `${name}="${escaped}"\n`;
-  });
-  return lines.join("");
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${formatValue(name, value)}\n`)
+    .join("");
+}
+
+/** The value of a setting as it is written behind its `=`. Throws DpError "config" for what parseEnv would refuse. */
+export function formatValue(name: string, value: string): string {
+  const problem = nameProblem(name) ?? (CONTROL.test(value) ? "has a control character" : null);
+  if (problem !== null) throw new DpError("config", `${quoted(name)} ${problem}`);
+  if (/^[A-Za-z0-9_@%+:,./=-]*$/.test(value)) return value;
+  // Single quotes mean the same to dp, to a shell and to systemd.
+  if (!/['\n\r]/.test(value)) return `'${value}'`;
+  const escaped = value
+    .replace(/[\\"$]/g, "\\$&")
+    .replaceAll("\n", "\\n")
+    .replaceAll("\r", "\\r");
+  return `"${escaped}"`;
 }
 
 /** Variables as an EnvironmentFile of systemd (its src/basic/env-file.c): double quotes, four escapes, newlines as they are. */
@@ -122,24 +149,4 @@ export function systemdEnv(values: Readonly<Record<string, string>>): string {
     return `${name}="${value.replace(/[\\"`$]/g, "\\$&")}"\n`;
   });
   return lines.join("");
-}
-
-// Words that settings share with ordinary log lines: hiding them would hide nothing and spoil the log.
-const COMMON =
-  /^(?:[0-9.:]+|true|false|production|development|staging|testing|default|disabled|enabled|localhost|warning|verbose|critical)$/i;
-
-/** A function that makes a line of output plain text and puts *** for every value, or line of one, that may be a secret. */
-export function redactor(values: Readonly<Record<string, string>>): (line: string) => string {
-  const secrets = new Set<string>();
-  for (const value of Object.values(values)) {
-    // The password of a URL is a secret without the URL around it as well.
-    const password = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*?:([^/?#]+)@/i.exec(value)?.[1] ?? "";
-    for (const part of [...value.split(/[\r\n]+/), password].map((text) => plainText(text).trim())) {
-      if (part.length >= 6 && !COMMON.test(part)) secrets.add(part);
-    }
-  }
-  if (secrets.size === 0) return plainText;
-  const longestFirst = [...secrets].sort((a, b) => b.length - a.length).map((secret) => RegExp.escape(secret));
-  const pattern = new RegExp(longestFirst.join("|"), "g");
-  return (line) => plainText(line).replace(pattern, "***");
 }

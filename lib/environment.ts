@@ -1,9 +1,9 @@
 // The environment that builds, hooks and the app get: built up from nothing, the same for all of them.
-import { readEnvFile } from "./env-file.ts";
 import { basename } from "node:path";
 import type { Runtime } from "./app.ts";
 import type { ServerConfig } from "./config.ts";
 import { places } from "./paths.ts";
+import { settingsOf } from "./release/settings.ts";
 
 /** Where programs are looked for when config.yml has no `path`. */
 export const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -15,23 +15,25 @@ export interface Origin {
   sha: string;
   /** The release's folder. */
   release: string;
+  /** The run whose settings it gets; default: the deploy that made the release. */
+  run?: string | undefined;
   /** The instance's own port on 127.0.0.1, behind a front; without one the app has the public port. */
   port?: number;
 }
 
 /**
- * The variables of a release: system, then the runtime's, then the env file's, then dp's own, later ones
+ * The variables of a release: system, then the runtime's, then the settings that the run was given, then dp's own, later ones
  * winning. Throws DpError "config" when the env file is wrong.
  */
 export async function appEnvironment(
-  { app, server, sha, release, port }: Origin,
+  { app, server, sha, release, run, port }: Origin,
   runtime?: Runtime,
 ): Promise<Record<string, string>> {
-  const { base, home } = places(app);
+  const { home } = places(app);
   return {
     LANG: "C.UTF-8",
     ...runtime?.env,
-    ...(await readEnvFile(base, server.env)),
+    ...(await settingsOf(app, run ?? basename(release), server)),
     PATH: [...(runtime?.path ?? []), server.path ?? SYSTEM_PATH].join(":"),
     HOME: home,
     PORT: String(port ?? server.port),

@@ -17,15 +17,20 @@ export async function syncFolder(folder: string): Promise<void> {
 
 /**
  * Replaces a file by one rename, durably; a reader sees the old text or the new one. The temp file lies
- * beside it and is never a link that somebody else made. On a full disk the ballast is given up for it; throws
- * DpError "host" when that is not enough.
+ * beside it and is never a link that somebody else made. `owner` is whose it becomes; default: dp's. On a full disk
+ * the ballast is given up for it; throws DpError "host" when that is not enough.
  */
-export async function writeFileAtomic(path: string, text: string, mode = 0o600): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  text: string,
+  mode = 0o600,
+  owner?: readonly [uid: number, gid: number],
+): Promise<void> {
   try {
-    await replace(path, text, mode);
+    await replace(path, text, mode, owner);
   } catch (error) {
     if (codeOf(error) !== "ENOSPC") throw error;
-    if (await dropBallast(dirname(path))) return replace(path, text, mode);
+    if (await dropBallast(dirname(path))) return replace(path, text, mode, owner);
     throw new DpError("host", `the disk is full: ${path} cannot be written`, {
       hint: `make room there: df -h ${dirname(path)}`,
       cause: error,
@@ -33,12 +38,13 @@ export async function writeFileAtomic(path: string, text: string, mode = 0o600):
   }
 }
 
-async function replace(path: string, text: string, mode: number): Promise<void> {
+async function replace(path: string, text: string, mode: number, owner?: readonly [number, number]): Promise<void> {
   const temp = `${path}.tmp.${process.pid}`;
   await removeFile(temp);
   const handle = await open(temp, "wx", mode);
   try {
     await handle.chmod(mode); // whatever the umask is
+    if (owner) await handle.chown(...owner);
     await handle.writeFile(text);
     await handle.sync();
   } finally {

@@ -70,7 +70,10 @@ export interface LogOptions {
   /** How many of the last lines. */
   lines: number;
   follow: boolean;
-  onLine(line: string): void;
+  /** Only lines from then on, ms since 1970. A manager may leave it to its caller, and hand over older ones too. */
+  since?: number | undefined;
+  /** `time`: when the line was written, ISO 8601, where that is known. */
+  onLine(line: string, time?: string | null): void;
 }
 
 /** What a manager needs to know of an app once, at setup. */
@@ -106,6 +109,8 @@ export interface Manager {
   enable(app: string, id: string | null, io: Io): Promise<boolean>;
   /** Removes what `start` kept of an instance that is stopped. Safe to repeat. */
   forget(name: InstanceName, io: Io): Promise<void>;
-  /** The app's own output. With `follow` it returns when `io.signal` is aborted. */
+  /** Takes away what `setup` put in place, when no instance is left; one sentence for each change. Safe to repeat. */
+  remove?(app: string, io: Io): Promise<string[]>;
+  /** The app's own output, oldest line first. With `follow` it returns when `io.signal` is aborted. */
   logs(name: InstanceName, options: LogOptions, io: Io): Promise<void>;
 }

@@ -1,4 +1,4 @@
-// The order of a deploy, and of a rollback; the one file to edit when a step is added.
+// The order of a deploy, a rollback and a restart; the one file to edit when a step is added.
 import type { Facts, Step } from "./step.ts";
 
 /** What each kind of run does, in order. */
@@ -18,18 +18,23 @@ export const PIPELINES = {
     "post-deploy",
     "prune",
   ],
-  rollback: ["start", "check", "swap", "verify", "retire", "prune"],
+  rollback: ["start", "check", "swap", "verify", "retire", "save-env", "prune"],
+  restart: ["reuse", "start", "check", "swap", "verify", "retire", "save-env", "prune"],
 } as const;
 
 export type Kind = keyof typeof PIPELINES;
 
 /** Facts that `dp begin` decides once, for every step after it. */
-const BEGUN = ["app", "base", "repo", "id", "kind", "sha", "subject", "by", "startedAt", "server", "push", "skipHooks"];
+const BEGUN = [
+  ...["app", "base", "repo", "id", "kind", "sha", "subject", "by", "startedAt", "server", "push", "skipHooks"],
+  "envBefore",
+];
 
 /** Facts that are there before the first step. A rollback takes those of the release it goes back to. */
 export const GIVEN: Record<Kind, readonly string[]> = {
   deploy: BEGUN,
   rollback: [...BEGUN, "config", "release", "runtime"],
+  restart: [...BEGUN, "config", "restarts", "runtime", "reason"],
 };
 
 /** The step that commits: before it the old release never noticed, after it the new one serves. */

@@ -10,6 +10,7 @@ import { fetchEnv, NO_FILTERS, ownSource } from "../lib/git/source.ts";
 import { layOutSubmodules } from "../lib/git/submodules.ts";
 import { pipe } from "../lib/process/libc.ts";
 import { removeFailed } from "../lib/release/prune.ts";
+import { keepSettings } from "../lib/release/settings.ts";
 import { removeTree } from "../lib/release/remove.ts";
 import { defineStep, main } from "../lib/step.ts";
 import { idsOf } from "../lib/setup/users.ts";
@@ -20,6 +21,8 @@ const step = defineStep(import.meta.path, {
   provides: { release: fact.release },
   async run({ app, base, repo, sha, id, server }, io) {
     const { user, stepTimeout: timeout } = server;
+    // Once for all: whatever becomes of the env file meanwhile, build, hooks and app get the same.
+    await keepSettings(app, id, server);
     const release = join(base, "releases", id);
     await removeTree(release, user, io); // half of it, from a run that was killed
     await mkdir(release, { mode: 0o750 });

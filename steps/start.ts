@@ -14,6 +14,7 @@ import {
 } from "../lib/release/instances.ts";
 import type { Io } from "../lib/io.ts";
 import { managerOf } from "../lib/release/manager.ts";
+import { takeSettings } from "../lib/release/settings.ts";
 import { front } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
 
@@ -37,24 +38,29 @@ const step = defineStep(import.meta.path, {
   summary: "Start the new release",
   needs: {
     app: fact.app,
+    id: fact.id,
     repo: fact.repo,
     sha: fact.sha,
     kind: fact.kind,
+    envBefore: fact.envBefore,
     server: fact.server,
     config: fact.config,
     release: fact.release,
     runtime: fact.runtime,
   },
   provides: { live: fact.live, port: fact.port, isWarm: fact.isWarm, stoppedAt: fact.stoppedAt },
-  async run({ kind, ...facts }, io) {
-    const { app, server, release } = facts;
+  async run({ kind, id: run, envBefore, ...origin }, io) {
+    const { app, server, release } = origin;
     const id = idOf(release)!;
+    const facts = { ...origin, run };
+    // A deploy has its settings from the beginning.
+    const isSame = kind !== "deploy" && (await takeSettings({ app, run, server, envBefore }, id));
     const managed = await managerOf(server);
     // On a second run, after the swap, current is already ours: then previous is what served before.
     const named = await liveId(app);
     const live = named === id ? await previousId(app) : named;
     await takePublicPort(app, server, managed, io);
-    if (kind === "rollback" && (await managed.status({ app, id })).state === "running") {
+    if (isSame && (await managed.status({ app, id })).state === "running") {
       const port = await takeInstancePort(facts); // its own already; check proves that it is there
       io.info(`${app}@${id} is still warm on port ${port}`);
       return { live, port, isWarm: true, stoppedAt: null };

@@ -95,7 +95,7 @@ const APP_TYPE: Omit<Members<AppType>, "manager" | "build" | "runHook"> = {
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },
 };
-const MANAGER: Omit<Members<Manager>, "published"> = {
+const MANAGER: Omit<Members<Manager>, "published" | "remove"> = {
   ...{ name: "string", summary: "string", unavailable: "function", setup: "function", start: "function" },
   ...{ stop: "function", status: "function", pids: "function", instances: "function", enable: "function" },
   ...{ forget: "function", logs: "function" },

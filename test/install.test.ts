@@ -77,6 +77,18 @@ describe("an installation", () => {
     }
   });
 
+  test("shells find their completions, and what somebody else put there stays", async () => {
+    const share = join(folder, prefix, "share");
+    const files = ["bash-completion/completions/dp", "zsh/site-functions/_dp", "fish/vendor_completions.d/dp.fish"];
+    for (const file of files)
+      expect(await Bun.file(join(share, file)).text()).toMatch(/^# Completion of dp for \w+; written by dp/m);
+    writeFileSync(join(share, files[0]!), "# mine\n");
+    expect((await install(prefix)).err).toContain("left alone");
+    expect(await Bun.file(join(share, files[0]!)).text()).toBe("# mine\n");
+    rmSync(join(share, files[0]!));
+    await install(prefix);
+  });
+
   test("says how to reach it when it is not on PATH, and only then", async () => {
     const bin = join(folder, prefix, "bin");
     expect((await install(prefix)).err).toContain("not in your PATH");

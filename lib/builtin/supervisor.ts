@@ -1,14 +1,15 @@
 // Keeps one instance running: a process of its own, started by the builtin manager with the instance's spec.
-import { closeSync, constants, openSync, readFileSync, renameSync, statSync } from "node:fs";
+import { closeSync, fchownSync, fstatSync, readFileSync } from "node:fs";
 import { howEnded, isClean } from "../process/ending.ts";
 import { messageOf } from "../errors.ts";
+import { pipe } from "../process/libc.ts";
 import { bootId, startTime } from "../process/process.ts";
 import { asUser, isOther } from "../process/privilege.ts";
-import { endAll, processesOf, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
+import { keepOutput, openOutput } from "./output.ts";
+import { endAll, ownUser, processesOf, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
 
 const MINUTE = 60_000;
 const MAX_EXITS = 5;
-const LOG_LIMIT = 10 * 1024 * 1024;
 
 /** The crashes of the last minute, and the delay before the next start. */
 export interface Crashes {
@@ -26,29 +27,43 @@ export function countCrash(crashes: Crashes, now: number, ran: number, first: nu
   return { recent, delay: isFirst ? first : Math.min((crashes.delay ?? first) * 2, MINUTE) };
 }
 
-/** Opens the app's log for appending; one of more than 10 MiB becomes `LOG.1` first. */
-export function openLog(path: string): number {
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LOG_LIMIT) renameSync(path, `${path}.1`);
-  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
-  return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o640);
-}
+/** How long what an ended process printed last may be on its way, in ms. */
+const DRAIN = 500;
 
-/** Starts the main process, in a session of its own, its output going straight to the log. */
+/** Starts the main process, in a session of its own; its output goes through here into the log. */
 function launch(spec: Spec) {
   const user = spec.user ?? undefined;
   const argv = asUser(["/bin/sh", spec.script], user, spec.folder);
-  const log = openLog(spec.log);
+  const log = openOutput(spec.log);
+  const [read, write] = pipe();
   try {
-    return Bun.spawn(argv, {
+    // Else its user could not open /dev/stderr.
+    if (spec.uid !== ownUser()) fchownSync(write, spec.uid, fstatSync(write).gid);
+    const child = Bun.spawn(argv, {
       cwd: isOther(user) ? "/" : spec.folder,
       env: spec.env,
       stdin: "ignore",
-      stdout: log,
-      stderr: log,
+      stdout: write,
+      stderr: write,
       detached: true,
     });
+    const ended = Promise.withResolvers<void>();
+    const kept = keepOutput(Bun.file(read).stream(), log, ended.promise).finally(() => {
+      log.close();
+      closeSync(read);
+    });
+    const finish = async () => {
+      const timer = setTimeout(ended.resolve, DRAIN);
+      await kept;
+      clearTimeout(timer);
+    };
+    return { child, finish };
+  } catch (error) {
+    closeSync(read);
+    log.close();
+    throw error;
   } finally {
-    closeSync(log);
+    closeSync(write);
   }
 }
 
@@ -66,7 +81,7 @@ interface Run {
 async function runOnce(spec: Spec, stop: Promise<void>, started: (main: Identity) => Promise<void>): Promise<Run> {
   const begun = performance.now();
   try {
-    const child = launch(spec);
+    const { child, finish } = launch(spec);
     const main = identityOf(child.pid);
     await started(main);
     await Promise.race([child.exited, stop]);
@@ -74,6 +89,7 @@ async function runOnce(spec: Spec, stop: Promise<void>, started: (main: Identity
     // The spec says it, because a supervisor has no DP_ROOT.
     await endAll(() => processesOf(spec, spec.uid, main, spec.env["DP_INSTANCE"]), spec.stopTimeout);
     await child.exited;
+    await finish();
     const [code, signal] = [child.exitCode, child.signalCode === null ? null : String(child.signalCode)];
     return { main, ran, detail: howEnded(code, signal), isClean: isClean(code, signal) };
   } catch (error) {

@@ -1,6 +1,6 @@
-// Commands about deploys: deploy rollback releases logs resume execute, and what hooks call.
+// Commands about deploys: deploy rollback releases resume execute, and what hooks call.
 import type { CAC } from "cac";
-import { answer, print, typed, warn, whole, HIDDEN, type Options } from "../arguments.ts";
+import { answer, typed, warn, HIDDEN, type Options } from "../arguments.ts";
 import type { Ended } from "../commands/launch.ts";
 
 const isJson = (options: Options) => options["json"] === true;
@@ -27,10 +27,11 @@ export function declareDeployCommands(cli: CAC): void {
 
   cli
     .command("rollback <app> [id]", "Go back to the newest good release before the live one, or to a named one")
+    .option("--with-env", "With the settings that it ran with; they become the env file's")
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, id: string | undefined, options: Options) => {
       const { rollback } = await import("../commands/deploy.ts");
-      return ended(options, await rollback(app, id, { json: isJson(options) }));
+      return ended(options, await rollback(app, id, { json: isJson(options), withEnv: options["withEnv"] === true }));
     });
 
   cli
@@ -40,21 +41,6 @@ export function declareDeployCommands(cli: CAC): void {
       const { releases, releaseLines } = await import("../commands/releases.ts");
       const rows = await releases(app, warn);
       answer(options, rows, () => releaseLines(rows));
-    });
-
-  cli
-    .command("logs <app>", "Show what the live release says, or what a deploy said")
-    .option("-f, --follow", "Go on as lines come")
-    .option("-n, --lines <count>", "How many of the last lines; default: 100")
-    .option("--deploy [id]", "The log of a deploy, the newest without ID")
-    .option("--json", "Each line as a JSON object")
-    .action(async (app: string, options: Options) => {
-      const { appLogs, deployLogs } = await import("../commands/logs.ts");
-      const lines = whole(typed("-n", "--lines"), "--lines", 1_000_000) ?? (options["deploy"] ? 1_000_000 : 100);
-      const how = { follow: options["follow"] === true, lines };
-      const say = isJson(options) ? (line: string) => print(JSON.stringify({ app, line })) : print;
-      if (options["deploy"] === undefined) return appLogs(app, how, say);
-      return deployLogs(app, typed("--deploy"), how, say);
     });
 
   cli

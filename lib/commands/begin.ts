@@ -5,7 +5,9 @@ import { create } from "../context.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../files.ts";
 import type { Push } from "../release/gate.ts";
-import { contextOf, runIds } from "../release/history.ts";
+import type { ServerConfig } from "../config.ts";
+import { contextOf, liveId, runIds } from "../release/history.ts";
+import { keepSettings } from "../release/settings.ts";
 import { factsOfRelease } from "../release/instance.ts";
 import { waitForLock } from "../lock.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
@@ -70,21 +72,42 @@ export async function begin(app: string, ref: string | undefined, options: Begin
   });
 }
 
-/** Begins the way back to a release; throws DpError "context" when nothing is known of it. */
-export async function beginRollback(app: string, to: string): Promise<Begun> {
-  const server = await readServer(app);
-  const { config, release, runtime, sha, subject } = await factsOfRelease(app, to, server);
-  return make(app, sha, { kind: "rollback", subject, server, skipHooks: true, push: null, config, release, runtime });
+/** Settings that a run brings along: it starts with them, and they become the env file when they are proven. */
+export interface Brought {
+  text: string;
+  /** The stamp of the env file that they are made from. */
+  stamp: string;
 }
 
-async function make(app: string, sha: string, facts: Record<string, unknown>): Promise<Begun> {
+/** Begins the way back to a release, with its own settings or today's; throws DpError "context" for an unknown one. */
+export async function beginRollback(app: string, to: string, brought?: Brought): Promise<Begun> {
+  const server = await readServer(app);
+  const { config, release, runtime, sha, subject } = await factsOfRelease(app, to, server);
+  return make(app, sha, { kind: "rollback", subject, server, ...QUIETLY, config, release, runtime }, brought);
+}
+
+/** Begins a restart of the live release, with new settings or today's. Throws DpError "usage" when nothing is live. */
+export async function beginRestart(app: string, reason: string, brought?: Brought): Promise<Begun> {
+  const server = await readServer(app);
+  const restarts = await liveId(app);
+  if (restarts === null) throw new DpError("usage", `${app} has no live release yet`, { hint: `dp deploy ${app}` });
+  const { config, runtime, sha, subject } = await factsOfRelease(app, restarts, server);
+  const known = { kind: "restart", subject, server, ...QUIETLY, config, runtime, restarts, reason };
+  return make(app, sha, known, brought);
+}
+
+const QUIETLY = { skipHooks: true, push: null };
+
+async function make(app: string, sha: string, facts: Record<string, unknown>, brought?: Brought): Promise<Begun> {
   const { base, repo } = places(app);
   const id = `${await nextNumber(app)}-${sha.slice(0, 7)}`;
+  if (brought) await keepSettings(app, id, facts["server"] as ServerConfig, brought.text);
   // A force push and a gc must not take the commit away from a release. A rollback goes to one that has its ref.
-  if (facts["kind"] === "deploy") await run(["git", "--git-dir", repo, "update-ref", `refs/dp/${id}`, sha]);
+  if (facts["kind"] !== "rollback") await run(["git", "--git-dir", repo, "update-ref", `refs/dp/${id}`, sha]);
   const context = contextOf(app, id);
   const begun = { app, base, repo, id, sha, by: starter(), startedAt: new Date().toISOString() };
-  await create(context, { ...begun, ...facts });
+  const envBefore = brought?.stamp ?? null;
+  await create(context, { ...begun, envBefore, ...facts });
   return { id, context };
 }
 

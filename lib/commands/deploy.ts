@@ -1,13 +1,16 @@
 // `dp deploy`, `dp execute`, `dp resume`, `dp rollback`: each begins a run, or finds one, and launches it.
 import { DpError } from "../errors.ts";
-import { goodReleases, liveId, previousId, releaseBefore, runsOf, type PastRun } from "../release/history.ts";
+import type { ServerConfig } from "../config.ts";
+import { envStamp } from "../env-file.ts";
+import { goodReleases, liveId, previousId, runsOf, treeOf, type PastRun } from "../release/history.ts";
+import { settingsOfRelease } from "../release/settings.ts";
 import { silentLog, makeIo } from "../io.ts";
-import { appName, sequenceOf } from "../paths.ts";
+import { appName, places, sequenceOf } from "../paths.ts";
 import { fetchOrigin } from "../setup/repository.ts";
 import { orderOf } from "../runner.ts";
 import { readServer } from "../server.ts";
 import { didYouMean } from "../suggestion.ts";
-import { begin, beginRollback, type BeginOptions } from "./begin.ts";
+import { begin, beginRollback, type BeginOptions, type Brought } from "./begin.ts";
 import { beginAndLaunch, launch, type Ended } from "./launch.ts";
 
 /** How the answer is given. */
@@ -50,18 +53,27 @@ function requireStep({ run }: PastRun, from: string): void {
   throw new DpError("usage", `no step ${JSON.stringify(from)}, there is ${order.join(", ")}`, didYouMean(from, order));
 }
 
-/** Goes back to a release: by ID, number or commit; without one, the newest good one before the live one. */
-export async function rollback(app: string, wish: string | undefined, options: Answer = {}): Promise<Ended> {
+/**
+ * Goes back to a release: by ID, number or commit; without one, the newest good one before the live one. `withEnv`:
+ * with the settings that it ran with, so that a restart with others is a release to go back from, too.
+ */
+export async function rollback(
+  app: string,
+  wish: string | undefined,
+  options: Answer & { withEnv?: boolean } = {},
+): Promise<Ended> {
+  const withEnv = options.withEnv === true;
   const beginning = async () => {
-    await readServer(app);
-    return beginRollback(app, await goalOf(app, wish));
+    const server = await readServer(app);
+    const to = await goalOf(app, wish, withEnv);
+    return beginRollback(app, to, withEnv ? await settingsToBring(app, to, server) : undefined);
   };
   return beginAndLaunch(appName(app), beginning, options);
 }
 
-async function goalOf(app: string, wish: string | undefined): Promise<string> {
+async function goalOf(app: string, wish: string | undefined, withEnv: boolean): Promise<string> {
   const live = await liveId(app);
-  const to = wish === undefined ? await before(app, live) : await find(app, wish);
+  const to = wish === undefined ? await before(app, live, withEnv) : await find(app, wish);
   if (to === null) {
     throw new DpError("usage", `${app} has no good release before ${live ?? "the first"} to go back to`, {
       hint: `dp releases ${app}`,
@@ -71,12 +83,25 @@ async function goalOf(app: string, wish: string | undefined): Promise<string> {
   return to;
 }
 
+async function settingsToBring(app: string, to: string, server: ServerConfig): Promise<Brought> {
+  const text = await settingsOfRelease(app, to);
+  if (text !== null) return { text, stamp: await envStamp(places(app).base, server.env) };
+  throw new DpError("usage", `the environment of ${to} is not known`, { hint: `dp rollback ${app} ${to}` });
+}
+
 // What was live before the live one; after a rollback that is a newer one, and the way goes on further back.
-async function before(app: string, live: string | null): Promise<string | null> {
+async function before(app: string, live: string | null, withEnv: boolean): Promise<string | null> {
+  if (live === null) return null;
+  const treeNumber = (id: string) => sequenceOf(treeOf(app, id));
+  const isOlder = ({ id }: PastRun) =>
+    treeNumber(id) < treeNumber(live) ||
+    (withEnv && treeNumber(id) === treeNumber(live) && sequenceOf(id) < sequenceOf(live));
+  const older = (await goodReleases(app)).filter(isOlder);
   const previous = await previousId(app);
-  const isOlder = previous !== null && live !== null && sequenceOf(previous) < sequenceOf(live);
-  if (isOlder && (await goodReleases(app)).some(({ id }) => id === previous)) return previous;
-  return releaseBefore(app, live);
+  if (older.some(({ id }) => id === previous)) return previous;
+  return (
+    older.sort((a, b) => treeNumber(a.id) - treeNumber(b.id) || sequenceOf(a.id) - sequenceOf(b.id)).at(-1)?.id ?? null
+  );
 }
 
 async function find(app: string, wish: string): Promise<string> {

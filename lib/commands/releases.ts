@@ -9,9 +9,9 @@ import { table, when } from "../talk/table.ts";
 export interface ReleaseRow {
   number: number;
   id: string;
-  /** The release that the run put live: its own, or for a rollback an older one. */
+  /** The release that the run put live: its own, or for a rollback an older one. A restart's uses the files of another. */
   release: string | null;
-  kind: "deploy" | "rollback";
+  kind: "deploy" | "rollback" | "restart";
   sha: string;
   subject: string;
   by: string;
@@ -36,24 +36,24 @@ export async function releases(app: string, warn: (message: string) => void): Pr
 
 function rowOf(app: string, { id, run, state }: PastRun, live: string | null, previous: string | null): ReleaseRow {
   const text = (name: string) => String(run.facts[name] ?? "");
-  const kind = run.facts["kind"] === "rollback" ? "rollback" : "deploy";
+  const kind = run.facts["kind"] === "rollback" ? "rollback" : run.facts["kind"] === "restart" ? "restart" : "deploy";
   const release = idOf(text("release") || null);
-  const isDeploy = kind === "deploy";
+  const isRelease = kind !== "rollback";
   return {
     number: sequenceOf(id),
     id,
     release,
     kind,
     sha: text("sha"),
-    subject: text("subject"),
+    subject: kind === "restart" ? `${text("reason")}; files of ${text("restarts")}` : text("subject"),
     by: text("by"),
     startedAt: text("startedAt"),
     took: tookOf(run),
     state,
     error: run.result?.error ?? null,
-    isLive: isDeploy && id === live,
-    isPrevious: isDeploy && id === previous,
-    isKept: isDeploy && existsSync(join(places(app).releases, id)),
+    isLive: isRelease && id === live,
+    isPrevious: isRelease && id === previous,
+    isKept: isRelease && existsSync(join(places(app).releases, id)),
   };
 }
 

@@ -9,6 +9,7 @@ import { places } from "../paths.ts";
 import { allPids } from "../process/proc.ts";
 import { hasEnvironment } from "../process/process.ts";
 import type { Receipt } from "../talk/receipt.ts";
+import { ONE_OFF_MARK } from "../release/one-off.ts";
 import { reconcile } from "../release/reconcile.ts";
 import { managerOf } from "../release/manager.ts";
 import { goBack, runPipeline } from "../runner.ts";
@@ -55,10 +56,11 @@ export async function pickUp(app: string, run: Run, out: Receipt): Promise<strin
 }
 
 // A build or hook outlives its deploy when that is killed; a second one beside it would be one too many. It is known
-// by its environment, and is no instance.
+// by its environment, and is neither an instance nor a command of the operator's.
 async function endLeftovers(app: string, id: string): Promise<void> {
   const marks = [`HOME=${places(app).home}`, `DP_RELEASE=${id}`];
   const instance = `DP_INSTANCE=${markerOf({ app, id })}`;
-  const isLeft = (pid: number) => marks.every((mark) => hasEnvironment(pid, mark)) && !hasEnvironment(pid, instance);
+  const isOther = (pid: number) => hasEnvironment(pid, instance) || hasEnvironment(pid, ONE_OFF_MARK);
+  const isLeft = (pid: number) => marks.every((mark) => hasEnvironment(pid, mark)) && !isOther(pid);
   await endAll(() => allPids().filter((pid) => pid !== process.pid && isLeft(pid)), PATIENCE);
 }

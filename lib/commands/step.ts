@@ -2,8 +2,8 @@
 import { basename, resolve } from "node:path";
 import { factOf, load } from "../context.ts";
 import { DpError } from "../errors.ts";
-import { redactor } from "../env.ts";
-import { readEnvFile } from "../env-file.ts";
+import { redactor } from "../talk/redactor.ts";
+import { secretsOf } from "../release/settings.ts";
 import { fact } from "../facts.ts";
 import { contextOf, runIds } from "../release/history.ts";
 import { appName } from "../paths.ts";
@@ -24,7 +24,7 @@ export interface StepOptions {
 /** One line a step, in the order of a deploy, then those of DP_STEPS. */
 export async function listSteps(order: readonly string[]): Promise<{ name: string; summary: string }[]> {
   const place = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
-  const files = stepFiles().sort((a, b) => place(a.name) - place(b.name));
+  const files = stepFiles().sort((a, b) => place(a.name) - place(b.name) || a.name.localeCompare(b.name));
   return Promise.all(
     files.map(async (file) => ({
       name: file.name,
@@ -50,8 +50,7 @@ export async function stepByHand(name: string, options: StepOptions): Promise<vo
   const path = await contextFrom(options);
   const run = await load(path);
   const app = factOf(run, "app", fact.app);
-  const { env } = factOf(run, "server", fact.server);
-  const clean = redactor(await readEnvFile(factOf(run, "base", fact.base), env));
+  const clean = redactor(await secretsOf(app, factOf(run, "server", fact.server)));
   const out = receipt((line) => console.error(line), clean);
   const lock = await lockNow(app, `dp step ${name} (${basename(path, ".json")})`);
   try {

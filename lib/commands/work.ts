@@ -2,7 +2,6 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { factOf, load, save } from "../context.ts";
 import { makeBallast } from "../ballast.ts";
-import { readEnvFile } from "../env-file.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
 import { requireTip, settleRef } from "../release/gate.ts";
@@ -10,11 +9,12 @@ import { contextOf } from "../release/history.ts";
 import { makeIo } from "../io.ts";
 import { takeTurn } from "../release/queue.ts";
 import { receipt } from "../talk/receipt.ts";
-import { redactor } from "../env.ts";
+import { redactor } from "../talk/redactor.ts";
 import { duplicate } from "../process/libc.ts";
 import { PIPELINES } from "../pipeline.ts";
 import { stepFile } from "../registry.ts";
 import { tidy } from "../release/reconcile.ts";
+import { secretsOf } from "../release/settings.ts";
 import { exitCodeOf, runPipeline, stepModule } from "../runner.ts";
 import { closingLine, failureScreen, headLine } from "../talk/screen.ts";
 import { logOf, type Order } from "./launch.ts";
@@ -40,7 +40,7 @@ async function work(app: string, id: string, options: Omit<Order, "id">): Promis
   const context = contextOf(app, id);
   const run = await load(context);
   const server = factOf(run, "server", fact.server);
-  const clean = redactor(await secrets(factOf(run, "base", fact.base), server.env));
+  const clean = redactor(await secretsOf(app, server));
   const out = receipt(put, clean);
   const stop = stopSignal();
   out.say(headLine(run));
@@ -49,7 +49,12 @@ async function work(app: string, id: string, options: Omit<Order, "id">): Promis
   const [repo, sha] = [factOf(run, "repo", fact.repo), factOf(run, "sha", fact.sha)];
   let lock;
   try {
-    lock = await takeTurn(app, id, factOf(run, "by", fact.by), out.say, stop);
+    lock = await takeTurn(
+      app,
+      { id, kind: factOf(run, "kind", fact.kind), by: factOf(run, "by", fact.by) },
+      out.say,
+      stop,
+    );
     if (push && options.git !== undefined) await requireTip(repo, push, sha);
   } catch (error) {
     lock?.release();
@@ -88,14 +93,6 @@ function put(line: string): void {
     writeSync(1, `${line}\n`);
   } catch {
     lost += 1;
-  }
-}
-
-async function secrets(base: string, env: string): Promise<Record<string, string>> {
-  try {
-    return await readEnvFile(base, env);
-  } catch {
-    return {}; // the step "read" says what is wrong with it
   }
 }
 

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
-import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../manager.ts";
+import type { Instance, InstanceName, InstanceStatus, Manager } from "../manager.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
 import { bootId } from "../process/process.ts";
-import { tailFile } from "../process/tail.ts";
 import { plainEnv } from "../run.ts";
 import { supervisor } from "../self.ts";
+import { logs } from "../builtin/logs.ts";
 import { writeSpec } from "../builtin/spec.ts";
 import {
   endAll,
@@ -123,8 +123,6 @@ async function enable(app: string, id: string | null): Promise<boolean> {
   await writeFileAtomic(file, `${id}\n`, 0o600);
   return true;
 }
-
-const logs = (name: InstanceName, options: LogOptions, io: Io) => tailFile(filesOf(name).log, options, io);
 
 /** The manager; `restartDelay` is the delay before the first restart, in ms. */
 export function makeBuiltin(restartDelay = 1_000): Manager {

@@ -6,11 +6,12 @@ import { codeOf, DpError } from "../errors.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
 import { systemdEnv } from "../env.ts";
 import type { Io } from "../io.ts";
-import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../manager.ts";
+import type { Instance, InstanceName, InstanceStatus, Manager } from "../manager.ts";
 import { isReleaseId, places, root, sequenceOf } from "../paths.ts";
 import { tail } from "../process/output.ts";
 import { groupProcesses, readStatus, show, systemctl, systemdTool, unitOf } from "../systemd/systemd.ts";
-import { setUpUnit, WANTS } from "../systemd/unit.ts";
+import { logs } from "../systemd/journal.ts";
+import { removeUnit, setUpUnit, WANTS } from "../systemd/unit.ts";
 import { idsOf } from "../setup/users.ts";
 
 const filesOf = ({ app, id }: InstanceName) => {
@@ -121,36 +122,11 @@ async function enable(app: string, id: string | null, io: Io): Promise<boolean> 
   return isMissing || extra.length > 0;
 }
 
-async function logs(name: InstanceName, { lines, follow, onLine }: LogOptions, io: Io): Promise<void> {
-  const unit = unitOf(name);
-  // What the app wrote a moment ago may still be on its way.
-  await systemdTool(["journalctl", "--sync"], io, false);
-  const argv = [
-    "journalctl",
-    "--no-pager",
-    "--all",
-    "-o",
-    "cat",
-    "-n",
-    String(lines),
-    ...(follow ? ["-f"] : []),
-    `_SYSTEMD_UNIT=${unit}`,
-  ];
-  try {
-    await systemdTool(argv, io, true, {
-      onLine: (line) => line === "-- No entries --" || onLine(line),
-      quiet: false,
-      timeout: follow ? 2 ** 31 - 1 : 60_000,
-    });
-  } catch (error) {
-    if (!(follow && io.signal.aborted)) throw error;
-  }
-}
-
 const systemd: Manager = {
   name: "systemd",
   summary: "units of systemd, each release in a sandbox",
   setup: setUpUnit,
+  remove: removeUnit,
   pids: async (name) => groupProcesses(unitOf(name)),
   ...{ unavailable, start, stop, status, instances, enable, logs },
   async forget(name) {

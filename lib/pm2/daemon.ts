@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { DpError } from "../errors.ts";
-import { readText, writeFileAtomic } from "../files.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import { deployments, places, repositories, root } from "../paths.ts";
 import { systemctl, systemdTool } from "../systemd/systemd.ts";
@@ -67,6 +67,17 @@ export async function endIdleDaemon(app: string, io: Io): Promise<void> {
   if (hasUnit(app)) await systemctl(["disable", "--now", "--quiet", unitOf(app)], io, false);
   // It has no answer to that but its end.
   if (all !== null) await call(app, "killMe", [{}]);
+}
+
+/** Ends the daemon and removes its unit; one sentence for each change. Safe to repeat. */
+export async function removeDaemon(app: string, io: Io): Promise<string[]> {
+  if ((await listing(app)) !== null) await call(app, "killMe", [{}]);
+  const file = `${UNITS}/${unitOf(app)}`;
+  if (!hasUnit(app) || !existsSync(file)) return [];
+  await systemctl(["disable", "--now", "--quiet", unitOf(app)], io, false);
+  await removeFile(file);
+  await systemctl(["daemon-reload"], io);
+  return [`removed ${file}`];
 }
 
 /** Makes the daemon come up at boot, by systemd; answers whether that is new. */

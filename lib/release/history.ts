@@ -1,5 +1,5 @@
 // What was deployed: read from the run files and nothing else.
-import { existsSync } from "node:fs";
+import { existsSync, readlinkSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { load, type Run } from "../context.ts";
@@ -117,9 +117,19 @@ export function idOf(folder: string | null): string | null {
   return isReleaseId(id) ? id : null;
 }
 
-/** The good deploys whose tree is still there, oldest first: the only ones to go back to. */
+/** The release whose files a release uses: its own, or for a restart those of an older one. */
+export function treeOf(app: string, id: string): string {
+  try {
+    const to = readlinkSync(join(places(app).releases, id));
+    return isReleaseId(to) ? to : id;
+  } catch {
+    return id; // a folder, or gone
+  }
+}
+
+/** The good releases whose files are still there, oldest first: the only ones to go back to. */
 export async function goodReleases(app: string): Promise<PastRun[]> {
-  const good = (await runsOf(app)).filter(({ run, state }) => state === "good" && run.facts["kind"] === "deploy");
+  const good = (await runsOf(app)).filter(({ run, state }) => state === "good" && run.facts["kind"] !== "rollback");
   return good.filter(({ id }) => existsSync(join(places(app).releases, id)));
 }
 

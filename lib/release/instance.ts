@@ -9,6 +9,7 @@ import type { Instance } from "../manager.ts";
 import { places } from "../paths.ts";
 import { clusterOf } from "../pm2/cluster.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
+import { liveRunOf } from "./settings.ts";
 import { takePort } from "./ports.ts";
 import { appType, front } from "../registry.ts";
 
@@ -39,7 +40,7 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
   return { app, id: basename(release), folder: place.folder, config, command, env, ...how };
 }
 
-/** The facts of a release that was deployed before, with the server's config of today. */
+/** The facts of a release that was deployed before, with the settings that it had and the server's config of today. */
 export async function factsOfRelease(
   app: string,
   id: string,
@@ -49,6 +50,7 @@ export async function factsOfRelease(
   return {
     app,
     server,
+    run: (await liveRunOf(app, id)) ?? id,
     config: factOf(run, "config", fact.config),
     sha: factOf(run, "sha", fact.sha),
     repo: factOf(run, "repo", fact.repo),

@@ -15,6 +15,8 @@ export interface PlaceFacts {
   repo: string;
   /** The release's folder. */
   release: string;
+  /** The run whose settings it gets; default: the deploy that made the release. */
+  run?: string | undefined;
 }
 
 /** The place of a release, with the environment that its commands get. */

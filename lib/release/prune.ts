@@ -4,13 +4,16 @@ import { basename, join } from "node:path";
 import type { Runtime } from "../app.ts";
 import { factOf } from "../context.ts";
 import { fact } from "../facts.ts";
-import { goodReleases, liveId, previousId, runsOf } from "./history.ts";
+import { removeFile } from "../files.ts";
+import { goodReleases, liveId, previousId, runsOf, treeOf, type PastRun } from "./history.ts";
 import { forget } from "./instances.ts";
 import type { Io } from "../io.ts";
 import type { Manager } from "../manager.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
 import { appType } from "../registry.ts";
 import { removeTree } from "./remove.ts";
+import { pruneSettings } from "./settings.ts";
+import { stoodIn } from "./standing.ts";
 
 /** The releases on disk, oldest first; `foreign`: names that dp never made, which it leaves alone. */
 export async function releasesOnDisk(app: string): Promise<{ ids: string[]; foreign: string[] }> {
@@ -19,20 +22,31 @@ export async function releasesOnDisk(app: string): Promise<{ ids: string[]; fore
   return { ids, foreign: names.filter((name) => !isReleaseId(name)) };
 }
 
-/** The releases that stay: live, previous, running, unfinished, the `keep` newest good ones, the newest failed one. */
+/**
+ * The releases that stay: live, previous, running, unfinished, stood in, the newest failed one, and the `keep` newest
+ * good ones. Restarts are counted apart, for they are links: they go with the files that they use, and never the
+ * files before them.
+ */
 async function kept(app: string, keep: number, managed: Manager): Promise<Set<string>> {
   const runs = await runsOf(app);
-  // The live one counts: its own run is still under way while it prunes, and not good yet.
   const live = await liveId(app);
-  const goodOrLive = [
-    ...(await goodReleases(app)).map(({ id }) => id).filter((id) => id !== live),
-    ...(live ? [live] : []),
-  ];
-  const good = goodOrLive.sort((a, b) => sequenceOf(a) - sequenceOf(b)).slice(-keep);
+  const newest = (past: readonly PastRun[]) => past.map(({ id }) => id).slice(-keep);
+  // The live one counts: its own run is still under way while it prunes, and not good yet.
+  const good = await goodReleases(app);
+  const own = runs.filter((past) => past.id === live && !good.some(({ id }) => id === live));
+  const [restarts, deploys] = partition([...good, ...own], ({ run }) => run.facts["kind"] === "restart");
   const failed = runs.filter(({ run, state }) => state === "failed" && run.facts["kind"] === "deploy").slice(-1);
   const busy = runs.filter(({ state }) => state === "running" || state === "waiting" || state === "unfinished");
   const named = [live, await previousId(app)].filter((id) => id !== null);
-  return new Set([...good, ...named, ...(await managed.instances(app)), ...[...failed, ...busy].map(({ id }) => id)]);
+  const pinned = [...named, ...(await managed.instances(app)), ...stoodIn(app)];
+  const stay = new Set([...newest(deploys), ...pinned, ...[...failed, ...busy].map(({ id }) => id)]);
+  for (const id of [...stay]) stay.add(treeOf(app, id));
+  for (const id of newest(restarts)) if (stay.has(treeOf(app, id))) stay.add(id);
+  return stay;
+}
+
+function partition<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }
 
 /** Removes the releases that no rule keeps, and dependencies that no kept release uses; answers what went. */
@@ -43,21 +57,32 @@ export async function prune(
   managed: Manager,
   io: Io,
 ): Promise<string[]> {
-  const { base, releases } = places(app);
+  const { base } = places(app);
   const stay = await kept(app, keep, managed);
   const gone: string[] = [];
   for (const id of (await releasesOnDisk(app)).ids) {
     if (stay.has(id)) continue;
-    await removeTree(join(releases, id), user, io);
+    await removeRelease(app, id, user, io);
     await forget({ app, id }, managed, io);
     gone.push(id);
   }
+  await pruneSettings(app, stay);
+  await pruneOutput(app, stay);
   for (const [type, runtimes] of await runtimesOf(app, stay)) {
     gone.push(
       ...(await (await appType(type)).prune({ app, base, user }, runtimes, io)).map((folder) => basename(folder)),
     );
   }
   return gone;
+}
+
+// What an instance said, where its manager keeps it in a file: it goes with its release.
+async function pruneOutput(app: string, stay: ReadonlySet<string>): Promise<void> {
+  const { logs } = places(app);
+  for (const name of await readdir(logs)) {
+    const id = /^(.+)\.app\.log(?:\.\d+)?$/.exec(name)?.[1];
+    if (id !== undefined && isReleaseId(id) && !stay.has(id)) await removeFile(join(logs, name));
+  }
 }
 
 // App type -> the runtimes of the kept releases of that type.
@@ -76,5 +101,12 @@ async function runtimesOf(app: string, stay: Set<string>): Promise<Map<string, R
 /** Removes the trees of failed releases but `keep`'s own: the newest failure is evidence enough. */
 export async function removeFailed(app: string, keep: string, user: string | undefined, io: Io): Promise<void> {
   const failed = (await runsOf(app)).filter(({ id, state }) => state === "failed" && id !== keep);
-  for (const { id } of failed) await removeTree(join(places(app).releases, id), user, io);
+  for (const { id } of failed) await removeRelease(app, id, user, io);
+}
+
+// A restart's release is dp's own link to the files of another.
+async function removeRelease(app: string, id: string, user: string | undefined, io: Io): Promise<void> {
+  const path = join(places(app).releases, id);
+  if (treeOf(app, id) === id) await removeTree(path, user, io);
+  else await removeFile(path);
 }

@@ -5,14 +5,18 @@ import { readdirSync } from "node:fs";
 import { DpError } from "../errors.ts";
 import { removeFile } from "../files.ts";
 import { holder, queueFile, type Holder } from "./history.ts";
-import { isLocked, waitForLock, type Lock } from "../lock.ts";
+import { holderOf, isLocked, waitForLock, type Lock } from "../lock.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import type { Kind } from "../pipeline.ts";
 import { loginName } from "../setup/users.ts";
 
 /** The newest deploy that waits behind `id`, or null. */
 function newerThan(app: string, id: string): string | null {
   const waiting = readdirSync(dirname(queueFile(app, id))).filter(isReleaseId);
-  const newer = waiting.filter((other) => sequenceOf(other) > sequenceOf(id) && isLocked(queueFile(app, other)));
+  // A restart brings no commit, so that no deploy may be left out for it.
+  const isOther = (other: string) => (holderOf(queueFile(app, other)) as { kind?: Kind } | null)?.kind !== "restart";
+  const isNewer = (other: string) => sequenceOf(other) > sequenceOf(id) && isLocked(queueFile(app, other));
+  const newer = waiting.filter((other) => isNewer(other) && isOther(other));
   return newer.sort((a, b) => sequenceOf(a) - sequenceOf(b)).at(-1) ?? null;
 }
 
@@ -22,8 +26,7 @@ function newerThan(app: string, id: string): string | null {
  */
 export async function takeTurn(
   app: string,
-  id: string,
-  by: string,
+  { id, kind, by }: { id: string; kind: Kind; by: string },
   say: (line: string) => void,
   stop: AbortSignal,
 ): Promise<Lock> {
@@ -31,9 +34,11 @@ export async function takeTurn(
   await mkdir(dirname(mine), { recursive: true, mode: 0o700 });
   await sweep(app);
   const place = await soon(mine, () => new DpError("locked", `${id} waits for its turn already`));
+  place.note({ kind });
   const turn = () => {
     stop.throwIfAborted();
-    const newer = newerThan(app, id);
+    // What brings new settings is worth its turn, whatever comes after it.
+    const newer = kind === "restart" ? null : newerThan(app, id);
     if (newer) throw new DpError("locked", `superseded by ${newer}, which was pushed later and goes first`);
   };
   try {

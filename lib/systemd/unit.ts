@@ -1,7 +1,8 @@
 // The template unit of an app, APP@.service: rendered, compared, replaced by one rename.
 import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { DpError } from "../errors.ts";
-import { readText, writeFileAtomic } from "../files.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { ManagedApp } from "../manager.ts";
 import { deployments, places, repositories } from "../paths.ts";
@@ -40,6 +41,16 @@ export async function unitText({ app, base, user, stopTimeout }: ManagedApp): Pr
     ...{ deployments: unitPath(deployments()), repositories: unitPath(repositories()) },
     logs: unitPath(logs.slice(0, logs.lastIndexOf("/"))),
   });
+}
+
+/** Removes the app's template unit, and the operator's own settings for it; another's of that name stays. */
+export async function removeUnit(app: string, io: Io): Promise<string[]> {
+  const path = `${UNITS}/${places(app).app}@.service`;
+  if (!(await readText(path))?.startsWith(MARK)) return [];
+  await rm(`${path}.d`, { recursive: true, force: true });
+  await removeFile(path);
+  await systemctl(["daemon-reload"], io);
+  return [`removed ${path}`];
 }
 
 /** Writes the app's template unit when it is not there yet or has changed. Throws DpError "config" when the name is taken. */

@@ -5,6 +5,7 @@ import { factOf, type Run } from "../context.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
 import { idOf, liveId } from "../release/history.ts";
+import { settingsFile } from "../release/settings.ts";
 import { places } from "../paths.ts";
 import { probesText, sumOf, type Probes } from "../health/prober.ts";
 import { cut } from "./receipt.ts";
@@ -14,9 +15,15 @@ const releaseOf = (run: Run) => idOf(typeof run.facts["release"] === "string" ? 
 /** `dp: shop 42-3f9c2ab "Fix the login" by root@203.0.113.5 → production`. */
 export function headLine(run: Run): string {
   const app = factOf(run, "app", fact.app);
-  const what = factOf(run, "kind", fact.kind) === "rollback" ? `back to ${releaseOf(run)}` : factOf(run, "id", fact.id);
+  const kind = factOf(run, "kind", fact.kind);
+  const what = kind === "rollback" ? `back to ${releaseOf(run)}` : factOf(run, "id", fact.id);
   const { env } = factOf(run, "server", fact.server);
-  return `dp: ${app} ${what} ${JSON.stringify(factOf(run, "subject", fact.subject).slice(0, 60))} by ${factOf(run, "by", fact.by)} → ${env}`;
+  const by = `by ${factOf(run, "by", fact.by)} → ${env}`;
+  if (kind === "restart") {
+    const from = factOf(run, "restarts", fact.restarts);
+    return `dp: ${app} ${what} restarts ${from}, ${factOf(run, "reason", fact.reason)}, ${by}`;
+  }
+  return `dp: ${app} ${what} ${JSON.stringify(factOf(run, "subject", fact.subject).slice(0, 60))} ${by}`;
 }
 
 /** Where the app is reached, as far as dp knows. */
@@ -58,9 +65,11 @@ export async function failureScreen(
   }
   const id = factOf(run, "id", fact.id);
   lines.push(await serving(app, run, error));
+  if (typeof run.facts["envBefore"] === "string")
+    lines.push(`settings: as before; what was tried is in ${settingsFile(app, id)}`);
   lines.push(`log: ${places(app).logs}/${id}.log`);
   // A way back that failed names its own cure, as the hint above.
-  if (!(error instanceof DpError && error.exit === "stuck")) lines.push(`next: ${nextCommand(app, error)}`);
+  if (!(error instanceof DpError && error.exit === "stuck")) lines.push(`next: ${nextCommand(app, run, error)}`);
   return lines;
 }
 
@@ -81,8 +90,9 @@ async function serving(app: string, run: Run, error: unknown): Promise<string> {
   return `serving: ${live}, ${wasStopped ? "started again, and healthy" : "as before"}`;
 }
 
-function nextCommand(app: string, error: unknown): string {
+function nextCommand(app: string, run: Run, error: unknown): string {
   const exit = error instanceof DpError ? EXIT[error.exit] : EXIT.bug;
+  if (run.facts["kind"] === "restart") return `dp logs ${app} --deploy`;
   if (exit === EXIT.locked) return `dp releases ${app}`;
   if (exit === EXIT.config || exit === EXIT.command) return "mend it, commit, and push again";
   if (exit === EXIT.host) return `mend it on the server, then push again`;

@@ -108,7 +108,8 @@ describe("one app", () => {
   }, 60_000);
 
   test("shows what the live release says", async () => {
-    expect((await runDp(["logs", app.app, "-n", "1"])).out).toBe("serving\n");
+    const { out } = await runDp(["logs", app.app, "-n", "1"]);
+    expect(out).toMatch(/^\d{4}-\d\d-\d\dT\S+Z web\[\d+-\w{7}\]: serving\n$/);
     expect((await runDp(["logs", app.app, "--lines", "x"])).code).toBe(2);
   }, 30_000);
 

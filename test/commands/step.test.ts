@@ -26,9 +26,9 @@ test("the steps are listed in their order, as lines and as JSON", async () => {
       .trim()
       .split("\n")
       .map((line) => line.split(" ")[0]!),
-  ).toEqual([...PIPELINES.deploy]);
+  ).toEqual([...PIPELINES.deploy, "reuse", "save-env"]);
   const json = JSON.parse((await runDp(["step", "--json"])).out) as { name: string; summary: string }[];
-  expect(json.map(({ name }) => name)).toEqual([...PIPELINES.deploy]);
+  expect(json.map(({ name }) => name)).toEqual([...PIPELINES.deploy, "reuse", "save-env"]);
 });
 
 test("dp step NAME and ./steps/NAME.ts do the same to the same file, talk on stderr", async () => {

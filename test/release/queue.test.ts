@@ -22,7 +22,7 @@ beforeEach(() => {
 const never = new AbortController().signal;
 const id = (number: number) => `${number}-aaaaaaa`;
 const take = (number: number, said: string[] = [], stop = never) =>
-  takeTurn(app, id(number), "somebody", (line) => said.push(line), stop);
+  takeTurn(app, { id: id(number), kind: "deploy", by: "somebody" }, (line) => said.push(line), stop);
 const isWaiting = (number: number) => existsSync(queueFile(app, id(number))) && isLocked(queueFile(app, id(number)));
 const errorOf = (promise: Promise<unknown>) =>
   promise.then(

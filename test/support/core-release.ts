@@ -27,7 +27,13 @@ export async function makeRelease(app: App, number: number, options: ReleaseOpti
   writeFileSync(join(release, "server.ts"), options.source ?? SERVER);
   const { app: name, base, repo, server } = app;
   const known = { app: name, base, repo, id, sha: "a".repeat(40), server, release, runtime: noRuntime };
-  const begun = { kind: options.kind ?? "deploy", subject: `Change ${number}`, by: "somebody", skipHooks: false };
+  const begun = {
+    kind: options.kind ?? "deploy",
+    subject: `Change ${number}`,
+    by: "somebody",
+    skipHooks: false,
+    envBefore: null,
+  };
   const startedAt = new Date(Date.UTC(2026, 2, 1, 12, number)).toISOString();
   await create(context, { ...known, ...begun, startedAt, config: someConfig(name, options.config) });
   if (options.state) await setResult(context, options.state);

@@ -1,0 +1,41 @@
+// The words of other tools: `config:set APP A=1` is `env APP set A=1`.
+
+/** Alias -> the command that it stands for, and what follows the app's name there. */
+export const ALIASES: Readonly<Record<string, readonly [command: string, ...afterApp: string[]]>> = {
+  "apps:create": ["setup"],
+  "apps:destroy": ["destroy"],
+  "apps:info": ["status"],
+  "apps:list": ["apps"],
+  config: ["env", "list"],
+  "config:get": ["env", "get"],
+  "config:import": ["env", "import"],
+  "config:list": ["env", "list"],
+  "config:set": ["env", "set"],
+  "config:show": ["env", "list"],
+  "config:unset": ["env", "unset"],
+  "env:get": ["env", "get"],
+  "env:import": ["env", "import"],
+  "env:list": ["env", "list"],
+  "env:set": ["env", "set"],
+  "env:unset": ["env", "unset"],
+  "logs:failed": ["logs", "--failed"],
+  "ps:restart": ["restart"],
+  "releases:list": ["releases"],
+  "releases:rollback": ["rollback"],
+};
+
+/**
+ * The arguments of a process with the alias, if any, replaced. What follows `dp run APP` is put behind a `--`: its
+ * options are not dp's.
+ */
+export function withoutAliases(argv: readonly string[]): string[] {
+  const [bun = "", dp = "", first = "", ...rest] = argv;
+  const [command, ...afterApp] = (Object.hasOwn(ALIASES, first) ? ALIASES[first] : undefined) ?? [first];
+  const app = rest.findIndex((word) => !word.startsWith("-"));
+  if (command === "run" && app >= 0) {
+    const words = rest.slice(app + 1);
+    return [bun, dp, command, ...rest.slice(0, app + 1), "--", ...(words[0] === "--" ? words.slice(1) : words)];
+  }
+  if (command === first || app < 0) return command === "" ? [...argv] : [bun, dp, command, ...rest];
+  return [bun, dp, command, ...rest.slice(0, app + 1), ...afterApp, ...rest.slice(app + 1)];
+}

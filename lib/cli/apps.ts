@@ -1,0 +1,49 @@
+// Commands about a whole app: apps run restart destroy.
+import type { CAC } from "cac";
+import { answer, type Options } from "../arguments.ts";
+
+/** Declares them. */
+export function declareAppCommands(cli: CAC): void {
+  cli
+    .command("apps", "List the apps of this server, and how they do")
+    .option("--json", "As JSON")
+    .action(async (options: Options) => {
+      const { apps, appLines } = await import("../commands/apps.ts");
+      const rows = await apps();
+      answer(options, rows, () => appLines(rows));
+    });
+
+  cli
+    .command("run <app>", "Run a command in the live release, with its environment, as its user")
+    .option("--no-tty", "Give it no terminal, though there is one")
+    .usage("run <app> [--] COMMAND [ARGUMENT]...       one word with spaces is a line for sh")
+    .action(async (app: string, options: Options) => {
+      const { runOnce } = await import("../commands/run.ts");
+      return runOnce(app, (options["--"] as string[] | undefined) ?? [], { tty: options["tty"] !== false });
+    });
+
+  cli
+    .command("restart <app>", "Restart the live release: a new instance beside the old one, checked, then switched to")
+    .option("--json", "The result as JSON on stdout, the log on stderr")
+    .action(async (app: string, options: Options) => {
+      const { restart } = await import("../commands/restart.ts");
+      const result = await restart(app, { json: options["json"] === true });
+      answer(options, result, () => []);
+      return result.code;
+    });
+
+  cli
+    .command("destroy <app>", "Take an app away: processes, units, user, port, repository, releases and logs")
+    .option("--yes", "Do not ask")
+    .option("--purge", "Keep no archive of its settings, config.yml and shared files")
+    .option("--json", "As JSON")
+    .action(async (app: string, options: Options) => {
+      const { confirm, destroy } = await import("../commands/destroy.ts");
+      await confirm(app, options["yes"] === true);
+      const result = await destroy(app, { purge: options["purge"] === true });
+      answer(options, result, () => [
+        ...result.changes,
+        result.archive ? `${app} is gone; its settings and shared files are in ${result.archive}` : `${app} is gone`,
+      ]);
+    });
+}

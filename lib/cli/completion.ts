@@ -1,0 +1,48 @@
+// Commands for shells: completion, and complete, which its scripts call.
+import type { CAC } from "cac";
+import { HIDDEN, print, type Options } from "../arguments.ts";
+import type { Described } from "../commands/complete.ts";
+import { DpError } from "../errors.ts";
+import { didYouMean } from "../suggestion.ts";
+import { ALIASES } from "./alias.ts";
+
+/** Shell -> the name of its script. */
+const SCRIPTS = { bash: "dp.bash", zsh: "_dp", fish: "dp.fish" } as const;
+
+/** Declares them. */
+export function declareCompletionCommands(cli: CAC): void {
+  cli
+    .command("completion <shell>", "Print the completion script of a shell: bash, zsh, fish")
+    .action(async (shell: string) => {
+      const names = Object.keys(SCRIPTS);
+      if (!names.includes(shell)) {
+        const hint = didYouMean(shell, names);
+        throw new DpError("usage", `unknown shell ${JSON.stringify(shell)}, there is ${names.join(", ")}`, hint);
+      }
+      const { template } = await import("../template.ts");
+      print((await template(`completion/${SCRIPTS[shell as keyof typeof SCRIPTS]}`)).trimEnd());
+    });
+
+  cli.command("complete", HIDDEN).action(async (options: Options) => {
+    const { candidates } = await import("../commands/complete.ts");
+    const words = (options["--"] as string[] | undefined) ?? [];
+    try {
+      const found = await candidates(words, described(cli), Object.keys(ALIASES));
+      for (const [word, meaning] of found) print(meaning === undefined ? word : `${word}\t${meaning}`);
+    } catch (error) {
+      // Nothing to offer, where the user is about to be told why.
+      if (!(error instanceof DpError)) throw error;
+    }
+  });
+}
+
+function described(cli: CAC): Described[] {
+  return cli.commands
+    .filter(({ description }) => description !== HIDDEN)
+    .map(({ name, description, args, options }) => ({
+      name,
+      description,
+      words: args.map(({ value, variadic }) => ({ name: value, isVariadic: variadic })),
+      options: options.map((option) => ({ declared: option.rawName, description: option.description })),
+    }));
+}

@@ -1,0 +1,87 @@
+// The command about an app's settings: env.
+import type { CAC } from "cac";
+import { answer, print, type Options } from "../arguments.ts";
+import type { ChangeOptions, EnvChanged } from "../commands/env.ts";
+import { DpError } from "../errors.ts";
+import { didYouMean } from "../suggestion.ts";
+
+const ACTIONS = ["list", "get", "set", "unset", "import"] as const;
+const MASK = "********";
+
+/** Declares it. */
+export function declareEnvCommand(cli: CAC): void {
+  cli
+    .command("env <app> [action] [...words]", "Show or change the settings: list, get, set, unset, import")
+    .option("--reveal", "Show values in the list")
+    .option("--no-restart", "Leave the live release alone: the next deploy or restart uses the change")
+    .option("--json", "As JSON; masked values are null")
+    .usage(
+      `env <app> [list] [--reveal]
+  $ dp env <app> get NAME
+  $ dp env <app> set NAME=value ...       several at once, all or none
+  $ dp env <app> set NAME < FILE          a value that nobody shall see, from stdin
+  $ dp env <app> unset NAME ...
+  $ dp env <app> import [FILE]            NAME=value lines; of stdin without FILE`,
+    )
+    .action(async (app: string, action: string | undefined, words: string[], options: Options) => {
+      const env = await import("../commands/env.ts");
+      const how: ChangeOptions = { restart: options["restart"] !== false, json: options["json"] === true };
+      switch (action ?? "list") {
+        case "list":
+          none(words);
+          return listed(await env.listEnv(app), options);
+        case "get":
+          return print(await env.getEnv(app, only(words, "which setting? dp env APP get NAME")));
+        case "set":
+          return changed(await env.changeEnv(app, await env.assignments(words, valueOf), how), options);
+        case "unset":
+          return changed(await env.unsetEnv(app, words, how), options);
+        case "import":
+          return changed(await env.changeEnv(app, await env.importedFrom(fileAmong(words)), how), options);
+      }
+      throw new DpError("usage", `unknown action ${JSON.stringify(action)}, there is ${ACTIONS.join(", ")}`, {
+        hint: "dp env --help",
+        ...didYouMean(action ?? "", ACTIONS),
+      });
+    });
+}
+
+function only(words: readonly string[], question: string): string {
+  if (words.length === 1) return words[0]!;
+  throw new DpError("usage", question);
+}
+
+// The parser of the command line drops a "-".
+function fileAmong(words: readonly string[]): string | null {
+  if (words.length === 0 && !process.stdin.isTTY) return null;
+  return only(words, "which file? dp env APP import FILE, or NAME=value lines on stdin");
+}
+
+function none(words: readonly string[]): void {
+  if (words.length > 0) throw new DpError("usage", `unknown words: ${words.join(" ")}`, { hint: "dp env --help" });
+}
+
+function listed(settings: Record<string, string>, options: Options): void {
+  const isShown = options["reveal"] === true;
+  const entries = Object.entries(settings);
+  const value = Object.fromEntries(entries.map(([name, text]) => [name, isShown ? text : null]));
+  answer(options, value, () => entries.map(([name, text]) => `${name}=${isShown ? text : MASK}`));
+}
+
+function changed(result: EnvChanged, options: Options): number {
+  const { app, set, unset, file, restart } = result;
+  const what = [...set.map((name) => `set ${name}`), ...unset.map((name) => `unset ${name}`)].join(", ");
+  answer(options, result, () => {
+    if (what === "") return [`nothing to change for ${app}`];
+    // What a restart has to say was said by its log.
+    return restart ? [] : [`${what} in ${file}; the next deploy uses it, or: dp restart ${app}`];
+  });
+  return restart?.code ?? 0;
+}
+
+/** The value of a setting that is not to be seen: typed in the dark, or all of stdin but its last line end. */
+async function valueOf(name: string): Promise<string> {
+  if (!process.stdin.isTTY) return (await Bun.stdin.text()).replace(/\r?\n$/, "");
+  const { ask } = await import("../talk/ask.ts");
+  return ask(`${name} (what you type is not shown): `, true);
+}

@@ -1,0 +1,87 @@
+// `dp apps`: every app of the server in one line, quickly: nothing is asked over the network.
+import { factOf, load } from "../context.ts";
+import type { ServerConfig } from "../config.ts";
+import { messageOf } from "../errors.ts";
+import { fact } from "../facts.ts";
+import type { InstanceStatus } from "../manager.ts";
+import { contextOf, holder, liveId, newestRun } from "../release/history.ts";
+import { managerOf } from "../release/manager.ts";
+import { appNames, readServer } from "../server.ts";
+import { table, when } from "../talk/table.ts";
+
+export interface AppRow {
+  app: string;
+  /** Null before the first good deploy. */
+  type: string | null;
+  manager: string | null;
+  port: number | null;
+  env: string | null;
+  /** The live release, or null. */
+  live: string | null;
+  /** What its manager says; null: nothing is live. */
+  process: InstanceStatus | null;
+  /** When the live release last passed its health check, ISO 8601. */
+  healthyAt: string | null;
+  /** The newest run, or null. */
+  lastRun: { id: string; kind: string; state: string; by: string; startedAt: string } | null;
+  /** Why nothing more can be told of it, or null. */
+  error: string | null;
+}
+
+/** Every app, sorted by name; one that is damaged says how, and hides no other. */
+export async function apps(): Promise<AppRow[]> {
+  return Promise.all((await appNames()).map(rowOf));
+}
+
+const UNKNOWN = {
+  ...{ type: null, manager: null, port: null, env: null, live: null, process: null, healthyAt: null, lastRun: null },
+  error: null,
+};
+
+async function rowOf(app: string): Promise<AppRow> {
+  const row: AppRow = { app, ...UNKNOWN };
+  try {
+    const server = await readServer(app);
+    Object.assign(row, { manager: server.manager, port: server.port, env: server.env, live: await liveId(app) });
+    row.lastRun = await lastRunOf(app);
+    if (row.live !== null) Object.assign(row, await liveOf(app, row.live, server));
+  } catch (error) {
+    row.error = messageOf(error);
+  }
+  return row;
+}
+
+async function liveOf(app: string, id: string, server: ServerConfig) {
+  const run = await load(contextOf(app, id));
+  const { type } = factOf(run, "config", fact.config);
+  const process = await (await managerOf(server)).status({ app, id });
+  return { type, process, healthyAt: "healthyAt" in run.facts ? factOf(run, "healthyAt", fact.healthyAt) : null };
+}
+
+async function lastRunOf(app: string): Promise<AppRow["lastRun"]> {
+  const last = await newestRun(app);
+  if (last === null) return null;
+  const text = (name: string) => String(last.run.facts[name] ?? "");
+  const state = holder(app)?.id === last.id ? "running" : last.state;
+  return { id: last.id, kind: text("kind"), state, by: text("by"), startedAt: text("startedAt") };
+}
+
+/** The rows as a table for people. */
+export function appLines(rows: readonly AppRow[]): string[] {
+  if (rows.length === 0) return ["no app yet: dp setup APP"];
+  return table(
+    ["APP", "TYPE", "MANAGER", "PORT", "LIVE", "HEALTH", "LAST DEPLOY"],
+    rows.map((row) => [
+      ...[row.app, row.type ?? "-", row.manager ?? "-", String(row.port ?? "-"), row.live ?? "-"],
+      row.error === null ? healthOf(row) : row.error,
+      row.lastRun === null ? "-" : `${row.lastRun.id} ${row.lastRun.state}, ${when(row.lastRun.startedAt)}`,
+    ]),
+  );
+}
+
+function healthOf({ process, healthyAt }: AppRow): string {
+  if (process === null) return "-";
+  if (process.state !== "running") return process.detail ? `${process.state}: ${process.detail}` : process.state;
+  const restarts = process.restarts > 0 ? `, ${process.restarts} restarts since` : "";
+  return healthyAt === null ? `running${restarts}` : `running, healthy ${when(healthyAt)}${restarts}`;
+}

@@ -1,0 +1,130 @@
+// `dp complete`: what a word of a command line may be, for the completion of shells. It asks nobody, and is quick.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { settingsIn, sourceOf } from "../env.ts";
+import { envText } from "../env-file.ts";
+import { places } from "../paths.ts";
+import { runIds, treeOf } from "../release/history.ts";
+import { run } from "../run.ts";
+import { appNames, readServer } from "../server.ts";
+
+/** A command as the shell needs to know it. */
+export interface Described {
+  name: string;
+  description: string;
+  /** The names of its words in order, `app`; the last one again and again when `isVariadic`. */
+  words: readonly { name: string; isVariadic: boolean }[];
+  /** As declared: `-n, --lines <count>`. */
+  options: readonly { declared: string; description: string }[];
+}
+
+/** A word, and what it means when that helps. */
+export type Candidate = readonly [word: string, meaning?: string];
+
+/** What the last of the words, which may be half typed, can be. */
+export async function candidates(
+  words: readonly string[],
+  commands: readonly Described[],
+  aliases: readonly string[],
+): Promise<Candidate[]> {
+  const typed = words.at(-1) ?? "";
+  const all = words.length <= 1 ? commandWords(typed, commands, aliases) : await wordsOf(words, commands);
+  return all.filter(([word]) => word.startsWith(typed));
+}
+
+function commandWords(typed: string, commands: readonly Described[], aliases: readonly string[]): Candidate[] {
+  const own = commands.map(({ name, description }): Candidate => [name, description]);
+  // The words of other tools: for whoever is typing one.
+  return typed.length > 1 || typed.includes(":") ? [...own, ...aliases.map((word): Candidate => [word])] : own;
+}
+
+async function wordsOf(words: readonly string[], commands: readonly Described[]): Promise<Candidate[]> {
+  const command = commands.find(({ name }) => name === words[0]);
+  if (!command) return [];
+  const typed = words.at(-1)!;
+  const before = words.slice(1, -1);
+  const option = valueOption(command, before.at(-1) ?? "");
+  const positional = before.filter((word, at) => !word.startsWith("-") && !isTaken(command, before, at));
+  // Whatever belongs to the command of `dp run` is none of dp's.
+  if (command.name === "run" && positional.length > 0) return [];
+  if (option?.isRequired) return valuesOf(option.value, command.name, positional[0]);
+  if (typed.startsWith("-")) return optionWords(command);
+  const place =
+    command.words[positional.length] ?? (command.words.at(-1)?.isVariadic ? command.words.at(-1) : undefined);
+  const found = place ? await valuesOf(place.name, command.name, positional[0], positional[1]) : [];
+  return option ? [...(await valuesOf(option.value, command.name, positional[0])), ...found] : found;
+}
+
+const DECLARED = /^(?:(-\w), )?(--[\w-]+)(?: ([<[])([\w-]+)[>\]])?$/;
+
+function optionWords({ options }: Described): Candidate[] {
+  return [
+    ...options.map(({ declared, description }): Candidate => [DECLARED.exec(declared)?.[2] ?? "", description]),
+    ["--help", "Show how it is used"],
+  ];
+}
+
+function valueOption({ options }: Described, word: string) {
+  for (const { declared } of options) {
+    const [, short, long, bracket, value] = DECLARED.exec(declared) ?? [];
+    if (bracket && value && (word === short || word === long)) {
+      return { value: value === "name" ? long!.slice(2) : value, isRequired: bracket === "<" };
+    }
+  }
+  return undefined;
+}
+
+/** Whether a word is the value of the option before it. */
+const isTaken = (command: Described, words: readonly string[], at: number) =>
+  valueOption(command, words[at - 1] ?? "")?.isRequired === true;
+
+async function valuesOf(name: string, command: string, app?: string, action?: string): Promise<Candidate[]> {
+  const plain = (words: readonly string[]) => words.map((word): Candidate => [word]);
+  switch (name) {
+    case "app":
+      return plain(await appNames());
+    case "id":
+      return app ? releaseWords(app, command) : [];
+    case "ref":
+      return app ? plain(await branches(app)) : [];
+    case "step":
+      return steps();
+    case "name":
+      return command === "step" ? steps() : [];
+    case "action":
+      return plain(["list", "get", "set", "unset", "import"]);
+    case "words":
+      return app && (action === "get" || action === "unset" || action === "set") ? settingWords(app, action) : [];
+    case "shell":
+      return plain(["bash", "zsh", "fish"]);
+    case "manager":
+    case "front":
+      return plain((await import("../registry.ts"))[`${name}Names`]());
+    default:
+      return [];
+  }
+}
+
+async function steps(): Promise<Candidate[]> {
+  return (await import("../registry.ts")).stepFiles().map(({ name }): Candidate => [name]);
+}
+
+/** Releases whose files are there, for `rollback`; elsewhere every run. Newest first. */
+async function releaseWords(app: string, command: string): Promise<Candidate[]> {
+  const ids = (await runIds(app)).toReversed();
+  if (command !== "rollback") return ids.map((id): Candidate => [id]);
+  const isThere = (id: string) => existsSync(join(places(app).releases, id));
+  return ids.filter(isThere).map((id): Candidate => (treeOf(app, id) === id ? [id] : [id, "a restart"]));
+}
+
+async function branches(app: string): Promise<string[]> {
+  const { repo } = places(app);
+  const refs = ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags"];
+  return (await run(["git", "--git-dir", repo, ...refs], { check: false })).text.split("\n").filter(Boolean);
+}
+
+async function settingWords(app: string, action: string): Promise<Candidate[]> {
+  const { env } = await readServer(app);
+  const settings = settingsIn(sourceOf(await envText(places(app).base, env)), env);
+  return settings.map(({ name }): Candidate => [action === "set" ? `${name}=` : name]);
+}

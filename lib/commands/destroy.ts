@@ -1,0 +1,158 @@
+// `dp destroy`: takes an app away, piece by piece; whoever is interrupted types it again.
+import { existsSync } from "node:fs";
+import { chmod, mkdir, open, readdir, rename } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { ServerConfig } from "../config.ts";
+import { DpError } from "../errors.ts";
+import { readText, removeFile, syncFolder, writeFileAtomic } from "../files.ts";
+import { makeIo, silentLog, type Io } from "../io.ts";
+import { appName, places, root } from "../paths.ts";
+import { endAll } from "../builtin/supervision.ts";
+import { allPids } from "../process/proc.ts";
+import { hasEnvironment, userOf as ownerOf } from "../process/process.ts";
+import { appTypes, front, frontNames, manager, managerNames } from "../registry.ts";
+import { lockNow } from "../release/queue.ts";
+import { appNames, readServer } from "../server.ts";
+import { idsOf, userExists, userOf } from "../setup/users.ts";
+
+export interface Destroyed {
+  app: string;
+  /** One sentence for each thing that was taken away. */
+  changes: string[];
+  /** Where the settings, config.yml and shared files are, or null. */
+  archive: string | null;
+}
+
+const PATIENCE = 10_000;
+const LONG = 60 * 60_000;
+/** What stays in the base to the end: by it an interrupted run is gone on with. */
+const LAST = ["config.yml", "lock", "destroyed"];
+
+/** Asks for the app's name unless `yes`. Throws DpError "usage" when the answer is another, or nobody can be asked. */
+export async function confirm(app: string, yes: boolean): Promise<void> {
+  if (!existsSync(places(app).base)) await readServer(app);
+  if (yes) return;
+  if (!process.stdin.isTTY)
+    throw new DpError("usage", `this destroys ${app}: say --yes`, { hint: `dp destroy ${app} --yes` });
+  const { ask } = await import("../talk/ask.ts");
+  const typed = await ask(`This takes ${app} away: its processes, releases, logs and repository. Type its name: `);
+  if (typed.trim() !== app) throw new DpError("usage", "that is not its name; nothing was touched");
+}
+
+/** Takes an app away. Throws DpError "locked" while a deploy runs. Safe to repeat after an interruption. */
+export async function destroy(name: string, options: { purge: boolean }): Promise<Destroyed> {
+  const app = appName(name);
+  const { base } = places(app);
+  const changes: string[] = [];
+  const io = makeIo(silentLog);
+  const server = await serverOf(app);
+  const lock = await lockNow(app, "dp destroy");
+  try {
+    const note = async (what: string, isDone: Promise<boolean>) => void ((await isDone) && changes.push(what));
+    const user = server && (await ownUserOf(app, server));
+    if (server) {
+      for (const each of frontNames()) await (await front(each)).remove(app, io);
+      changes.push(`let go of port ${server.port}`);
+    }
+    await note("removed the repository", remove(places(app).repo, io));
+    changes.push(...(await stopAll(app, server, io)));
+    await endLeftovers(app, user);
+    const archive = options.purge ? null : await archiveOf(app, io);
+    for (const each of await managers(server)) changes.push(...((await each.remove?.(app, io)) ?? []));
+    for (const entry of await readdir(base)) if (!LAST.includes(entry)) await remove(join(base, entry), io);
+    changes.push("removed its releases");
+    if (user)
+      await note(
+        `removed the system user ${user}`,
+        io.run(["userdel", user], { quiet: true }).then(() => true),
+      );
+    await note("removed its logs", remove(places(app).logs, io));
+    for (const file of ["destroyed", "config.yml"]) await removeFile(join(base, file));
+    await note(`removed ${base}`, remove(base, io));
+    return { app, changes, archive };
+  } finally {
+    lock.release();
+  }
+}
+
+// Without a config.yml it is what an interrupted run left.
+async function serverOf(app: string): Promise<ServerConfig | null> {
+  return existsSync(places(app).base) && !existsSync(places(app).config) ? null : readServer(app);
+}
+
+/** The app's own system user while it exists, and no other app uses it. */
+async function ownUserOf(app: string, server: ServerConfig): Promise<string | null> {
+  const user = userOf(app);
+  if (server.user !== user || process.getuid?.() !== 0 || root() !== "" || !(await userExists(user))) return null;
+  for (const other of await appNames()) {
+    const text = other === app ? null : await readText(places(other).config);
+    if (text !== null && new RegExp(`^user:\\s*["']?${user}["']?\\s*(?:#.*)?$`, "m").test(text)) return null;
+  }
+  return user;
+}
+
+/** Every manager that this host can have an instance in, whatever config.yml names by now. */
+async function managers(server: ServerConfig | null) {
+  const own = (await appTypes()).flatMap((type) => type.manager ?? []);
+  const all = [...(await Promise.all(managerNames().map(manager))), ...own];
+  const isUsable = await Promise.all(all.map(async (each) => (await each.unavailable(server?.path)) === null));
+  return all.filter((_, index) => isUsable[index]);
+}
+
+async function stopAll(app: string, server: ServerConfig | null, io: Io): Promise<string[]> {
+  const stopped: string[] = [];
+  for (const each of await managers(server)) {
+    await each.enable(app, null, io);
+    for (const id of await each.instances(app)) {
+      await each.stop({ app, id }, io);
+      stopped.push(`stopped ${app}@${id}`);
+    }
+  }
+  return stopped;
+}
+
+// One-off commands, builds, what an instance left behind: all that has the app's user or its home.
+async function endLeftovers(app: string, user: string | null): Promise<void> {
+  const uid = user === null ? null : (await idsOf(user))[0];
+  const home = `HOME=${places(app).home}`;
+  const isOf = (pid: number) =>
+    pid !== process.pid && ((uid !== null && ownerOf(pid) === uid) || hasEnvironment(pid, home));
+  await endAll(() => allPids().filter(isOf), PATIENCE);
+}
+
+/** Keeps what cannot be pushed again, once: an interrupted run has it already. */
+async function archiveOf(app: string, io: Io): Promise<string | null> {
+  const { base } = places(app);
+  const marker = join(base, "destroyed");
+  const before = (await readText(marker))?.trim();
+  if (before && existsSync(before)) return before;
+  const names = (await readdir(base)).filter(
+    (name) => name === "config.yml" || name === "shared" || name.startsWith(".env."),
+  );
+  if (names.length === 0) return null;
+  const folder = `${root()}/var/backups/dp`;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await chmod(folder, 0o700);
+  const path = join(folder, `${app}-${new Date().toISOString().replace(/[-:]|\.\d+/g, "")}.tar.gz`);
+  const temp = `${path}.tmp.${process.pid}`;
+  await removeFile(temp);
+  const file = await open(temp, "wx", 0o600);
+  try {
+    const argv = ["tar", "-c", "-z", "--numeric-owner", "-C", base, "--", ...names.map((name) => `./${name}`)];
+    await io.run(argv, { stdout: file.fd, quiet: true, timeout: LONG });
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temp, path);
+  await syncFolder(dirname(path));
+  await writeFileAtomic(marker, `${path}\n`);
+  return path;
+}
+
+/** Removes a file or folder; false when there was none. rm follows no link, and nothing of the app runs any more. */
+async function remove(path: string, io: Io): Promise<boolean> {
+  if (!(await readdir(dirname(path)).catch((): string[] => [])).includes(basename(path))) return false;
+  await io.run(["rm", "-rf", "--one-file-system", "--", path], { quiet: true, timeout: LONG });
+  return true;
+}

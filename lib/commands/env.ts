@@ -1,0 +1,150 @@
+// `dp env`: the app's settings, shown masked; a change is proven by a restart before it is saved.
+import { join } from "node:path";
+import { formatValue, isName, nameProblem, parseEnv } from "../env.ts";
+import { editEnv, type EnvChange } from "../env-edit.ts";
+import { envStamp, envText, readEnvFile, writeEnvFile } from "../env-file.ts";
+import { DpError, messageOf } from "../errors.ts";
+import { readText } from "../files.ts";
+import { waitForLock } from "../lock.ts";
+import { envFile, places } from "../paths.ts";
+import { liveId } from "../release/history.ts";
+import { readServer } from "../server.ts";
+import { didYouMean } from "../suggestion.ts";
+import { quoted } from "../talk/text.ts";
+import type { Answer } from "./deploy.ts";
+import type { Ended } from "./launch.ts";
+import { quiet, restartWith } from "./restart.ts";
+
+/** The settings of an app, in the order of the file. Throws DpError "config" when the env file is wrong. */
+export async function listEnv(app: string): Promise<Record<string, string>> {
+  const { env } = await readServer(app);
+  return readEnvFile(places(app).base, env);
+}
+
+/** The value of one setting. Throws DpError "usage" when it is not set. */
+export async function getEnv(app: string, name: string): Promise<string> {
+  const settings = await listEnv(app);
+  if (Object.hasOwn(settings, name)) return settings[name]!;
+  throw notSet(app, [name], settings);
+}
+
+function notSet(app: string, names: readonly string[], settings: Record<string, string>): DpError {
+  const known = Object.keys(settings);
+  const near = didYouMean(names[0]!, known);
+  const words = names.map((name) => quoted(name)).join(", ");
+  return new DpError("usage", `${words} ${names.length === 1 ? "is" : "are"} not set`, {
+    hint: `dp env ${app}`,
+    ...near,
+  });
+}
+
+/** Settings as words, `NAME=value`; a bare NAME takes its value from `read`. Throws DpError "usage". */
+export async function assignments(
+  words: readonly string[],
+  read: (name: string) => Promise<string>,
+): Promise<EnvChange> {
+  if (words.length === 0) throw new DpError("usage", "which settings? NAME=value, or NAME and its value on stdin");
+  const bare = words.filter((word) => !word.includes("="));
+  if (bare.length > 1 && !process.stdin.isTTY)
+    throw new DpError("usage", `stdin holds one value, and ${bare.length} names without "=" want one each`);
+  const change: Record<string, string> = {};
+  for (const word of words) {
+    const [name, value] = word.includes("=") ? splitAt(word, word.indexOf("=")) : [word, null];
+    if (Object.hasOwn(change, name)) throw new DpError("usage", `${quoted(name)} is named twice`);
+    // A word that is no name may be a value, typed after a space: it is not shown.
+    if (!isName(name)) throw new DpError("usage", `the name before the = ${nameProblem(name)}`);
+    const problem = nameProblem(name);
+    if (value === null && problem !== null) throw new DpError("usage", `${name} ${problem}`);
+    change[name] = value ?? (await read(name));
+  }
+  return change;
+}
+
+const splitAt = (text: string, at: number): [string, string] => [text.slice(0, at), text.slice(at + 1)];
+
+/** The settings in a file, or without one on stdin: all of them are set. Throws DpError "config" with every problem. */
+export async function importedFrom(file: string | null): Promise<EnvChange> {
+  const text = file === null ? await Bun.stdin.text() : await readText(file);
+  if (text === null) throw new DpError("usage", `there is no file ${file}`);
+  return parseEnv(text, file ?? "stdin");
+}
+
+/** How a change is made. */
+export interface ChangeOptions extends Answer {
+  /** False: the next deploy or restart uses it. */
+  restart: boolean;
+}
+
+export interface EnvChanged {
+  app: string;
+  /** The names, never the values. */
+  set: string[];
+  unset: string[];
+  file: string;
+  /** The restart that proved it; null: none was wanted, or nothing is live, or nothing differs. */
+  restart: Ended | null;
+}
+
+/** Takes settings away. Throws DpError "usage" when one is not set. */
+export async function unsetEnv(app: string, names: readonly string[], options: ChangeOptions): Promise<EnvChanged> {
+  if (names.length === 0) throw new DpError("usage", "which settings? their names");
+  const settings = await listEnv(app);
+  const unknown = names.filter((name) => !Object.hasOwn(settings, name));
+  if (unknown.length > 0) throw notSet(app, unknown, settings);
+  return changeEnv(app, Object.fromEntries(names.map((name) => [name, null])), options);
+}
+
+/**
+ * Changes settings, all or none. The live release is restarted with them, and only when that is healthy they are
+ * saved. Throws DpError "usage" for names and values that cannot be, "config" when the env file is wrong.
+ */
+export async function changeEnv(app: string, change: EnvChange, options: ChangeOptions): Promise<EnvChanged> {
+  const { env } = await readServer(app);
+  const { base } = places(app);
+  requireAllowed(app, change);
+  const file = envFile(base, env);
+  const nothing = () => undefined;
+  const lock = await waitForLock(join(base, "env.lock"), nothing, () =>
+    console.error("dp: waiting for another change of the settings"),
+  );
+  try {
+    if (options.restart) await quiet(app);
+    const stamp = await envStamp(base, env);
+    const before = await envText(base, env);
+    const text = editEnv(before, change, file);
+    const known = parseEnv(before, file);
+    const differing = Object.keys(change).filter((name) => change[name] !== (known[name] ?? null));
+    const set = differing.filter((name) => change[name] !== null);
+    const unset = differing.filter((name) => change[name] === null);
+    const changed = { app, set, unset, file, restart: null };
+    if (differing.length === 0) return changed;
+    if (options.restart && (await liveId(app)) !== null) {
+      const restart = await restartWith(app, reasonOf(set, unset), { text, stamp }, options);
+      return { ...changed, restart };
+    }
+    await writeEnvFile(base, env, text);
+    return changed;
+  } finally {
+    lock.release();
+  }
+}
+
+const reasonOf = (set: readonly string[], unset: readonly string[]) =>
+  [set.length > 0 ? `set ${set.join(", ")}` : "", unset.length > 0 ? `unset ${unset.join(", ")}` : ""]
+    .filter((part) => part !== "")
+    .join("; ");
+
+function requireAllowed(app: string, change: EnvChange): void {
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(change)) {
+    try {
+      if (value !== null) formatValue(name, value);
+    } catch (error) {
+      problems.push(messageOf(error));
+    }
+  }
+  if (problems.length === 0) return;
+  const hint = "PORT" in change ? { hint: `dp setup ${app} --port N` } : {};
+  if (problems.length === 1) throw new DpError("usage", problems[0]!, hint);
+  throw new DpError("usage", "these cannot be set, and nothing was", { lines: problems, ...hint });
+}

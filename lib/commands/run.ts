@@ -1,0 +1,31 @@
+// `dp run`: a one-off command in the live release, with its environment, as its user.
+import { appEnvironment } from "../environment.ts";
+import { DpError } from "../errors.ts";
+import { liveId } from "../release/history.ts";
+import { factsOfRelease } from "../release/instance.ts";
+import { ONE_OFF } from "../release/one-off.ts";
+import { placeOf } from "../release/place.ts";
+import { inTerminal } from "../process/terminal.ts";
+import { attached } from "../process/attached.ts";
+import { appType } from "../registry.ts";
+import { readServer } from "../server.ts";
+
+/**
+ * Runs a command to its end; answers its exit code, or 128 and the signal's number. One word with spaces is a line
+ * for sh. With a terminal of its own when dp has one: what is pushed never gets hold of the operator's.
+ */
+export async function runOnce(app: string, words: readonly string[], options: { tty: boolean }): Promise<number> {
+  const server = await readServer(app);
+  const live = await liveId(app);
+  if (live === null) throw new DpError("usage", `${app} has no live release yet`, { hint: `dp deploy ${app}` });
+  if (words.length === 0) throw new DpError("usage", "which command?", { hint: `dp run ${app} -- COMMAND` });
+  const facts = await factsOfRelease(app, live, server);
+  const { name, manager } = await appType(facts.config.type);
+  if (manager) throw new DpError("usage", `dp run does not reach into apps of type ${name}`);
+  const env = { ...(await appEnvironment(facts, facts.runtime)), ...ONE_OFF };
+  const isLine = words.length === 1 && /\s/.test(words[0]!);
+  const argv = isLine ? ["/bin/sh", "-c", words[0]!] : ["/bin/sh", "-c", 'exec "$@"', "sh", ...words];
+  const child = { argv, cwd: placeOf(facts, env).folder, env, user: server.user };
+  const hasTerminal = options.tty && process.stdin.isTTY && process.stdout.isTTY;
+  return hasTerminal ? inTerminal(child) : attached(child);
+}

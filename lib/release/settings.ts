@@ -1,0 +1,93 @@
+// Which environment each run had: the env file as it was then, kept beside its context, for dp alone.
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { ServerConfig } from "../config.ts";
+import { parseEnv } from "../env.ts";
+import { envText, readEnvFile } from "../env-file.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import { isReleaseId, places } from "../paths.ts";
+import { idOf, runsOf, type PastRun } from "./history.ts";
+
+const SUFFIX = ".env";
+
+/** Where the settings of a run are kept. */
+export const settingsFile = (app: string, run: string) => join(places(app).runs, `${run}${SUFFIX}`);
+
+/** The settings of a run as text, or null when none were kept. */
+export const settingsText = (app: string, run: string): Promise<string | null> => readText(settingsFile(app, run));
+
+/** Keeps settings for a run; without `text` the env file as it is now. Throws DpError "config" for what is no .env text. */
+export async function keepSettings(app: string, run: string, server: ServerConfig, text?: string): Promise<void> {
+  const kept = text ?? (await envText(places(app).base, server.env));
+  parseEnv(kept, `.env.${server.env}`);
+  await writeFileAtomic(settingsFile(app, run), kept, 0o600);
+}
+
+/** The settings that a run was given; those of the env file when none were kept. Throws DpError "config". */
+export async function settingsOf(app: string, run: string, server: ServerConfig): Promise<Record<string, string>> {
+  const text = await settingsText(app, run);
+  return text === null ? readEnvFile(places(app).base, server.env) : parseEnv(text, settingsFile(app, run));
+}
+
+/** The run but `now` by which a release was put live last: its settings are the release's. Null: there is no run of it. */
+export async function liveRunOf(app: string, release: string, now?: string): Promise<string | null> {
+  const isOf = ({ id, run }: PastRun) => id !== now && idOf(String(run.facts["release"] ?? "")) === release;
+  const own = (await runsOf(app)).filter(isOf);
+  const wentLive = own.filter(({ run, state }) => state === "good" || run.journal["swap"]?.state === "ok");
+  return (wentLive.at(-1) ?? own.at(-1))?.id ?? null;
+}
+
+/** The settings that a release ran with before the run `now` as text, or null when they are not known. */
+export async function settingsOfRelease(app: string, release: string, now?: string): Promise<string | null> {
+  const run = await liveRunOf(app, release, now);
+  return run === null ? null : settingsText(app, run);
+}
+
+/**
+ * Gives a rollback or restart the env file as it is now, unless it brought settings along. Answers whether the release
+ * ran with the same before.
+ */
+export async function takeSettings(
+  { app, run, server, envBefore }: { app: string; run: string; server: ServerConfig; envBefore: string | null },
+  release: string,
+): Promise<boolean> {
+  const before = await settingsOfRelease(app, release, run);
+  if (envBefore === null) await keepSettings(app, run, server);
+  return before !== null && before === (await settingsText(app, run));
+}
+
+async function runsWithSettings(app: string): Promise<string[]> {
+  const names = await readdir(places(app).runs);
+  return names
+    .filter((name) => name.endsWith(SUFFIX))
+    .map((name) => name.slice(0, -SUFFIX.length))
+    .filter(isReleaseId);
+}
+
+/** Removes the settings of runs whose release is not among `stay`; what failed last is kept, to be looked at. */
+export async function pruneSettings(app: string, stay: ReadonlySet<string>): Promise<void> {
+  const runs = await runsOf(app);
+  const failed = runs.findLast(({ state }) => state === "failed")?.id;
+  const releases = new Map(runs.map(({ id, run }) => [id, idOf(String(run.facts["release"] ?? "")) ?? id]));
+  for (const run of await runsWithSettings(app)) {
+    if (run !== failed && !stay.has(releases.get(run) ?? run)) await removeFile(settingsFile(app, run));
+  }
+}
+
+/** Every value that dp still knows of, under names of its own: for masking. What cannot be read is left out. */
+export async function secretsOf(app: string, server: Pick<ServerConfig, "env">): Promise<Record<string, string>> {
+  const secrets: Record<string, string> = {};
+  const add = (from: string, values: Record<string, string>) => {
+    for (const [name, value] of Object.entries(values)) secrets[`${name} ${from}`] = value;
+  };
+  try {
+    add("now", await readEnvFile(places(app).base, server.env));
+  } catch {
+    // The step "read", or `dp env`, says what is wrong with it.
+  }
+  for (const run of await runsWithSettings(app)) {
+    const text = await settingsText(app, run);
+    if (text !== null) add(run, parseEnv(text, settingsFile(app, run)));
+  }
+  return secrets;
+}

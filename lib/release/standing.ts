@@ -1,0 +1,36 @@
+// The releases that a process stands in: a one-off command, a shell of somebody's, whatever still uses their files.
+import { readlinkSync, realpathSync } from "node:fs";
+import { join } from "node:path";
+import { isReleaseId, places } from "../paths.ts";
+import { allPids } from "../process/proc.ts";
+
+/** The IDs of the releases in whose folders any process has its current folder or its program. */
+export function stoodIn(app: string): string[] {
+  const folder = `${realOf(places(app).releases)}/`;
+  const found = new Set<string>();
+  for (const pid of allPids()) {
+    for (const link of ["cwd", "exe"]) {
+      const at = linkOf(join("/proc", String(pid), link));
+      const id = at?.startsWith(folder) ? at.slice(folder.length).split("/", 1)[0]! : "";
+      if (isReleaseId(id)) found.add(id);
+    }
+  }
+  return [...found];
+}
+
+// /proc names folders by where they really are.
+function realOf(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder;
+  }
+}
+
+function linkOf(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return null; // gone, or somebody else's
+  }
+}

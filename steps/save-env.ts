@@ -1,0 +1,27 @@
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
+// Makes the settings that the release was started with those of the env file: only now are they proven.
+import { basename } from "node:path";
+import { envStamp, envText, writeEnvFile } from "../lib/env-file.ts";
+import { fact } from "../lib/facts.ts";
+import { envFile } from "../lib/paths.ts";
+import { settingsFile, settingsText } from "../lib/release/settings.ts";
+import { defineStep, main } from "../lib/step.ts";
+
+const step = defineStep(import.meta.path, {
+  summary: "Save the environment that is live now",
+  needs: { app: fact.app, base: fact.base, id: fact.id, server: fact.server, envBefore: fact.envBefore },
+  provides: {},
+  async run({ app, base, id, server: { env }, envBefore }, io) {
+    const text = envBefore === null ? null : await settingsText(app, id);
+    const path = envFile(base, env);
+    if (text === null) io.info("the env file stays as it is");
+    else if ((await envText(base, env)) === text) io.info(`${basename(path)} has it already`);
+    else if ((await envStamp(base, env)) === envBefore) {
+      await writeEnvFile(base, env, text);
+      io.info(`wrote ${basename(path)}`);
+    } else io.warn(`${path} was changed meanwhile and stays; what is live now runs with ${settingsFile(app, id)}`);
+    return {};
+  },
+});
+export default step;
+if (import.meta.main) await main(step);

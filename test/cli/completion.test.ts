@@ -1,0 +1,119 @@
+// Completion as the shells do it: bash, zsh and fish themselves are asked.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { project, sandbox, type Sandbox } from "../support/sandbox.ts";
+import { inTerminal } from "../support/typed.ts";
+
+let box: Sandbox;
+let env: Record<string, string>;
+const script = (shell: string) => join(box.root, `completion.${shell}`);
+
+beforeAll(async () => {
+  box = await sandbox();
+  await box.release({ say: "one" });
+  await box.dp("env", "shop", "set", "COLOUR=blue", "--no-restart");
+  await box.dp("setup", "shopping", "--manager", "builtin");
+  const tools = join(box.root, "bin");
+  mkdirSync(tools);
+  writeFileSync(join(tools, "dp"), `#!/bin/sh\nexec '${join(project, "bin/dp")}' "$@"\n`);
+  chmodSync(join(tools, "dp"), 0o755);
+  env = { ...box.env, PATH: `${tools}:${box.env["PATH"]}` };
+  for (const shell of ["bash", "zsh", "fish"]) writeFileSync(script(shell), (await box.dp("completion", shell)).stdout);
+});
+afterAll(() => box?.stop());
+
+const words = (text: string) => text.split(/\s+/).filter(Boolean).sort();
+const found = (shell: string) => Bun.which(shell) === null;
+
+/** Typed words, the last one half, and what it can become. */
+const TABLE: [string[], (words: string[]) => void][] = [
+  [["rest"], (all) => expect(all).toEqual(["restart"])],
+  [["status", "sho"], (all) => expect(all).toEqual(["shop", "shopping"])],
+  [["step", "sw"], (all) => expect(all).toEqual(["swap"])],
+  [["resume", "shop", "--from", "ver"], (all) => expect(all).toEqual(["verify"])],
+  [["rollback", "shop", ""], (all) => expect(all).toEqual([box.link("current")!])],
+  [["rollback", "shop", "--with"], (all) => expect(all).toEqual(["--with-env"])],
+  [["deploy", "shop", "ma"], (all) => expect(all).toEqual(["main"])],
+  [["env", "shop", "un"], (all) => expect(all).toEqual(["unset"])],
+  [["env", "shop", "unset", "C"], (all) => expect(all).toEqual(["COLOUR"])],
+  [["setup", "new", "--manager", "b"], (all) => expect(all).toEqual(["builtin"])],
+  [["completion", ""], (all) => expect(all).toEqual(["bash", "fish", "zsh"])],
+];
+
+describe("dp complete", () => {
+  test.each(TABLE)("%j", async (typed, check) => {
+    const { code, stdout, stderr } = await box.dp("complete", "--", ...typed);
+    expect([code, stderr]).toEqual([0, ""]);
+    check(
+      stdout
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => line.split("\t")[0]!)
+        .sort(),
+    );
+  });
+
+  test("commands, but none that dp calls itself; other tools' words once they are begun", async () => {
+    const all = async (typed: string) => (await box.dp("complete", "--", typed)).stdout;
+    expect(await all("")).toMatch(/^deploy\tDeploy a branch/m);
+    expect(await all("")).not.toMatch(/^(work|hook|complete|config:set)\b/m);
+    expect(await all("config:")).toMatch(/^config:set$/m);
+  });
+
+  test.each([[["run", "shop", "-"]], [["no-such", ""]], [["status", "no", ""]], [["rollback", "no-such", ""]]])(
+    "nothing for %j, and no complaint",
+    async (typed) => {
+      const { code, text } = await box.dp("complete", "--", ...typed);
+      expect([code, text]).toEqual([0, ""]);
+    },
+  );
+
+  test("values are never offered", async () => {
+    expect((await box.dp("complete", "--", "env", "shop", "set", "")).text).not.toContain("blue");
+  });
+});
+
+test.skipIf(found("bash"))("bash", async () => {
+  for (const [typed, check] of TABLE) {
+    const line = `source "$0"; COMP_WORDS=(dp "$@"); COMP_CWORD=$#; _dp; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { code, stdout, stderr } = await box.start(["bash", "-c", line, script("bash"), ...typed], env).done;
+    expect([typed, code, stderr]).toEqual([typed, 0, ""]);
+    check(words(stdout));
+  }
+  const typed = inTerminal(["bash", "--norc", "-i"], { ...env, PS1: "> " });
+  typed.type(`source ${script("bash")}\rdp status shopp\t; echo "is it $?"\r`);
+  await typed.sees("shopping ;");
+  typed.type("exit\r");
+  await typed.done;
+});
+
+test.skipIf(found("fish"))("fish", async () => {
+  for (const [typed, check] of TABLE) {
+    const line = `source "${script("fish")}"; complete -C "dp ${typed.join(" ")}"`;
+    const { code, stdout } = await box.start(["fish", "--no-config", "-c", line], env).done;
+    expect(code).toBe(0);
+    check(words(stdout.replaceAll(/\t.*/g, "")));
+  }
+});
+
+test.skipIf(found("zsh"))("zsh", async () => {
+  const typed = inTerminal(["zsh", "-f", "-i"], { ...env, PS1: "> " });
+  typed.type(`autoload -U compinit; compinit -u -D; source ${script("zsh")}; echo re""ady\r`);
+  await typed.sees("ready");
+  typed.type("dp status shopp\t");
+  await typed.sees("dp status shopping");
+  typed.type("\x15dp step swa\t");
+  await typed.sees("dp step swap");
+  typed.type("\x15dp rest\t");
+  await typed.sees("dp restart");
+  typed.type("\x15dp rollback shop --wit\t");
+  await typed.sees("--with-env");
+  typed.type("\x15exit\r");
+  await typed.done;
+});
+
+test("another shell is refused", async () => {
+  const { code, text } = await box.dp("completion", "bsh");
+  expect([code, text]).toEqual([2, expect.stringContaining('did you mean "bash"?')]);
+});

@@ -1,0 +1,161 @@
+// Settings, one-off commands and the end of an app where root matters: users, units, a real terminal over ssh.
+// The tests build on each other, on one server with two neighbours, one of them called almost the same.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { boxUnavailable, freePort } from "../support/box.ts";
+import { plainApp } from "../support/server-apps.ts";
+import { type Server, startServer } from "../support/server-box.ts";
+import { type Laptop, openLaptop } from "../support/server-laptop.ts";
+import { inTerminal } from "../support/typed.ts";
+
+const why = boxUnavailable();
+const SECRET = "tr0ub4dor-and-3-horses";
+const NAMES = ["foo", "foobar", "bar"] as const;
+
+describe.skipIf(why !== null)(`three apps${why === null ? "" : ` (skipped: ${why})`}`, () => {
+  let box: Server;
+  const laptops: Laptop[] = [];
+  const ports: Record<string, number> = {};
+
+  beforeAll(async () => {
+    box = await startServer("commands");
+    for (const name of NAMES) {
+      ports[name] = await freePort();
+      await box.must(["dp", "setup", name, "--port", String(ports[name])]);
+      await box.hurry(name);
+      const laptop = await openLaptop(box, name);
+      laptops.push(laptop);
+      await laptop.commit({ ...plainApp(name), "env.sh": "#!/bin/sh\nenv -0\n" });
+      await laptop.push();
+    }
+  }, 240_000);
+  afterAll(async () => {
+    for (const laptop of laptops) laptop.remove();
+    await box?.stop();
+  });
+
+  const environmentOf = async (app: string) => {
+    const [id] = await box.instances(app);
+    const pid = await box.must(["systemctl", "show", "--value", "-p", "MainPID", `${app}@${id}`]);
+    const dump = await box.must(["sh", "-c", `base64 -w0 < /proc/${pid}/environ`]);
+    const entries = Buffer.from(dump, "base64").toString().split("\0").filter(Boolean);
+    return Object.fromEntries(
+      entries.map((entry) => [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)]),
+    );
+  };
+
+  test("settings reach the unit as they are, by a new instance; the file stays the operator's", async () => {
+    const before = await box.live("foo");
+    const values = {
+      SPACES: " a  b ",
+      DOLLAR: "$HOME `id` %h",
+      QUOTES: `"a" 'b' \\`,
+      NEWLINE: "a\nb",
+      UNICODE: "grüße",
+      EQUALS: "a=b",
+    };
+    const words = Object.entries({ ...values, SECRET }).map(([name, value]) => `${name}=${value}`);
+    await box.must("chown root:adm /opt/deployments/foo/.env.production");
+    const said = await box.must(["dp", "env", "foo", "set", ...words]);
+    expect(said).toContain(`restarts ${before}, set SPACES, DOLLAR`);
+    const live = await box.live("foo");
+    expect(live).not.toBe(before);
+    expect(await box.instances("foo")).toEqual([live]);
+    expect(await environmentOf("foo")).toMatchObject({ ...values, SECRET, DP_RELEASE: live });
+    expect(await box.must("stat -c '%U:%G %a' /opt/deployments/foo/.env.production")).toBe("root:adm 600");
+    expect(await box.must(`systemctl is-enabled foo@${live}`)).toBe("enabled");
+    expect(await box.get(ports["foo"]!)).toBe(live);
+  }, 60_000);
+
+  test("the restarted release comes up after a reboot, with its settings", async () => {
+    await box.reboot();
+    const live = await box.live("foo");
+    await box.must("systemctl start dp-reconcile --wait");
+    expect(await box.get(ports["foo"]!)).toBe(live);
+    expect(await environmentOf("foo")).toMatchObject({ SECRET });
+    const said = await box.must(["dp", "rollback", "foo", "--with-env"]);
+    expect(said).toContain("wrote .env.production");
+    expect(await environmentOf("foo")).not.toHaveProperty("SECRET");
+    await box.must(["dp", "env", "foo", "set", `SECRET=${SECRET}`]);
+  }, 120_000);
+
+  test("dp run is the app's user, with nothing of root's", async () => {
+    const live = await box.live("foo");
+    const script =
+      'id -un; id -Gn; pwd -P; grep -E "^(CapEff|CapInh|NoNewPrivs)" /proc/self/status; echo "$SECRET"; cat /opt/deployments/foo/.env.production';
+    const { code, stdout, stderr } = await box.dp("run", "foo", "--", "sh", "-c", `${script}; exit 9`);
+    const tree = await box.must(["realpath", `/opt/deployments/foo/releases/${live}`]);
+    expect([code, stdout.trimEnd().split("\n")]).toEqual([
+      9,
+      ["dp-foo", "dp-foo", tree, "CapInh:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", SECRET],
+    ]);
+    expect(stderr).toContain("Permission denied");
+    expect((await box.dp("run", "foo", "--", "./env.sh")).stdout).not.toMatch(/SSH_|SUDO_|LOGNAME=root/);
+  });
+
+  test("over ssh with a terminal: it belongs to the app's user, has the window's size, and passes keys and code on", async () => {
+    const line =
+      'dp run foo -- sh -c \'stat -c "tty of %U" "$(tty)"; echo shown > "$(tty)"; stty size; read -r word; echo "got $word"; exit 6\'';
+    const typed = inTerminal(["ssh", "-tt", ...box.sshArgs, "root@127.0.0.1", line], { PATH: process.env["PATH"]! });
+    await typed.sees("31 91");
+    expect(typed.shown()).toContain("tty of dp-foo\n");
+    expect(typed.shown()).toContain("shown\n");
+    typed.type("hello\r");
+    expect(await typed.done).toBe(6);
+    expect(typed.shown()).toContain("got hello\n");
+  }, 60_000);
+
+  test("dp logs shows times and the process, of the journal", async () => {
+    const live = await box.live("foo");
+    expect(await box.mustDp("logs", "foo", "-n", "1", "--grep", "listening")).toMatch(
+      new RegExp(`^\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z web\\[${live}\\]: listening as ${live}$`),
+    );
+    expect(await box.mustDp("logs", "foo", "--since", "0s")).toBe("");
+  });
+
+  test("dp apps tells of all of them", async () => {
+    const rows = JSON.parse(await box.mustDp("apps", "--json")) as {
+      app: string;
+      manager: string;
+      process: { state: string };
+    }[];
+    expect(rows.map(({ app, manager, process }) => [app, manager, process.state])).toEqual(
+      ["bar", "foo", "foobar"].map((app) => [app, "systemd", "running"]),
+    );
+  });
+
+  test("destroy takes units, user, processes, port and files of one, and nothing of the others", async () => {
+    const others = async () => {
+      const shown = ["foobar", "bar"].map(async (app) => [
+        await box.live(app),
+        await box.instances(app),
+        await box.get(ports[app]!),
+      ]);
+      const pids = await box.must("systemctl show --value -p MainPID 'foobar@*' 'bar@*'");
+      return [await Promise.all(shown), pids, await box.must("id -u dp-foobar dp-bar 2>&1 || true; ls /var/repos")];
+    };
+    const before = await others();
+    await box.must("install -d /etc/systemd/system/foo@.service.d");
+    await box.must("printf '[Service]\\nNice=1\\n' > /etc/systemd/system/foo@.service.d/override.conf");
+    await box.must(
+      "setsid setpriv --reuid=dp-foo --clear-groups --regid=dp-foo -- sleep 1234 >/dev/null 2>&1 </dev/null & true",
+    );
+    const said = await box.must(["dp", "destroy", "foo", "--yes"]);
+    expect(said).toContain("removed the system user dp-foo");
+    const left = await box.must(
+      "ls -d /opt/deployments/foo /var/repos/foo.git /var/log/deployments/foo /etc/systemd/system/foo@* /etc/systemd/system/*.wants/foo@* 2>/dev/null; " +
+        "getent passwd dp-foo; getent group dp-foo; pgrep -af '[s]leep 1234'; systemctl list-units --all --plain --no-legend 'foo@*'; true",
+    );
+    expect(left).toBe("");
+    const archive = /are in (\S+)/.exec(said)![1]!;
+    expect(await box.must(["stat", "-c", "%U %a", archive])).toBe("root 600");
+    expect(await box.must(["tar", "-xzOf", archive, "./.env.production"])).toContain(SECRET);
+    const after = await others();
+    expect(after.slice(0, 2)).toEqual(before.slice(0, 2));
+    expect((await box.dp("status", "foo")).code).toBe(2);
+    await expect(box.get(ports["foo"]!)).rejects.toThrow();
+    // And the name is free again.
+    await box.must(["dp", "setup", "foo", "--port", String(ports["foo"])]);
+    await laptops[0]!.push();
+    expect(await box.get(ports["foo"]!)).toBe(await box.live("foo"));
+  }, 120_000);
+});
