@@ -2,7 +2,9 @@
 import * as v from "valibot";
 import type { DeployConfig } from "../config.ts";
 import { DpError } from "../errors.ts";
+import type { Io } from "../io.ts";
 import type { InstanceName } from "../manager.ts";
+import { treeOf } from "../release/history.ts";
 import { docker, objectsIn } from "./client.ts";
 import { imageName } from "./names.ts";
 
@@ -20,6 +22,17 @@ export async function imageOf(name: InstanceName): Promise<Image | null> {
   const { text } = await docker(argv, undefined, { check: false });
   const [found] = objectsIn(text);
   return found === undefined ? null : v.parse(schema, found);
+}
+
+/** The image of a release; a restart, whose files are another release's, shares that one's under a name of its own. */
+export async function ownImageOf(name: InstanceName, io: Io): Promise<Image | null> {
+  const tree = treeOf(name.app, name.id);
+  const own = await imageOf(name);
+  if (own !== null || tree === name.id) return own;
+  const tagged = await docker(["image", "tag", imageName({ ...name, id: tree }), imageName(name)], io, {
+    check: false,
+  });
+  return tagged.code === 0 ? imageOf(name) : null;
 }
 
 /** The port inside of the container, and why it is that one. */

@@ -20,7 +20,15 @@ export async function containerLogs(name: InstanceName, options: LogOptions, io:
 
 async function print(name: InstanceName, argv: string[], { follow, onLine }: LogOptions, io: Io): Promise<void> {
   const timeout = follow ? FOR_EVER : 60_000;
-  await docker(["container", "logs", ...argv, containerName(name)], io, { onLine, quiet: false, timeout });
+  const take = (text: string) => {
+    // 2026-03-01T12:00:00.123456789Z, or with an offset, and the line.
+    const [, time, line] = /^(\d{4}-\d\d-\d\dT\S+) ?(.*)$/s.exec(text) ?? [];
+    const moment = time === undefined ? NaN : Date.parse(time);
+    if (Number.isNaN(moment)) onLine(text);
+    else onLine(line ?? "", new Date(moment).toISOString());
+  };
+  const words = ["container", "logs", "--timestamps", ...argv, containerName(name)];
+  await docker(words, io, { onLine: take, quiet: false, timeout });
 }
 
 // docker ends when the container does, and the next start of it is to be seen as well.

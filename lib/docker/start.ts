@@ -6,7 +6,7 @@ import { startScript } from "../process/command-line.ts";
 import { tail } from "../process/output.ts";
 import { docker } from "./client.ts";
 import { containerOf } from "./container.ts";
-import { containerPort, imageOf } from "./image.ts";
+import { containerPort, ownImageOf } from "./image.ts";
 import { mountOptions, sharedPaths } from "./mounts.ts";
 import { containerName, imageName, labelOptions } from "./names.ts";
 import { confinement } from "./options.ts";
@@ -26,7 +26,7 @@ export async function startContainer(instance: Instance, io: Io): Promise<void> 
       lines,
       ...(hint === undefined ? {} : { hint }),
     });
-  const image = await imageOf(instance);
+  const image = await ownImageOf(instance, io);
   if (image === null) {
     throw cannot(`there is no image ${imageName(instance)}`, [], `dp deploy ${instance.app} builds a new one`);
   }

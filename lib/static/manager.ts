@@ -7,6 +7,7 @@ import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../manager.ts";
 import { places, sequenceOf } from "../paths.ts";
+import { treeOf as filesOf } from "../release/history.ts";
 import { systemdTool } from "../systemd/systemd.ts";
 import { status as askStatus, syncSites } from "./client.ts";
 import { olderTrees, treeOf } from "./older.ts";
@@ -18,7 +19,7 @@ async function siteOf({ app, id, config, env }: Instance): Promise<Site> {
   if (options === undefined) throw new DpError("config", `deploy.yml of ${app}@${id} has no static.root`);
   const { root: _, keepAssets, ...rest } = options;
   return {
-    ...{ app, id, ...treeOf(join(places(app).releases, id), { ...config, static: options }) },
+    ...{ app, id, ...treeOf(join(places(app).releases, filesOf(app, id)), { ...config, static: options }) },
     ...{ host: env["DP_HOST"] ?? "127.0.0.1", port: Number(env["PORT"]), options: rest },
     older: await olderTrees(app, id, keepAssets),
     since: new Date().toISOString(),

@@ -6,7 +6,7 @@ import type { StaticSite } from "../config/static-schema.ts";
 import { DpError } from "../errors.ts";
 import { fact } from "../facts.ts";
 import { appFolder } from "../release/folder.ts";
-import { contextOf, liveId, previousId } from "../release/history.ts";
+import { contextOf, liveId, previousId, treeOf as filesOf } from "../release/history.ts";
 import { places } from "../paths.ts";
 import { readSite, staticFolder, type OlderTree, type Tree } from "./site.ts";
 
@@ -36,7 +36,9 @@ async function treeOfRun(app: string, id: string): Promise<Tree | null> {
     const run = await load(contextOf(app, id));
     const config = factOf(run, "config", fact.config);
     const site = config.static;
-    return site === undefined ? null : treeOf(join(places(app).releases, id), { ...config, static: site });
+    return site === undefined
+      ? null
+      : treeOf(join(places(app).releases, filesOf(app, id)), { ...config, static: site });
   } catch (error) {
     if (error instanceof DpError) return null; // its run file is gone or damaged: then its assets are, too
     throw error;

@@ -115,6 +115,17 @@ test("rollback and back again, with the assets of both", async () => {
   expect((await get("/")).text).toContain("BBBB2222");
 });
 
+test("a restart serves the same files, as a release of its own", async () => {
+  const before = box.link("current")!;
+  const page = (await get("/page.txt")).text;
+  const { code, text } = await box.dp("restart", "shop");
+  expect(`${code} ${text}`).toContain("live: shop");
+  expect(code).toBe(0);
+  expect(box.link("current")).not.toBe(before);
+  expect((await get("/page.txt")).text).toBe(page);
+  expect((await box.dp("rollback", "shop", before)).code).toBe(0);
+});
+
 test("a warm rollback is nothing but a switch", async () => {
   appendFileSync(join(box.base, "config.yml"), "keepWarm: 10m\n");
   const before = box.link("current");
@@ -183,7 +194,7 @@ test("the example, as dp init writes it", async () => {
   const missing = await get("/none");
   expect([missing.status, missing.text.includes("To the front page")]).toEqual([404, true]);
   const { code, text } = await box.dp("logs", "shop");
-  expect(`${code} ${text}`).toContain("0 serves ");
+  expect(`${code} ${text}`).toMatch(/^0 - web\[\S+\]: serves /);
   await box.release({ ...FILES, "src/page.txt": "f" });
 });
 

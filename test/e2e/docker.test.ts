@@ -166,6 +166,24 @@ describe.skipIf(why !== null)("an app in containers", () => {
     expect(ended(await box.dp("rollback", "shop", live!), 0)).toBe("0");
   });
 
+  test("a changed setting starts the same image again, as a release of its own", async () => {
+    const before = box.link("current")!;
+    const images = await box.engine.must("image", "ls", "--quiet", "--no-trunc", "dp/*");
+    const { text } = await box.dp("env", "shop", "set", "GREETING=hello there");
+    expect(text).toContain("live: shop");
+    const restarted = box.link("current")!;
+    expect([await release(), await box.running()]).toEqual([restarted, [restarted]]);
+    expect(restarted).not.toBe(before);
+    const [name] = await containers();
+    expect(await box.engine.must("container", "inspect", "--format", "{{json .Config.Env}}", name!)).toContain(
+      '"GREETING=hello there"',
+    );
+    expect(new Set((await box.engine.must("image", "ls", "--quiet", "--no-trunc", "dp/*")).split("\n"))).toEqual(
+      new Set(images.split("\n")),
+    );
+    expect(ended(await box.dp("rollback", "shop", before), 0)).toBe("0");
+  });
+
   test("images go with their releases, and no others", async () => {
     configure(box, { keep: 1 });
     const live = await box.release({ say: "three" });
@@ -181,7 +199,7 @@ describe.skipIf(why !== null)("an app in containers", () => {
   test("the log is the container's, followed over a restart of the app", async () => {
     await box.release({ "server.ts": `console.log("serving", process.pid);\n${SERVER}` });
     const shown = await box.dp("logs", "shop", "-n", "1");
-    expect(shown.stdout).toMatch(/^serving \d+\n$/);
+    expect(shown.stdout).toMatch(/^\d{4}-\S+ web\[\S+\]: serving \d+\n$/);
     const following = box.start([
       process.execPath,
       join(import.meta.dir, "../../bin/dp"),
