@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Place } from "../app.ts";
 import type { Io } from "../io.ts";
 import { pipe } from "../process/libc.ts";
+import { asUser } from "../process/privilege.ts";
 import { idsOf } from "../setup/users.ts";
 
 /**
@@ -33,9 +34,9 @@ async function copy({ folder, user, timeout }: Place, to: string, io: Io): Promi
   const pack = io
     .run(["tar", "-c", "-f", "-", "-C", folder, "."], { stdout: write, user, timeout })
     .finally(() => closeSync(write));
-  // It starts where its user could not go.
+  // Entered by root, on a way that only root can change: its user could not go there.
   const unpack = io
-    .run(["tar", "-x", "-f", "-", "--no-same-owner"], { cwd: to, stdin: read, user, timeout })
+    .run(asUser(["tar", "-x", "-f", "-", "--no-same-owner"], user), { cwd: to, stdin: read, timeout })
     .finally(() => closeSync(read));
   const [packed, unpacked] = await Promise.allSettled([pack, unpack]);
   if (packed.status === "rejected") throw packed.reason;
