@@ -13,7 +13,8 @@ export interface ClusterScript {
 const WORD = /^(?:'([^']*)'|"([^"$`\\]*)"|([\w@%+=:,./-]+))$/;
 // Words, quotes around whole words, and nothing that a shell would have to read.
 const WORDS = /'[^']*'|"[^"]*"|[^\s'"]+/g;
-const PROXIES = new Set(["http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"]);
+/** Names in small letters that pm2 has no setting of: proxies, and what npm tells a script. */
+const HARMLESS = /^(?:(?:http|https|ftp|all|no)_proxy|npm_.*)$/;
 
 /**
  * The script of a command that is `node [--flag] FILE [arguments]`. Throws DpError "config" for any other, and for a
@@ -38,7 +39,7 @@ export function clusterOf(command: string, workers: number, env: Readonly<Record
       },
     );
   }
-  const taken = Object.keys(env).filter((name) => /^[a-z]/.test(name) && !PROXIES.has(name));
+  const taken = Object.keys(env).filter((name) => /^[a-z]/.test(name) && !HARMLESS.test(name));
   if (taken.length > 0)
     throw new DpError(
       "config",

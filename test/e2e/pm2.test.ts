@@ -185,7 +185,11 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
   }, 60_000);
 
   test("workers of node share the port, and no request fails when the release changes", async () => {
-    const node = () => ({ "server.js": fixture("server.js"), "deploy.yml": deployYml(box.app, "node server.js") });
+    const yml = deployYml(box.app, "")
+      .replace("type: python", "type: node")
+      .replace(/^command:.*\n/m, "");
+    const pkg = JSON.stringify({ name: "shop", private: true, scripts: { start: "node server.js" } });
+    const node = () => ({ "server.js": fixture("server.js"), "package.json": pkg, "deploy.yml": yml });
     await box.release(node());
     const proof = await under(box, { ...ALL, websockets: 1 }, () => box.release({ ...node(), again: "1" }));
     console.log(figures("a cluster of pm2", proof));

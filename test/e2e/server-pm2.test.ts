@@ -29,7 +29,7 @@ http.createServer((request, response) => response.end(request.url === "/looks" ?
   .listen(process.env.PORT, process.env.DP_HOST);
 `;
 const CONFIG = `name: shop
-type: python
+type: node
 healthCheck: {path: /health, startTimeout: 30s}
 command: node server.js
 `;
