@@ -1,6 +1,7 @@
 // deploy.yml and config.yml: read strictly, every problem at once, with line, column and a suggestion.
+import { deployProblems } from "./config/deploy-rules.ts";
 import { deploySchema } from "./config/deploy-schema.ts";
-import { dockerProblems, type DockerConfig } from "./config/docker-schema.ts";
+import type { DockerConfig } from "./config/docker-schema.ts";
 import { parse } from "./config/parse.ts";
 import type { Shared } from "./config/shared-schema.ts";
 import type { StaticSite } from "./config/static-schema.ts";
@@ -8,7 +9,7 @@ import type { Limits } from "./manager.ts";
 import { appTypeNames, frontNames, managerNames } from "./registry.ts";
 import { checkServer } from "./config/server-rules.ts";
 import { serverSchema } from "./config/server-schema.ts";
-import { setKeys, type Scalar } from "./config/yaml-edit.ts";
+import { setInner, setKeys, type Scalar } from "./config/yaml-edit.ts";
 
 /** How a release proves that it is healthy. Times are in ms. */
 export interface HealthCheck {
@@ -25,19 +26,47 @@ export interface HealthCheck {
   startTimeout: number;
 }
 
+/** How a process without HTTP proves that it is healthy: it stays up, or a command says so. Times are in ms. */
+export type ProcessCheck =
+  { stayUp: number } | { command: string; timeout: number; interval: number; startTimeout: number };
+
+/** A process besides web. */
+export interface ProcessConfig {
+  command: string;
+  healthCheck: ProcessCheck;
+  /** The new one starts before the old one is stopped. */
+  overlap: boolean;
+  /** In ms; default: that of config.yml. */
+  stopTimeout?: number;
+}
+
+/** What runs by the clock. */
+export interface CronEntry {
+  name: string;
+  /** A cron line. */
+  schedule: string;
+  command: string;
+  timeZone?: string;
+}
+
 /** What a commit asks for. */
 export interface DeployConfig {
   name: string;
   type: string;
   /** The app's own folder, relative to the repository's top; default: the top. */
   root?: string;
-  healthCheck: HealthCheck;
+  /** Missing: the app has no web process, no port and no front. */
+  healthCheck?: HealthCheck;
+  /** The web process's. */
   command?: string;
   build?: string;
   docker?: DockerConfig;
   hooks: { preDeploy?: string; postDeploy?: string };
   shared?: Shared;
   static?: StaticSite;
+  /** Those besides web. */
+  processes: Record<string, ProcessConfig>;
+  cron: CronEntry[];
 }
 
 /** What the operator decided. Times are in ms. */
@@ -60,6 +89,8 @@ export interface ServerConfig {
   keepWarm: number;
   maxFailed?: number;
   docker?: Limits;
+  /** Process -> how many of it; one where nothing is said. */
+  scale: Record<string, number>;
   gate: boolean;
   user?: string;
   path?: string;
@@ -69,7 +100,8 @@ export interface ServerConfig {
 
 /** Reads deploy.yml; throws DpError "config" whose lines are all its problems. `types`: the app types allowed. */
 export function parseDeployConfig(text: string, file = "deploy.yml", types = appTypeNames()): DeployConfig {
-  return parse(deploySchema(types), text, file, dockerProblems);
+  const { processes: { web, ...processes } = {}, ...rest } = parse(deploySchema(types), text, file, deployProblems);
+  return { ...rest, ...(web === undefined ? {} : { command: web.command }), processes };
 }
 
 /** Reads config.yml; throws DpError "config" whose lines are all its problems. `managers`, `fronts`: those allowed. */
@@ -90,4 +122,14 @@ export function setServerValues(
   file = "config.yml",
 ): string {
   return setKeys(text, values, file);
+}
+
+/** Sets values inside a mapping of a config.yml, `scale`, and leaves every other character of it. */
+export function setServerMapping(
+  text: string,
+  key: keyof ServerConfig,
+  values: Readonly<Record<string, Scalar>>,
+  file = "config.yml",
+): string {
+  return setInner(text, key, values, file);
 }

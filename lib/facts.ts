@@ -9,12 +9,17 @@ const time = v.pipe(v.string(), v.isoTimestamp());
 const milliseconds = v.pipe(v.number(), v.minValue(0));
 const described = <S extends v.GenericSchema>(schema: S, text: string) => v.pipe(schema, v.description(text));
 
-// Both configs were read strictly when the run began; here they only must be what they were.
-const config = v.custom<DeployConfig>((input) =>
-  v.is(v.looseObject({ name: v.string(), type: v.string(), healthCheck: v.looseObject({ path: v.string() }) }), input),
+// Both configs were read strictly when the run began; here they only must be what they were, and what an older dp
+// had not thought of gets its default.
+const config = v.pipe(
+  v.custom<DeployConfig>((input) => v.is(v.looseObject({ name: v.string(), type: v.string() }), input)),
+  v.transform((known): DeployConfig => ({ ...known, processes: known.processes ?? {}, cron: known.cron ?? [] })),
 );
-const server = v.custom<ServerConfig>((input) =>
-  v.is(v.looseObject({ port: v.number(), manager: v.string(), front: v.string() }), input),
+const server = v.pipe(
+  v.custom<ServerConfig>((input) =>
+    v.is(v.looseObject({ port: v.number(), manager: v.string(), front: v.string() }), input),
+  ),
+  v.transform((known): ServerConfig => ({ ...known, scale: known.scale ?? {} })),
 );
 
 const probes = v.strictObject({
@@ -57,9 +62,12 @@ export const fact = {
   runtime: described(runtime, "what install left: PATH, variables, dependencies"),
   live: described(v.nullable(releaseId), "the release that served before"),
   stoppedAt: described(v.nullable(time), "when the release that served before was told to stop"),
-  port: described(v.number(), "the port that the new instance listens on, $PORT"),
+  port: described(
+    v.nullable(v.number()),
+    "the port that the new instance listens on, $PORT; null: it has no web process",
+  ),
   isWarm: described(v.boolean(), "the instance ran already, and was not started"),
-  pid: described(v.number(), "the main process of the new instance"),
+  pid: described(v.nullable(v.number()), "the main process of the new instance; null: it has no web process"),
   healthyAt: described(time, "when the new instance was first healthy"),
   downtime: described(v.nullable(milliseconds), "ms between the stop of the old instance and the first healthy answer"),
   switchTime: described(milliseconds, "ms that the front took to send requests to the new release"),

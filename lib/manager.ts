@@ -2,10 +2,10 @@
 import type { DeployConfig } from "./config.ts";
 import type { Io } from "./io.ts";
 
-/** One release of an app as a process: `APP@ID`. */
+/** One process of a release of an app: `APP@ID`. */
 export interface InstanceName {
   app: string;
-  /** The release's own name, `42-3f9c2ab`. */
+  /** `42-3f9c2ab`, `42-3f9c2ab.worker.2` or, for a job that runs once, `42-3f9c2ab.cron.cleanup`: see paths.ts. */
   id: string;
 }
 
@@ -17,7 +17,7 @@ export interface Instance extends InstanceName {
   config: DeployConfig;
   /** A shell line, run by the app's user; empty: what an image starts by itself. */
   command: string;
-  /** The whole environment, PORT among it. */
+  /** The whole environment; PORT is in that of a web process. */
   env: Record<string, string>;
   user: string | undefined;
   /** Milliseconds between SIGTERM and SIGKILL. */
@@ -94,7 +94,10 @@ export interface Manager {
   unavailable(path?: string): Promise<string | null>;
   /** Puts in place what every instance of the app shares; answers one sentence for each change. */
   setup(app: ManagedApp, io: Io): Promise<string[]>;
-  /** Starts the instance afresh, whatever its history of crashes. Throws DpError "command" when it cannot. */
+  /**
+   * Starts the instance afresh, whatever its history of crashes; a job is not started again when it ends, and only
+   * code 0 is a good end of it. Throws DpError "command" when it cannot.
+   */
   start(instance: Instance, io: Io): Promise<void>;
   /** Stops the instance and everything it started; returns when all of it is gone. Safe to repeat. */
   stop(name: InstanceName, io: Io): Promise<void>;
@@ -103,10 +106,10 @@ export interface Manager {
   pids(name: InstanceName): Promise<number[]>;
   /** How the instance is reached when it has a network of its own; null, or left out: by its processes' own sockets. */
   published?(name: InstanceName): Promise<Published | null>;
-  /** IDs of the instances of the app that run, wait for a restart, or failed. */
+  /** IDs of the instances of the app that run, wait for a restart, or failed: web processes, others and jobs. */
   instances(app: string): Promise<string[]>;
-  /** Exactly this instance comes up at boot; null: none. Answers whether anything changed. */
-  enable(app: string, id: string | null, io: Io): Promise<boolean>;
+  /** Exactly these instances come up at boot. Answers whether anything changed. */
+  enable(app: string, ids: readonly string[], io: Io): Promise<boolean>;
   /** Removes what `start` kept of an instance that is stopped. Safe to repeat. */
   forget(name: InstanceName, io: Io): Promise<void>;
   /** Takes away what `setup` put in place, when no instance is left; one sentence for each change. Safe to repeat. */

@@ -14,12 +14,13 @@ export const PIPELINES = {
     "check",
     "swap",
     "verify",
+    "workers",
     "retire",
     "post-deploy",
     "prune",
   ],
-  rollback: ["start", "check", "swap", "verify", "retire", "save-env", "prune"],
-  restart: ["reuse", "start", "check", "swap", "verify", "retire", "save-env", "prune"],
+  rollback: ["start", "check", "swap", "verify", "workers", "retire", "save-env", "prune"],
+  restart: ["reuse", "start", "check", "swap", "verify", "workers", "retire", "save-env", "prune"],
 } as const;
 
 export type Kind = keyof typeof PIPELINES;

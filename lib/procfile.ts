@@ -1,5 +1,7 @@
 // The Procfile: process types and their shell lines, as Heroku made it known.
+import type { DeployConfig } from "./config.ts";
 import { DpError } from "./errors.ts";
+import { isProcessName } from "./paths.ts";
 import type { Tree } from "./tree.ts";
 
 const LINE = /^([A-Za-z0-9_-]+):\s*(\S.*)$/;
@@ -19,6 +21,10 @@ export function parseProcfile(text: string): Map<string, string> {
     const match = LINE.exec(line);
     if (!match)
       throw new DpError("config", `Procfile:${index + 1}: expected "type: command", found ${JSON.stringify(line)}`);
+    if (match[1] !== "release" && !isProcessName(match[1]!)) {
+      const rule = 'a letter, then letters, digits, "-" and "_", 28 characters at most, and not cron';
+      throw new DpError("config", `Procfile:${index + 1}: ${match[1]} cannot be the name of a process: ${rule}`);
+    }
     if (processes.has(match[1]!)) throw new DpError("config", `Procfile:${index + 1}: ${match[1]} is there twice`);
     processes.set(match[1]!, match[2]!);
   }
@@ -29,4 +35,38 @@ export function parseProcfile(text: string): Map<string, string> {
 export async function webProcess(tree: Tree): Promise<string | null> {
   const text = await tree.read("Procfile");
   return text === null ? null : (parseProcfile(text).get("web") ?? null);
+}
+
+/** What a process of a Procfile is besides its line. */
+const PLAIN = { healthCheck: { stayUp: 3_000 }, overlap: false };
+
+/**
+ * A deploy.yml and what the Procfile adds to it: `web` where there is no command, the other processes where deploy.yml
+ * names none, `release` as preDeploy where it has no such hook. `ignored`: the lines that count for nothing.
+ */
+export async function withProcfile(
+  config: DeployConfig,
+  tree: Tree,
+): Promise<{ config: DeployConfig; ignored: string[] }> {
+  const text = await tree.read("Procfile");
+  // Nothing is started for a static site.
+  if (text === null || config.static !== undefined) return { config, ignored: [] };
+  const { web, release, ...others } = Object.fromEntries(parseProcfile(text));
+  const takesWeb = web !== undefined && config.command === undefined && config.healthCheck !== undefined;
+  const takesRelease = release !== undefined && config.hooks.preDeploy === undefined;
+  const takesOthers = Object.keys(config.processes).length === 0;
+  const added = Object.entries(others).map(([name, command]) => [name, { ...PLAIN, command }] as const);
+  return {
+    config: {
+      ...config,
+      ...(takesWeb ? { command: web } : {}),
+      ...(takesRelease ? { hooks: { ...config.hooks, preDeploy: release } } : {}),
+      ...(takesOthers ? { processes: Object.fromEntries(added) } : {}),
+    },
+    ignored: [
+      ...(web === undefined || takesWeb ? [] : ["web"]),
+      ...(release === undefined || takesRelease ? [] : ["release"]),
+      ...(takesOthers ? [] : Object.keys(others)),
+    ],
+  };
 }

@@ -19,12 +19,16 @@ const step = defineStep(import.meta.path, {
   },
   provides: { pid: fact.pid, healthyAt: fact.healthyAt, downtime: fact.downtime },
   async run({ app, server, config, release, port, stoppedAt }, io) {
-    const managed = await managerOf(server);
-    const patient = patientOf(app, basename(release), config.healthCheck, port, managed);
+    const { healthCheck } = config;
+    if (healthCheck === undefined || port === null) {
+      io.info("no web process; the others prove themselves when they start");
+      return { pid: null, healthyAt: new Date().toISOString(), downtime: null };
+    }
+    const patient = patientOf(app, basename(release), healthCheck, port, await managerOf(server));
     const { pid, tries } = await waitUntilHealthy(patient, io);
     const now = new Date();
     const downtime = stoppedAt === null ? null : Math.max(0, now.getTime() - Date.parse(stoppedAt));
-    io.info(`GET ${config.healthCheck.path} is healthy, ${tries === 1 ? "at once" : `after ${tries} tries`}`);
+    io.info(`GET ${healthCheck.path} is healthy, ${tries === 1 ? "at once" : `after ${tries} tries`}`);
     return { pid, healthyAt: now.toISOString(), downtime };
   },
 });

@@ -5,9 +5,11 @@ import { readEnvFile } from "../lib/env-file.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
 import { ownSource } from "../lib/git/source.ts";
+import { withProcfile } from "../lib/procfile.ts";
 import { commitProblems } from "../lib/release/commit-problems.ts";
+import { processNames } from "../lib/release/processes.ts";
 import { defineStep, main } from "../lib/step.ts";
-import { commitTree, type Tree } from "../lib/tree.ts";
+import { commitTree, subtree, type Tree } from "../lib/tree.ts";
 
 const FILE = "deploy.yml";
 
@@ -28,6 +30,10 @@ function readConfig(text: string, app: string): DeployConfig {
   });
 }
 
+/** The Procfile is in the app's own folder. */
+const withOwnProcfile = (config: DeployConfig, tree: Tree) =>
+  withProcfile(config, config.root === undefined ? tree : subtree(tree, config.root));
+
 const step = defineStep(import.meta.path, {
   summary: "Read deploy.yml from the commit",
   needs: { app: fact.app, base: fact.base, repo: fact.repo, sha: fact.sha, server: fact.server },
@@ -35,11 +41,15 @@ const step = defineStep(import.meta.path, {
   async run({ app, base, repo, sha, server }, io) {
     const tree = commitTree(repo, sha);
     const text = await readText(tree);
-    const config = readConfig(text, app);
+    const { config, ignored } = await withOwnProcfile(readConfig(text, app), tree);
     const problems = await commitProblems({ tree, source: await ownSource(repo, sha) }, config, text, FILE);
     if (problems.length > 0) throw new DpError("config", `the commit cannot be deployed`, { lines: problems });
     await readEnvFile(base, server.env);
-    io.info(`${config.type}, health check ${config.healthCheck.path}`);
+    const web = config.healthCheck ? [`health check ${config.healthCheck.path}`] : [];
+    io.info([config.type, ...web, ...Object.keys(config.processes)].join(", "));
+    if (ignored.length > 0) io.info(`deploy.yml counts, not the Procfile: ${ignored.join(", ")}`);
+    for (const process of Object.keys(server.scale).filter((name) => !processNames(config).includes(name)))
+      io.warn(`config.yml scales ${process}, and the commit has no such process`);
     return { config };
   },
 });

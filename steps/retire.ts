@@ -3,7 +3,7 @@
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
 import { idOf } from "../lib/release/history.ts";
-import { startProber, sumOf } from "../lib/health/prober.ts";
+import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
 import { reconcile } from "../lib/release/reconcile.ts";
 import { front } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
@@ -24,7 +24,7 @@ const step = defineStep(import.meta.path, {
   async run({ app, server, config, release, live, swapProbes, verifyProbes }, io) {
     const id = idOf(release)!;
     const old = live === id ? null : live;
-    const prober = startProber(config.healthCheck, server);
+    const prober = config.healthCheck ? startProber(config.healthCheck, server) : null;
     try {
       if (old) {
         const left = await (await front(server.front)).drain(app, old, server.drainTimeout, io);
@@ -33,9 +33,9 @@ const step = defineStep(import.meta.path, {
         if (left.tunnelsClosed > 0) io.info(`closed ${left.tunnelsClosed} upgraded connections`);
       }
     } finally {
-      await prober.stop();
+      await prober?.stop();
     }
-    const drainProbes = prober.seen();
+    const drainProbes = prober?.seen() ?? NO_PROBES;
     const { failed } = sumOf([swapProbes, verifyProbes, drainProbes]);
     // The old instance still runs: going back costs nothing.
     if (server.maxFailed !== undefined && failed > server.maxFailed) {

@@ -1,38 +1,15 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Starts the new release: beside the old one, or by strategy "restart" in its place, while requests wait.
-import type { ServerConfig } from "../lib/config.ts";
 import { fact } from "../lib/facts.ts";
 import { idOf, liveId, previousId } from "../lib/release/history.ts";
 import { instanceOf, takeInstancePort } from "../lib/release/instance.ts";
-import {
-  forget,
-  requireFreePort,
-  serveAgain,
-  stopOthers,
-  takePublicPort,
-  usablePort,
-} from "../lib/release/instances.ts";
-import type { Io } from "../lib/io.ts";
+import { forget, requireFreePort, makeRoom, serveAgain, takePublicPort, usablePort } from "../lib/release/instances.ts";
 import { managerOf } from "../lib/release/manager.ts";
 import { takeSettings } from "../lib/release/settings.ts";
+import { hasWeb, keepStopped } from "../lib/release/processes.ts";
+import { wantedOf } from "../lib/release/reconcile.ts";
 import { front } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
-
-/** Stops what serves, once the front holds its requests back; answers when, or null when nothing served. */
-async function makeRoom(
-  app: string,
-  id: string,
-  live: string | null,
-  server: ServerConfig,
-  io: Io,
-): Promise<string | null> {
-  const holder = await front(server.front);
-  const stoppedAt = new Date().toISOString();
-  await holder.hold(app, server.holdTimeout, io);
-  if (live) await holder.drain(app, live, server.drainTimeout, io);
-  const stopped = await stopOthers(app, [id], await managerOf(server), io);
-  return live && stopped.length > 0 ? stoppedAt : null;
-}
 
 const step = defineStep(import.meta.path, {
   summary: "Start the new release",
@@ -59,6 +36,11 @@ const step = defineStep(import.meta.path, {
     // On a second run, after the swap, current is already ours: then previous is what served before.
     const named = await liveId(app);
     const live = named === id ? await previousId(app) : named;
+    await keepStopped(app, new Set()); // a new release runs as a whole
+    if (!hasWeb(facts.config)) {
+      io.info("no web process");
+      return { live, port: null, isWarm: false, stoppedAt: null };
+    }
     await takePublicPort(app, server, managed, io);
     if (isSame && (await managed.status({ app, id })).state === "running") {
       const port = await takeInstancePort(facts); // its own already; check proves that it is there
@@ -83,7 +65,7 @@ const step = defineStep(import.meta.path, {
     await (await front(server.front)).drain(app, id, server.drainTimeout, io);
     await managed.stop({ app, id }, io);
     await forget({ app, id }, managed, io);
-    await managed.enable(app, live, io);
+    await managed.enable(app, await wantedOf(app, live, server, managed), io);
   },
 });
 export default step;

@@ -6,7 +6,7 @@ import { fact } from "../lib/facts.ts";
 import { idOf, releaseBefore } from "../lib/release/history.ts";
 import { serveAgain } from "../lib/release/instances.ts";
 import { point, target } from "../lib/link.ts";
-import { startProber } from "../lib/health/prober.ts";
+import { NO_PROBES, startProber } from "../lib/health/prober.ts";
 import { managerOf } from "../lib/release/manager.ts";
 import { front } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
@@ -27,23 +27,26 @@ const step = defineStep(import.meta.path, {
   async run({ app, base, server, config, release, port, pid, live: old }, io) {
     const id = idOf(release)!;
     const status = await (await managerOf(server)).status({ app, id });
-    if (status.pid !== pid) {
+    const { healthCheck } = config;
+    if (healthCheck && status.pid !== pid) {
       const why = status.detail || status.state;
       throw new DpError("unhealthy", `the new instance was healthy, and ended before the switch: ${why}`);
     }
     const live = await target(join(base, "current"));
     // On a second run current is already ours, so the answer is the one already written.
     const previous = live === release ? await target(join(base, "previous")) : live;
-    const prober = old && server.strategy === "blue-green" ? startProber(config.healthCheck, server) : null;
+    const prober = healthCheck && old && server.strategy === "blue-green" ? startProber(healthCheck, server) : null;
     await point(join(base, "previous"), previous);
     await point(join(base, "current"), release);
     const begun = performance.now();
     const holder = await front(server.front);
-    await holder.point(app, { id, port }, io);
-    await holder.resume(app, io);
+    if (port !== null || (await holder.status(app)) !== null) {
+      await holder.point(app, port === null ? null : { id, port }, io);
+      await holder.resume(app, io);
+    }
     const switchTime = Math.round((performance.now() - begun) * 10) / 10;
-    if (holder.holdsPort) io.info(`switched in ${switchTime} ms`);
-    const swapProbes = (await prober?.stop()) ?? { requests: 0, failed: 0, longestGap: 0 };
+    if (holder.holdsPort && port !== null) io.info(`switched in ${switchTime} ms`);
+    const swapProbes = (await prober?.stop()) ?? NO_PROBES;
     return { previous, switchTime, swapProbes };
   },
   async undo({ app, base, release, server }, io) {

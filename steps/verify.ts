@@ -5,7 +5,7 @@ import { fact } from "../lib/facts.ts";
 import { publiclyHealthy, stillHealthy } from "../lib/health/health.ts";
 import { idOf } from "../lib/release/history.ts";
 import { patientOf } from "../lib/release/instances.ts";
-import { startProber, sumOf } from "../lib/health/prober.ts";
+import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
 import { managerOf } from "../lib/release/manager.ts";
 import { front } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
@@ -28,10 +28,12 @@ const step = defineStep(import.meta.path, {
   },
   provides: { verifyProbes: fact.verifyProbes },
   async run({ app, server, config, release, port, pid, downtime, isWarm, swapProbes }, io) {
+    const { healthCheck } = config;
+    if (healthCheck === undefined || port === null || pid === null) return { verifyProbes: NO_PROBES };
     const managed = await managerOf(server);
-    const patient = patientOf(app, idOf(release)!, config.healthCheck, port, managed);
+    const patient = patientOf(app, idOf(release)!, healthCheck, port, managed);
     await publiclyHealthy(patient, server, await front(server.front), io);
-    const prober = startProber(config.healthCheck, server);
+    const prober = startProber(healthCheck, server);
     // A release that served before has been watched before.
     const end = performance.now() + (isWarm ? 0 : server.verifyTime);
     try {

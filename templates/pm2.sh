@@ -1,4 +1,4 @@
-# written by dp: what pm2 starts for one release. It runs the app's script with nothing of pm2's environment, waits for
+# written by dp: what pm2 starts for one instance. It runs the app's script with nothing of pm2's environment, waits for
 # its end, ends what it left behind, and tells pm2 how it ended: 200 is an end that calls for no restart.
 PATH=/usr/local/bin:/usr/bin:/bin
 umask 027
@@ -32,7 +32,7 @@ env -i DP_INSTANCE="$marker" /bin/sh {{script}}
 code=$?
 sweep
 case $code in
-0 | 129 | 130 | 141 | 143) exit 200 ;;
+{{clean}}) exit 200 ;;
 200) exit 1 ;;
 esac
 exit $code

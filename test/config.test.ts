@@ -33,6 +33,8 @@ describe("deploy.yml", () => {
       type: "python",
       healthCheck: { path: "/health", timeout: 5000, interval: 50, startTimeout: 60_000 },
       hooks: {},
+      processes: {},
+      cron: [],
     });
   });
 
@@ -60,10 +62,12 @@ hooks:
       command: 'uvicorn main:app --host "$DP_HOST" --port "$PORT"',
       build: "npm run build",
       hooks: { preDeploy: "./scripts/migrate.sh --all", postDeploy: "flask db upgrade" },
+      processes: {},
+      cron: [],
     };
     expect(deploy(text)).toEqual(expected);
     expect(deploy(`\ufeff${text.replaceAll("\n", "\r\n")}`)).toEqual(expected);
-    expect(deploy(`${HEAD.replace("/health", "{path: /, status: 204}")}`).healthCheck.status).toEqual([204]);
+    expect(deploy(`${HEAD.replace("/health", "{path: /, status: 204}")}`).healthCheck?.status).toEqual([204]);
   });
 
   test("all problems are reported at once, in the order of the file", () => {
@@ -110,7 +114,7 @@ hooks:
   );
 
   test.each(["/", "/health", "/a/b.c~d_e-f%20", "/h?x=1&y=%2F"])("health path %p is taken", (path) => {
-    expect(deploy(HEAD.replace("/health", path)).healthCheck.path).toBe(path);
+    expect(deploy(HEAD.replace("/health", path)).healthCheck?.path).toBe(path);
   });
 
   test.each(["a b", "a\nb", "-a", "a/b", "x@y", "a:port", ":80"])("health host %p is refused", (host) => {
@@ -164,7 +168,7 @@ describe("YAML", () => {
     [`${HEAD}build: [a]\n`, "deploy.yml:4:8 build: must be a command on one line, not a list"],
     [
       `${HEAD}"\\e[31m": x\n`,
-      'deploy.yml:4:1 "\\u001b[31m": unknown key, known are name, type, healthCheck, command, build, docker, hooks, root, shared, static',
+      'deploy.yml:4:1 "\\u001b[31m": unknown key, known are name, type, healthCheck, command, build, docker, hooks, root, shared, static, processes, cron',
     ],
     ["x".repeat(65 * 1024), "deploy.yml:1:1 larger than 64 KiB"],
   ])("%#: %j", (text, line) => {
@@ -215,6 +219,7 @@ describe("config.yml", () => {
       drainTimeout: 30_000,
       holdTimeout: 30_000,
       keepWarm: 0,
+      scale: {},
       gate: true,
       stopTimeout: 30_000,
       stepTimeout: 900_000,
@@ -380,6 +385,16 @@ describe("templates", () => {
       hooks: { preDeploy: "./scripts/migrate.sh", postDeploy: "./scripts/notify.sh" },
       root: "services/api",
       shared: { dirs: ["uploads"], files: [".secret"] },
+      processes: {
+        worker: { command: "python worker.py", healthCheck: { stayUp: 3_000 }, overlap: false },
+        mailer: { command: "python mailer.py", healthCheck: { stayUp: 10_000 }, overlap: false, stopTimeout: 300_000 },
+      },
+      cron: [
+        {
+          ...{ schedule: "*/15 * * * *", command: "python cleanup.py" },
+          ...{ name: "python-cleanup-py", timeZone: "Europe/Berlin" },
+        },
+      ],
     });
   });
 });

@@ -12,7 +12,7 @@ const server: ServerConfig = {
   ...{ port: 8000, manager: "builtin", env: "production", branch: "main", host: "127.0.0.1", keep: 5 },
   instances: 1,
   ...{ strategy: "restart", front: "none", protocol: "http", trustedProxies: [], gate: true },
-  ...{ stopTimeout: 1, stepTimeout: 1, verifyTime: 0, drainTimeout: 1, holdTimeout: 1, keepWarm: 0 },
+  ...{ stopTimeout: 1, stepTimeout: 1, verifyTime: 0, drainTimeout: 1, holdTimeout: 1, keepWarm: 0, scale: {} },
 };
 const environment = (more: Partial<ServerConfig> = {}, env = "", runtime?: Parameters<typeof appEnvironment>[1]) => {
   const { base, releases } = places("shop");

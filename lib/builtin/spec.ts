@@ -3,7 +3,7 @@ import { chmod, chown, mkdir } from "node:fs/promises";
 import { startScript } from "../process/command-line.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
 import type { Instance } from "../manager.ts";
-import { places } from "../paths.ts";
+import { isJob, places } from "../paths.ts";
 import { filesOf, markerOf, ownUser, writeRecord } from "./supervision.ts";
 import { shellQuote } from "../template.ts";
 import { idsOf } from "../setup/users.ts";
@@ -42,7 +42,7 @@ export async function writeSpec(instance: Instance, restartDelay: number): Promi
   }
   await writeRecord(files.spec, {
     ...{ app, id, folder, script: files.script, env, user, uid },
-    ...{ stopTimeout, restartDelay, log: files.log, state: files.state },
+    ...{ stopTimeout, restartDelay: isJob(id) ? null : restartDelay, log: files.log, state: files.state },
   });
   await removeFile(files.state);
 }

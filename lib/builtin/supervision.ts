@@ -2,7 +2,7 @@
 import { codeOf, DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../files.ts";
 import type { InstanceName, InstanceStatus } from "../manager.ts";
-import { isReleaseId, places, root } from "../paths.ts";
+import { isInstanceId, places, root } from "../paths.ts";
 import { allPids } from "../process/proc.ts";
 import { argumentsOf, bootId, descendants, hasEnvironment, isAlive, processTable, userOf } from "../process/process.ts";
 
@@ -25,8 +25,8 @@ export interface Spec extends InstanceName {
   uid: number;
   /** Milliseconds between SIGTERM and SIGKILL. */
   stopTimeout: number;
-  /** Milliseconds until the first restart; each further one takes twice as long. */
-  restartDelay: number;
+  /** Milliseconds until the first restart, each further one takes twice as long; null: it runs once, to its end. */
+  restartDelay: number | null;
   log: string;
   state: string;
 }
@@ -42,7 +42,7 @@ export interface State extends Omit<InstanceStatus, "pid"> {
 
 /** The files that the builtin manager keeps of an instance. Throws DpError "usage" for a bad name. */
 export function filesOf({ app, id }: InstanceName) {
-  if (!isReleaseId(id)) throw new DpError("usage", `${JSON.stringify(id)} is not a release such as 42-3f9c2ab`);
+  if (!isInstanceId(id)) throw new DpError("usage", `${JSON.stringify(id)} is no instance such as 42-3f9c2ab`);
   const { instances, logs } = places(app);
   const stem = `${instances}/${id}`;
   return { spec: `${stem}.json`, script: `${stem}.sh`, state: `${stem}.state.json`, log: `${logs}/${id}.app.log` };

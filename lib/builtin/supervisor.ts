@@ -74,6 +74,8 @@ interface Run {
   /** Milliseconds between start and end. */
   ran: number;
   detail: string;
+  /** Exited with 0. */
+  isGood: boolean;
   isClean: boolean;
 }
 
@@ -91,9 +93,10 @@ async function runOnce(spec: Spec, stop: Promise<void>, started: (main: Identity
     await child.exited;
     await finish();
     const [code, signal] = [child.exitCode, child.signalCode === null ? null : String(child.signalCode)];
-    return { main, ran, detail: howEnded(code, signal), isClean: isClean(code, signal) };
+    const isGood = code === 0 && signal === null;
+    return { main, ran, detail: howEnded(code, signal), isGood, isClean: isClean(code, signal) };
   } catch (error) {
-    return { main: null, ran: 0, detail: `cannot be started: ${messageOf(error)}`, isClean: false };
+    return { main: null, ran: 0, detail: `cannot be started: ${messageOf(error)}`, isGood: false, isClean: false };
   }
 }
 
@@ -128,7 +131,8 @@ export async function supervise(spec: Spec, stop: Promise<void>): Promise<void> 
     );
     const ended = { main: null, since: null, detail: run.detail };
     if (isStopping) return save({ ...ended, state: "stopped", detail: "" });
-    if (run.isClean) return save({ ...ended, state: "stopped" });
+    if (spec.restartDelay === null ? run.isGood : run.isClean) return save({ ...ended, state: "stopped" });
+    if (spec.restartDelay === null) return save({ ...ended, state: "failed" });
     crashes = countCrash(crashes, performance.now(), run.ran, spec.restartDelay);
     if (crashes.delay === null || !state.hasRun) return save({ ...ended, state: "failed" });
     await save({ ...ended, state: "waiting" });

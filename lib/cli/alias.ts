@@ -19,7 +19,12 @@ export const ALIASES: Readonly<Record<string, readonly [command: string, ...afte
   "env:set": ["env", "set"],
   "env:unset": ["env", "unset"],
   "logs:failed": ["logs", "--failed"],
+  "cron:list": ["cron"],
+  "ps:report": ["ps"],
   "ps:restart": ["restart"],
+  "ps:scale": ["scale"],
+  "ps:start": ["start"],
+  "ps:stop": ["stop"],
   "releases:list": ["releases"],
   "releases:rollback": ["rollback"],
 };

@@ -1,6 +1,7 @@
 // Commands about a whole app: apps run restart destroy.
 import type { CAC } from "cac";
 import { answer, type Options } from "../arguments.ts";
+import { controlled } from "./process.ts";
 
 /** Declares them. */
 export function declareAppCommands(cli: CAC): void {
@@ -23,9 +24,13 @@ export function declareAppCommands(cli: CAC): void {
     });
 
   cli
-    .command("restart <app>", "Restart the live release: a new instance beside the old one, checked, then switched to")
+    .command(
+      "restart <app> [process]",
+      "Restart the live release: a new one beside it, checked, then switched to; or one process, worker.2",
+    )
     .option("--json", "The result as JSON on stdout, the log on stderr")
-    .action(async (app: string, options: Options) => {
+    .action(async (app: string, process: string | undefined, options: Options) => {
+      if (process !== undefined) return controlled("restart", app, process, options);
       const { restart } = await import("../commands/restart.ts");
       const result = await restart(app, { json: options["json"] === true });
       answer(options, result, () => []);

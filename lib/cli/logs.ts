@@ -9,7 +9,10 @@ const MOST = 1_000_000;
 /** Declares it. */
 export function declareLogsCommand(cli: CAC): void {
   cli
-    .command("logs <app>", "Show what the live release says, or what a deploy said")
+    .command(
+      "logs <app> [process]",
+      "Show what the live release says, web or worker or cron.NAME, or what a deploy said",
+    )
     .option("-f, --follow", "Go on as lines come")
     .option("-n, --lines <count>", "How many of the last lines; default: 100, of a deploy all")
     .option("--since <time>", "Only lines from then on: 10m, 2h, 3d, 12:04, 2026-03-01T12:04; all of them without -n")
@@ -17,8 +20,9 @@ export function declareLogsCommand(cli: CAC): void {
     .option("--failed", "What the newest release that failed has said; with --deploy, what its deploy said")
     .option("--deploy [id]", "The log of a deploy, the newest without ID")
     .option("--json", "Each line as a JSON object")
-    .action(async (app: string, options: Options) => {
-      const { appLineText, appLogs, deployLogs } = await import("../commands/logs.ts");
+    .action(async (app: string, process: string | undefined, options: Options) => {
+      const { appLineText, appLogs } = await import("../commands/logs.ts");
+      const { deployLogs } = await import("../commands/deploy-logs.ts");
       const isDeploy = options["deploy"] !== undefined;
       const since = options["since"] === undefined ? undefined : momentOf(typed("--since") ?? "");
       const lines = whole(typed("-n", "--lines"), "--lines", MOST) ?? (isDeploy || since !== undefined ? MOST : 100);
@@ -29,7 +33,9 @@ export function declareLogsCommand(cli: CAC): void {
       };
       const isJson = options["json"] === true;
       if (!isDeploy)
-        return appLogs(app, how, (line) => print(isJson ? JSON.stringify({ app, ...line }) : appLineText(line)));
+        return appLogs(app, process, how, (line) =>
+          print(isJson ? JSON.stringify({ app, ...line }) : appLineText(line)),
+        );
       if (since !== undefined) throw new DpError("usage", "--since looks at times, and the log of a deploy has none");
       const say = isJson ? (line: string) => print(JSON.stringify({ app, line })) : print;
       return deployLogs(app, typed("--deploy"), how, say);

@@ -3,9 +3,11 @@ import { factOf, load } from "../context.ts";
 import type { ServerConfig } from "../config.ts";
 import { messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
-import type { InstanceStatus } from "../manager.ts";
+import type { InstanceStatus, Manager } from "../manager.ts";
+import { isWeb, processOf } from "../paths.ts";
 import { contextOf, holder, liveId, newestRun } from "../release/history.ts";
 import { managerOf } from "../release/manager.ts";
+import { wantedIds } from "../release/processes.ts";
 import { appNames, readServer } from "../server.ts";
 import { table, when } from "../talk/table.ts";
 
@@ -53,9 +55,20 @@ async function rowOf(app: string): Promise<AppRow> {
 
 async function liveOf(app: string, id: string, server: ServerConfig) {
   const run = await load(contextOf(app, id));
-  const { type } = factOf(run, "config", fact.config);
-  const process = await (await managerOf(server)).status({ app, id });
-  return { type, process, healthyAt: "healthyAt" in run.facts ? factOf(run, "healthyAt", fact.healthyAt) : null };
+  const config = factOf(run, "config", fact.config);
+  const process = await worstOf(app, id, await wantedIds(app, id, config, server), await managerOf(server));
+  const healthyAt = "healthyAt" in run.facts ? factOf(run, "healthyAt", fact.healthyAt) : null;
+  return { type: config.type, process, healthyAt };
+}
+
+/** How the release's processes do: the first that does not run speaks for all. */
+async function worstOf(app: string, id: string, wanted: readonly string[], managed: Manager): Promise<InstanceStatus> {
+  const ids = wanted.length > 0 ? wanted : [id];
+  const states = await Promise.all(ids.map((one) => managed.status({ app, id: one })));
+  const at = states.findIndex(({ state }) => state !== "running");
+  if (at < 0) return states[0]!;
+  const ill = states[at]!;
+  return isWeb(ids[at]!) ? ill : { ...ill, detail: [processOf(ids[at]!), ill.detail].filter(Boolean).join(" ") };
 }
 
 async function lastRunOf(app: string): Promise<AppRow["lastRun"]> {

@@ -4,7 +4,11 @@ import { join } from "node:path";
 import { settingsIn, sourceOf } from "../env.ts";
 import { envText } from "../env-file.ts";
 import { places } from "../paths.ts";
-import { runIds, treeOf } from "../release/history.ts";
+import type { DeployConfig } from "../config.ts";
+import { factOf, load } from "../context.ts";
+import { fact } from "../facts.ts";
+import { contextOf, liveId, runIds, treeOf } from "../release/history.ts";
+import { processNames } from "../release/processes.ts";
 import { run } from "../run.ts";
 import { appNames, readServer } from "../server.ts";
 
@@ -95,6 +99,11 @@ async function valuesOf(name: string, command: string, app?: string, action?: st
       return plain(["list", "get", "set", "unset", "import"]);
     case "words":
       return app && (action === "get" || action === "unset" || action === "set") ? settingWords(app, action) : [];
+    case "process":
+    case "processes":
+      return app ? processWords(app, command) : [];
+    case "entry":
+      return action ? cronWords(action) : [];
     case "shell":
       return plain(["bash", "zsh", "fish"]);
     case "manager":
@@ -128,3 +137,19 @@ async function settingWords(app: string, action: string): Promise<Candidate[]> {
   const settings = settingsIn(sourceOf(await envText(places(app).base, env)), env);
   return settings.map(({ name }): Candidate => [action === "set" ? `${name}=` : name]);
 }
+
+async function liveConfig(app: string): Promise<DeployConfig | null> {
+  const live = await liveId(app);
+  return live === null ? null : factOf(await load(contextOf(app, live)), "config", fact.config);
+}
+
+/** `worker`, and for `dp scale` `worker=`; of `dp logs` jobs, too. */
+async function processWords(app: string, command: string): Promise<Candidate[]> {
+  const config = await liveConfig(app);
+  const names = config === null ? [] : processNames(config);
+  const jobs = command === "logs" ? (config?.cron ?? []).map(({ name }) => `cron.${name}`) : [];
+  return [...names, ...jobs].map((name): Candidate => [command === "scale" ? `${name}=` : name]);
+}
+
+const cronWords = async (app: string): Promise<Candidate[]> =>
+  ((await liveConfig(app))?.cron ?? []).map(({ name, schedule }): Candidate => [name, schedule]);

@@ -4,6 +4,7 @@ import { chmod, mkdir, open, readdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { ServerConfig } from "../config.ts";
 import { DpError } from "../errors.ts";
+import { setCron } from "../cron/cron.ts";
 import { readText, removeFile, syncFolder, writeFileAtomic } from "../files.ts";
 import { makeIo, silentLog, type Io } from "../io.ts";
 import { appName, places, root } from "../paths.ts";
@@ -55,7 +56,7 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
       changes.push(`let go of port ${server.port}`);
     }
     await note("removed the repository", remove(places(app).repo, io));
-    changes.push(...(await stopAll(app, server, io)));
+    changes.push(...(await setCron(app, [], io)), ...(await stopAll(app, server, io)));
     await endLeftovers(app, user);
     const archive = options.purge ? null : await archiveOf(app, io);
     for (const each of await managers(server)) changes.push(...((await each.remove?.(app, io)) ?? []));
@@ -102,7 +103,7 @@ async function managers(server: ServerConfig | null) {
 async function stopAll(app: string, server: ServerConfig | null, io: Io): Promise<string[]> {
   const stopped: string[] = [];
   for (const each of await managers(server)) {
-    await each.enable(app, null, io);
+    await each.enable(app, [], io);
     for (const id of await each.instances(app)) {
       await each.stop({ app, id }, io);
       stopped.push(`stopped ${app}@${id}`);

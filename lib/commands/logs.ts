@@ -1,16 +1,17 @@
-// `dp logs`: what the app says, or what a deploy said.
+// `dp logs`: what the app says, process by process.
 import { DpError } from "../errors.ts";
 import type { ServerConfig } from "../config.ts";
-import { readText } from "../files.ts";
-import { follow, lineSink } from "../talk/follower.ts";
-import { holder, idOf, liveId, runsOf } from "../release/history.ts";
+import { idOf, liveId, runsOf } from "../release/history.ts";
 import { makeIo, silentLog } from "../io.ts";
-import { sequenceOf } from "../paths.ts";
+import type { InstanceName, Manager } from "../manager.ts";
+import { isWeb, jobId, processOf, releaseOf } from "../paths.ts";
+import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { managerOf } from "../release/manager.ts";
 import { secretsOf } from "../release/settings.ts";
 import { redactor } from "../talk/redactor.ts";
 import { readServer } from "../server.ts";
-import { logOf } from "./launch.ts";
+import { didYouMean } from "../suggestion.ts";
+import { liveOf, named } from "./processes.ts";
 
 export interface LogsOptions {
   follow: boolean;
@@ -41,26 +42,58 @@ const ALL = 1_000_000;
 /** How often it is asked whether another release went live, in ms. */
 const LOOK = 250;
 
-/** Prints the output of the live instance; with `follow` until SIGINT, and that of the releases that follow it. */
-export async function appLogs(app: string, options: LogsOptions, print: (line: AppLine) => void): Promise<void> {
+/**
+ * Prints the output of the live release, of one of its processes with `word`: `worker`, `worker.2`, `cron.cleanup`; with
+ * `follow` until SIGINT, and that of the releases that follow it.
+ */
+export async function appLogs(
+  app: string,
+  word: string | undefined,
+  options: LogsOptions,
+  print: (line: AppLine) => void,
+): Promise<void> {
   const server = await readServer(app);
-  const id = options.failed ? await failedRelease(app) : await liveId(app);
-  if (id === null) throw new DpError("usage", `${app} has no live release yet`, { hint: `dp logs ${app} --deploy` });
+  const release = options.failed ? await failedRelease(app) : await liveId(app);
+  if (release === null)
+    throw new DpError("usage", `${app} has no live release yet`, { hint: `dp logs ${app} --deploy` });
+  const idsOf = async (id: string) => speaking(await factsOfRelease(app, id, server), word);
   const clean = redactor(await secretsOf(app, server));
-  if (options.follow)
-    return followApp(app, server, id, options, (line) => isWanted(line, options) && print(line), clean);
+  if (options.follow) {
+    const take = (line: AppLine) => isWanted(line, options) && print(line);
+    return followApp(app, server, { release, idsOf }, options, take, clean);
+  }
+  const managed = await managerOf(server);
+  const all: AppLine[] = [];
+  for (const id of await idsOf(release)) all.push(...(await lastOf({ app, id }, managed, options, clean)));
+  // Those of several processes as they came; where a manager keeps no times, one after the other.
+  if (all.every(({ time }) => time !== null)) all.sort((a, b) => Date.parse(a.time!) - Date.parse(b.time!));
+  if (options.lines > 0) all.slice(-options.lines).forEach(print);
+}
+
+/** The instances of a release that a word names; every process without one. Throws DpError "usage". */
+function speaking(facts: InstanceFacts, word: string | undefined): string[] {
+  const [kind, name = ""] = word?.split(".") ?? [];
+  if (kind !== "cron") return named(facts, word);
+  const names = facts.config.cron.map((entry) => entry.name);
+  if (names.includes(name)) return [jobId(liveOf(facts), name)];
+  throw new DpError("usage", `${facts.app} has no cron entry ${JSON.stringify(name)}`, didYouMean(name, names));
+}
+
+async function lastOf(
+  name: InstanceName,
+  managed: Manager,
+  options: LogsOptions,
+  clean: (line: string) => string,
+): Promise<AppLine[]> {
   const last: AppLine[] = [];
-  const isNarrow = options.since === undefined && options.grep === undefined;
   const take = (line: AppLine) => {
     if (!isWanted(line, options) || last.push(line) <= 2 * options.lines) return;
     last.splice(0, last.length - options.lines);
   };
-  const lines = isNarrow ? options.lines : ALL;
-  const onLine = linesOf(id, clean, take);
-  await (
-    await managerOf(server)
-  ).logs({ app, id }, { lines, follow: false, since: options.since, onLine }, makeIo(silentLog));
-  if (options.lines > 0) last.slice(-options.lines).forEach(print);
+  const lines = options.since === undefined && options.grep === undefined ? options.lines : ALL;
+  const onLine = linesOf(name.id, clean, take);
+  await managed.logs(name, { lines, follow: false, since: options.since, onLine }, makeIo(silentLog));
+  return last;
 }
 
 function isWanted({ time, line }: AppLine, { since, grep }: LogsOptions): boolean {
@@ -69,18 +102,19 @@ function isWanted({ time, line }: AppLine, { since, grep }: LogsOptions): boolea
 }
 
 // A line without a time belongs to the one before it.
-function linesOf(release: string, clean: (line: string) => string, take: (line: AppLine) => void) {
+function linesOf(id: string, clean: (line: string) => string, take: (line: AppLine) => void) {
   let known: string | null = null;
+  const from = { process: isWeb(id) ? "web" : processOf(id), release: releaseOf(id) };
   return (line: string, time?: string | null) => {
     known = time ?? known;
-    take({ time: known, process: "web", release, line: clean(line) });
+    take({ time: known, ...from, line: clean(line) });
   };
 }
 
 async function followApp(
   app: string,
   server: ServerConfig,
-  first: string,
+  first: { release: string; idsOf(release: string): Promise<string[]> },
   { lines, since }: LogsOptions,
   take: (line: AppLine) => void,
   clean: (line: string) => string,
@@ -91,16 +125,21 @@ async function followApp(
   const io = makeIo(silentLog, stop.signal);
   const managed = await managerOf(server);
   const followed = new Map<string, Promise<void>>();
+  const seen = new Set<string>();
   const add = (id: string, count: number) => {
     const onLine = linesOf(id, clean, take);
     followed.set(id, managed.logs({ app, id }, { lines: count, follow: true, since, onLine }, io));
   };
-  add(first, since === undefined ? lines : ALL);
+  const addRelease = async (release: string, count: number) => {
+    seen.add(release);
+    for (const id of await first.idsOf(release)) add(id, count);
+  };
+  await addRelease(first.release, since === undefined ? lines : ALL);
   while (!stop.signal.aborted) {
     // A follower that fails is heard of at once.
     await Promise.race([...followed.values(), Bun.sleep(LOOK)]);
     const live = await liveId(app);
-    if (live !== null && !followed.has(live)) add(live, ALL);
+    if (live !== null && !seen.has(live)) await addRelease(live, ALL);
   }
   await Promise.all(followed.values());
 }
@@ -112,50 +151,4 @@ async function failedRelease(app: string): Promise<string> {
   throw new DpError("usage", `no release of ${app} has failed after it was started`, {
     hint: `dp logs ${app} --deploy --failed`,
   });
-}
-
-/** Prints the log of a deploy, the newest without `wish`; with `follow` until the deploy has ended. */
-export async function deployLogs(
-  app: string,
-  wish: string | undefined,
-  options: LogsOptions,
-  print: (line: string) => void,
-): Promise<void> {
-  await readServer(app);
-  const found = await findRun(app, wish, options.failed === true);
-  const log = logOf(app, found.id);
-  const text = await readText(log);
-  if (text === null) throw new DpError("usage", `${found.id} has no log: its steps were run by hand`);
-  const isWanted = (line: string) => options.grep === undefined || options.grep.test(line);
-  if (!options.follow || found.state !== "running") {
-    const lines = text.trimEnd().split("\n").filter(isWanted);
-    for (const line of options.lines > 0 ? lines.slice(-options.lines) : []) print(line);
-    return;
-  }
-  await follow(
-    log,
-    0,
-    ended(app, found.id),
-    lineSink((line) => isWanted(line) && print(line)),
-  );
-}
-
-async function findRun(app: string, wish: string | undefined, failed: boolean) {
-  const all = await runsOf(app);
-  const runs = failed ? all.filter(({ state }) => state === "failed") : all;
-  const found =
-    wish === undefined ? runs.at(-1) : runs.findLast(({ id }) => id === wish || String(sequenceOf(id)) === wish);
-  if (found) return found;
-  const what = failed ? "failed deploy" : "deploy";
-  throw new DpError(
-    "usage",
-    wish === undefined ? `${app} has no ${what} yet` : `${app} has no ${what} ${JSON.stringify(wish)}`,
-    { hint: `dp releases ${app}` },
-  );
-}
-
-// The lock tells, not the log: it is free as soon as the deploy is over, however it ended.
-async function ended(app: string, id: string): Promise<number> {
-  while (holder(app)?.id === id) await Bun.sleep(100);
-  return 0;
 }

@@ -39,7 +39,12 @@ export interface Plan {
   build: string | null;
   preDeploy: string | null;
   postDeploy: string | null;
-  healthCheck: string;
+  /** Null: there is no web process. */
+  healthCheck: string | null;
+  /** Process -> its shell line; those besides web. */
+  processes: Record<string, string>;
+  /** `NAME: SCHEDULE`. */
+  cron: string[];
   manager: string;
   strategy: string;
   port: number;
@@ -60,7 +65,9 @@ export async function planOf(app: string, sha: string): Promise<Plan> {
     build: config.build ?? null,
     preDeploy: config.hooks.preDeploy ?? null,
     postDeploy: config.hooks.postDeploy ?? null,
-    healthCheck: config.healthCheck.path,
+    healthCheck: config.healthCheck?.path ?? null,
+    processes: Object.fromEntries(Object.entries(config.processes).map(([name, { command }]) => [name, command])),
+    cron: config.cron.map(({ name, schedule }) => `${name}: ${schedule}`),
     manager: (await appType(config.type)).manager?.name ?? server.manager,
     strategy: server.strategy,
     port: server.port,
@@ -69,7 +76,10 @@ export async function planOf(app: string, sha: string): Promise<Plan> {
 
 /** A plan as `name  value` lines. */
 export function planLines(plan: Plan): string[] {
-  return Object.entries(plan).map(([name, value]) => `${name.padEnd(12)}${value ?? "none"}`);
+  const { processes, cron, ...rest } = plan;
+  const others = Object.entries(processes).map(([name, command]) => [name, command] as const);
+  const lines = [...Object.entries(rest), ...others, ...cron.map((entry) => ["cron", entry] as const)];
+  return lines.map(([name, value]) => `${name.padEnd(12)} ${value ?? "none"}`);
 }
 
 /** The plan for a branch, tag or commit of an app; the deploy branch without one. */

@@ -7,13 +7,13 @@ import { idOf, liveId, runsOf } from "../release/history.ts";
 import { makeIo } from "../io.ts";
 import { places } from "../paths.ts";
 import { allPids } from "../process/proc.ts";
-import { hasEnvironment } from "../process/process.ts";
+import { environmentOf, hasEnvironment } from "../process/process.ts";
 import type { Receipt } from "../talk/receipt.ts";
 import { ONE_OFF_MARK } from "../release/one-off.ts";
 import { reconcile } from "../release/reconcile.ts";
 import { managerOf } from "../release/manager.ts";
 import { goBack, runPipeline } from "../runner.ts";
-import { endAll, markerOf } from "../builtin/supervision.ts";
+import { endAll } from "../builtin/supervision.ts";
 
 const PATIENCE = 5_000;
 
@@ -59,8 +59,8 @@ export async function pickUp(app: string, run: Run, out: Receipt): Promise<strin
 // by its environment, and is neither an instance nor a command of the operator's.
 async function endLeftovers(app: string, id: string): Promise<void> {
   const marks = [`HOME=${places(app).home}`, `DP_RELEASE=${id}`];
-  const instance = `DP_INSTANCE=${markerOf({ app, id })}`;
-  const isOther = (pid: number) => hasEnvironment(pid, instance) || hasEnvironment(pid, ONE_OFF_MARK);
+  const isInstance = (pid: number) => environmentOf(pid, "DP_INSTANCE")?.startsWith(`${app}@${id}`) === true;
+  const isOther = (pid: number) => isInstance(pid) || hasEnvironment(pid, ONE_OFF_MARK);
   const isLeft = (pid: number) => marks.every((mark) => hasEnvironment(pid, mark)) && !isOther(pid);
   await endAll(() => allPids().filter((pid) => pid !== process.pid && isLeft(pid)), PATIENCE);
 }

@@ -8,6 +8,9 @@ import type { InstanceStatus } from "../manager.ts";
 import { probe } from "../health/probe.ts";
 import { describeHolder } from "../release/queue.ts";
 import { managerNameOf, managerOf } from "../release/manager.ts";
+import { isWeb, processOf } from "../paths.ts";
+import { wantedIds } from "../release/processes.ts";
+import { straysOf, wantedOf } from "../release/reconcile.ts";
 import { front } from "../registry.ts";
 import { publicAddress } from "../release/route.ts";
 import { urlOf } from "../talk/screen.ts";
@@ -26,10 +29,13 @@ export interface Status {
   by: string | null;
   deployedAt: string | null;
   previous: string | null;
+  /** The web process; null: there is none. */
   process: InstanceStatus | null;
-  /** Whether the health check is answered as it should be now; null when nothing is live. */
+  /** The processes besides web, as they should be: `worker.1` -> how it is. */
+  others: Record<string, InstanceStatus>;
+  /** Whether the health check is answered as it should be now, or without a web process all run; null when nothing is live. */
   isHealthy: boolean | null;
-  /** What the health check answered: "200", "connection refused". */
+  /** What the health check answered: "200", "connection refused"; null: there is none to ask. */
   health: string | null;
   /** Instances that keep running for an instant rollback. */
   warm: string[];
@@ -48,32 +54,43 @@ export async function status(app: string): Promise<Status> {
   const server = await readServer(app);
   const managed = await managerOf(server);
   const live = await liveId(app);
-  const others = (await managed.instances(app)).filter((id) => id !== live);
-  const warm = (await warmIds(app)).filter((id) => others.includes(id));
+  const running = await managed.instances(app);
+  const warm = (await warmIds(app)).filter((id) => id !== live && running.includes(id));
   return {
     ...{ app, url: urlOf(server), branch: server.branch },
     manager: live === null ? server.manager : await managerNameOf({ app, id: live }, server),
     ...{ live, previous: await previousId(app) },
     ...(live === null ? NOTHING : await liveStatus(app, live, server)),
-    ...{ warm, strays: others.filter((id) => !warm.includes(id)) },
+    ...{ warm, strays: await straysOf(app, live, await wantedOf(app, live, server, managed), managed) },
     front: await (await front(server.front)).status(app),
     deploying: holder(app),
     lastFailure: await lastFailure(app),
   };
 }
 
-type Live = Pick<Status, "subject" | "by" | "deployedAt" | "process" | "isHealthy" | "health">;
+type Live = Pick<Status, "subject" | "by" | "deployedAt" | "process" | "others" | "isHealthy" | "health">;
 
-const NOTHING: Live = { subject: null, by: null, deployedAt: null, process: null, isHealthy: null, health: null };
+const NOTHING: Live = {
+  ...{ subject: null, by: null, deployedAt: null },
+  ...{ process: null, others: {}, isHealthy: null, health: null },
+};
 
 async function liveStatus(app: string, live: string, server: ServerConfig): Promise<Live> {
   const run = await load(contextOf(app, live));
-  const { healthCheck } = factOf(run, "config", fact.config);
-  const answer = await probe(healthCheck, server.port, publicAddress(server));
-  const process = await (await managerOf(server)).status({ app, id: live });
+  const config = factOf(run, "config", fact.config);
+  const managed = await managerOf(server);
+  const ids = (await wantedIds(app, live, config, server)).filter((id) => !isWeb(id));
+  const others: Live["others"] = {};
+  for (const id of ids) others[processOf(id)] = await managed.status({ app, id });
   const text = (name: "subject" | "by" | "startedAt") => factOf(run, name, fact[name]);
-  const asked = { isHealthy: answer.isHealthy, health: answer.text };
-  return { subject: text("subject"), by: text("by"), deployedAt: text("startedAt"), process, ...asked };
+  const told = { subject: text("subject"), by: text("by"), deployedAt: text("startedAt"), others };
+  if (config.healthCheck === undefined) {
+    const isHealthy = Object.values(others).every(({ state }) => state === "running");
+    return { ...told, process: null, isHealthy, health: null };
+  }
+  const answer = await probe(config.healthCheck, server.port, publicAddress(server));
+  const process = await managed.status({ app, id: live });
+  return { ...told, process, isHealthy: answer.isHealthy, health: answer.text };
 }
 
 async function lastFailure(app: string): Promise<Status["lastFailure"]> {
@@ -123,14 +140,18 @@ function frontLine({
   return `sends to ${target?.id ?? "nothing"}${held}; ${connections} connections, ${requests} requests, ${failed} failed`;
 }
 
-function processLines({ process, isHealthy, health }: Status): string[] {
-  if (!process) return [];
-  const restarts = process.restarts > 0 ? `, ${process.restarts} restarts` : "";
-  const pid = process.pid === null ? "" : ` as pid ${process.pid}`;
-  const since = process.since ? ` since ${when(process.since)}` : "";
-  const detail = process.detail ? `: ${process.detail}` : "";
+function processLines({ process, others, health, isHealthy }: Status): string[] {
+  const rows = Object.entries(others).map(([name, status]) => `  ${name.padEnd(10)} ${processLine(status)}`);
+  if (!process) return rows;
   return [
-    `  process    ${process.state}${pid}${since}${restarts}${detail}`,
+    `  process    ${processLine(process)}`,
+    ...rows,
     `  health     ${isHealthy ? "healthy" : "NOT healthy"}: ${health}`,
   ];
+}
+
+function processLine({ state, pid, since, restarts, detail }: InstanceStatus): string {
+  const count = restarts > 0 ? `, ${restarts} restarts` : "";
+  const as = pid === null ? "" : ` as pid ${pid}`;
+  return `${state}${as}${since ? ` since ${when(since)}` : ""}${count}${detail ? `: ${detail}` : ""}`;
 }

@@ -7,6 +7,7 @@ import { hookProblem } from "./hook.ts";
 import { plainPath } from "./plain-path.ts";
 import { shared } from "./shared-schema.ts";
 import { staticSite } from "./static-schema.ts";
+import { cron, processes } from "./process-schema.ts";
 import { appName } from "../paths.ts";
 import { plainText } from "../talk/text.ts";
 
@@ -122,7 +123,7 @@ function entriesFor(types: readonly string[]) {
       v.description("What kind of app this is."),
       v.examples([types.includes("python") ? "python" : (types[0] ?? "python")]),
     ),
-    healthCheck,
+    healthCheck: v.exactOptional(healthCheck),
     command: v.exactOptional(
       v.pipe(
         shellLine(),
@@ -154,5 +155,7 @@ function entriesFor(types: readonly string[]) {
     ),
     shared: v.exactOptional(shared),
     static: v.exactOptional(staticSite),
+    processes: v.exactOptional(processes),
+    cron: v.optional(cron, []),
   });
 }

@@ -1,6 +1,7 @@
 // The schema of config.yml: what the operator of the server decides.
 import * as v from "valibot";
 import { limits } from "./docker-schema.ts";
+import { isProcessName } from "../paths.ts";
 import { claim, duration, mapping, must, oneOf, text, whole } from "./field.ts";
 
 // The rules of git-check-ref-format, as far as one branch name can break them.
@@ -45,6 +46,19 @@ const user = v.pipe(
 const env = v.pipe(
   text(/^[a-z][a-z0-9_-]{0,30}$/, "a lower-case word such as production"),
   v.description("The environment: the app's settings are read from .env.ENV in its base folder."),
+);
+
+const scale = v.pipe(
+  v.record(
+    v.pipe(v.string(), v.check(isProcessName, must("the name of a process"))),
+    whole(0, 100),
+    must("a mapping such as {worker: 2}"),
+  ),
+  v.check(
+    ({ web = 1 }) => web === 1,
+    "web is one process: it serves many requests at once, and dp starts the next release beside it; scale its own workers in command",
+  ),
+  v.description("How many of each process run: {worker: 2}. Default: one of each."),
 );
 
 /** config.yml, for the managers and fronts that there are. */
@@ -121,6 +135,7 @@ export function serverSchema(managers: readonly string[], fronts: readonly strin
       ),
     ),
     docker: v.exactOptional(limits),
+    scale: v.optional(scale, {}),
     gate: v.optional(
       v.pipe(
         claim(),

@@ -1,5 +1,5 @@
 // Changing a few values of a YAML file while every other character stays as it is.
-import { isMap, isScalar, parseDocument } from "yaml";
+import { isMap, isScalar, parseDocument, type ParsedNode, type YAMLMap } from "yaml";
 import { DpError } from "../errors.ts";
 
 export type Scalar = string | number | boolean;
@@ -27,13 +27,53 @@ export function setKeys(text: string, values: Readonly<Record<string, Scalar | u
   return edited;
 }
 
-function setKey(text: string, key: string, value: string, file: string): string {
+/**
+ * Sets values in the mapping below a key at the top, `scale: {worker: 2}`, which may be written in either way; a key
+ * that is not there is made. Throws DpError "config" as `setKeys` does.
+ */
+export function setInner(text: string, key: string, values: Readonly<Record<string, Scalar>>, file: string): string {
+  let edited = text;
+  for (const [inner, value] of Object.entries(values)) edited = setOne(edited, key, inner, yamlScalar(value), file);
+  return edited;
+}
+
+function setOne(text: string, key: string, inner: string, value: string, file: string): string {
+  const pair = pairIn(mappingOf(text, file), key);
+  if (!pair) return addLine(text, key, `${key}: {${inner}: ${value}}`);
+  const map = pair.value;
+  if (isScalar(map) && map.value === null) {
+    const end = map.range![0];
+    return `${text.slice(0, end)}${text[end - 1] === ":" ? " " : ""}{${inner}: ${value}}${text.slice(end)}`;
+  }
+  if (!isMap<ParsedNode, ParsedNode | null>(map)) throw new DpError("config", `${file}: ${key} is no mapping`);
+  const old = pairIn(map as YAMLMap.Parsed, inner)?.value?.range;
+  if (old) return text.slice(0, old[0]) + value + text.slice(old[1]);
+  const [first] = map.items;
+  if (map.flow) {
+    const end = text.lastIndexOf("}", map.range![1] - 1);
+    const before = text.slice(0, end).trimEnd();
+    const comma = first && !before.endsWith(",") ? ", " : "";
+    return `${before}${comma}${inner}: ${value}${text.slice(end)}`;
+  }
+  const start = first!.key.range[0];
+  const indent = text.slice(text.lastIndexOf("\n", start) + 1, start);
+  return `${text.slice(0, start)}${inner}: ${value}\n${indent}${text.slice(start)}`;
+}
+
+function mappingOf(text: string, file: string): YAMLMap.Parsed | null {
   const document = parseDocument(text, { logLevel: "error" });
   const { contents } = document;
   if (document.errors.length > 0 || (contents !== null && (!isMap(contents) || contents.flow))) {
     throw new DpError("config", `${file}: cannot be changed, write it as lines of "key: value"`);
   }
-  const pair = contents?.items.find((item) => isScalar(item.key) && item.key.value === key);
+  return contents;
+}
+
+const pairIn = (mapping: YAMLMap.Parsed | null, key: string) =>
+  mapping?.items.find((item) => isScalar(item.key) && item.key.value === key);
+
+function setKey(text: string, key: string, value: string, file: string): string {
+  const pair = pairIn(mappingOf(text, file), key);
   if (!pair) return addLine(text, key, `${key}: ${value}`);
   const range = pair.value?.range;
   if (!range || !isScalar(pair.value))

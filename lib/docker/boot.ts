@@ -26,26 +26,27 @@ export async function setPolicy(name: InstanceName, found: Container, policy: st
   }
 }
 
-/** Makes exactly this instance come up at boot; answers whether anything changed. */
-export async function enable(app: string, id: string | null, io: Io): Promise<boolean> {
-  if (await isPodman()) return noteEnabled(app, id);
+/** Makes exactly these instances come up at boot; answers whether anything changed. */
+export async function enable(app: string, ids: readonly string[], io: Io): Promise<boolean> {
+  if (await isPodman()) return noteEnabled(app, ids);
   const found = [...(await containersOf(app))];
   // The new one first: a power cut between the two must not leave an app that nothing starts.
-  const sorted = found.sort(([a], [b]) => Number(b === id) - Number(a === id));
+  const sorted = found.sort(([a], [b]) => Number(ids.includes(b)) - Number(ids.includes(a)));
   let isChanged = false;
   for (const [other, container] of sorted) {
-    const policy = other === id ? "unless-stopped" : "no";
+    const policy = ids.includes(other) ? "unless-stopped" : "no";
     if (await setPolicy({ app, id: other }, container, policy, io)) isChanged = true;
   }
   return isChanged;
 }
 
 // podman starts no container at boot before its fifth version: the unit of dp reconcile does.
-async function noteEnabled(app: string, id: string | null): Promise<boolean> {
+async function noteEnabled(app: string, ids: readonly string[]): Promise<boolean> {
   const file = noteOf(app);
-  if (id === null) return removeFile(file);
-  if ((await readText(file))?.trim() === id) return false;
+  const text = ids.map((id) => `${id}\n`).join("");
+  if (text === "") return removeFile(file);
+  if ((await readText(file)) === text) return false;
   await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
-  await writeFileAtomic(file, `${id}\n`, 0o600);
+  await writeFileAtomic(file, text, 0o600);
   return true;
 }

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import type { DeployConfig } from "../config.ts";
 import { DpError } from "../errors.ts";
 import type { Io } from "../io.ts";
+import { releaseOf } from "../paths.ts";
 import type { InstanceName } from "../manager.ts";
 import { treeOf } from "../release/history.ts";
 import { docker, objectsIn } from "./client.ts";
@@ -26,9 +27,10 @@ export async function imageOf(name: InstanceName): Promise<Image | null> {
 
 /** The image of a release; a restart, whose files are another release's, shares that one's under a name of its own. */
 export async function ownImageOf(name: InstanceName, io: Io): Promise<Image | null> {
-  const tree = treeOf(name.app, name.id);
+  const release = releaseOf(name.id);
+  const tree = treeOf(name.app, release);
   const own = await imageOf(name);
-  if (own !== null || tree === name.id) return own;
+  if (own !== null || tree === release) return own;
   const tagged = await docker(["image", "tag", imageName({ ...name, id: tree }), imageName(name)], io, {
     check: false,
   });

@@ -1,9 +1,9 @@
-// Containers as instances: one for each release, made from the release's own image.
+// Containers as instances: one for each process of a release, made from the release's own image.
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { removeFile } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { InstanceName, InstanceStatus, Manager, Published } from "../manager.ts";
-import { sequenceOf } from "../paths.ts";
+import { compareInstances } from "../paths.ts";
 import { descendants, listeningIn } from "../process/process.ts";
 import { enable, setPolicy } from "./boot.ts";
 import { docker, isPodman, requireEngine } from "./client.ts";
@@ -64,7 +64,7 @@ async function published(name: InstanceName): Promise<Published> {
 async function instances(app: string): Promise<string[]> {
   const found = [...(await containersOf(app))];
   const alive = found.filter(([id, one]) => statusFrom(one, wasStopped({ app, id })).state !== "stopped");
-  return alive.map(([id]) => id).sort((a, b) => sequenceOf(a) - sequenceOf(b));
+  return alive.map(([id]) => id).sort(compareInstances);
 }
 
 /** The manager that the app type docker brings. */

@@ -2,22 +2,22 @@
 import { createHash } from "node:crypto";
 import { DpError } from "../errors.ts";
 import type { InstanceName } from "../manager.ts";
-import { isReleaseId, places, root } from "../paths.ts";
+import { isInstanceId, places, releaseOf, root } from "../paths.ts";
 
 // An engine serves the whole machine: what was made under a DP_ROOT must not be taken for the server's own.
 const realm = () => (root() === "" ? "" : `-${createHash("sha256").update(root()).digest("hex").slice(0, 8)}`);
 
 /** The container of an instance, `shop-42-3f9c2ab`. Throws DpError "usage" for a bad name. */
 export function containerName({ app, id }: InstanceName): string {
-  if (!isReleaseId(id)) throw new DpError("usage", `${JSON.stringify(id)} is not a release such as 42-3f9c2ab`);
+  if (!isInstanceId(id)) throw new DpError("usage", `${JSON.stringify(id)} is no instance such as 42-3f9c2ab`);
   return `${places(app).app}-${id}${realm()}`;
 }
 
 /** The repository of an app's images, `dp/shop`. */
 export const imageRepository = (app: string) => `dp/${places(app).app}${realm()}`;
 
-/** The image of a release, `dp/shop:42-3f9c2ab`. */
-export const imageName = ({ app, id }: InstanceName) => `${imageRepository(app)}:${id}`;
+/** The image of an instance's release, `dp/shop:42-3f9c2ab`. */
+export const imageName = ({ app, id }: InstanceName) => `${imageRepository(app)}:${releaseOf(id)}`;
 
 /** The label of an image; one only, because each is a step of its build. */
 export const imageLabel = ({ app, id }: InstanceName) => `--label=dp.instance=${app}@${id}`;

@@ -2,11 +2,12 @@
 import { DpError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName } from "../manager.ts";
+import { isJob } from "../paths.ts";
 import { startScript } from "../process/command-line.ts";
 import { tail } from "../process/output.ts";
 import { docker } from "./client.ts";
 import { containerOf } from "./container.ts";
-import { containerPort, ownImageOf } from "./image.ts";
+import { containerPort, ownImageOf, type Image } from "./image.ts";
 import { mountOptions, sharedPaths } from "./mounts.ts";
 import { containerName, imageName, labelOptions } from "./names.ts";
 import { confinement } from "./options.ts";
@@ -19,6 +20,15 @@ const TRIES = 5;
 /** What follows the image's name: arguments of its entrypoint; none for its own CMD. */
 export const commandArguments = (line: string) => (line === "" ? [] : ["/bin/sh", "-c", startScript(line)]);
 
+/** The environment inside, and the options that lead to it: what is no web process has no port. */
+function networkOf(instance: Instance, image: Image): { env: Record<string, string>; published: string[] } {
+  const { PORT, DP_HOST = "127.0.0.1" } = instance.env;
+  if (PORT === undefined) return { env: instance.env, published: [] };
+  const { port } = containerPort(image, instance.config, Number(PORT));
+  const env = { ...instance.env, PORT: String(port), DP_HOST: "0.0.0.0" };
+  return { env, published: [`--publish=${DP_HOST}:${PORT}:${port}`] };
+}
+
 /** Makes and starts the container of an instance; there must be none of its name. Throws DpError "command". */
 export async function startContainer(instance: Instance, io: Io): Promise<void> {
   const cannot = (why: string, lines: string[] = [], hint?: string) =>
@@ -30,16 +40,14 @@ export async function startContainer(instance: Instance, io: Io): Promise<void> 
   if (image === null) {
     throw cannot(`there is no image ${imageName(instance)}`, [], `dp deploy ${instance.app} builds a new one`);
   }
-  const { PORT = "", DP_HOST = "127.0.0.1" } = instance.env;
-  const { port } = containerPort(image, instance.config, Number(PORT));
-  const env = { ...instance.env, PORT: String(port), DP_HOST: "0.0.0.0" };
+  const { env, published } = networkOf(instance, image);
   const options = [
     `--name=${containerName(instance)}`,
     ...labelOptions(instance),
     ...(await confinement(instance.limits)),
-    `--restart=on-failure:${RESTARTS}`,
+    isJob(instance.id) ? "--restart=no" : `--restart=on-failure:${RESTARTS}`,
     `--stop-timeout=${Math.ceil(instance.stopTimeout / 1000)}`,
-    `--publish=${DP_HOST}:${PORT}:${port}`,
+    ...published,
     ...mountOptions(instance, sharedPaths(instance.config), image),
   ];
   const tried = await withVariables(instance, env, async (passed) => {

@@ -1,6 +1,7 @@
 // Whether an instance is healthy, and that it is the one that answered.
 import type { HealthCheck, ServerConfig } from "../config.ts";
-import { DpError, messageOf } from "../errors.ts";
+import { died as diedOf, lastWords as lastWordsOf } from "./death.ts";
+import { DpError } from "../errors.ts";
 import type { Front } from "../front.ts";
 import type { Io } from "../io.ts";
 import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
@@ -21,9 +22,6 @@ const SLOWEST = 2_000;
 /** The shortest pause between two tries, in ms. */
 const SOON = 10;
 const LATENESS = 0.1;
-const LOG_LINES = 25;
-const LOOKS = 10;
-const LOOK = 100;
 
 const urlOf = ({ check, port }: Patient) => `http://127.0.0.1:${port}${check.path}`;
 
@@ -126,18 +124,8 @@ export async function describe(owners: Awaited<ReturnType<typeof listener>>): Pr
   return [...new Set(words)].join(", ") || "a process that has gone since";
 }
 
-async function died(patient: Patient, seen: InstanceStatus, io: Io): Promise<DpError> {
-  const { app, id } = patient.name;
-  let status = seen;
-  // Between two crashes it runs for a moment, and its manager knows no longer how it ended.
-  for (let look = 0; status.state === "running" && look < LOOKS; look++) {
-    await io.sleep(LOOK);
-    status = await patient.manager.status(patient.name);
-  }
-  const how =
-    status.state === "running" ? "crashed and was started again" : `is not running: ${status.detail || status.state}`;
-  return new DpError("unhealthy", `${app}@${id} ${how}`, { lines: await lastWords(patient, io) });
-}
+const died = ({ name, manager }: Patient, status: InstanceStatus, io: Io) => diedOf(name, manager, status, io);
+const lastWords = ({ name, manager }: Patient, io: Io) => lastWordsOf(name, manager, io);
 
 async function unhealthy(patient: Patient, seen: Map<string, number>, io: Io): Promise<DpError> {
   const answers = [...seen].map(([text, count]) => (count > 1 ? `${text} (${count} times)` : text)).join(", ");
@@ -150,15 +138,4 @@ async function unhealthy(patient: Patient, seen: Map<string, number>, io: Io): P
         ? { hint: "a redirect is no health: name a path that answers 2xx itself" }
         : {}),
   });
-}
-
-// What went wrong is the error; a log that cannot be read must not take its place.
-async function lastWords({ name, manager }: Patient, io: Io): Promise<string[]> {
-  const lines: string[] = [];
-  try {
-    await manager.logs(name, { lines: LOG_LINES, follow: false, onLine: (line) => lines.push(line) }, io);
-  } catch (error) {
-    lines.push(`(the app's log cannot be read: ${messageOf(error)})`);
-  }
-  return lines;
 }

@@ -11,6 +11,9 @@ export interface Probes {
   longestGap: number;
 }
 
+/** What is seen where nothing is asked. */
+export const NO_PROBES: Probes = { requests: 0, failed: 0, longestGap: 0 };
+
 export interface Prober {
   /** Ends the stream; answers what it saw. */
   stop(): Promise<Probes>;

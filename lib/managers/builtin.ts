@@ -6,7 +6,7 @@ import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, Manager } from "../manager.ts";
-import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { compareInstances, isInstanceId, places } from "../paths.ts";
 import { bootId } from "../process/process.ts";
 import { plainEnv } from "../run.ts";
 import { supervisor } from "../self.ts";
@@ -104,23 +104,24 @@ async function status(name: InstanceName): Promise<InstanceStatus> {
 async function instances(app: string): Promise<string[]> {
   const { instances: folder } = places(app);
   const names = isFolder(folder) ? await readdir(folder) : [];
-  const ids = names.flatMap((name) => /^(.*)\.json$/.exec(name)?.[1] ?? []).filter(isReleaseId);
+  const ids = names.flatMap((name) => /^(.*)\.json$/.exec(name)?.[1] ?? []).filter(isInstanceId);
   const states = await Promise.all(ids.map(async (id) => ({ id, state: (await status({ app, id })).state })));
   return states
     .filter(({ state }) => state !== "stopped")
     .map(({ id }) => id)
-    .sort((a, b) => sequenceOf(a) - sequenceOf(b));
+    .sort(compareInstances);
 }
 
-/** The file that names the instance to start at boot. */
+/** The file that names the instances to start at boot, one a line. */
 export const enabledFile = (app: string) => join(places(app).instances, "enabled");
 
-async function enable(app: string, id: string | null): Promise<boolean> {
+async function enable(app: string, ids: readonly string[]): Promise<boolean> {
   const file = enabledFile(app);
-  if (id === null) return removeFile(file);
-  if ((await readText(file))?.trim() === id) return false;
+  if (ids.length === 0) return removeFile(file);
+  const text = ids.map((id) => `${id}\n`).join("");
+  if ((await readText(file)) === text) return false;
   await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
-  await writeFileAtomic(file, `${id}\n`, 0o600);
+  await writeFileAtomic(file, text, 0o600);
   return true;
 }
 

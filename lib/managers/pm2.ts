@@ -1,4 +1,4 @@
-// pm2: a daemon of its own for each app, run by the app's user; one process APP-ID for each release.
+// pm2: a daemon of its own for each app, run by the app's user; one process APP-ID for each instance.
 import { existsSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { codeOf, DpError } from "../errors.ts";
 import { removeFile } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, ManagedApp, Manager } from "../manager.ts";
-import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
 import { processEntry, userOf } from "../process/process.ts";
 import { tailFile } from "../process/tail.ts";
 import { enableDaemon, endIdleDaemon, removeDaemon, setUpDaemon, startDaemon } from "../pm2/daemon.ts";
@@ -87,17 +87,17 @@ async function instances(app: string): Promise<string[]> {
   const all = (await listing(app)) ?? [];
   const noted = (await namesIn(places(app).instances)).filter((file) => file.endsWith(RECORD));
   const ids = [...all.map(({ name }) => idOfProcess(app, name)), ...noted.map((file) => file.slice(0, -RECORD.length))];
-  const known = [...new Set(ids)].filter((id) => id !== null && isReleaseId(id)) as string[];
+  const known = [...new Set(ids)].filter((id) => id !== null && isInstanceId(id)) as string[];
   const states = await Promise.all(known.map(async (id) => ({ id, state: (await status({ app, id })).state })));
   const wanted = states.filter(({ state }) => state !== "stopped").map(({ id }) => id);
-  return wanted.sort((a, b) => sequenceOf(a) - sequenceOf(b));
+  return wanted.sort(compareInstances);
 }
 
-async function enable(app: string, id: string | null, io: Io): Promise<boolean> {
-  const processes = id === null ? [] : ((await listed({ app, id })) ?? []);
-  const isNew = id !== null && (await enableDaemon(app, io));
+async function enable(app: string, ids: readonly string[], io: Io): Promise<boolean> {
+  const processes = (await Promise.all(ids.map(async (id) => (await listed({ app, id })) ?? []))).flat();
+  const isNew = ids.length > 0 && (await enableDaemon(app, io));
   const isOther = await save(app, processes, io);
-  if (id === null) await endIdleDaemon(app, io);
+  if (ids.length === 0) await endIdleDaemon(app, io);
   return isNew || isOther;
 }
 
@@ -105,7 +105,7 @@ async function forget(name: InstanceName, io: Io): Promise<void> {
   const { script, watcher, record, ecosystem, log } = filesOf(name);
   for (const file of [script, watcher, record, ecosystem]) await removeFile(file);
   // The log of a release goes with its folder; it is in a folder of the app, so its user removes it.
-  if (!existsSync(join(places(name.app).releases, name.id)) && existsSync(places(name.app).home))
+  if (!existsSync(join(places(name.app).releases, releaseOf(name.id))) && existsSync(places(name.app).home))
     await io.run(["rm", "-f", "--", log], { user: ownerOf(name.app).user, quiet: true, check: false });
   await endIdleDaemon(name.app, io);
 }

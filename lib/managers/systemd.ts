@@ -1,23 +1,15 @@
-// systemd: one unit APP@ID.service per release, all made from the template unit APP@.service.
+// systemd: one unit APP@ID.service for each instance, all made from the template unit APP@.service.
 import { existsSync, statSync } from "node:fs";
-import { chmod, chown, mkdir, readdir } from "node:fs/promises";
-import { startScript } from "../process/command-line.ts";
+import { readdir } from "node:fs/promises";
 import { codeOf, DpError } from "../errors.ts";
-import { removeFile, writeFileAtomic } from "../files.ts";
-import { systemdEnv } from "../env.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, Manager } from "../manager.ts";
-import { isReleaseId, places, root, sequenceOf } from "../paths.ts";
+import { compareInstances, isInstanceId, isJob, places, root } from "../paths.ts";
 import { tail } from "../process/output.ts";
-import { groupProcesses, readStatus, show, systemctl, systemdTool, unitOf } from "../systemd/systemd.ts";
+import { removeFiles, writeFiles } from "../systemd/instance-files.ts";
+import { groupProcesses, jobsOf, readStatus, show, systemctl, systemdTool, unitOf } from "../systemd/systemd.ts";
 import { logs } from "../systemd/journal.ts";
-import { removeUnit, setUpUnit, WANTS } from "../systemd/unit.ts";
-import { idsOf } from "../setup/users.ts";
-
-const filesOf = ({ app, id }: InstanceName) => {
-  const stem = `${places(app).instances}/${id}`;
-  return { env: `${stem}.env`, script: `${stem}.sh` };
-};
+import { keepStopTimeout, removeDropIn, removeUnits, renewUnits, setUpUnits, WANTS } from "../systemd/unit.ts";
 
 // Why systemd could not start a process: systemd.exec(5), "Process exit codes".
 const REASONS: Record<string, string> = {
@@ -35,28 +27,29 @@ async function unavailable(): Promise<string | null> {
   return process.getuid?.() === 0 ? null : "manager systemd needs root";
 }
 
-async function writeFiles(instance: Instance): Promise<void> {
-  const files = filesOf(instance);
-  const [, gid] = instance.user === undefined ? [0, 0] : await idsOf(instance.user);
-  await mkdir(places(instance.app).instances, { recursive: true, mode: 0o711 });
-  await writeFileAtomic(files.env, systemdEnv(instance.env), 0o600);
-  await writeFileAtomic(files.script, `${startScript(instance.command, instance.folder)}\n`, 0o600);
-  await chown(files.script, 0, gid);
-  await chmod(files.script, 0o640);
-}
-
 async function start(instance: Instance, io: Io): Promise<void> {
   const unit = unitOf(instance);
   if (!statSync(instance.folder, { throwIfNoEntry: false })?.isDirectory()) {
     throw new DpError("command", `${unit} cannot be started: there is no folder ${instance.folder}`);
   }
+  await renewUnits(instance, io);
   await writeFiles(instance);
+  await keepStopTimeout(instance);
   const { NeedDaemonReload } = await show(unit, ["NeedDaemonReload"]);
   if (NeedDaemonReload === "yes") await systemctl(["daemon-reload"], io);
   // Stopped first: only so are the crashes of the past forgotten.
   await stop(instance, io);
   const result = await systemctl(["start", unit], io, false);
-  if (result.code !== 0) throw await failure(instance, result.text, io);
+  if (result.code !== 0 && !(await hasRun(instance))) throw await failure(instance, result.text, io);
+}
+
+/** Whether a job has begun, whatever it ended with: a quick one may have ended before systemd calls it started. */
+async function hasRun(name: InstanceName): Promise<boolean> {
+  const { ExecMainStatus = "", ExecMainStartTimestamp } = await show(unitOf(name), [
+    "ExecMainStatus",
+    "ExecMainStartTimestamp",
+  ]);
+  return isJob(name.id) && ExecMainStartTimestamp !== "" && REASONS[ExecMainStatus] === undefined;
 }
 
 async function failure(instance: InstanceName, text: string, io: Io): Promise<DpError> {
@@ -88,18 +81,18 @@ async function stop(name: InstanceName, io: Io): Promise<void> {
 const status = (name: InstanceName): Promise<InstanceStatus> => readStatus(unitOf(name));
 
 async function instances(app: string): Promise<string[]> {
-  const pattern = `${places(app).app}@*.service`;
+  const { app: name } = places(app);
+  const patterns = [name, jobsOf(name)].map((before) => `${before}@*.service`);
   const states = "--state=active,activating,reloading,deactivating,failed";
-  const listing = await systemctl(["list-units", "--all", "--plain", "--no-legend", states, pattern]);
+  const listing = await systemctl(["list-units", "--all", "--plain", "--no-legend", states, ...patterns]);
   const ids = listing.text.split("\n").map((line) => idOf(app, line.trim().split(/\s/, 1)[0] ?? ""));
-  return ids.filter((id) => id !== null).sort((a, b) => sequenceOf(a) - sequenceOf(b));
+  return ids.filter((id) => id !== null).sort(compareInstances);
 }
 
-/** The release of a unit's name, or null when it is no instance of the app. */
+/** The instance of a unit's name, or null when it is none of the app. */
 function idOf(app: string, unit: string): string | null {
-  if (!unit.startsWith(`${app}@`) || !unit.endsWith(".service")) return null;
-  const id = unit.slice(app.length + 1, -".service".length);
-  return isReleaseId(id) ? id : null;
+  const id = /^[^@]+@(.+)\.service$/.exec(unit)?.[1];
+  return id !== undefined && isInstanceId(id) && unitOf({ app, id }) === unit ? id : null;
 }
 
 async function enabledIds(app: string): Promise<string[]> {
@@ -112,27 +105,27 @@ async function enabledIds(app: string): Promise<string[]> {
   }
 }
 
-async function enable(app: string, id: string | null, io: Io): Promise<boolean> {
+async function enable(app: string, ids: readonly string[], io: Io): Promise<boolean> {
   const enabled = await enabledIds(places(app).app);
-  const extra = enabled.filter((other) => other !== id).map((other) => unitOf({ app, id: other }));
-  const isMissing = id !== null && !enabled.includes(id);
+  const units = (list: readonly string[]) => list.map((id) => unitOf({ app, id }));
+  const extra = units(enabled.filter((id) => !ids.includes(id)));
+  const missing = units(ids.filter((id) => !enabled.includes(id)));
   // In this order: a power cut between the two must not leave an app that nothing starts.
-  if (isMissing) await systemctl(["enable", "--quiet", unitOf({ app, id })], io);
+  if (missing.length > 0) await systemctl(["enable", "--quiet", ...missing], io);
   if (extra.length > 0) await systemctl(["disable", "--quiet", ...extra], io);
-  return isMissing || extra.length > 0;
+  return missing.length > 0 || extra.length > 0;
 }
 
 const systemd: Manager = {
   name: "systemd",
-  summary: "units of systemd, each release in a sandbox",
-  setup: setUpUnit,
-  remove: removeUnit,
+  summary: "units of systemd, each process in a sandbox",
+  setup: setUpUnits,
+  remove: removeUnits,
   pids: async (name) => groupProcesses(unitOf(name)),
   ...{ unavailable, start, stop, status, instances, enable, logs },
   async forget(name) {
-    unitOf(name);
-    const files = filesOf(name);
-    for (const file of [files.env, files.script]) await removeFile(file);
+    await removeDropIn(unitOf(name));
+    await removeFiles(name);
   },
 };
 

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import type { InstanceName } from "../manager.ts";
-import { isReleaseId, places } from "../paths.ts";
+import { isInstanceId, places } from "../paths.ts";
 
 // What a socket's address can hold, the final NUL not counted: unix(7).
 const LONGEST_SOCKET = 107;
@@ -38,14 +38,14 @@ export function ownerOf(app: string): { uid: number; user: string | undefined } 
 
 /** The name of an instance in pm2: `shop-42-3f9c2ab`. Throws DpError "usage" for a bad one. */
 export function processName({ app, id }: InstanceName): string {
-  if (!isReleaseId(id)) throw new DpError("usage", `${JSON.stringify(id)} is not a release such as 42-3f9c2ab`);
+  if (!isInstanceId(id)) throw new DpError("usage", `${JSON.stringify(id)} is no instance such as 42-3f9c2ab`);
   return `${places(app).app}-${id}`;
 }
 
-/** The release of a process's name, or null when the process is no instance of the app. */
+/** The instance of a process's name, or null when the process is no instance of the app. */
 export function idOfProcess(app: string, name: string): string | null {
   const id = name.startsWith(`${app}-`) ? name.slice(app.length + 1) : "";
-  return isReleaseId(id) ? id : null;
+  return isInstanceId(id) ? id : null;
 }
 
 /** The files of an instance. `log` is written by the app itself, and by nobody else. */

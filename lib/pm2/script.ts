@@ -3,7 +3,7 @@ import { chmod, chown, mkdir } from "node:fs/promises";
 import { markerOf } from "../builtin/supervision.ts";
 import { writeFileAtomic } from "../files.ts";
 import type { Instance } from "../manager.ts";
-import { places } from "../paths.ts";
+import { isJob, places } from "../paths.ts";
 import { startScript } from "../process/command-line.ts";
 import { bootId } from "../process/process.ts";
 import { idsOf } from "../setup/users.ts";
@@ -15,6 +15,9 @@ import { writeRecord } from "./record.ts";
 // Five ends, each within twelve seconds of its start: as many within a minute as systemd allows.
 const MAX_RESTARTS = 5;
 const MIN_UPTIME = 12_000;
+
+// Exited with 0, or ended by a signal that asks for it; a job that was asked to end has not done its work.
+const CLEAN = "0 | 129 | 130 | 141 | 143";
 
 /** Writes them all; `delay`: ms between a crash and the next start. Throws DpError "config" for what no cluster can run. */
 export async function writeFiles(instance: Instance, delay: number): Promise<void> {
@@ -28,6 +31,7 @@ export async function writeFiles(instance: Instance, delay: number): Promise<voi
     const values = {
       ...{ log: shellQuote(files.log), script: shellQuote(files.script), marker: shellQuote(markerOf(instance)) },
       ...{ tries: String(Math.ceil(instance.stopTimeout / 100)), delay: String(delay / 1000) },
+      clean: isJob(instance.id) ? "0" : CLEAN,
     };
     await writeReadable(files.watcher, render(await template("pm2.sh"), values), instance.user);
   }
@@ -48,7 +52,7 @@ function ecosystem(instance: Instance): Record<string, unknown> {
   const { command, folder, stopTimeout, env, workers = 1 } = instance;
   const common = {
     ...{ name: processName(instance), cwd: folder, kill_timeout: Math.ceil(stopTimeout), treekill: true },
-    ...{ max_restarts: MAX_RESTARTS, min_uptime: MIN_UPTIME },
+    ...{ max_restarts: MAX_RESTARTS, min_uptime: MIN_UPTIME, autorestart: !isJob(instance.id) },
     ...{ out_file: log, error_file: log, merge_logs: true },
     ...{ pmx: false, vizion: false, automation: false },
     // Nothing of the environment of pm2's own command: an empty word is part of every name.

@@ -1,6 +1,7 @@
 // The state of an instance of pm2, in the words of every manager.
 import { constants } from "node:os";
 import type { InstanceName, InstanceStatus } from "../manager.ts";
+import { isJob } from "../paths.ts";
 import { howEnded } from "../process/ending.ts";
 import type { Listed } from "./listing.ts";
 import { appProcesses, isWorker, mainBelow } from "./processes.ts";
@@ -37,6 +38,8 @@ function stateOf(name: InstanceName, entry: Listed): InstanceStatus {
   const { status, restart_time: restarts, pm_uptime, exit_code } = entry.pm2_env;
   const ended = { pid: null, restarts, since: null };
   if (status === "errored") return { ...ended, state: "failed", detail: endOf(entry) };
+  if (status === "stopped" && isJob(name.id) && exit_code !== null && exit_code !== CLEAN)
+    return { ...ended, state: "failed", detail: endOf(entry) };
   // For a moment pm2 calls one stopped that it is about to start again.
   const isOver = isWorker(entry) || exit_code === null || exit_code === CLEAN;
   if (status === "stopped" && isOver) return { ...ended, state: "stopped", detail: endOf(entry) };

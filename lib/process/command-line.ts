@@ -25,3 +25,10 @@ export function startScript(command: string, folder?: string): string {
     first !== "" && !/[;&|<>()\n'"`#\\]/.test(plain) && !/^[A-Za-z_]\w*\+?=/.test(first) && !SHELL_WORDS.has(first);
   return isSimple ? `exec ${line}` : line;
 }
+
+/**
+ * The same for a job. sh stays and says how it ended: to systemd an end by SIGTERM is a good one, and a job that was
+ * told to stop has not done its work.
+ */
+export const jobScript = (command: string, folder: string) =>
+  `cd -- ${shellQuote(folder)} || exit 200\ntrap 'exit 143' TERM INT HUP\n${command.trim()}`;

@@ -82,6 +82,20 @@ export function hasEnvironment(pid: number, entry: string): boolean {
   return readProc(`${pid}/environ`)?.split("\0").includes(Buffer.from(entry).toString("latin1")) ?? false;
 }
 
+/** The value that a variable had in the environment that a process was started with; null: none, or it is gone. */
+export function environmentOf(pid: number, name: string): string | null {
+  const entry = readProc(`${pid}/environ`)
+    ?.split("\0")
+    .find((line) => line.startsWith(`${name}=`));
+  return entry === undefined ? null : entry.slice(name.length + 1);
+}
+
+/** The memory that processes have in RAM, in bytes; what they share is counted for each. */
+export function residentMemory(pids: readonly number[]): number {
+  const sizes = pids.map((pid) => /^VmRSS:\s*(\d+) kB$/m.exec(readProc(`${pid}/status`) ?? "")?.[1]);
+  return sizes.reduce((sum, size) => sum + Number(size ?? 0) * 1024, 0);
+}
+
 /** The arguments of a process, or none when it is gone. */
 export function argumentsOf(pid: number): string[] {
   const line = readProc(`${pid}/cmdline`);

@@ -4,9 +4,10 @@ import type { Runtime } from "../app.ts";
 import { factOf, load } from "../context.ts";
 import type { ServerConfig } from "../config.ts";
 import { appEnvironment } from "../environment.ts";
+import { DpError } from "../errors.ts";
 import { fact } from "../facts.ts";
 import type { Instance } from "../manager.ts";
-import { places } from "../paths.ts";
+import { isJob, places, processOf, releaseOf } from "../paths.ts";
 import { clusterOf } from "../pm2/cluster.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
 import { liveRunOf } from "./settings.ts";
@@ -27,7 +28,7 @@ export async function takeInstancePort({
   return (await front(server.front)).holdsPort ? takePort({ app, id: basename(release) }) : server.port;
 }
 
-/** The instance of a release. Throws DpError "config" when nothing says how to start it. */
+/** The web instance of a release. Throws DpError "config" when nothing says how to start it. */
 export async function instanceOf(facts: InstanceFacts, port: number): Promise<Instance> {
   const { app, server, config, release, runtime } = facts;
   const env = await appEnvironment(server.front === "none" ? facts : { ...facts, port }, runtime);
@@ -36,8 +37,23 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
   const { user, stopTimeout, path, docker: limits, instances: workers = 1 } = server;
   // Before anything is stopped for it.
   if (workers > 1) clusterOf(command, workers, env);
+  const id = basename(release);
   const how = { user, stopTimeout, path, workers, limits };
-  return { app, id: basename(release), folder: place.folder, config, command, env, ...how };
+  return { app, id, folder: place.folder, config, command, env: { ...env, DP_PROCESS: processOf(id) }, ...how };
+}
+
+/** An instance of a release besides web: of a process, or of an entry of `cron`. It has no port. */
+export async function otherInstance(facts: InstanceFacts, id: string): Promise<Instance> {
+  const { app, server, config, runtime } = facts;
+  const [process = "", name] = processOf(id).split(".");
+  const what = isJob(id) ? config.cron.find((entry) => entry.name === name) : config.processes[process];
+  if (what === undefined) throw new DpError("usage", `${releaseOf(id)} has no ${processOf(id)}`);
+  const { PORT: _port, DP_HOST: _host, ...env } = await appEnvironment(facts, runtime);
+  const { folder } = placeOf(facts, env);
+  const { user, path, docker: limits } = server;
+  const stopTimeout = ("stopTimeout" in what ? what.stopTimeout : undefined) ?? server.stopTimeout;
+  const of = { app, id, folder, config, command: what.command, user, stopTimeout, path, limits };
+  return { ...of, env: { ...env, DP_PROCESS: processOf(id) } };
 }
 
 /** The facts of a release that was deployed before, with the settings that it had and the server's config of today. */

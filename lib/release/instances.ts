@@ -8,7 +8,8 @@ import type { Io } from "../io.ts";
 import type { InstanceName, Manager } from "../manager.ts";
 import { givePortBack, hasPort } from "./ports.ts";
 import { listener } from "../process/process.ts";
-import { managerOf } from "./manager.ts";
+import { knownInstances, managerOf } from "./manager.ts";
+import { isWeb } from "../paths.ts";
 import { front, frontNames } from "../registry.ts";
 import { routeOf } from "./route.ts";
 
@@ -69,16 +70,32 @@ export async function usablePort(facts: InstanceFacts, managed: Manager): Promis
   }
 }
 
-/** Stops every instance of the app but those; answers the IDs of the stopped ones. */
+/** Stops every web instance of the app but those; answers the IDs of the stopped ones. */
 export async function stopOthers(
   app: string,
   keep: readonly (string | null)[],
   managed: Manager,
   io: Io,
 ): Promise<string[]> {
-  const others = (await managed.instances(app)).filter((id) => !keep.includes(id));
+  const others = (await managed.instances(app)).filter((id) => isWeb(id) && !keep.includes(id));
   for (const id of others) await managed.stop({ app, id }, io);
   return others;
+}
+
+/** For strategy restart: stops what serves, once the front holds its requests back; answers when, or null when nothing served. */
+export async function makeRoom(
+  app: string,
+  id: string,
+  live: string | null,
+  server: ServerConfig,
+  io: Io,
+): Promise<string | null> {
+  const holder = await front(server.front);
+  const stoppedAt = new Date().toISOString();
+  await holder.hold(app, server.holdTimeout, io);
+  if (live) await holder.drain(app, live, server.drainTimeout, io);
+  const stopped = await stopOthers(app, [id], await managerOf(server), io);
+  return live && stopped.length > 0 ? stoppedAt : null;
 }
 
 /** Forgets a stopped instance: what its manager kept, and its port. Safe to repeat. */
@@ -87,14 +104,22 @@ export async function forget(name: InstanceName, managed: Manager, io: Io): Prom
   await givePortBack(name);
 }
 
+/** The same for all instances that a release ever had. */
+export async function forgetRelease(app: string, release: string, managed: Manager, io: Io): Promise<void> {
+  const known = (await knownInstances(app, release)).filter((id) => id !== release);
+  for (const id of [release, ...known]) await forget({ app, id }, managed, io);
+}
+
 /**
- * Makes a release serve that did so before: starts it unless it runs, waits until it is healthy, and points
- * the front at it. Throws DpError "unhealthy".
+ * Makes a release serve that did so before: starts its web process unless it runs, waits until it is healthy, and
+ * points the front at it. Throws DpError "unhealthy".
  */
 export async function serveAgain(app: string, id: string, server: ServerConfig, io: Io): Promise<void> {
   const managed = await managerOf(server);
   const holder = await front(server.front);
   const facts = await factsOfRelease(app, id, server);
+  const { healthCheck } = facts.config;
+  if (healthCheck === undefined) return;
   const isRunning = (await managed.status({ app, id })).state === "running";
   // One that runs where nobody knows can only be started anew.
   if (!isRunning || (holder.holdsPort && !(await hasPort({ app, id }, managed)))) {
@@ -103,7 +128,7 @@ export async function serveAgain(app: string, id: string, server: ServerConfig, 
     await managed.start(await instanceOf(facts, await usablePort(facts, managed)), io);
   }
   const port = await takeInstancePort(facts);
-  await waitUntilHealthy(patientOf(app, id, facts.config.healthCheck, port, managed), io);
+  await waitUntilHealthy(patientOf(app, id, healthCheck, port, managed), io);
   await holder.point(app, { id, port }, io);
   await holder.resume(app, io);
 }

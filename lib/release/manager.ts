@@ -7,12 +7,12 @@ import { codeOf } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, Manager } from "../manager.ts";
-import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
 import { appType, appTypeNames, manager } from "../registry.ts";
 
 const SUFFIX = ".manager";
 const recordOf = ({ app, id }: InstanceName) => join(places(app).instances, `${id}${SUFFIX}`);
-/** The manager whose instance comes up at boot. */
+/** The manager whose instances come up at boot: they are all of one release. */
 const enabledBy = (app: string) => join(places(app).instances, "enabled-by");
 
 /** A manager by its name: an operator's choice, or what an app type brings (named like the type). */
@@ -30,14 +30,17 @@ async function note(app: string, file: string, name: string): Promise<void> {
   await writeFileAtomic(file, `${name}\n`, 0o600);
 }
 
-/** Every manager that may have an instance of the app, by name. */
-async function namesInUse(app: string, server: ServerConfig): Promise<Set<string>> {
+async function notedIds(app: string): Promise<string[]> {
   const files = await readdir(places(app).instances).catch((error: unknown) => {
     if (codeOf(error) === "ENOENT") return [];
     throw error;
   });
-  const notes = files.filter((file) => file.endsWith(SUFFIX) && isReleaseId(file.slice(0, -SUFFIX.length)));
-  const names = notes.map((file) => noted(join(places(app).instances, file), server));
+  return files.flatMap((file) => (file.endsWith(SUFFIX) ? [file.slice(0, -SUFFIX.length)] : [])).filter(isInstanceId);
+}
+
+/** Every manager that may have an instance of the app, by name. */
+async function namesInUse(app: string, server: ServerConfig): Promise<Set<string>> {
+  const names = (await notedIds(app)).map((id) => noted(recordOf({ app, id }), server));
   return new Set([server.manager, ...(await Promise.all(names))]);
 }
 
@@ -54,15 +57,16 @@ async function start(instance: Instance, server: ServerConfig, io: Io): Promise<
 async function instances(app: string, server: ServerConfig): Promise<string[]> {
   const managers = await Promise.all([...(await namesInUse(app, server))].map(named));
   const ids = (await Promise.all(managers.map((each) => each.instances(app)))).flat();
-  return [...new Set(ids)].sort((a, b) => sequenceOf(a) - sequenceOf(b));
+  return [...new Set(ids)].sort(compareInstances);
 }
 
-async function enable(app: string, id: string | null, server: ServerConfig, io: Io): Promise<boolean> {
+async function enable(app: string, ids: readonly string[], server: ServerConfig, io: Io): Promise<boolean> {
   const before = await noted(enabledBy(app), server);
-  const after = id === null ? before : await noted(recordOf({ app, id }), server);
+  const [id] = ids;
+  const after = id === undefined ? before : await noted(recordOf({ app, id }), server);
   // The new one first: a machine that goes down in between comes up with both, and reconcile stops one.
-  const isNew = await (await named(after)).enable(app, id, io);
-  if (before !== after) await (await named(before)).enable(app, null, io);
+  const isNew = await (await named(after)).enable(app, ids, io);
+  if (before !== after) await (await named(before)).enable(app, [], io);
   // Noted the first time as well: config.yml may name another manager by the next.
   if ((await readText(enabledBy(app)))?.trim() !== after) await note(app, enabledBy(app), after);
   return isNew || before !== after;
@@ -71,6 +75,11 @@ async function enable(app: string, id: string | null, server: ServerConfig, io: 
 /** The name of the manager that a release is in the hands of. */
 export const managerNameOf = (name: InstanceName, server: ServerConfig): Promise<string> =>
   noted(recordOf(name), server);
+
+/** The instances of a release that were started once and not forgotten since, whether they run or not. */
+export async function knownInstances(app: string, release: string): Promise<string[]> {
+  return (await notedIds(app)).filter((id) => releaseOf(id) === release);
+}
 
 /** The manager of an app's releases, as one: each release is in the hands of the manager that started it. */
 export async function managerOf(server: ServerConfig): Promise<Manager> {
@@ -87,7 +96,7 @@ export async function managerOf(server: ServerConfig): Promise<Manager> {
     pids: async (name) => (await of(name)).pids(name),
     published: async (name) => (await (await of(name)).published?.(name)) ?? null,
     instances: (app) => instances(app, server),
-    enable: (app, id, io) => enable(app, id, server, io),
+    enable: (app, ids, io) => enable(app, ids, server, io),
     async forget(name, io) {
       await (await of(name)).forget(name, io);
       await removeFile(recordOf(name));

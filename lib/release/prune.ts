@@ -6,10 +6,10 @@ import { factOf } from "../context.ts";
 import { fact } from "../facts.ts";
 import { removeFile } from "../files.ts";
 import { goodReleases, liveId, previousId, runsOf, treeOf, type PastRun } from "./history.ts";
-import { forget } from "./instances.ts";
+import { forgetRelease } from "./instances.ts";
 import type { Io } from "../io.ts";
 import type { Manager } from "../manager.ts";
-import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { isInstanceId, isReleaseId, places, releaseOf, sequenceOf } from "../paths.ts";
 import { appType } from "../registry.ts";
 import { removeTree } from "./remove.ts";
 import { pruneSettings } from "./settings.ts";
@@ -38,7 +38,7 @@ async function kept(app: string, keep: number, managed: Manager): Promise<Set<st
   const failed = runs.filter(({ run, state }) => state === "failed" && run.facts["kind"] === "deploy").slice(-1);
   const busy = runs.filter(({ state }) => state === "running" || state === "waiting" || state === "unfinished");
   const named = [live, await previousId(app)].filter((id) => id !== null);
-  const pinned = [...named, ...(await managed.instances(app)), ...stoodIn(app)];
+  const pinned = [...named, ...(await managed.instances(app)).map(releaseOf), ...stoodIn(app)];
   const stay = new Set([...newest(deploys), ...pinned, ...[...failed, ...busy].map(({ id }) => id)]);
   for (const id of [...stay]) stay.add(treeOf(app, id));
   for (const id of newest(restarts)) if (stay.has(treeOf(app, id))) stay.add(id);
@@ -63,7 +63,7 @@ export async function prune(
   for (const id of (await releasesOnDisk(app)).ids) {
     if (stay.has(id)) continue;
     await removeRelease(app, id, user, io);
-    await forget({ app, id }, managed, io);
+    await forgetRelease(app, id, managed, io);
     gone.push(id);
   }
   await pruneSettings(app, stay);
@@ -81,7 +81,7 @@ async function pruneOutput(app: string, stay: ReadonlySet<string>): Promise<void
   const { logs } = places(app);
   for (const name of await readdir(logs)) {
     const id = /^(.+)\.app\.log(?:\.\d+)?$/.exec(name)?.[1];
-    if (id !== undefined && isReleaseId(id) && !stay.has(id)) await removeFile(join(logs, name));
+    if (id !== undefined && isInstanceId(id) && !stay.has(releaseOf(id))) await removeFile(join(logs, name));
   }
 }
 

@@ -1,26 +1,60 @@
-// What follows from `current`: which instances run, where the front points, what comes up at boot.
+// What follows from `current`: which instances run, where the front points, what comes up at boot and by the clock.
 import type { ServerConfig } from "../config.ts";
+import { setCron } from "../cron/cron.ts";
+import { DpError } from "../errors.ts";
 import { liveId, previousId } from "./history.ts";
-import { forget, serveAgain } from "./instances.ts";
+import { factsOfRelease, type InstanceFacts } from "./instance.ts";
+import { forget, forgetRelease, serveAgain } from "./instances.ts";
 import type { Io } from "../io.ts";
+import type { Manager } from "../manager.ts";
+import { isJob, isWeb, releaseOf } from "../paths.ts";
 import { portOf } from "./ports.ts";
 import { managerOf } from "./manager.ts";
+import { hasWeb, wantedIds } from "./processes.ts";
 import { front } from "../registry.ts";
 import { routeOf } from "./route.ts";
 import { warmIds } from "./warm.ts";
+import { startInstances } from "./workers.ts";
 
 /**
- * Makes it true: the live instance runs and the front points at it, no other runs but warm ones, and it alone
- * comes up at boot. Answers one sentence for each change; none the second time.
+ * Makes it true: the live release's processes run at their scale and the front points at its web process, nothing else
+ * runs but warm releases and jobs under way, and exactly that comes up at boot. Answers one sentence for each change;
+ * none the second time.
  */
 export async function reconcile(app: string, server: ServerConfig, io: Io): Promise<string[]> {
   const managed = await managerOf(server);
   const live = await liveId(app);
-  const changes = await (await front(server.front)).setup(routeOf(app, server), io);
-  changes.push(...(await stopStrays(app, server, live, io)));
-  if (live) changes.push(...(await serveLive(app, server, live, io)));
-  else await (await front(server.front)).point(app, null, io);
-  if (await managed.enable(app, live, io)) changes.push(live ? `enabled ${app}@${live}` : `enabled nothing`);
+  const facts = live === null ? null : await factsOfRelease(app, live, server);
+  const wanted = live && facts ? await wantedIds(app, live, facts.config, server) : [];
+  const changes = await holdPort(app, server, facts, io);
+  changes.push(...(await stopStrays(app, live, wanted, managed, io)));
+  if (live && wanted.includes(live)) changes.push(...(await serveLive(app, server, live, io)));
+  if (facts) {
+    const started = await startInstances(
+      facts,
+      wanted.filter((id) => !isWeb(id)),
+      managed,
+      io,
+    );
+    changes.push(...started.map((id) => `started ${app}@${id}`));
+  }
+  changes.push(...(await setCron(app, facts?.config.cron ?? [], io)));
+  if (await managed.enable(app, wanted, io)) {
+    const what = wanted.map((id) => `${app}@${id}`).join(", ");
+    changes.push(`enabled ${what || "nothing"}`);
+  }
+  return changes;
+}
+
+// An app without a web process has no port to hold; before the first release that is not known.
+async function holdPort(app: string, server: ServerConfig, facts: InstanceFacts | null, io: Io): Promise<string[]> {
+  const holder = await front(server.front);
+  if (facts && !hasWeb(facts.config)) {
+    await holder.remove(app, io);
+    return [];
+  }
+  const changes = await holder.setup(routeOf(app, server), io);
+  if (facts === null) await holder.point(app, null, io);
   return changes;
 }
 
@@ -30,29 +64,69 @@ export async function reconcile(app: string, server: ServerConfig, io: Io): Prom
  */
 export async function tidy(app: string, server: ServerConfig, io: Io): Promise<string[]> {
   const live = await liveId(app);
-  const changes = await stopStrays(app, server, live, io);
+  const managed = await managerOf(server);
+  const changes = await stopStrays(app, live, await wantedOf(app, live, server, managed), managed, io);
   const holder = await front(server.front);
   const port = live === null ? null : await portOf({ app, id: live });
   const route = await holder.status(app);
-  const isRunning = live !== null && (await (await managerOf(server)).status({ app, id: live })).state === "running";
+  const isRunning = live !== null && (await managed.status({ app, id: live })).state === "running";
   if (!isRunning || port === null || route === null) return changes;
   if (route.target?.id === live && route.target.port === port) return changes;
   await holder.point(app, { id: live, port }, io);
   return [...changes, `pointed the front at ${app}@${live}`];
 }
 
-async function stopStrays(app: string, server: ServerConfig, live: string | null, io: Io): Promise<string[]> {
-  const managed = await managerOf(server);
+/** What shall run of the live release; all that does when its run file is damaged. */
+export async function wantedOf(
+  app: string,
+  live: string | null,
+  server: ServerConfig,
+  managed: Manager,
+): Promise<string[]> {
+  if (live === null) return [];
+  try {
+    return await wantedIds(app, live, (await factsOfRelease(app, live, server)).config, server);
+  } catch (error) {
+    if (!(error instanceof DpError)) throw error;
+    return (await managed.instances(app)).filter((id) => releaseOf(id) === live);
+  }
+}
+
+/** The instances of an app that neither shall run, nor stay warm, nor are jobs under way. */
+export async function straysOf(
+  app: string,
+  live: string | null,
+  wanted: readonly string[],
+  managed: Manager,
+): Promise<string[]> {
   const warm = (await warmIds(app)).filter((id) => id !== live);
-  const changes: string[] = [];
+  const strays: string[] = [];
   for (const id of await managed.instances(app)) {
-    if (id === live || warm.includes(id)) continue;
+    if (wanted.includes(id) || warm.includes(id)) continue;
+    // A job ends in the release that it began in.
+    if (isJob(id) && (await managed.status({ app, id })).state === "running") continue;
+    strays.push(id);
+  }
+  return strays;
+}
+
+async function stopStrays(
+  app: string,
+  live: string | null,
+  wanted: readonly string[],
+  managed: Manager,
+  io: Io,
+): Promise<string[]> {
+  const changes: string[] = [];
+  for (const id of await straysOf(app, live, wanted, managed)) {
     await managed.stop({ app, id }, io);
-    changes.push(`stopped ${app}@${id}, which is not live`);
+    changes.push(`stopped ${app}@${id}, ${releaseOf(id) === live ? "one too many" : "which is not live"}`);
     await forget({ app, id }, managed, io);
   }
   const previous = await previousId(app);
-  if (previous && previous !== live && !warm.includes(previous)) await forget({ app, id: previous }, managed, io);
+  const isIdle = previous && previous !== live && !(await warmIds(app)).includes(previous);
+  const isBusy = (await managed.instances(app)).some((id) => releaseOf(id) === previous);
+  if (isIdle && !isBusy) await forgetRelease(app, previous, managed, io);
   return changes;
 }
 

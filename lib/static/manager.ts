@@ -68,8 +68,8 @@ async function status({ app, id }: InstanceName): Promise<InstanceStatus> {
 /** The file that names the instance that is served after a boot: reconcile ends the others. */
 const enabledFile = (app: string) => join(places(app).instances, "enabled-static");
 
-async function enable(app: string, id: string | null): Promise<boolean> {
-  if (id === null) return removeFile(enabledFile(app));
+async function enable(app: string, [id]: readonly string[]): Promise<boolean> {
+  if (id === undefined) return removeFile(enabledFile(app));
   if ((await readText(enabledFile(app)))?.trim() === id) return false;
   await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
   await writeFileAtomic(enabledFile(app), `${id}\n`, 0o600);

@@ -5,16 +5,20 @@ import { howEnded } from "../process/ending.ts";
 import { codeOf, DpError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import type { InstanceName, InstanceStatus } from "../manager.ts";
-import { isReleaseId, places, root } from "../paths.ts";
+import { isInstanceId, isJob, places, root } from "../paths.ts";
 import { plainEnv, run, type Result, type RunOptions } from "../run.ts";
 
 // Stopping may take as long as the operator's stopTimeout says.
 const PATIENCE = 15 * 60_000;
 
-/** The unit of an instance, `my-api@42-3f9c2ab.service`. Throws DpError "usage" for a bad name. */
+/** What a job's unit has before its "@", where those of the app's processes have the name alone: no app has a dot in it. */
+export const jobsOf = (app: string) => `${app}.cron`;
+
+/** The unit of an instance, `my-api@42-3f9c2ab.service`; of a job, `my-api.cron@…`. Throws DpError "usage" for a bad name. */
 export function unitOf({ app, id }: InstanceName): string {
-  if (!isReleaseId(id)) throw new DpError("usage", `${JSON.stringify(id)} is not a release such as 42-3f9c2ab`);
-  return `${places(app).app}@${id}.service`;
+  if (!isInstanceId(id)) throw new DpError("usage", `${JSON.stringify(id)} is no instance such as 42-3f9c2ab`);
+  const { app: name } = places(app);
+  return `${isJob(id) ? jobsOf(name) : name}@${id}.service`;
 }
 
 /** Runs a tool of systemd, in English, in UTC and without a pager. Throws DpError "host" under DP_ROOT. */
@@ -91,7 +95,7 @@ function detailFrom({ ExecMainCode, ExecMainStatus, Result }: Record<string, str
 }
 
 /** "Sat 2025-11-22 14:49:31 UTC" as ISO 8601, or null for an empty one. */
-function timeFrom(text: string): string | null {
+export function timeFrom(text: string): string | null {
   const [, day, time] = /^\w+ (\S+) (\S+) UTC$/.exec(text) ?? [];
   return day && time ? new Date(`${day}T${time}Z`).toISOString() : null;
 }

@@ -39,10 +39,11 @@ export function probesOf(run: Run): Probes | null {
 
 /** `live: 42-3f9c2ab at http://127.0.0.1:8000, 3.2 s in all; requests 212, failed 0, longest gap 9 ms`. */
 export function closingLine(app: string, run: Run, ms: number): string {
-  const url = urlOf(factOf(run, "server", fact.server));
-  const probes = probesOf(run);
+  const hasWeb = factOf(run, "config", fact.config).healthCheck !== undefined;
+  const url = hasWeb ? ` at ${urlOf(factOf(run, "server", fact.server))}` : "";
+  const probes = hasWeb ? probesOf(run) : null;
   const proof = probes ? `; ${probesText(probes)}` : "";
-  return `live: ${app} ${releaseOf(run)} at ${url}, ${(ms / 1000).toFixed(1)} s in all${proof}`;
+  return `live: ${app} ${releaseOf(run)}${url}, ${(ms / 1000).toFixed(1)} s in all${proof}`;
 }
 
 /**

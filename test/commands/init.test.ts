@@ -149,7 +149,7 @@ test.each([
   ["bun", ".gitignore,bun.lock,deploy.yml,package.json,server.ts"],
   ["express", ".gitignore,deploy.yml,package-lock.json,package.json,server.js"],
   ["next", ".gitignore,app/health/route.js,app/layout.js,app/page.js,deploy.yml,package-lock.json,package.json"],
-  ["worker", ".gitignore,deploy.yml,jobs.js,package.json,queue.js,worker.js"],
+  ["worker", ".gitignore,deploy.yml,jobs.js,package.json,queue.js,web.js,worker.js"],
 ])("the example %s is complete, and its lock file is good for any registry", async (example, names) => {
   const { files } = await init({ dir, types, example, name: "shop" });
   expect(files.join()).toBe(names);

@@ -1,7 +1,7 @@
 // Changed YAML: what is not named stays as it was, and every value reads back as it was given.
 import { expect, test } from "bun:test";
 import { parse } from "yaml";
-import { setKeys, yamlScalar, type Scalar } from "../../lib/config/yaml-edit.ts";
+import { setInner, setKeys, yamlScalar, type Scalar } from "../../lib/config/yaml-edit.ts";
 
 const VALUES: Scalar[] = [
   ...[
@@ -63,4 +63,30 @@ test.each([
 
 test.each(["{b: 1}", "- a", "a: [1", "a: [1]\n"])("%j is not changed", (text) => {
   expect(() => setKeys(text, { a: "new" }, "x.yml")).toThrow(/^x\.yml: /);
+});
+
+test.each([
+  ["", "scale: {worker: 2}\n"],
+  ["port: 1 # c\n", "port: 1 # c\nscale: {worker: 2}\n"],
+  ["# scale: {worker: 2}\nport: 1\n", "# scale: {worker: 2}\nscale: {worker: 2}\nport: 1\n"],
+  ["scale: {}\n", "scale: {worker: 2}\n"],
+  ["scale:\nport: 1\n", "scale: {worker: 2}\nport: 1\n"],
+  ["scale: {worker: 1} # c\n", "scale: {worker: 2} # c\n"],
+  ["scale: { clock: 0 }\nport: 1\n", "scale: { clock: 0, worker: 2}\nport: 1\n"],
+  [
+    "scale:\n  # two are enough\n  worker: 1 # for now\nport: 1\n",
+    "scale:\n  # two are enough\n  worker: 2 # for now\nport: 1\n",
+  ],
+  ["scale:\n  # never two\n  clock: 1\nport: 1\n", "scale:\n  # never two\n  worker: 2\n  clock: 1\nport: 1\n"],
+])("a value inside a mapping: %j becomes %j", (text, edited) => {
+  expect(setInner(text, "scale", { worker: 2 }, "x.yml")).toBe(edited);
+  expect(parse(edited).scale.worker).toBe(2);
+});
+
+test("several values inside a mapping, one after the other", () => {
+  expect(setInner("", "scale", { worker: 2, clock: 0 }, "x.yml")).toBe("scale: {worker: 2, clock: 0}\n");
+});
+
+test.each(["scale: 2\n", "scale: [a]\n", "- a"])("%j has no such mapping", (text) => {
+  expect(() => setInner(text, "scale", { worker: 2 }, "x.yml")).toThrow(/^x\.yml: /);
 });

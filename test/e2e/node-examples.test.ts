@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { load } from "../relay/support/load.ts";
 import { ended } from "../support/load-run.ts";
 import { nodeSandbox } from "../support/node-run.ts";
-import type { Sandbox } from "../support/sandbox.ts";
+import { until, type Sandbox } from "../support/sandbox.ts";
 
 // Packages come over the network, and next is large.
 setDefaultTimeout(300_000);
@@ -41,8 +41,8 @@ const EXAMPLES: Record<string, Example> = {
   },
   bun: { ...hello, file: "server.ts", says: ["installing bun.lock with bun"], keeps: true },
   worker: {
-    ...{ file: "worker.js", path: "/health", change: ['"none", done', '"none", worked: done'] },
-    ...{ answer: (id) => `{"release":"${id}","done":0}`, changed: (id) => `{"release":"${id}","worked":` },
+    ...{ file: "web.js", path: "/health", change: ["{ release:", "{ version:"] },
+    ...{ answer: (id) => `{"release":"${id}"}`, changed: (id) => `{"version":"${id}"}` },
     ...{ says: ["no dependencies, node"], keeps: false },
   },
 };
@@ -100,11 +100,10 @@ describe.each(Object.entries(EXAMPLES))("the example %s", (name, example) => {
     });
     expect(asked.status).toBe(202);
     const { id } = (await asked.json()) as { id: string };
-    const log = join(box.root, "var/log/deployments", box.app);
-    for (let said = ""; !said.includes("hello World"); await Bun.sleep(20))
-      said = (await box.dp("logs", box.app)).stdout;
-    expect(log).toContain(box.app);
+    const log = join(box.root, "var/log/deployments", box.app, `${box.link("current")}.worker.1.app.log`);
+    await until("the job is worked", () => readFileSync(log, "utf8").includes("hello World"));
     expect(id).toMatch(/\.json$/);
-    expect([...new Bun.Glob("**/*.json").scanSync({ cwd: join(box.base, "shared/queue") })]).toEqual([]);
+    const queue = join(box.base, "shared/queue");
+    await until("the queue is empty", () => [...new Bun.Glob("**/*.json").scanSync({ cwd: queue })].length === 0);
   });
 });

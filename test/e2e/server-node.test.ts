@@ -147,14 +147,16 @@ describe.skipIf(why !== null)(`node apps on a server${why === null ? "" : ` (ski
       return box.must(["curl", "-sSf", "--data", data, `http://127.0.0.1:${port}/jobs`]);
     };
     const untilWorked = (name: string) =>
-      box.must(`timeout 30 sh -c 'until dp logs worker | grep -qx "hello ${name}"; do sleep 0.1; done'`);
+      box.must(
+        `timeout 30 sh -c 'until journalctl -o cat -u "worker@*.worker.1" | grep -qx "hello ${name}"; do sleep 0.1; done'`,
+      );
     await post("One");
     await untilWorked("One");
     // One that waits when its release goes, put there as by a worker that died; it is worked by the next release.
     const queue = "/opt/deployments/worker/shared/queue";
     const job = '{"name":"greet","data":{"name":"Two"}}';
     await box.must(`cd ${queue}/working && echo '${job}' >2.json && chown dp-worker: 2.json && touch -d -1hour 2.json`);
-    await change(laptop, "worker.js", "POST /jobs, GET", "POST /jobs or GET");
+    await change(laptop, "web.js", "POST /jobs, GET", "POST /jobs or GET");
     await laptop.push();
     await box.must(`cd ${queue} && timeout 30 sh -c 'while find . -name "*.json" | grep -q .; do sleep 0.1; done'`);
     await post("Three");

@@ -195,7 +195,7 @@ describe("builtin", () => {
 
   test("the instance for the next boot is kept in a file", async () => {
     const { app, id } = await shop.instance("sleep 1000");
-    await quick.enable(app, id, io);
+    await quick.enable(app, [id], io);
     expect(readFileSync(enabledFile(app), "utf8")).toBe(`${id}\n`);
     await quick.forget({ app, id }, io);
     expect(readFileSync(enabledFile(app), "utf8")).toBe(`${id}\n`);
@@ -203,7 +203,7 @@ describe("builtin", () => {
 
   test("a name that is no release never becomes a path", async () => {
     const { app } = await shop.instance("sleep 1000");
-    await expect(quick.status({ app, id: "../../etc/1-aaaaaaa" })).rejects.toThrow("is not a release");
+    await expect(quick.status({ app, id: "../../etc/1-aaaaaaa" })).rejects.toThrow("is no instance");
     await expect(quick.status({ app: "../x", id: "1-aaaaaaa" })).rejects.toThrow("app name");
   });
 

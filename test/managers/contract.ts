@@ -83,7 +83,7 @@ export function workshop(subject: () => Subject) {
     async clean(): Promise<void> {
       const { manager } = subject();
       for (const instance of made) {
-        await manager.enable(instance.app, null, io);
+        await manager.enable(instance.app, [], io);
         await manager.stop(instance, io);
         await manager.forget(instance, io);
       }
@@ -326,13 +326,81 @@ export function managerContract(subject: () => Subject): void {
   );
 
   test(
-    "enables exactly one instance, and says whether that was a change",
+    "a release's processes are instances of their own, each with its folder, environment and log",
+    async () => {
+      const { app, id } = await start("echo web; exec sleep 1000");
+      const { base, releases } = places(app);
+      const of = { app, folder: `${releases}/${id}` };
+      const worker = { ...of, id: `${id}.worker.2`, env: { DP_PROCESS: "worker.2" } };
+      const instance = await start('echo "$DP_PROCESS in $PWD"; exec sleep 1000', worker);
+      await start("echo other; exec sleep 1000", { ...of, id: `${id}.worker.10` });
+      const line = `worker.2 in ${subject().container?.folder ?? `${base}/releases/${id}`}`;
+      await until("its words", async () => (await outputOf(manager(), instance)).includes(line));
+      expect(await outputOf(manager(), { app, id })).toEqual(["web"]);
+      expect(await manager().instances(app)).toEqual([id, `${id}.worker.2`, `${id}.worker.10`]);
+      const { pid: web } = await status({ app, id });
+      expect((await manager().pids({ app, id })).length).toBe(1 + inits());
+      await manager().stop(instance, io);
+      expect(await manager().instances(app)).toEqual([id, `${id}.worker.10`]);
+      expect((await status({ app, id })).pid).toBe(web);
+      await manager().stop({ app, id }, io);
+      expect(await manager().instances(app)).toEqual([`${id}.worker.10`]);
+    },
+    DEADLINE,
+  );
+
+  test.each([
+    ["echo done", { state: "stopped", detail: "" }],
+    ["echo done; exit 3", { state: "failed", detail: "exited with 3" }],
+    ["echo done; kill -9 $$", { state: "failed", detail: "killed by SIGKILL" }],
+  ])(
+    "a job, %s: runs once and to its end",
+    async (command, expected) => {
+      const before = await shop.instance("true");
+      const job = await start(`echo x >> "$SHARED/runs"; ${command}`, {
+        ...{ app: before.app, folder: before.folder, id: `${before.id}.cron.job` },
+      });
+      const ended = await until("its end", async () => {
+        const now = await status(job);
+        return now.state !== "running" && now;
+      });
+      expect(ended).toMatchObject({ ...(expected.state === "failed" ? expected : { state: "stopped" }), pid: null });
+      expect(readFileSync(join(sharedOf(job), "runs"), "utf8")).toBe("x\n");
+      expect(await outputOf(manager(), job)).toContain("done");
+      await manager().stop(job, io);
+      expect(await manager().instances(job.app)).toEqual([]);
+    },
+    DEADLINE,
+  );
+
+  test(
+    "a job that was told to stop has not done its work",
+    async () => {
+      const before = await shop.instance("true");
+      const job = await start("echo begun; sleep 1000; echo more", {
+        ...{ app: before.app, folder: before.folder, id: `${before.id}.cron.job` },
+      });
+      await until("it has begun", async () => (await outputOf(manager(), job)).includes("begun"));
+      const { pid: main } = await status(job);
+      const others = (await manager().pids(job)).filter((pid) => pid !== main);
+      // Its shell first: it would go on when what it waits for has ended.
+      for (const pid of [main!, ...others]) if (isAlive(pid)) process.kill(pid, "SIGTERM");
+      await until("its end", async () => (await status(job)).state !== "running");
+      expect((await status(job)).state).toBe("failed");
+    },
+    DEADLINE,
+  );
+
+  test(
+    "enables exactly what is named, and says whether that was a change",
     async () => {
       const { app, id } = await start("sleep 1000");
       const { id: next } = await start("sleep 1000", { app, id: "2-bbbbbbb" });
+      await start("sleep 1000", { app, id: `${next}.worker.2`, folder: `${places(app).releases}/${next}` });
       const changes = [];
-      for (const wanted of [id, id, next, next, null, null]) changes.push(await manager().enable(app, wanted, io));
-      expect(changes).toEqual([true, false, true, false, true, false]);
+      for (const wanted of [[id], [id], [next, `${next}.worker.2`], [next, `${next}.worker.2`], [next], [], []])
+        changes.push(await manager().enable(app, wanted, io));
+      expect(changes).toEqual([true, false, true, false, true, true, false]);
     },
     DEADLINE,
   );
@@ -386,7 +454,7 @@ export function managerContract(subject: () => Subject): void {
     const { instances } = places(instance.app);
     const kept = existsSync(instances) ? readdirSync(instances) : [];
     const open = kept.filter(
-      (name) => Bun.spawnSync(["find", `${instances}/${name}`, "-perm", "/007"]).stdout.length > 0,
+      (name) => Bun.spawnSync(["find", `${instances}/${name}`, "!", "-type", "l", "-perm", "/007"]).stdout.length > 0,
     );
     expect(open).toEqual([]);
   });

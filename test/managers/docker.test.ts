@@ -170,7 +170,7 @@ describe.skipIf(why !== null)("containers", () => {
       expect((await manager.status(instance)).state).toBe("stopped");
       expect(await errorOf(manager.start(instance, io))).toMatchObject({ exit: "command" });
       await manager.stop(instance, io);
-      await manager.enable(app, null, io);
+      await manager.enable(app, [], io);
       await manager.forget(instance, io);
       const running = await engine.must("container", "ls", "--format", "{{.Names}}");
       expect(running.split("\n").sort()).toEqual(names.sort());
@@ -188,7 +188,7 @@ describe.skipIf(why !== null)("containers", () => {
   test("that crash again and again are stopped and enabled at any moment", async () => {
     for (let count = 1; count <= 4; count++) {
       const instance = await started(await shop.instance("sleep 0.05; exit 3", { id: `${count}-aaaaaaa` }));
-      if (count % 2 === 0) await manager.enable(instance.app, instance.id, io);
+      if (count % 2 === 0) await manager.enable(instance.app, [instance.id], io);
       await until("a crash", async () => (await manager.status(instance)).state !== "running");
       await manager.stop(instance, io);
       expect((await manager.status(instance)).state).toBe("stopped");
@@ -289,7 +289,7 @@ describe.skipIf(why !== null)("containers", () => {
     const two = await started(await shop.instance("exec sleep 1000", { app: one.app, id: "2-bbbbbbb" }));
     const three = await started(await shop.instance("exec sleep 1000", { app: one.app, id: "3-ccccccc" }));
     await manager.stop(three, io);
-    await manager.enable(one.app, two.id, io);
+    await manager.enable(one.app, [two.id], io);
     for (const how of ["stop", "cut"] as const) {
       const { pid } = await manager.status(two);
       await engine.halt(how);

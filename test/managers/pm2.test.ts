@@ -109,7 +109,7 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
       const known = [...Object.keys(instance.env), "DP_INSTANCE", "PWD", "OLDPWD", "SHLVL", "_"];
       expect(names.filter((name) => !known.includes(name))).toEqual([]);
       expect(seen).toContain("name=mine");
-      await pm2.enable(instance.app, instance.id, io);
+      await pm2.enable(instance.app, [instance.id], io);
       expect(isKept(instance.app, "for one pair of eyes")).toBe(false);
       expect(isKept(instance.app, "leaked")).toBe(false);
     });
@@ -119,9 +119,9 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
       async () => {
         const first = await start("sleep 1000");
         const second = await start("sleep 1000", { app: first.app, id: "2-bbbbbbb" });
-        await pm2.enable(first.app, first.id, io);
+        await pm2.enable(first.app, [first.id], io);
         expect(readDump(first.app).map(({ name }) => name)).toEqual([processName(first)]);
-        await pm2.enable(first.app, second.id, io);
+        await pm2.enable(first.app, [second.id], io);
         expect(readDump(first.app).map(({ name }) => name)).toEqual([processName(second)]);
         const stat = statSync(homeOf(first.app).dump);
         expect([stat.mode & 0o777, stat.uid]).toEqual([0o600, ownerOf(first.app).uid]);
@@ -135,7 +135,7 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
         const instance = await start("sleep 1000");
         const { app, id } = instance;
         await start("sleep 1001", { app, id: "2-bbbbbbb" });
-        await pm2.enable(app, id, io);
+        await pm2.enable(app, [id], io);
         await runPm2(app, ["kill"], path, io);
         await until("nothing runs", async () => (await pm2.pids(instance)).length === 0);
         await runPm2(app, ["resurrect"], path, io);
@@ -161,14 +161,14 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
         await runPm2(app, ["save"], path, io);
         const other = async () => (await listing(app))!.find(({ name }) => name === "other");
         const pid = (await other())!.pid;
-        await pm2.enable(app, instance.id, io);
+        await pm2.enable(app, [instance.id], io);
         expect(
           readDump(app)
             .map(({ name }) => name)
             .sort(),
         ).toEqual(["other", processName(instance)].sort());
         await pm2.stop(instance, io);
-        await pm2.enable(app, null, io);
+        await pm2.enable(app, [], io);
         await pm2.forget(instance, io);
         expect((await other())?.pid).toBe(pid);
         expect(isAlive(pid)).toBe(true);
@@ -185,7 +185,7 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
       const daemon = daemonOf(instance.app);
       await pm2.stop(instance, io);
       expect(isAlive(daemon)).toBe(true);
-      await pm2.enable(instance.app, null, io);
+      await pm2.enable(instance.app, [], io);
       await until("it ends", () => !isAlive(daemon));
       expect(await listing(instance.app)).toBeNull();
     });
@@ -300,7 +300,7 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
           const own = await pm2.pids(instance);
           expect((await listener(port)).every(({ pid }) => own.includes(pid!))).toBe(true);
           const [first] = await listed(instance).then((list) => list!);
-          await pm2.enable(instance.app, instance.id, io);
+          await pm2.enable(instance.app, [instance.id], io);
           expect(readDump(instance.app).map(({ name }) => name)).toEqual([first!.name, first!.name]);
           expect(statSync(homeOf(instance.app).dump).mode & 0o777).toBe(0o600);
         },
@@ -379,7 +379,7 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
   });
 
   test("a name that is no release never becomes a path", async () => {
-    expect(() => filesOf({ app: "shop", id: "../../etc/1-aaaaaaa" })).toThrow("is not a release");
+    expect(() => filesOf({ app: "shop", id: "../../etc/1-aaaaaaa" })).toThrow("is no instance");
     await expect(pm2.status({ app: "../x", id: "1-aaaaaaa" })).rejects.toThrow("app name");
   });
 });

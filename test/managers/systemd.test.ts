@@ -24,7 +24,8 @@ describe("units", () => {
     expect(text).toStartWith("# written by dp:");
     for (const line of [
       "User=dp-demo",
-      "WorkingDirectory=/opt/deployments/demo/releases/%i",
+      "WorkingDirectory=/opt/deployments/demo/instances/%i.folder",
+      "Restart=on-failure",
       "EnvironmentFile=/opt/deployments/demo/instances/%i.env",
       "ExecStart=/bin/sh /opt/deployments/demo/instances/%i.sh",
       "TimeoutStopSec=1500ms",
@@ -34,6 +35,12 @@ describe("units", () => {
       expect(text.split("\n")).toContain(line);
     }
     expect(text).not.toContain("{{");
+  });
+
+  test("that of cron's jobs differs in one thing: what has ended is not started again", async () => {
+    const lines = (await unitText(managed, true)).split("\n").slice(1);
+    const others = (await unitText(managed)).split("\n").slice(1);
+    expect(lines.filter((line) => !others.includes(line))).toEqual(["Restart=no"]);
   });
 
   test.each([
@@ -157,7 +164,7 @@ const TWO = `
     const env = { PATH: "/usr/bin:/bin", GREETING: "hello again" };
     const command = 'echo "$GREETING" > ' + base + "/shared/greeting; exec sleep 1000";
     await systemd.start({ app: "reboot", id, folder: base + "/releases/" + id, command, env, user, stopTimeout }, io);
-    await systemd.enable("reboot", id, io);
+    await systemd.enable("reboot", [id], io);
   }
   while (!(await Bun.file(base + "/shared/greeting").exists())) await Bun.sleep(20);
   rmSync(base + "/shared/greeting");
@@ -181,7 +188,8 @@ const inside = () => {
     const managed = { app, base: places(app).base, user: USER, stopTimeout: 5_000 };
     const path = `/etc/systemd/system/${app}@.service`;
     expect(await systemd.setup(managed, io)).toEqual([]);
-    expect(await systemd.setup({ ...managed, stopTimeout: 7_000 }, io)).toEqual([`wrote ${path}`]);
+    const jobs = `/etc/systemd/system/${app}.cron@.service`;
+    expect(await systemd.setup({ ...managed, stopTimeout: 7_000 }, io)).toEqual([`wrote ${path}`, `wrote ${jobs}`]);
     expect(readFileSync(path, "utf8")).toContain("TimeoutStopSec=7000ms");
     expect(statSync(path).mode & 0o777).toBe(0o644);
   });
@@ -221,23 +229,23 @@ const inside = () => {
     const instance = await shop.instance("sleep 1000");
     await systemd.start(instance, io);
     const path = `/etc/systemd/system/${instance.app}@.service`;
-    writeFileSync(path, readFileSync(path, "utf8").replace("TasksMax=4096", "TasksMax=77"));
-    await systemd.start(instance, io);
-    const shown = Bun.spawnSync(["systemctl", "show", "-p", "TasksMax", `${instance.app}@1-aaaaaaa`]);
-    expect(shown.stdout.toString()).toBe("TasksMax=77\n");
+    writeFileSync(path, readFileSync(path, "utf8").replace("TimeoutStopSec=5000ms", "TimeoutStopSec=7000ms"));
+    await systemd.start({ ...instance, stopTimeout: 7_000 }, io);
+    const shown = Bun.spawnSync(["systemctl", "show", "-p", "TimeoutStopUSec", `${instance.app}@1-aaaaaaa`]);
+    expect(shown.stdout.toString()).toBe("TimeoutStopUSec=7s\n");
   });
 
   test("boot links: exactly the enabled one, and nobody else's", async () => {
     const { app } = await shop.instance("sleep 1000");
     await shop.instance("sleep 1000", { app: `${app}-two` });
-    await systemd.enable(`${app}-two`, "9-fffffff", io);
-    for (const id of ["1-aaaaaaa", "2-bbbbbbb"]) await systemd.enable(app, id, io);
+    await systemd.enable(`${app}-two`, ["9-fffffff"], io);
+    for (const id of ["1-aaaaaaa", "2-bbbbbbb"]) await systemd.enable(app, [id], io);
     const links = () =>
       readdirSync(WANTS)
         .filter((name) => name.startsWith(app))
         .sort();
     expect(links()).toEqual([`${app}-two@9-fffffff.service`, `${app}@2-bbbbbbb.service`]);
-    await systemd.enable(app, null, io);
+    await systemd.enable(app, [], io);
     expect(links()).toEqual([`${app}-two@9-fffffff.service`]);
   });
 

@@ -17,7 +17,7 @@ test("the new instance alone comes up at boot, and of the old one nothing is kep
   const old = await makeLive(app, 1);
   const { id, context } = await makeRelease(app, 2);
   await runSteps(context, "start", "check", "swap", "verify", "retire");
-  expect(await builtin.enable(app.app, id, io)).toBe(false);
+  expect(await builtin.enable(app.app, [id], io)).toBe(false);
   expect(existsSync(filesOf({ app: app.app, id: old.id }).spec)).toBe(false);
   expect(await builtin.instances(app.app)).toEqual([id]);
   const before = (await builtin.status({ app: app.app, id })).pid;

@@ -85,11 +85,11 @@ test("undone, the old instance serves again, and alone comes up at boot", async 
   const old = await makeLive(app, 1);
   const { id, context } = await makeRelease(app, 2);
   await runSteps(context, "start");
-  await builtin.enable(app.app, id, io);
+  await builtin.enable(app.app, [id], io);
   await undo("start", context);
   expect(await running()).toEqual([old.id]);
   expect(await answer()).toBe(old.id);
-  expect(await builtin.enable(app.app, old.id, io)).toBe(false);
+  expect(await builtin.enable(app.app, [old.id], io)).toBe(false);
   await undo("start", context);
   expect(await running()).toEqual([old.id]);
 });
@@ -119,7 +119,7 @@ test("undone when the release is live, it stays", async () => {
 });
 
 test("an old release that is not healthy any more makes the way back fail", async () => {
-  const gone = someConfig(app.app).healthCheck;
+  const gone = someConfig(app.app).healthCheck!;
   await makeLive(app, 1, { config: { healthCheck: { ...gone, startTimeout: 0 } }, source: "process.exit(5);" });
   const { context } = await makeRelease(app, 2);
   await runSteps(context, "start");

@@ -52,7 +52,7 @@ export async function makeLive(app: App, number: number, options: ReleaseOptions
   const made = await makeRelease(app, number, { state: "good", ...options });
   const { facts } = await load(made.context);
   await builtin.start(await instanceOf(facts as unknown as InstanceFacts, app.port), io);
-  await builtin.enable(app.app, made.id, io);
+  await builtin.enable(app.app, [made.id], io);
   await point(app.current, made.release);
   return made;
 }

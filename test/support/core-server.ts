@@ -169,6 +169,8 @@ export const someConfig = (app: string, more: Partial<DeployConfig> = {}): Deplo
   healthCheck: { path: "/", timeout: 5_000, interval: 50, startTimeout: 30_000 },
   command: START,
   hooks: {},
+  processes: {},
+  cron: [],
   ...more,
 });
 

@@ -31,6 +31,7 @@ const run = (facts: Record<string, unknown> = {}, journal: Run["journal"] = {}):
     subject: 'Fix "it"',
     by: "ann@203.0.113.5",
     server,
+    config: { name: app, type: "python", healthCheck: { path: "/" }, hooks: {} },
     release: "/base/releases/42-3f9c2ab",
     ...facts,
   },
@@ -51,6 +52,8 @@ test("a subject is one line of plain text, and not too long", () => {
 
 test("the end says what is live, where, and how long it took", () => {
   expect(closingLine(app, run(), 3_240)).toBe(`live: ${app} 42-3f9c2ab at http://127.0.0.1:8000, 3.2 s in all`);
+  const workers = run({ config: { name: app, type: "python", hooks: {}, processes: { worker: {} } } });
+  expect(closingLine(app, workers, 3_240)).toBe(`live: ${app} 42-3f9c2ab, 3.2 s in all`);
   expect(urlOf({ host: "0.0.0.0", port: 80 })).not.toContain("0.0.0.0");
 });
 

@@ -1,0 +1,73 @@
+// Commands about the processes of an app: ps scale stop start cron.
+import type { CAC } from "cac";
+import { answer, print, warn, type Options } from "../arguments.ts";
+import { DpError, EXIT } from "../errors.ts";
+import type { Deed } from "../commands/control.ts";
+
+const DEEDS: Record<Exclude<Deed, "restart">, string> = {
+  stop: "Stop the processes of the live release, or one of them, worker.2, until dp start or the next deploy",
+  start: "Start what was stopped",
+};
+
+/** Declares them. */
+export function declareProcessCommands(cli: CAC): void {
+  cli
+    .command("ps <app>", "Show every process of an app: pid, uptime, restarts, memory, command")
+    .option("--json", "As JSON")
+    .action(async (app: string, options: Options) => {
+      const { ps, processLines } = await import("../commands/ps.ts");
+      const rows = await ps(app);
+      answer(options, rows, () => processLines(rows, Date.now()));
+    });
+
+  cli
+    .command("scale <app> [...processes]", "Set how many of a process run, worker=2; without one, show it")
+    .option("--json", "As JSON")
+    .action(async (app: string, words: string[], options: Options) => {
+      const { parseScale, scale, scales } = await import("../commands/scale.ts");
+      const wanted = parseScale(words);
+      const now = words.length === 0 ? await scales(app) : await scale(app, wanted, warn);
+      answer(options, now, () => Object.entries(now).map(([process, count]) => `${process}=${count}`));
+    });
+
+  for (const [deed, summary] of Object.entries(DEEDS) as [Deed, string][]) {
+    cli
+      .command(`${deed} <app> [process]`, summary)
+      .option("--json", "As JSON")
+      .action((app: string, process: string | undefined, options: Options) => controlled(deed, app, process, options));
+  }
+
+  cli
+    .command("cron <app> [name] [entry]", "Show the cron entries; dp cron run APP NAME runs one now")
+    .option("--scheduled", "Say nothing but how it ended")
+    .option("--json", "As JSON")
+    .action(async (app: string, name: string | undefined, entry: string | undefined, options: Options) => {
+      if (app === "run" && name !== undefined) return runNow(name, entry, options);
+      const { cronEntries, cronLines } = await import("../commands/cron.ts");
+      if (name !== undefined)
+        throw new DpError("usage", `dp cron takes an app alone`, { hint: `dp cron run ${app} ${name}` });
+      const rows = await cronEntries(app);
+      return answer(options, rows, () => cronLines(rows));
+    });
+}
+
+/** Restarts, stops or starts processes, and answers which. */
+export async function controlled(
+  deed: Deed,
+  app: string,
+  process: string | undefined,
+  options: Options,
+): Promise<void> {
+  const { control } = await import("../commands/control.ts");
+  const done = await control(app, deed, process, options["json"] ? warn : print);
+  answer(options, { app, done }, () => []);
+}
+
+async function runNow(app: string, name: string | undefined, options: Options): Promise<number> {
+  const { cronRun, resultText } = await import("../commands/cron.ts");
+  if (name === undefined) throw new DpError("usage", "which entry?", { hint: `dp cron ${app} lists them` });
+  const run = await cronRun(app, name, options["scheduled"] === true, options["json"] ? warn : print);
+  answer(options, run, () => []);
+  warn(`cron ${name} of ${app}, in ${run.release}: ${resultText(run)}`);
+  return run.code === 0 ? EXIT.ok : EXIT.command;
+}

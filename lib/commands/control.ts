@@ -1,0 +1,50 @@
+// `dp restart`, `dp stop`, `dp start`: the processes of the live release, one after the other.
+import { makeIo, silentLog, type Io } from "../io.ts";
+import { processOf } from "../paths.ts";
+import type { InstanceFacts } from "../release/instance.ts";
+import { managerOf } from "../release/manager.ts";
+import { keepStopped, stoppedProcesses, wantedIds } from "../release/processes.ts";
+import { lockNow } from "../release/queue.ts";
+import { restartInstance, startInstance, stopInstance } from "../release/restart.ts";
+import { readServer } from "../server.ts";
+import { liveFacts, liveOf, named } from "./processes.ts";
+
+/** What can be done to processes. */
+export type Deed = "restart" | "stop" | "start";
+
+/** Does it, one process after the other; answers which. Throws DpError "unhealthy" at the first that does not come up. */
+export async function control(
+  app: string,
+  deed: Deed,
+  word: string | undefined,
+  say: (line: string) => void,
+): Promise<string[]> {
+  await readServer(app);
+  const lock = await lockNow(app, `dp ${deed} ${app}`);
+  try {
+    const facts = await liveFacts(app);
+    const ids = named(facts, word);
+    const io = makeIo({ ...silentLog, warn: say });
+    const done: string[] = [];
+    for (const id of ids) {
+      await doOne(facts, deed, id, io);
+      done.push(processOf(id));
+      say(`${deed === "stop" ? "stopped" : `${deed}ed`} ${app} ${processOf(id)}`);
+    }
+    return done;
+  } finally {
+    lock.release();
+  }
+}
+
+async function doOne(facts: InstanceFacts, deed: Deed, id: string, io: Io): Promise<void> {
+  const { app, server, config } = facts;
+  const stopped = await stoppedProcesses(app);
+  if (deed === "stop") stopped.add(processOf(id));
+  else stopped.delete(processOf(id));
+  // Noted first: whatever happens then, a reboot ends where the user wanted it.
+  await keepStopped(app, stopped);
+  if (deed === "stop") await stopInstance(facts, id, io);
+  else await (deed === "start" ? startInstance : restartInstance)(facts, id, io);
+  await (await managerOf(server)).enable(app, await wantedIds(app, liveOf(facts), config, server), io);
+}

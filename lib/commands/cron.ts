@@ -1,0 +1,117 @@
+// `dp cron`: the entries of the live release, when they run, how they ended; and one of them by hand.
+import { nextRun } from "../cron/cron.ts";
+import { jobsUnderWay, lastRun, runJob, type JobRun } from "../cron/job.ts";
+import { DpError } from "../errors.ts";
+import { makeIo, silentLog } from "../io.ts";
+import type { InstanceName, Manager } from "../manager.ts";
+import { secretsOf } from "../release/settings.ts";
+import { managerOf } from "../release/manager.ts";
+import { readServer } from "../server.ts";
+import { redactor } from "../talk/redactor.ts";
+import { spanText, table, when } from "../talk/table.ts";
+import { liveFacts } from "./processes.ts";
+
+export interface CronRow {
+  name: string;
+  schedule: string;
+  /** Null: the server's. */
+  timeZone: string | null;
+  command: string;
+  /** ISO 8601; null: nothing will run it. */
+  next: string | null;
+  isRunning: boolean;
+  last: JobRun | null;
+}
+
+/** The entries of the live release. */
+export async function cronEntries(app: string): Promise<CronRow[]> {
+  const { config, server } = await liveFacts(app);
+  const managed = await managerOf(server);
+  return Promise.all(
+    config.cron.map(async (entry) => {
+      const { name, schedule, timeZone = null, command } = entry;
+      const isRunning = (await jobsUnderWay(app, name, managed)).length > 0;
+      return {
+        name,
+        schedule,
+        timeZone,
+        command,
+        next: await nextRun(app, entry),
+        isRunning,
+        last: await lastRun(app, name),
+      };
+    }),
+  );
+}
+
+/** The entries for people. */
+export function cronLines(rows: readonly CronRow[]): string[] {
+  if (rows.length === 0) return ["no cron entries: deploy.yml has no cron"];
+  return table(
+    ["NAME", "SCHEDULE", "NEXT", "LAST", "RESULT", "COMMAND"],
+    rows.map(({ name, schedule, timeZone, next, last, isRunning, command }) => [
+      name,
+      timeZone === null ? schedule : `${schedule} ${timeZone}`,
+      next === null ? "never" : when(next),
+      last === null ? "never" : when(last.startedAt),
+      isRunning ? "runs" : last === null ? "" : resultText(last),
+      command,
+    ]),
+  );
+}
+
+/** `exited with 3 after 12s`. */
+export function resultText({ startedAt, endedAt, code, detail }: JobRun): string {
+  if (endedAt === null) return "unknown: it was interrupted";
+  const how = code === 0 ? "ok" : detail || "failed";
+  return `${how} after ${spanText(Date.parse(endedAt) - Date.parse(startedAt))}`;
+}
+
+/** Runs an entry now and prints what it says, secrets masked; a scheduled one writes to its log alone. */
+export async function cronRun(
+  app: string,
+  name: string,
+  isScheduled: boolean,
+  print: (line: string) => void,
+): Promise<JobRun> {
+  const server = await readServer(app);
+  const managed = await managerOf(server);
+  const clean = redactor(await secretsOf(app, server));
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort(new DpError("interrupted", "interrupted")));
+  process.once("SIGTERM", () => stop.abort(new DpError("terminated", "terminated")));
+  const io = makeIo(silentLog, stop.signal);
+  const watch = (instance: InstanceName) => watchOutput(instance, managed, (line) => print(clean(line)));
+  return runJob(app, name, server, io, isScheduled ? undefined : watch);
+}
+
+/** All that a log holds, for whoever wants to know what is new in it. */
+const ALL = 1_000_000;
+const FIRST_LOOK = 200;
+const LAST_LOOK = 5_000;
+
+// Looks again and again: whoever only follows may come too late for what a quick job says.
+async function watchOutput(instance: InstanceName, managed: Manager, print: (line: string) => void) {
+  const read = async () => {
+    const lines: string[] = [];
+    const onLine = (line: string) => void lines.push(line);
+    await managed.logs(instance, { lines: ALL, follow: false, onLine }, makeIo(silentLog));
+    return lines;
+  };
+  let seen = (await read()).length;
+  const over = Promise.withResolvers<true>();
+  const looking = (async () => {
+    for (let pause = FIRST_LOOK, isOver = false; !isOver; pause = Math.min(pause * 1.5, LAST_LOOK)) {
+      isOver = await Promise.race([Bun.sleep(pause).then(() => false), over.promise]);
+      const lines = await read();
+      lines.slice(seen).forEach(print);
+      seen = lines.length;
+    }
+  })();
+  return {
+    async end() {
+      over.resolve(true);
+      await looking;
+    },
+  };
+}

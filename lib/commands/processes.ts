@@ -1,0 +1,49 @@
+// The processes of the live release by the names that people type: worker, worker.2.
+import { DpError } from "../errors.ts";
+import { instanceId, processOf } from "../paths.ts";
+import { liveId } from "../release/history.ts";
+import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
+import { hasWeb, otherIds, processNames, scaleOf } from "../release/processes.ts";
+import { readServer } from "../server.ts";
+import { didYouMean } from "../suggestion.ts";
+
+/** The live release's facts. Throws DpError "usage" when there is none. */
+export async function liveFacts(app: string): Promise<InstanceFacts> {
+  const server = await readServer(app);
+  const live = await liveId(app);
+  if (live === null) throw new DpError("usage", `${app} has no live release yet`, { hint: `dp deploy ${app}` });
+  return factsOfRelease(app, live, server);
+}
+
+/** The live release of such facts. */
+export const liveOf = ({ release }: InstanceFacts) => release.slice(release.lastIndexOf("/") + 1);
+
+/** Every instance that a release consists of, those stopped by hand among them. */
+export function idsOf(facts: InstanceFacts): string[] {
+  const live = liveOf(facts);
+  return [...(hasWeb(facts.config) ? [live] : []), ...otherIds(live, facts.config, facts.server)];
+}
+
+/** The instances that `worker` or `worker.2` names; all of them without a word. Throws DpError "usage". */
+export function named(facts: InstanceFacts, word: string | undefined): string[] {
+  const all = idsOf(facts);
+  const found = all.filter(
+    (id) => word === undefined || processOf(id) === word || processOf(id).split(".")[0] === word,
+  );
+  if (found.length > 0) return found;
+  if (word === undefined) throw new DpError("usage", `${facts.app} has no process but cron`);
+  const names = processNames(facts.config);
+  const [process = ""] = word.split(".");
+  if (!names.includes(process))
+    throw new DpError("usage", `${facts.app} has no process ${JSON.stringify(process)}, there is ${names.join(", ")}`, {
+      ...didYouMean(process, names),
+    });
+  const hint = `dp scale ${facts.app} ${process}=N`;
+  throw new DpError("usage", `${facts.app} runs ${scaleOf(process, facts.server)} of ${process}, and no ${word}`, {
+    hint,
+  });
+}
+
+/** The instances of a process at a scale, of the live release. */
+export const instancesAt = (facts: InstanceFacts, process: string, count: number) =>
+  Array.from({ length: count }, (_, index) => instanceId(liveOf(facts), process, index + 1));

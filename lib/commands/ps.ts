@@ -1,0 +1,67 @@
+// `dp ps`: every process of an app, and how it does.
+import { DpError } from "../errors.ts";
+import type { InstanceStatus } from "../manager.ts";
+import { isWeb, processOf, releaseOf } from "../paths.ts";
+import { residentMemory } from "../process/process.ts";
+import { factsOfRelease, instanceOf, otherInstance, type InstanceFacts } from "../release/instance.ts";
+import { managerOf } from "../release/manager.ts";
+import { stoppedProcesses } from "../release/processes.ts";
+import { spanText, table } from "../talk/table.ts";
+import { idsOf, liveFacts, liveOf } from "./processes.ts";
+
+export interface ProcessRow extends InstanceStatus {
+  /** `worker.2` */
+  process: string;
+  release: string;
+  /** Resident memory of all its processes, in bytes; null: it does not run. */
+  memory: number | null;
+  /** Its shell line. */
+  command: string;
+}
+
+/** Every process of an app: those that shall run, and whatever runs besides. */
+export async function ps(app: string): Promise<ProcessRow[]> {
+  const facts = await liveFacts(app);
+  const managed = await managerOf(facts.server);
+  const own = idsOf(facts);
+  const others = (await managed.instances(app)).filter((id) => !own.includes(id));
+  const stopped = await stoppedProcesses(app);
+  return Promise.all(
+    [...own, ...others].map(async (id) => {
+      const status = await managed.status({ app, id });
+      const pids = await managed.pids({ app, id });
+      const detail = own.includes(id) && stopped.has(processOf(id)) ? "by dp stop" : status.detail;
+      const memory = pids.length > 0 ? residentMemory(pids) : null;
+      const named = { process: processOf(id), release: releaseOf(id) };
+      return { ...named, ...status, detail, memory, command: await commandOf(facts, id) };
+    }),
+  );
+}
+
+async function commandOf(facts: InstanceFacts, id: string): Promise<string> {
+  const { app, server } = facts;
+  try {
+    const own = releaseOf(id) === liveOf(facts) ? facts : await factsOfRelease(app, releaseOf(id), server);
+    return (isWeb(id) ? await instanceOf(own, server.port) : await otherInstance(own, id)).command;
+  } catch (error) {
+    if (!(error instanceof DpError)) throw error;
+    return "?"; // a release that nothing is known of any more
+  }
+}
+
+/** The rows for people; `now` in ms. */
+export function processLines(rows: readonly ProcessRow[], now: number): string[] {
+  const live = rows[0]?.release;
+  return table(
+    ["PROCESS", "STATE", "PID", "UP", "RESTARTS", "MEMORY", "COMMAND"],
+    rows.map((row) => [
+      row.release === live ? row.process : `${row.process} of ${row.release}`,
+      row.detail ? `${row.state}: ${row.detail}` : row.state,
+      row.pid === null ? "" : String(row.pid),
+      row.since === null ? "" : spanText(now - Date.parse(row.since)),
+      String(row.restarts),
+      row.memory === null ? "" : `${(row.memory / 1024 / 1024).toFixed(1)} MB`,
+      row.command,
+    ]),
+  );
+}

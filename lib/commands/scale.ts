@@ -1,0 +1,109 @@
+// `dp scale`: how many of each process run, written to config.yml and made true at once.
+import { parseServerConfig, setServerMapping, type ServerConfig } from "../config.ts";
+import { DpError } from "../errors.ts";
+import { readText, writeFileAtomic } from "../files.ts";
+import { makeIo, silentLog } from "../io.ts";
+import { places, processOf } from "../paths.ts";
+import { liveId } from "../release/history.ts";
+import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
+import { managerOf } from "../release/manager.ts";
+import { lockNow } from "../release/queue.ts";
+import { processNames, scaleOf, stoppedProcesses, wantedIds } from "../release/processes.ts";
+import { proveInstances, startInstances, stopInstances } from "../release/workers.ts";
+import { readServer } from "../server.ts";
+import { didYouMean } from "../suggestion.ts";
+import { instancesAt, liveOf } from "./processes.ts";
+
+/** `worker=2` and so on as a mapping. Throws DpError "usage". */
+export function parseScale(words: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const [, process, count] = /^([A-Za-z][A-Za-z0-9_-]*)=([0-9]{1,3})$/.exec(word) ?? [];
+      if (process === undefined || Number(count) > 100)
+        throw new DpError("usage", `${JSON.stringify(word)} is no scale`, { hint: "write PROCESS=COUNT: worker=2" });
+      return [process, Number(count)];
+    }),
+  );
+}
+
+/** How many of each process of the live release shall run. */
+export async function scales(app: string): Promise<Record<string, number>> {
+  const server = await readServer(app);
+  const facts = await factsOf(app, server);
+  const names = facts ? processNames(facts.config) : Object.keys(server.scale);
+  return Object.fromEntries(names.map((name) => [name, scaleOf(name, server)]));
+}
+
+const factsOf = async (app: string, server: ServerConfig): Promise<InstanceFacts | null> => {
+  const live = await liveId(app);
+  return live === null ? null : factsOfRelease(app, live, server);
+};
+
+/**
+ * Writes the scale and starts or stops what differs. When a new process does not come up, all is as before. Throws
+ * DpError "usage" for a process that the live release has not, "unhealthy".
+ */
+export async function scale(
+  app: string,
+  wanted: Record<string, number>,
+  say: (line: string) => void,
+): Promise<Record<string, number>> {
+  await readServer(app);
+  const lock = await lockNow(app, `dp scale ${app}`);
+  try {
+    const { config } = places(app);
+    const before = await readServer(app);
+    const facts = await factsOf(app, before);
+    if (facts) requireKnown(facts, wanted);
+    const text = (await readText(config)) ?? "";
+    const changed = setServerMapping(text, "scale", wanted, config);
+    const server = parseServerConfig(changed, config);
+    await writeFileAtomic(config, changed, 0o600);
+    try {
+      if (facts) await apply({ ...facts, server }, before, Object.keys(wanted), say);
+      else say("nothing is live yet: it counts from the first deploy on");
+    } catch (error) {
+      await writeFileAtomic(config, text, 0o600);
+      throw error;
+    }
+  } finally {
+    lock.release();
+  }
+  return scales(app);
+}
+
+function requireKnown({ app, config }: InstanceFacts, wanted: Record<string, number>): void {
+  const names = processNames(config);
+  for (const name of Object.keys(wanted)) {
+    if (names.includes(name)) continue;
+    const message = `${app} has no process ${JSON.stringify(name)}, there is ${names.join(", ")}`;
+    throw new DpError("usage", message, didYouMean(name, names));
+  }
+}
+
+async function apply(
+  facts: InstanceFacts,
+  before: ServerConfig,
+  names: readonly string[],
+  say: (line: string) => void,
+): Promise<void> {
+  const { app, server, config } = facts;
+  const managed = await managerOf(server);
+  const io = makeIo(silentLog);
+  const stopped = await stoppedProcesses(app);
+  const now = names.flatMap((name) => instancesAt(facts, name, scaleOf(name, server)));
+  const was = names.flatMap((name) => instancesAt(facts, name, scaleOf(name, before)));
+  const fresh = now.filter((id) => !was.includes(id) && !stopped.has(processOf(id)));
+  const extra = was.filter((id) => !now.includes(id));
+  try {
+    await startInstances(facts, fresh, managed, io);
+    await proveInstances(facts, fresh, managed, io);
+  } catch (error) {
+    await stopInstances(app, fresh, managed, io);
+    throw error;
+  }
+  await stopInstances(app, extra, managed, io);
+  await managed.enable(app, await wantedIds(app, liveOf(facts), config, server), io);
+  for (const id of fresh) say(`started ${app} ${processOf(id)}`);
+  for (const id of extra) say(`stopped ${app} ${processOf(id)}`);
+}

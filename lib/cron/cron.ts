@@ -1,0 +1,18 @@
+// What runs an app's cron entries: timers of systemd on a server that has it, else a scheduler of dp's own.
+import type { CronEntry } from "../config.ts";
+import type { Io } from "../io.ts";
+import { isService } from "../daemon/service.ts";
+import { nextTime } from "./next.ts";
+import { scheduleOf } from "./schedule.ts";
+import { isScheduled, setSchedule } from "./supervised.ts";
+import { setTimers, timerNext } from "./timers.ts";
+
+/** Makes exactly these entries run by the clock, also after a reboot. Answers one sentence for each change. */
+export const setCron = (app: string, entries: readonly CronEntry[], io: Io): Promise<string[]> =>
+  isService() ? setTimers(app, entries, io) : setSchedule(app, entries);
+
+/** When an entry runs next, ISO 8601; null: nothing will run it. */
+export async function nextRun(app: string, { name, schedule, timeZone }: CronEntry): Promise<string | null> {
+  if (isService()) return timerNext(app, name);
+  return isScheduled(app) ? (nextTime(scheduleOf(schedule), new Date(), timeZone)?.toISOString() ?? null) : null;
+}

@@ -1,0 +1,119 @@
+// One run of a cron entry: in the live release, never beside another of the same, and how it ended is kept.
+import { constants } from "node:os";
+import { join } from "node:path";
+import type { ServerConfig } from "../config.ts";
+import { DpError } from "../errors.ts";
+import { readText, writeFileAtomic } from "../files.ts";
+import type { Io } from "../io.ts";
+import { tryLock } from "../lock.ts";
+import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
+import { isJob, jobId, places, processOf } from "../paths.ts";
+import { liveId } from "../release/history.ts";
+import { factsOfRelease, otherInstance } from "../release/instance.ts";
+import { managerOf } from "../release/manager.ts";
+import { didYouMean } from "../suggestion.ts";
+
+/** The last run of an entry. Times are ISO 8601. */
+export interface JobRun {
+  name: string;
+  release: string;
+  startedAt: string;
+  /** Null while it runs, or when whoever watched it was killed. */
+  endedAt: string | null;
+  /** The exit code, or 128 + the signal's number; null when it is not known. */
+  code: number | null;
+  /** "exited with 3", "killed by SIGKILL"; empty when all is well. */
+  detail: string;
+}
+
+const recordOf = (app: string, name: string) => join(places(app).instances, `cron.${name}.json`);
+
+/** The last run of an entry, or null when it never ran. */
+export async function lastRun(app: string, name: string): Promise<JobRun | null> {
+  const text = await readText(recordOf(app, name));
+  return text === null ? null : (JSON.parse(text) as JobRun);
+}
+
+const keep = (app: string, run: JobRun) =>
+  writeFileAtomic(recordOf(app, run.name), `${JSON.stringify(run, null, 2)}\n`, 0o600);
+
+/** The instances of an entry that are under way, in whatever release. */
+export async function jobsUnderWay(app: string, name: string, managed: Manager): Promise<string[]> {
+  const own = (await managed.instances(app)).filter((id) => isJob(id) && processOf(id) === `cron.${name}`);
+  const states = await Promise.all(own.map((id) => managed.status({ app, id })));
+  return own.filter((_, index) => states[index]!.state === "running");
+}
+
+/**
+ * Runs an entry of the live release to its end; `watch` is called before it starts. Throws DpError "usage" when there is
+ * none of that name, "locked" while it runs already.
+ */
+export async function runJob(
+  app: string,
+  name: string,
+  server: ServerConfig,
+  io: Io,
+  watch: (instance: InstanceName) => Promise<{ end(): Promise<void> } | undefined> = async () => undefined,
+): Promise<JobRun> {
+  const release = await liveId(app);
+  if (release === null) throw new DpError("usage", `${app} has no live release yet`, { hint: `dp deploy ${app}` });
+  const facts = await factsOfRelease(app, release, server);
+  const names = facts.config.cron.map((entry) => entry.name);
+  if (!names.includes(name)) {
+    const there = names.length > 0 ? `there is ${names.join(", ")}` : "deploy.yml has no cron";
+    throw new DpError(
+      "usage",
+      `no cron entry ${JSON.stringify(name)} in ${release}, ${there}`,
+      didYouMean(name, names),
+    );
+  }
+  const managed = await managerOf(server);
+  const lock = tryLock(join(places(app).instances, `cron.${name}.lock`));
+  try {
+    const [other] = lock === null ? ["another dp"] : await jobsUnderWay(app, name, managed);
+    if (other !== undefined) throw new DpError("locked", `cron ${name} of ${app} runs already, ${other}`);
+    const instance = await otherInstance(facts, jobId(release, name));
+    const begun = { name, release, startedAt: new Date().toISOString() };
+    await keep(app, { ...begun, endedAt: null, code: null, detail: "" });
+    const watching = await watch(instance);
+    const ended = await runToEnd(instance, managed, io);
+    const run = { ...begun, endedAt: new Date().toISOString(), code: codeOf(ended), detail: ended.detail };
+    await keep(app, run);
+    await watching?.end();
+    await managed.stop(instance, io);
+    await managed.forget(instance, io);
+    return run;
+  } finally {
+    lock?.release();
+  }
+}
+
+async function runToEnd(
+  instance: Parameters<Manager["start"]>[0],
+  managed: Manager,
+  io: Io,
+): Promise<Pick<InstanceStatus, "state" | "detail">> {
+  try {
+    await managed.start(instance, io);
+    for (let delay = 20; ; delay = Math.min(delay * 1.3, 1_000)) {
+      const status = await managed.status(instance);
+      if (status.state !== "running") return status;
+      await io.sleep(delay);
+    }
+  } catch (error) {
+    if (!io.signal.aborted) {
+      if (!(error instanceof DpError)) throw error;
+      return { state: "failed", detail: error.message };
+    }
+    await managed.stop(instance, { ...io, signal: new AbortController().signal });
+    return { state: "failed", detail: "killed by SIGTERM" };
+  }
+}
+
+function codeOf({ state, detail }: Pick<InstanceStatus, "state" | "detail">): number | null {
+  if (state === "stopped") return 0;
+  const [, code, signal] = /^(?:exited with (\d+)|killed by (SIG\w+))$/.exec(detail) ?? [];
+  if (code !== undefined) return Number(code);
+  const number = signal === undefined ? undefined : constants.signals[signal as NodeJS.Signals];
+  return number === undefined ? null : 128 + number;
+}

@@ -1,0 +1,59 @@
+// When a schedule comes next, by the wall clock of a time zone and its changes between summer and winter.
+import { hasDay, type Schedule } from "./schedule.ts";
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+/** The 29th of February can be eight years away, around a year such as 2100. */
+const YEARS = 8 * 366;
+
+/** Milliseconds that a zone's clock is ahead of UTC at a moment; without `zone` that of this server. */
+function offsetAt(ms: number, format: Intl.DateTimeFormat): number {
+  const parts = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]));
+  const { year = 0, month = 1, day = 1, hour = 0, minute = 0 } = parts;
+  return Date.UTC(year, month - 1, day, hour, minute) - Math.floor(ms / MINUTE) * MINUTE;
+}
+
+const formatOf = (zone: string | undefined) =>
+  new Intl.DateTimeFormat("en-US", {
+    ...(zone === undefined ? {} : { timeZone: zone }),
+    ...{ year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric" },
+    ...{ hourCycle: "h23", calendar: "gregory", numberingSystem: "latn" },
+  });
+
+/**
+ * The moments, in ms, at which a zone's clock shows a time (given as if it were UTC): none twice. A time that the
+ * change to summer leaves out comes an hour later.
+ */
+function momentsOf(shown: number, format: Intl.DateTimeFormat): number[] {
+  const [before, after] = [offsetAt(shown - DAY, format), offsetAt(shown + DAY, format)];
+  const candidates = [...new Set([shown - before, shown - after])];
+  const real = candidates.filter((moment) => moment + offsetAt(moment, format) === shown);
+  return real.length > 0 ? real.sort((a, b) => a - b) : [shown - before];
+}
+
+/** The first moment of a schedule after `after`, by the clock of `zone` or of this server; null: there is none in eight years. */
+export function nextTime(schedule: Schedule, after: Date, zone?: string): Date | null {
+  const format = formatOf(zone);
+  const now = after.getTime();
+  const today = Math.floor((now + offsetAt(now, format)) / DAY) * DAY;
+  // An hour that comes twice in autumn counts twice for what runs in every hour, and once for what has its hours.
+  const isEveryHour = schedule.hours.length === 24;
+  for (let day = today - DAY; day < today + YEARS * DAY; day += DAY) {
+    const date = new Date(day);
+    if (!hasDay(schedule, date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCDay())) continue;
+    const [before, later] = [offsetAt(day - DAY, format), offsetAt(day + 2 * DAY, format)];
+    let first: number | null = null;
+    for (const hour of schedule.hours) {
+      for (const minute of schedule.minutes) {
+        const shown = day + (hour * 60 + minute) * MINUTE;
+        // On all but two days of the year the clock does not change, and one of the two costs nothing.
+        const moments = before === later ? [shown - before] : momentsOf(shown, format);
+        for (const moment of moments.slice(0, isEveryHour ? 2 : 1))
+          if (moment > now && (first === null || moment < first)) first = moment;
+        if (before === later && first !== null) return new Date(first);
+      }
+    }
+    if (first !== null) return new Date(first);
+  }
+  return null;
+}

@@ -1,0 +1,80 @@
+// Cron without systemd: a process of its own for each app that looks, every minute, which entries are due.
+import { join } from "node:path";
+import type { CronEntry } from "../config.ts";
+import { readText } from "../files.ts";
+import { SELF, selfEnv } from "../self.ts";
+import { nextTime } from "./next.ts";
+import { scheduleOf } from "./schedule.ts";
+
+const MINUTE = 60_000;
+/** After a longer sleep of the machine what was missed is missed, as with every cron. */
+const LATE = 3 * MINUTE;
+/** No sleep is longer: whoever sets the clock shall not be waited for. */
+const NAP = 5_000;
+
+/** Where the scheduler reads the entries, and what it does at their times. */
+export interface Duty {
+  /** Milliseconds since 1970. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+  entries(): Promise<readonly CronEntry[]>;
+  fire(name: string): void;
+  isOver(): boolean;
+}
+
+/** The entries that are due in the minute that begins at `minute`, in ms. */
+export function dueAt(entries: readonly CronEntry[], minute: number): string[] {
+  const isDue = ({ schedule, timeZone }: CronEntry) =>
+    nextTime(scheduleOf(schedule), new Date(minute - 1), timeZone)?.getTime() === minute;
+  return entries.filter(isDue).map(({ name }) => name);
+}
+
+/** Fires each entry in its minutes, from the next one on, until it is over. */
+export async function keepTime(duty: Duty): Promise<void> {
+  const minuteOf = (ms: number) => Math.floor(ms / MINUTE) * MINUTE;
+  let last = minuteOf(duty.now());
+  while (!duty.isOver()) {
+    const [now, next] = [duty.now(), last + MINUTE];
+    // The clock was set, either way: begin anew from where it is.
+    if (now < last || now - next >= LATE) last = minuteOf(now) - (now < last ? 0 : MINUTE);
+    else if (now < next) await duty.sleep(Math.min(next - now, NAP));
+    else {
+      for (const name of dueAt(await duty.entries(), next)) duty.fire(name);
+      last = next;
+    }
+  }
+}
+
+/** The entries as `setCron` has left them in the app's folder of instances. */
+async function entriesIn(folder: string): Promise<CronEntry[]> {
+  const text = await readText(join(folder, "cron.json"));
+  return text === null ? [] : (JSON.parse(text) as CronEntry[]);
+}
+
+// Behind an sh that ends at once: the job must outlive the scheduler, which is stopped with all below it.
+function fire(app: string, name: string): void {
+  const argv = [
+    "/bin/sh",
+    "-c",
+    '"$@" </dev/null >/dev/null 2>&1 &',
+    "sh",
+    ...SELF,
+    "cron",
+    "run",
+    app,
+    name,
+    "--scheduled",
+  ];
+  Bun.spawn(argv, { cwd: "/", env: selfEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();
+}
+
+if (import.meta.main) {
+  const [, , app = "", folder = ""] = process.argv;
+  await keepTime({
+    now: () => Date.now(),
+    sleep: (ms) => Bun.sleep(ms),
+    entries: () => entriesIn(folder),
+    fire: (name) => fire(app, name),
+    isOver: () => false,
+  });
+}

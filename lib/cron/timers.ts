@@ -1,0 +1,83 @@
+// Cron by timers of systemd: one timer and one service for each entry, APP.cron.NAME.
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import type { CronEntry } from "../config.ts";
+import { words as unitWords } from "../daemon/service.ts";
+import { DpError } from "../errors.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import type { Io } from "../io.ts";
+import { places } from "../paths.ts";
+import { SELF } from "../self.ts";
+import { jobsOf, show, systemctl, timeFrom } from "../systemd/systemd.ts";
+import { MARK, UNITS } from "../systemd/unit.ts";
+import { render, template } from "../template.ts";
+import { calendarLines, scheduleOf } from "./schedule.ts";
+
+const stemOf = (app: string, name: string) => `${jobsOf(places(app).app)}.${name}`;
+const timerOf = (app: string, name: string) => `${stemOf(app, name)}.timer`;
+
+/** The texts of an entry's two units. Throws DpError "host" for a time zone that this server lacks. */
+async function unitTexts(app: string, { name, schedule, timeZone }: CronEntry): Promise<Record<string, string>> {
+  if (timeZone !== undefined && timeZone !== "UTC" && !existsSync(`/usr/share/zoneinfo/${timeZone}`)) {
+    const hint = "apt-get install tzdata";
+    throw new DpError("host", `this server does not know the time zone ${timeZone} of cron ${name}`, { hint });
+  }
+  const calendar = calendarLines(scheduleOf(schedule), timeZone).map((line) => `OnCalendar=${line}`);
+  return {
+    [`${stemOf(app, name)}.service`]: render(await template("cron.service"), { app, name, command: unitWords(SELF) }),
+    [timerOf(app, name)]: render(await template("cron.timer"), { app, name, schedule, calendar: calendar.join("\n") }),
+  };
+}
+
+/** The units of the app's entries that are there, by file name. */
+async function unitFiles(app: string): Promise<string[]> {
+  const names = await readdir(UNITS);
+  return names.filter((name) => name.startsWith(`${jobsOf(app)}.`) && /\.(timer|service)$/.test(name));
+}
+
+/** Makes the timers of an app be exactly those of the entries. Answers one sentence for each change. */
+export async function setTimers(app: string, entries: readonly CronEntry[], io: Io): Promise<string[]> {
+  const wanted = Object.assign({}, ...(await Promise.all(entries.map((entry) => unitTexts(app, entry))))) as Record<
+    string,
+    string
+  >;
+  const gone = (await unitFiles(app)).filter((file) => !Object.hasOwn(wanted, file));
+  const changed: string[] = [];
+  for (const [file, text] of Object.entries(wanted)) {
+    const now = await readText(`${UNITS}/${file}`);
+    if (now === text) continue;
+    if (now !== null && !now.startsWith(MARK))
+      throw new DpError("host", `${UNITS}/${file} is a unit of somebody else`, { hint: "move it away" });
+    await writeFileAtomic(`${UNITS}/${file}`, text, 0o644);
+    changed.push(file);
+  }
+  const timersGone = gone.filter((file) => file.endsWith(".timer"));
+  if (timersGone.length > 0) await systemctl(["disable", "--now", "--quiet", ...timersGone], io);
+  for (const file of gone) await removeFile(`${UNITS}/${file}`);
+  if (gone.length + changed.length > 0) await systemctl(["daemon-reload"], io);
+  const timers = entries.map(({ name }) => timerOf(app, name));
+  const idle = (await inactive(timers)).filter((timer) => !changed.includes(timer));
+  const fresh = [...changed.filter((file) => file.endsWith(".timer")), ...idle];
+  if (fresh.length > 0) {
+    await systemctl(["enable", "--quiet", ...fresh], io);
+    await systemctl(["restart", ...fresh], io);
+  }
+  const words = entries.filter(({ name }) => fresh.includes(timerOf(app, name)));
+  return [
+    ...timersGone.map((file) => `removed ${file}`),
+    ...words.map(({ name, schedule }) => `cron ${name} runs at ${schedule}`),
+  ];
+}
+
+async function inactive(timers: readonly string[]): Promise<string[]> {
+  if (timers.length === 0) return [];
+  const { text } = await systemctl(["is-active", ...timers], undefined, false);
+  const states = text.split("\n");
+  return timers.filter((_, index) => states[index] !== "active");
+}
+
+/** When a timer elapses next, ISO 8601; null: it does not. */
+export async function timerNext(app: string, name: string): Promise<string | null> {
+  const { NextElapseUSecRealtime = "" } = await show(timerOf(app, name), ["NextElapseUSecRealtime"]);
+  return timeFrom(NextElapseUSecRealtime);
+}

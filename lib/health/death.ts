@@ -1,0 +1,32 @@
+// What is said of an instance that has ended: how, and its last words.
+import { DpError, messageOf } from "../errors.ts";
+import type { Io } from "../io.ts";
+import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
+
+const LOG_LINES = 25;
+const LOOKS = 10;
+const LOOK = 100;
+
+/** The error for an instance that does not run any more, or not for the first time. */
+export async function died(name: InstanceName, manager: Manager, seen: InstanceStatus, io: Io): Promise<DpError> {
+  let status = seen;
+  // Between two crashes it runs for a moment, and its manager knows no longer how it ended.
+  for (let look = 0; status.state === "running" && look < LOOKS; look++) {
+    await io.sleep(LOOK);
+    status = await manager.status(name);
+  }
+  const how =
+    status.state === "running" ? "crashed and was started again" : `is not running: ${status.detail || status.state}`;
+  return new DpError("unhealthy", `${name.app}@${name.id} ${how}`, { lines: await lastWords(name, manager, io) });
+}
+
+/** The last lines of an instance's log. What went wrong is the error; a log that cannot be read must not take its place. */
+export async function lastWords(name: InstanceName, manager: Manager, io: Io): Promise<string[]> {
+  const lines: string[] = [];
+  try {
+    await manager.logs(name, { lines: LOG_LINES, follow: false, onLine: (line) => lines.push(line) }, io);
+  } catch (error) {
+    lines.push(`(the app's log cannot be read: ${messageOf(error)})`);
+  }
+  return lines;
+}

@@ -1,0 +1,49 @@
+// Which instances a release consists of: its web process, and the others at their scale.
+import { join } from "node:path";
+import type { DeployConfig, ServerConfig } from "../config.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import { instanceId, places, processOf } from "../paths.ts";
+
+/** Whether a release listens on a port: then it has a health check, a front and a switch without a failed request. */
+export const hasWeb = (config: DeployConfig) => config.healthCheck !== undefined;
+
+/** How many of a process shall run. */
+export const scaleOf = (process: string, { scale }: Pick<ServerConfig, "scale">) => scale[process] ?? 1;
+
+/** The names of a release's processes, web first. */
+export const processNames = (config: DeployConfig) => [
+  ...(hasWeb(config) ? ["web"] : []),
+  ...Object.keys(config.processes),
+];
+
+/** The instances of a release besides web, at their scale. */
+export function otherIds(release: string, config: DeployConfig, server: Pick<ServerConfig, "scale">): string[] {
+  return Object.keys(config.processes).flatMap((process) =>
+    Array.from({ length: scaleOf(process, server) }, (_, index) => instanceId(release, process, index + 1)),
+  );
+}
+
+/** Every instance of a release that shall run, and come up at boot: all but those that were stopped by hand. */
+export async function wantedIds(
+  app: string,
+  release: string,
+  config: DeployConfig,
+  server: Pick<ServerConfig, "scale">,
+): Promise<string[]> {
+  const stopped = await stoppedProcesses(app);
+  const all = [...(hasWeb(config) ? [release] : []), ...otherIds(release, config, server)];
+  return all.filter((id) => !stopped.has(processOf(id)));
+}
+
+const stoppedFile = (app: string) => join(places(app).instances, "stopped");
+
+/** The processes that `dp stop` has stopped, `worker.2`: they stay so until `dp start`, or the next deploy. */
+export async function stoppedProcesses(app: string): Promise<Set<string>> {
+  return new Set(((await readText(stoppedFile(app))) ?? "").split("\n").filter(Boolean));
+}
+
+/** Writes which processes are stopped by hand. */
+export async function keepStopped(app: string, processes: ReadonlySet<string>): Promise<void> {
+  if (processes.size === 0) await removeFile(stoppedFile(app));
+  else await writeFileAtomic(stoppedFile(app), [...processes].map((process) => `${process}\n`).join(""), 0o600);
+}

@@ -1,0 +1,93 @@
+// Workers and cron under the real pm2, without root: deploys under load, a worker that does not start, jobs.
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { ProcessRow } from "../../lib/commands/ps.ts";
+import { pm2Folder, pm2Unavailable } from "../support/pm2.ts";
+import { addJobs, faultsOf, queueApp, readNotes, upBy } from "../support/queue-app.ts";
+import { sandbox, until, type Sandbox } from "../support/sandbox.ts";
+
+// pm2's command takes a second each time, and many on a busy machine.
+setDefaultTimeout(180_000);
+
+const why = pm2Unavailable();
+const CRON = `cron:
+  - {schedule: "@yearly", command: 'echo "tick of $DP_RELEASE"', name: tick}
+  - {schedule: "@yearly", command: "echo no luck; exit 3", name: bad}
+`;
+
+describe.skipIf(why !== null)(`processes under pm2${why === null ? "" : ` (skipped: ${why})`}`, () => {
+  let box: Sandbox;
+  beforeAll(async () => {
+    box = await sandbox("shop");
+    const tools = join(dirname(box.root), "tools");
+    symlinkSync(Bun.which("node")!, join(tools, "node"));
+    symlinkSync(join(await pm2Folder(), "pm2"), join(tools, "pm2"));
+    await must("setup", "shop", "--manager", "pm2");
+    await must("scale", "shop", "worker=2");
+    await box.commit({ ...queueApp("shop", CRON), "server.py": null, say: null });
+  });
+  afterAll(() => box?.stop());
+
+  const must = async (...argv: string[]) => {
+    const { code, text, stdout } = await box.dp(...argv);
+    expect(`${code}${code === 0 ? "" : `\n${text}`}`).toBe("0");
+    return stdout;
+  };
+  const live = () => box.link("current")!;
+  const expectWell = async (workers: number) => {
+    const rows = JSON.parse(await must("ps", "shop", "--json")) as ProcessRow[];
+    const names = ["web.1", ...Array.from({ length: workers }, (_, index) => `worker.${index + 1}`)];
+    expect(rows.map(({ process, state, release }) => `${process} ${state} ${release}`)).toEqual(
+      names.map((name) => `${name} running ${live()}`),
+    );
+    for (const { pid, memory } of rows) expect([pid, memory]).toEqual([expect.any(Number), expect.any(Number)]);
+    await until(
+      "the workers say that they are up",
+      () => Object.keys(upBy(readNotes(box.base).notes)).length === workers,
+    );
+    expect(upBy(readNotes(box.base).notes)).toEqual(Object.fromEntries(names.slice(1).map((name) => [name, live()])));
+    expect(JSON.parse(await must("status", "shop", "--json"))).toMatchObject({ manager: "pm2", strays: [] });
+  };
+
+  test("pushes under load: every job is done once, no worker runs twice, none of an old release is left", async () => {
+    await box.release({});
+    await expectWell(2);
+    const load = addJobs(box.port, 100);
+    try {
+      for (let count = 1; count <= 5; count++) {
+        await box.release({ version: `${count}` });
+        await expectWell(2);
+      }
+    } finally {
+      await load.stop();
+    }
+    await until("all jobs are done", () => readNotes(box.base).left === 0);
+    expect(load.failures).toEqual([]);
+    await until("the last end is noted", () => faultsOf(readNotes(box.base).notes, load.jobs).length === 0);
+  });
+
+  test("a worker that crashes at boot fails the push, and the old ones go on", async () => {
+    const before = live();
+    await box.commit({ "worker.py": 'raise SystemExit("there is no queue")\n' });
+    const { code, text } = await box.push();
+    expect([code, text]).toEqual([1, expect.stringMatching(/FAILED at workers: shop@\S+\.worker\.\d /)]);
+    expect(text).toContain("| there is no queue");
+    expect(live()).toBe(before);
+    await expectWell(2);
+    await box.git("reset", "--quiet", "--hard", "HEAD~1");
+  });
+
+  test("scale down, stop, start, and a job of each kind", async () => {
+    await must("scale", "shop", "worker=1");
+    await expectWell(1);
+    await must("stop", "shop", "worker");
+    expect(Object.keys(upBy(readNotes(box.base).notes))).toEqual([]);
+    expect(await must("reconcile", "shop")).toContain("nothing to do");
+    await must("start", "shop");
+    await expectWell(1);
+    expect(await box.dp("cron", "run", "shop", "tick")).toMatchObject({ code: 0, stdout: `tick of ${live()}\n` });
+    expect(await box.dp("cron", "run", "shop", "bad")).toMatchObject({ code: 6, stdout: "no luck\n" });
+    await expectWell(1);
+  });
+});
