@@ -1,12 +1,14 @@
 // Where the demo plays: a folder that stands for the server, another for the laptop, and what is typed there.
 import { createServer } from "node:net";
 import { realpath, rm, mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { DpError } from "./errors.ts";
 import { makeIo, silentLog } from "./io.ts";
 import { front, manager } from "./registry.ts";
 import { plainEnv, run } from "./run.ts";
+
+const { SIGINT } = constants.signals;
 
 /** The demo's app. */
 export const APP = "demo";
@@ -88,6 +90,7 @@ export async function type(
     check: false,
     onLine: (line) => stage.print(`  ${line.trimEnd()}`),
   });
+  if (result.code === 128 + SIGINT) throw new DpError("interrupted", "the demo was interrupted");
   if ((result.code === 0) === (wanted === "succeeds")) return;
   throw new DpError("command", `the demo expected that this ${wanted}: ${shown}; it exited with ${result.code}`);
 }

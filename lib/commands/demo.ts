@@ -18,6 +18,10 @@ export async function demo(print: (line: string) => void): Promise<number> {
       await part(stage);
       leave.signal.throwIfAborted();
     }
+  } catch (error) {
+    // What was under way had the same signal, and may have ended first.
+    leave.signal.throwIfAborted();
+    throw error;
   } finally {
     await leaveNothing(stage);
   }
