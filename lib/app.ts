@@ -2,6 +2,7 @@
 import type { DeployConfig } from "./config.ts";
 import type { Io } from "./io.ts";
 import type { Limits, Manager } from "./manager.ts";
+import type { Foreground } from "./process/terminal.ts";
 import type { Tree } from "./tree.ts";
 
 /** Everything an app type may know about the release it works on. Paths are absolute. */
@@ -64,6 +65,13 @@ export interface AppType {
   command(place: Place, runtime: Runtime): Promise<string>;
   /** Runs a hook, when that is not the app's user's shell in the release's folder. Throws DpError "command". */
   runHook?(line: string, place: Place, io: Io): Promise<void>;
+  /** Runs a one-off command by starting some other one with `run`; answers its exit code. Default: the command itself. */
+  runOnce?(
+    argv: readonly string[],
+    place: Place,
+    hasTerminal: boolean,
+    run: (child: Foreground) => Promise<number>,
+  ): Promise<number>;
   /** Removes installed dependencies that none of the `kept` runtimes uses; answers the folders removed. */
   prune(place: Pick<Place, "app" | "base" | "user">, kept: readonly Runtime[], io: Io): Promise<string[]>;
 }

@@ -7,7 +7,7 @@ import { dockerfileOf } from "../docker/dockerfile.ts";
 import { containerPort } from "../docker/image.ts";
 import { containers } from "../docker/manager.ts";
 import { imageName } from "../docker/names.ts";
-import { runOneOff } from "../docker/one-off.ts";
+import { runInSight, runOneOff } from "../docker/one-off.ts";
 
 const docker: AppType = {
   name: "docker",
@@ -31,6 +31,7 @@ const docker: AppType = {
 
   command: async () => "",
   runHook: runOneOff,
+  runOnce: runInSight,
 
   async prune({ app }, kept, io) {
     try {

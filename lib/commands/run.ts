@@ -20,12 +20,13 @@ export async function runOnce(app: string, words: readonly string[], options: { 
   if (live === null) throw new DpError("usage", `${app} has no live release yet`, { hint: `dp deploy ${app}` });
   if (words.length === 0) throw new DpError("usage", "which command?", { hint: `dp run ${app} -- COMMAND` });
   const facts = await factsOfRelease(app, live, server);
-  const { name, manager } = await appType(facts.config.type);
-  if (manager) throw new DpError("usage", `dp run does not reach into apps of type ${name}`);
   const env = { ...(await appEnvironment(facts, facts.runtime)), ...ONE_OFF };
   const isLine = words.length === 1 && /\s/.test(words[0]!);
-  const argv = isLine ? ["/bin/sh", "-c", words[0]!] : ["/bin/sh", "-c", 'exec "$@"', "sh", ...words];
-  const child = { argv, cwd: placeOf(facts, env).folder, env, user: server.user };
+  const place = placeOf(facts, env);
   const hasTerminal = options.tty && process.stdin.isTTY && process.stdout.isTTY;
-  return hasTerminal ? inTerminal(child) : attached(child);
+  const run = hasTerminal ? inTerminal : attached;
+  const type = await appType(facts.config.type);
+  const line = ["/bin/sh", "-c", ...(isLine ? words : ['exec "$@"', "sh", ...words])];
+  if (type.runOnce) return type.runOnce(isLine ? line : words, place, hasTerminal, run);
+  return run({ argv: line, cwd: place.folder, env, user: server.user });
 }

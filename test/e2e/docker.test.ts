@@ -184,6 +184,17 @@ describe.skipIf(why !== null)("an app in containers", () => {
     expect(ended(await box.dp("rollback", "shop", before), 0)).toBe("0");
   });
 
+  test("a one-off command runs in the live image, with its settings, and its exit code is passed on", async () => {
+    const live = box.link("current")!;
+    const before = await containers();
+    const asked = await box.dp("run", "shop", "--", "sh", "-c", 'echo "$DP_RELEASE $DP_PROCESS $SECRET"; exit 7');
+    expect([asked.code, asked.stdout]).toEqual([7, `${live} run "a" $b\n`]);
+    const line = await box.dp("run", "shop", "cat /etc/hostname | wc -l");
+    expect([line.code, line.stdout.trim()]).toEqual([0, "1"]);
+    expect(await containers()).toEqual(before);
+    expect(await box.running()).toEqual([live]);
+  });
+
   test("images go with their releases, and no others", async () => {
     configure(box, { keep: 1 });
     const live = await box.release({ say: "three" });
