@@ -1,29 +1,17 @@
 // The few system calls that Bun does not offer: dup2(2), flock(2) and pipe2(2).
-import { dlopen, FFIType, ptr } from "bun:ffi";
+import { FFIType, ptr } from "bun:ffi";
+import { libcWith } from "./library.ts";
 
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const O_CLOEXEC = 0o2000000;
 
-const symbols = {
+const libc = libcWith({
   dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   pipe2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
-} as const;
-
-function open() {
-  try {
-    return dlopen("libc.so.6", symbols).symbols;
-  } catch {
-    // musl: the loader is the library.
-    const arch = process.arch === "arm64" ? "aarch64" : "x86_64";
-    return dlopen(`libc.musl-${arch}.so.1`, symbols).symbols;
-  }
-}
-
-let loaded: ReturnType<typeof open> | undefined;
-const libc = () => (loaded ??= open());
+});
 
 /** Takes the lock of an open file without waiting; false when somebody else has it. "shared" is held beside other shared ones. */
 export function tryFlock(fd: number, kind: "exclusive" | "shared" = "exclusive"): boolean {

@@ -1,5 +1,6 @@
 // systemd's side of the relay: it keeps the listening sockets (the fd store), so that a restart refuses nobody.
-import { FFIType, dlopen, ptr } from "bun:ffi";
+import { FFIType, ptr } from "bun:ffi";
+import { libcWith } from "../process/library.ts";
 
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
@@ -11,27 +12,14 @@ const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const FIRST_FD = 3;
 
-const symbols = {
+const libc = libcWith({
   socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   sendmsg: { args: [FFIType.i32, FFIType.ptr, FFIType.i32], returns: FFIType.i64 },
   close: { args: [FFIType.i32], returns: FFIType.i32 },
   listen: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   setsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
   fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-} as const;
-
-function open() {
-  try {
-    return dlopen("libc.so.6", symbols).symbols;
-  } catch {
-    // musl: the loader is the library.
-    const arch = process.arch === "arm64" ? "aarch64" : "x86_64";
-    return dlopen(`libc.musl-${arch}.so.1`, symbols).symbols;
-  }
-}
-
-let loaded: ReturnType<typeof open> | undefined;
-const libc = () => (loaded ??= open());
+});
 
 /** Lets more connections wait to be accepted than Bun's 512. */
 export function setBacklog(fd: number, backlog: number): void {

@@ -1,6 +1,7 @@
 // Opening files that somebody else's folder holds, without any way out of it: openat2(2) with RESOLVE_BENEATH.
 import { closeSync, constants, fstatSync, openSync, readlinkSync, realpathSync, type Stats } from "node:fs";
-import { dlopen, FFIType, ptr } from "bun:ffi";
+import { FFIType, ptr } from "bun:ffi";
+import { libcWith } from "../process/library.ts";
 
 const OPENAT2 = 437; // the same number on every architecture
 const RESOLVE_BENEATH = 0x08;
@@ -8,25 +9,13 @@ const RESOLVE_NO_MAGICLINKS = 0x02;
 const { O_DIRECTORY, O_NOFOLLOW, O_NOCTTY, O_NONBLOCK, O_RDONLY } = constants;
 const O_CLOEXEC = 0o2000000;
 
-const symbols = {
+const libc = libcWith({
   syscall: { args: [FFIType.i64, FFIType.i64, FFIType.ptr, FFIType.ptr, FFIType.u64], returns: FFIType.i64 },
-} as const;
-
-function open() {
-  try {
-    return dlopen("libc.so.6", symbols).symbols;
-  } catch {
-    // musl: the loader is the library.
-    const arch = process.arch === "arm64" ? "aarch64" : "x86_64";
-    return dlopen(`libc.musl-${arch}.so.1`, symbols).symbols;
-  }
-}
-
-let loaded: ReturnType<typeof open> | undefined;
+});
 
 function openat2(folder: number, path: string, flags: number): number | null {
   const how = new BigUint64Array([BigInt(flags), 0n, BigInt(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)]);
-  const fd = (loaded ??= open()).syscall(OPENAT2, folder, ptr(Buffer.from(`${path}\0`)), ptr(how), how.byteLength);
+  const fd = libc().syscall(OPENAT2, folder, ptr(Buffer.from(`${path}\0`)), ptr(how), how.byteLength);
   return Number(fd) < 0 ? null : Number(fd);
 }
 
