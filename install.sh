@@ -72,8 +72,10 @@ fetch_bun() {
     mkdir -p "$folder"
     if command -v npm >/dev/null 2>&1; then
         say "fetching Bun $BUN_VERSION with npm into $folder ..."
-        npm install --prefix "$folder" --no-save --ignore-scripts --no-package-lock --no-audit --no-fund \
-            "@oven/$package@$BUN_VERSION" >"$folder/fetch.log" 2>&1 || tail -n 20 "$folder/fetch.log" >&2
+        # Not by --prefix: npm would look for its machine-wide settings there, and miss a mirror or an authority.
+        printf '{"private":true}\n' >"$folder/package.json"
+        (cd "$folder" && npm install --no-save --ignore-scripts --no-package-lock --no-audit --no-fund \
+            "@oven/$package@$BUN_VERSION") >"$folder/fetch.log" 2>&1 || tail -n 20 "$folder/fetch.log" >&2
         bun=$folder/node_modules/@oven/$package/bin/bun
         if is_bun "$bun"; then return 0; fi
     fi
@@ -304,6 +306,12 @@ uninstall_dp() {
     say "dp is removed from $tree and $commands"
     for left in /opt/deployments /var/repos /var/log/deployments; do
         if [ -e "$left" ]; then say "left alone: $left"; fi
+    done
+    for hook in /var/repos/*.git/hooks/update; do
+        if grep -qF "$tree/bun/bin/bun" "$hook" 2>/dev/null; then
+            app=${hook#/var/repos/}
+            say "without dp: the app ${app%%.git/*} runs on, and cannot be pushed to or come up after a reboot; install dp again, or take the app away first with dp destroy"
+        fi
     done
 }
 

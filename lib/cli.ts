@@ -30,7 +30,10 @@ cli.help((sections) =>
     .filter((section) => !section.title?.startsWith("For more info"))
     .map((section) => ({
       ...section,
-      body: section.body.replaceAll(new RegExp(`^.*${RegExp.escape(HIDDEN)}\\s*$\\n?`, "gm"), ""),
+      body: section.body
+        .replaceAll(new RegExp(`^.*${RegExp.escape(HIDDEN)}\\s*$\\n?`, "gm"), "")
+        // The default of what is left out, as if it were on.
+        .replaceAll(/^( *--no-.*?) \(default: true\)$/gm, "$1"),
     })),
 );
 

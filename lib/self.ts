@@ -8,6 +8,9 @@ import { plainEnv } from "./run.ts";
 const tree = resolve(import.meta.dir, "..");
 const installed = existsSync(join(tree, ".installed")) ? tree.replace(/\.d\/[^/]+$/, "") : null;
 
+/** The folder of this dp, by a name that outlives upgrades. */
+export const treeOfDp = installed ?? tree;
+
 /**
  * The argv of one of dp's programs, absolute, and hardened: bun would read bunfig.toml, tsconfig.json (whose
  * "paths" may replace the program itself) and .env of the current folder, and download what it cannot import.
@@ -19,7 +22,7 @@ export function program(path: string): string[] {
     "--config=/dev/null",
     "--tsconfig-override=/dev/null",
     "--no-install",
-    join(installed ?? tree, path),
+    join(treeOfDp, path),
   ];
 }
 

@@ -7,4 +7,8 @@ repo=$(cd "${GIT_DIR:-.}" && pwd -P) || exit 1
 rm "$repo/dp-push-options/$PPID.ungated" 2>/dev/null || exit 0
 # dp never runs in a folder that somebody pushed.
 cd / || exit 1
-{{environment}}exec {{dp}} hook post-receive "$repo"
+{{environment}}[ -x {{bun}} ] || {
+    echo "dp is not installed on this server any more: run its install.sh, then push again" >&2
+    exit 1
+}
+exec {{dp}} hook post-receive "$repo"

@@ -9,4 +9,8 @@ if [ "${GIT_PUSH_OPTION_COUNT:-0}" = 0 ]; then
 fi
 # dp never runs in a folder that somebody pushed.
 cd / || exit 1
-{{environment}}exec {{dp}} hook pre-receive "$repo"
+{{environment}}[ -x {{bun}} ] || {
+    echo "dp is not installed on this server any more: run its install.sh, then push again" >&2
+    exit 1
+}
+exec {{dp}} hook pre-receive "$repo"

@@ -30,8 +30,8 @@ export const ALIASES: Readonly<Record<string, readonly [command: string, ...afte
 };
 
 /**
- * The arguments of a process with the alias, if any, replaced. What follows `dp run APP` is put behind a `--`: its
- * options are not dp's.
+ * The arguments of a process with the alias, if any, replaced. What follows `dp run APP`, or a `--` with nothing but
+ * options before it, is put behind a `--`: its options are not dp's.
  */
 export function withoutAliases(argv: readonly string[]): string[] {
   const [bun = "", dp = "", first = "", ...rest] = argv;
@@ -39,7 +39,10 @@ export function withoutAliases(argv: readonly string[]): string[] {
   const app = rest.findIndex((word) => !word.startsWith("-"));
   if (command === "run" && app >= 0) {
     const words = rest.slice(app + 1);
-    return [bun, dp, command, ...rest.slice(0, app + 1), "--", ...(words[0] === "--" ? words.slice(1) : words)];
+    const end = words.indexOf("--");
+    const own = end >= 0 && words.slice(0, end).every((word) => word.startsWith("-")) ? words.slice(0, end) : null;
+    const its = own === null ? words : words.slice(end + 1);
+    return [bun, dp, command, ...rest.slice(0, app + 1), ...(own ?? []), "--", ...its];
   }
   if (command === first || app < 0) return command === "" ? [...argv] : [bun, dp, command, ...rest];
   return [bun, dp, command, ...rest.slice(0, app + 1), ...afterApp, ...rest.slice(app + 1)];

@@ -81,7 +81,13 @@ function changed(result: EnvChanged, options: Options): number {
 
 /** The value of a setting that is not to be seen: typed in the dark, or all of stdin but its last line end. */
 async function valueOf(name: string): Promise<string> {
-  if (!process.stdin.isTTY) return (await Bun.stdin.text()).replace(/\r?\n$/, "");
+  if (!process.stdin.isTTY) {
+    const text = (await Bun.stdin.text()).replace(/\r?\n$/, "");
+    if (text !== "") return text;
+    throw new DpError("usage", `stdin is empty, and ${name} was to get its value from there`, {
+      hint: `dp env APP set ${name}= sets it to nothing, dp env APP unset ${name} takes it away`,
+    });
+  }
   const { ask } = await import("../talk/ask.ts");
   return ask(`${name} (what you type is not shown): `, true);
 }

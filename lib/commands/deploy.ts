@@ -12,6 +12,7 @@ import { readServer } from "../server.ts";
 import { didYouMean } from "../suggestion.ts";
 import { begin, beginRollback, type BeginOptions, type Brought } from "./begin.ts";
 import { beginAndLaunch, launch, type Ended } from "./launch.ts";
+import { quiet } from "./restart.ts";
 
 /** How the answer is given. */
 export interface Answer {
@@ -63,6 +64,8 @@ export async function rollback(
   options: Answer & { withEnv?: boolean } = {},
 ): Promise<Ended> {
   const withEnv = options.withEnv === true;
+  // What was live before is told by what is live when its turn comes, not while another release is about to be.
+  if (wish === undefined) await quiet(appName(app));
   const beginning = async () => {
     const server = await readServer(app);
     const to = await goalOf(app, wish, withEnv);
@@ -76,11 +79,18 @@ async function goalOf(app: string, wish: string | undefined, withEnv: boolean): 
   const to = wish === undefined ? await before(app, live, withEnv) : await find(app, wish);
   if (to === null) {
     throw new DpError("usage", `${app} has no good release before ${live ?? "the first"} to go back to`, {
-      hint: `dp releases ${app}`,
+      hint: await otherWayBack(app, live),
     });
   }
   if (to === live) throw new DpError("usage", `${to} is live already`, { hint: `dp releases ${app}` });
   return to;
+}
+
+async function otherWayBack(app: string, live: string | null): Promise<string> {
+  if (live === null) return "git push production main";
+  if ((await before(app, live, true)) !== null) return `dp rollback ${app} --with-env goes back to the settings before`;
+  const other = (await goodReleases(app)).map(({ id }) => id).findLast((id) => treeOf(app, id) !== treeOf(app, live));
+  return other === undefined ? `dp releases ${app}` : `dp rollback ${app} ${other}, or another of: dp releases ${app}`;
 }
 
 async function settingsToBring(app: string, to: string, server: ServerConfig): Promise<Brought> {

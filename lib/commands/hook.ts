@@ -22,7 +22,8 @@ export async function update(repo: string, ref: string, old: string, sha: string
   const app = await appOfRepo(repo);
   const { branch, gate } = await readServer(app);
   if (ref !== `refs/heads/${branch}`) {
-    console.log(`dp: ${ref.replace(/^refs\/(heads|tags)\//, "")} is stored and not deployed; ${app} deploys ${branch}`);
+    const what = NOTHING.test(sha) ? "is deleted" : "is stored and not deployed";
+    console.log(`dp: ${ref.replace(/^refs\/(heads|tags)\//, "")} ${what}; ${app} deploys ${branch}`);
     return EXIT.ok;
   }
   if (NOTHING.test(sha))

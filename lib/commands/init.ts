@@ -112,7 +112,7 @@ async function nextSteps(dir: string, name: string, files: string[], isExample: 
   const head = await folderTree(dir).read(".git/HEAD");
   const branch = /^ref: refs\/heads\/([\w./-]+)\s*$/.exec(head ?? "")?.[1] ?? "main";
   return [
-    `ssh root@SERVER dp setup ${name} --port 8000`,
+    `ssh root@SERVER dp setup ${name}`,
     ...(head === null ? ["git init -b main"] : []),
     head !== null || isExample ? `git add ${files.join(" ")}` : "git add .",
     'git commit -m "Deploy with dp"',

@@ -150,7 +150,8 @@ async function writeConfig(app: string, text: string): Promise<string[]> {
   const before = parseServerConfig(now, config) as unknown as Record<string, unknown>;
   const differing = Object.entries(wanted).filter(([key, value]) => !Bun.deepEquals(before[key], value));
   return differing.map(
-    ([key, value]) => `${key} is ${value} now, it was ${before[key] ?? "not set"}; the next deploy uses it`,
+    ([key, value]) =>
+      `${key} is ${value} now, it was ${before[key] ?? "not set"}; the next deploy uses it, or: dp restart ${app}`,
   );
 }
 

@@ -53,6 +53,7 @@ async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
     if (after?.isListening) return changes;
     throw new DpError("host", after?.error ?? `the relay does not listen on ${host}:${port}`);
   } catch (error) {
+    await refuseOther(route);
     const owners = await listener(port);
     throw new DpError("host", `the relay cannot have port ${port}: ${messageOf(error)}`, {
       lines: owners.length > 0 ? [`the port is held by ${await describe(owners)}`] : [],
@@ -60,6 +61,14 @@ async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
       cause: error,
     });
   }
+}
+
+/** Throws DpError "host" when the relay holds the port for another app: nobody should end the relay for that. */
+async function refuseOther({ app, listen: { port } }: Omit<Route, "target">): Promise<void> {
+  const { routes } = await client().status();
+  const other = routes.find((route) => route.app !== app && route.listen.port === port);
+  if (!other) return;
+  throw new DpError("host", `port ${port} belongs to the app "${other.app}"`, { hint: `dp setup ${app} --port N` });
 }
 
 async function point(app: string, target: Target | null, io: Io): Promise<void> {

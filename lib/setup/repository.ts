@@ -60,7 +60,12 @@ async function initialise(repo: string, branch: string, io: Io): Promise<void> {
 /** The text of a hook, with the absolute path of this dp: sshd's PATH may lack it. */
 async function hookText(app: string, hook: (typeof HOOKS)[number]): Promise<string> {
   const environment = root() ? `DP_ROOT=${shellQuote(root())}\nexport DP_ROOT\n` : "unset DP_ROOT\n";
-  return render(await template(`${hook}.sh`), { app, environment, dp: SELF.map(shellQuote).join(" ") });
+  return render(await template(`${hook}.sh`), {
+    app,
+    environment,
+    bun: shellQuote(SELF[0]!),
+    dp: SELF.map(shellQuote).join(" "),
+  });
 }
 
 async function setupHook(app: string, hook: (typeof HOOKS)[number]): Promise<string[]> {

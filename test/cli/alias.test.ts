@@ -22,6 +22,10 @@ describe("the words of other tools", () => {
     ["logs:failed shop", "logs shop --failed"],
     ["config:set", "env"],
     ["status shop", "status shop"],
+    ["run shop -- ls -l", "run shop -- ls -l"],
+    ["run shop ls -l", "run shop -- ls -l"],
+    ["run shop --no-tty -- ls", "run shop --no-tty -- ls"],
+    ["run shop git log -- file", "run shop -- git log -- file"],
     ["", ""],
     ["constructor shop", "constructor shop"],
   ])("%j is %j", (line, expected) => expect(words(line)).toBe(expected));

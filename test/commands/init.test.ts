@@ -48,7 +48,7 @@ test("an app that is recognised gets a deploy.yml that is accepted", async () =>
   expect(config.command).toContain("gunicorn");
   expect(text).toContain("type: python # because of requirements.txt");
   expect(next).toEqual([
-    "ssh root@SERVER dp setup my-shop-2 --port 8000",
+    "ssh root@SERVER dp setup my-shop-2",
     "git init -b main",
     "git add .",
     'git commit -m "Deploy with dp"',

@@ -125,6 +125,10 @@ describe("before the first deploy", () => {
     await expectCode(piped("PIPED=1\n", "env", "shop", "import", "-"), 0);
     await expectCode(piped("line one\nline two\n", "env", "shop", "set", "KEY"), 0);
     expect((await dp(0, "env", "shop", "get", "KEY")).stdout).toBe("line one\nline two\n");
+    // Nothing on stdin is no value: a timer or CI has none, and meant another.
+    const empty = await expectCode(piped("", "env", "shop", "set", "KEY"), 2);
+    expect(empty.text).toContain("stdin is empty");
+    expect((await dp(0, "env", "shop", "get", "KEY")).stdout).toBe("line one\nline two\n");
     await dp(0, "env", "shop", "unset", "TOKEN", "PIPED", "KEY");
   });
 

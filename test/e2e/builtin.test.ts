@@ -1,8 +1,9 @@
 // A push is a deploy, and tells the truth: every way in which one ends, over real pushes.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createServer } from "node:net";
+import { configure } from "../support/load-run.ts";
 import { deployYml, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
@@ -299,6 +300,14 @@ describe("a port that somebody else holds", () => {
     expect(refused.text).toMatch(new RegExp(`the relay cannot have port ${port}`));
     expect(refused.text).toContain(`held by pid ${process.pid}`);
     expectCode(await box.dp("setup", "late", "--port", String(port), "--manager", "builtin"), 0);
+
+    // Nobody is told to end the relay for what another app of dp's has.
+    configure(box, { port });
+    const taken = await box.dp("reconcile", "shop");
+    configure(box, { port: box.port });
+    expectCode(taken, 8);
+    expect(taken.text).toContain(`port ${port} belongs to the app "late"`);
+    expect(taken.text).not.toContain("end that process");
   });
 });
 
@@ -374,6 +383,23 @@ describe("while a deploy runs", () => {
     const back = await box.dp("rollback", "shop", middle);
     expectCode(back, 2);
     expect(back.text).toContain("is superseded, dp goes back to good releases only");
+  });
+
+  test("a rollback goes back to what is live when its turn comes", async () => {
+    rmSync(door());
+    const live = box.link("current")!;
+    await box.commit(slow("slower"));
+    const pushed = box.start(["git", "push", "production", "main"]);
+    await until("its check", () => box.run().journal["check"]?.state === "running");
+    const argv = [process.execPath, join(import.meta.dir, "../../bin/dp"), "rollback", "shop"];
+    const back = Bun.spawn(argv, { cwd: box.code, env: box.env, stdio: ["ignore", "ignore", "pipe"] });
+    const said = back.stderr.getReader();
+    expect(Buffer.from((await said.read()).value ?? []).toString()).toContain("waiting for deploy");
+    writeFileSync(door(), "");
+    expectCode(await pushed.done, 0);
+    while (!(await said.read()).done);
+    expect(await back.exited).toBe(0);
+    expect(box.link("current")).toBe(live);
   });
 });
 

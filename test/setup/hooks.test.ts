@@ -42,7 +42,7 @@ async function writeHooks(more = ""): Promise<void> {
   writeFileSync(dp, DP, { mode: 0o755 });
   const environment = `CALLS=${log()} REPO=${repo}; export CALLS REPO\n${more}`;
   for (const hook of ["pre-receive", "update", "post-receive"]) {
-    const text = render(await template(`${hook}.sh`), { app: "shop", environment, dp });
+    const text = render(await template(`${hook}.sh`), { app: "shop", environment, bun: dp, dp });
     writeFileSync(join(repo, "hooks", hook), text, { mode: 0o755 });
   }
 }
@@ -74,6 +74,13 @@ describe("without push options", () => {
     expect(calls().sort()).toEqual(["update refs/heads/feature", "update refs/tags/v1"]);
     expect(push(":feature", ":v1").code).toBe(0);
     expect(calls().sort()).toEqual(["update refs/heads/feature", "update refs/tags/v1"]);
+  });
+
+  test("a dp that is gone is told, and what to do", () => {
+    rmSync(join(folder, "dp"));
+    const { code, text } = push("main");
+    expect(code).not.toBe(0);
+    expect(text).toContain("dp is not installed on this server any more: run its install.sh, then push again");
   });
 
   test("a push of nothing new starts no dp", () => {
