@@ -148,7 +148,7 @@ describe.skipIf(why !== null)(`node apps on a server${why === null ? "" : ` (ski
     };
     const untilWorked = (name: string) =>
       box.must(
-        `timeout 30 sh -c 'until journalctl -o cat -u "worker@*.worker.1" | grep -qx "hello ${name}"; do sleep 0.1; done'`,
+        `timeout 30 sh -c 'until journalctl -o cat -u "worker@*.worker.1.service" 2>/dev/null | grep -qx "hello ${name}"; do sleep 0.1; done'`,
       );
     await post("One");
     await untilWorked("One");
