@@ -1,4 +1,4 @@
-// The test run: unit tests two files at a time, then the tests that boot a server, then one closing line.
+// The test run: unit tests several files at a time, then the tests that boot a server, then one closing line.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
@@ -110,11 +110,13 @@ async function main(argv: readonly string[]): Promise<Counts> {
   const alone = files.filter(isAlone);
   const boxes = files.filter((file) => usesBox(file) && !alone.includes(file));
   const unit = files.filter((file) => !boxes.includes(file) && !alone.includes(file));
-  const inPairs = (group: readonly string[]) => (cpus().length > 1 && group.length > 1 ? ["--parallel=2"] : []);
+  // They wait more than they compute.
+  const sideBySide = (group: readonly string[], many: number) =>
+    cpus().length > 1 && group.length > 1 ? [`--parallel=${many}`] : [];
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
   for (const [group, own] of [
-    [unit, ["--timeout=120000", ...inPairs(unit)]],
-    [boxes, ["--timeout=300000", ...inPairs(boxes)]],
+    [unit, ["--timeout=120000", ...sideBySide(unit, 4)]],
+    [boxes, ["--timeout=300000", ...sideBySide(boxes, 3)]],
     [alone, ["--timeout=300000"]],
   ] as const) {
     if (group === boxes && boxes.length > 0 && boxUnavailable() === null) {
