@@ -322,7 +322,7 @@ prepare_clone() {
     needs_git
     find_bun "$source/.cache/bun" "$tree/bun/bin/bun"
     log=$(mktemp)
-    (cd "$source" && "$bun" install --frozen-lockfile --ignore-scripts >"$log" 2>&1) ||
+    (cd "$source" && BUN_INSTALL_CACHE_DIR=$source/.cache/packages "$bun" install --frozen-lockfile --ignore-scripts >"$log" 2>&1) ||
         { cat "$log" >&2; rm -f "$log"; fail 6 "dp's packages could not be installed"; }
     rm -f "$log"
 }

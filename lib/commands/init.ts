@@ -1,6 +1,7 @@
 // `dp init`: deploy.yml for the app in a folder, or a small example app to start from.
+import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { basename, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import type { AppType } from "../app.ts";
 import { DpError } from "../errors.ts";
 import { appName } from "../paths.ts";
@@ -65,6 +66,7 @@ function nameOf(dir: string): string {
 
 async function ownFiles(dir: string, name: string, types: readonly AppType[]): Promise<Files> {
   await refuseExisting(dir, ["deploy.yml"]);
+  requireTop(resolve(dir));
   const tree = folderTree(dir);
   for (const type of types) {
     const found = await type.detect(tree);
@@ -84,6 +86,21 @@ async function ownFiles(dir: string, name: string, types: readonly AppType[]): P
   }
   const known = types.map((type) => `${type.name} (${type.summary})`).join(", ");
   throw new DpError("config", `no app found in this folder; dp knows ${known}`, { hint: "dp init --example flask" });
+}
+
+/** The top of the repository that a folder lies in, or null. */
+function topOf(dir: string): string | null {
+  if (existsSync(join(dir, ".git"))) return dir;
+  return dir === dirname(dir) ? null : topOf(dirname(dir));
+}
+
+/** Throws DpError "config" for a folder inside of a repository: deploy.yml lies at its top. */
+function requireTop(dir: string): void {
+  const top = topOf(dir);
+  if (top === null || top === dir) return;
+  throw new DpError("config", `this folder lies in the repository ${top}, and deploy.yml at its top`, {
+    hint: `write ${join(top, "deploy.yml")} with root: ${relative(top, dir)}, or make this a repository: git init`,
+  });
 }
 
 async function exampleFiles(dir: string, name: string, example: string): Promise<Files> {

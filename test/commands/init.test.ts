@@ -82,6 +82,16 @@ test("a type without a start command leaves the line as a comment; a hostile com
   expect((await refusal({ dir, types: [type("two\nlines")] })).exit).toBe("config");
 });
 
+test("a folder inside of a repository is told where deploy.yml belongs", async () => {
+  await mkdir(join(dir, ".git"));
+  await mkdir(join(dir, "services/api"), { recursive: true });
+  await writeFile(join(dir, "services/api/requirements.txt"), "flask");
+  const error = await refusal({ dir: join(dir, "services/api"), types });
+  expect(error).toMatchObject({ exit: "config", message: expect.stringContaining(`the repository ${dir}, and`) });
+  expect(error.hint).toContain("root: services/api");
+  expect(await readdir(join(dir, "services/api"))).toEqual(["requirements.txt"]);
+});
+
 test("an existing deploy.yml is refused, a dangling link of that name too", async () => {
   await writeFile(join(dir, "app.py"), "");
   await writeFile(join(dir, "deploy.yml"), "mine");
