@@ -3,8 +3,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { DpError } from "../errors.ts";
 
 // Never by PATH: the child's PATH begins with folders of the app, and this still runs as root.
-const SETPRIV =
-  ["/usr/bin/setpriv", "/bin/setpriv", "/usr/sbin/setpriv", "/sbin/setpriv"].find(existsSync) ?? "/usr/bin/setpriv";
+const program = (name: string) =>
+  ["/usr/bin", "/bin", "/usr/sbin", "/sbin"].map((folder) => `${folder}/${name}`).find(existsSync) ??
+  `/usr/bin/${name}`;
+const SETPRIV = program("setpriv");
+const CHOWN = program("chown");
 
 /** The number of a user's own group: its name need not be the user's. Throws DpError "host" when there is no such user. */
 function groupOf(user: string): string {
@@ -28,4 +31,16 @@ export function asUser(argv: readonly string[], user: string | undefined, folder
   const rights = ["--init-groups", "--no-new-privs", "--inh-caps=-all"];
   const inside = folder === "/" ? argv : ["/bin/sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh", folder, ...argv];
   return [SETPRIV, `--reuid=${user}`, `--regid=${groupOf(user)}`, ...rights, "--", ...inside];
+}
+
+/**
+ * As asUser, for a child with a terminal of its own on stdin, which becomes the user's: programs open it by its name,
+ * and root made it.
+ */
+export function asUserInTerminal(argv: readonly string[], user: string | undefined, folder = "/"): string[] {
+  const inside = asUser(argv, user, folder);
+  if (!isOther(user)) return inside;
+  // Before the rights are given up, and on its own stdin: what the user's program holds by then may be any file.
+  const line = '"$1" -- "$2" /proc/self/fd/0 && shift 2 && exec "$@"';
+  return ["/bin/sh", "-c", line, "sh", CHOWN, `${user}:${groupOf(user)}`, ...inside];
 }

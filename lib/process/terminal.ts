@@ -1,8 +1,7 @@
 // A child with a terminal of its own, shown on dp's: what runs there can type nothing into the operator's shell.
-import { chownSync, readlinkSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { codeOf } from "../errors.ts";
-import { idsOf } from "../setup/users.ts";
-import { asUser, isOther } from "./privilege.ts";
+import { asUserInTerminal, isOther } from "./privilege.ts";
 
 /** A program to be run for the operator, in sight. */
 export interface Foreground {
@@ -18,19 +17,16 @@ const LAST = 1_000;
 
 /** Runs it to its end with a pseudo terminal that follows the size of dp's; answers its exit code. */
 export async function inTerminal({ argv, cwd, env, user }: Foreground): Promise<number> {
-  const ids = user !== undefined && process.getuid?.() === 0 ? await idsOf(user) : null;
   const drained = Promise.withResolvers<void>();
   // Before the child is there: a key that is typed while the mode changes could be lost.
   process.stdin.setRawMode(true);
   try {
-    const child = Bun.spawn(asUser(argv, user, cwd), {
+    const child = Bun.spawn(asUserInTerminal(argv, user, cwd), {
       cwd: isOther(user) ? "/" : cwd,
       env: { ...env, TERM: terminalType() },
       // Made by spawn itself: only so the child gets a session of its own, and with it no hold of dp's terminal.
       terminal: { ...size(), data: (_, chunk) => show(chunk, 1), exit: () => drained.resolve() },
     });
-    // Programs open their terminal by its name, and it was made by root.
-    if (ids !== null) chownSync(readlinkSync(`/proc/${child.pid}/fd/0`), ...ids);
     const hangUp = () => child.kill("SIGHUP");
     for (const signal of ["SIGHUP", "SIGTERM"] as const) process.once(signal, hangUp);
     const release = handOver(child.terminal!);
