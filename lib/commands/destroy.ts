@@ -60,6 +60,8 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
     await endLeftovers(app, user);
     const archive = options.purge ? null : await archiveOf(app, io);
     for (const each of await managers(server)) changes.push(...((await each.remove?.(app, io)) ?? []));
+    // First of all: while they are there, the app can come back, and with it what the archive does not have.
+    await remove(places(app).releases, io);
     for (const entry of await readdir(base)) if (!LAST.includes(entry)) await remove(join(base, entry), io);
     changes.push("removed its releases");
     if (user)
@@ -121,12 +123,12 @@ async function endLeftovers(app: string, user: string | null): Promise<void> {
   await endAll(() => allPids().filter(isOf), PATIENCE);
 }
 
-/** Keeps what cannot be pushed again, once: an interrupted run has it already. */
+/** Keeps what cannot be pushed again; a run that was interrupted after it had taken the releases away has it already. */
 async function archiveOf(app: string, io: Io): Promise<string | null> {
   const { base } = places(app);
   const marker = join(base, "destroyed");
   const before = (await readText(marker))?.trim();
-  if (before && existsSync(before)) return before;
+  if (before && existsSync(before) && !existsSync(places(app).releases)) return before;
   const names = (await readdir(base)).filter(
     (name) => name === "config.yml" || name === "shared" || name.startsWith(".env."),
   );

@@ -362,6 +362,25 @@ describe("several apps", () => {
     },
   );
 
+  test("an app that was set up again after a destroy that failed is archived anew", async () => {
+    await dp(0, "setup", "again", "--manager", "builtin");
+    const base = join(box.base, "../again");
+    // A file system of its own, say: what rm cannot take away, as long as there is something in it.
+    const fake = join(box.root, "fake-rm");
+    mkdirSync(fake);
+    const script = `#!/bin/sh\ncase "$*" in *again/shared) exit 1;; esac\nexec /bin/rm "$@"\n`;
+    writeFileSync(join(fake, "rm"), script, { mode: 0o755 });
+    const path = `${fake}:${box.env["PATH"]}`;
+    const { code } = await box.start([DP, "destroy", "again", "--yes"], { PATH: path }).done;
+    expect([code !== 0, existsSync(join(base, "destroyed"))]).toEqual([true, true]);
+    await dp(0, "setup", "again", "--manager", "builtin");
+    writeFileSync(join(base, "shared/diary"), "written since");
+    const { stdout } = await dp(0, "destroy", "again", "--yes", "--json");
+    const { archive } = JSON.parse(stdout) as { archive: string };
+    const kept = await expectCode(box.start(["tar", "-xzOf", archive, "./shared/diary"]).done, 0);
+    expect(kept.stdout).toBe("written since");
+  });
+
   test("what an interrupted destroy left is taken away by the next; --purge keeps nothing", async () => {
     const base = join(box.base, "../other");
     mkdirSync(join(base, "releases/1-aaaaaaa"), { recursive: true });
