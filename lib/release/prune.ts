@@ -5,7 +5,7 @@ import type { Runtime } from "../app.ts";
 import { factOf } from "../context.ts";
 import { fact } from "../facts.ts";
 import { removeFile } from "../files.ts";
-import { goodReleases, liveId, previousId, runsOf, treeOf, type PastRun } from "./history.ts";
+import { goodReleases, idOf, liveId, previousId, runsOf, treeOf, type PastRun } from "./history.ts";
 import { forgetRelease } from "./instances.ts";
 import type { Io } from "../io.ts";
 import type { Manager } from "../manager.ts";
@@ -39,10 +39,16 @@ async function kept(app: string, keep: number, managed: Manager): Promise<Set<st
   const busy = runs.filter(({ state }) => state === "running" || state === "waiting" || state === "unfinished");
   const named = [live, await previousId(app)].filter((id) => id !== null);
   const pinned = [...named, ...(await managed.instances(app)).map(releaseOf), ...stoodIn(app)];
-  const stay = new Set([...newest(deploys), ...pinned, ...[...failed, ...busy].map(({ id }) => id)]);
+  const stay = new Set([...newest(deploys), ...pinned, ...[...failed, ...busy].flatMap(releasesOf)]);
   for (const id of [...stay]) stay.add(treeOf(app, id));
   for (const id of newest(restarts)) if (stay.has(treeOf(app, id))) stay.add(id);
   return stay;
+}
+
+// Its own, the one that it goes back to, the one that it restarts.
+function releasesOf({ id, run }: PastRun): string[] {
+  const named = [run.facts["release"], run.facts["restarts"]].map((name) => idOf(String(name ?? "")));
+  return [id, ...named.filter((one) => one !== null)];
 }
 
 function partition<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {

@@ -86,8 +86,11 @@ export async function secretsOf(app: string, server: Pick<ServerConfig, "env">):
     // The step "read", or `dp env`, says what is wrong with it.
   }
   for (const run of await runsWithSettings(app)) {
-    const text = await settingsText(app, run);
-    if (text !== null) add(run, parseEnv(text, settingsFile(app, run)));
+    try {
+      add(run, parseEnv((await settingsText(app, run)) ?? "", settingsFile(app, run)));
+    } catch {
+      // Its own rollback says so; no other run ends for it.
+    }
   }
   return secrets;
 }

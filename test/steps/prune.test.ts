@@ -2,8 +2,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { load } from "../../lib/context.ts";
+import { load, save } from "../../lib/context.ts";
 import { point } from "../../lib/link.ts";
+import { keepSettings, settingsText } from "../../lib/release/settings.ts";
 import { endInstances, makeApp, runSteps, useServer, type App } from "../support/core-server.ts";
 import { makeLive, makeRelease } from "../support/core-release.ts";
 
@@ -13,6 +14,12 @@ beforeEach(async () => {
   app = await makeApp("keep: 2");
 });
 afterEach(() => endInstances(app.app));
+
+/** Writes facts into a context. */
+async function name(context: string, facts: Record<string, unknown>): Promise<void> {
+  const run = await load(context);
+  await save(context, { ...run, facts: { ...run.facts, ...facts } });
+}
 
 const kept = () =>
   readdirSync(app.releases)
@@ -52,6 +59,19 @@ test("what runs stays, though no link names it, and so does what is under way", 
   await runSteps(context, "prune");
   expect(existsSync(running.release)).toBe(true);
   expect(kept()).toEqual([1, 3, 4, 5]);
+});
+
+test("the release stays that a rollback which waits for its turn goes back to, with its settings; and a restart's", async () => {
+  for (const number of [1, 2, 3, 4, 5]) await makeRelease(app, number, { state: "good" });
+  const waiting = await makeRelease(app, 6, { kind: "rollback" });
+  const restart = await makeRelease(app, 7);
+  await name(waiting.context, { release: join(app.releases, "1-aaaaaaa") });
+  await name(restart.context, { kind: "restart", restarts: "2-aaaaaaa", release: undefined });
+  for (const { id } of [waiting, restart]) await keepSettings(app.app, id, app.server, "A=1\n");
+  const { context } = await makeRelease(app, 8);
+  await runSteps(context, "prune");
+  expect(kept()).toEqual([1, 2, 4, 5, 6, 7, 8]);
+  for (const { id } of [waiting, restart]) expect(await settingsText(app.app, id)).toBe("A=1\n");
 });
 
 test("names that dp never made are left alone, and named", async () => {

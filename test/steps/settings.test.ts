@@ -7,7 +7,7 @@ import { envStamp } from "../../lib/env-file.ts";
 import { point } from "../../lib/link.ts";
 import { envFile } from "../../lib/paths.ts";
 import { contextOf, treeOf } from "../../lib/release/history.ts";
-import { keepSettings, settingsFile, settingsOf } from "../../lib/release/settings.ts";
+import { keepSettings, secretsOf, settingsFile, settingsOf } from "../../lib/release/settings.ts";
 import { prune } from "../../lib/release/prune.ts";
 import { managerOf } from "../../lib/release/manager.ts";
 import { makeRelease } from "../support/core-release.ts";
@@ -109,6 +109,13 @@ describe("save-env", () => {
 test("settings that cannot be read are not kept", async () => {
   await expect(keepSettings(app.app, "2-aaaaaaa", app.server, "A = 1\n")).rejects.toMatchObject({ exit: "config" });
   expect(existsSync(settingsFile(app.app, "2-aaaaaaa"))).toBe(false);
+});
+
+test("kept settings that cannot be read are left out of what is masked, and nothing ends for them", async () => {
+  for (const number of [2, 4]) await keepSettings(app.app, `${number}-aaaaaaa`, app.server, `A=${number}\n`);
+  writeFileSync(settingsFile(app.app, "3-aaaaaaa"), "not a setting\n");
+  mkdirSync(settingsFile(app.app, "5-aaaaaaa"));
+  expect(Object.values(await secretsOf(app.app, app.server))).toEqual(expect.arrayContaining(["2", "4"]));
 });
 
 test("prune counts files, not restarts, and removes links whose files go", async () => {
