@@ -5,8 +5,8 @@ import type { ServerConfig } from "../config.ts";
 import { parseEnv } from "../env.ts";
 import { envText, readEnvFile } from "../env-file.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
-import { isReleaseId, places } from "../paths.ts";
-import { idOf, runsOf, type PastRun } from "./history.ts";
+import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { idOf, liveId, runsOf, type PastRun } from "./history.ts";
 
 const SUFFIX = ".env";
 
@@ -33,7 +33,12 @@ export async function settingsOf(app: string, run: string, server: ServerConfig)
 export async function liveRunOf(app: string, release: string, now?: string): Promise<string | null> {
   const isOf = ({ id, run }: PastRun) => id !== now && idOf(String(run.facts["release"] ?? "")) === release;
   const own = (await runsOf(app)).filter(isOf);
-  const wentLive = own.filter(({ run, state }) => state === "good" || run.journal["swap"]?.state === "ok");
+  const isLive = (await liveId(app)) === release;
+  const wentLive = own.filter(({ run, state }) => {
+    const swap = run.journal["swap"]?.state;
+    // A power cut after the one commit point, before the journal said so.
+    return state === "good" || swap === "ok" || (swap === "running" && isLive && run.result === undefined);
+  });
   return (wentLive.at(-1) ?? own.at(-1))?.id ?? null;
 }
 
@@ -64,12 +69,17 @@ async function runsWithSettings(app: string): Promise<string[]> {
     .filter(isReleaseId);
 }
 
-/** Removes the settings of runs whose release is not among `stay`; what failed last is kept, to be looked at. */
+/**
+ * Removes the settings of runs whose release is not among `stay`; what failed last is kept, to be looked at. A run
+ * that is being begun has its settings before anything else is known of it.
+ */
 export async function pruneSettings(app: string, stay: ReadonlySet<string>): Promise<void> {
   const runs = await runsOf(app);
   const failed = runs.findLast(({ state }) => state === "failed")?.id;
   const releases = new Map(runs.map(({ id, run }) => [id, idOf(String(run.facts["release"] ?? "")) ?? id]));
-  for (const run of await runsWithSettings(app)) {
+  const newest = runs.findLast(({ state }) => state !== "waiting" && state !== "unfinished")?.id;
+  const isBegun = (run: string) => newest !== undefined && sequenceOf(run) <= sequenceOf(newest);
+  for (const run of (await runsWithSettings(app)).filter(isBegun)) {
     if (run !== failed && !stay.has(releases.get(run) ?? run)) await removeFile(settingsFile(app, run));
   }
 }

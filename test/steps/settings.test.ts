@@ -2,12 +2,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { create, load } from "../../lib/context.ts";
+import { create, load, save } from "../../lib/context.ts";
 import { envStamp } from "../../lib/env-file.ts";
 import { point } from "../../lib/link.ts";
 import { envFile } from "../../lib/paths.ts";
 import { contextOf, treeOf } from "../../lib/release/history.ts";
-import { keepSettings, secretsOf, settingsFile, settingsOf } from "../../lib/release/settings.ts";
+import { keepSettings, liveRunOf, secretsOf, settingsFile, settingsOf } from "../../lib/release/settings.ts";
 import { prune } from "../../lib/release/prune.ts";
 import { managerOf } from "../../lib/release/manager.ts";
 import { makeRelease } from "../support/core-release.ts";
@@ -116,6 +116,28 @@ test("kept settings that cannot be read are left out of what is masked, and noth
   writeFileSync(settingsFile(app.app, "3-aaaaaaa"), "not a setting\n");
   mkdirSync(settingsFile(app.app, "5-aaaaaaa"));
   expect(Object.values(await secretsOf(app.app, app.server))).toEqual(expect.arrayContaining(["2", "4"]));
+});
+
+test("the settings of a run that is being begun stay, for nothing else is known of it yet", async () => {
+  const begins = ["2-bbbbbbb", "3-bbbbbbb"];
+  for (const run of begins) await keepSettings(app.app, run, app.server, "A=new\n");
+  await keepSettings(app.app, "1-bbbbbbb", app.server, "A=of nobody\n");
+  await begun(3);
+  await prune(app.app, 2, undefined, await managerOf(app.server), io);
+  expect([...begins, "1-bbbbbbb"].map((run) => existsSync(settingsFile(app.app, run)))).toEqual([true, true, false]);
+});
+
+test.each([
+  ["after current was moved, and that not noted: with the settings that it brought", 1, "2-aaaaaaa"],
+  ["before current was moved: with the settings that it had", 3, "1-aaaaaaa"],
+])("a release starts, when its rollback was cut off %s", async (_, live, run) => {
+  const rollback = await begun(2, { kind: "rollback", release: join(app.releases, tree) });
+  const { facts, version } = await load(rollback.context);
+  const journal = { swap: { state: "running" as const, startedAt: "2026-03-01T12:00:00Z" } };
+  await save(rollback.context, { version, facts, journal });
+  await makeRelease(app, 3, { state: "good" });
+  await point(app.current, join(app.releases, `${live}-aaaaaaa`));
+  expect(await liveRunOf(app.app, tree)).toBe(run);
 });
 
 test("prune counts files, not restarts, and removes links whose files go", async () => {
