@@ -10,13 +10,16 @@ import { isReleaseId, places, sequenceOf } from "../paths.ts";
 import type { Kind } from "../pipeline.ts";
 import { loginName } from "../setup/users.ts";
 
+// Undefined: nobody waits there, or it is not noted yet.
+const kindOf = (place: string) => (holderOf(place) as { kind?: Kind } | null)?.kind;
+
 /** The newest deploy that waits behind `id`, or null. */
 function newerThan(app: string, id: string): string | null {
   const waiting = readdirSync(dirname(queueFile(app, id))).filter(isReleaseId);
-  // A restart brings no commit, so that no deploy may be left out for it.
-  const isOther = (other: string) => (holderOf(queueFile(app, other)) as { kind?: Kind } | null)?.kind !== "restart";
-  const isNewer = (other: string) => sequenceOf(other) > sequenceOf(id) && isLocked(queueFile(app, other));
-  const newer = waiting.filter((other) => isNewer(other) && isOther(other));
+  // A restart brings no commit, so that no deploy may be left out for it; nor for what has not said yet what it is.
+  const isDeploy = (kind: Kind | undefined) => kind !== undefined && kind !== "restart";
+  const isNewer = (other: string) => sequenceOf(other) > sequenceOf(id) && isDeploy(kindOf(queueFile(app, other)));
+  const newer = waiting.filter(isNewer);
   return newer.sort((a, b) => sequenceOf(a) - sequenceOf(b)).at(-1) ?? null;
 }
 

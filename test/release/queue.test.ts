@@ -79,6 +79,14 @@ test("a place whose deploy died supersedes nobody and is swept away", async () =
   expect(readdirSync(dirname(dead))).toEqual(["not-ours"]);
 });
 
+test("a place that is taken and not noted yet, which may be a restart's, supersedes nobody", async () => {
+  const taken = queueFile(app, id(9));
+  mkdirSync(dirname(taken));
+  const place = tryLock(taken)!;
+  (await take(2)).release();
+  place.release();
+});
+
 test("the same deploy cannot wait twice", async () => {
   mkdirSync(dirname(queueFile(app, id(2))));
   const place = tryLock(queueFile(app, id(2)))!;
