@@ -25,7 +25,10 @@ export interface Described {
 /** A word, and what it means when that helps. */
 export type Candidate = readonly [word: string, meaning?: string];
 
-/** What the last of the words, which may be half typed, can be. */
+// Shells put a word into the operator's line as it is, and a branch may be named by whoever pushes. None is an option.
+const PLAIN = /^(?:--)?[\w./@+][\w./@+:=-]*$/;
+
+/** What the last of the words, which may be half typed, can be. A word that a shell would not take as it is, is left out. */
 export async function candidates(
   words: readonly string[],
   commands: readonly Described[],
@@ -33,7 +36,7 @@ export async function candidates(
 ): Promise<Candidate[]> {
   const typed = words.at(-1) ?? "";
   const all = words.length <= 1 ? commandWords(typed, commands, aliases) : await wordsOf(words, commands);
-  return all.filter(([word]) => word.startsWith(typed));
+  return all.filter(([word]) => PLAIN.test(word) && word.startsWith(typed));
 }
 
 function commandWords(typed: string, commands: readonly Described[], aliases: readonly string[]): Candidate[] {
@@ -129,7 +132,9 @@ async function releaseWords(app: string, command: string): Promise<Candidate[]> 
 async function branches(app: string): Promise<string[]> {
   const { repo } = places(app);
   const refs = ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags"];
-  return (await run(["git", "--git-dir", repo, ...refs], { check: false })).text.split("\n").filter(Boolean);
+  return (await run(["git", "--git-dir", repo, ...refs], { check: false })).text
+    .split("\n")
+    .filter((name) => /^[^-]/.test(name));
 }
 
 async function settingWords(app: string, action: string): Promise<Candidate[]> {

@@ -69,6 +69,27 @@ describe("dp complete", () => {
     },
   );
 
+  test("a branch is only offered when a shell takes its name as it is", async () => {
+    const names = [
+      "ops;id",
+      "ops$(id)",
+      "ops`id`",
+      "ops&id",
+      "ops|id",
+      "ops'",
+      'ops"',
+      "ops{a,b}",
+      "ops!1",
+      "ops#1",
+      "ops(1",
+    ];
+    const sha = (await box.git("rev-parse", "HEAD")).stdout.trim();
+    const make = (name: string) => box.git("--git-dir", box.repo, "update-ref", `refs/heads/${name}`, sha);
+    for (const name of [...names, "--help", "ops/v1.2+3@x_y-z"]) expect((await make(name)).code).toBe(0);
+    const { stdout } = await box.dp("complete", "--", "deploy", "shop", "");
+    expect(stdout).toBe("main\nops/v1.2+3@x_y-z\n");
+  });
+
   test("values are never offered", async () => {
     expect((await box.dp("complete", "--", "env", "shop", "set", "")).text).not.toContain("blue");
   });
