@@ -167,7 +167,8 @@ describe("modules", () => {
 
   test("the app's own install scripts run for each release, and nothing of them is kept for another", async () => {
     const scripts = { postinstall: "node mark.js", prepare: 'echo "$npm_lifecycle_event" >> ran' };
-    const files = await lockedApp("npm", { scripts });
+    // Longer than one word of a command may be.
+    const files = await lockedApp("npm", { scripts, description: "ä".repeat(100_000) });
     const mark = (text: string) => ({ "mark.js": `require("fs").writeFileSync("node_modules/ms/${text}", "")` });
     const first = await release({ ...files, ...mark("one") });
     const one = recorder();
