@@ -1,5 +1,6 @@
 // What an instance says, kept in a file by its supervisor: each line with its time, and never more than two files.
 import { closeSync, constants, fstatSync, openSync, readSync, renameSync, statSync, writeSync } from "node:fs";
+import { codeOf } from "../errors.ts";
 
 /** A file that has grown to this many bytes becomes `FILE.1`, and the one of that name goes. */
 const LIMIT = 10 * 1024 * 1024;
@@ -22,7 +23,12 @@ export function openOutput(path: string, limit = LIMIT): Output {
   let lost = 0;
   const put = (text: string) => void (size += writeSync(fd, text));
   const rotate = () => {
-    renameSync(path, `${path}.1`);
+    try {
+      renameSync(path, `${path}.1`);
+    } catch (error) {
+      // It was removed, or renamed before and then no other could be opened.
+      if (codeOf(error) !== "ENOENT") throw error;
+    }
     const next = openLog(path);
     closeSync(fd);
     [fd, size] = [next, 0];

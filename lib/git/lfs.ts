@@ -35,9 +35,9 @@ export async function lfsProblems(source: Source): Promise<string[]> {
       hint: "apt install git-lfs",
     });
   const blob = `${source.sha}:.lfsconfig`;
-  const own = await source.git(["config", "--blob", blob, "--get-regexp", "^(lfs\\.url|remote\\..*\\.lfsurl)$"], {
-    check: false,
-  });
+  // An include of it would have git open any file of the server.
+  const ask = ["config", "--no-includes", "--blob", blob, "--get-regexp", "^(lfs\\.url|remote\\..*\\.lfsurl)$"];
+  const own = await source.git(ask, { check: false });
   if (own.code === 0 || source.url !== null) return [];
   const mend = "git config -f .lfsconfig lfs.url URL, and commit .lfsconfig; or on the server: dp setup APP URL";
   return [`${which}: kept by Git LFS, and a push brings no such files; say where they are: ${mend}`];

@@ -31,9 +31,17 @@ export async function submodulesOf({ git, sha, url }: Source): Promise<Submodule
   });
 }
 
-/** Path -> url, as .gitmodules has them; what is wrong with the file shows as a missing url. */
+/** Path -> url, as .gitmodules has them, without the files that it may tell git to include; what is wrong with the file shows as a missing url. */
 async function urlsOf(git: Source["git"], sha: string): Promise<Map<string, string>> {
-  const argv = ["config", "--blob", `${sha}:.gitmodules`, "-z", "--get-regexp", "^submodule\\..*\\.(path|url)$"];
+  const argv = [
+    "config",
+    "--no-includes",
+    "--blob",
+    `${sha}:.gitmodules`,
+    "-z",
+    "--get-regexp",
+    "^submodule\\..*\\.(path|url)$",
+  ];
   const { code, text } = await git(argv, { check: false });
   const values = new Map<string, string>();
   for (const entry of code === 0 ? text.split("\0") : []) {

@@ -1,6 +1,7 @@
 // The node, or bun, that an app runs on: what is installed, what the commit wishes, which one is taken.
 import { readdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import * as v from "valibot";
 import type { Place } from "../app.ts";
 import { readCommitted } from "../committed.ts";
 import { codeOf, DpError } from "../errors.ts";
@@ -103,6 +104,13 @@ const PROBE =
   "const v=process.versions;console.log(JSON.stringify([process.versions.bun??v.node,process.release.lts??null," +
   "[process.platform,process.arch,process.versions.bun?'bun':v.modules].join('-')]))";
 
+// The program may be the app's own, in its home: what says anything else is none.
+const Said = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.tuple([v.pipe(v.string(), v.regex(/^\d+\.\d+\.\d+[\w.+-]*$/)), v.nullable(v.string()), v.string()]),
+);
+
 async function probeAll(
   name: "node" | "bun",
   folders: readonly string[],
@@ -125,8 +133,9 @@ async function probe(name: "node" | "bun", program: string, place: Place, io: Io
   const { NODE_OPTIONS: _, ...env } = place.env;
   const argv = name === "bun" ? [program, "--no-env-file", "--config=/dev/null", "-e", PROBE] : [program, "-e", PROBE];
   const line = (await answerOf(argv, { ...place, env }, io))?.split("\n").find((text) => text.startsWith("["));
-  if (line === undefined) return null;
-  const [text, lts, platform] = JSON.parse(line) as [string, string | null, string];
+  const said = v.safeParse(Said, line);
+  if (!said.success) return null;
+  const [text, lts, platform] = said.output;
   return { name, program, version: { text, lts }, platform };
 }
 

@@ -10,12 +10,15 @@ import type { Tool } from "./tool.ts";
 // Settings of package managers, patches that they apply, programs of theirs that the commit brings along.
 const SETTINGS =
   /(?:^|\/)(?:\.npmrc|\.yarnrc|\.yarnrc\.yml|bunfig\.toml|pnpm-workspace\.yaml|\.pnpmfile\.c?js|patches\/.*|[^/]+\.patch|\.yarn\/(?:patches|plugins|releases)\/.*)$/;
+// @prisma/client generates code when it is installed, out of the app's own schema and into node_modules or elsewhere.
+const SCHEMA = /(?:^|\/)(?:[^/]+\.prisma|prisma\.config\.[cm]?[jt]s|\.config\/prisma\.[cm]?[jt]s)$/;
+const HAS_OUTPUT = /^[ \t]*output[ \t]*=/m;
 // Of a package.json, what decides about modules. Its own name and version only matter to other packages.
 const FIELDS = [
   ...["dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta"],
   ...["bundleDependencies", "bundledDependencies", "dependenciesMeta", "overrides", "resolutions", "workspaces"],
   ...["pnpm", "catalog", "catalogs", "trustedDependencies", "patchedDependencies", "allowScripts", "engines"],
-  ...["devEngines", "os", "cpu", "libc"],
+  ...["devEngines", "os", "cpu", "libc", "prisma"],
 ];
 const OF_MEMBERS = [...FIELDS, "name", "version", "bin", "directories"];
 // Variables of package managers and of builds of native modules; those that only say how to fetch are left out.
@@ -35,7 +38,8 @@ const pick = ({ json }: Package, fields: readonly string[]) => fields.map((field
 
 /**
  * 16 hex digits, or null when the result must not be kept for another release: without a lock file, with packages
- * out of the repository itself, or when packages of a workspace have install scripts of their own.
+ * out of the repository itself, when packages of a workspace have install scripts of their own, or when Prisma
+ * generates code into a folder that the schema names.
  */
 export async function modulesKey(place: Place, project: Project, tool: Tool, runners: Runners): Promise<string | null> {
   const { pkg, manager, isWorkspace, withDev } = project;
@@ -44,6 +48,11 @@ export async function modulesKey(place: Place, project: Project, tool: Tool, run
   content.push(manager.kind, tool.version, withDev, manager.lock, pick(pkg, FIELDS));
   for (const { path } of await place.tree.list()) {
     if (SETTINGS.test(path)) content.push([path, await textOf(place, path)]);
+    if (SCHEMA.test(path)) {
+      const schema = await textOf(place, path);
+      if (schema !== null && HAS_OUTPUT.test(schema)) return null;
+      content.push([path, schema]);
+    }
     if (!isWorkspace || !path.endsWith("/package.json")) continue;
     const member = parsePackage((await readCommitted(place.tree, path)) ?? "", path);
     if (isLocal(member) || INSTALL_SCRIPTS.some((name) => member.scripts[name])) return null;

@@ -56,11 +56,16 @@ async function installAnew(place: Place, project: Project, tool: Tool, withDev: 
   }
 }
 
+// One word of a command has 128 KiB at most, all of them together 2 MiB; a sign has four bytes at most.
+const PIECES = /[^]{1,30000}/gu;
+const LONGEST = 400_000;
+
 // By the app's user, and as text of its own process: the folder is the app's.
 async function writePackage({ user, folder: cwd }: Place, json: Readonly<Record<string, unknown>>, io: Io) {
-  const text = `${JSON.stringify(json, null, 2)}\n`;
-  const script = '[ -e package.json.dp ] || mv package.json package.json.dp; printf %s "$1" > package.json';
-  await io.run(["sh", "-ec", script, "sh", text], { user, cwd, quiet: true });
+  const text = JSON.stringify(json);
+  if (text.length > LONGEST) throw new DpError("config", "package.json: too long for one with install scripts");
+  const script = '[ -e package.json.dp ] || mv package.json package.json.dp; printf %s "$@" > package.json';
+  await io.run(["sh", "-ec", script, "sh", ...text.match(PIECES)!], { user, cwd, quiet: true });
 }
 
 async function restorePackage({ user, folder: cwd }: Place, io: Io): Promise<void> {

@@ -41,11 +41,17 @@ function texts(value: unknown): Record<string, string> {
 /** Reads a package.json's text; `path` is for the message. Throws DpError "config" when it is no JSON object. */
 export function parsePackage(source: string, path = "package.json"): Package {
   let json: unknown;
+  let hasNul = false;
   try {
-    json = JSON.parse(source.replace(/^\uFEFF/, ""));
+    json = JSON.parse(source.replace(/^\uFEFF/, ""), (key, value: unknown) => {
+      hasNul ||= key.includes("\0") || (typeof value === "string" && value.includes("\0"));
+      return value;
+    });
   } catch (cause) {
     throw new DpError("config", `${path}: no valid JSON (${(cause as Error).message})`, { cause });
   }
+  // Names, versions and scripts become words and variables of processes, which end at a NUL.
+  if (hasNul) throw new DpError("config", `${path}: has a NUL character (\\u0000)`);
   if (!isObject(json)) throw new DpError("config", `${path}: must be a JSON object`);
   const workspaces = isObject(json["workspaces"]) ? json["workspaces"]["packages"] : json["workspaces"];
   return {

@@ -25,6 +25,10 @@ export const archiveOf = (base: string, key: string): string => join(storeFolder
 
 const OURS = /^(?:[0-9a-f]{16}\.tar|(?:npm|pnpm|yarn|berry)-[\w.-]+)$/;
 
+const LISTING = 16 * 1024 * 1024;
+/** Paths that surely fit into one command. */
+const ONE_COMMAND = 250;
+
 async function exists(path: string): Promise<boolean> {
   try {
     await lstat(path);
@@ -35,17 +39,28 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** What an install has put below a folder: every node_modules, and yarn's record of it; relative paths. */
-async function installedPaths({ user, timeout }: Place, root: string, io: Io): Promise<string[]> {
-  const find = ["find", ".", "-name", "node_modules", "-prune", "-print", "-o", "-path", "./.yarn/install-state.gz"];
-  const found = await io.run([...find, "-print"], { user, timeout, cwd: root, quiet: true });
-  return found.text.split("\n").filter((path) => path.startsWith("./"));
+/** What an install has put below a folder: every node_modules that is none of the commit, and yarn's record of it. */
+async function installedPaths({ user, timeout, tree }: Place, root: string, io: Io): Promise<string[]> {
+  const find = ["find", ".", "-name", "node_modules", "-prune", "-print0", "-o"];
+  const argv = [...find, "-path", "./.yarn/install-state.gz", "-print0"];
+  const found = await io.run(argv, { user, timeout, cwd: root, quiet: true, keep: LISTING });
+  // Fixtures and the like; the one at the top is the package manager's, whoever committed it.
+  const committed = (await tree.list()).map(({ path }) => /^(.+?\/node_modules)\//.exec(path)?.[1]);
+  const own = new Set(committed.map((path) => `./${path}`));
+  return found.text.split("\0").filter((path) => path.startsWith("./") && !own.has(path));
 }
 
-/** Removes every node_modules below a folder, as the app's user. Safe to repeat. */
-export async function removeModules({ user, timeout }: Place, root: string, io: Io): Promise<void> {
-  const remove = ["-name", "node_modules", "-prune", "-exec", "rm", "-rf", "--", "{}", "+"];
-  await io.run(["find", ".", ...remove], { user, timeout, cwd: root, quiet: true });
+/** Removes every node_modules below a folder that is none of the commit, as the app's user. Safe to repeat. */
+export async function removeModules(place: Place, root: string, io: Io): Promise<void> {
+  const { user, timeout } = place;
+  const folders = (await installedPaths(place, root, io)).filter((path) => path.endsWith("/node_modules"));
+  for (let at = 0; at < folders.length; at += ONE_COMMAND)
+    await io.run(["rm", "-rf", "--", ...folders.slice(at, at + ONE_COMMAND)], {
+      user,
+      timeout,
+      cwd: root,
+      quiet: true,
+    });
 }
 
 /**

@@ -5,7 +5,7 @@ import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import { deployments, places, repositories, root } from "../paths.ts";
-import { systemctl, systemdTool } from "../systemd/systemd.ts";
+import { show, systemctl, systemdTool } from "../systemd/systemd.ts";
 import { unitPath, UNITS, WANTS } from "../systemd/unit.ts";
 import { render, template } from "../template.ts";
 import { tail } from "../process/output.ts";
@@ -39,10 +39,12 @@ export async function setUpDaemon(app: string, path: string | undefined, io: Io)
   if (!hasUnit(app) || user === undefined) return [];
   const file = `${UNITS}/${unitOf(app)}`;
   const text = await unitText(app, user, path);
-  if ((await readText(file)) === text) return [];
-  await writeFileAtomic(file, text, 0o644);
+  const isWritten = (await readText(file)) === text;
+  // systemd may not have been told of it: whoever wrote it was ended before that.
+  if (isWritten && (await show(unitOf(app), ["NeedDaemonReload"]))["NeedDaemonReload"] !== "yes") return [];
+  if (!isWritten) await writeFileAtomic(file, text, 0o644);
   await systemctl(["daemon-reload"], io);
-  return [`wrote ${file}`];
+  return [isWritten ? `told systemd of ${file}` : `wrote ${file}`];
 }
 
 /** Starts the daemon unless it runs, and with it what its dump names. Throws DpError "command" with its words. */
@@ -69,15 +71,25 @@ export async function endIdleDaemon(app: string, io: Io): Promise<void> {
   if (all !== null) await call(app, "killMe", [{}]);
 }
 
-/** Ends the daemon and removes its unit; one sentence for each change. Safe to repeat. */
+/**
+ * Ends the daemon and removes its unit; one sentence for each change. Safe to repeat. Throws DpError "command" when one
+ * that is none of systemd's does not answer.
+ */
 export async function removeDaemon(app: string, io: Io): Promise<string[]> {
-  if ((await listing(app)) !== null) await call(app, "killMe", [{}]);
-  const file = `${UNITS}/${unitOf(app)}`;
-  if (!hasUnit(app) || !existsSync(file)) return [];
-  await systemctl(["disable", "--now", "--quiet", unitOf(app)], io, false);
-  await removeFile(file);
-  await systemctl(["daemon-reload"], io);
-  return [`removed ${file}`];
+  const unit = unitOf(app);
+  const file = `${UNITS}/${unit}`;
+  const isUnit = hasUnit(app) && existsSync(file);
+  const asked = await call(app, "ping", [{}]).catch((error: unknown) => error);
+  if (isUnit) {
+    // pm2's own way to end it asks the daemon too, for minutes: what does not answer is killed before.
+    if (asked instanceof DpError) await systemctl(["kill", "--signal=SIGKILL", unit], io, false);
+    await systemctl(["disable", "--now", "--quiet", unit], io, false);
+    await removeFile(file);
+    await systemctl(["daemon-reload"], io);
+  }
+  // It has no answer to that but its end.
+  if (asked !== null) await call(app, "killMe", [{}]);
+  return isUnit ? [`removed ${file}`] : [];
 }
 
 /** Makes the daemon come up at boot, by systemd; answers whether that is new. */

@@ -19,7 +19,7 @@ async function read(app: string, io: Io): Promise<Entry[]> {
   const argv = ["/bin/sh", "-c", script, "sh", homeOf(app).dump];
   const { text } = await io.run(argv, { user: ownerOf(app).user, quiet: true, check: false, keep: LONGEST });
   try {
-    const entries: unknown = JSON.parse(text);
+    const entries: unknown = JSON.parse(text, (_, value: unknown) => value); // not deeper than it can be written
     return Array.isArray(entries) ? entries.filter((entry) => typeof entry === "object" && entry !== null) : [];
   } catch {
     return []; // none yet, or one that pm2 could not read either

@@ -1,5 +1,6 @@
 // Asking pm2's daemon over its own socket: a call takes a millisecond, where pm2's command takes half a second.
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import * as v from "valibot";
 import { codeOf, DpError } from "../errors.ts";
 import { homeOf, ownerOf } from "./home.ts";
 
@@ -7,17 +8,27 @@ const O_PATH = 0o10000000;
 const LONGEST_ANSWER = 64 * 1024 * 1024;
 const TIMEOUT = 20_000;
 const TRIES = 10;
+// The daemon is the app's: what it answers may be anything.
+const Answer = v.fallback(
+  v.object({
+    error: v.optional(v.fallback(v.string(), "with something that is no message")),
+    args: v.fallback(v.array(v.unknown()), []),
+  }),
+  { args: [] },
+);
 const CLOSED = Symbol("closed without an answer");
 
 /**
  * What pm2's daemon of an app answers to a call, or null when there is no daemon. Throws DpError "command" with its
- * words when it refuses, or does not answer within `timeout` ms.
+ * words when it refuses, or does not answer within `timeout` ms, however often it is asked.
  */
 export async function call(app: string, method: string, args: unknown[], timeout = TIMEOUT): Promise<unknown> {
+  const end = Date.now() + timeout;
   for (let tries = 1; ; tries++) {
-    const answer = await callOnce(app, method, args, timeout);
+    const answer = await callOnce(app, method, args, end - Date.now());
     if (answer !== CLOSED) return answer;
-    if (tries === TRIES) throw new DpError("command", `pm2 of ${app} ends each time it is asked for ${method}`);
+    if (tries === TRIES || Date.now() >= end)
+      throw new DpError("command", `pm2 of ${app} ends each time it is asked for ${method}`);
     // A daemon on its way out: it is gone in a moment, or another one is there.
     await Bun.sleep(50);
   }
@@ -29,9 +40,9 @@ async function callOnce(app: string, method: string, args: unknown[], timeout: n
   try {
     const answer = await exchange(`/proc/self/fd/${fd}`, frame({ type: "call", method, args }), timeout);
     if (answer === null || answer === CLOSED) return answer;
-    const { error, args: results } = answer as { error?: unknown; args?: unknown[] };
-    if (error !== undefined) throw new DpError("command", `pm2 of ${app} refuses ${method}: ${String(error)}`);
-    return results?.[0] ?? {};
+    const { error, args: results } = v.parse(Answer, answer);
+    if (error !== undefined) throw new DpError("command", `pm2 of ${app} refuses ${method}: ${error.slice(0, 1_000)}`);
+    return results[0] ?? {};
   } finally {
     closeSync(fd);
   }
@@ -68,13 +79,14 @@ export function bodyOf(data: Buffer): unknown {
   if (data.length < 5) return undefined;
   const end = 5 + data.readUInt32BE(1);
   if (data.length < end) return undefined;
-  return JSON.parse(data.toString("utf8", 5, end).replace(/^j:/, ""));
+  // A reviver reaches no depth that writing it again does not reach.
+  return JSON.parse(data.toString("utf8", 5, end).replace(/^j:/, ""), (_, value: unknown) => value);
 }
 
 function exchange(path: string, request: Buffer, timeout: number): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   const refuse = (why: string) => reject(new DpError("command", `pm2's daemon ${why}`));
-  const timer = setTimeout(() => refuse(`does not answer within ${timeout / 1000} s`), timeout);
+  const timer = setTimeout(() => refuse(`does not answer within ${Math.ceil(timeout / 1000)} s`), timeout);
   const chunks: Buffer[] = [];
   let size = 0;
   const connecting = Bun.connect({
@@ -102,6 +114,7 @@ function exchange(path: string, request: Buffer, timeout: number): Promise<unkno
   connecting.catch(() => resolve(null));
   return promise.finally(() => {
     clearTimeout(timer);
-    void connecting.then((socket) => socket.end()).catch(() => undefined);
+    // One that does not close its end either holds nobody up.
+    void connecting.then((socket) => socket.terminate()).catch(() => undefined);
   });
 }

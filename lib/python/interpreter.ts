@@ -1,6 +1,7 @@
 // The python that an app runs on: what is on PATH, what the commit wishes, which one is taken.
 import { readdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
+import * as v from "valibot";
 import type { Place } from "../app.ts";
 import { readCommitted } from "../committed.ts";
 import { codeOf, DpError } from "../errors.ts";
@@ -52,16 +53,20 @@ export async function candidates(path: string): Promise<string[]> {
   return [...found.values()];
 }
 
+const number = v.pipe(v.number(), v.integer(), v.minValue(0));
+// The program may be the app's own, in its home: what says anything else is none.
+const Said = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.tuple([v.string(), v.tuple([number, number, number]), v.boolean(), v.boolean()]),
+);
+
 async function probe(file: string, place: Place, io: Io): Promise<Interpreter | null> {
   const answer = await answerOf([file, "-I", "-c", PROBE.join("\n")], place, io);
   const line = answer?.split("\n").find((text) => text.startsWith("["));
-  if (line === undefined) return null;
-  const [executable, version, isFinal, hasVenv] = JSON.parse(line) as [
-    string,
-    [number, number, number],
-    boolean,
-    boolean,
-  ];
+  const said = v.safeParse(Said, line);
+  if (!said.success) return null;
+  const [executable, version, isFinal, hasVenv] = said.output;
   return version[0] === 3 ? { executable, version, isFinal, hasVenv } : null;
 }
 

@@ -38,13 +38,27 @@ export function contentType(name: string): string {
     : type.replace(";charset", "; charset");
 }
 
-/** A pattern of deploy.yml as an expression: `*` stays in a folder, `**` does not. */
-export function patternOf(glob: string): RegExp {
-  const parts = glob.split(/(\*+)/).map((part) => {
-    if (part === "*") return "[^/]*";
-    return part.startsWith("*") ? ".*" : part.replace(/[.+?^${}()|[\]\\]/g, "\\$&");
-  });
-  return new RegExp(`^${parts.join("")}$`);
+/**
+ * A pattern of deploy.yml, with two stars at most: `*` stays in a folder, `**` does not. No expression: it would try
+ * every pair of places for the stars, and the paths are anybody's. What is between the stars is searched once.
+ */
+export function patternOf(glob: string): { test(path: string): boolean } {
+  const parts = glob.split(/(\*+)/);
+  if (parts.length === 1) return { test: (path) => path === glob };
+  // One star is as two with nothing between them.
+  const [head = "", star = "", middle = "", other = "", tail = ""] =
+    parts.length === 3 ? [parts[0], parts[1], "", parts[1], parts[2]] : parts;
+  return {
+    test(path) {
+      const end = path.length - tail.length;
+      if (!path.startsWith(head) || !path.endsWith(tail) || end < head.length) return false;
+      const slash = star === "*" ? path.indexOf("/", head.length) : -1;
+      const latest = slash === -1 ? end : slash;
+      const earliest = other === "*" ? path.lastIndexOf("/", end - 1) + 1 - middle.length : 0;
+      const at = path.indexOf(middle, Math.max(head.length, earliest));
+      return at !== -1 && at <= latest && at + middle.length <= end;
+    },
+  };
 }
 
 /** The headers that deploy.yml adds for a path, later patterns winning, whatever case their names have. */

@@ -6,6 +6,7 @@ import { answer, type OpenSite } from "./answer.ts";
 import { openBeneath, openFolder } from "./beneath.ts";
 import { rulesOf } from "./headers.ts";
 import { readSite, siteNames, type Site, type Tree } from "./site.ts";
+import { inTurn } from "./turns.ts";
 
 interface Listener {
   site: Site;
@@ -64,7 +65,7 @@ async function start(site: Site): Promise<Listener> {
   let open: OpenSite | null = null;
   try {
     const site1 = (open = openSite(site));
-    const server = createServer({ keepAliveTimeout: KEEP_ALIVE }, (request, response) => {
+    const handle = inTurn((request, response) => {
       if (!server.listening) response.setHeader("connection", "close");
       try {
         answer(site1, request, response);
@@ -74,6 +75,7 @@ async function start(site: Site): Promise<Listener> {
         else response.writeHead(500, { "content-type": "text/plain" }).end("500 Internal Server Error\n");
       }
     });
+    const server = createServer({ keepAliveTimeout: KEEP_ALIVE }, handle);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen({ host: site.host, port: site.port, backlog: 4096 }, resolve);

@@ -1,14 +1,16 @@
 // The manager of static apps: an instance is a folder that the static server serves, on a port of its own.
 import { chown, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { parseLine } from "../builtin/output.ts";
 import { isService } from "../daemon/service.ts";
 import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../manager.ts";
 import { places, sequenceOf } from "../paths.ts";
+import { tailFile } from "../process/tail.ts";
 import { treeOf as filesOf } from "../release/history.ts";
-import { systemdTool } from "../systemd/systemd.ts";
+import { unitLogs } from "../systemd/journal.ts";
 import { status as askStatus, syncSites } from "./client.ts";
 import { olderTrees, treeOf } from "./older.ts";
 import { ensureStatic, serverGroup, staticLog, UNIT } from "./service.ts";
@@ -76,25 +78,24 @@ async function enable(app: string, [id]: readonly string[]): Promise<boolean> {
   return true;
 }
 
-/** What the static server says of the instance: it has one log for all. */
-async function logs({ app, id }: InstanceName, { lines, follow, onLine }: LogOptions, io: Io): Promise<void> {
+/** How far back its log is read for one instance. */
+const HISTORY = 10_000;
+
+/** What the static server says of the instance, with its time: it has one log for all. */
+async function logs({ app, id }: InstanceName, options: LogOptions, io: Io): Promise<void> {
+  const { lines, follow, onLine } = options;
   const mark = `${app}@${id}: `;
-  const all: string[] = [];
-  const take = (line: string) => {
-    const at = line.indexOf(mark);
-    if (at < 0) return;
-    if (follow) onLine(line.slice(at + mark.length));
-    else all.push(line.slice(at + mark.length));
+  const all: [text: string, time: string | null][] = [];
+  const take = (line: string, time: string | null = null) => {
+    if (!line.startsWith(mark)) return;
+    const text = line.slice(mark.length);
+    if (follow) onLine(text, time);
+    else all.push([text, time]);
   };
-  const options = { onLine: take, timeout: follow ? 2 ** 31 - 1 : 60_000, quiet: false };
-  const journal = ["journalctl", "--no-pager", "-o", "cat", "-u", UNIT, ...(follow ? ["-f"] : [])];
-  try {
-    if (isService()) await systemdTool(journal, io, true, options);
-    else await io.run(["tail", ...(follow ? ["-F"] : []), "-n", "10000", "--", staticLog()], options);
-  } catch (error) {
-    if (!(follow && io.signal.aborted)) throw error;
-  }
-  for (const line of all.slice(-lines)) onLine(line);
+  const whole = { ...options, lines: follow ? lines : HISTORY };
+  if (isService()) await unitLogs(UNIT, { ...whole, onLine: take }, io);
+  else await tailFile(staticLog(), { ...whole, onLine: (line) => take(...parseLine(line)) }, io);
+  for (const line of lines === 0 ? [] : all.slice(-lines)) onLine(...line);
 }
 
 const manager: Manager = {

@@ -4,14 +4,19 @@ import type { InstanceName, LogOptions } from "../manager.ts";
 import { systemdTool, unitOf } from "./systemd.ts";
 
 /** The lines of an instance, with their times. */
-export async function logs(name: InstanceName, { lines, follow, since, onLine }: LogOptions, io: Io): Promise<void> {
+export const logs = (name: InstanceName, options: LogOptions, io: Io): Promise<void> =>
+  unitLogs(unitOf(name), options, io);
+
+/** The lines that a unit's processes have said, with their times. */
+export async function unitLogs(unit: string, options: LogOptions, io: Io): Promise<void> {
+  const { lines, follow, since, onLine } = options;
   // What the app wrote a moment ago may still be on its way.
   await systemdTool(["journalctl", "--sync"], io, false);
   const argv = [
     ...["journalctl", "--no-pager", "--all", "-o", "json", "--output-fields=MESSAGE", "-n", String(lines)],
     ...(follow ? ["-f"] : []),
     ...(since === undefined ? [] : [`--since=@${Math.floor(since / 1000)}`]),
-    `_SYSTEMD_UNIT=${unitOf(name)}`,
+    `_SYSTEMD_UNIT=${unit}`,
   ];
   try {
     await systemdTool(argv, io, true, {

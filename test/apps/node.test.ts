@@ -13,6 +13,7 @@ import {
   handedOn,
   type Kind,
   lockedApp,
+  memoryTree,
   LOCKS,
   nodePath,
   pkg,
@@ -122,6 +123,20 @@ describe("modules", () => {
     await build(place, runtime, said.io);
   });
 
+  test("a node_modules that the commit has below is no installed one: it stays, and is kept for no other", async () => {
+    const fixture = "test/some app/node_modules/fake/index.js";
+    const files = { ...(await lockedApp("npm")), [fixture]: "one" };
+    const first = await release(files);
+    await writeFiles(first.folder, { "test/built/node_modules/x": "" });
+    const { dependencies } = await node.install(first, recorder().io);
+    expect(await Bun.file(join(first.folder, fixture)).text()).toBe("one");
+    expect(await readdir(join(first.folder, "test/built"))).toEqual([]);
+    const second = await next(first, "2-bbbbbbb", { ...files, [fixture]: "two" });
+    expect((await node.install(second, recorder().io)).dependencies).toBe(dependencies);
+    expect(await Bun.file(join(second.folder, fixture)).text()).toBe("two");
+    expect(await modules(second)).toEqual(["ms"]);
+  });
+
   test("one release cannot change what another one gets", async () => {
     const files = await lockedApp("npm");
     const first = await release(files);
@@ -167,7 +182,8 @@ describe("modules", () => {
 
   test("the app's own install scripts run for each release, and nothing of them is kept for another", async () => {
     const scripts = { postinstall: "node mark.js", prepare: 'echo "$npm_lifecycle_event" >> ran' };
-    const files = await lockedApp("npm", { scripts });
+    // Longer than one word of a command may be.
+    const files = await lockedApp("npm", { scripts, description: "ä".repeat(100_000) });
     const mark = (text: string) => ({ "mark.js": `require("fs").writeFileSync("node_modules/ms/${text}", "")` });
     const first = await release({ ...files, ...mark("one") });
     const one = recorder();
@@ -386,15 +402,18 @@ describe("versions", () => {
   test("packageManager is taken exactly, once for all releases, and its hash is checked", async () => {
     const HASH =
       "68046141893c66fad01c079231128e9afb89ef87e2691d69e4d40eee228988295fd4682181bae55b58418c3a253bde65a505ec7c5f9403ece5cc3cd37dcf2531";
-    const wrong = await release(
-      await lockedApp("pnpm", { packageManager: `pnpm@9.15.9+sha512.${HASH.replace("68", "69")}` }),
-    );
-    const error = await thrown(node.install(wrong, recorder().io));
-    expect(error).toMatchObject({
-      exit: "config",
-      message: expect.stringContaining("pnpm@9.15.9 does not have the hash"),
-    });
-    expect(await kept(wrong)).toEqual([]);
+    const pinned = (hash: string) => lockedApp("pnpm", { packageManager: `pnpm@9.15.9+${hash}` });
+    const wrong = await release(await pinned(`sha512.${HASH.replace("68", "69")}`));
+    for (const [hash, message] of [
+      [`sha512.${HASH.replace("68", "69")}`, "pnpm@9.15.9 does not have the hash"],
+      ["sha1.0123456789abcdef0123456789abcdef01234567", "pnpm@9.15.9 does not have the hash"],
+      ["md5.0123456789abcdef", "is none that dp knows"],
+    ] as const) {
+      const place = { ...wrong, tree: memoryTree(await pinned(hash)) };
+      const error = await thrown(node.install(place, recorder().io));
+      expect(error).toMatchObject({ exit: "config", message: expect.stringContaining(message) });
+      expect(await kept(wrong)).toEqual([]);
+    }
 
     const files = await lockedApp("pnpm", { packageManager: `pnpm@9.15.9+sha512.${HASH}` });
     const place = await next(wrong, "2-bbbbbbb", files);

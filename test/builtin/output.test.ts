@@ -1,6 +1,15 @@
 // The log of a builtin instance: written through rotations, and read through them, without a line lost.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { keepOutput, openOutput, parseLine, reader } from "../../lib/builtin/output.ts";
@@ -41,6 +50,16 @@ describe("writing", () => {
     for (const path of [log, `${log}.1`]) expect(statSync(path).size).toBeLessThan(1_100);
     expect(existsSync(`${log}.2`)).toBe(false);
     expect(readFileSync(log, "utf8")).toEndWith("line 999\n");
+  });
+
+  test("after a rotation that was done by half, a file is there again", () => {
+    const output = openOutput(log, 100);
+    output.write("x".repeat(100));
+    renameSync(log, `${log}.1`); // and opening the next one failed
+    output.write("after");
+    output.close();
+    expect(readFileSync(log, "utf8")).toEndWith(" after\n");
+    expect(readFileSync(`${log}.1`, "utf8")).toContain("xxx");
   });
 
   test("a log that was there is gone on with", () => {

@@ -1,6 +1,6 @@
 // Files of Git LFS: fetched by the real git-lfs from a real LFS server; without one, refused with the words to type.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { lstatSync, readFileSync } from "node:fs";
+import { lstatSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { begin } from "../../lib/commands/begin.ts";
 import type { DpError } from "../../lib/errors.ts";
@@ -85,6 +85,13 @@ describe.skipIf(!hasLfs)("with git-lfs", () => {
     expect(error?.message).toContain("gone.bin");
     expect(error?.lines.join("\n")).toContain("there is no such object");
     expect(error?.hint).toContain("git lfs push --all");
+  });
+
+  test("a file that .lfsconfig includes is not read: it says nothing", async () => {
+    writeFileSync(server.path("included"), config());
+    const include = `[include]\n\tpath = ${server.path("included")}\n`;
+    const { context } = await begun({ ".lfsconfig": include, "a.bin": forge.lfs("a") });
+    expect((await refusal(runSteps(context, "read")))?.lines.join("\n")).toContain("a push brings no such files");
   });
 
   test("nothing that says where they are: refused before anything is changed", async () => {

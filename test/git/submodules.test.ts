@@ -1,11 +1,11 @@
 // Submodules: fetched from where .gitmodules says, at exactly the commit that is named, as the app's user; else refused.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { begin } from "../../lib/commands/begin.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { fetchEnv, ownSource } from "../../lib/git/source.ts";
-import { layOutSubmodules } from "../../lib/git/submodules.ts";
+import { layOutSubmodules, submodulesOf } from "../../lib/git/submodules.ts";
 import { plainEnv } from "../../lib/run.ts";
 import { idsOf } from "../../lib/setup/users.ts";
 import {
@@ -97,6 +97,16 @@ test("a relative address is relative to the origin of dp setup APP URL, and refu
   } finally {
     setOrigin(null);
   }
+});
+
+test("the file that .gitmodules includes is not read", async () => {
+  const file = server.path("included");
+  writeFileSync(file, modules({ s: "https://example.com/s.git" }));
+  const sha = await commit(app.repo, {
+    ".gitmodules": `[include]\n\tpath = ${file}\n`,
+    s: { submodule: "1".repeat(40) },
+  });
+  expect(await submodulesOf(await ownSource(app.repo, sha))).toMatchObject([{ path: "s", named: null, url: null }]);
 });
 
 describe("refused before anything is fetched:", () => {

@@ -58,6 +58,10 @@ test("whatever decides about modules makes another set", async () => {
     keyOf({ ...files, "patches/ms+2.1.3.patch": "" }),
     keyOf({ ...files, "patches/ms+2.1.3.patch": "+" }),
     keyOf({ ...files, ".yarn/patches/a.patch": "" }),
+    keyOf({ ...files, "prisma/schema.prisma": "model A {}" }),
+    keyOf({ ...files, "prisma/schema.prisma": "model B {}" }),
+    keyOf({ ...files, "prisma.config.ts": "" }),
+    keyOf(changed({ prisma: { schema: "db/schema.prisma" } })),
     keyOf(changed({ overrides: { ms: "2.1.2" } })),
     keyOf(changed({ scripts: { build: "x" } })),
     keyOf(files, { npm_config_legacy_peer_deps: "true" }),
@@ -99,6 +103,10 @@ test.each([
   [
     "with a link out of the repository",
     { "package.json": pkg({ devDependencies: { a: "link:../a" } }), "pnpm-lock.yaml": "" },
+  ],
+  [
+    "with code that Prisma generates into the app",
+    { "package.json": pkg(), "package-lock.json": "{}", "db/a.prisma": 'generator c {\n  output = "../src"\n}' },
   ],
   ["with a path", { "package.json": pkg({ optionalDependencies: { a: "./a.tgz" } }), "package-lock.json": "{}" }],
 ])("%s nothing is kept", async (_, files) => {

@@ -17,7 +17,10 @@ async function pythons(programs: Record<string, string>): Promise<string> {
     const file = join(folder, name);
     const parts = version.replace("rc", "").split(".").join(", ");
     const answer = JSON.stringify([file, "VERSION", !version.endsWith("rc"), true]).replace('"VERSION"', `[${parts}]`);
-    const script = version === "broken" ? 'echo "shim: $0: no such version" >&2; exit 127' : `echo '${answer}'`;
+    const script =
+      version === "broken"
+        ? 'echo "shim: $0: no such version" >&2; exit 127'
+        : `echo '${version.startsWith("[") ? version : answer}'`;
     await writeFile(file, `#!/bin/sh\n${script}\n`);
     await chmod(file, 0o755);
   }
@@ -39,6 +42,8 @@ test.each<[string, Record<string, string>, Record<string, string>, string]>([
   ["runtime.txt", LINUX, { "runtime.txt": "python-3.11.2" }, "3.11.2"],
   ["requires-python", LINUX, { "pyproject.toml": '[project]\nrequires-python = ">=3.8,<3.13"' }, "3.11.2"],
   ["a broken shim is passed over", { "python3.13": "broken", python3: "3.11.2" }, {}, "3.11.2"],
+  ["what is cut is none", { "python3.13": "[1,", python3: "3.11.2" }, {}, "3.11.2"],
+  ["what says something else is none", { "python3.13": "[[]]", python3: "3.11.2" }, {}, "3.11.2"],
   ["python 2 is none", { python: "2.7.18", python3: "3.9.1" }, {}, "3.9.1"],
   ["a release candidate comes last", { "python3.14": "3.14.0rc", python3: "3.11.2" }, {}, "3.11.2"],
   [

@@ -9,6 +9,7 @@ import { serveStatic, type Served } from "./support.ts";
 
 let site: Served;
 const BIG = 24 * 1024 * 1024;
+const HALF = 200 * 1024;
 const FILES = {
   "dist/index.html": "<h1>front</h1>",
   "dist/404.html": "<h1>nothing here</h1>",
@@ -25,6 +26,7 @@ const FILES = {
   "dist/sub/.hidden/x": "hidden",
   "dist/page.svg": "<svg/>",
   "dist/zero": "",
+  "dist/half.bin": new Uint8Array(HALF).fill(7),
   "dist/big.bin": new Uint8Array(BIG).fill(7),
   "deploy.yml": "name: secret",
 };
@@ -250,6 +252,35 @@ describe("compressed copies", () => {
   test("without copies there is nothing to vary by", async () => {
     const { headers } = await site.get("/style.css", { "Accept-Encoding": "br" });
     expect([headers.get("content-encoding"), headers.get("vary")]).toEqual([null, null]);
+  });
+});
+
+describe("requests ahead of their answers", () => {
+  /** Sends all at once, and reads only after that; answers what came until the end. */
+  async function ahead(paths: readonly string[], last = "Connection: close\r\n") {
+    const requests = paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n`);
+    const socket = connect(site.port, "127.0.0.1", () => socket.write(`${requests.join("\r\n")}${last}\r\n`));
+    const chunks: Buffer[] = [];
+    socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+    await new Promise<void>((resolve) => socket.on("error", () => resolve()).on("close", () => resolve()));
+    return Buffer.concat(chunks).toString("latin1");
+  }
+
+  test("are answered one after the other, large files among them", async () => {
+    const paths = Array.from({ length: 60 }, (_, at) => ["/style.css", "/half.bin", "/app.js", "/nothing"][at % 4]!);
+    const text = await ahead(["/big.bin", ...paths]);
+    const lengths = [...text.matchAll(/\r\ncontent-length: (\d+)/gi)].map(([, length]) => Number(length));
+    expect(lengths).toEqual([BIG, ...paths.map((_, at) => [6, HALF, 1_000, 21][at % 4]!)]);
+    expect(text.length).toBeGreaterThan(BIG + 15 * HALF);
+  });
+
+  test("without end are refused, and cost no memory", async () => {
+    const rss = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${site.pid()}/status`, "utf8"))![1]) / 1024;
+    const before = rss();
+    const text = await ahead(new Array<string>(1_000).fill("/half.bin"), "");
+    expect(text.length).toBeLessThan(1_000 * HALF);
+    expect(rss() - before).toBeLessThan(100);
+    expect((await site.get("/")).status).toBe(200);
   });
 });
 

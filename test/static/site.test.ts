@@ -96,6 +96,33 @@ describe("headers", () => {
     ["/a+(b)", "/a+(b)", true],
     ["/a", "/ab", false],
   ])("the pattern %s and %s: %p", (pattern, path, fits) => expect(patternOf(pattern).test(path)).toBe(fits));
+
+  test("patterns fit what the expression for them fits", () => {
+    const signs = ["a", "b", "/"];
+    const texts = (length: number): string[] =>
+      length === 0 ? [""] : texts(length - 1).flatMap((text) => signs.map((sign) => text + sign));
+    const paths = [0, 1, 2, 3, 4, 5].flatMap(texts).map((text) => `/${text}`);
+    const pieces = ["", "a", "/", "a/", "/b", "aa"];
+    for (const head of pieces)
+      for (const first of ["*", "**"])
+        for (const middle of pieces.slice(1))
+          for (const second of ["*", "**", ""])
+            for (const tail of second === "" ? [""] : pieces) {
+              const glob = `/${head}${first}${middle}${second}${tail}`;
+              const source = glob.replace(/\*+/g, (star) => (star === "*" ? "[^/]*" : ".*"));
+              const expression = new RegExp(`^${source}$`);
+              const pattern = patternOf(glob);
+              const wrong = paths.filter((path) => pattern.test(path) !== expression.test(path));
+              expect([glob, wrong]).toEqual([glob, []]);
+            }
+  });
+
+  test("a path of nothing but near misses costs no more than its length", () => {
+    // Tried pair by pair this would take an hour.
+    const path = `/${"x".repeat(2_000_000)}`;
+    expect(patternOf(`/**x**${"y".repeat(150)}`).test(path)).toBe(false);
+    expect(patternOf(`/**${"x".repeat(150)}y**z`).test(`${path}z`)).toBe(false);
+  });
 });
 
 describe("the release before", () => {
