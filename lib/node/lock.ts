@@ -37,8 +37,14 @@ const LOCKS = [
 
 const PINNED = /^(npm|pnpm|yarn|bun)@(\d+\.\d+\.\d+(?:-[\w.]+)?)(?:\+([\w.-]+))?$/;
 
+const HASH = /^sha(?:1|224|256|384|512)\.[0-9a-f]+$/;
+
 function parsePinned(text: string): { name: Manager["name"]; version: string; hash: string | null } {
   const [, name, version, hash] = PINNED.exec(text) ?? [];
+  if (hash !== undefined && !HASH.test(hash))
+    throw new DpError("config", `package.json: the hash of packageManager, ${hash}, is none that dp can check`, {
+      hint: `corepack use ${name}@${version} writes the right one`,
+    });
   if (name !== undefined && version !== undefined)
     return { name: name as Manager["name"], version, hash: hash ?? null };
   throw new DpError("config", `package.json: packageManager ${JSON.stringify(text)} is no NAME@VERSION`, {

@@ -107,23 +107,33 @@ async function fetchTool(place: Place, manager: Manager, installed: string | nul
   return { manager, argv, version, folder: bin };
 }
 
-// packageManager's hash is that of npm's own archive, which the install has left in npm's cache.
+// packageManager's hash is that of npm's own archive, but for berry's, which comes from elsewhere.
 async function checkHash(place: Place, { kind, name, pinned, hash }: Manager, npm: string, root: string, io: Io) {
   if (hash === null) return;
   if (kind === "berry")
     return io.warn(`the hash of yarn ${pinned} is not checked: it is that of another file than npm's`);
-  const [, algorithm, wanted] = /^(sha(?:1|224|256|384|512))\.([0-9a-f]+)$/.exec(hash) ?? [];
   const hint = `corepack use ${name}@${pinned} writes the right one`;
-  if (algorithm === undefined)
-    throw new DpError("config", `package.json: the hash of packageManager, ${hash}, is none that dp knows`, { hint });
-  const { user, env, timeout } = place;
-  const file = join(root, `${name}-${pinned}.tgz`);
-  const pack = [npm, "pack", "--ignore-scripts", "--loglevel=error", "--", `${name}@${pinned}`];
-  await io.run(pack, { user, env, timeout, cwd: root, quiet: true });
-  const found = await answerOf([`${algorithm}sum`, "--", file], place, io);
-  await io.run(["rm", "-f", "--", file], { user, quiet: true });
-  if (found?.split(" ")[0] === wanted) return;
-  throw new DpError("config", `package.json: ${name}@${pinned} does not have the hash that packageManager says`, {
-    hint,
-  });
+  const [algorithm, wanted] = hash.split(".");
+  const what = `${name}@${pinned}`;
+  const found = algorithm === "sha512" ? await integrity(place, name, root, io) : await sum();
+  if (found === wanted) return;
+  throw new DpError("config", `package.json: ${what} does not have the hash that packageManager says`, { hint });
+
+  async function sum(): Promise<string | undefined> {
+    const { user, env, timeout } = place;
+    const pack = [npm, "pack", "--ignore-scripts", "--loglevel=error", "--", what];
+    await io.run(pack, { user, env, timeout, cwd: root, quiet: true });
+    const file = join(root, `${name}-${pinned}.tgz`);
+    const said = await answerOf([`${algorithm}sum`, "--", file], place, io);
+    await io.run(["rm", "-f", "--", file], { user, quiet: true });
+    return said?.split(" ")[0];
+  }
+}
+
+/** The sha512 by which npm has checked what it installed, in hex. */
+async function integrity(place: Place, name: string, root: string, io: Io): Promise<string> {
+  const listing = await answerOf(["cat", join(root, "node_modules/.package-lock.json")], place, io);
+  const { packages } = JSON.parse(listing ?? "{}") as { packages?: Record<string, { integrity?: string }> };
+  const found = packages?.[`node_modules/${name}`]?.integrity ?? "";
+  return Buffer.from(found.replace(/^sha512-/, ""), "base64").toString("hex");
 }

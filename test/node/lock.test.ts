@@ -67,7 +67,7 @@ test("packageManager without its lock file, and one that is no version, are refu
     exit: "config",
     message: expect.stringContaining("packageManager pnpm, and the lock file is yarn.lock"),
   });
-  for (const packageManager of ["pnpm", "pnpm@9", "cnpm@9.0.0", "pnpm@latest"])
+  for (const packageManager of ["pnpm", "pnpm@9", "cnpm@9.0.0", "pnpm@latest", "pnpm@9.1.0+md5.00", "pnpm@9.1.0+build"])
     expect(await refusal(manager({}, { packageManager }))).toMatchObject({ exit: "config" });
 });
 
