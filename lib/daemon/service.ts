@@ -6,7 +6,7 @@ import { readText, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import { root } from "../paths.ts";
 import { idsOf, makeSystemUser } from "../setup/users.ts";
-import { systemctl } from "../systemd/systemd.ts";
+import { show, systemctl } from "../systemd/systemd.ts";
 import { UNITS, unitPath } from "../systemd/unit.ts";
 
 /** Whether such processes are services here: on a server, as root; under DP_ROOT a supervisor keeps them. */
@@ -28,9 +28,16 @@ export async function setUpUser(user: string, folder: string, io: Io): Promise<s
   return isNew ? [`made the system user ${user}`] : [];
 }
 
+async function untold(units: readonly string[]): Promise<string[]> {
+  const shown = await Promise.all(units.map((unit) => show(unit, ["NeedDaemonReload", "UnitFileState"])));
+  const isUntold = ({ NeedDaemonReload, UnitFileState }: Record<string, string>) =>
+    NeedDaemonReload === "yes" || UnitFileState !== "enabled";
+  return units.filter((_, at) => isUntold(shown[at]!)).map((unit) => `told systemd of ${UNITS}/${unit}`);
+}
+
 /**
- * Writes units, name -> text, where they differ, and starts the first of them unless it runs; `changes`: what was
- * changed for it before. Answers all that was changed.
+ * Writes units, name -> text, where they differ or are not enabled, and starts the first of them unless it runs;
+ * `changes`: what was changed for it before. Answers all that was changed.
  */
 export async function setUpUnits(
   units: Readonly<Record<string, string>>,
@@ -43,6 +50,8 @@ export async function setUpUnits(
     await writeFileAtomic(`${UNITS}/${name}`, text, 0o644);
     changes.push(`wrote ${UNITS}/${name}`);
   }
+  // Whoever wrote them may have been ended before systemd heard of it.
+  if (changes.length === 0) changes.push(...(await untold(Object.keys(units))));
   if (changes.length > 0) {
     await systemctl(["daemon-reload"], io);
     await systemctl(["enable", ...Object.keys(units)], io);

@@ -1,6 +1,7 @@
 // The systemd manager in a real server: this file boots one, copies the project in, and runs itself there.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { setUpUnits as setUpDaemon } from "../../lib/daemon/service.ts";
 import { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
 import systemd from "../../lib/managers/systemd.ts";
@@ -192,6 +193,30 @@ const inside = () => {
     expect(await systemd.setup({ ...managed, stopTimeout: 7_000 }, io)).toEqual([`wrote ${path}`, `wrote ${jobs}`]);
     expect(readFileSync(path, "utf8")).toContain("TimeoutStopSec=7000ms");
     expect(statSync(path).mode & 0o777).toBe(0o644);
+  });
+
+  test("a unit of the server that systemd was never told of, or half, is told at the next look", async () => {
+    const [name, path] = ["dp-untold.service", "/etc/systemd/system/dp-untold.service"];
+    const text = (seconds: number) =>
+      `[Service]\nExecStart=/bin/sleep ${seconds}\n[Install]\nWantedBy=multi-user.target\n`;
+    const setUp = (seconds: number, isRunning = true) => setUpDaemon({ [name]: text(seconds) }, isRunning, [], io);
+    const systemctl = (...words: string[]) =>
+      Bun.spawnSync(["systemctl", ...words, name])
+        .stdout.toString()
+        .trim();
+    try {
+      expect(await setUp(1_000, false)).toEqual([`wrote ${path}`]);
+      expect(await setUp(1_000)).toEqual([]);
+      writeFileSync(path, text(2_000)); // and whoever wrote it was ended
+      expect(await setUp(2_000)).toEqual([`told systemd of ${path}`]);
+      expect(systemctl("show", "--property=ExecStart")).toContain("sleep 2000");
+      systemctl("disable");
+      expect(await setUp(2_000)).toEqual([`told systemd of ${path}`]);
+      expect([systemctl("is-enabled"), await setUp(2_000)]).toEqual(["enabled", []]);
+    } finally {
+      systemctl("disable", "--now");
+      rmSync(path);
+    }
   });
 
   test("a unit of somebody else is not replaced", async () => {
