@@ -161,7 +161,10 @@ describe.skipIf(why !== null)("an app in containers", () => {
     const hooks = async () => (await containers()).filter((name) => name.includes("-hook"));
     await until("the hook runs", async () => (await hooks()).length === 1);
     const [before] = await hooks();
-    for (const pid of pidsWith(`${box.ids().at(-1)}.json`)) process.kill(pid, "SIGKILL");
+    const isOurs = (pid: number) => readFileSync(`/proc/${pid}/environ`, "utf8").includes(`DP_ROOT=${box.root}\0`);
+    const deploying = pidsWith("\0work\0shop").filter(isOurs);
+    expect(deploying.length).toBe(1);
+    for (const pid of deploying) process.kill(pid, "SIGKILL");
     await pushing.done;
     expect(await hooks()).toEqual([before!]);
     await box.commit(hook("echo ready"));
