@@ -1,7 +1,7 @@
 // What an app type is: how one kind of app is recognised, installed and started.
 import type { DeployConfig } from "./config.ts";
 import type { Io } from "./io.ts";
-import type { Limits, Manager } from "./manager.ts";
+import type { InstanceName, Limits, Manager } from "./manager.ts";
 import type { Foreground } from "./process/terminal.ts";
 import type { Tree } from "./tree.ts";
 
@@ -55,6 +55,8 @@ export interface AppType {
   readonly summary: string;
   /** What runs its instances, when that is not the manager of config.yml; named like the type. */
   readonly manager?: Manager;
+  /** True: what is shared is mounted by root, by its path; so the folders on the way must not be the app's to change. */
+  readonly mountsShared?: boolean;
   /** Recognises a folder of this type; null when it is not one. */
   detect(tree: Tree): Promise<Detected | null>;
   /** Installs what the app depends on. Safe to repeat. Throws DpError "command" with the installer's words. */
@@ -65,6 +67,8 @@ export interface AppType {
   command(place: Place, runtime: Runtime): Promise<string>;
   /** Runs a hook, when that is not the app's user's shell in the release's folder. Throws DpError "command". */
   runHook?(line: string, place: Place, io: Io): Promise<void>;
+  /** Ends what a hook of that release left running when its deploy was killed, where that is no process of the app's user. */
+  endHook?(name: InstanceName): Promise<void>;
   /** Runs a one-off command by starting some other one with `run`; answers its exit code. Default: the command itself. */
   runOnce?(
     argv: readonly string[],

@@ -2,6 +2,7 @@
 // Links the files that stay into the release, before anything is built in it.
 import { fact } from "../lib/facts.ts";
 import { places } from "../lib/paths.ts";
+import { appType } from "../lib/registry.ts";
 import { appFolder } from "../lib/release/folder.ts";
 import { linkShared } from "../lib/release/shared.ts";
 import { defineStep, main } from "../lib/step.ts";
@@ -22,6 +23,7 @@ const step = defineStep(import.meta.path, {
       folder: appFolder(release, config),
       user: server.user,
       timeout: server.stepTimeout,
+      mounts: (await appType(config.type)).mountsShared === true,
     };
     const moved = await linkShared(place, names, io);
     const all = [...names.dirs, ...names.files];

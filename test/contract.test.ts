@@ -91,7 +91,10 @@ describe.each(kinds)("the order of a %s", (kind) => {
 /** The members of an interface, and what each is. */
 type Members<T> = Readonly<Record<keyof T, "string" | "function">>;
 
-const APP_TYPE: Omit<Members<AppType>, "manager" | "build" | "runHook" | "runOnce"> = {
+const APP_TYPE: Omit<
+  Members<Required<AppType>>,
+  "manager" | "build" | "runHook" | "endHook" | "runOnce" | "mountsShared"
+> = {
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },
 };

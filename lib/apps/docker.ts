@@ -3,11 +3,12 @@ import type { AppType } from "../app.ts";
 import { DpError } from "../errors.ts";
 import { buildImage, pruneImages } from "../docker/build.ts";
 import { requireEngine } from "../docker/client.ts";
+import { removeContexts } from "../docker/context.ts";
 import { dockerfileOf } from "../docker/dockerfile.ts";
 import { containerPort } from "../docker/image.ts";
 import { containers } from "../docker/manager.ts";
 import { imageName } from "../docker/names.ts";
-import { runInSight, runOneOff } from "../docker/one-off.ts";
+import { endHook, runInSight, runOneOff } from "../docker/one-off.ts";
 
 const docker: AppType = {
   name: "docker",
@@ -30,10 +31,13 @@ const docker: AppType = {
   },
 
   command: async () => "",
+  mountsShared: true,
   runHook: runOneOff,
+  endHook,
   runOnce: runInSight,
 
-  async prune({ app }, kept, io) {
+  async prune({ app, base }, kept, io) {
+    await removeContexts(base);
     try {
       return await pruneImages(app, io);
     } catch (error) {

@@ -12,6 +12,7 @@ import type { Receipt } from "../talk/receipt.ts";
 import { ONE_OFF_MARK } from "../release/one-off.ts";
 import { reconcile } from "../release/reconcile.ts";
 import { managerOf } from "../release/manager.ts";
+import { appType } from "../registry.ts";
 import { goBack, runPipeline } from "../runner.ts";
 import { endAll } from "../builtin/supervision.ts";
 
@@ -47,7 +48,9 @@ async function isLiveRun(app: string, run: Run): Promise<boolean> {
  * its instance is another process by now (a reboot), starts it and answers the step to go on from.
  */
 export async function pickUp(app: string, run: Run, out: Receipt): Promise<string | undefined> {
-  await endLeftovers(app, factOf(run, "id", fact.id));
+  const id = factOf(run, "id", fact.id);
+  await endLeftovers(app, id);
+  if ("config" in run.facts) await (await appType(factOf(run, "config", fact.config).type)).endHook?.({ app, id });
   if (!(await isLiveRun(app, run))) return undefined;
   const server = factOf(run, "server", fact.server);
   for (const change of await reconcile(app, server, makeIo(out))) out.say(change);

@@ -16,8 +16,9 @@ export interface DockerConfig {
 }
 
 const relativePath = text(
-  /^(?!.*(?:^|\/)\.{0,2}(?:\/|$))[A-Za-z0-9._@+ /-]+$/,
-  "a path inside the repository, such as docker/Dockerfile",
+  // podman hands a file of the name *.in to the C preprocessor, which reads any file of the server.
+  /^(?!.*(?:^|\/)\.{0,2}(?:\/|$))(?!.*\.in$)[A-Za-z0-9._@+ /-]+$/,
+  'a path inside the repository, such as docker/Dockerfile, and not end in ".in"',
 );
 
 const argument = v.pipe(
@@ -68,8 +69,9 @@ export const docker = v.pipe(
 
 /** What is wrong between the keys of a deploy.yml and type docker, as they were read. */
 export function dockerProblems(value: Readonly<Record<string, unknown>>): { path: Path; what: string }[] {
-  const { type, docker: own, build } = value;
+  const { type, docker: own, build, shared } = value;
   const problems: { path: Path; what: string }[] = [];
+  if (type === "docker") problems.push(...sharedProblems(own, shared));
   if (own !== undefined && type !== "docker" && typeof type === "string")
     problems.push({ path: ["docker"], what: "is for type: docker only, remove it" });
   if (build !== undefined && type === "docker")
@@ -80,6 +82,29 @@ export function dockerProblems(value: Readonly<Record<string, unknown>>): { path
   for (const [key, what] of Object.entries(REFUSED))
     if (typeof own === "object" && own !== null && key in own) problems.push({ path: ["docker", key], what });
   return problems;
+}
+
+const fieldOf = (value: unknown, key: string): unknown =>
+  typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
+
+// Shared, it would be a link in the release, to a file that no commit has said anything about.
+function sharedProblems(own: unknown, shared: unknown): { path: Path; what: string }[] {
+  const file = fieldOf(own, "file") ?? "Dockerfile";
+  if (typeof file !== "string") return [];
+  return ["dirs", "files"].flatMap((kind) => {
+    const names = fieldOf(shared, kind);
+    const list: unknown[] = Array.isArray(names) ? names : [];
+    return list.flatMap((name, index) =>
+      typeof name === "string" && (file === name || file.startsWith(`${name}/`))
+        ? [
+            {
+              path: ["shared", kind, index],
+              what: `${file} is what the image is built by, and is read from the commit`,
+            },
+          ]
+        : [],
+    );
+  });
 }
 
 // What users of other tools look for.

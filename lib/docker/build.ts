@@ -27,7 +27,7 @@ export async function buildImage(place: Place, file: string, io: Io): Promise<Im
     io.output(line);
   };
   const { timeout } = place;
-  const built = await withContext(place, io, (folder) =>
+  const built = await withContext(place, file, io, (folder) =>
     docker(["build", ...options, `--file=${join(folder, file)}`, folder], io, {
       onLine,
       timeout,
@@ -73,23 +73,30 @@ async function tagLeaves(name: InstanceName, leaves: readonly string[], io: Io):
     await docker(["image", "tag", id, `${imageName(name)}.${index + 1}`], io, { check: false });
 }
 
-/** Removes the images of releases whose folder is gone; answers their names. Only names of dp's own are looked at. */
+/** Removes the images of releases whose folder is gone; answers their names. */
 export async function pruneImages(app: string, io: Io): Promise<string[]> {
-  const repository = imageRepository(app);
-  const { text } = await docker(
-    ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", `--filter=reference=${repository}`],
-    io,
-  );
   const gone: string[] = [];
-  for (const line of text.split("\n")) {
-    // podman calls what has no registry localhost's.
-    const image = line.trim().replace(/^localhost\//, "");
-    const tag = image.startsWith(`${repository}:`) ? image.slice(repository.length + 1) : "";
-    const [id = ""] = tag.split(".");
-    if (!isReleaseId(id) || existsSync(join(places(app).releases, id))) continue;
+  for (const { image, id } of await imagesOf(app, io)) {
+    if (existsSync(join(places(app).releases, id))) continue;
     const removed = await docker(["image", "rm", image], io, { check: false });
     if (removed.code === 0) gone.push(image);
     else io.warn(`${image} cannot be removed: ${removed.text.split("\n", 1)[0]}`);
   }
   return gone;
+}
+
+/** The images of an app's releases, and what their builds left. Only names of dp's own are looked at. */
+export async function imagesOf(app: string, io: Io): Promise<{ image: string; id: string }[]> {
+  const repository = imageRepository(app);
+  const { text } = await docker(
+    ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", `--filter=reference=${repository}`],
+    io,
+  );
+  return text.split("\n").flatMap((line) => {
+    // podman calls what has no registry localhost's.
+    const image = line.trim().replace(/^localhost\//, "");
+    const tag = image.startsWith(`${repository}:`) ? image.slice(repository.length + 1) : "";
+    const [id = ""] = tag.split(".");
+    return isReleaseId(id) ? [{ image, id }] : [];
+  });
 }

@@ -22,6 +22,7 @@ const schema = v.object({
     ...{ Health: v.nullish(health), Healthcheck: v.nullish(health) },
   }),
   Config: v.object({ Labels: v.nullish(v.record(v.string(), v.string())) }),
+  Mounts: v.nullish(v.array(v.object({ Source: v.nullish(v.string()) }))),
   HostConfig: v.object({ RestartPolicy: v.object({ Name: v.string() }) }),
   NetworkSettings: v.object({ Ports: v.nullish(v.record(v.string(), v.nullish(v.array(binding)))) }),
 });
@@ -43,19 +44,32 @@ async function inspect(names: readonly string[]): Promise<Container[]> {
   return objectsIn(text).map((one) => v.parse(schema, one));
 }
 
+/** What these containers have of the server's folders, absolute. */
+export async function mountsOf(names: readonly string[]): Promise<{ name: string; sources: string[] }[]> {
+  const all = await inspect(names);
+  return all.map(({ Name, Mounts }) => ({
+    name: Name.replace(/^\//, ""),
+    sources: (Mounts ?? []).flatMap(({ Source }) => Source ?? []),
+  }));
+}
+
 /** The container of an instance, or null when there is none of dp's own. */
 export async function containerOf(name: InstanceName): Promise<Container | null> {
   const [found] = await inspect([containerName(name)]);
   return found && releaseOf(name.app, found) === name.id ? found : null;
 }
 
-/** Every container of an app's releases, by release; one-off containers are none. */
-export async function containersOf(app: string): Promise<Map<string, Container>> {
-  const argv = ["container", "ls", "--all", "--format", "{{.Names}}", ...ownOptions(app)];
+/** The names of every container of an app, of one-off ones as well; `isAll`: also of those that do not run. */
+export async function namesOf(app: string, isAll = true): Promise<string[]> {
+  const argv = ["container", "ls", ...(isAll ? ["--all"] : []), "--format", "{{.Names}}", ...ownOptions(app)];
   const { text } = await docker(argv);
   // A line of another kind is a warning of the engine.
-  const names = text.split("\n").filter((line) => /^[\w.-]+$/.test(line));
-  const own = (await inspect(names)).flatMap((found): [string, Container][] => {
+  return text.split("\n").filter((line) => /^[\w.-]+$/.test(line));
+}
+
+/** Every container of an app's releases, by release; one-off containers are none. */
+export async function containersOf(app: string): Promise<Map<string, Container>> {
+  const own = (await inspect(await namesOf(app))).flatMap((found): [string, Container][] => {
     const id = releaseOf(app, found);
     return id === null ? [] : [[id, found]];
   });

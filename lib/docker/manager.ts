@@ -6,8 +6,9 @@ import type { InstanceName, InstanceStatus, Manager, Published } from "../manage
 import { compareInstances } from "../paths.ts";
 import { descendants, listeningIn } from "../process/process.ts";
 import { enable, setPolicy } from "./boot.ts";
+import { imagesOf } from "./build.ts";
 import { docker, isPodman, requireEngine } from "./client.ts";
-import { containerOf, containersOf, isRunning, isWaiting, publishedPorts, statusFrom } from "./container.ts";
+import { containerOf, containersOf, isRunning, isWaiting, namesOf, publishedPorts, statusFrom } from "./container.ts";
 import { containerLogs } from "./logs.ts";
 import { containerName } from "./names.ts";
 import { removeContainer, startContainer } from "./start.ts";
@@ -83,5 +84,12 @@ export const containers: Manager = {
     await removeContainer(name, io);
     await forgetStop(name);
     await removeFile(variablesFile(name));
+  },
+  async remove(app, io) {
+    const left = await namesOf(app);
+    for (const name of left) await docker(["container", "rm", "--force", "--volumes", name], io);
+    const images = await imagesOf(app, io);
+    for (const { image } of images) await docker(["image", "rm", image], io);
+    return [...left.map((name) => `removed the container ${name}`), ...images.map(({ image }) => `removed ${image}`)];
   },
 };

@@ -1,6 +1,7 @@
 // A hook, or a command of `dp run`, in a one-off container of the release's image: with the app's variables, and gone when it has ended.
 import type { Place } from "../app.ts";
 import type { Io } from "../io.ts";
+import type { InstanceName } from "../manager.ts";
 import type { Foreground } from "../process/terminal.ts";
 import { clientEnv, docker, dockerError, requireEngine } from "./client.ts";
 import { imageOf } from "./image.ts";
@@ -12,7 +13,7 @@ import { withVariables } from "./variables.ts";
 
 async function optionsOf(name: string, place: Place): Promise<string[]> {
   const image = await imageOf(place);
-  const mounts = image === null ? [] : mountOptions(place, sharedPaths(place.config), image);
+  const mounts = image === null ? [] : await mountOptions(place, sharedPaths(place.config), image);
   return ["--rm", `--name=${name}`, ...labelOptions(place), ...(await confinement(place.limits)), ...mounts];
 }
 
@@ -34,12 +35,9 @@ export async function runInSight(
 
 /** Runs a shell line to its end in the image's WORKDIR; throws DpError "command" with its last words when it fails. */
 export async function runOneOff(line: string, place: Place, io: Io): Promise<void> {
-  const name = `${containerName(place)}-hook`;
   const { timeout } = place;
-  // The client's end is not the container's: one that was killed with its deploy may still be there.
-  const remove = () => docker(["container", "rm", "--force", "--volumes", name], undefined, { check: false });
-  await remove();
-  const options = await optionsOf(name, place);
+  await endHook(place);
+  const options = await optionsOf(hookName(place), place);
   try {
     const ended = await withVariables(place, { ...place.env, DP_HOST: "0.0.0.0" }, (passed) => {
       const argv = ["run", ...options, ...passed.options, imageName(place), ...commandArguments(line)];
@@ -47,6 +45,13 @@ export async function runOneOff(line: string, place: Place, io: Io): Promise<voi
     });
     if (ended.code !== 0 || ended.timedOut) throw dockerError(line, ended, timeout);
   } finally {
-    await remove();
+    await endHook(place);
   }
+}
+
+const hookName = (name: InstanceName) => `${containerName(name)}-hook`;
+
+/** Ends and removes the container of a release's hook: the client's end, when its deploy is killed, is not the container's. */
+export async function endHook(name: InstanceName): Promise<void> {
+  await docker(["container", "rm", "--force", "--volumes", hookName(name)], undefined, { check: false });
 }

@@ -48,7 +48,7 @@ export async function startContainer(instance: Instance, io: Io): Promise<void> 
     isJob(instance.id) ? "--restart=no" : `--restart=on-failure:${RESTARTS}`,
     `--stop-timeout=${Math.ceil(instance.stopTimeout / 1000)}`,
     ...published,
-    ...mountOptions(instance, sharedPaths(instance.config), image),
+    ...(await mountOptions(instance, sharedPaths(instance.config), image)),
   ];
   const tried = await withVariables(instance, env, async (passed) => {
     const argv = ["create", ...options, ...passed.options, imageName(instance), ...commandArguments(instance.command)];

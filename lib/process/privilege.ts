@@ -9,6 +9,16 @@ const program = (name: string) =>
 const SETPRIV = program("setpriv");
 const CHOWN = program("chown");
 
+const CONFINED = ["--no-new-privs", "--inh-caps=-all"];
+
+/** A number that no user has and no process runs as: between those that systemd gives away and that of nobody. */
+export const STRANGER = 65533;
+
+/** The argv that runs `argv` as nobody whom any process of the app, or of another service, could get hold of. */
+export function asStranger(argv: readonly string[]): string[] {
+  return [SETPRIV, `--reuid=${STRANGER}`, `--regid=${STRANGER}`, "--clear-groups", ...CONFINED, "--", ...argv];
+}
+
 /** The number of a user's own group: its name need not be the user's. Throws DpError "host" when there is no such user. */
 function groupOf(user: string): string {
   const lines = readFileSync("/etc/passwd", "utf8").split("\n");
@@ -28,7 +38,7 @@ export const isOther = (user: string | undefined): user is string =>
  */
 export function asUser(argv: readonly string[], user: string | undefined, folder = "/"): string[] {
   if (!isOther(user)) return [...argv];
-  const rights = ["--init-groups", "--no-new-privs", "--inh-caps=-all"];
+  const rights = ["--init-groups", ...CONFINED];
   const inside = folder === "/" ? argv : ["/bin/sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh", folder, ...argv];
   return [SETPRIV, `--reuid=${user}`, `--regid=${groupOf(user)}`, ...rights, "--", ...inside];
 }

@@ -44,6 +44,13 @@ async function namesInUse(app: string, server: ServerConfig): Promise<Set<string
   return new Set([server.manager, ...(await Promise.all(names))]);
 }
 
+/** The names of the managers that were given something of the app's to run, or to start at boot, and not forgotten since. */
+export async function recordedManagers(app: string): Promise<Set<string>> {
+  const records = (await notedIds(app)).map((id) => recordOf({ app, id }));
+  const names = await Promise.all([...records, enabledBy(app)].map(readText));
+  return new Set(names.flatMap((name) => name?.trim() || []));
+}
+
 async function start(instance: Instance, server: ServerConfig, io: Io): Promise<void> {
   const [before, after] = [await noted(recordOf(instance), server), await wanted(instance, server)];
   if (before !== after) {

@@ -1,9 +1,13 @@
 // Files that stay: folders and files of shared/, linked into a release by the app's own user.
+import { lchown, mkdir, rename } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { Shared } from "../config/shared-schema.ts";
 import { DpError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { tail } from "../process/output.ts";
+import { isOther } from "../process/privilege.ts";
+import { idsOf } from "../setup/users.ts";
+import { closeParents, isClosed, parentsOf, statOf } from "./closed.ts";
 
 /** Where links are made, and by whom. Paths are absolute. */
 export interface LinkPlace {
@@ -14,6 +18,8 @@ export interface LinkPlace {
   user: string | undefined;
   /** Milliseconds that copying may take. */
   timeout: number;
+  /** True: the folders on the way to what is shared become root's, see closed.ts, unless they are already. */
+  mounts?: boolean;
 }
 
 // Names what is there and is not what it should be; arguments are pairs of d or f and a path.
@@ -24,25 +30,25 @@ done`;
 
 // What the commit has is copied under another name and then put in place at once: half of it is never found there, and
 // what appeared meanwhile stays.
-const LINK = `set -e
+const FILL = `set -e
 umask 027
-kind=$1 own=$2 in_release=$3 link=$4 temp=$5
+fill() {
+  if [ -e "$2" ] && [ ! -L "$2" ]; then cp -a -- "$2" "$3"; echo moved
+  elif [ "$1" = d ]; then mkdir -- "$3"
+  else : >"$3"; fi
+}
+`;
+
+const LINK = `${FILL}kind=$1 own=$2 in_release=$3 link=$4 temp=$5
 mkdir -p -- "$(dirname "$own")" "$(dirname "$in_release")"
 rm -rf -- "$temp"
 if [ ! -e "$own" ] && [ ! -L "$own" ]; then
-  if [ -e "$in_release" ] && [ ! -L "$in_release" ]; then cp -a -- "$in_release" "$temp"; echo moved
-  elif [ "$kind" = d ]; then mkdir -- "$temp"
-  else : >"$temp"; fi
+  fill "$kind" "$in_release" "$temp"
   mv -nT -- "$temp" "$own"
   rm -rf -- "$temp"
 fi
 rm -rf -- "$in_release"
 ln -s -- "$link" "$in_release"`;
-
-const parentsOf = (name: string): string[] => {
-  const parent = dirname(name);
-  return parent === "." ? [] : [...parentsOf(parent), parent];
-};
 
 async function requireFit({ shared, user, timeout }: LinkPlace, names: Shared, io: Io): Promise<void> {
   const folders = [...names.dirs, ...[...names.dirs, ...names.files].flatMap(parentsOf)];
@@ -61,6 +67,31 @@ async function requireFit({ shared, user, timeout }: LinkPlace, names: Shared, i
   });
 }
 
+// Where only root may put something: the app's user makes it in a folder of its own, and root moves it from there.
+async function put(
+  { shared, folder, timeout }: LinkPlace,
+  user: string,
+  kind: string,
+  name: string,
+  desk: string,
+  io: Io,
+): Promise<boolean> {
+  const remove = () => io.run(["rm", "-rf", "--one-file-system", "--", desk], { quiet: true, timeout });
+  await remove();
+  if ((await statOf(join(shared, name))) !== null) return false;
+  await mkdir(desk, { mode: 0o700 });
+  try {
+    await lchown(desk, ...(await idsOf(user)));
+    const made = join(desk, "made");
+    const argv = ["sh", "-c", `${FILL}fill "$@"`, "sh", kind, join(folder, name), made];
+    const { text } = await io.run(argv, { user, timeout, quiet: true });
+    await rename(made, join(shared, name));
+    return text === "moved";
+  } finally {
+    await remove();
+  }
+}
+
 /**
  * Links every shared name into the release. What is missing in shared/ is made: from what the commit has there, the
  * first time, else empty. Answers the names that the commit brought. Safe to repeat. Throws DpError "config" when a
@@ -71,10 +102,13 @@ export async function linkShared(place: LinkPlace, names: Shared, io: Io): Promi
   await requireFit(place, names, io);
   const moved: string[] = [];
   const all = [...names.dirs.map((name) => ["d", name] as const), ...names.files.map((name) => ["f", name] as const)];
+  const closed = isOther(user) && all.length > 0 && (place.mounts === true || (await isClosed(shared)));
+  if (closed) await closeParents(shared, [...names.dirs, ...names.files], user);
   for (const [kind, name] of all) {
     const [own, inRelease] = [join(shared, name), join(folder, name)];
     const link = relative(dirname(inRelease), own);
     const temp = join(dirname(own), `.dp-new.${name.split("/").at(-1)}`);
+    if (closed && (await put(place, user, kind, name, temp, io))) moved.push(name);
     const argv = ["sh", "-c", LINK, "sh", kind, own, inRelease, link, temp];
     const { code, text } = await io.run(argv, { user, timeout, quiet: true, check: false });
     if (code !== 0) throw new DpError("command", `${name} cannot be linked to ${own}`, { lines: tail(text, 5) });

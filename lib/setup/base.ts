@@ -36,11 +36,14 @@ async function makeFolder(path: string, mode: number): Promise<boolean> {
 export async function setupBase(app: string, user: string | undefined): Promise<string[]> {
   const owner: [number, number] = [process.getuid!(), process.getgid!()];
   const apps = user ? await idsOf(user) : owner;
+  const { shared } = places(app);
   const changes: string[] = [];
   for (const [path, mode, isApps] of plan(app)) {
-    const [uid, gid] = isApps ? apps : owner;
     const made = await makeFolder(path, mode);
     const stat = await lstat(path);
+    // What containers are shown has been taken from the app for good: see closed.ts.
+    const isClosed = path === shared && !made && stat.uid === 0 && stat.gid !== 0;
+    const [uid, gid] = isClosed ? [0, apps[1]] : isApps ? apps : owner;
     if (!stat.isDirectory())
       throw new DpError("host", `${path} is no folder`, { hint: `move it away: mv ${path} ${path}.old` });
     if ((stat.mode & 0o7777) !== mode) await chmod(path, mode);

@@ -1,6 +1,16 @@
 // Docker apps: the Dockerfile, the build, what it leaves, and the hooks, with a real engine.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Place } from "../../lib/app.ts";
@@ -12,6 +22,7 @@ import { containerPort } from "../../lib/docker/image.ts";
 import { containerName, imageName, imageRepository } from "../../lib/docker/names.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
+import { STRANGER } from "../../lib/process/privilege.ts";
 import { places } from "../../lib/paths.ts";
 import type { Tree, TreeEntry } from "../../lib/tree.ts";
 import { baseFolder, engineUnavailable, startEngine, type Engine } from "../support/engine.ts";
@@ -209,18 +220,46 @@ describe.skipIf(why !== null)("with an engine", () => {
     const copied = place({ Dockerfile: `${FROM}COPY . /app\n`, "a.txt": "a" }, "", { user: "daemon" });
     Bun.spawnSync(["chown", "-R", "daemon", copied.release]);
     const reach: boolean[] = [];
+    const owners = new Set<number>();
     const closed = join(copied.base, `.build-${copied.id}`);
     const looking = makeIo({
       ...silentLog,
       output() {
         const tried = Bun.spawnSync(["setpriv", "--reuid=daemon", "--clear-groups", "ls", join(closed, "context")]);
-        if (existsSync(closed)) reach.push(tried.exitCode === 0);
+        if (!existsSync(closed)) return;
+        reach.push(tried.exitCode === 0);
+        for (const name of [".", "a.txt"]) owners.add(lstatSync(join(closed, "context", name)).uid);
       },
     });
     await docker.install(copied, looking);
     expect(new Set(reach)).toEqual(new Set([false]));
+    // Nor by a folder that was opened in time, while its own process unpacked.
+    expect(owners).toEqual(new Set([STRANGER]));
     expect((await inImage(copied, "ls", "/app")).split("\n")).toEqual(["Dockerfile", "a.txt"]);
     expect(readdirSync(copied.base).filter((name) => name.startsWith(".build"))).toEqual([]);
+  });
+
+  test.skipIf(process.getuid!() !== 0)("what became a link since is not read by root", async () => {
+    const secret = join(folder, "secret");
+    writeFileSync(secret, `${FROM}RUN touch /was-read\n`, { mode: 0o600 });
+    for (const name of ["Dockerfile", ".dockerignore", "Dockerfile.dockerignore"]) {
+      const linked = place({ Dockerfile: FROM }, "", { user: "daemon" });
+      rmSync(join(linked.release, name), { force: true });
+      symlinkSync(secret, join(linked.release, name));
+      Bun.spawnSync(["chown", "-hR", "daemon", linked.release]);
+      const error = await errorOf(docker.install(linked, io));
+      expect([error?.exit, error?.message]).toEqual([
+        "config",
+        `${name} of the release is no file, and cannot be built from`,
+      ]);
+    }
+  });
+
+  test("the copy that a killed build left goes with the next prune", async () => {
+    const { base, app } = place({ Dockerfile: FROM });
+    mkdirSync(join(base, ".build-1-bbbbbbb/context"), { recursive: true });
+    await docker.prune({ app, base, user: undefined }, [], io);
+    expect(readdirSync(base)).not.toContain(".build-1-bbbbbbb");
   });
 
   test("a build that fails says so with its last lines", async () => {

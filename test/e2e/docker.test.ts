@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { dockerSandbox, dockerYml, example, settings, type DockerBox } from "../support/docker-run.ts";
 import { engineUnavailable } from "../support/engine.ts";
 import { configure } from "../support/load-run.ts";
-import { deployYml, SERVER as PYTHON, until, type Outcome } from "../support/sandbox.ts";
+import { deployYml, pidsWith, SERVER as PYTHON, until, type Outcome } from "../support/sandbox.ts";
 
 const why = engineUnavailable();
 if (why !== null) console.warn(`docker e2e: skipped, ${why}`);
@@ -154,6 +154,26 @@ describe.skipIf(why !== null)("an app in containers", () => {
     expect(await box.engine.must("container", "top", name!, "-o", "pid,args")).toContain("bun server.ts --by-command");
   });
 
+  test("a hook that outlives its killed deploy is ended before the next one runs", async () => {
+    const hook = (line: string) => ({ "deploy.yml": dockerYml("shop", `hooks: {preDeploy: '${line}'}\n`) });
+    await box.commit(hook("exec sleep 10000"));
+    const pushing = box.start(["git", "-C", box.code, "push", "production", "main"]);
+    const hooks = async () => (await containers()).filter((name) => name.includes("-hook"));
+    await until("the hook runs", async () => (await hooks()).length === 1);
+    const [before] = await hooks();
+    const isOurs = (pid: number) => readFileSync(`/proc/${pid}/environ`, "utf8").includes(`DP_ROOT=${box.root}\0`);
+    const deploying = pidsWith("\0work\0shop").filter(isOurs);
+    expect(deploying.length).toBe(1);
+    for (const pid of deploying) process.kill(pid, "SIGKILL");
+    await pushing.done;
+    expect(await hooks()).toEqual([before!]);
+    await box.commit(hook("echo ready"));
+    const pushed = await box.push();
+    expect(ended(pushed, 0)).toBe("0");
+    expect(pushed.text).toContain("taken back first");
+    expect(await hooks()).toEqual([]);
+  });
+
   test("rollback starts the kept image, and builds nothing", async () => {
     const [live, previous] = [box.link("current"), box.link("previous")!];
     const images = await allImages();
@@ -298,6 +318,20 @@ describe.skipIf(why !== null)("an app in containers", () => {
     expect(ended(await box.dp("rollback", "shop"), 0)).toBe("0");
     expect(await release()).toBe(live);
     expect(Object.keys(box.instances())).toEqual([]);
+  });
+
+  test("without its engine an app is not destroyed; with it, nothing of it is left there", async () => {
+    await box.engine.halt("stop");
+    const refused = await box.dp("destroy", "shop", "--yes");
+    expect(ended(refused, 8)).toBe("8");
+    expect(refused.text).toMatch(
+      /docker has processes of shop and cannot be asked.*: the Docker daemon does not answer/,
+    );
+    expect(existsSync(box.repo)).toBe(true);
+    await box.engine.start();
+    expect(ended(await box.dp("destroy", "shop", "--yes"), 0)).toBe("0");
+    expect(await box.engine.must("container", "ls", "--all", "--format", "{{.Names}}")).toBe("shop-1-aaaaaaa");
+    expect(await box.engine.must("image", "ls", "--quiet", "dp/*")).toBe("");
   });
 
   test("what is not dp's was never touched", async () => {

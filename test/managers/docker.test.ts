@@ -11,13 +11,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import docker from "../../lib/apps/docker.ts";
 import { containerName, imageName } from "../../lib/docker/names.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
 import type { Instance, InstanceStatus } from "../../lib/manager.ts";
 import { places } from "../../lib/paths.ts";
+import { asUser } from "../../lib/process/privilege.ts";
 import { wrongPort } from "../../lib/health/wrong-port.ts";
 import { freePort } from "../support/core-server.ts";
 import { baseFolder, engineUnavailable, startEngine, type Engine } from "../support/engine.ts";
@@ -282,6 +283,66 @@ describe.skipIf(why !== null)("containers", () => {
       message: expect.stringContaining("neither a file nor a folder"),
     });
     expect(await manager.instances(instance.app)).toEqual([]);
+  });
+
+  test.skipIf(process.getuid!() !== 0)(
+    "what is shown stays what it was, whatever the app's user does later",
+    async () => {
+      const { app, user, ...made } = await shop.instance("cat /out/what; sleep 0.2; exit 1", { user: "daemon" });
+      const shared = join(places(app).shared, SHARED);
+      writeFileSync(join(shared, "what"), "own\n");
+      const secret = join(folder, `${app}-secret`);
+      mkdirSync(secret, { mode: 0o700 });
+      writeFileSync(join(secret, "what"), "secret\n");
+      const asApp = (line: string) => Bun.spawnSync(asUser(["sh", "-c", line], user)).exitCode;
+      Bun.spawnSync(["chown", "-hR", "daemon", places(app).shared]);
+      const instance = await started({ app, user, ...made });
+      expect(asApp(`mv ${shared} ${shared}.old && ln -s ${secret} ${shared}`)).toBe(1);
+      await until("it was started again", async () => (await outputOf(manager, instance)).length > 2);
+      expect(new Set(await outputOf(manager, instance))).toEqual(new Set(["own"]));
+    },
+  );
+
+  test("a folder of which another container has more, or less, is not shown", async () => {
+    const one = await started(await shop.instance("exec sleep 1000"));
+    const inner = join(places(one.app).shared, SHARED, "inner");
+    mkdirSync(inner);
+    const shows = (id: string, dirs: string[]) =>
+      shop
+        .instance("exec sleep 1000", { app: one.app, id })
+        .then((made) => ({ ...made, config: { ...made.config, shared: { dirs, files: [] } } }));
+    const two = await shows("2-bbbbbbb", [`${SHARED}/inner`]);
+    const error = await errorOf(manager.start(two, io));
+    expect(error!.message).toBe(
+      `${inner} cannot be shown to a container while ${containerName(one)} runs, which has ${dirname(inner)}`,
+    );
+    expect(error!.hint).toContain(`dp stop ${one.app}`);
+    await manager.stop(one, io);
+    await manager.start(two, io);
+    expect((await errorOf(manager.start(one, io)))!.message).toContain(`${dirname(inner)} cannot be shown`);
+    expect(await manager.instances(one.app)).toEqual([two.id]);
+  });
+
+  test("all of an app is taken away, one-off containers and images too, and nothing else", async () => {
+    const [one, other] = [
+      await started(await shop.instance("exec sleep 1000")),
+      await shop.instance("exec sleep 1000"),
+    ];
+    await started(other);
+    const label = (app: string) => ["--label", `dp.app=${app}`, "--label", `dp.root=${folder}`];
+    await engine.must("run", "--detach", "--name", `${one.app}-run`, ...label(one.app), BASE, "sleep", "1000");
+    await engine.must("tag", BASE, `${imageName(one)}.1`);
+    const changes = await manager.remove!(one.app, io);
+    expect(changes.sort()).toEqual(
+      [
+        ...[containerName(one), `${one.app}-run`].map((name) => `removed the container ${name}`),
+        ...[imageName(one), `${imageName(one)}.1`].map((name) => `removed ${name}`),
+      ].sort(),
+    );
+    const containers = await engine.must("container", "ls", "--all", "--format", "{{.Names}}");
+    expect(containers.split("\n")).toEqual([containerName(other)]);
+    await engine.must("image", "inspect", imageName(other), BASE);
+    expect(await manager.remove!(one.app, io)).toEqual([]);
   });
 
   test("the enabled one, and no other, comes up with the engine: after its end, and after a power cut", async () => {

@@ -21,6 +21,7 @@ import { join } from "node:path";
 import type { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
 import { removeTree } from "../../lib/release/remove.ts";
+import { asUser } from "../../lib/process/privilege.ts";
 import { linkShared } from "../../lib/release/shared.ts";
 import { idsOf } from "../../lib/setup/users.ts";
 
@@ -211,4 +212,66 @@ test.skipIf(!isRoot)("a planted link in the release is removed as the app's user
   await link(to, ["uploads"]);
   expect(readdirSync(secret)).toEqual(["key"]);
   expect(readlinkSync(join(to, "uploads"))).toBe("../../shared/uploads");
+});
+
+describe.skipIf(!isRoot)("for what root mounts", () => {
+  const mount = (to: string, dirs: string[], files: string[] = [], mounts = true) =>
+    linkShared({ shared, folder: to, user, timeout: 60_000, mounts }, { dirs, files }, io);
+  const owners = (...names: string[]) => names.map((name) => lstatSync(join(shared, name)).uid);
+  const asApp = (line: string) => Bun.spawnSync(asUser(["sh", "-c", line], user)).exitCode;
+
+  test("the way is root's and what is shared the app's, whoever made it first", async () => {
+    const first = release("1-aaaaaaa");
+    folder(base, "releases/1-aaaaaaa/data");
+    folder(base, "releases/1-aaaaaaa/data/uploads");
+    file(join(first, "data/uploads/a"), "from the commit");
+    folder(base, "shared/data");
+    folder(base, "shared/old/deep");
+    expect(await mount(first, ["data/uploads", "old/deep"], ["etc/key"])).toEqual(["data/uploads"]);
+    expect(owners("", "data", "old", "etc")).toEqual([0, 0, 0, 0]);
+    expect(owners("data/uploads", "data/uploads/a", "old/deep", "etc/key")).toEqual(Array(4).fill(ids[0]));
+    expect(readFileSync(join(first, "data/uploads/a"), "utf8")).toBe("from the commit");
+    expect([lstatSync(join(shared, "old/deep")).mode & 0o777, lstatSync(join(shared, "etc/key")).mode & 0o777]).toEqual(
+      [0o755, 0o640],
+    );
+    expect(readdirSync(join(shared, "data"))).toEqual(["uploads"]);
+    expect(asApp(`touch ${shared}/data/uploads/b`)).toBe(0);
+    for (const way of ["data", "data/uploads", "etc/key"])
+      expect([way, asApp(`mv ${shared}/${way} ${shared}/data/uploads/x`)]).toEqual([way, 1]);
+  });
+
+  test("rights that the app gave itself beforehand are gone", async () => {
+    // An access list: version, then tag, rights and id of owner, this user, group, mask and others.
+    const entries = [
+      [1, 7],
+      [2, 7, ids[0]],
+      [4, 7],
+      [16, 7],
+      [32, 7],
+    ].map(([tag, rights, id = -1]) => `${tag},${rights},${id}`);
+    const list = `struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in [(${entries.join("),(")})])`;
+    const line = `import os, struct; os.setxattr("${shared}", "system.posix_acl_access", ${list})`;
+    expect(asApp(`python3 -c '${line}'`)).toBe(0);
+    await mount(release("1-aaaaaaa"), ["uploads"]);
+    expect(asApp(`mv ${shared}/uploads ${shared}/x`)).toBe(1);
+  });
+
+  test("a later release of another type gets what it adds, and of what there is nothing changes", async () => {
+    await mount(release("1-aaaaaaa"), ["uploads"]);
+    const second = release("2-bbbbbbb");
+    file(join(second, "conf"), "two");
+    expect(await mount(second, ["uploads", "more/cache"], ["conf"], false)).toEqual(["conf"]);
+    expect(asApp(`echo three > ${second}/conf && touch ${second}/more/cache/x ${second}/uploads/y`)).toBe(0);
+    expect(readFileSync(join(shared, "conf"), "utf8")).toBe("three\n");
+    expect(owners("", "more", "more/cache", "conf")).toEqual([0, 0, ids[0], ids[0]]);
+  });
+
+  test("a link on the way is refused, and its target stays as it is", async () => {
+    const secret = join(top, `${base}-way`);
+    mkdirSync(secret, { mode: 0o755 });
+    symlinkSync(secret, join(shared, "data"));
+    const error = await refusal(mount(release("1-aaaaaaa"), ["data/uploads"]));
+    expect([error?.exit, error?.message]).toEqual(["config", expect.stringContaining(`${shared}/data is no folder`)]);
+    expect([readdirSync(secret), lstatSync(secret).mode & 0o777]).toEqual([[], 0o755]);
+  });
 });

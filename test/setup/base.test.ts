@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { closeParents } from "../../lib/release/closed.ts";
 import { setupBase } from "../../lib/setup/base.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { places } from "../../lib/paths.ts";
@@ -65,4 +66,17 @@ test.skipIf(!asRoot)("only shared and home are the app's, and nothing of dp's is
   chownSync(runs, uid, uid);
   expect(await setupBase("four", "daemon")).toEqual([`put mode and owner of ${runs} right`]);
   expect(statSync(runs).uid).toBe(0);
+});
+
+test.skipIf(!asRoot)("shared stays root's where containers are shown what is in it", async () => {
+  const [, gid] = await idsOf("daemon");
+  const { shared } = places("five");
+  await setupBase("five", "nobody");
+  await closeParents(shared, [], "nobody");
+  await setupBase("five", "daemon");
+  const { uid, gid: group, mode } = statSync(shared);
+  expect([uid, group, mode & 0o7777]).toEqual([0, gid, 0o750]);
+  // What somebody else made as root is the app's.
+  chownSync(shared, 0, 0);
+  expect(await setupBase("five", "daemon")).toEqual([`put mode and owner of ${shared} right`]);
 });
