@@ -6,13 +6,13 @@ import type { ServerConfig } from "../config.ts";
 import { DpError } from "../errors.ts";
 import { setCron } from "../cron/cron.ts";
 import { readText, removeFile, syncFolder, writeFileAtomic } from "../files.ts";
+import { managersOf } from "./managers.ts";
 import { makeIo, silentLog, type Io } from "../io.ts";
 import { appName, places, root } from "../paths.ts";
 import { endAll } from "../builtin/supervision.ts";
 import { allPids } from "../process/proc.ts";
 import { hasEnvironment, userOf as ownerOf } from "../process/process.ts";
-import { appTypes, front, frontNames, manager, managerNames } from "../registry.ts";
-import { recordedManagers } from "../release/manager.ts";
+import { front, frontNames } from "../registry.ts";
 import { lockNow } from "../release/queue.ts";
 import { appNames, readServer } from "../server.ts";
 import { idsOf, userExists, userOf } from "../setup/users.ts";
@@ -52,7 +52,7 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
   try {
     const note = async (what: string, isDone: Promise<boolean>) => void ((await isDone) && changes.push(what));
     const user = server && (await ownUserOf(app, server));
-    await managers(app, server);
+    await managersOf(app, server);
     if (server) {
       for (const each of frontNames()) await (await front(each)).remove(app, io);
       changes.push(`let go of port ${server.port}`);
@@ -61,7 +61,7 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
     changes.push(...(await setCron(app, [], io)), ...(await stopAll(app, server, io)));
     await endLeftovers(app, user);
     const archive = options.purge ? null : await archiveOf(app, io);
-    for (const each of await managers(app, server)) changes.push(...((await each.remove?.(app, io)) ?? []));
+    for (const each of await managersOf(app, server)) changes.push(...((await each.remove?.(app, io)) ?? []));
     // First of all: while they are there, the app can come back, and with it what the archive does not have.
     await remove(places(app).releases, io);
     for (const entry of await readdir(base)) if (!LAST.includes(entry)) await remove(join(base, entry), io);
@@ -96,26 +96,9 @@ async function ownUserOf(app: string, server: ServerConfig): Promise<string | nu
   return user;
 }
 
-/**
- * Every manager that this host can have an instance in, whatever config.yml names by now. Throws DpError "host" when one
- * that has something of the app's cannot be asked: it would start it again some day.
- */
-async function managers(app: string, server: ServerConfig | null) {
-  const own = (await appTypes()).flatMap((type) => type.manager ?? []);
-  const all = [...(await Promise.all(managerNames().map(manager))), ...own];
-  const recorded = await recordedManagers(app);
-  const why = await Promise.all(all.map((each) => each.unavailable(server?.path)));
-  for (const [index, { name }] of all.entries()) {
-    if (why[index] === null || !recorded.has(name)) continue;
-    const what = `${name} has processes of ${app} and cannot be asked, so that nothing can be taken away: ${why[index]}`;
-    throw new DpError("host", what, { hint: `make it work again, then: dp destroy ${app}` });
-  }
-  return all.filter((_, index) => why[index] === null);
-}
-
 async function stopAll(app: string, server: ServerConfig | null, io: Io): Promise<string[]> {
   const stopped: string[] = [];
-  for (const each of await managers(app, server)) {
+  for (const each of await managersOf(app, server)) {
     await each.enable(app, [], io);
     for (const id of await each.instances(app)) {
       await each.stop({ app, id }, io);
