@@ -260,7 +260,8 @@ test("200 runs leave no open file behind, however they end", async () => {
     ];
     await Promise.all(kinds.map((argv) => errorOf(run(argv))));
   }
-  expect(open()).toBeLessThanOrEqual(before + 2);
+  // Bun closes its watch on a child a moment after the child's end is told.
+  await until("they are closed", () => open() <= before + 2);
 });
 
 test.each([

@@ -194,7 +194,7 @@ test("the example, as dp init writes it", async () => {
   const missing = await get("/none");
   expect([missing.status, missing.text.includes("To the front page")]).toEqual([404, true]);
   const { code, text } = await box.dp("logs", "shop");
-  expect(`${code} ${text}`).toMatch(/^0 - web\[\S+\]: serves /);
+  expect(`${code} ${text}`).toMatch(/^0 \d{4}-\S+ web\[\S+\]: serves /);
   await box.release({ ...FILES, "src/page.txt": "f" });
 });
 
