@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, normalize } from "node:path";
+import { descendants, listeningPorts } from "../../lib/process/process.ts";
 import { commit, freePort, type File } from "../support/core-server.ts";
 import { until } from "../support/sandbox.ts";
 
@@ -85,12 +86,9 @@ async function startDaemon(folder: string): Promise<{ daemon: Bun.Subprocess; gi
     ];
     const env = { PATH: process.env["PATH"] ?? "" };
     const daemon = Bun.spawn(argv, { stdio: ["ignore", "ignore", "ignore"], env, detached: true });
-    const isThere = () =>
-      fetch(`http://127.0.0.1:${port}`, { signal: AbortSignal.timeout(5_000) }).then(
-        () => false,
-        (error: { code?: string }) => error.code !== "ConnectionRefused",
-      );
-    await until("git's daemon", async () => daemon.exitCode !== null || (await isThere()));
+    // Itself: somebody else may answer there by now.
+    const isThere = () => listeningPorts(descendants([daemon.pid])).some((socket) => socket.port === port);
+    await until("git's daemon", () => daemon.exitCode !== null || isThere());
     if (daemon.exitCode === null) return { daemon, git: `git://127.0.0.1:${port}` };
   }
 }
