@@ -1,10 +1,11 @@
 // What a box needs of the host: its folder and lock, its layer over the base tree, programs run to their end.
 import { closeSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, renameSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { tryFlock } from "../../lib/process/libc.ts";
 import { ownGroups } from "./box-image.ts";
+
+export { freePort } from "./port.ts";
 
 const PREFIX = "dp-box-";
 const DEADLINE = 60_000;
@@ -49,19 +50,6 @@ export function detach(argv: readonly string[], log: string): void {
   });
   closeSync(fd);
   if (started.exitCode !== 0) throw new Error(`setsid exited with ${started.exitCode}`);
-}
-
-/** A TCP port that is free on 127.0.0.1, below the ranges from which dp takes ports for instances, and Linux outgoing ones. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 10_000);
-    const free = await new Promise<boolean>((done) => {
-      const server = createServer();
-      server.once("error", () => done(false));
-      server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => done(true)));
-    });
-    if (free) return port;
-  }
 }
 
 /** Polls until `probe` is true. Throws with `what` after `deadline` ms. */

@@ -1,7 +1,6 @@
 // A server in a temp folder for one test file: apps of the builtin manager, and commits made without a working tree.
 import { afterAll, beforeAll } from "bun:test";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setupBase } from "../../lib/setup/base.ts";
@@ -17,6 +16,9 @@ import { setupRepository } from "../../lib/setup/repository.ts";
 import { plainEnv } from "../../lib/run.ts";
 import { runStep, undoStep } from "../../lib/runner.ts";
 import { readServer } from "../../lib/server.ts";
+import { freePort } from "./port.ts";
+
+export { freePort };
 
 export const io = makeIo(silentLog);
 export const dp = [process.execPath, join(import.meta.dir, "../../bin/dp")];
@@ -63,19 +65,6 @@ export function useServer(): { path(...parts: string[]): string } {
 /** Ends every instance of an app. */
 export async function endInstances(app: string): Promise<void> {
   for (const id of await builtin.instances(app)) await builtin.stop({ app, id }, io);
-}
-
-/** A port that nobody listens on, outside of what the kernel gives to outgoing connections. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-    });
-    if (isFree) return port;
-  }
 }
 
 let count = 0;

@@ -10,10 +10,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Run } from "../../lib/context.ts";
+import { claimPort } from "./port.ts";
 
 export const project = resolve(import.meta.dir, "../..");
 const FAILPOINT = join(import.meta.dir, "failpoint.ts");
@@ -245,31 +245,6 @@ function linkOf(path: string): string | null {
   } catch {
     return null;
   }
-}
-
-/**
- * A TCP port that nobody listens on, outside of the range from which the system takes ports by itself. It is
- * claimed by a UDP socket of the same number: the app has to listen on it, and other tests must not take it.
- */
-async function claimPort(): Promise<{ port: number; release(): void }> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
-    let claim;
-    try {
-      claim = await Bun.udpSocket({ hostname: "127.0.0.1", port });
-    } catch {
-      continue; // somebody else's
-    }
-    if (await isFree(port)) return { port, release: () => claim.close() };
-    claim.close();
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer().on("error", () => resolve(false));
-    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-  });
 }
 
 async function get(port: number, path: string): Promise<string> {
