@@ -13,9 +13,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { load, type Load } from "../relay/support/load.ts";
-import { freePort } from "../support/box-host.ts";
 import { project, sandbox, until, type Sandbox } from "../support/sandbox.ts";
 import { gentle, webApp } from "../support/server-web.ts";
+import { claimPort } from "../support/port.ts";
 
 const NAME = "shop.example.com";
 const readme = readFileSync(join(project, "README.md"), "utf8");
@@ -86,7 +86,9 @@ describe.skipIf(missing.length > 0)(`TLS${missing.length > 0 ? ` (skipped: no ${
   });
 
   async function start(name: string): Promise<void> {
-    ports[name] = await freePort();
+    const { port, release } = await claimPort();
+    release(); // Caddy takes the same port for HTTP/3
+    ports[name] = port;
     const { text, argv } = proxies[name]!({ folder, tls: ports[name]!, app: shop.port });
     writeFileSync(join(folder, `${name}.conf`), text);
     const log = openSync(join(folder, `${name}.log`), "a");
