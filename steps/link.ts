@@ -4,7 +4,7 @@ import { fact } from "../lib/facts.ts";
 import { places } from "../lib/paths.ts";
 import { appType } from "../lib/registry.ts";
 import { appFolder } from "../lib/release/folder.ts";
-import { linkShared } from "../lib/release/shared.ts";
+import { linkShared } from "../lib/release/shared-files.ts";
 import { defineStep, main } from "../lib/step.ts";
 
 const step = defineStep(import.meta.path, {

@@ -22,7 +22,7 @@ import type { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
 import { removeTree } from "../../lib/release/remove.ts";
 import { asUser } from "../../lib/process/privilege.ts";
-import { linkShared } from "../../lib/release/shared.ts";
+import { linkShared } from "../../lib/release/shared-files.ts";
 import { idsOf } from "../../lib/setup/users.ts";
 
 const io = makeIo(silentLog);
