@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { closingLine, countsOf, isAlone, runFiles, splitArguments, testFiles, usesBox } from "./run.ts";
+import { closingLine, countsByFile, sum } from "./junit.ts";
+import { isAlone, runFiles, runTwice, splitArguments, testFiles, usesBox } from "./run.ts";
 
 const project = resolve(import.meta.dir, "../..");
 let folder: string;
@@ -37,18 +38,27 @@ test("what boots a server runs alone", () => {
   expect(isAlone(import.meta.path)).toBe(false);
 });
 
-test.each([
-  [
-    '<testsuites name="bun test" tests="8" assertions="3" failures="2" skipped="1" time="1">',
-    "5 passed, 2 failed, 1 skipped",
-  ],
-  ['<testsuites tests="3" failures="0" skipped="0">', "3 passed, 0 failed"],
-])("a report %s ends in %s", (head, line) => {
-  expect(closingLine(countsOf(`<?xml version="1.0"?>\n${head}\n</testsuites>`))).toBe(line);
+test("a report tells what each file came to, and all together", () => {
+  const report = `<?xml version="1.0"?>
+<testsuites name="bun test" tests="5" failures="1" skipped="1">
+  <testsuite name="test/a.test.ts" file="test/a.test.ts" tests="4" failures="1" skipped="1">
+    <testsuite name="group" file="test/a.test.ts" tests="2" failures="1" skipped="0">
+    </testsuite>
+  </testsuite>
+  <testsuite name="test/b.test.ts" file="test/b.test.ts" tests="1" failures="0" skipped="0">
+  </testsuite>
+</testsuites>`;
+  const files = countsByFile(report);
+  expect([...files]).toEqual([
+    ["test/a.test.ts", { passed: 2, failed: 1, skipped: 1 }],
+    ["test/b.test.ts", { passed: 1, failed: 0, skipped: 0 }],
+  ]);
+  expect(closingLine(sum(files.values()))).toBe("3 passed, 1 failed, 1 skipped");
+  expect(closingLine({ passed: 3, failed: 0, skipped: 0 })).toBe("3 passed, 0 failed");
 });
 
 test("a text that is no report is an error", () => {
-  expect(() => countsOf("")).toThrow("no <testsuites>");
+  expect(() => countsByFile("")).toThrow("no <testsuites>");
 });
 
 test.each([
@@ -64,7 +74,23 @@ test.each([
 ])("a file that %s", async (name, body, counts) => {
   const file = join(folder, `${name.replaceAll(" ", "-")}.test.ts`);
   writeFileSync(file, `import { test } from "bun:test";\n${body}\n`);
-  expect(await runFiles([file], [], "ignore")).toEqual(counts);
+  expect(sum((await runFiles([file], [], "ignore")).values())).toEqual(counts);
+});
+
+test.each([
+  ["always", "true", { passed: 2, failed: 1, skipped: 0, unsteady: [] }],
+  ["only the first time", "!existsSync(import.meta.path + '.ran')", { passed: 3, failed: 0, skipped: 0 }],
+])("a file that fails %s, beside one that passes", async (when, condition, counts) => {
+  const file = join(folder, `fails-${when.replaceAll(" ", "-")}.test.ts`);
+  const good = join(folder, "good.test.ts");
+  const body = `const fails = ${condition}; writeFileSync(import.meta.path + ".ran", "");
+test("a", () => {}); test("b", () => { if (fails) throw new Error("no"); });`;
+  const imports = 'import { test } from "bun:test"; import { existsSync, writeFileSync } from "node:fs";';
+  writeFileSync(file, `${imports}\n${body}\n`);
+  writeFileSync(good, 'import { test } from "bun:test"; test("a", () => {});\n');
+  const ended = await runTwice([file, good], ["--parallel=2"], "ignore");
+  expect(ended).toMatchObject(counts);
+  expect(ended.unsteady.length).toBe(counts.failed === 0 ? 1 : 0);
 });
 
 test.each([

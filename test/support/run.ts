@@ -1,18 +1,15 @@
 // The test run: unit tests several files at a time, then the tests that boot a server, then one closing line.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { codeOf } from "../../lib/errors.ts";
 import { boxUnavailable, ensureBoxImage } from "./box-image.ts";
+import { closingLine, countsByFile, sum, type Counts } from "./junit.ts";
 
 const project = resolve(import.meta.dir, "../..");
 
-/** What a run of `bun test` came to. */
-interface Counts {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
+/** Failed files above which a second try is pointless: that is no accident any more. */
+const MOST_AGAIN = 6;
 
 /** Options of `bun test` that are followed by a value of their own. */
 const VALUED = new Set(["-t", "--test-name-pattern", "--timeout", "--retry", "--rerun-each", "--seed", "--bail"]);
@@ -51,29 +48,16 @@ export function isAlone(file: string): boolean {
   return /\/(load|proxy|bench|switch)[^/]*\.test\.ts$/.test(file);
 }
 
-/** The counts in the head of a junit report. Throws when there is no report. */
-export function countsOf(report: string): Counts {
-  const head = report.match(/<testsuites [^>]*>/)?.[0];
-  if (head === undefined) throw new Error("the junit report has no <testsuites>");
-  const [tests, failed, skipped] = ["tests", "failures", "skipped"].map((name) =>
-    Number(head.match(new RegExp(` ${name}="(\\d+)"`))?.[1] ?? 0),
-  ) as [number, number, number];
-  return { passed: Math.max(0, tests - failed - skipped), failed, skipped };
-}
-
-/** The last line of the run. */
-export function closingLine({ passed, failed, skipped }: Counts): string {
-  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
-}
-
-/** Runs `bun test` over files. A run without a report, or that failed without saying where, is one failure. */
+/**
+ * Runs `bun test` over files; answers what each came to. One that did not load, and all of a run without a report, are a
+ * failure each; what failed without saying where is one of "".
+ */
 export async function runFiles(
   files: readonly string[],
   options: readonly string[],
   output: "inherit" | "ignore" = "inherit",
-): Promise<Counts> {
-  const none = { passed: 0, failed: 0, skipped: 0 };
-  if (files.length === 0) return none;
+): Promise<Map<string, Counts>> {
+  if (files.length === 0) return new Map();
   const folder = mkdtempSync(join(tmpdir(), "dp-test-run-"));
   const report = join(folder, "junit.xml");
   const argv = [process.execPath, "test", ...files, ...options, "--reporter=junit", `--reporter-outfile=${report}`];
@@ -82,19 +66,54 @@ export async function runFiles(
   const child = Bun.spawn(argv, { cwd: project, env, stdio: ["ignore", output, output] });
   try {
     const code = await child.exited;
-    const counts = countsOf(readFileSync(report, "utf8"));
-    if (isFiltered(options)) {
-      // Bun reports what -t left out as skipped, and a run in which nothing matched as failed.
-      return { ...counts, failed: Math.max(counts.failed, counts.passed > 0 && code !== 0 ? 1 : 0), skipped: 0 };
-    }
-    return { ...counts, failed: Math.max(counts.failed, code === 0 ? 0 : 1) };
+    return ended(files, countsByFile(readFileSync(report, "utf8")), code, isFiltered(options));
   } catch (error) {
     if (codeOf(error) === "ENOENT") console.error("the test run ended without a report");
     else console.error(error);
-    return { ...none, failed: 1 };
+    return new Map(files.map((file) => [file, ONE_FAILED]));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+const ONE_FAILED: Counts = { passed: 0, failed: 1, skipped: 0 };
+
+function ended(files: readonly string[], report: Map<string, Counts>, code: number, filtered: boolean) {
+  const counts = new Map<string, Counts>();
+  for (const file of files) {
+    const found = report.get(relative(project, file)) ?? report.get(file);
+    // Bun reports what -t left out as skipped.
+    if (found) counts.set(file, filtered ? { ...found, skipped: 0 } : found);
+    else if (!filtered) counts.set(file, ONE_FAILED);
+  }
+  const { passed, failed } = sum(counts.values());
+  // With -t a run in which nothing matched has failed for Bun, too.
+  if (code !== 0 && failed === 0 && (!filtered || passed > 0)) counts.set("", ONE_FAILED);
+  return counts;
+}
+
+/**
+ * Runs files, and those in which something failed once more, one by one with nothing beside them: on a small machine
+ * real servers, clocks and builds get in each other's way. What fails alone as well has failed; what does not is told.
+ */
+export async function runTwice(
+  files: readonly string[],
+  options: readonly string[],
+  output: "inherit" | "ignore" = "inherit",
+): Promise<Counts & { unsteady: string[] }> {
+  const counts = await runFiles(files, options, output);
+  const again = files.filter((file) => counts.get(file)?.failed);
+  if (again.length > MOST_AGAIN) return { ...sum(counts.values()), unsteady: [] };
+  const alone = options.filter((option) => !option.startsWith("--parallel"));
+  const unsteady: string[] = [];
+  for (const file of again) {
+    console.error(`\n${relative(project, file)} failed; once more, alone:`);
+    const second = await runFiles([file], alone, output);
+    counts.delete(file);
+    for (const [name, found] of second) counts.set(name, found);
+    if (sum(second.values()).failed === 0) unsteady.push(relative(project, file));
+  }
+  return { ...sum(counts.values()), unsteady };
 }
 
 const isFiltered = (options: readonly string[]) => options.some((word) => /^(-t|--test-name-pattern)/.test(word));
@@ -104,7 +123,7 @@ function withDefaults(options: readonly string[], own: readonly string[]): strin
   return [...own.filter((word) => !options.some((given) => given.split("=")[0] === word.split("=")[0])), ...options];
 }
 
-async function main(argv: readonly string[]): Promise<Counts> {
+async function main(argv: readonly string[]): Promise<Counts & { unsteady: string[] }> {
   const { paths, options } = splitArguments(argv);
   const files = testFiles(paths);
   const alone = files.filter(isAlone);
@@ -113,7 +132,7 @@ async function main(argv: readonly string[]): Promise<Counts> {
   // They wait more than they compute.
   const sideBySide = (group: readonly string[], many: number) =>
     cpus().length > 1 && group.length > 1 ? [`--parallel=${many}`] : [];
-  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const ends: (Counts & { unsteady: string[] })[] = [];
   for (const [group, own] of [
     [unit, ["--timeout=120000", ...sideBySide(unit, 4)]],
     [boxes, ["--timeout=300000", ...sideBySide(boxes, 3)]],
@@ -122,22 +141,23 @@ async function main(argv: readonly string[]): Promise<Counts> {
     if (group === boxes && boxes.length > 0 && boxUnavailable() === null) {
       await ensureBoxImage((line) => console.error(line));
     }
-    const counts = await runFiles(group, withDefaults(options, own));
-    for (const name of ["passed", "failed", "skipped"] as const) total[name] += counts[name];
+    ends.push(await runTwice(group, withDefaults(options, own)));
   }
-  return total;
+  return { ...sum(ends), unsteady: ends.flatMap((end) => end.unsteady) };
 }
 
 if (import.meta.main) {
-  let counts: Counts = { passed: 0, failed: 1, skipped: 0 };
+  let counts = ONE_FAILED;
   try {
-    counts = await main(process.argv.slice(2));
+    const { unsteady, ...all } = await main(process.argv.slice(2));
+    counts = all;
+    for (const file of unsteady) console.error(`${file} failed beside others, and passed alone`);
   } catch (error) {
     console.error(`${basename(import.meta.path)}:`, error);
   }
   if (counts.passed + counts.failed === 0) {
     console.error("no test ran");
-    counts.failed = 1;
+    counts = ONE_FAILED;
   }
   // The line must be the last one, after everything that the children wrote to stderr.
   console.log(closingLine(counts));
