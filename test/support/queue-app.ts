@@ -142,7 +142,7 @@ export function addJobs(port: number, pause: number) {
   const adding = (async () => {
     for (let job = 1; !isOver; job++) {
       try {
-        const options = { ...({ proxy: "" } as RequestInit), signal: AbortSignal.timeout(20_000) };
+        const options = { ...({ proxy: "" } as RequestInit), signal: AbortSignal.timeout(60_000) };
         const response = await fetch(`http://127.0.0.1:${port}/add/${job}`, options);
         if (!response.ok) throw new Error(`status ${response.status}`);
         await response.text();

@@ -252,17 +252,17 @@ async function get(port: number, path: string): Promise<string> {
     ...({ proxy: "" } as RequestInit),
     redirect: "manual",
     keepalive: false,
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(30_000),
   });
   return response.text();
 }
 
-/** Waits until `check` answers something true, and answers that; throws after 20 s. */
+/** Waits until `check` answers something true, and answers that; throws after a minute. */
 export async function until<T>(
   what: string,
   check: () => T | Promise<T>,
 ): Promise<Exclude<T, false | null | undefined>> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 60_000;
   for (;;) {
     const found = await check();
     if (found) return found as Exclude<T, false | null | undefined>;

@@ -122,7 +122,7 @@ export async function rawClient(port: number): Promise<RawClient> {
     },
     reset: () => socket.terminate(),
     close: () => socket.end(),
-    async until(part, deadline = 10_000) {
+    async until(part, deadline = 30_000) {
       const isThere = () =>
         typeof part === "string" ? text.includes(part) : part instanceof RegExp ? part.test(text) : part(text);
       await until(
@@ -136,7 +136,7 @@ export async function rawClient(port: number): Promise<RawClient> {
 }
 
 /** Sends bytes on a fresh connection, then waits for its end. */
-export async function raw(port: number, bytes: string | Buffer, deadline = 10_000): Promise<Raw> {
+export async function raw(port: number, bytes: string | Buffer, deadline = 30_000): Promise<Raw> {
   const client = await rawClient(port);
   client.write(bytes);
   const result = await client.until(() => false, deadline);
