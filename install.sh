@@ -186,13 +186,23 @@ point() {
     mv -T "$1.new.$$" "$1"
 }
 
+# The way back must not end with the terminal: in a session of its own dp need not start a second dp for that.
+detach_line() {
+    if [ "$(setsid -f -w echo ok 2>/dev/null)" = ok ]; then
+        echo 'detached=; if [ "${1-}" = rollback ]; then detached="setsid -f -w"; fi'
+    else
+        echo 'detached='
+    fi
+}
+
 write_commands() {
     mkdir -p "$commands"
     cat >"$commands/dp.new.$$" <<TEXT
 #!/bin/sh
 $MARK
 unset BUN_OPTIONS BUN_BE_BUN
-exec $(quoted "$tree/bun/bin/bun") --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install $(quoted "$tree/bin/dp") "\$@"
+$(detach_line)
+exec \$detached $(quoted "$tree/bun/bin/bun") --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install $(quoted "$tree/bin/dp") "\$@"
 TEXT
     chmod 755 "$commands/dp.new.$$"
     mv -T "$commands/dp.new.$$" "$commands/dp"

@@ -63,6 +63,8 @@ export interface AppType {
   install(place: Place, io: Io): Promise<Runtime>;
   /** Builds the release, in place of the step, which runs `build` of deploy.yml. Safe to repeat. */
   build?(place: Place, io: Io): Promise<void>;
+  /** Looks at what was built, or is there without a build. Throws DpError "config" for what can never be healthy. */
+  inspect?(place: Place): void;
   /** The shell line that starts the web process when deploy.yml names none, empty for an image's own; throws DpError "config". */
   command(place: Place, runtime: Runtime): Promise<string>;
   /** Runs a hook, when that is not the app's user's shell in the release's folder. Throws DpError "command". */

@@ -26,10 +26,29 @@ export function program(path: string): string[] {
   ];
 }
 
-/** The argv of the builtin supervisor: an installation has it in one file with bytecode, which starts in half the time. */
+// Starts a supervisor, and another one when it was killed, which finds the app and goes on with it. Whatever it ends with
+// by itself is the end.
+const GUARD = `asked= child= pause=0
+trap "" HUP INT
+trap 'asked=1; [ -z "$child" ] || kill -s TERM $child 2>/dev/null' TERM
+while [ -z "$asked" ]; do
+    "$@" & child=$!
+    while wait $child; code=$?; kill -0 $child 2>/dev/null; do :; done
+    child=
+    [ $code -gt 128 ] || exit $code
+    sleep $pause
+    [ $pause -ge 5 ] || pause=$((pause + 1))
+    export DP_AGAIN=1
+done`;
+
+/**
+ * The argv of the builtin supervisor, which wants its spec as the last argument: a shell that guards it, and the program.
+ * An installation has that in one file with bytecode, which starts in half the time.
+ */
 export function supervisor(): string[] {
   const isBundled = installed !== null && existsSync(join(tree, "bundle/supervisor.js"));
-  return program(isBundled ? "bundle/supervisor.js" : "lib/builtin/supervisor.ts");
+  const path = isBundled ? "bundle/supervisor.js" : "lib/builtin/supervisor.ts";
+  return ["/bin/sh", "-c", GUARD, "sh", ...program(path)];
 }
 
 /** The argv of dp itself. */

@@ -22,13 +22,13 @@ const step = defineStep(import.meta.path, {
   async run({ runtime, ...facts }, io) {
     const { config, release, server } = facts;
     const type = await appType(config.type);
-    if (type.build) await type.build(placeOf(facts, await appEnvironment(facts, runtime)), io);
+    const place = placeOf(facts, await appEnvironment(facts, runtime));
+    const isBuilt = type.build !== undefined || config.build !== undefined;
+    if (type.build) await type.build(place, io);
     else if (config.build !== undefined) await runLine(config.build, facts, runtime, io);
-    else {
-      io.info("nothing to build");
-      return {};
-    }
-    await io.run(["sync", "-f", release], { quiet: true, timeout: server.stepTimeout });
+    else io.info("nothing to build");
+    type.inspect?.(place);
+    if (isBuilt) await io.run(["sync", "-f", release], { quiet: true, timeout: server.stepTimeout });
     return {};
   },
 });

@@ -1,5 +1,6 @@
-# written by dp: what pm2 starts for one instance. It runs the app's script with nothing of pm2's environment, waits for
-# its end, ends what it left behind, and tells pm2 how it ended: 200 is an end that calls for no restart.
+# written by dp: what pm2 starts for one instance. It runs the app's script with nothing of pm2's environment, puts the
+# time before each line of its output, waits for its end, ends what it left behind, and tells pm2 how it ended: 200 is an
+# end that calls for no restart.
 PATH=/usr/local/bin:/usr/bin:/bin
 umask 027
 exec >>{{log}} 2>&1
@@ -22,15 +23,48 @@ sweep() {
     kill -s KILL $pids 2>/dev/null
 }
 
+# Where awk can tell the time. It ends with the last of those who print, and by no signal that is meant for the app.
+stamper='trap "" TERM INT HUP
+export TZ=UTC0 LC_ALL=C
+stamp="{ print strftime(\"%Y-%m-%dT%H:%M:%S+00:00: \") \$0; fflush() }"
+for awk in "awk -W interactive" awk cat; do
+    case $(echo | $awk "$stamp" 2>&1) in 2???-*) break ;; esac
+done
+[ "$awk" != cat ] || stamp=-
+until $awk "$stamp"; do :; done'
+
+# The app holds both ends of the pipe: its next print does not end it, whoever of us was killed.
+open_pipe() {
+    pipe={{log}}.pipe
+    rm -f "$pipe"
+    mkfifo -m 600 "$pipe" || return 1
+    exec 3<>"$pipe" 4<"$pipe"
+    rm -f "$pipe"
+    /bin/sh -c "$stamper" stamper {{log}} <&4 2>/dev/null 3>&- 4<&- &
+    stamping=$!
+    exec 4<&-
+}
+
+# What was printed last is on its way; whatever else holds the pipe then is none of the app.
+close_pipe() {
+    exec 3>&-
+    (sleep 0.5 && kill -s KILL $stamping) 2>/dev/null &
+    late=$!
+    wait $stamping || wait $stamping
+    kill $late 2>/dev/null
+}
+
 asked=
 trap 'asked=1' TERM INT HUP
 sweep
 # pm2 counts the restarts in this variable.
 [ "${restart_time:-0}" = 0 ] || sleep {{delay}}
 [ -z "$asked" ] || exit 200
-env -i DP_INSTANCE="$marker" /bin/sh {{script}}
+open_pipe || exec 3>&1
+env -i DP_INSTANCE="$marker" /bin/sh {{script}} >&3 2>&1 3>&-
 code=$?
 sweep
+[ -z "${stamping-}" ] || close_pipe
 case $code in
 {{clean}}) exit 200 ;;
 200) exit 1 ;;

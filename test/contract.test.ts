@@ -93,7 +93,7 @@ type Members<T> = Readonly<Record<keyof T, "string" | "function">>;
 
 const APP_TYPE: Omit<
   Members<Required<AppType>>,
-  "manager" | "build" | "runHook" | "endHook" | "runOnce" | "mountsShared"
+  "manager" | "build" | "inspect" | "runHook" | "endHook" | "runOnce" | "mountsShared"
 > = {
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },

@@ -164,5 +164,24 @@ describe("the pipeline of one's own", () => {
     expect(text).toContain("no good");
     expect(box.link("current")).toBe(live);
     expect(await box.answer()).toStartWith("by hand");
+    // It has ended, and nothing of it is left to be gone on with.
+    const { result, journal } = box.run();
+    expect(result).toMatchObject({ state: "failed", code: 6, error: expect.stringMatching(/^smoke-test: /) });
+    const states = ["start", "smoke-test", "swap"].map((step) => journal[step]?.state);
+    expect(states).toEqual(["undone", "failed", undefined]);
+    expect(Object.keys(box.instances())).toEqual([live!]);
+    const again = await box.dp("step", "--undo", "--app", "shop");
+    expect([again.code, again.text]).toEqual([2, expect.stringContaining("has ended: failed")]);
+  });
+
+  test("goes back after its switch, too", async () => {
+    const live = box.link("current");
+    writeFileSync(join(box.env["DP_STEPS"]!, "smoke-test"), blockWith("sh", "dp fact"));
+    writeFileSync(join(box.env["DP_STEPS"]!, "last"), "#!/bin/sh\nexit 6\n", { mode: 0o755 });
+    const script = readFileSync(join(box.root, "deploy.sh"), "utf8").replace("verify workers", "verify last workers");
+    writeFileSync(join(box.root, "deploy.sh"), script);
+    expect((await deploy()).code).toBe(6);
+    expect([box.link("current"), box.run().result?.state]).toEqual([live, "failed"]);
+    expect(await box.answer()).toStartWith("by hand");
   });
 });

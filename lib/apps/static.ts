@@ -1,5 +1,6 @@
 // Static sites: a folder of files, served by dp itself; there is no process to start.
 import type { AppType } from "../app.ts";
+import { requireMade } from "../static/made.ts";
 import manager from "../static/manager.ts";
 
 // Where people and their tools put what is to be served.
@@ -21,6 +22,8 @@ const staticType: AppType = {
     io.info("nothing to install");
     return { path: [], env: {}, dependencies: null };
   },
+
+  inspect: requireMade,
 
   // Nothing is started: it is only what `dp` shows.
   command: async ({ config }) => `dp serves ${config.static?.root ?? "nothing"}`,

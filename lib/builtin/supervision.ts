@@ -36,6 +36,8 @@ export interface State extends Omit<InstanceStatus, "pid"> {
   boot: string;
   supervisor: Identity;
   main: Identity | null;
+  /** The inode of the pipe that it prints into. */
+  output: number | null;
   /** False: no process could be started at all. */
   hasRun: boolean;
 }

@@ -1,12 +1,10 @@
 // Keeps one instance running: a process of its own, started by the builtin manager with the instance's spec.
-import { closeSync, fchownSync, fstatSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { howEnded, isClean } from "../process/ending.ts";
 import { messageOf } from "../errors.ts";
-import { pipe } from "../process/libc.ts";
 import { bootId, startTime } from "../process/process.ts";
-import { asUser, isOther } from "../process/privilege.ts";
-import { keepOutput, openOutput } from "./output.ts";
-import { endAll, ownUser, processesOf, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
+import { adopt, launch, type AppProcess } from "./app-process.ts";
+import { endAll, processesOf, readRecord, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
 
 const MINUTE = 60_000;
 const MAX_EXITS = 5;
@@ -27,50 +25,9 @@ export function countCrash(crashes: Crashes, now: number, ran: number, first: nu
   return { recent, delay: isFirst ? first : Math.min((crashes.delay ?? first) * 2, MINUTE) };
 }
 
-/** How long what an ended process printed last may be on its way, in ms. */
-const DRAIN = 500;
-
-/** Starts the main process, in a session of its own; its output goes through here into the log. */
-function launch(spec: Spec) {
-  const user = spec.user ?? undefined;
-  const argv = asUser(["/bin/sh", spec.script], user, spec.folder);
-  const log = openOutput(spec.log);
-  const [read, write] = pipe();
-  try {
-    // Else its user could not open /dev/stderr.
-    if (spec.uid !== ownUser()) fchownSync(write, spec.uid, fstatSync(write).gid);
-    const child = Bun.spawn(argv, {
-      cwd: isOther(user) ? "/" : spec.folder,
-      env: spec.env,
-      stdin: "ignore",
-      stdout: write,
-      stderr: write,
-      detached: true,
-    });
-    const ended = Promise.withResolvers<void>();
-    const kept = keepOutput(Bun.file(read).stream(), log, ended.promise).finally(() => {
-      log.close();
-      closeSync(read);
-    });
-    const finish = async () => {
-      const timer = setTimeout(ended.resolve, DRAIN);
-      await kept;
-      clearTimeout(timer);
-    };
-    return { child, finish };
-  } catch (error) {
-    closeSync(read);
-    log.close();
-    throw error;
-  } finally {
-    closeSync(write);
-  }
-}
-
 const identityOf = (pid: number): Identity => ({ pid, startTime: startTime(pid) ?? 0 });
 
 interface Run {
-  main: Identity | null;
   /** Milliseconds between start and end. */
   ran: number;
   detail: string;
@@ -79,42 +36,45 @@ interface Run {
   isClean: boolean;
 }
 
-/** Runs the main process once, to its end or until `stop`; nothing of it is left then. */
-async function runOnce(spec: Spec, stop: Promise<void>, started: (main: Identity) => Promise<void>): Promise<Run> {
+const UNSEEN = "ended while nobody watched it";
+
+/** Sees one run of the main process to its end or until `stop`; nothing of it is left then. */
+async function runOnce(
+  spec: Spec,
+  begin: () => AppProcess,
+  stop: Promise<void>,
+  started: (app: AppProcess) => Promise<void>,
+): Promise<Run> {
   const begun = performance.now();
   try {
-    const { child, finish } = launch(spec);
-    const main = identityOf(child.pid);
-    await started(main);
-    await Promise.race([child.exited, stop]);
+    const app = begin();
+    await started(app);
+    await Promise.race([app.ended, stop]);
     const ran = performance.now() - begun;
     // The spec says it, because a supervisor has no DP_ROOT.
-    await endAll(() => processesOf(spec, spec.uid, main, spec.env["DP_INSTANCE"]), spec.stopTimeout);
-    await child.exited;
-    await finish();
-    const [code, signal] = [child.exitCode, child.signalCode === null ? null : String(child.signalCode)];
-    const isGood = code === 0 && signal === null;
-    return { main, ran, detail: howEnded(code, signal), isGood, isClean: isClean(code, signal) };
+    await endAll(() => processesOf(spec, spec.uid, app.main, spec.env["DP_INSTANCE"]), spec.stopTimeout);
+    const [code, signal] = await app.ended;
+    await app.finish();
+    const detail = code === null && signal === null ? UNSEEN : howEnded(code, signal);
+    return { ran, detail, isGood: code === 0 && signal === null, isClean: isClean(code, signal) };
   } catch (error) {
-    return { main: null, ran: 0, detail: `cannot be started: ${messageOf(error)}`, isGood: false, isClean: false };
+    return { ran: 0, detail: `cannot be started: ${messageOf(error)}`, isGood: false, isClean: false };
   }
 }
 
-/** Starts the instance, and again after each crash, until it ends by itself, fails for good, or `stop` resolves. */
-export async function supervise(spec: Spec, stop: Promise<void>): Promise<void> {
+/**
+ * Starts the instance, and again after each crash, until it ends by itself, fails for good, or `stop` resolves. `before`:
+ * the state that a killed supervisor left behind; the main process that it had goes on.
+ */
+export async function supervise(spec: Spec, stop: Promise<void>, before: State | null = null): Promise<void> {
+  if (before?.state === "stopped" || before?.state === "failed") return;
   let isStopping = false;
   const stopping = stop.then(() => void (isStopping = true));
   const boot = bootId();
   const supervisor = identityOf(process.pid);
   let state: State = {
-    state: "waiting",
-    restarts: 0,
-    since: null,
-    detail: "",
-    boot,
-    supervisor,
-    main: null,
-    hasRun: false,
+    ...{ state: "waiting", restarts: before?.restarts ?? 0, since: null, detail: "", boot, supervisor },
+    ...{ main: null, output: null, hasRun: before?.hasRun ?? false },
   };
   const save = async (change: Partial<State>) => {
     state = { ...state, ...change };
@@ -125,11 +85,14 @@ export async function supervise(spec: Spec, stop: Promise<void>): Promise<void> 
     }
   };
   let crashes: Crashes = { recent: [], delay: null };
+  const { main: left = null, output: printed = null } = before ?? {};
+  let begin = left === null || printed === null ? () => launch(spec) : () => adopt(spec, left, printed);
+  let since = before?.since ?? new Date().toISOString();
   for (;;) {
-    const run = await runOnce(spec, stopping, (main) =>
-      save({ state: "running", main, hasRun: true, since: new Date().toISOString(), detail: "" }),
+    const run = await runOnce(spec, begin, stopping, ({ main, output }) =>
+      save({ state: "running", main, output, hasRun: true, since, detail: "" }),
     );
-    const ended = { main: null, since: null, detail: run.detail };
+    const ended = { main: null, output: null, since: null, detail: run.detail };
     if (isStopping) return save({ ...ended, state: "stopped", detail: "" });
     if (spec.restartDelay === null ? run.isGood : run.isClean) return save({ ...ended, state: "stopped" });
     if (spec.restartDelay === null) return save({ ...ended, state: "failed" });
@@ -139,6 +102,7 @@ export async function supervise(spec: Spec, stop: Promise<void>): Promise<void> 
     await Promise.race([Bun.sleep(crashes.delay), stopping]);
     if (isStopping) return save({ state: "stopped", detail: "" });
     state.restarts++;
+    [begin, since] = [() => launch(spec), new Date().toISOString()];
   }
 }
 
@@ -147,7 +111,13 @@ async function main(): Promise<void> {
   process.on("SIGTERM", () => asked.resolve());
   process.on("SIGINT", () => asked.resolve());
   process.on("SIGHUP", () => undefined);
-  await supervise(JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Spec, asked.promise);
+  const spec = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Spec;
+  const noted = await readRecord<State>(spec.state);
+  const before = noted?.boot === bootId() ? noted : null;
+  // The one before was killed after it had started the app, and before it could note that.
+  const isLost = process.env["DP_AGAIN"] !== undefined && !before?.main;
+  if (isLost) await endAll(() => processesOf(spec, spec.uid, null, spec.env["DP_INSTANCE"]), spec.stopTimeout);
+  await supervise(spec, asked.promise, before);
   process.exit(0);
 }
 

@@ -8,15 +8,15 @@ export function declareStepCommands(cli: CAC): void {
     .command("step [name]", "List the steps, or run one by hand")
     .option("--context <file>", "The context to work on, as dp begin printed it")
     .option("--app <app>", "Or an app: its newest context")
-    .option("--undo", "Take the step back")
+    .option("--undo", "Take the step back; without a step all that ran, which ends the run")
     .option("--json", "The list as JSON")
     .action(async (name: string | undefined, options: Options) => {
-      const { listSteps, stepByHand } = await import("../commands/step.ts");
+      const { listSteps, stepByHand, undoRun } = await import("../commands/step.ts");
       const { PIPELINES } = await import("../pipeline.ts");
-      if (name !== undefined) {
-        const which = { ...given("context", typed("--context")), ...given("app", typed("--app")) };
-        return stepByHand(name, { ...which, undo: options["undo"] === true });
-      }
+      const which = { ...given("context", typed("--context")), ...given("app", typed("--app")) };
+      const undo = options["undo"] === true;
+      if (name !== undefined) return stepByHand(name, { ...which, undo });
+      if (undo) return undoRun(which);
       const steps = await listSteps(PIPELINES.deploy);
       return answer(options, steps, () => steps.map((step) => `${step.name.padEnd(14)}${step.summary}`));
     });

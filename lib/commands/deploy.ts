@@ -64,9 +64,9 @@ export async function rollback(
   options: Answer & { withEnv?: boolean } = {},
 ): Promise<Ended> {
   const withEnv = options.withEnv === true;
-  // What was live before is told by what is live when its turn comes, not while another release is about to be.
-  if (wish === undefined) await quiet(appName(app));
   const beginning = async () => {
+    // What was live before is told by what is live when its turn comes, not while another release is about to be.
+    if (wish === undefined) await quiet(appName(app));
     const server = await readServer(app);
     const to = await goalOf(app, wish, withEnv);
     return beginRollback(app, to, withEnv ? await settingsToBring(app, to, server) : undefined);

@@ -65,7 +65,7 @@ export async function appLogs(
   const managed = await managerOf(server);
   const all: AppLine[] = [];
   for (const id of await idsOf(release)) all.push(...(await lastOf({ app, id }, managed, options, clean)));
-  // Those of several processes as they came; where a manager keeps no times, one after the other.
+  // Those of several processes as they came; where a time is not known, one after the other.
   if (all.every(({ time }) => time !== null)) all.sort((a, b) => Date.parse(a.time!) - Date.parse(b.time!));
   if (options.lines > 0) all.slice(-options.lines).forEach(print);
 }

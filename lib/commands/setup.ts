@@ -3,15 +3,15 @@ import { existsSync } from "node:fs";
 import { setupBase } from "../setup/base.ts";
 import { parseServerConfig, setServerValues, type ServerConfig } from "../config.ts";
 import { DpError } from "../errors.ts";
-import { readText, writeFileAtomic } from "../files.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import { liveId } from "../release/history.ts";
 import type { Io } from "../io.ts";
 import { appName, envFile, places, root } from "../paths.ts";
 import { front, manager } from "../registry.ts";
-import { listener } from "../process/process.ts";
+import { firstFree, portsOfOthers } from "../setup/public-port.ts";
 import { fetchFrom, setupRepository } from "../setup/repository.ts";
 import { routeOf } from "../release/route.ts";
-import { appNames, readServer } from "../server.ts";
+import { readServer } from "../server.ts";
 import { render, schemaUrl, template } from "../template.ts";
 import { setupUser, userOf } from "../setup/users.ts";
 import { checkSetup } from "../setup/setup-check.ts";
@@ -32,8 +32,6 @@ export interface SetupResult {
   server: ServerConfig;
 }
 
-const FIRST_PORT = 8000;
-
 /** Sets an app up, or changes what differs. Throws DpError "usage" for a port that another app has. */
 export async function setup(name: string, options: SetupOptions, io: Io): Promise<SetupResult> {
   const app = appName(name);
@@ -45,6 +43,7 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
 
   // Whatever is wrong with what was asked for is said before anything is made.
   const user = isServer() ? (chosen.user ?? userOf(app)) : undefined;
+  const before = await readText(places(app).config);
   const text = await configText(app, { ...options, ...chosen, ...(user ? { user } : {}) });
   const changes: string[] = [];
   if (user === userOf(app) && (await setupUser(app, io))) changes.push(`made the system user ${user}`);
@@ -58,14 +57,27 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
     ...(await managed.setup({ app, base, user: server.user, stopTimeout: server.stopTimeout, path: server.path }, io)),
   );
   // What serves stays as it is until the next deploy, which moves it to the front that config.yml names by then.
-  if ((await liveId(app)) === null)
-    changes.push(...(await (await front(server.front)).setup(routeOf(app, server), io)));
+  if ((await liveId(app)) === null) changes.push(...(await takePort(app, server, before, io)));
   if (options.url !== undefined) {
     await fetchFrom(app, options.url, server.branch, io);
     changes.push(`fetched ${server.branch} from ${options.url}`);
   }
   await checkSetup(app, server, io);
   return { changes, server };
+}
+
+/** Makes the front hold the port; when that cannot be, config.yml is as it was `before`: the next setup must not want it again. */
+async function takePort(app: string, server: ServerConfig, before: string | null, io: Io): Promise<string[]> {
+  const holder = await front(server.front);
+  try {
+    return await holder.setup(routeOf(app, server), io);
+  } catch (error) {
+    const { config } = places(app);
+    if (before === null) await removeFile(config);
+    else await writeFileAtomic(config, before, 0o600);
+    await holder.remove(app, io).catch(() => undefined); // the front's own error has been told
+    throw error;
+  }
 }
 
 // Under DP_ROOT nothing outside of it is touched: no system user, and the app runs as whoever tries it.
@@ -104,23 +116,6 @@ async function choose(app: string, options: SetupOptions): Promise<Choice> {
     ...(now?.user ? { user: now.user } : {}),
     ...(path ? { path } : {}),
   };
-}
-
-// By the line alone: another app's config may be broken otherwise, and that is no reason to take its port.
-async function portsOfOthers(app: string): Promise<Map<number, string>> {
-  const taken = new Map<number, string>();
-  for (const other of await appNames()) {
-    const text = other === app ? null : await readText(places(other).config);
-    const port = /^port:\s*(\d+)/m.exec(text ?? "")?.[1];
-    if (port !== undefined) taken.set(Number(port), other);
-  }
-  return taken;
-}
-
-async function firstFree(taken: Map<number, string>): Promise<number> {
-  let port = FIRST_PORT;
-  while (taken.has(port) || (await listener(port)).length > 0) port++;
-  return port;
 }
 
 /** The config.yml that has those values. Throws DpError "config" for one that cannot be. */

@@ -1,4 +1,4 @@
-// `dp step`: the list of steps, and one step by hand over the same file as in a deploy.
+// `dp step`: the list of steps, and one step, or the way back of all, by hand over the same file as in a deploy.
 import { basename, resolve } from "node:path";
 import { factOf, load } from "../context.ts";
 import { DpError } from "../errors.ts";
@@ -8,9 +8,9 @@ import { fact } from "../facts.ts";
 import { contextOf, runIds } from "../release/history.ts";
 import { appName } from "../paths.ts";
 import { lockNow } from "../release/queue.ts";
-import { receipt } from "../talk/receipt.ts";
+import { receipt, type Receipt } from "../talk/receipt.ts";
 import { stepFile, stepFiles } from "../registry.ts";
-import { runStep, stepModule, undoStep } from "../runner.ts";
+import { goBack, runStep, stepModule, undoStep } from "../runner.ts";
 import { readServer } from "../server.ts";
 
 export interface StepOptions {
@@ -47,15 +47,43 @@ export async function contextFrom({ context, app }: Pick<StepOptions, "context" 
 /** Runs or undoes one step, holding the app's lock meanwhile; what it says goes to stderr. */
 export async function stepByHand(name: string, options: StepOptions): Promise<void> {
   stepFile(name);
+  const act = options.undo ? undoStep : runStep;
+  await byHand(options, `dp step ${name}`, async (path, out) => void (await act(name, path, out)));
+}
+
+/**
+ * Takes back all that ran of a run, last first, and ends it as failed. Throws DpError "usage" for one that has ended, and
+ * "stuck" when a way back fails.
+ */
+export function undoRun(options: StepOptions): Promise<void> {
+  return byHand(options, "dp step --undo", async (path, out) => {
+    const { facts, journal, result } = await load(path);
+    const app = String(facts["app"]);
+    if (result)
+      throw new DpError("usage", `${basename(path, ".json")} has ended: ${result.state}`, {
+        hint: `dp rollback ${app} goes back to the release before the live one`,
+      });
+    const [step, failed] = Object.entries(journal).findLast(([, { state }]) => state === "failed") ?? [];
+    const error = new DpError("command", step ? `${step}: ${failed?.error ?? "failed"}` : "taken back by hand");
+    const end = await goBack(path, out, error);
+    if (end !== error) throw end;
+    out.say(`${basename(path, ".json")} is taken back`);
+  });
+}
+
+async function byHand(
+  options: StepOptions,
+  what: string,
+  act: (context: string, out: Receipt) => Promise<void>,
+): Promise<void> {
   const path = await contextFrom(options);
   const run = await load(path);
   const app = factOf(run, "app", fact.app);
   const clean = redactor(await secretsOf(app, factOf(run, "server", fact.server)));
   const out = receipt((line) => console.error(line), clean);
-  const lock = await lockNow(app, `dp step ${name} (${basename(path, ".json")})`);
+  const lock = await lockNow(app, `${what} (${basename(path, ".json")})`);
   try {
-    if (options.undo) await undoStep(name, path, out);
-    else await runStep(name, path, out);
+    await act(path, out);
   } finally {
     lock.release();
   }

@@ -17,8 +17,9 @@ import { tidy } from "../release/reconcile.ts";
 import { secretsOf } from "../release/settings.ts";
 import { exitCodeOf, runPipeline, stepModule } from "../runner.ts";
 import { closingLine, failureScreen, headLine } from "../talk/screen.ts";
-import { logOf, type Order } from "./launch.ts";
+import { logOf } from "./launch.ts";
 import { pickUp, settle } from "./settle.ts";
+import type { Order } from "./worker.ts";
 
 /**
  * Loads what a deploy needs, waits for the order on stdin, and runs it, saying all that is to be said in its log. Answers
@@ -28,20 +29,20 @@ export async function workOnOrder(app: string): Promise<number> {
   await Promise.all(PIPELINES.deploy.map((name) => stepModule(stepFile(name))));
   const text = readFileSync(0, "utf8");
   if (text === "") return EXIT.ok;
-  const { id, ...options } = JSON.parse(text) as Order;
-  const log = openSync(logOf(app, id), "a", 0o640);
+  const order = JSON.parse(text) as Order;
+  const log = openSync(logOf(app, order.id), "a", 0o640);
   for (const fd of [1, 2]) duplicate(log, fd);
   closeSync(log);
-  return work(app, id, options);
+  return work(app, order, 1);
 }
 
-/** Runs a begun deploy or rollback to its end; answers the exit code. */
-async function work(app: string, id: string, options: Omit<Order, "id">): Promise<number> {
+/** Runs a begun deploy or rollback to its end, and writes to the open file `log`; answers the exit code. */
+export async function work(app: string, { id, ...options }: Order, log: number): Promise<number> {
   const context = contextOf(app, id);
   const run = await load(context);
   const server = factOf(run, "server", fact.server);
   const clean = redactor(await secretsOf(app, server));
-  const out = receipt(put, clean);
+  const out = receipt(writerOf(log), clean);
   const stop = stopSignal();
   out.say(headLine(run));
   const begun = performance.now();
@@ -85,15 +86,17 @@ async function work(app: string, id: string, options: Omit<Order, "id">): Promis
 }
 
 // The log is told, never trusted: a full disk must not change what the deploy does.
-let lost = 0;
-function put(line: string): void {
-  try {
-    if (lost > 0) writeSync(1, `(${lost} lines could not be written)\n`);
-    lost = 0;
-    writeSync(1, `${line}\n`);
-  } catch {
-    lost += 1;
-  }
+function writerOf(log: number): (line: string) => void {
+  let lost = 0;
+  return (line) => {
+    try {
+      if (lost > 0) writeSync(log, `(${lost} lines could not be written)\n`);
+      lost = 0;
+      writeSync(log, `${line}\n`);
+    } catch {
+      lost += 1;
+    }
+  };
 }
 
 /** Aborted by SIGTERM or SIGINT; a lost terminal is nothing to stop for. */

@@ -1,7 +1,8 @@
 // YAML as dp reads it: one document of plain values, with the place of each. No aliases, tags or directives.
 import { isAlias, isScalar, isSeq, parseDocument, type ParsedNode, type Tags, type YAMLMap } from "yaml";
 import { DpError } from "../errors.ts";
-import { plainText, quoted } from "../talk/text.ts";
+import { quoted } from "../talk/text.ts";
+import { wordsOf } from "./yaml-words.ts";
 
 export type Path = readonly (string | number)[];
 
@@ -39,13 +40,6 @@ const customTags = (tags: Tags): Tags => [
   decimal,
 ];
 
-const FRIENDLY: Record<string, string> = {
-  BLOCK_AS_IMPLICIT_KEY: 'a value with ": " in it needs quotes around it, and lines of one mapping the same indent',
-  MULTIPLE_DOCS: 'only one document is read, remove what follows the line "---"',
-  RESOURCE_EXHAUSTION: "nested too deeply",
-  TAB_AS_INDENT: "indent with spaces, not with a tab",
-};
-
 /** Reads a YAML text of at most 64 KiB. It never throws: what is wrong is in `problems`. */
 export function readYaml(source: string): Yaml {
   const text = source.replace(/^\ufeff/, "");
@@ -63,7 +57,7 @@ export function readYaml(source: string): Yaml {
   const faults: Problem[] = [...causes.values()].map((error) => ({
     offset: error.pos[0],
     path: [],
-    what: FRIENDLY[error.code] ?? plainText(error.message),
+    what: wordsOf(error),
   }));
   if (
     /^%/m.test(text) &&

@@ -15,7 +15,7 @@ import type { CronEntry } from "../config.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import { places } from "../paths.ts";
 import { plainEnv } from "../run.ts";
-import { program, selfEnv } from "../self.ts";
+import { program, selfEnv, supervisor } from "../self.ts";
 import { shellQuote } from "../template.ts";
 
 const STOP_TIMEOUT = 5_000;
@@ -67,8 +67,8 @@ async function launch(app: string): Promise<void> {
     ...{ folder: "/", script: files.script, env, user: null, uid: ownUser() },
     ...{ stopTimeout: STOP_TIMEOUT, restartDelay: 1_000, log: files.log, state: files.state },
   });
-  const supervisor = [...program("lib/builtin/supervisor.ts"), files.spec];
-  Bun.spawn(supervisor, { cwd: "/", env: plainEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();
+  const supervised = [...supervisor(), files.spec];
+  Bun.spawn(supervised, { cwd: "/", env: plainEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();
 }
 
 /** Ends the app's scheduler, and forgets its entries. Safe to repeat. */

@@ -8,12 +8,12 @@ import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, ManagedApp, Manager } from "../manager.ts";
 import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
 import { processEntry, userOf } from "../process/process.ts";
-import { tailFile } from "../process/tail.ts";
 import { enableDaemon, endIdleDaemon, removeDaemon, setUpDaemon, startDaemon } from "../pm2/daemon.ts";
 import { save } from "../pm2/dump.ts";
 import { filesOf, idOfProcess, ownerOf, requireShortHome } from "../pm2/home.ts";
 import { listed, listing } from "../pm2/listing.ts";
 import { appProcesses, endProcesses, isWorker } from "../pm2/processes.ts";
+import { logs } from "../pm2/logs.ts";
 import { missing, runPm2 } from "../pm2/program.ts";
 import { readRecord, writeRecord } from "../pm2/record.ts";
 import { call } from "../pm2/rpc.ts";
@@ -118,8 +118,7 @@ export function makePm2(delay = 1_000, path?: string): Manager {
     unavailable: async (given) => missing(given ?? path),
     setup: (managed, io) => setup({ ...managed, path: managed.path ?? path }, io),
     start: (instance, io) => start({ ...instance, path: instance.path ?? path }, delay, io),
-    ...{ stop, status, pids, instances, enable, forget, remove: removeDaemon },
-    logs: (name, options, io) => tailFile(filesOf(name).log, options, io, ownerOf(name.app).user),
+    ...{ stop, status, pids, instances, enable, forget, logs, remove: removeDaemon },
   };
 }
 

@@ -9,6 +9,7 @@ import { tail } from "../process/output.ts";
 import { removeFiles, writeFiles } from "../systemd/instance-files.ts";
 import { groupProcesses, jobsOf, readStatus, show, systemctl, systemdTool, unitOf } from "../systemd/systemd.ts";
 import { logs } from "../systemd/journal.ts";
+import { together } from "../systemd/together.ts";
 import { keepStopTimeout, removeDropIn, removeUnits, renewUnits, setUpUnits, WANTS } from "../systemd/unit.ts";
 
 // Why systemd could not start a process: systemd.exec(5), "Process exit codes".
@@ -81,13 +82,18 @@ async function stop(name: InstanceName, io: Io): Promise<void> {
 const status = (name: InstanceName): Promise<InstanceStatus> => readStatus(unitOf(name));
 
 async function instances(app: string): Promise<string[]> {
-  const { app: name } = places(app);
-  const patterns = [name, jobsOf(name)].map((before) => `${before}@*.service`);
-  const states = "--state=active,activating,reloading,deactivating,failed";
-  const listing = await systemctl(["list-units", "--all", "--plain", "--no-legend", states, ...patterns]);
-  const ids = listing.text.split("\n").map((line) => idOf(app, line.trim().split(/\s/, 1)[0] ?? ""));
+  const ids = (await loadedUnits(places(app).app)).map((unit) => idOf(app, unit));
   return ids.filter((id) => id !== null).sort(compareInstances);
 }
+
+/** The units of an app that run, wait or failed; those of others may be among them. */
+const loadedUnits = together(async (apps) => {
+  const patterns = apps.flatMap((app) => [`${app}@*.service`, `${jobsOf(app)}@*.service`]);
+  const states = "--state=active,activating,reloading,deactivating,failed";
+  const listing = await systemctl(["list-units", "--all", "--plain", "--no-legend", states, ...patterns]);
+  const units = listing.text.split("\n").map((line) => line.trim().split(/\s/, 1)[0] ?? "");
+  return new Map(apps.map((app) => [app, units]));
+});
 
 /** The instance of a unit's name, or null when it is none of the app. */
 function idOf(app: string, unit: string): string | null {

@@ -65,5 +65,5 @@ function ecosystem(instance: Instance): Record<string, unknown> {
   const { script, args, flags } = clusterOf(command, workers, env);
   const environment = { ...env, DP_INSTANCE: markerOf(instance) };
   const how = { script, args, node_args: flags, exec_mode: "cluster", instances: workers, env: environment };
-  return { ...common, ...how };
+  return { ...common, ...how, log_date_format: "YYYY-MM-DDTHH:mm:ss.SSSZ" };
 }

@@ -29,6 +29,13 @@ export function processEntry(pid: number): ProcessEntry | null {
   };
 }
 
+/** Whether this process leads a session of its own without a terminal: no key and no lost connection ends it then. */
+export function isOnItsOwn(): boolean {
+  const stat = readProc("self/stat") ?? "";
+  const [, , , session, terminal] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return session === String(process.pid) && terminal === "0";
+}
+
 /** The start of a process in clock ticks since boot (field 22 of its stat), or null. With the pid it names it for good. */
 export function startTime(pid: number): number | null {
   return processEntry(pid)?.startTime ?? null;

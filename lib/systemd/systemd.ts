@@ -7,6 +7,7 @@ import type { Io } from "../io.ts";
 import type { InstanceName, InstanceStatus } from "../manager.ts";
 import { isInstanceId, isJob, places, root } from "../paths.ts";
 import { plainEnv, run, type Result, type RunOptions } from "../run.ts";
+import { together } from "./together.ts";
 
 // Stopping may take as long as the operator's stopTimeout says.
 const PATIENCE = 15 * 60_000;
@@ -41,11 +42,18 @@ export function systemctl(argv: readonly string[], io?: Io, check = true): Promi
 
 /** Properties of a unit; one that does not exist has them too. */
 export async function show(unit: string, names: readonly string[]): Promise<Record<string, string>> {
-  const { text } = await systemctl(["show", `--property=${names.join(",")}`, "--", unit]);
-  return Object.fromEntries(
-    text.split("\n").map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
-  );
+  return (await showAll([unit], names)).get(unit)!;
 }
+
+/** The same of several units. */
+async function showAll(units: readonly string[], names: readonly string[]) {
+  const { text } = await systemctl(["show", `--property=${names.join(",")}`, "--", ...units]);
+  const blocks = text.split("\n\n").map((block) => block.split("\n"));
+  return new Map(units.map((unit, index) => [unit, propertiesIn(blocks[index] ?? [])]));
+}
+
+const propertiesIn = (lines: readonly string[]): Record<string, string> =>
+  Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
 
 const PROPERTIES = [
   "ActiveState",
@@ -56,11 +64,14 @@ const PROPERTIES = [
   "ExecMainStatus",
   "ExecMainStartTimestamp",
   "Result",
+  "ControlGroup",
 ];
+
+const known = together((units) => showAll(units, PROPERTIES));
 
 /** The state of a unit, in the words of every manager. */
 export async function readStatus(unit: string): Promise<InstanceStatus> {
-  return statusFrom(await show(unit, PROPERTIES));
+  return statusFrom(await known(unit));
 }
 
 /** The state that properties of a unit amount to. */
@@ -102,7 +113,7 @@ export function timeFrom(text: string): string | null {
 
 /** The processes in a unit's control group, those of groups below it included. */
 export async function groupProcesses(unit: string): Promise<number[]> {
-  const { ControlGroup = "" } = await show(unit, ["ControlGroup"]);
+  const { ControlGroup = "" } = await known(unit);
   if (ControlGroup === "") return [];
   // Where the tree of groups is: unified, hybrid, version 1.
   for (const mount of ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"]) {

@@ -1,7 +1,9 @@
 // Reads a log while it grows and prints it, without ever waiting for whoever reads the print.
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { isatty } from "node:tty";
 import { codeOf } from "../errors.ts";
 
+const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants;
 const POLL = 40;
 /** The pause while a reader takes what there is, in ms. */
 const SHORT = 2;
@@ -59,7 +61,7 @@ export async function follow(
   }
 }
 
-/** Writes to stdout (1) or stderr (2), to a pipe without ever blocking. */
+/** Writes to stdout (1) or stderr (2), to a pipe or a terminal without ever blocking. */
 export function printer(to: 1 | 2): Sink {
   const fd = openForPrint(to);
   let isGone = false;
@@ -75,11 +77,11 @@ export function printer(to: 1 | 2): Sink {
   };
 }
 
-// A pipe opened anew has flags of its own: O_NONBLOCK here is not seen by those who share the old one.
+// A pipe or terminal opened anew has flags of its own: O_NONBLOCK here is not seen by those who share the old one.
 function openForPrint(to: 1 | 2): number {
   try {
-    if (!fstatSync(to).isFIFO()) return to;
-    return openSync(`/proc/self/fd/${to}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    if (!fstatSync(to).isFIFO() && !isatty(to)) return to;
+    return openSync(`/proc/self/fd/${to}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
   } catch {
     return to;
   }

@@ -86,6 +86,28 @@ describe("refused:", () => {
     for (const path of [places(app).base, places(app).repo, places(app).logs]) expect(existsSync(path)).toBe(false);
   });
 
+  test("a port that another program has, and config.yml is as it was", async () => {
+    const [fresh, app] = [name(), name()];
+    const { port, ...options } = await builtin();
+    await setup(app, { ...options, port }, io);
+    const before = readFileSync(places(app).config, "utf8");
+    const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+    try {
+      for (const each of [fresh, app]) {
+        const error = await errorOf(setup(each, { ...options, port: taken.port }, io));
+        expect([error?.exit, error?.message]).toEqual([
+          "host",
+          expect.stringContaining(`cannot have port ${taken.port}`),
+        ]);
+      }
+    } finally {
+      taken.stop(true);
+    }
+    expect([existsSync(places(fresh).config), readFileSync(places(app).config, "utf8")]).toEqual([false, before]);
+    await setup(app, options, io);
+    expect((await readServer(app)).port).toBe(port);
+  });
+
   test("a port of no use on the command line", async () => {
     const app = name();
     const { code, err } = await runDp(["setup", app, "--port", "0", "--manager", "builtin"]);

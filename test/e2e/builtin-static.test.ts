@@ -44,12 +44,20 @@ const commandOf = (pid: number) => {
 };
 
 let first: string;
-test("a site without an index is unhealthy, and nothing serves", async () => {
-  await box.commit({ ...FILES, "src/index.html": null });
+test.each([
+  ["an index", { "src/index.html": null }, "dist has no file index.html, and healthCheck asks for /"],
+  ["its page for what is not there", { "src/404.html": null }, "dist has no file 404.html, and static.notFound"],
+  [
+    "the index of its router",
+    { "deploy.yml": yml("", "  spa: true\n"), "src/index.html": null },
+    "dist has no file index.html, and spa: true answers with it",
+  ],
+])("a site without %s is refused when it is built, and nothing serves", async (_, files, why) => {
+  await box.commit({ ...FILES, ...files });
   const { code, text } = await box.push();
   expect(code).not.toBe(0);
-  expect(text).toContain("FAILED at check");
-  expect(text).toContain("404");
+  expect(text).toContain("FAILED at build");
+  expect(text).toContain(why);
   expect(box.link("current")).toBeNull();
 });
 
@@ -93,7 +101,7 @@ test("a build without the folder is told as what it is", async () => {
   await box.commit({ "deploy.yml": yml().replace("mkdir dist && cp -r src/* dist", "echo nothing") });
   const { code, text } = await box.push();
   expect(code).not.toBe(0);
-  expect(text).toContain("there is no folder dist in the release that can be read");
+  expect(text).toContain("static.root in deploy.yml is dist, and there is no such folder");
   expect(text).toContain("static.root in deploy.yml");
   expect((await get("/")).text).toContain("BBBB2222");
 });

@@ -43,10 +43,10 @@ describe.skipIf(why !== null)(`static sites on a server${why === null ? "" : ` (
   const statusOf = (path: string) =>
     box.must(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", `http://127.0.0.1:${port}${path}`]);
 
-  test("a site without an index is unhealthy", async () => {
+  test("a site without an index is refused", async () => {
     await site.commit({ ...FILES, "web/src/index.html": null });
     const { text } = await site.failingPush();
-    expect(text).toContain("FAILED at check");
+    expect(text).toContain("FAILED at build");
   });
 
   test("the first push serves it, as a user of its own that reads this release and little else", async () => {

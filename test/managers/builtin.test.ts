@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { makeIo, silentLog } from "../../lib/io.ts";
+import type { InstanceName } from "../../lib/manager.ts";
 import builtin, { enabledFile, makeBuiltin } from "../../lib/managers/builtin.ts";
 import { places } from "../../lib/paths.ts";
 import { argumentsOf, isAlive, processEntry, processName, startTime } from "../../lib/process/process.ts";
@@ -78,6 +79,89 @@ describe("builtin", () => {
   };
   const left = (known: { pid: number; startTime: number }[]) =>
     known.filter(({ pid, startTime }) => isAlive(pid, startTime));
+
+  /** Kills the supervisor of an instance alone, as the kernel does for want of memory; answers its pid. */
+  const killSupervisor = (instance: InstanceName): number => {
+    const own = supervisorsOf(filesOf(instance).spec).filter((pid) => argumentsOf(pid)[0] !== "/bin/sh");
+    expect(own.length).toBe(1);
+    process.kill(own[0]!, "SIGKILL");
+    return own[0]!;
+  };
+  const isWatched = (instance: InstanceName, not: number) => async () => {
+    const state = await readRecord<State>(filesOf(instance).state);
+    return state !== null && state.supervisor.pid !== not && isAlive(state.supervisor.pid) && state;
+  };
+
+  test("an app that prints all the time outlives its supervisor, and no line is lost", async () => {
+    const instance = await shop.instance(`exec python3 -u -c '
+import time
+for number in range(100000):
+    print("line", number)
+    time.sleep(0.001)'`);
+    await quick.start(instance, io);
+    const { pid } = await quick.status(instance);
+    const first = killSupervisor(instance);
+    const state = await until("another supervisor", isWatched(instance, first));
+    expect(await quick.status(instance)).toMatchObject({ state: "running", pid, restarts: 0, detail: "" });
+    expect((state as State).main!.pid).toBe(pid!);
+    const printed = async () => {
+      const lines: [string, string | null | undefined][] = [];
+      const onLine = (line: string, time?: string | null) => void lines.push([line, time]);
+      await quick.logs(instance, { lines: 100_000, follow: false, onLine }, io);
+      return lines;
+    };
+    const before = (await printed()).length;
+    const lines = await until("more lines", async () => (await printed()).length > before + 100 && printed());
+    expect((lines as [string, string][]).every(([, time]) => !Number.isNaN(Date.parse(time)))).toBe(true);
+    // What the killed one had read of a line and not yet written is all that may be gone.
+    const numbers = new Set((lines as [string, string][]).map(([line]) => line));
+    const missing = Array.from({ length: numbers.size - 1 }, (_, number) => `line ${number}`);
+    expect(missing.filter((line) => !numbers.has(line)).length).toBeLessThanOrEqual(2);
+    process.kill(pid!, "SIGKILL");
+    await until("started again", async () => (await quick.status(instance)).restarts === 1);
+    expect((await quick.status(instance)).state).toBe("running");
+    await quick.stop(instance, io);
+    expect([supervisorsOf(filesOf(instance).spec), await quick.pids(instance)]).toEqual([[], []]);
+  }, 60_000);
+
+  test("even with nobody left to read it, an app goes on printing what its pipe takes, and can be stopped", async () => {
+    const instance = await shop.instance("while sleep 0.01; do echo line; done");
+    await quick.start(instance, io);
+    const { pid } = await quick.status(instance);
+    for (const supervisor of supervisorsOf(filesOf(instance).spec)) process.kill(supervisor, "SIGKILL");
+    await until("no supervisor", () => supervisorsOf(filesOf(instance).spec).length === 0);
+    const waits = () =>
+      Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]);
+    const switches = waits();
+    await until("ten more lines", () => waits() > switches + 20);
+    expect(await quick.status(instance)).toMatchObject({ state: "running", pid });
+    await quick.stop(instance, io);
+    expect(await quick.pids(instance)).toEqual([]);
+  });
+
+  test("an app that ended while its supervisor was being replaced is started again", async () => {
+    const instance = await shop.instance("sleep 1000");
+    await quick.start(instance, io);
+    const { pid } = await quick.status(instance);
+    const first = killSupervisor(instance);
+    process.kill(pid!, "SIGKILL");
+    await until("another supervisor", isWatched(instance, first));
+    await until("started again", async () => {
+      const now = await quick.status(instance);
+      return now.state === "running" && now.restarts === 1 && now.pid !== pid;
+    });
+  });
+
+  test("a job whose end nobody saw has failed, and is not run again", async () => {
+    const instance = await shop.instance("sleep 1000", { id: "1-aaaaaaa.cron.report" });
+    await quick.start(instance, io);
+    const { pid } = await quick.status(instance);
+    const first = killSupervisor(instance);
+    await until("another supervisor", isWatched(instance, first));
+    process.kill(pid!, "SIGKILL");
+    await until("its end", async () => (await quick.status(instance)).state === "failed");
+    expect(await quick.status(instance)).toMatchObject({ detail: "ended while nobody watched it", restarts: 0 });
+  });
 
   test("a killed supervisor: status finds the app and says what is wrong", async () => {
     const { instance } = await orphaned();

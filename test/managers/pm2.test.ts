@@ -22,7 +22,7 @@ import { filesOf, homeOf, ownerOf, processName } from "../../lib/pm2/home.ts";
 import { listed, listing } from "../../lib/pm2/listing.ts";
 import { runPm2 } from "../../lib/pm2/program.ts";
 import { listener } from "../../lib/process/process.ts";
-import { isAlive, startTime } from "../../lib/process/process.ts";
+import { isAlive, processEntry, startTime } from "../../lib/process/process.ts";
 import { freePort } from "../support/core-server.ts";
 import { pm2Folder, pm2Unavailable } from "../support/pm2.ts";
 import { pidsWith } from "../support/sandbox.ts";
@@ -46,6 +46,7 @@ const http = require("node:http");
 const server = http.createServer((request, response) => {
   if (request.url === "/env") return response.end(JSON.stringify(process.env));
   if (request.url === "/crash") process.exit(3);
+  if (request.url === "/print") console.log("one\\ntwo");
   response.end(process.pid + " " + process.argv.slice(2).join(","));
 });
 server.listen(process.env.PORT, "127.0.0.1");
@@ -79,6 +80,16 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
       await pm2.start(instance, io);
       return instance;
     };
+    /** All that the instance said, with the times. */
+    const timed = async (instance: Instance) => {
+      const lines: [string, string | null | undefined][] = [];
+      await pm2.logs(
+        instance,
+        { lines: 100, follow: false, onLine: (line, time) => void lines.push([line, time]) },
+        io,
+      );
+      return lines;
+    };
     const entryOf = async (instance: Instance) => (await listed(instance))![0]!;
     const daemonOf = (app: string) => Number(readFileSync(homeOf(app).pidFile, "utf8"));
     const readDump = (app: string) => JSON.parse(readFileSync(homeOf(app).dump, "utf8")) as { name: string }[];
@@ -86,6 +97,33 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     const isKept = (app: string, text: string) =>
       Bun.spawnSync(["grep", "-rqF", "--", text, homeOf(app).folder]).exitCode === 0 ||
       readFileSync(`/proc/${daemonOf(app)}/environ`, "latin1").includes(text);
+
+    test("each line has its time, and what it said last before a crash is there", async () => {
+      const began = Date.now() - 1_000;
+      const instance = await start("echo one; echo two >&2; printf 'three\\nfour'; exit 3");
+      await until("it failed", async () => (await pm2.status(instance)).state === "failed");
+      const lines = await timed(instance);
+      expect(lines.slice(-4).map(([line]) => line)).toEqual(["one", "two", "three", "four"]);
+      for (const [, time] of lines.slice(-4)) {
+        expect(Date.parse(time!)).toBeGreaterThanOrEqual(began);
+        expect(Date.parse(time!)).toBeLessThanOrEqual(Date.now());
+      }
+    });
+
+    test("an app that prints all the time outlives the daemon, and whoever tells the times", async () => {
+      const instance = await start("while sleep 0.01; do echo line; done");
+      const stampers = () => pidsWith(`stamper\0${filesOf(instance).log}`);
+      const [stamper] = (await until("what tells the times", () => stampers().length > 0 && stampers())) as number[];
+      process.kill(daemonOf(instance.app), "SIGKILL");
+      for (const own of pidsWith("strftime").filter((pid) => processEntry(pid)?.parent === stamper))
+        process.kill(own, "SIGKILL");
+      const size = () => statSync(filesOf(instance).log).size;
+      const before = size();
+      await until("more lines", () => size() > before + 200);
+      expect((await timed(instance)).every(([line, time]) => line === "line" && time !== null)).toBe(true);
+      await pm2.stop(instance, io);
+      expect([await pm2.pids(instance), stampers()]).toEqual([[], []]);
+    });
 
     test("is called APP-ID, and stands in the release, not in current", async () => {
       const instance = await start("sleep 1000");
@@ -306,6 +344,19 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
         },
         LONG,
       );
+
+      test("what a worker prints at once has one time", async () => {
+        const { instance, get } = await cluster();
+        await get("/print");
+        const lines = await until("what it printed", async () => {
+          const all = await timed(instance);
+          return all.some(([line]) => line === "two") && all;
+        });
+        const at = (lines as [string, string | null][]).findIndex(([line]) => line === "one");
+        const [[, time], two] = (lines as [string, string | null][]).slice(at, at + 2) as [[string, string], unknown];
+        expect(Math.abs(Date.parse(time) - Date.now())).toBeLessThan(LONG);
+        expect(two).toEqual(["two", null]);
+      });
 
       test(
         "a worker that dies is started again, and stop ends them and not the daemon",

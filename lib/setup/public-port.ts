@@ -1,0 +1,25 @@
+// The public port of an app: which are taken, and the next that is not.
+import { readText } from "../files.ts";
+import { places } from "../paths.ts";
+import { listener } from "../process/process.ts";
+import { appNames } from "../server.ts";
+
+const FIRST_PORT = 8000;
+
+/** Public port -> the other app that has it. By the line alone: its config.yml may be broken otherwise. */
+export async function portsOfOthers(app: string): Promise<Map<number, string>> {
+  const taken = new Map<number, string>();
+  for (const other of await appNames()) {
+    const text = other === app ? null : await readText(places(other).config);
+    const port = /^port:\s*(\d+)/m.exec(text ?? "")?.[1];
+    if (port !== undefined) taken.set(Number(port), other);
+  }
+  return taken;
+}
+
+/** The first port that neither an app has nor anybody listens on. */
+export async function firstFree(taken: Map<number, string>): Promise<number> {
+  let port = FIRST_PORT;
+  while (taken.has(port) || (await listener(port)).length > 0) port++;
+  return port;
+}
