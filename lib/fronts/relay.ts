@@ -45,11 +45,12 @@ async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
   const before = await routeOf(route.app);
   const { host, port } = route.listen;
   try {
-    if (before === null || !isSame(before, route)) {
+    const isKnown = before !== null && isSame(before, route);
+    if (!isKnown) {
       await client().set(route);
       changes.push(`the relay holds ${host}:${port} for ${route.app}`);
     }
-    const after = await routeOf(route.app);
+    const after = isKnown ? before : await routeOf(route.app);
     if (after?.isListening) return changes;
     throw new DpError("host", after?.error ?? `the relay does not listen on ${host}:${port}`);
   } catch (error) {

@@ -1,5 +1,5 @@
 // What was deployed: read from the run files and nothing else.
-import { existsSync, readlinkSync } from "node:fs";
+import { existsSync, lstatSync, readlinkSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { load, type Run } from "../context.ts";
@@ -57,7 +57,7 @@ export async function runIds(app: string): Promise<string[]> {
 /** Contexts that are read at a time: an app may have had thousands of deploys. */
 const AT_ONCE = 32;
 
-/** Every run of an app, oldest first; a context that cannot be read is passed to `damaged`. */
+/** Every run of an app, oldest first, to be read and not to be changed; a context that cannot be read is passed to `damaged`. */
 export async function runsOf(app: string, damaged: (message: string) => void = () => undefined): Promise<PastRun[]> {
   const runs: PastRun[] = [];
   const holding = holder(app)?.id;
@@ -72,13 +72,28 @@ export async function runsOf(app: string, damaged: (message: string) => void = (
 async function readRun(app: string, id: string, holding: string | undefined, damaged: (message: string) => void) {
   const path = contextOf(app, id);
   try {
-    const run = await load(path);
+    const run = await loadOnce(path);
     return { id, path, run, state: stateOf(app, id, run, holding) };
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
     damaged(messageOf(error));
     return null;
   }
+}
+
+/** Contexts of ended runs that this process has read, and the file that each was. */
+const known = new Map<string, { file: string; run: Run }>();
+
+// One deploy asks several times for all runs there ever were, and hardly any of them is another by then.
+async function loadOnce(path: string): Promise<Run> {
+  const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  // Whoever writes, replaces or opens the file to others changes one of these.
+  const file = stat ? `${stat.dev} ${stat.ino} ${stat.ctimeNs} ${stat.mtimeNs} ${stat.size}` : "";
+  const before = known.get(path);
+  if (before && before.file === file) return before.run;
+  const run = await load(path);
+  if (run.result) known.set(path, { file, run });
+  return run;
 }
 
 /** The newest run, or null. Throws DpError "context" when its context cannot be read. */

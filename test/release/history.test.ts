@@ -1,6 +1,6 @@
 // What was deployed, as the run files, the links and the locks tell it.
 import { beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { save, type Run } from "../../lib/context.ts";
 import {
@@ -89,6 +89,24 @@ describe("a run is", () => {
     expect((await runsOf(app, (message) => damaged.push(message))).map((run) => run.id)).toEqual([id(1), id(3)]);
     expect(damaged).toEqual([`${contextOf(app, id(2))}: not JSON`]);
   });
+});
+
+test("what was read before is read again once it is another", async () => {
+  await made(1, "failed");
+  await made(2, "good");
+  const states = async () => (await runsOf(app)).map(({ state }) => state);
+  expect([await states(), await states()]).toEqual([
+    ["failed", "good"],
+    ["failed", "good"],
+  ]);
+  await made(1, "good");
+  expect(await states()).toEqual(["good", "good"]);
+  chmodSync(contextOf(app, id(2)), 0o666);
+  const damaged: string[] = [];
+  expect((await runsOf(app, (message) => damaged.push(message))).length).toBe(1);
+  expect(damaged.join()).toContain("must belong to you and be writable by nobody else");
+  rmSync(contextOf(app, id(1)));
+  expect(await runsOf(app)).toEqual([]);
 });
 
 test("only good deploys whose tree is there can be gone back to", async () => {
