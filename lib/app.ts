@@ -57,6 +57,8 @@ export interface AppType {
   readonly manager?: Manager;
   /** True: what is shared is mounted by root, by its path; so the folders on the way must not be the app's to change. */
   readonly mountsShared?: boolean;
+  /** Throws DpError "host" when this server lacks what all its apps need, an engine; asked before each deploy. */
+  requireHost?(): Promise<void>;
   /** Recognises a folder of this type; null when it is not one. */
   detect(tree: Tree): Promise<Detected | null>;
   /** Installs what the app depends on. Safe to repeat. Throws DpError "command" with the installer's words. */

@@ -79,6 +79,8 @@ export interface ServerConfig {
   branch: string;
   host: string;
   keep: number;
+  /** In bytes; default: by what deploys took lately. */
+  minFree?: number;
   strategy: "blue-green" | "restart";
   front: string;
   protocol: "http" | "tcp";

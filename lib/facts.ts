@@ -28,6 +28,8 @@ const probes = v.strictObject({
   longestGap: milliseconds,
 });
 
+const room = { bytes: v.pipe(v.number(), v.minValue(0)), files: v.nullable(v.pipe(v.number(), v.minValue(0))) };
+
 const runtime = v.strictObject({
   path: v.array(path),
   env: v.record(v.string(), v.string()),
@@ -52,6 +54,11 @@ export const fact = {
   ),
   skipHooks: described(v.boolean(), "hooks of deploy.yml are left out"),
   config: described(config, "deploy.yml of the commit"),
+  // A run that was begun without it, by an older dp or a pipeline of one's own, goes on without.
+  free: described(
+    v.optional(v.nullable(v.strictObject({ ...room, pid: v.number() })), null),
+    "what was free on the disk before, and the process that looked; null: not known",
+  ),
   release: described(path, "the release's folder"),
   restarts: described(releaseId, "the live release, whose files are used once more"),
   reason: described(v.string(), "why it is restarted"),
@@ -60,6 +67,7 @@ export const fact = {
     "a stamp of the env file that the run's own settings replace once they are proven; null: it stays",
   ),
   runtime: described(runtime, "what install left: PATH, variables, dependencies"),
+  taken: described(v.nullable(v.strictObject(room)), "what release and dependencies took of the disk; null: not known"),
   live: described(v.nullable(releaseId), "the release that served before"),
   stoppedAt: described(v.nullable(time), "when the release that served before was told to stop"),
   port: described(

@@ -5,6 +5,7 @@ import type { Facts, Step } from "./step.ts";
 export const PIPELINES = {
   deploy: [
     "read",
+    "preflight",
     "clone",
     "link",
     "install",

@@ -2,15 +2,23 @@
 // Builds the release: by the build line of deploy.yml, or as its type does it.
 import { appEnvironment } from "../lib/environment.ts";
 import { fact } from "../lib/facts.ts";
+import { freeRoom, roomTaken, type Room } from "../lib/host/disk.ts";
 import { placeOf } from "../lib/release/place.ts";
 import { appType } from "../lib/registry.ts";
 import { runLine } from "../lib/shell-line.ts";
 import { defineStep, main } from "../lib/step.ts";
 
+// Only when one process looked before and after: between two by hand others may have filled the disk for days.
+async function takenSince(free: (Room & { pid: number }) | null, base: string): Promise<{ taken: Room | null }> {
+  return { taken: free?.pid === process.pid ? roomTaken(free, await freeRoom(base)) : null };
+}
+
 const step = defineStep(import.meta.path, {
   summary: "Build the release",
   needs: {
     app: fact.app,
+    base: fact.base,
+    free: fact.free,
     repo: fact.repo,
     sha: fact.sha,
     server: fact.server,
@@ -18,8 +26,8 @@ const step = defineStep(import.meta.path, {
     release: fact.release,
     runtime: fact.runtime,
   },
-  provides: {},
-  async run({ runtime, ...facts }, io) {
+  provides: { taken: fact.taken },
+  async run({ runtime, base, free, ...facts }, io) {
     const { config, release, server } = facts;
     const type = await appType(config.type);
     const place = placeOf(facts, await appEnvironment(facts, runtime));
@@ -29,7 +37,7 @@ const step = defineStep(import.meta.path, {
     else io.info("nothing to build");
     type.inspect?.(place);
     if (isBuilt) await io.run(["sync", "-f", release], { quiet: true, timeout: server.stepTimeout });
-    return {};
+    return takenSince(free, base);
   },
 });
 export default step;

@@ -1,5 +1,6 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // The one commit point: current names the new release, and the front follows at once.
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
@@ -34,7 +35,8 @@ const step = defineStep(import.meta.path, {
     }
     const live = await target(join(base, "current"));
     // On a second run current is already ours, so the answer is the one already written.
-    const previous = live === release ? await target(join(base, "previous")) : live;
+    const before = live === release ? await target(join(base, "previous")) : live;
+    const previous = before !== null && existsSync(before) ? before : null; // never to what is gone
     const prober = healthCheck && old && server.strategy === "blue-green" ? startProber(healthCheck, server) : null;
     await point(join(base, "previous"), previous);
     await point(join(base, "current"), release);

@@ -356,7 +356,9 @@ describe("templates", () => {
     const plain = server(text);
     const full = server(text.replace(/^# (?=[a-zA-Z]+: [^ ]+$)/gm, ""));
     expect(full).toMatchObject(plain);
-    expect(Object.keys(full).sort()).toEqual(Object.keys({ ...plain, user: 0, path: 0, maxFailed: 0 }).sort());
+    expect(Object.keys(full).sort()).toEqual(
+      Object.keys({ ...plain, user: 0, path: 0, maxFailed: 0, minFree: 0 }).sort(),
+    );
   });
 
   test("deploy.yml is accepted, and so are its commented examples", async () => {

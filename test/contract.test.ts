@@ -93,12 +93,12 @@ type Members<T> = Readonly<Record<keyof T, "string" | "function">>;
 
 const APP_TYPE: Omit<
   Members<Required<AppType>>,
-  "manager" | "build" | "inspect" | "runHook" | "endHook" | "runOnce" | "mountsShared"
+  "manager" | "build" | "inspect" | "requireHost" | "runHook" | "endHook" | "runOnce" | "mountsShared"
 > = {
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },
 };
-const MANAGER: Omit<Members<Manager>, "published" | "remove"> = {
+const MANAGER: Omit<Members<Required<Manager>>, "published" | "remove"> = {
   ...{ name: "string", summary: "string", unavailable: "function", setup: "function", start: "function" },
   ...{ stop: "function", status: "function", pids: "function", instances: "function", enable: "function" },
   ...{ forget: "function", logs: "function" },

@@ -66,8 +66,8 @@ test.each([
 ])("%s in place of the link is refused and stays", async (_, make) => {
   make(link);
   const before = lstatSync(link).ino;
-  for (const act of [target(link), point(link, one), point(link, null)]) {
-    const error = await act.catch((thrown: unknown) => thrown);
+  for (const act of [() => target(link), () => point(link, one), () => point(link, null)]) {
+    const error = await act().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(DpError);
     expect((error as DpError).exit).toBe("host");
     expect((error as DpError).hint).toContain(`mv ${link}`);

@@ -163,7 +163,7 @@ test("a step's end and the next one's begin are saved together, while nothing as
   const [one, two, three] = PIPELINES.deploy;
   expect(seen.slice(0, 2)).toEqual([`ok, ${two}`, `ok, ${three}`]);
   // What was begun on paper only is taken back like all the rest.
-  expect(Object.values(await states(context))).toEqual(["undone", "undone", "undone"]);
+  expect(await states(context)).toEqual({ read: "undone", preflight: "undone", clone: "undone", link: "undone" });
   expect([one, await liveId(app.app)]).toEqual(["read", null]);
   const again = await beginDeploy(app);
   await deploy(again.context);

@@ -30,6 +30,7 @@ const docker: AppType = {
     return { path: [], env: {}, dependencies: null };
   },
 
+  requireHost: requireEngine,
   command: async () => "",
   mountsShared: true,
   runHook: runOneOff,

@@ -47,7 +47,8 @@ export function declareServerCommands(cli: CAC): void {
     .command("status [app]", "Show what serves and whether it is healthy; of all apps without a name")
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
-      const { status, statusOfAll, statusLines } = await import("../commands/status.ts");
+      const { status, statusOfAll } = await import("../commands/status.ts");
+      const { statusLines } = await import("../commands/status-lines.ts");
       let code = 0;
       const broken = (error: unknown) => void (code ||= report(error));
       const found = app === undefined ? await statusOfAll(broken) : await status(app);

@@ -6,6 +6,7 @@ import { codeOf, DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../files.ts";
 import type { Push } from "../release/gate.ts";
 import type { ServerConfig } from "../config.ts";
+import { requireCurrent } from "../release/current.ts";
 import { contextOf, liveId, runIds } from "../release/history.ts";
 import { keepSettings } from "../release/settings.ts";
 import { factsOfRelease } from "../release/instance.ts";
@@ -89,6 +90,7 @@ export async function beginRollback(app: string, to: string, brought?: Brought):
 /** Begins a restart of the live release, with new settings or today's. Throws DpError "usage" when nothing is live. */
 export async function beginRestart(app: string, reason: string, brought?: Brought): Promise<Begun> {
   const server = await readServer(app);
+  await requireCurrent(app);
   const restarts = await liveId(app);
   if (restarts === null) throw new DpError("usage", `${app} has no live release yet`, { hint: `dp deploy ${app}` });
   const { config, runtime, sha, subject } = await factsOfRelease(app, restarts, server);

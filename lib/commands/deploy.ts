@@ -2,6 +2,7 @@
 import { DpError } from "../errors.ts";
 import type { ServerConfig } from "../config.ts";
 import { envStamp } from "../env-file.ts";
+import { requireCurrent } from "../release/current.ts";
 import { goodReleases, liveId, previousId, runsOf, treeOf, type PastRun } from "../release/history.ts";
 import { settingsOfRelease } from "../release/settings.ts";
 import { silentLog, makeIo } from "../io.ts";
@@ -75,6 +76,8 @@ export async function rollback(
 }
 
 async function goalOf(app: string, wish: string | undefined, withEnv: boolean): Promise<string> {
+  // Without it nobody knows what "before" is.
+  if (wish === undefined) await requireCurrent(app);
   const live = await liveId(app);
   const to = wish === undefined ? await before(app, live, withEnv) : await find(app, wish);
   if (to === null) {

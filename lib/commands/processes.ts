@@ -1,6 +1,7 @@
 // The processes of the live release by the names that people type: worker, worker.2.
 import { DpError } from "../errors.ts";
 import { instanceId, processOf } from "../paths.ts";
+import { requireCurrent } from "../release/current.ts";
 import { liveId } from "../release/history.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { hasWeb, otherIds, processNames, scaleOf } from "../release/processes.ts";
@@ -10,6 +11,7 @@ import { didYouMean } from "../suggestion.ts";
 /** The live release's facts. Throws DpError "usage" when there is none. */
 export async function liveFacts(app: string): Promise<InstanceFacts> {
   const server = await readServer(app);
+  await requireCurrent(app);
   const live = await liveId(app);
   if (live === null) throw new DpError("usage", `${app} has no live release yet`, { hint: `dp deploy ${app}` });
   return factsOfRelease(app, live, server);

@@ -1,12 +1,13 @@
 // `dp status`: what serves, whether it is healthy, and what is under way.
 import type { ServerConfig } from "../config.ts";
 import { factOf, load } from "../context.ts";
+import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
+import { damageOf, hintOf } from "../release/current.ts";
 import { contextOf, holder, liveId, newestRun, previousId, type Holder } from "../release/history.ts";
 import type { RouteStatus } from "../front.ts";
 import type { InstanceStatus } from "../manager.ts";
 import { probe } from "../health/probe.ts";
-import { describeHolder } from "../release/queue.ts";
 import { managerNameOf, managerOf } from "../release/manager.ts";
 import { isWeb, processOf } from "../paths.ts";
 import { wantedIds } from "../release/processes.ts";
@@ -15,7 +16,6 @@ import { front } from "../registry.ts";
 import { publicAddress } from "../release/route.ts";
 import { urlOf } from "../talk/screen.ts";
 import { appNames, readServer } from "../server.ts";
-import { when } from "../talk/table.ts";
 import { warmIds } from "../release/warm.ts";
 
 export interface Status {
@@ -29,6 +29,8 @@ export interface Status {
   by: string | null;
   deployedAt: string | null;
   previous: string | null;
+  /** What is wrong with `current`, or with what is known of its release, and what to type; null: nothing. */
+  damage: string | null;
   /** The web process; null: there is none. */
   process: InstanceStatus | null;
   /** The processes besides web, as they should be: `worker.1` -> how it is. */
@@ -53,19 +55,32 @@ export interface Status {
 export async function status(app: string): Promise<Status> {
   const server = await readServer(app);
   const managed = await managerOf(server);
-  const live = await liveId(app);
+  const damaged = await damageOf(app);
+  const live = damaged ? null : await liveId(app);
   const running = await managed.instances(app);
   const warm = (await warmIds(app)).filter((id) => id !== live && running.includes(id));
+  // Without current nobody knows which of them is one too many.
+  const strays = damaged ? [] : await straysOf(app, live, await wantedOf(app, live, server, managed), managed);
   return {
     ...{ app, url: urlOf(server), branch: server.branch },
     manager: live === null ? server.manager : await managerNameOf({ app, id: live }, server),
-    ...{ live, previous: await previousId(app) },
+    ...{ live, previous: await previousIdIfAny(app), damage: damaged && `${damaged.what}; ${hintOf(damaged)}` },
     ...(live === null ? NOTHING : await liveStatus(app, live, server)),
-    ...{ warm, strays: await straysOf(app, live, await wantedOf(app, live, server, managed), managed) },
+    ...{ warm, strays },
     front: await (await front(server.front)).status(app),
     deploying: holder(app),
     lastFailure: await lastFailure(app),
   };
+}
+
+// Something else in its place is told by `dp doctor`.
+async function previousIdIfAny(app: string): Promise<string | null> {
+  try {
+    return await previousId(app);
+  } catch (error) {
+    if (error instanceof DpError) return null;
+    throw error;
+  }
 }
 
 type Live = Pick<Status, "subject" | "by" | "deployedAt" | "process" | "others" | "isHealthy" | "health">;
@@ -75,8 +90,19 @@ const NOTHING: Live = {
   ...{ process: null, others: {}, isHealthy: null, health: null },
 };
 
-async function liveStatus(app: string, live: string, server: ServerConfig): Promise<Live> {
-  const run = await load(contextOf(app, live));
+async function liveStatus(
+  app: string,
+  live: string,
+  server: ServerConfig,
+): Promise<Live | (Live & Pick<Status, "damage">)> {
+  let run;
+  try {
+    run = await load(contextOf(app, live));
+  } catch (error) {
+    if (!(error instanceof DpError)) throw error;
+    const process = await (await managerOf(server)).status({ app, id: live });
+    return { ...NOTHING, process, damage: `${messageOf(error)}; dp deploy ${app} makes a release anew` };
+  }
   const config = factOf(run, "config", fact.config);
   const managed = await managerOf(server);
   const ids = (await wantedIds(app, live, config, server)).filter((id) => !isWeb(id));
@@ -104,54 +130,4 @@ export async function statusOfAll(broken: (error: unknown) => void): Promise<Sta
   const told = await Promise.allSettled((await appNames()).map(status));
   for (const outcome of told) if (outcome.status === "rejected") broken(outcome.reason);
   return told.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-}
-
-/** A status for people. */
-export function statusLines(now: Status): string[] {
-  const lines = [`${now.app}  ${now.url}  ${now.manager}, branch ${now.branch}`];
-  if (now.live === null) lines.push("  live       nothing yet: push to deploy");
-  else
-    lines.push(
-      `  live       ${now.live}  ${now.subject}, by ${now.by}, ${when(now.deployedAt ?? "")}`,
-      ...processLines(now),
-    );
-  if (now.previous) lines.push(`  previous   ${now.previous}  dp rollback ${now.app} ${now.previous} goes back`);
-  if (now.warm.length > 0) lines.push(`  warm       ${now.warm.join(", ")} still runs, to go back at once`);
-  if (now.front) lines.push(`  front      ${frontLine(now.front)}`);
-  if (now.deploying) lines.push(`  deploying  ${describeHolder(now.deploying)}`);
-  if (now.strays.length > 0 && !now.deploying)
-    lines.push(`  strays     ${now.strays.join(", ")} should not run: dp reconcile ${now.app}`);
-  if (now.lastFailure) lines.push(`  last run   ${now.lastFailure.id} failed: ${now.lastFailure.error}`);
-  return lines;
-}
-
-function frontLine({
-  isListening,
-  error,
-  isHeld,
-  waiting,
-  target,
-  connections,
-  requests,
-  failed,
-}: RouteStatus): string {
-  if (!isListening) return `does NOT listen: ${error ?? "it does not say why"}`;
-  const held = isHeld ? `, holds ${waiting} requests back` : "";
-  return `sends to ${target?.id ?? "nothing"}${held}; ${connections} connections, ${requests} requests, ${failed} failed`;
-}
-
-function processLines({ process, others, health, isHealthy }: Status): string[] {
-  const rows = Object.entries(others).map(([name, status]) => `  ${name.padEnd(10)} ${processLine(status)}`);
-  if (!process) return rows;
-  return [
-    `  process    ${processLine(process)}`,
-    ...rows,
-    `  health     ${isHealthy ? "healthy" : "NOT healthy"}: ${health}`,
-  ];
-}
-
-function processLine({ state, pid, since, restarts, detail }: InstanceStatus): string {
-  const count = restarts > 0 ? `, ${restarts} restarts` : "";
-  const as = pid === null ? "" : ` as pid ${pid}`;
-  return `${state}${as}${since ? ` since ${when(since)}` : ""}${count}${detail ? `: ${detail}` : ""}`;
 }

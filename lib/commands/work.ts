@@ -4,6 +4,7 @@ import { factOf, load, save } from "../context.ts";
 import { makeBallast } from "../ballast.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
+import { damageOf, requireCurrent } from "../release/current.ts";
 import { requireTip, settleRef } from "../release/gate.ts";
 import { contextOf } from "../release/history.ts";
 import { makeIo } from "../io.ts";
@@ -64,10 +65,13 @@ export async function work(app: string, { id, ...options }: Order, log: number):
     return exitCodeOf(error);
   }
   try {
+    // The way back is what mends it; and until then nobody knows which instances are one too many.
+    const isDamaged = (await damageOf(app)) !== null;
+    if (factOf(run, "kind", fact.kind) !== "rollback") await requireCurrent(app);
     await settle(app, id, out);
     // One that is gone on with has an instance of its own already.
     const isFresh = Object.keys(run.journal).length === 0;
-    for (const change of isFresh ? await tidy(app, server, makeIo(out)) : []) out.say(change);
+    for (const change of isFresh && !isDamaged ? await tidy(app, server, makeIo(out)) : []) out.say(change);
     const from = options.from ?? (isFresh ? undefined : await pickUp(app, run, out));
     await runPipeline(context, out, { signal: stop, ...(from === undefined ? {} : { from }) });
     if (push) await settleRef(repo, push, sha, options.git);

@@ -1,6 +1,7 @@
 // The kinds of values that deploy.yml and config.yml are made of, each with the words for what is wrong.
 import * as v from "valibot";
 import { DURATION, durationText, milliseconds } from "./duration.ts";
+import { bytesOf, SIZE } from "./size.ts";
 import { closest } from "../suggestion.ts";
 import { quoted } from "../talk/text.ts";
 
@@ -74,6 +75,19 @@ export function duration(least: string, most: string, description: string) {
     v.transform((value) => milliseconds(value)!),
     v.minValue(lower, bounds),
     v.maxValue(upper, bounds),
+  );
+}
+
+/** A size such as "100m"; bytes once parsed. */
+export function size(description: string) {
+  const wrong = must("a size such as 500k, 100m or 2g");
+  const unit = (issue: Wrong) =>
+    typeof issue.input === "number" ? `needs a unit, write "${issue.input}m"` : wrong(issue);
+  return v.pipe(
+    v.string(unit),
+    v.regex(SIZE, unit),
+    v.description(description),
+    v.transform((value) => bytesOf(value)!),
   );
 }
 

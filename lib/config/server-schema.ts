@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { limits } from "./docker-schema.ts";
 import { isProcessName } from "../paths.ts";
-import { claim, duration, mapping, must, oneOf, text, whole } from "./field.ts";
+import { claim, duration, mapping, must, oneOf, size, text, whole } from "./field.ts";
 
 // The rules of git-check-ref-format, as far as one branch name can break them.
 const BAD_BRANCH = [
@@ -81,6 +81,9 @@ export function serverSchema(managers: readonly string[], fronts: readonly strin
     branch: v.optional(branch, "main"),
     host: v.optional(host, "127.0.0.1"),
     keep: v.optional(v.pipe(whole(1, 100), v.description("How many good releases stay on the server.")), 5),
+    minFree: v.exactOptional(
+      size("What must be free on the disk for a deploy. Default: twice what one took lately, and 100m at least."),
+    ),
     strategy: v.exactOptional(
       v.pipe(
         oneOf(["blue-green", "restart"]),

@@ -1,6 +1,6 @@
 // What /proc tells of processes: when they started, whose children they are.
 import { statSync } from "node:fs";
-import { allPids, readProc } from "./proc.ts";
+import { allPids, listProc, readProc } from "./proc.ts";
 
 export { listener, listeningIn, listeningPorts, type Listener } from "./listener.ts";
 
@@ -101,6 +101,14 @@ export function environmentOf(pid: number, name: string): string | null {
 export function residentMemory(pids: readonly number[]): number {
   const sizes = pids.map((pid) => /^VmRSS:\s*(\d+) kB$/m.exec(readProc(`${pid}/status`) ?? "")?.[1]);
   return sizes.reduce((sum, size) => sum + Number(size ?? 0) * 1024, 0);
+}
+
+/** A process and all below it, asked one by one: of a few processes that is quicker than a table of all. */
+export function family(pid: number): number[] {
+  const children = listProc(`${pid}/task`).flatMap(
+    (task) => readProc(`${pid}/task/${task}/children`)?.match(/\d+/g) ?? [],
+  );
+  return [pid, ...children.map(Number).flatMap(family)];
 }
 
 /** The arguments of a process, or none when it is gone. */

@@ -41,6 +41,9 @@ export function contextOf(app: string, id: string): string {
   return join(places(app).runs, `${id}.json`);
 }
 
+/** What follows the name of a context that could not be read, and was put aside. */
+export const DAMAGED = ".damaged";
+
 /** The IDs of all runs, oldest first. */
 export async function runIds(app: string): Promise<string[]> {
   let names: string[];
@@ -96,10 +99,14 @@ async function loadOnce(path: string): Promise<Run> {
   return run;
 }
 
-/** The newest run, or null. Throws DpError "context" when its context cannot be read. */
+/** The newest run whose context can be read, or null. */
 export async function newestRun(app: string): Promise<PastRun | null> {
-  const id = (await runIds(app)).at(-1);
-  return id === undefined ? null : runOf(app, id);
+  const holding = holder(app)?.id;
+  for (const id of (await runIds(app)).toReversed()) {
+    const run = await readRun(app, id, holding, () => undefined);
+    if (run) return run;
+  }
+  return null;
 }
 
 /** The run of that ID. Throws DpError "context" when its context cannot be read. */

@@ -13,9 +13,13 @@ import { isWeb } from "../paths.ts";
 import { front, frontNames } from "../registry.ts";
 import { routeOf } from "./route.ts";
 
+/** Who listens on a port and is no instance of this app. */
+export const strangersOn = async (app: string, port: number, managed: Manager) =>
+  (await ownersOf(app, port, managed)).others;
+
 /** Throws DpError "host" when the port is held by anything but an instance of this app. */
 export async function requireFreePort(app: string, port: number, managed: Manager): Promise<void> {
-  const { others } = await ownersOf(app, port, managed);
+  const others = await strangersOn(app, port, managed);
   if (others.length === 0) return;
   throw new DpError("host", `port ${port} is held by ${await describe(others)}`, {
     hint: `end that process, or give the app another port: dp setup ${app} --port N`,
@@ -117,7 +121,8 @@ export async function forgetRelease(app: string, release: string, managed: Manag
 export async function serveAgain(app: string, id: string, server: ServerConfig, io: Io): Promise<void> {
   const managed = await managerOf(server);
   const holder = await front(server.front);
-  const facts = await factsOfRelease(app, id, server);
+  const facts = await factsOrNone(app, id, server);
+  if (facts === null) return;
   const { healthCheck } = facts.config;
   if (healthCheck === undefined) return;
   const isRunning = (await managed.status({ app, id })).state === "running";
@@ -131,6 +136,21 @@ export async function serveAgain(app: string, id: string, server: ServerConfig, 
   await waitUntilHealthy(patientOf(app, id, healthCheck, port, managed), io);
   await holder.point(app, { id, port }, io);
   await holder.resume(app, io);
+}
+
+// What serves already needs no record of it, and a damaged one is no reason to be stuck.
+async function factsOrNone(app: string, id: string, server: ServerConfig): Promise<InstanceFacts | null> {
+  try {
+    return await factsOfRelease(app, id, server);
+  } catch (error) {
+    if (!(error instanceof DpError)) throw error;
+    const holder = await front(server.front);
+    const { state } = await (await managerOf(server)).status({ app, id });
+    const route = await holder.status(app);
+    const isServed = !holder.holdsPort || (route?.target?.id === id && !route.isHeld);
+    if (state === "running" && isServed) return null;
+    throw error;
+  }
 }
 
 /** An instance as health.ts asks it. */

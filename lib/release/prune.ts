@@ -5,7 +5,7 @@ import type { Runtime } from "../app.ts";
 import { factOf } from "../context.ts";
 import { fact } from "../facts.ts";
 import { removeFile } from "../files.ts";
-import { goodReleases, idOf, liveId, previousId, runsOf, treeOf, type PastRun } from "./history.ts";
+import { goodReleases, idOf, liveId, previousId, runIds, runsOf, treeOf, type PastRun } from "./history.ts";
 import { forgetRelease } from "./instances.ts";
 import type { Io } from "../io.ts";
 import type { Manager } from "../manager.ts";
@@ -23,7 +23,7 @@ export async function releasesOnDisk(app: string): Promise<{ ids: string[]; fore
 }
 
 /**
- * The releases that stay: live, previous, running, unfinished, stood in, the newest failed one, and the `keep` newest
+ * The releases that stay: live, previous, running, unfinished, stood in, with a damaged record, the newest failed one, and the `keep` newest
  * good ones. Restarts are counted apart, for they are links: they go with the files that they use, and never the
  * files before them.
  */
@@ -39,7 +39,10 @@ async function kept(app: string, keep: number, managed: Manager): Promise<Set<st
   const busy = runs.filter(({ state }) => state === "running" || state === "waiting" || state === "unfinished");
   const named = [live, await previousId(app)].filter((id) => id !== null);
   const pinned = [...named, ...(await managed.instances(app)).map(releaseOf), ...stoodIn(app)];
-  const stay = new Set([...newest(deploys), ...pinned, ...[...failed, ...busy].flatMap(releasesOf)]);
+  // What is not known of one is no reason to remove it: dp doctor names its record.
+  const known = new Set(runs.map(({ id }) => id));
+  const unknown = (await runIds(app)).filter((id) => !known.has(id));
+  const stay = new Set([...newest(deploys), ...pinned, ...unknown, ...[...failed, ...busy].flatMap(releasesOf)]);
   for (const id of [...stay]) stay.add(treeOf(app, id));
   for (const id of newest(restarts)) if (stay.has(treeOf(app, id))) stay.add(id);
   return stay;

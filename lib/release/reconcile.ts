@@ -2,6 +2,7 @@
 import type { ServerConfig } from "../config.ts";
 import { setCron } from "../cron/cron.ts";
 import { DpError } from "../errors.ts";
+import { requireCurrent } from "./current.ts";
 import { liveId, previousId } from "./history.ts";
 import { factsOfRelease, type InstanceFacts } from "./instance.ts";
 import { forget, forgetRelease, serveAgain } from "./instances.ts";
@@ -19,9 +20,10 @@ import { startInstances } from "./workers.ts";
 /**
  * Makes it true: the live release's processes run at their scale and the front points at its web process, nothing else
  * runs but warm releases and jobs under way, and exactly that comes up at boot. Answers one sentence for each change;
- * none the second time.
+ * none the second time. Throws DpError "host", and changes nothing, when `current` is damaged.
  */
 export async function reconcile(app: string, server: ServerConfig, io: Io): Promise<string[]> {
+  await requireCurrent(app);
   const managed = await managerOf(server);
   const live = await liveId(app);
   const facts = live === null ? null : await factsOfRelease(app, live, server);

@@ -32,11 +32,11 @@ const steps = async (kind = "deploy") => {
 function shape(id: string): unknown {
   const { version, facts, journal, result } = box.run(id);
   const { startedAt, healthyAt, stoppedAt, downtime, pid, live, previous, ...some } = facts;
-  const { port, switchTime, swapProbes, verifyProbes, drainProbes, ...rest } = some;
+  const { port, switchTime, swapProbes, verifyProbes, drainProbes, free, taken, ...rest } = some;
   const kinds = Object.fromEntries(
     Object.entries({
       ...{ startedAt, healthyAt, stoppedAt, downtime, pid, live, previous },
-      ...{ port, switchTime, swapProbes, verifyProbes, drainProbes },
+      ...{ port, switchTime, swapProbes, verifyProbes, drainProbes, free, taken },
     }).map(([name, value]) => [name, typeof value]),
   );
   const same = { version, rest, kinds, journal: Object.entries(journal).map(([step, { state }]) => [step, state]) };

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT, type ExitName } from "../../lib/errors.ts";
-import { deployYml, project, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
+import { deployYml, project, sandbox, until, type Outcome, type Sandbox, pidsWith } from "../support/sandbox.ts";
 
 let box: Sandbox;
 beforeAll(async () => {
@@ -125,9 +125,12 @@ const cases: [ExitName, string, () => Promise<Outcome>, RegExp][] = [
     "stuck",
     "the way back fails, too",
     async () => {
-      const live = join(box.base, "releases", box.link("current")!);
+      const id = box.link("current")!;
+      const live = join(box.base, "runs", `${id}.json`);
       renameSync(live, `${live}.away`);
-      for (const pid of box.instances()[box.link("current")!]!) process.kill(pid, "SIGKILL");
+      // Nobody starts it again, and nobody knows how.
+      const supervisors = pidsWith(join(box.base, "instances", `${id}.json`));
+      for (const pid of [...supervisors, ...box.instances()[id]!]) process.kill(pid, "SIGKILL");
       try {
         return await deployOf({ mode: "crash" });
       } finally {

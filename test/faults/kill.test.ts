@@ -35,7 +35,7 @@ async function expectCode(command: Promise<Outcome>, code: number): Promise<Outc
 /** The facts of a run, without what must differ between two runs: its own ID and numbers, times, processes. */
 function facts({ facts: { id, live, previous, ...all } }: Run): Record<string, unknown> {
   const { startedAt: _1, healthyAt: _2, stoppedAt: _3, downtime: _4, pid: _5, port: _6, switchTime: _7, ...more } = all;
-  const { swapProbes: _8, verifyProbes: _9, drainProbes: _10, ...rest } = more;
+  const { swapProbes: _8, verifyProbes: _9, drainProbes: _10, free: _11, taken: _12, ...rest } = more;
   const text = JSON.stringify({ ...rest, hasLive: live !== null, hasPrevious: previous !== null });
   return JSON.parse(text.replaceAll(String(id), "ID")) as Record<string, unknown>;
 }

@@ -1,5 +1,6 @@
 // The instances of an app: the port, the strays, and what follows from current.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
 import type { DpError } from "../../lib/errors.ts";
 import { requireFreePort, serveAgain, stopOthers } from "../../lib/release/instances.ts";
 import { point } from "../../lib/link.ts";
@@ -81,14 +82,26 @@ describe("reconcile", () => {
   });
 
   test("leaves nothing running and nothing enabled when nothing is live", async () => {
-    await makeLive(app, 1);
+    const { context } = await makeLive(app, 1);
     await point(app.current, null);
+    rmSync(context);
     expect(await reconcile(app.app, app.server, io)).toEqual([
       `stopped ${app.app}@1-aaaaaaa, which is not live`,
       "enabled nothing",
     ]);
     expect(await running()).toEqual([]);
     expect(await reconcile(app.app, app.server, io)).toEqual([]);
+  });
+
+  test("changes nothing when current is lost and a good release is there", async () => {
+    const { id } = await makeLive(app, 1);
+    await point(app.current, null);
+    const error = await reconcile(app.app, app.server, io).catch((thrown: unknown) => thrown);
+    expect([(error as DpError).exit, (error as DpError).hint]).toEqual([
+      "host",
+      `the newest good release is ${id}: dp rollback ${app.app} ${id}`,
+    ]);
+    expect([await running(), await answer()]).toEqual([[id], id]);
   });
 
   test("starts a live release that crashed for good", async () => {

@@ -1,0 +1,56 @@
+// What `dp status` tells people.
+import type { RouteStatus } from "../front.ts";
+import type { InstanceStatus } from "../manager.ts";
+import { describeHolder } from "../release/queue.ts";
+import { when } from "../talk/table.ts";
+import type { Status } from "./status.ts";
+
+/** A status for people. */
+export function statusLines(now: Status): string[] {
+  const lines = [`${now.app}  ${now.url}  ${now.manager}, branch ${now.branch}`];
+  if (now.damage) lines.push(`  DAMAGED    ${now.damage}`);
+  else if (now.live === null) lines.push("  live       nothing yet: push to deploy");
+  if (now.live !== null) {
+    const what = now.subject === null ? "" : `  ${now.subject}, by ${now.by}, ${when(now.deployedAt ?? "")}`;
+    lines.push(`  live       ${now.live}${what}`, ...processLines(now));
+  }
+  if (now.previous) lines.push(`  previous   ${now.previous}  dp rollback ${now.app} ${now.previous} goes back`);
+  if (now.warm.length > 0) lines.push(`  warm       ${now.warm.join(", ")} still runs, to go back at once`);
+  if (now.front) lines.push(`  front      ${frontLine(now.front)}`);
+  if (now.deploying) lines.push(`  deploying  ${describeHolder(now.deploying)}`);
+  if (now.strays.length > 0 && !now.deploying)
+    lines.push(`  strays     ${now.strays.join(", ")} should not run: dp reconcile ${now.app}`);
+  if (now.lastFailure) lines.push(`  last run   ${now.lastFailure.id} failed: ${now.lastFailure.error}`);
+  return lines;
+}
+
+function frontLine({
+  isListening,
+  error,
+  isHeld,
+  waiting,
+  target,
+  connections,
+  requests,
+  failed,
+}: RouteStatus): string {
+  if (!isListening) return `does NOT listen: ${error ?? "it does not say why"}`;
+  const held = isHeld ? `, holds ${waiting} requests back` : "";
+  return `sends to ${target?.id ?? "nothing"}${held}; ${connections} connections, ${requests} requests, ${failed} failed`;
+}
+
+function processLines({ process, others, health, isHealthy }: Status): string[] {
+  const rows = Object.entries(others).map(([name, status]) => `  ${name.padEnd(10)} ${processLine(status)}`);
+  if (!process) return rows;
+  return [
+    `  process    ${processLine(process)}`,
+    ...rows,
+    ...(health === null ? [] : [`  health     ${isHealthy ? "healthy" : "NOT healthy"}: ${health}`]),
+  ];
+}
+
+function processLine({ state, pid, since, restarts, detail }: InstanceStatus): string {
+  const count = restarts > 0 ? `, ${restarts} restarts` : "";
+  const as = pid === null ? "" : ` as pid ${pid}`;
+  return `${state}${as}${since ? ` since ${when(since)}` : ""}${count}${detail ? `: ${detail}` : ""}`;
+}

@@ -1,0 +1,64 @@
+// Whether `current` is what dp left. When it is not, dp does not guess which release is to serve.
+import { lstatSync, readlinkSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { codeOf, DpError } from "../errors.ts";
+import { isReleaseId, places } from "../paths.ts";
+import { goodReleases } from "./history.ts";
+
+/** What is wrong with `current`. */
+export interface Damage {
+  what: string;
+  /** The newest good release, or null. */
+  good: string | null;
+  /** What to type. */
+  command: string;
+}
+
+/** That release and the command, as the end of a message. */
+export const hintOf = ({ good, command }: Damage) =>
+  good === null ? command : `the newest good release is ${good}: ${command}`;
+
+/** What is wrong with the link `current` of an app, or null; an app without a good release needs none. */
+export async function damageOf(app: string): Promise<Damage | null> {
+  const { current } = places(app);
+  const why = problemOf(app);
+  if (why === null) return null;
+  const good = (await goodReleases(app)).at(-1)?.id ?? null;
+  if (why === "is missing" && good === null) return null;
+  const away = why === "is missing" ? "" : `mv ${current} ${current}.old && `;
+  const back = good === null ? `dp deploy ${app}` : `dp rollback ${app} ${good}`;
+  // A link that leads nowhere is replaced by the way back; without one it is in the way of a deploy, too.
+  const isInTheWay = why === "is no link" || good === null;
+  return { what: `${current} ${why}`, good, command: `${isInTheWay ? away : ""}${back}` };
+}
+
+function problemOf(app: string): string | null {
+  const { current, releases } = places(app);
+  const to = linkOf(current);
+  if (to === null) return "is missing";
+  if (to === undefined) return "is no link";
+  const id = /^releases\/([^/]+)$/.exec(to)?.[1] ?? "";
+  if (!isReleaseId(id)) return `leads to ${to}, which is no release`;
+  const folder = statSync(join(releases, id), { throwIfNoEntry: false });
+  return folder?.isDirectory() ? null : `names ${id}, whose files are gone`;
+}
+
+// Null: there is nothing; undefined: there is something else.
+function linkOf(path: string): string | null | undefined {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return null;
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (codeOf(error) === "EINVAL") return undefined;
+    throw error;
+  }
+}
+
+/** Throws DpError "host" that names the newest good release, and how to go back to it, when `current` is damaged. */
+export async function requireCurrent(app: string): Promise<void> {
+  const damage = await damageOf(app);
+  if (damage === null) return;
+  throw new DpError("host", `${damage.what}; dp does not guess which release shall serve, and nothing was changed`, {
+    hint: hintOf(damage),
+  });
+}

@@ -1,0 +1,103 @@
+// What a deploy finds wrong before it touches anything: programs, rights, manager, front, port.
+import { constants, lstatSync } from "node:fs";
+import { access } from "node:fs/promises";
+import type { DeployConfig, ServerConfig } from "../config.ts";
+import { factOf, load } from "../context.ts";
+import { codeOf, DpError } from "../errors.ts";
+import { fact } from "../facts.ts";
+import { availableMemory } from "../host/memory.ts";
+import { places, root } from "../paths.ts";
+import { family, isAlive, residentMemory } from "../process/process.ts";
+import { appType, front, frontNames, manager } from "../registry.ts";
+import { idsOf } from "../setup/users.ts";
+import { contextOf, liveId } from "./history.ts";
+import { requireFreePort } from "./instances.ts";
+import { managerOf } from "./manager.ts";
+import { hasWeb } from "./processes.ts";
+
+/** Programs of the system that every deploy uses -> Debian's package of each; setpriv: where the app has a user. */
+const PROGRAMS = { git: "git", tar: "tar", sync: "coreutils", setpriv: "util-linux" };
+
+/** What is said of those that this server lacks, or null. `user`: who builds and runs the app, if not whoever dp is. */
+export function missingPrograms(user: string | undefined): { what: string; command: string } | null {
+  const wanted = Object.entries(PROGRAMS).filter(([name]) => user !== undefined || name !== "setpriv");
+  const missing = wanted.filter(([name]) => Bun.which(name) === null);
+  if (missing.length === 0) return null;
+  const [names, packages] = [missing.map(([name]) => name), missing.map(([, from]) => from)];
+  return { what: `this server lacks ${names.join(", ")}`, command: `apt-get install ${packages.join(" ")}` };
+}
+
+/** The app's folders into which this process cannot write. */
+export async function unwritable(app: string): Promise<string[]> {
+  const { base, releases, runs, instances, logs } = places(app);
+  const closed: string[] = [];
+  for (const folder of [base, releases, runs, instances, logs]) {
+    try {
+      await access(folder, constants.W_OK);
+    } catch (error) {
+      closed.push(`${folder} (${codeOf(error)})`);
+    }
+  }
+  return closed;
+}
+
+/** Throws DpError "host" when a program or a right is missing, or the app's user is not whose the app's folder is. */
+export async function requireHost(app: string, { user }: ServerConfig): Promise<void> {
+  const missing = missingPrograms(user);
+  if (missing) throw new DpError("host", missing.what, { hint: missing.command });
+  const closed = await unwritable(app);
+  if (closed.length > 0)
+    throw new DpError("host", `cannot write into ${closed.join(", ")}`, { hint: `dp setup ${app} puts it right` });
+  if (user === undefined || process.getuid?.() !== 0 || root() !== "") return;
+  const [uid] = await idsOf(user);
+  const { home } = places(app);
+  const owner = lstatSync(home).uid;
+  if (owner !== uid)
+    throw new DpError("host", `${home} belongs to uid ${owner}, and config.yml names ${user}, who is ${uid}`, {
+      hint: `dp setup ${app} puts it right`,
+    });
+}
+
+/** Throws DpError "host" when manager or front of the app cannot be had, or somebody else has its port. */
+export async function requireServices(app: string, config: DeployConfig, server: ServerConfig): Promise<void> {
+  const type = await appType(config.type);
+  await type.requireHost?.();
+  const chosen = await manager(server.manager);
+  const why = type.manager ? null : await chosen.unavailable(server.path);
+  if (why)
+    throw new DpError("host", `manager ${chosen.name}: ${why}`, {
+      hint: `mend that, or: dp setup ${app} --manager NAME`,
+    });
+  if (!hasWeb(config) || (await isHeld(app, server))) return;
+  const holder = await front(server.front);
+  const cause = await holder.unavailable();
+  if (cause)
+    throw new DpError("host", `front ${holder.name}: ${cause}`, {
+      hint: `mend that, or: dp setup ${app} --front NAME`,
+    });
+  await requireFreePort(app, server.port, await managerOf(server));
+}
+
+// By a front: the one of config.yml, or the one that it named at the last deploy.
+async function isHeld(app: string, { port }: ServerConfig): Promise<boolean> {
+  for (const name of frontNames()) {
+    const route = await (await front(name)).status(app);
+    if (route?.isListening && route.listen.port === port) return true;
+  }
+  return false;
+}
+
+/** Memory of the machine and of the live web process, in bytes; null: not known, or nothing to run beside. */
+export async function memoryOf(app: string): Promise<{ available: number | null; live: number | null }> {
+  const available = availableMemory();
+  const live = await liveId(app);
+  if (live === null) return { available, live: null };
+  try {
+    const run = await load(contextOf(app, live));
+    const pid = "pid" in run.facts ? factOf(run, "pid", fact.pid) : null;
+    return { available, live: pid === null || !isAlive(pid) ? null : residentMemory(family(pid)) };
+  } catch (error) {
+    if (error instanceof DpError) return { available, live: null };
+    throw error;
+  }
+}

@@ -1,0 +1,58 @@
+// The room on the disk that a deploy needs: twice what one took lately, from its first file to the end of its build.
+import { factOf, load } from "../context.ts";
+import { DpError } from "../errors.ts";
+import { fact } from "../facts.ts";
+import type { Room } from "../host/disk.ts";
+import { sizeText } from "../config/size.ts";
+import { contextOf, runIds } from "./history.ts";
+
+/** Without any deploy to go by: the files of a small app, its run file and logs, and something to spare. */
+const LEAST: Room = { bytes: 100 * 1024 ** 2, files: 2_000 };
+/** Runs that are looked at, newest first: one that changed nothing took next to nothing. */
+const LATELY = 5;
+
+/** What each of the newest deploys took, as far as that is known. */
+async function takenLately(app: string): Promise<Room[]> {
+  const ids = (await runIds(app)).slice(-LATELY);
+  const taken = ids.map(async (id) => {
+    try {
+      const run = await load(contextOf(app, id));
+      return "taken" in run.facts ? factOf(run, "taken", fact.taken) : null;
+    } catch (error) {
+      if (error instanceof DpError) return null; // damaged: it says nothing
+      throw error;
+    }
+  });
+  return (await Promise.all(taken)).filter((room) => room !== null);
+}
+
+/** What must be free for a deploy, by what others took; `minFree`, in bytes, is the operator's own word for it. */
+export function roomNeeded(taken: readonly Room[], minFree?: number): { bytes: number; files: number } {
+  const most = (sizes: (number | null)[], least: number | null) =>
+    Math.max(least ?? 0, ...sizes.map((size) => 2 * (size ?? 0)));
+  const files = most(
+    taken.map((room) => room.files),
+    LEAST.files,
+  );
+  return {
+    bytes:
+      minFree ??
+      most(
+        taken.map((room) => room.bytes),
+        LEAST.bytes,
+      ),
+    files,
+  };
+}
+
+/** What the app's next deploy needs. */
+export const roomFor = async (app: string, minFree?: number) => roomNeeded(await takenLately(app), minFree);
+
+/** Why that is not enough, with the figures, or null when it is. */
+export function roomProblem(free: Room, needed: { bytes: number; files: number }): string | null {
+  if (free.bytes < needed.bytes)
+    return `the disk has ${sizeText(free.bytes)} free, and a deploy needs up to ${sizeText(needed.bytes)}`;
+  if (free.files !== null && free.files < needed.files)
+    return `the disk has room for ${free.files} more files, and a deploy needs up to ${needed.files}`;
+  return null;
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
+// Refuses a deploy that could not end well, with figure and remedy, while nothing has been touched yet.
+import { sizeText } from "../lib/config/size.ts";
+import { DpError } from "../lib/errors.ts";
+import { fact } from "../lib/facts.ts";
+import { freeRoom } from "../lib/host/disk.ts";
+import { requireCurrent } from "../lib/release/current.ts";
+import { liveId } from "../lib/release/history.ts";
+import { memoryOf, requireHost, requireServices } from "../lib/release/preflight.ts";
+import { hasWeb } from "../lib/release/processes.ts";
+import { roomFor, roomProblem } from "../lib/release/room.ts";
+import { defineStep, main } from "../lib/step.ts";
+
+const step = defineStep(import.meta.path, {
+  summary: "Look whether the server can take the deploy",
+  needs: { app: fact.app, base: fact.base, id: fact.id, server: fact.server, config: fact.config },
+  provides: { free: fact.free },
+  async run({ app, base, id, server, config }, io) {
+    const room = await freeRoom(base);
+    const free = { ...room, pid: process.pid };
+    await requireCurrent(app);
+    // What has switched already only has to reach its end.
+    if ((await liveId(app)) === id) return { free };
+    await requireHost(app, server);
+    const needed = await roomFor(app, server.minFree);
+    const problem = roomProblem(room, needed);
+    if (problem)
+      throw new DpError("host", problem, {
+        lines: [`${base} is on that disk; dp rollback and dp restart work without room`],
+        hint: `du -xh -d 2 ${base} | sort -h shows what is large; minFree in config.yml asks for less`,
+      });
+    await requireServices(app, config, server);
+    const { available, live } = await memoryOf(app);
+    const memory = available === null ? "" : `; memory ${sizeText(available)} free`;
+    io.info(`disk ${sizeText(room.bytes)} free, ${sizeText(needed.bytes)} needed at most${memory}`);
+    // It may fit all the same, by swap or because the new one is smaller: a figure, no refusal.
+    if (available !== null && live !== null && live > available && hasWeb(config) && server.strategy === "blue-green")
+      io.warn(
+        `the live release takes ${sizeText(live)} of memory and ${sizeText(available)} is free: the new one starts beside it, and one of them may be killed; strategy: restart needs no room for two`,
+      );
+    return { free };
+  },
+});
+export default step;
+if (import.meta.main) await main(step);
