@@ -13,12 +13,19 @@ const ROOM = 16 * SIZE;
 
 const path = () => join(deployments(), ".ballast");
 
+/** Whether there is one. */
+export const hasBallast = async () => (await deviceOf(path())) !== null;
+
+/** Whether there is room for one. */
+export async function hasRoomForBallast(): Promise<boolean> {
+  const { bavail, bsize } = await statfs(deployments());
+  return bavail * bsize >= ROOM;
+}
+
 /** Makes the ballast when there is none, and room for it; answers whether it was made. */
 export async function makeBallast(): Promise<boolean> {
   try {
-    if ((await deviceOf(path())) !== null) return false;
-    const { bavail, bsize } = await statfs(deployments());
-    if (bavail * bsize < ROOM) return false;
+    if ((await hasBallast()) || !(await hasRoomForBallast())) return false;
     await write(`${path()}.tmp.${process.pid}`);
     return true;
   } catch (error) {

@@ -9,7 +9,7 @@ import { messageOf } from "./errors.ts";
 const lib = import.meta.dir;
 const MODULES = join(lib, "modules.ts");
 /** Folders whose files are loaded by their name. */
-const FOLDERS = ["apps", "managers", "fronts", "../steps"].map((folder) => join(lib, folder));
+const FOLDERS = ["apps", "managers", "fronts", "doctor", "../steps"].map((folder) => join(lib, folder));
 /** What is started as a program -> the name of its bundle. */
 const PROGRAMS = { "cli.ts": "dp.js", "builtin/supervisor.ts": "supervisor.js" };
 

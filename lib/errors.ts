@@ -14,7 +14,7 @@ export const EXIT = {
   locked: 5,
   /** A command failed: git, pip, a hook. Its own code is in the text, never ours. */
   command: 6,
-  /** The new release was unhealthy; the old one still serves. */
+  /** The new release was unhealthy; the old one still serves. Of `dp doctor`: it found an error. */
   unhealthy: 7,
   /** The host lacks a program or a right. */
   host: 8,

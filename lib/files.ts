@@ -54,12 +54,17 @@ async function replace(path: string, text: string, mode: number, owner?: readonl
   await syncFolder(dirname(path));
 }
 
-/** Removes the temp files of a folder whose writer was killed: nobody else would. */
-export async function removeStaleTemps(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
+/** The temp files of a folder whose writer was killed. */
+export async function staleTemps(folder: string): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => {
     const writer = /\.tmp\.(\d+)$/.exec(name)?.[1];
-    if (writer !== undefined && !isAlive(Number(writer))) await removeFile(join(folder, name));
-  }
+    return writer !== undefined && !isAlive(Number(writer));
+  });
+}
+
+/** Removes them: nobody else would. */
+export async function removeStaleTemps(folder: string): Promise<void> {
+  for (const name of await staleTemps(folder)) await removeFile(join(folder, name));
 }
 
 /** Removes a file or link; false when there was none. */

@@ -75,6 +75,8 @@ export interface Front {
   unavailable(): Promise<string | null>;
   /** Makes the front run and hold the app's port; keeps the target. Answers one sentence for each change. */
   setup(route: Omit<Route, "target">, io: Io): Promise<string[]>;
+  /** What of the front as a whole is not as `setup` would make it now: one sentence each. */
+  drift?(): Promise<string[]>;
   /** From the moment this returns every request goes to the target; null: 503. Durable. */
   point(app: string, target: Target | null, io: Io): Promise<void>;
   /** Requests wait from now on, `limit` ms at most. */

@@ -110,6 +110,10 @@ export interface Manager {
   instances(app: string): Promise<string[]>;
   /** Exactly these instances come up at boot. Answers whether anything changed. */
   enable(app: string, ids: readonly string[], io: Io): Promise<boolean>;
+  /** What comes up at boot, where that can be told without asking a program. */
+  enabled?(app: string): Promise<string[]>;
+  /** The files of `setup` that are not as it would write them now: one sentence each. */
+  drift?(app: ManagedApp): Promise<string[]>;
   /** Removes what `start` kept of an instance that is stopped. Safe to repeat. */
   forget(name: InstanceName, io: Io): Promise<void>;
   /** Takes away what `setup` put in place, when no instance is left; one sentence for each change. Safe to repeat. */

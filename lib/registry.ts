@@ -2,6 +2,7 @@
 import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { join, parse } from "node:path";
 import type { AppType } from "./app.ts";
+import type { Check } from "./check.ts";
 import { DpError } from "./errors.ts";
 import type { Front } from "./front.ts";
 import type { Manager } from "./manager.ts";
@@ -29,6 +30,7 @@ async function entry<T>(folder: string, what: string, names: string[], name: str
 }
 
 export const appTypeNames = () => namesIn("apps");
+export const checkNames = () => namesIn("doctor");
 export const managerNames = () => namesIn("managers");
 export const frontNames = () => namesIn("fronts");
 
@@ -38,6 +40,9 @@ export const appType = (name: string) => entry<AppType>("apps", "app type", appT
 export const manager = (name: string) => entry<Manager>("managers", "manager", managerNames(), name);
 /** The front of that name; throws DpError "usage" when there is none. */
 export const front = (name: string) => entry<Front>("fronts", "front", frontNames(), name);
+/** Every check of `dp doctor`, by name. */
+export const checks = (): Promise<[name: string, check: Check][]> =>
+  Promise.all(checkNames().map(async (name) => [name, await entry<Check>("doctor", "check", checkNames(), name)]));
 /** Every app type. */
 export const appTypes = () => Promise.all(appTypeNames().map(appType));
 

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, parse, resolve } from "node:path";
 import type * as v from "valibot";
 import type { AppType } from "../lib/app.ts";
+import type { Check } from "../lib/check.ts";
 import { create } from "../lib/context.ts";
 import { fact } from "../lib/facts.ts";
 import { contextOf } from "../lib/release/history.ts";
@@ -98,7 +99,7 @@ const APP_TYPE: Omit<
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },
 };
-const MANAGER: Omit<Members<Required<Manager>>, "published" | "remove"> = {
+const MANAGER: Omit<Members<Required<Manager>>, "published" | "remove" | "enabled" | "drift"> = {
   ...{ name: "string", summary: "string", unavailable: "function", setup: "function", start: "function" },
   ...{ stop: "function", status: "function", pids: "function", instances: "function", enable: "function" },
   ...{ forget: "function", logs: "function" },
@@ -115,6 +116,12 @@ describe.each([
     expect(found["name"]).toBe(parse(file).name);
     expect(String(found["summary"])).toMatch(/^\S[^\n]{3,79}$/);
   });
+});
+
+test.each(filesIn("lib/doctor"))("the check %s says what it looks at, and looks", async (file) => {
+  const check = await load<Check>(join("lib/doctor", file));
+  expect(check.summary).toMatch(/^\S[^\n]{3,79}[^.\n]$/);
+  expect([typeof check.app, typeof check.server]).toContain("function");
 });
 
 test.each(filesIn("lib/apps"))("the app type %s does not take an empty folder for its own", async (file) => {
@@ -145,6 +152,7 @@ describe("dp --help", () => {
       "fact",
       "plan",
       "demo",
+      "doctor",
     ])
       expect(commands).toContain(name);
     for (const name of ["work", "hook"]) expect(commands).not.toContain(name);

@@ -1,4 +1,4 @@
-// Commands about the server and its apps: init setup status reconcile demo.
+// Commands about the server and its apps: init setup status reconcile doctor demo.
 import type { CAC } from "cac";
 import { answer, given, print, typed, warn, whole, type Options } from "../arguments.ts";
 import { report } from "../main.ts";
@@ -66,6 +66,18 @@ export function declareServerCommands(cli: CAC): void {
       const words = ([name, list]: [string, string[]]) => `${name}: ${list.join("; ") || "nothing to do"}`;
       answer(options, changes, () => Object.entries(changes).map(words));
       return code;
+    });
+
+  cli
+    .command("doctor [app]", "Find what is wrong with an app, or with the server and all apps, and what mends it")
+    .option("--fix", "Mend what can be mended safely, and look again")
+    .option("--json", "As JSON")
+    .action(async (app: string | undefined, options: Options) => {
+      const { codeOf, doctorLines, examine, mend } = await import("../commands/doctor.ts");
+      const diagnosis = options["fix"] ? await mend(app) : { ...(await examine(app)), fixed: [] };
+      const found = diagnosis.found.map(({ fix, ...finding }) => ({ ...finding, isSafe: fix !== undefined }));
+      answer(options, { ...diagnosis, found }, () => doctorLines(diagnosis, app === undefined));
+      return codeOf(diagnosis);
     });
 
   cli.command("demo", "Push, deploy, break and roll back a small app in a folder of its own").action(async () => {

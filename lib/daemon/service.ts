@@ -7,7 +7,7 @@ import type { Io } from "../io.ts";
 import { root } from "../paths.ts";
 import { idsOf, makeSystemUser } from "../setup/users.ts";
 import { show, systemctl } from "../systemd/systemd.ts";
-import { UNITS, unitPath } from "../systemd/unit.ts";
+import { driftOf, UNITS, unitPath } from "../systemd/unit.ts";
 
 /** Whether such processes are services here: on a server, as root; under DP_ROOT a supervisor keeps them. */
 export const isService = () => root() === "" && process.getuid?.() === 0 && existsSync("/run/systemd/system");
@@ -32,7 +32,16 @@ async function untold(units: readonly string[]): Promise<string[]> {
   const shown = await Promise.all(units.map((unit) => show(unit, ["NeedDaemonReload", "UnitFileState"])));
   const isUntold = ({ NeedDaemonReload, UnitFileState }: Record<string, string>) =>
     NeedDaemonReload === "yes" || UnitFileState !== "enabled";
-  return units.filter((_, at) => isUntold(shown[at]!)).map((unit) => `told systemd of ${UNITS}/${unit}`);
+  return units.filter((_, at) => isUntold(shown[at]!));
+}
+
+/** What of units, name -> text, is not as they say, or not known to systemd: one sentence each. */
+export async function serviceDrift(units: Readonly<Record<string, string>>): Promise<string[]> {
+  const wrong = await driftOf(units);
+  if (wrong.length > 0) return wrong;
+  return (await untold(Object.keys(units))).map(
+    (unit) => `systemd does not know ${UNITS}/${unit}, or does not start it at boot`,
+  );
 }
 
 /**
@@ -51,7 +60,8 @@ export async function setUpUnits(
     changes.push(`wrote ${UNITS}/${name}`);
   }
   // Whoever wrote them may have been ended before systemd heard of it.
-  if (changes.length === 0) changes.push(...(await untold(Object.keys(units))));
+  if (changes.length === 0)
+    changes.push(...(await untold(Object.keys(units))).map((unit) => `told systemd of ${UNITS}/${unit}`));
   if (changes.length > 0) {
     await systemctl(["daemon-reload"], io);
     await systemctl(["enable", ...Object.keys(units)], io);

@@ -8,7 +8,7 @@ import { root } from "../paths.ts";
 import { listener } from "../process/process.ts";
 import { relayAt } from "../relay/client.ts";
 import { isService } from "../daemon/service.ts";
-import { restartService, setUpService } from "../relay/service.ts";
+import { relayDrift, restartService, setUpService } from "../relay/service.ts";
 import { stopSupervisedRelay, superviseRelay } from "../relay/supervised.ts";
 
 /** Where the relay keeps its routes and its control socket. */
@@ -93,12 +93,22 @@ async function remove(app: string, io: Io): Promise<void> {
   if (!isService() && (await client().status()).routes.length === 0) await stopSupervisedRelay(relayFolder());
 }
 
+async function drift(): Promise<string[]> {
+  const running = await client().statusIfRunning();
+  const wrong = isService() ? await relayDrift(relayFolder()) : [];
+  if (running === null) wrong.push("the relay does not run");
+  else if (isService() && running.version !== version)
+    wrong.push(`the relay is version ${running.version}, and dp ${version}`);
+  return wrong;
+}
+
 const relay: Front = {
   name: "relay",
   summary: "dp's own relay: zero lost requests, nothing to install",
   holdsPort: true,
   unavailable: async () => (process.platform === "linux" ? null : "the relay needs Linux"),
   setup,
+  drift,
   point,
   hold: (app, limit) => client().hold(app, limit),
   resume: (app) => client().resume(app),

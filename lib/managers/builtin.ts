@@ -134,6 +134,7 @@ export function makeBuiltin(restartDelay = 1_000): Manager {
     setup: async () => [],
     start: (instance, io) => start(instance, io, restartDelay),
     ...{ stop, status, pids, instances, enable, logs },
+    enabled: async (app) => ((await readText(enabledFile(app))) ?? "").split("\n").filter(Boolean),
     async forget(name) {
       const files = filesOf(name);
       for (const file of [files.spec, files.script, files.state]) await removeFile(file);

@@ -10,7 +10,15 @@ import { removeFiles, writeFiles } from "../systemd/instance-files.ts";
 import { groupProcesses, jobsOf, readStatus, show, systemctl, systemdTool, unitOf } from "../systemd/systemd.ts";
 import { logs } from "../systemd/journal.ts";
 import { together } from "../systemd/together.ts";
-import { keepStopTimeout, removeDropIn, removeUnits, renewUnits, setUpUnits, WANTS } from "../systemd/unit.ts";
+import {
+  keepStopTimeout,
+  removeDropIn,
+  removeUnits,
+  renewUnits,
+  setUpUnits,
+  unitDrift,
+  WANTS,
+} from "../systemd/unit.ts";
 
 // Why systemd could not start a process: systemd.exec(5), "Process exit codes".
 const REASONS: Record<string, string> = {
@@ -126,6 +134,8 @@ const systemd: Manager = {
   name: "systemd",
   summary: "units of systemd, each process in a sandbox",
   setup: setUpUnits,
+  drift: unitDrift,
+  enabled: enabledIds,
   remove: removeUnits,
   pids: async (name) => groupProcesses(unitOf(name)),
   ...{ unavailable, start, stop, status, instances, enable, logs },

@@ -1,5 +1,5 @@
 // The relay as a service of systemd, and the unit that puts things right after a boot.
-import { setUpUnits, setUpUser, words } from "../daemon/service.ts";
+import { serviceDrift, setUpUnits, setUpUser, words } from "../daemon/service.ts";
 import type { Io } from "../io.ts";
 import { deployments, repositories } from "../paths.ts";
 import { program, SELF } from "../self.ts";
@@ -25,6 +25,9 @@ export async function setUpService(folder: string, isRunning: boolean, io: Io): 
   const changes = await setUpUser(USER, folder, io);
   return setUpUnits(await unitTexts(folder), isRunning, changes, io);
 }
+
+/** What of its units is not as this dp writes them: one sentence each. */
+export const relayDrift = async (folder: string) => serviceDrift(await unitTexts(folder));
 
 /** Restarts the relay with the program that is installed now; no connection is refused. */
 export const restartService = (io: Io) => systemctl(["restart", "dp-relay.service"], io);

@@ -54,11 +54,15 @@ export async function takeTurn(
   }
 }
 
-// Places of deploys that died while they waited.
-async function sweep(app: string): Promise<void> {
-  const folder = dirname(queueFile(app, "1-0000000"));
-  for (const name of await readdir(folder))
-    if (isReleaseId(name) && !isLocked(queueFile(app, name))) await removeFile(queueFile(app, name));
+/** The runs that died while they waited: their places are still there. */
+export async function stalePlaces(app: string): Promise<string[]> {
+  const names = await readdir(dirname(queueFile(app, "1-0000000")));
+  return names.filter((name) => isReleaseId(name) && !isLocked(queueFile(app, name)));
+}
+
+/** Removes their places. */
+export async function sweep(app: string): Promise<void> {
+  for (const name of await stalePlaces(app)) await removeFile(queueFile(app, name));
 }
 
 // Whoever only asks holds a lock for a moment: it takes a second to be sure that it is held.

@@ -1,4 +1,5 @@
 // The base folder of an app: who may read and write what.
+import { lstatSync, type Stats } from "node:fs";
 import { chmod, chown, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { makeBallast } from "../ballast.ts";
@@ -32,18 +33,47 @@ async function makeFolder(path: string, mode: number): Promise<boolean> {
   }
 }
 
+/** Whose each folder is: dp's, or the app's. */
+async function ownersOf(user: string | undefined) {
+  const own: [number, number] = [process.getuid!(), process.getgid!()];
+  return { own, apps: user ? await idsOf(user) : own };
+}
+
+type Owners = Awaited<ReturnType<typeof ownersOf>>;
+
+// What containers are shown has been taken from the app for good: see closed.ts.
+function ownerOf(app: string, path: string, isApps: boolean, stat: Stats, { own, apps }: Owners): [number, number] {
+  const isClosed = path === places(app).shared && stat.uid === 0 && stat.gid !== 0;
+  return isClosed ? [0, apps[1]] : isApps ? apps : own;
+}
+
+/** What of the base folder is not as setup makes it: one sentence each. Throws DpError "host" when the app's user is gone. */
+export async function baseDrift(app: string, user: string | undefined): Promise<string[]> {
+  const owners = await ownersOf(user);
+  const wrong: string[] = [];
+  for (const [path, mode, isApps] of plan(app)) {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (!stat?.isDirectory()) {
+      wrong.push(`${path} is ${stat ? "no folder" : "missing"}`);
+      continue;
+    }
+    const [uid, gid] = ownerOf(app, path, isApps, stat, owners);
+    if ((stat.mode & 0o7777) !== mode)
+      wrong.push(`${path} has mode ${(stat.mode & 0o7777).toString(8)}, not ${mode.toString(8)}`);
+    if (stat.uid !== uid || stat.gid !== gid)
+      wrong.push(`${path} belongs to ${stat.uid}:${stat.gid}, not ${uid}:${gid}`);
+  }
+  return wrong;
+}
+
 /** Makes the folders, or puts modes and owners right; answers one sentence for each change. */
 export async function setupBase(app: string, user: string | undefined): Promise<string[]> {
-  const owner: [number, number] = [process.getuid!(), process.getgid!()];
-  const apps = user ? await idsOf(user) : owner;
-  const { shared } = places(app);
+  const owners = await ownersOf(user);
   const changes: string[] = [];
   for (const [path, mode, isApps] of plan(app)) {
     const made = await makeFolder(path, mode);
     const stat = await lstat(path);
-    // What containers are shown has been taken from the app for good: see closed.ts.
-    const isClosed = path === shared && !made && stat.uid === 0 && stat.gid !== 0;
-    const [uid, gid] = isClosed ? [0, apps[1]] : isApps ? apps : owner;
+    const [uid, gid] = made ? (isApps ? owners.apps : owners.own) : ownerOf(app, path, isApps, stat, owners);
     if (!stat.isDirectory())
       throw new DpError("host", `${path} is no folder`, { hint: `move it away: mv ${path} ${path}.old` });
     if ((stat.mode & 0o7777) !== mode) await chmod(path, mode);

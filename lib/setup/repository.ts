@@ -1,5 +1,5 @@
 // The bare repository of an app: what is pushed to, with dp's two hooks.
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { chmod, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DpError } from "../errors.ts";
@@ -66,6 +66,20 @@ async function hookText(app: string, hook: (typeof HOOKS)[number]): Promise<stri
     bun: shellQuote(SELF[0]!),
     dp: SELF.map(shellQuote).join(" "),
   });
+}
+
+/** The hooks that are not as this dp writes them, or cannot be run: one sentence each. */
+export async function hookDrift(app: string): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const hook of HOOKS) {
+    const path = join(places(app).repo, "hooks", hook);
+    const now = await readText(path);
+    if (now === null) wrong.push(`the hook ${path} is missing`);
+    else if (now !== (await hookText(app, hook)))
+      wrong.push(`${path} is ${now.includes(MARKER) ? "of another dp" : "a hook that dp did not write"}`);
+    else if ((statSync(path).mode & 0o111) === 0) wrong.push(`the hook ${path} cannot be run`);
+  }
+  return wrong;
 }
 
 async function setupHook(app: string, hook: (typeof HOOKS)[number]): Promise<string[]> {

@@ -61,12 +61,30 @@ export async function removeUnits(app: string, io: Io): Promise<string[]> {
   return removed;
 }
 
+const textsOf = async (managed: ManagedApp) => ({
+  [`${managed.app}@.service`]: await unitText(managed),
+  [`${jobsOf(managed.app)}@.service`]: await unitText(managed, true),
+});
+
+/** The app's template units that are not as this dp writes them: one sentence each. */
+export async function unitDrift(managed: ManagedApp): Promise<string[]> {
+  return driftOf(await textsOf(managed));
+}
+
+/** Of units, name -> text, those that are missing or have another text: one sentence each. */
+export async function driftOf(units: Readonly<Record<string, string>>): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const [name, text] of Object.entries(units)) {
+    const now = await readText(`${UNITS}/${name}`);
+    if (now !== text) wrong.push(`${UNITS}/${name} is ${now === null ? "missing" : "not as this dp writes it"}`);
+  }
+  return wrong;
+}
+
 /** Writes the app's template units where they are not there yet or have changed. Throws DpError "config" when a name is taken. */
 export async function setUpUnits(managed: ManagedApp, io: Io): Promise<string[]> {
-  const changes = [
-    ...(await setUpUnit(`${managed.app}@.service`, await unitText(managed))),
-    ...(await setUpUnit(`${jobsOf(managed.app)}@.service`, await unitText(managed, true))),
-  ];
+  const changes: string[] = [];
+  for (const [name, text] of Object.entries(await textsOf(managed))) changes.push(...(await setUpUnit(name, text)));
   if (changes.length > 0) await systemctl(["daemon-reload"], io);
   return changes;
 }

@@ -1,0 +1,49 @@
+// What a check of `dp doctor` is: one kind of thing that may be wrong, how it is found, and what mends it.
+import type { ServerConfig } from "./config.ts";
+import type { Io } from "./io.ts";
+
+/** An app that is looked at. */
+export interface Patient {
+  app: string;
+  /** Its config.yml. */
+  server: ServerConfig;
+  io: Io;
+}
+
+/** Something that is wrong, or will be. */
+export interface Finding {
+  /** "error": something does not work now. "warning": it will not, or is not as it should be. */
+  severity: "error" | "warning";
+  /** One sentence without its dot. */
+  what: string;
+  /** What mends it, as it is typed. */
+  command: string;
+  /** How `--fix` mends it, when that is safe: the words of a dp command, or a change that answers one sentence. */
+  fix?: readonly string[] | (() => Promise<string>);
+}
+
+export interface Check {
+  /** What is looked at, in a few words. */
+  readonly summary: string;
+  /** While a deploy runs it would prove nothing. */
+  readonly atRest?: boolean;
+  /** What is wrong with an app. */
+  app?(patient: Patient): Promise<Finding[]>;
+  /** What is wrong with the server as a whole. */
+  server?(io: Io): Promise<Finding[]>;
+}
+
+type Severity = Finding["severity"];
+
+/** Mended by somebody who knows more than dp. */
+export const byHand = (severity: Severity, what: string, command: string): Finding => ({ severity, what, command });
+
+/** Mended by a command of dp that is safe at any time. */
+export const byCommand = (severity: Severity, what: string, ...words: string[]): Finding => ({
+  ...{ severity, what, command: `dp ${words.join(" ")}`, fix: words },
+});
+
+/** Mended by `dp doctor APP --fix` alone. */
+export const byDoctor = (severity: Severity, what: string, app: string, fix: () => Promise<string>): Finding => ({
+  ...{ severity, what, command: `dp doctor ${app} --fix`, fix },
+});

@@ -1,0 +1,120 @@
+// `dp doctor`: what is wrong with the server and its apps, or will be, and the command that mends each of it.
+import type { Check, Finding, Patient } from "../check.ts";
+import { DpError, EXIT, messageOf } from "../errors.ts";
+import { makeIo, silentLog } from "../io.ts";
+import { places } from "../paths.ts";
+import { checks } from "../registry.ts";
+import { holder } from "../release/history.ts";
+import { lockNow } from "../release/queue.ts";
+import { run } from "../run.ts";
+import { SELF, selfEnv } from "../self.ts";
+import { appNames, readServer } from "../server.ts";
+
+/** A finding, and where it was made. */
+export interface Found extends Finding {
+  /** Null: the server as a whole. */
+  app: string | null;
+  check: string;
+}
+
+export interface Diagnosis {
+  /** What was looked at. */
+  apps: string[];
+  found: Found[];
+  /** What `--fix` did, one sentence each. */
+  fixed: string[];
+}
+
+const io = makeIo(silentLog);
+
+/** Looks at one app, or at the server and all apps. Throws DpError "usage" for an app that there is not. */
+export async function examine(app: string | undefined): Promise<Omit<Diagnosis, "fixed">> {
+  if (app !== undefined && !(await appNames()).includes(app)) await readServer(app);
+  const apps = app === undefined ? await appNames() : [app];
+  const all = await checks();
+  const server = app === undefined ? all.map(([name, check]) => foundBy(null, name, () => check.server?.(io))) : [];
+  const found = await Promise.all([...server, ...apps.map((name) => examineApp(name, all))]);
+  return { apps, found: found.flat() };
+}
+
+async function examineApp(app: string, all: readonly [string, Check][]): Promise<Found[]> {
+  let patient: Patient;
+  try {
+    patient = { app, server: await readServer(app), io };
+  } catch (error) {
+    if (!(error instanceof DpError)) throw error;
+    const what = [messageOf(error), ...error.lines].join("; ");
+    const command = error.exit === "config" ? `editor ${places(app).config}` : (error.hint ?? `dp setup ${app}`);
+    return [{ app, check: "config", severity: "error", what, command }];
+  }
+  const isBusy = holder(app) !== null;
+  const due = all.filter(([, { atRest }]) => !(isBusy && atRest));
+  return (await Promise.all(due.map(([name, check]) => foundBy(app, name, () => check.app?.(patient))))).flat();
+}
+
+/** What a check that cannot be made has to say is a finding as well. */
+async function foundBy(
+  app: string | null,
+  check: string,
+  look: () => Promise<Finding[]> | undefined,
+): Promise<Found[]> {
+  try {
+    return ((await look()) ?? []).map((finding) => ({ app, check, ...finding }));
+  } catch (error) {
+    if (!(error instanceof DpError)) throw error;
+    const command = error.hint ?? `dp status ${app ?? ""}`.trim();
+    return [{ app, check, severity: "error", what: messageOf(error), command }];
+  }
+}
+
+/** Looks, mends what can be mended safely, says each in one sentence, and looks again. */
+export async function mend(app: string | undefined): Promise<Diagnosis> {
+  const { found } = await examine(app);
+  const fixed: string[] = [];
+  // First what lies about: a command of dp may stumble over it.
+  for (const each of found) if (typeof each.fix === "function") fixed.push(await fixOne(each.app, each.fix));
+  const commands = new Map(found.flatMap(({ fix }) => (Array.isArray(fix) ? [[fix.join(" "), fix as string[]]] : [])));
+  for (const words of commands.values()) fixed.push(await runSelf(words));
+  return { ...(await examine(app)), fixed };
+}
+
+async function fixOne(app: string | null, fix: () => Promise<string>): Promise<string> {
+  const lock = app === null ? null : await lockNow(app, "dp doctor");
+  try {
+    return await fix();
+  } finally {
+    lock?.release();
+  }
+}
+
+async function runSelf(words: readonly string[]): Promise<string> {
+  const { code } = await run([...SELF, ...words], { env: selfEnv(), check: false, timeout: 600_000 });
+  const command = `dp ${words.join(" ")}`;
+  return code === 0 ? `did: ${command}` : `${command} exited with ${code}, see what it says`;
+}
+
+/** The exit code of a diagnosis: errors are what does not work. */
+export const codeOf = ({ found }: Diagnosis): number =>
+  found.some(({ severity }) => severity === "error") ? EXIT.unhealthy : EXIT.ok;
+
+/** A diagnosis for people. */
+export function doctorLines({ apps, found, fixed }: Diagnosis, isWhole: boolean): string[] {
+  const lines = fixed.map((what) => `fixed: ${what}`);
+  const names = [...(isWhole ? [null] : []), ...apps];
+  for (const name of names) {
+    const own = found.filter(({ app }) => app === name);
+    if (own.length === 0) continue;
+    lines.push(name ?? "the server");
+    for (const { severity, check, what, command } of own)
+      lines.push(`  ${severity.padEnd(8)} ${check}: ${what}`, `           → ${command}`);
+  }
+  const looked = [...(isWhole ? ["the server"] : []), ...apps].join(", ");
+  if (found.length === 0) return [...lines, `nothing wrong: ${looked}`];
+  const safe = found.filter(({ fix }) => fix !== undefined).length;
+  return [
+    ...lines,
+    ...(safe > 0
+      ? [`${safe} of ${found.length} can be mended by: dp doctor ${isWhole ? "" : `${apps[0]} `}--fix`]
+      : []),
+  ];
+}

@@ -1,0 +1,20 @@
+// The server's clock: what was deployed in the future was deployed while it was wrong, or it is wrong now.
+import { byHand, type Check } from "../check.ts";
+import { runsOf } from "../release/history.ts";
+
+/** Clocks of virtual machines jump a little. */
+const TOLERANCE = 60_000;
+
+const check: Check = {
+  summary: "the clock against the times of deploys",
+  async app({ app }) {
+    const now = Date.now();
+    const times = (await runsOf(app)).map(({ id, run }) => ({ id, at: Date.parse(String(run.facts["startedAt"])) }));
+    const ahead = times.filter(({ at }) => at > now + TOLERANCE).at(-1);
+    if (!ahead) return [];
+    const when = new Date(ahead.at).toISOString();
+    const what = `${ahead.id} was begun at ${when}, and the clock says ${new Date(now).toISOString()}; order and numbers are not touched by it`;
+    return [byHand("warning", what, "timedatectl set-ntp true")];
+  },
+};
+export default check;

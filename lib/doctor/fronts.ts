@@ -1,0 +1,34 @@
+// The fronts that the server's apps use: each runs, as this dp would have it, and comes up at boot.
+import { byCommand, type Check, type Finding } from "../check.ts";
+import { codeOf, DpError } from "../errors.ts";
+import { places } from "../paths.ts";
+import { front } from "../registry.ts";
+import { appNames, readServer } from "../server.ts";
+import { lstatSync } from "node:fs";
+
+const check: Check = {
+  summary: "the processes that hold public ports",
+  async server() {
+    const findings: Finding[] = [];
+    for (const [name, app] of await frontsInUse()) {
+      const wrong = (await (await front(name)).drift?.()) ?? [];
+      findings.push(...wrong.map((what) => byCommand("error", what, "reconcile", app)));
+    }
+    return findings;
+  },
+};
+export default check;
+
+/** Front -> one of the live apps that it serves. */
+async function frontsInUse(): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const app of await appNames()) {
+    try {
+      if (lstatSync(places(app).current, { throwIfNoEntry: false })) found.set((await readServer(app)).front, app);
+    } catch (error) {
+      // Its own findings say so.
+      if (!(error instanceof DpError) && codeOf(error) === undefined) throw error;
+    }
+  }
+  return found;
+}

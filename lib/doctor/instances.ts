@@ -1,0 +1,48 @@
+// The processes of an app: those that shall run do, nothing else does, and the same come up at boot.
+import { byCommand, byHand, type Check, type Finding, type Patient } from "../check.ts";
+import type { Manager } from "../manager.ts";
+import { processOf } from "../paths.ts";
+import { damageOf } from "../release/current.ts";
+import { liveId } from "../release/history.ts";
+import { managerOf } from "../release/manager.ts";
+import { straysOf, wantedOf } from "../release/reconcile.ts";
+
+/** Restarts after crashes that are no bad luck any more. */
+const OFTEN = 3;
+
+const check: Check = {
+  summary: "processes: running as wanted, and coming up at boot",
+  atRest: true,
+  async app(patient) {
+    const { app, server } = patient;
+    if (await damageOf(app)) return []; // nobody knows what is wanted
+    const managed = await managerOf(server);
+    const live = await liveId(app);
+    const wanted = await wantedOf(app, live, server, managed);
+    const findings = await Promise.all(wanted.map((id) => instanceFindings(patient, id, managed)));
+    const strays = (await straysOf(app, live, wanted, managed)).map((id) =>
+      byCommand("warning", `${app}@${id} runs, and should not`, "reconcile", app),
+    );
+    return [...findings.flat(), ...strays, ...(await bootFindings(patient, wanted, managed))];
+  },
+};
+export default check;
+
+async function instanceFindings({ app }: Patient, id: string, managed: Manager): Promise<Finding[]> {
+  const { state, restarts, detail } = await managed.status({ app, id });
+  const logs = `dp logs ${app} ${processOf(id).split(".")[0]} -n 100`;
+  const why = detail ? `: ${detail}` : "";
+  if (state === "stopped" || state === "failed")
+    return [byCommand("error", `${app}@${id} does not run, it is ${state}${why}`, "reconcile", app)];
+  if (state === "waiting")
+    return [byHand("error", `${app}@${id} has crashed and waits for its next start${why}`, logs)];
+  if (restarts >= OFTEN) return [byHand("warning", `${app}@${id} has crashed ${restarts} times since its start`, logs)];
+  return detail ? [byHand("warning", `${app}@${id} runs, but ${detail}`, `dp restart ${app}`)] : [];
+}
+
+async function bootFindings({ app }: Patient, wanted: readonly string[], managed: Manager): Promise<Finding[]> {
+  const enabled = await managed.enabled?.(app);
+  if (enabled === undefined || Bun.deepEquals(enabled.toSorted(), wanted.toSorted())) return [];
+  const names = (ids: readonly string[]) => ids.map((id) => `${app}@${id}`).join(", ") || "nothing";
+  return [byCommand("error", `${names(enabled)} comes up at boot, and should be ${names(wanted)}`, "reconcile", app)];
+}

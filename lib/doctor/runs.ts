@@ -1,0 +1,47 @@
+// The records of deploys: one that cannot be read hides what became of its release.
+import { lstatSync } from "node:fs";
+import { chmod, rename } from "node:fs/promises";
+import { byDoctor, byHand, type Check, type Finding } from "../check.ts";
+import { load } from "../context.ts";
+import { DpError, messageOf } from "../errors.ts";
+import { contextOf, DAMAGED, liveId, runIds } from "../release/history.ts";
+
+const check: Check = {
+  summary: "the records of deploys",
+  atRest: true,
+  async app({ app }) {
+    const live = await liveId(app).catch(() => null);
+    const findings: Finding[] = [];
+    for (const id of await runIds(app)) {
+      const path = contextOf(app, id);
+      try {
+        await load(path);
+      } catch (error) {
+        if (!(error instanceof DpError)) throw error;
+        findings.push(...findingsOf(app, path, id === live, messageOf(error)));
+      }
+    }
+    return findings;
+  },
+};
+export default check;
+
+function findingsOf(app: string, path: string, isLive: boolean, what: string): Finding[] {
+  const stat = lstatSync(path);
+  if (stat.isFile() && stat.uid === process.getuid?.() && stat.mode & 0o022)
+    return [byDoctor("error", what, app, () => close(path))];
+  // That of the live release is told with it, and a newer dp's is not damaged.
+  if (isLive) return [];
+  if (/: version /.test(what)) return [byHand("warning", what, "install the dp that wrote it")];
+  return [byDoctor("warning", what, app, () => putAside(path))];
+}
+
+async function close(path: string): Promise<string> {
+  await chmod(path, 0o600);
+  return `closed ${path} to others`;
+}
+
+async function putAside(path: string): Promise<string> {
+  await rename(path, `${path}${DAMAGED}`);
+  return `moved ${path} to ${path}${DAMAGED}`;
+}

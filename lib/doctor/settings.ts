@@ -1,0 +1,21 @@
+// The app's settings: an env file that cannot be read ends the next deploy.
+import { byHand, type Check } from "../check.ts";
+import { readEnvFile } from "../env-file.ts";
+import { DpError, messageOf } from "../errors.ts";
+import { envFile, places } from "../paths.ts";
+
+const check: Check = {
+  summary: "the env file",
+  async app({ app, server }) {
+    const { base } = places(app);
+    try {
+      await readEnvFile(base, server.env);
+      return [];
+    } catch (error) {
+      if (!(error instanceof DpError)) throw error;
+      const what = [messageOf(error), ...error.lines].join("; ");
+      return [byHand("error", what, `editor ${envFile(base, server.env)}`)];
+    }
+  },
+};
+export default check;

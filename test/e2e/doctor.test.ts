@@ -1,0 +1,437 @@
+// `dp doctor` on a server in a folder: each broken state is made for real, is named, and is gone after what it says.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { once } from "node:events";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { pidsWith, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
+
+let box: Sandbox;
+let releases: string[];
+const at = (...parts: string[]) => join(box.base, ...parts);
+
+beforeAll(async () => {
+  box = await sandbox();
+  releases = [await box.release({ say: "one" }), await box.release({ say: "two" })];
+});
+afterAll(() => box?.stop());
+
+const ok = async (command: Promise<Outcome>) => {
+  const outcome = await command;
+  expect(`${outcome.code}${outcome.code === 0 ? "" : ` ${outcome.text}`}`).toBe("0");
+  return outcome;
+};
+
+interface Found {
+  app: string | null;
+  check: string;
+  severity: string;
+  what: string;
+  command: string;
+  isSafe: boolean;
+}
+
+async function diagnose(...words: string[]): Promise<{ code: number; found: Found[]; fixed: string[] }> {
+  const { code, stdout, stderr } = await box.dp("doctor", ...words, "--json");
+  expect(stderr).toBe("");
+  return { code, ...(JSON.parse(stdout) as { found: Found[]; fixed: string[] }) };
+}
+
+const live = () => box.link("current")!;
+const running = () => Object.keys(box.instances()).filter((id) => box.instances()[id]!.length > 0);
+
+test("a healthy server has nothing to say", async () => {
+  expect((await ok(box.dp("doctor"))).stdout).toBe("nothing wrong: the server, shop\n");
+  expect((await ok(box.dp("doctor", "shop"))).stdout).toBe("nothing wrong: shop\n");
+  expect(await diagnose("shop")).toEqual({ code: 0, apps: ["shop"], found: [], fixed: [] } as never);
+});
+
+test("an app that there is not is a usage error", async () => {
+  const { code, stderr } = await box.dp("doctor", "shpo");
+  expect([code, stderr]).toEqual([2, expect.stringContaining('no app "shpo"')]);
+});
+
+interface Case {
+  name: string;
+  damage(): void | Promise<void>;
+  /** The check that finds it, and what it says. */
+  finds: [check: string, severity: "error" | "warning", what: RegExp];
+  command: RegExp;
+  /** What mends it when that is not `--fix`: the command that is named, or what it asks a human for. */
+  mend?(command: string): unknown;
+}
+
+/** Runs a command as it is printed, `dp` being this one. */
+const typed = (command: string) =>
+  ok(box.start(["sh", "-c", command.replaceAll(/\bdp /g, `'${process.execPath}' '${box.program}' `)]).done);
+
+const supervisorsOf = (id: string) => pidsWith(at("instances", `${id}.json`));
+
+async function killInstance(id: string): Promise<void> {
+  for (const pid of [...supervisorsOf(id), ...(box.instances()[id] ?? [])]) process.kill(pid, "SIGKILL");
+  await until("its end", () => supervisorsOf(id).length === 0 && !running().includes(id));
+}
+
+const fixedByDp: Case[] = [
+  {
+    name: "the live process is gone",
+    damage: () => killInstance(live()),
+    finds: ["instances", "error", /shop@\S+ does not run, it is failed/],
+    command: /^dp reconcile shop$/,
+  },
+  {
+    name: "another release runs beside it",
+    damage: async () => {
+      // As if the end of a deploy had been lost: current names the other one.
+      unlinkSync(at("current"));
+      symlinkSync(`releases/${releases[0]}`, at("current"));
+    },
+    finds: ["instances", "warning", /shop@\S+ runs, and should not/],
+    command: /^dp reconcile shop$/,
+  },
+  {
+    name: "nothing comes up at boot",
+    damage: () => rmSync(at("instances/enabled")),
+    finds: ["instances", "error", /^nothing comes up at boot, and should be shop@/],
+    command: /^dp reconcile shop$/,
+  },
+  {
+    name: "the front is gone",
+    damage: () => killRelay(),
+    finds: ["port", "error", /the relay does not run, or does not know shop/],
+    command: /^dp reconcile shop$/,
+  },
+  {
+    name: "a hook was changed",
+    damage: () => writeFileSync(join(box.repo, "hooks/update"), "#!/bin/sh\n# written by dp: long ago\nexit 0\n"),
+    finds: ["hooks", "error", /hooks\/update is of another dp/],
+    command: /^dp setup shop$/,
+  },
+  {
+    name: "a hook cannot be run",
+    damage: () => chmodSync(join(box.repo, "hooks/pre-receive"), 0o644),
+    finds: ["hooks", "error", /hooks\/pre-receive cannot be run/],
+    command: /^dp setup shop$/,
+  },
+  {
+    name: "a folder is open to others",
+    damage: () => chmodSync(at("runs"), 0o755),
+    finds: ["rights", "error", /runs has mode 755, not 700/],
+    command: /^dp setup shop$/,
+  },
+  {
+    name: "a folder is missing",
+    damage: () => rmSync(at("venvs"), { recursive: true }),
+    finds: ["rights", "error", /venvs is missing/],
+    command: /^dp setup shop$/,
+  },
+  {
+    name: "the env file is open to others",
+    damage: () => chmodSync(at(".env.production"), 0o644),
+    finds: ["rights", "error", /\.env\.production has mode 644/],
+    command: /^dp doctor shop --fix$/,
+  },
+  {
+    name: "a record is damaged",
+    damage: () => writeFileSync(at("runs", `${releases.find((id) => id !== live())}.json`), "{ half"),
+    finds: ["runs", "warning", /\.json: not JSON/],
+    command: /^dp doctor shop --fix$/,
+  },
+  {
+    name: "a record is open to others",
+    damage: () => chmodSync(at("runs", `${live()}.json`), 0o666),
+    finds: ["runs", "error", /must belong to you/],
+    command: /^dp doctor shop --fix$/,
+  },
+  {
+    name: "previous names what is gone",
+    damage: () => {
+      rmSync(at("previous"), { force: true });
+      symlinkSync("releases/99-abcdef0", at("previous"));
+    },
+    finds: ["current", "warning", /previous leads to releases\/99-abcdef0, which is no good release/],
+    command: /^dp doctor shop --fix$/,
+  },
+  {
+    name: "previous is a chain",
+    damage: () => {
+      rmSync(at("previous"), { force: true });
+      symlinkSync("current", at("previous"));
+    },
+    finds: ["current", "warning", /previous leads to current/],
+    command: /^dp doctor shop --fix$/,
+  },
+  {
+    name: "a temp file of a process that is gone",
+    damage: () => writeFileSync(at("runs/5-abcdef0.json.tmp.4194305"), ""),
+    finds: ["leftovers", "warning", /temp files of processes that are gone: 5-abcdef0\.json\.tmp\.4194305/],
+    command: /^dp doctor shop --fix$/,
+  },
+  {
+    name: "a place in the queue",
+    damage: () => writeFileSync(at("queue/7-abcdef0"), ""),
+    finds: ["leftovers", "warning", /7-abcdef0 waited for a turn/],
+    command: /^dp doctor shop --fix$/,
+  },
+];
+
+test.each(fixedByDp)(
+  "$name: named, and mended by --fix",
+  async ({ damage, finds: [check, severity, what], command }) => {
+    await damage();
+    const before = await diagnose("shop");
+    const found = before.found.find((each) => each.check === check && what.test(each.what));
+    expect(found ?? before).toMatchObject({ app: "shop", severity, isSafe: true });
+    expect(found!.command).toMatch(command);
+    if (severity === "error") expect(before.code).toBe(7);
+    const fixed = await ok(box.dp("doctor", "shop", "--fix"));
+    expect(fixed.stdout).toStartWith("fixed: ");
+    expect(fixed.stdout).toEndWith("nothing wrong: shop\n");
+    expect(running()).toEqual([live()]);
+  },
+);
+
+let stranger: Server | undefined;
+
+async function killRelay(): Promise<void> {
+  const relays = () => pidsWith(join(box.root, "var/lib/dp/relay"));
+  for (const pid of relays()) process.kill(pid, "SIGKILL");
+  await until("its end", () => relays().length === 0);
+}
+
+/** Writes how often the live process has crashed into the record of its supervisor. */
+function noteRestarts(restarts: number): void {
+  const path = at("instances", `${live()}.state.json`);
+  writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, "utf8")) as object), restarts }));
+}
+
+const byHand: Case[] = [
+  {
+    name: "a stranger has the port",
+    damage: async () => {
+      await killRelay();
+      stranger = createServer().listen(box.port, "127.0.0.1");
+      await once(stranger, "listening");
+    },
+    finds: ["port", "error", /^port \d+ is held by pid \d+ \(.*\), not by the relay$/],
+    command: /^end that process and: dp reconcile shop;/,
+    mend: async () => {
+      stranger!.close();
+      await once(stranger!, "close");
+      await typed("dp reconcile shop");
+    },
+  },
+  {
+    name: "the live process crashes often",
+    damage: () => noteRestarts(5),
+    finds: ["instances", "warning", /^shop@\S+ has crashed 5 times since its start$/],
+    command: /^dp logs shop web -n 100$/,
+    mend: async (command) => {
+      await typed(command);
+      noteRestarts(0);
+    },
+  },
+  {
+    name: "current is missing",
+    damage: () => unlinkSync(at("current")),
+    finds: ["current", "error", /current is missing$/],
+    command: /^dp rollback shop \S+$/,
+  },
+  {
+    name: "current names a release whose files are gone",
+    damage: () => {
+      unlinkSync(at("current"));
+      symlinkSync("releases/99-abcdef0", at("current"));
+    },
+    finds: ["current", "error", /current names 99-abcdef0, whose files are gone$/],
+    command: /^dp rollback shop \S+$/,
+  },
+  {
+    name: "current is a folder",
+    damage: () => {
+      unlinkSync(at("current"));
+      mkdirSync(at("current"));
+    },
+    finds: ["current", "error", /current is no link$/],
+    command: /^mv \S+current \S+current\.old && dp rollback shop \S+$/,
+    mend: async (command) => {
+      await typed(command);
+      rmSync(at("current.old"), { recursive: true });
+    },
+  },
+  {
+    name: "current is a loop",
+    damage: () => {
+      unlinkSync(at("current"));
+      symlinkSync("current", at("current"));
+    },
+    finds: ["current", "error", /current leads to current, which is no release$/],
+    command: /^dp rollback shop \S+$/,
+  },
+  {
+    name: "a foreign name among the releases",
+    damage: () => mkdirSync(at("releases/backup")),
+    finds: ["leftovers", "warning", /releases\/backup is not dp's/],
+    command: /^mv \S+releases\/backup /,
+    mend: async (command) => {
+      await typed(command);
+      rmSync(at("backup"), { recursive: true });
+    },
+  },
+  {
+    name: "config.yml has a mistake",
+    damage: () => void writeFileSync(at("config.yml"), `prot: 1\n${readFileSync(at("config.yml"), "utf8")}`),
+    finds: ["config", "error", /config\.yml.*prot/],
+    command: /^editor \S+config\.yml$/,
+    mend: () => writeFileSync(at("config.yml"), readFileSync(at("config.yml"), "utf8").replace("prot: 1\n", "")),
+  },
+  {
+    name: "the env file has a mistake",
+    damage: () => void writeFileSync(at(".env.production"), "1=2\n"),
+    finds: ["settings", "error", /\.env\.production:1/],
+    command: /^editor \S+\.env\.production$/,
+    mend: () => writeFileSync(at(".env.production"), ""),
+  },
+  {
+    name: "the disk has less than was asked for",
+    damage: () =>
+      void writeFileSync(at("config.yml"), `${readFileSync(at("config.yml"), "utf8")}minFree: 999999999g\n`),
+    finds: ["disk", "warning", /the disk has .* free, and a deploy needs up to .* TB: the next one will be refused/],
+    command: /^du /,
+    mend: () => writeFileSync(at("config.yml"), readFileSync(at("config.yml"), "utf8").replace(/^minFree.*\n/m, "")),
+  },
+  {
+    name: "the clock was ahead",
+    damage: () => editRun({ startedAt: "2199-01-01T00:00:00.000Z" }),
+    finds: ["clock", "warning", /was begun at 2199/],
+    command: /^timedatectl set-ntp true$/,
+    mend: () => editRun({ startedAt: new Date().toISOString() }),
+  },
+  {
+    name: "a hook of somebody else's",
+    damage: () => writeFileSync(join(box.repo, "hooks/post-receive"), "#!/bin/sh\n", { mode: 0o755 }),
+    finds: ["hooks", "error", /post-receive is a hook that dp did not write/],
+    command: /^mv \S+post-receive \S+post-receive\.old && dp setup shop$/,
+  },
+  {
+    name: "the record of the live release is damaged",
+    damage: () => writeFileSync(at("runs", `${live()}.json`), "{"),
+    finds: ["current", "error", /what is known of \S+, which is live, cannot be read/],
+    command: /^dp deploy shop$/,
+    mend: async (command) => {
+      const id = live();
+      await typed(command);
+      expect(live()).not.toBe(id);
+      // By now it is one of the past.
+      expect((await diagnose("shop", "--fix")).fixed.join()).toContain(`${id}.json.damaged`);
+    },
+  },
+];
+
+function editRun(facts: Record<string, string>): void {
+  const run = box.run(live());
+  Object.assign(run.facts, facts);
+  writeFileSync(at("runs", `${live()}.json`), JSON.stringify(run));
+}
+
+test.each(byHand)("$name: named, and mended by what it says", async ({ damage, finds, command, mend = typed }) => {
+  const [check, severity, what] = finds;
+  await damage();
+  const before = await diagnose("shop");
+  const found = before.found.find((each) => each.check === check && what.test(each.what));
+  expect(found ?? before).toMatchObject({ app: "shop", severity, isSafe: false });
+  expect(found!.command).toMatch(command);
+  expect(before.code).toBe(severity === "error" ? 7 : 0);
+  await mend(found!.command);
+  expect((await diagnose("shop")).found).toEqual([]);
+});
+
+test("a run that was interrupted is named, and gone on with", async () => {
+  await box.commit({ say: "interrupted" });
+  await box.dpKilledAt("check:begun", "deploy", "shop");
+  await box.push("production", "HEAD:refs/heads/trial");
+  await box.dpKilledAt("check:begun", "deploy", "shop", "trial");
+  const { found } = await diagnose("shop");
+  const interrupted = found.find(({ check }) => check === "leftovers");
+  expect(interrupted).toMatchObject({ severity: "warning", command: "dp resume shop" });
+  await ok(box.dp("resume", "shop"));
+  await ok(box.dp("doctor", "shop", "--fix"));
+  expect((await diagnose("shop")).found).toEqual([]);
+});
+
+test("the reserve on the disk is a matter of the whole server", async () => {
+  rmSync(at("../.ballast"));
+  const { code, found } = await diagnose();
+  expect([code, found]).toEqual([0, [expect.objectContaining({ app: null, check: "ballast", severity: "warning" })]]);
+  expect((await diagnose("--fix")).fixed).toEqual(["did: dp reconcile"]);
+  expect(existsSync(at("../.ballast"))).toBe(true);
+});
+
+describe("while current is damaged", () => {
+  let id: string;
+  beforeAll(() => {
+    id = live();
+    unlinkSync(at("current"));
+  });
+
+  test("a deploy is refused before anything is touched, and the old release answers", async () => {
+    await box.commit({ say: "never seen" });
+    const before = readdirSync(at("releases"));
+    const pushed = await box.push();
+    expect(pushed.code).toBe(1);
+    expect(pushed.text).toContain("current is missing; dp does not guess which release shall serve");
+    expect(pushed.text).toContain(`the newest good release is ${id}: dp rollback shop ${id}`);
+    expect(readdirSync(at("releases"))).toEqual(before);
+    expect(running()).toEqual([id]);
+    expect(await box.answer()).toEndWith(id);
+  });
+
+  test("so is what reconcile does, and a restart", async () => {
+    for (const command of ["reconcile", "restart", "ps"]) {
+      const { code, text } = await box.dp(command, "shop");
+      expect([command, code]).toEqual([command, 8]);
+      expect(text).toContain(`dp rollback shop ${id}`);
+    }
+    expect(await box.answer()).toEndWith(id);
+  });
+
+  test("status says so, and takes nothing for a stray", async () => {
+    const { stdout } = await ok(box.dp("status", "shop"));
+    expect(stdout).toContain(`DAMAGED    ${at("current")} is missing; the newest good release is ${id}`);
+    expect(stdout).toContain(`front      sends to ${id}`);
+    expect(stdout).not.toContain("strays");
+  });
+
+  test("the way back is the way out, without a failed request; then the same commit can be pushed", async () => {
+    const { text } = await ok(box.dp("rollback", "shop", id));
+    expect(text).toContain("still warm");
+    expect(live()).toBe(id);
+    await ok(box.push());
+    expect(await box.answer()).toStartWith("never seen");
+  });
+});
+
+describe("one damaged record", () => {
+  test.each(["releases", "status", "deploy", "reconcile", "doctor"])("does not stop dp %s", async (command) => {
+    const path = at("runs", `${releases[1]}.json`);
+    const [aside, newest] = [`${path}.kept`, at("runs", "9999-abcdef0.json")];
+    if (existsSync(path)) renameSync(path, aside);
+    writeFileSync(path, "\0\0\0");
+    writeFileSync(newest, "[]");
+    await ok(box.dp(command, "shop"));
+    rmSync(path);
+    rmSync(newest);
+    if (existsSync(aside)) renameSync(aside, path);
+  });
+});
