@@ -153,6 +153,7 @@ describe("dp --help", () => {
       "plan",
       "demo",
       "doctor",
+      "selftest",
     ])
       expect(commands).toContain(name);
     for (const name of ["work", "hook"]) expect(commands).not.toContain(name);

@@ -80,6 +80,21 @@ export function declareServerCommands(cli: CAC): void {
       return codeOf(diagnosis);
     });
 
+  cli
+    .command("selftest", "Prove with an app of its own that deploys on this server keep their promises")
+    .option("--json", "As JSON")
+    .action(async (options: Options) => {
+      const { selftest } = await import("../commands/selftest.ts");
+      const { table } = await import("../talk/table.ts");
+      const { proofs, code } = await selftest(warn);
+      const row = ({ step, result, took, why }: (typeof proofs)[number]) => {
+        const time = result === "not run" || result === "skipped" ? "" : `${(took / 1000).toFixed(1)} s`;
+        return [result, time, why ? `${step}: ${why}` : step];
+      };
+      answer(options, proofs, () => table(["RESULT", "TOOK", "WHAT"], proofs.map(row)));
+      return code;
+    });
+
   cli.command("demo", "Push, deploy, break and roll back a small app in a folder of its own").action(async () => {
     const { demo } = await import("../commands/demo.ts");
     return demo(print);

@@ -123,6 +123,41 @@ describe.skipIf(why !== null)(`three apps${why === null ? "" : ` (skipped: ${why
     );
   });
 
+  test("dp doctor has nothing to say of healthy apps, and mends units, owners and what comes up at boot", async () => {
+    expect(await box.mustDp("doctor")).toBe("nothing wrong: the server, bar, foo, foobar");
+    const live = await box.live("bar");
+    await box.must("echo '# more' >> /etc/systemd/system/bar@.service");
+    await box.must("rm /etc/systemd/system/dp-reconcile.service");
+    await box.must("chown dp-foo /opt/deployments/bar/shared && chmod 644 /opt/deployments/bar/config.yml");
+    await box.must(`systemctl disable --quiet bar@${live} && systemctl kill -s KILL bar@${live}`);
+    const asked = await box.dp("doctor", "--json");
+    expect(asked.code).toBe(7);
+    const { found } = JSON.parse(asked.stdout) as { found: { check: string; what: string; command: string }[] };
+    const told = found.map(({ check, command }) => `${check}: ${command}`);
+    for (const line of [
+      "units: dp setup bar",
+      "rights: dp setup bar",
+      "rights: dp doctor bar --fix",
+      "instances: dp reconcile bar",
+    ])
+      expect(told).toContain(line);
+    expect(found.map(({ what }) => what).join()).toContain("dp-reconcile.service is missing");
+    const fixed = await box.mustDp("doctor", "--fix");
+    expect(fixed).toEndWith("nothing wrong: the server, bar, foo, foobar");
+    expect(await box.must(`systemctl is-enabled bar@${live}`)).toBe("enabled");
+    expect(await box.get(ports["bar"]!)).toBe(live);
+  }, 60_000);
+
+  test("dp selftest proves it with systemd, as root, and leaves nothing", async () => {
+    const said = await box.mustDp("selftest");
+    expect(said.split("\n").filter((line) => !line.startsWith("passed"))).toEqual([
+      expect.stringMatching(/^RESULT +TOOK +WHAT$/),
+    ]);
+    const left =
+      "find / -xdev -name '*dp-selftest*' -not -path '/proc/*' | grep -v '^/var/log/journal'; getent passwd | grep selftest; true";
+    expect(await box.must(left)).toBe("");
+  }, 120_000);
+
   test("destroy takes units, user, processes, port and files of one, and nothing of the others", async () => {
     const others = async () => {
       const shown = ["foobar", "bar"].map(async (app) => [
