@@ -22,6 +22,7 @@ import { asUser } from "../../lib/process/privilege.ts";
 import { wrongPort } from "../../lib/health/wrong-port.ts";
 import { freePort } from "../support/core-server.ts";
 import { baseFolder, engineUnavailable, startEngine, type Engine } from "../support/engine.ts";
+import { openCopy } from "../support/open-copy.ts";
 import { managerContract, outputOf, until, workshop, type Subject } from "./contract.ts";
 
 const io = makeIo(silentLog);
@@ -373,12 +374,14 @@ describe.skipIf(why !== null)("containers", () => {
   });
 
   test("a user outside of the group docker is told so", async () => {
-    const script = `import docker from "${resolve("lib/apps/docker.ts")}"; console.log(await docker.manager.unavailable());`;
-    const argv = ["setpriv", "--reuid=nobody", "--clear-groups", process.execPath, "-e", script];
+    const copy = await openCopy();
+    const script = `import docker from "${copy}/lib/apps/docker.ts"; console.log(await docker.manager.unavailable());`;
+    const argv = ["setpriv", "--reuid=nobody", "--clear-groups", join(copy, "bun"), "-e", script];
     const child = Bun.spawnSync(argv, {
       cwd: "/",
       env: { PATH: "/usr/bin:/bin", DOCKER_HOST: engine.host, HOME: "/" },
     });
+    rmSync(copy, { recursive: true });
     expect(child.stdout.toString()).toBe(
       "the user nobody may not use Docker: run dp as root, or: usermod -aG docker nobody\n",
     );

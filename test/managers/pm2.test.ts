@@ -57,8 +57,9 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     folder = mkdtempSync(join(tmpdir(), "dp-pm2-"));
     chmodSync(folder, 0o755);
     process.env["DP_ROOT"] = folder;
-    // Where the app's user can read it.
-    cpSync(resolve(dirname(await pm2Folder()), ".."), join(folder, "tools"), { recursive: true });
+    // Where the app's user can read it; its links stay relative, for what they would else lead to may be root's alone.
+    const tools = { recursive: true, verbatimSymlinks: true };
+    cpSync(resolve(dirname(await pm2Folder()), ".."), join(folder, "tools"), tools);
     path = `${join(folder, "tools/node_modules/.bin")}:/usr/local/bin:/usr/bin:/bin`;
     pm2 = makePm2(20, path);
   }, 120_000);
