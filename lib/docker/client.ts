@@ -8,6 +8,8 @@ import { plainEnv, run, type Result, type RunOptions } from "../run.ts";
 
 // Stopping may take as long as the operator's stopTimeout says.
 const PATIENCE = 15 * 60_000;
+// What podman-docker says before every answer.
+const BANNER = /^Emulate Docker CLI using podman\b.*\n?/m;
 const INSTALL = "apt-get install docker.io";
 
 /** The environment of the docker command: which engine it talks to is the operator's to say, never the app's. */
@@ -23,8 +25,11 @@ export function clientEnv(): Record<string, string> {
 export async function docker(argv: readonly string[], io?: Io, options: RunOptions = {}): Promise<Result> {
   const command = ["docker", ...argv];
   const env = { ...options.env, ...clientEnv() };
-  const wanted = { quiet: true, timeout: PATIENCE, ...options, env, check: false };
-  const result = await started((io?.run ?? run)(command, wanted));
+  const { quiet = true, onLine = quiet ? undefined : io?.output } = options;
+  const heard = onLine && { onLine: (line: string) => void (BANNER.test(line) || onLine(line)) };
+  const wanted = { timeout: PATIENCE, ...options, quiet, ...heard, env, check: false };
+  const ended = await started((io?.run ?? run)(command, wanted));
+  const result = { ...ended, text: ended.text.replace(BANNER, "") };
   if (result.code === 0 && !result.timedOut) return result;
   // Why a command failed is asked of the engine, not read out of its words; these can only be an engine's own.
   if (!/\bno such (?:container|image|object)\b/i.test(result.text)) await requireEngine();

@@ -25,7 +25,7 @@ import { makeIo, silentLog } from "../../lib/io.ts";
 import { STRANGER } from "../../lib/process/privilege.ts";
 import { places } from "../../lib/paths.ts";
 import type { Tree, TreeEntry } from "../../lib/tree.ts";
-import { baseFolder, engineUnavailable, startEngine, type Engine } from "../support/engine.ts";
+import { baseFolder, engineUnavailable, enter, startEngine, type Engine } from "../support/engine.ts";
 
 const config = (more = "") => parseDeployConfig(`name: shop\ntype: docker\nhealthCheck: /\n${more}`);
 const treeOf = (paths: readonly string[], kind: TreeEntry["kind"] = "file"): Tree => ({
@@ -131,9 +131,9 @@ const why = engineUnavailable();
 if (why !== null) console.warn(`docker apps: skipped, ${why}`);
 
 describe.skipIf(why !== null)("with an engine", () => {
-  const before = { root: process.env["DP_ROOT"], host: process.env["DOCKER_HOST"] };
   let folder: string;
   let engine: Engine;
+  let leave: () => void;
   let said: string[];
   let count = 0;
   const io = makeIo({ ...silentLog, info: (text) => said.push(text), output: (line) => said.push(line) });
@@ -141,17 +141,14 @@ describe.skipIf(why !== null)("with an engine", () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "dp-docker-"));
     chmodSync(folder, 0o755);
-    process.env["DP_ROOT"] = folder;
     engine = await startEngine();
-    process.env["DOCKER_HOST"] = engine.host;
+    leave = enter(engine, folder);
     await engine.import("base:shell", baseFolder(join(folder, "base")));
   });
 
   afterAll(async () => {
     await engine.stop();
-    for (const [name, value] of Object.entries({ DP_ROOT: before.root, DOCKER_HOST: before.host }))
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
+    leave();
     rmSync(folder, { recursive: true });
   });
 
@@ -345,7 +342,7 @@ describe.skipIf(why !== null)("with an engine", () => {
       const runtime = { path: [], env: {}, dependencies: null };
       expect((await errorOf(docker.prune(never, [runtime], io)))!.exit).toBe("host");
     } finally {
-      process.env["DOCKER_HOST"] = engine.host;
+      Object.assign(process.env, engine.variables(process.env["PATH"]!));
     }
   });
 });

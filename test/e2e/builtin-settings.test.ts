@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ODD_VALUES } from "../support/odd-values.ts";
 import { deployYml, project, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 import { inTerminal } from "../support/typed.ts";
 
@@ -22,16 +23,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer((os.environ["DP_HOST"], int(os.environ["PORT"])), Handler).serve_forever()
 `;
 
-const VALUES: Record<string, string> = {
-  SPACES: "  two  words ",
-  DOLLAR: "$HOME ${HOME} $(id) `id` %h %%",
-  QUOTES: `"double" 'single' \\ back\\nslash`,
-  NEWLINE: "first\nsecond\n",
-  UNICODE: "grüße 🚀",
-  EQUALS: "a=b=c",
-  EMPTY: "",
-  HASH: "# none ; either",
-};
 const SECRET = "0penSesame-and-more";
 
 let box: Sandbox;
@@ -72,7 +63,7 @@ const dumped = (name: string) =>
 describe("before the first deploy", () => {
   test("set takes several at once, and keeps what is in the file", async () => {
     writeFileSync(file(), "# the shop\nKEPT=1 # why\n", { mode: 0o644 });
-    const words = Object.entries(VALUES).map(([name, value]) => `${name}=${value}`);
+    const words = Object.entries(ODD_VALUES).map(([name, value]) => `${name}=${value}`);
     const { stdout } = await dp(0, "env", "shop", "set", ...words);
     expect(stdout).toContain("the next deploy uses it");
     expect(text()).toStartWith("# the shop\nKEPT=1 # why\n");
@@ -83,10 +74,11 @@ describe("before the first deploy", () => {
   test("the list masks, --reveal shows, get prints one", async () => {
     const masked = (await dp(0, "env", "shop")).stdout;
     expect(masked).toContain("KEPT=********");
-    for (const value of Object.values(VALUES).filter((value) => value.length > 4)) expect(masked).not.toContain(value);
+    for (const value of Object.values(ODD_VALUES).filter((value) => value.length > 4))
+      expect(masked).not.toContain(value);
     expect(JSON.parse((await dp(0, "env", "shop", "--json")).stdout)).toMatchObject({ KEPT: null, EQUALS: null });
     const shown = JSON.parse((await dp(0, "env", "shop", "list", "--reveal", "--json")).stdout);
-    expect(shown).toEqual({ KEPT: "1", ...VALUES });
+    expect(shown).toEqual({ KEPT: "1", ...ODD_VALUES });
     expect((await dp(0, "env", "shop", "get", "EQUALS")).stdout).toBe("a=b=c\n");
     expect((await dp(0, "config:get", "shop", "EQUALS")).stdout).toBe("a=b=c\n");
     expect((await dp(2, "env", "shop", "get", "EQUAL")).text).toContain('did you mean "EQUALS"?');
@@ -151,7 +143,7 @@ describe("with a live release", () => {
     const sha = (await box.git("rev-parse", "HEAD")).stdout.trim();
     const added = { DP_APP: "shop", DP_RELEASE: id, DP_COMMIT: sha, GIT_REV: sha, DP_ENV: "production", KEPT: "1" };
     for (const [where, env] of Object.entries(seen)) {
-      expect([where, env]).toEqual([where, expect.objectContaining({ ...VALUES, ...added })]);
+      expect([where, env]).toEqual([where, expect.objectContaining({ ...ODD_VALUES, ...added })]);
       expect(env["PORT"]).toMatch(/^\d+$/);
     }
   });

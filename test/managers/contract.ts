@@ -19,6 +19,7 @@ import type { Instance, InstanceName, Manager } from "../../lib/manager.ts";
 import { places } from "../../lib/paths.ts";
 import { isAlive, startTime, userOf } from "../../lib/process/process.ts";
 import { idsOf } from "../../lib/setup/users.ts";
+import { ODD_VALUES } from "../support/odd-values.ts";
 
 /** A manager on a host where it works. */
 export interface Subject {
@@ -43,6 +44,8 @@ export interface Subject {
 }
 
 const DEADLINE = 30_000;
+/** Of one test, which may wait that long more than once on a busy machine. */
+const LIMIT = DEADLINE * 3;
 const io = makeIo(silentLog);
 
 /** Polls until `probe` answers something true, and answers that. Throws with `what` after half a minute. */
@@ -114,24 +117,14 @@ export function managerContract(subject: () => Subject): void {
     await manager().start(instance, io);
     return instance;
   };
-  afterEach(() => shop.clean(), DEADLINE * 2);
+  afterEach(() => shop.clean(), LIMIT);
 
   test("can be used here", async () => {
     expect(await manager().unavailable()).toBeNull();
   });
 
   test("starts an instance: user, folder and environment are as told", async () => {
-    const env = {
-      SPACES: "  two  words ",
-      DOLLAR: "$HOME ${HOME} $(id) `id` %h %%",
-      QUOTES: `"double" 'single' \\ back\\nslash`,
-      NEWLINE: "first\nsecond\n",
-      UNICODE: "grüße 🚀",
-      EQUALS: "a=b=c",
-      EMPTY: "",
-      HASH: "# none ; either",
-      TMPDIR: "/tmp",
-    };
+    const env = { ...ODD_VALUES, TMPDIR: "/tmp" };
     const before = Date.now();
     const instance = await start(
       'env -0 > "$SHARED/env.part" && mv "$SHARED/env.part" "$SHARED/env" && exec sleep 1000',
@@ -213,7 +206,7 @@ export function managerContract(subject: () => Subject): void {
       expect(again).toMatchObject({ restarts: 1, detail: "" });
       expect(await manager().instances(instance.app)).toEqual([instance.id]);
     },
-    DEADLINE,
+    LIMIT,
   );
 
   test(
@@ -229,7 +222,7 @@ export function managerContract(subject: () => Subject): void {
       );
       expect((await manager().pids(instance)).filter((pid) => before.includes(pid))).toEqual([]);
     },
-    DEADLINE,
+    LIMIT,
   );
 
   test.each([
@@ -251,7 +244,7 @@ export function managerContract(subject: () => Subject): void {
       await manager().stop(instance, io);
       expect(await manager().instances(instance.app)).toEqual([]);
     },
-    DEADLINE * 2,
+    LIMIT,
   );
 
   test("an app that ends by itself with 0 is stopped, not started again", async () => {
@@ -285,7 +278,7 @@ export function managerContract(subject: () => Subject): void {
       expect(error).toMatchObject({ exit: "command", message: expect.stringContaining(missing) });
       expect((await status(instance)).state).not.toBe("running");
     },
-    DEADLINE,
+    LIMIT,
   );
 
   test.skipIf(process.getuid!() !== 0)(
@@ -300,7 +293,7 @@ export function managerContract(subject: () => Subject): void {
       expect(error).toMatchObject({ message: expect.stringContaining("dp-nobody-of-that-name") });
       expect((await status(instance)).state).not.toBe("running");
     },
-    DEADLINE,
+    LIMIT,
   );
 
   test(
@@ -322,7 +315,7 @@ export function managerContract(subject: () => Subject): void {
       expect((await status({ app: `${app}-bar`, id: "3-ccccccc" })).state).toBe("running");
       expect(await manager().instances("nosuchapp")).toEqual([]);
     },
-    DEADLINE,
+    LIMIT,
   );
 
   test(
@@ -346,7 +339,7 @@ export function managerContract(subject: () => Subject): void {
       await manager().stop({ app, id }, io);
       expect(await manager().instances(app)).toEqual([`${id}.worker.10`]);
     },
-    DEADLINE,
+    LIMIT,
   );
 
   test.each([
@@ -370,7 +363,7 @@ export function managerContract(subject: () => Subject): void {
       await manager().stop(job, io);
       expect(await manager().instances(job.app)).toEqual([]);
     },
-    DEADLINE,
+    LIMIT,
   );
 
   test(
@@ -388,7 +381,7 @@ export function managerContract(subject: () => Subject): void {
       await until("its end", async () => (await status(job)).state !== "running");
       expect((await status(job)).state).toBe("failed");
     },
-    DEADLINE,
+    LIMIT,
   );
 
   test(
@@ -402,7 +395,7 @@ export function managerContract(subject: () => Subject): void {
         changes.push(await manager().enable(app, wanted, io));
       expect(changes).toEqual([true, false, true, false, true, true, false]);
     },
-    DEADLINE,
+    LIMIT,
   );
 
   test("logs: the last lines, in order", async () => {
@@ -434,7 +427,7 @@ export function managerContract(subject: () => Subject): void {
       abort.abort();
       await ended;
     },
-    DEADLINE,
+    LIMIT,
   );
 
   test("forget removes what start kept, the environment with it", async () => {

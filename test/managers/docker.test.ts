@@ -20,74 +20,40 @@ import type { Instance, InstanceStatus } from "../../lib/manager.ts";
 import { places } from "../../lib/paths.ts";
 import { asUser } from "../../lib/process/privilege.ts";
 import { wrongPort } from "../../lib/health/wrong-port.ts";
-import { freePort } from "../support/core-server.ts";
-import { baseFolder, engineUnavailable, startEngine, type Engine } from "../support/engine.ts";
+import { baseFolder, engineUnavailable, enter, startEngine, type Engine } from "../support/engine.ts";
 import { openCopy } from "../support/open-copy.ts";
-import { managerContract, outputOf, until, workshop, type Subject } from "./contract.ts";
+import { BASE, build, containersOf, SHARED } from "./containers.ts";
+import { managerContract, outputOf, until, workshop } from "./contract.ts";
 
 const io = makeIo(silentLog);
 const manager = docker.manager!;
 const why = engineUnavailable();
 if (why !== null) console.warn(`docker manager: skipped, ${why}`);
 
-const BASE = "base:shell";
-const SHARED = "out";
-const before = { root: process.env["DP_ROOT"], host: process.env["DOCKER_HOST"] };
 let folder: string;
 let engine: Engine;
+let leave: () => void;
 
 beforeAll(async () => {
   if (why !== null) return;
   folder = mkdtempSync(join(tmpdir(), "dp-docker-"));
   chmodSync(folder, 0o755);
-  process.env["DP_ROOT"] = folder;
   engine = await startEngine();
-  process.env["DOCKER_HOST"] = engine.host;
+  leave = enter(engine, folder);
   await engine.import(BASE, baseFolder(join(folder, "base")));
 });
 
 afterAll(async () => {
   if (why !== null) return;
   await engine.stop();
-  for (const [name, value] of [
-    ["DP_ROOT", before.root],
-    ["DOCKER_HOST", before.host],
-  ] as const)
-    if (value === undefined) delete process.env[name];
-    else process.env[name] = value;
+  leave();
   rmSync(folder, { recursive: true });
 });
 
-/** The image that a Dockerfile's text makes, under the name of an instance's. */
-async function build(instance: Pick<Instance, "app" | "id">, text = `FROM ${BASE}\n`): Promise<void> {
-  const context = mkdtempSync(join(folder, "context-"));
-  writeFileSync(join(context, "Dockerfile"), text);
-  await engine.must("build", "--quiet", `--tag=${imageName(instance)}`, context);
-}
-
-const subject: Subject = {
-  manager,
-  user: undefined,
-  container: {
-    async prepare(instance) {
-      await build(instance);
-      mkdirSync(join(places(instance.app).shared, SHARED), { recursive: true });
-      const config = { ...instance.config, shared: { dirs: [SHARED], files: [] } };
-      const env = { ...instance.env, SHARED: `/${SHARED}`, PORT: String(await freePort()) };
-      return { ...instance, config, env };
-    },
-    async spoil(instance) {
-      await engine.must("image", "rm", imageName(instance));
-      return imageName(instance);
-    },
-    ...{ folder: "/", hidden: ["PATH"], uid: 0, shared: SHARED },
-  },
-};
-
-describe.skipIf(why !== null)("the contract", () => managerContract(() => subject));
+describe.skipIf(why !== null)("the contract", () => managerContract(() => containersOf(engine, folder)));
 
 describe.skipIf(why !== null)("containers", () => {
-  const shop = workshop(() => subject);
+  const shop = workshop(() => containersOf(engine, folder));
   afterEach(() => shop.clean(), 60_000);
 
   const inspect = async (instance: Instance, format: string) =>
@@ -100,7 +66,7 @@ describe.skipIf(why !== null)("containers", () => {
   /** A prepared instance whose image is made by more than the base. */
   const withImage = async (lines: string, command = "", more: Partial<Instance> = {}) => {
     const instance = await shop.instance(command, more);
-    await build(instance, `FROM ${BASE}\n${lines}\n`);
+    await build(engine, folder, instance, `FROM ${BASE}\n${lines}\n`);
     return instance;
   };
   const started = async (instance: Instance) => (await manager.start(instance, io), instance);
@@ -228,7 +194,7 @@ describe.skipIf(why !== null)("containers", () => {
 
   test("a command without a shell in the image ends at once, and the log says why", async () => {
     const instance = await shop.instance("echo hello");
-    await build(instance, `FROM scratch\nCOPY --from=${BASE} /bin/busybox /busybox\n`);
+    await build(engine, folder, instance, `FROM scratch\nCOPY --from=${BASE} /bin/busybox /busybox\n`);
     await started(instance);
     await until("failed", async () => (await manager.status(instance)).state === "failed");
     expect((await manager.status(instance)).detail).toBe("exited with 127");
@@ -379,7 +345,7 @@ describe.skipIf(why !== null)("containers", () => {
     const argv = ["setpriv", "--reuid=nobody", "--clear-groups", join(copy, "bun"), "-e", script];
     const child = Bun.spawnSync(argv, {
       cwd: "/",
-      env: { PATH: "/usr/bin:/bin", DOCKER_HOST: engine.host, HOME: "/" },
+      env: { ...engine.variables("/usr/bin:/bin"), HOME: "/" },
     });
     rmSync(copy, { recursive: true });
     expect(child.stdout.toString()).toBe(

@@ -11,7 +11,7 @@ export const BASE = "base:bun";
 
 export interface DockerBox extends Sandbox {
   engine: Engine;
-  /** IDs of the releases whose container runs. */
+  /** IDs of the instances whose container runs. */
   running(): Promise<string[]>;
 }
 
@@ -27,14 +27,14 @@ ${more}`;
 export const example = (name: string) => readFileSync(join(project, "templates/apps/docker", name), "utf8");
 
 /** Starts the engine and the sandbox, with the example committed and not yet pushed. */
-export async function dockerSandbox(front: "relay" | "none" = "relay"): Promise<DockerBox> {
-  const engine = await startEngine();
+export async function dockerSandbox(front: "relay" | "none" = "relay", start = startEngine): Promise<DockerBox> {
+  const engine = await start();
   const folder = mkdtempSync(join(tmpdir(), "dp-docker-base-"));
   let box: Sandbox | undefined;
   try {
     await engine.import(BASE, baseFolder(folder, true));
     box = await sandbox("shop", front);
-    box.env["DOCKER_HOST"] = engine.host;
+    Object.assign(box.env, engine.variables(box.env["PATH"]!));
     configure(box, { stopTimeout: "5s", drainTimeout: "10s" });
     await box.git("rm", "--quiet", "say", "server.py");
     await box.git("rm", "--quiet", "deploy.yml");
@@ -53,8 +53,9 @@ export async function dockerSandbox(front: "relay" | "none" = "relay"): Promise<
   return Object.assign(box, {
     engine,
     async running() {
-      const names = await engine.must("container", "ls", "--format", '{{.Label "dp.release"}}');
-      return names.split("\n").filter(Boolean);
+      const names = await engine.must("container", "ls", "--filter=label=dp.app=shop", "--format", "{{.Names}}");
+      // A name ends with eight digits that stand for the DP_ROOT.
+      return names.split("\n").flatMap((name) => /^shop-(.+)-[0-9a-f]{8}$/.exec(name)?.[1] ?? []);
     },
     async stop() {
       await engine.stop();

@@ -8,8 +8,8 @@ import { exec, script, type Answer } from "./box-host.ts";
 const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 export interface Engine {
-  /** For DOCKER_HOST. */
-  host: string;
+  /** The variables of a program, PATH among them, whose docker command shall be this engine's. */
+  variables(path: string): Record<string, string>;
   /** Runs the docker command against this engine. */
   docker(...args: string[]): Promise<Answer>;
   /** The output of a docker command that must succeed. */
@@ -47,9 +47,16 @@ function unavailable(): string | null {
 export async function startEngine(settings: Record<string, unknown> = {}): Promise<Engine> {
   const folder = mkdtempSync(join(tmpdir(), "dp-engine-"));
   const name = basename(folder).toLowerCase();
-  const host = `unix://${folder}/docker.sock`;
   writeFileSync(join(folder, "daemon.json"), JSON.stringify(settings));
-  const keeper = Bun.spawn(["setsid", "sh", script("engine.sh"), folder, `dp${name.slice(-6)}`, subnet(), name], {
+  const host = `unix://${folder}/docker.sock`;
+  const command = ["env", `DOCKER_HOST=${host}`, "/usr/bin/docker"];
+  const kept = await keep(folder, [script("engine.sh"), folder, `dp${name.slice(-6)}`, subnet(), name]);
+  return { ...kept, ...commands(folder, command), variables: (path) => ({ DOCKER_HOST: host, PATH: path }) };
+}
+
+/** A script that holds an engine until its stdin ends, and takes its folder away then. It answers each word of stdin. */
+export async function keep(folder: string, argv: readonly string[]): Promise<Pick<Engine, "halt" | "start" | "stop">> {
+  const keeper = Bun.spawn(["setsid", "sh", ...argv], {
     cwd: "/",
     env: { PATH, HOME: folder },
     stdio: ["pipe", "pipe", "inherit"],
@@ -60,7 +67,7 @@ export async function startEngine(settings: Record<string, unknown> = {}): Promi
       const { value, done } = await lines.read();
       text += value ?? "";
       if (text.includes(`done ${word}\n`)) return;
-      if (done) throw new Error(`the Docker engine did not say "${word}": ${text}`);
+      if (done) throw new Error(`the engine did not say "${word}": ${text}`);
     }
   };
   const tell = async (word: string) => {
@@ -69,28 +76,45 @@ export async function startEngine(settings: Record<string, unknown> = {}): Promi
     await answer(word);
   };
   await answer("started");
-  const docker = (...args: string[]) =>
-    exec(["env", `DOCKER_HOST=${host}`, "/usr/bin/docker", ...args], { timeout: 120_000 });
+  return {
+    halt: tell,
+    start: () => tell("start"),
+    async stop() {
+      await keeper.stdin.end();
+      await keeper.exited;
+      if (existsSync(folder)) throw new Error(`${folder} was left by the engine`);
+    },
+  };
+}
+
+/** What a test does by an engine's docker command. */
+export function commands(folder: string, command: readonly string[]): Pick<Engine, "docker" | "must" | "import"> {
+  const docker = (...args: string[]) => exec([...command, ...args], { timeout: 120_000 });
   const must = async (...args: string[]) => {
     const result = await docker(...args);
     if (result.code !== 0) throw new Error(`docker ${args.join(" ")}: ${result.text}`);
     return result.stdout.trimEnd();
   };
   return {
-    ...{ host, docker, must },
+    ...{ docker, must },
     async import(image, from, ...changes) {
       const archive = join(folder, "import.tar");
       await exec(["tar", "-c", "-f", archive, "-C", from, "."], { timeout: 120_000 });
       await must("import", ...changes.flatMap((change) => ["--change", change]), archive, image);
       rmSync(archive);
     },
-    halt: tell,
-    start: () => tell("start"),
-    async stop() {
-      await keeper.stdin.end();
-      await keeper.exited;
-      if (existsSync(folder)) throw new Error(`${folder} was left by the Docker engine`);
-    },
+  };
+}
+
+/** Makes an engine this process's own, and a folder its DP_ROOT; answers what makes that undone. */
+export function enter(engine: Engine, root: string): () => void {
+  const wanted = { DP_ROOT: root, ...engine.variables(process.env["PATH"]!) };
+  const before = Object.keys(wanted).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, wanted);
+  return () => {
+    for (const [name, value] of before)
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
   };
 }
 
