@@ -12,7 +12,8 @@ const openLog = (path: string) => openSync(path, O_WRONLY | O_APPEND | O_CREAT |
 
 /** Where a supervisor writes lines. */
 export interface Output {
-  write(line: string): void;
+  /** `time`, ISO 8601, is when it was said; default now. */
+  write(line: string, time?: string): void;
   close(): void;
 }
 
@@ -34,8 +35,7 @@ export function openOutput(path: string, limit = LIMIT): Output {
     [fd, size] = [next, 0];
   };
   return {
-    write(line) {
-      const time = new Date().toISOString();
+    write(line, time = new Date().toISOString()) {
       try {
         if (size >= limit) rotate();
         if (lost > 0) put(`${time} (${lost} lines could not be written)\n`);

@@ -1,6 +1,11 @@
-// What a container says, and what the image's own health check says of it.
+// What a container says, what the image's own health check says of it, and what jobs said whose containers are gone.
+import { mkdir } from "node:fs/promises";
+import { logs as keptLogs } from "../builtin/logs.ts";
+import { openOutput } from "../builtin/output.ts";
+import { filesOf } from "../builtin/supervision.ts";
 import type { Io } from "../io.ts";
 import type { InstanceName, LogOptions } from "../manager.ts";
+import { isJob, places } from "../paths.ts";
 import { tail } from "../process/output.ts";
 import { docker } from "./client.ts";
 import { containerOf, healthOf, type Container } from "./container.ts";
@@ -12,10 +17,33 @@ const LOOK = 500;
 /** The last lines of a container; with `follow` also what it says after a restart, until `io.signal` is aborted. */
 export async function containerLogs(name: InstanceName, options: LogOptions, io: Io): Promise<void> {
   const found = await containerOf(name);
+  if (isJob(name.id) && !options.follow) return jobLogs(name, found !== null, options, io);
   if (found === null) return;
   if (options.follow) return follow(name, options, io);
   await print(name, [`--tail=${options.lines}`], options, io);
   for (const line of healthLines(found)) options.onLine(line);
+}
+
+// Of the runs that were forgotten, then of the one whose container is there.
+async function jobLogs(name: InstanceName, isThere: boolean, options: LogOptions, io: Io): Promise<void> {
+  const all: Parameters<LogOptions["onLine"]>[] = [];
+  const gather = { ...options, onLine: (...line: Parameters<LogOptions["onLine"]>) => void all.push(line) };
+  await keptLogs(name, gather, io);
+  if (isThere) await print(name, [`--tail=${options.lines}`], gather, io);
+  for (const line of options.lines === 0 ? [] : all.slice(-options.lines)) options.onLine(...line);
+}
+
+/** Keeps what a job said, before its container goes: beside the logs of deploys, as the builtin manager keeps it. */
+export async function keepJobLog(name: InstanceName, io: Io): Promise<void> {
+  if (!isJob(name.id) || (await containerOf(name)) === null) return;
+  await mkdir(places(name.app).logs, { recursive: true, mode: 0o750 });
+  const kept = openOutput(filesOf(name).log);
+  try {
+    const onLine = (line: string, time?: string | null) => kept.write(line, time ?? undefined);
+    await print(name, [], { lines: 0, follow: false, onLine }, io);
+  } finally {
+    kept.close();
+  }
 }
 
 async function print(name: InstanceName, argv: string[], { follow, onLine }: LogOptions, io: Io): Promise<void> {

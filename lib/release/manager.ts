@@ -110,6 +110,11 @@ export async function managerOf(server: ServerConfig): Promise<Manager> {
       await (await of(name)).forget(name, io);
       await removeFile(recordOf(name));
     },
-    logs: async (name, options, io) => (await of(name)).logs(name, options, io),
+    async logs(name, options, io) {
+      // A job is forgotten when it has ended: what it said is kept by the manager of its release.
+      const isKnown = (await readText(recordOf(name))) !== null;
+      const holder = await of(isKnown ? name : { ...name, id: releaseOf(name.id) });
+      await holder.logs(name, options, io);
+    },
   };
 }

@@ -127,9 +127,9 @@ export function upBy(notes: readonly Note[]): Record<string, string> {
   return up;
 }
 
-/** The notes in an app's folder, and how many jobs are not done yet. */
-export function readNotes(base: string): { notes: Note[]; left: number } {
-  const shared = join(base, "shared");
+/** The notes in an app's folder, and how many jobs are not done yet; `shared` is the part of it where they are. */
+export function readNotes(base: string, folder = "shared"): { notes: Note[]; left: number } {
+  const shared = join(base, folder);
   const count = (name: string) => readdirSync(join(shared, name)).length;
   return { notes: notesOf(readFileSync(join(shared, "notes"), "utf8")), left: count("todo") + count("doing") };
 }
