@@ -1,7 +1,9 @@
-// Settings, one-off commands and the end of an app on the real pm2, without root.
+// Settings, secrets, one-off commands, a node app's bad releases and the end of an app on the real pm2, without root.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { watchArguments } from "../support/argv-watch.ts";
+import { fixture } from "../support/load-run.ts";
 import { pm2Folder, pm2Unavailable } from "../support/pm2.ts";
 import { pidsWith, sandbox, type Sandbox } from "../support/sandbox.ts";
 
@@ -43,6 +45,52 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     expect((await dp(5, "run", "shop", "--", "sh", "-c", 'test "$SETTING" && exit 5')).code).toBe(5);
     const since = await dp(0, "logs", "shop", "--since", "10m", "--grep", "listening");
     expect(since.stdout).toMatch(new RegExp(`^20\\d\\d-\\S+Z web\\[${before}\\]: listening on`, "m"));
+  });
+
+  test("a value that the app prints is in no log, run file, list of processes, or file of pm2's", async () => {
+    const secret = "tr0ub4dor-and-3-horses";
+    const env = join(box.base, ".env.production");
+    writeFileSync(env, `${readFileSync(env, "utf8")}SECRET=${secret}\n`);
+    const watching = watchArguments(secret);
+    await box.commit({ mode: null });
+    const good = await box.push();
+    expect(good.code).toBe(0);
+    const shown = await Promise.all([["logs"], ["status"], ["releases"]].map(([word]) => dp(0, word!, "shop")));
+    expect(shown[0]!.stdout).toMatch(/listening on \d+ \*\*\*/);
+    await box.commit({ "server.py": 'import os, sys\nsys.exit("crash with " + os.environ["SECRET"])\n' });
+    const bad = await box.push();
+    expect([bad.code, bad.text]).toEqual([1, expect.stringContaining("crash with ***")]);
+    await box.git("reset", "--quiet", "--hard", "HEAD~1");
+    expect(await watching.stop()).toEqual([]);
+    for (const { text } of [good, bad, ...shown]) expect(text).not.toContain(secret);
+    const kept = ["runs", "home/.pm2"].map((name) => join(box.base, name));
+    // What the app says itself is in its own log as it said it.
+    const exclude = ["--exclude=*.env", "--exclude-dir=logs"];
+    const grep = ["grep", "-rlF", ...exclude, "--", secret, ...kept, join(box.root, "var/log/deployments")];
+    expect(Bun.spawnSync(grep).stdout.toString()).toBe("");
+  });
+
+  test("a node app takes python's place; its failed build and its unhealthy release are refused", async () => {
+    const pkg = JSON.stringify({ name: "shop", private: true, scripts: { start: "node server.js" } });
+    const yml = (more = "") =>
+      `name: shop\ntype: node\nhealthCheck: {path: /health, startTimeout: 2s, interval: 50ms}\n${more}`;
+    await box.release({
+      "deploy.yml": yml(),
+      "package.json": pkg,
+      "server.js": fixture("server.js"),
+      "server.py": null,
+    });
+    const live = box.link("current")!;
+    for (const [files, says] of [
+      [{ "deploy.yml": yml("build: echo so it goes; exit 3\n") }, /so it goes[^]*FAILED at build: .*exited with 3/],
+      [{ sick: "yes" }, /FAILED at check: .*\b500/],
+    ] as [Record<string, string>, RegExp][]) {
+      await box.commit(files);
+      const pushed = await box.push();
+      expect([pushed.code, pushed.text]).toEqual([1, expect.stringMatching(says)]);
+      await box.git("reset", "--quiet", "--hard", "HEAD~1");
+      expect([box.link("current"), await box.answer(), Object.keys(box.instances())]).toEqual([live, live, [live]]);
+    }
   });
 
   test("destroy ends all of it, the daemon too", async () => {

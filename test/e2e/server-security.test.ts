@@ -1,6 +1,7 @@
 // What a pushed commit may do on a real server: its build, its hooks and the app itself look for more than they
 // were given. The tests build on each other, on one server with a second app as the neighbour.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { watchArguments } from "../support/argv-watch.ts";
 import { boxUnavailable, freePort } from "../support/box.ts";
 import { plainApp } from "../support/server-apps.ts";
 import { type Server, startServer } from "../support/server-box.ts";
@@ -174,6 +175,7 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
 
   test("values of the env file reach the app, and appear nowhere else", async () => {
     const say = 'echo "token $TOKEN"; echo "$DATABASE_URL" >&2; printf %s "$TOKEN" > "$HOME/token"';
+    const watching = watchArguments(SECRET);
     await shop.commit(plainApp("shop", `build: ${JSON.stringify(say)}\n`));
     const good = await shop.push();
     expect(good.text).toContain("| token ***");
@@ -182,6 +184,12 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     await shop.commit({ "app.py": crash });
     const bad = await shop.failingPush();
     expect(bad.text).toContain("crash with ***");
+    expect(await watching.stop()).toEqual([]);
+    // What the app says itself is in the journal under its unit, and nothing of it under another.
+    const entries = await box.must(["journalctl", "--no-pager", "--output=json", `--grep=${SECRET}`]);
+    const units = entries.split("\n").map((line) => (JSON.parse(line) as Record<string, string>)["_SYSTEMD_UNIT"]);
+    expect(units.filter((unit) => !unit?.startsWith("shop@"))).toEqual([]);
+    expect(await box.must("systemctl show 'shop@*'")).not.toContain(SECRET);
     expect(await box.read(`${BASE}/home/token`)).toBe(SECRET);
     const logs = await box.must(
       "cat /var/log/deployments/shop/*.log /opt/deployments/shop/runs/*.json; dp logs shop --deploy",
