@@ -1,4 +1,5 @@
 // The words of the command line, as they were typed, and the two ways to answer.
+import { waitTime } from "./config/duration.ts";
 import { DpError } from "./errors.ts";
 
 /** Options as cac parsed them. */
@@ -39,6 +40,20 @@ export function whole(text: string | undefined, name: string, most: number, leas
   const range = least > 0 ? `from ${least} to ${most}` : `up to ${most}`;
   throw new DpError("usage", `${name} must be a whole number ${range}, not ${JSON.stringify(text)}`);
 }
+
+/** The option `--wait` in ms: 30s, 5m, or seconds alone; without it, nothing. Throws DpError "usage". */
+export function patience(): { wait?: number } {
+  const text = typed("--wait");
+  const wait = text === undefined ? undefined : waitTime(text);
+  if (wait === null) throw new DpError("usage", `--wait must be a time, not ${JSON.stringify(text)}: 0, 30s, 5m`);
+  return given("wait", wait);
+}
+
+/** How that option is declared. */
+export const WAIT = [
+  "--wait <time>",
+  "How long to wait for a deploy that is under way, 30s or 5m; 0: not at all",
+] as const;
 
 /** `{key: value}`, or nothing when there is no value: optional keys stay away. */
 export const given = <T>(key: string, value: T | undefined) => (value === undefined ? {} : { [key]: value });

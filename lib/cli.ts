@@ -4,9 +4,11 @@ import { version } from "../package.json";
 import { HIDDEN, print } from "./arguments.ts";
 import { ALIASES, withoutAliases } from "./cli/alias.ts";
 import { declareAppCommands } from "./cli/apps.ts";
+import { audited, declareAuditCommand, type Outcome } from "./cli/audit.ts";
 import { declareCompletionCommands } from "./cli/completion.ts";
 import { declareDeployCommands } from "./cli/deploy.ts";
 import { declareEnvCommand } from "./cli/env.ts";
+import { declareLockCommands } from "./cli/lock.ts";
 import { declareLogsCommand } from "./cli/logs.ts";
 import { declareProcessCommands } from "./cli/process.ts";
 import { declareServerCommands } from "./cli/server.ts";
@@ -18,10 +20,12 @@ import { didYouMean } from "./suggestion.ts";
 const cli = cac("dp");
 declareServerCommands(cli);
 declareDeployCommands(cli);
+declareLockCommands(cli);
 declareLogsCommand(cli);
 declareEnvCommand(cli);
 declareAppCommands(cli);
 declareProcessCommands(cli);
+declareAuditCommand(cli);
 declareStepCommands(cli);
 declareCompletionCommands(cli);
 cli.option("-v, --version", "Print the version");
@@ -45,7 +49,7 @@ async function run(): Promise<number | void> {
     // cac puts what follows "--" aside, and a command but "run" would run without it.
     if (process.argv.includes("--") && cli.matchedCommandName !== "run" && cli.matchedCommandName !== "complete")
       throw new DpError("usage", 'dp takes no "--": write the words without it');
-    if (cli.matchedCommand) return (await cli.runMatchedCommand()) as number | void;
+    if (cli.matchedCommand) return await audited(cli, async () => (await cli.runMatchedCommand()) as Outcome);
   } catch (error) {
     if (error instanceof Error && error.name === "CACError") throw usageError(error.message);
     throw error;

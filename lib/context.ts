@@ -86,6 +86,13 @@ export function save(path: string, run: Run): Promise<void> {
   return writeFileAtomic(path, `${JSON.stringify(run, null, 2)}\n`, 0o600);
 }
 
+/** Writes down how a run ended that has nothing more to do. */
+export async function conclude(path: string, end: Omit<RunResult, "endedAt">): Promise<void> {
+  const run = await load(path);
+  run.result = { ...end, endedAt: new Date().toISOString() };
+  await save(path, run);
+}
+
 /** Makes a context; throws DpError "context" when it exists. */
 export async function create(path: string, facts: Record<string, unknown>): Promise<void> {
   if (existsSync(path)) throw new DpError("context", `${path}: exists already`);

@@ -10,8 +10,10 @@ export const EXIT = {
   config: 3,
   /** The context is missing, unreadable or lacks a fact. */
   context: 4,
-  /** Another deploy holds the app, or a newer one superseded this one. */
+  /** Another deploy holds the app, or somebody has locked it; or it is too late to cancel. */
   locked: 5,
+  /** A newer deploy goes first, and this one does not run. */
+  superseded: 5,
   /** A command failed: git, pip, a hook. Its own code is in the text, never ours. */
   command: 6,
   /** The new release was unhealthy; the old one still serves. Of `dp doctor`: it found an error. */
@@ -48,6 +50,11 @@ export class DpError extends Error {
     this.lines = details.lines ?? [];
     this.hint = details.hint;
   }
+}
+
+/** The exit code that an error ends dp with. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof DpError ? EXIT[error.exit] : EXIT.bug;
 }
 
 /** The message of anything thrown, in one line. */

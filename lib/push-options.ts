@@ -1,20 +1,29 @@
 // The options of a push, `git push -o NAME`: git tells them to pre-receive and post-receive, and the gate needs them.
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { waitTime } from "./config/duration.ts";
 import { DpError } from "./errors.ts";
 import { readText, removeFile, writeFileAtomic } from "./files.ts";
 import { isAlive } from "./process/process.ts";
 
 const OPTIONS = ["skip-hooks", "dry-run"] as const;
 
-/** Option -> whether it was given. */
-export type PushOptions = Record<(typeof OPTIONS)[number], boolean>;
+/** Option -> whether it was given; and how long the push may wait for its turn, in ms. */
+export type PushOptions = Record<(typeof OPTIONS)[number], boolean> & { wait?: number };
 
 function parse(given: readonly string[]): PushOptions {
-  const unknown = given.find((option) => !(OPTIONS as readonly string[]).includes(option));
-  if (unknown !== undefined)
-    throw new DpError("usage", `unknown push option ${JSON.stringify(unknown)}, dp knows ${OPTIONS.join(", ")}`);
-  return { "skip-hooks": given.includes("skip-hooks"), "dry-run": given.includes("dry-run") };
+  const waits = given.map((option) => (option.startsWith("wait=") ? waitTime(option.slice("wait=".length)) : null));
+  const isKnown = (option: string, at: number) => (OPTIONS as readonly string[]).includes(option) || waits[at] !== null;
+  const unknown = given.find((option, at) => !isKnown(option, at));
+  if (unknown !== undefined) {
+    const known = [...OPTIONS, "wait=30s"].join(", ");
+    throw new DpError("usage", `unknown push option ${JSON.stringify(unknown)}, dp knows ${known}`);
+  }
+  const wait = waits.findLast((time) => time !== null);
+  return {
+    ...{ "skip-hooks": given.includes("skip-hooks"), "dry-run": given.includes("dry-run") },
+    ...(typeof wait === "number" ? { wait } : {}),
+  };
 }
 
 function given(env: NodeJS.ProcessEnv): string[] {
@@ -37,12 +46,6 @@ export async function notePushOptions(repo: string, env: NodeJS.ProcessEnv): Pro
     if (!isAlive(Number.parseInt(pid))) await removeFile(join(folderOf(repo), pid));
   // Written even when there are none: the number may have been another push's, whose note is still there.
   await writeFileAtomic(fileOf(repo), JSON.stringify(given(env)));
-}
-
-/** For `update` with `gate: false`: tells post-receive that it has something to do. */
-export async function noteUngated(repo: string): Promise<void> {
-  await mkdir(folderOf(repo), { recursive: true, mode: 0o700 });
-  await writeFileAtomic(`${fileOf(repo)}.ungated`, "");
 }
 
 /** For `update`: what pre-receive noted; none when there was no such hook. */

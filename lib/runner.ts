@@ -1,7 +1,7 @@
 // The only road by which a step runs or is undone, alone or in a row.
 import * as v from "valibot";
-import { factOf, load, save, type Run } from "./context.ts";
-import { DpError, EXIT, messageOf } from "./errors.ts";
+import { conclude, factOf, load, save, type Run } from "./context.ts";
+import { DpError, EXIT, exitCodeOf, messageOf } from "./errors.ts";
 import { fact, type FactName } from "./facts.ts";
 import { makeIo } from "./io.ts";
 import { loadModule } from "./modules.ts";
@@ -149,9 +149,7 @@ export async function goBack(context: string, receipt: Receipt, error: unknown):
     }
   }
   const end = failures[0] ?? error;
-  const run = await load(context);
-  run.result = { state: "failed", code: exitCodeOf(end), error: messageOf(end), endedAt: new Date().toISOString() };
-  await save(context, run);
+  await conclude(context, { state: "failed", code: exitCodeOf(end), error: messageOf(end) });
   return end;
 }
 
@@ -162,9 +160,4 @@ function stuck(step: string, context: string, first: unknown, second: unknown): 
     hint: `mend the cause, then: dp step ${step} --undo --context ${context}`,
     cause: second,
   });
-}
-
-/** The exit code that an error ends dp with. */
-export function exitCodeOf(error: unknown): number {
-  return error instanceof DpError ? EXIT[error.exit] : EXIT.bug;
 }

@@ -4,7 +4,7 @@ unset BUN_OPTIONS BUN_BE_BUN
 # Git starts its hooks there.
 repo=$(cd "${GIT_DIR:-.}" && pwd -P) || exit 1
 # Noted by update, which has read config.yml.
-rm "$repo/dp-push-options/$PPID.ungated" 2>/dev/null || exit 0
+[ -e "$repo/dp-owed" ] || exit 0
 # dp never runs in a folder that somebody pushed.
 cd / || exit 1
 {{environment}}[ -x {{bun}} ] || {

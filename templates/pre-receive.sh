@@ -5,7 +5,7 @@ unset BUN_OPTIONS BUN_BE_BUN
 repo=$(cd "${GIT_DIR:-.}" && pwd -P) || exit 1
 # Most pushes have none, and need no dp. What an earlier push noted may lie under the same number.
 if [ "${GIT_PUSH_OPTION_COUNT:-0}" = 0 ]; then
-    exec rm -f "$repo/dp-push-options/$PPID" "$repo/dp-push-options/$PPID.ungated"
+    exec rm -f "$repo/dp-push-options/$PPID"
 fi
 # dp never runs in a folder that somebody pushed.
 cd / || exit 1

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DpError } from "../lib/errors.ts";
-import { notedPushOptions, notePushOptions, noteUngated, pushOptions } from "../lib/push-options.ts";
+import { notedPushOptions, notePushOptions, pushOptions } from "../lib/push-options.ts";
 
 /** The environment in which git starts a hook. */
 const env = (...options: string[]): NodeJS.ProcessEnv => ({
@@ -24,25 +24,30 @@ test.each([
   [[], { "skip-hooks": false, "dry-run": false }],
   [["skip-hooks"], { "skip-hooks": true, "dry-run": false }],
   [["dry-run", "skip-hooks"], { "skip-hooks": true, "dry-run": true }],
+  [["wait=30s"], { "skip-hooks": false, "dry-run": false, wait: 30_000 }],
+  [["wait=5m", "wait=0"], { "skip-hooks": false, "dry-run": false, wait: 0 }],
 ])("%j", (given, expected) => expect(pushOptions(env(...given))).toEqual(expected));
 
 test("without git's own variables there is none", () => {
   expect(pushOptions({})).toEqual({ "skip-hooks": false, "dry-run": false });
 });
 
-test.each(["skiphooks", "", "Dry-Run", "skip-hooks "])("%j is refused, with what there is", (option) => {
-  const error = (() => {
-    try {
-      return void pushOptions(env("dry-run", option));
-    } catch (thrown) {
-      return thrown as DpError;
-    }
-  })();
-  expect([error?.exit, error?.message]).toEqual([
-    "usage",
-    `unknown push option ${JSON.stringify(option)}, dp knows skip-hooks, dry-run`,
-  ]);
-});
+test.each(["skiphooks", "", "Dry-Run", "skip-hooks ", "wait", "wait=", "wait=soon", "wait=-1"])(
+  "%j is refused, with what there is",
+  (option) => {
+    const error = (() => {
+      try {
+        return void pushOptions(env("dry-run", option));
+      } catch (thrown) {
+        return thrown as DpError;
+      }
+    })();
+    expect([error?.exit, error?.message]).toEqual([
+      "usage",
+      `unknown push option ${JSON.stringify(option)}, dp knows skip-hooks, dry-run, wait=30s`,
+    ]);
+  },
+);
 
 describe("the note for the gate", () => {
   test("says what pre-receive was told, to dp alone", async () => {
@@ -70,15 +75,9 @@ describe("the note for the gate", () => {
     const gone = Bun.spawn(["true"]);
     await gone.exited;
     mkdirSync(notes(), { mode: 0o700 });
-    const names = [String(gone.pid), `${gone.pid}.ungated`, String(process.pid)];
+    const names = [String(gone.pid), String(process.pid)];
     for (const name of names) writeFileSync(join(notes(), name), "[]");
     await notePushOptions(repo, env());
     expect(readdirSync(notes()).sort()).toEqual([String(process.pid), String(process.ppid)].sort());
-  });
-
-  test("for post-receive lies beside it", async () => {
-    await noteUngated(repo);
-    expect(readdirSync(notes())).toEqual([`${process.ppid}.ungated`]);
-    expect(await notedPushOptions(repo)).toEqual({ "skip-hooks": false, "dry-run": false });
   });
 });

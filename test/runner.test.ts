@@ -3,13 +3,13 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { load, save } from "../lib/context.ts";
-import { DpError, EXIT } from "../lib/errors.ts";
+import { DpError, EXIT, exitCodeOf } from "../lib/errors.ts";
 import { contextOf, liveId, previousId, runsOf } from "../lib/release/history.ts";
 import builtin from "../lib/managers/builtin.ts";
 import { envFile } from "../lib/paths.ts";
 import { PIPELINES } from "../lib/pipeline.ts";
 import { receipt } from "../lib/talk/receipt.ts";
-import { exitCodeOf, orderOf, runPipeline, runStep, undoStep } from "../lib/runner.ts";
+import { orderOf, runPipeline, runStep, undoStep } from "../lib/runner.ts";
 import { beginDeploy, endInstances, makeApp, recorded, runSteps, useServer, type App } from "./support/core-server.ts";
 import { makeLive, makeRelease } from "./support/core-release.ts";
 

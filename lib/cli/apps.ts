@@ -1,6 +1,6 @@
 // Commands about a whole app: apps run restart destroy.
 import type { CAC } from "cac";
-import { answer, type Options } from "../arguments.ts";
+import { answer, patience, WAIT, type Options } from "../arguments.ts";
 import { controlled } from "./process.ts";
 
 /** Declares them. */
@@ -28,11 +28,12 @@ export function declareAppCommands(cli: CAC): void {
       "restart <app> [process]",
       "Restart the live release: a new one beside it, checked, then switched to; or one process, worker.2",
     )
+    .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, process: string | undefined, options: Options) => {
       if (process !== undefined) return controlled("restart", app, process, options);
       const { restart } = await import("../commands/restart.ts");
-      const result = await restart(app, { json: options["json"] === true });
+      const result = await restart(app, { json: options["json"] === true, ...patience() });
       answer(options, result, () => []);
       return result.code;
     });

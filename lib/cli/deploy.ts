@@ -1,6 +1,6 @@
 // Commands about deploys: deploy rollback releases resume execute, and what hooks call.
 import type { CAC } from "cac";
-import { answer, typed, warn, HIDDEN, type Options } from "../arguments.ts";
+import { answer, patience, typed, warn, HIDDEN, WAIT, type Options } from "../arguments.ts";
 import type { Ended } from "../commands/launch.ts";
 
 const isJson = (options: Options) => options["json"] === true;
@@ -16,22 +16,26 @@ export function declareDeployCommands(cli: CAC): void {
   cli
     .command("deploy <app> [ref]", "Deploy a branch, tag or commit that the server has; the same one again, too")
     .option("--skip-hooks", "Leave out preDeploy and postDeploy")
+    .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, ref: string | undefined, options: Options) => {
       const { deploy } = await import("../commands/deploy.ts");
       return ended(
         options,
-        await deploy(app, ref, { skipHooks: options["skipHooks"] === true, json: isJson(options) }),
+        await deploy(app, ref, { skipHooks: options["skipHooks"] === true, json: isJson(options), ...patience() }),
       );
     });
 
   cli
     .command("rollback <app> [id]", "Go back to the newest good release before the live one, or to a named one")
     .option("--with-env", "With the settings that it ran with; they become the env file's")
+    .option("--force", "Though somebody has locked the app: for an outage; the lock stays")
+    .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, id: string | undefined, options: Options) => {
       const { rollback } = await import("../commands/deploy.ts");
-      return ended(options, await rollback(app, id, { json: isJson(options), withEnv: options["withEnv"] === true }));
+      const how = { withEnv: options["withEnv"] === true, force: options["force"] === true };
+      return ended(options, await rollback(app, id, { json: isJson(options), ...how, ...patience() }));
     });
 
   cli

@@ -7,6 +7,7 @@ import { readText, writeFileAtomic } from "../files.ts";
 import type { Push } from "../release/gate.ts";
 import type { ServerConfig } from "../config.ts";
 import { requireCurrent } from "../release/current.ts";
+import { requireUnlocked } from "../release/hand-lock.ts";
 import { contextOf, liveId, runIds } from "../release/history.ts";
 import { keepSettings } from "../release/settings.ts";
 import { factsOfRelease } from "../release/instance.ts";
@@ -14,7 +15,7 @@ import { waitForLock } from "../lock.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
 import { run } from "../run.ts";
 import { readServer } from "../server.ts";
-import { loginName } from "../setup/users.ts";
+import { starter } from "../who.ts";
 
 export interface Begun {
   id: string;
@@ -27,13 +28,6 @@ export interface BeginOptions {
   skipHooks?: boolean;
   /** The branch that a push wants to move. */
   push?: Push;
-}
-
-/** Who starts this: the login name, and where from when it came over ssh. */
-export function starter(): string {
-  const name = process.env["SUDO_USER"] ?? loginName();
-  const from = process.env["SSH_CONNECTION"]?.split(" ")[0];
-  return from ? `${name}@${from}` : name;
 }
 
 /** The full name of a commit. Throws DpError "usage" when the repository has no such commit. */
@@ -59,9 +53,13 @@ async function findCommit(repo: string, ref: string): Promise<{ sha: string; sub
   return { sha, subject };
 }
 
-/** Begins a deploy of a commit: branch, tag or sha. Nothing but the context is made. */
+/**
+ * Begins a deploy of a commit: branch, tag or sha. Nothing but the context is made. Throws DpError "locked" when
+ * somebody has locked the app.
+ */
 export async function begin(app: string, ref: string | undefined, options: BeginOptions = {}): Promise<Begun> {
   const { repo } = places(app);
+  requireUnlocked(app);
   const server = await readServer(app);
   const { sha, subject } = await findCommit(repo, ref ?? `refs/heads/${server.branch}`);
   return make(app, sha, {

@@ -89,7 +89,7 @@ async function valuesOf(name: string, command: string, app?: string, action?: st
   const plain = (words: readonly string[]) => words.map((word): Candidate => [word]);
   switch (name) {
     case "app":
-      return plain(await appNames());
+      return plain([...(await appNames()), ...(command === "lock" ? ["status"] : [])]);
     case "id":
       return app ? releaseWords(app, command) : [];
     case "ref":
@@ -97,6 +97,7 @@ async function valuesOf(name: string, command: string, app?: string, action?: st
     case "step":
       return steps();
     case "name":
+      if (command === "lock") return app === "status" ? plain(await appNames()) : [];
       return command === "step" ? steps() : [];
     case "action":
       return plain(["list", "get", "set", "unset", "import"]);

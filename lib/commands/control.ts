@@ -4,6 +4,7 @@ import { processOf } from "../paths.ts";
 import type { InstanceFacts } from "../release/instance.ts";
 import { managerOf } from "../release/manager.ts";
 import { keepStopped, stoppedProcesses, wantedIds } from "../release/processes.ts";
+import { requireUnlocked } from "../release/hand-lock.ts";
 import { lockNow } from "../release/queue.ts";
 import { restartInstance, startInstance, stopInstance } from "../release/restart.ts";
 import { readServer } from "../server.ts";
@@ -20,6 +21,8 @@ export async function control(
   say: (line: string) => void,
 ): Promise<string[]> {
   await readServer(app);
+  // Whoever has locked the app may still stop a process, and start it again.
+  if (deed === "restart") requireUnlocked(app);
   const lock = await lockNow(app, `dp ${deed} ${app}`);
   try {
     const facts = await liveFacts(app);

@@ -48,8 +48,8 @@ async function findRun(app: string, wish: string | undefined, failed: boolean) {
   );
 }
 
-// The lock tells, not the log: it is free as soon as the deploy is over, however it ended.
-async function ended(app: string, id: string): Promise<number> {
+/** Waits until a run no longer holds the lock. That tells, not its log: it is free as soon as the run is over, however it ended. */
+export async function ended(app: string, id: string): Promise<number> {
   while (holder(app)?.id === id) await Bun.sleep(100);
   return 0;
 }

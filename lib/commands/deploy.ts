@@ -3,6 +3,7 @@ import { DpError } from "../errors.ts";
 import type { ServerConfig } from "../config.ts";
 import { envStamp } from "../env-file.ts";
 import { requireCurrent } from "../release/current.ts";
+import { requireUnlocked } from "../release/hand-lock.ts";
 import { goodReleases, liveId, previousId, runsOf, treeOf, type PastRun } from "../release/history.ts";
 import { settingsOfRelease } from "../release/settings.ts";
 import { silentLog, makeIo } from "../io.ts";
@@ -15,10 +16,12 @@ import { begin, beginRollback, type BeginOptions, type Brought } from "./begin.t
 import { beginAndLaunch, launch, type Ended } from "./launch.ts";
 import { quiet } from "./restart.ts";
 
-/** How the answer is given. */
+/** How the answer is given, and how long it may take to begin. */
 export interface Answer {
   /** The answer is JSON on stdout, so that the log goes to stderr. */
-  json?: boolean;
+  json?: boolean | undefined;
+  /** How long to wait for whatever holds the app, in ms; without, as long as it takes. */
+  wait?: number | undefined;
 }
 
 /** Deploys a branch, tag or commit; without one, the deploy branch, fetched anew when the app has an origin. */
@@ -28,13 +31,17 @@ export async function deploy(
   options: BeginOptions & Answer = {},
 ): Promise<Ended> {
   const { branch } = await readServer(app);
+  requireUnlocked(app);
+  // Who will not wait at all leaves no run behind.
+  if (options.wait === 0) await quiet(app, 0);
   if (ref === undefined) await fetchOrigin(app, branch, makeIo(silentLog));
-  return beginAndLaunch(app, () => begin(app, ref, options), options);
+  return beginAndLaunch(app, () => begin(app, ref, options), { json: options.json, wait: options.wait });
 }
 
 /** Goes on with the newest run that did not end well, at its first step that is not done, or at `from`; null: it ended well. */
 export async function resume(app: string, from?: string, options: Answer = {}): Promise<Ended | null> {
   await readServer(app);
+  requireUnlocked(app);
   const runs = await runsOf(app);
   const last = runs.at(-1);
   if (!last) throw new DpError("context", `${app} has no run yet`, { hint: `dp deploy ${app}` });
@@ -46,7 +53,7 @@ export async function resume(app: string, from?: string, options: Answer = {}): 
   else if (last.state === "good") {
     return null;
   }
-  return launch(app, last.id, { ...options, ...(from === undefined ? {} : { from }) });
+  return launch(app, last.id, { ...options, from, what: "resume" });
 }
 
 function requireStep({ run }: PastRun, from: string): void {
@@ -57,22 +64,28 @@ function requireStep({ run }: PastRun, from: string): void {
 
 /**
  * Goes back to a release: by ID, number or commit; without one, the newest good one before the live one. `withEnv`:
- * with the settings that it ran with, so that a restart with others is a release to go back from, too.
+ * with the settings that it ran with, so that a restart with others is a release to go back from, too. `force`: though
+ * somebody has locked the app. Throws DpError "locked" else.
  */
 export async function rollback(
   app: string,
   wish: string | undefined,
-  options: Answer & { withEnv?: boolean } = {},
+  options: Answer & { withEnv?: boolean; force?: boolean } = {},
 ): Promise<Ended> {
   const withEnv = options.withEnv === true;
+  const words = ["dp rollback", app, ...(wish === undefined ? [] : [wish]), ...(withEnv ? ["--with-env"] : [])];
+  const anyway = `${words.join(" ")} --force`;
+  if (options.force !== true)
+    requireUnlocked(appName(app), `dp unlock ${app}, or in an outage, with the lock left in place: ${anyway}`);
   const beginning = async () => {
     // What was live before is told by what is live when its turn comes, not while another release is about to be.
-    if (wish === undefined) await quiet(appName(app));
+    const wait = wish === undefined || options.wait === 0 ? await quiet(appName(app), options.wait) : options.wait;
     const server = await readServer(app);
     const to = await goalOf(app, wish, withEnv);
-    return beginRollback(app, to, withEnv ? await settingsToBring(app, to, server) : undefined);
+    const begun = await beginRollback(app, to, withEnv ? await settingsToBring(app, to, server) : undefined);
+    return { ...begun, wait };
   };
-  return beginAndLaunch(appName(app), beginning, options);
+  return beginAndLaunch(app, beginning, { json: options.json, force: options.force });
 }
 
 async function goalOf(app: string, wish: string | undefined, withEnv: boolean): Promise<string> {

@@ -13,6 +13,7 @@ import { endAll } from "../builtin/supervision.ts";
 import { allPids } from "../process/proc.ts";
 import { hasEnvironment, userOf as ownerOf } from "../process/process.ts";
 import { front, frontNames } from "../registry.ts";
+import { requireUnlocked } from "../release/hand-lock.ts";
 import { lockNow } from "../release/queue.ts";
 import { appNames, readServer } from "../server.ts";
 import { idsOf, userExists, userOf } from "../setup/users.ts";
@@ -41,13 +42,14 @@ export async function confirm(app: string, yes: boolean): Promise<void> {
   if (typed.trim() !== app) throw new DpError("usage", "that is not its name; nothing was touched");
 }
 
-/** Takes an app away. Throws DpError "locked" while a deploy runs. Safe to repeat after an interruption. */
+/** Takes an app away. Throws DpError "locked" while a deploy runs, or somebody has locked it. Safe to repeat after an interruption. */
 export async function destroy(name: string, options: { purge: boolean }): Promise<Destroyed> {
   const app = appName(name);
   const { base } = places(app);
   const changes: string[] = [];
   const io = makeIo(silentLog);
   const server = await serverOf(app);
+  requireUnlocked(app);
   const lock = await lockNow(app, "dp destroy");
   try {
     const note = async (what: string, isDone: Promise<boolean>) => void ((await isDone) && changes.push(what));

@@ -7,6 +7,7 @@ import { DpError, messageOf } from "../errors.ts";
 import { readText } from "../files.ts";
 import { waitForLock } from "../lock.ts";
 import { envFile, places } from "../paths.ts";
+import { requireUnlocked } from "../release/hand-lock.ts";
 import { liveId } from "../release/history.ts";
 import { readServer } from "../server.ts";
 import { didYouMean } from "../suggestion.ts";
@@ -96,11 +97,13 @@ export async function unsetEnv(app: string, names: readonly string[], options: C
 
 /**
  * Changes settings, all or none. The live release is restarted with them, and only when that is healthy they are
- * saved. Throws DpError "usage" for names and values that cannot be, "config" when the env file is wrong.
+ * saved. Throws DpError "usage" for names and values that cannot be, "config" when the env file is wrong, "locked" when
+ * somebody has locked the app.
  */
 export async function changeEnv(app: string, change: EnvChange, options: ChangeOptions): Promise<EnvChanged> {
   const { env } = await readServer(app);
   const { base } = places(app);
+  requireUnlocked(app);
   requireAllowed(app, change);
   const file = envFile(base, env);
   const nothing = () => undefined;

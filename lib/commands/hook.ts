@@ -3,10 +3,14 @@ import { DpError, EXIT } from "../errors.ts";
 import { receiver, type Push } from "../release/gate.ts";
 import { appOfRepo, readServer } from "../server.ts";
 import { begin, commitOf } from "./begin.ts";
+import { joinRunning } from "./join.ts";
 import { beginAndLaunch } from "./launch.ts";
+import { quiet } from "./restart.ts";
 import { planOf, planLines } from "./plan.ts";
 import { places } from "../paths.ts";
-import { notedPushOptions, noteUngated, notePushOptions, pushOptions } from "../push-options.ts";
+import { requireUnlocked } from "../release/hand-lock.ts";
+import { noteOwed, settleOwed } from "../release/owed.ts";
+import { notedPushOptions, notePushOptions, pushOptions } from "../push-options.ts";
 
 const NOTHING = /^0+$/;
 
@@ -31,7 +35,8 @@ export async function update(repo: string, ref: string, old: string, sha: string
       hint: "config.yml names another branch: dp setup",
     });
   if (!gate) {
-    await noteUngated(repo);
+    requireUnlocked(app);
+    await noteOwed(repo, sha);
     return EXIT.ok;
   }
   return execute(repo, sha, await notedPushOptions(repo), { ref, old });
@@ -67,7 +72,14 @@ export async function execute(
     );
     return EXIT.usage;
   }
-  const skipHooks = options["skip-hooks"];
-  const beginning = () => begin(app, sha, { skipHooks, ...(push ? { push } : {}) });
-  return (await beginAndLaunch(app, beginning, push ? { git: receiver() } : {})).code;
+  const { wait, "skip-hooks": skipHooks } = options;
+  const joined = push && (await joinRunning(app, { sha, skipHooks, push }));
+  if (typeof joined === "number") return joined;
+  if (wait === 0) await quiet(app, 0);
+  const beginning = async () => {
+    const begun = await begin(app, sha, { skipHooks, ...(push ? { push } : {}) });
+    await settleOwed(repo, sha);
+    return begun;
+  };
+  return (await beginAndLaunch(app, beginning, { wait, ...(push ? { git: receiver() } : {}) })).code;
 }

@@ -1,9 +1,12 @@
 // A run that is worked on, and whoever started it as its reader.
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { conclude } from "../context.ts";
 import { follow, printer } from "../talk/follower.ts";
-import { liveId, runOf, type RunState } from "../release/history.ts";
+import { auditRun } from "../release/audit-run.ts";
+import { liveId, runOf, type PastRun, type RunState } from "../release/history.ts";
 import { places } from "../paths.ts";
+import { who } from "../who.ts";
 import { hire, type Order, type Worker } from "./worker.ts";
 
 /** The log of a run. */
@@ -27,41 +30,53 @@ export interface Ended {
 }
 
 /** How a run is launched. */
-export interface LaunchOptions extends Omit<Order, "id"> {
+export interface LaunchOptions extends Omit<Order, "id" | "who"> {
   /** The answer is JSON on stdout, so that the log goes to stderr. */
-  json?: boolean;
+  json?: boolean | undefined;
 }
 
-/** Begins a run, and launches it by a worker that gets ready meanwhile. Throws what `begin` throws. */
+/**
+ * Begins a run, and launches it by a worker that gets ready meanwhile. `begin` may answer what it has left of the time to
+ * wait. Throws what it throws.
+ */
 export async function beginAndLaunch(
   app: string,
-  begin: () => Promise<{ id: string }>,
+  begin: () => Promise<{ id: string; wait?: number | undefined }>,
   options: LaunchOptions = {},
 ): Promise<Ended> {
   const worker = hire(app);
-  let id: string;
+  let begun: Awaited<ReturnType<typeof begin>>;
   try {
-    ({ id } = await begin());
+    begun = await begin();
   } catch (error) {
     worker.order(null);
     throw error;
   }
-  return employ(worker, app, id, options);
+  return employ(worker, app, begun.id, { ...options, wait: begun.wait ?? options.wait });
 }
 
 /** Launches a begun run, and prints its log until it ends: on stdout, or on stderr when the answer is JSON. */
 export const launch = (app: string, id: string, options: LaunchOptions = {}) => employ(hire(app), app, id, options);
 
-async function employ(worker: Worker, app: string, id: string, options: LaunchOptions): Promise<Ended> {
+async function employ(worker: Worker, app: string, id: string, { json, ...options }: LaunchOptions): Promise<Ended> {
   mkdirSync(places(app).logs, { recursive: true, mode: 0o750 });
   const log = logOf(app, id);
   closeSync(openSync(log, "a", 0o640));
   const start = Bun.file(log).size;
   const begun = performance.now();
-  worker.order({ id, from: options.from, git: options.git });
-  const code = await follow(log, start, worker.ended, worker.watched(printer(options.json ? 2 : 1)));
+  const order: Order = { id, ...options, who: who() };
+  worker.order(order);
+  const code = await follow(log, start, worker.ended, worker.watched(printer(json ? 2 : 1)));
   const took = Math.round(performance.now() - begun);
   const past = await runOf(app, id).catch(() => null); // the exit code is all that is left to tell
+  if (past?.state === "unfinished") await endOf(past, app, code, order);
   const error = past?.run.result?.error ?? null;
   return { app, id, live: await liveId(app), state: past?.state ?? "unfinished", code, error, took, log };
+}
+
+// Its process has ended without a word. Before its first step that is the end of it; else it can be gone on with.
+async function endOf({ id, path, run }: PastRun, app: string, code: number, order: Order): Promise<void> {
+  const error = "its process ended before its first step";
+  if (Object.keys(run.journal).length === 0) await conclude(path, { state: "failed", code, error });
+  await auditRun(app, id, { ...order, code }, (line) => console.error(`dp: ${line}`));
 }

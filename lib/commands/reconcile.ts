@@ -1,10 +1,16 @@
 // `dp reconcile`: instances and boot follow from `current`, whatever happened.
 import { makeBallast } from "../ballast.ts";
+import type { ServerConfig } from "../config.ts";
+import { handLock } from "../release/hand-lock.ts";
+import { owed, settleOwed } from "../release/owed.ts";
 import { reconcile } from "../release/reconcile.ts";
 import { makeIo, silentLog } from "../io.ts";
 import { report } from "../main.ts";
+import { places } from "../paths.ts";
 import { lockNow } from "../release/queue.ts";
 import { appNames, readServer } from "../server.ts";
+import { deploy, resume } from "./deploy.ts";
+import type { Ended } from "./launch.ts";
 
 export interface Reconciled {
   /** App -> what was changed; empty when nothing was to do. */
@@ -25,10 +31,23 @@ export async function reconcileApps(app: string | undefined): Promise<Reconciled
       } finally {
         lock.release();
       }
+      const late = await deployOwed(name, server);
+      if (late) all.changes[name].push(`deployed ${late.id}, which was pushed and not deployed yet`);
+      all.code ||= late?.code ?? 0;
     } catch (error) {
       all.code ||= report(error);
     }
   }
   await makeBallast();
   return all;
+}
+
+// A push that git has accepted is deployed, even if the machine went down before that had begun.
+async function deployOwed(app: string, server: ServerConfig): Promise<Ended | null> {
+  const due = handLock(app) ? null : await owed(app, server);
+  if (due === null) return null;
+  if ("id" in due) return resume(app, undefined, { json: true });
+  const ended = await deploy(app, due.sha, { json: true });
+  await settleOwed(places(app).repo, due.sha);
+  return ended;
 }

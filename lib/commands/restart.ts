@@ -1,16 +1,18 @@
 // `dp restart`, and what follows a change of the settings: a new instance beside the old one, as in a deploy.
+import { requireUnlocked } from "../release/hand-lock.ts";
 import { holder } from "../release/history.ts";
-import { describeHolder } from "../release/queue.ts";
+import { deadline, describeHolder, requirePatience } from "../release/queue.ts";
 import { readServer } from "../server.ts";
 import { beginRestart, type Brought } from "./begin.ts";
 import type { Answer } from "./deploy.ts";
 import { launch, type Ended } from "./launch.ts";
 
-/** Restarts the live release. Throws DpError "usage" when nothing is live. */
+/** Restarts the live release. Throws DpError "usage" when nothing is live, "locked" when somebody has locked the app. */
 export async function restart(app: string, options: Answer = {}): Promise<Ended> {
   await readServer(app);
-  await quiet(app);
-  return restartWith(app, "as asked", undefined, options);
+  requireUnlocked(app);
+  const wait = await quiet(app, options.wait);
+  return restartWith(app, "as asked", undefined, { ...options, wait });
 }
 
 /** Restarts the live release, with new settings or today's; `reason` is shown and kept, and holds no secret. */
@@ -21,14 +23,20 @@ export async function restartWith(
   options: Answer,
 ): Promise<Ended> {
   const { id } = await beginRestart(app, reason, brought);
-  return launch(app, id, options);
+  return launch(app, id, { json: options.json, wait: options.wait });
 }
 
-/** Waits until no deploy is under way: what is restarted must be what is live by then. */
-export async function quiet(app: string): Promise<void> {
+/**
+ * Waits until no deploy is under way: what is restarted must be what is live by then. Answers what is left of the
+ * time, in ms; throws DpError "locked" when it is over.
+ */
+export async function quiet(app: string, wait?: number): Promise<number | undefined> {
+  const begun = performance.now();
+  const isOver = deadline(wait);
   for (let told = false; ; told = true) {
     const held = holder(app);
-    if (held === null) return;
+    if (held === null) return wait === undefined ? undefined : Math.max(0, begun + wait - performance.now());
+    requirePatience(app, isOver);
     if (!told) console.error(`dp: waiting for ${describeHolder(held)}`);
     await Bun.sleep(100);
   }

@@ -7,6 +7,7 @@ import { places, processOf } from "../paths.ts";
 import { liveId } from "../release/history.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { managerOf } from "../release/manager.ts";
+import { requireUnlocked } from "../release/hand-lock.ts";
 import { lockNow } from "../release/queue.ts";
 import { processNames, scaleOf, stoppedProcesses, wantedIds } from "../release/processes.ts";
 import { proveInstances, startInstances, stopInstances } from "../release/workers.ts";
@@ -49,6 +50,7 @@ export async function scale(
   say: (line: string) => void,
 ): Promise<Record<string, number>> {
   await readServer(app);
+  requireUnlocked(app);
   const lock = await lockNow(app, `dp scale ${app}`);
   try {
     const { config } = places(app);

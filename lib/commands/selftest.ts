@@ -1,12 +1,11 @@
 // `dp selftest`: proves on this very server that a deploy keeps its promises, with an app of its own that goes again.
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { DpError, EXIT, messageOf } from "../errors.ts";
+import { DpError, EXIT, exitCodeOf, messageOf } from "../errors.ts";
 import { places } from "../paths.ts";
 import { allPids } from "../process/proc.ts";
 import { hasEnvironment, listener } from "../process/process.ts";
 import { holder } from "../release/history.ts";
-import { exitCodeOf } from "../runner.ts";
 import { userExists, userOf } from "../setup/users.ts";
 import { makeStage, type Stage } from "../stage.ts";
 import { destroy } from "./destroy.ts";

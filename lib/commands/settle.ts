@@ -1,8 +1,9 @@
 // What a deploy left that was killed: it is ended first, forward when its release is live already, else back.
 import { factOf, type Run } from "../context.ts";
-import { DpError, messageOf } from "../errors.ts";
+import { DpError, EXIT, exitCodeOf, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
 import { removeStaleTemps } from "../files.ts";
+import { auditRun } from "../release/audit-run.ts";
 import { idOf, liveId, runsOf } from "../release/history.ts";
 import { makeIo } from "../io.ts";
 import { places } from "../paths.ts";
@@ -26,13 +27,17 @@ export async function settle(app: string, mine: string, out: Receipt): Promise<v
     if (past.id === mine || past.state !== "unfinished" || Object.keys(past.run.journal).length === 0) continue;
     const isLive = await isLiveRun(app, past.run);
     out.say(`deploy ${past.id} was interrupted and is ${isLive ? "finished" : "taken back"} first`);
+    let code: number = EXIT.ok;
     try {
       const from = await pickUp(app, past.run, out);
       if (isLive) await runPipeline(past.path, out, from === undefined ? {} : { from });
       else await goBack(past.path, out, new DpError("terminated", "interrupted"));
     } catch (error) {
       out.warn(`deploy ${past.id}: ${messageOf(error)}`);
+      code = exitCodeOf(error);
     }
+    const what = isLive ? "finish" : "take back";
+    await auditRun(app, past.id, { what, code, who: { by: "dp" } }, (line) => out.warn(line));
   }
 }
 

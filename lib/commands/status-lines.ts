@@ -1,6 +1,7 @@
 // What `dp status` tells people.
 import type { RouteStatus } from "../front.ts";
 import type { InstanceStatus } from "../manager.ts";
+import { describeHandLock } from "../release/hand-lock.ts";
 import { describeHolder } from "../release/queue.ts";
 import { when } from "../talk/table.ts";
 import type { Status } from "./status.ts";
@@ -18,6 +19,8 @@ export function statusLines(now: Status): string[] {
   if (now.warm.length > 0) lines.push(`  warm       ${now.warm.join(", ")} still runs, to go back at once`);
   if (now.front) lines.push(`  front      ${frontLine(now.front)}`);
   if (now.deploying) lines.push(`  deploying  ${describeHolder(now.deploying)}`);
+  if (now.owed) lines.push(`  owed       ${now.owed} was pushed, and is not deployed: dp reconcile ${now.app}`);
+  if (now.lock) lines.push(`  locked     by ${describeHandLock(now.lock)}; dp unlock ${now.app}`);
   if (now.strays.length > 0 && !now.deploying)
     lines.push(`  strays     ${now.strays.join(", ")} should not run: dp reconcile ${now.app}`);
   if (now.lastFailure) lines.push(`  last run   ${now.lastFailure.id} failed: ${now.lastFailure.error}`);

@@ -8,6 +8,8 @@ import { contextOf, holder, liveId, newestRun, previousId, type Holder } from ".
 import type { RouteStatus } from "../front.ts";
 import type { InstanceStatus } from "../manager.ts";
 import { probe } from "../health/probe.ts";
+import { handLock, type HandLock } from "../release/hand-lock.ts";
+import { owedName } from "../release/owed.ts";
 import { managerNameOf, managerOf } from "../release/manager.ts";
 import { isWeb, processOf } from "../paths.ts";
 import { wantedIds } from "../release/processes.ts";
@@ -47,6 +49,10 @@ export interface Status {
   front: RouteStatus | null;
   /** The deploy under way, or null. */
   deploying: Holder | null;
+  /** With `gate: false`, the commit or run that was pushed and is not deployed, or null. */
+  owed: string | null;
+  /** Who has locked the app by hand, or null. */
+  lock: HandLock | null;
   /** The newest run when it did not end well: its ID and error. */
   lastFailure: { id: string; error: string } | null;
 }
@@ -68,7 +74,7 @@ export async function status(app: string): Promise<Status> {
     ...(live === null ? NOTHING : await liveStatus(app, live, server)),
     ...{ warm, strays },
     front: await (await front(server.front)).status(app),
-    deploying: holder(app),
+    ...{ deploying: holder(app), lock: handLock(app), owed: await owedName(app, server) },
     lastFailure: await lastFailure(app),
   };
 }

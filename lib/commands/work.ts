@@ -1,10 +1,12 @@
 // `dp work`: the process of a deploy. It holds the lock, runs the steps, and writes the log that others follow.
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
-import { factOf, load, save } from "../context.ts";
+import { conclude, factOf, load } from "../context.ts";
 import { makeBallast } from "../ballast.ts";
-import { DpError, EXIT, messageOf } from "../errors.ts";
+import { DpError, EXIT, exitCodeOf, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
 import { damageOf, requireCurrent } from "../release/current.ts";
+import { auditRun } from "../release/audit-run.ts";
+import { takeCanceller } from "../release/canceller.ts";
 import { requireTip, settleRef } from "../release/gate.ts";
 import { contextOf } from "../release/history.ts";
 import { makeIo } from "../io.ts";
@@ -16,7 +18,7 @@ import { PIPELINES } from "../pipeline.ts";
 import { stepFile } from "../registry.ts";
 import { tidy } from "../release/reconcile.ts";
 import { secretsOf } from "../release/settings.ts";
-import { exitCodeOf, runPipeline, stepModule } from "../runner.ts";
+import { runPipeline, stepModule } from "../runner.ts";
 import { closingLine, failureScreen, headLine } from "../talk/screen.ts";
 import { logOf } from "./launch.ts";
 import { pickUp, settle } from "./settle.ts";
@@ -37,30 +39,40 @@ export async function workOnOrder(app: string): Promise<number> {
   return work(app, order, 1);
 }
 
-/** Runs a begun deploy or rollback to its end, and writes to the open file `log`; answers the exit code. */
-export async function work(app: string, { id, ...options }: Order, log: number): Promise<number> {
+/**
+ * Runs a begun deploy or rollback to its end, and writes to the open file `log` and a line to the audit log; answers the
+ * exit code.
+ */
+export async function work(app: string, order: Order, log: number): Promise<number> {
+  const write = writerOf(log);
+  let code: number = EXIT.bug;
+  try {
+    code = await runToEnd(app, order, write);
+  } finally {
+    await auditRun(app, order.id, { ...order, code }, write);
+  }
+  return code;
+}
+
+async function runToEnd(app: string, { id, ...options }: Order, write: (line: string) => void): Promise<number> {
   const context = contextOf(app, id);
   const run = await load(context);
   const server = factOf(run, "server", fact.server);
   const clean = redactor(await secretsOf(app, server));
-  const out = receipt(writerOf(log), clean);
-  const stop = stopSignal();
+  const out = receipt(write, clean);
+  const stop = stopSignal(app, id);
   out.say(headLine(run));
   const begun = performance.now();
   const push = server.gate ? factOf(run, "push", fact.push) : null;
   const [repo, sha] = [factOf(run, "repo", fact.repo), factOf(run, "sha", fact.sha)];
+  const turn = { ...options, id, kind: factOf(run, "kind", fact.kind), by: factOf(run, "by", fact.by) };
   let lock;
   try {
-    lock = await takeTurn(
-      app,
-      { id, kind: factOf(run, "kind", fact.kind), by: factOf(run, "by", fact.by) },
-      out.say,
-      stop,
-    );
+    lock = await takeTurn(app, turn, out.say, stop);
     if (push && options.git !== undefined) await requireTip(repo, push, sha);
   } catch (error) {
     lock?.release();
-    await conclude(context, error);
+    await concludeBy(context, error);
     for (const line of await failureScreen(app, run, error, clean)) out.say(line);
     return exitCodeOf(error);
   }
@@ -80,7 +92,7 @@ export async function work(app: string, { id, ...options }: Order, log: number):
   } catch (error) {
     const ended = await load(context);
     // What failed before its first step is over: there is nothing to go on with.
-    if (!ended.result && Object.keys(ended.journal).length === 0) await conclude(context, error);
+    if (!ended.result && Object.keys(ended.journal).length === 0) await concludeBy(context, error);
     for (const line of await failureScreen(app, ended, error, clean, out.lastOutput())) out.say(line);
     return exitCodeOf(error);
   } finally {
@@ -103,20 +115,20 @@ function writerOf(log: number): (line: string) => void {
   };
 }
 
-/** Aborted by SIGTERM or SIGINT; a lost terminal is nothing to stop for. */
-function stopSignal(): AbortSignal {
+/** Aborted by SIGTERM, which may be `dp cancel`, or SIGINT; a lost terminal is nothing to stop for. */
+function stopSignal(app: string, id: string): AbortSignal {
   const controller = new AbortController();
-  const stop = (exit: "interrupted" | "terminated", signal: string) => () =>
-    controller.abort(new DpError(exit, `stopped by ${signal}`));
+  const stop = (exit: "interrupted" | "terminated", signal: string) => () => {
+    const by = takeCanceller(app, id);
+    controller.abort(new DpError(exit, by === null ? `stopped by ${signal}` : `cancelled by ${by}`));
+  };
   process.on("SIGTERM", stop("terminated", "SIGTERM"));
   process.on("SIGINT", stop("interrupted", "SIGINT"));
   process.on("SIGHUP", () => undefined);
   return controller.signal;
 }
 
-async function conclude(context: string, error: unknown): Promise<void> {
-  const run = await load(context);
-  const state = error instanceof DpError && error.exit === "locked" ? "superseded" : "failed";
-  run.result = { state, code: exitCodeOf(error), error: messageOf(error), endedAt: new Date().toISOString() };
-  await save(context, run);
+function concludeBy(context: string, error: unknown): Promise<void> {
+  const state = error instanceof DpError && error.exit === "superseded" ? "superseded" : "failed";
+  return conclude(context, { state, code: exitCodeOf(error), error: messageOf(error) });
 }

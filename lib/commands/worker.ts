@@ -5,6 +5,7 @@ import { pipe } from "../process/libc.ts";
 import { isOnItsOwn } from "../process/process.ts";
 import { SELF, selfEnv } from "../self.ts";
 import type { Sink } from "../talk/follower.ts";
+import type { Who } from "../who.ts";
 import { logOf } from "./launch.ts";
 
 /** What a worker is told; as a process of its own, as one JSON object on its stdin. */
@@ -14,6 +15,13 @@ export interface Order {
   from?: string | undefined;
   /** The process of git that waits for its hook, see gate.ts. */
   git?: string | undefined;
+  /** How long it may wait for its turn, in ms; without, as long as it takes. */
+  wait?: number | undefined;
+  /** It runs although somebody has locked the app. */
+  force?: boolean | undefined;
+  /** What the audit log calls it; without, by its kind. */
+  what?: string | undefined;
+  who: Who;
 }
 
 /** Somebody that is about to work on a run. */

@@ -11,6 +11,11 @@ export function milliseconds(text: string): number | null {
   return count === undefined || unit === undefined ? null : Number(count) * UNIT[unit]!;
 }
 
+/** The milliseconds of a time to wait: a duration, or seconds alone; null when the text is neither. */
+export function waitTime(text: string): number | null {
+  return milliseconds(/^\d+$/.test(text) ? `${text}s` : text);
+}
+
 /** Milliseconds in the largest unit that leaves a whole number: 90000 is "90s". */
 export function durationText(ms: number): string {
   for (const unit of ["h", "m", "s"]) {

@@ -16,7 +16,8 @@ export function receiver(): string {
   return `${process.ppid}:${startTime(process.ppid) ?? 0}`;
 }
 
-function isReceiving(text: string | undefined): boolean {
+/** Whether that process of git is still there. */
+export function isReceiving(text: string | undefined): boolean {
   const [pid, start] = (text ?? "").split(":").map(Number);
   return pid !== undefined && pid > 1 && start !== undefined && isAlive(pid, start);
 }
@@ -25,11 +26,12 @@ const NOWHERE = /^0+$/;
 const git = (repo: string, ...args: string[]) => run(["git", "--git-dir", repo, ...args], { check: false });
 const holds = async (repo: string, one: string, other: string) =>
   (await git(repo, "merge-base", "--is-ancestor", one, other)).code === 0;
-const tipOf = async (repo: string, ref: string) =>
+/** The commit that a ref names, in full; "" when there is no such ref. */
+export const tipOf = async (repo: string, ref: string) =>
   (await git(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", ref)).text;
 
 /**
- * Throws DpError "locked" when the branch has moved since the push began, to something that an ordinary push
+ * Throws DpError "superseded" when the branch has moved since the push began, to something that an ordinary push
  * would have to contain: deploying would silently take it back.
  */
 export async function requireTip(repo: string, { ref, old }: Push, sha: string): Promise<void> {
@@ -39,7 +41,7 @@ export async function requireTip(repo: string, { ref, old }: Push, sha: string):
   if (isForced) return;
   const branch = ref.replace("refs/heads/", "");
   throw new DpError(
-    "locked",
+    "superseded",
     `${branch} moved to ${now.slice(0, 7)} while this push waited, and this commit does not contain it`,
     {
       hint: `git pull, and push again`,

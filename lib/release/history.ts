@@ -18,12 +18,17 @@ export interface PastRun {
   state: RunState;
 }
 
-/** Noted in the lock file by who holds it. */
+/** Noted by who holds an app's lock, or waits for it. */
 export interface Holder {
+  /** A run, or the command that holds it: `dp scale shop`. */
   id: string;
   by: string;
   pid: number;
+  /** When that process started, in ticks since boot: by both it is told from another of that number. */
+  startTime: number;
   since: string;
+  /** For a push, the process of git that waits for its hook, see gate.ts. */
+  git?: string | undefined;
 }
 
 /** The deploy that holds the app's lock, or null. */

@@ -2,34 +2,53 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { readdirSync } from "node:fs";
-import { DpError } from "../errors.ts";
+import { codeOf, DpError } from "../errors.ts";
 import { removeFile } from "../files.ts";
-import { holder, queueFile, type Holder } from "./history.ts";
 import { holderOf, isLocked, waitForLock, type Lock } from "../lock.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
 import type { Kind } from "../pipeline.ts";
-import { loginName } from "../setup/users.ts";
+import { startTime } from "../process/process.ts";
+import { starter } from "../who.ts";
+import { requireUnlocked } from "./hand-lock.ts";
+import { holder, queueFile, type Holder } from "./history.ts";
 
-// Undefined: nobody waits there, or it is not noted yet.
-const kindOf = (place: string) => (holderOf(place) as { kind?: Kind } | null)?.kind;
+/** A deploy that waits for its turn. */
+export type Waiting = Holder & { kind: Kind };
 
-/** The newest deploy that waits behind `id`, or null. */
-function newerThan(app: string, id: string): string | null {
-  const waiting = readdirSync(dirname(queueFile(app, id))).filter(isReleaseId);
-  // A restart brings no commit, so that no deploy may be left out for it; nor for what has not said yet what it is.
-  const isDeploy = (kind: Kind | undefined) => kind !== undefined && kind !== "restart";
-  const isNewer = (other: string) => sequenceOf(other) > sequenceOf(id) && isDeploy(kindOf(queueFile(app, other)));
-  const newer = waiting.filter(isNewer);
-  return newer.sort((a, b) => sequenceOf(a) - sequenceOf(b)).at(-1) ?? null;
+/** The deploys that wait, oldest first; none that has not noted itself yet. */
+export function waitingFor(app: string): Waiting[] {
+  let names: string[];
+  try {
+    names = readdirSync(dirname(queueFile(app, "1-0000000")));
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  }
+  const noted = names.filter(isReleaseId).map((id) => holderOf(queueFile(app, id)) as Waiting | null);
+  return noted.filter((one) => one !== null).sort((a, b) => sequenceOf(a.id) - sequenceOf(b.id));
+}
+
+/** The newest deploy that waits behind `id`; a restart brings no commit, so that none is left out for it. */
+const newerThan = (app: string, id: string) =>
+  waitingFor(app).findLast((other) => sequenceOf(other.id) > sequenceOf(id) && other.kind !== "restart");
+
+/** A run that wants the app's lock. */
+export interface Turn extends Pick<Holder, "id" | "by" | "git"> {
+  kind: Kind;
+  /** How long it may wait, in ms; without, as long as it takes. */
+  wait?: number | undefined;
+  /** It runs although somebody has locked the app. */
+  force?: boolean | undefined;
 }
 
 /**
- * Waits for the app's lock. Throws DpError "locked" when a newer deploy came to wait as well, or when `stop`
- * is aborted, its reason. `say` gets one line when there is something to wait for.
+ * Waits for the app's lock. Throws DpError "superseded" when a newer deploy came to wait as well, "locked" when the
+ * time to wait is over or the app is locked by hand when its turn comes, or when `stop` is aborted, its reason. `say`
+ * gets one line when there is something to wait for.
  */
 export async function takeTurn(
   app: string,
-  { id, kind, by }: { id: string; kind: Kind; by: string },
+  { id, kind, by, git, wait, force }: Turn,
   say: (line: string) => void,
   stop: AbortSignal,
 ): Promise<Lock> {
@@ -37,17 +56,24 @@ export async function takeTurn(
   await mkdir(dirname(mine), { recursive: true, mode: 0o700 });
   await sweep(app);
   const place = await soon(mine, () => new DpError("locked", `${id} waits for its turn already`));
-  place.note({ kind });
+  place.note({ ...myself(id, by), git, kind } satisfies Waiting);
+  const isOver = deadline(wait);
   const turn = () => {
     stop.throwIfAborted();
     // What brings new settings is worth its turn, whatever comes after it.
-    const newer = kind === "restart" ? null : newerThan(app, id);
-    if (newer) throw new DpError("locked", `superseded by ${newer}, which was pushed later and goes first`);
+    const newer = kind === "restart" ? undefined : newerThan(app, id);
+    if (newer) throw new DpError("superseded", `superseded by ${newer.id}, which was pushed later and goes first`);
+    requirePatience(app, isOver);
   };
+  let lock: Lock | undefined;
   try {
-    const lock = await waitForLock(places(app).lock, turn, () => say(`waiting for ${describeHolder(holder(app))}`));
-    lock.note({ id, by, pid: process.pid, since: new Date().toISOString() } satisfies Holder);
+    lock = await waitForLock(places(app).lock, turn, () => say(`waiting for ${describeHolder(holder(app))}`));
+    if (force !== true) requireUnlocked(app);
+    lock.note({ ...myself(id, by), git } satisfies Holder);
     return lock;
+  } catch (error) {
+    lock?.release();
+    throw error;
   } finally {
     place.release();
     await removeFile(mine);
@@ -65,11 +91,30 @@ export async function sweep(app: string): Promise<void> {
   for (const name of await stalePlaces(app)) await removeFile(queueFile(app, name));
 }
 
+const myself = (id: string, by: string): Holder => ({
+  ...{ id, by, pid: process.pid, startTime: startTime(process.pid) ?? 0 },
+  since: new Date().toISOString(),
+});
+
+/** Tells when a time in ms, from now on, is over; without, never. */
+export function deadline(wait: number | undefined): () => boolean {
+  const end = performance.now() + (wait ?? Infinity);
+  return () => performance.now() >= end;
+}
+
+/** Throws DpError "locked", with who holds the app, when somebody does and the time to wait is over. */
+export function requirePatience(app: string, isOver: () => boolean): void {
+  const held = isOver() ? holder(app) : null;
+  if (!held) return;
+  const hint = `dp logs ${app} --deploy -f, or wait longer: --wait 5m`;
+  throw new DpError("locked", `${describeHolder(held)}, is running`, { hint });
+}
+
 // Whoever only asks holds a lock for a moment: it takes a second to be sure that it is held.
 function soon(path: string, held: () => DpError): Promise<Lock> {
-  const patience = performance.now() + 1_000;
+  const isOver = deadline(1_000);
   const turn = () => {
-    if (performance.now() > patience) throw held();
+    if (isOver()) throw held();
   };
   return waitForLock(path, turn, () => undefined);
 }
@@ -79,9 +124,9 @@ export async function lockNow(app: string, what: string): Promise<Lock> {
   const hint = `dp logs ${app} --deploy -f`;
   const lock = await soon(
     places(app).lock,
-    () => new DpError("locked", `${describeHolder(holder(app))} is running`, { hint }),
+    () => new DpError("locked", `${describeHolder(holder(app))}, is running`, { hint }),
   );
-  lock.note({ id: what, by: loginName(), pid: process.pid, since: new Date().toISOString() } satisfies Holder);
+  lock.note(myself(what, starter()));
   return lock;
 }
 

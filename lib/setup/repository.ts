@@ -21,6 +21,9 @@ const SETTINGS: Record<string, string> = {
   "transfer.hideRefs": "refs/dp",
 };
 
+/** What is left as it is once it is set: a push may not fill the disk. */
+const DEFAULTS: Record<string, string> = { "receive.maxInputSize": "2g" };
+
 const git = (repo: string, ...args: string[]) => ["git", "--git-dir", repo, ...args];
 
 /** Makes the repository, or puts right what differs; answers one sentence for each change. */
@@ -31,9 +34,9 @@ export async function setupRepository(app: string, branch: string, io: Io): Prom
     await initialise(repo, branch, io);
     changes.push(`made the repository ${repo}`);
   }
-  for (const [name, value] of Object.entries(SETTINGS)) {
+  for (const [name, value] of Object.entries({ ...DEFAULTS, ...SETTINGS })) {
     const now = await io.run(git(repo, "config", "--get", name), { check: false, quiet: true });
-    if (now.text === value) continue;
+    if (now.text === value || (now.text !== "" && name in DEFAULTS)) continue;
     await io.run(git(repo, "config", name, value), { quiet: true });
     if (changes.length === 0) changes.push(`set ${name} in ${repo}`);
   }

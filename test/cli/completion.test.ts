@@ -35,6 +35,8 @@ const TABLE: [string[], (words: string[]) => void][] = [
   [["rollback", "shop", ""], (all) => expect(all).toEqual([box.link("current")!])],
   [["rollback", "shop", "--with"], (all) => expect(all).toEqual(["--with-env"])],
   [["deploy", "shop", "ma"], (all) => expect(all).toEqual(["main"])],
+  [["lock", "s"], (all) => expect(all).toEqual(["shop", "shopping", "status"])],
+  [["lock", "status", "shopp"], (all) => expect(all).toEqual(["shopping"])],
   [["env", "shop", "un"], (all) => expect(all).toEqual(["unset"])],
   [["env", "shop", "unset", "C"], (all) => expect(all).toEqual(["COLOUR"])],
   [["setup", "new", "--manager", "b"], (all) => expect(all).toEqual(["builtin"])],

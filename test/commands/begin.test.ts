@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { begin, beginRollback, commitOf, starter } from "../../lib/commands/begin.ts";
+import { begin, beginRollback, commitOf } from "../../lib/commands/begin.ts";
 import { load } from "../../lib/context.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { runIds } from "../../lib/release/history.ts";
@@ -115,17 +115,4 @@ test("a rollback takes the facts of the release that it goes back to, and the se
     server: { keep: 9 },
   });
   expect((await errorOf(beginRollback(app.app, "99-aaaaaaa")))?.exit).toBe("context");
-});
-
-test("who starts it is named with where from", () => {
-  const before = { ...process.env };
-  delete process.env["SSH_CONNECTION"];
-  process.env["SUDO_USER"] = "ann";
-  expect(starter()).toBe("ann");
-  process.env["SSH_CONNECTION"] = "203.0.113.5 50000 192.0.2.1 22";
-  expect(starter()).toBe("ann@203.0.113.5");
-  for (const name of ["SUDO_USER", "SSH_CONNECTION"]) {
-    if (before[name] === undefined) delete process.env[name];
-    else process.env[name] = before[name];
-  }
 });

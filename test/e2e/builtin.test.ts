@@ -266,7 +266,7 @@ describe("push options", () => {
     const runs = box.ids();
     const pushed = await box.push("-o", "skip_hooks", "production", "main");
     expectCode(pushed, 1);
-    expect(pushed.text).toContain('unknown push option "skip_hooks", dp knows skip-hooks, dry-run');
+    expect(pushed.text).toContain('unknown push option "skip_hooks", dp knows skip-hooks, dry-run, wait=30s');
     expect(box.ids()).toEqual(runs);
   });
 });

@@ -63,6 +63,15 @@ async function signalled(signal: "SIGINT" | "SIGTERM"): Promise<Outcome> {
   return deploying;
 }
 
+async function lockedDeploy(): Promise<Outcome> {
+  await box.dp("lock", "shop", "-m", "exit codes");
+  try {
+    return await box.dp("deploy", "shop");
+  } finally {
+    await box.dp("unlock", "shop");
+  }
+}
+
 const cases: [ExitName, string, () => Promise<Outcome>, RegExp][] = [
   [
     "context",
@@ -110,6 +119,24 @@ const cases: [ExitName, string, () => Promise<Outcome>, RegExp][] = [
     /is running[\s\S]*dp logs shop/,
   ],
   ["locked", "resume while a deploy runs", () => duringDeploy(() => box.dp("resume", "shop")), /is running/],
+  [
+    "superseded",
+    "a deploy behind which another one waits",
+    () =>
+      duringDeploy(async () => {
+        const late = box.start(dp("deploy", "shop"));
+        await until("that it waits", () =>
+          (box.ids().length > 0 ? box.log(box.ids().at(-1)!) : "").includes("waiting"),
+        );
+        const later = box.start(dp("deploy", "shop"));
+        const told = await late.done;
+        await box.dp("cancel", "shop", box.ids().at(-1)!);
+        await later.done;
+        return told;
+      }),
+    /superseded by \d+-/,
+  ],
+  ["locked", "a deploy to an app that is locked by hand", lockedDeploy, /shop is locked by .*: exit codes/],
   [
     "command",
     "a build that fails with 42",

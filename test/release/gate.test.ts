@@ -55,7 +55,7 @@ describe("a push that had to wait", () => {
     const error = (await requireTip(repo, { ref: REF, old }, sha).catch((thrown: unknown) => thrown)) as DpError;
     if (isTaken) expect(error).toBeUndefined();
     else {
-      expect([error.exit, error.hint]).toEqual(["locked", "git pull, and push again"]);
+      expect([error.exit, error.hint]).toEqual(["superseded", "git pull, and push again"]);
       expect(error.message).toStartWith(`main moved to ${now!.slice(0, 7)} while this push waited`);
     }
     expect(tip()).toBe(now);

@@ -7,7 +7,8 @@ import { holder, queueFile } from "../../lib/release/history.ts";
 import { tryFlock } from "../../lib/process/libc.ts";
 import { isLocked, tryLock } from "../../lib/lock.ts";
 import { places } from "../../lib/paths.ts";
-import { describeHolder, lockNow, takeTurn } from "../../lib/release/queue.ts";
+import { startTime } from "../../lib/process/process.ts";
+import { describeHolder, lockNow, takeTurn, waitingFor } from "../../lib/release/queue.ts";
 import { until } from "../managers/contract.ts";
 import { useServer } from "../support/core-server.ts";
 
@@ -23,6 +24,8 @@ const never = new AbortController().signal;
 const id = (number: number) => `${number}-aaaaaaa`;
 const take = (number: number, said: string[] = [], stop = never) =>
   takeTurn(app, { id: id(number), kind: "deploy", by: "somebody" }, (line) => said.push(line), stop);
+const restart = (number: number) =>
+  takeTurn(app, { id: id(number), kind: "restart", by: "somebody" }, () => undefined, never);
 const isWaiting = (number: number) => existsSync(queueFile(app, id(number))) && isLocked(queueFile(app, id(number)));
 const errorOf = (promise: Promise<unknown>) =>
   promise.then(
@@ -50,7 +53,7 @@ test("of three that wait only the newest runs; the others are told by whom they 
   await until("the fourth waits", () => isWaiting(4));
   const third = errorOf(take(3));
   for (const late of [await second, await third]) {
-    expect(late?.exit).toBe("locked");
+    expect(late?.exit).toBe("superseded");
     expect(late?.message).toContain(`superseded by ${id(4)}`);
   }
   expect(holder(app)?.id).toBe(id(1));
@@ -117,9 +120,59 @@ test("a single command is told who holds the app", async () => {
   now.release();
 });
 
+test("the time to wait is over: who holds the app is named, keeps it, and nobody waits any more", async () => {
+  const lock = await take(1);
+  for (const wait of [0, 50]) {
+    const error = await errorOf(takeTurn(app, { id: id(2), kind: "deploy", by: "late", wait }, () => undefined, never));
+    expect([error?.exit, error?.hint]).toEqual(["locked", `dp logs ${app} --deploy -f, or wait longer: --wait 5m`]);
+    expect(error?.message).toMatch(new RegExp(`^deploy ${id(1)} by somebody, since .*, is running$`));
+    expect(holder(app)?.id).toBe(id(1));
+  }
+  expect(readdirSync(dirname(queueFile(app, id(1))))).toEqual([]);
+  lock.release();
+  (await takeTurn(app, { id: id(3), kind: "deploy", by: "late", wait: 0 }, () => undefined, never)).release();
+});
+
+test("who only asks does not use up the time to wait", async () => {
+  (await take(1)).release();
+  const asking = openSync(places(app).lock, "r");
+  expect(tryFlock(asking, "shared")).toBe(true);
+  const taken = takeTurn(app, { id: id(2), kind: "deploy", by: "quick", wait: 0 }, () => undefined, never);
+  setTimeout(() => closeSync(asking), 50);
+  (await taken).release();
+});
+
+test("apps do not wait for each other", async () => {
+  const lock = await take(1);
+  const first = app;
+  app = `${first}b`;
+  mkdirSync(places(app).base, { recursive: true });
+  const said: string[] = [];
+  const other = await take(1, said);
+  expect([said, holder(first)?.id, holder(app)?.id]).toEqual([[], id(1), id(1)]);
+  other.release();
+  expect([isLocked(places(first).lock), isLocked(places(app).lock)]).toEqual([true, false]);
+  lock.release();
+});
+
+test("who waits is listed with its process, oldest first", async () => {
+  const lock = await take(1);
+  const [second, third] = [restart(2), restart(3)];
+  await until("both wait", () => waitingFor(app).length === 2);
+  const mine = { pid: process.pid, startTime: startTime(process.pid)!, kind: "restart", by: "somebody" };
+  expect(waitingFor(app)).toMatchObject([
+    { id: id(2), ...mine },
+    { id: id(3), ...mine },
+  ]);
+  lock.release();
+  for (const each of [second, third]) void each.then((held) => held.release());
+  await Promise.all([second, third]);
+  expect(waitingFor(app)).toEqual([]);
+});
+
 test("a holder in words", () => {
   const since = "2026-03-01T12:04:11.000Z";
-  const held = { by: "root@203.0.113.5", pid: 1, since };
+  const held = { by: "root@203.0.113.5", pid: 1, startTime: 1, since };
   expect(describeHolder(null)).toBe("another dp");
   expect(describeHolder({ ...held, id: "42-3f9c2ab" })).toMatch(
     /^deploy 42-3f9c2ab by root@203\.0\.113\.5, since \d\d:\d\d:11$/,

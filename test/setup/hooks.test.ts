@@ -15,7 +15,6 @@ const calls = () => {
   return text.split("\n").filter((line) => line !== "");
 };
 const log = () => join(folder, "calls");
-const note = (name: string) => join(repo, "dp-push-options", name);
 
 const identity = { GIT_CONFIG_GLOBAL: "/dev/null", GIT_AUTHOR_NAME: "D", GIT_COMMITTER_NAME: "D" };
 const mail = { GIT_AUTHOR_EMAIL: "d@localhost", GIT_COMMITTER_EMAIL: "d@localhost" };
@@ -34,7 +33,7 @@ shift
 hook=$1
 shift 2
 echo "$hook\${1:+ $1}" >>"$CALLS"
-if [ "$hook" = update ] && [ -n "\${UNGATED-}" ]; then mkdir -p "$REPO/dp-push-options"; : >"$REPO/dp-push-options/$PPID.ungated"; fi
+if [ "$hook" = update ] && [ -n "\${UNGATED-}" ]; then : >"$REPO/dp-owed"; fi
 `;
 
 async function writeHooks(more = ""): Promise<void> {
@@ -112,11 +111,12 @@ test("with push options dp hears of them first", () => {
   expect(calls()).toEqual(["pre-receive", "update refs/heads/main"]);
 });
 
-test("post-receive starts dp when update has left word for it, and takes the word away", async () => {
+test("post-receive starts dp when update has left word for it, which stays until a deploy has begun", async () => {
   await writeHooks("UNGATED=1; export UNGATED\n");
   expect(push("main").code).toBe(0);
   expect(calls()).toEqual(["update refs/heads/main", "post-receive"]);
-  expect(Bun.spawnSync(["ls", note("")]).stdout.toString()).toBe("");
+  expect(existsSync(join(repo, "dp-owed"))).toBe(true);
+  rmSync(join(repo, "dp-owed"));
 });
 
 test("the environment of git cannot get code into dp", async () => {

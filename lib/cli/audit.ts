@@ -1,0 +1,96 @@
+// The command that shows the audit log, and which commands are written down there: audit.
+import type { CAC } from "cac";
+import { answer, given, typed, warn, whole, type Options } from "../arguments.ts";
+import { isName } from "../env.ts";
+import { exitCodeOf, EXIT } from "../errors.ts";
+
+const MOST = 1_000_000;
+
+/** What a command ends with: its exit code, and the run that it was about. */
+export type Outcome = number | void | { code: number; run: string | null };
+
+/** Declares it. */
+export function declareAuditCommand(cli: CAC): void {
+  cli
+    .command("audit [app]", "Show who changed what, when, and how it ended; also of apps that are gone")
+    .option("-n, --lines <count>", "How many of the last lines; default: 50, with --since all")
+    .option("--since <time>", "Only lines from then on: 10m, 2h, 3d, 12:04, 2026-03-01T12:04")
+    .option("--json", "As JSON")
+    .action(async (app: string | undefined, options: Options) => {
+      const { auditLines, auditTable } = await import("../commands/audit.ts");
+      const { momentOf } = await import("../config/moment.ts");
+      const since = options["since"] === undefined ? undefined : momentOf(typed("--since") ?? "");
+      const lines = whole(typed("-n", "--lines"), "--lines", MOST) ?? (since === undefined ? 50 : MOST);
+      const found = await auditLines(app, { lines, ...given("since", since) }, warn);
+      answer(options, found, () => auditTable(found));
+    });
+}
+
+/** A command as the log has it; `isRun`: once it has begun, the process of the deploy writes the line. */
+interface Entry {
+  app: string | undefined;
+  what: string;
+  sha?: string | undefined;
+  detail?: string | undefined;
+  isRun?: boolean;
+}
+
+/** The words of a command line behind the command, and those behind a "--" -> what is written down; null: nothing. */
+const ENTRIES: Readonly<Record<string, (words: readonly string[], own: readonly string[]) => Entry | null>> = {
+  cancel: ([app]) => ({ app, what: "cancel" }),
+  deploy: ([app]) => ({ app, what: "deploy", isRun: true }),
+  destroy: ([app]) => ({ app, what: "destroy" }),
+  env: ([app, action = "list", ...words]) =>
+    CHANGES.includes(action) ? { app, what: `env ${action}`, detail: namesIn(action, words) } : null,
+  hook: ([name, repo = "", _ref, _old, sha]) =>
+    name === "update" ? { app: /([^/]+)\.git$/.exec(repo)?.[1], what: "push", sha, isRun: true } : null,
+  lock: ([app, name]) => (name === undefined ? { app, what: "lock" } : null),
+  restart: ([app, process]) => ({ app, what: "restart", detail: process, isRun: process === undefined }),
+  resume: ([app]) => ({ app, what: "resume", isRun: true }),
+  rollback: ([app]) => ({ app, what: "rollback", isRun: true }),
+  run: ([app], own) => ({ app, what: "run", detail: programOf(own[0] ?? "") }),
+  scale: ([app, ...words]) => (words.length > 0 ? { app, what: "scale", detail: words.join(" ") } : null),
+  setup: ([app]) => ({ app, what: "setup" }),
+  start: ([app, process]) => ({ app, what: "start", detail: process }),
+  stop: ([app, process]) => ({ app, what: "stop", detail: process }),
+  unlock: ([app]) => ({ app, what: "unlock" }),
+};
+
+const CHANGES = ["set", "unset", "import"];
+
+// A word without "=" may be a value, typed after a space.
+function namesIn(action: string, words: readonly string[]): string {
+  const names = words.map((word) => (action === "set" ? word.slice(0, Math.max(0, word.indexOf("="))) : word));
+  return action === "import" ? "" : names.filter(isName).join(", ");
+}
+
+// The name alone: what follows it, or is assigned before it, may be a secret.
+const programOf = (line: string) => /^\s*([\w./-]+)(?=\s|$)/.exec(line)?.[1] ?? "sh";
+
+/** Runs a command, and writes a line about it when it is one that changes an app; mistyped ones changed nothing. */
+export async function audited(
+  cli: Pick<CAC, "matchedCommandName" | "args" | "options">,
+  command: () => Promise<Outcome>,
+): Promise<number | void> {
+  const own = (cli.options["--"] as string[] | undefined) ?? [];
+  const entry = ENTRIES[cli.matchedCommandName ?? ""]?.(cli.args, own) ?? null;
+  let outcome: Outcome;
+  try {
+    outcome = await command();
+  } catch (error) {
+    if (!(error instanceof Error && error.name === "CACError")) await write(entry, exitCodeOf(error), null);
+    throw error;
+  }
+  const { code, run } = typeof outcome === "object" ? outcome : { code: outcome, run: null };
+  if (entry?.isRun !== true) await write(entry, code ?? EXIT.ok, run);
+  return code;
+}
+
+async function write(entry: Entry | null, code: number, run: string | null): Promise<void> {
+  if (entry?.app === undefined || code === EXIT.usage) return;
+  const { audit, resultOf } = await import("../audit.ts");
+  const { who } = await import("../who.ts");
+  const { app, what, sha, detail } = entry;
+  const more = { ...given("run", run ?? undefined), ...given("sha", sha), ...given("detail", detail || undefined) };
+  audit({ app, what, ...more, ...who(), result: resultOf(code), code }, warn);
+}

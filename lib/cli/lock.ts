@@ -1,0 +1,51 @@
+// Commands about what holds an app: lock unlock cancel.
+import type { CAC } from "cac";
+import { answer, typed, warn, type Options } from "../arguments.ts";
+import { DpError, EXIT } from "../errors.ts";
+
+/** Declares them. */
+export function declareLockCommands(cli: CAC): void {
+  cli
+    .command("lock <app> [name]", "Let nobody change an app until dp unlock; dp lock status APP tells what holds it")
+    .option("-m, --message <reason>", "Why, for whoever is refused")
+    .option("--json", "What holds it, as JSON")
+    .usage(
+      `lock <app> [-m REASON]
+  $ dp lock status <app>                  exit 0: it is free, 5: something holds it`,
+    )
+    .action(async (app: string, name: string | undefined, options: Options) => {
+      const { describeHolder } = await import("../release/queue.ts");
+      const { lock, lockLines, lockStatus } = await import("../commands/lock.ts");
+      if (app === "status" && name !== undefined) {
+        const now = await lockStatus(name);
+        answer(options, now, () => lockLines(now));
+        return now.isHeld ? EXIT.locked : EXIT.ok;
+      }
+      if (name !== undefined)
+        throw new DpError("usage", `dp lock takes an app alone`, { hint: `dp lock ${app} -m "${name}"` });
+      const now = await lock(app, typed("-m", "--message") ?? null);
+      if (now.running) warn(`${describeHolder(now.running)}, goes on to its end`);
+      return answer(options, now, () => [`${app} is locked: dp unlock ${app}`]);
+    });
+
+  cli
+    .command("unlock <app>", "Take the lock of dp lock away")
+    .option("--json", "The lock that it was, as JSON")
+    .action(async (app: string, options: Options) => {
+      const { unlock } = await import("../commands/lock.ts");
+      const { describeHandLock } = await import("../release/hand-lock.ts");
+      const was = await unlock(app);
+      const words = was ? `${app} is unlocked; it was locked by ${describeHandLock(was)}` : `${app} is not locked`;
+      answer(options, { app, lock: was }, () => [words]);
+    });
+
+  cli
+    .command("cancel <app> [id]", "End the running deploy before its switch, or a named one that waits")
+    .option("--json", "As JSON")
+    .action(async (app: string, id: string | undefined, options: Options) => {
+      const { cancel, cancelledLines } = await import("../commands/cancel.ts");
+      const ended = await cancel(app, id, warn);
+      answer(options, ended, () => cancelledLines(ended));
+      return { code: ended.code, run: ended.id };
+    });
+}

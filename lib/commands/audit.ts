@@ -1,0 +1,63 @@
+// `dp audit`: who changed what, when, and how it ended; also of apps that are gone.
+import { auditFiles, type AuditLine } from "../audit.ts";
+import { codeOf, DpError } from "../errors.ts";
+import { readText } from "../files.ts";
+import { appName } from "../paths.ts";
+import { table, when } from "../talk/table.ts";
+
+export interface AuditOptions {
+  /** So many of the last lines. */
+  lines: number;
+  /** Only lines from then on, in ms since 1970. */
+  since?: number;
+}
+
+/** The lines of one app or of all, oldest first; `warn` is told of lines that cannot be read. */
+export async function auditLines(
+  app: string | undefined,
+  { lines, since = 0 }: AuditOptions,
+  warn: (message: string) => void,
+): Promise<AuditLine[]> {
+  const name = app === undefined ? undefined : appName(app);
+  const found: AuditLine[] = [];
+  let damaged = 0;
+  for (const file of auditFiles()) {
+    for (const text of (await textOf(file)).split("\n").filter(Boolean)) {
+      const line = parse(text);
+      if (!line) damaged += 1;
+      else if ((name === undefined || line.app === name) && Date.parse(line.time) >= since) found.push(line);
+    }
+  }
+  if (damaged > 0) warn(`${damaged} lines of the audit log cannot be read`);
+  return lines > 0 ? found.slice(-lines) : [];
+}
+
+async function textOf(file: string): Promise<string> {
+  try {
+    return (await readText(file)) ?? "";
+  } catch (cause) {
+    if (codeOf(cause) !== "EACCES") throw cause;
+    throw new DpError("host", `${file}: permission denied`, { hint: "sudo dp audit", cause });
+  }
+}
+
+function parse(text: string): AuditLine | null {
+  try {
+    const line = JSON.parse(text) as AuditLine;
+    return typeof line.time === "string" && typeof line.app === "string" ? line : null;
+  } catch {
+    return null; // half of one, from a disk that was full
+  }
+}
+
+/** The same for people. */
+export function auditTable(lines: readonly AuditLine[]): string[] {
+  if (lines.length === 0) return ["nothing yet"];
+  return table(
+    ["WHEN", "APP", "WHAT", "RUN", "BY", "RESULT"],
+    lines.map(({ time, app, what, detail, run, by, result, code, step }) => {
+      const how = code === 0 ? result : `${result}${step ? ` at ${step}` : ""} (${code})`;
+      return [when(time), app, detail ? `${what}: ${detail}` : what, run ?? "", by, how];
+    }),
+  );
+}

@@ -1,0 +1,69 @@
+// `dp cancel`: ends a deploy before its switch, or one that waits for its turn.
+import type { RunResult } from "../context.ts";
+import { DpError, EXIT } from "../errors.ts";
+import { COMMIT } from "../pipeline.ts";
+import { isAlive } from "../process/process.ts";
+import { terminate } from "../process/signal.ts";
+import { forgetCanceller, noteCanceller } from "../release/canceller.ts";
+import { holder, liveId, runOf, type Holder } from "../release/history.ts";
+import { describeHolder, waitingFor } from "../release/queue.ts";
+import { isReleaseId } from "../paths.ts";
+import { readServer } from "../server.ts";
+import { starter } from "../who.ts";
+
+export interface Cancelled {
+  app: string;
+  /** The run that was ended; null: nothing was running. */
+  id: string | null;
+  /** How it ended, as its run file has it; null: its process was killed meanwhile. */
+  result: RunResult | null;
+  /** The release that serves, or null. */
+  live: string | null;
+  /** The exit code: 0 also when nothing was running. */
+  code: number;
+}
+
+/**
+ * Tells the running deploy to end, or the one that `wish` names by ID or number, which may be waiting, and waits until
+ * it has. Others that wait go on. Throws DpError "locked" when its release is live already, or when what runs is no deploy.
+ */
+export async function cancel(app: string, wish: string | undefined, say: (line: string) => void): Promise<Cancelled> {
+  await readServer(app);
+  const held = wish === undefined ? holder(app) : named(app, wish);
+  if (!held) return { app, id: null, result: null, live: await liveId(app), code: EXIT.ok };
+  const { id, pid, startTime } = held;
+  if (!isReleaseId(id)) throw new DpError("locked", `${describeHolder(held)}, is running, and is no deploy`);
+  if ((await runOf(app, id)).run.journal[COMMIT]?.state === "ok") throw tooLate(app, id);
+  say(`ending ${describeHolder(held)}`);
+  await noteCanceller(app, id, starter());
+  try {
+    if (terminate(pid, startTime)) while (isAlive(pid, startTime)) await Bun.sleep(50);
+  } finally {
+    await forgetCanceller(app, id);
+  }
+  const result = (await runOf(app, id)).run.result ?? null;
+  if (result?.state === "good") throw tooLate(app, id);
+  // An end of its own, in the same moment, is told as what it is.
+  const code = result?.code === EXIT.terminated ? EXIT.ok : (result?.code ?? EXIT.terminated);
+  return { app, id, result, live: await liveId(app), code };
+}
+
+function named(app: string, wish: string): Holder {
+  const running = holder(app);
+  const all = [...(running ? [running] : []), ...waitingFor(app)];
+  const found = all.find(({ id }) => id === wish || id.startsWith(`${wish}-`));
+  if (found) return found;
+  throw new DpError("usage", `${app} has no deploy ${JSON.stringify(wish)} that runs or waits`, {
+    hint: `dp lock status ${app}`,
+  });
+}
+
+const tooLate = (app: string, id: string) =>
+  new DpError("locked", `${id} is live already, it is too late to cancel it`, { hint: `dp rollback ${app}` });
+
+/** How it ended, for people. */
+export function cancelledLines({ app, id, result, live }: Cancelled): string[] {
+  if (id === null) return [`no deploy of ${app} is running`];
+  const how = result?.error ?? `its process was killed; what it left is ended by: dp resume ${app}`;
+  return [`${id}: ${how}`, `serving: ${live ?? "nothing"}, as before`];
+}

@@ -1,0 +1,74 @@
+// The lock that somebody sets by hand: nobody changes the app until it is taken away. A file, so that it outlives reboots.
+import { readFileSync } from "node:fs";
+import { link } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import * as v from "valibot";
+import { codeOf, DpError } from "../errors.ts";
+import { removeFile, syncFolder, writeFileAtomic } from "../files.ts";
+import { places } from "../paths.ts";
+import { when } from "../talk/table.ts";
+import { starter } from "../who.ts";
+
+const schema = v.object({ by: v.string(), since: v.string(), reason: v.nullable(v.string()) });
+
+/** Who has locked an app, since when (ISO 8601), and why. */
+export type HandLock = v.InferOutput<typeof schema>;
+
+const fileOf = (app: string) => join(places(app).base, "locked.json");
+
+/** The lock that was set by hand, or null. One that cannot be read holds all the same. */
+export function handLock(app: string): HandLock | null {
+  let text: string;
+  try {
+    text = readFileSync(fileOf(app), "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return null;
+    throw error;
+  }
+  try {
+    return v.parse(schema, JSON.parse(text));
+  } catch {
+    return { by: "somebody", since: "", reason: `${fileOf(app)} is damaged` };
+  }
+}
+
+/** `root@203.0.113.5 since 2026-03-01 12:04: moving the database`. */
+export function describeHandLock({ by, since, reason }: HandLock): string {
+  return `${by} since ${when(since)}${reason === null ? "" : `: ${reason}`}`;
+}
+
+function refusal(app: string, held: HandLock, hint: string): DpError {
+  return new DpError("locked", `${app} is locked by ${describeHandLock(held)}`, { hint });
+}
+
+/** Throws DpError "locked", with who, since when, why and the way on, when somebody has locked the app. */
+export function requireUnlocked(app: string, hint = `dp unlock ${app}`): void {
+  const held = handLock(app);
+  if (held) throw refusal(app, held, hint);
+}
+
+/** Locks an app, durably. Throws DpError "locked" when it is locked already. */
+export async function lockByHand(app: string, reason: string | null): Promise<HandLock> {
+  const held: HandLock = { by: starter(), since: new Date().toISOString(), reason };
+  const file = fileOf(app);
+  const whole = `${file}.tmp.${process.pid}`;
+  await writeFileAtomic(whole, `${JSON.stringify(held)}\n`, 0o600);
+  try {
+    // Of two who lock at the same moment one is told so: a rename would replace the other's.
+    await link(whole, file);
+  } catch (error) {
+    const other = codeOf(error) === "EEXIST" ? handLock(app) : null;
+    throw other ? refusal(app, other, `dp unlock ${app}`) : error;
+  } finally {
+    await removeFile(whole);
+  }
+  await syncFolder(dirname(file));
+  return held;
+}
+
+/** Takes that lock away; answers what it was, or null when there was none. */
+export async function unlockByHand(app: string): Promise<HandLock | null> {
+  const held = handLock(app);
+  if (held && (await removeFile(fileOf(app)))) await syncFolder(places(app).base);
+  return held;
+}

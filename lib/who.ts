@@ -1,0 +1,48 @@
+// Who types this: the login name, where from, and by which ssh key when sshd tells.
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { environmentOf, processEntry } from "./process/process.ts";
+import { loginName } from "./setup/users.ts";
+
+export interface Who {
+  /** `root@203.0.113.5`, or the name alone. */
+  by: string;
+  /** `SHA256:…`, as ssh-keygen -l prints it. */
+  key?: string;
+}
+
+/** Who starts this: the login name, before sudo, and where from when it came over ssh. */
+export function starter(): string {
+  const name = process.env["SUDO_USER"] ?? loginName();
+  const from = connection()?.split(" ")[0];
+  return from ? `${name}@${from}` : name;
+}
+
+/** The same, with the key that sshd let in; it tells with `ExposeAuthInfo yes` in sshd_config. */
+export function who(): Who {
+  const key = keyIn(process.env["SSH_USER_AUTH"]);
+  return { by: starter(), ...(key === null ? {} : { key }) };
+}
+
+// sudo keeps nothing of the login but its name; the shell above it has the rest.
+function connection(): string | null {
+  const own = process.env["SSH_CONNECTION"] ?? null;
+  if (own !== null || process.env["SUDO_USER"] === undefined) return own;
+  for (let pid = process.ppid; pid > 1; pid = processEntry(pid)?.parent ?? 0) {
+    const found = environmentOf(pid, "SSH_CONNECTION");
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+// Lines such as `publickey ssh-ed25519 AAAA…`, one for each way in which the login was proven.
+function keyIn(file: string | undefined): string | null {
+  if (file === undefined) return null;
+  try {
+    const blob = /^publickey \S+ ([A-Za-z0-9+/=]+)$/m.exec(readFileSync(file, "utf8"))?.[1];
+    if (blob === undefined) return null;
+    return `SHA256:${createHash("sha256").update(Buffer.from(blob, "base64")).digest("base64").replace(/=+$/, "")}`;
+  } catch {
+    return null; // gone with its session, or somebody else's
+  }
+}
