@@ -9,6 +9,7 @@ import { auditRun } from "../release/audit-run.ts";
 import { takeCanceller } from "../release/canceller.ts";
 import { requireTip, settleRef } from "../release/gate.ts";
 import { contextOf } from "../release/history.ts";
+import { landingOf } from "../release/landing.ts";
 import { makeIo } from "../io.ts";
 import { takeTurn } from "../release/queue.ts";
 import { receipt } from "../talk/receipt.ts";
@@ -69,7 +70,7 @@ async function runToEnd(app: string, { id, ...options }: Order, write: (line: st
   let lock;
   try {
     lock = await takeTurn(app, turn, out.say, stop);
-    if (push && options.git !== undefined) await requireTip(repo, push, sha);
+    if (push && options.git !== undefined) await requireTip(repo, push, sha, await landingOf(app, id, push));
   } catch (error) {
     lock?.release();
     await concludeBy(context, error);

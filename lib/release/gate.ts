@@ -2,6 +2,7 @@
 import { DpError } from "../errors.ts";
 import { isAlive, startTime } from "../process/process.ts";
 import { run } from "../run.ts";
+import type { Landing } from "./landing.ts";
 
 /** What a push wants. A fact: a resumed deploy moves the branch, too. */
 export interface Push {
@@ -32,10 +33,17 @@ export const tipOf = async (repo: string, ref: string) =>
 
 /**
  * Throws DpError "superseded" when the branch has moved since the push began, to something that an ordinary push
- * would have to contain: deploying would silently take it back.
+ * would have to contain: deploying would silently take it back. `landing`: what git may be about to move it to.
  */
-export async function requireTip(repo: string, { ref, old }: Push, sha: string): Promise<void> {
-  const now = await tipOf(repo, ref);
+export async function requireTip(
+  repo: string,
+  { ref, old }: Push,
+  sha: string,
+  landing: Landing | null = null,
+): Promise<void> {
+  const tip = await tipOf(repo, ref);
+  const isOnItsWay = landing !== null && (tip === landing.old || (tip === "" && NOWHERE.test(landing.old)));
+  const now = isOnItsWay ? landing.sha : tip;
   if (now === "" || now === old || (await holds(repo, now, sha))) return;
   const isForced = !NOWHERE.test(old) && !(await holds(repo, old, sha));
   if (isForced) return;

@@ -125,9 +125,7 @@ const cases: [ExitName, string, () => Promise<Outcome>, RegExp][] = [
     () =>
       duringDeploy(async () => {
         const late = box.start(dp("deploy", "shop"));
-        await until("that it waits", () =>
-          (box.ids().length > 0 ? box.log(box.ids().at(-1)!) : "").includes("waiting"),
-        );
+        await until("that it waits", async () => (await box.dp("lock", "status", "shop")).stdout.includes(", waits"));
         const later = box.start(dp("deploy", "shop"));
         const told = await late.done;
         await box.dp("cancel", "shop", box.ids().at(-1)!);

@@ -62,6 +62,28 @@ describe("a push that had to wait", () => {
   });
 });
 
+describe("a push that had to wait for one whose commit git has not moved the branch to yet", () => {
+  const cases: [string, () => { old: string; sha: string; now: string | null; landing: string }, boolean][] = [
+    ["contains it", () => ({ old: one, sha: three, now: one, landing: two }), true],
+    ["is that commit", () => ({ old: one, sha: two, now: one, landing: two }), true],
+    ["lacks it", () => ({ old: one, sha: other, now: one, landing: two }), false],
+    ["is older", () => ({ old: one, sha: two, now: one, landing: three }), false],
+    ["makes the branch, as that one does", () => ({ old: NOWHERE, sha: other, now: null, landing: two }), false],
+  ];
+  test.each(cases)("%s", async (_, at, isTaken) => {
+    const { old, sha, now, landing } = at();
+    moveTo(now);
+    const asked = requireTip(repo, { ref: REF, old }, sha, { old, sha: landing });
+    const error = (await asked.catch((thrown: unknown) => thrown)) as DpError | undefined;
+    expect(error?.message.slice(0, 21)).toBe(isTaken ? undefined : `main moved to ${landing.slice(0, 7)}`);
+  });
+
+  test("finds the branch elsewhere by now, and goes by that", async () => {
+    moveTo(other);
+    await requireTip(repo, { ref: REF, old: other }, other, { old: one, sha: two });
+  });
+});
+
 describe("after a good deploy the branch is", () => {
   const push = () => ({ ref: REF, old: one });
   const receiving = receiver(); // this test's own parent: it runs
