@@ -26,6 +26,8 @@ export interface Place {
   limits?: Limits | undefined;
   /** Milliseconds that one command of the build may take. */
   timeout: number;
+  /** What the operator allows such a command. */
+  build?: Limits | undefined;
 }
 
 /** What `install` leaves for the steps after it. A fact: it is saved in the run file. */

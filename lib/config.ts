@@ -81,6 +81,8 @@ export interface ServerConfig {
   keep: number;
   /** In bytes; default: by what deploys took lately. */
   minFree?: number;
+  /** Of how many runs log and record stay. */
+  keepLogs: number;
   strategy: "blue-green" | "restart";
   front: string;
   protocol: "http" | "tcp";
@@ -91,6 +93,8 @@ export interface ServerConfig {
   keepWarm: number;
   maxFailed?: number;
   docker?: Limits;
+  /** What builds and hooks are held to. */
+  build?: Limits;
   /** Process -> how many of it; one where nothing is said. */
   scale: Record<string, number>;
   gate: boolean;

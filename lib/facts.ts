@@ -19,7 +19,7 @@ const server = v.pipe(
   v.custom<ServerConfig>((input) =>
     v.is(v.looseObject({ port: v.number(), manager: v.string(), front: v.string() }), input),
   ),
-  v.transform((known): ServerConfig => ({ ...known, scale: known.scale ?? {} })),
+  v.transform((known): ServerConfig => ({ ...known, scale: known.scale ?? {}, keepLogs: known.keepLogs ?? 200 })),
 );
 
 const probes = v.strictObject({

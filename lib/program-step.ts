@@ -1,14 +1,14 @@
 // A step in any language: it gets the context's path, and prints its facts as one JSON object.
 import { closeSync, openSync, readFileSync, unlinkSync } from "node:fs";
 import * as v from "valibot";
+import { durationText } from "./config/duration.ts";
+import { factOf, load } from "./context.ts";
 import { DpError, EXIT } from "./errors.ts";
 import { fact } from "./facts.ts";
 import type { Io } from "./io.ts";
 import type { StepFile } from "./registry.ts";
 import { tail } from "./process/output.ts";
 import { selfEnv } from "./self.ts";
-
-const LIMIT = 15 * 60_000;
 
 /** Runs the program; answers the facts that it printed. Throws DpError "command" when it fails or prints something else. */
 export async function runProgram(file: StepFile, context: string, io: Io): Promise<Record<string, unknown>> {
@@ -17,11 +17,11 @@ export async function runProgram(file: StepFile, context: string, io: Io): Promi
   const stdout = openSync(path, "wx+", 0o600);
   unlinkSync(path);
   try {
-    const result = await io.run([file.path, context], { env: selfEnv(), stdout, timeout: LIMIT, check: false });
+    const { stepTimeout: timeout } = factOf(await load(context), "server", fact.server);
+    const result = await io.run([file.path, context], { env: selfEnv(), stdout, timeout, check: false });
     if (result.code !== EXIT.ok || result.timedOut) {
-      throw new DpError("command", `step ${file.name} (${file.path}) exited with ${result.code}`, {
-        lines: tail(result.text, 25),
-      });
+      const how = result.timedOut ? `did not end within ${durationText(timeout)}` : `exited with ${result.code}`;
+      throw new DpError("command", `step ${file.name} (${file.path}) ${how}`, { lines: tail(result.text, 25) });
     }
     return parseFacts(file, readFileSync(`/proc/self/fd/${stdout}`, "utf8"));
   } finally {

@@ -1,9 +1,11 @@
 // One child process: a group of its own, a real pipe, a time limit that ends the whole group.
 import { closeSync } from "node:fs";
 import { codeOf, DpError } from "./errors.ts";
+import { confine, type Confined, type Confinement } from "./process/confine.ts";
+import { groupOf } from "./process/group.ts";
 import { pipe } from "./process/libc.ts";
 import { readLines, tail } from "./process/output.ts";
-import { asUser, isOther } from "./process/privilege.ts";
+import { asUser, givePipe, isOther } from "./process/privilege.ts";
 
 export interface RunOptions {
   /** Where it runs; entered by the user that it runs as. Default "/". */
@@ -24,6 +26,8 @@ export interface RunOptions {
   stdin?: number;
   /** An open file that takes stdout instead of the pipe (stderr stays in the pipe). Closed by the caller. */
   stdout?: number;
+  /** A build or hook: below the app in rank, within limits, and all that it started ends with it. */
+  confined?: Confined | undefined;
   /** Bytes of output kept for `text`. Default 1 MiB: the end is kept. */
   keep?: number;
 }
@@ -37,7 +41,8 @@ export interface Result {
   text: string;
 }
 
-const GRACE = 5_000;
+/** Also what a shell says of a command of its own that SIGKILL has ended. */
+const KILLED = 128 + 9;
 // A daemon that the child left behind may hold the pipe for ever: wait this long, then go on.
 const DRAIN = 500;
 
@@ -59,23 +64,33 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   const result = await finish(argv, options);
   if (options.signal?.aborted) throw options.signal.reason;
   if (options.check === false || (result.code === 0 && !result.timedOut)) return result;
-  throw failure(argv, result, options.timeout);
+  throw failure(argv, result, options);
 }
 
-function failure(argv: readonly string[], result: Result, timeout: number | undefined): DpError {
+function failure(argv: readonly string[], result: Result, { timeout, confined }: RunOptions): DpError {
   const how = result.timedOut
     ? `did not end within ${Math.round((timeout ?? 60_000) / 1000)} s and was stopped`
     : result.signal
       ? `was killed by ${result.signal}`
       : `exited with ${result.code}`;
-  return new DpError("command", `${argv.join(" ")} ${how}`, { lines: tail(result.text, 25) });
+  const memory = result.code === KILLED && !result.timedOut ? confined?.build?.memory : undefined;
+  return new DpError("command", `${argv.join(" ")} ${how}`, {
+    lines: tail(result.text, 25),
+    ...(memory === undefined ? {} : { hint: `build in config.yml allows it ${memory} of memory` }),
+  });
 }
 
-function spawn(argv: readonly string[], options: RunOptions, write: number) {
+/** The command as it is started: by its user, and confined if it is to be. */
+function made(argv: readonly string[], { user, cwd, env = plainEnv(), confined }: RunOptions): Confinement {
+  const own = asUser(argv, user, cwd);
+  return confined ? confine(own, env, confined) : { argv: own, env, end: () => Promise.resolve() };
+}
+
+function spawn({ argv, env }: Confinement, options: RunOptions, write: number) {
   try {
-    return Bun.spawn(asUser(argv, options.user, options.cwd), {
+    return Bun.spawn(argv, {
       cwd: isOther(options.user) ? "/" : (options.cwd ?? "/"),
-      env: options.env ?? plainEnv(),
+      env,
       stdin: options.stdin ?? "ignore",
       stdout: options.stdout ?? write,
       stderr: write,
@@ -88,10 +103,13 @@ function spawn(argv: readonly string[], options: RunOptions, write: number) {
 }
 
 async function finish(argv: readonly string[], options: RunOptions): Promise<Result> {
+  options.signal?.throwIfAborted();
+  const command = made(argv, options);
   const [read, write] = pipe();
   let child;
   try {
-    child = spawn(argv, options, write);
+    givePipe(write, options.user);
+    child = spawn(command, options, write);
   } catch (error) {
     closeSync(read);
     throw error;
@@ -105,7 +123,6 @@ async function finish(argv: readonly string[], options: RunOptions): Promise<Res
     group.end();
   }, options.timeout ?? 60_000);
   const abort = () => group.end();
-  if (options.signal?.aborted) abort();
   options.signal?.addEventListener("abort", abort, { once: true });
 
   const output = readLines(read, options);
@@ -113,10 +130,11 @@ async function finish(argv: readonly string[], options: RunOptions): Promise<Res
   const drained = await within(DRAIN, output.done);
   // The child heeded SIGTERM; what it started may not have, whether it holds the pipe or not.
   if (timedOut || options.signal?.aborted) group.kill("SIGKILL");
-  if (!drained) await output.cancel();
   clearTimeout(limit);
   group.forget();
   options.signal?.removeEventListener("abort", abort);
+  await command.end();
+  if (!drained) await output.cancel();
   closeSync(read);
   return {
     code: await child.exited,
@@ -135,24 +153,4 @@ async function within(ms: number, promise: Promise<void>): Promise<boolean> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Signals to a whole process group; `end` is SIGTERM, then SIGKILL when that was not enough. */
-function groupOf(pid: number) {
-  let timer: Timer | undefined;
-  const kill = (signal: NodeJS.Signals) => {
-    try {
-      process.kill(-pid, signal);
-    } catch (error) {
-      if (codeOf(error) !== "ESRCH") throw error;
-    }
-  };
-  return {
-    kill,
-    end() {
-      kill("SIGTERM");
-      timer = setTimeout(() => kill("SIGKILL"), GRACE);
-    },
-    forget: () => clearTimeout(timer),
-  };
 }

@@ -1,20 +1,14 @@
 // The only road by which a step runs or is undone, alone or in a row.
-import * as v from "valibot";
 import { conclude, factOf, load, save, type Run } from "./context.ts";
 import { DpError, EXIT, exitCodeOf, messageOf } from "./errors.ts";
-import { fact, type FactName } from "./facts.ts";
-import { makeIo } from "./io.ts";
-import { loadModule } from "./modules.ts";
+import { fact } from "./facts.ts";
+import { makeIo, type Io } from "./io.ts";
+import { stepLimit, within } from "./limit.ts";
+import { runModule, undoModule } from "./module-step.ts";
 import { COMMIT, PIPELINES } from "./pipeline.ts";
 import type { Receipt } from "./talk/receipt.ts";
 import { runProgram } from "./program-step.ts";
 import { stepFile, type StepFile } from "./registry.ts";
-import type { Facts, In, Step } from "./step.ts";
-
-/** A step's module. */
-export async function stepModule(file: StepFile): Promise<Step<Facts, Facts>> {
-  return ((await loadModule(file.path)) as { default: Step<Facts, Facts> }).default;
-}
 
 /** How a step is run in a row. */
 interface InRow {
@@ -37,8 +31,8 @@ export async function runStep(name: string, context: string, receipt: Receipt, r
   if (!row.isBegun) await record(context, { [name]: { state: "running", startedAt } });
   receipt.begin(name);
   try {
-    const io = makeIo(receipt, signal);
-    const facts = file.isModule ? await runModule(file, context, io) : await runProgram(file, context, io);
+    const limit = stepLimit(await load(context));
+    const facts = await within(limit, `step ${name}`, signal, (stop) => perform(file, context, makeIo(receipt, stop)));
     const took = Math.round(performance.now() - begun);
     const next = signal?.aborted ? undefined : row.next;
     const follows: Journal = next === undefined ? {} : { [next]: { state: "running", startedAt: isoNow() } };
@@ -77,29 +71,18 @@ export function orderOf(run: Run): readonly string[] {
   return PIPELINES[factOf(run, "kind", fact.kind)];
 }
 
-async function runModule(file: StepFile, context: string, io: ReturnType<typeof makeIo>) {
-  const step = await stepModule(file);
-  const run = await load(context);
-  const answer = (await step.run(parse(run, step.needs), io)) as Record<string, unknown>;
-  for (const [name, schema] of Object.entries(step.provides)) {
-    if (!v.is(schema, answer[name])) throw new Error(`step ${step.name} did not provide "${name}" as promised`);
-  }
-  return answer;
-}
-
-function parse<F extends Facts>(run: Run, facts: F): In<F> {
-  return Object.fromEntries(Object.entries(facts).map(([name, schema]) => [name, factOf(run, name, schema)])) as In<F>;
+// Facts of a step, whatever it is written in.
+async function perform(file: StepFile, context: string, io: Io): Promise<Record<string, unknown>> {
+  return file.isModule ? runModule(file, await load(context), io) : runProgram(file, context, io);
 }
 
 /** Takes one step back, if it has a way back, and writes so in the journal. Throws what the step throws. */
 export async function undoStep(name: string, context: string, receipt: Receipt): Promise<void> {
   const file = stepFile(name);
-  const step = file.isModule ? await stepModule(file) : undefined;
   const run = await load(context);
-  if (step?.undo) {
-    const given = Object.keys(step.provides).filter((provided) => provided in run.facts) as FactName[];
-    const partial = Object.fromEntries(given.map((provided) => [provided, factOf(run, provided, fact[provided])]));
-    await step.undo({ ...parse(run, step.needs), ...partial }, makeIo(receipt));
+  if (file.isModule) {
+    const what = `the way back of step ${name}`;
+    await within(stepLimit(run), what, undefined, (stop) => undoModule(file, run, makeIo(receipt, stop)));
   }
   const entry = run.journal[name];
   if (!entry) return;

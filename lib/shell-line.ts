@@ -1,4 +1,5 @@
 // A shell line of deploy.yml (build, hook): run by the app's user, in the app's folder, with the app's environment.
+import { basename } from "node:path";
 import type { Runtime } from "./app.ts";
 import type { DeployConfig } from "./config.ts";
 import { appEnvironment, type Origin } from "./environment.ts";
@@ -14,9 +15,10 @@ export async function runLine(
   runtime: Runtime,
   io: Io,
 ): Promise<void> {
-  const { user, stepTimeout: timeout } = origin.server;
+  const { app, release, config, server } = origin;
   const env = await appEnvironment(origin, runtime);
-  await io.run(["sh", "-c", line], { cwd: appFolder(origin.release, origin.config), env, user, timeout });
+  const limits = { timeout: server.stepTimeout, confined: { app, id: basename(release), build: server.build } };
+  await io.run(["sh", "-c", line], { cwd: appFolder(release, config), env, user: server.user, ...limits });
 }
 
 /** Runs a hook as its app type does: by the app's user in the release, or in a container of its image. */

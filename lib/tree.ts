@@ -86,6 +86,8 @@ async function readBlob(repo: string, { path, object, size }: CommitEntry): Prom
     env: plainEnv(),
     stdin: "ignore",
     stderr: "ignore",
+    timeout: 60_000,
+    killSignal: "SIGKILL",
   });
   const bytes = await new Response(blob.stdout).arrayBuffer();
   if ((await blob.exited) !== 0) throw new DpError("command", `git cannot read ${path} (${object})`);

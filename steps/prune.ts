@@ -12,7 +12,7 @@ const step = defineStep(import.meta.path, {
   provides: {},
   async run({ app, server }, io) {
     try {
-      const gone = await prune(app, server.keep, server.user, await managerOf(server), io);
+      const gone = await prune(app, server, await managerOf(server), io);
       const { ids, foreign } = await releasesOnDisk(app);
       io.info(`${ids.length} kept${gone.length > 0 ? `, removed ${gone.join(", ")}` : ""}`);
       for (const name of foreign) io.warn(`releases/${name} is not dp's and was left alone`);

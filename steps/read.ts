@@ -5,6 +5,7 @@ import { readEnvFile } from "../lib/env-file.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
 import { ownSource } from "../lib/git/source.ts";
+import { hasScopes } from "../lib/process/confine.ts";
 import { withProcfile } from "../lib/procfile.ts";
 import { commitProblems } from "../lib/release/commit-problems.ts";
 import { processNames } from "../lib/release/processes.ts";
@@ -50,6 +51,8 @@ const step = defineStep(import.meta.path, {
     if (ignored.length > 0) io.info(`deploy.yml counts, not the Procfile: ${ignored.join(", ")}`);
     for (const process of Object.keys(server.scale).filter((name) => !processNames(config).includes(name)))
       io.warn(`config.yml scales ${process}, and the commit has no such process`);
+    if (server.build !== undefined && !hasScopes())
+      io.warn("config.yml limits builds, which has no effect here: it needs systemd, and dp to be root");
     return { config };
   },
 });

@@ -211,6 +211,7 @@ describe("config.yml", () => {
       branch: "main",
       host: "127.0.0.1",
       keep: 5,
+      keepLogs: 200,
       strategy: "blue-green",
       front: "relay",
       protocol: "http",

@@ -9,7 +9,7 @@ import { useServer } from "./support/core-server.ts";
 
 useServer();
 const server: ServerConfig = {
-  ...{ port: 8000, manager: "builtin", env: "production", branch: "main", host: "127.0.0.1", keep: 5 },
+  ...{ port: 8000, manager: "builtin", env: "production", branch: "main", host: "127.0.0.1", keep: 5, keepLogs: 200 },
   instances: 1,
   ...{ strategy: "restart", front: "none", protocol: "http", trustedProxies: [], gate: true },
   ...{ stopTimeout: 1, stepTimeout: 1, verifyTime: 0, drainTimeout: 1, holdTimeout: 1, keepWarm: 0, scale: {} },

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { COMMIT, GIVEN, PIPELINES, unmetNeeds, type Kind } from "../lib/pipeline.ts";
 import { stepFile } from "../lib/registry.ts";
-import { stepModule } from "../lib/runner.ts";
+import { stepModule } from "../lib/module-step.ts";
 
 const modules = (names: readonly string[]) => Promise.all(names.map((name) => stepModule(stepFile(name))));
 

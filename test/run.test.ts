@@ -63,6 +63,15 @@ describe("words", () => {
     expect(text).toEndWith("line 19998\nline 19999");
   });
 
+  test("the beginning of a line without end is passed on, and its end is kept", async () => {
+    const lines: string[] = [];
+    const { text } = await run(sh("head -c 20000000 /dev/zero | tr '\\0' x; printf end"), {
+      onLine: (line) => lines.push(line),
+    });
+    expect(lines.map((line) => line.length)).toEqual([64 * 1024]);
+    expect([text.length, text.slice(-4)]).toEqual([1024 * 1024, "xend"]);
+  });
+
   test("a line without end does not grow for ever", async () => {
     const lines: string[] = [];
     await run(sh("head -c 1000000 /dev/zero | tr '\\0' x; echo; echo next"), {
@@ -165,6 +174,11 @@ describe("surroundings", () => {
     expect(text).toMatch(/CapEff:\t0+\n/);
     expect(text).toMatch(/NoNewPrivs:\t1/);
     expect(text.split("\n")[1]!.split(" ")).not.toContain("0");
+  });
+
+  test.skipIf(process.getuid!() !== 0)("another user can open /dev/stderr and /dev/stdout, too", async () => {
+    const { text } = await run(sh("echo err > /dev/stderr; echo out > /dev/stdout"), { user: "daemon" });
+    expect(text).toBe("err\nout");
   });
 
   test("a user that is root, or none, changes nothing", () => {

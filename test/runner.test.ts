@@ -1,6 +1,6 @@
 // The only road by which steps run: forwards, backwards, and to an honest result.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { load, save } from "../lib/context.ts";
 import { DpError, EXIT, exitCodeOf } from "../lib/errors.ts";
@@ -10,7 +10,16 @@ import { envFile } from "../lib/paths.ts";
 import { PIPELINES } from "../lib/pipeline.ts";
 import { receipt } from "../lib/talk/receipt.ts";
 import { orderOf, runPipeline, runStep, undoStep } from "../lib/runner.ts";
-import { beginDeploy, endInstances, makeApp, recorded, runSteps, useServer, type App } from "./support/core-server.ts";
+import {
+  beginDeploy,
+  deployYml,
+  endInstances,
+  makeApp,
+  recorded,
+  runSteps,
+  useServer,
+  type App,
+} from "./support/core-server.ts";
 import { makeLive, makeRelease } from "./support/core-release.ts";
 
 useServer();
@@ -116,6 +125,43 @@ describe("a deploy", () => {
     expect(readFileSync(join(app.home, "builds"), "utf8")).toBe("built\ndone\ndone\n");
     expect((await load(context)).result?.state).toBe("good");
   });
+});
+
+test("a step that does not come back ends by its limit, is named, and is taken back", async () => {
+  const yml = deployYml(app.app).replace("startTimeout: 30s", "startTimeout: 1s");
+  const { id, context } = await beginDeploy(app, "", { "deploy.yml": yml });
+  const run = await load(context);
+  const short = { stepTimeout: 1_000, stopTimeout: 0, drainTimeout: 0, holdTimeout: 1_000 };
+  await save(context, { ...run, facts: { ...run.facts, server: { ...app.server, ...short } } });
+  // Half of it from a run before: it is removed first, and that does not end.
+  mkdirSync(join(app.releases, id));
+  const tools = join(app.base, "tools");
+  mkdirSync(tools);
+  writeFileSync(join(tools, "chmod"), "#!/bin/sh\nexec sleep 1000\n", { mode: 0o755 });
+  const path = process.env["PATH"];
+  process.env["PATH"] = `${tools}:${path}`;
+  const error = await errorOf(deploy(context)).finally(() => (process.env["PATH"] = path));
+  expect(error?.message).toBe("step clone did not end within 8s, its limit");
+  expect(exitCodeOf(error)).toBe(6);
+  expect(await states(context)).toMatchObject({ read: "undone", clone: "undone" });
+  expect(Object.keys(await states(context))).not.toContain("link");
+  expect((await load(context)).result).toMatchObject({ state: "failed", code: 6 });
+});
+
+test("ten deploys that fail leave the files of the newest, and nothing that runs", async () => {
+  const old = await makeLive(app, 1);
+  writeFileSync(join(app.base, "counter"), "1\n");
+  let last = "";
+  for (let count = 0; count < 10; count++) {
+    const { id, context } = await beginDeploy(
+      app,
+      count % 2 === 0 ? "build: exit 3\n" : "hooks: {preDeploy: exit 3}\n",
+    );
+    expect((await errorOf(deploy(context)))?.message).toEndWith("exited with 3");
+    last = id;
+  }
+  expect(readdirSync(app.releases).sort()).toEqual([old.id, last].sort());
+  expect([await builtin.instances(app.app), await answer()]).toEqual([[old.id], old.id]);
 });
 
 describe("the way back", () => {

@@ -54,7 +54,7 @@ async function build(place: Place, io: Io): Promise<void> {
 
 async function buildLines(place: Place, { pkg, manager }: Project, io: Io): Promise<void> {
   const { user, timeout, env, folder: cwd, config } = place;
-  const run = (line: string) => io.run(["sh", "-c", line], { user, timeout, env, cwd });
+  const run = (line: string) => io.run(["sh", "-c", line], { user, timeout, confined: place, env, cwd });
   if (config.build !== undefined) await run(config.build);
   else if (!pkg?.scripts["build"]?.trim()) io.info("nothing to build");
   // By bun itself: where there is no node, it stands in for it in scripts that ask for one.

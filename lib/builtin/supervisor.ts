@@ -1,10 +1,11 @@
 // Keeps one instance running: a process of its own, started by the builtin manager with the instance's spec.
 import { readFileSync } from "node:fs";
+import { endAll } from "../process/end-all.ts";
 import { howEnded, isClean } from "../process/ending.ts";
 import { messageOf } from "../errors.ts";
 import { bootId, startTime } from "../process/process.ts";
 import { adopt, launch, type AppProcess } from "./app-process.ts";
-import { endAll, processesOf, readRecord, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
+import { processesOf, readRecord, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
 
 const MINUTE = 60_000;
 const MAX_EXITS = 5;

@@ -9,7 +9,7 @@ import { readText, removeFile, syncFolder, writeFileAtomic } from "../files.ts";
 import { managersOf } from "./managers.ts";
 import { makeIo, silentLog, type Io } from "../io.ts";
 import { appName, places, root } from "../paths.ts";
-import { endAll } from "../builtin/supervision.ts";
+import { endAll } from "../process/end-all.ts";
 import { allPids } from "../process/proc.ts";
 import { hasEnvironment, userOf as ownerOf } from "../process/process.ts";
 import { front, frontNames } from "../registry.ts";

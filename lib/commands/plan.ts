@@ -1,7 +1,7 @@
 // `dp plan`: the order of a deploy, and what a deploy of one commit would do, without doing it.
 import { GIVEN, PIPELINES, unmetNeeds, type Kind } from "../pipeline.ts";
 import { appType, stepFile } from "../registry.ts";
-import { stepModule } from "../runner.ts";
+import { stepModule } from "../module-step.ts";
 import { liveId } from "../release/history.ts";
 import { makeIo, silentLog } from "../io.ts";
 import { places } from "../paths.ts";

@@ -7,6 +7,8 @@ import { auditRun } from "../release/audit-run.ts";
 import { idOf, liveId, runsOf } from "../release/history.ts";
 import { makeIo } from "../io.ts";
 import { places } from "../paths.ts";
+import { endConfined } from "../process/confine.ts";
+import { endAll } from "../process/end-all.ts";
 import { allPids } from "../process/proc.ts";
 import { environmentOf, hasEnvironment } from "../process/process.ts";
 import type { Receipt } from "../talk/receipt.ts";
@@ -15,7 +17,6 @@ import { reconcile } from "../release/reconcile.ts";
 import { managerOf } from "../release/manager.ts";
 import { appType } from "../registry.ts";
 import { goBack, runPipeline } from "../runner.ts";
-import { endAll } from "../builtin/supervision.ts";
 
 const PATIENCE = 5_000;
 
@@ -71,4 +72,5 @@ async function endLeftovers(app: string, id: string): Promise<void> {
   const isOther = (pid: number) => isInstance(pid) || hasEnvironment(pid, ONE_OFF_MARK);
   const isLeft = (pid: number) => marks.every((mark) => hasEnvironment(pid, mark)) && !isOther(pid);
   await endAll(() => allPids().filter((pid) => pid !== process.pid && isLeft(pid)), PATIENCE);
+  await endConfined({ app, id });
 }

@@ -6,11 +6,12 @@ import { redactor } from "../talk/redactor.ts";
 import { secretsOf } from "../release/settings.ts";
 import { fact } from "../facts.ts";
 import { contextOf, runIds } from "../release/history.ts";
+import { stepModule } from "../module-step.ts";
 import { appName } from "../paths.ts";
 import { lockNow } from "../release/queue.ts";
 import { receipt, type Receipt } from "../talk/receipt.ts";
 import { stepFile, stepFiles } from "../registry.ts";
-import { goBack, runStep, stepModule, undoStep } from "../runner.ts";
+import { goBack, runStep, undoStep } from "../runner.ts";
 import { readServer } from "../server.ts";
 
 export interface StepOptions {

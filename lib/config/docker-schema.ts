@@ -112,25 +112,3 @@ const REFUSED = {
   compose: "compose files are not read: dp runs one container, built by a Dockerfile",
   image: "images are built from the commit: a Dockerfile with FROM and that image is enough",
 };
-
-/** The key docker of config.yml: limits. */
-export const limits = v.pipe(
-  mapping({
-    memory: v.exactOptional(
-      v.pipe(
-        text(/^[1-9][0-9]{0,8}[kmgKMG]$/, "a size such as 512m or 2g"),
-        v.description("Memory of a container, swap included; one that wants more is killed."),
-      ),
-    ),
-    cpus: v.exactOptional(
-      v.pipe(
-        v.union([v.number(), v.string()], must("a number such as 1.5")),
-        v.transform(String),
-        text(/^(?!0+(?:\.0+)?$)[0-9]{1,4}(?:\.[0-9]{1,2})?$/, "a number such as 1.5"),
-        v.description("Processors of a container."),
-      ),
-    ),
-    pids: v.exactOptional(v.pipe(whole(16, 1_000_000), v.description("Processes and threads of a container."))),
-  }),
-  v.description("Limits of a container of an app of type docker. Default: 4096 processes, else none."),
-);

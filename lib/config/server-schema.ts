@@ -1,6 +1,6 @@
 // The schema of config.yml: what the operator of the server decides.
 import * as v from "valibot";
-import { limits } from "./docker-schema.ts";
+import { limitsOf } from "./limits-schema.ts";
 import { isProcessName } from "../paths.ts";
 import { claim, duration, mapping, must, oneOf, size, text, whole } from "./field.ts";
 
@@ -84,6 +84,13 @@ export function serverSchema(managers: readonly string[], fronts: readonly strin
     minFree: v.exactOptional(
       size("What must be free on the disk for a deploy. Default: twice what one took lately, and 100m at least."),
     ),
+    keepLogs: v.optional(
+      v.pipe(
+        whole(10, 100_000),
+        v.description("Of how many deploys the log and the record stay, those of kept releases besides."),
+      ),
+      200,
+    ),
     strategy: v.exactOptional(
       v.pipe(
         oneOf(["blue-green", "restart"]),
@@ -137,7 +144,10 @@ export function serverSchema(managers: readonly string[], fronts: readonly strin
         v.description("More failed probes than this during the switch, and the deploy goes back. Default: no limit."),
       ),
     ),
-    docker: v.exactOptional(limits),
+    docker: v.exactOptional(limitsOf("a container", "Limits of a container of an app of type docker.")),
+    build: v.exactOptional(
+      limitsOf("a build or hook", "Limits of builds and hooks, where systemd runs and dp is root."),
+    ),
     scale: v.optional(scale, {}),
     gate: v.optional(
       v.pipe(

@@ -2,7 +2,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  endAll,
   markerOf,
   ownUser,
   processesOf,
@@ -11,6 +10,7 @@ import {
   writeRecord,
   type State,
 } from "../builtin/supervision.ts";
+import { endAll } from "../process/end-all.ts";
 import type { CronEntry } from "../config.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import { places } from "../paths.ts";

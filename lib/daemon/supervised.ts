@@ -3,7 +3,6 @@
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  endAll,
   ownUser,
   processesOf,
   readRecord,
@@ -12,6 +11,7 @@ import {
   type Spec,
   type State,
 } from "../builtin/supervision.ts";
+import { endAll } from "../process/end-all.ts";
 import { DpError } from "../errors.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
 import { waitForLock } from "../lock.ts";

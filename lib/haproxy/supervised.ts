@@ -6,7 +6,6 @@ import { tail } from "../process/output.ts";
 import { plainEnv } from "../run.ts";
 import { supervisor } from "../self.ts";
 import {
-  endAll,
   markerOf,
   ownUser,
   processesOf,
@@ -15,6 +14,7 @@ import {
   writeRecord,
   type State,
 } from "../builtin/supervision.ts";
+import { endAll } from "../process/end-all.ts";
 import { shellQuote } from "../template.ts";
 import { filesOf, haproxyProgram } from "./places.ts";
 import { processes } from "./runtime.ts";

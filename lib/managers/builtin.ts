@@ -13,7 +13,6 @@ import { supervisor } from "../self.ts";
 import { logs } from "../builtin/logs.ts";
 import { writeSpec } from "../builtin/spec.ts";
 import {
-  endAll,
   filesOf,
   isRunning,
   ownUser,
@@ -24,6 +23,7 @@ import {
   type Spec,
   type State,
 } from "../builtin/supervision.ts";
+import { endAll } from "../process/end-all.ts";
 
 const STOP_TIMEOUT = 10_000;
 const ORPHAN = "its supervisor was killed, so that nothing starts it again after a crash";

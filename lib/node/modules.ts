@@ -78,7 +78,7 @@ async function runManager(place: Place, tool: Tool, argv: readonly string[], io:
   // It would leave out what the build needs; what is wanted is said by options.
   const { NODE_ENV: _, ...own } = place.env;
   const env = { ...own, ...managerEnv(tool.manager.kind) };
-  const result = await io.run(argv, { user, timeout, cwd, env, check: false, keep: 64 * 1024 });
+  const result = await io.run(argv, { user, timeout, confined: place, cwd, env, check: false, keep: 64 * 1024 });
   if (result.code === 0 && !result.timedOut) return;
   const how = result.timedOut ? `did not end within ${Math.round(timeout / 1000)} s` : `exited with ${result.code}`;
   const hint = staleLockHint(tool.manager, result.text);
@@ -116,8 +116,8 @@ export async function trimModules(place: Place, project: Project, tool: Tool, io
 
 /** bun has no command for it: everything is installed again, and what a build made (.prisma and the like) moved over. */
 async function reinstall(place: Place, project: Project, tool: Tool, io: Io): Promise<void> {
-  const { user, folder: cwd } = place;
-  const sh = (script: string) => io.run(["sh", "-ec", script], { user, cwd, quiet: true });
+  const { user, timeout, folder: cwd } = place;
+  const sh = (script: string) => io.run(["sh", "-ec", script], { user, timeout, cwd, quiet: true });
   await sh("rm -rf node_modules.built; mv node_modules node_modules.built");
   try {
     await installAnew(place, project, tool, false, io);

@@ -81,5 +81,5 @@ export async function runScript(place: Place, pkg: Package, name: string, agent:
   io.info(`${name}: ${line}`);
   const PATH = `${join(cwd, "node_modules/.bin")}:${place.env["PATH"] ?? ""}`;
   const env = { ...place.env, ...scriptEnv(pkg, name, cwd), npm_config_user_agent: agent, PATH };
-  await io.run(["sh", "-c", line], { user, timeout, cwd, env });
+  await io.run(["sh", "-c", line], { user, timeout, confined: place, cwd, env });
 }

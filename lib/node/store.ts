@@ -139,7 +139,7 @@ export async function freshFolder({ base, user }: Owner, key: string, io: Io): P
 /** Marks the folder KEY as complete, after its files have reached the disk. */
 export async function markComplete(base: string, key: string, facts: Record<string, unknown>, io: Io): Promise<void> {
   const folder = join(storeFolder(base), key);
-  await io.run(["sync", "-f", folder], { quiet: true });
+  await io.run(["sync", "-f", folder], { quiet: true, timeout: 300_000 });
   await writeFileAtomic(`${folder}.json`, `${JSON.stringify({ version: 1, ...facts })}\n`, 0o644);
 }
 

@@ -93,7 +93,8 @@ async function fetchTool(place: Place, manager: Manager, installed: string | nul
     const { user, env, timeout } = place;
     try {
       // Not in the app's folder: its .npmrc may have settings for the app alone.
-      await io.run([npm, "install", "--prefix", root, ...options, "--", what], { user, env, timeout, cwd: root });
+      const argv = [npm, "install", "--prefix", root, ...options, "--", what];
+      await io.run(argv, { user, env, timeout, confined: place, cwd: root });
       await checkHash(place, manager, npm, root, io);
     } catch (error) {
       await removeKept(place, key, io);

@@ -1,6 +1,7 @@
 // The processes of an instance of pm2: the watcher that pm2 started, the app's own, the workers of a cluster.
-import { endAll, markerOf, processesOf } from "../builtin/supervision.ts";
+import { markerOf, processesOf } from "../builtin/supervision.ts";
 import type { InstanceName } from "../manager.ts";
+import { endAll } from "../process/end-all.ts";
 import { allPids } from "../process/proc.ts";
 import { argumentsOf, descendants, hasEnvironment, processTable, userOf } from "../process/process.ts";
 import { filesOf, ownerOf } from "./home.ts";

@@ -2,6 +2,7 @@
 import { closeSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { codeOf } from "../errors.ts";
+import { signalGroup } from "./group.ts";
 import { pipe } from "./libc.ts";
 import { asUser, isOther } from "./privilege.ts";
 import { show, type Foreground } from "./terminal.ts";
@@ -36,14 +37,6 @@ export async function attached({ argv, cwd, env, user }: Foreground): Promise<nu
   } finally {
     stop();
     for (const [signal, handler] of handlers) process.off(signal, handler);
-  }
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch (error) {
-    if (codeOf(error) !== "ESRCH") throw error;
   }
 }
 

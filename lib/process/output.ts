@@ -1,5 +1,8 @@
 // What a child prints: lines as they come, and the end of it all.
 
+/** What is behind so many characters of one line is no part of it for `onLine`. */
+const LONGEST = 64 * 1024;
+
 /** Reads a pipe to its end: whole lines to `onLine`, the last `keep` characters to `text`. */
 export function readLines(fd: number, options: { keep?: number; onLine?: (line: string) => void }) {
   const stream = Bun.file(fd).stream().getReader();
@@ -9,10 +12,14 @@ export function readLines(fd: number, options: { keep?: number; onLine?: (line: 
   let kept = "";
   const take = (text: string) => {
     kept = (kept + text).slice(-keep);
-    const lines = (rest + text).split("\n");
-    // A line without end must not grow for ever.
-    rest = lines.pop()!.slice(-keep);
-    for (const line of lines) options.onLine?.(line);
+    const lines = text.split("\n");
+    for (const [index, part] of lines.entries()) {
+      // A line without end must not grow for ever.
+      rest += part.slice(0, LONGEST - rest.length);
+      if (index === lines.length - 1) return;
+      options.onLine?.(rest);
+      rest = "";
+    }
   };
   const done = (async () => {
     for (;;) {

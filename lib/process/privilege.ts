@@ -1,9 +1,9 @@
 // Giving up rights: how a program of the app is started by root.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, fchownSync, readFileSync } from "node:fs";
 import { DpError } from "../errors.ts";
 
-// Never by PATH: the child's PATH begins with folders of the app, and this still runs as root.
-const program = (name: string) =>
+/** Where a program of the system is. Never by PATH: the child's begins with folders of the app, and this still runs as root. */
+export const program = (name: string) =>
   ["/usr/bin", "/bin", "/usr/sbin", "/sbin"].map((folder) => `${folder}/${name}`).find(existsSync) ??
   `/usr/bin/${name}`;
 const SETPRIV = program("setpriv");
@@ -19,13 +19,20 @@ export function asStranger(argv: readonly string[]): string[] {
   return [SETPRIV, `--reuid=${STRANGER}`, `--regid=${STRANGER}`, "--clear-groups", ...CONFINED, "--", ...argv];
 }
 
-/** The number of a user's own group: its name need not be the user's. Throws DpError "host" when there is no such user. */
-function groupOf(user: string): string {
+/** The numbers of a user and of its own group, whose name need not be the user's. Throws DpError "host" when there is none. */
+function numbersOf(user: string): [user: string, group: string] {
   const lines = readFileSync("/etc/passwd", "utf8").split("\n");
-  const group = lines.find((line) => line.startsWith(`${user}:`))?.split(":")[3];
-  if (group === undefined)
+  const [, , own, group] = lines.find((line) => line.startsWith(`${user}:`))?.split(":") ?? [];
+  if (own === undefined || group === undefined)
     throw new DpError("host", `the system has no user "${user}"`, { hint: "dp setup APP makes it again" });
-  return group;
+  return [own, group];
+}
+
+const groupOf = (user: string) => numbersOf(user)[1];
+
+/** Gives a pipe to the user that shall write into it: by its name, /dev/stderr, only its owner can open it. */
+export function givePipe(fd: number, user: string | undefined): void {
+  if (isOther(user)) fchownSync(fd, Number(numbersOf(user)[0]), Number(groupOf(user)));
 }
 
 /** Whether a program of that user is run by somebody else than dp itself. */

@@ -66,7 +66,7 @@ async function exists(path: string): Promise<boolean> {
 /** Marks the folder KEY as complete, after its files have reached the disk. */
 export async function markComplete(base: string, key: string, facts: Record<string, unknown>, io: Io): Promise<void> {
   const folder = join(venvsFolder(base), key);
-  await io.run(["sync", "-f", folder], { quiet: true });
+  await io.run(["sync", "-f", folder], { quiet: true, timeout: 300_000 });
   await writeFileAtomic(`${folder}.json`, `${JSON.stringify({ version: 1, ...facts })}\n`, 0o644);
 }
 
@@ -109,7 +109,7 @@ export async function buildVenv(
   if (plan.requirements !== null) await writeFileAtomic(`${venv}.txt`, plan.requirements, 0o644);
   const env = { ...place.env, ...plan.env };
   try {
-    for (const argv of plan.argvs) await io.run(argv, { user, timeout, env, cwd });
+    for (const argv of plan.argvs) await io.run(argv, { user, timeout, confined: place, env, cwd });
   } catch (error) {
     // Without its marker it counts for nothing: what cannot be removed now is removed by the next install.
     await removeVenv(place, key, io).catch((left) => io.warn(`${venv} is still there: ${messageOf(left)}`));

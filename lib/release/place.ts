@@ -25,5 +25,6 @@ export function placeOf({ app, server, config, sha, repo, release }: PlaceFacts,
   const whole = commitTree(repo, sha);
   const tree = config.root === undefined ? whole : subtree(whole, config.root);
   const of = { app, id: basename(release), base, release, folder: appFolder(release, config), config };
-  return { ...of, tree, user: server.user, env, timeout: server.stepTimeout, limits: server.docker };
+  const limits = { timeout: server.stepTimeout, limits: server.docker, build: server.build };
+  return { ...of, tree, user: server.user, env, ...limits };
 }

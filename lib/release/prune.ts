@@ -2,6 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Runtime } from "../app.ts";
+import type { ServerConfig } from "../config.ts";
 import { factOf } from "../context.ts";
 import { fact } from "../facts.ts";
 import { removeFile } from "../files.ts";
@@ -11,6 +12,7 @@ import type { Io } from "../io.ts";
 import type { Manager } from "../manager.ts";
 import { isInstanceId, isReleaseId, places, releaseOf, sequenceOf } from "../paths.ts";
 import { appType } from "../registry.ts";
+import { pruneRecords } from "./records.ts";
 import { removeTree } from "./remove.ts";
 import { pruneSettings } from "./settings.ts";
 import { stoodIn } from "./standing.ts";
@@ -27,8 +29,7 @@ export async function releasesOnDisk(app: string): Promise<{ ids: string[]; fore
  * good ones. Restarts are counted apart, for they are links: they go with the files that they use, and never the
  * files before them.
  */
-async function kept(app: string, keep: number, managed: Manager): Promise<Set<string>> {
-  const runs = await runsOf(app);
+async function kept(app: string, keep: number, runs: readonly PastRun[], managed: Manager): Promise<Set<string>> {
   const live = await liveId(app);
   const newest = (past: readonly PastRun[]) => past.map(({ id }) => id).slice(-keep);
   // The live one counts: its own run is still under way while it prunes, and not good yet.
@@ -58,16 +59,17 @@ function partition<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[
   return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }
 
-/** Removes the releases that no rule keeps, and dependencies that no kept release uses; answers what went. */
+/** Removes the releases that no rule keeps, dependencies that no kept release uses, and old logs; answers what went. */
 export async function prune(
   app: string,
-  keep: number,
-  user: string | undefined,
+  { keep, keepLogs, user }: Pick<ServerConfig, "keep" | "keepLogs" | "user">,
   managed: Manager,
   io: Io,
 ): Promise<string[]> {
   const { base } = places(app);
-  const stay = await kept(app, keep, managed);
+  // Read once: there may be thousands.
+  const runs = await runsOf(app);
+  const stay = await kept(app, keep, runs, managed);
   const gone: string[] = [];
   for (const id of (await releasesOnDisk(app)).ids) {
     if (stay.has(id)) continue;
@@ -75,14 +77,15 @@ export async function prune(
     await forgetRelease(app, id, managed, io);
     gone.push(id);
   }
-  await pruneSettings(app, stay);
+  await pruneSettings(app, stay, runs);
   await pruneOutput(app, stay);
-  for (const [type, runtimes] of await runtimesOf(app, stay)) {
+  for (const [type, runtimes] of runtimesOf(runs, stay)) {
     gone.push(
       ...(await (await appType(type)).prune({ app, base, user }, runtimes, io)).map((folder) => basename(folder)),
     );
   }
-  return gone;
+  const count = await pruneRecords(app, keepLogs, stay, runs, io);
+  return count === 0 ? gone : [...gone, `the logs of ${count} old deploys`];
 }
 
 // What an instance said, where its manager keeps it in a file: it goes with its release.
@@ -95,9 +98,9 @@ async function pruneOutput(app: string, stay: ReadonlySet<string>): Promise<void
 }
 
 // App type -> the runtimes of the kept releases of that type.
-async function runtimesOf(app: string, stay: Set<string>): Promise<Map<string, Runtime[]>> {
+function runtimesOf(runs: readonly PastRun[], stay: ReadonlySet<string>): Map<string, Runtime[]> {
   const runtimes = new Map<string, Runtime[]>();
-  for (const { id, run } of await runsOf(app)) {
+  for (const { id, run } of runs) {
     if (!("config" in run.facts)) continue;
     const { type } = factOf(run, "config", fact.config);
     const list = runtimes.get(type) ?? [];

@@ -73,8 +73,7 @@ async function runsWithSettings(app: string): Promise<string[]> {
  * Removes the settings of runs whose release is not among `stay`; what failed last is kept, to be looked at. A run
  * that is being begun has its settings before anything else is known of it.
  */
-export async function pruneSettings(app: string, stay: ReadonlySet<string>): Promise<void> {
-  const runs = await runsOf(app);
+export async function pruneSettings(app: string, stay: ReadonlySet<string>, runs: readonly PastRun[]): Promise<void> {
   const failed = runs.findLast(({ state }) => state === "failed")?.id;
   const releases = new Map(runs.map(({ id, run }) => [id, idOf(String(run.facts["release"] ?? "")) ?? id]));
   const newest = runs.findLast(({ state }) => state !== "waiting" && state !== "unfinished")?.id;

@@ -1,8 +1,8 @@
 // Talking to systemd: units by name, their properties and their processes.
-import { readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
+import { processesInGroup } from "../process/cgroup.ts";
 import { howEnded } from "../process/ending.ts";
-import { codeOf, DpError } from "../errors.ts";
+import { DpError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import type { InstanceName, InstanceStatus } from "../manager.ts";
 import { isInstanceId, isJob, places, root } from "../paths.ts";
@@ -11,6 +11,7 @@ import { together } from "./together.ts";
 
 // Stopping may take as long as the operator's stopTimeout says.
 const PATIENCE = 15 * 60_000;
+const QUESTION = 60_000;
 
 /** What a job's unit has before its "@", where those of the app's processes have the name alone: no app has a dot in it. */
 export const jobsOf = (app: string) => `${app}.cron`;
@@ -47,7 +48,8 @@ export async function show(unit: string, names: readonly string[]): Promise<Reco
 
 /** The same of several units. */
 async function showAll(units: readonly string[], names: readonly string[]) {
-  const { text } = await systemctl(["show", `--property=${names.join(",")}`, "--", ...units]);
+  const argv = ["systemctl", "--no-pager", "show", `--property=${names.join(",")}`, "--", ...units];
+  const { text } = await systemdTool(argv, undefined, true, { timeout: QUESTION });
   const blocks = text.split("\n\n").map((block) => block.split("\n"));
   return new Map(units.map((unit, index) => [unit, propertiesIn(blocks[index] ?? [])]));
 }
@@ -114,23 +116,5 @@ export function timeFrom(text: string): string | null {
 /** The processes in a unit's control group, those of groups below it included. */
 export async function groupProcesses(unit: string): Promise<number[]> {
   const { ControlGroup = "" } = await known(unit);
-  if (ControlGroup === "") return [];
-  // Where the tree of groups is: unified, hybrid, version 1.
-  for (const mount of ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"]) {
-    const pids = processesBelow(`${mount}${ControlGroup}`);
-    if (pids.length > 0) return pids.sort((a, b) => a - b);
-  }
-  return [];
-}
-
-function processesBelow(group: string): number[] {
-  try {
-    const own = readFileSync(`${group}/cgroup.procs`, "utf8").split("\n").filter(Boolean).map(Number);
-    const folders = readdirSync(group, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-    return [...own, ...folders.flatMap(({ name }) => processesBelow(`${group}/${name}`))];
-  } catch (error) {
-    // The group goes with its last process.
-    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENODEV") return [];
-    throw error;
-  }
+  return ControlGroup === "" ? [] : processesInGroup(ControlGroup);
 }

@@ -1,5 +1,6 @@
 // What a deploy says: one line a step with its time, children's output indented, signs of life between.
 import type { Log } from "../io.ts";
+import { flood } from "./flood.ts";
 
 /** The log of a whole run; whoever makes it decides where the lines go. */
 export interface Receipt extends Log {
@@ -58,13 +59,14 @@ export function receipt(write: (line: string) => void, clean: (line: string) => 
     head();
     put(`${current.padEnd(12)}${seconds(performance.now() - started).padStart(8)}  … still at it`);
   };
+  const output = flood((line) => put(`  | ${cut(clean(line))}`));
   return {
     say: put,
     info: (text) => void notes.push(clean(text)),
     warn: (text) => put(`  ! ${clean(text)}`),
     output(line) {
       head();
-      put(`  | ${cut(clean(line))}`);
+      output.line(line);
       shown = [...shown, line].slice(-KEPT);
     },
     lastOutput: () => shown,
@@ -76,6 +78,7 @@ export function receipt(write: (line: string) => void, clean: (line: string) => 
     },
     end(step, ms, failed = false) {
       clearInterval(alive);
+      output.flush((line) => put(`  ${line}`));
       put(stepLine(step, ms, failed ? ["FAILED"] : notes.slice(told)));
       current = "";
     },

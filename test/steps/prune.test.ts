@@ -1,11 +1,15 @@
 // prune: which releases stay, and that a failure to remove is no failure of the deploy.
-import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { load, save } from "../../lib/context.ts";
+import { begin } from "../../lib/commands/begin.ts";
+import { load, save, type Run } from "../../lib/context.ts";
 import { point } from "../../lib/link.ts";
-import { keepSettings, settingsText } from "../../lib/release/settings.ts";
-import { endInstances, makeApp, runSteps, useServer, type App } from "../support/core-server.ts";
+import { contextOf, runIds } from "../../lib/release/history.ts";
+import { keepSettings, liveRunOf, settingsFile, settingsText } from "../../lib/release/settings.ts";
+import { plainEnv } from "../../lib/run.ts";
+import { readServer } from "../../lib/server.ts";
+import { commit, endInstances, makeApp, runSteps, useServer, type App } from "../support/core-server.ts";
 import { makeLive, makeRelease } from "../support/core-release.ts";
 
 const server = useServer();
@@ -111,4 +115,82 @@ test("what cannot be removed is a warning, and the deploy is good", async () => 
   expect(said.join("\n")).toContain("! old releases could not be removed: ");
   expect(readdirSync(outside)).toContain("kept");
   expect((await load(context)).journal["prune"]?.state).toBe("ok");
+});
+
+describe("of deploys long gone", () => {
+  const OLD = 1200;
+  const idOf = (number: number) => `${number}-aaaaaaa`;
+  const refs = () => {
+    const argv = ["git", "--git-dir", app.repo, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/dp"];
+    return Bun.spawnSync(argv, { env: plainEnv() }).stdout.toString().split("\n").filter(Boolean);
+  };
+  /** What is left of the past: its numbers in the folder of contexts, of settings, of logs, and among the refs. */
+  const records = () => {
+    const numbers = (names: string[], end: string) =>
+      names
+        .filter((name) => name.endsWith(end))
+        .map((name) => Number.parseInt(name, 10))
+        .sort((a, b) => a - b);
+    const runs = readdirSync(app.runs);
+    return [numbers(runs, ".json"), numbers(runs, ".env"), numbers(readdirSync(app.logs), ".log"), numbers(refs(), "")];
+  };
+  const past = (number: number, run: Run) => {
+    writeFileSync(contextOf(app.app, idOf(number)), JSON.stringify(run), { mode: 0o600 });
+    // Of most only the context: files are what takes the time.
+    if (number > 100 && number < OLD - 20) return;
+    writeFileSync(settingsFile(app.app, idOf(number)), "A=1\n", { mode: 0o600 });
+    writeFileSync(join(app.logs, `${idOf(number)}.log`), "said\n");
+  };
+
+  test("the newest stay, those of kept releases besides, and the settings that these ran with", async () => {
+    writeFileSync(app.config, "keepLogs: 20\n", { flag: "a" });
+    const own = { ...app, server: await readServer(app.app) };
+    const sha = await commit(app.repo, { file: "x" });
+    mkdirSync(app.logs, { recursive: true });
+    const live = await makeRelease(own, 1, { state: "good" });
+    await point(app.current, live.release);
+    const old = await load(live.context);
+    const bad: Run = { ...old, result: { state: "failed", code: 7, endedAt: "2026-03-01T13:00:00Z" } };
+    for (let number = 2; number <= OLD; number++)
+      past(number, { ...bad, facts: { ...bad.facts, id: idOf(number), release: join(app.releases, idOf(number)) } });
+    past(1, old);
+    // A rollback by which the live release got its settings, and one before that.
+    for (const number of [70, 71])
+      past(number, { ...old, facts: { ...old.facts, id: idOf(number), kind: "rollback" } });
+    const packed = Array.from({ length: OLD }, (_, index) => idOf(index + 1)).sort();
+    const lines = packed.map((id) => `${sha} refs/dp/${id}\n`).join("");
+    writeFileSync(join(app.repo, "packed-refs"), `# pack-refs with: peeled fully-peeled sorted \n${lines}`);
+    const { context } = await makeRelease(own, OLD + 1);
+    expect((await runSteps(context, "prune")).join("\n")).toContain(`removed the logs of ${OLD + 1 - 22} old deploys`);
+    const newest = Array.from({ length: 20 }, (_, index) => OLD - 18 + index);
+    const [runs, settings, logs, named] = records();
+    expect(runs).toEqual([1, 71, ...newest]);
+    expect(logs).toEqual([1, 71, ...newest.slice(0, -1)]);
+    expect(named).toEqual([1, 71, ...newest.slice(0, -1)]);
+    // Settings are kept for releases that can be gone back to, and of the newest failure.
+    expect(settings).toEqual([1, 71, OLD]);
+    expect(await liveRunOf(app.app, idOf(1))).toBe(idOf(71));
+    expect((await runSteps(context, "prune"))[0]).not.toContain("logs");
+    // The next one has a number that none ever had.
+    writeFileSync(join(app.base, "counter"), "");
+    expect((await begin(app.app, sha)).id).toStartWith(`${OLD + 2}-`);
+    expect((await runIds(app.app)).length).toBe(23);
+  }, 60_000);
+
+  test("what cannot be removed is a warning, and is tried again the next time", async () => {
+    const config = `${app.config}`;
+    writeFileSync(config, "keepLogs: 10\n", { flag: "a" });
+    const own = { ...app, server: await readServer(app.app) };
+    mkdirSync(app.logs, { recursive: true });
+    for (let number = 1; number <= 13; number++) await makeRelease(own, number, { state: "superseded" });
+    const { context } = await makeRelease(own, 14);
+    const locked = join(app.repo, "packed-refs.lock");
+    writeFileSync(join(app.repo, "packed-refs"), "# pack-refs with: peeled fully-peeled sorted \n");
+    writeFileSync(locked, "");
+    expect((await runSteps(context, "prune")).join("\n")).toContain("! old releases could not be removed: git");
+    expect((await runIds(app.app)).length).toBe(14);
+    rmSync(locked);
+    await runSteps(context, "prune");
+    expect((await runIds(app.app)).length).toBe(10);
+  });
 });

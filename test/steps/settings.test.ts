@@ -123,7 +123,7 @@ test("the settings of a run that is being begun stay, for nothing else is known 
   for (const run of begins) await keepSettings(app.app, run, app.server, "A=new\n");
   await keepSettings(app.app, "1-bbbbbbb", app.server, "A=of nobody\n");
   await begun(3);
-  await prune(app.app, 2, undefined, await managerOf(app.server), io);
+  await prune(app.app, { keep: 2, keepLogs: 200 }, await managerOf(app.server), io);
   expect([...begins, "1-bbbbbbb"].map((run) => existsSync(settingsFile(app.app, run)))).toEqual([true, true, false]);
 });
 
@@ -155,7 +155,7 @@ test("prune counts files, not restarts, and removes links whose files go", async
     restarts.push(id);
   }
   const managed = await managerOf(app.server);
-  await prune(app.app, 2, undefined, managed, io);
+  await prune(app.app, { keep: 2, keepLogs: 200 }, managed, io);
   // One tree, of which the live release and the newest of its restarts are left.
   expect(existsSync(join(app.releases, tree, "server.ts"))).toBe(true);
   expect(restarts.map((id) => existsSync(join(app.releases, id)))).toEqual([false, false, true, true]);
@@ -163,7 +163,7 @@ test("prune counts files, not restarts, and removes links whose files go", async
   for (const number of [6, 7]) await point(app.current, (await makeRelease(app, number, { state: "good" })).release);
   mkdirSync(app.logs, { recursive: true });
   for (const id of [tree, "7-aaaaaaa"]) writeFileSync(join(app.logs, `${id}.app.log`), "said\n");
-  await prune(app.app, 2, undefined, managed, io);
+  await prune(app.app, { keep: 2, keepLogs: 200 }, managed, io);
   expect([tree, ...restarts].filter((id) => existsSync(join(app.releases, id)))).toEqual([]);
   expect(existsSync(join(app.logs, `${tree}.app.log`))).toBe(false);
   expect(existsSync(join(app.logs, "7-aaaaaaa.app.log"))).toBe(true);

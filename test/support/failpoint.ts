@@ -6,19 +6,22 @@
 //   spawned   the step's first child process has just been started
 //   done      the step has done all it does, and the journal does not say so yet
 //   recorded  the journal says "ok"
-import { existsSync, readFileSync } from "node:fs";
+// With DP_TEST_HANG=FILE it makes that file there and stands still, for ever.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname } from "node:path";
 
 type Effect = (...args: never[]) => Promise<unknown>;
 
 const [STEP, PLACE] = (process.env["DP_TEST_FAILPOINT"] ?? ":").split(":");
+const HANG = process.env["DP_TEST_HANG"] ?? "";
 const isWorker = process.argv[2] === "work";
 let current = "";
 let count = 0;
 
 function die(): never {
-  process.kill(process.pid, "SIGKILL");
+  if (HANG) writeFileSync(HANG, "");
+  else process.kill(process.pid, "SIGKILL");
   // A signal to oneself need not arrive before the call returns.
   for (;;) Bun.sleepSync(1000);
 }
@@ -64,7 +67,7 @@ const spawn = Bun.spawn as (argv: string[], options: { env: Record<string, strin
 (Bun as { spawn: unknown }).spawn = (argv: string[], options: { env: Record<string, string> }) => {
   // dp hands nothing of its environment on to the process that deploys, and this has to get there.
   if (!isWorker && argv.includes("work")) {
-    const env = { ...options.env, DP_TEST_FAILPOINT: `${STEP}:${PLACE}` };
+    const env = { ...options.env, DP_TEST_FAILPOINT: `${STEP}:${PLACE}`, DP_TEST_HANG: HANG };
     return spawn([argv[0]!, "--preload", import.meta.path, ...argv.slice(1)], { ...options, env });
   }
   if (isWorker) effect();

@@ -1,0 +1,61 @@
+// How long one step may take as a whole: a net under the limits of its commands, below all that it may rightly wait for.
+import type { ProcessConfig, ServerConfig } from "./config.ts";
+import { durationText } from "./config/duration.ts";
+import { factOf, type Run } from "./context.ts";
+import { DpError } from "./errors.ts";
+import { fact } from "./facts.ts";
+
+/** The most commands, each with its stepTimeout, that one step needs. */
+const COMMANDS = 4;
+/** What a step that was told to stop may take for it, in ms: its commands get SIGTERM, then SIGKILL. */
+const GRACE = 10_000;
+/** The longest that a timer can wait. */
+const LONGEST = 2 ** 31 - 1;
+
+/** The limit of each step of a run in ms: it follows from stepTimeout and from every wait that the configs ask for. */
+export function stepLimit(run: Run): number {
+  const server = factOf(run, "server", fact.server);
+  const config = "config" in run.facts ? factOf(run, "config", fact.config) : undefined;
+  const { drainTimeout = 0, holdTimeout = 0, verifyTime = 0, stepTimeout = 900_000, stopTimeout = 30_000 } = server;
+  const web = [config?.healthCheck?.startTimeout ?? 0, stopTimeout];
+  const others = Object.entries(config?.processes ?? {}).map(
+    ([name, process]) => (server.scale[name] ?? 1) * changeOver(process, server),
+  );
+  const waits = [drainTimeout, holdTimeout, verifyTime, ...web, ...others].reduce((sum, ms) => sum + ms, 0);
+  // Twice: what does not come up is stopped again, and the old one started.
+  return Math.min(COMMANDS * stepTimeout + 2 * waits, LONGEST);
+}
+
+function changeOver({ healthCheck, stopTimeout }: ProcessConfig, server: ServerConfig): number {
+  const proof = "stayUp" in healthCheck ? healthCheck.stayUp : healthCheck.startTimeout + healthCheck.timeout;
+  return proof + (stopTimeout ?? server.stopTimeout);
+}
+
+/**
+ * What `work` answers. After `ms` its signal is aborted, and it is waited for no longer than it takes to stop: throws
+ * DpError "command" then, with `what` as its subject. The signal is aborted with `stop`, too.
+ */
+export async function within<T>(
+  ms: number,
+  what: string,
+  stop: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+  patience = GRACE,
+): Promise<T> {
+  const limit = new AbortController();
+  const late = Promise.withResolvers<never>();
+  const error = new DpError("command", `${what} did not end within ${durationText(ms)}, its limit`, {
+    hint: "stepTimeout in config.yml raises it",
+  });
+  let grace: Timer | undefined;
+  const timer = setTimeout(() => {
+    limit.abort(error);
+    grace = setTimeout(() => late.reject(error), patience);
+  }, ms);
+  try {
+    return await Promise.race([work(AbortSignal.any([limit.signal, ...(stop ? [stop] : [])])), late.promise]);
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(grace);
+  }
+}

@@ -1,0 +1,60 @@
+// What is kept of deploys long gone: context, settings, log and ref, of the newest ones and of every kept release.
+import { closeSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { removeFile } from "../files.ts";
+import type { Io } from "../io.ts";
+import { places } from "../paths.ts";
+import { pipe } from "../process/libc.ts";
+import { idOf, type PastRun } from "./history.ts";
+import { settingsFile } from "./settings.ts";
+
+/** Refs that are removed by one command: their names fit into a pipe. */
+const ONE_COMMAND = 500;
+
+/**
+ * Removes what is left of all runs but the `keep` newest, those under way, those of the releases in `stay`, and the
+ * newest by which each of these went live: its settings are the release's. Answers how many went. Safe to repeat.
+ */
+export async function pruneRecords(
+  app: string,
+  keep: number,
+  stay: ReadonlySet<string>,
+  runs: readonly PastRun[],
+  io: Io,
+): Promise<number> {
+  const needed = new Set(stay);
+  const releaseOf = ({ id, run }: PastRun) => idOf(String(run.facts["release"] ?? "")) ?? id;
+  const newest = new Map(runs.map((past) => [releaseOf(past), past.id]));
+  const good = new Map(runs.filter(({ state }) => state === "good").map((past) => [releaseOf(past), past.id]));
+  for (const id of stay) for (const last of [newest.get(id), good.get(id)]) if (last) needed.add(last);
+  const isOver = ({ state }: PastRun) => state === "good" || state === "failed" || state === "superseded";
+  const old = runs.slice(0, -keep).filter((past) => isOver(past) && !needed.has(past.id));
+  for (let at = 0; at < old.length; at += ONE_COMMAND) {
+    const ids = old.slice(at, at + ONE_COMMAND).map(({ id }) => id);
+    await removeRefs(app, ids, io);
+    for (const id of ids) await removeRecord(app, id);
+  }
+  return old.length;
+}
+
+async function removeRefs(app: string, ids: readonly string[], io: Io): Promise<void> {
+  const [read, write] = pipe();
+  try {
+    writeSync(write, ids.map((id) => `delete refs/dp/${id}\n`).join(""));
+  } finally {
+    closeSync(write);
+  }
+  try {
+    await io.run(["git", "--git-dir", places(app).repo, "update-ref", "--stdin"], { stdin: read, quiet: true });
+  } finally {
+    closeSync(read);
+  }
+}
+
+// The context last: by it a run that was removed half is found again.
+async function removeRecord(app: string, id: string): Promise<void> {
+  const { logs, runs } = places(app);
+  await removeFile(join(logs, `${id}.log`));
+  await removeFile(settingsFile(app, id));
+  await removeFile(join(runs, `${id}.json`));
+}
