@@ -56,7 +56,7 @@ async function replace(path: string, text: string, mode: number, owner?: readonl
 
 /** The temp files of a folder whose writer was killed. */
 export async function staleTemps(folder: string): Promise<string[]> {
-  return (await readdir(folder)).filter((name) => {
+  return (await namesIn(folder)).filter((name) => {
     const writer = /\.tmp\.(\d+)$/.exec(name)?.[1];
     return writer !== undefined && !isAlive(Number(writer));
   });
@@ -65,6 +65,16 @@ export async function staleTemps(folder: string): Promise<string[]> {
 /** Removes them: nobody else would. */
 export async function removeStaleTemps(folder: string): Promise<void> {
   for (const name of await staleTemps(folder)) await removeFile(join(folder, name));
+}
+
+/** The names in a folder; none when there is no folder. */
+export async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  }
 }
 
 /** Removes a file or link; false when there was none. */

@@ -24,7 +24,7 @@ export async function point(link: string, folder: string | null): Promise<void> 
   if (folder === null) {
     await removeFile(link);
   } else {
-    const temp = join(dirname(link), `.${basename(link)}.tmp`);
+    const temp = join(dirname(link), `.${basename(link)}.tmp.${process.pid}`);
     await removeFile(temp); // a killed run's: it must never be published by this one
     await symlink(relative(dirname(link), folder), temp);
     await rename(temp, link);

@@ -12,6 +12,8 @@ import { managerOf } from "../lib/release/manager.ts";
 import { front } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
 
+const folderOf = (base: string, id: string | null) => id && join(base, "releases", id);
+
 const step = defineStep(import.meta.path, {
   summary: "Point current, and the front, at the new release",
   needs: {
@@ -33,31 +35,35 @@ const step = defineStep(import.meta.path, {
       const why = status.detail || status.state;
       throw new DpError("unhealthy", `the new instance was healthy, and ended before the switch: ${why}`);
     }
+    // On a second run current is already ours: what was live before is what start found.
     const live = await target(join(base, "current"));
-    // On a second run current is already ours, so the answer is the one already written.
-    const before = live === release ? await target(join(base, "previous")) : live;
+    const before = live === release ? folderOf(base, old) : live;
     const previous = before !== null && existsSync(before) ? before : null; // never to what is gone
     const prober = healthCheck && old && server.strategy === "blue-green" ? startProber(healthCheck, server) : null;
-    await point(join(base, "previous"), previous);
-    await point(join(base, "current"), release);
-    const begun = performance.now();
-    const holder = await front(server.front);
-    if (port !== null || (await holder.status(app)) !== null) {
-      await holder.point(app, port === null ? null : { id, port }, io);
-      await holder.resume(app, io);
+    try {
+      // In this order, so that previous never names what is live.
+      await point(join(base, "current"), release);
+      await point(join(base, "previous"), previous);
+      const begun = performance.now();
+      const holder = await front(server.front);
+      if (port !== null || (await holder.status(app)) !== null) {
+        await holder.point(app, port === null ? null : { id, port }, io);
+        await holder.resume(app, io);
+      }
+      const switchTime = Math.round((performance.now() - begun) * 10) / 10;
+      if (holder.holdsPort && port !== null) io.info(`switched in ${switchTime} ms`);
+      return { previous, switchTime, swapProbes: (await prober?.stop()) ?? NO_PROBES };
+    } finally {
+      // One that goes on asking would keep the process of a failed deploy from ending.
+      await prober?.stop();
     }
-    const switchTime = Math.round((performance.now() - begun) * 10) / 10;
-    if (holder.holdsPort && port !== null) io.info(`switched in ${switchTime} ms`);
-    const swapProbes = (await prober?.stop()) ?? NO_PROBES;
-    return { previous, switchTime, swapProbes };
   },
-  async undo({ app, base, release, server }, io) {
-    // Asks the host: when current is not ours, the rename never came, but previous may have been moved.
+  async undo({ app, base, release, server, live: old }, io) {
+    // Asks the host: when current is not ours, the rename never came.
     const live = await target(join(base, "current"));
-    const back = live === release ? await target(join(base, "previous")) : live;
+    const back = live === release ? folderOf(base, old) : live;
+    await point(join(base, "previous"), folderOf(base, await releaseBefore(app, idOf(back))));
     await point(join(base, "current"), back);
-    const before = await releaseBefore(app, idOf(back));
-    await point(join(base, "previous"), before && join(base, "releases", before));
     const id = idOf(back);
     if (id === null) await (await front(server.front)).point(app, null, io);
     // By strategy restart the old instance has no port before the new one is gone: that is start's to undo.

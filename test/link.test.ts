@@ -77,7 +77,7 @@ test.each([
 
 test("what a killed run left beside the link is never published", async () => {
   await point(link, one);
-  symlinkSync("/etc", join(base, ".current.tmp"));
+  symlinkSync("/etc", join(base, `.current.tmp.${process.pid}`));
   await point(link, two);
   expect(await target(link)).toBe(two);
   expect(readdirSync(base).sort()).toEqual(["current", "releases"]);

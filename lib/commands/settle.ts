@@ -2,7 +2,6 @@
 import { factOf, type Run } from "../context.ts";
 import { DpError, EXIT, exitCodeOf, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
-import { removeStaleTemps } from "../files.ts";
 import { auditRun } from "../release/audit-run.ts";
 import { idOf, liveId, runsOf } from "../release/history.ts";
 import { makeIo } from "../io.ts";
@@ -13,7 +12,7 @@ import { allPids } from "../process/proc.ts";
 import { environmentOf, hasEnvironment } from "../process/process.ts";
 import type { Receipt } from "../talk/receipt.ts";
 import { ONE_OFF_MARK } from "../release/one-off.ts";
-import { reconcile } from "../release/reconcile.ts";
+import { reconcile, sweep } from "../release/reconcile.ts";
 import { managerOf } from "../release/manager.ts";
 import { appType } from "../registry.ts";
 import { goBack, runPipeline } from "../runner.ts";
@@ -22,8 +21,7 @@ const PATIENCE = 5_000;
 
 /** Ends every run but `mine` that is unfinished and did anything; one that waits for its turn is left alone. */
 export async function settle(app: string, mine: string, out: Receipt): Promise<void> {
-  const { base, runs, instances } = places(app);
-  for (const folder of [base, runs, instances]) await removeStaleTemps(folder);
+  await sweep(app);
   for (const past of await runsOf(app, (message) => out.warn(message))) {
     if (past.id === mine || past.state !== "unfinished" || Object.keys(past.run.journal).length === 0) continue;
     const isLive = await isLiveRun(app, past.run);
@@ -50,18 +48,20 @@ async function isLiveRun(app: string, run: Run): Promise<boolean> {
 }
 
 /**
- * Prepares a run to be gone on with: ends what its killed process left running, and when its release is live but
- * its instance is another process by now (a reboot), starts it and answers the step to go on from.
+ * Prepares a run to be gone on with: ends what its killed process left running. When its instance is another process by
+ * now, or none (a reboot, `dp reconcile`), answers the step to go on from: a live one has been started again.
  */
 export async function pickUp(app: string, run: Run, out: Receipt): Promise<string | undefined> {
   const id = factOf(run, "id", fact.id);
   await endLeftovers(app, id);
   if ("config" in run.facts) await (await appType(factOf(run, "config", fact.config).type)).endHook?.({ app, id });
-  if (!(await isLiveRun(app, run))) return undefined;
+  const isLive = await isLiveRun(app, run);
+  if (!isLive && run.journal["start"]?.state !== "ok") return undefined;
   const server = factOf(run, "server", fact.server);
-  for (const change of await reconcile(app, server, makeIo(out))) out.say(change);
+  for (const change of isLive ? await reconcile(app, server, makeIo(out)) : []) out.say(change);
   const { pid } = await (await managerOf(server)).status({ app, id: releaseOf(run)! });
-  return pid === run.facts["pid"] ? undefined : "check";
+  if (isLive) return pid === run.facts["pid"] ? undefined : "check";
+  return pid !== null && pid === (run.facts["pid"] ?? pid) ? undefined : "start";
 }
 
 // A build or hook outlives its deploy when that is killed; a second one beside it would be one too many. It is known

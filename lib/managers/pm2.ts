@@ -1,9 +1,8 @@
 // pm2: a daemon of its own for each app, run by the app's user; one process APP-ID for each instance.
 import { existsSync, statSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { codeOf, DpError } from "../errors.ts";
-import { removeFile } from "../files.ts";
+import { DpError } from "../errors.ts";
+import { namesIn, removeFile } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, ManagedApp, Manager } from "../manager.ts";
 import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
@@ -123,12 +122,3 @@ export function makePm2(delay = 1_000, path?: string): Manager {
 }
 
 export default makePm2();
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return [];
-    throw error;
-  }
-}

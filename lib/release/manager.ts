@@ -1,10 +1,9 @@
 // The manager of each release: the one of config.yml, or the one that its app type brings. Noted when it is started,
 // so that releases of another type, or from before config.yml named another manager, are found and stopped as well.
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ServerConfig } from "../config.ts";
-import { codeOf } from "../errors.ts";
-import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import { namesIn, readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, Manager } from "../manager.ts";
 import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
@@ -31,10 +30,7 @@ async function note(app: string, file: string, name: string): Promise<void> {
 }
 
 async function notedIds(app: string): Promise<string[]> {
-  const files = await readdir(places(app).instances).catch((error: unknown) => {
-    if (codeOf(error) === "ENOENT") return [];
-    throw error;
-  });
+  const files = await namesIn(places(app).instances);
   return files.flatMap((file) => (file.endsWith(SUFFIX) ? [file.slice(0, -SUFFIX.length)] : [])).filter(isInstanceId);
 }
 

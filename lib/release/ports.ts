@@ -1,8 +1,7 @@
 // The ports of instances behind a front: each has one of its own, on 127.0.0.1, until it is gone.
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { codeOf, DpError } from "../errors.ts";
-import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import { DpError } from "../errors.ts";
+import { namesIn, readText, removeFile, writeFileAtomic } from "../files.ts";
 import { waitForLock } from "../lock.ts";
 import type { InstanceName, Manager } from "../manager.ts";
 import { deployments, places, root } from "../paths.ts";
@@ -82,13 +81,4 @@ async function portsTaken(): Promise<Set<number>> {
     }
   }
   return taken;
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return [];
-    throw error;
-  }
 }

@@ -1,14 +1,17 @@
 // What follows from `current`: which instances run, where the front points, what comes up at boot and by the clock.
+import { join } from "node:path";
 import type { ServerConfig } from "../config.ts";
 import { setCron } from "../cron/cron.ts";
 import { DpError } from "../errors.ts";
 import { requireCurrent } from "./current.ts";
-import { liveId, previousId } from "./history.ts";
+import { liveId, previousId, releaseBefore } from "./history.ts";
 import { factsOfRelease, type InstanceFacts } from "./instance.ts";
+import { removeStaleTemps } from "../files.ts";
+import { point } from "../link.ts";
 import { forget, forgetRelease, serveAgain } from "./instances.ts";
 import type { Io } from "../io.ts";
 import type { Manager } from "../manager.ts";
-import { isJob, isWeb, releaseOf } from "../paths.ts";
+import { isJob, isWeb, places, releaseOf } from "../paths.ts";
 import { portOf } from "./ports.ts";
 import { managerOf } from "./manager.ts";
 import { hasWeb, wantedIds } from "./processes.ts";
@@ -17,6 +20,12 @@ import { routeOf } from "./route.ts";
 import { warmIds } from "./warm.ts";
 import { startInstances } from "./workers.ts";
 
+/** Removes the temp files and links that a killed dp left among the app's state. */
+export async function sweep(app: string): Promise<void> {
+  const { base, runs, instances, releases } = places(app);
+  for (const folder of [base, runs, instances, releases]) await removeStaleTemps(folder);
+}
+
 /**
  * Makes it true: the live release's processes run at their scale and the front points at its web process, nothing else
  * runs but warm releases and jobs under way, and exactly that comes up at boot. Answers one sentence for each change;
@@ -24,11 +33,12 @@ import { startInstances } from "./workers.ts";
  */
 export async function reconcile(app: string, server: ServerConfig, io: Io): Promise<string[]> {
   await requireCurrent(app);
+  await sweep(app);
   const managed = await managerOf(server);
   const live = await liveId(app);
   const facts = live === null ? null : await factsOfRelease(app, live, server);
   const wanted = live && facts ? await wantedIds(app, live, facts.config, server) : [];
-  const changes = await holdPort(app, server, facts, io);
+  const changes = [...(await mendPrevious(app, live)), ...(await holdPort(app, server, facts, io))];
   changes.push(...(await stopStrays(app, live, wanted, managed, io)));
   if (live && wanted.includes(live)) changes.push(...(await serveLive(app, server, live, io)));
   if (facts) {
@@ -46,6 +56,15 @@ export async function reconcile(app: string, server: ServerConfig, io: Io): Prom
     changes.push(`enabled ${what || "nothing"}`);
   }
   return changes;
+}
+
+// A rollback that was cut off between its two links leaves both at the same release.
+async function mendPrevious(app: string, live: string | null): Promise<string[]> {
+  if (live === null || (await previousId(app)) !== live) return [];
+  const before = await releaseBefore(app, live);
+  const { previous, releases } = places(app);
+  await point(previous, before && join(releases, before));
+  return [`pointed previous at ${before ?? "nothing"}`];
 }
 
 // An app without a web process has no port to hold; before the first release that is not known.

@@ -1,8 +1,6 @@
 // Old instances that keep running for a while after a switch, so that the way back is a switch, too.
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { codeOf } from "../errors.ts";
-import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import { namesIn, readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { InstanceName } from "../manager.ts";
 import { isReleaseId, places } from "../paths.ts";
 import { SELF, selfEnv } from "../self.ts";
@@ -35,13 +33,4 @@ export async function warmIds(app: string): Promise<string[]> {
     else await coolDown({ app, id });
   }
   return warm;
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return [];
-    throw error;
-  }
 }
