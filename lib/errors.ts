@@ -1,4 +1,5 @@
 // Errors that a user can cause or cure, and the public exit codes.
+import { dirname } from "node:path";
 
 /** Exit codes of every dp command and step. They are public: scripts may rely on them. */
 export const EXIT = {
@@ -55,6 +56,22 @@ export class DpError extends Error {
 /** The exit code that an error ends dp with. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof DpError ? EXIT[error.exit] : EXIT.bug;
+}
+
+/** What a system has against it, and a bug of dp's does not cause. */
+const OF_THE_HOST = new Set([
+  ...["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EIO", "EMFILE", "ENFILE", "ENOMEM", "EAGAIN"],
+]);
+const FULL = new Set(["ENOSPC", "EDQUOT"]);
+
+/** A system error that the host causes, a full disk or a missing right, as DpError "host"; any other error as it is. */
+export function hostError(error: unknown): unknown {
+  const code = codeOf(error) ?? "";
+  if (error instanceof DpError || !OF_THE_HOST.has(code)) return error;
+  const { path } = error as { path?: unknown };
+  const at = typeof path === "string" ? dirname(path) : "/";
+  const hint = FULL.has(code) ? `make room there: df -h ${at}; df -i ${at}` : `see who may write there: ls -ld ${at}`;
+  return new DpError("host", messageOf(error), { hint, cause: error });
 }
 
 /** The message of anything thrown, in one line. */

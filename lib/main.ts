@@ -1,5 +1,5 @@
 // From an error to its text and exit code, once for all of dp.
-import { DpError, EXIT, messageOf } from "./errors.ts";
+import { DpError, EXIT, hostError, messageOf } from "./errors.ts";
 
 // What is laid out and built must not depend on whose login deploys: a root with 077 would close it to all but the app.
 process.umask(0o022);
@@ -10,7 +10,8 @@ const colours = () => require("picocolors") as typeof import("picocolors");
 const say = (line: string) => console.error(line);
 
 /** Prints an error for the user, on stderr; answers the exit code. */
-export function report(error: unknown): number {
+export function report(thrown: unknown): number {
+  const error = hostError(thrown);
   const pc = colours();
   if (!(error instanceof DpError)) {
     say(`${pc.red("dp:")} ${messageOf(error)}`);

@@ -1,6 +1,6 @@
 // The only road by which a step runs or is undone, alone or in a row.
 import { conclude, factOf, load, save, type Run } from "./context.ts";
-import { DpError, EXIT, exitCodeOf, messageOf } from "./errors.ts";
+import { DpError, EXIT, exitCodeOf, hostError, messageOf } from "./errors.ts";
 import { fact } from "./facts.ts";
 import { makeIo, type Io } from "./io.ts";
 import { stepLimit, within } from "./limit.ts";
@@ -112,7 +112,7 @@ export async function runPipeline(
       signal?.throwIfAborted();
       isBegun = await runStep(name, context, receipt, { signal, isBegun, next: due[index + 1] });
     } catch (error) {
-      throw await goBack(context, receipt, error);
+      throw await goBack(context, receipt, hostError(error));
     }
   }
 }

@@ -2,7 +2,7 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { conclude, factOf, load } from "../context.ts";
 import { makeBallast } from "../ballast.ts";
-import { DpError, EXIT, exitCodeOf, messageOf } from "../errors.ts";
+import { DpError, EXIT, exitCodeOf, hostError, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
 import { damageOf, requireCurrent } from "../release/current.ts";
 import { auditRun } from "../release/audit-run.ts";
@@ -72,7 +72,8 @@ async function runToEnd(app: string, { id, ...options }: Order, write: (line: st
   try {
     lock = await takeTurn(app, turn, out.say, stop);
     if (push && options.git !== undefined) await requireTip(repo, push, sha, await landingOf(app, id, push));
-  } catch (error) {
+  } catch (thrown) {
+    const error = hostError(thrown);
     lock?.release();
     await concludeBy(context, error);
     for (const line of await failureScreen(app, run, error, clean)) out.say(line);
@@ -91,7 +92,8 @@ async function runToEnd(app: string, { id, ...options }: Order, write: (line: st
     if (push) await settleRef(repo, push, sha, options.git);
     out.say(closingLine(app, await load(context), performance.now() - begun));
     return EXIT.ok;
-  } catch (error) {
+  } catch (thrown) {
+    const error = hostError(thrown);
     const ended = await load(context);
     // What failed before its first step is over: there is nothing to go on with.
     if (!ended.result && Object.keys(ended.journal).length === 0) await concludeBy(context, error);
