@@ -10,22 +10,24 @@ const SIZE = 1024 * 1024;
 const MOST = 64 * 1024;
 /** Bytes that must be free for it to be made: it must not be what fills the disk. */
 const ROOM = 16 * SIZE;
+const FILES = 256;
 
 const path = () => join(deployments(), ".ballast");
 
 /** Whether there is one. */
 export const hasBallast = async () => (await deviceOf(path())) !== null;
 
-/** Whether there is room for one. */
-export async function hasRoomForBallast(): Promise<boolean> {
-  const { bavail, bsize } = await statfs(deployments());
-  return bavail * bsize >= ROOM;
+/** Whether there is room on the disk of the apps: for the ballast, and some more, in bytes and in files. */
+export async function hasRoom(): Promise<boolean> {
+  const { bavail, bsize, files, ffree } = await statfs(deployments());
+  // A file system that has as many files as it likes says that it has none.
+  return bavail * bsize >= ROOM && (files === 0 || ffree >= FILES);
 }
 
 /** Makes the ballast when there is none, and room for it; answers whether it was made. */
 export async function makeBallast(): Promise<boolean> {
   try {
-    if ((await hasBallast()) || !(await hasRoomForBallast())) return false;
+    if ((await hasBallast()) || !(await hasRoom())) return false;
     await write(`${path()}.tmp.${process.pid}`);
     return true;
   } catch (error) {

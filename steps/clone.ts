@@ -3,6 +3,7 @@
 import { closeSync } from "node:fs";
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { hasRoom } from "../lib/ballast.ts";
 import { appEnvironment } from "../lib/environment.ts";
 import { fact } from "../lib/facts.ts";
 import { fetchLfs } from "../lib/git/lfs.ts";
@@ -40,15 +41,16 @@ const step = defineStep(import.meta.path, {
     if (archived.status === "rejected") throw archived.reason;
     if (extracted.status === "rejected") throw extracted.reason;
     const fetcher = { user, timeout, env: fetchEnv(await appEnvironment({ app, server, sha, release })) };
-    const source = await ownSource(repo, sha);
+    const source = await ownSource(repo, sha, io.signal);
     await fetchLfs(source, release, fetcher, io);
     await layOutSubmodules(source, release, fetcher, io);
     await io.run(["sync", "-f", release], { timeout });
     return { release };
   },
-  // The newest failed release stays, as evidence; those before it go.
-  async undo({ app, id, server: { user } }, io) {
+  // The newest failed release stays, as evidence; those before it go, and what has filled the disk.
+  async undo({ app, base, id, server: { user } }, io) {
     await removeFailed(app, id, user, io);
+    if (!(await hasRoom())) await removeTree(join(base, "releases", id), user, io);
   },
 });
 export default step;

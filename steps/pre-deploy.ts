@@ -21,7 +21,11 @@ const step = defineStep(import.meta.path, {
     const line = facts.config.hooks.preDeploy;
     if (line === undefined) io.info("no hook");
     else if (skipHooks) io.info("skipped, as asked");
-    else await runHook(line, facts, runtime, io);
+    else {
+      await runHook(line, facts, runtime, io);
+      // What it made in the release is on the disk before anything names the release.
+      await io.run(["sync", "-f", facts.release], { quiet: true, timeout: facts.server.stepTimeout });
+    }
     return {};
   },
 });

@@ -3,7 +3,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { create } from "../context.ts";
 import { codeOf, DpError } from "../errors.ts";
-import { readText, writeFileAtomic } from "../files.ts";
+import { namesIn, readText, writeFileAtomic } from "../files.ts";
 import type { Push } from "../release/gate.ts";
 import type { ServerConfig } from "../config.ts";
 import { requireCurrent } from "../release/current.ts";
@@ -12,7 +12,7 @@ import { contextOf, liveId, runIds } from "../release/history.ts";
 import { keepSettings } from "../release/settings.ts";
 import { factsOfRelease } from "../release/instance.ts";
 import { waitForLock } from "../lock.ts";
-import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { isReleaseId, places, releaseOf, sequenceOf } from "../paths.ts";
 import { run } from "../run.ts";
 import { readServer } from "../server.ts";
 import { starter } from "../who.ts";
@@ -113,7 +113,7 @@ async function make(app: string, sha: string, facts: Record<string, unknown>, br
 
 // Only ever grows, whatever the clock does: the file, and in case it is lost all that was ever numbered.
 async function nextNumber(app: string): Promise<number> {
-  const { base, releases } = places(app);
+  const { base, releases, logs } = places(app);
   const file = join(base, "counter");
   const lock = await waitForLock(
     `${file}.lock`,
@@ -122,7 +122,11 @@ async function nextNumber(app: string): Promise<number> {
   );
   try {
     const noted = Number((await readText(file)) ?? 0);
-    const used = [...(await runIds(app)), ...(await releaseNames(releases))].map(sequenceOf);
+    const names = [...(await runIds(app)), ...(await releaseNames(releases)), ...(await namesIn(logs))];
+    const used = names
+      .map((name) => releaseOf(name))
+      .filter(isReleaseId)
+      .map(sequenceOf);
     const number = Math.max(Number.isSafeInteger(noted) ? noted : 0, ...used) + 1;
     await writeFileAtomic(file, `${number}\n`, 0o600);
     return number;

@@ -1,5 +1,5 @@
 // The reserve on the disk, with which there is a way back when it is full.
-import { hasBallast, hasRoomForBallast } from "../ballast.ts";
+import { hasBallast, hasRoom } from "../ballast.ts";
 import { byCommand, type Check } from "../check.ts";
 import { appNames } from "../server.ts";
 
@@ -7,7 +7,7 @@ const check: Check = {
   summary: "the reserve for a rollback on a full disk",
   async server() {
     // Where there is no room for it the disk is the finding.
-    if ((await appNames()).length === 0 || (await hasBallast()) || !(await hasRoomForBallast())) return [];
+    if ((await appNames()).length === 0 || (await hasBallast()) || !(await hasRoom())) return [];
     return [byCommand("warning", "the reserve for a rollback on a full disk is missing", "reconcile")];
   },
 };

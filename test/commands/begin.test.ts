@@ -6,7 +6,7 @@ import { begin, beginRollback, commitOf } from "../../lib/commands/begin.ts";
 import { load } from "../../lib/context.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { runIds } from "../../lib/release/history.ts";
-import { sequenceOf } from "../../lib/paths.ts";
+import { places, sequenceOf } from "../../lib/paths.ts";
 import { plainEnv } from "../../lib/run.ts";
 import { commit, makeApp, runDp, useServer, type App } from "../support/core-server.ts";
 import { makeRelease } from "../support/core-release.ts";
@@ -89,6 +89,13 @@ describe("the number", () => {
     harm();
     expect((await begin(app.app, undefined)).id).toStartWith("10-");
     expect((await begin(app.app, undefined)).id).toStartWith("11-");
+  });
+
+  test("is known from the logs, when counter, context and files are lost", async () => {
+    const { logs } = places(app.app);
+    mkdirSync(logs, { recursive: true });
+    for (const name of ["12-aaaaaaa.log", "11-bbbbbbb.app.log", "99.log"]) writeFileSync(join(logs, name), "");
+    expect((await begin(app.app, undefined)).id).toStartWith("13-");
   });
 
   test("is the counter's, when all else is gone", async () => {
