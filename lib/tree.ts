@@ -38,28 +38,28 @@ interface CommitEntry extends TreeEntry {
 // The commit that was listed last: each step of a deploy looks at the same one, and a commit never changes.
 let listed: { name: string; entries: Promise<CommitEntry[]> } | undefined;
 
-function listOnce(repo: string, sha: string): Promise<CommitEntry[]> {
+function listOnce(repo: string, sha: string, signal?: AbortSignal): Promise<CommitEntry[]> {
   const name = `${sha} ${repo}`;
   if (listed?.name === name) return listed.entries;
-  const entries = listCommit(repo, sha);
+  const entries = listCommit(repo, sha, signal);
   listed = { name, entries };
   entries.catch(() => (listed = undefined));
   return entries;
 }
 
-/** The files of one commit of a bare repository; `sha` must be a full object name. */
-export function commitTree(repo: string, sha: string): Tree {
-  const list = () => listOnce(repo, sha);
+/** The files of one commit of a bare repository; `sha` must be a full object name. `signal` ends git. */
+export function commitTree(repo: string, sha: string, signal?: AbortSignal): Tree {
+  const list = () => listOnce(repo, sha, signal);
   return {
     list,
     async read(path) {
       const entry = (await list()).find((candidate) => candidate.path === path);
       if (!entry || (entry.kind !== "file" && entry.kind !== "executable")) return null;
-      return decode(path, await readBlob(repo, entry));
+      return decode(path, await readBlob(repo, entry, signal));
     },
     async link(path) {
       const entry = (await list()).find((candidate) => candidate.path === path);
-      return entry?.kind === "symlink" ? decode(path, await readBlob(repo, entry)) : null;
+      return entry?.kind === "symlink" ? decode(path, await readBlob(repo, entry, signal)) : null;
     },
   };
 }
@@ -78,7 +78,8 @@ export function subtree(tree: Tree, folder: string): Tree {
   };
 }
 
-async function readBlob(repo: string, { path, object, size }: CommitEntry): Promise<ArrayBuffer> {
+async function readBlob(repo: string, entry: CommitEntry, signal?: AbortSignal): Promise<ArrayBuffer> {
+  const { path, object, size } = entry;
   tooLarge(path, size);
   // Not by run(): its text is lines, and this must be the bytes.
   const blob = Bun.spawn(["git", "--git-dir", repo, "cat-file", "blob", object], {
@@ -88,15 +89,19 @@ async function readBlob(repo: string, { path, object, size }: CommitEntry): Prom
     stderr: "ignore",
     timeout: 60_000,
     killSignal: "SIGKILL",
+    ...(signal ? { signal } : {}),
   });
   const bytes = await new Response(blob.stdout).arrayBuffer();
-  if ((await blob.exited) !== 0) throw new DpError("command", `git cannot read ${path} (${object})`);
+  const code = await blob.exited;
+  signal?.throwIfAborted();
+  if (code !== 0) throw new DpError("command", `git cannot read ${path} (${object})`);
   return bytes;
 }
 
-async function listCommit(repo: string, sha: string): Promise<CommitEntry[]> {
+async function listCommit(repo: string, sha: string, signal?: AbortSignal): Promise<CommitEntry[]> {
   const listing = await run(["git", "--git-dir", repo, "ls-tree", "-r", "-l", "-z", "--full-tree", sha], {
     keep: 16 * LIMIT,
+    ...(signal ? { signal } : {}),
   });
   const entries: CommitEntry[] = [];
   for (const line of listing.text.split("\0")) {

@@ -14,9 +14,10 @@ export interface Source {
 /** Enough for the listing of any commit. */
 const LISTING = 256 * 1024 * 1024;
 
-/** The app's own repository, which belongs to dp. */
-export async function ownSource(repo: string, sha: string): Promise<Source> {
-  const git: Source["git"] = (args, options) => run(["git", "--git-dir", repo, ...args], { keep: LISTING, ...options });
+/** The app's own repository, which belongs to dp. `signal` ends git. */
+export async function ownSource(repo: string, sha: string, signal?: AbortSignal): Promise<Source> {
+  const git: Source["git"] = (args, options) =>
+    run(["git", "--git-dir", repo, ...args], { keep: LISTING, ...(signal ? { signal } : {}), ...options });
   const { code, text } = await git(["config", "--get", "remote.origin.url"], { check: false });
   // Its password is the operator's, and what is fetched for a commit is fetched as the app's user.
   return { sha, git, url: code === 0 && text !== "" ? text.replace(/^(https?:\/\/)[^/@]*@/, "$1") : null };

@@ -26,6 +26,8 @@ import {
 import { endAll } from "../process/end-all.ts";
 
 const STOP_TIMEOUT = 10_000;
+/** Milliseconds that a supervisor may take to say that the app runs; a machine under load takes seconds. */
+const START_TIMEOUT = 60_000;
 const ORPHAN = "its supervisor was killed, so that nothing starts it again after a crash";
 
 const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
@@ -44,9 +46,11 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
     detached: true,
   });
   child.unref();
+  const end = performance.now() + START_TIMEOUT;
   for (;;) {
     const state = await readRecord<State>(files.state);
     if (state?.hasRun) return;
+    if (performance.now() > end) throw cannot(`its supervisor says nothing for ${START_TIMEOUT / 1000} s`);
     if (state?.state === "failed") throw cannot(state.detail.replace("cannot be started: ", ""));
     if (child.exitCode !== null || child.signalCode !== null) throw cannot("its supervisor ended at once");
     await io.sleep(10);
