@@ -47,6 +47,8 @@ export interface Sandbox {
   /** The environment of every command; tests may add to it. */
   env: Record<string, string>;
   dp(...args: string[]): Promise<Outcome>;
+  /** `dp` with failpoint.ts loaded into it and into the process that deploys; `env` says what it does there. */
+  dpWith(env: Record<string, string>, ...args: string[]): Promise<Outcome>;
   /** `dp` whose deploying process ends itself by SIGKILL at `STEP:PLACE`, see failpoint.ts. */
   dpKilledAt(failpoint: string, ...args: string[]): Promise<Outcome>;
   git(...args: string[]): Promise<Outcome>;
@@ -69,6 +71,8 @@ export interface Sandbox {
   log(id: string): string;
   /** The processes of the app's instances: ID -> pids of what serves. */
   instances(): Record<string, number[]>;
+  /** Ends every process that belongs to this sandbox by SIGKILL, as a power cut does. */
+  cutPower(): Promise<void>;
   /** Ends every process that belongs to this sandbox, and removes it. */
   stop(): Promise<void>;
 }
@@ -151,6 +155,7 @@ export async function sandbox(
   const self: Sandbox = {
     ...{ app, port: claim.port, root, code, base, repo, env, program: dp, start, ids },
     dp: (...args) => run([dp, ...args]),
+    dpWith: (more, ...args) => run([...failing, ...args], more),
     dpKilledAt: (failpoint, ...args) => run([...failing, ...args], { DP_TEST_FAILPOINT: failpoint }),
     git: (...args) => run(["git", ...args]),
     async commit(files, message = "Change it") {
@@ -170,6 +175,7 @@ export async function sandbox(
     run: (id) => JSON.parse(readFileSync(join(runs, `${id ?? ids().at(-1)}.json`), "utf8")) as Run,
     log: (id) => readFileSync(join(root, "var/log/deployments", app, `${id}.log`), "utf8"),
     instances: () => instancesOf(app, base),
+    cutPower: () => endAll(folder),
     async stop() {
       claim.release();
       await endAll(folder);

@@ -1,0 +1,29 @@
+// Loaded before dp by tests: what changes the disk is done by the main thread, where strace counts it, and in its order.
+//
+// DP_TEST_STRACE: JSON, the options of the strace that the deploying process runs under.
+import * as fs from "node:fs";
+import { createRequire } from "node:module";
+
+type Handle = { fd: number; sync: () => Promise<void> };
+type Call = (...args: never[]) => unknown;
+
+const promises = createRequire(import.meta.url)("node:fs/promises") as Record<string, Call>;
+for (const name of ["symlink", "unlink", "mkdir", "rmdir", "rename"] as const) {
+  const now = fs[`${name}Sync`] as Call;
+  promises[name] = async (...args) => now(...args);
+}
+const open = promises["open"] as (...args: never[]) => Promise<Handle>;
+promises["open"] = async (...args) => {
+  const handle = await open(...args);
+  handle.sync = async () => fs.fsyncSync(handle.fd);
+  return handle;
+};
+
+type Options = { env: Record<string, string> };
+const spawn = Bun.spawn as (argv: string[], options: Options) => Bun.Subprocess;
+(Bun as { spawn: unknown }).spawn = (argv: string[], options: Options) => {
+  if (process.argv[2] === "work" || !argv.includes("work")) return spawn(argv, options);
+  const given = process.env["DP_TEST_STRACE"];
+  const strace = given === undefined ? [] : ["strace", "-D", ...(JSON.parse(given) as string[])];
+  return spawn([...strace, argv[0]!, "--preload", import.meta.path, ...argv.slice(1)], options);
+};
