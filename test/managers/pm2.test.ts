@@ -115,6 +115,8 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
       const instance = await start("while sleep 0.01; do echo line; done");
       const stampers = () => pidsWith(`stamper\0${filesOf(instance).log}`);
       const [stamper] = (await until("what tells the times", () => stampers().length > 0 && stampers())) as number[];
+      // Until then it looks for a program that can, and would take the killed one for one that cannot.
+      await until("the first line", async () => (await timed(instance)).length > 0);
       process.kill(daemonOf(instance.app), "SIGKILL");
       for (const own of pidsWith("strftime").filter((pid) => processEntry(pid)?.parent === stamper))
         process.kill(own, "SIGKILL");
