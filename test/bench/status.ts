@@ -30,6 +30,7 @@ async function addCopy(box: Sandbox, name: string): Promise<void> {
   };
   rewrite(`runs/${id}.json`);
   rewrite(`instances/${id}.json`);
+  mkdirSync(join(base, "releases", id), { recursive: true });
   rmSync(join(base, "current"), { force: true });
   symlinkSync(`releases/${id}`, join(base, "current"));
   const port = await freePort();
