@@ -78,6 +78,11 @@ async function enable(app: string, [id]: readonly string[]): Promise<boolean> {
   return true;
 }
 
+async function enabled(app: string): Promise<string[]> {
+  const id = (await readText(enabledFile(app)))?.trim();
+  return id ? [id] : [];
+}
+
 /** How far back its log is read for one instance. */
 const HISTORY = 10_000;
 
@@ -114,7 +119,7 @@ const manager: Manager = {
     const ids = (await siteNames(staticFolder(), app)).map(({ id }) => id);
     return ids.sort((a, b) => sequenceOf(a) - sequenceOf(b));
   },
-  enable,
+  ...{ enable, enabled },
   forget: async (name) => void (await removeSite(staticFolder(), name)),
   logs,
 };

@@ -4,6 +4,7 @@ import type { ServerConfig } from "../config.ts";
 import { factOf, type Run } from "../context.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
+import { damageOf } from "../release/current.ts";
 import { idOf, liveId } from "../release/history.ts";
 import { settingsFile } from "../release/settings.ts";
 import { places } from "../paths.ts";
@@ -86,6 +87,7 @@ const isShown = (lines: readonly string[], shown: readonly string[]) =>
 async function serving(app: string, run: Run, error: unknown): Promise<string> {
   const live = await liveId(app);
   if (error instanceof DpError && error.exit === "stuck") return `serving: unknown; dp status ${app} tells`;
+  if (await damageOf(app)) return `serving: what served before, and nothing was changed; dp status ${app} tells`;
   if (live === null) return "serving: nothing, as before; this app has no live release yet";
   const wasStopped = run.journal["start"] !== undefined && factOf(run, "server", fact.server).strategy === "restart";
   return `serving: ${live}, ${wasStopped ? "started again, and healthy" : "as before"}`;

@@ -185,6 +185,7 @@ test("what was pruned is served no more, and the rest is untouched", async () =>
   for (const text of ["d", "e", "f"]) await box.release({ "src/page.txt": text });
   expect((await get("/page.txt")).text).toBe("f");
   expect((await get("/assets/app-BBBB2222.js")).text).toBe("second");
+  expect(await box.dp("doctor", "shop")).toMatchObject({ code: 0, stdout: "nothing wrong: shop\n" });
   const sites = [...new Bun.Glob("*.json").scanSync({ cwd: join(box.root, "var/lib/dp/static/sites") })];
   expect(sites).toContain(`shop@${box.link("current")}.json`);
   expect(sites.length).toBe(1);

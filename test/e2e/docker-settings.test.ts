@@ -35,6 +35,8 @@ describe.skipIf(why !== null)(`settings of containers${why === null ? "" : ` (sk
     expect(ended(await box.push())).toBe("0");
     expect(JSON.parse(await box.answer("/env"))).toMatchObject(ODD_VALUES);
     expect(valuesIn(readFileSync(join(box.base, "shared/dump/hook"), "utf8"))).toMatchObject(ODD_VALUES);
+    const { code, stdout } = await box.dp("doctor", "shop");
+    expect([code, stdout]).toEqual([0, "nothing wrong: shop\n"]);
     const asked = await box.dp("run", "shop", "--", "env", "-0");
     expect(valuesIn(asked.stdout)).toMatchObject(ODD_VALUES);
   });

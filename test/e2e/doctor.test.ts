@@ -15,6 +15,7 @@ import {
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
+import { codeOf } from "../../lib/errors.ts";
 import { pidsWith, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
@@ -210,6 +211,20 @@ async function killRelay(): Promise<void> {
   await until("its end", () => relays().length === 0);
 }
 
+/** A server on that port of this machine; null: it is taken. */
+async function listening(port: number): Promise<Server | null> {
+  const server = createServer();
+  try {
+    const ready = once(server, "listening");
+    server.listen(port, "127.0.0.1");
+    await ready;
+    return server;
+  } catch (error) {
+    if (codeOf(error) !== "EADDRINUSE") throw error;
+    return null;
+  }
+}
+
 /** Writes how often the live process has crashed into the record of its supervisor. */
 function noteRestarts(restarts: number): void {
   const path = at("instances", `${live()}.state.json`);
@@ -221,8 +236,8 @@ const byHand: Case[] = [
     name: "a stranger has the port",
     damage: async () => {
       await killRelay();
-      stranger = createServer().listen(box.port, "127.0.0.1");
-      await once(stranger, "listening");
+      // A killed process may hold its sockets for a moment longer.
+      stranger = await until("the port is free", () => listening(box.port));
     },
     finds: ["port", "error", /^port \d+ is held by pid \d+ \(.*\), not by the relay$/],
     command: /^end that process and: dp reconcile shop;/,
@@ -392,6 +407,7 @@ describe("while current is damaged", () => {
     expect(pushed.code).toBe(1);
     expect(pushed.text).toContain("current is missing; dp does not guess which release shall serve");
     expect(pushed.text).toContain(`the newest good release is ${id}: dp rollback shop ${id}`);
+    expect(pushed.text).toContain("serving: what served before, and nothing was changed; dp status shop tells");
     expect(readdirSync(at("releases"))).toEqual(before);
     expect(running()).toEqual([id]);
     expect(await box.answer()).toEndWith(id);

@@ -93,6 +93,10 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     }
   });
 
+  test("dp doctor finds nothing wrong", async () => {
+    expect((await dp(0, "doctor", "shop")).stdout).toBe("nothing wrong: shop\n");
+  });
+
   test("destroy ends all of it, the daemon too", async () => {
     expect((await dp(0, "destroy", "shop", "--yes")).stdout).toContain("stopped shop@");
     expect([existsSync(box.base), existsSync(box.repo), pidsWith(box.base)]).toEqual([false, false, []]);
