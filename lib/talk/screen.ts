@@ -87,7 +87,8 @@ const isShown = (lines: readonly string[], shown: readonly string[]) =>
 async function serving(app: string, run: Run, error: unknown): Promise<string> {
   const live = await liveId(app);
   if (error instanceof DpError && error.exit === "stuck") return `serving: unknown; dp status ${app} tells`;
-  if (await damageOf(app)) return `serving: what served before, and nothing was changed; dp status ${app} tells`;
+  if (live === null && (await damageOf(app)))
+    return `serving: what served before, and nothing was changed; dp status ${app} tells`;
   if (live === null) return "serving: nothing, as before; this app has no live release yet";
   const wasStopped = run.journal["start"] !== undefined && factOf(run, "server", fact.server).strategy === "restart";
   return `serving: ${live}, ${wasStopped ? "started again, and healthy" : "as before"}`;
