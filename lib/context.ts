@@ -1,6 +1,5 @@
 // The run file: one JSON file a deploy, shared by all steps; with its journal it is the history, too.
-import { constants, existsSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
 import * as v from "valibot";
 import { codeOf, DpError } from "./errors.ts";
 import { writeFileAtomic } from "./files.ts";
@@ -40,7 +39,7 @@ export type RunResult = v.InferOutput<typeof result>;
  * have been written by somebody else: the steps trust it.
  */
 export async function load(path: string): Promise<Run> {
-  const text = await readOwn(path);
+  const text = readOwn(path);
   let data: unknown;
   try {
     data = JSON.parse(text);
@@ -56,10 +55,10 @@ export async function load(path: string): Promise<Run> {
   throw new DpError("context", `${path}: not a context`, { lines });
 }
 
-async function readOwn(path: string): Promise<string> {
-  let handle;
+function readOwn(path: string): string {
+  let fd;
   try {
-    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (cause) {
     const why = codeOf(cause) === "ENOENT" ? "no such context" : `cannot be read (${codeOf(cause)})`;
     throw new DpError("context", `${path}: ${why}`, {
@@ -68,16 +67,16 @@ async function readOwn(path: string): Promise<string> {
     });
   }
   try {
-    const stat = await handle.stat();
+    const stat = fstatSync(fd);
     if (!stat.isFile()) throw new DpError("context", `${path}: not a file`);
     if (stat.uid !== process.getuid?.() || stat.mode & 0o022) {
       throw new DpError("context", `${path}: must belong to you and be writable by nobody else`, {
         hint: `chmod 600 ${path}`,
       });
     }
-    return await handle.readFile("utf8");
+    return readFileSync(fd, "utf8");
   } finally {
-    await handle.close();
+    closeSync(fd);
   }
 }
 

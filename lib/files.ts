@@ -1,17 +1,23 @@
 // Files that are complete or not there: temp, fsync, rename, fsync of the folder.
-import { open, readdir, rename, unlink } from "node:fs/promises";
+import { closeSync, fchmodSync, fchownSync, fsync, openSync, rmSync, writeFileSync } from "node:fs";
+import { readdir, rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { dropBallast } from "./ballast.ts";
 import { codeOf, DpError } from "./errors.ts";
 import { isAlive } from "./process/process.ts";
 
+// The one call that may take long, and must not keep dp from noticing that it does. The others are over sooner than they
+// could be handed to another thread.
+const sync = (fd: number) =>
+  new Promise<void>((resolve, reject) => fsync(fd, (error) => (error ? reject(error) : resolve())));
+
 /** Makes the names in a folder durable. */
 export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
+  const fd = openSync(folder, "r");
   try {
-    await handle.sync();
+    await sync(fd);
   } finally {
-    await handle.close();
+    closeSync(fd);
   }
 }
 
@@ -40,15 +46,15 @@ export async function writeFileAtomic(
 
 async function replace(path: string, text: string, mode: number, owner?: readonly [number, number]): Promise<void> {
   const temp = `${path}.tmp.${process.pid}`;
-  await removeFile(temp);
-  const handle = await open(temp, "wx", mode);
+  rmSync(temp, { force: true });
+  const fd = openSync(temp, "wx", mode);
   try {
-    await handle.chmod(mode); // whatever the umask is
-    if (owner) await handle.chown(...owner);
-    await handle.writeFile(text);
-    await handle.sync();
+    fchmodSync(fd, mode); // whatever the umask is
+    if (owner) fchownSync(fd, ...owner);
+    writeFileSync(fd, text);
+    await sync(fd);
   } finally {
-    await handle.close();
+    closeSync(fd);
   }
   await rename(temp, path);
   await syncFolder(dirname(path));

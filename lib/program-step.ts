@@ -2,7 +2,7 @@
 import { closeSync, openSync, readFileSync, unlinkSync } from "node:fs";
 import * as v from "valibot";
 import { durationText } from "./config/duration.ts";
-import { factOf, load } from "./context.ts";
+import { factOf, type Run } from "./context.ts";
 import { DpError, EXIT } from "./errors.ts";
 import { fact } from "./facts.ts";
 import type { Io } from "./io.ts";
@@ -11,13 +11,13 @@ import { tail } from "./process/output.ts";
 import { selfEnv } from "./self.ts";
 
 /** Runs the program; answers the facts that it printed. Throws DpError "command" when it fails or prints something else. */
-export async function runProgram(file: StepFile, context: string, io: Io): Promise<Record<string, unknown>> {
+export async function runProgram(file: StepFile, context: string, run: Run, io: Io): Promise<Record<string, unknown>> {
   // A file, not a pipe: a daemon that the step leaves behind cannot hold it open for ever.
   const path = `${context}.out.${process.pid}`;
   const stdout = openSync(path, "wx+", 0o600);
   unlinkSync(path);
   try {
-    const { stepTimeout: timeout } = factOf(await load(context), "server", fact.server);
+    const { stepTimeout: timeout } = factOf(run, "server", fact.server);
     const result = await io.run([file.path, context], { env: selfEnv(), stdout, timeout, check: false });
     if (result.code !== EXIT.ok || result.timedOut) {
       const how = result.timedOut ? `did not end within ${durationText(timeout)}` : `exited with ${result.code}`;

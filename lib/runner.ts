@@ -13,36 +13,41 @@ import { stepFile, type StepFile } from "./registry.ts";
 /** How a step is run in a row. */
 interface InRow {
   signal?: AbortSignal | undefined;
-  /** The journal says "running" already. */
-  isBegun?: boolean;
+  /** The run as it was saved last, when its journal says "running" already. */
+  begun?: Run | undefined;
   /** The step that comes next: its "running" is written together with this one's "ok", unless `signal` is aborted. */
   next?: string | undefined;
 }
 
 /**
  * Runs one step over a context file, and writes its facts and its journal there. Throws what the step throws; answers
- * whether `next` is begun.
+ * the run when `next` is begun in it.
  */
-export async function runStep(name: string, context: string, receipt: Receipt, row: InRow = {}): Promise<boolean> {
+export async function runStep(
+  name: string,
+  context: string,
+  receipt: Receipt,
+  row: InRow = {},
+): Promise<Run | undefined> {
   const file = stepFile(name);
   const { signal } = row;
   const startedAt = isoNow();
   const begun = performance.now();
-  if (!row.isBegun) await record(context, { [name]: { state: "running", startedAt } });
+  const run = row.begun ?? (await record(context, await load(context), { [name]: { state: "running", startedAt } }));
   receipt.begin(name);
   try {
-    const limit = stepLimit(await load(context));
-    const facts = await within(limit, `step ${name}`, signal, (stop) => perform(file, context, makeIo(receipt, stop)));
+    const work = (stop: AbortSignal) => perform(file, context, run, makeIo(receipt, stop));
+    const facts = await within(stepLimit(run), `step ${name}`, signal, work);
     const took = Math.round(performance.now() - begun);
     const next = signal?.aborted ? undefined : row.next;
     const follows: Journal = next === undefined ? {} : { [next]: { state: "running", startedAt: isoNow() } };
-    await record(context, { [name]: { state: "ok", startedAt, took }, ...follows }, facts);
+    const saved = await record(context, run, { [name]: { state: "ok", startedAt, took }, ...follows }, facts);
     receipt.end(name, took);
-    return next !== undefined;
+    return next === undefined ? undefined : saved;
   } catch (error) {
     const took = Math.round(performance.now() - begun);
     receipt.end(name, took, true);
-    await record(context, { [name]: { state: "failed", startedAt, took, error: messageOf(error) } });
+    await record(context, run, { [name]: { state: "failed", startedAt, took, error: messageOf(error) } });
     throw error;
   }
 }
@@ -50,20 +55,17 @@ export async function runStep(name: string, context: string, receipt: Receipt, r
 type Journal = Run["journal"];
 const isoNow = () => new Date().toISOString();
 
-// One save for all of it: each costs two waits for the disk.
-async function record(context: string, entries: Journal, facts: Record<string, unknown> = {}) {
-  const run = await load(context);
-  Object.assign(run.facts, facts);
-  for (const [step, entry] of Object.entries(entries)) {
-    // The journal keeps the order in which the steps ran last.
-    delete run.journal[step];
-    run.journal[step] = entry;
-  }
-  delete run.result;
-  if (orderOf(run).every((name) => run.journal[name]?.state === "ok")) {
+// One save for all of it: each costs two waits for the disk. Answers what was saved; `before` stays as it is.
+async function record(context: string, before: Run, entries: Journal, facts: Record<string, unknown> = {}) {
+  // The journal keeps the order in which the steps ran last.
+  const others = Object.entries(before.journal).filter(([step]) => !(step in entries));
+  const journal = { ...Object.fromEntries(others), ...entries };
+  const run: Run = { version: before.version, facts: { ...before.facts, ...facts }, journal };
+  if (orderOf(run).every((name) => journal[name]?.state === "ok")) {
     run.result = { state: "good", code: EXIT.ok, endedAt: isoNow() };
   }
   await save(context, run);
+  return run;
 }
 
 /** The steps of the run's pipeline, in order. */
@@ -72,8 +74,8 @@ export function orderOf(run: Run): readonly string[] {
 }
 
 // Facts of a step, whatever it is written in.
-async function perform(file: StepFile, context: string, io: Io): Promise<Record<string, unknown>> {
-  return file.isModule ? runModule(file, await load(context), io) : runProgram(file, context, io);
+function perform(file: StepFile, context: string, run: Run, io: Io): Promise<Record<string, unknown>> {
+  return file.isModule ? runModule(file, run, io) : runProgram(file, context, run, io);
 }
 
 /** Takes one step back, if it has a way back, and writes so in the journal. Throws what the step throws. */
@@ -105,12 +107,12 @@ export async function runPipeline(
   const order = orderOf(run);
   const isDue = (name: string) => run.journal[name]?.state !== "ok";
   const due = options.from === undefined ? order.filter(isDue) : order.slice(order.indexOf(options.from));
-  let isBegun = false;
+  let begun: Run | undefined;
   for (const [index, name] of due.entries()) {
     const signal = order.indexOf(name) <= order.indexOf(COMMIT) ? options.signal : undefined;
     try {
       signal?.throwIfAborted();
-      isBegun = await runStep(name, context, receipt, { signal, isBegun, next: due[index + 1] });
+      begun = await runStep(name, context, receipt, { signal, begun, next: due[index + 1] });
     } catch (error) {
       throw await goBack(context, receipt, hostError(error));
     }

@@ -19,11 +19,20 @@ export async function appNames(): Promise<string[]> {
   }
 }
 
+/** What was read last, and from which text: a command asks more than once, and reading takes 10 ms and more. */
+let last: { text: string; file: string; server: ServerConfig } | undefined;
+
 /** The app's config.yml. Throws DpError "usage" when there is no such app, "config" when the file is wrong. */
 export async function readServer(app: string): Promise<ServerConfig> {
   const { config } = places(app);
   const text = await readConfig(config);
-  if (text !== null) return (await import("./config.ts")).parseServerConfig(text, config);
+  if (text !== null) {
+    if (last?.text !== text || last.file !== config) {
+      const { parseServerConfig } = await import("./config.ts");
+      last = { text, file: config, server: parseServerConfig(text, config) };
+    }
+    return structuredClone(last.server);
+  }
   const names = await appNames();
   throw new DpError("usage", `there is no app "${app}" on this server`, {
     lines: names.length > 0 ? [`there is ${names.join(", ")}`] : [],

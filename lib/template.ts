@@ -2,7 +2,6 @@
 import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { treeOfDp } from "./self.ts";
 
 /** The folder of the templates, absolute. */
@@ -18,7 +17,7 @@ export function template(path: string): Promise<string> {
 
 /** The address of a schema in templates/, for the first line of a YAML file: editors complete and check by it. */
 export function schemaUrl(file: "deploy.schema.json" | "config.schema.json"): string {
-  return pathToFileURL(join(treeOfDp, "templates", file)).href;
+  return Bun.pathToFileURL(join(treeOfDp, "templates", file)).href;
 }
 
 /**

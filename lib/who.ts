@@ -1,5 +1,4 @@
 // Who types this: the login name, where from, and by which ssh key when sshd tells.
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { environmentOf, processEntry } from "./process/process.ts";
 import { loginName } from "./setup/users.ts";
@@ -41,7 +40,8 @@ function keyIn(file: string | undefined): string | null {
   try {
     const blob = /^publickey \S+ ([A-Za-z0-9+/=]+)$/m.exec(readFileSync(file, "utf8"))?.[1];
     if (blob === undefined) return null;
-    return `SHA256:${createHash("sha256").update(Buffer.from(blob, "base64")).digest("base64").replace(/=+$/, "")}`;
+    const digest = new Bun.CryptoHasher("sha256").update(Buffer.from(blob, "base64")).digest("base64");
+    return `SHA256:${digest.replace(/=+$/, "")}`;
   } catch {
     return null; // gone with its session, or somebody else's
   }

@@ -1,9 +1,8 @@
 // A child on dp's own stdin, stdout and stderr, as far as these are no terminal: those it only gets through pipes.
 import { closeSync, writeSync } from "node:fs";
-import { isatty } from "node:tty";
 import { codeOf } from "../errors.ts";
 import { signalGroup } from "./group.ts";
-import { pipe } from "./libc.ts";
+import { isTerminal, pipe } from "./libc.ts";
 import { asUser, isOther } from "./privilege.ts";
 import { show, type Foreground } from "./terminal.ts";
 
@@ -11,8 +10,8 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 /** Runs it to its end; signals that dp gets go to all of its group. Answers its exit code. */
 export async function attached({ argv, cwd, env, user }: Foreground): Promise<number> {
-  const typed = isatty(0) ? pipe() : null;
-  const shown = ([1, 2] as const).map((fd) => (isatty(fd) ? { fd, ends: pipe() } : null));
+  const typed = isTerminal(0) ? pipe() : null;
+  const shown = ([1, 2] as const).map((fd) => (isTerminal(fd) ? { fd, ends: pipe() } : null));
   const child = Bun.spawn(asUser(argv, user, cwd), {
     cwd: isOther(user) ? "/" : cwd,
     env,

@@ -1,4 +1,5 @@
-// The few system calls that Bun does not offer: dup2(2), flock(2) and pipe2(2).
+// The few calls of the C library that Bun does not offer, or only beside much that has to be loaded: node:tty is all of
+// node:net.
 import { FFIType, ptr } from "bun:ffi";
 import { libcWith } from "./library.ts";
 
@@ -9,6 +10,7 @@ const O_CLOEXEC = 0o2000000;
 
 const libc = libcWith({
   dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  isatty: { args: [FFIType.i32], returns: FFIType.i32 },
   flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   pipe2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
 });
@@ -17,6 +19,9 @@ const libc = libcWith({
 export function tryFlock(fd: number, kind: "exclusive" | "shared" = "exclusive"): boolean {
   return libc().flock(fd, (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0;
 }
+
+/** Whether an open file is a terminal. */
+export const isTerminal = (fd: number): boolean => libc().isatty(fd) === 1;
 
 /** Makes `to` another name of the open file `fd`. */
 export function duplicate(fd: number, to: number): void {

@@ -1,5 +1,4 @@
 // dp's side of the relay: commands over the control socket in the relay's folder.
-import { connect } from "node:net";
 import { join } from "node:path";
 import { DpError, codeOf } from "../errors.ts";
 import type { Drained, FrontStatus, RouteChange, Target } from "../front.ts";
@@ -57,22 +56,30 @@ const NOT_RUNNING = new Set(["ENOENT", "ECONNREFUSED", "ENOTDIR"]);
 const ENDED = new Set([...NOT_RUNNING, "EPIPE", "ECONNRESET"]);
 
 /** Sends one command; gives what the relay answered, or throws DpError "host". */
-function exchange<T>(path: string, command: Command, timeout: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    const socket = connect(path, () => socket.write(`${JSON.stringify(command)}\n`));
-    socket.setEncoding("utf8");
-    socket.setTimeout(timeout, () => socket.destroy(new Error(`it did not answer within ${timeout / 1000} s`)));
-    socket.on("data", (chunk: string) => void (text += chunk));
-    socket.on("error", (error) => reject(problemOf(path, error)));
-    socket.on("close", () => {
-      try {
-        resolve(answerOf<T>(text));
-      } catch (error) {
-        reject(error);
-      }
-    });
-  });
+async function exchange<T>(path: string, command: Command, timeout: number): Promise<T> {
+  const answer = Promise.withResolvers<string>();
+  const fail = (error: Error) => answer.reject(problemOf(path, error));
+  const chunks: Buffer[] = [];
+  let left = Buffer.from(`${JSON.stringify(command)}\n`);
+  const send = (socket: Bun.Socket) => void (left = left.subarray(Math.max(0, socket.write(left))));
+  const socket = {
+    open: send,
+    drain: send,
+    data: (_: Bun.Socket, chunk: Buffer) => void chunks.push(Buffer.from(chunk)),
+    error: (_: Bun.Socket, error: Error) => fail(error),
+    close: () => answer.resolve(Buffer.concat(chunks).toString()),
+  };
+  // Bun's sockets, because node:net takes 20 ms of a processor to load.
+  const connected = Bun.connect({ unix: path, socket }).catch(fail);
+  const limit = setTimeout(() => {
+    fail(new Error(`it did not answer within ${timeout / 1000} s`));
+    void connected.then((open) => open?.terminate());
+  }, timeout);
+  try {
+    return answerOf<T>(await answer.promise);
+  } finally {
+    clearTimeout(limit);
+  }
 }
 
 function answerOf<T>(text: string): T {

@@ -1,7 +1,7 @@
 // Reads a log while it grows and prints it, without ever waiting for whoever reads the print.
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
-import { isatty } from "node:tty";
 import { codeOf } from "../errors.ts";
+import { isTerminal } from "../process/libc.ts";
 
 const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants;
 const POLL = 40;
@@ -80,7 +80,7 @@ export function printer(to: 1 | 2): Sink {
 // A pipe or terminal opened anew has flags of its own: O_NONBLOCK here is not seen by those who share the old one.
 function openForPrint(to: 1 | 2): number {
   try {
-    if (!fstatSync(to).isFIFO() && !isatty(to)) return to;
+    if (!fstatSync(to).isFIFO() && !isTerminal(to)) return to;
     return openSync(`/proc/self/fd/${to}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
   } catch {
     return to;
