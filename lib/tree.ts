@@ -29,16 +29,17 @@ const KIND: Record<string, TreeEntry["kind"]> = {
   "160000": "submodule",
 };
 
-/** `size` is in bytes; 0 for a submodule. */
-interface CommitEntry extends TreeEntry {
+/** An entry of a commit; `object` is what git calls its content, `size` is in bytes, 0 for a submodule. */
+export interface CommitEntry extends TreeEntry {
   object: string;
   size: number;
 }
 
 // The commit that was listed last: each step of a deploy looks at the same one, and a commit never changes.
-let listed: { name: string; entries: Promise<CommitEntry[]> } | undefined;
+let listed: { name: string; entries: Promise<readonly CommitEntry[]> } | undefined;
 
-function listOnce(repo: string, sha: string, signal?: AbortSignal): Promise<CommitEntry[]> {
+/** Every entry of a commit of a bare repository that is no folder. */
+export function entriesOf(repo: string, sha: string, signal?: AbortSignal): Promise<readonly CommitEntry[]> {
   const name = `${sha} ${repo}`;
   if (listed?.name === name) return listed.entries;
   const entries = listCommit(repo, sha, signal);
@@ -49,7 +50,7 @@ function listOnce(repo: string, sha: string, signal?: AbortSignal): Promise<Comm
 
 /** The files of one commit of a bare repository; `sha` must be a full object name. `signal` ends git. */
 export function commitTree(repo: string, sha: string, signal?: AbortSignal): Tree {
-  const list = () => listOnce(repo, sha, signal);
+  const list = () => entriesOf(repo, sha, signal);
   return {
     list,
     async read(path) {
@@ -98,13 +99,18 @@ async function readBlob(repo: string, entry: CommitEntry, signal?: AbortSignal):
   return bytes;
 }
 
-async function listCommit(repo: string, sha: string, signal?: AbortSignal): Promise<CommitEntry[]> {
-  const listing = await run(["git", "--git-dir", repo, "ls-tree", "-r", "-l", "-z", "--full-tree", sha], {
-    keep: 16 * LIMIT,
-    ...(signal ? { signal } : {}),
-  });
+async function listCommit(repo: string, sha: string, signal?: AbortSignal): Promise<readonly CommitEntry[]> {
+  const argv = ["git", "--git-dir", repo, ...LIST, sha];
+  return parseListing((await run(argv, { keep: 16 * LIMIT, ...(signal ? { signal } : {}) })).text);
+}
+
+/** What git is asked, before the name of a commit, for what `parseListing` reads. */
+export const LIST = ["ls-tree", "-r", "-l", "-z", "--full-tree"];
+
+/** The entries in the answer of git. */
+export function parseListing(text: string): CommitEntry[] {
   const entries: CommitEntry[] = [];
-  for (const line of listing.text.split("\0")) {
+  for (const line of text.split("\0")) {
     // <mode> SP <type> SP <object> SP <size, padded; "-" for a submodule> TAB <path>
     const match = /^(\d+) \w+ ([0-9a-f]+) +(\d+|-)\t([\s\S]+)$/.exec(line);
     if (!match) continue;

@@ -41,7 +41,7 @@ const step = defineStep(import.meta.path, {
     if (archived.status === "rejected") throw archived.reason;
     if (extracted.status === "rejected") throw extracted.reason;
     const fetcher = { user, timeout, env: fetchEnv(await appEnvironment({ app, server, sha, release })) };
-    const source = await ownSource(repo, sha, io.signal);
+    const source = ownSource(repo, sha, io.signal);
     await fetchLfs(source, release, fetcher, io);
     await layOutSubmodules(source, release, fetcher, io);
     await io.run(["sync", "-f", release], { timeout });

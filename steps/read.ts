@@ -43,7 +43,7 @@ const step = defineStep(import.meta.path, {
     const tree = commitTree(repo, sha, io.signal);
     const text = await readText(tree);
     const { config, ignored } = await withOwnProcfile(readConfig(text, app), tree);
-    const problems = await commitProblems({ tree, source: await ownSource(repo, sha, io.signal) }, config, text, FILE);
+    const problems = await commitProblems({ tree, source: ownSource(repo, sha, io.signal) }, config, text, FILE);
     if (problems.length > 0) throw new DpError("config", `the commit cannot be deployed`, { lines: problems });
     await readEnvFile(base, server.env);
     const web = config.healthCheck ? [`health check ${config.healthCheck.path}`] : [];

@@ -7,22 +7,23 @@ import { run } from "../run.ts";
 import { NO_FILTERS, type Fetcher, type Source } from "./source.ts";
 
 const OID = "^oid sha256:[0-9a-f]{64}$";
+const ATTRIBUTES = ".gitattributes";
 const VERSION = "version https://git-lfs.github.com/spec/v1";
 
 /** The paths of a commit's pointer files; none unless a .gitattributes of it says `filter=lfs`. */
-export async function pointersIn({ git, sha }: Source): Promise<string[]> {
-  const attributes = ["-e", "filter=lfs", sha, "--", ":(glob)**/.gitattributes"];
+export async function pointersIn({ git, sha, list }: Source): Promise<string[]> {
+  const entries = await list();
+  if (!entries.some(({ path }) => path === ATTRIBUTES || path.endsWith(`/${ATTRIBUTES}`))) return [];
+  const attributes = ["-e", "filter=lfs", sha, "--", `:(glob)**/${ATTRIBUTES}`];
   if ((await git(["grep", "--quiet", "-F", ...attributes], { check: false })).code !== 0) return [];
   const found = await git(["grep", "-l", "-z", "-E", "--all-match", "-e", `^${VERSION}$`, "-e", OID, sha], {
     check: false,
   });
   const named = new Set(found.text.split("\0").map((line) => line.slice(sha.length + 1)));
-  const listing = await git(["ls-tree", "-r", "-l", "-z", "--full-tree", sha]);
-  return listing.text.split("\0").flatMap((line) => {
-    const [, size, path] = /^100\d+ blob [0-9a-f]+ +(\d+)\t([\s\S]+)$/.exec(line) ?? [];
-    // A pointer is never longer: what is, only speaks of one.
-    return path !== undefined && Number(size) <= 1024 && named.has(path) ? [path] : [];
-  });
+  // A pointer is never longer: what is, only speaks of one.
+  return entries.flatMap(({ path, kind, size }) =>
+    (kind === "file" || kind === "executable") && size <= 1024 && named.has(path) ? [path] : [],
+  );
 }
 
 /** Why a commit's LFS files could not be fetched, one a line. Throws DpError "host" without git-lfs. */
@@ -38,7 +39,7 @@ export async function lfsProblems(source: Source): Promise<string[]> {
   // An include of it would have git open any file of the server.
   const ask = ["config", "--no-includes", "--blob", blob, "--get-regexp", "^(lfs\\.url|remote\\..*\\.lfsurl)$"];
   const own = await source.git(ask, { check: false });
-  if (own.code === 0 || source.url !== null) return [];
+  if (own.code === 0 || (await source.url()) !== null) return [];
   const mend = "git config -f .lfsconfig lfs.url URL, and commit .lfsconfig; or on the server: dp setup APP URL";
   return [`${which}: kept by Git LFS, and a push brings no such files; say where they are: ${mend}`];
 }
@@ -63,7 +64,7 @@ export async function fetchLfs(source: Source, folder: string, fetcher: Fetcher,
   if (pointers.length === 0) return;
   const temp = (await io.run(["mktemp", "-d"], { ...fetcher, quiet: true })).text;
   try {
-    const argv = ["sh", "-c", FETCH, "sh", join(temp, "git"), folder, source.url ?? "", ...NO_FILTERS];
+    const argv = ["sh", "-c", FETCH, "sh", join(temp, "git"), folder, (await source.url()) ?? "", ...NO_FILTERS];
     const { code, text } = await io.run(argv, { ...fetcher, check: false, quiet: true });
     if (code === 0) return io.info(`${pointers.length} LFS ${pointers.length === 1 ? "file" : "files"}`);
     throw new DpError("command", `the files that Git LFS keeps cannot be fetched (${pointers[0]} is one of them)`, {

@@ -1,12 +1,15 @@
 // A repository whose commit is laid out: the app's own, or one of its submodules.
 import type { Io } from "../io.ts";
 import { plainEnv, run, type Result, type RunOptions } from "../run.ts";
+import { entriesOf, LIST, parseListing, type CommitEntry } from "../tree.ts";
 
 /** One commit, and how its repository is asked. */
 export interface Source {
   sha: string;
   /** Where the repository came from, or null: relative addresses are relative to it. */
-  url: string | null;
+  url(): Promise<string | null>;
+  /** Every entry of the commit that is no folder. */
+  list(): Promise<readonly CommitEntry[]>;
   /** Runs git over the repository, as whoever may read it. */
   git(args: readonly string[], options?: RunOptions): Promise<Result>;
 }
@@ -15,18 +18,26 @@ export interface Source {
 const LISTING = 256 * 1024 * 1024;
 
 /** The app's own repository, which belongs to dp. `signal` ends git. */
-export async function ownSource(repo: string, sha: string, signal?: AbortSignal): Promise<Source> {
+export function ownSource(repo: string, sha: string, signal?: AbortSignal): Source {
   const git: Source["git"] = (args, options) =>
     run(["git", "--git-dir", repo, ...args], { keep: LISTING, ...(signal ? { signal } : {}), ...options });
-  const { code, text } = await git(["config", "--get", "remote.origin.url"], { check: false });
-  // Its password is the operator's, and what is fetched for a commit is fetched as the app's user.
-  return { sha, git, url: code === 0 && text !== "" ? text.replace(/^(https?:\/\/)[^/@]*@/, "$1") : null };
+  return {
+    ...{ sha, git },
+    list: () => entriesOf(repo, sha, signal),
+    async url() {
+      const { code, text } = await git(["config", "--get", "remote.origin.url"], { check: false });
+      // Its password is the operator's, and what is fetched for a commit is fetched as the app's user.
+      return code === 0 && text !== "" ? text.replace(/^(https?:\/\/)[^/@]*@/, "$1") : null;
+    },
+  };
 }
 
 /** A repository of the app's user: git runs as that user, because its settings may be anybody's. */
 export function userSource(folder: string, sha: string, url: string, { user, env, timeout }: Fetcher, io: Io): Source {
   const options = { user, env, timeout, keep: LISTING, quiet: true };
-  return { sha, url, git: (args, more) => io.run(["git", "--git-dir", folder, ...args], { ...options, ...more }) };
+  const git: Source["git"] = (args, more) => io.run(["git", "--git-dir", folder, ...args], { ...options, ...more });
+  const list = async () => parseListing((await git([...LIST, sha])).text);
+  return { ...{ sha, git, list }, url: () => Promise.resolve(url) };
 }
 
 /** As whom, and how, something is fetched because a commit says so. */

@@ -17,17 +17,14 @@ export interface Submodule {
 }
 
 /** The submodules of a commit. */
-export async function submodulesOf({ git, sha, url }: Source): Promise<Submodule[]> {
-  const listing = await git(["ls-tree", "-r", "-z", "--full-tree", sha]);
-  const links = listing.text.split("\0").flatMap((line) => {
-    const [, object, path] = /^160000 commit ([0-9a-f]+)\t([\s\S]+)$/.exec(line) ?? [];
-    return object && path ? [{ path, sha: object }] : [];
-  });
-  if (links.length === 0) return [];
-  const urls = await urlsOf(git, sha);
+export async function submodulesOf({ git, sha, url, list }: Source): Promise<Submodule[]> {
+  const found = (await list()).filter(({ kind }) => kind === "submodule");
+  if (found.length === 0) return [];
+  const links = found.map(({ path, object }) => ({ path, sha: object }));
+  const [urls, base] = await Promise.all([urlsOf(git, sha), url()]);
   return links.map((link) => {
     const named = urls.get(link.path) ?? null;
-    return { ...link, named, url: named === null ? null : fetchable(named, url) };
+    return { ...link, named, url: named === null ? null : fetchable(named, base) };
   });
 }
 
@@ -54,12 +51,14 @@ async function urlsOf(git: Source["git"], sha: string): Promise<Map<string, stri
 
 /** Why submodules of a commit could not be fetched, one a line; empty when nothing speaks against it. */
 export async function submoduleProblems(source: Source): Promise<string[]> {
-  return (await submodulesOf(source)).flatMap(({ path, url, named }) => {
+  const submodules = await submodulesOf(source);
+  const base = submodules.length === 0 ? null : await source.url();
+  return submodules.flatMap(({ path, url, named }) => {
     if (url !== null) return [];
     if (!named) return [`${path}: a submodule without a url in .gitmodules: git submodule add URL ${path}`];
     const isRelative = named.startsWith("./") || named.startsWith("../");
     const mend =
-      isRelative && source.url === null
+      isRelative && base === null
         ? "relative to the repository's own address, which dp does not know: dp setup APP URL"
         : "dp fetches submodules by https, http, git and ssh only";
     return [`${path}: a submodule from ${JSON.stringify(named)}, ${mend}`];
