@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import deploys from "./deploys.ts";
 import fronts from "./fronts.ts";
-import { withInstalled } from "./installed.ts";
+import { withInstalled } from "../support/installed.ts";
 import memory from "./memory.ts";
 import push from "./push.ts";
 import { machine, rowsOf, tableLines, type Row } from "./report.ts";

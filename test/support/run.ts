@@ -4,6 +4,7 @@ import { cpus, tmpdir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { codeOf } from "../../lib/errors.ts";
 import { boxUnavailable, ensureBoxImage } from "./box-image.ts";
+import { withTested } from "./installed.ts";
 import { closingLine, countsByFile, sum, type Counts } from "./junit.ts";
 
 const project = resolve(import.meta.dir, "../..");
@@ -149,7 +150,7 @@ async function main(argv: readonly string[]): Promise<Counts & { unsteady: strin
 if (import.meta.main) {
   let counts = ONE_FAILED;
   try {
-    const { unsteady, ...all } = await main(process.argv.slice(2));
+    const { unsteady, ...all } = await withTested(() => main(process.argv.slice(2)));
     counts = all;
     for (const file of unsteady) console.error(`${file} failed beside others, and passed alone`);
   } catch (error) {

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Run } from "../../lib/context.ts";
+import { programOf, tested } from "./installed.ts";
 import { claimPort } from "./port.ts";
 
 export const project = resolve(import.meta.dir, "../..");
@@ -125,13 +126,9 @@ ${more}`;
 
 /**
  * Prepares a sandbox with the app set up and its first commit made, not yet pushed. `front` "none": strategy restart;
- * `dp`: the program, when it is not the one of this folder.
+ * `dp`: the program, when it is not the tested one.
  */
-export async function sandbox(
-  app = "shop",
-  front: "relay" | "none" = "relay",
-  dp = join(project, "bin/dp"),
-): Promise<Sandbox> {
+export async function sandbox(app = "shop", front: "relay" | "none" = "relay", dp = tested()): Promise<Sandbox> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "dp-sandbox-")));
   const claim = await claimPort();
   const at = (...parts: string[]) => join(folder, ...parts);
@@ -141,7 +138,7 @@ export async function sandbox(
   const env = environment(folder, root);
   const start = (argv: readonly string[], more: Record<string, string> = {}) => spawn(argv, code, { ...env, ...more });
   const run = (argv: readonly string[], more?: Record<string, string>) => start(argv, more).done;
-  const failing = [process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", "--preload", FAILPOINT, dp];
+  const failing = [process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", "--preload", FAILPOINT];
   const runs = join(base, "runs");
   const ids = () => {
     const names = [...new Bun.Glob("*.json").scanSync({ cwd: runs })].map((name) => basename(name, ".json"));
@@ -155,8 +152,8 @@ export async function sandbox(
   const self: Sandbox = {
     ...{ app, port: claim.port, root, code, base, repo, env, program: dp, start, ids },
     dp: (...args) => run([dp, ...args]),
-    dpWith: (more, ...args) => run([...failing, ...args], more),
-    dpKilledAt: (failpoint, ...args) => run([...failing, ...args], { DP_TEST_FAILPOINT: failpoint }),
+    dpWith: (more, ...args) => run([...failing, programOf(dp), ...args], more),
+    dpKilledAt: (failpoint, ...args) => run([...failing, programOf(dp), ...args], { DP_TEST_FAILPOINT: failpoint }),
     git: (...args) => run(["git", ...args]),
     async commit(files, message = "Change it") {
       writeFiles(code, files);
