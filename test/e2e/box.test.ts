@@ -160,5 +160,15 @@ test.each([
   ],
   ["none", "0::/\n", "31 23 0:28 / /proc rw - proc proc rw", []],
 ])("the control groups of a process: %s", (_name, groups, mounts, expected) => {
-  expect(ownGroups(groups, mounts)).toEqual(expected);
+  expect(ownGroups(false, groups, mounts)).toEqual(expected);
+});
+
+test("the control groups of a process, with all controllers", () => {
+  const groups = "9:name=systemd:/user\n8:pids:/p\n3:cpu,cpuacct:/c\n0::/own\n";
+  const mounts = `39 31 0:36 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids
+40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd
+41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+42 31 0:39 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpuacct,cpu`;
+  const found = ["pids/p", "systemd/user", "unified/own", "cpu,cpuacct/c"].map((path) => `/sys/fs/cgroup/${path}`);
+  expect(ownGroups(true, groups, mounts)).toEqual(found);
 });

@@ -1,9 +1,20 @@
 // What a box needs of the host: its folder and lock, its layer over the base tree, programs run to their end.
-import { closeSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, renameSync } from "node:fs";
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { tryFlock } from "../../lib/process/libc.ts";
-import { ownGroups } from "./box-image.ts";
+import { type ImageName, ownGroups } from "./box-image.ts";
 
 export { freePort } from "./port.ts";
 
@@ -68,15 +79,24 @@ export interface BoxFolder {
 }
 
 /** Makes the folder, the control groups and the guard that removes both when the owner closes its lock or dies. */
-export async function claimFolder(): Promise<BoxFolder> {
+export async function claimFolder(image: ImageName): Promise<BoxFolder> {
   await removeLeftovers();
   const dir = mkdtempSync(join(tmpdir(), PREFIX));
   const owner = claim(dir);
-  const groups = ownGroups().map((group) => join(group, basename(dir)));
-  for (const group of groups) mkdirSync(group);
+  const groups = ownGroups(image === "docker").map((group) => join(group, basename(dir)));
+  for (const group of groups) makeGroup(group);
   await Bun.write(join(dir, "cgroups"), groups.join("\n") + "\n");
   detach(["flock", join(dir, "owner"), "sh", script("box-processes.sh"), dir, "remove"], "/dev/null");
   return { dir, owner };
+}
+
+// A group that may use no processor and no memory takes no process.
+function makeGroup(group: string): void {
+  mkdirSync(group);
+  for (const name of ["cpuset.cpus", "cpuset.mems"]) {
+    const [own, above] = [join(group, name), join(dirname(group), name)];
+    if (existsSync(own) && readFileSync(own, "utf8").trim() === "") writeFileSync(own, readFileSync(above));
+  }
 }
 
 /** Takes the lock that means "in use"; the file gets its name only when it is locked. */

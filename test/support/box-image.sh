@@ -1,18 +1,42 @@
 #!/bin/sh
-# Builds the base tree of a test server: a fresh Debian with systemd, sshd and git. Usage: box-image.sh FOLDER
-# FOLDER/base appears by one rename, complete. A second call finds it there and does nothing.
+# Builds the tree of a test server: a fresh Debian with systemd, sshd and git. Usage: box-image.sh FOLDER base|docker
+# docker has Docker Engine besides, which is started when it is wanted.
+# FOLDER/base, and FOLDER/docker, appears by one rename, complete. A second call finds it there and does nothing.
 set -eu
-folder=$1
+folder=$1 what=$2
 
 mkdir -p "$folder"
 exec 9>"$folder/lock"
 flock 9
-[ ! -d "$folder/base" ] || exit 0
+[ ! -d "$folder/$what" ] || exit 0
 # Only a killed build leaves one of these, and the lock says that none is running.
 rm -rf "$folder"/build.*
 build=$folder/build.$$
 trap 'rm -rf "$build"' EXIT
 trap 'exit 143' INT TERM HUP
+
+# Adds what is in Debian to a copy of the base.
+if [ "$what" = docker ]; then
+    cp -a --reflink=auto "$folder/base" "$build"
+    cp /etc/resolv.conf "$build/etc/resolv.conf"
+    # No rules of a firewall: what the machine has for them may have to be loaded first. Ports go through docker-proxy.
+    mkdir -p "$build/etc/docker" "$build/etc/systemd/system/docker.service.d"
+    echo '{"iptables": false, "ip6tables": false}' >"$build/etc/docker/daemon.json"
+    # systemd-nspawn shows a box the control groups of version 1, but for its own, as something to read.
+    cat >"$build/etc/systemd/system/docker.service.d/box.conf" <<'CONF'
+[Service]
+ExecStartPre=/bin/sh -c 'for group in /sys/fs/cgroup/*/; do [ ! -e "$$group/tasks" ] || mount -o remount,rw,bind "$$group"; done'
+CONF
+    chroot "$build" sh -euc '
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends docker.io
+        apt-get clean
+        systemctl disable --quiet docker.service docker.socket containerd.service
+        rm -rf /var/lib/apt/lists/*' >/dev/null
+    rm -f "$build/etc/resolv.conf"
+    mv -T "$build" "$folder/docker"
+    exit 0
+fi
 
 packages=systemd,systemd-sysv,dbus,openssh-server,git,ca-certificates,curl,sudo,procps,iproute2,python3,python3-venv
 mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$build"

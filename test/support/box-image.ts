@@ -5,8 +5,15 @@ import { join, resolve } from "node:path";
 const CA_FOLDER = "/usr/local/share/ca-certificates";
 const TOOLS = ["mmdebstrap", "systemd-nspawn", "ssh", "ssh-keygen", "unshare", "flock", "setsid", "tar"];
 
-/** The control groups of this process that a box must leave: systemd's own (v1, hybrid) and the unified one. */
+/** What a box starts from: a fresh Debian, or that with Docker Engine, in a network of its own. */
+export type ImageName = "base" | "docker";
+
+/**
+ * The control groups of this process that a box must leave: systemd's own (v1, hybrid) and the unified one; with `isAll`
+ * also those of the controllers, of a box in which others than systemd make groups.
+ */
 export function ownGroups(
+  isAll = false,
   groups = readFileSync("/proc/self/cgroup", "utf8"),
   mounts = readFileSync("/proc/self/mountinfo", "utf8"),
 ): string[] {
@@ -14,8 +21,9 @@ export function ownGroups(
   for (const line of mounts.split("\n")) {
     const [, , , root, folder, ...rest] = line.split(" ");
     const unified = rest.includes("cgroup2");
-    if (!folder || !root || !(unified || line.includes("name=systemd"))) continue;
-    const entry = groups.split("\n").find((group) => group.startsWith(unified ? "0::" : "") && matches(group, unified));
+    if (!folder || !root || !(unified || line.includes("name=systemd") || (isAll && rest.includes("cgroup")))) continue;
+    const kinds = unified ? [""] : rest.at(-1)!.split(",");
+    const entry = groups.split("\n").find((group) => matches(group, kinds));
     if (entry === undefined) continue;
     const path = entry.slice(entry.indexOf("/"));
     // In a container the mount may show only a part of the tree.
@@ -25,16 +33,21 @@ export function ownGroups(
   return found;
 }
 
-const matches = (group: string, unified: boolean) =>
-  unified ? group.startsWith("0::") : group.includes(":name=systemd:");
+const matches = (group: string, kinds: readonly string[]) =>
+  /^\d+:/.test(group) &&
+  group
+    .split(":")[1]!
+    .split(",")
+    .every((kind) => kinds.includes(kind));
 
 /** Why no server can be booted here, in one phrase; null when one can. */
-export function boxUnavailable(): string | null {
+export function boxUnavailable(image: ImageName = "base"): string | null {
   if (process.platform !== "linux") return "a box needs Linux";
   if (process.getuid?.() !== 0) return "a box needs root";
-  const missing = TOOLS.filter((tool) => Bun.which(tool) === null);
+  const needed = image === "base" ? TOOLS : [...TOOLS, "nsenter", "busybox"];
+  const missing = needed.filter((tool) => Bun.which(tool) === null);
   if (missing.length > 0) return `a box needs ${missing.join(", ")}`;
-  const groups = ownGroups();
+  const groups = ownGroups(image === "docker");
   if (groups.length === 0) return "a box needs control groups";
   try {
     for (const group of groups) accessSync(group, constants.W_OK);
@@ -65,19 +78,23 @@ export function imageFolder(): string {
 }
 
 /**
- * The base tree, built now (about half a minute) when the recipe has changed or nobody has built it yet. Safe to call
- * from several processes at once. Throws with the end of the build's output when it fails.
+ * The tree of an image, built now (base about half a minute) when the recipe has changed or nobody has built it yet.
+ * Safe to call from several processes at once. Throws with the end of the build's output when it fails.
  */
-export async function ensureBoxImage(say: (line: string) => void = () => {}): Promise<string> {
+export async function ensureBoxImage(
+  say: (line: string) => void = () => {},
+  image: ImageName = "base",
+): Promise<string> {
   const folder = imageFolder();
-  if (existsSync(join(folder, "base"))) return join(folder, "base");
-  say("building the tree of the test server, once, for about a minute ...");
-  const build = Bun.spawn(["sh", join(import.meta.dir, "box-image.sh"), folder], {
+  if (existsSync(join(folder, image))) return join(folder, image);
+  if (image !== "base") await ensureBoxImage(say);
+  say(`building the tree of the test server, ${image}, once, for about a minute ...`);
+  const build = Bun.spawn(["sh", join(import.meta.dir, "box-image.sh"), folder, image], {
     env: process.env,
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [code, out, err] = await Promise.all([build.exited, build.stdout.text(), build.stderr.text()]);
   if (code !== 0)
     throw new Error(`building the test server exited with ${code}:\n${(out + err).split("\n").slice(-30).join("\n")}`);
-  return join(folder, "base");
+  return join(folder, image);
 }

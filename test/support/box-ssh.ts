@@ -53,10 +53,10 @@ export function sshArguments(keyPath: string, port: number): string[] {
   ];
 }
 
-/** The commands and copies of a box, by its ssh arguments. */
-export function connection(sshArgs: readonly string[]): Connection {
+/** The commands and copies of a box, by the program and arguments of its ssh. */
+export function connection(client: readonly string[]): Connection {
   const ssh: Connection["ssh"] = (command, { user = "root", ...options } = {}) =>
-    exec(["ssh", ...sshArgs, `${user}@127.0.0.1`, typeof command === "string" ? command : quote(command)], {
+    exec([...client, `${user}@127.0.0.1`, typeof command === "string" ? command : quote(command)], {
       timeout: 120_000,
       ...options,
     });

@@ -8,10 +8,11 @@
 //     test("answers", async () => expect(await box.must("hostname")).toBe(box.name));
 //   });
 //
-// A box shares the host's network: what listens in it listens on the host, so take `freePort()`s on 127.0.0.1.
+// A box shares the host's network: what listens in it listens on the host, so take `freePort()`s on 127.0.0.1. One with
+// Docker Engine has a network of its own, for the bridges.
 // It ends with `stop()`, or by itself as soon as the process that started it is gone.
-import { closeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import {
   type Answer,
   type BoxFolder,
@@ -23,7 +24,7 @@ import {
   script,
   until,
 } from "./box-host.ts";
-import { boxUnavailable as unavailable, ensureBoxImage } from "./box-image.ts";
+import { boxUnavailable as unavailable, ensureBoxImage, type ImageName } from "./box-image.ts";
 import { type Connection, connection, sshArguments, type SshOptions } from "./box-ssh.ts";
 
 export { type Answer, type SshOptions, ensureBoxImage, freePort, until };
@@ -37,7 +38,7 @@ export interface Box extends Connection {
   /** sshd's port on 127.0.0.1. */
   readonly port: number;
   readonly keyPath: string;
-  /** Arguments between `ssh` and the destination. */
+  /** Arguments between `ssh` and the destination, of a box in the host's network. */
   readonly sshArgs: readonly string[];
   /** GIT_SSH_COMMAND for `git push ssh://root@127.0.0.1:PORT/...`; see `gitUrl`. */
   readonly gitSsh: string;
@@ -54,17 +55,17 @@ export interface Box extends Connection {
 }
 
 /** Why no box can run here, or null. With CI set and as root that is a failure: a run must not go green by skipping. */
-export function boxUnavailable(): string | null {
-  const why = unavailable();
+export function boxUnavailable(image: ImageName = "base"): string | null {
+  const why = unavailable(image);
   if (why !== null && process.env["CI"] === "true" && process.getuid?.() === 0)
     throw new Error(`no test server: ${why}`);
   return why;
 }
 
 /** Boots a new server and waits until it is ready. Throws with its console's end when it does not come up. */
-export async function startBox(name = "box"): Promise<Box> {
-  const base = await ensureBoxImage();
-  const folder = await claimFolder();
+export async function startBox(name = "box", image: ImageName = "base"): Promise<Box> {
+  const base = await ensureBoxImage(undefined, image);
+  const folder = await claimFolder(image);
   const port = await freePort();
   const machine = `${name.toLowerCase().replace(/[^a-z0-9]+/g, "-")}-${port}`;
   const box = makeBox(folder, port, machine, base);
@@ -78,10 +79,15 @@ export async function startBox(name = "box"): Promise<Box> {
   return box;
 }
 
+// The way into a network of its own leads through the process that holds it, another one after each boot.
+const enter = (dir: string) => `#!/bin/sh\nexec nsenter "--net=/proc/$(cat '${dir}/nspawn')/ns/net" ssh "$@"\n`;
+
 function makeBox({ dir, owner }: BoxFolder, port: number, name: string, base: string): Box {
   const keyPath = join(dir, "key");
   const sshArgs = sshArguments(keyPath, port);
-  const client = connection(sshArgs);
+  const program = basename(base) === "docker" ? join(dir, "ssh") : "ssh";
+  if (program !== "ssh") writeFileSync(program, enter(dir), { mode: 0o755 });
+  const client = connection([program, ...sshArgs]);
   const processes = async (what: "list" | "kill" | "remove") => {
     const answer = await exec(["sh", script("box-processes.sh"), dir, what]);
     if (answer.code !== 0) throw new Error(answer.text);
@@ -95,7 +101,7 @@ function makeBox({ dir, owner }: BoxFolder, port: number, name: string, base: st
     port,
     keyPath,
     sshArgs,
-    gitSsh: ["ssh", ...sshArgs].join(" "),
+    gitSsh: [program, ...sshArgs].join(" "),
     gitUrl: (path, user = "root") => `ssh://${user}@127.0.0.1:${port}${path}`,
     async powerCut() {
       await processes("kill");

@@ -1,4 +1,5 @@
 // A test server with dp installed on it, as a new user has it after install.sh.
+import type { ImageName } from "./box-image.ts";
 import { type Box, startBox, until } from "./box.ts";
 
 /** A box with dp, and the questions that tests ask of it. */
@@ -31,8 +32,8 @@ export interface Run {
 }
 
 /** Boots a server and installs dp from this project with the Bun that runs the tests. */
-export async function startServer(name: string): Promise<Server> {
-  const box = await startBox(name);
+export async function startServer(name: string, image?: ImageName): Promise<Server> {
+  const box = await startBox(name, image);
   try {
     await box.copyTree("/srv/dp");
     await box.copyIn(process.execPath, "/usr/local/lib/bun");
