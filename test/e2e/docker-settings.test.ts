@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { watchArguments } from "../support/argv-watch.ts";
 import { dockerSandbox, dockerYml, example, settings, type DockerBox } from "../support/docker-run.ts";
 import { engineUnavailable } from "../support/engine.ts";
+import { ended } from "../support/load-run.ts";
 import { ODD_VALUES } from "../support/odd-values.ts";
 import type { Outcome } from "../support/sandbox.ts";
 
@@ -23,7 +24,6 @@ describe.skipIf(why !== null)(`settings of containers${why === null ? "" : ` (sk
   });
   afterAll(() => box?.stop());
 
-  const ended = (outcome: Outcome, code = 0) => (outcome.code === code ? String(code) : outcome.text);
   const valuesIn = (text: string) =>
     Object.fromEntries(
       text.split("\0").map((entry) => [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)]),

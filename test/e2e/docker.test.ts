@@ -2,10 +2,21 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import {
+  answering,
+  expectDestroyed,
+  expectPruned,
+  expectRefused,
+  foreign,
+  type Refusal,
+  REFUSALS,
+  SHORT,
+  startForeign,
+} from "../support/container-cases.ts";
 import { dockerSandbox, dockerYml, example, settings, type DockerBox } from "../support/docker-run.ts";
 import { engineUnavailable } from "../support/engine.ts";
-import { configure } from "../support/load-run.ts";
-import { deployYml, pidsWith, SERVER as PYTHON, until, type Outcome } from "../support/sandbox.ts";
+import { ended } from "../support/load-run.ts";
+import { deployYml, pidsWith, SERVER as PYTHON, until } from "../support/sandbox.ts";
 
 const why = engineUnavailable();
 if (why !== null) console.warn(`docker e2e: skipped, ${why}`);
@@ -14,37 +25,18 @@ let box: DockerBox;
 let others: string;
 const SERVER = example("server.ts");
 
-const release = async () => (JSON.parse(await box.answer()) as { release: string }).release;
-const ended = (outcome: Outcome, code: number) => (outcome.code === code ? String(code) : outcome.text);
+const release = () => answering(box);
 const allImages = async () => (await box.engine.must("image", "ls", "--all", "--quiet")).split("\n").sort();
-const foreign = () =>
-  box.engine.must("container", "inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "shop-1-aaaaaaa");
 
 beforeAll(async () => {
   if (why !== null) return;
   box = await dockerSandbox();
-  // Somebody else's container, with a name as dp gives.
-  await box.engine.must("run", "--detach", "--name=shop-1-aaaaaaa", "base:bun", "sleep", "10000");
-  others = await foreign();
+  await startForeign(box);
+  others = await foreign(box);
 }, 120_000);
 afterAll(async () => {
   if (why === null) await box?.stop();
 }, 120_000);
-
-/** A push that is refused at a step, and changes nothing that serves. */
-async function expectRefused(files: Record<string, string | null>, says: RegExp): Promise<void> {
-  const [live, head] = [box.link("current"), (await box.git("rev-parse", "HEAD")).stdout.trim()];
-  await box.commit(files);
-  const pushed = await box.push();
-  await box.git("reset", "--quiet", "--hard", head);
-  expect(pushed.text).toMatch(says);
-  expect(pushed.text).not.toContain("way back failed");
-  expect(ended(pushed, 1)).toBe("1");
-  expect(box.link("current")).toBe(live);
-  if (live === null) return;
-  expect(await release()).toBe(live);
-  expect((await box.running()).filter(Boolean)).toEqual([live]);
-}
 
 describe.skipIf(why !== null)("an app in containers", () => {
   test("the first push builds an image and starts a container of it", async () => {
@@ -76,29 +68,16 @@ describe.skipIf(why !== null)("an app in containers", () => {
   });
 
   test.each([
+    ...REFUSALS,
     [
-      "a build that fails",
-      { Dockerfile: `${example("Dockerfile")}RUN echo no luck; exit 3\n` },
-      /no luck[\s\S]*FAILED at install: docker build exited with 3/,
+      "a command that is not there",
+      { "deploy.yml": dockerYml("shop", "command: ./nothing\n") },
+      /FAILED at check: .*exited with 127/,
     ],
-    [
-      "a crash at boot",
-      { "server.ts": 'console.log("boom"); process.exit(4);' },
-      /FAILED at check: shop@\S+ is not running: exited with 4[\s\S]*\| boom/,
-    ],
-    ["a command that is not there", { "deploy.yml": "command" }, /FAILED at check: .*exited with 127/],
     [
       "an app that listens on its own loopback",
-      { "deploy.yml": "short", "server.ts": SERVER.replace("0.0.0.0", "127.0.0.1") },
+      { "deploy.yml": SHORT, "server.ts": SERVER.replace("0.0.0.0", "127.0.0.1") },
       /in its container the app listens on 127\.0\.0\.1:8080; it must listen on 0\.0\.0\.0:8080/,
-    ],
-    [
-      "an unhealthy answer",
-      {
-        "deploy.yml": "short",
-        "server.ts": SERVER.replace('Response.json({ status: "ok" })', 'new Response("", { status: 503 })'),
-      },
-      /FAILED at check: GET \S+\/health: .*503/,
     ],
     [
       "a HEALTHCHECK of the image that fails",
@@ -113,7 +92,7 @@ describe.skipIf(why !== null)("an app in containers", () => {
     ],
     [
       "a hook that fails",
-      { "deploy.yml": "hook" },
+      { "deploy.yml": dockerYml("shop", "hooks: {preDeploy: 'echo no migration for $DP_RELEASE; exit 5'}\n") },
       /no migration for \d+-[\s\S]*FAILED at pre-deploy: .* exited with 5/,
     ],
     [
@@ -123,21 +102,10 @@ describe.skipIf(why !== null)("an app in containers", () => {
     ],
     [
       "build: in deploy.yml",
-      { "deploy.yml": "build" },
+      { "deploy.yml": dockerYml("shop", "build: make\n") },
       /deploy\.yml:5:1 build: an app of type docker is built by its Dockerfile/,
     ],
-  ] as [string, Record<string, string | null>, RegExp][])(
-    "%s is refused, and the old release answers",
-    async (_, files, says) => {
-      const yml = {
-        command: dockerYml("shop", "command: ./nothing\n"),
-        short: dockerYml("shop").replace("20s", "2s"),
-        hook: dockerYml("shop", "hooks: {preDeploy: 'echo no migration for $DP_RELEASE; exit 5'}\n"),
-        build: dockerYml("shop", "build: make\n"),
-      }[files["deploy.yml"] ?? ""];
-      await expectRefused({ ...files, ...(yml === undefined ? {} : { "deploy.yml": yml }) }, says);
-    },
-  );
+  ] as Refusal[])("%s is refused, and the old release answers", (_, files, says) => expectRefused(box, files, says));
 
   test("hooks run in the new image, command is what its container runs", async () => {
     const more =
@@ -215,17 +183,7 @@ describe.skipIf(why !== null)("an app in containers", () => {
     expect(await box.running()).toEqual([live]);
   });
 
-  test("images go with their releases, and no others", async () => {
-    configure(box, { keep: 1 });
-    const live = await box.release({ say: "three" });
-    const kept = [box.link("previous")!, live].sort();
-    const tags = (await box.engine.must("image", "ls", "--format", "{{.Repository}} {{.Tag}}")).split("\n");
-    const own = tags.filter((line) => line.startsWith("dp/")).map((line) => line.split(" ")[1]!);
-    const folders = own.filter((tag) => existsSync(join(box.base, "releases", tag.split(".")[0]!)));
-    expect(own.sort()).toEqual(folders.sort());
-    expect(own).toEqual(expect.arrayContaining(kept));
-    expect(tags).toContain("base bun");
-  });
+  test("images go with their releases, and no others", () => expectPruned(box));
 
   test("the log is the container's, followed over a restart of the app", async () => {
     await box.release({ "server.ts": `console.log("serving", process.pid);\n${SERVER}` });
@@ -329,15 +287,12 @@ describe.skipIf(why !== null)("an app in containers", () => {
     );
     expect(existsSync(box.repo)).toBe(true);
     await box.engine.start();
-    expect(ended(await box.dp("destroy", "shop", "--yes"), 0)).toBe("0");
-    expect(await box.engine.must("container", "ls", "--all", "--format", "{{.Names}}")).toBe("shop-1-aaaaaaa");
-    expect(await box.engine.must("image", "ls", "--quiet", "dp/*")).toBe("");
+    await expectDestroyed(box);
   });
 
   test("what is not dp's was never touched", async () => {
     await box.engine.must("container", "start", "shop-1-aaaaaaa");
-    expect((await foreign()).split(" ")[0]).toBe(others.split(" ")[0]!);
-    await box.engine.must("image", "inspect", "base:bun");
+    expect((await foreign(box)).split(" ")[0]).toBe(others.split(" ")[0]!);
   });
 });
 

@@ -6,9 +6,13 @@ folder=$1 bridge=$2 subnet=$3 name=$4
 PATH=$PATH:/usr/sbin:/sbin
 export DOCKER_HOST="unix://$folder/docker.sock"
 daemon=
+# shellcheck source=test/support/engine-keeper.sh
+. "$(dirname "$0")/engine-keeper.sh"
 
 # No iptables: two engines of one machine would fight over the same chains. Published ports go through docker-proxy.
 start() {
+    # What a power cut has left of the last one.
+    rm -rf "$folder/exec" "$folder/docker.pid"
     nsenter "--mount=/proc/$holder/ns/mnt" dockerd --config-file "$folder/daemon.json" --data-root "$folder/data" \
         --exec-root "$folder/exec" --pidfile "$folder/docker.pid" --host "$DOCKER_HOST" --bridge "$bridge" \
         --iptables=false --ip6tables=false --ip-masq=false --ip-forward=false --cgroup-parent "/$name" \
@@ -25,25 +29,22 @@ start() {
     done
 }
 
-# Whatever has the folder's name in its arguments, dockerd's own containerd and its shims too, or is in its groups.
-rest() {
-    for group in /sys/fs/cgroup/*/"$name" /sys/fs/cgroup/"$name"; do
-        [ ! -d "$group" ] || find "$group" -name cgroup.procs -exec cat {} + 2>/dev/null || :
-    done | grep -v '^0$' || :
-    # The pattern by stdin: grep would find itself.
-    echo "$folder/" | grep -lsF -f /dev/stdin /proc/[0-9]*/cmdline | cut -d/ -f3 || :
+halt() {
+    kill -TERM "$daemon"
+    wait "$daemon" || :
 }
 
-# Everything ends at once, as in a power cut: what was mounted is gone as well.
-end_all() {
-    rounds=0
-    while pids=$(rest) && [ -n "$pids" ] && [ "$rounds" -lt 200 ]; do
-        rounds=$((rounds + 1))
-        # shellcheck disable=SC2086
-        kill -KILL $pids 2>/dev/null || :
-        sleep 0.05
+groups() {
+    for group in /sys/fs/cgroup/*/"$name" /sys/fs/cgroup/"$name"; do
+        [ ! -d "$group" ] || find "$group" -depth -type d 2>/dev/null || :
     done
-    rm -rf "$folder/exec" "$folder/docker.pid"
+}
+
+# Whatever has the folder's name in its arguments, dockerd's own containerd and its shims too, or is in its groups.
+rest() {
+    members
+    # The pattern by stdin: grep would find itself.
+    echo "$folder/" | grep -lsF -f /dev/stdin /proc/[0-9]*/cmdline | cut -d/ -f3 || :
 }
 
 # Every mount is in a namespace of its own, held by this process, and gone with the last one in it.
@@ -53,34 +54,9 @@ hold() {
     until [ "$(readlink "/proc/$holder/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ]; do sleep 0.02; done
 }
 
-cleanup() {
-    trap '' INT TERM HUP
-    end_all
-    ip link del "$bridge" 2>/dev/null || :
-    for group in /sys/fs/cgroup/*/"$name" /sys/fs/cgroup/"$name"; do
-        [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || :
-    done
-    rm -rf "$folder"
-}
-trap cleanup EXIT
+leave() { ip link del "$bridge" 2>/dev/null || :; }
 
-hold
 ip link add "$bridge" type bridge
 ip addr add "$subnet" dev "$bridge"
 ip link set "$bridge" up
-start
-echo "done started"
-while read -r word; do
-    case $word in
-        stop)
-            kill -TERM "$daemon"
-            wait "$daemon" || :
-            ;;
-        cut)
-            end_all
-            hold
-            ;;
-        start) start ;;
-    esac
-    echo "done $word"
-done
+keep

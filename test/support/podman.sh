@@ -5,6 +5,8 @@ set -eu
 folder=$1
 PATH=$PATH:/usr/sbin:/sbin
 export CONTAINERS_CONF="$folder/containers.conf" CONTAINERS_STORAGE_CONF="$folder/storage.conf"
+# shellcheck source=test/support/engine-keeper.sh
+. "$(dirname "$0")/engine-keeper.sh"
 
 # Every mount is in a namespace, held by one process. /run and /dev/shm, where podman keeps its state, are empty in it, as
 # after a boot.
@@ -33,37 +35,15 @@ groups() {
 
 # Whatever is in the namespace, the one process that holds it too, and in the groups of the containers.
 rest() {
-    groups | while read -r group; do cat "$group/cgroup.procs" 2>/dev/null || :; done
+    members
     for process in /proc/[0-9]*; do
         [ "$(readlink "$process/ns/mnt" 2>/dev/null)" != "$mounts" ] || basename "$process"
     done
 }
 
-# Everything ends at once, as in a power cut.
-end_all() {
-    rounds=0
-    while pids=$(rest) && [ -n "$pids" ] && [ "$rounds" -lt 200 ]; do
-        rounds=$((rounds + 1))
-        # shellcheck disable=SC2086
-        kill -KILL $pids 2>/dev/null || :
-        sleep 0.05
-    done
-    groups | while read -r group; do rmdir "$group" 2>/dev/null || :; done
-}
+# There is no daemon.
+start() { :; }
+halt() { :; }
+leave() { :; }
 
-cleanup() {
-    trap '' INT TERM HUP
-    end_all
-    rm -rf "$folder"
-}
-trap cleanup EXIT
-
-hold
-echo "done started"
-while read -r word; do
-    case $word in
-        cut) end_all ;;
-        start) hold ;;
-    esac
-    echo "done $word"
-done
+keep
