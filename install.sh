@@ -189,6 +189,7 @@ point() {
 # The way back must not end with the terminal: in a session of its own dp need not start a second dp for that.
 detach_line() {
     if [ "$(setsid -f -w echo ok 2>/dev/null)" = ok ]; then
+        # shellcheck disable=SC2016
         echo 'detached=; if [ "${1-}" = rollback ]; then detached="setsid -f -w"; fi'
     else
         echo 'detached='
