@@ -23,15 +23,22 @@ sweep() {
     kill -s KILL $pids 2>/dev/null
 }
 
-# Where awk can tell the time. It ends with the last of those who print, and by no signal that is meant for the app.
+# Where awk can tell the time. It ends with the last of those who print, and by no signal that is meant for the app. A log
+# that has grown to the limit is copied to FILE.1 and emptied: whoever else writes to it goes on with the same file.
 stamper='trap "" TERM INT HUP
-export TZ=UTC0 LC_ALL=C
+export TZ=UTC0 LC_ALL=C log="$1" rotate="cat \"\$log\" >\"\$log.1\"; : >\"\$log\""
+shift
 stamp="{ print strftime(\"%Y-%m-%dT%H:%M:%S+00:00: \") \$0; fflush() }"
 for awk in "awk -W interactive" awk cat; do
     case $(echo | $awk "$stamp" 2>&1) in 2???-*) break ;; esac
 done
+stamp="$stamp
+(size += length(\$0) + 28) >= {{limit}} { system(ENVIRON[\"rotate\"]); size = 0 }"
 [ "$awk" != cat ] || stamp=-
-until $awk "$stamp"; do :; done'
+while :; do
+    [ "$awk" = cat ] || set -- -v size="$(wc -c <"$log")"
+    $awk "$@" "$stamp" && break
+done'
 
 # The app holds both ends of the pipe: its next print does not end it, whoever of us was killed.
 open_pipe() {

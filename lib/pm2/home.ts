@@ -48,9 +48,10 @@ export function idOfProcess(app: string, name: string): string | null {
   return isInstanceId(id) ? id : null;
 }
 
-/** The files of an instance. `log` is written by the app itself, and by nobody else. */
+/** The files of an instance. `log` is written by the app itself, and by nobody else; `older` is what it was before. */
 export function filesOf(name: InstanceName) {
   const stem = join(places(name.app).instances, name.id);
+  const log = join(homeOf(name.app).folder, "logs", `${processName(name)}.log`);
   return {
     /** The environment and the app's command. */
     script: `${stem}.sh`,
@@ -58,6 +59,6 @@ export function filesOf(name: InstanceName) {
     watcher: `${stem}.pm2.sh`,
     record: `${stem}.pm2.json`,
     ecosystem: `${stem}.ecosystem.json`,
-    log: join(homeOf(name.app).folder, "logs", `${processName(name)}.log`),
+    ...{ log, older: `${log}.1` },
   };
 }

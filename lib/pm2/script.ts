@@ -12,6 +12,9 @@ import { clusterOf } from "./cluster.ts";
 import { filesOf, processName } from "./home.ts";
 import { writeRecord } from "./record.ts";
 
+/** A log that has grown to this many bytes becomes `FILE.1`, as the builtin manager's does. */
+const LOG_LIMIT = 10 * 1024 * 1024;
+
 // Five ends, each within twelve seconds of its start: as many within a minute as systemd allows.
 const MAX_RESTARTS = 5;
 const MIN_UPTIME = 12_000;
@@ -32,6 +35,7 @@ export async function writeFiles(instance: Instance, delay: number): Promise<voi
       ...{ log: shellQuote(files.log), script: shellQuote(files.script), marker: shellQuote(markerOf(instance)) },
       ...{ tries: String(Math.ceil(instance.stopTimeout / 100)), delay: String(delay / 1000) },
       clean: isJob(instance.id) ? "0" : CLEAN,
+      limit: String(LOG_LIMIT),
     };
     await writeReadable(files.watcher, render(await template("pm2.sh"), values), instance.user);
   }

@@ -128,6 +128,22 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
       expect([await pm2.pids(instance), stampers()]).toEqual([[], []]);
     });
 
+    test("its log is two files of 10 MiB at most, read as one, and both go with the release", async () => {
+      const instance = await start(`seq -f "%.0f ${"-".repeat(1_000)}" 24000; echo over; exec sleep 1000`);
+      const { log, older } = filesOf(instance);
+      const said = async (lines: number) => (await outputOf(pm2, instance, lines)).map((line) => line.split(" ")[0]);
+      await until("all is said", async () => (await said(1))[0] === "over");
+      const limit = 10 * 1024 * 1024;
+      expect(statSync(log).size).toBeLessThan(limit);
+      expect(statSync(older).size).toBeGreaterThanOrEqual(limit);
+      expect(statSync(older).size).toBeLessThan(limit + 2_000);
+      expect(await said(12_001)).toEqual([...Array.from({ length: 12_000 }, (_, at) => `${12_001 + at}`), "over"]);
+      await pm2.stop(instance, io);
+      rmSync(instance.folder, { recursive: true });
+      await pm2.forget(instance, io);
+      expect([existsSync(log), existsSync(older)]).toEqual([false, false]);
+    });
+
     test("is called APP-ID, and stands in the release, not in current", async () => {
       const instance = await start("sleep 1000");
       const { name, pm2_env } = await entryOf(instance);
