@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ODD_VALUES } from "../support/odd-values.ts";
+import { DUMP, DUMPS, ODD_VALUES, valuesIn } from "../support/odd-values.ts";
 import { deployYml, project, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 import { inTerminal } from "../support/typed.ts";
 
@@ -30,11 +30,8 @@ beforeAll(async () => {
   box = await sandbox();
   await box.commit({
     "server.py": APP,
-    "dump.sh": `#!/bin/sh\nenv -0 > "$HOME/$1"\n`,
-    "deploy.yml": deployYml(
-      "shop",
-      "build: ./dump.sh build\nhooks:\n  preDeploy: ./dump.sh pre\n  postDeploy: ./dump.sh post\n",
-    ),
+    ...DUMP,
+    "deploy.yml": deployYml("shop", DUMPS),
   });
 });
 afterAll(() => box?.stop());
@@ -52,13 +49,7 @@ const piped = (input: string, ...words: string[]) => {
   const argv = ["/bin/sh", "-c", 'input=$1; shift; printf %s "$input" | "$@"', "sh", input];
   return box.start([...argv, join(project, "bin/dp"), ...words]).done;
 };
-const dumped = (name: string) =>
-  Object.fromEntries(
-    readFileSync(join(box.base, "home", name), "utf8")
-      .split("\0")
-      .filter(Boolean)
-      .map((entry) => [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)]),
-  );
+const dumped = (name: string) => valuesIn(readFileSync(join(box.base, "home", name), "utf8"));
 
 describe("before the first deploy", () => {
   test("set takes several at once, and keeps what is in the file", async () => {
@@ -136,15 +127,20 @@ describe("before the first deploy", () => {
 });
 
 describe("with a live release", () => {
-  test("app, build and hooks get the same values, and what dp adds", async () => {
+  test("app, build, hooks, jobs and dp run get the same values, and what dp adds", async () => {
     await box.release({ say: "one" });
-    const seen = { app: await environment(), build: dumped("build"), pre: dumped("pre"), post: dumped("post") };
+    await dp(0, "cron", "run", "shop", "dump");
+    const seen = {
+      ...{ app: await environment(), build: dumped("build"), pre: dumped("pre"), post: dumped("post") },
+      ...{ cron: dumped("cron"), run: valuesIn((await dp(0, "run", "shop", "--", "env", "-0")).stdout) },
+    };
     const id = box.link("current")!;
     const sha = (await box.git("rev-parse", "HEAD")).stdout.trim();
     const added = { DP_APP: "shop", DP_RELEASE: id, DP_COMMIT: sha, GIT_REV: sha, DP_ENV: "production", KEPT: "1" };
     for (const [where, env] of Object.entries(seen)) {
       expect([where, env]).toEqual([where, expect.objectContaining({ ...ODD_VALUES, ...added })]);
-      expect(env["PORT"]).toMatch(/^\d+$/);
+      // Nothing but web has a port of its own: a job does not listen.
+      if (where !== "cron") expect(env["PORT"]).toMatch(/^\d+$/);
     }
   });
 

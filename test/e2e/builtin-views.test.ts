@@ -1,12 +1,15 @@
 // What dp tells of an app, the way back, and what stays on the disk.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { randomUUID } from "node:crypto";
 import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ReleaseRow } from "../../lib/commands/releases.ts";
 import type { Status } from "../../lib/commands/status.ts";
+import { watchArguments } from "../support/argv-watch.ts";
 import { deployYml, project, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
-const SECRET = "s3cr3t-of-the-shop";
+// In the arguments of no other test's processes.
+const SECRET = `s3cr3t-of-${randomUUID()}`;
 let box: Sandbox;
 beforeAll(async () => {
   box = await sandbox();
@@ -39,6 +42,10 @@ test("before the first push everything answers, and says so", async () => {
 });
 
 describe("secrets of the env file", () => {
+  let watching: ReturnType<typeof watchArguments>;
+  beforeAll(() => void (watching = watchArguments(SECRET)));
+  afterAll(() => watching.stop());
+
   test("are masked in what a push says, in its log, and in the app's log; the app has them", async () => {
     writeFileSync(join(box.base, ".env.production"), `SECRET=${SECRET}\n`);
     await box.commit({ "deploy.yml": deployYml("shop", 'build: echo "the word is $SECRET"; test -n "$SECRET"\n') });
@@ -61,6 +68,11 @@ describe("secrets of the env file", () => {
     expect(pushed.text).not.toContain(SECRET);
     expect(JSON.stringify(box.run())).not.toContain(SECRET);
     await box.git("reset", "--quiet", "--hard", before);
+  });
+
+  test("are in the arguments of no process, of a one-off command neither, which has them", async () => {
+    expect((await expectCode(box.dp("run", "shop", 'echo "$SECRET"'), 0)).stdout).toBe(`${SECRET}\n`);
+    expect(await watching.stop()).toEqual([]);
   });
 });
 

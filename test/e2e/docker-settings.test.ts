@@ -6,7 +6,7 @@ import { watchArguments } from "../support/argv-watch.ts";
 import { dockerSandbox, dockerYml, example, settings, type DockerBox } from "../support/docker-run.ts";
 import { engineUnavailable } from "../support/engine.ts";
 import { ended } from "../support/load-run.ts";
-import { ODD_VALUES } from "../support/odd-values.ts";
+import { ODD_VALUES, valuesIn } from "../support/odd-values.ts";
 import type { Outcome } from "../support/sandbox.ts";
 
 setDefaultTimeout(120_000);
@@ -24,10 +24,6 @@ describe.skipIf(why !== null)(`settings of containers${why === null ? "" : ` (sk
   });
   afterAll(() => box?.stop());
 
-  const valuesIn = (text: string) =>
-    Object.fromEntries(
-      text.split("\0").map((entry) => [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)]),
-    );
 
   test("odd values reach the app, its hooks and dp run as they are", async () => {
     const words = Object.entries(ODD_VALUES).map(([name, value]) => `${name}=${value}`);

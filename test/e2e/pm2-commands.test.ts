@@ -4,12 +4,12 @@ import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { watchArguments } from "../support/argv-watch.ts";
 import { fixture } from "../support/load-run.ts";
+import { DUMP, DUMPS, ODD_VALUES, valuesIn } from "../support/odd-values.ts";
 import { pm2Folder, pm2Unavailable } from "../support/pm2.ts";
-import { pidsWith, sandbox, type Sandbox } from "../support/sandbox.ts";
+import { deployYml, pidsWith, sandbox, type Sandbox } from "../support/sandbox.ts";
 
 setDefaultTimeout(120_000);
 const why = pm2Unavailable();
-const VALUE = `$HOME "double" 'single' grüße a=b # c`;
 
 describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, () => {
   let box: Sandbox;
@@ -23,7 +23,8 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     const config = join(box.base, "config.yml");
     const text = readFileSync(config, "utf8").replace("manager: builtin", "manager: pm2");
     writeFileSync(config, text.replace(/^path:.*$/m, `path: ${box.env["PATH"]}`));
-    await box.release({ say: "one" });
+    await dp(0, "env", "shop", "set", ...Object.entries(ODD_VALUES).map(([name, value]) => `${name}=${value}`));
+    await box.release({ say: "one", ...DUMP, "deploy.yml": deployYml("shop", DUMPS) });
   });
   afterAll(() => box?.stop());
   const dp = async (code: number, ...words: string[]) => {
@@ -32,11 +33,23 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     return outcome;
   };
 
+  const environment = () => readFileSync(`/proc/${box.instances()[box.link("current")!]![0]}/environ`, "utf8");
+
+  test("odd values reach app, build, hooks, jobs and dp run as they are", async () => {
+    await dp(0, "cron", "run", "shop", "dump");
+    const seen = { app: environment(), run: (await dp(0, "run", "shop", "--", "env", "-0")).stdout };
+    const dumps = ["build", "pre", "post", "cron"].map((name) => [
+      name,
+      readFileSync(join(box.base, "home", name), "utf8"),
+    ]);
+    for (const [where, dump] of [...Object.entries(seen), ...dumps])
+      expect([where, valuesIn(dump!)]).toEqual([where!, expect.objectContaining({ ...ODD_VALUES, DP_APP: "shop" })]);
+  });
+
   test("a change of settings is a new instance with them; a bad one goes back", async () => {
-    await dp(0, "env", "shop", "set", `SETTING=${VALUE}`);
+    await dp(0, "env", "shop", "set", "SETTING=on");
     const live = box.link("current")!;
-    const [pid] = box.instances()[live]!;
-    expect(readFileSync(`/proc/${pid}/environ`, "utf8").split("\0")).toContain(`SETTING=${VALUE}`);
+    expect(valuesIn(environment())).toMatchObject({ ...ODD_VALUES, SETTING: "on" });
     expect(await box.answer()).toBe(`one ${live}`);
     await box.release({ mode: "setting" });
     const before = box.link("current");
@@ -52,9 +65,14 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     const env = join(box.base, ".env.production");
     writeFileSync(env, `${readFileSync(env, "utf8")}SECRET=${secret}\n`);
     const watching = watchArguments(secret);
-    await box.commit({ mode: null });
+    const say = (when: string) => `'echo "${when} has $SECRET"'`;
+    const lines = `build: ${say("build")}\nhooks: {preDeploy: ${say("pre")}, postDeploy: ${say("post")}}\n`;
+    await box.commit({ mode: null, "deploy.yml": deployYml("shop", lines) });
     const good = await box.push();
-    expect(good.code).toBe(0);
+    expect([good.code, good.text]).toEqual([
+      0,
+      expect.stringMatching(/build has \*\*\*[^]*pre has \*\*\*[^]*post has \*\*\*/),
+    ]);
     const shown = await Promise.all([["logs"], ["status"], ["releases"]].map(([word]) => dp(0, word!, "shop")));
     expect(shown[0]!.stdout).toMatch(/listening on \d+ \*\*\*/);
     await box.commit({ "server.py": 'import os, sys\nsys.exit("crash with " + os.environ["SECRET"])\n' });

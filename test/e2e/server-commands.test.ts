@@ -2,13 +2,16 @@
 // The tests build on each other, on one server with two neighbours, one of them called almost the same.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { boxUnavailable, freePort } from "../support/box.ts";
+import { DUMP, DUMPS, ODD_VALUES, valuesIn } from "../support/odd-values.ts";
 import { plainApp } from "../support/server-apps.ts";
 import { type Server, startServer } from "../support/server-box.ts";
 import { type Laptop, openLaptop } from "../support/server-laptop.ts";
 import { inTerminal } from "../support/typed.ts";
 
 const why = boxUnavailable();
-const SECRET = "tr0ub4dor-and-3-horses";
+// Not that of a test that looks for it among the arguments of all processes.
+const SECRET = "corr3ct-horse-and-staple";
+const words = (values: Record<string, string>) => Object.entries(values).map(([name, value]) => `${name}=${value}`);
 const NAMES = ["foo", "foobar", "bar"] as const;
 
 describe.skipIf(why !== null)(`three apps${why === null ? "" : ` (skipped: ${why})`}`, () => {
@@ -24,7 +27,8 @@ describe.skipIf(why !== null)(`three apps${why === null ? "" : ` (skipped: ${why
       await box.hurry(name);
       const laptop = await openLaptop(box, name);
       laptops.push(laptop);
-      await laptop.commit({ ...plainApp(name), "env.sh": "#!/bin/sh\nenv -0\n" });
+      await laptop.commit({ ...plainApp(name, name === "foo" ? DUMPS : ""), ...DUMP });
+      if (name === "foo") await box.must(["dp", "env", name, "set", ...words(ODD_VALUES)]);
       await laptop.push();
     }
   }, 240_000);
@@ -33,34 +37,35 @@ describe.skipIf(why !== null)(`three apps${why === null ? "" : ` (skipped: ${why
     await box?.stop();
   });
 
+  const valuesOf = async (path: string) =>
+    valuesIn(Buffer.from(await box.must(`base64 -w0 < ${path}`), "base64").toString());
   const environmentOf = async (app: string) => {
     const [id] = await box.instances(app);
     const pid = await box.must(["systemctl", "show", "--value", "-p", "MainPID", `${app}@${id}`]);
-    const dump = await box.must(["sh", "-c", `base64 -w0 < /proc/${pid}/environ`]);
-    const entries = Buffer.from(dump, "base64").toString().split("\0").filter(Boolean);
-    return Object.fromEntries(
-      entries.map((entry) => [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)]),
-    );
+    return valuesOf(`/proc/${pid}/environ`);
   };
 
-  test("settings reach the unit as they are, by a new instance; the file stays the operator's", async () => {
-    const before = await box.live("foo");
-    const values = {
-      SPACES: " a  b ",
-      DOLLAR: "$HOME `id` %h",
-      QUOTES: `"a" 'b' \\`,
-      NEWLINE: "a\nb",
-      UNICODE: "grüße",
-      EQUALS: "a=b",
+  test("settings reach the unit, build, hooks, jobs and dp run as they are", async () => {
+    await box.mustDp("cron", "run", "foo", "dump");
+    const seen: Record<string, Record<string, string>> = {
+      app: await environmentOf("foo"),
+      run: valuesIn((await box.dp("run", "foo", "--", "env", "-0")).stdout),
     };
-    const words = Object.entries({ ...values, SECRET }).map(([name, value]) => `${name}=${value}`);
+    for (const name of ["build", "pre", "post", "cron"])
+      seen[name] = await valuesOf(`/opt/deployments/foo/home/${name}`);
+    for (const [where, env] of Object.entries(seen))
+      expect([where, env]).toEqual([where, expect.objectContaining({ ...ODD_VALUES, DP_APP: "foo" })]);
+  }, 60_000);
+
+  test("a change of them is a new instance; the file stays the operator's", async () => {
+    const before = await box.live("foo");
     await box.must("chown root:adm /opt/deployments/foo/.env.production");
-    const said = await box.must(["dp", "env", "foo", "set", ...words]);
-    expect(said).toContain(`restarts ${before}, set SPACES, DOLLAR`);
+    const said = await box.must(["dp", "env", "foo", "set", ...words({ SECRET, COLOUR: "blue" })]);
+    expect(said).toContain(`restarts ${before}, set SECRET, COLOUR`);
     const live = await box.live("foo");
     expect(live).not.toBe(before);
     expect(await box.instances("foo")).toEqual([live]);
-    expect(await environmentOf("foo")).toMatchObject({ ...values, SECRET, DP_RELEASE: live });
+    expect(await environmentOf("foo")).toMatchObject({ ...ODD_VALUES, SECRET, DP_RELEASE: live });
     expect(await box.must("stat -c '%U:%G %a' /opt/deployments/foo/.env.production")).toBe("root:adm 600");
     expect(await box.must(`systemctl is-enabled foo@${live}`)).toBe("enabled");
     expect(await box.get(ports["foo"]!)).toBe(live);
@@ -89,7 +94,7 @@ describe.skipIf(why !== null)(`three apps${why === null ? "" : ` (skipped: ${why
       ["dp-foo", "dp-foo", tree, "CapInh:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", SECRET],
     ]);
     expect(stderr).toContain("Permission denied");
-    expect((await box.dp("run", "foo", "--", "./env.sh")).stdout).not.toMatch(/SSH_|SUDO_|LOGNAME=root/);
+    expect((await box.dp("run", "foo", "--", "env")).stdout).not.toMatch(/SSH_|SUDO_|LOGNAME=root/);
   });
 
   test("over ssh with a terminal: it belongs to the app's user, has the window's size, and passes keys and code on", async () => {

@@ -176,9 +176,11 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
   test("values of the env file reach the app, and appear nowhere else", async () => {
     const say = 'echo "token $TOKEN"; echo "$DATABASE_URL" >&2; printf %s "$TOKEN" > "$HOME/token"';
     const watching = watchArguments(SECRET);
-    await shop.commit(plainApp("shop", `build: ${JSON.stringify(say)}\n`));
+    const hook = (when: string) => `${when}: 'echo "${when} $TOKEN"'`;
+    const lines = `build: ${JSON.stringify(say)}\nhooks: {${hook("preDeploy")}, ${hook("postDeploy")}}\n`;
+    await shop.commit(plainApp("shop", lines));
     const good = await shop.push();
-    expect(good.text).toContain("| token ***");
+    for (const what of ["token", "preDeploy", "postDeploy"]) expect(good.text).toContain(`| ${what} ***`);
     const crash =
       'import os, sys\nprint("crash with", os.environ["TOKEN"], flush=True)\nsys.exit(os.environ["DATABASE_URL"])\n';
     await shop.commit({ "app.py": crash });
