@@ -5,7 +5,7 @@ import type { ServerConfig } from "../config.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
-import { tryLock } from "../lock.ts";
+import { isLocked, tryLock } from "../lock.ts";
 import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
 import { isJob, jobId, places, processOf } from "../paths.ts";
 import { liveId } from "../release/history.ts";
@@ -27,6 +27,14 @@ export interface JobRun {
 }
 
 const recordOf = (app: string, name: string) => join(places(app).instances, `cron.${name}.json`);
+
+const lockOf = (app: string, name: string) => join(places(app).instances, `cron.${name}.lock`);
+
+/**
+ * Whether somebody is running a job of this instance's entry, from before its start until it is forgotten: in between its
+ * manager may know nothing of it yet, or call it ended.
+ */
+export const isInHand = ({ app, id }: InstanceName) => isLocked(lockOf(app, processOf(id).slice("cron.".length)));
 
 /** The last run of an entry, or null when it never ran. */
 export async function lastRun(app: string, name: string): Promise<JobRun | null> {
@@ -68,7 +76,7 @@ export async function runJob(
     );
   }
   const managed = await managerOf(server);
-  const lock = tryLock(join(places(app).instances, `cron.${name}.lock`));
+  const lock = tryLock(lockOf(app, name));
   try {
     const [other] = lock === null ? ["another dp"] : await jobsUnderWay(app, name, managed);
     if (other !== undefined) throw new DpError("locked", `cron ${name} of ${app} runs already, ${other}`);

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { ServerConfig } from "../config.ts";
 import { setCron } from "../cron/cron.ts";
+import { isInHand } from "../cron/job.ts";
 import { DpError } from "../errors.ts";
 import { requireCurrent } from "./current.ts";
 import { liveId, previousId, releaseBefore } from "./history.ts";
@@ -125,7 +126,7 @@ export async function straysOf(
   for (const id of await managed.instances(app)) {
     if (wanted.includes(id) || warm.includes(id)) continue;
     // A job ends in the release that it began in.
-    if (isJob(id) && (await managed.status({ app, id })).state === "running") continue;
+    if (isJob(id) && (isInHand({ app, id }) || (await managed.status({ app, id })).state === "running")) continue;
     strays.push(id);
   }
   return strays;

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { CronRow } from "../../lib/commands/cron.ts";
 import type { ProcessRow } from "../../lib/commands/ps.ts";
 import { pm2Folder, pm2Unavailable } from "../support/pm2.ts";
 import { addJobs, faultsOf, queueApp, readNotes, upBy } from "../support/queue-app.ts";
@@ -12,7 +13,8 @@ setDefaultTimeout(180_000);
 
 const why = pm2Unavailable();
 const CRON = `cron:
-  - {schedule: "@yearly", command: 'echo "tick of $DP_RELEASE"', name: tick}
+  - {schedule: "* * * * *", command: 'echo "tick of $DP_RELEASE"', name: tick}
+  - {schedule: "@yearly", command: 'echo "year of $DP_RELEASE"', name: year}
   - {schedule: "@yearly", command: "echo no luck; exit 3", name: bad}
 `;
 
@@ -36,7 +38,9 @@ describe.skipIf(why !== null)(`processes under pm2${why === null ? "" : ` (skipp
   };
   const live = () => box.link("current")!;
   const expectWell = async (workers: number) => {
-    const rows = JSON.parse(await must("ps", "shop", "--json")) as ProcessRow[];
+    const all = JSON.parse(await must("ps", "shop", "--json")) as ProcessRow[];
+    // Jobs come and go by the clock.
+    const rows = all.filter(({ process }) => !process.startsWith("cron."));
     const names = ["web.1", ...Array.from({ length: workers }, (_, index) => `worker.${index + 1}`)];
     expect(rows.map(({ process, state, release }) => `${process} ${state} ${release}`)).toEqual(
       names.map((name) => `${name} running ${live()}`),
@@ -78,7 +82,14 @@ describe.skipIf(why !== null)(`processes under pm2${why === null ? "" : ` (skipp
     await box.git("reset", "--quiet", "--hard", "HEAD~1");
   });
 
-  test("scale down, stop, start, and a job of each kind", async () => {
+  test("after everything was killed, dp reconcile brings it back: scale, stop, start, and jobs by hand and by the clock", async () => {
+    const ups = () => readNotes(box.base).notes.filter(([what]) => what === "up").length;
+    const before = ups();
+    await box.cutPower();
+    const since = new Date().toISOString();
+    await must("reconcile", "shop");
+    await until("the workers are up again", () => ups() === before + 2);
+    await expectWell(2);
     await must("scale", "shop", "worker=1");
     await expectWell(1);
     await must("stop", "shop", "worker");
@@ -86,8 +97,17 @@ describe.skipIf(why !== null)(`processes under pm2${why === null ? "" : ` (skipp
     expect(await must("reconcile", "shop")).toContain("nothing to do");
     await must("start", "shop");
     await expectWell(1);
-    expect(await box.dp("cron", "run", "shop", "tick")).toMatchObject({ code: 0, stdout: `tick of ${live()}\n` });
+    expect(await box.dp("cron", "run", "shop", "year")).toMatchObject({ code: 0, stdout: `year of ${live()}\n` });
     expect(await box.dp("cron", "run", "shop", "bad")).toMatchObject({ code: 6, stdout: "no luck\n" });
+    const last = async () =>
+      (JSON.parse(await must("cron", "shop", "--json")) as CronRow[]).find(({ name }) => name === "tick")!.last;
+    const deadline = performance.now() + 100_000;
+    while (!(((await last())?.endedAt ?? "") > since)) {
+      expect(performance.now()).toBeLessThan(deadline);
+      await Bun.sleep(500);
+    }
+    expect(await last()).toMatchObject({ code: 0, release: live() });
+    expect(await must("logs", "shop", "cron.tick", "-n", "1")).toEndWith(` cron.tick[${live()}]: tick of ${live()}\n`);
     await expectWell(1);
   });
 });

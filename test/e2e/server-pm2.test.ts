@@ -2,6 +2,7 @@
 // The tests build on each other, in this order, on one server.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { resolve } from "node:path";
+import type { CronRow } from "../../lib/commands/cron.ts";
 import { boxUnavailable, freePort, until } from "../support/box.ts";
 import { pm2Folder } from "../support/pm2.ts";
 import { type Server, startServer } from "../support/server-box.ts";
@@ -33,6 +34,8 @@ type: node
 healthCheck: {path: /health, startTimeout: 30s}
 command: node server.js
 `;
+const CRON = `cron: [{schedule: "@hourly", command: 'echo "tick of $DP_RELEASE as $(id -un)"', name: tick}]\n`;
+const TIMER = "/etc/systemd/system/shop.cron.tick.timer.d";
 const UNIT = "dp-pm2-shop.service";
 const HOME = "/opt/deployments/shop/home/.pm2";
 
@@ -53,8 +56,11 @@ describe.skipIf(why !== null)(`pm2 on a server${why === null ? "" : ` (skipped: 
 
   const pm2 = (...args: string[]) =>
     box.must(["sudo", "-u", "dp-shop", "env", `PM2_HOME=${HOME}`, "PM2_DISCRETE_MODE=true", "pm2", ...args]);
-  const names = async () =>
-    (JSON.parse((await pm2("jlist")).split("\n").at(-1)!) as { name: string }[]).map(({ name }) => name);
+  /** Without jobs: these come and go by the clock. */
+  const names = async () => {
+    const all = JSON.parse((await pm2("jlist")).split("\n").at(-1)!) as { name: string }[];
+    return all.map(({ name }) => name).filter((name) => !name.includes(".cron."));
+  };
   const status = async () => JSON.parse(await box.mustDp("status", "shop", "--json"));
   const isActive = async (unit: string) => (await box.ssh(["systemctl", "is-active", unit])).stdout.trim();
   const push = async (files: Record<string, string>) => {
@@ -93,7 +99,7 @@ describe.skipIf(why !== null)(`pm2 on a server${why === null ? "" : ` (skipped: 
   }, 300_000);
 
   test("a push: the daemon is a unit, and the app is closed in", async () => {
-    const id = await push({ "deploy.yml": CONFIG, "server.js": SERVER });
+    const id = await push({ "deploy.yml": CONFIG + CRON, "server.js": SERVER });
     await expectServing(id);
     const uid = Number(await box.must("id -u dp-shop"));
     expect(JSON.parse(await box.get(port, "/looks"))).toEqual({
@@ -130,18 +136,34 @@ describe.skipIf(why !== null)(`pm2 on a server${why === null ? "" : ` (skipped: 
     await expectServing(id);
   }, 120_000);
 
-  test("after a power cut, and after an orderly reboot, the live release serves", async () => {
+  test("after a power cut, and after an orderly reboot, the live release serves, and its jobs run in it", async () => {
     const id = await box.live("shop");
+    expect(await box.must("systemctl is-enabled shop.cron.tick.timer")).toBe("enabled");
+    // Nobody waits for the full hour: the timer is the entry's, and comes more often by the operator's own word.
+    await box.must(`mkdir ${TIMER} && printf '[Timer]\\nOnCalendar=*:*:0/5\\n' > ${TIMER}/often.conf`);
     await box.powerCut();
     await box.boot();
     await expectServing(id);
     await box.reboot();
+    const since = new Date().toISOString();
     await expectServing(id);
+    const last = async () => (JSON.parse(await box.mustDp("cron", "shop", "--json")) as CronRow[])[0]!.last;
+    await until("the clock fires", async () => {
+      // A job that pm2 is just about to start, or that has just ended, is no stray either.
+      expect(await box.mustDp("reconcile", "shop")).toBe("shop: nothing to do");
+      return ((await last())?.endedAt ?? "") > since;
+    });
+    expect(await last()).toMatchObject({ code: 0, release: id });
+    expect(await box.mustDp("logs", "shop", "cron.tick", "-n", "1")).toEndWith(
+      ` cron.tick[${id}]: tick of ${id} as dp-shop`,
+    );
+    await box.must(`rm -r ${TIMER}`);
   }, 180_000);
 
   test("workers of node, and what a boot makes of them", async () => {
     await box.must("echo 'instances: 2' >> /opt/deployments/shop/config.yml");
-    const id = await push({ "server.js": `${SERVER}// in two\n` });
+    const id = await push({ "deploy.yml": CONFIG, "server.js": `${SERVER}// in two\n` });
+    expect(await box.must("ls /etc/systemd/system | grep ^shop.cron || :")).toBe("");
     expect(await names()).toEqual([`shop-${id}`, `shop-${id}`]);
     await box.powerCut();
     await box.boot();
