@@ -4,7 +4,7 @@ import { HIDDEN, print, type Options } from "../arguments.ts";
 import type { Described } from "../commands/complete.ts";
 import { DpError } from "../errors.ts";
 import { didYouMean } from "../suggestion.ts";
-import { ALIASES } from "./alias.ts";
+import { ALIASES, withoutAliases } from "./alias.ts";
 
 /** Shell -> the name of its script. */
 const SCRIPTS = { bash: "dp.bash", zsh: "_dp", fish: "dp.fish" } as const;
@@ -27,7 +27,7 @@ export function declareCompletionCommands(cli: CAC): void {
     const { candidates } = await import("../commands/complete.ts");
     const words = (options["--"] as string[] | undefined) ?? [];
     try {
-      const found = await candidates(words, described(cli), Object.keys(ALIASES));
+      const found = await candidates(meant(words), described(cli), Object.keys(ALIASES));
       for (const [word, meaning] of found) print(meaning === undefined ? word : `${word}\t${meaning}`);
     } catch (error) {
       // Nothing to offer, where the user is about to be told why.
@@ -35,6 +35,12 @@ export function declareCompletionCommands(cli: CAC): void {
     }
   });
 }
+
+// What stands before the half typed word, in dp's own words.
+const meant = (words: readonly string[]) => [
+  ...withoutAliases(["", "", ...words.slice(0, -1)]).slice(2),
+  ...words.slice(-1),
+];
 
 function described(cli: CAC): Described[] {
   return cli.commands

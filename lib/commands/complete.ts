@@ -85,11 +85,14 @@ function valueOption({ options }: Described, word: string) {
 const isTaken = (command: Described, words: readonly string[], at: number) =>
   valueOption(command, words[at - 1] ?? "")?.isRequired === true;
 
+/** What may stand before the app's name: `dp lock status APP`. */
+const BEFORE_APP: Readonly<Record<string, string>> = { lock: "status", cron: "run" };
+
 async function valuesOf(name: string, command: string, app?: string, action?: string): Promise<Candidate[]> {
   const plain = (words: readonly string[]) => words.map((word): Candidate => [word]);
   switch (name) {
     case "app":
-      return plain([...(await appNames()), ...(command === "lock" ? ["status"] : [])]);
+      return plain([...(await appNames()), ...(Object.hasOwn(BEFORE_APP, command) ? [BEFORE_APP[command]!] : [])]);
     case "id":
       return app ? releaseWords(app, command) : [];
     case "ref":
@@ -97,7 +100,7 @@ async function valuesOf(name: string, command: string, app?: string, action?: st
     case "step":
       return steps();
     case "name":
-      if (command === "lock") return app === "status" ? plain(await appNames()) : [];
+      if (Object.hasOwn(BEFORE_APP, command)) return app === BEFORE_APP[command] ? plain(await appNames()) : [];
       return command === "step" ? steps() : [];
     case "action":
       return plain(["list", "get", "set", "unset", "import"]);

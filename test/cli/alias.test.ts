@@ -21,6 +21,8 @@ describe("the words of other tools", () => {
     ["apps:unlock shop", "unlock shop"],
     ["builds:cancel shop", "cancel shop"],
     ["ps:restart shop", "restart shop"],
+    ["ps:scale shop worker=2", "scale shop worker=2"],
+    ["ps:stop shop worker", "stop shop worker"],
     ["releases:rollback shop", "rollback shop"],
     ["logs:failed shop", "logs shop --failed"],
     ["config:set", "env"],

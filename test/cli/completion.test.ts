@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { project, sandbox, type Sandbox } from "../support/sandbox.ts";
+import { deployYml, project, sandbox, type Sandbox } from "../support/sandbox.ts";
 import { inTerminal } from "../support/typed.ts";
 
 let box: Sandbox;
@@ -11,7 +11,9 @@ const script = (shell: string) => join(box.root, `completion.${shell}`);
 
 beforeAll(async () => {
   box = await sandbox();
-  await box.release({ say: "one" });
+  const processes = "processes: {worker: {command: exec sleep 1000, healthCheck: {stayUp: 1s}}}\n";
+  const cron = 'cron: [{schedule: "@yearly", command: "true", name: tidy}]\n';
+  await box.release({ "deploy.yml": deployYml("shop", processes + cron) });
   await box.dp("env", "shop", "set", "COLOUR=blue", "--no-restart");
   await box.dp("setup", "shopping", "--manager", "builtin");
   const tools = join(box.root, "bin");
@@ -40,6 +42,17 @@ const TABLE: [string[], (words: string[]) => void][] = [
   [["env", "shop", "un"], (all) => expect(all).toEqual(["unset"])],
   [["env", "shop", "unset", "C"], (all) => expect(all).toEqual(["COLOUR"])],
   [["setup", "new", "--manager", "b"], (all) => expect(all).toEqual(["builtin"])],
+  [["restart", "shop", "w"], (all) => expect(all).toEqual(["web", "worker"])],
+  [["stop", "shop", "wo"], (all) => expect(all).toEqual(["worker"])],
+  [["logs", "shop", ""], (all) => expect(all).toEqual(["cron.tidy", "web", "worker"])],
+  [["cron", "r"], (all) => expect(all).toEqual(["run"])],
+  [["cron", "run", "shopp"], (all) => expect(all).toEqual(["shopping"])],
+  [["cron", "run", "shop", "t"], (all) => expect(all).toEqual(["tidy"])],
+  [["scale", "shop", "wo"], (all) => expect(all).toEqual(["worker="])],
+  [["ps:scale", "shop", "wo"], (all) => expect(all).toEqual(["worker="])],
+  [["ps:restart", "shopp"], (all) => expect(all).toEqual(["shopping"])],
+  [["config:unset", "shop", "C"], (all) => expect(all).toEqual(["COLOUR"])],
+  [["releases:rollback", "shop", ""], (all) => expect(all).toEqual([box.link("current")!])],
   [["completion", ""], (all) => expect(all).toEqual(["bash", "fish", "zsh"])],
 ];
 
@@ -107,7 +120,13 @@ test.skipIf(found("bash"))("bash", async () => {
   const typed = inTerminal(["bash", "--norc", "-i"], { ...env, PS1: "> " });
   typed.type(`source ${script("bash")}\rdp status shopp\t; echo "is it $?"\r`);
   await typed.sees("shopping ;");
-  typed.type("exit\r");
+  typed.type("\x15dp config:uns\t");
+  await typed.sees("dp config:unset ");
+  typed.type("shop COL\t");
+  await typed.sees("dp config:unset shop COLOUR ");
+  typed.type("\x15dp scale shop wo\t2");
+  await typed.sees("dp scale shop worker=2");
+  typed.type("\x15exit\r");
   await typed.done;
 });
 
@@ -130,6 +149,12 @@ test.skipIf(found("zsh"))("zsh", async () => {
   await typed.sees("dp step swap");
   typed.type("\x15dp rest\t");
   await typed.sees("dp restart");
+  typed.type("\x15dp ps:sto\t");
+  await typed.sees("dp ps:stop");
+  typed.type("\x15dp ps:stop shop wo\t");
+  await typed.sees("dp ps:stop shop worker");
+  typed.type("\x15dp rollback shop 1\t");
+  await typed.sees(`dp rollback shop ${box.link("current")}`);
   typed.type("\x15dp rollback shop --wit\t");
   await typed.sees("--with-env");
   typed.type("\x15exit\r");
