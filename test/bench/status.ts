@@ -1,4 +1,4 @@
-// How long `dp status` takes with 1, 10 and 100 apps.
+// How long `dp status` takes with 1, 10 and 100 apps, and `dp apps` with 100.
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { relayAt } from "../../lib/relay/client.ts";
@@ -9,7 +9,7 @@ import { median, section, type Measured, type Options } from "./section.ts";
 import { push } from "./timing.ts";
 
 const ms = { unit: "ms" };
-const rows = { "dp status, 1 app": ms, "dp status, 10 apps": ms, "dp status, 100 apps": ms };
+const rows = { "dp status, 1 app": ms, "dp status, 10 apps": ms, "dp status, 100 apps": ms, "dp apps, 100 apps": ms };
 
 type Name = keyof typeof rows;
 
@@ -42,13 +42,20 @@ async function addCopy(box: Sandbox, name: string): Promise<void> {
   await relay.point(name, { id, port: own });
 }
 
-/** Milliseconds of `dp status`. Throws unless it found that many healthy apps. */
-async function statusTime(box: Sandbox, apps: number): Promise<number> {
+/** What tells that an app is well, in a row of either command. */
+interface Row {
+  isHealthy?: boolean;
+  process: { state: string } | null;
+}
+
+/** Milliseconds of a command. Throws unless it tells of that many apps that are well. */
+async function timeOf(box: Sandbox, command: "status" | "apps", apps: number): Promise<number> {
   const begun = performance.now();
-  const { code, stdout, stderr } = await box.dp("status", "--json");
+  const { code, stdout, stderr } = await box.dp(command, "--json");
   const took = performance.now() - begun;
-  const healthy = (JSON.parse(stdout) as { isHealthy: boolean }[]).filter(({ isHealthy }) => isHealthy).length;
-  if (code !== 0 || healthy !== apps) throw new Error(`dp status: ${healthy} of ${apps} are healthy; ${stderr}`);
+  const isWell = ({ isHealthy = true, process }: Row) => isHealthy && process?.state === "running";
+  const well = (JSON.parse(stdout) as Row[]).filter(isWell).length;
+  if (code !== 0 || well !== apps) throw new Error(`dp ${command}: ${well} of ${apps} are well; ${stderr}`);
   return took;
 }
 
@@ -59,15 +66,16 @@ async function measure(options: Options): Promise<Measured<Name>> {
     await push(box, "first");
     const values: Measured<Name>["values"] = {};
     let apps = 1;
-    for (const [name, wanted] of [
-      ["dp status, 1 app", 1],
-      ["dp status, 10 apps", 10],
-      ["dp status, 100 apps", 100],
+    for (const [name, command, wanted] of [
+      ["dp status, 1 app", "status", 1],
+      ["dp status, 10 apps", "status", 10],
+      ["dp status, 100 apps", "status", 100],
+      ["dp apps, 100 apps", "apps", 100],
     ] as const) {
       for (; apps < wanted; apps++) await addCopy(box, `copy-${apps}`);
       const times: number[] = [];
-      for (let time = 0; time < (isQuick ? 1 : 7); time++) times.push(await statusTime(box, apps));
-      say(`status: ${apps} apps, ${times.map(Math.round).join(", ")} ms`);
+      for (let time = 0; time < (isQuick ? 1 : 7); time++) times.push(await timeOf(box, command, apps));
+      say(`${command}: ${apps} apps, ${times.map(Math.round).join(", ")} ms`);
       values[name] = median(times);
     }
     return { values, notes: ["the apps but the first are copies of it, with its process and ports of their own"] };
