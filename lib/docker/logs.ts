@@ -1,8 +1,9 @@
-// What a container says, what the image's own health check says of it, and what jobs said whose containers are gone.
+// What a container says, what the image's own health check says of it, and what was said by those that are gone.
 import { mkdir } from "node:fs/promises";
 import { logs as keptLogs } from "../builtin/logs.ts";
 import { openOutput } from "../builtin/output.ts";
 import { filesOf } from "../builtin/supervision.ts";
+import { messageOf } from "../errors.ts";
 import type { Io } from "../io.ts";
 import type { InstanceName, LogOptions } from "../manager.ts";
 import { isJob, places } from "../paths.ts";
@@ -18,7 +19,7 @@ const LOOK = 500;
 export async function containerLogs(name: InstanceName, options: LogOptions, io: Io): Promise<void> {
   const found = await containerOf(name);
   if (isJob(name.id) && !options.follow) return jobLogs(name, found !== null, options, io);
-  if (found === null) return;
+  if (found === null) return options.follow ? undefined : keptLogs(name, options, io);
   if (options.follow) return follow(name, options, io);
   await print(name, [`--tail=${options.lines}`], options, io);
   for (const line of healthLines(found)) options.onLine(line);
@@ -33,14 +34,29 @@ async function jobLogs(name: InstanceName, isThere: boolean, options: LogOptions
   for (const line of options.lines === 0 ? [] : all.slice(-options.lines)) options.onLine(...line);
 }
 
-/** Keeps what a job said, before its container goes: beside the logs of deploys, as the builtin manager keeps it. */
-export async function keepJobLog(name: InstanceName, io: Io): Promise<void> {
-  if (!isJob(name.id) || (await containerOf(name)) === null) return;
+/** How many of its last lines stay of a container that is no job. */
+const KEPT = 1_000;
+
+/**
+ * Keeps what an instance said, before its container goes: beside the logs of deploys, as the builtin manager keeps it. On a
+ * full disk, say, it is lost with a warning: nothing waits for it.
+ */
+export async function keepLog(name: InstanceName, io: Io): Promise<void> {
+  if ((await containerOf(name)) === null) return;
+  try {
+    await copyLog(name, io);
+  } catch (error) {
+    if (io.signal.aborted) throw error;
+    io.warn(`what ${name.app}@${name.id} said is lost: ${messageOf(error)}`);
+  }
+}
+
+async function copyLog(name: InstanceName, io: Io): Promise<void> {
   await mkdir(places(name.app).logs, { recursive: true, mode: 0o750 });
   const kept = openOutput(filesOf(name).log);
   try {
     const onLine = (line: string, time?: string | null) => kept.write(line, time ?? undefined);
-    await print(name, [], { lines: 0, follow: false, onLine }, io);
+    await print(name, isJob(name.id) ? [] : [`--tail=${KEPT}`], { lines: 0, follow: false, onLine }, io);
   } finally {
     kept.close();
   }

@@ -9,7 +9,7 @@ import { enable, setPolicy } from "./boot.ts";
 import { imagesOf } from "./build.ts";
 import { docker, isPodman, requireEngine } from "./client.ts";
 import { containerOf, containersOf, isRunning, isWaiting, namesOf, publishedPorts, statusFrom } from "./container.ts";
-import { containerLogs, keepJobLog } from "./logs.ts";
+import { containerLogs, keepLog } from "./logs.ts";
 import { containerName } from "./names.ts";
 import { removeContainer, startContainer } from "./start.ts";
 import { forgetStop, noteStop, wasStopped } from "./stopped.ts";
@@ -81,7 +81,7 @@ export const containers: Manager = {
     await startContainer(instance, io);
   },
   async forget(name, io) {
-    await keepJobLog(name, io);
+    await keepLog(name, io);
     await removeContainer(name, io);
     await forgetStop(name);
     await removeFile(variablesFile(name));

@@ -3,11 +3,14 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ServerConfig } from "../config.ts";
+import { factOf, load } from "../context.ts";
+import { fact } from "../facts.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, Manager } from "../manager.ts";
 import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
 import { appType, appTypeNames, manager } from "../registry.ts";
+import { contextOf } from "./history.ts";
 
 const SUFFIX = ".manager";
 const recordOf = ({ app, id }: InstanceName) => join(places(app).instances, `${id}${SUFFIX}`);
@@ -84,6 +87,17 @@ export async function knownInstances(app: string, release: string): Promise<stri
   return (await notedIds(app)).filter((id) => releaseOf(id) === release);
 }
 
+// What an instance said is kept by its manager when it is forgotten: a job when it has ended, a release when it has failed.
+async function keeper({ app, id }: InstanceName, server: ServerConfig): Promise<Manager> {
+  const release = releaseOf(id);
+  for (const known of [id, release]) {
+    const name = (await readText(recordOf({ app, id: known })))?.trim();
+    if (name) return named(name);
+  }
+  const { type } = factOf(await load(contextOf(app, release)), "config", fact.config);
+  return named((await appType(type)).manager?.name ?? server.manager);
+}
+
 /** The manager of an app's releases, as one: each release is in the hands of the manager that started it. */
 export async function managerOf(server: ServerConfig): Promise<Manager> {
   const chosen = await manager(server.manager);
@@ -106,11 +120,6 @@ export async function managerOf(server: ServerConfig): Promise<Manager> {
       await (await of(name)).forget(name, io);
       await removeFile(recordOf(name));
     },
-    async logs(name, options, io) {
-      // A job is forgotten when it has ended: what it said is kept by the manager of its release.
-      const isKnown = (await readText(recordOf(name))) !== null;
-      const holder = await of(isKnown ? name : { ...name, id: releaseOf(name.id) });
-      await holder.logs(name, options, io);
-    },
+    logs: async (name, options, io) => (await keeper(name, server)).logs(name, options, io),
   };
 }
