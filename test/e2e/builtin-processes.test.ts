@@ -361,10 +361,22 @@ describe("an app without a web process", () => {
     await box.git("reset", "--quiet", "--hard", "HEAD~1");
   }, 60_000);
 
-  test("gets them back with its web process", async () => {
-    await box.release(queueApp("shop"));
+  test("gets them back with its web process, by a Procfile as well, whose release line runs before", async () => {
+    const procfile =
+      "web: exec python3 web.py\nworker: exec python3 worker.py\nrelease: echo $DP_RELEASE > $HOME/released\n";
+    await box.release({
+      ...queueApp("shop"),
+      "deploy.yml": "name: shop\ntype: python\nhealthCheck: /health\n",
+      Procfile: procfile,
+    });
     await expectWell(2);
     expect(await box.answer()).toBe(live());
+    expect(readFileSync(join(box.base, "home/released"), "utf8")).toBe(`${live()}\n`);
+    const commands = (await ps()).map(({ process, command }) => `${process}: ${command}`);
+    expect(commands).toEqual([
+      "web.1: exec python3 web.py",
+      ...[1, 2].map((at) => `worker.${at}: exec python3 worker.py`),
+    ]);
   }, 60_000);
 });
 

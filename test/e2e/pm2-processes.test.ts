@@ -79,6 +79,9 @@ describe.skipIf(why !== null)(`processes under pm2${why === null ? "" : ` (skipp
     expect(text).toContain("| there is no queue");
     expect(live()).toBe(before);
     await expectWell(2);
+    expect(await must("logs", "shop", "worker", "--failed")).toMatch(/ worker\.\d\[\S+\]: there is no queue$/m);
+    const ready = await must("logs", "shop", "worker.2", "-n", "1", "--grep", "ready", "--since", "1h");
+    expect(ready).toEndWith(` worker.2[${before}]: ready worker.2 ${before}\n`);
     await box.git("reset", "--quiet", "--hard", "HEAD~1");
   });
 

@@ -114,6 +114,9 @@ describe.skipIf(why !== null)(`processes on a server${why === null ? "" : ` (ski
     expect(text).toContain("| there is no queue");
     expect([await live(), await box.get(port)]).toEqual([before, before]);
     await expectWell(2);
+    expect(await box.mustDp("logs", "shop", "worker", "--failed")).toMatch(/ worker\.\d\[\S+\]: there is no queue$/m);
+    const ready = await box.mustDp("logs", "shop", "worker.2", "-n", "1", "--grep", "ready", "--since", "1h");
+    expect(ready).toEndWith(` worker.2[${before}]: ready worker.2 ${before}`);
     await shop.git("reset", "-q", "--hard", "HEAD~1");
   });
 
@@ -177,6 +180,8 @@ describe.skipIf(why !== null)(`processes on a server${why === null ? "" : ` (ski
     expect((await entry("tick")).last).toMatchObject({ code: 0, release: await live() });
     const said = await box.must(`journalctl --no-pager -o cat -u 'shop.cron@${await live()}.cron.tick'`);
     expect(said).toContain(`tick of ${await live()} as dp-shop`);
+    const shown = await box.mustDp("logs", "shop", "cron.tick", "-n", "1");
+    expect(shown).toEndWith(` cron.tick[${await live()}]: tick of ${await live()} as dp-shop`);
   }, 420_000);
 
   test("a rollback and a release without cron take the timers along", async () => {
