@@ -35,15 +35,20 @@ interface Entry {
   isRun?: boolean;
 }
 
-/** The words of a command line behind the command, and those behind a "--" -> what is written down; null: nothing. */
+/**
+ * The words of a command line behind the command, and those behind a "--" -> what is written down; null: nothing.
+ * `step` is missing: which app it is about is known to the context, and it writes its line by itself.
+ */
 const ENTRIES: Readonly<Record<string, (words: readonly string[], own: readonly string[]) => Entry | null>> = {
+  begin: ([app]) => ({ app, what: "begin" }),
   cancel: ([app]) => ({ app, what: "cancel" }),
   deploy: ([app]) => ({ app, what: "deploy", isRun: true }),
   destroy: ([app]) => ({ app, what: "destroy" }),
   env: ([app, action = "list", ...words]) =>
     CHANGES.includes(action) ? { app, what: `env ${action}`, detail: namesIn(action, words) } : null,
-  hook: ([name, repo = "", _ref, _old, sha]) =>
-    name === "update" ? { app: /([^/]+)\.git$/.exec(repo)?.[1], what: "push", sha, isRun: true } : null,
+  execute: ([repo, sha]) => ({ app: appOf(repo), what: "deploy", sha, isRun: true }),
+  hook: ([name, repo, _ref, _old, sha]) =>
+    name === "update" ? { app: appOf(repo), what: "push", sha, isRun: true } : null,
   lock: ([app, name]) => (name === undefined ? { app, what: "lock" } : null),
   restart: ([app, process]) => ({ app, what: "restart", detail: process, isRun: process === undefined }),
   resume: ([app]) => ({ app, what: "resume", isRun: true }),
@@ -57,6 +62,8 @@ const ENTRIES: Readonly<Record<string, (words: readonly string[], own: readonly 
 };
 
 const CHANGES = ["set", "unset", "import"];
+
+const appOf = (repo = "") => /([^/]+)\.git\/?$/.exec(repo)?.[1];
 
 // A word without "=" may be a value, typed after a space.
 function namesIn(action: string, words: readonly string[]): string {

@@ -1,6 +1,7 @@
 // Commands about single steps: step begin fact plan.
 import type { CAC } from "cac";
 import { answer, given, json, print, typed, type Options } from "../arguments.ts";
+import { EXIT } from "../errors.ts";
 
 /** Declares them. */
 export function declareStepCommands(cli: CAC): void {
@@ -26,7 +27,9 @@ export function declareStepCommands(cli: CAC): void {
     .option("--skip-hooks", "Leave out preDeploy and postDeploy")
     .action(async (app: string, ref: string | undefined, options: Options) => {
       const { begin } = await import("../commands/begin.ts");
-      print((await begin(app, ref, { skipHooks: options["skipHooks"] === true })).context);
+      const { context, id } = await begin(app, ref, { skipHooks: options["skipHooks"] === true });
+      print(context);
+      return { code: EXIT.ok, run: id };
     });
 
   cli

@@ -1,7 +1,8 @@
 // `dp step`: the list of steps, and one step, or the way back of all, by hand over the same file as in a deploy.
 import { basename, resolve } from "node:path";
 import { factOf, load } from "../context.ts";
-import { DpError } from "../errors.ts";
+import { audit, resultOf } from "../audit.ts";
+import { DpError, EXIT, exitCodeOf } from "../errors.ts";
 import { redactor } from "../talk/redactor.ts";
 import { secretsOf } from "../release/settings.ts";
 import { fact } from "../facts.ts";
@@ -13,6 +14,7 @@ import { receipt, type Receipt } from "../talk/receipt.ts";
 import { stepFile, stepFiles } from "../registry.ts";
 import { goBack, runStep, undoStep } from "../runner.ts";
 import { readServer } from "../server.ts";
+import { who } from "../who.ts";
 
 export interface StepOptions {
   /** A context's path. */
@@ -49,7 +51,8 @@ export async function contextFrom({ context, app }: Pick<StepOptions, "context" 
 export async function stepByHand(name: string, options: StepOptions): Promise<void> {
   stepFile(name);
   const act = options.undo ? undoStep : runStep;
-  await byHand(options, `dp step ${name}`, async (path, out) => void (await act(name, path, out)));
+  const words = options.undo ? ["step --undo", name] : ["step", name];
+  await byHand(options, words, async (path, out) => void (await act(name, path, out)));
 }
 
 /**
@@ -57,7 +60,7 @@ export async function stepByHand(name: string, options: StepOptions): Promise<vo
  * "stuck" when a way back fails.
  */
 export function undoRun(options: StepOptions): Promise<void> {
-  return byHand(options, "dp step --undo", async (path, out) => {
+  return byHand(options, ["step --undo"], async (path, out) => {
     const { facts, journal, result } = await load(path);
     const app = String(facts["app"]);
     if (result)
@@ -72,20 +75,32 @@ export function undoRun(options: StepOptions): Promise<void> {
   });
 }
 
+/** Does something to a run with the app's lock held, and writes down who did, and how it ended. */
 async function byHand(
   options: StepOptions,
-  what: string,
+  [what, step]: string[],
   act: (context: string, out: Receipt) => Promise<void>,
 ): Promise<void> {
   const path = await contextFrom(options);
   const run = await load(path);
   const app = factOf(run, "app", fact.app);
+  const id = basename(path, ".json");
   const clean = redactor(await secretsOf(app, factOf(run, "server", fact.server)));
   const out = receipt((line) => console.error(line), clean);
-  const lock = await lockNow(app, `${what} (${basename(path, ".json")})`);
+  let code: number = EXIT.ok;
   try {
-    await act(path, out);
+    const lock = await lockNow(app, `dp ${[what, step].filter(Boolean).join(" ")} (${id})`);
+    try {
+      await act(path, out);
+    } finally {
+      lock.release();
+    }
+  } catch (error) {
+    code = exitCodeOf(error);
+    throw error;
   } finally {
-    lock.release();
+    const { sha } = run.facts as { sha?: string };
+    const more = { ...(sha === undefined ? {} : { sha }), ...(step === undefined ? {} : { detail: step }) };
+    audit({ app, what: what!, run: id, ...more, ...who(), result: resultOf(code), code }, (line) => out.warn(line));
   }
 }

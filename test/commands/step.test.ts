@@ -1,9 +1,11 @@
 // dp step, dp fact, dp plan: single steps by hand, over the same file as in a deploy.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import type { AuditLine } from "../../lib/audit.ts";
 import { load } from "../../lib/context.ts";
 import { PIPELINES } from "../../lib/pipeline.ts";
+import { starter } from "../../lib/who.ts";
 import { beginDeploy, endInstances, makeApp, runDp, useServer, type App } from "../support/core-server.ts";
 import { holdElsewhere } from "../support/core-lock.ts";
 
@@ -52,6 +54,26 @@ test("dp step NAME and ./steps/NAME.ts do the same to the same file, talk on std
   expect((await load(context)).journal["clone"]?.state).toBe("undone");
 }, 30_000);
 
+test("dp begin, and each step by hand or taken back, is in the audit log", async () => {
+  const begun = await runDp(["begin", app.app]);
+  const own = basename(begun.out.trim(), ".json");
+  await runDp(["step", "read", "--context", begun.out.trim()]);
+  await runDp(["step", "build", "--app", app.app]);
+  await runDp(["step", "read", "--app", app.app, "--undo"]);
+  await runDp(["step", "--app", app.app, "--undo"]);
+  await runDp(["step", "read", "--app", "nobody"]);
+  const { sha } = (await load(context)).facts as { sha: string };
+  const line = { app: app.app, run: own, by: starter(), result: "ok", code: 0 } as const;
+  const lines = JSON.parse((await runDp(["audit", app.app, "--json"])).out) as AuditLine[];
+  expect(lines.map(({ time: _, ...more }) => more)).toEqual([
+    { ...line, what: "begin" },
+    { ...line, sha, what: "step", detail: "read" },
+    { ...line, sha, what: "step", detail: "build", result: "failed", code: 4 },
+    { ...line, sha, what: "step --undo", detail: "read" },
+    { ...line, sha, what: "step --undo" },
+  ]);
+}, 30_000);
+
 test.each<[string[], number, string]>([
   [["step", "swop", "--context", "x"], 2, 'did you mean "swap"?'],
   [["step", "read"], 2, "which run?"],
@@ -74,6 +96,8 @@ test("a step waits for nobody: while a deploy holds the app it is refused with 5
   expect(code).toBe(5);
   expect(err).toContain("deploy 9-aaaaaaa by ann");
   expect((await load(context)).journal).toEqual({});
+  const lines = JSON.parse((await runDp(["audit", app.app, "--json"])).out) as AuditLine[];
+  expect(lines).toMatchObject([{ what: "step", detail: "read", run: id, result: "refused", code: 5 }]);
 });
 
 describe("dp fact", () => {
