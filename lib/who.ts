@@ -13,30 +13,30 @@ export interface Who {
 /** Who starts this: the login name, before sudo, and where from when it came over ssh. */
 export function starter(): string {
   const name = process.env["SUDO_USER"] ?? loginName();
-  const from = connection()?.split(" ")[0];
+  const from = ofLogin("SSH_CONNECTION")?.split(" ")[0];
   return from ? `${name}@${from}` : name;
 }
 
 /** The same, with the key that sshd let in; it tells with `ExposeAuthInfo yes` in sshd_config. */
 export function who(): Who {
-  const key = keyIn(process.env["SSH_USER_AUTH"]);
+  const key = keyIn(ofLogin("SSH_USER_AUTH"));
   return { by: starter(), ...(key === null ? {} : { key }) };
 }
 
 // sudo keeps nothing of the login but its name; the shell above it has the rest.
-function connection(): string | null {
-  const own = process.env["SSH_CONNECTION"] ?? null;
+function ofLogin(name: "SSH_CONNECTION" | "SSH_USER_AUTH"): string | null {
+  const own = process.env[name] ?? null;
   if (own !== null || process.env["SUDO_USER"] === undefined) return own;
   for (let pid = process.ppid; pid > 1; pid = processEntry(pid)?.parent ?? 0) {
-    const found = environmentOf(pid, "SSH_CONNECTION");
+    const found = environmentOf(pid, name);
     if (found !== null) return found;
   }
   return null;
 }
 
 // Lines such as `publickey ssh-ed25519 AAAA…`, one for each way in which the login was proven.
-function keyIn(file: string | undefined): string | null {
-  if (file === undefined) return null;
+function keyIn(file: string | null): string | null {
+  if (file === null) return null;
   try {
     const blob = /^publickey \S+ ([A-Za-z0-9+/=]+)$/m.exec(readFileSync(file, "utf8"))?.[1];
     if (blob === undefined) return null;

@@ -1,7 +1,8 @@
 // Settings, one-off commands and the end of an app where root matters: users, units, a real terminal over ssh.
 // The tests build on each other, on one server with two neighbours, one of them called almost the same.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { boxUnavailable, freePort } from "../support/box.ts";
+import type { AuditLine } from "../../lib/audit.ts";
+import { boxUnavailable, freePort, until } from "../support/box.ts";
 import { DUMP, DUMPS, ODD_VALUES, valuesIn } from "../support/odd-values.ts";
 import { plainApp } from "../support/server-apps.ts";
 import { type Server, startServer } from "../support/server-box.ts";
@@ -127,6 +128,26 @@ describe.skipIf(why !== null)(`three apps${why === null ? "" : ` (skipped: ${why
       ["bar", "foo", "foobar"].map((app) => [app, "systemd", "running"]),
     );
   });
+
+  test("the audit log names who pushed, and with ExposeAuthInfo by which key, behind sudo as well", async () => {
+    const last = async () => (JSON.parse(await box.mustDp("audit", "bar", "-n", "1", "--json")) as AuditLine[])[0];
+    const push = async () => {
+      await laptops[2]!.commit({});
+      await laptops[2]!.push();
+      return last();
+    };
+    expect(await push()).not.toHaveProperty("key");
+    await box.write("/etc/ssh/sshd_config.d/who.conf", "ExposeAuthInfo yes\n");
+    await box.must("useradd --create-home --shell /bin/bash ann && echo 'ann ALL=NOPASSWD: ALL' >/etc/sudoers.d/ann");
+    await box.must("systemctl reload ssh");
+    await until("sshd lets in again", async () => (await box.ssh('test -f "$SSH_USER_AUTH"')).code === 0);
+    // The length, the fingerprint, who made it, the kind.
+    const key = (await box.must("ssh-keygen -l -f /etc/ssh/box_key.pub")).split(" ")[1]!;
+    expect(await push()).toMatchObject({ what: "deploy", by: "root@127.0.0.1", key, result: "ok" });
+    await box.must("sudo dp lock bar", { user: "ann" });
+    expect(await last()).toMatchObject({ what: "lock", by: "ann@127.0.0.1", key, result: "ok" });
+    await box.mustDp("unlock", "bar");
+  }, 60_000);
 
   test("dp doctor has nothing to say of healthy apps, and mends units, owners and what comes up at boot", async () => {
     expect(await box.mustDp("doctor")).toBe("nothing wrong: the server, bar, foo, foobar");
