@@ -65,6 +65,12 @@ async function run(): Promise<number | void> {
 }
 
 function usageError(message: string): DpError {
+  const { name = "", args = [] } = cli.matchedCommand ?? {};
+  const missing = args.filter(({ required }) => required).slice(cli.args.length);
+  if (missing.length > 0) {
+    const words = missing.map(({ value }) => value.toUpperCase()).join(" ");
+    return new DpError("usage", `dp ${name} needs ${words}`, { hint: `dp ${name} --help` });
+  }
   const unknown = /Unknown option `-+([^`]*)`/.exec(message)?.[1];
   const dashed = (name: string) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   const names = (cli.matchedCommand?.options ?? []).map(({ name }) => dashed(name));

@@ -14,6 +14,7 @@ export function declareLockCommands(cli: CAC): void {
   $ dp lock status <app>                  exit 0: it is free, 5: something holds it`,
     )
     .action(async (app: string, name: string | undefined, options: Options) => {
+      const { appNames } = await import("../server.ts");
       const { describeHolder } = await import("../release/queue.ts");
       const { lock, lockLines, lockStatus } = await import("../commands/lock.ts");
       if (app === "status" && name !== undefined) {
@@ -21,6 +22,7 @@ export function declareLockCommands(cli: CAC): void {
         answer(options, now, () => lockLines(now));
         return now.isHeld ? EXIT.locked : EXIT.ok;
       }
+      if (app === "status" && !(await appNames()).includes(app)) throw new DpError("usage", "dp lock status needs APP");
       if (name !== undefined)
         throw new DpError("usage", `dp lock takes an app alone`, { hint: `dp lock ${app} -m "${name}"` });
       const now = await lock(app, typed("-m", "--message") ?? null);

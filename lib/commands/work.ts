@@ -1,16 +1,17 @@
 // `dp work`: the process of a deploy. It holds the lock, runs the steps, and writes the log that others follow.
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
-import { conclude, factOf, load } from "../context.ts";
+import { factOf, load, type Run } from "../context.ts";
 import { makeBallast } from "../ballast.ts";
-import { DpError, EXIT, exitCodeOf, hostError, messageOf } from "../errors.ts";
+import { DpError, EXIT, hostError } from "../errors.ts";
 import { fact } from "../facts.ts";
 import { damageOf, requireCurrent } from "../release/current.ts";
 import { auditRun } from "../release/audit-run.ts";
 import { takeCanceller } from "../release/canceller.ts";
-import { requireTip, settleRef } from "../release/gate.ts";
+import { requireTip, settleRef, type Push } from "../release/gate.ts";
 import { contextOf } from "../release/history.ts";
 import { landingOf } from "../release/landing.ts";
 import { makeIo } from "../io.ts";
+import type { Lock } from "../lock.ts";
 import { stepModule } from "../module-step.ts";
 import { takeTurn } from "../release/queue.ts";
 import { receipt } from "../talk/receipt.ts";
@@ -21,7 +22,8 @@ import { stepFile } from "../registry.ts";
 import { tidy } from "../release/reconcile.ts";
 import { secretsOf } from "../release/settings.ts";
 import { runPipeline } from "../runner.ts";
-import { closingLine, failureScreen, headLine } from "../talk/screen.ts";
+import { closingLine, headLine } from "../talk/screen.ts";
+import { failed, refused, type Told } from "./failure.ts";
 import { logOf } from "./launch.ts";
 import { pickUp, settle } from "./settle.ts";
 import type { Order } from "./worker.ts";
@@ -41,10 +43,7 @@ export async function workOnOrder(app: string): Promise<number> {
   return work(app, order, 1);
 }
 
-/**
- * Runs a begun deploy or rollback to its end, and writes to the open file `log` and a line to the audit log; answers the
- * exit code.
- */
+/** Runs a begun deploy or rollback to its end, and writes its log, `log`, and a line to the audit log; answers the exit code. */
 export async function work(app: string, order: Order, log: number): Promise<number> {
   const write = writerOf(log);
   let code: number = EXIT.bug;
@@ -56,53 +55,74 @@ export async function work(app: string, order: Order, log: number): Promise<numb
   return code;
 }
 
-async function runToEnd(app: string, { id, ...options }: Order, write: (line: string) => void): Promise<number> {
-  const context = contextOf(app, id);
+/** What is known of a run before its turn has come. */
+interface Work extends Told {
+  order: Order;
+  run: Run;
+  /** The branch that a push wants to move once the release is live. */
+  push: Push | null;
+  stop: AbortSignal;
+}
+
+async function runToEnd(app: string, order: Order, write: (line: string) => void): Promise<number> {
+  const context = contextOf(app, order.id);
   const run = await load(context);
   const server = factOf(run, "server", fact.server);
   const clean = redactor(await secretsOf(app, server));
-  const out = receipt(write, clean);
-  const stop = stopSignal(app, id);
-  out.say(headLine(run));
-  const begun = performance.now();
   const push = server.gate ? factOf(run, "push", fact.push) : null;
-  const [repo, sha] = [factOf(run, "repo", fact.repo), factOf(run, "sha", fact.sha)];
-  const turn = { ...options, id, kind: factOf(run, "kind", fact.kind), by: factOf(run, "by", fact.by) };
-  let lock;
+  const work = { app, order, context, run, push, clean, out: receipt(write, clean), stop: stopSignal(app, order.id) };
+  work.out.say(headLine(run));
+  const begun = performance.now();
+  let lock: Lock;
   try {
-    lock = await takeTurn(app, turn, out.say, stop);
-    if (push && options.git !== undefined) await requireTip(repo, push, sha, await landingOf(app, id, push));
+    lock = await turnOf(work);
   } catch (thrown) {
-    const error = hostError(thrown);
-    lock?.release();
-    await concludeBy(context, error);
-    for (const line of await failureScreen(app, run, error, clean)) out.say(line);
-    return exitCodeOf(error);
+    return refused(work, hostError(thrown));
   }
   try {
-    // The way back is what mends it; and until then nobody knows which instances are one too many.
-    const isDamaged = (await damageOf(app)) !== null;
-    if (factOf(run, "kind", fact.kind) !== "rollback") await requireCurrent(app);
-    await settle(app, id, out);
-    // One that is gone on with has an instance of its own already.
-    const isFresh = Object.keys(run.journal).length === 0;
-    for (const change of isFresh && !isDamaged ? await tidy(app, server, makeIo(out)) : []) out.say(change);
-    const from = options.from ?? (isFresh ? undefined : await pickUp(app, run, out));
-    await runPipeline(context, out, { signal: stop, ...(from === undefined ? {} : { from }) });
-    if (push) await settleRef(repo, push, sha, options.git);
-    out.say(closingLine(app, await load(context), performance.now() - begun));
+    await runInTurn(work);
+    work.out.say(closingLine(app, await load(context), performance.now() - begun));
     return EXIT.ok;
   } catch (thrown) {
-    const error = hostError(thrown);
-    const ended = await load(context);
-    // What failed before its first step is over: there is nothing to go on with.
-    if (!ended.result && Object.keys(ended.journal).length === 0) await concludeBy(context, error);
-    for (const line of await failureScreen(app, ended, error, clean, out.lastOutput())) out.say(line);
-    return exitCodeOf(error);
+    return await failed(work, hostError(thrown)); // under the lock
   } finally {
     await makeBallast();
     lock.release();
   }
+}
+
+/** Waits for its turn, and takes the lock; throws when there is no more sense in it by then. */
+async function turnOf({ app, order, run, push, out, stop }: Work): Promise<Lock> {
+  const turn = { ...order, kind: factOf(run, "kind", fact.kind), by: factOf(run, "by", fact.by) };
+  const lock = await takeTurn(app, turn, out.say, stop);
+  try {
+    if (push && order.git !== undefined)
+      await requireTip(
+        factOf(run, "repo", fact.repo),
+        push,
+        factOf(run, "sha", fact.sha),
+        await landingOf(app, order.id, push),
+      );
+    return lock;
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** Puts right what is left of others, runs the steps, and lets the branch follow. */
+async function runInTurn({ app, order, context, run, push, out, stop }: Work): Promise<void> {
+  // The way back is what mends it; and until then nobody knows which instances are one too many.
+  const isDamaged = (await damageOf(app)) !== null;
+  if (factOf(run, "kind", fact.kind) !== "rollback") await requireCurrent(app);
+  await settle(app, order.id, out);
+  // One that is gone on with has an instance of its own already.
+  const isFresh = Object.keys(run.journal).length === 0;
+  const server = factOf(run, "server", fact.server);
+  for (const change of isFresh && !isDamaged ? await tidy(app, server, makeIo(out)) : []) out.say(change);
+  const from = order.from ?? (isFresh ? undefined : await pickUp(app, run, out));
+  await runPipeline(context, out, { signal: stop, ...(from === undefined ? {} : { from }) });
+  if (push) await settleRef(factOf(run, "repo", fact.repo), push, factOf(run, "sha", fact.sha), order.git);
 }
 
 // The log is told, never trusted: a full disk must not change what the deploy does.
@@ -130,9 +150,4 @@ function stopSignal(app: string, id: string): AbortSignal {
   process.on("SIGINT", stop("interrupted", "SIGINT"));
   process.on("SIGHUP", () => undefined);
   return controller.signal;
-}
-
-function concludeBy(context: string, error: unknown): Promise<void> {
-  const state = error instanceof DpError && error.exit === "superseded" ? "superseded" : "failed";
-  return conclude(context, { state, code: exitCodeOf(error), error: messageOf(error) });
 }

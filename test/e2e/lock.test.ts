@@ -148,6 +148,12 @@ test("an app is free again after dp unlock, and a second one says so", async () 
   expect((await dp(0, "lock", "status", "shop")).stdout).toBe("shop is free\n");
 });
 
+test("which app is said without a word too many, and not guessed", async () => {
+  expect((await dp(2, "lock")).stderr).toContain("dp lock needs APP\n");
+  expect((await dp(2, "lock", "status")).stderr).toContain("dp lock status needs APP\n");
+  expect((await dp(2, "execute")).stderr).toContain("dp execute needs GIT-DIR SHA\n");
+});
+
 test("a reason is one line", async () => {
   expect((await dp(2, "lock", "shop", "-m", "a\nb")).stderr).toContain("the reason must be one line");
   expect((await dp(2, "lock", "shop", "moving")).stderr).toContain('dp lock shop -m "moving"');
