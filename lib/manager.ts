@@ -110,8 +110,8 @@ export interface Manager {
   instances(app: string): Promise<string[]>;
   /** Exactly these instances come up at boot. Answers whether anything changed. */
   enable(app: string, ids: readonly string[], io: Io): Promise<boolean>;
-  /** What comes up at boot; null, or left out: that cannot be told without asking a program. */
-  enabled?(app: string): Promise<string[] | null>;
+  /** What comes up at boot, in any order. */
+  enabled(app: string): Promise<string[]>;
   /** The files of `setup` that are not as it would write them now: one sentence each. */
   drift?(app: ManagedApp): Promise<string[]>;
   /** Removes what `start` kept of an instance that is stopped. Safe to repeat. */

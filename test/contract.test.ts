@@ -99,10 +99,10 @@ const APP_TYPE: Omit<
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },
 };
-const MANAGER: Omit<Members<Required<Manager>>, "published" | "remove" | "enabled" | "drift"> = {
+const MANAGER: Omit<Members<Required<Manager>>, "published" | "remove" | "drift"> = {
   ...{ name: "string", summary: "string", unavailable: "function", setup: "function", start: "function" },
   ...{ stop: "function", status: "function", pids: "function", instances: "function", enable: "function" },
-  ...{ forget: "function", logs: "function" },
+  ...{ enabled: "function", forget: "function", logs: "function" },
 };
 
 describe.each([

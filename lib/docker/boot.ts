@@ -40,6 +40,13 @@ export async function enable(app: string, ids: readonly string[], io: Io): Promi
   return isChanged;
 }
 
+/** What comes up at boot, as `enable` made it. */
+export async function enabled(app: string): Promise<string[]> {
+  if (await isPodman()) return ((await readText(noteOf(app))) ?? "").split("\n").filter(Boolean);
+  const found = [...(await containersOf(app))];
+  return found.filter(([, { HostConfig }]) => HostConfig.RestartPolicy.Name === "unless-stopped").map(([id]) => id);
+}
+
 // podman starts no container at boot before its fifth version: the unit of dp reconcile does.
 async function noteEnabled(app: string, ids: readonly string[]): Promise<boolean> {
   const file = noteOf(app);

@@ -5,7 +5,7 @@ import type { Io } from "../io.ts";
 import type { InstanceName, InstanceStatus, Manager, Published } from "../manager.ts";
 import { compareInstances } from "../paths.ts";
 import { descendants, listeningIn } from "../process/process.ts";
-import { enable, setPolicy } from "./boot.ts";
+import { enable, enabled, setPolicy } from "./boot.ts";
 import { imagesOf } from "./build.ts";
 import { docker, isPodman, requireEngine } from "./client.ts";
 import { containerOf, containersOf, isRunning, isWaiting, namesOf, publishedPorts, statusFrom } from "./container.ts";
@@ -73,7 +73,7 @@ export const containers: Manager = {
   name: "docker",
   summary: "containers of Docker or podman, one for each release",
   setup: async () => [],
-  ...{ unavailable, stop, status, pids, published, instances, enable, logs: containerLogs },
+  ...{ unavailable, stop, status, pids, published, instances, enable, enabled, logs: containerLogs },
   async start(instance, io) {
     await stop(instance, io);
     await removeContainer(instance, io);

@@ -41,8 +41,8 @@ async function instanceFindings({ app }: Patient, id: string, managed: Manager):
 }
 
 async function bootFindings({ app }: Patient, wanted: readonly string[], managed: Manager): Promise<Finding[]> {
-  const enabled = (await managed.enabled?.(app)) ?? null;
-  if (enabled === null || Bun.deepEquals(enabled.toSorted(), wanted.toSorted())) return [];
+  const enabled = await managed.enabled(app);
+  if (Bun.deepEquals(enabled.toSorted(), wanted.toSorted())) return [];
   const names = (ids: readonly string[]) => ids.map((id) => `${app}@${id}`).join(", ") || "nothing";
   return [byCommand("error", `${names(enabled)} comes up at boot, and should be ${names(wanted)}`, "reconcile", app)];
 }

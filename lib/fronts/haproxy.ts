@@ -5,7 +5,7 @@ import type { Drained, Front, Route, RouteStatus, Target } from "../front.ts";
 import { countsOf } from "../haproxy/counts.ts";
 import { drainSlot } from "../haproxy/drain.ts";
 import { filesOf, haproxyProgram } from "../haproxy/places.ts";
-import { isInPlace, keep, load, makeFolder, stop } from "../haproxy/process.ts";
+import { driftFrom, keep, load, makeFolder, stop } from "../haproxy/process.ts";
 import { pointed, readRoutes, routeFrom, serverOf, type KeptRoute } from "../haproxy/routes.ts";
 import { notRunning, processes, tellAll } from "../haproxy/runtime.ts";
 import { describe } from "../health/health.ts";
@@ -57,7 +57,7 @@ const setup = (wanted: Omit<Route, "target">, io: Io): Promise<string[]> =>
     const { app, listen } = wanted;
     const before = routes.get(app);
     const next = new Map(routes).set(app, routeFrom(wanted, before));
-    if ((await isInPlace(next)) && (await processes()) !== null) return [];
+    if ((await driftFrom(next)).length === 0) return [];
     const isMoved = before?.listen.host !== listen.host || before.listen.port !== listen.port;
     if (isMoved) await requireFree(wanted);
     const changes = await load(next, routes, io);
@@ -148,6 +148,7 @@ const haproxy: Front = {
   summary: "HAProxy, switched by its runtime API",
   holdsPort: true,
   ...{ unavailable, setup, point, drain, status, remove },
+  drift: async () => driftFrom(await readRoutes()),
   hold: (app, limit) => setHold(app, limit),
   resume: (app) => setHold(app, null),
 };

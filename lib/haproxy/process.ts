@@ -9,7 +9,7 @@ import { configText } from "./config.ts";
 import { filesOf, haproxyProgram, isService } from "./places.ts";
 import { writeRoutes, type KeptRoute } from "./routes.ts";
 import { notRunning, processes, reload } from "./runtime.ts";
-import { removeService, setUpService, startService } from "./service.ts";
+import { removeService, setUpService, startService, unitDrift } from "./service.ts";
 import { startSupervised, stopSupervised } from "./supervised.ts";
 
 const PATIENCE = 10_000;
@@ -27,6 +27,16 @@ export async function isInPlace(routes: Routes): Promise<boolean> {
   const { config, lua } = filesOf();
   const isConfig = (await readText(config)) === (await configText(routes));
   return isConfig && (await readText(lua)) === (await template("haproxy/dp.lua"));
+}
+
+/** What of HAProxy as a whole is not as the routes and this dp would have it: one sentence each. */
+export async function driftFrom(routes: Routes): Promise<string[]> {
+  const { folder } = filesOf();
+  return [
+    ...((await isInPlace(routes)) ? [] : [`the configuration of HAProxy in ${folder} is not as this dp writes it`]),
+    ...(isService() ? await unitDrift() : []),
+    ...((await processes()) === null ? ["HAProxy does not run"] : []),
+  ];
 }
 
 /**

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
+import { serviceDrift } from "../daemon/service.ts";
 import { systemctl } from "../systemd/systemd.ts";
 import { render, template } from "../template.ts";
 import { UNITS, unitPath } from "../systemd/unit.ts";
@@ -10,18 +11,26 @@ import { filesOf, haproxyProgram } from "./places.ts";
 const UNIT = "dp-haproxy.service";
 const path = `${UNITS}/${UNIT}`;
 
-/** Writes and enables the unit where it differs; answers what was changed. */
-export async function setUpService(io: Io): Promise<string[]> {
+async function unitText(): Promise<string> {
   const { config, socket, folder } = filesOf();
-  const text = render(await template(`haproxy/${UNIT}`), {
+  return render(await template(`haproxy/${UNIT}`), {
     program: unitPath(haproxyProgram() ?? "haproxy"),
     ...{ config: unitPath(config), socket: unitPath(socket), folder: unitPath(folder) },
   });
-  if ((await readText(path)) === text) return [];
-  await writeFileAtomic(path, text, 0o644);
+}
+
+/** What of the unit is not as this dp writes it, or not known to systemd: one sentence each. */
+export const unitDrift = async () => serviceDrift({ [UNIT]: await unitText() });
+
+/** Writes the unit where it differs, and has it come up at boot; answers what was changed. */
+export async function setUpService(io: Io): Promise<string[]> {
+  if ((await unitDrift()).length === 0) return [];
+  const text = await unitText();
+  const isWritten = (await readText(path)) === text;
+  if (!isWritten) await writeFileAtomic(path, text, 0o644);
   await systemctl(["daemon-reload"], io);
   await systemctl(["enable", UNIT], io);
-  return [`wrote ${path}`];
+  return [isWritten ? `told systemd of ${path}` : `wrote ${path}`];
 }
 
 /** Starts the service; returns when it takes connections. */

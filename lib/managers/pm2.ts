@@ -3,12 +3,20 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import { namesIn, removeFile } from "../files.ts";
-import type { Io } from "../io.ts";
+import { makeIo, silentLog, type Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, ManagedApp, Manager } from "../manager.ts";
 import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
 import { processEntry, userOf } from "../process/process.ts";
-import { enableDaemon, endIdleDaemon, removeDaemon, setUpDaemon, startDaemon } from "../pm2/daemon.ts";
-import { save } from "../pm2/dump.ts";
+import {
+  daemonDrift,
+  enableDaemon,
+  endIdleDaemon,
+  isEnabled,
+  removeDaemon,
+  setUpDaemon,
+  startDaemon,
+} from "../pm2/daemon.ts";
+import { save, savedIds } from "../pm2/dump.ts";
 import { filesOf, idOfProcess, ownerOf, requireShortHome } from "../pm2/home.ts";
 import { listed, listing } from "../pm2/listing.ts";
 import { appProcesses, endProcesses, isWorker } from "../pm2/processes.ts";
@@ -109,6 +117,9 @@ async function forget(name: InstanceName, io: Io): Promise<void> {
   await endIdleDaemon(name.app, io);
 }
 
+/** What a daemon that comes up at boot starts. */
+const enabled = async (app: string) => (isEnabled(app) ? savedIds(app, makeIo(silentLog)) : []);
+
 /** The manager; `delay` is between a crash and the next start, in ms; `path` is where pm2 is when nobody says it. */
 export function makePm2(delay = 1_000, path?: string): Manager {
   return {
@@ -117,7 +128,8 @@ export function makePm2(delay = 1_000, path?: string): Manager {
     unavailable: async (given) => missing(given ?? path),
     setup: (managed, io) => setup({ ...managed, path: managed.path ?? path }, io),
     start: (instance, io) => start({ ...instance, path: instance.path ?? path }, delay, io),
-    ...{ stop, status, pids, instances, enable, forget, logs, remove: removeDaemon },
+    drift: ({ app, path: given }) => daemonDrift(app, given ?? path),
+    ...{ stop, status, pids, instances, enable, enabled, forget, logs, remove: removeDaemon },
   };
 }
 

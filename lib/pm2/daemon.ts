@@ -6,7 +6,7 @@ import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import { deployments, places, repositories, root } from "../paths.ts";
 import { show, systemctl, systemdTool } from "../systemd/systemd.ts";
-import { unitPath, UNITS, WANTS } from "../systemd/unit.ts";
+import { driftOf, unitPath, UNITS, WANTS } from "../systemd/unit.ts";
 import { render, template } from "../template.ts";
 import { tail } from "../process/output.ts";
 import { isEmpty } from "./dump.ts";
@@ -45,6 +45,12 @@ export async function setUpDaemon(app: string, path: string | undefined, io: Io)
   if (!isWritten) await writeFileAtomic(file, text, 0o644);
   await systemctl(["daemon-reload"], io);
   return [isWritten ? `told systemd of ${file}` : `wrote ${file}`];
+}
+
+/** What of the unit is not as this dp writes it: one sentence each; none without systemd. */
+export async function daemonDrift(app: string, path: string | undefined): Promise<string[]> {
+  const { user } = ownerOf(app);
+  return hasUnit(app) && user !== undefined ? driftOf({ [unitOf(app)]: await unitText(app, user, path) }) : [];
 }
 
 /** Starts the daemon unless it runs, and with it what its dump names. Throws DpError "command" with its words. */
@@ -92,10 +98,12 @@ export async function removeDaemon(app: string, io: Io): Promise<string[]> {
   return isUnit ? [`removed ${file}`] : [];
 }
 
+/** Whether the daemon comes up at boot, by systemd or, where there is none, by dp reconcile. */
+export const isEnabled = (app: string) => !hasUnit(app) || existsSync(`${WANTS}/${unitOf(app)}`);
+
 /** Makes the daemon come up at boot, by systemd; answers whether that is new. */
 export async function enableDaemon(app: string, io: Io): Promise<boolean> {
-  const unit = unitOf(app);
-  if (!hasUnit(app) || existsSync(`${WANTS}/${unit}`)) return false;
-  await systemctl(["enable", "--quiet", unit], io);
+  if (isEnabled(app)) return false;
+  await systemctl(["enable", "--quiet", unitOf(app)], io);
   return true;
 }

@@ -60,5 +60,11 @@ export async function save(app: string, processes: readonly Listed[], io: Io): P
   return true;
 }
 
+/** The instances of dp's that it names. */
+export async function savedIds(app: string, io: Io): Promise<string[]> {
+  const ids = (await read(app, io)).map(({ name }) => (typeof name === "string" ? idOfProcess(app, name) : null));
+  return [...new Set(ids.filter((id) => id !== null))];
+}
+
 /** Whether it holds nothing at all. */
 export const isEmpty = async (app: string, io: Io) => (await read(app, io)).length === 0;

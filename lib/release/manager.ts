@@ -114,7 +114,7 @@ export async function managerOf(server: ServerConfig): Promise<Manager> {
     published: async (name) => (await (await of(name)).published?.(name)) ?? null,
     instances: (app) => instances(app, server),
     enable: (app, ids, io) => enable(app, ids, server, io),
-    enabled: async (app) => (await (await named(await noted(enabledBy(app), server))).enabled?.(app)) ?? null,
+    enabled: async (app) => (await named(await noted(enabledBy(app), server))).enabled(app),
     drift: async (app) => (await chosen.drift?.(app)) ?? [],
     async forget(name, io) {
       await (await of(name)).forget(name, io);

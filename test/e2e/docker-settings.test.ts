@@ -37,6 +37,18 @@ describe.skipIf(why !== null)(`settings of containers${why === null ? "" : ` (sk
     expect(valuesIn(asked.stdout)).toMatchObject(ODD_VALUES);
   });
 
+  test("dp doctor names a container that would not come up at boot, and mends it", async () => {
+    const label = `label=dp.release=${box.link("current")}`;
+    const name = await box.engine.must("container", "ls", "--filter", label, "--format", "{{.Names}}");
+    await box.engine.must("container", "update", "--restart=no", name);
+    const { code, stdout } = await box.dp("doctor", "shop");
+    expect(`${code} ${stdout}`).toContain("nothing comes up at boot, and should be shop@");
+    expect(`${code} ${stdout}`).toStartWith("7 ");
+    expect(ended(await box.dp("doctor", "shop", "--fix"))).toBe("0");
+    const format = "{{.HostConfig.RestartPolicy.Name}}";
+    expect(await box.engine.must("container", "inspect", "--format", format, name)).toBe("unless-stopped");
+  });
+
   test("a value that app, hook and build would print is in no log, run file, image or list of processes", async () => {
     settings(box, `SECRET=${SECRET}\nDATABASE_URL=postgres://me:${SECRET}-too@db/shop\n`);
     const watching = watchArguments(SECRET);

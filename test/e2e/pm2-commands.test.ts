@@ -111,8 +111,16 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     }
   });
 
-  test("dp doctor finds nothing wrong", async () => {
+  test("dp doctor finds nothing wrong, but for a pm2 save that knows nothing of the live release", async () => {
     expect((await dp(0, "doctor", "shop")).stdout).toBe("nothing wrong: shop\n");
+    const dump = join(box.base, "home/.pm2/dump.pm2");
+    writeFileSync(dump, readFileSync(dump, "utf8").replaceAll(`shop-${box.link("current")}`, "shop-1-abcdef0"));
+    const { stdout } = await dp(7, "doctor", "shop");
+    expect(stdout).toContain(`shop@1-abcdef0 comes up at boot, and should be shop@${box.link("current")}`);
+    expect((await dp(0, "doctor", "shop", "--fix")).stdout).toBe(
+      "fixed: did: dp reconcile shop\nnothing wrong: shop\n",
+    );
+    expect(readFileSync(dump, "utf8")).toContain(`"shop-${box.link("current")}"`);
   });
 
   test("destroy ends all of it, the daemon too", async () => {

@@ -136,6 +136,22 @@ describe.skipIf(why !== null)(`pm2 on a server${why === null ? "" : ` (skipped: 
     await expectServing(id);
   }, 120_000);
 
+  test("dp doctor names a unit that was changed, a daemon that boot does not start, and a stale pm2 save", async () => {
+    const id = await box.live("shop");
+    await box.must(`echo '# by hand' >> /etc/systemd/system/${UNIT} && systemctl disable --quiet ${UNIT}`);
+    const asked = await box.dp("doctor", "shop");
+    expect(asked.code).toBe(7);
+    expect(asked.stdout).toContain(`units: /etc/systemd/system/${UNIT} is not as this dp writes it`);
+    expect(asked.stdout).toContain(`nothing comes up at boot, and should be shop@${id}`);
+    expect(await box.mustDp("doctor", "shop", "--fix")).toEndWith("nothing wrong: shop");
+    expect(await box.must(["systemctl", "is-enabled", UNIT])).toBe("enabled");
+    await box.must(`sed -i s/shop-${id}/shop-9-abcdef0/ ${HOME}/dump.pm2`);
+    const stale = `shop@9-abcdef0 comes up at boot, and should be shop@${id}`;
+    expect((await box.dp("doctor", "shop")).stdout).toContain(stale);
+    expect(await box.mustDp("doctor", "shop", "--fix")).toEndWith("nothing wrong: shop");
+    await expectServing(id);
+  }, 120_000);
+
   test("after a power cut, and after an orderly reboot, the live release serves, and its jobs run in it", async () => {
     const id = await box.live("shop");
     expect(await box.must("systemctl is-enabled shop.cron.tick.timer")).toBe("enabled");

@@ -1,10 +1,15 @@
-import { afterAll, beforeAll, describe } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import haproxy from "../../lib/fronts/haproxy.ts";
-import { haproxyProgram } from "../../lib/haproxy/places.ts";
+import { filesOf, haproxyProgram } from "../../lib/haproxy/places.ts";
+import { stopSupervised } from "../../lib/haproxy/supervised.ts";
+import { makeIo, silentLog } from "../../lib/io.ts";
+import { freePort } from "../support/port.ts";
 import { frontContract } from "./contract.ts";
+
+const io = makeIo(silentLog);
 
 // In a server of its own it is a service of systemd: test/haproxy/box.test.ts.
 const isInside = process.env["DP_TEST_INSIDE"] === "1";
@@ -30,4 +35,23 @@ afterAll(() => {
 
 describe.skipIf(why !== null)(`the contract${why === null ? "" : ` (skipped: ${why})`}`, () => {
   frontContract(() => ({ front: haproxy }));
+
+  test.skipIf(isInside)("a file of it that somebody changed is told, and setup writes it again", async () => {
+    const port = await freePort();
+    const route = { app: "drifts", listen: { host: "127.0.0.1", port }, protocol: "http" as const, trustedProxies: [] };
+    try {
+      await haproxy.setup(route, io);
+      expect(await haproxy.drift!()).toEqual([]);
+      const { config, folder: own } = filesOf();
+      appendFileSync(config, "# by hand\n");
+      expect(await haproxy.drift!()).toEqual([`the configuration of HAProxy in ${own} is not as this dp writes it`]);
+      await haproxy.setup(route, io);
+      expect(readFileSync(config, "utf8")).not.toContain("# by hand");
+      expect(await haproxy.drift!()).toEqual([]);
+      await stopSupervised();
+      expect(await haproxy.drift!()).toEqual(["HAProxy does not run"]);
+    } finally {
+      await haproxy.remove("drifts", io);
+    }
+  });
 });

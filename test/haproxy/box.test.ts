@@ -62,6 +62,7 @@ describe.skipIf(why !== null)(`in a server of its own${why === null ? "" : ` (sk
     const [port, at] = [await freePort(), await freePort()];
     await box.must(["systemd-run", "--quiet", "--unit=app", "bun", "-e", serveAs(at)]);
     await box.write("/root/two.ts", TWO);
+    await box.write("/root/drift.ts", DRIFT);
     await box.must(["bun", "/root/two.ts", SOURCE, String(port), String(at)]);
     const serves = () =>
       get(port).then(
@@ -77,6 +78,20 @@ describe.skipIf(why !== null)(`in a server of its own${why === null ? "" : ` (sk
       "600 root\n600 root",
     );
     expect(await box.must("ps -o user= -C haproxy --sort=pid | sort | uniq -c | tr -s ' '")).toContain("haproxy");
+    const unit = "/etc/systemd/system/dp-haproxy.service";
+    await box.must(`echo '# by hand' >> ${unit} && systemctl disable --quiet dp-haproxy`);
+    expect(JSON.parse(await box.must(["bun", "/root/drift.ts", SOURCE, String(port)]))).toEqual([
+      [`${unit} is not as this dp writes it`],
+      [`wrote ${unit}`],
+      [],
+    ]);
+    await box.must("systemctl disable --quiet dp-haproxy");
+    expect(JSON.parse(await box.must(["bun", "/root/drift.ts", SOURCE, String(port)]))).toEqual([
+      [`systemd does not know ${unit}, or does not start it at boot`],
+      [`told systemd of ${unit}`],
+      [],
+    ]);
+    expect(await serves()).toBe(true);
     await box.reboot();
     await box.must(["systemd-run", "--quiet", "--unit=app", "bun", "-e", serveAs(at)]);
     await until("it serves after the reboot", serves, 15_000);
@@ -95,5 +110,16 @@ const TWO = `
   await front.setup({ app: "two", listen, protocol: "http", trustedProxies: [] }, io);
   await front.point("two", { id: "1-aaaaaaa", port: 1 }, io);
   await front.point("two", { id: "2-bbbbbbb", port: Number(at) }, io);
+  process.exit(0);
+`;
+
+// What is not as dp wrote it, what setup makes of that, and what is left.
+const DRIFT = `
+  const [source, port] = process.argv.slice(2);
+  const { makeIo, silentLog } = await import(source + "/lib/io.ts");
+  const { default: front } = await import(source + "/lib/fronts/haproxy.ts");
+  const route = { app: "two", listen: { host: "127.0.0.1", port: Number(port) }, protocol: "http", trustedProxies: [] };
+  const before = await front.drift(), changes = await front.setup(route, makeIo(silentLog));
+  console.log(JSON.stringify([before, changes, await front.drift()]));
   process.exit(0);
 `;

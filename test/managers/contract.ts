@@ -391,8 +391,10 @@ export function managerContract(subject: () => Subject): void {
       const { id: next } = await start("sleep 1000", { app, id: "2-bbbbbbb" });
       await start("sleep 1000", { app, id: `${next}.worker.2`, folder: `${places(app).releases}/${next}` });
       const changes = [];
-      for (const wanted of [[id], [id], [next, `${next}.worker.2`], [next, `${next}.worker.2`], [next], [], []])
+      for (const wanted of [[id], [id], [next, `${next}.worker.2`], [next, `${next}.worker.2`], [next], [], []]) {
         changes.push(await manager().enable(app, wanted, io));
+        expect((await manager().enabled(app)).toSorted()).toEqual(wanted);
+      }
       expect(changes).toEqual([true, false, true, false, true, true, false]);
     },
     LIMIT,
