@@ -62,6 +62,8 @@ export interface InstanceStatus {
   since: string | null;
   /** How it ended last: "exited with 3", "killed by SIGKILL"; empty while all is well. */
   detail: string;
+  /** It runs, and nobody looks after it any more: `adopt` mends that. */
+  isOrphan?: boolean;
   /** An image's own health check says that it is not well, while it runs. */
   isUnhealthy?: boolean;
 }
@@ -102,6 +104,8 @@ export interface Manager {
   /** Stops the instance and everything it started; returns when all of it is gone. Safe to repeat. */
   stop(name: InstanceName, io: Io): Promise<void>;
   status(name: InstanceName): Promise<InstanceStatus>;
+  /** Looks after an instance again that runs and is an orphan, without ending it; answers whether it was one. */
+  adopt?(name: InstanceName, io: Io): Promise<boolean>;
   /** The processes of the instance, all of them. */
   pids(name: InstanceName): Promise<number[]>;
   /** How the instance is reached when it has a network of its own; null, or left out: by its processes' own sockets. */

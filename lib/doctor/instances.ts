@@ -29,7 +29,7 @@ const check: Check = {
 export default check;
 
 async function instanceFindings({ app }: Patient, id: string, managed: Manager): Promise<Finding[]> {
-  const { state, restarts, detail } = await managed.status({ app, id });
+  const { state, restarts, detail, isOrphan } = await managed.status({ app, id });
   const logs = `dp logs ${app} ${processOf(id).split(".")[0]} -n 100`;
   const why = detail ? `: ${detail}` : "";
   if (state === "stopped" || state === "failed")
@@ -37,6 +37,7 @@ async function instanceFindings({ app }: Patient, id: string, managed: Manager):
   if (state === "waiting")
     return [byHand("error", `${app}@${id} has crashed and waits for its next start${why}`, logs)];
   if (restarts >= OFTEN) return [byHand("warning", `${app}@${id} has crashed ${restarts} times since its start`, logs)];
+  if (isOrphan) return [byCommand("warning", `${app}@${id} runs, but ${detail}`, "reconcile", app)];
   return detail ? [byHand("warning", `${app}@${id} runs, but ${detail}`, `dp restart ${app}`)] : [];
 }
 

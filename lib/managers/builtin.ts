@@ -28,7 +28,7 @@ import { endAll } from "../process/end-all.ts";
 const STOP_TIMEOUT = 10_000;
 /** Milliseconds that a supervisor may take to say that the app runs; a machine under load takes seconds. */
 const START_TIMEOUT = 60_000;
-const ORPHAN = "its supervisor was killed, so that nothing starts it again after a crash";
+const ORPHAN = "its supervisor was killed: nothing keeps its output or starts it again after a crash";
 
 const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
@@ -39,13 +39,7 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
   if (!isFolder(folder)) throw cannot(`there is no folder ${folder}`);
   await writeSpec(instance, restartDelay);
   const files = filesOf(instance);
-  const child = Bun.spawn([...supervisor(), files.spec], {
-    cwd: "/",
-    env: plainEnv(),
-    stdio: ["ignore", "ignore", "ignore"],
-    detached: true,
-  });
-  child.unref();
+  const child = spawnSupervisor(files.spec);
   const end = performance.now() + START_TIMEOUT;
   for (;;) {
     const state = await readRecord<State>(files.state);
@@ -55,6 +49,31 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
     if (child.exitCode !== null || child.signalCode !== null) throw cannot("its supervisor ended at once");
     await io.sleep(10);
   }
+}
+
+function spawnSupervisor(spec: string): Bun.Subprocess {
+  const argv = [...supervisor(), spec];
+  const child = Bun.spawn(argv, { cwd: "/", env: plainEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true });
+  child.unref();
+  return child;
+}
+
+// Another supervisor finds in the state what the killed one knew, opens the app's pipe anew, and reads what is in it: an
+// app that waits for room there goes on.
+async function adopt(name: InstanceName, io: Io): Promise<boolean> {
+  const { spec } = filesOf(name);
+  // Its guard may be about to start one.
+  if ((await status(name)).isOrphan !== true || supervisorsOf(spec).length > 0) return false;
+  const child = spawnSupervisor(spec);
+  const end = performance.now() + START_TIMEOUT;
+  while ((await status(name)).isOrphan === true) {
+    if (child.exitCode !== null || child.signalCode !== null || performance.now() > end)
+      throw new DpError("command", `${name.app}@${name.id} cannot be given a supervisor`, {
+        hint: `dp restart ${name.app}`,
+      });
+    await io.sleep(10);
+  }
+  return true;
 }
 
 async function pids(name: InstanceName): Promise<number[]> {
@@ -98,7 +117,8 @@ async function status(name: InstanceName): Promise<InstanceStatus> {
   if (state.boot !== bootId()) return { ...ended, state: "stopped", detail: "" };
   const isSupervised = isRunning(state, state.supervisor);
   if (isRunning(state, state.main)) {
-    return { state: "running", pid: state.main?.pid ?? null, restarts, since, detail: isSupervised ? "" : ORPHAN };
+    const orphan = isSupervised ? { detail: "" } : { detail: ORPHAN, isOrphan: true };
+    return { state: "running", pid: state.main?.pid ?? null, restarts, since, ...orphan };
   }
   return isSupervised
     ? { ...ended, state: "waiting", detail }
@@ -137,7 +157,7 @@ export function makeBuiltin(restartDelay = 1_000): Manager {
     unavailable: async () => (process.platform === "linux" ? null : "the builtin manager needs Linux"),
     setup: async () => [],
     start: (instance, io) => start(instance, io, restartDelay),
-    ...{ stop, status, pids, instances, enable, logs },
+    ...{ stop, status, adopt, pids, instances, enable, logs },
     enabled: async (app) => ((await readText(enabledFile(app))) ?? "").split("\n").filter(Boolean),
     async forget(name) {
       const files = filesOf(name);

@@ -110,6 +110,7 @@ export async function managerOf(server: ServerConfig): Promise<Manager> {
     start: (instance, io) => start(instance, server, io),
     stop: async (name, io) => (await of(name)).stop(name, io),
     status: async (name) => (await of(name)).status(name),
+    adopt: async (name, io) => (await (await of(name)).adopt?.(name, io)) ?? false,
     pids: async (name) => (await of(name)).pids(name),
     published: async (name) => (await (await of(name)).published?.(name)) ?? null,
     instances: (app) => instances(app, server),

@@ -40,6 +40,7 @@ export async function reconcile(app: string, server: ServerConfig, io: Io): Prom
   const facts = live === null ? null : await factsOfRelease(app, live, server);
   const wanted = live && facts ? await wantedIds(app, live, facts.config, server) : [];
   const changes = [...(await mendPrevious(app, live)), ...(await holdPort(app, server, facts, io))];
+  changes.push(...(await adoptAll(app, wanted, managed, io)));
   changes.push(...(await stopStrays(app, live, wanted, managed, io)));
   if (live && wanted.includes(live)) changes.push(...(await serveLive(app, server, live, io)));
   if (facts) {
@@ -56,6 +57,15 @@ export async function reconcile(app: string, server: ServerConfig, io: Io): Prom
     const what = wanted.map((id) => `${app}@${id}`).join(", ");
     changes.push(`enabled ${what || "nothing"}`);
   }
+  return changes;
+}
+
+// First of all: one whose output nobody reads stands still, and answers nothing, when its pipe is full.
+async function adoptAll(app: string, wanted: readonly string[], managed: Manager, io: Io): Promise<string[]> {
+  const changes: string[] = [];
+  for (const id of wanted)
+    if (await managed.adopt?.({ app, id }, io))
+      changes.push(`looked after ${app}@${id} again, whose supervisor was gone`);
   return changes;
 }
 
@@ -87,7 +97,9 @@ async function holdPort(app: string, server: ServerConfig, facts: InstanceFacts 
 export async function tidy(app: string, server: ServerConfig, io: Io): Promise<string[]> {
   const live = await liveId(app);
   const managed = await managerOf(server);
-  const changes = await stopStrays(app, live, await wantedOf(app, live, server, managed), managed, io);
+  const wanted = await wantedOf(app, live, server, managed);
+  const changes = await adoptAll(app, wanted, managed, io);
+  changes.push(...(await stopStrays(app, live, wanted, managed, io)));
   const holder = await front(server.front);
   const port = live === null ? null : await portOf({ app, id: live });
   const route = await holder.status(app);

@@ -79,6 +79,11 @@ const typed = (command: string) =>
 
 const supervisorsOf = (id: string) => pidsWith(at("instances", `${id}.json`));
 
+async function killSupervisors(id: string): Promise<void> {
+  for (const pid of supervisorsOf(id)) process.kill(pid, "SIGKILL");
+  await until("their end", () => supervisorsOf(id).length === 0);
+}
+
 async function killInstance(id: string): Promise<void> {
   for (const pid of [...supervisorsOf(id), ...(box.instances()[id] ?? [])]) process.kill(pid, "SIGKILL");
   await until("its end", () => supervisorsOf(id).length === 0 && !running().includes(id));
@@ -89,6 +94,12 @@ const fixedByDp: Case[] = [
     name: "the live process is gone",
     damage: () => killInstance(live()),
     finds: ["instances", "error", /shop@\S+ does not run, it is failed/],
+    command: /^dp reconcile shop$/,
+  },
+  {
+    name: "nobody looks after the live process",
+    damage: () => killSupervisors(live()),
+    finds: ["instances", "warning", /shop@\S+ runs, but its supervisor was killed/],
     command: /^dp reconcile shop$/,
   },
   {
