@@ -6,7 +6,7 @@ import { fact } from "../lib/facts.ts";
 import { freeRoom } from "../lib/host/disk.ts";
 import { requireCurrent } from "../lib/release/current.ts";
 import { liveId } from "../lib/release/history.ts";
-import { memoryOf, requireHost, requireServices } from "../lib/release/preflight.ts";
+import { memoryOf, memoryProblem, requireHost, requireServices } from "../lib/release/preflight.ts";
 import { hasWeb } from "../lib/release/processes.ts";
 import { roomFor, roomProblem } from "../lib/release/room.ts";
 import { defineStep, main } from "../lib/step.ts";
@@ -30,14 +30,12 @@ const step = defineStep(import.meta.path, {
         hint: `du -xh -d 2 ${base} | sort -h shows what is large; minFree in config.yml asks for less`,
       });
     await requireServices(app, config, server);
-    const { available, live } = await memoryOf(app);
-    const memory = available === null ? "" : `; memory ${sizeText(available)} free`;
+    const found = await memoryOf(app);
+    const memory = found.available === null ? "" : `; memory ${sizeText(found.available)} free`;
     io.info(`disk ${sizeText(room.bytes)} free, ${sizeText(needed.bytes)} needed at most${memory}`);
     // It may fit all the same, by swap or because the new one is smaller: a figure, no refusal.
-    if (available !== null && live !== null && live > available && hasWeb(config) && server.strategy === "blue-green")
-      io.warn(
-        `the live release takes ${sizeText(live)} of memory and ${sizeText(available)} is free: the new one starts beside it, and one of them may be killed; strategy: restart needs no room for two`,
-      );
+    const scarce = hasWeb(config) && server.strategy === "blue-green" ? memoryProblem(found) : null;
+    if (scarce) io.warn(scarce);
     return { free };
   },
 });

@@ -2,6 +2,7 @@
 import { constants, lstatSync } from "node:fs";
 import { access } from "node:fs/promises";
 import type { DeployConfig, ServerConfig } from "../config.ts";
+import { sizeText } from "../config/size.ts";
 import { factOf, load } from "../context.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { fact } from "../facts.ts";
@@ -100,4 +101,10 @@ export async function memoryOf(app: string): Promise<{ available: number | null;
     if (error instanceof DpError) return { available, live: null };
     throw error;
   }
+}
+
+/** What is said when a second release beside the live one may be too much for the memory that is free, or null. */
+export function memoryProblem({ available, live }: { available: number | null; live: number | null }): string | null {
+  if (available === null || live === null || live <= available) return null;
+  return `the live release takes ${sizeText(live)} of memory and ${sizeText(available)} is free: the new one starts beside it, and one of them may be killed; strategy: restart needs no room for two`;
 }

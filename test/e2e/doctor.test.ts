@@ -1,6 +1,7 @@
 // `dp doctor` on a server in a folder: each broken state is made for real, is named, and is gone after what it says.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
+  appendFileSync,
   chmodSync,
   existsSync,
   mkdirSync,
@@ -402,6 +403,32 @@ test("the reserve on the disk is a matter of the whole server", async () => {
   expect([code, found]).toEqual([0, [expect.objectContaining({ app: null, check: "ballast", severity: "warning" })]]);
   expect((await diagnose("--fix")).fixed).toEqual(["did: dp reconcile"]);
   expect(existsSync(at("../.ballast"))).toBe(true);
+});
+
+// What the kernel says of its memory is another file for the processes of one command.
+const namespace = ["unshare", ...(process.getuid?.() === 0 ? [] : ["--map-root-user"]), "--mount", "sh", "-c"];
+const bind = 'file=$1; shift; mount --bind "$file" /proc/meminfo || exit 99; exec "$@"';
+const canMount = Bun.spawnSync([...namespace, bind, "sh", "/proc/meminfo", "true"]).exitCode === 0;
+if (!canMount) console.warn("a server without memory is left out: this user may not mount");
+
+test.skipIf(!canMount)("a server without memory: doctor names it, a deploy warns and takes its chance", async () => {
+  const meminfo = join(box.root, "meminfo");
+  const having = async (kilobytes: number, ...words: string[]) => {
+    writeFileSync(meminfo, `MemTotal: 2048000 kB\nMemFree: 512 kB\nMemAvailable: ${kilobytes} kB\n`);
+    return ok(box.start([...namespace, bind, "sh", meminfo, box.program, ...words]).done);
+  };
+  expect((await having(65_535, "doctor")).stdout).toMatch(
+    /warning +memory: 63 MB of memory is free: .*\n +→ ps -eo rss/,
+  );
+  expect((await having(65_536, "doctor")).stdout).toContain("nothing wrong");
+  const before = live();
+  const short = /the live release takes \d[\d.]* MB of memory and 1\.0 MB is free: .*strategy: restart/;
+  expect((await having(1_024, "deploy", "shop")).text).toMatch(short);
+  expect(live()).not.toBe(before);
+  expect((await having(1_048_576, "deploy", "shop")).text).not.toContain("of memory and");
+  appendFileSync(at("config.yml"), "strategy: restart\n");
+  expect((await having(1_024, "deploy", "shop")).text).not.toContain("of memory and");
+  writeFileSync(at("config.yml"), readFileSync(at("config.yml"), "utf8").replace("strategy: restart\n", ""));
 });
 
 describe("while current is damaged", () => {

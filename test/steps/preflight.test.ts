@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { load, save } from "../../lib/context.ts";
 import { DpError } from "../../lib/errors.ts";
+import { memoryProblem } from "../../lib/release/preflight.ts";
 import { beginDeploy, makeApp, runSteps, someConfig, useServer, type App } from "../support/core-server.ts";
 import { project } from "../support/sandbox.ts";
 import type { SmallDisk } from "../support/small-disk.ts";
@@ -51,6 +52,14 @@ test("minFree is the operator's own word", async () => {
   const error = await refusal(runSteps(await begun(app, { minFree: Number.MAX_SAFE_INTEGER }), "preflight"));
   expect([error.exit, error.message]).toEqual(["host", expect.stringMatching(/^the disk has .* needs up to \d+ TB$/)]);
   expect(error.hint).toContain("minFree in config.yml");
+});
+
+test("memory is short from the byte on that the live release takes more than is free", () => {
+  const MB = 1024 ** 2;
+  expect(memoryProblem({ available: 90 * MB, live: 90 * MB })).toBeNull();
+  expect(memoryProblem({ available: 90 * MB, live: 90 * MB + 1 })).toContain("takes 90 MB of memory and 90 MB is free");
+  expect(memoryProblem({ available: 0, live: null })).toBeNull();
+  expect(memoryProblem({ available: null, live: 90 * MB })).toBeNull();
 });
 
 test("a port that a stranger holds", async () => {
