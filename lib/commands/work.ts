@@ -40,7 +40,9 @@ export async function workOnOrder(app: string): Promise<number> {
   const log = openSync(logOf(app, order.id), "a", 0o640);
   for (const fd of [1, 2]) duplicate(log, fd);
   closeSync(log);
-  return work(app, order, 1);
+  const code = await work(app, order, 1);
+  // All is told by now. A file call that never returns would keep this process, and whoever waits for its end.
+  process.exit(code);
 }
 
 /** Runs a begun deploy or rollback to its end, and writes its log, `log`, and a line to the audit log; answers the exit code. */

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { PIPELINES, type Kind } from "../../lib/pipeline.ts";
 import { expectInvariants, expectRecovery } from "./invariants.ts";
-import { expectEndsWell, preparePoints, STEPS, tryPlaces, type Points } from "./points.ts";
+import { QUICK } from "./events.ts";
+import { ALL_FAULTS, disturb, expectEndsWell, preparePoints, STEPS, tryPlaces, type Points } from "./points.ts";
 
 let points: Points;
 beforeAll(async () => {
@@ -22,6 +23,27 @@ test.each(STEPS)("a %s that is killed in %s", async (kind, step) => {
     expect(box.run().result?.state).toBe(isOver ? "good" : undefined);
     await expectRecovery(box, { before });
   });
+});
+
+test("a deploy that is killed on its way back, at each of its effects", async () => {
+  const { box } = points;
+  await box.commit({ mode: "unhealthy", "deploy.yml": QUICK(box.app) });
+  await box.push("production", "HEAD:refs/heads/sick");
+  const before = box.link("current")!;
+  const [undisturbed, passed] = await disturb(box, "", ["deploy", box.app, "sick"]);
+  expect(`${undisturbed.code}\n${undisturbed.text}`).toStartWith("7\n");
+  const effects = passed.filter((line) => /^undo:\d+ /.test(line)).length;
+  expect(effects).toBeGreaterThan(2);
+  const all = Array.from({ length: effects }, (_, index) => index + 1);
+  for (const number of ALL_FAULTS ? all : [1, Math.ceil(effects / 2), effects]) {
+    const [outcome, reached] = await disturb(box, `undo:${number}:kill`, ["deploy", box.app, "sick"]);
+    expect(`${outcome.code} ${reached.filter((line) => line.startsWith("!")).join()}`).toStartWith(
+      `143 !undo:${number} `,
+    );
+    expect(box.run().result).toBeUndefined();
+    await expectRecovery(box, { before });
+    expect(box.link("current")).toBe(before);
+  }
 });
 
 test("what was killed last is gone on with, and a second reconcile has nothing to do", async () => {
