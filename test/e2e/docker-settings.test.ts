@@ -24,7 +24,6 @@ describe.skipIf(why !== null)(`settings of containers${why === null ? "" : ` (sk
   });
   afterAll(() => box?.stop());
 
-
   test("odd values reach the app, its hooks and dp run as they are", async () => {
     const words = Object.entries(ODD_VALUES).map(([name, value]) => `${name}=${value}`);
     expect(ended(await box.dp("env", "shop", "set", ...words))).toBe("0");
