@@ -258,6 +258,8 @@ describe("dp logs", () => {
     await expectCode(box.push(), 1);
     expect((await texts("--failed")).at(-1)).toBe("boom: it does not start");
     expect((await dp(0, "logs:failed", "shop", "--deploy")).stdout).toContain("FAILED at check");
+    const good = box.ids().at(-2)!;
+    expect((await dp(0, "logs", "shop", "--deploy", good)).stdout).toContain(`live: shop ${good}`);
     await box.release({ mode: "" });
   });
 });

@@ -197,6 +197,8 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
       "cat /var/log/deployments/shop/*.log /opt/deployments/shop/runs/*.json; dp logs shop --deploy",
     );
     for (const text of [good.text, bad.text, logs]) expect(text).not.toContain(SECRET);
+    const kept = `/var/log ${BASE}/runs ${BASE}/releases /etc/systemd /tmp`;
+    expect(await box.must(`grep -rlF --exclude-dir=journal --exclude='*.env' -- ${SECRET} ${kept} || :`)).toBe("");
     expect(
       await box.must(`su nobody -s /bin/sh -c 'cat ${BASE}/.env.production ${BASE}/instances/*' 2>/dev/null; true`),
     ).toBe("");
