@@ -319,9 +319,12 @@ describe("strategy restart", () => {
   });
 });
 
-test("a value is nowhere in what dp wrote or said about deploys", () => {
-  const logs = join(box.root, "var/log/deployments/shop");
-  for (const name of readdirSync(logs)) {
+test("a value is nowhere in what dp wrote or said, in the audit log neither", () => {
+  const logs = join(box.root, "var/log/deployments");
+  const all = readdirSync(logs, { recursive: true, encoding: "utf8" }).filter((name) => /\.log(\.\d+)?$/.test(name));
+  expect(all).toContain("audit.log");
+  for (const name of all) {
+    // What the app says itself is in its own log as it said it.
     if (!name.endsWith(".app.log"))
       expect([name, readFileSync(join(logs, name), "utf8").includes(SECRET)]).toEqual([name, false]);
   }
