@@ -100,6 +100,8 @@ describe.skipIf(why !== null)(`processes under pm2${why === null ? "" : ` (skipp
     expect(await must("reconcile", "shop")).toContain("nothing to do");
     await must("start", "shop");
     await expectWell(1);
+    await must("scale", "shop", "worker=2");
+    await expectWell(2);
     expect(await box.dp("cron", "run", "shop", "year")).toMatchObject({ code: 0, stdout: `year of ${live()}\n` });
     expect(await box.dp("cron", "run", "shop", "bad")).toMatchObject({ code: 6, stdout: "no luck\n" });
     const last = async () =>
@@ -111,6 +113,6 @@ describe.skipIf(why !== null)(`processes under pm2${why === null ? "" : ` (skipp
     }
     expect(await last()).toMatchObject({ code: 0, release: live() });
     expect(await must("logs", "shop", "cron.tick", "-n", "1")).toEndWith(` cron.tick[${live()}]: tick of ${live()}\n`);
-    await expectWell(1);
+    await expectWell(2);
   });
 });
