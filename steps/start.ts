@@ -7,7 +7,7 @@ import { forget, requireFreePort, makeRoom, serveAgain, takePublicPort, usablePo
 import { managerOf } from "../lib/release/manager.ts";
 import { takeSettings } from "../lib/release/settings.ts";
 import { hasWeb, keepStopped } from "../lib/release/processes.ts";
-import { wantedOf } from "../lib/release/reconcile.ts";
+import { wantedOf } from "../lib/release/wanted.ts";
 import { front } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
 

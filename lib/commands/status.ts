@@ -13,7 +13,7 @@ import { owedName } from "../release/owed.ts";
 import { managerNameOf, managerOf } from "../release/manager.ts";
 import { isWeb, processOf } from "../paths.ts";
 import { wantedIds } from "../release/processes.ts";
-import { straysOf, wantedOf } from "../release/reconcile.ts";
+import { straysOf, wantedOf } from "../release/wanted.ts";
 import { front } from "../registry.ts";
 import { publicAddress } from "../release/route.ts";
 import { urlOf } from "../talk/screen.ts";

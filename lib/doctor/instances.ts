@@ -5,7 +5,7 @@ import { processOf } from "../paths.ts";
 import { damageOf } from "../release/current.ts";
 import { liveId } from "../release/history.ts";
 import { managerOf } from "../release/manager.ts";
-import { straysOf, wantedOf } from "../release/reconcile.ts";
+import { straysOf, wantedOf } from "../release/wanted.ts";
 
 /** Restarts after crashes that are no bad luck any more. */
 const OFTEN = 3;

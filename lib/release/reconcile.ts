@@ -2,8 +2,6 @@
 import { join } from "node:path";
 import type { ServerConfig } from "../config.ts";
 import { setCron } from "../cron/cron.ts";
-import { isInHand } from "../cron/job.ts";
-import { DpError } from "../errors.ts";
 import { requireCurrent } from "./current.ts";
 import { liveId, previousId, releaseBefore } from "./history.ts";
 import { factsOfRelease, type InstanceFacts } from "./instance.ts";
@@ -12,12 +10,13 @@ import { point } from "../link.ts";
 import { forget, forgetRelease, serveAgain } from "./instances.ts";
 import type { Io } from "../io.ts";
 import type { Manager } from "../manager.ts";
-import { isJob, isWeb, places, releaseOf } from "../paths.ts";
+import { isWeb, places, releaseOf } from "../paths.ts";
 import { portOf } from "./ports.ts";
 import { managerOf } from "./manager.ts";
 import { hasWeb, wantedIds } from "./processes.ts";
 import { front } from "../registry.ts";
 import { routeOf } from "./route.ts";
+import { straysOf, wantedOf } from "./wanted.ts";
 import { warmIds } from "./warm.ts";
 import { startInstances } from "./workers.ts";
 
@@ -108,40 +107,6 @@ export async function tidy(app: string, server: ServerConfig, io: Io): Promise<s
   if (route.target?.id === live && route.target.port === port) return changes;
   await holder.point(app, { id: live, port }, io);
   return [...changes, `pointed the front at ${app}@${live}`];
-}
-
-/** What shall run of the live release; all that does when its run file is damaged. */
-export async function wantedOf(
-  app: string,
-  live: string | null,
-  server: ServerConfig,
-  managed: Manager,
-): Promise<string[]> {
-  if (live === null) return [];
-  try {
-    return await wantedIds(app, live, (await factsOfRelease(app, live, server)).config, server);
-  } catch (error) {
-    if (!(error instanceof DpError)) throw error;
-    return (await managed.instances(app)).filter((id) => releaseOf(id) === live);
-  }
-}
-
-/** The instances of an app that neither shall run, nor stay warm, nor are jobs under way. */
-export async function straysOf(
-  app: string,
-  live: string | null,
-  wanted: readonly string[],
-  managed: Manager,
-): Promise<string[]> {
-  const warm = (await warmIds(app)).filter((id) => id !== live);
-  const strays: string[] = [];
-  for (const id of await managed.instances(app)) {
-    if (wanted.includes(id) || warm.includes(id)) continue;
-    // A job ends in the release that it began in.
-    if (isJob(id) && (isInHand({ app, id }) || (await managed.status({ app, id })).state === "running")) continue;
-    strays.push(id);
-  }
-  return strays;
 }
 
 async function stopStrays(

@@ -42,7 +42,9 @@ interface Sight extends Moment {
 function isProven({ runs }: Sight, id: string): boolean {
   return [...runs.values()].some(({ facts, journal, result }) => {
     if (basename(String(facts["release"] ?? "")) !== id) return false;
-    const hasPassed = journal["check"]?.state === "ok" && typeof facts["healthyAt"] === "string";
+    // It may be checked anew, by whoever goes on with it, when that is killed as well.
+    const isChecked = journal["check"]?.state === "ok" || journal["check"]?.state === "running";
+    const hasPassed = isChecked && typeof facts["healthyAt"] === "string";
     return (
       result?.state === "good" || (hasPassed && journal["swap"] !== undefined && journal["swap"].state !== "undone")
     );
