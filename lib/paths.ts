@@ -122,9 +122,19 @@ export interface Places {
   lock: string;
 }
 
+// Asked for again and again: once for each run of an app's history, for one.
+const known = new Map<string, Readonly<Places>>();
+
 /** The places of an app, under DP_ROOT when it is set. Throws DpError "usage" for a bad name. */
-export function places(name: string): Places {
-  const app = appName(name);
+export function places(name: string): Readonly<Places> {
+  const key = `${root()}:${name}`;
+  const before = known.get(key);
+  const found = before ?? placesOf(appName(name));
+  if (!before) known.set(key, found);
+  return found;
+}
+
+function placesOf(app: string): Places {
   const base = join(deployments(), app);
   return {
     app,

@@ -2,7 +2,8 @@
 import { lstat, readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, DpError } from "./errors.ts";
-import { plainEnv, run } from "./run.ts";
+import { entriesOf, type CommitEntry } from "./git/entries.ts";
+import { plainEnv } from "./run.ts";
 
 export interface TreeEntry {
   /** Relative to the root, with "/" between folders. */
@@ -21,33 +22,6 @@ export interface Tree {
 
 /** Lock files of large apps have some MiB. */
 const LIMIT = 16 * 1024 * 1024;
-const KIND: Record<string, TreeEntry["kind"]> = {
-  "100644": "file",
-  "100664": "file",
-  "100755": "executable",
-  "120000": "symlink",
-  "160000": "submodule",
-};
-
-/** An entry of a commit; `object` is what git calls its content, `size` is in bytes, 0 for a submodule. */
-export interface CommitEntry extends TreeEntry {
-  object: string;
-  size: number;
-}
-
-// The commit that was listed last: each step of a deploy looks at the same one, and a commit never changes.
-let listed: { name: string; entries: Promise<readonly CommitEntry[]> } | undefined;
-
-/** Every entry of a commit of a bare repository that is no folder. */
-export function entriesOf(repo: string, sha: string, signal?: AbortSignal): Promise<readonly CommitEntry[]> {
-  const name = `${sha} ${repo}`;
-  if (listed?.name === name) return listed.entries;
-  const entries = listCommit(repo, sha, signal);
-  listed = { name, entries };
-  entries.catch(() => (listed = undefined));
-  return entries;
-}
-
 /** The files of one commit of a bare repository; `sha` must be a full object name. `signal` ends git. */
 export function commitTree(repo: string, sha: string, signal?: AbortSignal): Tree {
   const list = () => entriesOf(repo, sha, signal);
@@ -97,27 +71,6 @@ async function readBlob(repo: string, entry: CommitEntry, signal?: AbortSignal):
   signal?.throwIfAborted();
   if (code !== 0) throw new DpError("command", `git cannot read ${path} (${object})`);
   return bytes;
-}
-
-async function listCommit(repo: string, sha: string, signal?: AbortSignal): Promise<readonly CommitEntry[]> {
-  const argv = ["git", "--git-dir", repo, ...LIST, sha];
-  return parseListing((await run(argv, { keep: 16 * LIMIT, ...(signal ? { signal } : {}) })).text);
-}
-
-/** What git is asked, before the name of a commit, for what `parseListing` reads. */
-export const LIST = ["ls-tree", "-r", "-l", "-z", "--full-tree"];
-
-/** The entries in the answer of git. */
-export function parseListing(text: string): CommitEntry[] {
-  const entries: CommitEntry[] = [];
-  for (const line of text.split("\0")) {
-    // <mode> SP <type> SP <object> SP <size, padded; "-" for a submodule> TAB <path>
-    const match = /^(\d+) \w+ ([0-9a-f]+) +(\d+|-)\t([\s\S]+)$/.exec(line);
-    if (!match) continue;
-    const [, mode = "", object = "", size = "", path = ""] = match;
-    entries.push({ path, kind: KIND[mode] ?? "file", object, size: Number(size) || 0 });
-  }
-  return entries;
 }
 
 /** The files of a folder on disk; folders whose name starts with a dot, and node_modules, are passed over. */

@@ -4,7 +4,7 @@ import { factOf, load, type Run } from "../context.ts";
 import { makeBallast } from "../ballast.ts";
 import { DpError, EXIT, hostError } from "../errors.ts";
 import { fact } from "../facts.ts";
-import { damageOf, requireCurrent } from "../release/current.ts";
+import { requireCurrent } from "../release/current.ts";
 import { auditRun } from "../release/audit-run.ts";
 import { takeCanceller } from "../release/canceller.ts";
 import { requireTip, settleRef, type Push } from "../release/gate.ts";
@@ -114,14 +114,14 @@ async function turnOf({ app, order, run, push, out, stop }: Work): Promise<Lock>
 
 /** Puts right what is left of others, runs the steps, and lets the branch follow. */
 async function runInTurn({ app, order, context, run, push, out, stop }: Work): Promise<void> {
-  // The way back is what mends it; and until then nobody knows which instances are one too many.
-  const isDamaged = (await damageOf(app)) !== null;
-  if (factOf(run, "kind", fact.kind) !== "rollback") await requireCurrent(app);
+  // The way back is what mends it, and its end puts the rest right: nothing may keep it waiting.
+  const isBack = factOf(run, "kind", fact.kind) === "rollback";
+  if (!isBack) await requireCurrent(app);
   await settle(app, order.id, out);
   // One that is gone on with has an instance of its own already.
   const isFresh = Object.keys(run.journal).length === 0;
   const server = factOf(run, "server", fact.server);
-  for (const change of isFresh && !isDamaged ? await tidy(app, server, makeIo(out)) : []) out.say(change);
+  for (const change of isFresh && !isBack ? await tidy(app, server, makeIo(out)) : []) out.say(change);
   const from = order.from ?? (isFresh ? undefined : await pickUp(app, run, out));
   await runPipeline(context, out, { signal: stop, ...(from === undefined ? {} : { from }) });
   if (push) await settleRef(factOf(run, "repo", fact.repo), push, factOf(run, "sha", fact.sha), order.git);

@@ -1,7 +1,7 @@
 // A repository whose commit is laid out: the app's own, or one of its submodules.
 import type { Io } from "../io.ts";
+import { entriesOf, LIST, LISTING, parseListing, type CommitEntry } from "./entries.ts";
 import { plainEnv, run, type Result, type RunOptions } from "../run.ts";
-import { entriesOf, LIST, parseListing, type CommitEntry } from "../tree.ts";
 
 /** One commit, and how its repository is asked. */
 export interface Source {
@@ -13,9 +13,6 @@ export interface Source {
   /** Runs git over the repository, as whoever may read it. */
   git(args: readonly string[], options?: RunOptions): Promise<Result>;
 }
-
-/** Enough for the listing of any commit. */
-const LISTING = 256 * 1024 * 1024;
 
 /** The app's own repository, which belongs to dp. `signal` ends git. */
 export function ownSource(repo: string, sha: string, signal?: AbortSignal): Source {

@@ -94,9 +94,9 @@ const known = new Map<string, { file: string; run: Run }>();
 
 // One deploy asks several times for all runs there ever were, and hardly any of them is another by then.
 async function loadOnce(path: string): Promise<Run> {
-  const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  const stat = lstatSync(path, { throwIfNoEntry: false });
   // Whoever writes, replaces or opens the file to others changes one of these.
-  const file = stat ? `${stat.dev} ${stat.ino} ${stat.ctimeNs} ${stat.mtimeNs} ${stat.size}` : "";
+  const file = stat ? `${stat.dev} ${stat.ino} ${stat.ctimeMs} ${stat.size}` : "";
   const before = known.get(path);
   if (before && before.file === file) return before.run;
   const run = await load(path);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { argumentsOf, hasEnvironment, processTable } from "../../lib/process/process.ts";
+import { programOf } from "../support/installed.ts";
 import { deployYml, sandbox, until, type Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
@@ -18,7 +19,8 @@ beforeAll(async () => {
 afterAll(() => box?.stop());
 
 /** `dp rollback` as the installed command runs it. */
-const typed = (...words: string[]) => box.start(["setsid", "-f", "-w", box.program, "rollback", box.app, ...words]);
+const typed = (...words: string[]) =>
+  box.start(["setsid", "-f", "-w", programOf(box.program), "rollback", box.app, ...words]);
 const works = (pid: number) => processTable().find(({ parent }) => parent === pid)?.pid;
 const isWorker = (pid: number) =>
   argumentsOf(pid).slice(-2).join(" ") === `work ${box.app}` && hasEnvironment(pid, `DP_ROOT=${box.root}`);
@@ -56,10 +58,10 @@ test("Ctrl-C leaves it to its end, and says so", async () => {
 
 test("left before its turn has come, it is called off", async () => {
   rmSync(join(box.root, "door"), { force: true });
-  const deploying = box.start([box.program, "rollback", box.app, ids[0]!]);
+  const deploying = box.start([programOf(box.program), "rollback", box.app, ids[0]!]);
   await until("the check", () => box.run().journal["check"]?.state === "running" && hasWorker());
   const before = box.ids().length;
-  const words = ["setsid", "-f", "-w", box.program, "rollback", box.app];
+  const words = ["setsid", "-f", "-w", programOf(box.program), "rollback", box.app];
   const waiting = Bun.spawn(words, { env: box.env, stdio: ["ignore", "ignore", "pipe"] });
   const said = waiting.stderr.getReader();
   expect(new TextDecoder().decode((await said.read()).value)).toContain("dp: waiting for");

@@ -75,8 +75,7 @@ interface Case {
 }
 
 /** Runs a command as it is printed, `dp` being this one. */
-const typed = (command: string) =>
-  ok(box.start(["sh", "-c", command.replaceAll(/\bdp /g, `'${process.execPath}' '${box.program}' `)]).done);
+const typed = (command: string) => ok(box.start(["sh", "-c", command.replaceAll(/\bdp /g, `'${box.program}' `)]).done);
 
 const supervisorsOf = (id: string) => pidsWith(at("instances", `${id}.json`));
 

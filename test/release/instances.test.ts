@@ -101,7 +101,8 @@ describe("reconcile", () => {
       "host",
       `the newest good release is ${id}: dp rollback ${app.app} ${id}`,
     ]);
-    expect([await running(), await answer()]).toEqual([[id], id]);
+    expect(await running()).toEqual([id]);
+    await until("it answers", async () => (await answer().catch(() => null)) === id);
   });
 
   test("starts a live release that crashed for good", async () => {

@@ -1,6 +1,7 @@
 // System calls of dp, as strace sees them: counted, cut off by a signal, or written down.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { programOf } from "./installed.ts";
 import type { Outcome, Sandbox } from "./sandbox.ts";
 
 const TRACED = join(import.meta.dir, "traced.ts");
@@ -27,7 +28,15 @@ export function straced(box: Sandbox, options: readonly string[], ...args: strin
 }
 
 const preloaded = (box: Sandbox, args: string[]) => [
-  ...[process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", "--preload", TRACED, box.program],
+  ...[
+    process.execPath,
+    "--no-env-file",
+    "--config=/dev/null",
+    "--no-install",
+    "--preload",
+    TRACED,
+    programOf(box.program),
+  ],
   ...args,
 ];
 

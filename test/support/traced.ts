@@ -1,22 +1,32 @@
 // Loaded before dp by tests: what changes the disk is done by the main thread, where strace counts it, and in its order.
 //
 // DP_TEST_STRACE: JSON, the options of the strace that the deploying process runs under.
-import * as fs from "node:fs";
 import { createRequire } from "node:module";
 
-type Handle = { fd: number; sync: () => Promise<void> };
 type Call = (...args: never[]) => unknown;
 
-const promises = createRequire(import.meta.url)("node:fs/promises") as Record<string, Call>;
+const require = createRequire(import.meta.url);
+const fs = require("node:fs") as Record<string, Call>;
+const promises = require("node:fs/promises") as Record<string, Call>;
 for (const name of ["symlink", "unlink", "mkdir", "rmdir", "rename"] as const) {
-  const now = fs[`${name}Sync`] as Call;
+  const now = fs[`${name}Sync`]!;
   promises[name] = async (...args) => now(...args);
 }
+type Handle = { fd: number; sync: () => Promise<void> };
 const open = promises["open"] as (...args: never[]) => Promise<Handle>;
 promises["open"] = async (...args) => {
   const handle = await open(...args);
-  handle.sync = async () => fs.fsyncSync(handle.fd);
+  handle.sync = async () => sync(handle.fd);
   return handle;
+};
+const sync = fs["fsyncSync"] as (fd: number) => void;
+fs["fsync"] = (fd: number, done: (error: unknown) => void) => {
+  try {
+    sync(fd);
+    done(null);
+  } catch (error) {
+    done(error);
+  }
 };
 
 type Options = { env: Record<string, string> };
