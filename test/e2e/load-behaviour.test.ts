@@ -189,11 +189,12 @@ describe("drainTimeout", () => {
     const answers: Promise<string>[] = [];
     while (box.link("current") === old) {
       answers.push(startSlow(0.5));
-      await Bun.sleep(100);
+      await Bun.sleep(30);
     }
     const pushed = await pushing.done;
     expect(ended(pushed)).toBe("0");
     const all = await Promise.all(answers);
+    // The last ones may have come after the switch.
     expect(new Set(all.slice(0, -3))).toEqual(new Set([`200 ${old}`]));
     expect(all.every((answer) => answer.startsWith("200 "))).toBe(true);
     expect(pushed.text).not.toContain("were cut");
