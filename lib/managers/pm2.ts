@@ -19,7 +19,7 @@ import {
 import { save, savedIds } from "../pm2/dump.ts";
 import { filesOf, idOfProcess, ownerOf, requireShortHome } from "../pm2/home.ts";
 import { listed, listing } from "../pm2/listing.ts";
-import { appProcesses, endProcesses, isWorker } from "../pm2/processes.ts";
+import { appProcesses, endProcesses, endStarters, isWorker } from "../pm2/processes.ts";
 import { logs } from "../pm2/logs.ts";
 import { missing, runPm2 } from "../pm2/program.ts";
 import { readRecord, writeRecord } from "../pm2/record.ts";
@@ -42,6 +42,7 @@ async function start(instance: Instance, delay: number, io: Io): Promise<void> {
     throw new DpError("command", `${app}@${id} cannot be started: there is no folder ${folder}`);
   if (instance.user !== undefined) await idsOf(instance.user);
   requireShortHome(app);
+  await endStarters(instance, STOP_TIMEOUT);
   await stop(instance);
   await startDaemon(app, path, io);
   // A daemon that was gone has started what its dump names, this one among it.

@@ -29,6 +29,20 @@ function watchers(name: InstanceName): number[] {
   });
 }
 
+/**
+ * Ends pm2's command that starts the instance, when a dp that was killed has left one under way: it would restart what is
+ * started meanwhile.
+ */
+export function endStarters(name: InstanceName, timeout: number): Promise<void> {
+  const { ecosystem } = filesOf(name);
+  const users = [ownerOf(name.app).uid, process.getuid?.()];
+  const isStarter = (pid: number) => {
+    const argv = argumentsOf(pid);
+    return argv.at(-1) === ecosystem && argv.at(-2) === "start" && users.includes(userOf(pid) ?? undefined);
+  };
+  return endAll(() => allPids().filter(isStarter), timeout);
+}
+
 /** The main process below a watcher, or null while there is none. */
 export function mainBelow(name: InstanceName, watcher: number): number | null {
   const children = processTable().filter(({ parent }) => parent === watcher);
