@@ -164,12 +164,14 @@ describe.skipIf(why !== null)(`pm2 on a server${why === null ? "" : ` (skipped: 
     const since = new Date().toISOString();
     await expectServing(id);
     const last = async () => (JSON.parse(await box.mustDp("cron", "shop", "--json")) as CronRow[])[0]!.last;
+    let fired: Awaited<ReturnType<typeof last>> = null;
     await until("the clock fires", async () => {
       // A job that pm2 is just about to start, or that has just ended, is no stray either.
       expect(await box.mustDp("reconcile", "shop")).toBe("shop: nothing to do");
-      return ((await last())?.endedAt ?? "") > since;
+      fired = await last();
+      return (fired?.endedAt ?? "") > since;
     });
-    expect(await last()).toMatchObject({ code: 0, release: id });
+    expect(fired).toMatchObject({ code: 0, release: id });
     expect(await box.mustDp("logs", "shop", "cron.tick", "-n", "1")).toEndWith(
       ` cron.tick[${id}]: tick of ${id} as dp-shop`,
     );

@@ -136,7 +136,7 @@ async function main(argv: readonly string[]): Promise<Counts & { unsteady: strin
   const ends: (Counts & { unsteady: string[] })[] = [];
   for (const [group, own] of [
     [unit, ["--timeout=120000", ...sideBySide(unit, 4)]],
-    [boxes, ["--timeout=300000", ...sideBySide(boxes, 4)]],
+    [boxes, ["--timeout=300000", ...sideBySide(boxes, 3)]],
     [alone, ["--timeout=300000"]],
   ] as const) {
     if (group === boxes && boxes.length > 0 && boxUnavailable() === null) {
