@@ -32,7 +32,7 @@ export async function update(repo: string, ref: string, old: string, sha: string
   }
   if (NOTHING.test(sha))
     throw new DpError("usage", `${branch} is what ${app} is deployed from and cannot be deleted`, {
-      hint: "config.yml names another branch: dp setup",
+      hint: `to deploy another branch: dp setup ${app} --branch NAME`,
     });
   if (!gate) {
     requireUnlocked(app);

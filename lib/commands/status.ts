@@ -128,7 +128,7 @@ async function liveStatus(
 async function lastFailure(app: string): Promise<Status["lastFailure"]> {
   const last = await newestRun(app);
   if (!last || (last.state !== "failed" && last.state !== "unfinished")) return null;
-  return { id: last.id, error: last.run.result?.error ?? "it was interrupted: dp resume" };
+  return { id: last.id, error: last.run.result?.error ?? `it was interrupted: dp resume ${app}` };
 }
 
 /** The status of every app; one that cannot be told goes to `broken`, and the others are told all the same. */

@@ -125,7 +125,10 @@ export async function lockNow(app: string, what: string): Promise<Lock> {
   const lock = await soon(
     places(app).lock,
     () => new DpError("locked", `${describeHolder(holder(app))}, is running`, { hint }),
-  );
+  ).catch((error) => {
+    if (codeOf(error) !== "ENOENT") throw error;
+    throw new DpError("usage", `there is no app "${app}" on this server any more`); // destroyed meanwhile
+  });
   lock.note(myself(what, starter()));
   return lock;
 }

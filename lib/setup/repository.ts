@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
+import { waitForLock } from "../lock.ts";
 import { places, root } from "../paths.ts";
 import { SELF } from "../self.ts";
 import { render, shellQuote, template } from "../template.ts";
@@ -28,6 +29,19 @@ const git = (repo: string, ...args: string[]) => ["git", "--git-dir", repo, ...a
 
 /** Makes the repository, or puts right what differs; answers one sentence for each change. */
 export async function setupRepository(app: string, branch: string, io: Io): Promise<string[]> {
+  const { base } = places(app);
+  const nothing = () => undefined;
+  await mkdir(base, { recursive: true });
+  // Two that set up the same app at once would make the same repository.
+  const lock = await waitForLock(join(base, "setup.lock"), nothing, nothing);
+  try {
+    return await makeRepository(app, branch, io);
+  } finally {
+    lock.release();
+  }
+}
+
+async function makeRepository(app: string, branch: string, io: Io): Promise<string[]> {
   const { repo } = places(app);
   const changes: string[] = [];
   if (!existsSync(join(repo, "HEAD"))) {

@@ -1,7 +1,7 @@
 // One-off commands, logs, the list of apps and their end, without root.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { AppRow } from "../../lib/commands/apps.ts";
 import {
   deployYml,
@@ -381,6 +381,18 @@ describe("several apps", () => {
     const { archive } = JSON.parse(stdout) as { archive: string };
     const kept = await expectCode(box.start(["tar", "-xzOf", archive, "./shared/diary"]).done, 0);
     expect(kept.stdout).toBe("written since");
+  });
+
+  test("two at once: both set the app up, one of them destroys it", async () => {
+    for (const name of ["twice", "again-twice", "thrice"]) {
+      const set = await Promise.all([1, 2].map(() => box.dp("setup", name, "--manager", "builtin")));
+      expect(set.map(({ code, text }) => (code === 0 ? "" : text))).toEqual(["", ""]);
+      expect(readdirSync(dirname(box.repo)).filter((file) => file.startsWith(name))).toEqual([`${name}.git`]);
+      const gone = await Promise.all([1, 2].map(() => box.dp("destroy", name, "--yes", "--purge")));
+      expect(gone.filter(({ code }) => code === 0)).toHaveLength(1);
+      expect(gone.map(({ text }) => text).join("")).toMatch(/there is no app|is running/);
+      expect(existsSync(join(dirname(box.base), name))).toBe(false);
+    }
   });
 
   test("what an interrupted destroy left is taken away by the next; --purge keeps nothing", async () => {
