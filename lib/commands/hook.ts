@@ -27,7 +27,9 @@ export async function update(repo: string, ref: string, old: string, sha: string
   const { branch, gate } = await readServer(app);
   if (ref !== `refs/heads/${branch}`) {
     const what = NOTHING.test(sha) ? "is deleted" : "is stored and not deployed";
-    console.log(`dp: ${ref.replace(/^refs\/(heads|tags)\//, "")} ${what}; ${app} deploys ${branch}`);
+    const name = ref.replace(/^refs\/(heads|tags)\//, "");
+    console.log(`dp: ${name} ${what}; ${app} deploys ${branch}`);
+    if (ref.startsWith("refs/heads/") && !NOTHING.test(sha)) console.log(`  → git push production ${name}:${branch}`);
     return EXIT.ok;
   }
   if (NOTHING.test(sha))
