@@ -34,9 +34,11 @@ function given(env: NodeJS.ProcessEnv): string[] {
 /** The options of this push, from git's environment; throws DpError "usage" for one that dp does not know. */
 export const pushOptions = (env: NodeJS.ProcessEnv): PushOptions => parse(given(env));
 
-// All hooks of one push are children of the same git receive-pack.
+/** The process of git whose hook this is: all hooks of one push are children of the same receive-pack. */
+export const receiverPid = (): number => Number(process.env["DP_RECEIVER"]) || process.ppid;
+
 const folderOf = (repo: string) => join(repo, "dp-push-options");
-const fileOf = (repo: string) => join(folderOf(repo), String(process.ppid));
+const fileOf = (repo: string) => join(folderOf(repo), String(receiverPid()));
 
 /** For pre-receive: keeps the options for `update`, which git starts without them. Throws as pushOptions does. */
 export async function notePushOptions(repo: string, env: NodeJS.ProcessEnv): Promise<void> {

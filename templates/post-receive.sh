@@ -11,4 +11,12 @@ cd / || exit 1
     echo "dp is not installed on this server any more: run its install.sh, then push again" >&2
     exit 1
 }
-exec {{dp}} hook post-receive "$repo"
+export DP_RECEIVER=$PPID
+{{dp}} hook post-receive "$repo"
+code=$?
+# It does the deploy by itself, in a session of its own: nobody else is left to tell that it was killed.
+case $code in
+? | 130 | 143) ;;
+*) echo "dp: the process of the deploy was killed; what it left is ended by: dp resume {{app}}" >&2 ;;
+esac
+exit $code

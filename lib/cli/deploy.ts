@@ -67,10 +67,8 @@ export function declareDeployCommands(cli: CAC): void {
 
   // What dp calls itself: not in the help.
   cli.command("hook <name> <git-dir> [...args]", HIDDEN).action(async (name: string, repo: string, args: string[]) => {
-    const hook = await import("../commands/hook.ts");
-    if (name === "pre-receive") return hook.preReceive(repo);
-    if (name === "update") return hook.update(repo, args[0] ?? "", args[1] ?? "", args[2] ?? "");
-    return hook.postReceive(repo, await Bun.stdin.text());
+    const { deployingHook, preReceive } = await import("../commands/hook.ts");
+    return name === "pre-receive" ? preReceive(repo) : deployingHook(name, repo, args);
   });
 
   cli.command("work <app>", HIDDEN).action(async (app: string) => {

@@ -1,5 +1,6 @@
 // `dp hook`, `dp execute`: what git's hooks call. A push may deploy, be stored, or be refused.
 import { DpError, EXIT } from "../errors.ts";
+import { leaveSession } from "../process/libc.ts";
 import { receiver, type Push } from "../release/gate.ts";
 import { appOfRepo, readServer } from "../server.ts";
 import { begin, commitOf } from "./begin.ts";
@@ -19,6 +20,14 @@ export async function preReceive(repo: string): Promise<number> {
   await appOfRepo(repo);
   await notePushOptions(repo, process.env);
   return EXIT.ok;
+}
+
+/** The hooks that may deploy: whatever ends git, its client or a terminal does not end the deploy. Never returns an answer. */
+export async function deployingHook(name: string, repo: string, [ref = "", old = "", sha = ""]: string[]) {
+  leaveSession();
+  const code = name === "update" ? await update(repo, ref, old, sha) : await postReceive(repo, await Bun.stdin.text());
+  // All is told by now. A file call that never returns would keep this process, and git waits for its end.
+  process.exit(code);
 }
 
 /** The gate, once for each ref of a push: answers the exit code that lets git move the ref, or not. */

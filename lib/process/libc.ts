@@ -12,6 +12,7 @@ const libc = libcWith({
   dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   isatty: { args: [FFIType.i32], returns: FFIType.i32 },
   flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  setsid: { args: [], returns: FFIType.i32 },
   pipe2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
 });
 
@@ -22,6 +23,9 @@ export function tryFlock(fd: number, kind: "exclusive" | "shared" = "exclusive")
 
 /** Whether an open file is a terminal. */
 export const isTerminal = (fd: number): boolean => libc().isatty(fd) === 1;
+
+/** Makes this process the leader of a session of its own, unless it leads a group already; answers whether it is one. */
+export const leaveSession = (): boolean => libc().setsid() !== -1;
 
 /** Makes `to` another name of the open file `fd`. */
 export function duplicate(fd: number, to: number): void {

@@ -1,6 +1,7 @@
 // The branch that a push wants to move: it ends where the live release is, whatever became of git meanwhile.
 import { DpError } from "../errors.ts";
 import { isAlive, startTime } from "../process/process.ts";
+import { receiverPid } from "../push-options.ts";
 import { run } from "../run.ts";
 import type { Landing } from "./landing.ts";
 
@@ -14,7 +15,8 @@ export interface Push {
 
 /** The process of git that moves the branch when its hook agrees, as `PID:START`, START in ticks since boot. */
 export function receiver(): string {
-  return `${process.ppid}:${startTime(process.ppid) ?? 0}`;
+  const pid = receiverPid();
+  return `${pid}:${startTime(pid) ?? 0}`;
 }
 
 /** Whether that process of git is still there. */
