@@ -96,6 +96,8 @@ export interface Manager {
   unavailable(path?: string): Promise<string | null>;
   /** Puts in place what every instance of the app shares; answers one sentence for each change. */
   setup(app: ManagedApp, io: Io): Promise<string[]>;
+  /** `start` will be called for it soon: what that needs gets ready meanwhile, and ends by itself when it is not called. */
+  prepare?(name: InstanceName): void;
   /**
    * Starts the instance afresh, whatever its history of crashes; a job is not started again when it ends, and only
    * code 0 is a good end of it. Throws DpError "command" when it cannot.

@@ -3,13 +3,15 @@
 import { appEnvironment } from "../lib/environment.ts";
 import { fact } from "../lib/facts.ts";
 import { placeOf } from "../lib/release/place.ts";
-import { appType } from "../lib/registry.ts";
+import { hasWeb } from "../lib/release/processes.ts";
+import { appType, manager } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Install the app's dependencies",
   needs: {
     app: fact.app,
+    id: fact.id,
     repo: fact.repo,
     sha: fact.sha,
     server: fact.server,
@@ -19,6 +21,8 @@ const step = defineStep(import.meta.path, {
   provides: { runtime: fact.runtime },
   async run(facts, io) {
     const type = await appType(facts.config.type);
+    const { app, id, server, config } = facts;
+    if (type.manager === undefined && hasWeb(config)) (await manager(server.manager)).prepare?.({ app, id });
     return { runtime: await type.install(placeOf(facts, await appEnvironment(facts)), io) };
   },
 });

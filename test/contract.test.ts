@@ -99,7 +99,7 @@ const APP_TYPE: Omit<
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },
 };
-const MANAGER: Omit<Members<Required<Manager>>, "adopt" | "published" | "remove" | "drift"> = {
+const MANAGER: Omit<Members<Required<Manager>>, "adopt" | "drift" | "prepare" | "published" | "remove"> = {
   ...{ name: "string", summary: "string", unavailable: "function", setup: "function", start: "function" },
   ...{ stop: "function", status: "function", pids: "function", instances: "function", enable: "function" },
   ...{ enabled: "function", forget: "function", logs: "function" },

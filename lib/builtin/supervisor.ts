@@ -1,5 +1,5 @@
 // Keeps one instance running: a process of its own, started by the builtin manager with the instance's spec.
-import { readFileSync } from "node:fs";
+import { closeSync, readFileSync, readSync } from "node:fs";
 import { endAll } from "../process/end-all.ts";
 import { howEnded, isClean } from "../process/ending.ts";
 import { messageOf } from "../errors.ts";
@@ -107,7 +107,19 @@ export async function supervise(spec: Spec, stop: Promise<void>, before: State |
   }
 }
 
+/** Waits for the byte that lets it begin; false: whoever would have sent it has gone. */
+function isLetIn(gate: number): boolean {
+  try {
+    return readSync(gate, Buffer.alloc(1)) === 1;
+  } finally {
+    closeSync(gate);
+  }
+}
+
 async function main(): Promise<void> {
+  // Before a signal is heard: one that waits just ends. One that follows a killed one was let in with that.
+  const gate = process.env["DP_AGAIN"] === undefined ? process.env["DP_GATE"] : undefined;
+  if (gate !== undefined && !isLetIn(Number(gate))) return;
   const asked = Promise.withResolvers<void>();
   process.on("SIGTERM", () => asked.resolve());
   process.on("SIGINT", () => asked.resolve());

@@ -8,10 +8,9 @@ import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, Manager } from "../manager.ts";
 import { compareInstances, isInstanceId, places } from "../paths.ts";
 import { bootId } from "../process/process.ts";
-import { plainEnv } from "../run.ts";
-import { supervisor } from "../self.ts";
 import { logs } from "../builtin/logs.ts";
 import { writeSpec } from "../builtin/spec.ts";
+import { prepare, sendOff, spawnSupervisor } from "../builtin/starter.ts";
 import {
   filesOf,
   isRunning,
@@ -39,7 +38,7 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
   if (!isFolder(folder)) throw cannot(`there is no folder ${folder}`);
   await writeSpec(instance, restartDelay);
   const files = filesOf(instance);
-  const child = spawnSupervisor(files.spec);
+  const child = sendOff(files.spec) ?? spawnSupervisor(files.spec);
   const end = performance.now() + START_TIMEOUT;
   for (;;) {
     const state = await readRecord<State>(files.state);
@@ -49,13 +48,6 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
     if (child.exitCode !== null || child.signalCode !== null) throw cannot("its supervisor ended at once");
     await io.sleep(10);
   }
-}
-
-function spawnSupervisor(spec: string): Bun.Subprocess {
-  const argv = [...supervisor(), spec];
-  const child = Bun.spawn(argv, { cwd: "/", env: plainEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true });
-  child.unref();
-  return child;
 }
 
 // Another supervisor finds in the state what the killed one knew, opens the app's pipe anew, and reads what is in it: an
@@ -157,6 +149,7 @@ export function makeBuiltin(restartDelay = 1_000): Manager {
     unavailable: async () => (process.platform === "linux" ? null : "the builtin manager needs Linux"),
     setup: async () => [],
     start: (instance, io) => start(instance, io, restartDelay),
+    prepare: (name) => prepare(filesOf(name).spec),
     ...{ stop, status, adopt, pids, instances, enable, logs },
     enabled: async (app) => ((await readText(enabledFile(app))) ?? "").split("\n").filter(Boolean),
     async forget(name) {

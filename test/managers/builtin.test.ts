@@ -63,6 +63,55 @@ describe("builtin", () => {
     await until("started again", async () => (await quick.status(instance)).restarts === 1);
   }, 30_000);
 
+  /** Kills the supervisor of an instance alone, as the kernel does for want of memory; answers its pid. */
+  const killSupervisor = (instance: InstanceName): number => {
+    const own = supervisorsOf(filesOf(instance).spec).filter((pid) => argumentsOf(pid)[0] !== "/bin/sh");
+    expect(own.length).toBe(1);
+    process.kill(own[0]!, "SIGKILL");
+    return own[0]!;
+  };
+  const isWatched = (instance: InstanceName, not: number) => async () => {
+    const state = await readRecord<State>(filesOf(instance).state);
+    return state !== null && state.supervisor.pid !== not && isAlive(state.supervisor.pid) && state;
+  };
+
+  test("a supervisor that was got ready is the one that starts the app, and is followed by another when it is killed", async () => {
+    const instance = await shop.instance("sleep 1000");
+    const { spec } = filesOf(instance);
+    quick.prepare!(instance);
+    const ready = supervisorsOf(spec);
+    expect([ready.length > 0, await quick.pids(instance)]).toEqual([true, []]);
+    expect((await quick.status(instance)).state).toBe("stopped");
+    await quick.start(instance, io);
+    const state = (await readRecord<State>(filesOf(instance).state))!;
+    expect(processEntry(state.supervisor.pid)!.parent).toBe(ready[0]!);
+    const first = killSupervisor(instance);
+    await until("another supervisor", isWatched(instance, first));
+    expect((await quick.status(instance)).pid).toBe(state.main!.pid);
+  });
+
+  test("one that was got ready and ended meanwhile is no loss", async () => {
+    const instance = await shop.instance("sleep 1000");
+    quick.prepare!(instance);
+    for (const pid of supervisorsOf(filesOf(instance).spec)) process.kill(pid, "SIGKILL");
+    await until("no supervisor", () => supervisorsOf(filesOf(instance).spec).length === 0);
+    await quick.start(instance, io);
+    expect((await quick.status(instance)).state).toBe("running");
+  });
+
+  test("one that was got ready ends with whoever did not start the app", async () => {
+    const instance = await shop.instance("sleep 1000");
+    const script = `
+      import builtin from "${resolve("lib/managers/builtin.ts")}";
+      builtin.prepare(JSON.parse(process.argv[1]));
+      process.kill(process.pid, "SIGKILL");
+    `;
+    const starter = Bun.spawnSync([process.execPath, "-e", script, JSON.stringify(instance)], { env: process.env });
+    expect(starter.signalCode as string).toBe("SIGKILL");
+    await until("no supervisor", () => supervisorsOf(filesOf(instance).spec).length === 0);
+    expect((await quick.status(instance)).state).toBe("stopped");
+  });
+
   // Each begins with a supervisor that was killed while its app runs on.
   const orphaned = async () => {
     const instance = await shop.instance("(setsid sleep 1001 &); exec sleep 1002");
@@ -79,18 +128,6 @@ describe("builtin", () => {
   };
   const left = (known: { pid: number; startTime: number }[]) =>
     known.filter(({ pid, startTime }) => isAlive(pid, startTime));
-
-  /** Kills the supervisor of an instance alone, as the kernel does for want of memory; answers its pid. */
-  const killSupervisor = (instance: InstanceName): number => {
-    const own = supervisorsOf(filesOf(instance).spec).filter((pid) => argumentsOf(pid)[0] !== "/bin/sh");
-    expect(own.length).toBe(1);
-    process.kill(own[0]!, "SIGKILL");
-    return own[0]!;
-  };
-  const isWatched = (instance: InstanceName, not: number) => async () => {
-    const state = await readRecord<State>(filesOf(instance).state);
-    return state !== null && state.supervisor.pid !== not && isAlive(state.supervisor.pid) && state;
-  };
 
   test("an app that prints all the time outlives its supervisor, and no line is lost", async () => {
     const instance = await shop.instance(`exec python3 -u -c '
