@@ -1,8 +1,8 @@
-// A rollback that is typed: in a session of its own dp works itself, without a second dp, and whoever typed it may leave.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+// A rollback that is typed, and a push: in a session of its own dp works itself, without a second dp, and whoever asked for it may leave.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { argumentsOf, hasEnvironment, processTable } from "../../lib/process/process.ts";
+import { argumentsOf, hasEnvironment, processEntry, processTable } from "../../lib/process/process.ts";
 import { programOf } from "../support/installed.ts";
 import { deployYml, sandbox, until, type Sandbox } from "../support/sandbox.ts";
 
@@ -70,4 +70,59 @@ test("left before its turn has come, it is called off", async () => {
   writeFileSync(join(box.root, "door"), "");
   expect((await deploying.done).code).toBe(0);
   expect(box.ids().length).toBe(before);
+});
+
+describe("a push", () => {
+  const hookOf = (pid: number) => argumentsOf(pid).slice(-6, -3).join(" ") === `hook update ${box.repo}`;
+  /** Pushes a release whose check waits at the door; answers once it does, with the process of the deploy. */
+  const pushUntilCheck = async (say: string) => {
+    rmSync(join(box.root, "door"), { force: true });
+    const before = box.ids().length;
+    await box.commit({ say });
+    const { pid, done } = box.start(["git", "push", "production", "main"]);
+    await until("the check", () => isChecking(before));
+    return { pid, done, worker: lockHolder() };
+  };
+
+  test("is worked on by its hook, in a session of its own and below a shell", async () => {
+    const { done, worker } = await pushUntilCheck("three");
+    const { session, parent } = processEntry(worker)!;
+    expect([hookOf(worker), session, hasWorker()]).toEqual([true, worker, false]);
+    expect(argumentsOf(parent).join(" ")).toContain("hooks/update");
+    writeFileSync(join(box.root, "door"), "");
+    const { code, text } = await done;
+    expect([code, box.run().result?.state]).toEqual([0, "good"]);
+    expect(text).toContain(`live: shop ${box.link("current")}`);
+  });
+
+  test("whose process is killed says how it is gone on with, and moves no branch", async () => {
+    const live = box.link("current");
+    const { done, worker } = await pushUntilCheck("four");
+    process.kill(worker, "SIGKILL");
+    const { code, text } = await done;
+    expect(code).toBe(1);
+    expect(text).toContain("dp: the process of the deploy was killed; what it left is ended by: dp resume shop");
+    expect(text).toContain("hook declined");
+    expect(box.link("current")).toBe(live);
+    writeFileSync(join(box.root, "door"), "");
+    const resumed = await box.dp("resume", box.app);
+    expect([resumed.code, box.link("current")]).toEqual([0, box.ids().at(-1)!]);
+    expect((await box.push()).code).toBe(0);
+  });
+
+  test("whose git is gone goes on, and moves the branch by itself", async () => {
+    const { pid, done } = await pushUntilCheck("five");
+    const sha = (await box.git("rev-parse", "main")).stdout.trim();
+    const receiver = processTable().find(({ pid: one }) =>
+      argumentsOf(one).join(" ").includes(`receive-pack ${box.repo}`),
+    )!;
+    process.kill(pid, "SIGKILL");
+    process.kill(receiver.pid, "SIGKILL");
+    await done;
+    writeFileSync(join(box.root, "door"), "");
+    await until("the end of the deploy", () => box.run().result?.state === "good");
+    const branch = async () => (await box.git("--git-dir", box.repo, "rev-parse", "main")).stdout.trim();
+    await until("the branch", async () => (await branch()) === sha);
+    expect(box.link("current")).toBe(box.ids().at(-1)!);
+  });
 });
