@@ -58,12 +58,15 @@ const python: AppType = {
   },
 
   async install(place, io) {
+    // Both wait for programs. What is wrong with the definition is told first, and no python may be needed at all.
+    const asked = findInterpreter(place, io);
+    asked.catch(() => undefined);
     const definition = await readDefinition(place.tree);
     if (!definition && (await needsNoPython(place))) {
       io.info("no dependencies, and no python on this server");
       return { path: [], env, dependencies: null };
     }
-    const interpreter = await findInterpreter(place, io);
+    const interpreter = await asked;
     const version = versionText(interpreter.version);
     if (!definition) {
       io.info(`no dependencies, python ${version}`);
