@@ -103,6 +103,8 @@ describe("refused:", () => {
     ['{"version":2,"facts":{},"journal":{}}', "version 2, and this dp reads version 1"],
     ['{"version":"1","facts":{},"journal":{}}', 'version "1"'],
     ['{"version":1,"journal":{}}', "not a context"],
+    ['{"version":1,"facts":[],"journal":{}}', "not a context"],
+    ['{"version":1,"facts":null,"journal":{}}', "not a context"],
     ['{"version":1,"facts":{},"journal":{},"more":1}', "not a context"],
     ['{"version":1,"facts":{},"journal":{"read":{"state":"done","startedAt":"x"}}}', "not a context"],
     ['{"version":1,"facts":{},"journal":{},"result":{"state":"good"}}', "not a context"],
