@@ -8,6 +8,9 @@ import { plainEnv } from "./run.ts";
 const tree = resolve(import.meta.dir, "..");
 const installed = existsSync(join(tree, ".installed")) ? tree.replace(/\.d\/[^/]+$/, "") : null;
 
+/** The folder of this very version when it is an installed one, else null. */
+export const installedTree = installed && tree;
+
 /** The folder of this dp, by a name that outlives upgrades. */
 export const treeOfDp = installed ?? tree;
 

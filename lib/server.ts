@@ -5,7 +5,9 @@ import { basename } from "node:path";
 import type { ServerConfig } from "./config.ts";
 import { codeOf, DpError } from "./errors.ts";
 import { readText } from "./files.ts";
+import { keepServer, keptServer } from "./kept-config.ts";
 import { deployments, places } from "./paths.ts";
+import { installedTree } from "./self.ts";
 import { didYouMean } from "./suggestion.ts";
 
 /** The names of all apps that were set up, sorted. */
@@ -24,13 +26,11 @@ let last: { text: string; file: string; server: ServerConfig } | undefined;
 
 /** The app's config.yml. Throws DpError "usage" when there is no such app, "config" when the file is wrong. */
 export async function readServer(app: string): Promise<ServerConfig> {
-  const { config } = places(app);
+  const { base, config } = places(app);
   const text = await readConfig(config);
   if (text !== null) {
-    if (last?.text !== text || last.file !== config) {
-      const { parseServerConfig } = await import("./config.ts");
-      last = { text, file: config, server: parseServerConfig(text, config) };
-    }
+    if (last?.text !== text || last.file !== config)
+      last = { text, file: config, server: await parsed(base, config, text) };
     return structuredClone(last.server);
   }
   const names = await appNames();
@@ -38,6 +38,16 @@ export async function readServer(app: string): Promise<ServerConfig> {
     lines: names.length > 0 ? [`there is ${names.join(", ")}`] : [],
     ...(didYouMean(app, names).hint ? didYouMean(app, names) : { hint: `dp setup ${app}` }),
   });
+}
+
+// Only of an installation: the files of any other dp may change under its name.
+async function parsed(base: string, file: string, text: string): Promise<ServerConfig> {
+  const kept = installedTree && (await keptServer(base, installedTree, text));
+  if (kept) return kept;
+  const { parseServerConfig } = await import("./config.ts");
+  const server = parseServerConfig(text, file);
+  if (installedTree) await keepServer(base, { tree: installedTree, text, server });
+  return server;
 }
 
 async function readConfig(path: string): Promise<string | null> {
