@@ -110,8 +110,8 @@ async function enable(app: string, ids: readonly string[], io: Io): Promise<bool
 }
 
 async function forget(name: InstanceName, io: Io): Promise<void> {
-  const { script, watcher, record, ecosystem, log, older } = filesOf(name);
-  for (const file of [script, watcher, record, ecosystem]) await removeFile(file);
+  const { log, older, ...own } = filesOf(name);
+  for (const file of Object.values(own)) await removeFile(file);
   // The log of a release goes with its folder; it is in a folder of the app, so its user removes it.
   if (!existsSync(join(places(name.app).releases, releaseOf(name.id))) && existsSync(places(name.app).home))
     await io.run(["rm", "-f", "--", log, older], { user: ownerOf(name.app).user, quiet: true, check: false });

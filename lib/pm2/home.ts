@@ -57,6 +57,8 @@ export function filesOf(name: InstanceName) {
     script: `${stem}.sh`,
     /** What pm2 starts: it runs the script and looks after it. */
     watcher: `${stem}.pm2.sh`,
+    /** What the workers of a cluster load before the app: it keeps their log within bounds. */
+    preload: `${stem}.pm2.cjs`,
     record: `${stem}.pm2.json`,
     ecosystem: `${stem}.ecosystem.json`,
     ...{ log, older: `${log}.1` },

@@ -38,6 +38,9 @@ export async function writeFiles(instance: Instance, delay: number): Promise<voi
       limit: String(LOG_LIMIT),
     };
     await writeReadable(files.watcher, render(await template("pm2.sh"), values), instance.user);
+  } else {
+    const values = { log: JSON.stringify(files.log), limit: String(LOG_LIMIT) };
+    await writeReadable(files.preload, render(await template("pm2.cjs"), values), instance.user);
   }
   await writeRecord(instance, { boot: bootId(), stopTimeout: instance.stopTimeout, isStopped: false });
 }
@@ -52,7 +55,7 @@ async function writeReadable(path: string, text: string, user: string | undefine
 
 /** The instance as an entry of pm2's ecosystem file: one process, or workers of node that share the port. */
 function ecosystem(instance: Instance): Record<string, unknown> {
-  const { log, watcher } = filesOf(instance);
+  const { log, watcher, preload } = filesOf(instance);
   const { command, folder, stopTimeout, env, workers = 1 } = instance;
   const common = {
     ...{ name: processName(instance), cwd: folder, kill_timeout: Math.ceil(stopTimeout), treekill: true },
@@ -68,6 +71,7 @@ function ecosystem(instance: Instance): Record<string, unknown> {
   }
   const { script, args, flags } = clusterOf(command, workers, env);
   const environment = { ...env, DP_INSTANCE: markerOf(instance) };
-  const how = { script, args, node_args: flags, exec_mode: "cluster", instances: workers, env: environment };
+  const node_args = [`--require=${preload}`, ...flags];
+  const how = { script, args, node_args, exec_mode: "cluster", instances: workers, env: environment };
   return { ...common, ...how, log_date_format: "YYYY-MM-DDTHH:mm:ss.SSSZ" };
 }

@@ -42,14 +42,25 @@ let path: string;
 let pm2: Manager;
 
 const CLUSTER = `
+const fs = require("node:fs");
 const http = require("node:http");
+const { NODE_APP_INSTANCE: worker, PORT, LINES, SHARED } = process.env;
 const server = http.createServer((request, response) => {
   if (request.url === "/env") return response.end(JSON.stringify(process.env));
-  if (request.url === "/crash") process.exit(3);
+  if (request.url === "/crash") {
+    console.log("last words");
+    process.exit(3);
+  }
   if (request.url === "/print") console.log("one\\ntwo");
   response.end(process.pid + " " + process.argv.slice(2).join(","));
 });
-server.listen(process.env.PORT, "127.0.0.1");
+server.listen(PORT, "127.0.0.1");
+function print(at) {
+  for (let one = 0; one < 50 && at <= LINES; one++, at++) console.log(worker + " " + at + " " + "-".repeat(1_000));
+  if (at <= LINES) return setImmediate(print, at);
+  fs.writeFileSync(SHARED + "/over." + worker, "");
+}
+print(1);
 `;
 
 describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, () => {
@@ -376,6 +387,60 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
         expect(Math.abs(Date.parse(time) - Date.now())).toBeLessThan(LONG);
         expect(two).toEqual(["two", null]);
       });
+
+      test(
+        "the log of all workers is two files of 10 MiB, read as one, without a line lost, and both go with the release",
+        async () => {
+          const { instance } = await cluster({ env: { LINES: "9000" } });
+          const { shared } = places(instance.app);
+          await until("both are done", () => ["0", "1"].every((worker) => existsSync(`${shared}/over.${worker}`)));
+          const { log, older, preload } = filesOf(instance);
+          const limit = 10 * 1024 * 1024;
+          expect(statSync(log).size).toBeLessThan(limit);
+          expect(statSync(older).size).toBeGreaterThanOrEqual(limit);
+          expect(statSync(older).size).toBeLessThan(limit * 1.5);
+          expect(statSync(log).mode & 0o777).toBe(0o600);
+          const lines = (await outputOf(pm2, instance, 20_000)).map((line) => line.split(" "));
+          for (const worker of ["0", "1"]) {
+            const own = lines.filter(([who, , dashes]) => who === worker && dashes === "-".repeat(1_000));
+            expect(own.map(([, number]) => number)).toEqual(Array.from({ length: 9_000 }, (_, at) => `${at + 1}`));
+          }
+          expect(lines.length).toBe(18_000);
+          await pm2.stop(instance, io);
+          rmSync(instance.folder, { recursive: true });
+          await pm2.forget(instance, io);
+          expect([log, older, preload].filter(existsSync)).toEqual([]);
+        },
+        LONG,
+      );
+
+      test(
+        "what a worker said last before it ended is there",
+        async () => {
+          const { instance, get } = await cluster();
+          await get("/crash").catch(() => "");
+          await until("again", async () => (await pm2.status(instance)).restarts === 1);
+          expect((await timed(instance)).map(([line]) => line)).toContain("last words");
+        },
+        LONG,
+      );
+
+      test(
+        "workers work without a log where none can be written",
+        async () => {
+          const { instance } = await cluster();
+          const logs = dirname(filesOf(instance).log);
+          chmodSync(logs, 0o500);
+          const { get, instance: next } = await cluster({ app: instance.app, id: "2-bbbbbbb" });
+          await get("/print");
+          expect(await pm2.status(next)).toMatchObject({ state: "running", restarts: 0, detail: "" });
+          expect(existsSync(filesOf(next).log)).toBe(false);
+          chmodSync(logs, 0o700);
+          await get("/print");
+          expect((await timed(next)).map(([line]) => line)).toEqual(["one", "two"]);
+        },
+        LONG,
+      );
 
       test(
         "a worker that dies is started again, and stop ends them and not the daemon",
