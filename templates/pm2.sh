@@ -23,21 +23,28 @@ sweep() {
     kill -s KILL $pids 2>/dev/null
 }
 
-# Where awk can tell the time. It ends with the last of those who print, and by no signal that is meant for the app. A log
-# that has grown to the limit is copied to FILE.1 and emptied: whoever else writes to it goes on with the same file.
+# Where awk can tell the time. It ends with the line that says so, however long it took to get there, and by no signal that
+# is meant for the app. A log that has grown to the limit is copied to FILE.1 and emptied: whoever else writes to it goes on
+# with the same file.
 stamper='trap "" TERM INT HUP
 export TZ=UTC0 LC_ALL=C log="$1" rotate="cat \"\$log\" >\"\$log.1\"; : >\"\$log\""
-shift
 stamp="{ print strftime(\"%Y-%m-%dT%H:%M:%S+00:00: \") \$0; fflush() }"
 for awk in "awk -W interactive" awk cat; do
     case $(echo | $awk "$stamp" 2>&1) in 2???-*) break ;; esac
 done
-stamp="$stamp
-(size += length(\$0) + 28) >= {{limit}} { system(ENVIRON[\"rotate\"]); size = 0 }"
-[ "$awk" != cat ] || stamp=-
+stamp="(at = index(\$0, ENVIRON[\"last\"])) { \$0 = substr(\$0, 1, at - 1) }
+!at || length(\$0) $stamp
+(size += length(\$0) + 28) >= {{limit}} { system(ENVIRON[\"rotate\"]); size = 0 }
+at { exit }"
+if [ "$awk" = cat ]; then
+    while IFS= read -r line || [ -n "$line" ]; do
+        case $line in *"$last") printf %s "${line%"$last"}" && break ;; esac
+        printf "%s\n" "$line"
+    done
+    exit
+fi
 while :; do
-    [ "$awk" = cat ] || set -- -v size="$(wc -c <"$log")"
-    $awk "$@" "$stamp" && break
+    $awk -v size="$(wc -c <"$log")" "$stamp" && break
 done'
 
 # The app holds both ends of the pipe: its next print does not end it, whoever of us was killed.
@@ -47,18 +54,28 @@ open_pipe() {
     mkfifo -m 600 "$pipe" || return 1
     exec 3<>"$pipe" 4<"$pipe"
     rm -f "$pipe"
-    /bin/sh -c "$stamper" stamper {{log}} <&4 2>/dev/null 3>&- 4<&- &
+    last="$marker ended $$" /bin/sh -c "$stamper" stamper {{log}} <&4 2>/dev/null 3>&- 4<&- &
     stamping=$!
     exec 4<&-
 }
 
-# What was printed last is on its way; whatever else holds the pipe then is none of the app.
+# What was printed last is before this line; whatever else holds the pipe then is none of the app. It is not waited for
+# without end: the disk may hang.
 close_pipe() {
+    echo "$marker ended $$" >&3 &
+    telling=$!
     exec 3>&-
-    (sleep 0.5 && kill -s KILL $stamping) 2>/dev/null &
+    (
+        tries=0
+        while [ $tries -lt 100 ]; do
+            sleep 0.1
+            tries=$((tries + 1))
+        done
+        kill -s KILL $stamping
+    ) 2>/dev/null &
     late=$!
     wait $stamping || wait $stamping
-    kill $late 2>/dev/null
+    kill $late $telling 2>/dev/null
 }
 
 asked=
