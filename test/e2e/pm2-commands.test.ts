@@ -90,8 +90,8 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
 
   test("a node app takes python's place; its failed build and its unhealthy release are refused", async () => {
     const pkg = JSON.stringify({ name: "shop", private: true, scripts: { start: "node server.js" } });
-    const yml = (more = "") =>
-      `name: shop\ntype: node\nhealthCheck: {path: /health, startTimeout: 2s, interval: 50ms}\n${more}`;
+    const yml = (more = "", startTimeout = "30s") =>
+      `name: shop\ntype: node\nhealthCheck: {path: /health, startTimeout: ${startTimeout}, interval: 50ms}\n${more}`;
     await box.release({
       "deploy.yml": yml(),
       "package.json": pkg,
@@ -101,7 +101,8 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     const live = box.link("current")!;
     for (const [files, says] of [
       [{ "deploy.yml": yml("build: echo so it goes; exit 3\n") }, /so it goes[^]*FAILED at build: .*exited with 3/],
-      [{ sick: "yes" }, /FAILED at check: .*\b500/],
+      // It has to answer within that, on a busy machine too, and is then waited for to the end of it.
+      [{ sick: "yes", "deploy.yml": yml("", "8s") }, /FAILED at check: .*\b500/],
     ] as [Record<string, string>, RegExp][]) {
       await box.commit(files);
       const pushed = await box.push();

@@ -98,7 +98,7 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
       for (const files of [
         flask(GUNICORN, "build: echo so it goes; exit 3\n"),
         flask("echo the last words; exit 4"),
-        { ...flask(), sick: "yes", "deploy.yml": deployYml(box.app, GUNICORN).replace("20s", "2s") },
+        { ...flask(), sick: "yes", "deploy.yml": deployYml(box.app, GUNICORN).replace("20s", "8s") },
       ]) {
         await box.commit(files);
         const pushed = await box.push();
