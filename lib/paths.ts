@@ -92,6 +92,10 @@ export function root(): string {
   return dir.replace(/\/+$/, "");
 }
 
+/** What tells apart two names on one machine, where one is a server's in a folder: "" without DP_ROOT. */
+export const realm = () =>
+  root() === "" ? "" : `-${new Bun.CryptoHasher("sha256").update(root()).digest("hex").slice(0, 8)}`;
+
 /** The folder that holds every app's base folder. */
 export const deployments = () => `${root()}/opt/deployments`;
 /** The folder that holds every app's bare repository. */

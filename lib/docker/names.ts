@@ -1,11 +1,8 @@
 // What dp's images and containers are called and labelled, so that it knows its own and touches no others.
+// An engine serves the whole machine: what was made under a DP_ROOT must not be taken for the server's own.
 import { DpError } from "../errors.ts";
 import type { InstanceName } from "../manager.ts";
-import { isInstanceId, places, releaseOf, root } from "../paths.ts";
-
-// An engine serves the whole machine: what was made under a DP_ROOT must not be taken for the server's own.
-const realm = () =>
-  root() === "" ? "" : `-${new Bun.CryptoHasher("sha256").update(root()).digest("hex").slice(0, 8)}`;
+import { isInstanceId, places, realm, releaseOf, root } from "../paths.ts";
 
 /** The container of an instance, `shop-42-3f9c2ab`. Throws DpError "usage" for a bad name. */
 export function containerName({ app, id }: InstanceName): string {

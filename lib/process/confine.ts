@@ -1,6 +1,7 @@
 // Commands that a commit brings along, builds and hooks: below the app in rank, within limits, and gone with all they started.
 import { existsSync } from "node:fs";
 import type { Limits } from "../manager.ts";
+import { realm, root } from "../paths.ts";
 import { groupsIn, processesInGroup, systemSlice } from "./cgroup.ts";
 import { endAll } from "./end-all.ts";
 import { allPids } from "./proc.ts";
@@ -30,7 +31,8 @@ const TASKS = 4096;
 // When memory is short the kernel ends a build, and never the app for it. The variable is one that systemd-run adds.
 const LOWER = 'unset INVOCATION_ID; { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@"';
 
-const scopesOf = ({ app, id }: Confined) => `dp-build.${app}.${id}.`;
+/** How the names of a release's scopes begin; two servers in folders may deploy one app and ID at once. */
+export const scopesOf = ({ app, id }: Confined) => `dp-build.${app}.${id}${realm()}.`;
 /** Whether limits have an effect here. */
 export const hasScopes = () => process.getuid?.() === 0 && existsSync("/run/systemd/system");
 let count = 0;
@@ -53,7 +55,7 @@ export function confine(argv: readonly string[], env: Record<string, string>, co
       end: () => endScopes([scope]),
     };
   }
-  const mark = `${confined.app}@${confined.id}`;
+  const mark = `${confined.app}@${confined.id}${root() && `:${root()}`}`;
   const marked = () => allPids().filter((pid) => hasEnvironment(pid, `DP_BUILD=${mark}`));
   return { argv: lowered, env: { ...env, DP_BUILD: mark }, end: () => endAll(marked, PATIENCE) };
 }

@@ -1,9 +1,10 @@
 // Builds and hooks: lower in rank than the app, and gone with all that they started.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DpError } from "../../lib/errors.ts";
+import { scopesOf } from "../../lib/process/confine.ts";
 import { isAlive } from "../../lib/process/process.ts";
 import { run } from "../../lib/run.ts";
 import { until } from "../managers/contract.ts";
@@ -45,6 +46,27 @@ test("a daemon that it leaves ends with it, and one that is not its own does not
   expect(isAlive(pidIn("left"))).toBe(false);
   expect(isAlive(other.pid)).toBe(true);
   other.kill("SIGKILL");
+});
+
+test("two servers in folders that deploy one app and ID at once leave each other's commands alone", async () => {
+  const before = process.env["DP_ROOT"];
+  const inRoot = (name: string, script: string) => {
+    process.env["DP_ROOT"] = join(folder, name);
+    return sh(script);
+  };
+  try {
+    const first = inRoot("a", `${leave()}; until [ -e done ]; do sleep 0.01; done; kill -0 $(cat left)`);
+    await until("it runs", () => existsSync(join(folder, "left")) && pidIn("left") > 0);
+    const scopes = scopesOf(confined);
+    await inRoot("b", "true");
+    expect(scopesOf(confined).startsWith(scopes) || scopes.startsWith(scopesOf(confined))).toBe(false);
+    writeFileSync(join(folder, "done"), "");
+    await first; // and with it what it had left
+    expect(isAlive(pidIn("left"))).toBe(false);
+  } finally {
+    if (before === undefined) delete process.env["DP_ROOT"];
+    else process.env["DP_ROOT"] = before;
+  }
 });
 
 test("one that holds the pipe holds nobody, and what it said is not lost", async () => {
