@@ -4,7 +4,7 @@ import { readdir } from "node:fs/promises";
 import { codeOf, DpError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import type { Instance, InstanceName, InstanceStatus, Manager } from "../manager.ts";
-import { compareInstances, isInstanceId, isJob, places, root } from "../paths.ts";
+import { compareInstances, isInstanceId, places, root } from "../paths.ts";
 import { tail } from "../process/output.ts";
 import { removeFiles, writeFiles } from "../systemd/instance-files.ts";
 import { groupProcesses, jobsOf, readStatus, show, systemctl, systemdTool, unitOf } from "../systemd/systemd.ts";
@@ -30,6 +30,10 @@ const REASONS: Record<string, string> = {
   226: "its sandbox cannot be set up, a folder of it is missing",
 };
 
+/** How often it is asked how a try to start ends, and after how long again, in ms. */
+const LOOKS = 100;
+const LOOK = 20;
+
 async function unavailable(): Promise<string | null> {
   if (root() !== "") return "manager systemd needs the real /etc; use builtin under DP_ROOT";
   if (!existsSync("/run/systemd/system")) return "systemd does not run on this host";
@@ -44,21 +48,27 @@ async function start(instance: Instance, io: Io): Promise<void> {
   await renewUnits(instance, io);
   await writeFiles(instance);
   await keepStopTimeout(instance);
-  const { NeedDaemonReload } = await show(unit, ["NeedDaemonReload"]);
-  if (NeedDaemonReload === "yes") await systemctl(["daemon-reload"], io);
+  const before = await show(unit, ["NeedDaemonReload", BEGUN]);
+  if (before["NeedDaemonReload"] === "yes") await systemctl(["daemon-reload"], io);
   // Stopped first: only so are the crashes of the past forgotten.
   await stop(instance, io);
   const result = await systemctl(["start", unit], io, false);
-  if (result.code !== 0 && !(await hasRun(instance))) throw await failure(instance, result.text, io);
+  if (result.code !== 0 && !(await hasRun(unit, before[BEGUN]))) throw await failure(instance, result.text, io);
 }
 
-/** Whether a job has begun, whatever it ended with: a quick one may have ended before systemd calls it started. */
-async function hasRun(name: InstanceName): Promise<boolean> {
-  const { ExecMainStatus = "", ExecMainStartTimestamp } = await show(unitOf(name), [
-    "ExecMainStatus",
-    "ExecMainStartTimestamp",
-  ]);
-  return isJob(name.id) && ExecMainStartTimestamp !== "" && REASONS[ExecMainStatus] === undefined;
+const BEGUN = "ExecMainStartTimestampMonotonic";
+
+/**
+ * Whether its command has begun since, whatever it ended with: the end of a quick one may be seen before systemd calls it
+ * started, and is the app's own.
+ */
+async function hasRun(unit: string, before: string | undefined): Promise<boolean> {
+  for (let look = 0; ; look++) {
+    const now = await show(unit, ["ExecMainStatus", "SubState", BEGUN]);
+    // It may be at its next try already, which has not ended yet.
+    if (now["SubState"] === "start" && look < LOOKS) await Bun.sleep(LOOK);
+    else return !["", "0", before].includes(now[BEGUN]) && REASONS[now["ExecMainStatus"] ?? ""] === undefined;
+  }
 }
 
 async function failure(instance: InstanceName, text: string, io: Io): Promise<DpError> {

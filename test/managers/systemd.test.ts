@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { setUpUnits as setUpDaemon } from "../../lib/daemon/service.ts";
 import { DpError } from "../../lib/errors.ts";
+import { waitUntilUp } from "../../lib/health/process-check.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
 import systemd from "../../lib/managers/systemd.ts";
 import { places } from "../../lib/paths.ts";
@@ -248,6 +249,30 @@ const inside = () => {
     Bun.spawnSync(["chmod", "700", instance.folder]);
     await expect(systemd.start(instance, io)).rejects.toThrow("its folder cannot be entered");
     expect((await systemd.status(instance)).state).toBe("stopped");
+  });
+
+  test("an app that ends before systemd calls it started has its own end: code and last words", async () => {
+    const instance = await shop.instance("echo no settings; exit 3");
+    // systemd calls units of this type started when they have ended, as it does others when it is late.
+    const folder = `/etc/systemd/system/${instance.app}@.service.d`;
+    mkdirSync(folder);
+    writeFileSync(`${folder}/late.conf`, "[Service]\nType=oneshot\n");
+    Bun.spawnSync(["systemctl", "daemon-reload"]);
+    try {
+      for (let time = 1; time <= 2; time++) {
+        await systemd.start(instance, io);
+        const died = waitUntilUp({ instance, check: { stayUp: 60_000 } }, systemd, io);
+        const error = await died.catch((thrown: unknown) => thrown as DpError);
+        expect(error).toMatchObject({
+          message: `${instance.app}@1-aaaaaaa is not running: exited with 3`,
+          lines: expect.arrayContaining(["no settings"]),
+        });
+      }
+      Bun.spawnSync(["chmod", "700", instance.folder]);
+      await expect(systemd.start(instance, io)).rejects.toThrow("its folder cannot be entered");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test("a change of the unit reaches the next start, even if the reload was missed", async () => {
