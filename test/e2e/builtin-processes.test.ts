@@ -5,13 +5,15 @@ import { join } from "node:path";
 import type { CronRow } from "../../lib/commands/cron.ts";
 import type { ProcessRow } from "../../lib/commands/ps.ts";
 import { addJobs, faultsOf, queueApp, readNotes, upBy } from "../support/queue-app.ts";
+import { FAR, FAR_TIME } from "../support/far-schedule.ts";
 import { pidsWith, project, sandbox, until, type Sandbox } from "../support/sandbox.ts";
 
 const CRON = `cron:
-  - {schedule: "* * * * *", command: 'echo "tick of $DP_RELEASE in $DP_PROCESS"', name: tick}
-  - {schedule: "@yearly", command: "echo no luck; exit 3", name: bad}
-  - {schedule: "@yearly", command: 'echo begun; while [ ! -e "$HOME/go" ]; do sleep 0.05; done; echo ended', name: long}
+  - {schedule: "${FAR}", command: 'echo "hand of $DP_RELEASE in $DP_PROCESS"', name: hand}
+  - {schedule: "${FAR}", command: "echo no luck; exit 3", name: bad}
+  - {schedule: "${FAR}", command: 'echo begun; while [ ! -e "$HOME/go" ]; do sleep 0.05; done; echo ended', name: long}
 `;
+const CLOCK = `${CRON}  - {schedule: "* * * * *", command: 'echo "tick of $DP_RELEASE in $DP_PROCESS"', name: tick}\n`;
 
 let box: Sandbox;
 beforeAll(async () => {
@@ -28,7 +30,11 @@ const must = async (...argv: string[]) => {
 const ps = async () => JSON.parse(await must("ps", "shop", "--json")) as ProcessRow[];
 /** `worker.1 running` and so on. */
 const states = async () => (await ps()).map(({ process, state }) => `${process} ${state}`);
-const running = () => Object.keys(box.instances()).sort();
+/** Without the job that comes and goes by the clock. */
+const running = () =>
+  Object.keys(box.instances())
+    .filter((id) => !id.endsWith(".cron.tick"))
+    .sort();
 const live = () => box.link("current")!;
 const enabled = () => readFileSync(join(box.base, "instances/enabled"), "utf8").trim().split("\n").sort();
 
@@ -54,7 +60,7 @@ const expectWell = async (workers: number) => {
 describe("deploys", () => {
   test("the first one starts web and a worker", async () => {
     const { code, text } = await box.push();
-    expect(`${code} ${text}`).toMatch(/^0 [\s\S]*workers .* worker\.1, cron tick runs at \* \* \* \* \*/);
+    expect(`${code} ${text}`).toMatch(/^0 [\s\S]*workers .* worker\.1, cron hand runs at 0 0 1 \d+ \*/);
     await expectWell(1);
     expect(await states()).toEqual(["web.1 running", "worker.1 running"]);
   });
@@ -276,9 +282,9 @@ describe("cron", () => {
   const entry = async (name: string) => (await entries()).find((row) => row.name === name)!;
 
   test("one of them by hand: output, exit code, and what is noted", async () => {
-    expect(await box.dp("cron", "run", "shop", "tick")).toMatchObject({
+    expect(await box.dp("cron", "run", "shop", "hand")).toMatchObject({
       code: 0,
-      stdout: `tick of ${live()} in cron.tick\n`,
+      stdout: `hand of ${live()} in cron.hand\n`,
     });
     expect(await box.dp("cron", "run", "shop", "bad")).toMatchObject({
       ...{ code: 6, stdout: "no luck\n" },
@@ -286,12 +292,12 @@ describe("cron", () => {
     });
     expect(await must("logs", "shop", "cron.bad", "-n", "1")).toEndWith(` cron.bad[${live()}]: no luck\n`);
     expect((await entry("bad")).last).toMatchObject({ code: 3, detail: "exited with 3", release: live() });
-    expect(await box.dp("cron", "run", "shop", "tock")).toMatchObject({
+    expect(await box.dp("cron", "run", "shop", "hands")).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('did you mean "tick"?'),
+      stderr: expect.stringContaining('did you mean "hand"?'),
     });
     expect(await must("cron", "shop")).toMatch(
-      /^bad +@yearly +\d{4}-01-01 00:00 +.* exited with 3 after 0s +echo no luck; exit 3$/m,
+      new RegExp(`^bad +0 0 1 \\d+ \\* +${FAR_TIME} +.* exited with 3 after 0s +echo no luck; exit 3$`, "m"),
     );
   });
 
@@ -312,6 +318,7 @@ describe("cron", () => {
   }, 60_000);
 
   test("the clock fires in the live release, also after everything was killed", async () => {
+    await box.release({ "deploy.yml": queueApp("shop", CLOCK)["deploy.yml"]! });
     await until("all is gone", () => {
       const left = [...pidsWith(box.root), ...Object.values(box.instances()).flat()];
       for (const pid of left) kill(pid);

@@ -4,6 +4,7 @@ import { symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { CronRow } from "../../lib/commands/cron.ts";
 import type { ProcessRow } from "../../lib/commands/ps.ts";
+import { FAR } from "../support/far-schedule.ts";
 import { pm2Folder, pm2Unavailable } from "../support/pm2.ts";
 import { addJobs, faultsOf, queueApp, readNotes, upBy } from "../support/queue-app.ts";
 import { sandbox, until, type Sandbox } from "../support/sandbox.ts";
@@ -14,8 +15,8 @@ setDefaultTimeout(180_000);
 const why = pm2Unavailable();
 const CRON = `cron:
   - {schedule: "* * * * *", command: 'echo "tick of $DP_RELEASE"', name: tick}
-  - {schedule: "@yearly", command: 'echo "year of $DP_RELEASE"', name: year}
-  - {schedule: "@yearly", command: "echo no luck; exit 3", name: bad}
+  - {schedule: "${FAR}", command: 'echo "year of $DP_RELEASE"', name: year}
+  - {schedule: "${FAR}", command: "echo no luck; exit 3", name: bad}
 `;
 
 describe.skipIf(why !== null)(`processes under pm2${why === null ? "" : ` (skipped: ${why})`}`, () => {

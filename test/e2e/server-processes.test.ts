@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { CronRow } from "../../lib/commands/cron.ts";
 import type { ProcessRow } from "../../lib/commands/ps.ts";
 import { boxUnavailable, freePort, until } from "../support/box.ts";
+import { FAR } from "../support/far-schedule.ts";
 import { addJobs, faultsOf, notesOf, queueApp, upBy } from "../support/queue-app.ts";
 import { type Server, startServer } from "../support/server-box.ts";
 import { type Laptop, openLaptop } from "../support/server-laptop.ts";
@@ -10,10 +11,14 @@ import { type Laptop, openLaptop } from "../support/server-laptop.ts";
 const why = boxUnavailable();
 const BASE = "/opt/deployments/shop";
 const CRON = `cron:
-  - {schedule: "* * * * *", command: 'echo "tick of $DP_RELEASE as $(id -un)"', name: tick}
-  - {schedule: "30 2 1,15 * 5", command: "echo no luck; exit 3", name: bad, timeZone: Europe/Berlin}
+  - {schedule: "${FAR}", command: 'echo "hand of $DP_RELEASE as $(id -un)"', name: hand}
+  - {schedule: "${FAR}", command: "echo no luck; exit 3", name: bad}
+  - {schedule: "30 2 1,15 * 5", command: "true", name: both, timeZone: Europe/Berlin}
 `;
-const UNITS = "shop.cron.bad.service shop.cron.bad.timer shop.cron.tick.service shop.cron.tick.timer";
+const CLOCK = `${CRON}  - {schedule: "* * * * *", command: 'echo "tick of $DP_RELEASE as $(id -un)"', name: tick}\n`;
+const unitsOf = (...names: string[]) =>
+  names.map((name) => `shop.cron.${name}.service shop.cron.${name}.timer`).join(" ");
+const UNITS = unitsOf("bad", "both", "hand");
 
 describe.skipIf(why !== null)(`processes on a server${why === null ? "" : ` (skipped: ${why})`}`, () => {
   let box: Server;
@@ -59,13 +64,13 @@ describe.skipIf(why !== null)(`processes on a server${why === null ? "" : ` (ski
 
   test("a push starts web, a worker and the timers; units pass systemd's own checks", async () => {
     await shop.commit(queueApp("shop", CRON), "first");
-    expect((await shop.push()).text).toMatch(/workers .* worker\.1, cron tick runs at \* \* \* \* \*/);
+    expect((await shop.push()).text).toMatch(/workers .* worker\.1, cron hand runs at 0 0 1 \d+ \*/);
     await expectWell(1);
     expect((await box.must("cd /etc/systemd/system && ls shop.cron.*")).replaceAll("\n", " ")).toBe(UNITS);
     const files = `${UNITS} shop@.service shop.cron@.service`.split(" ").map((unit) => `/etc/systemd/system/${unit}`);
     expect((await box.ssh(`systemd-analyze verify ${files.join(" ")}`)).text).toBe("");
     const timers = await box.must("systemctl list-timers --all --no-legend 'shop.cron.*'");
-    expect(timers.split("\n")).toHaveLength(2);
+    expect(timers.split("\n")).toHaveLength(3);
   });
 
   test("a worker runs as the app's user, in its sandbox, without a port", async () => {
@@ -151,19 +156,19 @@ describe.skipIf(why !== null)(`processes on a server${why === null ? "" : ` (ski
 
   test("dp cron run: output, exit code, and what is noted; no job is left", async () => {
     const id = await live();
-    expect(await box.mustDp("cron", "run", "shop", "tick")).toBe(`tick of ${id} as dp-shop`);
+    expect(await box.mustDp("cron", "run", "shop", "hand")).toBe(`hand of ${id} as dp-shop`);
     expect(await box.dp("cron", "run", "shop", "bad")).toMatchObject({ code: 6, stdout: "no luck\n" });
     expect((await entry("bad")).last).toMatchObject({ code: 3, release: id });
     expect(await box.must("systemctl list-units --all --no-legend 'shop.cron@*'")).toBe("");
     // In Berlin's winter 02:30 is 01:30 here, in summer 00:30.
-    expect((await entry("bad")).next).toMatch(/T0[01]:30:00/);
-    expect(await box.must("systemctl cat shop.cron.bad.timer | grep OnCalendar")).toBe(
+    expect((await entry("both")).next).toMatch(/T0[01]:30:00/);
+    expect(await box.must("systemctl cat shop.cron.both.timer | grep OnCalendar")).toBe(
       "OnCalendar=*-*-01,15 02:30:00 Europe/Berlin\nOnCalendar=Fri *-*-* 02:30:00 Europe/Berlin",
     );
   });
 
   test("timers are set for the live release, and fire in it after a reboot, beside the same processes", async () => {
-    await shop.commit({ "version.txt": "for the clock" });
+    await shop.commit({ "deploy.yml": queueApp("shop", CLOCK)["deploy.yml"]! });
     await shop.push();
     expect((await entry("tick")).next! > new Date().toISOString()).toBe(true);
     await box.reboot();
@@ -190,7 +195,8 @@ describe.skipIf(why !== null)(`processes on a server${why === null ? "" : ` (ski
     expect(await box.must("ls /etc/systemd/system/shop.cron.* 2>/dev/null || :")).toBe("");
     expect(await box.must("systemctl list-timers --all --no-legend 'shop.cron.*'")).toBe("");
     await box.mustDp("rollback", "shop");
-    expect((await box.must("cd /etc/systemd/system && ls shop.cron.*")).replaceAll("\n", " ")).toBe(UNITS);
+    const units = unitsOf("bad", "both", "hand", "tick");
+    expect((await box.must("cd /etc/systemd/system && ls shop.cron.*")).replaceAll("\n", " ")).toBe(units);
     expect((await entry("tick")).next).not.toBeNull();
   });
 

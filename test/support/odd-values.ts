@@ -1,5 +1,6 @@
 // Values of settings that a careless shell, unit file, container or JSON would change on the way, and an app whose build,
 // hooks and job write down what arrived.
+import { FAR } from "./far-schedule.ts";
 
 export const ODD_VALUES: Readonly<Record<string, string>> = {
   SPACES: "  two  words ",
@@ -16,7 +17,7 @@ export const ODD_VALUES: Readonly<Record<string, string>> = {
 /** Lines of deploy.yml for `DUMP`: its files are `build`, `pre`, `post` and, after `dp cron run APP dump`, `cron`. */
 export const DUMPS = `build: ./dump.sh build
 hooks: {preDeploy: ./dump.sh pre, postDeploy: ./dump.sh post}
-cron: [{schedule: "@yearly", command: ./dump.sh cron, name: dump}]
+cron: [{schedule: "${FAR}", command: ./dump.sh cron, name: dump}]
 `;
 
 /** A script of the app that writes its environment to a file in the app's home, as `env -0` does. */

@@ -63,7 +63,7 @@ while not stopping:
 note("down", who, release)
 `;
 
-/** Lines of deploy.yml: the worker, and two entries of cron that only run by hand or every minute. */
+/** Lines of deploy.yml: the worker. */
 export const PROCESSES = `processes:
   worker: {command: exec python3 worker.py, healthCheck: {stayUp: 1s}}
 `;
