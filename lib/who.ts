@@ -4,14 +4,23 @@ import { environmentOf, processEntry } from "./process/process.ts";
 import { loginName } from "./setup/users.ts";
 
 export interface Who {
-  /** `root@203.0.113.5`, or the name alone. */
+  /** `root@203.0.113.5`, or the name alone; `system`: nobody, a unit of dp's own. */
   by: string;
   /** `SHA256:…`, as ssh-keygen -l prints it. */
   key?: string;
 }
 
-/** Who starts this: the login name, before sudo, and where from when it came over ssh. */
+// Units of dp's own set DP_BY: nobody typed what they run.
+const LOGIN = ["SUDO_USER", "SSH_CONNECTION", "SSH_USER_AUTH", "DP_BY"] as const;
+
+/** What tells who it is, for another dp that this one starts on their behalf. */
+export function loginEnv(): Record<string, string> {
+  return Object.fromEntries(LOGIN.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+}
+
+/** Who starts this: the login name, before sudo, and where from when it came over ssh; `system`: dp by itself. */
 export function starter(): string {
+  if (process.env["DP_BY"] === "system") return "system";
   const name = process.env["SUDO_USER"] ?? loginName();
   const from = ofLogin("SSH_CONNECTION")?.split(" ")[0];
   return from ? `${name}@${from}` : name;

@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { loginName } from "../lib/setup/users.ts";
-import { starter, who } from "../lib/who.ts";
+import { loginEnv, starter, who } from "../lib/who.ts";
 
-const NAMES = ["SUDO_USER", "SSH_CONNECTION", "SSH_USER_AUTH"];
+const NAMES = ["SUDO_USER", "SSH_CONNECTION", "SSH_USER_AUTH", "DP_BY"];
 const before = NAMES.map((name) => [name, process.env[name]] as const);
 let folder: string;
 beforeEach(() => {
@@ -39,6 +39,16 @@ test("behind sudo, which keeps nothing of it, where from is what the shell above
   const env = { PATH: process.env["PATH"] ?? "", SSH_CONNECTION: "203.0.113.5 50000 192.0.2.1 22" };
   const shell = Bun.spawn(["sh", "-c", line, "sh", ...inner], { env, stdout: "pipe" });
   expect(await shell.stdout.text()).toBe("ann@203.0.113.5\n");
+});
+
+test("what dp begins by itself is the system's, and what it starts for somebody is theirs", () => {
+  process.env["SSH_CONNECTION"] = "203.0.113.5 50000 192.0.2.1 22";
+  process.env["SUDO_USER"] = "ann";
+  const mine = loginEnv();
+  expect(mine).toEqual({ SUDO_USER: "ann", SSH_CONNECTION: process.env["SSH_CONNECTION"] });
+  process.env["DP_BY"] = "system";
+  expect(who()).toEqual({ by: "system" });
+  expect(loginEnv()).toEqual({ ...mine, DP_BY: "system" });
 });
 
 test("the ssh key as ssh-keygen prints it, when sshd tells of it", () => {

@@ -62,7 +62,7 @@ export function declareServerCommands(cli: CAC): void {
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
       const { reconcileApps } = await import("../commands/reconcile.ts");
-      const { changes, code } = await reconcileApps(app);
+      const { changes, code } = await reconcileApps(app, warn);
       const words = ([name, list]: [string, string[]]) => `${name}: ${list.join("; ") || "nothing to do"}`;
       answer(options, changes, () => Object.entries(changes).map(words));
       return code;
@@ -74,7 +74,7 @@ export function declareServerCommands(cli: CAC): void {
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
       const { codeOf, doctorLines, examine, mend } = await import("../commands/doctor.ts");
-      const diagnosis = options["fix"] ? await mend(app) : { ...(await examine(app)), fixed: [] };
+      const diagnosis = options["fix"] ? await mend(app, warn) : { ...(await examine(app)), fixed: [] };
       const found = diagnosis.found.map(({ fix, ...finding }) => ({ ...finding, isSafe: fix !== undefined }));
       answer(options, { ...diagnosis, found }, () => doctorLines(diagnosis, app === undefined));
       return codeOf(diagnosis);

@@ -1,4 +1,5 @@
 // `dp doctor`: what is wrong with the server and its apps, or will be, and the command that mends each of it.
+import { audit, resultOf } from "../audit.ts";
 import type { Check, Finding, Patient } from "../check.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
 import { makeIo, silentLog } from "../io.ts";
@@ -9,6 +10,7 @@ import { lockNow } from "../release/queue.ts";
 import { run } from "../run.ts";
 import { SELF, selfEnv } from "../self.ts";
 import { appNames, readServer } from "../server.ts";
+import { loginEnv, who } from "../who.ts";
 
 /** A finding, and where it was made. */
 export interface Found extends Finding {
@@ -67,15 +69,41 @@ async function foundBy(
   }
 }
 
-/** Looks, mends what can be mended safely, says each in one sentence, and looks again. */
-export async function mend(app: string | undefined): Promise<Diagnosis> {
+/** Something that was mended, or tried: one sentence, and the exit code. */
+interface Mended {
+  app: string | null;
+  what: string;
+  code: number;
+}
+
+/**
+ * Looks, mends what can be mended safely, says each in one sentence, in the audit log as well, and looks again. `warn` is
+ * told what the audit log lacks.
+ */
+export async function mend(app: string | undefined, warn: (message: string) => void): Promise<Diagnosis> {
   const { found } = await examine(app);
-  const fixed: string[] = [];
-  // First what lies about: a command of dp may stumble over it.
-  for (const each of found) if (typeof each.fix === "function") fixed.push(await fixOne(each.app, each.fix));
-  const commands = new Map(found.flatMap(({ fix }) => (Array.isArray(fix) ? [[fix.join(" "), fix as string[]]] : [])));
-  for (const words of commands.values()) fixed.push(await runSelf(words));
-  return { ...(await examine(app)), fixed };
+  const mended: Mended[] = [];
+  try {
+    // First what lies about: a command of dp may stumble over it.
+    for (const { app: name, fix } of found)
+      if (typeof fix === "function") mended.push({ app: name, what: await fixOne(name, fix), code: EXIT.ok });
+    const commands = found.flatMap(({ app: name, fix }) => (Array.isArray(fix) ? [{ name, words: fix }] : []));
+    for (const { name, words } of new Map(commands.map((each) => [each.words.join(" "), each])).values())
+      mended.push({ app: name, ...(await runSelf(words)) });
+  } finally {
+    note(mended, warn);
+  }
+  return { ...(await examine(app)), fixed: mended.map(({ what }) => what) };
+}
+
+// What belongs to the server as a whole is of no app: the commands that mend it write lines of their own.
+function note(mended: readonly Mended[], warn: (message: string) => void): void {
+  for (const [app, all] of Map.groupBy(mended, (each) => each.app)) {
+    if (app === null) continue;
+    const code = all.find((each) => each.code !== EXIT.ok)?.code ?? EXIT.ok;
+    const detail = all.map(({ what }) => what).join("; ");
+    audit({ app, what: "doctor", detail, ...who(), result: resultOf(code), code }, warn);
+  }
 }
 
 async function fixOne(app: string | null, fix: () => Promise<string>): Promise<string> {
@@ -87,10 +115,11 @@ async function fixOne(app: string | null, fix: () => Promise<string>): Promise<s
   }
 }
 
-async function runSelf(words: readonly string[]): Promise<string> {
-  const { code } = await run([...SELF, ...words], { env: selfEnv(), check: false, timeout: 600_000 });
+async function runSelf(words: readonly string[]): Promise<Omit<Mended, "app">> {
+  const env = { ...selfEnv(), ...loginEnv() };
+  const { code } = await run([...SELF, ...words], { env, check: false, timeout: 600_000 });
   const command = `dp ${words.join(" ")}`;
-  return code === 0 ? `did: ${command}` : `${command} exited with ${code}, see what it says`;
+  return { what: code === 0 ? `did: ${command}` : `${command} exited with ${code}, see what it says`, code };
 }
 
 /** The exit code of a diagnosis: errors are what does not work. */

@@ -1,14 +1,17 @@
 // `dp reconcile`: instances and boot follow from `current`, whatever happened.
+import { audit, resultOf } from "../audit.ts";
 import { makeBallast } from "../ballast.ts";
 import type { ServerConfig } from "../config.ts";
 import { handLock } from "../release/hand-lock.ts";
 import { owed, settleOwed } from "../release/owed.ts";
 import { reconcile } from "../release/reconcile.ts";
 import { makeIo, silentLog } from "../io.ts";
+import { EXIT, exitCodeOf } from "../errors.ts";
 import { report } from "../main.ts";
 import { places } from "../paths.ts";
 import { lockNow } from "../release/queue.ts";
 import { appNames, readServer } from "../server.ts";
+import { who } from "../who.ts";
 import { deploy, resume } from "./deploy.ts";
 import type { Ended } from "./launch.ts";
 
@@ -20,17 +23,12 @@ export interface Reconciled {
 }
 
 /** One app, or all: a bad one is reported, and does not keep the others from being put right. */
-export async function reconcileApps(app: string | undefined): Promise<Reconciled> {
+export async function reconcileApps(app: string | undefined, warn: (message: string) => void): Promise<Reconciled> {
   const all: Reconciled = { changes: {}, code: 0 };
   for (const name of app === undefined ? await appNames() : [app]) {
     try {
       const server = await readServer(name);
-      const lock = await lockNow(name, "dp reconcile");
-      try {
-        all.changes[name] = await reconcile(name, server, makeIo(silentLog));
-      } finally {
-        lock.release();
-      }
+      all.changes[name] = await reconcileOne(name, server, warn);
       const late = await deployOwed(name, server);
       if (late) all.changes[name].push(`deployed ${late.id}, which was pushed and not deployed yet`);
       all.code ||= late?.code ?? 0;
@@ -40,6 +38,23 @@ export async function reconcileApps(app: string | undefined): Promise<Reconciled
   }
   await makeBallast();
   return all;
+}
+
+/** Under the app's lock; what was changed is in the audit log, also when it was not all that was to do. */
+async function reconcileOne(app: string, server: ServerConfig, warn: (message: string) => void): Promise<string[]> {
+  const lock = await lockNow(app, "dp reconcile");
+  const changes: string[] = [];
+  let code: number = EXIT.ok;
+  try {
+    return await reconcile(app, server, makeIo(silentLog), changes);
+  } catch (error) {
+    code = exitCodeOf(error);
+    throw error;
+  } finally {
+    lock.release();
+    const detail = changes.join("; ");
+    if (detail !== "") audit({ app, what: "reconcile", detail, ...who(), result: resultOf(code), code }, warn);
+  }
 }
 
 // A push that git has accepted is deployed, even if the machine went down before that had begun.

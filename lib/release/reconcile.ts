@@ -28,17 +28,18 @@ export async function sweep(app: string): Promise<void> {
 
 /**
  * Makes it true: the live release's processes run at their scale and the front points at its web process, nothing else
- * runs but warm releases and jobs under way, and exactly that comes up at boot. Answers one sentence for each change;
+ * runs but warm releases and jobs under way, and exactly that comes up at boot. Answers `changes`, one sentence for each;
  * none the second time. Throws DpError "host", and changes nothing, when `current` is damaged.
  */
-export async function reconcile(app: string, server: ServerConfig, io: Io): Promise<string[]> {
+export async function reconcile(app: string, server: ServerConfig, io: Io, changes: string[] = []): Promise<string[]> {
   await requireCurrent(app);
   await sweep(app);
   const managed = await managerOf(server);
   const live = await liveId(app);
   const facts = live === null ? null : await factsOfRelease(app, live, server);
   const wanted = live && facts ? await wantedIds(app, live, facts.config, server) : [];
-  const changes = [...(await mendPrevious(app, live)), ...(await holdPort(app, server, facts, io))];
+  changes.push(...(await mendPrevious(app, live)));
+  changes.push(...(await holdPort(app, server, facts, io)));
   changes.push(...(await adoptAll(app, wanted, managed, io)));
   changes.push(...(await stopStrays(app, live, wanted, managed, io)));
   if (live && wanted.includes(live)) changes.push(...(await serveLive(app, server, live, io)));

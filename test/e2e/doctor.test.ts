@@ -16,6 +16,7 @@ import {
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
+import type { AuditLine } from "../../lib/audit.ts";
 import { codeOf } from "../../lib/errors.ts";
 import { pidsWith, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
@@ -428,6 +429,52 @@ test.skipIf(!canMount)("a server without memory: doctor names it, a deploy warns
   appendFileSync(at("config.yml"), "strategy: restart\n");
   expect((await having(1_024, "deploy", "shop")).text).not.toContain("of memory and");
   writeFileSync(at("config.yml"), readFileSync(at("config.yml"), "utf8").replace("strategy: restart\n", ""));
+});
+
+describe("the audit log", () => {
+  const lines = async () => JSON.parse((await ok(box.dp("audit", "shop", "--json"))).stdout) as AuditLine[];
+  const login = { SUDO_USER: "ann", SSH_CONNECTION: "203.0.113.5 50000 192.0.2.1 22" };
+  /** The lines that a command adds, whatever it ends with. */
+  const added = async (env: Record<string, string>, ...words: string[]) => {
+    const before = (await lines()).length;
+    const { code } = await box.start([box.program, ...words], env).done;
+    return { code, lines: (await lines()).slice(before) };
+  };
+
+  test("has what dp reconcile and dp doctor changed, by whom, and nothing when that was nothing", async () => {
+    await killInstance(live());
+    const ann = { by: "ann@203.0.113.5", app: "shop", result: "ok", code: 0 };
+    const started = { what: "reconcile", detail: `started shop@${live()}` };
+    expect((await added(login, "reconcile")).lines).toMatchObject([{ ...ann, ...started }]);
+    await killInstance(live());
+    chmodSync(at(".env.production"), 0o644);
+    expect((await added(login, "doctor", "--fix")).lines).toMatchObject([
+      { ...ann, ...started },
+      { ...ann, what: "doctor", detail: `closed ${at(".env.production")} to others; did: dp reconcile shop` },
+    ]);
+    for (const words of [["reconcile"], ["doctor", "--fix"], ["doctor"]])
+      expect(await added(login, ...words)).toEqual({ code: 0, lines: [] });
+    await killInstance(live());
+    expect((await added({ ...login, DP_BY: "system" }, "reconcile")).lines).toMatchObject([
+      { ...ann, ...started, by: "system" },
+    ]);
+  });
+
+  test("has what was changed before the rest failed", async () => {
+    const [previous, mode] = [box.link("previous")!, at("releases", live(), "mode")];
+    rmSync(at("previous"));
+    symlinkSync(`releases/${live()}`, at("previous"));
+    await Bun.write(mode, "crash");
+    await killInstance(live());
+    const { code, lines: found } = await added({}, "reconcile", "shop");
+    expect(code).toBe(7);
+    expect(found).toMatchObject([
+      { what: "reconcile", detail: expect.stringMatching(/^pointed previous at \S+$/), result: "failed", code: 7 },
+    ]);
+    rmSync(mode);
+    expect((await added({}, "reconcile", "shop")).lines).toMatchObject([{ detail: `started shop@${live()}` }]);
+    expect(previous).not.toBe(live());
+  });
 });
 
 describe("while current is damaged", () => {

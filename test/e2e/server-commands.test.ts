@@ -75,7 +75,11 @@ describe.skipIf(why !== null)(`three apps${why === null ? "" : ` (skipped: ${why
   test("the restarted release comes up after a reboot, with its settings", async () => {
     await box.reboot();
     const live = await box.live("foo");
+    await box.must(`systemctl stop foo@${live}`);
     await box.must("systemctl start dp-reconcile --wait");
+    expect((JSON.parse(await box.mustDp("audit", "foo", "-n", "1", "--json")) as AuditLine[])[0]).toMatchObject({
+      ...{ what: "reconcile", detail: `started foo@${live}`, by: "system", result: "ok" },
+    });
     expect(await box.get(ports["foo"]!)).toBe(live);
     expect(await environmentOf("foo")).toMatchObject({ SECRET });
     const said = await box.must(["dp", "rollback", "foo", "--with-env"]);
