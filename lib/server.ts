@@ -33,10 +33,14 @@ export async function readServer(app: string): Promise<ServerConfig> {
       last = { text, file: config, server: await parsed(base, config, text) };
     return structuredClone(last.server);
   }
-  const names = await appNames();
-  throw new DpError("usage", `there is no app "${app}" on this server`, {
+  throw noSuchApp(app, await appNames());
+}
+
+/** The error for a name that is none of these apps'; `known`: the names that may have been meant. */
+export function noSuchApp(app: string, names: readonly string[], known = names): DpError {
+  return new DpError("usage", `there is no app "${app}" on this server`, {
     lines: names.length > 0 ? [`there is ${names.join(", ")}`] : [],
-    ...(didYouMean(app, names).hint ? didYouMean(app, names) : { hint: `dp setup ${app}` }),
+    ...(didYouMean(app, known).hint ? didYouMean(app, known) : { hint: `dp setup ${app}` }),
   });
 }
 

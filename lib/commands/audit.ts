@@ -3,6 +3,7 @@ import { auditFiles, type AuditLine } from "../audit.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { readText } from "../files.ts";
 import { appName } from "../paths.ts";
+import { appNames, noSuchApp } from "../server.ts";
 import { table, when } from "../talk/table.ts";
 
 export interface AuditOptions {
@@ -12,7 +13,10 @@ export interface AuditOptions {
   since?: number;
 }
 
-/** The lines of one app or of all, oldest first; `warn` is told of lines that cannot be read. */
+/**
+ * The lines of one app or of all, oldest first; `warn` is told of lines that cannot be read. Throws DpError "usage" for an
+ * app that there is not, and of which the log has nothing.
+ */
 export async function auditLines(
   app: string | undefined,
   { lines, since = 0 }: AuditOptions,
@@ -20,14 +24,18 @@ export async function auditLines(
 ): Promise<AuditLine[]> {
   const name = app === undefined ? undefined : appName(app);
   const found: AuditLine[] = [];
+  const there = await appNames();
+  const apps = new Set(there);
   let damaged = 0;
   for (const file of auditFiles()) {
     for (const text of (await textOf(file)).split("\n").filter(Boolean)) {
       const line = parse(text);
       if (!line) damaged += 1;
-      else if ((name === undefined || line.app === name) && Date.parse(line.time) >= since) found.push(line);
+      else apps.add(line.app);
+      if (line && (name === undefined || line.app === name) && Date.parse(line.time) >= since) found.push(line);
     }
   }
+  if (name !== undefined && !apps.has(name)) throw noSuchApp(name, there, [...apps]);
   if (damaged > 0) warn(`${damaged} lines of the audit log cannot be read`);
   return lines > 0 ? found.slice(-lines) : [];
 }

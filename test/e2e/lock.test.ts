@@ -407,7 +407,9 @@ describe("dp audit", () => {
     const { stdout } = await dp(0, "audit", "--since", "1h");
     expect(stdout).toMatch(/^WHEN +APP +WHAT +RUN +BY +RESULT\n/);
     expect(stdout).toMatch(/^\S+ \d\d:\d\d {2}shop {2}deploy +\d+-\w{7} +\S+ +stopped at build \(143\)$/m);
-    expect((await dp(0, "audit", "nobody")).stdout).toBe("nothing yet\n");
+    expect((await dp(2, "audit", "shpo")).stderr).toMatch(
+      /^dp: there is no app "shpo" on this server\n +→ did you mean "shop"\?$/m,
+    );
     expect(await audited("--since", "2099-01-01")).toEqual([]);
   });
 });
