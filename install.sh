@@ -338,22 +338,40 @@ prepare_clone() {
     rm -f "$log"
 }
 
+# Notes what is to be done, which is one thing.
+choose() {
+    case $what in
+        "" | "$1") what=$1 ;;
+        *) fail 2 "--$what and --$1 contradict each other" "try: ./install.sh --help" ;;
+    esac
+}
+
+# Notes where to install, which is one place.
+choose_prefix() {
+    case $1 in "" | -*) fail 2 "--prefix needs a folder" ;; esac
+    case $prefix in
+        "" | "$1") prefix=$1 ;;
+        *) fail 2 "--prefix $prefix and --prefix $1 contradict each other" "try: ./install.sh --help" ;;
+    esac
+}
+
 main() {
     source=$(cd "$(dirname "$0")" && pwd -P)
-    what=install prefix=
+    what='' prefix=''
     while [ $# -gt 0 ]; do
         case $1 in
             --help | -h) usage && exit 0 ;;
-            --uninstall | --bun) what=${1#--} ;;
-            --demo | --test) what=${1#--} && shift && break ;;
-            --prefix)
-                [ $# -ge 2 ] || fail 2 "--prefix needs a folder"
-                prefix=$2 && shift
-                ;;
-            --prefix=*) prefix=${1#*=} ;;
+            --uninstall | --bun) choose "${1#--}" ;;
+            --demo | --test) choose "${1#--}" && shift && break ;;
+            --prefix) choose_prefix "${2-}" && shift ;;
+            --prefix=*) choose_prefix "${1#*=}" ;;
             *) fail 2 "unknown argument: $1" "try: ./install.sh --help" ;;
         esac
         shift
+    done
+    # What follows is for the demo or the tests, but for words that could only be meant for this.
+    for word in "$@"; do
+        case $word in --uninstall | --bun | --demo | --test) choose "${word#--}" ;; esac
     done
     case $prefix in /* | "") ;; *) prefix=$(pwd)/$prefix ;; esac
     if [ -z "$prefix" ] && [ "$(id -u)" = 0 ]; then
@@ -363,7 +381,7 @@ main() {
         tree=$prefix/share/dp commands=$prefix/bin share=$prefix/share
     fi
     trees=$tree.d
-    case $what in
+    case ${what:-install} in
         install) install_dp ;;
         uninstall) uninstall_dp ;;
         bun)

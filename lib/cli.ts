@@ -2,7 +2,7 @@
 import cac from "cac";
 import { version } from "../package.json";
 import { HIDDEN, print } from "./arguments.ts";
-import { ALIASES, withoutAliases } from "./cli/alias.ts";
+import { ALIASES, HELP, withoutAliases, withoutHelp } from "./cli/alias.ts";
 import { declareAppCommands } from "./cli/apps.ts";
 import { audited, declareAuditCommand, type Outcome } from "./cli/audit.ts";
 import { declareCompletionCommands } from "./cli/completion.ts";
@@ -28,6 +28,7 @@ declareProcessCommands(cli);
 declareAuditCommand(cli);
 declareStepCommands(cli);
 declareCompletionCommands(cli);
+cli.command("help [command]", "List all commands, or show how one is used").action(() => cli.outputHelp());
 cli.option("-v, --version", "Print the version");
 cli.help((sections) =>
   sections
@@ -43,7 +44,12 @@ cli.help((sections) =>
 
 async function run(): Promise<number | void> {
   try {
-    process.argv = withoutAliases(process.argv);
+    process.argv = withoutAliases(withoutHelp(process.argv));
+    const [first = "", second] = process.argv.slice(2);
+    const command = HELP.includes(first) ? second : first;
+    // cac would show the help of dp itself for any word.
+    if (command && !command.startsWith("-") && !cli.commands.some(({ name }) => name === command))
+      throw unknownCommand(command);
     cli.parse(process.argv, { run: false });
     if (cli.options["help"]) return;
     // cac puts what follows "--" aside, and a command but "run" would run without it.
@@ -57,8 +63,12 @@ async function run(): Promise<number | void> {
   if (cli.options["version"]) return print(`dp ${version}`);
   const [word] = cli.args;
   if (word === undefined) return cli.outputHelp();
+  throw unknownCommand(word);
+}
+
+function unknownCommand(word: string): DpError {
   const names = cli.commands.filter((command) => command.description !== HIDDEN).map((command) => command.name);
-  throw new DpError("usage", `unknown command ${JSON.stringify(word)}`, {
+  return new DpError("usage", `unknown command ${JSON.stringify(word)}`, {
     hint: "dp --help lists them",
     ...didYouMean(word, word.includes(":") ? Object.keys(ALIASES) : names),
   });

@@ -326,6 +326,12 @@ describe("a changed source", () => {
 test.each([
   [["--bogus"], {}, 2, "unknown argument: --bogus"],
   [["--prefix"], {}, 2, "--prefix needs a folder"],
+  [["--prefix="], {}, 2, "--prefix needs a folder"],
+  [["--prefix", "--uninstall"], {}, 2, "--prefix needs a folder"],
+  [["--prefix", "/nowhere/a", "--prefix=/nowhere/b"], {}, 2, "--prefix /nowhere/a and --prefix /nowhere/b contradict"],
+  [["--uninstall", "--demo"], {}, 2, "--uninstall and --demo contradict each other"],
+  [["--bun", "--uninstall", "--prefix", "/nowhere"], {}, 2, "--bun and --uninstall contradict each other"],
+  [["--test", "test/paths.test.ts", "--uninstall"], {}, 2, "--test and --uninstall contradict each other"],
   [[], { DP_BUN: "/bin/false" }, 8, "DP_BUN=/bin/false is not a Bun"],
 ])("%p is refused with exit code and reason", async (argv, env, code, text) => {
   const refused = await runProgram(

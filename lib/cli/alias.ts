@@ -32,6 +32,16 @@ export const ALIASES: Readonly<Record<string, readonly [command: string, ...afte
   "releases:rollback": ["rollback"],
 };
 
+/** The options that ask for help. */
+export const HELP: readonly string[] = ["--help", "-h"];
+
+/** The arguments of a process with `dp help COMMAND` as `dp COMMAND --help`; what follows the command has no part in it. */
+export function withoutHelp(argv: readonly string[]): string[] {
+  const [bun = "", dp = "", first, command] = argv;
+  if (first !== "help" || command?.startsWith("-")) return [...argv];
+  return [bun, dp, ...(command === undefined ? [] : [command]), "--help"];
+}
+
 /**
  * The arguments of a process with the alias, if any, replaced. What follows `dp run APP`, or a `--` with nothing but
  * options before it, is put behind a `--`: its options are not dp's.

@@ -54,6 +54,8 @@ async function wordsOf(words: readonly string[], commands: readonly Described[])
   const positional = before.filter((word, at) => !word.startsWith("-") && !isTaken(command, before, at));
   // Whatever belongs to the command of `dp run` is none of dp's.
   if (command.name === "run" && positional.length > 0) return [];
+  if (command.name === "help" && !typed.startsWith("-"))
+    return positional.length === 0 ? commandWords(typed, commands, []) : [];
   if (option?.isRequired) return valuesOf(option.value, command.name, positional[0]);
   if (typed.startsWith("-")) return optionWords(command);
   const place =

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { ALIASES, withoutAliases } from "../../lib/cli/alias.ts";
+import { join } from "node:path";
+import { ALIASES, withoutAliases, withoutHelp } from "../../lib/cli/alias.ts";
 
+const project = join(import.meta.dir, "../..");
 const words = (line: string) =>
   withoutAliases(["bun", "dp", ...line.split(" ").filter(Boolean)])
     .slice(2)
@@ -50,4 +52,42 @@ describe("what follows dp run APP is not dp's", () => {
     ["run shop", "run shop --"],
     ["run --help", "run --help"],
   ])("%j is %j", (line, expected) => expect(words(line)).toBe(expected));
+});
+
+describe("dp help", () => {
+  test.each([
+    ["help", "--help"],
+    ["help status", "status --help"],
+    ["help run shop -- rm x", "run --help"],
+    ["help config:set", "env --help"],
+    ["help --help", "help --help"],
+    ["status help", "status help"],
+  ])("%j is %j", (line, expected) => {
+    const argv = withoutAliases(withoutHelp(["bun", "dp", ...line.split(" ")]));
+    expect(argv.slice(2).join(" ")).toBe(expected);
+  });
+
+  const dp = (...argv: string[]) => {
+    const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, join(project, "bin/dp"), ...argv], {
+      env: { PATH: process.env["PATH"] ?? "" },
+    });
+    return [exitCode, stdout.toString(), stderr.toString()] as const;
+  };
+
+  test("is dp --help, and dp COMMAND --help", () => {
+    const [whole, one] = [dp("--help"), dp("lock", "--help")];
+    expect([whole[0], one[0]]).toEqual([0, 0]);
+    expect(whole[1]).toContain("help [command]");
+    expect(one[1]).toContain("--message");
+    expect([dp("help"), dp("help", "lock")]).toEqual([whole, one]);
+  });
+
+  test.each(["stauts --help", "stauts -h", "--help stauts", "help stauts", "stauts shop --help"])(
+    "dp %s knows no such command",
+    (line) => {
+      const [code, stdout, stderr] = dp(...line.split(" "));
+      expect([code, stdout, stderr]).toEqual([2, "", dp("stauts")[2]]);
+      expect(stderr).toMatch(/unknown command "stauts"[\s\S]*did you mean "status"\?/);
+    },
+  );
 });

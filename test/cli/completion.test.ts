@@ -31,6 +31,8 @@ const found = (shell: string) => Bun.which(shell) === null;
 /** Typed words, the last one half, and what it can become. */
 const TABLE: [string[], (words: string[]) => void][] = [
   [["rest"], (all) => expect(all).toEqual(["restart"])],
+  [["help", "rest"], (all) => expect(all).toEqual(["restart"])],
+  [["help", "restart", ""], (all) => expect(all).toEqual([])],
   [["status", "sho"], (all) => expect(all).toEqual(["shop", "shopping"])],
   [["step", "sw"], (all) => expect(all).toEqual(["swap"])],
   [["resume", "shop", "--from", "ver"], (all) => expect(all).toEqual(["verify"])],
