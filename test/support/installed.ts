@@ -32,9 +32,10 @@ export async function withInstalled<T>(use: (dp: string) => Promise<T>): Promise
   }
 }
 
-/** Runs `use` with an installed dp as the one that tests run. */
-export const withTested = <T>(use: () => Promise<T>): Promise<T> =>
-  withInstalled(async (dp) => {
+/** Runs `use` with an installed dp as the one that tests run; in a run of tests within another one with that one's. */
+export async function withTested<T>(use: () => Promise<T>): Promise<T> {
+  if (process.env[INSTALLED]) return use();
+  return withInstalled(async (dp) => {
     process.env[INSTALLED] = dp;
     try {
       return await use();
@@ -42,3 +43,4 @@ export const withTested = <T>(use: () => Promise<T>): Promise<T> =>
       delete process.env[INSTALLED];
     }
   });
+}
