@@ -35,6 +35,16 @@ describe.skipIf(why !== null)(`box${why === null ? "" : ` (skipped: ${why})`}`, 
     await expect(box.must("echo broken >&2; false")).rejects.toThrow(/exited with 1:\nbroken/);
   });
 
+  test("root's commands share a connection, also many at once; a fresh one and another user's do not", async () => {
+    const ask = "echo $SSH_CLIENT";
+    const one = await box.must(ask);
+    expect(await Promise.all(Array.from({ length: 20 }, () => box.must(ask)))).toEqual(Array(20).fill(one));
+    await box.must("useradd -m -s /bin/sh ann");
+    for (const options of [{ isFresh: true }, { user: "ann" }]) expect(await box.must(ask, options)).not.toBe(one);
+    await box.reboot();
+    expect(await box.must(ask)).not.toBe(one);
+  });
+
   test("an array reaches the program word by word", async () => {
     const words = ["a b", "$HOME", "it's", "", "*", "new\nline"];
     expect(await box.must(["printf", "<%s>", ...words])).toBe(words.map((word) => `<${word}>`).join(""));

@@ -144,7 +144,10 @@ describe.skipIf(why !== null)(`three apps${why === null ? "" : ` (skipped: ${why
     await box.write("/etc/ssh/sshd_config.d/who.conf", "ExposeAuthInfo yes\n");
     await box.must("useradd --create-home --shell /bin/bash ann && echo 'ann ALL=NOPASSWD: ALL' >/etc/sudoers.d/ann");
     await box.must("systemctl reload ssh");
-    await until("sshd lets in again", async () => (await box.ssh('test -f "$SSH_USER_AUTH"')).code === 0);
+    await until(
+      "sshd lets in again",
+      async () => (await box.ssh('test -f "$SSH_USER_AUTH"', { isFresh: true })).code === 0,
+    );
     // The length, the fingerprint, who made it, the kind.
     const key = (await box.must("ssh-keygen -l -f /etc/ssh/box_key.pub")).split(" ")[1]!;
     expect(await push()).toMatchObject({ what: "deploy", by: "root@127.0.0.1", key, result: "ok" });

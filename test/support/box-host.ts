@@ -131,7 +131,7 @@ export async function prepareTree(dir: string, base: string, port: number, machi
   const etc = join(layer, "etc");
   mkdirSync(join(etc, "ssh/sshd_config.d"), { recursive: true });
   cpSync(join(dir, "key.pub"), join(etc, "ssh/box_key.pub"));
-  await Bun.write(join(etc, "ssh/sshd_config.d/port.conf"), `Port ${port}\n`);
+  await Bun.write(join(etc, "ssh/sshd_config.d/port.conf"), `Port ${port}\nMaxSessions 100\n`);
   await Bun.write(join(etc, "hostname"), `${machine}\n`);
   await Bun.write(join(etc, "hosts"), `127.0.0.1 localhost ${machine}\n::1 localhost\n`);
   await Bun.write(join(etc, "machine-id"), `${crypto.randomUUID().replaceAll("-", "")}\n`);

@@ -25,7 +25,7 @@ import {
   until,
 } from "./box-host.ts";
 import { boxUnavailable as unavailable, ensureBoxImage, type ImageName } from "./box-image.ts";
-import { type Connection, connection, sshArguments, type SshOptions } from "./box-ssh.ts";
+import { type Connection, connection, sharing, sshArguments, type SshOptions } from "./box-ssh.ts";
 
 export { type Answer, type SshOptions, ensureBoxImage, freePort, until };
 
@@ -87,7 +87,13 @@ function makeBox({ dir, owner }: BoxFolder, port: number, name: string, base: st
   const sshArgs = sshArguments(keyPath, port);
   const program = basename(base) === "docker" ? join(dir, "ssh") : "ssh";
   if (program !== "ssh") writeFileSync(program, enter(dir), { mode: 0o755 });
-  const client = connection([program, ...sshArgs]);
+  let boots = 0;
+  const client = connection([program, ...sshArgs], () => sharing(join(dir, `ssh-${boots}`)));
+  const start = async () => {
+    // A connection from before the boot is left to its end.
+    boots++;
+    await boot(client, dir, name, base);
+  };
   const processes = async (what: "list" | "kill" | "remove") => {
     const answer = await exec(["sh", script("box-processes.sh"), dir, what]);
     if (answer.code !== 0) throw new Error(answer.text);
@@ -106,11 +112,11 @@ function makeBox({ dir, owner }: BoxFolder, port: number, name: string, base: st
     async powerCut() {
       await processes("kill");
     },
-    boot: () => boot(client, dir, name, base),
+    boot: start,
     async reboot() {
       await client.ssh("systemctl poweroff");
       await until(`${name} powers off`, async () => (await processes("list")) === "");
-      await boot(client, dir, name, base);
+      await start();
     },
     async stop() {
       if (stopped) return;
