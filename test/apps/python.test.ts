@@ -8,13 +8,46 @@ import python from "../../lib/apps/python.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { run } from "../../lib/run.ts";
 import { commitTree, folderTree } from "../../lib/tree.ts";
-import { cleanUp, handedOn, pythonPath, recorder, release, scratch, uvFolder, writeFiles } from "../python/support.ts";
+import {
+  cleanUp,
+  handedOn,
+  pythonPath,
+  recorder,
+  release as newRelease,
+  scratch,
+  uvFolder as folderOfUv,
+  writeFiles,
+} from "../python/support.ts";
 
 // Packages come over the network.
 setDefaultTimeout(240_000);
 afterAll(cleanUp);
 
 const SMALL = "itsdangerous==2.2.0\n";
+
+let caches: Promise<string> | undefined;
+
+/** A release as its user has one, but for what takes time: a package is fetched once in this file, and not compiled. */
+const release: typeof newRelease = async (files, options) => {
+  const place = await newRelease(files, options);
+  const folder = await (caches ??= scratch());
+  const quick = { PIP_CACHE_DIR: join(folder, "pip"), UV_CACHE_DIR: join(folder, "uv"), PIP_NO_COMPILE: "1" };
+  Object.assign(place.env, quick);
+  return place;
+};
+
+let shared: Promise<{ place: Place; runtime: Runtime; infos: string[] }> | undefined;
+
+/** A release with SMALL installed, and files with the names of standard modules: what several tests begin with. */
+const installed = () =>
+  (shared ??= (async () => {
+    const trap = "raise SystemExit('the app was imported')";
+    const place = await release({ "requirements.txt": SMALL, "pip.py": trap, "logging.py": trap, "venv.py": trap });
+    const { io, infos } = recorder();
+    return { place, runtime: await python.install(place, io), infos };
+  })());
+
+const uvFolder = async () => folderOfUv(async () => `${(await installed()).runtime.dependencies}/bin/python`);
 
 /** What `python -c` prints in a runtime. */
 async function told(place: Place, runtime: Runtime, code: string): Promise<string> {
@@ -44,11 +77,43 @@ test("no dependencies: no venv, nothing is run but the question for the version"
   expect(await told(place, runtime, "print('runs')")).toBe("runs");
 });
 
+test("files of the app with the names of standard modules do not disturb the installer", async () => {
+  const { place, runtime, infos } = await installed();
+  expect(infos).toEqual([expect.stringMatching(/^installing requirements\.txt with pip, python 3\./)]);
+  expect(await readdir(join(runtime.dependencies!, "bin"))).toContain("pip");
+  expect((await run([`${runtime.dependencies}/bin/pip`, "--version"], { env: place.env })).text).toStartWith("pip ");
+});
+
+test("variables that change what is installed change the venv, those that only say how do not", async () => {
+  const { place, runtime } = await installed();
+  const { dependencies } = runtime;
+  const patient = { ...place, env: { ...place.env, PIP_TIMEOUT: "99", APP_KEY: "x" } };
+  expect((await python.install(patient, recorder().io)).dependencies).toBe(dependencies);
+  const early = { ...place, env: { ...place.env, PIP_PRE: "1" } };
+  const other = (await python.install(early, recorder().io)).dependencies;
+  expect(other).not.toBe(dependencies);
+  expect(await python.prune(place, [runtime], recorder().io)).toEqual([other!]);
+});
+
+test("a build that was killed half way is wiped and done again; a marker without its folder counts for nothing", async () => {
+  const { place, runtime: first } = await installed();
+  const { dependencies } = first;
+  await rm(`${dependencies}.json`);
+  await writeFile(join(dependencies!, "half"), "");
+  const again = recorder();
+  const runtime = await python.install(place, again.io);
+  expect(again.infos[0]).toStartWith("installing");
+  expect(await readdir(dependencies!)).not.toContain("half");
+  expect(await told(place, runtime, versionOf("itsdangerous"))).toBe("2.2.0");
+
+  await rm(dependencies!, { recursive: true });
+  const third = recorder();
+  await python.install(place, third.io);
+  expect(third.infos[0]).toStartWith("installing");
+});
+
 test("an unchanged set costs nothing, a changed one gets a venv of its own, prune removes what no release uses", async () => {
-  const first = await release({ "requirements.txt": SMALL });
-  const one = recorder();
-  const before = await python.install(first, one.io);
-  expect(one.infos).toEqual([expect.stringMatching(/^installing requirements\.txt with pip, python 3\./)]);
+  const { place: first, runtime: before } = await installed();
   expect(await told(first, before, versionOf("itsdangerous"))).toBe("2.2.0");
   expect(before).toMatchObject({ path: [`${before.dependencies}/bin`], env: { VIRTUAL_ENV: before.dependencies! } });
   const marker = await lstat(`${before.dependencies}.json`);
@@ -75,32 +140,8 @@ test("an unchanged set costs nothing, a changed one gets a venv of its own, prun
   expect((await venvs(first)).sort()).toEqual([key, `${key}.json`, "mine"].sort());
   expect(await python.prune(first, [after], recorder().io)).toEqual([]);
   expect(await told(third, after, versionOf("itsdangerous"))).toBe("2.2.0");
-});
-
-test("variables that change what is installed change the venv, those that only say how do not", async () => {
-  const place = await release({ "requirements.txt": SMALL });
-  const { dependencies } = await python.install(place, recorder().io);
-  const patient = { ...place, env: { ...place.env, PIP_TIMEOUT: "99", APP_KEY: "x" } };
-  expect((await python.install(patient, recorder().io)).dependencies).toBe(dependencies);
-  const early = { ...place, env: { ...place.env, PIP_PRE: "1" } };
-  expect((await python.install(early, recorder().io)).dependencies).not.toBe(dependencies);
-});
-
-test("a build that was killed half way is wiped and done again; a marker without its folder counts for nothing", async () => {
-  const place = await release({ "requirements.txt": SMALL });
-  const { dependencies } = await python.install(place, recorder().io);
-  await rm(`${dependencies}.json`);
-  await writeFile(join(dependencies!, "half"), "");
-  const again = recorder();
-  const runtime = await python.install(place, again.io);
-  expect(again.infos[0]).toStartWith("installing");
-  expect(await readdir(dependencies!)).not.toContain("half");
-  expect(await told(place, runtime, versionOf("itsdangerous"))).toBe("2.2.0");
-
-  await rm(dependencies!, { recursive: true });
-  const third = recorder();
-  await python.install(place, third.io);
-  expect(third.infos[0]).toStartWith("installing");
+  // The first one's environment is gone.
+  shared = Promise.resolve({ place: third, runtime: after, infos: [] });
 });
 
 test("a failing requirement shows pip's own words, leaves nothing, and the next install works", async () => {
@@ -118,8 +159,12 @@ test("a failing requirement shows pip's own words, leaves nothing, and the next 
   expect(await told(next, await python.install(next, recorder().io), versionOf("itsdangerous"))).toBe("2.2.0");
 });
 
-const PACKAGE = (version: string) => ({
-  "pyproject.toml": `[project]\nname = "mine"\nversion = "${version}"\n[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n`,
+const SETUPTOOLS = 'requires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"';
+const FLIT = 'requires = ["flit_core==3.12.0"]\nbuild-backend = "flit_core.buildapi"';
+
+/** A package; flit builds one in a tenth of the time. */
+const PACKAGE = (version: string, build = FLIT) => ({
+  "pyproject.toml": `[project]\nname = "mine"\ndescription = "mine"\nversion = "${version}"\n[build-system]\n${build}\n`,
   "mine/__init__.py": "",
 });
 
@@ -144,17 +189,10 @@ test("pyproject.toml: its dependencies alone are shared, a package is built into
   const shared = await python.install(plain, recorder().io);
   expect(shared.dependencies).toMatch(/\/[0-9a-f]{16}$/);
   expect(await told(plain, shared, versionOf("itsdangerous"))).toBe("2.2.0");
-  const packed = await release(PACKAGE("3.0"));
+  const packed = await release(PACKAGE("3.0", SETUPTOOLS));
   const own = await python.install(packed, recorder().io);
   expect(own.dependencies).toEndWith("/release-1-aaaaaaa");
   expect(await told(packed, own, versionOf("mine"))).toBe("3.0");
-});
-
-test("files of the app with the names of standard modules do not disturb the installer", async () => {
-  const trap = "raise SystemExit('the app was imported')";
-  const place = await release({ "requirements.txt": SMALL, "pip.py": trap, "logging.py": trap, "venv.py": trap });
-  const runtime = await python.install(place, recorder().io);
-  expect(await readdir(join(runtime.dependencies!, "bin"))).toContain("pip");
 });
 
 const LOCKED =
@@ -202,8 +240,8 @@ test("uv.lock is installed exactly, by uv where it is, else by pip, and a wrong 
 
 test("a lock whose app is a package: the app is installed too, into a venv of its own, with uv and with pip", async () => {
   const folder = await scratch();
-  const build = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n';
-  const project = `[project]\nname = "mine"\nversion = "5.0"\nrequires-python = ">=3.9"\ndependencies = ["itsdangerous==2.2.0"]\n${build}`;
+  const head = '[project]\nname = "mine"\nversion = "5.0"\nrequires-python = ">=3.9"\n';
+  const project = `${head}dependencies = ["itsdangerous==2.2.0"]\n[build-system]\n${SETUPTOOLS}\n`;
   await writeFiles(folder, { "pyproject.toml": project, "mine/__init__.py": "" });
   const withUv = `${await uvFolder()}:${await pythonPath()}`;
   await run(["uv", "lock"], { env: { ...handedOn(), PATH: withUv, HOME: folder }, cwd: folder, timeout: 120_000 });

@@ -99,18 +99,15 @@ export function recorder(): { io: Io; infos: string[]; argvs: string[][] } {
 
 let uv: Promise<string> | undefined;
 
-/** A folder with a real uv in it, installed once in this process when PATH has none. */
-export function uvFolder(): Promise<string> {
+/** A folder with a real uv in it; when PATH has none it is installed once in this process, by the pip of that python. */
+export function uvFolder(python: () => Promise<string>): Promise<string> {
   uv ??= (async () => {
     const there = Bun.which("uv");
     if (there) return dirname(there);
     const folder = await scratch();
-    const env = { ...plainEnv(), ...handedOn() };
-    await run(["python3", "-m", "venv", folder], { env, timeout: 120_000 });
-    await run([`${folder}/bin/python`, "-m", "pip", "install", "-q", "uv"], { env, timeout: 240_000 });
-    await mkdir(join(folder, "only"));
-    await Bun.$`ln ${folder}/bin/uv ${folder}/only/uv`.quiet();
-    return join(folder, "only");
+    const pip = [await python(), "-I", "-m", "pip", "install", "-q", "--no-compile", "--target", folder, "uv"];
+    await run(pip, { env: { ...plainEnv(), ...handedOn() }, timeout: 240_000 });
+    return join(folder, "bin");
   })();
   return uv;
 }
