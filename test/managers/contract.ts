@@ -20,6 +20,7 @@ import { places } from "../../lib/paths.ts";
 import { isAlive, startTime, userOf } from "../../lib/process/process.ts";
 import { idsOf } from "../../lib/setup/users.ts";
 import { ODD_VALUES } from "../support/odd-values.ts";
+import { pauseAfter } from "../support/pause.ts";
 
 /** A manager on a host where it works. */
 export interface Subject {
@@ -52,10 +53,11 @@ const io = makeIo(silentLog);
 export async function until<T>(what: string, probe: () => T | Promise<T>): Promise<T> {
   const end = performance.now() + DEADLINE;
   for (;;) {
+    const begun = performance.now();
     const answer = await probe();
     if (answer) return answer;
     if (performance.now() > end) throw new Error(`not within ${DEADLINE / 1000} s: ${what}`);
-    await Bun.sleep(20);
+    await pauseAfter(begun);
   }
 }
 

@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { tryFlock } from "../../lib/process/libc.ts";
 import { type ImageName, ownGroups } from "./box-image.ts";
+import { pauseAfter } from "./pause.ts";
 
 export { freePort } from "./port.ts";
 
@@ -65,10 +66,12 @@ export function detach(argv: readonly string[], log: string): void {
 
 /** Polls until `probe` is true. Throws with `what` after `deadline` ms. */
 export async function until(what: string, probe: () => boolean | Promise<boolean>, deadline = DEADLINE): Promise<void> {
-  const end = Date.now() + deadline;
-  while (!(await probe())) {
-    if (Date.now() > end) throw new Error(`not within ${deadline / 1000} s: ${what}`);
-    await Bun.sleep(25);
+  const end = performance.now() + deadline;
+  for (;;) {
+    const begun = performance.now();
+    if (await probe()) return;
+    if (performance.now() > end) throw new Error(`not within ${deadline / 1000} s: ${what}`);
+    await pauseAfter(begun);
   }
 }
 

@@ -36,9 +36,7 @@ groups() {
 # Whatever is in the namespace, the one process that holds it too, and in the groups of the containers.
 rest() {
     members
-    for process in /proc/[0-9]*; do
-        [ "$(readlink "$process/ns/mnt" 2>/dev/null)" != "$mounts" ] || basename "$process"
-    done
+    find /proc/[0-9]*/ns/mnt -maxdepth 0 -lname "$(echo "$mounts" | sed 's/[][]/\\&/g')" 2>/dev/null | cut -d/ -f3 || :
 }
 
 # There is no daemon.

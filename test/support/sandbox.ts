@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Run } from "../../lib/context.ts";
 import { programOf, tested } from "./installed.ts";
+import { pauseAfter } from "./pause.ts";
 import { claimPort } from "./port.ts";
 
 export const project = resolve(import.meta.dir, "../..");
@@ -267,10 +268,11 @@ export async function until<T>(
 ): Promise<Exclude<T, false | null | undefined>> {
   const deadline = performance.now() + 60_000;
   for (;;) {
+    const begun = performance.now();
     const found = await check();
     if (found) return found as Exclude<T, false | null | undefined>;
     if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
-    await Bun.sleep(10);
+    await pauseAfter(begun);
   }
 }
 
