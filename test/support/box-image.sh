@@ -20,8 +20,9 @@ if [ "$what" = docker ]; then
     cp -a --reflink=auto "$folder/base" "$build"
     cp /etc/resolv.conf "$build/etc/resolv.conf"
     # No rules of a firewall: what the machine has for them may have to be loaded first. Ports go through docker-proxy.
+    # No forwarding: systemd-nspawn shows a box the settings of its network as something to read.
     mkdir -p "$build/etc/docker" "$build/etc/systemd/system/docker.service.d"
-    echo '{"iptables": false, "ip6tables": false}' >"$build/etc/docker/daemon.json"
+    echo '{"iptables": false, "ip6tables": false, "ip-forward": false}' >"$build/etc/docker/daemon.json"
     # systemd-nspawn shows a box the control groups of version 1, but for its own, as something to read.
     cat >"$build/etc/systemd/system/docker.service.d/box.conf" <<'CONF'
 [Service]
