@@ -6,6 +6,8 @@ import { type Answer, exec } from "./box-host.ts";
 
 const project = resolve(import.meta.dir, "../..");
 const SAVE = 'mkdir -p "$(dirname "$1")" && cat >"$1" && chmod "$2" "$1"';
+// The types are more than half of all files, and no program needs them.
+const LEFT_OUT = [".git", ".cache", "node_modules/bun-types", "node_modules/@types"];
 const UNPACK = 'mkdir -p "$1" && tar -C "$1" -xf -';
 
 export interface SshOptions {
@@ -27,7 +29,7 @@ export interface Connection {
   must(command: string | readonly string[], options?: SshOptions): Promise<string>;
   /** Copies a file (with its mode) or a folder (what is in it) from the host; folders above are made. */
   copyIn(localPath: string, remotePath: string): Promise<void>;
-  /** Copies the project with its node_modules, without .cache and .git; default /opt/dp-source. */
+  /** Copies the project with its node_modules, without types, .cache and .git; default /opt/dp-source. */
   copyTree(remotePath?: string): Promise<void>;
   /** Writes a file; folders above are made. */
   write(path: string, text: string, mode?: number): Promise<void>;
@@ -109,7 +111,7 @@ export function connection(client: readonly string[], shared: () => readonly str
       else await save(remotePath, Bun.file(localPath), stat.mode);
     },
     copyTree: (remotePath = "/opt/dp-source") =>
-      unpack(remotePath, "--exclude=./.git", "--exclude=./.cache", "-C", project, "."),
+      unpack(remotePath, ...LEFT_OUT.map((path) => `--exclude=./${path}`), "-C", project, "."),
   };
 }
 
