@@ -14,9 +14,6 @@ cd / || exit 1
 export DP_RECEIVER=$PPID
 {{dp}} hook post-receive "$repo"
 code=$?
+case $code in ? | 130 | 143) exit $code ;; esac
 # It does the deploy by itself, in a session of its own: nobody else is left to tell that it was killed.
-case $code in
-? | 130 | 143) ;;
-*) echo "dp: the process of the deploy was killed; what it left is ended by: dp resume {{app}}" >&2 ;;
-esac
-exit $code
+{{dp}} hook killed "$repo"

@@ -67,8 +67,9 @@ export function declareDeployCommands(cli: CAC): void {
 
   // What dp calls itself: not in the help.
   cli.command("hook <name> <git-dir> [...args]", HIDDEN).action(async (name: string, repo: string, args: string[]) => {
-    const { deployingHook, preReceive } = await import("../commands/hook.ts");
-    return name === "pre-receive" ? preReceive(repo) : deployingHook(name, repo, args);
+    const { deployingHook, killed, preReceive } = await import("../commands/hook.ts");
+    if (name === "pre-receive") return preReceive(repo);
+    return name === "killed" ? killed(repo, args[0]) : deployingHook(name, repo, args);
   });
 
   cli.command("work <app>", HIDDEN).action(async (app: string) => {

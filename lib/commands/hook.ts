@@ -2,14 +2,17 @@
 import { DpError, EXIT } from "../errors.ts";
 import { leaveSession } from "../process/libc.ts";
 import { receiver, type Push } from "../release/gate.ts";
+import { runsOf, type PastRun } from "../release/history.ts";
 import { appOfRepo, readServer } from "../server.ts";
 import { begin, commitOf } from "./begin.ts";
 import { joinRunning } from "./join.ts";
-import { beginAndLaunch } from "./launch.ts";
+import { beginAndLaunch, endOf } from "./launch.ts";
 import { quiet } from "./restart.ts";
 import { planOf, planLines } from "./plan.ts";
 import { places } from "../paths.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
+import { who } from "../who.ts";
+import { wasKilled } from "./worker.ts";
 import { noteOwed, settleOwed } from "../release/owed.ts";
 import { notedPushOptions, notePushOptions, pushOptions } from "../push-options.ts";
 
@@ -63,6 +66,15 @@ export async function postReceive(repo: string, lines: string): Promise<number> 
     if (ref === `refs/heads/${branch}` && sha && !NOTHING.test(sha)) return execute(repo, sha);
   }
   return EXIT.ok;
+}
+
+/** For whoever pushed, and the audit log: the process that deployed, of that commit if it is known, was killed. */
+export async function killed(repo: string, sha?: string): Promise<number> {
+  const app = await appOfRepo(repo);
+  const isOf = ({ state, run }: PastRun) => state === "unfinished" && (sha === undefined || run.facts["sha"] === sha);
+  const past = (await runsOf(app)).findLast(isOf);
+  if (past) await endOf(past, app, EXIT.terminated, { who: who() });
+  return wasKilled(app);
 }
 
 /** Deploys a commit of a repository. Throws DpError "usage" when the repository is no app's, or the name no commit's. */

@@ -74,8 +74,13 @@ async function employ(worker: Worker, app: string, id: string, { json, ...option
   return { app, id, live: await liveId(app), state: past?.state ?? "unfinished", code, error, took, log };
 }
 
-// Its process has ended without a word. Before its first step that is the end of it; else it can be gone on with.
-async function endOf({ id, path, run }: PastRun, app: string, code: number, order: Order): Promise<void> {
+/** Its process has ended without a word. Before its first step that is the end of it; else it can be gone on with. */
+export async function endOf(
+  { id, path, run }: PastRun,
+  app: string,
+  code: number,
+  order: Pick<Order, "what" | "who">,
+): Promise<void> {
   const error = "its process ended before its first step";
   if (Object.keys(run.journal).length === 0) await conclude(path, { state: "failed", code, error });
   await auditRun(app, id, { ...order, code }, (line) => console.error(`dp: ${line}`));

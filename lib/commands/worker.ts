@@ -74,7 +74,8 @@ function tell(fd: number, text: string): void {
   }
 }
 
-function wasKilled(app: string): number {
+/** Says it, and what is to be done; answers the exit code. */
+export function wasKilled(app: string): number {
   console.error(`dp: the process of the deploy was killed; what it left is ended by: dp resume ${app}`);
   return EXIT.terminated;
 }

@@ -1,8 +1,8 @@
 // The process of a deploy: ready before the run is begun, on its own from then on, and gone when there is nothing to do.
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { beginAndLaunch, logOf } from "../../lib/commands/launch.ts";
+import { join, resolve } from "node:path";
+import { logOf } from "../../lib/commands/launch.ts";
 import { begin } from "../../lib/commands/begin.ts";
 import { pipe } from "../../lib/process/libc.ts";
 import { closeSync, writeSync } from "node:fs";
@@ -44,15 +44,23 @@ test("one with an order says all of it in the log, and nothing to whoever starte
 
 test("it is there while the run is begun, and gone when that fails", async () => {
   const app = await makeApp();
-  let seen = 0;
-  const beginning = async () => {
-    await until("the worker", () => workersOf(app.app).length === 1);
-    seen++;
-    throw new Error("not begun");
-  };
-  await expect(beginAndLaunch(app.app, beginning)).rejects.toThrow("not begun");
+  // A process of its own that leads no session: the leader of one does the work itself.
+  const script = `
+    import { beginAndLaunch } from ${JSON.stringify(resolve("lib/commands/launch.ts"))};
+    const beginning = async () => {
+      console.log("begins");
+      await Bun.stdin.text();
+      throw new Error("not begun");
+    };
+    await beginAndLaunch(process.argv[1], beginning).catch((error) => console.log(error.message));
+  `;
+  const env = { ...plainEnv(), DP_ROOT: server.path() };
+  const child = Bun.spawn([process.execPath, "-e", script, app.app], { env, stdin: "pipe", stdout: "pipe" });
+  await until("the worker", () => workersOf(app.app).length === 1);
+  child.stdin.end();
+  expect([await child.stdout.text(), await child.exited]).toEqual(["begins\nnot begun\n", 0]);
   await until("its end", () => workersOf(app.app).length === 0);
-  expect([seen, readdirSync(app.logs)]).toEqual([1, []]);
+  expect(readdirSync(app.logs)).toEqual([]);
 });
 
 test("one that cannot even start says why, and its exit code is the deploy's", async () => {

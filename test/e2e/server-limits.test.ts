@@ -103,7 +103,7 @@ describe.skipIf(why !== null)(`limits on a server${why === null ? "" : ` (skippe
     await shop.commit(yml(`${LEAVE("orphan")}; [ -e "$HOME/go" ] || sleep 1000`));
     const push = shop.failingPush();
     await until("the build waits", async () => (await box.ssh(["test", "-s", `${BASE}/home/orphan`])).code === 0);
-    await box.must("pkill -KILL -f '[ ]work shop$'");
+    await box.must("pkill -KILL -f '[ ]hook update '");
     await push;
     expect(await isGone("orphan")).toBe(false);
     expect(await scopes()).not.toBe("");
