@@ -51,7 +51,9 @@ test("what an app said before it ended is there, however slowly the programs sta
 
 test("a process that is none of the app's, and holds its output, is not waited for", async () => {
   const pid = join(folder, "pid");
-  const app = `echo one; env -i "$(command -v sleep)" 1000 & echo $! > ${pid}; echo two; exit 200`;
+  // Until it has become sleep it has the app's environment, and is ended as one of the app's.
+  const isSleep = '[ "$(cat /proc/$!/comm)" = sleep ]';
+  const app = `echo one; env -i sleep 1000 & echo $! > ${pid}; until ${isSleep}; do :; done; echo two; exit 200`;
   const { code, log } = await watch("held", app);
   const left = Number(readFileSync(pid, "utf8"));
   expect([code, isAlive(left)]).toEqual([1, true]);
