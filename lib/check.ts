@@ -12,8 +12,8 @@ export interface Patient {
 
 /** Something that is wrong, or will be. */
 export interface Finding {
-  /** "error": something does not work now. "warning": it will not, or is not as it should be. */
-  severity: "error" | "warning";
+  /** "error": something does not work now. "warning": it will not, or is not as it should be. "note": it is as somebody wants it. */
+  severity: "error" | "warning" | "note";
   /** One sentence without its dot. */
   what: string;
   /** What mends it, as it is typed. */

@@ -138,12 +138,13 @@ export function doctorLines({ apps, found, fixed }: Diagnosis, isWhole: boolean)
       lines.push(`  ${severity.padEnd(8)} ${check}: ${what}`, `           → ${command}`);
   }
   const looked = [...(isWhole ? ["the server"] : []), ...apps].join(", ");
-  if (found.length === 0) return [...lines, `nothing wrong: ${looked}`];
-  const safe = found.filter(({ fix }) => fix !== undefined).length;
+  const wrong = found.filter(({ severity }) => severity !== "note");
+  if (wrong.length === 0) return [...lines, `nothing wrong: ${looked}`];
+  const safe = wrong.filter(({ fix }) => fix !== undefined).length;
   return [
     ...lines,
     ...(safe > 0
-      ? [`${safe} of ${found.length} can be mended by: dp doctor ${isWhole ? "" : `${apps[0]} `}--fix`]
+      ? [`${safe} of ${wrong.length} can be mended by: dp doctor ${isWhole ? "" : `${apps[0]} `}--fix`]
       : []),
   ];
 }

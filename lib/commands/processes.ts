@@ -4,7 +4,7 @@ import { instanceId, processOf } from "../paths.ts";
 import { requireCurrent } from "../release/current.ts";
 import { liveId } from "../release/history.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
-import { hasWeb, otherIds, processNames, scaleOf } from "../release/processes.ts";
+import { idsOfRelease, processNames, scaleOf } from "../release/processes.ts";
 import { readServer } from "../server.ts";
 import { didYouMean } from "../suggestion.ts";
 
@@ -21,10 +21,7 @@ export async function liveFacts(app: string): Promise<InstanceFacts> {
 export const liveOf = ({ release }: InstanceFacts) => release.slice(release.lastIndexOf("/") + 1);
 
 /** Every instance that a release consists of, those stopped by hand among them. */
-export function idsOf(facts: InstanceFacts): string[] {
-  const live = liveOf(facts);
-  return [...(hasWeb(facts.config) ? [live] : []), ...otherIds(live, facts.config, facts.server)];
-}
+export const idsOf = (facts: InstanceFacts): string[] => idsOfRelease(liveOf(facts), facts.config, facts.server);
 
 /** The instances that `worker` or `worker.2` names; all of them without a word. Throws DpError "usage". */
 export function named(facts: InstanceFacts, word: string | undefined): string[] {

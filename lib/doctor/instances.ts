@@ -5,7 +5,7 @@ import { processOf } from "../paths.ts";
 import { damageOf } from "../release/current.ts";
 import { liveId } from "../release/history.ts";
 import { managerOf } from "../release/manager.ts";
-import { straysOf, wantedOf } from "../release/wanted.ts";
+import { stoppedByHand, straysOf, wantedOf } from "../release/wanted.ts";
 
 /** Restarts after crashes that are no bad luck any more. */
 const OFTEN = 3;
@@ -23,7 +23,8 @@ const check: Check = {
     const strays = (await straysOf(app, live, wanted, managed)).map((id) =>
       byCommand("warning", `${app}@${id} runs, and should not`, "reconcile", app),
     );
-    return [...findings.flat(), ...strays, ...(await bootFindings(patient, wanted, managed))];
+    const stopped = await stoppedFindings(patient, live);
+    return [...findings.flat(), ...stopped, ...strays, ...(await bootFindings(patient, wanted, managed))];
   },
 };
 export default check;
@@ -39,6 +40,16 @@ async function instanceFindings({ app }: Patient, id: string, managed: Manager):
   if (restarts >= OFTEN) return [byHand("warning", `${app}@${id} has crashed ${restarts} times since its start`, logs)];
   if (isOrphan) return [byCommand("warning", `${app}@${id} runs, but ${detail}`, "reconcile", app)];
   return detail ? [byHand("warning", `${app}@${id} runs, but ${detail}`, `dp restart ${app}`)] : [];
+}
+
+// What somebody has stopped is as they want it.
+async function stoppedFindings({ app, server }: Patient, live: string | null): Promise<Finding[]> {
+  const { processes, isAll } = await stoppedByHand(app, live, server);
+  const [only, ...more] = isAll ? [`all of ${live}`] : processes;
+  if (only === undefined) return [];
+  const words = isAll ? [""] : processes.map((process) => ` ${process}`);
+  const what = `${[only, ...more].join(", ")} ${more.length > 0 ? "were" : "was"} stopped by dp stop`;
+  return [byHand("note", what, words.map((word) => `dp start ${app}${word}`).join("; "))];
 }
 
 async function bootFindings({ app }: Patient, wanted: readonly string[], managed: Manager): Promise<Finding[]> {

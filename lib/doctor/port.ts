@@ -1,42 +1,24 @@
 // The public port of an app: its front listens there, and sends to the live release.
 import { byCommand, byHand, type Check, type Finding, type Patient } from "../check.ts";
-import { DpError } from "../errors.ts";
 import { describe } from "../health/health.ts";
 import { listener } from "../process/process.ts";
 import { front } from "../registry.ts";
-import { damageOf } from "../release/current.ts";
-import { liveId } from "../release/history.ts";
-import { factsOfRelease } from "../release/instance.ts";
 import { strangersOn } from "../release/instances.ts";
 import { managerOf } from "../release/manager.ts";
 import { portOf } from "../release/ports.ts";
-import { hasWeb, wantedIds } from "../release/processes.ts";
+import { liveWeb } from "../release/wanted.ts";
 
 const check: Check = {
   summary: "the public port and what the front does with it",
   atRest: true,
   async app(patient) {
     const { app, server } = patient;
-    const live = await webRelease(patient);
+    const live = await liveWeb(app, server);
     const holder = await front(server.front);
     return holder.holdsPort ? frontFindings(patient, live) : ownFindings(app, patient, live);
   },
 };
 export default check;
-
-/** The live release when its web process shall run, or null; undefined: it has none. */
-async function webRelease({ app, server }: Patient): Promise<string | null | undefined> {
-  const live = (await damageOf(app)) ? null : await liveId(app);
-  if (live === null) return null;
-  try {
-    const { config } = await factsOfRelease(app, live, server);
-    if (!hasWeb(config)) return undefined;
-    return (await wantedIds(app, live, config, server)).includes(live) ? live : null;
-  } catch (error) {
-    if (error instanceof DpError) return null; // its record is damaged, which is a finding of its own
-    throw error;
-  }
-}
 
 async function frontFindings({ app, server }: Patient, live: string | null | undefined): Promise<Finding[]> {
   if (live === undefined) return [];

@@ -23,6 +23,12 @@ export function otherIds(release: string, config: DeployConfig, server: Pick<Ser
   );
 }
 
+/** Every instance that a release consists of, those stopped by hand among them, web first. */
+export const idsOfRelease = (release: string, config: DeployConfig, server: Pick<ServerConfig, "scale">): string[] => [
+  ...(hasWeb(config) ? [release] : []),
+  ...otherIds(release, config, server),
+];
+
 /** Every instance of a release that shall run, and come up at boot: all but those that were stopped by hand. */
 export async function wantedIds(
   app: string,
@@ -31,8 +37,7 @@ export async function wantedIds(
   server: Pick<ServerConfig, "scale">,
 ): Promise<string[]> {
   const stopped = await stoppedProcesses(app);
-  const all = [...(hasWeb(config) ? [release] : []), ...otherIds(release, config, server)];
-  return all.filter((id) => !stopped.has(processOf(id)));
+  return idsOfRelease(release, config, server).filter((id) => !stopped.has(processOf(id)));
 }
 
 const stoppedFile = (app: string) => join(places(app).instances, "stopped");

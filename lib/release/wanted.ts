@@ -3,9 +3,11 @@ import type { ServerConfig } from "../config.ts";
 import { isInHand } from "../cron/job.ts";
 import { DpError } from "../errors.ts";
 import type { Manager } from "../manager.ts";
-import { isJob, releaseOf } from "../paths.ts";
+import { isJob, processOf, releaseOf } from "../paths.ts";
+import { damageOf } from "./current.ts";
+import { liveId } from "./history.ts";
 import { factsOfRelease } from "./instance.ts";
-import { wantedIds } from "./processes.ts";
+import { hasWeb, idsOfRelease, stoppedProcesses, wantedIds } from "./processes.ts";
 import { warmIds } from "./warm.ts";
 
 /** What shall run of the live release; all that does when its run file is damaged. */
@@ -21,6 +23,39 @@ export async function wantedOf(
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
     return (await managed.instances(app)).filter((id) => releaseOf(id) === live);
+  }
+}
+
+/** The processes of the live release that were stopped by hand, and whether those are all; none when its run file is damaged. */
+export async function stoppedByHand(
+  app: string,
+  live: string | null,
+  server: ServerConfig,
+): Promise<{ processes: string[]; isAll: boolean }> {
+  const none = { processes: [], isAll: false };
+  const stopped = await stoppedProcesses(app);
+  if (live === null || stopped.size === 0) return none;
+  try {
+    const all = idsOfRelease(live, (await factsOfRelease(app, live, server)).config, server).map(processOf);
+    const processes = all.filter((process) => stopped.has(process));
+    return { processes, isAll: processes.length === all.length };
+  } catch (error) {
+    if (error instanceof DpError) return none;
+    throw error;
+  }
+}
+
+/** The live release when its web process shall run, or null; undefined: it has none. */
+export async function liveWeb(app: string, server: ServerConfig): Promise<string | null | undefined> {
+  const live = (await damageOf(app)) ? null : await liveId(app);
+  if (live === null) return null;
+  try {
+    const { config } = await factsOfRelease(app, live, server);
+    if (!hasWeb(config)) return undefined;
+    return (await wantedIds(app, live, config, server)).includes(live) ? live : null;
+  } catch (error) {
+    if (error instanceof DpError) return null; // its record is damaged, which dp doctor finds by itself
+    throw error;
   }
 }
 

@@ -384,6 +384,34 @@ test.each(byHand)("$name: named, and mended by what it says", async ({ damage, f
   expect((await diagnose("shop")).found).toEqual([]);
 });
 
+test("a live release that runs, and does not answer as it should, is an error", async () => {
+  const sick = join(box.root, "sick");
+  await box.release({ mode: "marked", wait: sick });
+  expect((await diagnose("shop")).found).toEqual([]);
+  writeFileSync(sick, "");
+  const { code, found } = await diagnose("shop");
+  const [first, ...others] = found;
+  expect([code, others]).toEqual([7, []]);
+  expect(first).toMatchObject({ check: "health", severity: "error", command: "dp restart shop", isSafe: false });
+  expect(first!.what).toBe(`GET http://127.0.0.1:${box.port}/health: 500; shop@${live()} runs, and is not healthy`);
+  rmSync(sick);
+  await typed(first!.command);
+  expect((await diagnose("shop")).found).toEqual([]);
+  await box.release({ mode: null, wait: null });
+});
+
+test("what was stopped by hand is no fault: doctor says how it is started", async () => {
+  await ok(box.dp("stop", "shop"));
+  const { code, found } = await diagnose("shop");
+  const note = { severity: "note", what: `all of ${live()} was stopped by dp stop`, command: "dp start shop" };
+  expect([code, found]).toEqual([0, [expect.objectContaining(note)]]);
+  expect((await ok(box.dp("doctor", "shop"))).stdout).toEndWith("→ dp start shop\nnothing wrong: shop\n");
+  expect(await diagnose("shop", "--fix")).toMatchObject({ code: 0, fixed: [] });
+  expect(running()).toEqual([]);
+  await typed("dp start shop");
+  expect((await diagnose("shop")).found).toEqual([]);
+});
+
 test("a run that was interrupted is named, and gone on with", async () => {
   await box.commit({ say: "interrupted" });
   await box.dpKilledAt("check:begun", "deploy", "shop");
@@ -432,7 +460,8 @@ test.skipIf(!canMount)("a server without memory: doctor names it, a deploy warns
 });
 
 describe("the audit log", () => {
-  const lines = async () => JSON.parse((await ok(box.dp("audit", "shop", "--json"))).stdout) as AuditLine[];
+  const lines = async () =>
+    JSON.parse((await ok(box.dp("audit", "shop", "-n", "1000", "--json"))).stdout) as AuditLine[];
   const login = { SUDO_USER: "ann", SSH_CONNECTION: "203.0.113.5 50000 192.0.2.1 22" };
   /** The lines that a command adds, whatever it ends with. */
   const added = async (env: Record<string, string>, ...words: string[]) => {
