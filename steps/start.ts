@@ -6,9 +6,10 @@ import { instanceOf, takeInstancePort } from "../lib/release/instance.ts";
 import { forget, requireFreePort, makeRoom, serveAgain, takePublicPort, usablePort } from "../lib/release/instances.ts";
 import { managerOf } from "../lib/release/manager.ts";
 import { takeSettings } from "../lib/release/settings.ts";
-import { hasWeb, keepStopped } from "../lib/release/processes.ts";
+import { hasWeb, keepStopped, stoppedIds } from "../lib/release/processes.ts";
 import { wantedOf } from "../lib/release/wanted.ts";
 import { front } from "../lib/registry.ts";
+import { releaseOf } from "../lib/paths.ts";
 import { defineStep, main } from "../lib/step.ts";
 
 const step = defineStep(import.meta.path, {
@@ -36,7 +37,11 @@ const step = defineStep(import.meta.path, {
     // On a second run, after the swap, current is already ours: then previous is what served before.
     const named = await liveId(app);
     const live = named === id ? await previousId(app) : named;
-    await keepStopped(app, new Set()); // a new release runs as a whole
+    // The new release runs as a whole; of the old one it is noted what does not, for the way back.
+    await keepStopped(
+      app,
+      [...(await stoppedIds(app))].filter((one) => releaseOf(one) === live && live !== id),
+    );
     if (!hasWeb(facts.config)) {
       io.info("no web process");
       return { live, port: null, isWarm: false, stoppedAt: null };

@@ -8,6 +8,7 @@ import { idOf, releaseBefore } from "../lib/release/history.ts";
 import { serveAgain } from "../lib/release/instances.ts";
 import { point, target } from "../lib/link.ts";
 import { NO_PROBES, startProber } from "../lib/health/prober.ts";
+import { stoppedIds } from "../lib/release/processes.ts";
 import { managerOf } from "../lib/release/manager.ts";
 import { front } from "../lib/registry.ts";
 import { defineStep, main } from "../lib/step.ts";
@@ -39,7 +40,8 @@ const step = defineStep(import.meta.path, {
     const live = await target(join(base, "current"));
     const before = live === release ? folderOf(base, old) : live;
     const previous = before !== null && existsSync(before) ? before : null; // never to what is gone
-    const prober = healthCheck && old && server.strategy === "blue-green" ? startProber(healthCheck, server) : null;
+    const isServing = old !== null && server.strategy === "blue-green" && !(await stoppedIds(app)).has(old);
+    const prober = healthCheck && isServing ? startProber(healthCheck, server) : null;
     try {
       // In this order, so that previous never names what is live.
       await point(join(base, "current"), release);

@@ -2,11 +2,11 @@
 // Changes the processes besides web, and cron, over to the new release: a worker ends its job before the next starts.
 import { setCron } from "../lib/cron/cron.ts";
 import { fact } from "../lib/facts.ts";
-import { processOf, releaseOf } from "../lib/paths.ts";
+import { isWeb, processOf, releaseOf } from "../lib/paths.ts";
 import { idOf } from "../lib/release/history.ts";
 import { factsOfRelease } from "../lib/release/instance.ts";
 import { managerOf } from "../lib/release/manager.ts";
-import { otherIds } from "../lib/release/processes.ts";
+import { wantedIds } from "../lib/release/processes.ts";
 import { changeOver, otherInstances, startInstances, stopInstances } from "../lib/release/workers.ts";
 import { defineStep, main } from "../lib/step.ts";
 
@@ -40,7 +40,14 @@ const step = defineStep(import.meta.path, {
     const own = (await otherInstances(app, managed)).filter((other) => releaseOf(other) === id);
     await stopInstances(app, own, managed, io);
     const before = live === null ? null : await factsOfRelease(app, live, server);
-    if (before) await startInstances(before, otherIds(live!, before.config, server), managed, io);
+    const wanted = before ? await wantedIds(app, live!, before.config, server) : [];
+    if (before)
+      await startInstances(
+        before,
+        wanted.filter((one) => !isWeb(one)),
+        managed,
+        io,
+      );
     await setCron(app, before?.config.cron ?? [], io);
   },
 });

@@ -1,4 +1,5 @@
 // `dp cancel`: ends a deploy before its switch, or one that waits for its turn.
+import type { ServerConfig } from "../config.ts";
 import type { RunResult } from "../context.ts";
 import { DpError, EXIT } from "../errors.ts";
 import { COMMIT } from "../pipeline.ts";
@@ -8,6 +9,7 @@ import { forgetCanceller, noteCanceller } from "../release/canceller.ts";
 import { holder, liveId, runOf, type Holder } from "../release/history.ts";
 import { describeHolder, waitingFor } from "../release/queue.ts";
 import { isReleaseId } from "../paths.ts";
+import { servingWords } from "../release/serving.ts";
 import { readServer } from "../server.ts";
 import { starter } from "../who.ts";
 
@@ -19,6 +21,8 @@ export interface Cancelled {
   result: RunResult | null;
   /** The release that serves, or null. */
   live: string | null;
+  /** The same in words, and whether it does. */
+  serving: string;
   /** The exit code: 0 also when nothing was running. */
   code: number;
 }
@@ -28,9 +32,9 @@ export interface Cancelled {
  * it has. Others that wait go on. Throws DpError "locked" when its release is live already, or when what runs is no deploy.
  */
 export async function cancel(app: string, wish: string | undefined, say: (line: string) => void): Promise<Cancelled> {
-  await readServer(app);
+  const server = await readServer(app);
   const held = wish === undefined ? holder(app) : named(app, wish);
-  if (!held) return { app, id: null, result: null, live: await liveId(app), code: EXIT.ok };
+  if (!held) return { app, id: null, result: null, ...(await nowServing(app, server)), code: EXIT.ok };
   const { id, pid, startTime } = held;
   if (!isReleaseId(id)) throw new DpError("locked", `${describeHolder(held)}, is running, and is no deploy`);
   if ((await runOf(app, id)).run.journal[COMMIT]?.state === "ok") throw tooLate(app, id);
@@ -45,7 +49,12 @@ export async function cancel(app: string, wish: string | undefined, say: (line: 
   if (result?.state === "good") throw tooLate(app, id);
   // An end of its own, in the same moment, is told as what it is.
   const code = result?.code === EXIT.terminated ? EXIT.ok : (result?.code ?? EXIT.terminated);
-  return { app, id, result, live: await liveId(app), code };
+  return { app, id, result, ...(await nowServing(app, server)), code };
+}
+
+async function nowServing(app: string, server: ServerConfig): Promise<Pick<Cancelled, "live" | "serving">> {
+  const live = await liveId(app);
+  return { live, serving: live === null ? "nothing, as before" : await servingWords(app, live, server) };
 }
 
 function named(app: string, wish: string): Holder {
@@ -62,8 +71,8 @@ const tooLate = (app: string, id: string) =>
   new DpError("locked", `${id} is live already, it is too late to cancel it`, { hint: `dp rollback ${app}` });
 
 /** How it ended, for people. */
-export function cancelledLines({ app, id, result, live }: Cancelled): string[] {
+export function cancelledLines({ app, id, result, serving }: Cancelled): string[] {
   if (id === null) return [`no deploy of ${app} is running`];
   const how = result?.error ?? `its process was killed; what it left is ended by: dp resume ${app}`;
-  return [`${id}: ${how}`, `serving: ${live ?? "nothing"}, as before`];
+  return [`${id}: ${how}`, `serving: ${serving}`];
 }

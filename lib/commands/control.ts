@@ -3,7 +3,7 @@ import { makeIo, silentLog, type Io } from "../io.ts";
 import { processOf } from "../paths.ts";
 import type { InstanceFacts } from "../release/instance.ts";
 import { managerOf } from "../release/manager.ts";
-import { keepStopped, stoppedProcesses, wantedIds } from "../release/processes.ts";
+import { keepStopped, stoppedIds, wantedIds } from "../release/processes.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
 import { lockNow } from "../release/queue.ts";
 import { restartInstance, startInstance, stopInstance } from "../release/restart.ts";
@@ -42,11 +42,11 @@ export async function control(
 
 async function doOne(facts: InstanceFacts, deed: Deed, id: string, io: Io): Promise<void> {
   const { app, server, config } = facts;
-  const stopped = await stoppedProcesses(app);
-  if (deed === "stop") stopped.add(processOf(id));
-  else stopped.delete(processOf(id));
+  const stopped = await stoppedIds(app);
+  if (deed === "stop") stopped.add(id);
+  else stopped.delete(id);
   // Noted first: whatever happens then, a reboot ends where the user wanted it.
-  await keepStopped(app, stopped);
+  await keepStopped(app, [...stopped]);
   if (deed === "stop") await stopInstance(facts, id, io);
   else await (deed === "start" ? startInstance : restartInstance)(facts, id, io);
   await (await managerOf(server)).enable(app, await wantedIds(app, liveOf(facts), config, server), io);

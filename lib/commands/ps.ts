@@ -5,7 +5,7 @@ import { isWeb, processOf, releaseOf } from "../paths.ts";
 import { residentMemory } from "../process/process.ts";
 import { factsOfRelease, instanceOf, otherInstance, type InstanceFacts } from "../release/instance.ts";
 import { managerOf } from "../release/manager.ts";
-import { stoppedProcesses } from "../release/processes.ts";
+import { stoppedIds } from "../release/processes.ts";
 import { spanText, table } from "../talk/table.ts";
 import { idsOf, liveFacts, liveOf } from "./processes.ts";
 
@@ -25,12 +25,12 @@ export async function ps(app: string): Promise<ProcessRow[]> {
   const managed = await managerOf(facts.server);
   const own = idsOf(facts);
   const others = (await managed.instances(app)).filter((id) => !own.includes(id));
-  const stopped = await stoppedProcesses(app);
+  const stopped = await stoppedIds(app);
   return Promise.all(
     [...own, ...others].map(async (id) => {
       const status = await managed.status({ app, id });
       const pids = await managed.pids({ app, id });
-      const detail = own.includes(id) && stopped.has(processOf(id)) ? "by dp stop" : status.detail;
+      const detail = own.includes(id) && stopped.has(id) ? "by dp stop" : status.detail;
       const memory = pids.length > 0 ? residentMemory(pids) : null;
       const named = { process: processOf(id), release: releaseOf(id) };
       return { ...named, ...status, detail, memory, command: await commandOf(facts, id) };

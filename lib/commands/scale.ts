@@ -9,7 +9,7 @@ import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { managerOf } from "../release/manager.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
 import { lockNow } from "../release/queue.ts";
-import { processNames, scaleOf, stoppedProcesses, wantedIds } from "../release/processes.ts";
+import { processNames, scaleOf, stoppedIds, wantedIds } from "../release/processes.ts";
 import { proveInstances, startInstances, stopInstances } from "../release/workers.ts";
 import { readServer } from "../server.ts";
 import { didYouMean } from "../suggestion.ts";
@@ -92,10 +92,10 @@ async function apply(
   const { app, server, config } = facts;
   const managed = await managerOf(server);
   const io = makeIo(silentLog);
-  const stopped = await stoppedProcesses(app);
+  const stopped = await stoppedIds(app);
   const now = names.flatMap((name) => instancesAt(facts, name, scaleOf(name, server)));
   const was = names.flatMap((name) => instancesAt(facts, name, scaleOf(name, before)));
-  const fresh = now.filter((id) => !was.includes(id) && !stopped.has(processOf(id)));
+  const fresh = now.filter((id) => !was.includes(id) && !stopped.has(id));
   const extra = was.filter((id) => !now.includes(id));
   try {
     await startInstances(facts, fresh, managed, io);

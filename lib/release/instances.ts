@@ -11,6 +11,7 @@ import { listener } from "../process/process.ts";
 import { knownInstances, managerOf } from "./manager.ts";
 import { isWeb } from "../paths.ts";
 import { front, frontNames } from "../registry.ts";
+import { stoppedIds } from "./processes.ts";
 import { routeOf } from "./route.ts";
 
 /** Who listens on a port and is no instance of this app. */
@@ -116,7 +117,7 @@ export async function forgetRelease(app: string, release: string, managed: Manag
 
 /**
  * Makes a release serve that did so before: starts its web process unless it runs, waits until it is healthy, and
- * points the front at it. Throws DpError "unhealthy".
+ * points the front at it. What was stopped by hand stays so. Throws DpError "unhealthy".
  */
 export async function serveAgain(app: string, id: string, server: ServerConfig, io: Io): Promise<void> {
   const managed = await managerOf(server);
@@ -125,6 +126,10 @@ export async function serveAgain(app: string, id: string, server: ServerConfig, 
   if (facts === null) return;
   const { healthCheck } = facts.config;
   if (healthCheck === undefined) return;
+  if ((await stoppedIds(app)).has(id)) {
+    await holder.point(app, null, io);
+    return holder.resume(app, io);
+  }
   const isRunning = (await managed.status({ app, id })).state === "running";
   // One that runs where nobody knows can only be started anew.
   if (!isRunning || (holder.holdsPort && !(await hasPort({ app, id }, managed)))) {

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { DeployConfig, ServerConfig } from "../config.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
-import { instanceId, places, processOf } from "../paths.ts";
+import { instanceId, places } from "../paths.ts";
 
 /** Whether a release listens on a port: then it has a health check, a front and a switch without a failed request. */
 export const hasWeb = (config: DeployConfig) => config.healthCheck !== undefined;
@@ -36,19 +36,22 @@ export async function wantedIds(
   config: DeployConfig,
   server: Pick<ServerConfig, "scale">,
 ): Promise<string[]> {
-  const stopped = await stoppedProcesses(app);
-  return idsOfRelease(release, config, server).filter((id) => !stopped.has(processOf(id)));
+  const stopped = await stoppedIds(app);
+  return idsOfRelease(release, config, server).filter((id) => !stopped.has(id));
 }
 
 const stoppedFile = (app: string) => join(places(app).instances, "stopped");
 
-/** The processes that `dp stop` has stopped, `worker.2`: they stay so until `dp start`, or the next deploy. */
-export async function stoppedProcesses(app: string): Promise<Set<string>> {
+/**
+ * The instances that `dp stop` has stopped: they stay so until `dp start`, or the next deploy. By their release, so that
+ * a deploy that fails comes back to what it found.
+ */
+export async function stoppedIds(app: string): Promise<Set<string>> {
   return new Set(((await readText(stoppedFile(app))) ?? "").split("\n").filter(Boolean));
 }
 
-/** Writes which processes are stopped by hand. */
-export async function keepStopped(app: string, processes: ReadonlySet<string>): Promise<void> {
-  if (processes.size === 0) await removeFile(stoppedFile(app));
-  else await writeFileAtomic(stoppedFile(app), [...processes].map((process) => `${process}\n`).join(""), 0o600);
+/** Writes which instances are stopped by hand. */
+export async function keepStopped(app: string, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) await removeFile(stoppedFile(app));
+  else await writeFileAtomic(stoppedFile(app), ids.map((id) => `${id}\n`).join(""), 0o600);
 }

@@ -7,7 +7,7 @@ import { isJob, processOf, releaseOf } from "../paths.ts";
 import { damageOf } from "./current.ts";
 import { liveId } from "./history.ts";
 import { factsOfRelease } from "./instance.ts";
-import { hasWeb, idsOfRelease, stoppedProcesses, wantedIds } from "./processes.ts";
+import { hasWeb, idsOfRelease, stoppedIds, wantedIds } from "./processes.ts";
 import { warmIds } from "./warm.ts";
 
 /** What shall run of the live release; all that does when its run file is damaged. */
@@ -33,11 +33,11 @@ export async function stoppedByHand(
   server: ServerConfig,
 ): Promise<{ processes: string[]; isAll: boolean }> {
   const none = { processes: [], isAll: false };
-  const stopped = await stoppedProcesses(app);
+  const stopped = await stoppedIds(app);
   if (live === null || stopped.size === 0) return none;
   try {
-    const all = idsOfRelease(live, (await factsOfRelease(app, live, server)).config, server).map(processOf);
-    const processes = all.filter((process) => stopped.has(process));
+    const all = idsOfRelease(live, (await factsOfRelease(app, live, server)).config, server);
+    const processes = all.filter((id) => stopped.has(id)).map(processOf);
     return { processes, isAll: processes.length === all.length };
   } catch (error) {
     if (error instanceof DpError) return none;

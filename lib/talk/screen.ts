@@ -6,6 +6,7 @@ import { DpError, EXIT, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
 import { damageOf } from "../release/current.ts";
 import { idOf, liveId } from "../release/history.ts";
+import { servingWords } from "../release/serving.ts";
 import { settingsFile } from "../release/settings.ts";
 import { places } from "../paths.ts";
 import { probesText, sumOf, type Probes } from "../health/prober.ts";
@@ -90,8 +91,9 @@ async function serving(app: string, run: Run, error: unknown): Promise<string> {
   if (live === null && (await damageOf(app)))
     return `serving: what served before, and nothing was changed; dp status ${app} tells`;
   if (live === null) return "serving: nothing, as before; this app has no live release yet";
-  const wasStopped = run.journal["start"] !== undefined && factOf(run, "server", fact.server).strategy === "restart";
-  return `serving: ${live}, ${wasStopped ? "started again, and healthy" : "as before"}`;
+  const server = factOf(run, "server", fact.server);
+  const wasStopped = run.journal["start"] !== undefined && server.strategy === "restart";
+  return `serving: ${await servingWords(app, live, server, wasStopped ? "started again, and healthy" : undefined)}`;
 }
 
 function nextCommand(app: string, run: Run, error: unknown): string {
