@@ -27,7 +27,10 @@ export function declareDeployCommands(cli: CAC): void {
     });
 
   cli
-    .command("rollback <app> [id]", "Go back to the newest good release before the live one, or to a named one")
+    .command(
+      "rollback <app> [id]",
+      "Go back to the good release that was live before, or an older one, or to a named one",
+    )
     .option("--with-env", "With the settings that it ran with; they become the env file's")
     .option("--force", "Though somebody has locked the app: for an outage; the lock stays")
     .option(...WAIT)

@@ -4,10 +4,11 @@ import type { ServerConfig } from "../config.ts";
 import { envStamp } from "../env-file.ts";
 import { requireCurrent } from "../release/current.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
-import { goodReleases, liveId, previousId, runsOf, treeOf, type PastRun } from "../release/history.ts";
+import { goodReleases, liveId, runsOf, treeOf, type PastRun } from "../release/history.ts";
 import { settingsOfRelease } from "../release/settings.ts";
+import { wayBack } from "../release/way-back.ts";
 import { silentLog, makeIo } from "../io.ts";
-import { appName, places, sequenceOf } from "../paths.ts";
+import { appName, places } from "../paths.ts";
 import { fetchOrigin } from "../setup/repository.ts";
 import { orderOf } from "../runner.ts";
 import { readServer } from "../server.ts";
@@ -63,8 +64,7 @@ function requireStep({ run }: PastRun, from: string): void {
 }
 
 /**
- * Goes back to a release: by ID, number or commit; without one, the newest good one before the live one. `withEnv`:
- * with the settings that it ran with, so that a restart with others is a release to go back from, too. `force`: though
+ * Goes back to a release: by ID, number or commit; without one, as way-back.ts says. `withEnv`: with the settings that it ran with, so that a restart with others is a release to go back from, too. `force`: though
  * somebody has locked the app. Throws DpError "locked" else.
  */
 export async function rollback(
@@ -92,7 +92,7 @@ async function goalOf(app: string, wish: string | undefined, withEnv: boolean): 
   // Without it nobody knows what "before" is.
   if (wish === undefined) await requireCurrent(app);
   const live = await liveId(app);
-  const to = wish === undefined ? await before(app, live, withEnv) : await find(app, wish);
+  const to = wish === undefined ? await wayBack(app, live, withEnv) : await find(app, wish);
   if (to === null) {
     throw new DpError("usage", `${app} has no good release before ${live ?? "the first"} to go back to`, {
       hint: await otherWayBack(app, live),
@@ -104,7 +104,8 @@ async function goalOf(app: string, wish: string | undefined, withEnv: boolean): 
 
 async function otherWayBack(app: string, live: string | null): Promise<string> {
   if (live === null) return "git push production main";
-  if ((await before(app, live, true)) !== null) return `dp rollback ${app} --with-env goes back to the settings before`;
+  if ((await wayBack(app, live, true)) !== null)
+    return `dp rollback ${app} --with-env goes back to the settings before`;
   const other = (await goodReleases(app)).map(({ id }) => id).findLast((id) => treeOf(app, id) !== treeOf(app, live));
   return other === undefined ? `dp releases ${app}` : `dp rollback ${app} ${other}, or another of: dp releases ${app}`;
 }
@@ -113,21 +114,6 @@ async function settingsToBring(app: string, to: string, server: ServerConfig): P
   const text = await settingsOfRelease(app, to);
   if (text !== null) return { text, stamp: await envStamp(places(app).base, server.env) };
   throw new DpError("usage", `the environment of ${to} is not known`, { hint: `dp rollback ${app} ${to}` });
-}
-
-// What was live before the live one; after a rollback that is a newer one, and the way goes on further back.
-async function before(app: string, live: string | null, withEnv: boolean): Promise<string | null> {
-  if (live === null) return null;
-  const treeNumber = (id: string) => sequenceOf(treeOf(app, id));
-  const isOlder = ({ id }: PastRun) =>
-    treeNumber(id) < treeNumber(live) ||
-    (withEnv && treeNumber(id) === treeNumber(live) && sequenceOf(id) < sequenceOf(live));
-  const older = (await goodReleases(app)).filter(isOlder);
-  const previous = await previousId(app);
-  if (older.some(({ id }) => id === previous)) return previous;
-  return (
-    older.sort((a, b) => treeNumber(a.id) - treeNumber(b.id) || sequenceOf(a.id) - sequenceOf(b.id)).at(-1)?.id ?? null
-  );
 }
 
 async function find(app: string, wish: string): Promise<string> {

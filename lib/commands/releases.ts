@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { idOf, liveId, previousId, runsOf, type PastRun, type RunState } from "../release/history.ts";
 import { places, sequenceOf } from "../paths.ts";
+import { wayBack } from "../release/way-back.ts";
 import { readServer } from "../server.ts";
 import { table, when } from "../talk/table.ts";
 
@@ -23,6 +24,8 @@ export interface ReleaseRow {
   error: string | null;
   isLive: boolean;
   isPrevious: boolean;
+  /** Whether `dp rollback` takes it. */
+  isWayBack: boolean;
   /** Whether its files are still on the server. */
   isKept: boolean;
 }
@@ -30,11 +33,15 @@ export interface ReleaseRow {
 /** Every run of the app, newest first; `warn` gets a line for each context that cannot be read. */
 export async function releases(app: string, warn: (message: string) => void): Promise<ReleaseRow[]> {
   await readServer(app);
-  const [live, previous] = [await liveId(app), await previousId(app)];
-  return (await runsOf(app, warn)).map((past) => rowOf(app, past, live, previous)).toReversed();
+  const live = await liveId(app);
+  const now = { live, previous: await previousId(app), back: await wayBack(app, live) };
+  return (await runsOf(app, warn)).map((past) => rowOf(app, past, now)).toReversed();
 }
 
-function rowOf(app: string, { id, run, state }: PastRun, live: string | null, previous: string | null): ReleaseRow {
+/** Releases that are something to the app now. */
+type Now = Record<"live" | "previous" | "back", string | null>;
+
+function rowOf(app: string, { id, run, state }: PastRun, { live, previous, back }: Now): ReleaseRow {
   const text = (name: string) => String(run.facts[name] ?? "");
   const kind = run.facts["kind"] === "rollback" ? "rollback" : run.facts["kind"] === "restart" ? "restart" : "deploy";
   const release = idOf(text("release") || null);
@@ -53,6 +60,7 @@ function rowOf(app: string, { id, run, state }: PastRun, live: string | null, pr
     error: run.result?.error ?? null,
     isLive: isRelease && id === live,
     isPrevious: isRelease && id === previous,
+    isWayBack: isRelease && id === back,
     isKept: isRelease && existsSync(join(places(app).releases, id)),
   };
 }
@@ -65,7 +73,8 @@ function tookOf(run: PastRun["run"]): number | null {
 /** The rows as a table for people. */
 export function releaseLines(rows: readonly ReleaseRow[]): string[] {
   if (rows.length === 0) return ["no deploy yet"];
-  const mark = (row: ReleaseRow) => (row.isLive ? "live" : row.isPrevious ? "previous" : "");
+  const mark = (row: ReleaseRow) =>
+    [row.isLive && "live", row.isPrevious && "previous", row.isWayBack && "way back"].filter(Boolean).join(", ");
   const what = (row: ReleaseRow) => (row.kind === "rollback" ? `back to ${row.release}` : row.subject.slice(0, 50));
   return table(
     ["RELEASE", "STATE", "", "WHEN", "TOOK", "BY", "WHAT"],

@@ -15,7 +15,7 @@ export function statusLines(now: Status): string[] {
     const what = now.subject === null ? "" : `  ${now.subject}, by ${now.by}, ${when(now.deployedAt ?? "")}`;
     lines.push(`  live       ${now.live}${what}`, ...processLines(now));
   }
-  if (now.previous) lines.push(`  previous   ${now.previous}  dp rollback ${now.app} ${now.previous} goes back`);
+  lines.push(...backLines(now));
   if (now.warm.length > 0) lines.push(`  warm       ${now.warm.join(", ")} still runs, to go back at once`);
   if (now.front) lines.push(`  front      ${frontLine(now.front)}`);
   if (now.deploying) lines.push(`  deploying  ${describeHolder(now.deploying)}`);
@@ -24,6 +24,19 @@ export function statusLines(now: Status): string[] {
   if (now.strays.length > 0 && !now.deploying)
     lines.push(`  strays     ${now.strays.join(", ")} should not run: dp reconcile ${now.app}`);
   if (now.lastFailure) lines.push(`  last run   ${now.lastFailure.id} failed: ${now.lastFailure.error}`);
+  return lines;
+}
+
+function backLines({ app, previous, wayBack, settingsBack }: Status): string[] {
+  const lines: string[] = [];
+  if (previous && previous !== wayBack && previous !== settingsBack)
+    lines.push(`  previous   ${previous}  dp rollback ${app} ${previous} goes back`);
+  if (wayBack)
+    lines.push(`  ${wayBack === previous ? "previous" : "way back"}   ${wayBack}  dp rollback ${app} goes back`);
+  if (settingsBack)
+    lines.push(
+      `  settings   ${settingsBack}  the same files, its own settings: dp rollback ${app} --with-env goes back`,
+    );
   return lines;
 }
 

@@ -18,6 +18,7 @@ import { front } from "../registry.ts";
 import { publicAddress } from "../release/route.ts";
 import { urlOf } from "../talk/screen.ts";
 import { appNames, readServer } from "../server.ts";
+import { settingsBack, wayBack } from "../release/way-back.ts";
 import { warmIds } from "../release/warm.ts";
 
 export interface Status {
@@ -30,7 +31,12 @@ export interface Status {
   subject: string | null;
   by: string | null;
   deployedAt: string | null;
+  /** The release that was live before. */
   previous: string | null;
+  /** The release that `dp rollback` takes. */
+  wayBack: string | null;
+  /** The release of the same files that `dp rollback --with-env` takes, for its settings. */
+  settingsBack: string | null;
   /** What is wrong with `current`, or with what is known of its release, and what to type; null: nothing. */
   damage: string | null;
   /** The web process; null: there is none. */
@@ -70,7 +76,8 @@ export async function status(app: string): Promise<Status> {
   return {
     ...{ app, url: urlOf(server), branch: server.branch },
     manager: live === null ? server.manager : await managerNameOf({ app, id: live }, server),
-    ...{ live, previous: await previousIdIfAny(app), damage: damaged && `${damaged.what}; ${hintOf(damaged)}` },
+    ...{ live, ...(await waysBack(app, live)) },
+    ...{ damage: damaged && `${damaged.what}; ${hintOf(damaged)}` },
     ...(live === null ? NOTHING : await liveStatus(app, live, server)),
     ...{ warm, strays },
     front: await (await front(server.front)).status(app),
@@ -80,11 +87,15 @@ export async function status(app: string): Promise<Status> {
 }
 
 // Something else in its place is told by `dp doctor`.
-async function previousIdIfAny(app: string): Promise<string | null> {
+async function waysBack(
+  app: string,
+  live: string | null,
+): Promise<Pick<Status, "previous" | "wayBack" | "settingsBack">> {
   try {
-    return await previousId(app);
+    const [to, settings] = [await wayBack(app, live), await settingsBack(app, live)];
+    return { previous: await previousId(app), wayBack: to, settingsBack: settings };
   } catch (error) {
-    if (error instanceof DpError) return null;
+    if (error instanceof DpError) return { previous: null, wayBack: null, settingsBack: null };
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DUMP, DUMPS, ODD_VALUES, valuesIn } from "../support/odd-values.ts";
+import type { Status } from "../../lib/commands/status.ts";
 import { deployYml, project, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 import { inTerminal } from "../support/typed.ts";
 
@@ -264,6 +265,14 @@ describe("what a release ran with", () => {
     const live = box.link("current")!;
     await dp(0, "env", "shop", "set", "GREETING=good-evening", "MORE=1");
     expect((await environment())["GREETING"]).toBe("good-evening");
+    // Plain dp rollback does not take it, so it is not what status says to type.
+    const { stdout } = await dp(0, "status", "shop");
+    expect(stdout).toContain(
+      `  settings   ${live}  the same files, its own settings: dp rollback shop --with-env goes back`,
+    );
+    expect(stdout).not.toContain(`dp rollback shop ${live}`);
+    const { wayBack } = JSON.parse((await dp(0, "status", "shop", "--json")).stdout) as Status;
+    expect(stdout).toContain(`  way back   ${wayBack}  dp rollback shop goes back`);
     await dp(0, "rollback", "shop", "--with-env");
     expect(await environment()).toMatchObject({ GREETING: "good-morning", DP_RELEASE: live });
     expect(text()).toBe(before);
