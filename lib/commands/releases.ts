@@ -20,7 +20,8 @@ export interface ReleaseRow {
   startedAt: string;
   /** Milliseconds from the first step to the last, or null while it is under way. */
   took: number | null;
-  state: RunState;
+  /** "pruned": it was good, and its files are gone; nothing goes back to it. */
+  state: RunState | "pruned";
   error: string | null;
   isLive: boolean;
   isPrevious: boolean;
@@ -46,6 +47,7 @@ function rowOf(app: string, { id, run, state }: PastRun, { live, previous, back 
   const kind = run.facts["kind"] === "rollback" ? "rollback" : run.facts["kind"] === "restart" ? "restart" : "deploy";
   const release = idOf(text("release") || null);
   const isRelease = kind !== "rollback";
+  const isKept = isRelease && existsSync(join(places(app).releases, id));
   return {
     number: sequenceOf(id),
     id,
@@ -56,12 +58,12 @@ function rowOf(app: string, { id, run, state }: PastRun, { live, previous, back 
     by: text("by"),
     startedAt: text("startedAt"),
     took: tookOf(run),
-    state,
+    state: state === "good" && isRelease && !isKept ? "pruned" : state,
     error: run.result?.error ?? null,
     isLive: isRelease && id === live,
     isPrevious: isRelease && id === previous,
     isWayBack: isRelease && id === back,
-    isKept: isRelease && existsSync(join(places(app).releases, id)),
+    isKept,
   };
 }
 

@@ -1,6 +1,6 @@
 // dp deploy, rollback, resume, releases, status, logs: the days of an app, told by what dp answers.
 import { beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ReleaseRow } from "../../lib/commands/releases.ts";
 import type { Status } from "../../lib/commands/status.ts";
@@ -134,6 +134,17 @@ test("a run that was superseded has nothing to go on with; a removed release is 
   expect((await runDp(["resume", app.app])).err).toContain("2-aaaaaaa was superseded");
   expect((await runDp(["rollback", app.app, "1"])).err).toContain("1-aaaaaaa was removed to make room");
   expect((await runDp(["rollback", app.app, "2"])).err).toContain("2-aaaaaaa is superseded");
+  await makeRelease(app, 3, { state: "good", kind: "rollback" });
+  await makeRelease(app, 4, { state: "good" });
+  // A rollback has no files of its own that could go.
+  expect((await rows(app)).map(({ id, state }) => `${id} ${state}`)).toEqual([
+    "4-aaaaaaa good",
+    "3-aaaaaaa good",
+    "2-aaaaaaa superseded",
+    "1-aaaaaaa pruned",
+  ]);
+  expect((await runDp(["releases", app.app])).out).toMatch(/^1-aaaaaaa +pruned /m);
+  rmSync(app.config); // nothing is live in it, which is wrong: no other test shall find it
 }, 30_000);
 
 test("one bad app does not keep reconcile from the others", async () => {
