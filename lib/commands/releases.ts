@@ -18,7 +18,10 @@ export interface ReleaseRow {
   by: string;
   /** ISO 8601. */
   startedAt: string;
-  /** Milliseconds from the first step to the last, or null while it is under way. */
+  /**
+   * Milliseconds that its steps took, or null while it is under way: neither what it waited for its turn, nor the time
+   * until it was gone on with. Of a step that ran twice the last time counts.
+   */
   took: number | null;
   /** "pruned": it was good, and its files are gone; nothing goes back to it. */
   state: RunState | "pruned";
@@ -69,7 +72,7 @@ function rowOf(app: string, { id, run, state }: PastRun, { live, previous, back 
 
 function tookOf(run: PastRun["run"]): number | null {
   if (!run.result) return null;
-  return Math.max(0, Date.parse(run.result.endedAt) - Date.parse(String(run.facts["startedAt"])));
+  return Object.values(run.journal).reduce((sum, { took = 0 }) => sum + took, 0);
 }
 
 /** The rows as a table for people. */

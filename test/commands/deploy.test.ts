@@ -4,6 +4,7 @@ import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ReleaseRow } from "../../lib/commands/releases.ts";
 import type { Status } from "../../lib/commands/status.ts";
+import { load, save } from "../../lib/context.ts";
 import { envFile } from "../../lib/paths.ts";
 import { commit, deployYml, makeApp, runDp, SERVER, useServer, type App } from "../support/core-server.ts";
 import { makeRelease } from "../support/core-release.ts";
@@ -145,6 +146,18 @@ test("a run that was superseded has nothing to go on with; a removed release is 
   ]);
   expect((await runDp(["releases", app.app])).out).toMatch(/^1-aaaaaaa +pruned /m);
   rmSync(app.config); // nothing is live in it, which is wrong: no other test shall find it
+}, 30_000);
+
+test("a run took what its steps took, not the hours until it was gone on with", async () => {
+  const app = await makeApp();
+  const { context } = await makeRelease(app, 1, { state: "good" });
+  const run = await load(context);
+  const step = (startedAt: string, took: number) => ({ state: "ok" as const, startedAt, took });
+  run.journal = { clone: step("2026-03-01T12:01:00Z", 1_500), start: step("2026-03-01T12:59:59Z", 700) };
+  await save(context, run);
+  expect((await rows(app)).map(({ took }) => took)).toEqual([2_200]);
+  expect((await runDp(["releases", app.app])).out).toMatch(/ 2\.2 s +somebody/);
+  rmSync(app.config);
 }, 30_000);
 
 test("one bad app does not keep reconcile from the others", async () => {
