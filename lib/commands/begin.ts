@@ -8,6 +8,7 @@ import type { Push } from "../release/gate.ts";
 import type { ServerConfig } from "../config.ts";
 import { requireCurrent } from "../release/current.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
+import { deployRef, nothingLive } from "../release/first-deploy.ts";
 import { contextOf, liveId, runIds } from "../release/history.ts";
 import { keepSettings } from "../release/settings.ts";
 import { factsOfRelease } from "../release/instance.ts";
@@ -61,7 +62,7 @@ export async function begin(app: string, ref: string | undefined, options: Begin
   const { repo } = places(app);
   requireUnlocked(app);
   const server = await readServer(app);
-  const { sha, subject } = await findCommit(repo, ref ?? `refs/heads/${server.branch}`);
+  const { sha, subject } = await findCommit(repo, ref ?? (await deployRef(app)));
   return make(app, sha, {
     kind: "deploy",
     subject,
@@ -90,7 +91,7 @@ export async function beginRestart(app: string, reason: string, brought?: Brough
   const server = await readServer(app);
   await requireCurrent(app);
   const restarts = await liveId(app);
-  if (restarts === null) throw new DpError("usage", `${app} has no live release yet`, { hint: `dp deploy ${app}` });
+  if (restarts === null) throw await nothingLive(app);
   const { config, runtime, sha, subject } = await factsOfRelease(app, restarts, server);
   const known = { kind: "restart", subject, server, ...QUIETLY, config, runtime, restarts, reason };
   return make(app, sha, known, brought);

@@ -1,6 +1,7 @@
 // `dp logs --deploy`: what a deploy said.
 import { DpError } from "../errors.ts";
 import { readText } from "../files.ts";
+import { firstDeploy } from "../release/first-deploy.ts";
 import { holder, runsOf } from "../release/history.ts";
 import { sequenceOf } from "../paths.ts";
 import { readServer } from "../server.ts";
@@ -44,7 +45,7 @@ async function findRun(app: string, wish: string | undefined, failed: boolean) {
   throw new DpError(
     "usage",
     wish === undefined ? `${app} has no ${what} yet` : `${app} has no ${what} ${JSON.stringify(wish)}`,
-    { hint: `dp releases ${app}` },
+    { hint: all.length === 0 ? await firstDeploy(app) : `dp releases ${app}` },
   );
 }
 

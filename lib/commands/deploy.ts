@@ -4,6 +4,7 @@ import type { ServerConfig } from "../config.ts";
 import { envStamp } from "../env-file.ts";
 import { requireCurrent } from "../release/current.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
+import { firstDeploy } from "../release/first-deploy.ts";
 import { goodReleases, liveId, runsOf, treeOf, type PastRun } from "../release/history.ts";
 import { settingsOfRelease } from "../release/settings.ts";
 import { wayBack } from "../release/way-back.ts";
@@ -45,7 +46,7 @@ export async function resume(app: string, from?: string, options: Answer = {}): 
   requireUnlocked(app);
   const runs = await runsOf(app);
   const last = runs.at(-1);
-  if (!last) throw new DpError("context", `${app} has no run yet`, { hint: `dp deploy ${app}` });
+  if (!last) throw new DpError("context", `${app} has no run yet`, { hint: await firstDeploy(app) });
   if (last.state === "running" || last.state === "waiting")
     throw new DpError("locked", `${last.id} is ${last.state}`, { hint: `dp logs ${app} --deploy -f` });
   if (last.state === "superseded")
@@ -103,7 +104,7 @@ async function goalOf(app: string, wish: string | undefined, withEnv: boolean): 
 }
 
 async function otherWayBack(app: string, live: string | null): Promise<string> {
-  if (live === null) return "git push production main";
+  if (live === null) return firstDeploy(app);
   if ((await wayBack(app, live, true)) !== null)
     return `dp rollback ${app} --with-env goes back to the settings before`;
   const other = (await goodReleases(app)).map(({ id }) => id).findLast((id) => treeOf(app, id) !== treeOf(app, live));

@@ -65,14 +65,18 @@ async function employ(worker: Worker, app: string, id: string, { json, ...option
   const start = Bun.file(log).size;
   const begun = performance.now();
   const order: Order = { id, ...options, who: who() };
+  const kind = await kindOf(app, id);
   worker.order(order);
-  const code = await follow(log, start, worker.ended, worker.watched(printer(json ? 2 : 1)));
+  const code = await follow(log, start, worker.ended, worker.watched(printer(json ? 2 : 1), kind));
   const took = Math.round(performance.now() - begun);
   const past = await runOf(app, id).catch(() => null); // the exit code is all that is left to tell
   if (past?.state === "unfinished") await endOf(past, app, code, order);
   const error = past?.run.result?.error ?? null;
   return { app, id, live: await liveId(app), state: past?.state ?? "unfinished", code, error, took, log };
 }
+
+const kindOf = async (app: string, id: string): Promise<string> =>
+  String((await runOf(app, id).catch(() => null))?.run.facts["kind"] ?? "deploy");
 
 /** Its process has ended without a word. Before its first step that is the end of it; else it can be gone on with. */
 export async function endOf(

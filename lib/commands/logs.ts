@@ -1,6 +1,7 @@
 // `dp logs`: what the app says, process by process.
 import { DpError } from "../errors.ts";
 import type { ServerConfig } from "../config.ts";
+import { nothingLive } from "../release/first-deploy.ts";
 import { idOf, liveId, runsOf } from "../release/history.ts";
 import { makeIo, silentLog } from "../io.ts";
 import type { InstanceName, Manager } from "../manager.ts";
@@ -54,8 +55,7 @@ export async function appLogs(
 ): Promise<void> {
   const server = await readServer(app);
   const release = options.failed ? await failedRelease(app) : await liveId(app);
-  if (release === null)
-    throw new DpError("usage", `${app} has no live release yet`, { hint: `dp logs ${app} --deploy` });
+  if (release === null) throw await nothingLive(app);
   const idsOf = async (id: string) => speaking(await factsOfRelease(app, id, server), word);
   const clean = redactor(await secretsOf(app, server));
   if (options.follow) {

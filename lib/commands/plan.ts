@@ -2,6 +2,7 @@
 import { GIVEN, PIPELINES, unmetNeeds, type Kind } from "../pipeline.ts";
 import { appType, stepFile } from "../registry.ts";
 import { stepModule } from "../module-step.ts";
+import { deployRef } from "../release/first-deploy.ts";
 import { liveId } from "../release/history.ts";
 import { makeIo, silentLog } from "../io.ts";
 import { places } from "../paths.ts";
@@ -84,8 +85,7 @@ export function planLines(plan: Plan): string[] {
 
 /** The plan for a branch, tag or commit of an app; the deploy branch without one. */
 export async function planFor(app: string, ref: string | undefined): Promise<Plan> {
-  const { branch } = await readServer(app);
-  return planOf(app, await commitOf(places(app).repo, ref ?? `refs/heads/${branch}`));
+  return planOf(app, await commitOf(places(app).repo, ref ?? (await deployRef(app))));
 }
 
 /** The order of a deploy for people: each step, what it needs, what it provides. */

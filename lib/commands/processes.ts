@@ -2,6 +2,7 @@
 import { DpError } from "../errors.ts";
 import { instanceId, processOf } from "../paths.ts";
 import { requireCurrent } from "../release/current.ts";
+import { nothingLive } from "../release/first-deploy.ts";
 import { liveId } from "../release/history.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { idsOfRelease, processNames, scaleOf } from "../release/processes.ts";
@@ -13,7 +14,7 @@ export async function liveFacts(app: string): Promise<InstanceFacts> {
   const server = await readServer(app);
   await requireCurrent(app);
   const live = await liveId(app);
-  if (live === null) throw new DpError("usage", `${app} has no live release yet`, { hint: `dp deploy ${app}` });
+  if (live === null) throw await nothingLive(app);
   return factsOfRelease(app, live, server);
 }
 

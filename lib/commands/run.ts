@@ -1,6 +1,7 @@
 // `dp run`: a one-off command in the live release, with its environment, as its user.
 import { appEnvironment } from "../environment.ts";
 import { DpError } from "../errors.ts";
+import { nothingLive } from "../release/first-deploy.ts";
 import { liveId } from "../release/history.ts";
 import { factsOfRelease } from "../release/instance.ts";
 import { ONE_OFF } from "../release/one-off.ts";
@@ -17,7 +18,7 @@ import { readServer } from "../server.ts";
 export async function runOnce(app: string, words: readonly string[], options: { tty: boolean }): Promise<number> {
   const server = await readServer(app);
   const live = await liveId(app);
-  if (live === null) throw new DpError("usage", `${app} has no live release yet`, { hint: `dp deploy ${app}` });
+  if (live === null) throw await nothingLive(app);
   if (words.length === 0) throw new DpError("usage", "which command?", { hint: `dp run ${app} -- COMMAND` });
   const facts = await factsOfRelease(app, live, server);
   const env = { ...(await appEnvironment(facts, facts.runtime)), ...ONE_OFF };

@@ -10,7 +10,7 @@ import type { Status } from "./status.ts";
 export function statusLines(now: Status): string[] {
   const lines = [`${now.app}  ${now.url}  ${now.manager}, branch ${now.branch}`];
   if (now.damage) lines.push(`  DAMAGED    ${now.damage}`);
-  else if (now.live === null) lines.push("  live       nothing yet: push to deploy");
+  else if (now.firstDeploy) lines.push(`  live       nothing yet: ${now.firstDeploy}`);
   if (now.live !== null) {
     const what = now.subject === null ? "" : `  ${now.subject}, by ${now.by}, ${when(now.deployedAt ?? "")}`;
     lines.push(`  live       ${now.live}${what}`, ...processLines(now));

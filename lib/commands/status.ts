@@ -4,6 +4,7 @@ import { factOf, load } from "../context.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
 import { damageOf, hintOf } from "../release/current.ts";
+import { firstDeploy } from "../release/first-deploy.ts";
 import { contextOf, holder, liveId, newestRun, previousId, type Holder } from "../release/history.ts";
 import type { RouteStatus } from "../front.ts";
 import type { InstanceStatus } from "../manager.ts";
@@ -28,6 +29,8 @@ export interface Status {
   branch: string;
   /** The live release, or null before the first good deploy. */
   live: string | null;
+  /** What to type while nothing is live; null: something is, or the link is damaged. */
+  firstDeploy: string | null;
   subject: string | null;
   by: string | null;
   deployedAt: string | null;
@@ -77,6 +80,7 @@ export async function status(app: string): Promise<Status> {
     ...{ app, url: urlOf(server), branch: server.branch },
     manager: live === null ? server.manager : await managerNameOf({ app, id: live }, server),
     ...{ live, ...(await waysBack(app, live)) },
+    firstDeploy: live === null && !damaged ? await firstDeploy(app) : null,
     ...{ damage: damaged && `${damaged.what}; ${hintOf(damaged)}` },
     ...(live === null ? NOTHING : await liveStatus(app, live, server)),
     ...{ warm, strays },

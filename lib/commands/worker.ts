@@ -30,8 +30,8 @@ export interface Worker {
   order(order: Order | null): void;
   /** Its exit code. */
   ended: Promise<number>;
-  /** Lets whoever typed the command leave, who is told that the work goes on; answers where its log is to be printed. */
-  watched(out: Sink): Sink;
+  /** Lets whoever typed the command leave, who is told that `what` goes on; answers where its log is to be printed. */
+  watched(out: Sink, what: string): Sink;
 }
 
 /**
@@ -40,7 +40,7 @@ export interface Worker {
  */
 export const hire = (app: string): Worker => (isOnItsOwn() ? itself(app) : another(app));
 
-const goesOn = (app: string) => console.error(`\ndp: the deploy goes on: dp logs ${app} --deploy -f`);
+const goesOn = (app: string, what: string) => console.error(`\ndp: the ${what} goes on: dp logs ${app} --deploy -f`);
 
 /** A process in a session of its own. Without an order it ends when this process does. */
 function another(app: string): Worker {
@@ -55,8 +55,8 @@ function another(app: string): Worker {
         closeSync(write);
       },
       ended: child.exited.then((code) => (child.signalCode === null ? code : wasKilled(app))),
-      watched(out) {
-        leaveOnSignals(app);
+      watched(out, what) {
+        leaveOnSignals(app, what);
         return out;
       },
     };
@@ -81,9 +81,9 @@ export function wasKilled(app: string): number {
 }
 
 // Whoever stops reading does not stop the deploy.
-function leaveOnSignals(app: string): void {
+function leaveOnSignals(app: string, what: string): void {
   const leave = (code: number) => () => {
-    goesOn(app);
+    goesOn(app, what);
     process.exit(code);
   };
   process.once("SIGINT", leave(EXIT.interrupted));
@@ -108,10 +108,10 @@ function itself(app: string): Worker {
       ended.resolve(module.then(({ work }) => work(app, order, log)).finally(() => closeSync(log)));
     },
     ended: ended.promise,
-    watched: (out) => ({
+    watched: (out, what) => ({
       print(chunk) {
         if (process.ppid === parent) return out.print(chunk);
-        if (!isLeft) goesOn(app);
+        if (!isLeft) goesOn(app, what);
         isLeft = true;
         return chunk.length;
       },

@@ -8,6 +8,7 @@ import type { Io } from "../io.ts";
 import { isLocked, tryLock } from "../lock.ts";
 import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
 import { isJob, jobId, places, processOf } from "../paths.ts";
+import { nothingLive } from "../release/first-deploy.ts";
 import { liveId } from "../release/history.ts";
 import { factsOfRelease, otherInstance } from "../release/instance.ts";
 import { managerOf } from "../release/manager.ts";
@@ -64,7 +65,7 @@ export async function runJob(
   watch: (instance: InstanceName) => Promise<{ end(): Promise<void> } | undefined> = async () => undefined,
 ): Promise<JobRun> {
   const release = await liveId(app);
-  if (release === null) throw new DpError("usage", `${app} has no live release yet`, { hint: `dp deploy ${app}` });
+  if (release === null) throw await nothingLive(app);
   const facts = await factsOfRelease(app, release, server);
   const names = facts.config.cron.map((entry) => entry.name);
   if (!names.includes(name)) {

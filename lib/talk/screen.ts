@@ -98,8 +98,17 @@ async function serving(app: string, run: Run, error: unknown): Promise<string> {
 
 function nextCommand(app: string, run: Run, error: unknown): string {
   const exit = error instanceof DpError ? EXIT[error.exit] : EXIT.bug;
-  if (run.facts["kind"] === "restart") return `dp logs ${app} --deploy`;
+  const kind = run.facts["kind"];
+  const isEnded = exit === EXIT.terminated || exit === EXIT.interrupted;
+  if (kind === "restart") return isEnded ? `dp restart ${app}, when it is wanted again` : `dp logs ${app} --deploy`;
   if (exit === EXIT.locked) return `dp releases ${app}`;
+  if (kind === "rollback") {
+    const again = `dp rollback ${app} ${releaseOf(run)}`;
+    return isEnded
+      ? `${again}, when it is wanted again`
+      : `dp logs ${app} --deploy, mend it, and ${again}; or: dp releases ${app}`;
+  }
+  if (isEnded) return `push again, or dp resume ${app} goes on with it`;
   if (exit === EXIT.config || exit === EXIT.command) return "mend it, commit, and push again";
   if (exit === EXIT.host) return `mend it on the server, then push again`;
   return `dp logs ${app} --deploy, mend it, and push again`;

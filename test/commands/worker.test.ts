@@ -50,7 +50,7 @@ test("Ctrl-C leaves it to its end, and says so", async () => {
   await until("what is said to whoever leaves", () => process.kill(lockHolder(), 0) && !works(pid));
   writeFileSync(join(box.root, "door"), "");
   const { code, stderr, stdout } = await done;
-  expect([code, stderr]).toEqual([130, expect.stringContaining("dp: the deploy goes on: dp logs shop --deploy -f")]);
+  expect([code, stderr]).toEqual([130, expect.stringContaining("dp: the rollback goes on: dp logs shop --deploy -f")]);
   expect(stdout).not.toContain("live: shop");
   await until("the end of the rollback", () => box.run().result?.state === "good");
   expect(box.link("current")).toBe(ids[1]!);

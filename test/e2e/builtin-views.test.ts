@@ -39,6 +39,35 @@ test("before the first push everything answers, and says so", async () => {
   expect((await expectCode(box.dp("releases", "shop"), 0)).stdout).toBe("no deploy yet\n");
   expect((await expectCode(box.dp("logs", "shop"), 2)).text).toContain("shop has no live release yet");
   expect((await expectCode(box.dp("logs", "shop", "--deploy"), 2)).text).toContain("shop has no deploy yet");
+  for (const words of [["logs"], ["logs", "--deploy"], ["rollback"], ["restart"], ["ps"], ["deploy"], ["plan"]])
+    expect((await expectCode(box.dp(words[0]!, "shop", ...words.slice(1)), 2)).text).toContain(
+      "→ push to deploy: git push production main\n",
+    );
+});
+
+test("what is to be typed first follows from what was pushed, and how it ended", async () => {
+  const next = async () => (await expectCode(box.dp("status", "shop"), 0)).stdout.match(/nothing yet: (.*)/)![1];
+  expect(await next()).toBe("push to deploy: git push production main");
+  await expectCode(box.push("production", "HEAD:refs/heads/trial"), 0);
+  expect(await next()).toBe("trial is stored, and shop deploys main: git push production trial:main");
+  await expectCode(box.dp("deploy", "shop"), 2);
+  await expectCode(box.git("--git-dir", box.repo, "update-ref", "refs/heads/main", "refs/heads/trial"), 0);
+  expect(await next()).toBe("dp deploy shop");
+  for (const branch of ["main", "trial"])
+    await expectCode(box.git("--git-dir", box.repo, "update-ref", "-d", `refs/heads/${branch}`), 0);
+});
+
+test("a first deploy that fails is what the next commands speak of", async () => {
+  const other = await sandbox();
+  try {
+    await other.commit({ mode: "crash" });
+    await expectCode(other.push(), 1);
+    expect((await expectCode(other.dp("ps", "shop"), 2)).text).toContain(
+      "→ dp logs shop --deploy tells why the last deploy failed; mend it, and push again",
+    );
+  } finally {
+    await other.stop();
+  }
 });
 
 describe("secrets of the env file", () => {

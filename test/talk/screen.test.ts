@@ -98,6 +98,17 @@ describe("a failure", () => {
     expect((await screen(new DpError(exit, "x"))).at(-1)).toStartWith(`next: ${next}`);
   });
 
+  test.each<[string, ExitName, string]>([
+    ["deploy", "terminated", "push again, or dp resume APP goes on with it"],
+    ["deploy", "interrupted", "push again, or dp resume APP goes on with it"],
+    ["rollback", "terminated", "dp rollback APP 42-3f9c2ab, when it is wanted again"],
+    ["rollback", "unhealthy", "dp logs APP --deploy, mend it, and dp rollback APP 42-3f9c2ab; or: dp releases APP"],
+    ["restart", "terminated", "dp restart APP, when it is wanted again"],
+  ])("of a %s by %s does not speak of mending what was only ended", async (kind, exit, next) => {
+    const lines = await failureScreen(app, run({ kind }), new DpError(exit, "x"), plain);
+    expect(lines.at(-1)).toBe(`next: ${next.replaceAll("APP", app)}`);
+  });
+
   test("of a first deploy leaves nothing that serves, and says so", async () => {
     expect((await screen(new DpError("command", "x"))).join("\n")).toContain("serving: nothing, as before");
   });

@@ -1,0 +1,48 @@
+// What to type while an app has no live release: by what was pushed, and how its last deploy ended.
+import { DpError } from "../errors.ts";
+import { places } from "../paths.ts";
+import { run } from "../run.ts";
+import { readServer } from "../server.ts";
+import { tipOf } from "./gate.ts";
+import { newestRun } from "./history.ts";
+
+/** How a first release comes to be live, as a hint: `push to deploy: git push production main`. */
+export async function firstDeploy(app: string): Promise<string> {
+  const { branch } = await readServer(app);
+  const { repo } = places(app);
+  const last = (await newestRun(app))?.state;
+  if (last === "failed") return `dp logs ${app} --deploy tells why the last deploy failed; mend it, and push again`;
+  if (last === "running" || last === "waiting") return `dp logs ${app} --deploy -f`;
+  if (last === "unfinished") return `dp resume ${app}`;
+  if ((await tipOf(repo, `refs/heads/${branch}`)) !== "" || (await hasOrigin(repo))) return `dp deploy ${app}`;
+  const [stored] = await branches(repo);
+  if (stored === undefined) return `push to deploy: git push production ${branch}`;
+  return `${stored} is stored, and ${app} deploys ${branch}: git push production ${stored}:${branch}`;
+}
+
+/** The error of a command that needs a live release. */
+export const nothingLive = async (app: string): Promise<DpError> =>
+  new DpError("usage", `${app} has no live release yet`, { hint: await firstDeploy(app) });
+
+/** The ref of the deploy branch. Throws DpError "usage" when nothing was pushed to it. */
+export async function deployRef(app: string): Promise<string> {
+  const { branch } = await readServer(app);
+  const ref = `refs/heads/${branch}`;
+  if ((await tipOf(places(app).repo, ref)) !== "") return ref;
+  throw new DpError("usage", `${app} has no commit on ${branch}, which it deploys`, { hint: await firstDeploy(app) });
+}
+
+const git = (repo: string, ...words: string[]) => run(["git", "--git-dir", repo, ...words], { check: false });
+
+const hasOrigin = async (repo: string) => (await git(repo, "config", "--get", "remote.origin.url")).code === 0;
+
+async function branches(repo: string): Promise<string[]> {
+  const { text } = await git(
+    repo,
+    "for-each-ref",
+    "--sort=-committerdate",
+    "--format=%(refname:lstrip=2)",
+    "refs/heads",
+  );
+  return text.split("\n").filter(Boolean);
+}
