@@ -104,9 +104,18 @@ export interface ServerConfig {
   stepTimeout: number;
 }
 
-/** Reads deploy.yml; throws DpError "config" whose lines are all its problems. `types`: the app types allowed. */
-export function parseDeployConfig(text: string, file = "deploy.yml", types = appTypeNames()): DeployConfig {
-  const { processes: { web, ...processes } = {}, ...rest } = parse(deploySchema(types), text, file, deployProblems);
+/**
+ * Reads deploy.yml; throws DpError "config" whose lines are all its problems. `types`: the app types allowed; `app`: the
+ * app that it must be for.
+ */
+export function parseDeployConfig(
+  text: string,
+  file = "deploy.yml",
+  types = appTypeNames(),
+  app?: string,
+): DeployConfig {
+  const rules = (value: Record<string, unknown>) => deployProblems(value, app);
+  const { processes: { web, ...processes } = {}, ...rest } = parse(deploySchema(types), text, file, rules);
   return { ...rest, ...(web === undefined ? {} : { command: web.command }), processes };
 }
 

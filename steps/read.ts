@@ -7,6 +7,7 @@ import { fact } from "../lib/facts.ts";
 import { ownSource } from "../lib/git/source.ts";
 import { hasScopes } from "../lib/process/confine.ts";
 import { withProcfile } from "../lib/procfile.ts";
+import { appTypeNames } from "../lib/registry.ts";
 import { commitProblems } from "../lib/release/commit-problems.ts";
 import { processNames } from "../lib/release/processes.ts";
 import { defineStep, main } from "../lib/step.ts";
@@ -23,14 +24,6 @@ async function readText(tree: Tree): Promise<string> {
   return (await tree.read(FILE)) ?? "";
 }
 
-function readConfig(text: string, app: string): DeployConfig {
-  const config = parseDeployConfig(text, FILE);
-  if (config.name === app) return config;
-  throw new DpError("config", `${FILE} is for "${config.name}", and this is "${app}"`, {
-    hint: `write name: ${app}, or push to ${config.name}'s repository`,
-  });
-}
-
 /** The Procfile is in the app's own folder. */
 const withOwnProcfile = (config: DeployConfig, tree: Tree) =>
   withProcfile(config, config.root === undefined ? tree : subtree(tree, config.root));
@@ -42,7 +35,7 @@ const step = defineStep(import.meta.path, {
   async run({ app, base, repo, sha, server }, io) {
     const tree = commitTree(repo, sha, io.signal);
     const text = await readText(tree);
-    const { config, ignored } = await withOwnProcfile(readConfig(text, app), tree);
+    const { config, ignored } = await withOwnProcfile(parseDeployConfig(text, FILE, appTypeNames(), app), tree);
     const problems = await commitProblems({ tree, source: ownSource(repo, sha, io.signal) }, config, text, FILE);
     if (problems.length > 0) throw new DpError("config", `the commit cannot be deployed`, { lines: problems });
     await readEnvFile(base, server.env);

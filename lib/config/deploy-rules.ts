@@ -1,4 +1,5 @@
 // What the keys of deploy.yml mean for each other: the rules that no key has by itself.
+import { quoted } from "../talk/text.ts";
 import { dockerProblems } from "./docker-schema.ts";
 import { nameFrom } from "./process-schema.ts";
 import type { Path } from "./yaml.ts";
@@ -6,14 +7,26 @@ import type { Path } from "./yaml.ts";
 const isMapping = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** What is wrong between the keys of a deploy.yml as it was read: nothing of it may have been judged yet. */
-export function deployProblems(value: Record<string, unknown>): { path: Path; what: string }[] {
+/**
+ * What is wrong between the keys of a deploy.yml as it was read, or with it for that app: nothing of it may have been
+ * judged yet.
+ */
+export function deployProblems(value: Record<string, unknown>, app?: string): { path: Path; what: string }[] {
   return [
+    ...appProblems(value, app),
     ...dockerProblems(value),
     ...webProblems(value),
     ...nameProblems(value["cron"]),
     ...staticProblems(value),
     ...containerProblems(value),
+  ];
+}
+
+function appProblems({ name }: Record<string, unknown>, app: string | undefined): { path: Path; what: string }[] {
+  if (app === undefined || typeof name !== "string" || name === app) return [];
+  const other = /^[a-z][a-z0-9-]*$/.test(name) ? `, or push to ${name}'s repository` : "";
+  return [
+    { path: ["name"], what: `deploy.yml is for ${quoted(name)}, and this is "${app}": write name: ${app}${other}` },
   ];
 }
 

@@ -80,9 +80,9 @@ describe("deploy.yml", () => {
   };
   test.each([
     ["another app's name", { name: "other" }, /is for "other", and this is "shop"/],
-    ["a unit's name", { name: "'ssh.service'" }, /deploy\.yml:1:7 name/],
-    ["a name that is an option", { name: "'--host=evil'" }, /deploy\.yml:1:7 name/],
-    ["a path as name", { name: "'../../etc'" }, /deploy\.yml:1:7 name/],
+    ["a unit's name", { name: "'ssh.service'" }, /deploy\.yml:1:1 name/],
+    ["a name that is an option", { name: "'--host=evil'" }, /deploy\.yml:1:1 name/],
+    ["a path as name", { name: "'../../etc'" }, /deploy\.yml:1:1 name/],
     ["a health path with a host", { healthCheck: "'@169.254.169.254/x'" }, /healthCheck/],
     ["a health path with a scheme", { healthCheck: "'http://169.254.169.254/'" }, /healthCheck/],
     ["a health path with two slashes", { healthCheck: "'//169.254.169.254/'" }, /healthCheck/],

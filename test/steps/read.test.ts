@@ -90,6 +90,21 @@ test("what is missing is looked for in the root", async () => {
   ]);
 });
 
+test("another app's name is told with all else that is wrong, by line", async () => {
+  const error = await refusal({ "deploy.yml": "tpye: python\nname: other\nhealthCheck: /\nbuild: 3\n" });
+  expect(error?.message).toBe("deploy.yml: 4 problems");
+  const is = `deploy.yml is for "other", and this is "${app.app}": write name: ${app.app}, or push to other's repository`;
+  expect(error?.lines).toEqual([
+    expect.stringMatching(/^deploy\.yml:1:1 tpye: unknown key/),
+    expect.stringMatching(/^deploy\.yml:1:1 type: missing/),
+    `deploy.yml:2:1 name: ${is}`,
+    expect.stringMatching(/^deploy\.yml:4:8 build: /),
+  ]);
+  const bad = await refusal({ "deploy.yml": "name: My App\ntype: python\nhealthCheck: /\n" });
+  const mine = `deploy.yml is for "My App", and this is "${app.app}": write name: ${app.app}`;
+  expect(bad?.lines).toEqual([`deploy.yml:1:1 name: ${mine}`]);
+});
+
 const yml = () => deployYml(app.app, "hooks:\n  preDeploy: ./go.sh\n");
 
 describe("refused:", () => {
@@ -101,7 +116,6 @@ describe("refused:", () => {
       "deploy.yml is a symlink",
     ],
     ["deploy.yml a folder", () => ({ "deploy.yml/x": "" }), "no deploy.yml"],
-    ["another app's", () => ({ "deploy.yml": deployYml("other") }), 'deploy.yml is for "other", and this is "'],
     ["no UTF-8", () => ({ "deploy.yml": Buffer.from([0x6e, 0xff, 0xfe]) }), "deploy.yml: not UTF-8 text"],
     ["an unknown key", () => ({ "deploy.yml": deployYml(app.app, "healthcheck: /\n") }), "deploy.yml"],
     ["an empty deploy.yml", () => ({ "deploy.yml": "" }), "deploy.yml"],
