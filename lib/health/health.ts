@@ -6,7 +6,7 @@ import type { Front } from "../front.ts";
 import type { Io } from "../io.ts";
 import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
 import { probe } from "./probe.ts";
-import { wrongPort } from "./wrong-port.ts";
+import { watchElsewhere, wrongPort } from "./wrong-port.ts";
 import { publicAddress } from "../release/route.ts";
 import { listener, listeningPorts, processName } from "../process/process.ts";
 
@@ -34,6 +34,7 @@ export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid:
   const begun = performance.now();
   const deadline = begun + check.startTimeout;
   const seen = new Map<string, number>();
+  const elsewhere = watchElsewhere(patient.name, patient.manager, patient.port);
   let delay = check.interval;
   for (let tries = 1; ; tries++) {
     const status = await patient.manager.status(patient.name);
@@ -42,6 +43,8 @@ export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid:
     const answer = await probe(check, patient.port);
     if (answer.isHealthy) return { pid: await owner(patient, status, io), tries };
     seen.set(answer.text, (seen.get(answer.text) ?? 0) + 1);
+    const other = await elsewhere(answer.isRefused === true);
+    if (other !== null) io.warn(other);
     // As long as nobody listens yet a try costs the app nothing.
     const soon = Math.max(SOON, (performance.now() - begun) * LATENESS);
     const pause = answer.isRefused ? Math.min(soon, delay) : delay;

@@ -13,6 +13,32 @@ export async function wrongPort(name: InstanceName, manager: Manager, port: numb
   return `the app listens on ${others}; it must listen on $PORT, here ${port}`;
 }
 
+/** How long an app listens elsewhere before that is worth a word, in ms: some open another port first. */
+const PATIENCE = 3_000;
+/** The shortest time between two looks at its sockets, in ms. */
+const LOOK = 250;
+
+/**
+ * Looks from try to try whether an instance listens elsewhere, and not on its port. When it has for three seconds, the
+ * answer is that in words, once; else null.
+ */
+export function watchElsewhere(name: InstanceName, manager: Manager, port: number) {
+  let since: number | null = null;
+  let next = 0;
+  return async (isRefused: boolean): Promise<string | null> => {
+    const now = performance.now();
+    if (now < next) return null;
+    next = now + LOOK;
+    const open = isRefused ? listeningPorts(await manager.pids(name)) : [];
+    const isElsewhere = open.length > 0 && open.every((socket) => socket.port !== port);
+    since = isElsewhere ? (since ?? now) : null;
+    if (since === null || now - since < PATIENCE) return null;
+    next = Infinity;
+    const others = [...new Set(open.map((socket) => socket.port))].join(", ");
+    return `listens on ${others}, not on $PORT (${port})`;
+  };
+}
+
 // From outside only what listens on all addresses of the container is reached, and only on the published port.
 function wrongPortInside({ listening, inside }: Published): string | null {
   if (inside === null) return null;

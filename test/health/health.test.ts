@@ -129,6 +129,26 @@ test("a wrong port is named", async () => {
   expect(error?.hint).toBe(`the app listens on 127.0.0.1:${other}; it must listen on $PORT, here ${port}`);
 });
 
+test("a wrong port is told while it is waited for, once, and ends nothing", async () => {
+  const other = await freePort();
+  const late = join(places(app).base, "late");
+  const ill = await patient(
+    START,
+    {},
+    `${serve('return new Response("ok");', String(other))}
+    while (!require("fs").existsSync(${JSON.stringify(late)})) await Bun.sleep(20);
+    ${serve('return new Response("ok");').replace("let asked = 0;", "")}`,
+  );
+  const told: string[] = [];
+  // It comes to its port by itself: half of the app had listened elsewhere first.
+  const warn = (text: string) => void (told.push(text), writeFileSync(late, ""));
+  const begun = performance.now();
+  const { pid } = await waitUntilHealthy(ill, makeIo({ ...silentLog, warn }));
+  expect(told).toEqual([`listens on ${other}, not on $PORT (${port})`]);
+  expect(performance.now() - begun).toBeGreaterThan(3_000);
+  expect(pid).toBe((await manager.status(ill.name)).pid!);
+});
+
 test("no port at all is named, too", async () => {
   const error = await errorOf(waitUntilHealthy(await patient("exec sleep 1000", { startTimeout: 0 }), io));
   expect(error?.hint).toBe(`the app listens on no port; it must listen on $PORT, here ${port}`);
