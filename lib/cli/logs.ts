@@ -1,6 +1,7 @@
 // The command that shows logs: logs.
 import type { CAC } from "cac";
-import { given, print, typed, whole, type Options } from "../arguments.ts";
+import { given, print, typed, warn, whole, type Options } from "../arguments.ts";
+import type { AppLine } from "../commands/logs.ts";
 import { momentOf } from "../config/moment.ts";
 import { DpError, messageOf } from "../errors.ts";
 
@@ -32,13 +33,11 @@ export function declareLogsCommand(cli: CAC): void {
         ...given("grep", options["grep"] === undefined ? undefined : pattern(typed("--grep") ?? "")),
       };
       const isJson = options["json"] === true;
-      if (!isDeploy)
-        return appLogs(app, process, how, (line) =>
-          print(isJson ? JSON.stringify({ app, ...line }) : appLineText(line)),
-        );
+      const printLine = (line: AppLine) => print(isJson ? JSON.stringify({ app, ...line }) : appLineText(line));
+      if (!isDeploy) return appLogs(app, process, how, printLine, warn);
       if (since !== undefined) throw new DpError("usage", "--since looks at times, and the log of a deploy has none");
       const say = isJson ? (line: string) => print(JSON.stringify({ app, line })) : print;
-      return deployLogs(app, typed("--deploy"), how, say);
+      return deployLogs(app, typed("--deploy"), how, say, warn);
     });
 }
 

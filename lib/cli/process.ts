@@ -16,7 +16,7 @@ export function declareProcessCommands(cli: CAC): void {
     .option("--json", "As JSON")
     .action(async (app: string, options: Options) => {
       const { ps, processLines } = await import("../commands/ps.ts");
-      const rows = await ps(app);
+      const rows = await ps(app, warn);
       answer(options, rows, () => processLines(rows, Date.now()));
     });
 

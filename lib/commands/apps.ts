@@ -1,14 +1,15 @@
 // `dp apps`: every app of the server in one line, quickly: nothing is asked over the network.
 import { factOf, load } from "../context.ts";
 import type { ServerConfig } from "../config.ts";
-import { messageOf } from "../errors.ts";
+import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
 import type { InstanceStatus, Manager } from "../manager.ts";
 import { isWeb, processOf } from "../paths.ts";
 import { contextOf, holder, liveId, newestRun } from "../release/history.ts";
 import { managerOf } from "../release/manager.ts";
 import { wantedIds } from "../release/processes.ts";
-import { appNames, readServer } from "../server.ts";
+import { knownServer, mistakeOf } from "../release/known-server.ts";
+import { appNames } from "../server.ts";
 import { table, when } from "../talk/table.ts";
 
 export interface AppRow {
@@ -26,7 +27,7 @@ export interface AppRow {
   healthyAt: string | null;
   /** The newest run, or null. */
   lastRun: { id: string; kind: string; state: string; by: string; startedAt: string } | null;
-  /** Why nothing more can be told of it, or null. */
+  /** What is wrong with config.yml, or why nothing more can be told of it; null: nothing. */
   error: string | null;
 }
 
@@ -43,12 +44,13 @@ const UNKNOWN = {
 async function rowOf(app: string): Promise<AppRow> {
   const row: AppRow = { app, ...UNKNOWN };
   try {
-    const server = await readServer(app);
+    const { server, mistake } = await knownServer(app);
+    row.error = mistake;
     Object.assign(row, { manager: server.manager, port: server.port, env: server.env, live: await liveId(app) });
     row.lastRun = await lastRunOf(app);
     if (row.live !== null) Object.assign(row, await liveOf(app, row.live, server));
   } catch (error) {
-    row.error = messageOf(error);
+    row.error = error instanceof DpError ? mistakeOf(error) : messageOf(error);
   }
   return row;
 }
@@ -86,7 +88,7 @@ export function appLines(rows: readonly AppRow[]): string[] {
     ["APP", "TYPE", "MANAGER", "PORT", "LIVE", "HEALTH", "LAST DEPLOY"],
     rows.map((row) => [
       ...[row.app, row.type ?? "-", row.manager ?? "-", String(row.port ?? "-"), row.live ?? "-"],
-      row.error === null ? healthOf(row) : row.error,
+      row.process !== null && row.error !== null ? `${healthOf(row)}; ${row.error}` : (row.error ?? healthOf(row)),
       row.lastRun === null ? "-" : `${row.lastRun.id} ${row.lastRun.state}, ${when(row.lastRun.startedAt)}`,
     ]),
   );

@@ -4,7 +4,7 @@ import { readText } from "../files.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
 import { holder, runsOf } from "../release/history.ts";
 import { sequenceOf } from "../paths.ts";
-import { readServer } from "../server.ts";
+import { toldServer } from "../release/known-server.ts";
 import { follow, lineSink } from "../talk/follower.ts";
 import { logOf } from "./launch.ts";
 import type { LogsOptions } from "./logs.ts";
@@ -15,8 +15,9 @@ export async function deployLogs(
   wish: string | undefined,
   options: LogsOptions,
   print: (line: string) => void,
+  tell: (line: string) => void,
 ): Promise<void> {
-  await readServer(app);
+  await toldServer(app, tell);
   const found = await findRun(app, wish, options.failed === true);
   const log = logOf(app, found.id);
   const text = await readText(log);

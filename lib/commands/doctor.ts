@@ -6,6 +6,7 @@ import { makeIo, silentLog } from "../io.ts";
 import { places } from "../paths.ts";
 import { checks } from "../registry.ts";
 import { holder } from "../release/history.ts";
+import { knownServer, mistakeOf, type Known } from "../release/known-server.ts";
 import { lockNow } from "../release/queue.ts";
 import { run } from "../run.ts";
 import { SELF, selfEnv } from "../self.ts";
@@ -40,18 +41,21 @@ export async function examine(app: string | undefined): Promise<Omit<Diagnosis, 
 }
 
 async function examineApp(app: string, all: readonly [string, Check][]): Promise<Found[]> {
-  let patient: Patient;
+  const config = { app, check: "config", severity: "error" } as const;
+  const command = `editor ${places(app).config}`;
+  let known: Known;
   try {
-    patient = { app, server: await readServer(app), io };
+    known = await knownServer(app);
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
-    const what = [messageOf(error), ...error.lines].join("; ");
-    const command = error.exit === "config" ? `editor ${places(app).config}` : (error.hint ?? `dp setup ${app}`);
-    return [{ app, check: "config", severity: "error", what, command }];
+    const cure = error.exit === "config" ? command : (error.hint ?? `dp setup ${app}`);
+    return [{ ...config, what: mistakeOf(error), command: cure }];
   }
+  const patient: Patient = { app, server: known.server, io };
   const isBusy = holder(app) !== null;
   const due = all.filter(([, { atRest }]) => !(isBusy && atRest));
-  return (await Promise.all(due.map(([name, check]) => foundBy(app, name, () => check.app?.(patient))))).flat();
+  const found = await Promise.all(due.map(([name, check]) => foundBy(app, name, () => check.app?.(patient))));
+  return [...(known.mistake === null ? [] : [{ ...config, what: known.mistake, command }]), ...found.flat()];
 }
 
 /** What a check that cannot be made has to say is a finding as well. */

@@ -7,10 +7,10 @@ import { makeIo, silentLog } from "../io.ts";
 import type { InstanceName, Manager } from "../manager.ts";
 import { isWeb, jobId, processOf, releaseOf } from "../paths.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
+import { toldServer } from "../release/known-server.ts";
 import { managerOf } from "../release/manager.ts";
 import { secretsOf } from "../release/settings.ts";
 import { redactor } from "../talk/redactor.ts";
-import { readServer } from "../server.ts";
 import { didYouMean } from "../suggestion.ts";
 import { liveOf, named } from "./processes.ts";
 
@@ -45,15 +45,16 @@ const LOOK = 250;
 
 /**
  * Prints the output of the live release, of one of its processes with `word`: `worker`, `worker.2`, `cron.cleanup`; with
- * `follow` until SIGINT, and that of the releases that follow it.
+ * `follow` until SIGINT, and that of the releases that follow it. `tell` gets what is wrong with config.yml.
  */
 export async function appLogs(
   app: string,
   word: string | undefined,
   options: LogsOptions,
   print: (line: AppLine) => void,
+  tell: (line: string) => void,
 ): Promise<void> {
-  const server = await readServer(app);
+  const server = await toldServer(app, tell);
   const release = options.failed ? await failedRelease(app) : await liveId(app);
   if (release === null) throw await nothingLive(app);
   const idsOf = async (id: string) => speaking(await factsOfRelease(app, id, server), word);

@@ -1,4 +1,5 @@
 // The processes of the live release by the names that people type: worker, worker.2.
+import type { ServerConfig } from "../config.ts";
 import { DpError } from "../errors.ts";
 import { instanceId, processOf } from "../paths.ts";
 import { requireCurrent } from "../release/current.ts";
@@ -9,9 +10,9 @@ import { idsOfRelease, processNames, scaleOf } from "../release/processes.ts";
 import { readServer } from "../server.ts";
 import { didYouMean } from "../suggestion.ts";
 
-/** The live release's facts. Throws DpError "usage" when there is none. */
-export async function liveFacts(app: string): Promise<InstanceFacts> {
-  const server = await readServer(app);
+/** The live release's facts, by config.yml or what is known of it. Throws DpError "usage" when there is none. */
+export async function liveFacts(app: string, known?: ServerConfig): Promise<InstanceFacts> {
+  const server = known ?? (await readServer(app));
   await requireCurrent(app);
   const live = await liveId(app);
   if (live === null) throw await nothingLive(app);

@@ -4,6 +4,7 @@ import type { InstanceStatus } from "../manager.ts";
 import { isWeb, processOf, releaseOf } from "../paths.ts";
 import { residentMemory } from "../process/process.ts";
 import { factsOfRelease, instanceOf, otherInstance, type InstanceFacts } from "../release/instance.ts";
+import { toldServer } from "../release/known-server.ts";
 import { managerOf } from "../release/manager.ts";
 import { stoppedIds } from "../release/processes.ts";
 import { spanText, table } from "../talk/table.ts";
@@ -19,9 +20,9 @@ export interface ProcessRow extends InstanceStatus {
   command: string;
 }
 
-/** Every process of an app: those that shall run, and whatever runs besides. */
-export async function ps(app: string): Promise<ProcessRow[]> {
-  const facts = await liveFacts(app);
+/** Every process of an app: those that shall run, and whatever runs besides; `tell` gets what is wrong with config.yml. */
+export async function ps(app: string, tell: (line: string) => void): Promise<ProcessRow[]> {
+  const facts = await liveFacts(app, await toldServer(app, tell));
   const managed = await managerOf(facts.server);
   const own = idsOf(facts);
   const others = (await managed.instances(app)).filter((id) => !own.includes(id));

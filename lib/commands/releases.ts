@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { idOf, liveId, previousId, runsOf, type PastRun, type RunState } from "../release/history.ts";
 import { places, sequenceOf } from "../paths.ts";
 import { wayBack } from "../release/way-back.ts";
-import { readServer } from "../server.ts";
+import { toldServer } from "../release/known-server.ts";
 import { table, when } from "../talk/table.ts";
 
 export interface ReleaseRow {
@@ -34,9 +34,9 @@ export interface ReleaseRow {
   isKept: boolean;
 }
 
-/** Every run of the app, newest first; `warn` gets a line for each context that cannot be read. */
+/** Every run of the app, newest first; `warn` gets a line for each context that cannot be read, and for config.yml. */
 export async function releases(app: string, warn: (message: string) => void): Promise<ReleaseRow[]> {
-  await readServer(app);
+  await toldServer(app, warn);
   const live = await liveId(app);
   const now = { live, previous: await previousId(app), back: await wayBack(app, live) };
   return (await runsOf(app, warn)).map((past) => rowOf(app, past, now)).toReversed();

@@ -9,6 +9,7 @@ import type { Status } from "./status.ts";
 /** A status for people. */
 export function statusLines(now: Status): string[] {
   const lines = [`${now.app}  ${now.url}  ${now.manager}, branch ${now.branch}`];
+  if (now.mistake) lines.push(`  MISTAKE    ${now.mistake}; the rest is by the config.yml of the last deploy`);
   if (now.damage) lines.push(`  DAMAGED    ${now.damage}`);
   else if (now.firstDeploy) lines.push(`  live       nothing yet: ${now.firstDeploy}`);
   if (now.live !== null) {

@@ -18,7 +18,8 @@ import { straysOf, wantedOf } from "../release/wanted.ts";
 import { front } from "../registry.ts";
 import { publicAddress } from "../release/route.ts";
 import { urlOf } from "../talk/screen.ts";
-import { appNames, readServer } from "../server.ts";
+import { knownServer } from "../release/known-server.ts";
+import { appNames } from "../server.ts";
 import { settingsBack, wayBack } from "../release/way-back.ts";
 import { warmIds } from "../release/warm.ts";
 
@@ -27,6 +28,8 @@ export interface Status {
   url: string;
   manager: string;
   branch: string;
+  /** What is wrong with config.yml: then the rest is told by that of the last deploy; null: nothing. */
+  mistake: string | null;
   /** The live release, or null before the first good deploy. */
   live: string | null;
   /** What to type while nothing is live; null: something is, or the link is damaged. */
@@ -68,7 +71,7 @@ export interface Status {
 
 /** The status of one app. */
 export async function status(app: string): Promise<Status> {
-  const server = await readServer(app);
+  const { server, mistake } = await knownServer(app);
   const managed = await managerOf(server);
   const damaged = await damageOf(app);
   const live = damaged ? null : await liveId(app);
@@ -77,7 +80,7 @@ export async function status(app: string): Promise<Status> {
   // Without current nobody knows which of them is one too many.
   const strays = damaged ? [] : await straysOf(app, live, await wantedOf(app, live, server, managed), managed);
   return {
-    ...{ app, url: urlOf(server), branch: server.branch },
+    ...{ app, url: urlOf(server), branch: server.branch, mistake },
     manager: live === null ? server.manager : await managerNameOf({ app, id: live }, server),
     ...{ live, ...(await waysBack(app, live)) },
     firstDeploy: live === null && !damaged ? await firstDeploy(app) : null,

@@ -8,12 +8,12 @@ import { newestRun } from "./history.ts";
 
 /** How a first release comes to be live, as a hint: `push to deploy: git push production main`. */
 export async function firstDeploy(app: string): Promise<string> {
-  const { branch } = await readServer(app);
   const { repo } = places(app);
   const last = (await newestRun(app))?.state;
   if (last === "failed") return `dp logs ${app} --deploy tells why the last deploy failed; mend it, and push again`;
   if (last === "running" || last === "waiting") return `dp logs ${app} --deploy -f`;
   if (last === "unfinished") return `dp resume ${app}`;
+  const { branch } = await readServer(app);
   if ((await tipOf(repo, `refs/heads/${branch}`)) !== "" || (await hasOrigin(repo))) return `dp deploy ${app}`;
   const [stored] = await branches(repo);
   if (stored === undefined) return `push to deploy: git push production ${branch}`;

@@ -412,6 +412,54 @@ test("what was stopped by hand is no fault: doctor says how it is started", asyn
   expect((await diagnose("shop")).found).toEqual([]);
 });
 
+describe("while config.yml has a mistake", () => {
+  const place = () => `${at("config.yml")}:1:1 prot: unknown key, did you mean "port"?`;
+  let before: string;
+  beforeAll(() => {
+    before = readFileSync(at("config.yml"), "utf8");
+    writeFileSync(at("config.yml"), `prot: 1\n${before}`);
+  });
+  afterAll(() => writeFileSync(at("config.yml"), before));
+
+  test("status and apps go on, and name it", async () => {
+    const text = (await ok(box.dp("status", "shop"))).stdout;
+    expect(text).toContain(`  MISTAKE    ${place()}; the rest is by the config.yml of the last deploy\n`);
+    expect(text).toContain("health     healthy: 200");
+    const now = JSON.parse((await ok(box.dp("status", "shop", "--json"))).stdout) as object;
+    expect(now).toMatchObject({ mistake: place(), live: live(), isHealthy: true });
+    expect((await ok(box.dp("apps"))).stdout).toMatch(
+      new RegExp(`${box.port} +${live()} +running, healthy .*; .*prot:`),
+    );
+    const [row] = JSON.parse((await ok(box.dp("apps", "--json"))).stdout) as object[];
+    expect(row).toMatchObject({ error: place(), live: live(), process: { state: "running" } });
+  });
+
+  test.each([
+    [["ps", "shop"], /^web\.1 +running/m],
+    [["logs", "shop"], /listening on/],
+    [["logs", "shop", "--deploy"], /^live: shop/m],
+    [["releases", "shop"], /good +live/],
+  ])("dp %p goes on, and names it on stderr", async (words, says) => {
+    const { stdout, stderr } = await ok(box.dp(...words));
+    expect(stdout).toMatch(says);
+    expect(stderr).toBe(`dp: ${place()}; this is by the config.yml of the last deploy\n`);
+  });
+
+  test("doctor has it among what else it finds", async () => {
+    chmodSync(at("runs"), 0o755);
+    const { code, found } = await diagnose("shop");
+    expect(code).toBe(7);
+    expect(found.map(({ check }) => check)).toEqual(["config", "rights"]);
+    expect(found[0]).toMatchObject({ what: place(), command: `editor ${at("config.yml")}` });
+    chmodSync(at("runs"), 0o700);
+  });
+
+  test("what changes anything is refused, as before", async () => {
+    for (const words of [["deploy"], ["restart"], ["stop"], ["reconcile"]])
+      expect([words, (await box.dp(...words, "shop")).code]).toEqual([words, 3]);
+  });
+});
+
 test("a run that was interrupted is named, and gone on with", async () => {
   await box.commit({ say: "interrupted" });
   await box.dpKilledAt("check:begun", "deploy", "shop");
