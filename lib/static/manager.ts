@@ -13,7 +13,7 @@ import { treeOf as filesOf } from "../release/history.ts";
 import { unitLogs } from "../systemd/journal.ts";
 import { status as askStatus, syncSites } from "./client.ts";
 import { olderTrees, treeOf } from "./older.ts";
-import { ensureStatic, serverGroup, staticLog, UNIT } from "./service.ts";
+import { endIdleStatic, ensureStatic, inItsTurn, serverGroup, staticLog, UNIT } from "./service.ts";
 import { readSite, removeSite, siteNames, staticFolder, writeSite, type Site } from "./site.ts";
 
 async function siteOf({ app, id, config, env }: Instance): Promise<Site> {
@@ -39,9 +39,11 @@ async function letIn(release: string): Promise<void> {
 async function start(instance: Instance, io: Io): Promise<void> {
   const { app, id } = instance;
   const site = await siteOf(instance);
-  await ensureStatic(io);
-  await letIn(site.release);
-  await writeSite(staticFolder(), site);
+  await inItsTurn(async () => {
+    await ensureStatic(io);
+    await letIn(site.release);
+    await writeSite(staticFolder(), site);
+  });
   const found = (await syncSites())?.sites.find((each) => each.app === app && each.id === id);
   if (found && found.error === null) return;
   await removeSite(staticFolder(), instance);
@@ -70,8 +72,11 @@ async function status({ app, id }: InstanceName): Promise<InstanceStatus> {
 /** The file that names the instance that is served after a boot: reconcile ends the others. */
 const enabledFile = (app: string) => join(places(app).instances, "enabled-static");
 
-async function enable(app: string, [id]: readonly string[]): Promise<boolean> {
-  if (id === undefined) return removeFile(enabledFile(app));
+async function enable(app: string, [id]: readonly string[], io: Io): Promise<boolean> {
+  if (id === undefined) {
+    await endIdleStatic(io);
+    return removeFile(enabledFile(app));
+  }
   if ((await readText(enabledFile(app)))?.trim() === id) return false;
   await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
   await writeFileAtomic(enabledFile(app), `${id}\n`, 0o600);
@@ -120,7 +125,11 @@ const manager: Manager = {
     return ids.sort((a, b) => sequenceOf(a) - sequenceOf(b));
   },
   ...{ enable, enabled },
-  forget: async (name) => void (await removeSite(staticFolder(), name)),
+  async forget(name, io) {
+    await removeSite(staticFolder(), name);
+    await endIdleStatic(io);
+  },
+  remove: async (_app, io) => ((await endIdleStatic(io)) ? ["ended the static server, which had no app any more"] : []),
   logs,
 };
 

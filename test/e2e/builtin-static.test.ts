@@ -212,8 +212,32 @@ test("to another type and back: each manager ends its own", async () => {
   const python = `name: shop\ntype: python\nhealthCheck: /\ncommand: exec python3 -m http.server --bind $DP_HOST $PORT\n`;
   await box.release({ "deploy.yml": python });
   expect(Object.keys(box.instances())).toEqual([box.link("current")!]);
+  // No other app is static.
+  expect(server()).toEqual([]);
   expect((await box.dp("rollback", "shop", site!)).code).toBe(0);
   expect((await get("/page.txt")).text).toBe("f");
+  expect(server().length).toBe(1);
+});
+
+test("one that is stopped takes the server with it, and dp start brings both back", async () => {
+  expect((await box.dp("stop", "shop")).code).toBe(0);
+  expect(server()).toEqual([]);
+  expect(await box.dp("doctor", "shop")).toMatchObject({ code: 0, stdout: expect.stringContaining("→ dp start shop") });
+  expect((await box.dp("start", "shop")).code).toBe(0);
+  expect([server().length, (await get("/page.txt")).text]).toEqual([1, "f"]);
+});
+
+test("with the last static app the server ends; with another it stays", async () => {
+  const [repo, code] = [join(box.root, "var/repos/second.git"), join(box.root, "../second")];
+  expect((await box.dp("setup", "second", "--manager", "builtin")).code).toBe(0);
+  await box.git("clone", "--quiet", box.code, code);
+  writeFileSync(join(code, "deploy.yml"), yml().replace("name: shop", "name: second"));
+  const there = (...words: string[]) => box.git("-C", code, ...words);
+  expect((await there("commit", "--quiet", "--all", "-m", "Be the second")).code).toBe(0);
+  expect(await there("push", repo, "HEAD:refs/heads/main")).toMatchObject({ code: 0 });
+  const before = server();
+  expect((await box.dp("destroy", "second", "--yes")).text).not.toContain("static server");
+  expect([server(), (await get("/page.txt")).text]).toEqual([before, "f"]);
 });
 
 test.skipIf(Bun.which("haproxy", { PATH: "/usr/sbin:/usr/bin" }) === null)("behind HAProxy as well", async () => {
@@ -245,5 +269,11 @@ describe("without a front", () => {
     expect(await alone.answer("/page.txt")).toBe("two");
     expect((await alone.dp("rollback", "alone", one)).code).toBe(0);
     expect(await alone.answer("/page.txt")).toBe("one");
+    const servers = () => pids().filter((pid) => commandOf(pid).includes(`lib/static/process.ts\0${alone.root}`));
+    expect(servers().length).toBe(1);
+    expect((await alone.dp("destroy", "alone", "--yes")).text).toContain(
+      "ended the static server, which had no app any more",
+    );
+    expect(servers()).toEqual([]);
   });
 });

@@ -138,6 +138,20 @@ describe.skipIf(why !== null)(`static sites on a server${why === null ? "" : ` (
     expect((await box.dp("reconcile", "site")).text).not.toContain("started");
   });
 
+  test("stopped it takes the server with it, at boot too; started again it is back; destroyed it leaves none", async () => {
+    const unit = async () =>
+      (await box.ssh("systemctl is-active dp-static; systemctl is-enabled dp-static")).stdout.trim().split("\n");
+    expect(await unit()).toEqual(["active", "enabled"]);
+    await box.mustDp("stop", "site");
+    expect(await unit()).toEqual(["inactive", "disabled"]);
+    await box.mustDp("start", "site");
+    expect([await unit(), await box.get(port)]).toEqual([["active", "enabled"], "front two"]);
+    expect(await box.mustDp("destroy", "site", "--yes")).toContain(
+      "ended the static server, which had no app any more",
+    );
+    expect(await unit()).toEqual(["inactive", "disabled"]);
+  });
+
   test("an app in a folder keeps its files, as its own user, whatever links it plants", async () => {
     const api = await openLaptop(box, "api");
     const apiPort = await freePort();
