@@ -73,12 +73,12 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
 
   test("a second app gets a port and a user of its own, and cannot take another's", async () => {
     expect(await box.mustDp("setup", "api")).toContain("made the system user dp-api");
-    // The box shares the host's network, where somebody else may have 8000.
+    // The box shares the host's network, where somebody else may have 8000, or has just left it.
     const [api, shop] = JSON.parse(await box.mustDp("status", "--json")).map(({ url }: { url: string }) =>
       Number(url.split(":")[2]),
     );
-    expect(shop).toBeGreaterThanOrEqual(8000);
-    expect(api).toBeGreaterThan(shop);
+    expect(Math.min(api, shop)).toBeGreaterThanOrEqual(8000);
+    expect(api).not.toBe(shop);
     expect(await box.dp("setup", "api", "--port", `${shop}`)).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(new RegExp(`port ${shop} belongs to the app "shop"\n.*the next free one is 8\\d+`)),
