@@ -14,6 +14,7 @@ import {
   type Outcome,
   type Sandbox,
 } from "../support/sandbox.ts";
+import { freePort } from "../support/port.ts";
 import { inTerminal } from "../support/typed.ts";
 
 const SECRET = "s3cr3t-of-the-shop";
@@ -30,6 +31,8 @@ async function expectCode(command: Promise<Outcome>, code: number): Promise<Outc
   return outcome;
 }
 const dp = (code: number, ...words: string[]) => expectCode(box.dp(...words), code);
+/** Sets up one more app, with a port that no other test takes meanwhile. */
+const setUp = async (name: string) => dp(0, "setup", name, "--manager", "builtin", "--port", String(await freePort()));
 
 test("without a live release, they say so", async () => {
   expect((await dp(2, "run", "shop", "--", "true")).text).toContain("shop has no live release yet");
@@ -268,7 +271,7 @@ describe("several apps", () => {
   const apps = async () => JSON.parse((await dp(0, "apps:list", "--json")).stdout) as AppRow[];
 
   test("dp apps shows each, damaged ones too", async () => {
-    for (const name of ["shopping", "other"]) await dp(0, "setup", name, "--manager", "builtin");
+    for (const name of ["shopping", "other"]) await setUp(name);
     mkdirSync(join(box.base, "../broken"));
     writeFileSync(join(box.base, "../broken/config.yml"), "port: many\n");
     const found = await apps();
@@ -344,7 +347,7 @@ describe("several apps", () => {
       const count = `n=$(cat '${fake}/count' 2>/dev/null || echo 0); n=$((n + 1)); echo $n > '${fake}/count'`;
       const script = `#!/bin/sh\n${count}\n[ $n != ${number} ] || { kill -9 $PPID; exit 1; }\nexec ${real} "$@"\n`;
       writeFileSync(join(fake, program), script, { mode: 0o755 });
-      await dp(0, "setup", "short", "--manager", "builtin");
+      await setUp("short");
       const base = join(box.base, "../short");
       writeFileSync(join(base, "shared/diary"), "dear diary");
       const { code } = await box.start([DP, "destroy", "short", "--yes"], { PATH: `${fake}:${box.env["PATH"]}` }).done;
@@ -365,7 +368,7 @@ describe("several apps", () => {
   );
 
   test("an app that was set up again after a destroy that failed is archived anew", async () => {
-    await dp(0, "setup", "again", "--manager", "builtin");
+    await setUp("again");
     const base = join(box.base, "../again");
     // A file system of its own, say: what rm cannot take away, as long as there is something in it.
     const fake = join(box.root, "fake-rm");
@@ -385,7 +388,8 @@ describe("several apps", () => {
 
   test("two at once: both set the app up, one of them destroys it", async () => {
     for (const name of ["twice", "again-twice", "thrice"]) {
-      const set = await Promise.all([1, 2].map(() => box.dp("setup", name, "--manager", "builtin")));
+      const words = ["setup", name, "--manager", "builtin", "--port", String(await freePort())];
+      const set = await Promise.all([1, 2].map(() => box.dp(...words)));
       expect(set.map(({ code, text }) => (code === 0 ? "" : text))).toEqual(["", ""]);
       expect(readdirSync(dirname(box.repo)).filter((file) => file.startsWith(name))).toEqual([`${name}.git`]);
       const gone = await Promise.all([1, 2].map(() => box.dp("destroy", name, "--yes", "--purge")));

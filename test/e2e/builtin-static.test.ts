@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../support/port.ts";
 import { pids, project, sandbox, until, type Sandbox } from "../support/sandbox.ts";
 import { startLoad } from "../support/static-load.ts";
 
@@ -229,7 +230,8 @@ test("one that is stopped takes the server with it, and dp start brings both bac
 
 test("with the last static app the server ends; with another it stays", async () => {
   const [repo, code] = [join(box.root, "var/repos/second.git"), join(box.root, "../second")];
-  expect((await box.dp("setup", "second", "--manager", "builtin")).code).toBe(0);
+  const port = String(await freePort());
+  expect((await box.dp("setup", "second", "--manager", "builtin", "--port", port)).code).toBe(0);
   await box.git("clone", "--quiet", box.code, code);
   writeFileSync(join(code, "deploy.yml"), yml().replace("name: shop", "name: second"));
   const there = (...words: string[]) => box.git("-C", code, ...words);
