@@ -129,8 +129,7 @@ describe.skipIf(why !== null)("an app in containers", () => {
     const hooks = async () => (await containers()).filter((name) => name.includes("-hook"));
     await until("the hook runs", async () => (await hooks()).length === 1);
     const [before] = await hooks();
-    const isOurs = (pid: number) => readFileSync(`/proc/${pid}/environ`, "utf8").includes(`DP_ROOT=${box.root}\0`);
-    const deploying = pidsWith("\0work\0shop").filter(isOurs);
+    const deploying = pidsWith(`\0hook\0update\0${box.repo}`);
     expect(deploying.length).toBe(1);
     for (const pid of deploying) process.kill(pid, "SIGKILL");
     await pushing.done;

@@ -93,7 +93,9 @@ async function expectServing(sight: Sight): Promise<void> {
 
 /** I6: the lock is held by nobody once no process works. */
 async function expectFree(box: Sandbox): Promise<void> {
-  const workers = () => pidsWith(`\0work\0${box.app}\0`).filter((pid) => environ(pid).includes(box.root));
+  // Of a push it is the hook.
+  const named = () => [...pidsWith(`\0work\0${box.app}\0`), ...pidsWith(`\0hook\0update\0${box.repo}\0`)];
+  const workers = () => named().filter((pid) => environ(pid).includes(box.root));
   await until("the end of the worker", () => workers().length === 0);
   expect(isLocked(join(box.base, "lock"))).toBe(false);
   for (const name of namesIn(join(box.base, "queue"))) expect(isLocked(join(box.base, "queue", name))).toBe(false);
