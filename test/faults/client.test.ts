@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { hasEnvironment } from "../../lib/process/process.ts";
 import { deployYml, pidsWith, sandbox, until, type Sandbox, type Started } from "../support/sandbox.ts";
 
 const LOUD = 4 * 1024 * 1024;
@@ -28,7 +29,9 @@ async function pushUntilBuild(say: string, bytes: number): Promise<{ client: Sta
 }
 
 const branch = async () => (await box.git("--git-dir", box.repo, "rev-parse", "main")).stdout.trim();
-const hooks = () => [...pidsWith(`\0hook\0update\0${box.repo}`), ...pidsWith(`hooks/update`)];
+const isOurs = (pid: number) => hasEnvironment(pid, `HOME=${box.env["HOME"]}`);
+/** The processes of deploys, and the shells above them that git has started. */
+const hooks = () => [...pidsWith(`\0hook\0update\0${box.repo}`), ...pidsWith(`hooks/update`).filter(isOurs)];
 const receivers = () =>
   pidsWith(`receive-pack`).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(box.repo));
 
