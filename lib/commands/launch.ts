@@ -65,8 +65,8 @@ async function employ(worker: Worker, app: string, id: string, { json, ...option
   const start = Bun.file(log).size;
   const begun = performance.now();
   const order: Order = { id, ...options, who: who() };
-  const kind = await kindOf(app, id);
   worker.order(order);
+  const kind = await kindOf(app, id);
   const code = await follow(log, start, worker.ended, worker.watched(printer(json ? 2 : 1), kind));
   const took = Math.round(performance.now() - begun);
   const past = await runOf(app, id).catch(() => null); // the exit code is all that is left to tell

@@ -19,9 +19,12 @@ export interface Patient {
 }
 
 const SLOWEST = 2_000;
-/** The shortest pause between two tries, in ms. */
-const SOON = 10;
+/** Of the time waited so far: what a try may come too late. */
 const LATENESS = 0.1;
+/** The same, and the shortest pause in ms, as long as nobody listens: such a try costs the app nothing. */
+const EAGER = { lateness: 0.03, pause: 5 };
+/** The pause is that many times what the try took, at least: some managers are asked by a program. */
+const IDLE = 2;
 
 const urlOf = ({ check, port }: Patient) => `http://127.0.0.1:${port}${check.path}`;
 
@@ -37,6 +40,7 @@ export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid:
   const elsewhere = watchElsewhere(patient.name, patient.manager, patient.port);
   let delay = check.interval;
   for (let tries = 1; ; tries++) {
+    const asked = performance.now();
     const status = await patient.manager.status(patient.name);
     if (status.state !== "running" || status.restarts > 0) throw await died(patient, status, io);
     if (status.isUnhealthy) throw await unhealthy(patient, new Map([[status.detail, 1]]), io);
@@ -45,12 +49,11 @@ export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid:
     seen.set(answer.text, (seen.get(answer.text) ?? 0) + 1);
     const other = await elsewhere(answer.isRefused === true);
     if (other !== null) io.warn(other);
-    // As long as nobody listens yet a try costs the app nothing.
-    const soon = Math.max(SOON, (performance.now() - begun) * LATENESS);
+    const now = performance.now();
+    const soon = Math.max(EAGER.pause, (now - begun) * EAGER.lateness, (now - asked) * IDLE);
     const pause = answer.isRefused ? Math.min(soon, delay) : delay;
     if (performance.now() + pause > deadline) throw await unhealthy(patient, seen, io);
     await io.sleep(pause);
-    // A tenth of the time waited so far is what a try may come too late.
     delay = Math.min(Math.max(check.interval, (performance.now() - begun) * LATENESS), SLOWEST);
   }
 }

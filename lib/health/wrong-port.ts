@@ -14,17 +14,17 @@ export async function wrongPort(name: InstanceName, manager: Manager, port: numb
 }
 
 /** How long an app listens elsewhere before that is worth a word, in ms: some open another port first. */
-const PATIENCE = 3_000;
-/** The shortest time between two looks at its sockets, in ms. */
-const LOOK = 250;
+const PATIENCE = 2_000;
+/** When its sockets are looked at first, and the shortest time between two looks, in ms: all processes are gone through. */
+const [FIRST, LOOK] = [1_000, 250];
 
 /**
- * Looks from try to try whether an instance listens elsewhere, and not on its port. When it has for three seconds, the
+ * Looks from try to try whether an instance listens elsewhere, and not on its port. When it has for two seconds, the
  * answer is that in words, once; else null.
  */
 export function watchElsewhere(name: InstanceName, manager: Manager, port: number) {
   let since: number | null = null;
-  let next = 0;
+  let next = performance.now() + FIRST;
   return async (isRefused: boolean): Promise<string | null> => {
     const now = performance.now();
     if (now < next) return null;
