@@ -27,6 +27,8 @@ import { endAll } from "../process/end-all.ts";
 const STOP_TIMEOUT = 10_000;
 /** Milliseconds that a supervisor may take to say that the app runs; a machine under load takes seconds. */
 const START_TIMEOUT = 60_000;
+/** Milliseconds between two looks at what it says: one is a file of a few lines. */
+const LOOK = 3;
 const ORPHAN = "its supervisor was killed: nothing keeps its output or starts it again after a crash";
 
 const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
@@ -46,7 +48,7 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
     if (performance.now() > end) throw cannot(`its supervisor says nothing for ${START_TIMEOUT / 1000} s`);
     if (state?.state === "failed") throw cannot(state.detail.replace("cannot be started: ", ""));
     if (child.exitCode !== null || child.signalCode !== null) throw cannot("its supervisor ended at once");
-    await io.sleep(10);
+    await io.sleep(LOOK);
   }
 }
 
