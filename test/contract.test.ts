@@ -14,7 +14,10 @@ import type { Facts, Step } from "../lib/step.ts";
 import { dp, makeApp, runDp, useServer } from "./support/core-server.ts";
 
 const project = resolve(import.meta.dir, "..");
-const filesIn = (folder: string) => readdirSync(join(project, folder)).sort();
+const filesIn = (folder: string) =>
+  readdirSync(join(project, folder), { withFileTypes: true })
+    .flatMap((entry) => (entry.isFile() ? [entry.name] : []))
+    .sort();
 const vocabulary: Readonly<Record<string, v.GenericSchema>> = fact;
 const load = async <T>(path: string) => ((await import(join(project, path))) as { default: T }).default;
 const kinds = Object.keys(PIPELINES) as Kind[];
@@ -183,7 +186,7 @@ describe("templates", () => {
     expect(words.some((word) => code.includes(word))).toBe(true);
   });
 
-  test.each(filesIn("templates/apps"))("the example %s is offered", async (name) => {
+  test.each(readdirSync(join(project, "templates/apps")))("the example %s is offered", async (name) => {
     expect((await runDp(["init", "--help"])).out).toContain(name);
   });
 });

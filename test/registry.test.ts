@@ -6,6 +6,7 @@ import { appType, appTypeNames, appTypes, manager, managerNames, stepFile, stepF
 
 const namesIn = (folder: string) =>
   readdirSync(`${import.meta.dir}/../${folder}`)
+    .filter((file) => file.endsWith(".ts"))
     .map((file) => file.replace(/\.ts$/, ""))
     .sort();
 

@@ -1,14 +1,14 @@
 // Docker apps: an image built by the commit's Dockerfile, and a container of it for each release.
 import type { AppType } from "../app.ts";
 import { DpError } from "../errors.ts";
-import { buildImage, pruneImages } from "../docker/build.ts";
-import { requireEngine } from "../docker/client.ts";
-import { removeContexts } from "../docker/context.ts";
-import { dockerfileOf } from "../docker/dockerfile.ts";
-import { containerPort } from "../docker/image.ts";
-import { containers } from "../docker/manager.ts";
-import { imageName } from "../docker/names.ts";
-import { endHook, runInSight, runOneOff } from "../docker/one-off.ts";
+import { buildImage, pruneImages } from "./docker/build.ts";
+import { requireEngine } from "./docker/client.ts";
+import { removeContexts } from "./docker/context.ts";
+import { dockerfileOf } from "./docker/dockerfile.ts";
+import { containerPort } from "./docker/image.ts";
+import { containers } from "./docker/manager.ts";
+import { imageName } from "./docker/names.ts";
+import { endHook, runInSight, runOneOff } from "./docker/one-off.ts";
 
 const docker: AppType = {
   name: "docker",

@@ -3,13 +3,13 @@ import { join } from "node:path";
 import type { AppType, Place } from "../app.ts";
 import { DpError } from "../errors.ts";
 import type { Io } from "../io.ts";
-import { BERRY } from "../node/commands.ts";
-import { installModules, isTrimmed, trimModules } from "../node/modules.ts";
-import { findRunners, readProject, type Project } from "../node/project.ts";
-import { lineEnv, runScript } from "../node/script.ts";
-import { startCommand } from "../node/start.ts";
-import { pruneStore } from "../node/store.ts";
-import { findTool } from "../node/tool.ts";
+import { BERRY } from "./node/commands.ts";
+import { installModules, isTrimmed, trimModules } from "./node/modules.ts";
+import { findRunners, readProject, type Project } from "./node/project.ts";
+import { lineEnv, runScript } from "./node/script.ts";
+import { startCommand } from "./node/start.ts";
+import { pruneStore } from "./node/store.ts";
+import { findTool } from "./node/tool.ts";
 import type { Tree } from "../tree.ts";
 
 // An app in one of them may well have a package.json for its assets.

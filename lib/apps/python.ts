@@ -4,13 +4,13 @@ import { join } from "node:path";
 import type { AppType, Place, Runtime } from "../app.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { webProcess } from "../procfile.ts";
-import { readDefinition } from "../python/definition.ts";
-import { findInstaller } from "../python/installer.ts";
-import { candidates, findInterpreter, readWishes } from "../python/interpreter.ts";
-import { interpreterFolder } from "../python/links.ts";
-import { startCommand } from "../python/start.ts";
-import { buildVenv, isComplete, pruneVenvs, venvKey, venvsFolder } from "../python/venv.ts";
-import { versionText } from "../python/version.ts";
+import { readDefinition } from "./python/definition.ts";
+import { findInstaller } from "./python/installer.ts";
+import { candidates, findInterpreter, readWishes } from "./python/interpreter.ts";
+import { interpreterFolder } from "./python/links.ts";
+import { startCommand } from "./python/start.ts";
+import { buildVenv, isComplete, pruneVenvs, venvKey, venvsFolder } from "./python/venv.ts";
+import { versionText } from "./python/version.ts";
 import type { Tree } from "../tree.ts";
 
 // Without it a print before a crash stays in the buffer, and the log does not have it.

@@ -1,7 +1,7 @@
 // Static sites: a folder of files, served by dp itself; there is no process to start.
 import type { AppType } from "../app.ts";
-import { requireMade } from "../static/made.ts";
-import manager from "../static/manager.ts";
+import { requireMade } from "./static/made.ts";
+import manager from "./static/manager.ts";
 
 // Where people and their tools put what is to be served.
 const FOLDERS = ["public", "dist", "site", "www", "html", "docs"];

@@ -21,7 +21,7 @@ import {
   scratch,
   told,
   writeFiles,
-} from "../node/support.ts";
+} from "./node/support.ts";
 import { nodeFolder } from "../support/node-folder.ts";
 
 // Packages come over the network.

@@ -17,7 +17,7 @@ import {
   scratch,
   uvFolder as folderOfUv,
   writeFiles,
-} from "../python/support.ts";
+} from "./python/support.ts";
 
 // Packages come over the network.
 setDefaultTimeout(240_000);

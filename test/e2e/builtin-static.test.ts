@@ -35,7 +35,7 @@ const get = async (path: string, headers: Record<string, string> = {}) => {
   const answer = await fetch(`http://127.0.0.1:${box.port}${path}`, { headers, redirect: "manual" });
   return { status: answer.status, text: await answer.text(), headers: answer.headers };
 };
-const server = () => pids().filter((pid) => commandOf(pid).includes(`lib/static/process.ts\0${box.root}`));
+const server = () => pids().filter((pid) => commandOf(pid).includes(`lib/apps/static/process.ts\0${box.root}`));
 const commandOf = (pid: number) => {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "latin1");
@@ -271,7 +271,7 @@ describe("without a front", () => {
     expect(await alone.answer("/page.txt")).toBe("two");
     expect((await alone.dp("rollback", "alone", one)).code).toBe(0);
     expect(await alone.answer("/page.txt")).toBe("one");
-    const servers = () => pids().filter((pid) => commandOf(pid).includes(`lib/static/process.ts\0${alone.root}`));
+    const servers = () => pids().filter((pid) => commandOf(pid).includes(`lib/apps/static/process.ts\0${alone.root}`));
     expect(servers().length).toBe(1);
     expect((await alone.dp("destroy", "alone", "--yes")).text).toContain(
       "ended the static server, which had no app any more",

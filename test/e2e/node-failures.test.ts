@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { lockedApp, pkg } from "../node/support.ts";
+import { lockedApp, pkg } from "../apps/node/support.ts";
 import { ended } from "../support/load-run.ts";
 import { nodeSandbox, settings } from "../support/node-run.ts";
 import type { Outcome, Sandbox } from "../support/sandbox.ts";

@@ -1,0 +1,59 @@
+// Which container comes up at boot: its restart policy says so, or where podman lacks that, a note that dp reconcile heeds.
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { readText, removeFile, writeFileAtomic } from "../../files.ts";
+import type { Io } from "../../io.ts";
+import type { InstanceName } from "../../manager.ts";
+import { places } from "../../paths.ts";
+import { docker, isPodman } from "./client.ts";
+import { containersOf, type Container } from "./container.ts";
+import { containerName } from "./names.ts";
+
+const noteOf = (app: string) => join(places(app).instances, "enabled-container");
+
+const TRIES = 10;
+const PAUSE = 200;
+
+/** Sets the restart policy of a container unless it is that already; answers whether it was another. */
+export async function setPolicy(name: InstanceName, found: Container, policy: string, io: Io): Promise<boolean> {
+  if (found.HostConfig.RestartPolicy.Name === policy) return false;
+  const argv = ["container", "update", `--restart=${policy}`, containerName(name)];
+  // The engine refuses it between a crash and the next start.
+  for (let tries = 1; ; tries++) {
+    const isLast = tries === TRIES;
+    if ((await docker(argv, io, { check: isLast })).code === 0) return true;
+    await io.sleep(PAUSE);
+  }
+}
+
+/** Makes exactly these instances come up at boot; answers whether anything changed. */
+export async function enable(app: string, ids: readonly string[], io: Io): Promise<boolean> {
+  if (await isPodman()) return noteEnabled(app, ids);
+  const found = [...(await containersOf(app))];
+  // The new one first: a power cut between the two must not leave an app that nothing starts.
+  const sorted = found.sort(([a], [b]) => Number(ids.includes(b)) - Number(ids.includes(a)));
+  let isChanged = false;
+  for (const [other, container] of sorted) {
+    const policy = ids.includes(other) ? "unless-stopped" : "no";
+    if (await setPolicy({ app, id: other }, container, policy, io)) isChanged = true;
+  }
+  return isChanged;
+}
+
+/** What comes up at boot, as `enable` made it. */
+export async function enabled(app: string): Promise<string[]> {
+  if (await isPodman()) return ((await readText(noteOf(app))) ?? "").split("\n").filter(Boolean);
+  const found = [...(await containersOf(app))];
+  return found.filter(([, { HostConfig }]) => HostConfig.RestartPolicy.Name === "unless-stopped").map(([id]) => id);
+}
+
+// podman starts no container at boot before its fifth version: the unit of dp reconcile does.
+async function noteEnabled(app: string, ids: readonly string[]): Promise<boolean> {
+  const file = noteOf(app);
+  const text = ids.map((id) => `${id}\n`).join("");
+  if (text === "") return removeFile(file);
+  if ((await readText(file)) === text) return false;
+  await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
+  await writeFileAtomic(file, text, 0o600);
+  return true;
+}

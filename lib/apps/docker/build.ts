@@ -1,0 +1,102 @@
+// Building the image of a release, and keeping account of what else a build leaves in the engine.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Place } from "../../app.ts";
+import { DpError } from "../../errors.ts";
+import type { Io } from "../../io.ts";
+import type { InstanceName } from "../../manager.ts";
+import { isReleaseId, places } from "../../paths.ts";
+import { docker, dockerError } from "./client.ts";
+import { withContext } from "./context.ts";
+import { imageOf, type Image } from "./image.ts";
+import { imageLabel, imageName, imageRepository } from "./names.ts";
+
+/** Builds and tags the image of a release. Throws DpError "command" with the build's last lines. */
+export async function buildImage(place: Place, file: string, io: Io): Promise<Image> {
+  const { args = {}, target } = place.config.docker ?? {};
+  const lines: string[] = [];
+  const options = [
+    `--tag=${imageName(place)}`,
+    imageLabel(place),
+    "--force-rm",
+    ...Object.entries(args).map(([name, value]) => `--build-arg=${name}=${value}`),
+    ...(target === undefined ? [] : [`--target=${target}`]),
+  ];
+  const onLine = (line: string) => {
+    if (STEP.test(line) || MADE.test(line.trimEnd())) lines.push(line);
+    io.output(line);
+  };
+  const { timeout } = place;
+  const built = await withContext(place, file, io, (folder) =>
+    docker(["build", ...options, `--file=${join(folder, file)}`, folder], io, {
+      onLine,
+      timeout,
+      check: false,
+      quiet: false,
+    }),
+  );
+  const isBuilt = built.code === 0 && !built.timedOut;
+  const leaves = leavesOf(lines);
+  await tagLeaves(place, isBuilt ? leaves.slice(0, -1) : leaves, io);
+  if (!isBuilt) throw dockerError("docker build", built, timeout);
+  const image = await imageOf(place);
+  if (image !== null) return image;
+  throw new DpError("command", `docker build ended well and left no image ${imageName(place)}`, {
+    hint: "its default builder may keep images to itself: docker buildx use default",
+  });
+}
+
+const STEP = /^(?:\[\d+\/\d+\] )?STEP \d+(?:\/\d+)? ?: (\w+)/i;
+const MADE = /^ ?-+> (?:Using cache )?([0-9a-f]{11,64})$/;
+
+/**
+ * The last image of each stage, by the lines of a build. The classic builder and podman print each image they make,
+ * and leave those of other stages, and of a build that fails, without a name: nobody would know whose they are.
+ */
+export function leavesOf(lines: readonly string[]): string[] {
+  const stages: string[][] = [];
+  let isBase = false;
+  for (const line of lines) {
+    const instruction = STEP.exec(line)?.[1]?.toUpperCase();
+    if (instruction !== undefined) isBase = instruction === "FROM";
+    if (instruction === "FROM") stages.push([]);
+    const id = MADE.exec(line.trimEnd())?.[1];
+    // What a stage begins with is somebody else's.
+    if (id !== undefined && !isBase) stages.at(-1)?.push(id);
+  }
+  return stages.flatMap((made) => made.at(-1) ?? []);
+}
+
+// dp/shop:42-3f9c2ab.1 goes with dp/shop:42-3f9c2ab; until then it is the cache of the next build.
+async function tagLeaves(name: InstanceName, leaves: readonly string[], io: Io): Promise<void> {
+  for (const [index, id] of leaves.entries())
+    await docker(["image", "tag", id, `${imageName(name)}.${index + 1}`], io, { check: false });
+}
+
+/** Removes the images of releases whose folder is gone; answers their names. */
+export async function pruneImages(app: string, io: Io): Promise<string[]> {
+  const gone: string[] = [];
+  for (const { image, id } of await imagesOf(app, io)) {
+    if (existsSync(join(places(app).releases, id))) continue;
+    const removed = await docker(["image", "rm", image], io, { check: false });
+    if (removed.code === 0) gone.push(image);
+    else io.warn(`${image} cannot be removed: ${removed.text.split("\n", 1)[0]}`);
+  }
+  return gone;
+}
+
+/** The images of an app's releases, and what their builds left. Only names of dp's own are looked at. */
+export async function imagesOf(app: string, io: Io): Promise<{ image: string; id: string }[]> {
+  const repository = imageRepository(app);
+  const { text } = await docker(
+    ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", `--filter=reference=${repository}`],
+    io,
+  );
+  return text.split("\n").flatMap((line) => {
+    // podman calls what has no registry localhost's.
+    const image = line.trim().replace(/^localhost\//, "");
+    const tag = image.startsWith(`${repository}:`) ? image.slice(repository.length + 1) : "";
+    const [id = ""] = tag.split(".");
+    return isReleaseId(id) ? [{ image, id }] : [];
+  });
+}

@@ -1,0 +1,125 @@
+// A container as its engine describes it: state, restarts, health, ports.
+import { constants } from "node:os";
+import * as v from "valibot";
+import type { InstanceName, InstanceStatus } from "../../manager.ts";
+import { howEnded } from "../../process/ending.ts";
+import { docker, objectsIn } from "./client.ts";
+import { containerName, labels, ownOptions } from "./names.ts";
+
+const health = v.object({
+  Status: v.string(),
+  Log: v.nullish(v.array(v.object({ ExitCode: v.number(), Output: v.string() }))),
+});
+const binding = v.object({ HostIp: v.string(), HostPort: v.string() });
+
+/** The part of `docker container inspect` that dp reads; podman's is the same but for a name. */
+const schema = v.object({
+  Name: v.string(),
+  RestartCount: v.number(),
+  State: v.object({
+    ...{ Status: v.string(), OOMKilled: v.boolean(), Pid: v.number(), ExitCode: v.number() },
+    ...{ Error: v.optional(v.string(), ""), StartedAt: v.string() },
+    ...{ Health: v.nullish(health), Healthcheck: v.nullish(health) },
+  }),
+  Config: v.object({ Labels: v.nullish(v.record(v.string(), v.string())) }),
+  Mounts: v.nullish(v.array(v.object({ Source: v.nullish(v.string()) }))),
+  HostConfig: v.object({ RestartPolicy: v.object({ Name: v.string() }) }),
+  NetworkSettings: v.object({ Ports: v.nullish(v.record(v.string(), v.nullish(v.array(binding)))) }),
+});
+export type Container = v.InferOutput<typeof schema>;
+
+/** The release of a container, when it is one of dp's own, by its name and its labels. */
+function releaseOf(app: string, { Name, Config }: Container): string | null {
+  const id = Config.Labels?.["dp.release"] ?? "";
+  const wanted = Object.entries(labels({ app, id }));
+  const isOwn = wanted.every(([key, value]) => Config.Labels?.[key] === value);
+  return isOwn && Name.replace(/^\//, "") === containerName({ app, id }) ? id : null;
+}
+
+async function inspect(names: readonly string[]): Promise<Container[]> {
+  if (names.length === 0) return [];
+  // One of several may have gone meanwhile: the others are described all the same.
+  const argv = ["container", "inspect", ...names];
+  const { text } = await docker(argv, undefined, { check: false, keep: 16 * 1024 * 1024 });
+  return objectsIn(text).map((one) => v.parse(schema, one));
+}
+
+/** What these containers have of the server's folders, absolute. */
+export async function mountsOf(names: readonly string[]): Promise<{ name: string; sources: string[] }[]> {
+  const all = await inspect(names);
+  return all.map(({ Name, Mounts }) => ({
+    name: Name.replace(/^\//, ""),
+    sources: (Mounts ?? []).flatMap(({ Source }) => Source ?? []),
+  }));
+}
+
+/** The container of an instance, or null when there is none of dp's own. */
+export async function containerOf(name: InstanceName): Promise<Container | null> {
+  const [found] = await inspect([containerName(name)]);
+  return found && releaseOf(name.app, found) === name.id ? found : null;
+}
+
+/** The names of every container of an app, of one-off ones as well; `isAll`: also of those that do not run. */
+export async function namesOf(app: string, isAll = true): Promise<string[]> {
+  const argv = ["container", "ls", ...(isAll ? ["--all"] : []), "--format", "{{.Names}}", ...ownOptions(app)];
+  const { text } = await docker(argv);
+  // A line of another kind is a warning of the engine.
+  return text.split("\n").filter((line) => /^[\w.-]+$/.test(line));
+}
+
+/** Every container of an app's releases, by release; one-off containers are none. */
+export async function containersOf(app: string): Promise<Map<string, Container>> {
+  const own = (await inspect(await namesOf(app))).flatMap((found): [string, Container][] => {
+    const id = releaseOf(app, found);
+    return id === null ? [] : [[id, found]];
+  });
+  return new Map(own);
+}
+
+/** Whether its main process runs. */
+export const isRunning = ({ State }: Container) => State.Status === "running" || State.Status === "paused";
+/** Whether it waits to be started again after a crash. */
+export const isWaiting = ({ State }: Container) => State.Status === "restarting";
+
+/** The state of a container, in the words of every manager. `wasStopped`: dp ended it, so its exit code says nothing. */
+export function statusFrom(found: Container | null, wasStopped: boolean): InstanceStatus {
+  const ended = { pid: null, restarts: found?.RestartCount ?? 0, since: null };
+  if (found === null) return { ...ended, state: "stopped", detail: "" };
+  const { State, RestartCount } = found;
+  if (isRunning(found)) {
+    const { Status: health = "" } = healthOf(found) ?? {};
+    const detail = State.Status === "paused" ? "paused" : health === "" ? "" : `HEALTHCHECK says ${health}`;
+    const since = new Date(State.StartedAt).toISOString();
+    return {
+      ...{ state: "running", pid: State.Pid, restarts: RestartCount, since, detail },
+      ...(health === "unhealthy" ? { isUnhealthy: true } : {}),
+    };
+  }
+  if (isWaiting(found)) return { ...ended, state: "waiting", detail: endOf(found) };
+  const isFailed = !wasStopped && (State.ExitCode !== 0 || State.Error !== "");
+  return isFailed ? { ...ended, state: "failed", detail: endOf(found) } : { ...ended, state: "stopped", detail: "" };
+}
+
+/** The image's own health check as last seen, or null when it has none. */
+export function healthOf({ State }: Container) {
+  const health = State.Health ?? State.Healthcheck;
+  return health && health.Status !== "" && health.Status !== "none" ? health : null;
+}
+
+function endOf({ State: { OOMKilled, ExitCode, Error } }: Container): string {
+  if (OOMKilled) return "killed: out of memory";
+  if (Error !== "") return `could not be started: ${Error}`;
+  // The engine knows a signal as 128 and its number only.
+  const name = Object.entries(constants.signals).find(([, number]) => number === ExitCode - 128)?.[0];
+  return name === undefined ? howEnded(ExitCode, null) : howEnded(null, name);
+}
+
+/** The ports of this machine that lead into a running container. */
+export function publishedPorts(found: Container | null): { address: string; port: number; inside: number }[] {
+  if (!found || !isRunning(found)) return [];
+  return Object.entries(found.NetworkSettings.Ports ?? {}).flatMap(([key, bindings]) =>
+    (bindings ?? []).map(({ HostIp, HostPort }) => ({
+      ...{ address: HostIp, port: Number(HostPort), inside: Number.parseInt(key, 10) },
+    })),
+  );
+}

@@ -1,0 +1,73 @@
+// What an image is built from: the release's folder, as nobody but dp can change it while the image is built.
+import { closeSync, lstatSync } from "node:fs";
+import { chown, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Place } from "../../app.ts";
+import { DpError } from "../../errors.ts";
+import type { Io } from "../../io.ts";
+import { pipe } from "../../process/libc.ts";
+import { asStranger, STRANGER } from "../../process/privilege.ts";
+
+const PREFIX = ".build-";
+
+/**
+ * Runs `use` with the folder to build from, in which `file` is a file indeed. The release's folder belongs to the app's
+ * user, and the docker command reads as root: a process of that user could lead it out by a link. So root builds from a
+ * copy, packed by that user and unpacked by one that nobody is. Throws DpError "config".
+ */
+export async function withContext<T>(
+  place: Place,
+  file: string,
+  io: Io,
+  use: (folder: string) => Promise<T>,
+): Promise<T> {
+  const { user, base } = place;
+  if (user === undefined || process.getuid?.() !== 0) return use(place.folder);
+  await removeContexts(base);
+  const closed = join(base, `${PREFIX}${place.id}`);
+  const open = join(closed, "context");
+  await mkdir(open, { recursive: true, mode: 0o700 });
+  try {
+    await chown(open, STRANGER, STRANGER);
+    await copy(place, open, io);
+    requireFile(open, file);
+    for (const name of [".dockerignore", `${file}.dockerignore`]) requireFile(open, name, true);
+    return await use(open);
+  } finally {
+    await rm(closed, { recursive: true, force: true });
+  }
+}
+
+/** Removes what a build that was killed left. The app's lock is held: no other one is under way. */
+export async function removeContexts(base: string): Promise<void> {
+  const left = (await readdir(base)).filter((name) => name.startsWith(PREFIX));
+  for (const name of left) await rm(join(base, name), { recursive: true, force: true });
+}
+
+async function copy({ folder, user, timeout }: Place, to: string, io: Io): Promise<void> {
+  const [read, write] = pipe();
+  const pack = io
+    .run(["tar", "-c", "-f", "-", "-C", folder, "."], { stdout: write, user, timeout })
+    .finally(() => closeSync(write));
+  // Entered by root, on a way that only root can change. Not by the app's user: any other process of that user could
+  // take the open folder out of this one, and change the copy by it later.
+  const unpack = io
+    .run(asStranger(["tar", "-x", "-f", "-", "--no-same-owner"]), { cwd: to, stdin: read, timeout })
+    .finally(() => closeSync(read));
+  const [packed, unpacked] = await Promise.allSettled([pack, unpack]);
+  if (packed.status === "rejected") throw packed.reason;
+  if (unpacked.status === "rejected") throw unpacked.reason;
+}
+
+// These the docker command reads itself, as root, and through links.
+function requireFile(folder: string, path: string, isOptional = false): void {
+  const parts = path.split("/");
+  for (const [index] of parts.entries()) {
+    const name = parts.slice(0, index + 1).join("/");
+    const stat = lstatSync(join(folder, name), { throwIfNoEntry: false });
+    if (stat === undefined && isOptional) return;
+    const isLast = index === parts.length - 1;
+    if (isLast ? stat?.isFile() : stat?.isDirectory()) continue;
+    throw new DpError("config", `${name} of the release is no ${isLast ? "file" : "folder"}, and cannot be built from`);
+  }
+}

@@ -1,0 +1,63 @@
+// The image of a release: what it says about itself, and the port that its app listens on.
+import * as v from "valibot";
+import type { DeployConfig } from "../../config.ts";
+import { DpError } from "../../errors.ts";
+import type { Io } from "../../io.ts";
+import { releaseOf } from "../../paths.ts";
+import type { InstanceName } from "../../manager.ts";
+import { treeOf } from "../../release/history.ts";
+import { docker, objectsIn } from "./client.ts";
+import { imageName } from "./names.ts";
+
+const schema = v.object({
+  Config: v.object({
+    ExposedPorts: v.nullish(v.record(v.string(), v.unknown())),
+    WorkingDir: v.optional(v.string(), ""),
+  }),
+});
+export type Image = v.InferOutput<typeof schema>;
+
+/** The image of a release, or null when there is none. */
+export async function imageOf(name: InstanceName): Promise<Image | null> {
+  const argv = ["image", "inspect", imageName(name)];
+  const { text } = await docker(argv, undefined, { check: false });
+  const [found] = objectsIn(text);
+  return found === undefined ? null : v.parse(schema, found);
+}
+
+/** The image of a release; a restart, whose files are another release's, shares that one's under a name of its own. */
+export async function ownImageOf(name: InstanceName, io: Io): Promise<Image | null> {
+  const release = releaseOf(name.id);
+  const tree = treeOf(name.app, release);
+  const own = await imageOf(name);
+  if (own !== null || tree === release) return own;
+  const tagged = await docker(["image", "tag", imageName({ ...name, id: tree }), imageName(name)], io, {
+    check: false,
+  });
+  return tagged.code === 0 ? imageOf(name) : null;
+}
+
+/** The port inside of the container, and why it is that one. */
+export interface ContainerPort {
+  port: number;
+  because: string;
+}
+
+/**
+ * The port on which the app listens in its container: deploy.yml's, else the one that the image exposes, else
+ * `byDefault`, which the app is told as $PORT. Throws DpError "config" when the image exposes several.
+ */
+export function containerPort({ Config }: Image, { docker }: DeployConfig, byDefault: number): ContainerPort {
+  if (docker?.port !== undefined) return { port: docker.port, because: "docker.port of deploy.yml" };
+  const exposed = Object.keys(Config.ExposedPorts ?? {}).filter((key) => /^\d+(?:\/tcp)?$/.test(key));
+  const [first] = exposed;
+  if (first === undefined) return { port: byDefault, because: "the image exposes no port" };
+  if (exposed.length === 1) return { port: Number.parseInt(first, 10), because: "EXPOSE of the image" };
+  throw new DpError(
+    "config",
+    `the image exposes ${exposed.join(", ")}, and deploy.yml does not say which is the app's`,
+    {
+      hint: `write docker: {port: ${Number.parseInt(first, 10)}}`,
+    },
+  );
+}

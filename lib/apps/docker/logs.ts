@@ -1,0 +1,106 @@
+// What a container says, what the image's own health check says of it, and what was said by those that are gone.
+import { mkdir } from "node:fs/promises";
+import { logs as keptLogs } from "../../builtin/logs.ts";
+import { openOutput } from "../../builtin/output.ts";
+import { filesOf } from "../../builtin/supervision.ts";
+import { messageOf } from "../../errors.ts";
+import type { Io } from "../../io.ts";
+import type { InstanceName, LogOptions } from "../../manager.ts";
+import { isJob, places } from "../../paths.ts";
+import { tail } from "../../process/output.ts";
+import { docker } from "./client.ts";
+import { containerOf, healthOf, type Container } from "./container.ts";
+import { containerName } from "./names.ts";
+
+const FOR_EVER = 2 ** 31 - 1;
+const LOOK = 500;
+
+/** The last lines of a container; with `follow` also what it says after a restart, until `io.signal` is aborted. */
+export async function containerLogs(name: InstanceName, options: LogOptions, io: Io): Promise<void> {
+  const found = await containerOf(name);
+  if (isJob(name.id) && !options.follow) return jobLogs(name, found !== null, options, io);
+  if (found === null) return options.follow ? undefined : keptLogs(name, options, io);
+  if (options.follow) return follow(name, options, io);
+  await print(name, [`--tail=${options.lines}`], options, io);
+  for (const line of healthLines(found)) options.onLine(line);
+}
+
+// Of the runs that were forgotten, then of the one whose container is there.
+async function jobLogs(name: InstanceName, isThere: boolean, options: LogOptions, io: Io): Promise<void> {
+  const all: Parameters<LogOptions["onLine"]>[] = [];
+  const gather = { ...options, onLine: (...line: Parameters<LogOptions["onLine"]>) => void all.push(line) };
+  await keptLogs(name, gather, io);
+  if (isThere) await print(name, [`--tail=${options.lines}`], gather, io);
+  for (const line of options.lines === 0 ? [] : all.slice(-options.lines)) options.onLine(...line);
+}
+
+/** How many of its last lines stay of a container that is no job. */
+const KEPT = 1_000;
+
+/**
+ * Keeps what an instance said, before its container goes: beside the logs of deploys, as the builtin manager keeps it. On a
+ * full disk, say, it is lost with a warning: nothing waits for it.
+ */
+export async function keepLog(name: InstanceName, io: Io): Promise<void> {
+  if ((await containerOf(name)) === null) return;
+  try {
+    await copyLog(name, io);
+  } catch (error) {
+    if (io.signal.aborted) throw error;
+    io.warn(`what ${name.app}@${name.id} said is lost: ${messageOf(error)}`);
+  }
+}
+
+async function copyLog(name: InstanceName, io: Io): Promise<void> {
+  await mkdir(places(name.app).logs, { recursive: true, mode: 0o750 });
+  const kept = openOutput(filesOf(name).log);
+  try {
+    const onLine = (line: string, time?: string | null) => kept.write(line, time ?? undefined);
+    await print(name, isJob(name.id) ? [] : [`--tail=${KEPT}`], { lines: 0, follow: false, onLine }, io);
+  } finally {
+    kept.close();
+  }
+}
+
+async function print(name: InstanceName, argv: string[], { follow, onLine }: LogOptions, io: Io): Promise<void> {
+  const timeout = follow ? FOR_EVER : 60_000;
+  const take = (text: string) => {
+    // 2026-03-01T12:00:00.123456789Z, or with an offset, and the line.
+    const [, time, line] = /^(\d{4}-\d\d-\d\dT\S+) ?(.*)$/s.exec(text) ?? [];
+    const moment = time === undefined ? NaN : Date.parse(time);
+    if (Number.isNaN(moment)) onLine(text);
+    else onLine(line ?? "", new Date(moment).toISOString());
+  };
+  const words = ["container", "logs", "--timestamps", ...argv, containerName(name)];
+  await docker(words, io, { onLine: take, quiet: false, timeout });
+}
+
+// docker ends when the container does, and the next start of it is to be seen as well.
+async function follow(name: InstanceName, options: LogOptions, io: Io): Promise<void> {
+  let since = [`--tail=${options.lines}`];
+  try {
+    for (;;) {
+      const before = (await containerOf(name))?.State.StartedAt;
+      await print(name, ["--follow", ...since], options, io);
+      let now;
+      do {
+        await io.sleep(LOOK);
+        now = await containerOf(name);
+      } while (now?.State.StartedAt === before);
+      if (now === null) return;
+      since = [`--since=${now?.State.StartedAt}`];
+    }
+  } catch (error) {
+    if (!io.signal.aborted) throw error;
+  }
+}
+
+function healthLines(found: Container): string[] {
+  const health = healthOf(found);
+  const last = health?.Log?.at(-1);
+  if (!health || health.Status === "healthy" || !last) return [];
+  return [
+    `HEALTHCHECK says ${health.Status}: its command exited with ${last.ExitCode}`,
+    ...tail(last.Output, 5).map((line) => `  ${line}`),
+  ];
+}

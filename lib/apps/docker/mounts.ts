@@ -1,0 +1,63 @@
+// Folders of the server that a container sees: those that deploy.yml shares between releases, and no others.
+import { lstatSync } from "node:fs";
+import { posix } from "node:path";
+import type { DeployConfig } from "../../config.ts";
+import { DpError } from "../../errors.ts";
+import type { InstanceName } from "../../manager.ts";
+import { places } from "../../paths.ts";
+import { closeParents } from "../../release/closed.ts";
+import { mountsOf, namesOf } from "./container.ts";
+import type { Image } from "./image.ts";
+
+/** The folders and files that deploy.yml shares between releases, as paths below the app's `shared`. */
+export const sharedPaths = ({ shared }: DeployConfig): string[] => [...(shared?.dirs ?? []), ...(shared?.files ?? [])];
+
+/** Options of `docker create` that show each shared path below the image's WORKDIR. Throws DpError "command" or "config". */
+export async function mountOptions(
+  { app, user }: InstanceName & { user: string | undefined },
+  paths: readonly string[],
+  { Config }: Image,
+): Promise<string[]> {
+  if (paths.length === 0) return [];
+  const { shared } = places(app);
+  // The engine looks a path up at every start, of its own accord too, and follows links as root: one in it, whenever
+  // it is made, would show the container any folder of the server.
+  await closeParents(shared, paths, user);
+  await requireApart(app, shared, paths);
+  return paths.map((path) => {
+    requireReal(shared, path);
+    const target = posix.join("/", Config.WorkingDir, path);
+    const fields = ["type=bind", `source=${shared}/${path}`, `target=${target}`];
+    return `--mount=${fields.map(csvField).join(",")}`;
+  });
+}
+
+// What lies beside a shared path is not mounted, so that no container can make a link of it.
+function requireReal(root: string, path: string): void {
+  let at = root;
+  for (const part of path.split("/")) {
+    at += `/${part}`;
+    const stat = lstatSync(at, { throwIfNoEntry: false });
+    if (stat?.isDirectory() || stat?.isFile()) continue;
+    const what = stat === undefined ? "is missing" : "is neither a file nor a folder";
+    throw new DpError("command", `${at} ${what}, and cannot be shown to a container`);
+  }
+}
+
+const isInside = (inner: string, outer: string) => inner.startsWith(`${outer}/`);
+
+// A container has root's rights in what it is shown: one that has a folder whole can make a link of what another one,
+// of a release that shares less of it, is shown.
+async function requireApart(app: string, root: string, paths: readonly string[]): Promise<void> {
+  for (const { name, sources } of await mountsOf(await namesOf(app, false))) {
+    for (const path of paths.map((each) => `${root}/${each}`)) {
+      const other = sources.find((source) => isInside(source, path) || isInside(path, source));
+      if (other === undefined) continue;
+      throw new DpError("command", `${path} cannot be shown to a container while ${name} runs, which has ${other}`, {
+        hint: `dp stop ${app}, or share the same folders as before`,
+      });
+    }
+  }
+}
+
+const csvField = (text: string) => (/[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

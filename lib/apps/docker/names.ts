@@ -1,0 +1,32 @@
+// What dp's images and containers are called and labelled, so that it knows its own and touches no others.
+// An engine serves the whole machine: what was made under a DP_ROOT must not be taken for the server's own.
+import { DpError } from "../../errors.ts";
+import type { InstanceName } from "../../manager.ts";
+import { isInstanceId, places, realm, releaseOf, root } from "../../paths.ts";
+
+/** The container of an instance, `shop-42-3f9c2ab`. Throws DpError "usage" for a bad name. */
+export function containerName({ app, id }: InstanceName): string {
+  if (!isInstanceId(id)) throw new DpError("usage", `${JSON.stringify(id)} is no instance such as 42-3f9c2ab`);
+  return `${places(app).app}-${id}${realm()}`;
+}
+
+/** The repository of an app's images, `dp/shop`. */
+export const imageRepository = (app: string) => `dp/${places(app).app}${realm()}`;
+
+/** The image of an instance's release, `dp/shop:42-3f9c2ab`. */
+export const imageName = ({ app, id }: InstanceName) => `${imageRepository(app)}:${releaseOf(id)}`;
+
+/** The label of an image; one only, because each is a step of its build. */
+export const imageLabel = ({ app, id }: InstanceName) => `--label=dp.instance=${app}@${id}`;
+
+/** Labels of containers. */
+export function labels({ app, id }: InstanceName): Record<string, string> {
+  return { "dp.app": app, "dp.release": id, "dp.root": root() || "/" };
+}
+
+/** Those as options of `docker create` and `docker run`; they win over labels of the image. */
+export const labelOptions = (name: InstanceName) =>
+  Object.entries(labels(name)).map(([key, value]) => `--label=${key}=${value}`);
+
+/** Options of `docker container ls` for all containers of an app. */
+export const ownOptions = (app: string) => [`--filter=label=dp.app=${app}`, `--filter=label=dp.root=${root() || "/"}`];

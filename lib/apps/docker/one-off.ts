@@ -1,0 +1,57 @@
+// A hook, or a command of `dp run`, in a one-off container of the release's image: with the app's variables, and gone when it has ended.
+import type { Place } from "../../app.ts";
+import type { Io } from "../../io.ts";
+import type { InstanceName } from "../../manager.ts";
+import type { Foreground } from "../../process/terminal.ts";
+import { clientEnv, docker, dockerError, requireEngine } from "./client.ts";
+import { imageOf } from "./image.ts";
+import { mountOptions, sharedPaths } from "./mounts.ts";
+import { containerName, imageName, labelOptions } from "./names.ts";
+import { confinement } from "./options.ts";
+import { commandArguments } from "./start.ts";
+import { withVariables } from "./variables.ts";
+
+async function optionsOf(name: string, place: Place): Promise<string[]> {
+  const image = await imageOf(place);
+  const mounts = image === null ? [] : await mountOptions(place, sharedPaths(place.config), image);
+  return ["--rm", `--name=${name}`, ...labelOptions(place), ...(await confinement(place.limits)), ...mounts];
+}
+
+/** Runs a command, the arguments of the image's entrypoint, with `run`; answers its exit code, or docker's own 125. */
+export async function runInSight(
+  argv: readonly string[],
+  place: Place,
+  hasTerminal: boolean,
+  run: (child: Foreground) => Promise<number>,
+): Promise<number> {
+  await requireEngine();
+  const options = await optionsOf(`${containerName(place)}-run-${process.pid}`, place);
+  const shown = ["--interactive", ...(hasTerminal ? ["--tty"] : [])];
+  return withVariables(place, { ...place.env, DP_HOST: "0.0.0.0" }, (passed) => {
+    const words = ["docker", "run", ...options, ...shown, ...passed.options, imageName(place), ...argv];
+    return run({ argv: words, cwd: "/", env: { ...passed.env, ...clientEnv() }, user: undefined });
+  });
+}
+
+/** Runs a shell line to its end in the image's WORKDIR; throws DpError "command" with its last words when it fails. */
+export async function runOneOff(line: string, place: Place, io: Io): Promise<void> {
+  const { timeout } = place;
+  await endHook(place);
+  const options = await optionsOf(hookName(place), place);
+  try {
+    const ended = await withVariables(place, { ...place.env, DP_HOST: "0.0.0.0" }, (passed) => {
+      const argv = ["run", ...options, ...passed.options, imageName(place), ...commandArguments(line)];
+      return docker(argv, io, { env: passed.env, timeout, check: false, quiet: false });
+    });
+    if (ended.code !== 0 || ended.timedOut) throw dockerError(line, ended, timeout);
+  } finally {
+    await endHook(place);
+  }
+}
+
+const hookName = (name: InstanceName) => `${containerName(name)}-hook`;
+
+/** Ends and removes the container of a release's hook: the client's end, when its deploy is killed, is not the container's. */
+export async function endHook(name: InstanceName): Promise<void> {
+  await docker(["container", "rm", "--force", "--volumes", hookName(name)], undefined, { check: false });
+}

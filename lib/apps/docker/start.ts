@@ -1,0 +1,73 @@
+// Starting a release: a container made from its image, on the port that dp chose.
+import { DpError } from "../../errors.ts";
+import type { Io } from "../../io.ts";
+import type { Instance, InstanceName } from "../../manager.ts";
+import { isJob } from "../../paths.ts";
+import { startScript } from "../../process/command-line.ts";
+import { tail } from "../../process/output.ts";
+import { docker } from "./client.ts";
+import { containerOf } from "./container.ts";
+import { containerPort, ownImageOf, type Image } from "./image.ts";
+import { mountOptions, sharedPaths } from "./mounts.ts";
+import { containerName, imageName, labelOptions } from "./names.ts";
+import { confinement } from "./options.ts";
+import { withVariables } from "./variables.ts";
+
+/** How often it is started again after a crash, before it is live: a crash loop ends as failed within seconds. */
+const RESTARTS = 5;
+const TRIES = 5;
+
+/** What follows the image's name: arguments of its entrypoint; none for its own CMD. */
+export const commandArguments = (line: string) => (line === "" ? [] : ["/bin/sh", "-c", startScript(line)]);
+
+/** The environment inside, and the options that lead to it: what is no web process has no port. */
+function networkOf(instance: Instance, image: Image): { env: Record<string, string>; published: string[] } {
+  const { PORT, DP_HOST = "127.0.0.1" } = instance.env;
+  if (PORT === undefined) return { env: instance.env, published: [] };
+  const { port } = containerPort(image, instance.config, Number(PORT));
+  const env = { ...instance.env, PORT: String(port), DP_HOST: "0.0.0.0" };
+  return { env, published: [`--publish=${DP_HOST}:${PORT}:${port}`] };
+}
+
+/** Makes and starts the container of an instance; there must be none of its name. Throws DpError "command". */
+export async function startContainer(instance: Instance, io: Io): Promise<void> {
+  const cannot = (why: string, lines: string[] = [], hint?: string) =>
+    new DpError("command", `${instance.app}@${instance.id} cannot be started: ${why}`, {
+      lines,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  const image = await ownImageOf(instance, io);
+  if (image === null) {
+    throw cannot(`there is no image ${imageName(instance)}`, [], `dp deploy ${instance.app} builds a new one`);
+  }
+  const { env, published } = networkOf(instance, image);
+  const options = [
+    `--name=${containerName(instance)}`,
+    ...labelOptions(instance),
+    ...(await confinement(instance.limits)),
+    isJob(instance.id) ? "--restart=no" : `--restart=on-failure:${RESTARTS}`,
+    `--stop-timeout=${Math.ceil(instance.stopTimeout / 1000)}`,
+    ...published,
+    ...(await mountOptions(instance, sharedPaths(instance.config), image)),
+  ];
+  const tried = await withVariables(instance, env, async (passed) => {
+    const argv = ["create", ...options, ...passed.options, imageName(instance), ...commandArguments(instance.command)];
+    const created = await docker(argv, io, { env: passed.env, check: false });
+    return created.code === 0 ? docker(["start", containerName(instance)], io, { check: false }) : created;
+  });
+  if (tried.code === 0) return;
+  await removeContainer(instance, io);
+  // podman has no init of its own.
+  const hint = tried.text.includes("container-init") ? "apt-get install catatonit" : undefined;
+  throw cannot("docker refuses", tail(tried.text, 10), hint);
+}
+
+/** Removes the container of an instance with its anonymous volumes, even one that runs. Safe to repeat. */
+export async function removeContainer(name: InstanceName, io: Io): Promise<void> {
+  for (let tries = 1; (await containerOf(name)) !== null; tries++) {
+    // One that ends at the same moment may be refused once.
+    const check = tries === TRIES;
+    await docker(["container", "rm", "--force", "--volumes", containerName(name)], io, { check });
+    if (check) return;
+  }
+}

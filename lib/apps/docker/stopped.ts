@@ -1,0 +1,21 @@
+// The note that dp stopped a container itself: its exit code then tells of the signal, not of the app.
+import { mkdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { removeFile, writeFileAtomic } from "../../files.ts";
+import type { InstanceName } from "../../manager.ts";
+import { places } from "../../paths.ts";
+
+const noteOf = ({ app, id }: InstanceName) => join(places(app).instances, `${id}.stopped`);
+
+export const wasStopped = (name: InstanceName) => existsSync(noteOf(name));
+
+export async function noteStop(name: InstanceName): Promise<void> {
+  await mkdir(places(name.app).instances, { recursive: true, mode: 0o711 });
+  await writeFileAtomic(noteOf(name), "", 0o600);
+}
+
+/** Removes the note. Safe to repeat. */
+export async function forgetStop(name: InstanceName): Promise<void> {
+  await removeFile(noteOf(name));
+}

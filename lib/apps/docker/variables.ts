@@ -1,0 +1,51 @@
+// How variables reach a container: by the docker command's own environment, so that no value is seen in a list of processes.
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { DpError } from "../../errors.ts";
+import { removeFile, writeFileAtomic } from "../../files.ts";
+import type { InstanceName } from "../../manager.ts";
+import { places } from "../../paths.ts";
+
+// What says how things are on the server; in a container the image says it.
+const isServers = ([key, value]: [string, string]) =>
+  key === "PATH" || key === "HOME" || (key === "LANG" && value === "C.UTF-8");
+
+// Names that docker or podman would heed themselves.
+const HEEDED =
+  /^(?:DOCKER|BUILDKIT|BUILDX|CONTAINERS?|PODMAN|BUILDAH|STORAGE|REGISTRY|XDG|GO|SSL|LC)_|^(?:GO[A-Z]*|TMPDIR|TZ|LANG)$|_PROXY$/i;
+
+/** Options of `docker create` and `docker run`, and the environment that they need. */
+export interface Passed {
+  options: string[];
+  env: Record<string, string>;
+}
+
+/**
+ * Runs `use` with the variables passed on. A value whose name the command would heed goes by a file that is gone
+ * afterwards. Throws DpError "config" for such a one with more than one line, which such a file cannot hold.
+ */
+export async function withVariables<T>(
+  name: InstanceName,
+  values: Readonly<Record<string, string>>,
+  use: (passed: Passed) => Promise<T>,
+): Promise<T> {
+  const all = Object.entries(values).filter((entry) => !isServers(entry));
+  const heeded = all.filter(([key]) => HEEDED.test(key));
+  const plain = all.filter(([key]) => !HEEDED.test(key));
+  const broken = heeded.find(([, value]) => /[\r\n]/.test(value));
+  if (broken) throw new DpError("config", `${broken[0]} of the env file must be one line, to be passed to a container`);
+  const options = plain.map(([key]) => `--env=${key}`);
+  const env = Object.fromEntries(plain);
+  if (heeded.length === 0) return use({ options, env });
+  const file = variablesFile(name);
+  await mkdir(dirname(file), { recursive: true, mode: 0o711 });
+  await writeFileAtomic(file, heeded.map(([key, value]) => `${key}=${value}\n`).join(""), 0o600);
+  try {
+    return await use({ options: [...options, `--env-file=${file}`], env });
+  } finally {
+    await removeFile(file);
+  }
+}
+
+/** The file that holds some of an instance's variables while its container is made. */
+export const variablesFile = ({ app, id }: InstanceName) => join(places(app).instances, `${id}.docker.env`);

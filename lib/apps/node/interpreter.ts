@@ -1,0 +1,164 @@
+// The node, or bun, that an app runs on: what is installed, what the commit wishes, which one is taken.
+import { readdir, realpath } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import * as v from "valibot";
+import type { Place } from "../../app.ts";
+import { readCommitted } from "../../committed.ts";
+import { codeOf, DpError } from "../../errors.ts";
+import type { Io } from "../../io.ts";
+import { answerOf, isExecutable, pathFolders } from "../../program.ts";
+import { SELF } from "../../self.ts";
+import type { Package } from "./package.ts";
+import { describeWishes, inRange, newestFirst, parseVersionFile, type Version, type Wish } from "./version.ts";
+
+/** A node or bun that works for the app's user. */
+export interface Interpreter {
+  name: "node" | "bun";
+  /** The program as it was found, absolute; a link's own place, because npm lies beside it. */
+  program: string;
+  version: Version;
+  /** Operating system, architecture and binary interface, as far as they decide what is installed. */
+  platform: string;
+}
+
+// Where version managers keep node, below a home or on the whole server; * is a version.
+const BELOW_HOME = [
+  ".nvm/versions/node/*/bin",
+  ".local/share/fnm/node-versions/*/installation/bin",
+  ".fnm/node-versions/*/installation/bin",
+  ".volta/tools/image/node/*/bin",
+  ".asdf/installs/nodejs/*/bin",
+  ".local/share/mise/installs/node/*/bin",
+  "n/n/versions/node/*/bin",
+];
+const ON_SERVER = [
+  "/usr/local/n/versions/node/*/bin",
+  "/usr/local/nvm/versions/node/*/bin",
+  "/opt/nvm/versions/node/*/bin",
+  "/opt/*/bin",
+];
+
+/** What the commit wishes of node: .nvmrc, else .node-version; and engines. Throws DpError "config". */
+export async function readNodeWishes(place: Pick<Place, "tree">, pkg: Package | null): Promise<Wish[]> {
+  const wishes: Wish[] = [];
+  for (const path of [".nvmrc", ".node-version"]) {
+    const content = await readCommitted(place.tree, path);
+    const wish = content === null ? null : parseVersionFile(path, content);
+    if (wish) wishes.push(wish);
+    if (content !== null) break;
+  }
+  return [...wishes, ...engineWish("node", pkg)];
+}
+
+/** What package.json's engines wish of node or bun: none or one. Throws DpError "config". */
+export function engineWish(name: "node" | "bun", pkg: Package | null): Wish[] {
+  const text = pkg?.engines[name];
+  if (text === undefined) return [];
+  const from = `engines.${name} in package.json`;
+  return [{ from, text, fits: inRange(from, text) }];
+}
+
+/**
+ * The node for the app: the first on its PATH when that is what the commit wishes, else the newest that is, out of
+ * PATH and the folders of nvm, fnm, volta, asdf, mise and n. Throws DpError "host" that names what is installed.
+ */
+export async function findNode(place: Place, wishes: readonly Wish[], io: Io): Promise<Interpreter> {
+  const path = pathFolders(place.env["PATH"] ?? "");
+  return choose("node", path, await managedFolders(place), wishes, place, io);
+}
+
+/** The bun for the app: on its PATH, in bun's usual places, else the one that runs dp. Throws DpError "host". */
+export async function findBun(place: Place, wishes: readonly Wish[], io: Io): Promise<Interpreter> {
+  const path = pathFolders(place.env["PATH"] ?? "");
+  const more = [...homes(place).map((home) => join(home, ".bun/bin")), dirname(SELF[0]!)];
+  const visible = more.filter((folder) => isVisible(folder, place));
+  return choose("bun", path, visible, wishes, place, io);
+}
+
+async function choose(
+  name: "node" | "bun",
+  path: readonly string[],
+  more: readonly string[],
+  wishes: readonly Wish[],
+  place: Place,
+  io: Io,
+): Promise<Interpreter> {
+  const fits = ({ version }: Interpreter) => wishes.every((wish) => wish.fits(version));
+  const onPath = await probeAll(name, path, place, io);
+  if (onPath[0] && fits(onPath[0])) return onPath[0];
+  const all = [...onPath, ...(await probeAll(name, more, place, io))];
+  if (name === "bun" && onPath.length === 0 && all[0] && fits(all[0])) return all[0];
+  const best = all.filter(fits).sort((a, b) => newestFirst(a.version, b.version))[0];
+  if (best) return best;
+  const installed = [...new Set(all.map(({ version }) => version.text))].join(", ");
+  if (installed === "")
+    throw new DpError("host", `there is no ${name} on the app's PATH`, {
+      hint: `install ${name} for all users, or name its folder: path: in config.yml`,
+    });
+  throw new DpError("host", `the app wants ${name} ${describeWishes(wishes)}, this server has ${installed}`, {
+    hint: `install that ${name}, or change ${wishes[0]?.from ?? "the app"}`,
+  });
+}
+
+const PROBE =
+  "const v=process.versions;console.log(JSON.stringify([process.versions.bun??v.node,process.release.lts??null," +
+  "[process.platform,process.arch,process.versions.bun?'bun':v.modules].join('-')]))";
+
+// The program may be the app's own, in its home: what says anything else is none.
+const Said = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.tuple([v.pipe(v.string(), v.regex(/^\d+\.\d+\.\d+[\w.+-]*$/)), v.nullable(v.string()), v.string()]),
+);
+
+async function probeAll(
+  name: "node" | "bun",
+  folders: readonly string[],
+  place: Place,
+  io: Io,
+): Promise<Interpreter[]> {
+  const programs = new Map<string, string>();
+  for (const folder of folders) {
+    const program = join(folder, name);
+    if (!(await isExecutable(program))) continue;
+    const real = await realpath(program);
+    if (!programs.has(real)) programs.set(real, program);
+  }
+  const found = await Promise.all([...programs.values()].map((program) => probe(name, program, place, io)));
+  return found.filter((one) => one !== null);
+}
+
+async function probe(name: "node" | "bun", program: string, place: Place, io: Io): Promise<Interpreter | null> {
+  // Neither a preload of the app's settings nor, for bun, one of a bunfig.toml has anything to say here.
+  const { NODE_OPTIONS: _, ...env } = place.env;
+  const argv = name === "bun" ? [program, "--no-env-file", "--config=/dev/null", "-e", PROBE] : [program, "-e", PROBE];
+  const line = (await answerOf(argv, { ...place, env }, io))?.split("\n").find((text) => text.startsWith("["));
+  const said = v.safeParse(Said, line);
+  if (!said.success) return null;
+  const [text, lts, platform] = said.output;
+  return { name, program, version: { text, lts }, platform };
+}
+
+// Without root the app is who runs dp, and has that home's programs too.
+function homes(place: Place): string[] {
+  const own = place.env["HOME"] ?? "";
+  return [own, place.user === undefined ? (process.env["HOME"] ?? "") : ""].filter((home) => home.startsWith("/"));
+}
+
+// systemd starts the app without any home of people: what lies there would be gone when it starts.
+const isVisible = (folder: string, place: Place) =>
+  place.user === undefined || folder.startsWith(`${place.base}/`) || !/^\/(?:home|root|run\/user)\//.test(folder);
+
+async function managedFolders(place: Place): Promise<string[]> {
+  const patterns = [...homes(place).flatMap((home) => BELOW_HOME.map((path) => join(home, path))), ...ON_SERVER];
+  const found: string[] = [];
+  for (const pattern of patterns) {
+    const [above = "", below = ""] = pattern.split("/*/");
+    const names = await readdir(above).catch((error) => {
+      if (["ENOENT", "ENOTDIR", "EACCES"].includes(codeOf(error) ?? "")) return [];
+      throw error;
+    });
+    found.push(...names.map((name) => join(above, name, below)));
+  }
+  return found.filter((folder) => isVisible(folder, place));
+}

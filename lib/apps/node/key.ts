@@ -1,0 +1,69 @@
+// The name of a set of installed modules: the same while nothing has changed that decides what is installed.
+import type { Place } from "../../app.ts";
+import { readCommitted } from "../../committed.ts";
+import { BERRY } from "./commands.ts";
+import { parsePackage, type Package } from "./package.ts";
+import type { Project, Runners } from "./project.ts";
+import { INSTALL_SCRIPTS } from "./script.ts";
+import type { Tool } from "./tool.ts";
+
+// Settings of package managers, patches that they apply, programs of theirs that the commit brings along.
+const SETTINGS =
+  /(?:^|\/)(?:\.npmrc|\.yarnrc|\.yarnrc\.yml|bunfig\.toml|pnpm-workspace\.yaml|\.pnpmfile\.c?js|patches\/.*|[^/]+\.patch|\.yarn\/(?:patches|plugins|releases)\/.*)$/;
+// @prisma/client generates code when it is installed, out of the app's own schema and into node_modules or elsewhere.
+const SCHEMA = /(?:^|\/)(?:[^/]+\.prisma|prisma\.config\.[cm]?[jt]s|\.config\/prisma\.[cm]?[jt]s)$/;
+const HAS_OUTPUT = /^[ \t]*output[ \t]*=/m;
+// Of a package.json, what decides about modules. Its own name and version only matter to other packages.
+const FIELDS = [
+  ...["dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta"],
+  ...["bundleDependencies", "bundledDependencies", "dependenciesMeta", "overrides", "resolutions", "workspaces"],
+  ...["pnpm", "catalog", "catalogs", "trustedDependencies", "patchedDependencies", "allowScripts", "engines"],
+  ...["devEngines", "os", "cpu", "libc", "prisma"],
+];
+const OF_MEMBERS = [...FIELDS, "name", "version", "bin", "directories"];
+// Variables of package managers and of builds of native modules; those that only say how to fetch are left out.
+const VARIABLE = /^(?:npm_config_|NPM_CONFIG_|YARN_|BUN_|pnpm_config_|PNPM_|NODE_|CC$|CXX$|CFLAGS$|CXXFLAGS$|LDFLAGS$)/;
+const HARMLESS = /CERT|CACHE|TIMEOUT|RETRIES|RETRY|PROXY|PROGRESS|COLOR|LOGLEVEL|TOKEN|AUTH|PASSWORD|NODE_ENV$/i;
+
+const LOCAL = /^(?:file|link|portal):|^\.{0,2}\//;
+
+function isLocal(pkg: Package): boolean {
+  const optional = pkg.json["optionalDependencies"] ?? {};
+  return Object.values({ ...pkg.dependencies, ...pkg.devDependencies, ...optional }).some((range) =>
+    LOCAL.test(String(range)),
+  );
+}
+
+const pick = ({ json }: Package, fields: readonly string[]) => fields.map((field) => json[field] ?? null);
+
+/**
+ * 16 hex digits, or null when the result must not be kept for another release: without a lock file, with packages
+ * out of the repository itself, when packages of a workspace have install scripts of their own, or when Prisma
+ * generates code into a folder that the schema names.
+ */
+export async function modulesKey(place: Place, project: Project, tool: Tool, runners: Runners): Promise<string | null> {
+  const { pkg, manager, isWorkspace, withDev } = project;
+  if (pkg === null || manager.lock === null || manager.lock.path === "bun.lockb" || isLocal(pkg)) return null;
+  const content: unknown[] = [runners.main.name, runners.main.version.text, runners.main.platform];
+  content.push(manager.kind, tool.version, withDev, manager.lock, pick(pkg, FIELDS));
+  for (const { path } of await place.tree.list()) {
+    if (SETTINGS.test(path)) content.push([path, await textOf(place, path)]);
+    if (SCHEMA.test(path)) {
+      const schema = await textOf(place, path);
+      if (schema !== null && HAS_OUTPUT.test(schema)) return null;
+      content.push([path, schema]);
+    }
+    if (!isWorkspace || !path.endsWith("/package.json")) continue;
+    const member = parsePackage((await readCommitted(place.tree, path)) ?? "", path);
+    if (isLocal(member) || INSTALL_SCRIPTS.some((name) => member.scripts[name])) return null;
+    content.push([path, pick(member, OF_MEMBERS)]);
+  }
+  const isOwn = (name: string) => VARIABLE.test(name) && !HARMLESS.test(name) && !(name in BERRY);
+  const env = Object.entries(place.env).filter(([name]) => isOwn(name));
+  content.push(env.sort());
+  return new Bun.CryptoHasher("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 16);
+}
+
+async function textOf(place: Place, path: string): Promise<string | null> {
+  return (await place.tree.read(path)) ?? place.tree.link(path);
+}

@@ -1,0 +1,104 @@
+// Which package manager an app uses, by packageManager or its lock file, and in which version.
+import { DpError } from "../../errors.ts";
+import { readCommitted } from "../../committed.ts";
+import type { Tree } from "../../tree.ts";
+import type { Package } from "./package.ts";
+
+/** A package manager; yarn since version 2 is another program than yarn 1, and called berry here. */
+export type Kind = "npm" | "pnpm" | "yarn" | "berry" | "bun";
+
+/** What installs an app. */
+export interface Manager {
+  kind: Kind;
+  /** The command's name: berry's is "yarn" too. */
+  name: "npm" | "pnpm" | "yarn" | "bun";
+  /** The version that packageManager names, exactly; null without one. */
+  pinned: string | null;
+  /** The hash behind that version, `sha512.…`, or null. */
+  hash: string | null;
+  /** The versions that can read the lock file, a semver range. */
+  range: string;
+  /** What to fetch when none is installed: a version or a range of it. */
+  fetch: string;
+  lock: { path: string; text: string } | null;
+  /** What to warn of: several lock files. */
+  warning: string | null;
+}
+
+// The order decides when there are several: npm's lock may be there by mistake, by one `npm install`; the others are not.
+const LOCKS = [
+  ["pnpm-lock.yaml", "pnpm"],
+  ["yarn.lock", "yarn"],
+  ["bun.lock", "bun"],
+  ["bun.lockb", "bun"],
+  ["npm-shrinkwrap.json", "npm"],
+  ["package-lock.json", "npm"],
+] as const;
+
+const PINNED = /^(npm|pnpm|yarn|bun)@(\d+\.\d+\.\d+(?:-[\w.]+)?)(?:\+([\w.-]+))?$/;
+
+const HASH = /^sha(?:1|224|256|384|512)\.[0-9a-f]+$/;
+
+function parsePinned(text: string): { name: Manager["name"]; version: string; hash: string | null } {
+  const [, name, version, hash] = PINNED.exec(text) ?? [];
+  if (hash !== undefined && !HASH.test(hash))
+    throw new DpError("config", `package.json: the hash of packageManager, ${hash}, is none that dp can check`, {
+      hint: `corepack use ${name}@${version} writes the right one`,
+    });
+  if (name !== undefined && version !== undefined)
+    return { name: name as Manager["name"], version, hash: hash ?? null };
+  throw new DpError("config", `package.json: packageManager ${JSON.stringify(text)} is no NAME@VERSION`, {
+    hint: 'write one such as "pnpm@10.34.1"; dp knows npm, pnpm, yarn and bun',
+  });
+}
+
+/**
+ * The package manager of a commit. Of several lock files that of packageManager decides, else the first of pnpm,
+ * yarn, bun, npm, with a warning. Throws DpError "config" when no lock file is packageManager's.
+ */
+export async function readManager(tree: Tree, pkg: Package | null): Promise<Manager> {
+  const paths = new Set((await tree.list()).map((entry) => entry.path));
+  const locks = LOCKS.filter(([path]) => paths.has(path));
+  const pinned = pkg?.packageManager === undefined ? null : parsePinned(pkg.packageManager);
+  const fitting = pinned ? locks.filter(([, name]) => name === pinned.name) : locks;
+  if (pinned && locks.length > 0 && fitting.length === 0) {
+    throw new DpError(
+      "config",
+      `package.json says packageManager ${pinned.name}, and the lock file is ${locks[0]![0]}`,
+      {
+        hint: `${pinned.name} install, commit its lock file, remove ${locks[0]![0]}, push`,
+      },
+    );
+  }
+  const [path, byLock] = fitting[0] ?? [null, "npm" as const];
+  const why = pinned ? "as packageManager says" : "say in package.json which one: packageManager";
+  const isSeveral = new Set(locks.map(([, name]) => name)).size > 1;
+  const warning = isSeveral ? `${locks.map(([lock]) => lock).join(" and ")}: ${path} is used, ${why}` : null;
+  const name = pinned?.name ?? byLock;
+  // bun.lockb is binary: its text says nothing, that it is there is enough.
+  const lock =
+    path === null ? null : { path, text: path === "bun.lockb" ? "" : ((await readCommitted(tree, path)) ?? "") };
+  const { kind, range, fetch } = versions(name, lock?.text ?? "", pinned?.version ?? null);
+  return { kind, name, pinned: pinned?.version ?? null, hash: pinned?.hash ?? null, range, fetch, lock, warning };
+}
+
+function versions(
+  name: Manager["name"],
+  lock: string,
+  pinned: string | null,
+): Pick<Manager, "kind" | "range" | "fetch"> {
+  if (name === "pnpm") return { kind: "pnpm", ...ofPnpm(/^lockfileVersion: '?(\d+)/m.exec(lock)?.[1]) };
+  if (name !== "yarn") return { kind: name, range: "*", fetch: "latest" };
+  const berry = /^__metadata:\n {2}version: (\d+)/m.exec(lock)?.[1];
+  const isBerry = pinned === null ? berry !== undefined : !pinned.startsWith("1.");
+  if (!isBerry) return { kind: "yarn", range: "1", fetch: "1" };
+  return berry !== undefined && Number(berry) < 8
+    ? { kind: "berry", range: "3", fetch: "3" }
+    : { kind: "berry", range: ">=4", fetch: "4" };
+}
+
+// A lock of pnpm names its own format, and older ones are read by older versions only.
+function ofPnpm(format: string | undefined): Pick<Manager, "range" | "fetch"> {
+  if (format === undefined || Number(format) >= 9) return { range: ">=9", fetch: "10" };
+  return format === "6" ? { range: "8", fetch: "8" } : { range: ">=6 <8", fetch: "7" };
+}

@@ -1,0 +1,131 @@
+// The modules of a release: installed as the lock says, or out of an earlier install, and thinned out after the build.
+import type { Place } from "../../app.ts";
+import { DpError } from "../../errors.ts";
+import type { Io } from "../../io.ts";
+import { installWords, managerEnv, reasonLines, staleLockHint, trimWords } from "./commands.ts";
+import { modulesKey } from "./key.ts";
+import type { Project, Runners } from "./project.ts";
+import { runScript } from "./script.ts";
+import { archiveOf, isKept, keepModules, removeModules, restoreModules } from "./store.ts";
+import type { Tool } from "./tool.ts";
+
+/**
+ * Installs a project's modules into the release; answers the archive that they are from or in, or null when they are
+ * not kept. Safe to repeat. Throws DpError "command" with the installer's words.
+ */
+export async function installModules(
+  place: Place,
+  project: Project,
+  tool: Tool,
+  runners: Runners,
+  io: Io,
+): Promise<string | null> {
+  const { manager } = project;
+  const key = await modulesKey(place, project, tool, runners);
+  const on = `${runners.main.name} ${runners.main.version.text}`;
+  await removeModules(place, place.folder, io);
+  let archive: string | null = null;
+  if (key !== null && (await isKept(place.base, key))) {
+    io.info(`dependencies unchanged (modules ${key}), ${on}`);
+    if (await restoreModules(place, key, place.folder, io)) archive = archiveOf(place.base, key);
+  }
+  if (archive === null) {
+    io.info(`installing ${manager.lock?.path ?? "package.json"} with ${manager.name} ${tool.version}, ${on}`);
+    if (manager.lock === null) {
+      io.warn(`no lock file: every deploy may install other versions; ${manager.name} install, commit what it writes`);
+    }
+    await installAnew(place, project, tool, project.withDev, io);
+    if (key !== null) archive = await keepModules(place, key, place.folder, io);
+  }
+  const agent = `${manager.name}/${tool.version}`;
+  for (const name of project.ownScripts) await runScript(place, project.pkg!, name, agent, io);
+  return archive;
+}
+
+/** Runs the installer, without the app's own scripts: they belong to this release, and what is kept to all. */
+async function installAnew(place: Place, project: Project, tool: Tool, withDev: boolean, io: Io): Promise<void> {
+  const { manager, isWorkspace, pkg, ownScripts } = project;
+  const argv = [...tool.argv, ...installWords(manager, { withDev, isWorkspace })];
+  if (pkg === null || ownScripts.length === 0) return runManager(place, tool, argv, io);
+  const scripts = Object.entries(pkg.scripts).filter(([name]) => !ownScripts.includes(name));
+  try {
+    await writePackage(place, { ...pkg.json, scripts: Object.fromEntries(scripts) }, io);
+    await runManager(place, tool, argv, io);
+  } finally {
+    await restorePackage(place, io);
+  }
+}
+
+// One word of a command has 128 KiB at most, all of them together 2 MiB; a sign has four bytes at most.
+const PIECES = /[^]{1,30000}/gu;
+const LONGEST = 400_000;
+
+// By the app's user, and as text of its own process: the folder is the app's.
+async function writePackage({ user, folder: cwd }: Place, json: Readonly<Record<string, unknown>>, io: Io) {
+  const text = JSON.stringify(json);
+  if (text.length > LONGEST) throw new DpError("config", "package.json: too long for one with install scripts");
+  const script = '[ -e package.json.dp ] || mv package.json package.json.dp; printf %s "$@" > package.json';
+  await io.run(["sh", "-ec", script, "sh", ...text.match(PIECES)!], { user, cwd, quiet: true });
+}
+
+async function restorePackage({ user, folder: cwd }: Place, io: Io): Promise<void> {
+  const script = "[ ! -e package.json.dp ] || mv -f package.json.dp package.json";
+  await io.run(["sh", "-c", script], { user, cwd, quiet: true, signal: new AbortController().signal });
+}
+
+async function runManager(place: Place, tool: Tool, argv: readonly string[], io: Io): Promise<void> {
+  const { user, timeout, folder: cwd } = place;
+  // It would leave out what the build needs; what is wanted is said by options.
+  const { NODE_ENV: _, ...own } = place.env;
+  const env = { ...own, ...managerEnv(tool.manager.kind) };
+  const result = await io.run(argv, { user, timeout, confined: place, cwd, env, check: false, keep: 64 * 1024 });
+  if (result.code === 0 && !result.timedOut) return;
+  const how = result.timedOut ? `did not end within ${Math.round(timeout / 1000)} s` : `exited with ${result.code}`;
+  const hint = staleLockHint(tool.manager, result.text);
+  const words = argv.slice(tool.argv.length).filter((word) => !word.startsWith("--config."));
+  throw new DpError("command", `${tool.manager.name} ${words.join(" ")} ${how}`, {
+    lines: reasonLines(result.text),
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+const TRIMMED = "node_modules/.dp-trimmed";
+
+/** Whether development dependencies were removed from a release. */
+export async function isTrimmed({ user, folder: cwd }: Place, io: Io): Promise<boolean> {
+  return (await io.run(["test", "-e", TRIMMED], { user, cwd, check: false, quiet: true })).code === 0;
+}
+
+/**
+ * Removes development dependencies, after the build. What the build has written into node_modules stays. They stay
+ * too, with a warning, when the package manager cannot remove them.
+ */
+export async function trimModules(place: Place, project: Project, tool: Tool, io: Io): Promise<void> {
+  const { user, folder: cwd } = place;
+  const words = trimWords(tool, project);
+  try {
+    if (words !== null) await runManager(place, tool, [...tool.argv, ...words], io);
+    else if (tool.manager.kind === "bun") await reinstall(place, project, tool, io);
+    else return io.warn(`development dependencies stay: ${tool.manager.name} cannot remove them here`);
+  } catch (error) {
+    if (io.signal.aborted || !(error instanceof DpError)) throw error;
+    return io.warn(`development dependencies stay: ${error.message}`);
+  }
+  await io.run(["touch", "--", TRIMMED], { user, cwd, quiet: true });
+}
+
+/** bun has no command for it: everything is installed again, and what a build made (.prisma and the like) moved over. */
+async function reinstall(place: Place, project: Project, tool: Tool, io: Io): Promise<void> {
+  const { user, timeout, folder: cwd } = place;
+  const sh = (script: string) => io.run(["sh", "-ec", script], { user, timeout, cwd, quiet: true });
+  await sh("rm -rf node_modules.built; mv node_modules node_modules.built");
+  try {
+    await installAnew(place, project, tool, false, io);
+  } catch (error) {
+    await sh("rm -rf node_modules; mv node_modules.built node_modules");
+    throw error;
+  }
+  await sh(
+    'mkdir -p node_modules; for one in node_modules.built/.[!.]*; do [ ! -e "$one" ] || [ -e "node_modules/${one##*/}" ] || mv "$one" node_modules/; done; rm -rf node_modules.built',
+  );
+}

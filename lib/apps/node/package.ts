@@ -1,0 +1,76 @@
+// package.json: what dp reads of it, checked once.
+import { DpError } from "../../errors.ts";
+import { readCommitted } from "../../committed.ts";
+import type { Tree } from "../../tree.ts";
+
+/** The fields of a package.json that matter here; those of a wrong type count as missing, as they do for npm. */
+export interface Package {
+  name: string | undefined;
+  version: string | undefined;
+  main: string | undefined;
+  /** Name -> shell line. */
+  scripts: Readonly<Record<string, string>>;
+  engines: Readonly<Record<string, string>>;
+  /** `pnpm@9.1.0+sha512.…`, as it is written. */
+  packageManager: string | undefined;
+  /** Name -> range, of all that an install without development dependencies takes. */
+  dependencies: Readonly<Record<string, string>>;
+  devDependencies: Readonly<Record<string, string>>;
+  /** Patterns of the folders with further packages. */
+  workspaces: readonly string[];
+  /** `config`, for npm_package_config_NAME. */
+  config: Readonly<Record<string, string>>;
+  /** All of it. */
+  json: Readonly<Record<string, unknown>>;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+
+function texts(value: unknown): Record<string, string> {
+  if (!isObject(value)) return {};
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, entry]) => {
+      const isScalar = typeof entry === "string" || typeof entry === "number" || typeof entry === "boolean";
+      return isScalar ? [[key, String(entry)]] : [];
+    }),
+  );
+}
+
+/** Reads a package.json's text; `path` is for the message. Throws DpError "config" when it is no JSON object. */
+export function parsePackage(source: string, path = "package.json"): Package {
+  let json: unknown;
+  let hasNul = false;
+  try {
+    json = JSON.parse(source.replace(/^\uFEFF/, ""), (key, value: unknown) => {
+      hasNul ||= key.includes("\0") || (typeof value === "string" && value.includes("\0"));
+      return value;
+    });
+  } catch (cause) {
+    throw new DpError("config", `${path}: no valid JSON (${(cause as Error).message})`, { cause });
+  }
+  // Names, versions and scripts become words and variables of processes, which end at a NUL.
+  if (hasNul) throw new DpError("config", `${path}: has a NUL character (\\u0000)`);
+  if (!isObject(json)) throw new DpError("config", `${path}: must be a JSON object`);
+  const workspaces = isObject(json["workspaces"]) ? json["workspaces"]["packages"] : json["workspaces"];
+  return {
+    name: text(json["name"]),
+    version: text(json["version"]),
+    main: text(json["main"]),
+    scripts: texts(json["scripts"]),
+    engines: texts(json["engines"]),
+    packageManager: text(json["packageManager"]),
+    dependencies: { ...texts(json["dependencies"]), ...texts(json["optionalDependencies"]) },
+    devDependencies: texts(json["devDependencies"]),
+    workspaces: Array.isArray(workspaces) ? workspaces.filter((entry) => typeof entry === "string") : [],
+    config: texts(json["config"]),
+    json,
+  };
+}
+
+/** The package.json of a commit, or null when there is none. Throws DpError "config". */
+export async function readPackage(tree: Tree): Promise<Package | null> {
+  const source = await readCommitted(tree, "package.json");
+  return source === null ? null : parsePackage(source);
+}

@@ -1,0 +1,66 @@
+// Versions of node and bun: what a commit wishes, and whether an installed one fits.
+import { DpError } from "../../errors.ts";
+
+/** What an installed program says of itself; `lts` is the name of its long-term line ("Iron"), or null. */
+export interface Version {
+  /** `20.11.1`. */
+  text: string;
+  lts: string | null;
+}
+
+/** A condition on the version and where it was written: `{from: ".nvmrc", text: "20"}`. */
+export interface Wish {
+  from: string;
+  text: string;
+  fits(version: Version): boolean;
+}
+
+const COMPARATOR = /^(?:[<>]=?|=|\^|~>?)?v?(?:\d+|[xX*])(?:\.(?:\d+|[xX*])){0,2}(?:[-+][\w.+-]+)?$/;
+
+// Bun.semver takes anything that it cannot read for "any version".
+function isRange(text: string): boolean {
+  return text.split("||").every((set) => {
+    const words = set
+      .trim()
+      .replace(/([<>=~^]) +(?=[v\d])/g, "$1")
+      .split(/\s+/);
+    return words.every((word, index) => COMPARATOR.test(word) || word === "" || (word === "-" && index === 1));
+  });
+}
+
+/** Whether a version is in a semver range (`>=18 <23`, `^20.11`, `20.x || 22.x`). Throws DpError "config" when it is none. */
+export function inRange(from: string, range: string): (version: Version) => boolean {
+  if (isRange(range)) return ({ text }) => Bun.semver.satisfies(text, range);
+  throw new DpError("config", `${from}: ${JSON.stringify(range)} is no range of versions`, {
+    hint: 'write one such as ">=20"',
+  });
+}
+
+/**
+ * The wish in a `.nvmrc` or `.node-version` file: `20`, `v20.11.1`, `lts/*`, `lts/iron`. Null when it says nothing,
+ * or any version (`node`). Throws DpError "config" when it names no version.
+ */
+export function parseVersionFile(from: string, content: string): Wish | null {
+  const lines = content.split("\n").map((line) => line.replace(/#.*/, "").trim());
+  const text = lines.find((line) => line !== "");
+  if (text === undefined || /^(?:node|current|latest|stable|system)$/.test(text)) return null;
+  const lts = /^lts(?:\/(\*|[a-z]+))?$/i.exec(text);
+  if (lts) {
+    const line = lts[1] ?? "*";
+    return { from, text, fits: (version) => version.lts !== null && (line === "*" || sameName(line, version.lts)) };
+  }
+  const number = /^(?:node-)?v?(\d+(?:\.(?:\d+|x)){0,2})$/.exec(text)?.[1];
+  if (number !== undefined) return { from, text, fits: inRange(from, number) };
+  throw new DpError("config", `${from}: ${JSON.stringify(text)} is no version of node`, {
+    hint: "write 20, 20.11.1 or lts/*",
+  });
+}
+
+const sameName = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
+
+/** `node 20 (.nvmrc) and >=18 (engines.node in package.json)`, for a message. */
+export const describeWishes = (wishes: readonly Wish[]): string =>
+  wishes.map(({ from, text }) => `${text} (${from})`).join(" and ");
+
+/** Newest first. */
+export const newestFirst = (a: Version, b: Version): number => Bun.semver.order(b.text, a.text);

@@ -1,0 +1,100 @@
+// What defines an app's dependencies: which of its files decide, and everything that they say.
+import { DpError } from "../../errors.ts";
+import type { Tree } from "../../tree.ts";
+import { readCommitted } from "../../committed.ts";
+import { readPyproject, type Pyproject } from "./pyproject.ts";
+import { isLocalRequirement, normalName, readRequirements, requirementName } from "./requirements.ts";
+import { locksLocal, parseUvLock, rootOf, type LockedPackage } from "./uv-lock.ts";
+
+/** The dependencies of a commit, as its files define them. */
+export interface Definition {
+  /** The file that decides. */
+  from: "uv.lock" | "requirements.txt" | "pyproject.toml";
+  /** Path -> text of every file whose content changes what is installed. */
+  files: ReadonlyMap<string, string>;
+  /** Normalised names of what is asked for; of a lock, of all that is locked. */
+  names: ReadonlySet<string>;
+  /** Something of the release itself is installed: the result must not be shared. */
+  isLocal: boolean;
+  /** requirements.txt with hashes: every line must have one. */
+  isHashed: boolean;
+  project: Pyproject | null;
+  /** The packages of a uv.lock, else none. */
+  packages: readonly LockedPackage[];
+}
+
+const FOREIGN: Record<string, string> = {
+  "poetry.lock": "poetry export -o requirements.txt",
+  Pipfile: "pipenv requirements > requirements.txt",
+  "Pipfile.lock": "pipenv requirements > requirements.txt",
+  "pylock.toml": "pip freeze > requirements.txt",
+};
+
+/**
+ * Reads what defines the dependencies: uv.lock, else requirements.txt, else pyproject.toml. Null when nothing
+ * is to be installed. Throws DpError "config", also for lock files that dp cannot install.
+ */
+export async function readDefinition(tree: Tree): Promise<Definition | null> {
+  const project = await readPyproject(tree);
+  const lock = await readCommitted(tree, "uv.lock");
+  if (lock !== null) return fromLock(tree, lock, project);
+  const requirements = await readRequirements(tree);
+  if (requirements?.isEmpty) return null;
+  if (requirements) return { ...requirements, from: "requirements.txt", project, packages: [] };
+  await refuseForeign(tree);
+  return project ? fromPyproject(tree, project) : null;
+}
+
+async function refuseForeign(tree: Tree): Promise<void> {
+  const paths = new Set((await tree.list()).map((entry) => entry.path));
+  for (const [path, command] of Object.entries(FOREIGN)) {
+    if (!paths.has(path)) continue;
+    throw new DpError(
+      "config",
+      `${path}: dp installs from uv.lock, requirements.txt or pyproject.toml, not from this`,
+      {
+        hint: `${command}, commit it, push`,
+      },
+    );
+  }
+}
+
+/** pyproject.toml and uv's own settings, which decide together with a lock or without one. */
+async function projectFiles(tree: Tree): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const path of ["pyproject.toml", "uv.toml"]) {
+    const text = await readCommitted(tree, path);
+    if (text !== null) files.set(path, text);
+  }
+  return files;
+}
+
+async function fromLock(tree: Tree, lock: string, project: Pyproject | null): Promise<Definition | null> {
+  if (!project)
+    throw new DpError("config", "uv.lock needs the pyproject.toml that it was made from", {
+      hint: "git add pyproject.toml",
+    });
+  const packages = parseUvLock(lock);
+  const root = rootOf(packages);
+  const isLocal = locksLocal(packages);
+  if (root && !isLocal && packages.length === 1) return null;
+  const files = (await projectFiles(tree)).set("uv.lock", lock);
+  const names = new Set(packages.filter((locked) => locked !== root).map((locked) => normalName(locked.name)));
+  return { from: "uv.lock", files, names, isLocal, isHashed: true, project, packages };
+}
+
+async function fromPyproject(tree: Tree, project: Pyproject): Promise<Definition | null> {
+  if (project.dependencies.length === 0 && !project.isPackage) return null;
+  const fromFolder = Object.values(project.sources).some((source) =>
+    /"(path|workspace)":/.test(JSON.stringify(source)),
+  );
+  return {
+    from: "pyproject.toml",
+    files: await projectFiles(tree),
+    names: new Set(project.dependencies.map((text) => requirementName(text)).filter((name) => name !== null)),
+    isLocal: project.isPackage || fromFolder || project.dependencies.some((text) => isLocalRequirement(text)),
+    isHashed: false,
+    project,
+    packages: [],
+  };
+}

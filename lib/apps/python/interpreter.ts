@@ -1,0 +1,113 @@
+// The python that an app runs on: what is on PATH, what the commit wishes, which one is taken.
+import { readdir, realpath } from "node:fs/promises";
+import { join } from "node:path";
+import * as v from "valibot";
+import type { Place } from "../../app.ts";
+import { readCommitted } from "../../committed.ts";
+import { codeOf, DpError } from "../../errors.ts";
+import type { Io } from "../../io.ts";
+import { answerOf, isExecutable, pathFolders } from "../../program.ts";
+import { readPyproject } from "./pyproject.ts";
+import {
+  compareVersions,
+  parseRequiresPython,
+  parseVersionFile,
+  versionText,
+  type Version,
+  type Wish,
+} from "./version.ts";
+
+/** A python that works. */
+export interface Interpreter {
+  /** The program itself, absolute, no link. */
+  executable: string;
+  version: Version;
+  /** False for an alpha, beta or release candidate. */
+  isFinal: boolean;
+  /** Whether it can make a venv with pip in it; Debian has that in a package of its own. */
+  hasVenv: boolean;
+}
+
+const NAME = /^python(?:3(?:\.\d+)?)?$/;
+// JSON by hand: without json, importlib.util and site python answers in half the time.
+const PROBE = [
+  "import sys, os",
+  "from importlib.machinery import PathFinder",
+  "path = os.path.realpath(getattr(sys, '_base_executable', '') or sys.executable).translate({34: '\\\\\"', 92: '\\\\\\\\'})",
+  "facts = sys.version_info[3] == 'final', all(map(PathFinder.find_spec, ('venv', 'ensurepip')))",
+  "print('[\"%s\", %s, %s, %s]' % (path, list(sys.version_info[:3]), *(str(fact).lower() for fact in facts)))",
+];
+
+/** Every python, python3 and python3.N on a PATH, each program once, in PATH's order. */
+export async function candidates(path: string): Promise<string[]> {
+  const found = new Map<string, string>();
+  for (const folder of pathFolders(path)) {
+    const names = await readdir(folder).catch((error) => {
+      if (["ENOENT", "ENOTDIR", "EACCES"].includes(codeOf(error) ?? "")) return [];
+      throw error;
+    });
+    for (const name of names.filter((file) => NAME.test(file)).sort()) {
+      const file = join(folder, name);
+      if (!(await isExecutable(file))) continue;
+      const real = await realpath(file);
+      if (!found.has(real)) found.set(real, file);
+    }
+  }
+  return [...found.values()];
+}
+
+const number = v.pipe(v.number(), v.integer(), v.minValue(0));
+// The program may be the app's own, in its home: what says anything else is none.
+const Said = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.tuple([v.string(), v.tuple([number, number, number]), v.boolean(), v.boolean()]),
+);
+
+async function probe(file: string, place: Place, io: Io): Promise<Interpreter | null> {
+  const answer = await answerOf([file, "-I", "-S", "-c", PROBE.join("\n")], place, io);
+  const line = answer?.split("\n").find((text) => text.startsWith("["));
+  const said = v.safeParse(Said, line);
+  if (!said.success) return null;
+  const [executable, version, isFinal, hasVenv] = said.output;
+  return version[0] === 3 ? { executable, version, isFinal, hasVenv } : null;
+}
+
+/** What the commit wishes of its python: .python-version or runtime.txt, and requires-python. Throws DpError "config". */
+export async function readWishes(place: Pick<Place, "tree">): Promise<Wish[]> {
+  const wishes: Wish[] = [];
+  for (const path of [".python-version", "runtime.txt"]) {
+    const text = await readCommitted(place.tree, path);
+    const wish = text === null ? null : parseVersionFile(path, text);
+    if (wish) wishes.push(wish);
+    if (text !== null) break;
+  }
+  const required = (await readPyproject(place.tree))?.requiresPython;
+  if (required != null) wishes.push(parseRequiresPython(required));
+  return wishes;
+}
+
+/**
+ * The newest python on place.env.PATH that is what the commit wishes. Throws DpError "host" with the versions
+ * that are installed when none fits, DpError "config" when the wish is unreadable.
+ */
+export async function findInterpreter(place: Place, io: Io): Promise<Interpreter> {
+  const wishes = await readWishes(place);
+  const files = await candidates(place.env["PATH"] ?? "");
+  const all = (await Promise.all(files.map((file) => probe(file, place, io)))).filter((found) => found !== null);
+  const fitting = all.filter((found) => wishes.every((wish) => wish.fits(found.version)));
+  // The sort is stable: of two that are equally new, the first on PATH.
+  fitting.sort((a, b) => Number(b.isFinal) - Number(a.isFinal) || compareVersions(b.version, a.version));
+  return fitting[0] ?? missing(wishes, all);
+}
+
+function missing(wishes: readonly Wish[], all: readonly Interpreter[]): never {
+  const installed = [...new Set(all.map((found) => versionText(found.version)))].join(", ");
+  if (all.length === 0) {
+    throw new DpError("host", "there is no python3 on the app's PATH", { hint: "apt install python3 python3-venv" });
+  }
+  const wished = wishes.map((wish) => `${wish.text} (${wish.from})`).join(" and ");
+  throw new DpError("host", `the app wants python ${wished}, this server has ${installed}`, {
+    hint: `install that python, or change ${wishes[0]?.from ?? "the app"}`,
+  });
+}

@@ -1,0 +1,117 @@
+// requirements.txt: its lines, the files that it includes, and what installs something local.
+import { posix } from "node:path";
+import { DpError } from "../../errors.ts";
+import type { Tree } from "../../tree.ts";
+import { readCommitted } from "../../committed.ts";
+
+/** A requirements file with everything that it includes. */
+export interface Requirements {
+  /** Path -> text: the file itself and every -r and -c file. */
+  files: Map<string, string>;
+  /** Normalised names of what is asked for: "flask". */
+  names: Set<string>;
+  /** Nothing is asked for: only comments, or nothing at all. */
+  isEmpty: boolean;
+  /** Something comes from the release's folder, or from a place whose content the text does not tell. */
+  isLocal: boolean;
+  /** At least one line has a --hash: then every line needs one. */
+  isHashed: boolean;
+}
+
+/** A package's name as PEP 503 compares it: `Flask_SQLAlchemy` is `flask-sqlalchemy`. */
+export const normalName = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, "-");
+
+/** The lines of a requirements file: continuations joined, comments and empty lines left out. */
+export function requirementLines(text: string): string[] {
+  return text
+    .replace(/^\uFEFF/, "")
+    .replace(/\\\r?\n/g, " ")
+    .split("\n")
+    .map((line) => line.replace(/(^|\s)#.*$/, "").trim())
+    .filter((line) => line !== "");
+}
+
+const INCLUDE = /^(-r|--requirement|-c|--constraint)(?:\s*=?\s*)(\S+)$/;
+const ARCHIVE = /\.(whl|zip|tar|tar\.gz|tgz|tar\.bz2|tbz|tar\.xz)$/i;
+const URL = /^[a-z][a-z0-9+.-]*:\/\//i;
+
+/** Whether a requirement (no option) is a folder or file of the release: `.`, `./pkg`, `wheels/a.whl`, `a @ file:…`. */
+export function isLocalRequirement(requirement: string): boolean {
+  const target = /^[\w.-]+\s*(?:\[[^\]]*\])?\s*@\s*(\S.*)$/.exec(requirement)?.[1] ?? requirement;
+  if (/^file:/i.test(target)) return true;
+  if (URL.test(target) || /^git\+/i.test(target)) return false;
+  const path = target.replace(/\s*;.*$/, "").replace(/\[[^\]]*\]$/, "");
+  return /^[./~]/.test(path) || path.includes("/") || ARCHIVE.test(path);
+}
+
+function isLocalOption(line: string): boolean {
+  if (/^(-e|--editable)\b/.test(line)) return true;
+  const links = /^(?:-f|--find-links)(?:\s*=?\s*)(\S+)$/.exec(line);
+  return links !== null && (!URL.test(links[1]!) || /^file:/i.test(links[1]!));
+}
+
+/**
+ * Reads a requirements file of the commit and all that it includes. Null when there is none. Throws
+ * DpError "config" when an included file is not in the commit.
+ */
+export async function readRequirements(tree: Tree, path = "requirements.txt"): Promise<Requirements | null> {
+  const text = await readCommitted(tree, path);
+  if (text === null) return null;
+  const found: Requirements = { files: new Map(), names: new Set(), isEmpty: true, isLocal: false, isHashed: false };
+  await take(tree, path, text, found, false);
+  return found;
+}
+
+async function take(tree: Tree, path: string, text: string, found: Requirements, isConstraint: boolean): Promise<void> {
+  found.files.set(path, text);
+  for (const line of requirementLines(text)) {
+    const include = INCLUDE.exec(line);
+    if (include) await takeInclude(tree, path, include[1]!, include[2]!, found, isConstraint);
+    else takeLine(line, found, isConstraint);
+  }
+}
+
+async function takeInclude(
+  tree: Tree,
+  path: string,
+  option: string,
+  name: string,
+  found: Requirements,
+  within: boolean,
+): Promise<void> {
+  const isConstraint = within || option === "-c" || option === "--constraint";
+  if (URL.test(name) || name.includes("${")) {
+    // What lies there may change while the line does not.
+    found.isLocal = true;
+    if (!isConstraint) found.isEmpty = false;
+    return;
+  }
+  const target = posix.join(posix.dirname(path), name);
+  if (found.files.has(target)) return;
+  const text = await readCommitted(tree, target);
+  if (text === null) {
+    throw new DpError("config", `${path}: ${option} ${name}: no such file in the commit`, {
+      hint: `git add ${target}, commit, push`,
+    });
+  }
+  await take(tree, target, text, found, isConstraint);
+}
+
+function takeLine(line: string, found: Requirements, isConstraint: boolean): void {
+  if (/\s--hash[=\s]/.test(line)) found.isHashed = true;
+  if (isLocalOption(line)) found.isLocal = true;
+  if (isConstraint) return;
+  if (/^(-e|--editable)\b/.test(line)) found.isEmpty = false;
+  if (line.startsWith("-")) return;
+  const requirement = line.replace(/\s--?[a-z].*$/, "");
+  found.isEmpty = false;
+  if (isLocalRequirement(requirement)) found.isLocal = true;
+  const name = requirementName(requirement);
+  if (name) found.names.add(name);
+}
+
+/** The normalised name of a requirement (`Flask[async]>=3`), or null when it begins with no name. */
+export function requirementName(requirement: string): string | null {
+  const match = /^([A-Za-z0-9][\w.-]*)\s*(?:[[<>=!~;@(]|$)/.exec(requirement);
+  return match ? normalName(match[1]!) : null;
+}

@@ -1,0 +1,134 @@
+// The virtual environments of an app: found by the content of what defines them, complete or not there.
+import { lstat, mkdir, readdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { Place, Runtime } from "../../app.ts";
+import { codeOf, messageOf } from "../../errors.ts";
+import { readText, removeFile, writeFileAtomic } from "../../files.ts";
+import type { Io } from "../../io.ts";
+import { removeTree } from "../../release/remove.ts";
+import type { Definition } from "./definition.ts";
+import { recipe, type Installer } from "./installer.ts";
+import type { Interpreter } from "./interpreter.ts";
+import { versionText } from "./version.ts";
+
+/** The folder of an app's environments. It belongs to dp; each folder KEY in it belongs to the app's user. */
+export const venvsFolder = (base: string): string => join(base, "venvs");
+
+// Variables of pip and uv that say how to install, not what.
+const HARMLESS =
+  /CERT|CACHE_DIR|TIMEOUT|RETRIES|PROXY|PROGRESS|COLOR|QUIET|VERBOSE|LOG|VERSION_CHECK|INPUT|USERNAME|PASSWORD/;
+const OURS = /^([0-9a-f]{16}|release-[0-9]+-[0-9a-f]{7})(\.json|\.txt)?$/;
+
+/** 16 hex digits of the SHA-256 over anything that JSON can say. */
+export function keyOf(content: unknown): string {
+  return new Bun.CryptoHasher("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 16);
+}
+
+/** The name of a definition's environment: by content when it may be shared, by release when it may not. */
+export function venvKey(
+  place: Pick<Place, "id" | "env">,
+  definition: Definition,
+  installer: Installer,
+  interpreter: Interpreter,
+): string {
+  if (definition.isLocal) return `release-${place.id}`;
+  const env = Object.entries(place.env).filter(([name]) => /^(PIP|UV)_/.test(name) && !HARMLESS.test(name));
+  const files = [...definition.files].sort(([a], [b]) => (a < b ? -1 : 1));
+  return keyOf([
+    interpreter.executable,
+    versionText(interpreter.version),
+    installer.name,
+    definition.from,
+    files,
+    env.sort(),
+  ]);
+}
+
+/**
+ * Whether the environment KEY is complete. The marker KEY.json says so: it lies in dp's folder, where the app
+ * cannot write, and is put there last.
+ */
+export async function isComplete(base: string, key: string): Promise<boolean> {
+  const folder = join(venvsFolder(base), key);
+  return (await readText(`${folder}.json`)) !== null && (await exists(folder));
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/** Marks the folder KEY as complete, after its files have reached the disk. */
+export async function markComplete(base: string, key: string, facts: Record<string, unknown>, io: Io): Promise<void> {
+  const folder = join(venvsFolder(base), key);
+  await io.run(["sync", "-f", folder], { quiet: true, timeout: 300_000 });
+  await writeFileAtomic(`${folder}.json`, `${JSON.stringify({ version: 1, ...facts })}\n`, 0o644);
+}
+
+/** Where an environment is and who may change it. */
+type Owner = Pick<Place, "base" | "user">;
+
+/** Removes the environment KEY, the marker first. Safe to repeat. */
+export async function removeVenv({ base, user }: Owner, key: string, io: Io): Promise<void> {
+  const folder = join(venvsFolder(base), key);
+  for (const suffix of [".json", ".txt"]) await removeFile(folder + suffix);
+  await removeTree(folder, user, io);
+}
+
+/** An empty folder KEY that belongs to the app's user; what lay there is removed. Needs the app's lock. */
+export async function freshFolder({ base, user }: Owner, key: string, io: Io): Promise<string> {
+  const folder = join(venvsFolder(base), key);
+  await mkdir(venvsFolder(base), { recursive: true, mode: 0o755 });
+  await removeVenv({ base, user }, key, io);
+  const owner = user && process.getuid?.() === 0 ? ["-o", user, "-g", user] : [];
+  await io.run(["install", "-d", "-m", "755", ...owner, "--", folder], { quiet: true });
+  return folder;
+}
+
+/**
+ * Builds the environment KEY at its final path. Throws DpError "command" with the installer's last lines;
+ * nothing is left then. The app's lock keeps two builds of the same key apart.
+ */
+export async function buildVenv(
+  place: Place,
+  key: string,
+  definition: Definition,
+  installer: Installer,
+  interpreter: Interpreter,
+  io: Io,
+): Promise<void> {
+  const { base, user, timeout, folder: cwd } = place;
+  const venv = join(venvsFolder(base), key);
+  const plan = recipe(definition, installer, interpreter, venv, `${venv}.txt`);
+  await freshFolder(place, key, io);
+  if (plan.requirements !== null) await writeFileAtomic(`${venv}.txt`, plan.requirements, 0o644);
+  const env = { ...place.env, ...plan.env };
+  try {
+    for (const argv of plan.argvs) await io.run(argv, { user, timeout, confined: place, env, cwd });
+  } catch (error) {
+    // Without its marker it counts for nothing: what cannot be removed now is removed by the next install.
+    await removeVenv(place, key, io).catch((left) => io.warn(`${venv} is still there: ${messageOf(left)}`));
+    throw error;
+  }
+  const facts = { python: versionText(interpreter.version), interpreter: interpreter.executable };
+  await markComplete(base, key, { ...facts, installer: installer.name, files: [...definition.files.keys()] }, io);
+}
+
+/** Removes the environments that none of the runtimes names; answers the folders removed. Foreign names stay. */
+export async function pruneVenvs(owner: Owner, kept: readonly Runtime[], io: Io): Promise<string[]> {
+  const folder = venvsFolder(owner.base);
+  const used = new Set(kept.flatMap((runtime) => [runtime.dependencies, ...runtime.path.map((path) => dirname(path))]));
+  const names = await readdir(folder).catch((error) => {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  });
+  const keys = new Set(names.map((name) => OURS.exec(name)?.[1]).filter((key) => key !== undefined));
+  const removed = [...keys].map((key) => join(folder, key)).filter((path) => !used.has(path));
+  for (const path of removed) await removeVenv(owner, basename(path), io);
+  return removed;
+}

@@ -1,0 +1,140 @@
+// The sites that are served now: a listening socket for each, as the files of the sites say.
+import { closeSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { messageOf } from "../../errors.ts";
+import { answer, type OpenSite } from "./answer.ts";
+import { openBeneath, openFolder } from "./beneath.ts";
+import { rulesOf } from "./headers.ts";
+import { readSite, siteNames, type Site, type Tree } from "./site.ts";
+import { inTurn } from "./turns.ts";
+
+interface Listener {
+  site: Site;
+  server: Server | null;
+  open: OpenSite | null;
+  error: string | null;
+}
+
+/** A site as the server sees it; `error`: why it is not served. */
+export interface Served {
+  app: string;
+  id: string;
+  port: number;
+  error: string | null;
+}
+
+const listeners = new Map<string, Listener>();
+/** Milliseconds that requests under way may take when a site is stopped: the front has drained it before. */
+const STOP_TIME = 10_000;
+
+/** Longer than fronts keep connections that they do not use: who ends one must not be the one who is asked. */
+const KEEP_ALIVE = 120_000;
+
+const keyOf = ({ app, id }: Pick<Site, "app" | "id">) => `${app}@${id}`;
+
+function openTree({ release, root }: Tree): number | null {
+  const outer = openFolder(release);
+  try {
+    return openBeneath(outer, root, "folder");
+  } finally {
+    closeSync(outer);
+  }
+}
+
+function openSite(site: Site): OpenSite {
+  const folder = openTree(site);
+  if (folder === null) throw new Error(`there is no folder ${site.root} in the release that can be read`);
+  const older = site.older.flatMap((tree) => {
+    try {
+      const open = openTree(tree);
+      const id = tree.release.split("/").at(-1)!;
+      return open === null ? [] : [{ folder: open, id, until: Date.parse(tree.until) }];
+    } catch {
+      return []; // it was pruned
+    }
+  });
+  return { site, folder, older, rules: rulesOf(site) };
+}
+
+function closeSite({ folder, older }: OpenSite): void {
+  for (const each of [{ folder }, ...older]) closeSync(each.folder);
+}
+
+/** Starts to serve a site; the answer says whether that worked. */
+async function start(site: Site): Promise<Listener> {
+  let open: OpenSite | null = null;
+  try {
+    const site1 = (open = openSite(site));
+    const handle = inTurn((request, response) => {
+      if (!server.listening) response.setHeader("connection", "close");
+      try {
+        answer(site1, request, response);
+      } catch (error) {
+        console.error(`${keyOf(site)}: ${request.method} ${request.url}: ${messageOf(error)}`);
+        if (response.headersSent) response.destroy();
+        else response.writeHead(500, { "content-type": "text/plain" }).end("500 Internal Server Error\n");
+      }
+    });
+    const server = createServer({ keepAliveTimeout: KEEP_ALIVE }, handle);
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host: site.host, port: site.port, backlog: 4096 }, resolve);
+    });
+    console.log(`${keyOf(site)}: serves ${site.release}/${site.root} on ${site.host}:${site.port}`);
+    return { site, server, open, error: null };
+  } catch (error) {
+    if (open) closeSite(open);
+    console.error(`${keyOf(site)}: ${messageOf(error)}`);
+    return { site, server: null, open: null, error: messageOf(error) };
+  }
+}
+
+/** Ends one: no new connection, and what is under way ends first. */
+async function stop({ site, server, open }: Listener): Promise<void> {
+  if (server !== null) {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    const idle = setInterval(() => server.closeIdleConnections(), 50);
+    const late = setTimeout(() => server.closeAllConnections(), STOP_TIME);
+    await closed;
+    clearTimeout(late);
+    clearInterval(idle);
+    console.log(`${keyOf(site)}: stopped`);
+  }
+  if (open) closeSite(open);
+}
+
+const isSame = (one: Site, other: Site) => JSON.stringify(one) === JSON.stringify(other);
+
+async function syncNow(folder: string): Promise<void> {
+  const wanted = new Map<string, Site>();
+  for (const name of await siteNames(folder)) {
+    const site = await readSite(folder, name);
+    if (site) wanted.set(keyOf(name), site);
+  }
+  const gone = [...listeners].filter(([key, { site, error }]) => {
+    const now = wanted.get(key);
+    return now === undefined || error !== null || !isSame(now, site);
+  });
+  for (const [key] of gone) listeners.delete(key);
+  await Promise.all(gone.map(([, listener]) => stop(listener)));
+  for (const [key, site] of wanted) if (!listeners.has(key)) listeners.set(key, await start(site));
+}
+
+let running: Promise<void> = Promise.resolve();
+
+/** Makes what is served follow from the files; one at a time. */
+export function sync(folder: string): Promise<void> {
+  const next = () => syncNow(folder);
+  return (running = running.then(next, next));
+}
+
+/** What is served, and what is not. */
+export const served = (): Served[] =>
+  [...listeners.values()].map(({ site: { app, id, port }, error }) => ({ app, id, port, error }));
+
+/** Ends all of them. */
+export async function stopAll(): Promise<void> {
+  await Promise.all([...listeners.values()].map(stop));
+  listeners.clear();
+}

@@ -1,0 +1,136 @@
+// The manager of static apps: an instance is a folder that the static server serves, on a port of its own.
+import { chown, lstat, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { parseLine } from "../../builtin/output.ts";
+import { isService } from "../../daemon/service.ts";
+import { DpError } from "../../errors.ts";
+import { readText, removeFile, writeFileAtomic } from "../../files.ts";
+import type { Io } from "../../io.ts";
+import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../../manager.ts";
+import { places, sequenceOf } from "../../paths.ts";
+import { tailFile } from "../../process/tail.ts";
+import { treeOf as filesOf } from "../../release/history.ts";
+import { unitLogs } from "../../systemd/journal.ts";
+import { status as askStatus, syncSites } from "./client.ts";
+import { olderTrees, treeOf } from "./older.ts";
+import { endIdleStatic, ensureStatic, inItsTurn, serverGroup, staticLog, UNIT } from "./service.ts";
+import { readSite, removeSite, siteNames, staticFolder, writeSite, type Site } from "./site.ts";
+
+async function siteOf({ app, id, config, env }: Instance): Promise<Site> {
+  const options = config.static;
+  if (options === undefined) throw new DpError("config", `deploy.yml of ${app}@${id} has no static.root`);
+  const { root: _, keepAssets, ...rest } = options;
+  return {
+    ...{ app, id, ...treeOf(join(places(app).releases, filesOf(app, id)), { ...config, static: options }) },
+    ...{ host: env["DP_HOST"] ?? "127.0.0.1", port: Number(env["PORT"]), options: rest },
+    older: await olderTrees(app, id, keepAssets),
+    since: new Date().toISOString(),
+  };
+}
+
+/** Lets the static server into a release, and nobody else: the folder above belongs to dp, so it is no link. */
+async function letIn(release: string): Promise<void> {
+  const group = await serverGroup();
+  if (group === null) return;
+  const { uid, gid } = await lstat(release);
+  if (gid !== group) await chown(release, uid, group);
+}
+
+async function start(instance: Instance, io: Io): Promise<void> {
+  const { app, id } = instance;
+  const site = await siteOf(instance);
+  await inItsTurn(async () => {
+    await ensureStatic(io);
+    await letIn(site.release);
+    await writeSite(staticFolder(), site);
+  });
+  const found = (await syncSites())?.sites.find((each) => each.app === app && each.id === id);
+  if (found && found.error === null) return;
+  await removeSite(staticFolder(), instance);
+  const why = found?.error ?? "the static server ended";
+  throw new DpError("command", `${app}@${id} cannot be served: ${why}`, {
+    hint: "static.root in deploy.yml names the folder that is served, as it is after the build",
+  });
+}
+
+async function stop(name: InstanceName): Promise<void> {
+  await removeSite(staticFolder(), name);
+  await syncSites();
+}
+
+async function status({ app, id }: InstanceName): Promise<InstanceStatus> {
+  const site = await readSite(staticFolder(), { app, id });
+  const none = { pid: null, restarts: 0, since: null };
+  if (site === null) return { ...none, state: "stopped", detail: "" };
+  const now = await askStatus();
+  if (now === null) return { ...none, state: "failed", detail: "the static server does not run" };
+  const found = now.sites.find((each) => each.app === app && each.id === id);
+  if (!found || found.error !== null) return { ...none, state: "failed", detail: found?.error ?? "it is not served" };
+  return { state: "running", pid: now.pid, restarts: 0, since: site.since, detail: "" };
+}
+
+/** The file that names the instance that is served after a boot: reconcile ends the others. */
+const enabledFile = (app: string) => join(places(app).instances, "enabled-static");
+
+async function enable(app: string, [id]: readonly string[], io: Io): Promise<boolean> {
+  if (id === undefined) {
+    await endIdleStatic(io);
+    return removeFile(enabledFile(app));
+  }
+  if ((await readText(enabledFile(app)))?.trim() === id) return false;
+  await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
+  await writeFileAtomic(enabledFile(app), `${id}\n`, 0o600);
+  return true;
+}
+
+async function enabled(app: string): Promise<string[]> {
+  const id = (await readText(enabledFile(app)))?.trim();
+  return id ? [id] : [];
+}
+
+/** How far back its log is read for one instance. */
+const HISTORY = 10_000;
+
+/** What the static server says of the instance, with its time: it has one log for all. */
+async function logs({ app, id }: InstanceName, options: LogOptions, io: Io): Promise<void> {
+  const { lines, follow, onLine } = options;
+  const mark = `${app}@${id}: `;
+  const all: [text: string, time: string | null][] = [];
+  const take = (line: string, time: string | null = null) => {
+    if (!line.startsWith(mark)) return;
+    const text = line.slice(mark.length);
+    if (follow) onLine(text, time);
+    else all.push([text, time]);
+  };
+  const whole = { ...options, lines: follow ? lines : HISTORY };
+  if (isService()) await unitLogs(UNIT, { ...whole, onLine: take }, io);
+  else await tailFile(staticLog(), { ...whole, onLine: (line) => take(...parseLine(line)) }, io);
+  for (const line of lines === 0 ? [] : all.slice(-lines)) onLine(...line);
+}
+
+const manager: Manager = {
+  name: "static",
+  summary: "dp's own static server, one for all apps",
+  unavailable: async () => (process.platform === "linux" ? null : "the static server needs Linux"),
+  setup: async () => [],
+  start,
+  stop,
+  status,
+  async pids(name) {
+    const { pid } = await status(name);
+    return pid === null ? [] : [pid];
+  },
+  async instances(app) {
+    const ids = (await siteNames(staticFolder(), app)).map(({ id }) => id);
+    return ids.sort((a, b) => sequenceOf(a) - sequenceOf(b));
+  },
+  ...{ enable, enabled },
+  async forget(name, io) {
+    await removeSite(staticFolder(), name);
+    await endIdleStatic(io);
+  },
+  remove: async (_app, io) => ((await endIdleStatic(io)) ? ["ended the static server, which had no app any more"] : []),
+  logs,
+};
+
+export default manager;

@@ -1,0 +1,56 @@
+// The static server's process: `bun … lib/apps/static/process.ts FOLDER`, in the foreground, until SIGTERM.
+import { chmodSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { join, resolve } from "node:path";
+import { version } from "../../../package.json";
+import { DpError, messageOf } from "../../errors.ts";
+import { tryFlock } from "../../process/libc.ts";
+import { notify } from "../../relay/systemd.ts";
+import { served, stopAll, sync } from "./listeners.ts";
+import type { Status } from "./client.ts";
+import { runFolder } from "./site.ts";
+
+/** Answers dp: `GET /status`, and `POST /sync`, which reads the sites anew before it answers the same. */
+function listenControl(folder: string): Promise<void> {
+  const path = join(runFolder(folder), "control.sock");
+  rmSync(path, { force: true }); // whoever left it is gone, or it would have the lock
+  const server = createServer((request, response) => {
+    const done = request.method === "POST" && request.url === "/sync" ? sync(folder) : Promise.resolve();
+    void done.then(
+      () => response.end(JSON.stringify({ pid: process.pid, version, sites: served() } satisfies Status)),
+      (error: unknown) => response.writeHead(500).end(messageOf(error)),
+    );
+  });
+  return new Promise((listening, reject) => {
+    server.once("error", reject);
+    server.listen(path, () => {
+      chmodSync(path, 0o600);
+      listening();
+    });
+  });
+}
+
+/** Starts the static server: its sites accept when this returns. Throws DpError "host". */
+export async function startStatic(folder: string): Promise<void> {
+  mkdirSync(runFolder(folder), { recursive: true, mode: 0o700 });
+  if (!tryFlock(openSync(join(runFolder(folder), "static.lock"), "a", 0o600)))
+    throw new DpError("host", `another static server runs in ${folder}`);
+  await sync(folder);
+  await listenControl(folder);
+  notify("READY=1");
+  console.log(`the static server runs with ${served().length} sites, pid ${process.pid}`);
+}
+
+if (import.meta.main) {
+  process.on("SIGHUP", () => undefined);
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.on(signal, () => void stopAll().then(() => process.exit(0)));
+  try {
+    const folder = process.argv[2];
+    if (folder === undefined) throw new DpError("usage", "usage: process.ts FOLDER");
+    await startStatic(resolve(folder));
+  } catch (error) {
+    console.error(`dp static: ${messageOf(error)}`);
+    process.exit(error instanceof DpError && error.exit === "usage" ? 2 : 8);
+  }
+}

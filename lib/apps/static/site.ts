@@ -1,0 +1,70 @@
+// What the static server serves: one file for each started release, written by dp, read by the server.
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { StaticSite } from "../../config/static-schema.ts";
+import { codeOf } from "../../errors.ts";
+import { readText, removeFile, writeFileAtomic } from "../../files.ts";
+import type { InstanceName } from "../../manager.ts";
+import { isReleaseId, root } from "../../paths.ts";
+
+/** A folder that is served: `root` is below `release`, which nobody but dp can replace. */
+export interface Tree {
+  release: string;
+  root: string;
+}
+
+/** A release whose hashed assets are still reachable. */
+export interface OlderTree extends Tree {
+  /** ISO 8601. */
+  until: string;
+}
+
+export interface Site extends InstanceName, Tree {
+  host: string;
+  port: number;
+  options: Omit<StaticSite, "root" | "keepAssets">;
+  older: OlderTree[];
+  /** When it was started, ISO 8601. */
+  since: string;
+}
+
+/** What the static server is given, and all of it. It belongs to dp. */
+export const staticFolder = () => `${root()}/var/lib/dp/static`;
+/** Where the server keeps its socket; it belongs to the server's user. */
+export const runFolder = (folder: string) => join(folder, "run");
+/** The files of the sites; dp writes them, the server reads them. */
+const sitesFolder = (folder: string) => join(folder, "sites");
+
+const fileOf = (folder: string, { app, id }: InstanceName) => join(sitesFolder(folder), `${app}@${id}.json`);
+
+/** The instances that have a site, of one app or of all. */
+export async function siteNames(folder: string, app?: string): Promise<InstanceName[]> {
+  const files = await readdir(sitesFolder(folder)).catch((error: unknown) => {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  });
+  return files.flatMap((file) => {
+    const [, name, id] = /^([a-z0-9-]+)@([^@]+)\.json$/.exec(file) ?? [];
+    return name && id && isReleaseId(id) && (app ?? name) === name ? [{ app: name, id }] : [];
+  });
+}
+
+/** The site of an instance, or null; a damaged file is none. */
+export async function readSite(folder: string, name: InstanceName): Promise<Site | null> {
+  const text = await readText(fileOf(folder, name));
+  try {
+    return text === null ? null : (JSON.parse(text) as Site);
+  } catch {
+    return null;
+  }
+}
+
+/** Writes a site. */
+export async function writeSite(folder: string, site: Site): Promise<void> {
+  await mkdir(sitesFolder(folder), { recursive: true, mode: 0o755 });
+  // Nothing in it is a secret: what is served, and where.
+  await writeFileAtomic(fileOf(folder, site), `${JSON.stringify(site, null, 2)}\n`, 0o644);
+}
+
+/** Removes a site; false when there was none. */
+export const removeSite = (folder: string, name: InstanceName): Promise<boolean> => removeFile(fileOf(folder, name));
