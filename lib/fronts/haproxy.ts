@@ -2,12 +2,12 @@
 import { existsSync } from "node:fs";
 import { DpError } from "../errors.ts";
 import type { Drained, Front, Route, RouteStatus, Target } from "../front.ts";
-import { countsOf } from "../haproxy/counts.ts";
-import { drainSlot } from "../haproxy/drain.ts";
-import { filesOf, haproxyProgram } from "../haproxy/places.ts";
-import { driftFrom, keep, load, makeFolder, stop } from "../haproxy/process.ts";
-import { pointed, readRoutes, routeFrom, serverOf, type KeptRoute } from "../haproxy/routes.ts";
-import { notRunning, processes, tellAll } from "../haproxy/runtime.ts";
+import { countsOf } from "./haproxy/counts.ts";
+import { drainSlot } from "./haproxy/drain.ts";
+import { filesOf, haproxyProgram } from "./haproxy/places.ts";
+import { driftFrom, keep, load, makeFolder, stop } from "./haproxy/process.ts";
+import { pointed, readRoutes, routeFrom, serverOf, type KeptRoute } from "./haproxy/routes.ts";
+import { notRunning, processes, tellAll } from "./haproxy/runtime.ts";
 import { describe } from "../health/health.ts";
 import type { Io } from "../io.ts";
 import { waitForLock } from "../lock.ts";

@@ -6,10 +6,10 @@ import { describe } from "../health/health.ts";
 import type { Io } from "../io.ts";
 import { root } from "../paths.ts";
 import { listener } from "../process/process.ts";
-import { relayAt } from "../relay/client.ts";
+import { relayAt } from "./relay/client.ts";
 import { isService } from "../daemon/service.ts";
-import { relayDrift, restartService, setUpService } from "../relay/service.ts";
-import { stopSupervisedRelay, superviseRelay } from "../relay/supervised.ts";
+import { relayDrift, restartService, setUpService } from "./relay/service.ts";
+import { stopSupervisedRelay, superviseRelay } from "./relay/supervised.ts";
 
 /** Where the relay keeps its routes and its control socket. */
 export const relayFolder = () => `${root()}/var/lib/dp/relay`;

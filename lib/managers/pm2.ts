@@ -15,17 +15,17 @@ import {
   removeDaemon,
   setUpDaemon,
   startDaemon,
-} from "../pm2/daemon.ts";
-import { save, savedIds } from "../pm2/dump.ts";
-import { filesOf, idOfProcess, ownerOf, requireShortHome } from "../pm2/home.ts";
-import { listed, listing } from "../pm2/listing.ts";
-import { appProcesses, endProcesses, endStarters, isWorker } from "../pm2/processes.ts";
-import { logs } from "../pm2/logs.ts";
-import { missing, runPm2 } from "../pm2/program.ts";
-import { readRecord, writeRecord } from "../pm2/record.ts";
-import { call } from "../pm2/rpc.ts";
-import { writeFiles } from "../pm2/script.ts";
-import { statusFrom } from "../pm2/status.ts";
+} from "./pm2/daemon.ts";
+import { save, savedIds } from "./pm2/dump.ts";
+import { filesOf, idOfProcess, ownerOf, requireShortHome } from "./pm2/home.ts";
+import { listed, listing } from "./pm2/listing.ts";
+import { appProcesses, endProcesses, endStarters, isWorker } from "./pm2/processes.ts";
+import { logs } from "./pm2/logs.ts";
+import { missing, runPm2 } from "./pm2/program.ts";
+import { readRecord, writeRecord } from "./pm2/record.ts";
+import { call } from "./pm2/rpc.ts";
+import { writeFiles } from "./pm2/script.ts";
+import { statusFrom } from "./pm2/status.ts";
 import { idsOf } from "../setup/users.ts";
 
 const STOP_TIMEOUT = 10_000;

@@ -8,7 +8,7 @@ import { DpError } from "../errors.ts";
 import { fact } from "../facts.ts";
 import type { Instance } from "../manager.ts";
 import { isJob, places, processOf, releaseOf } from "../paths.ts";
-import { clusterOf } from "../pm2/cluster.ts";
+import { clusterOf } from "../managers/pm2/cluster.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
 import { liveRunOf } from "./settings.ts";
 import { takePort } from "./ports.ts";

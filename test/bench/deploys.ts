@@ -1,5 +1,5 @@
 // Deploys under load: what the clients of an app notice of N pushes in a row.
-import { load, type LoadResult } from "../relay/support/load.ts";
+import { load, type LoadResult } from "../fronts/relay/support/load.ts";
 import type { Sandbox } from "../support/sandbox.ts";
 import { filesOf, PATHS, SLOW, withApp } from "./app.ts";
 import { median, quantile, section, type Measured, type Options } from "./section.ts";

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { relayAt } from "../../lib/relay/client.ts";
+import { relayAt } from "../../lib/fronts/relay/client.ts";
 import { plainEnv } from "../../lib/run.ts";
 import { program } from "../../lib/self.ts";
 import { freePort } from "../support/core-server.ts";
@@ -127,7 +127,7 @@ const COMMANDS: Record<keyof typeof CONFIGS, (file: string) => string[]> = {
 /** Starts a relay with its state in the host's folder; answers its pid. */
 export async function startRelay(of: Host): Promise<number> {
   const folder = join(of.folder, "relay");
-  const pid = of.start([...program("lib/relay/process.ts"), folder]);
+  const pid = of.start([...program("lib/fronts/relay/process.ts"), folder]);
   await until("the relay's start", () => relayAt(folder).isRunning());
   return pid;
 }

@@ -1,6 +1,6 @@
 // What dp itself needs: the relay with twenty apps, and the supervisor of one instance.
 import { readFileSync } from "node:fs";
-import { load } from "../relay/support/load.ts";
+import { load } from "../fronts/relay/support/load.ts";
 import { freePort } from "../support/core-server.ts";
 import { pidsWith } from "../support/sandbox.ts";
 import { filesOf, withApp } from "./app.ts";

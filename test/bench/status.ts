@@ -1,7 +1,7 @@
 // How long `dp status` takes with 1, 10 and 100 apps, and `dp apps` with 100.
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { relayAt } from "../../lib/relay/client.ts";
+import { relayAt } from "../../lib/fronts/relay/client.ts";
 import { freePort } from "../support/core-server.ts";
 import type { Sandbox } from "../support/sandbox.ts";
 import { filesOf, withApp } from "./app.ts";

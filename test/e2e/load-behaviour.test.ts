@@ -1,6 +1,6 @@
 // How apps misbehave, under load: what that costs the clients, and what the deploy says of it.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { connectTo, type Connection } from "../relay/support/load-connection.ts";
+import { connectTo, type Connection } from "../fronts/relay/support/load-connection.ts";
 import {
   ALL,
   QUICK,
@@ -14,7 +14,7 @@ import {
   under,
   type Proof,
 } from "../support/load-run.ts";
-import { relayAt } from "../../lib/relay/client.ts";
+import { relayAt } from "../../lib/fronts/relay/client.ts";
 import { until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;

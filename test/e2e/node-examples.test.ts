@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { load } from "../relay/support/load.ts";
+import { load } from "../fronts/relay/support/load.ts";
 import { ended } from "../support/load-run.ts";
 import { nodeSandbox } from "../support/node-run.ts";
 import { until, type Sandbox } from "../support/sandbox.ts";

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { load, type Load } from "../relay/support/load.ts";
+import { load, type Load } from "../fronts/relay/support/load.ts";
 import { project, sandbox, until, type Sandbox } from "../support/sandbox.ts";
 import { gentle, webApp } from "../support/server-web.ts";
 import { claimPort } from "../support/port.ts";

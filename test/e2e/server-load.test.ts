@@ -1,7 +1,7 @@
 // Load on a real server while releases, the relay and dp itself are replaced: requests from outside, real pushes over
 // ssh, Flask under gunicorn. The tests build on each other, on one server.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { load, type LoadResult } from "../relay/support/load.ts";
+import { load, type LoadResult } from "../fronts/relay/support/load.ts";
 import { boxUnavailable, freePort, until } from "../support/box.ts";
 import { type Server, startServer } from "../support/server-box.ts";
 import { type Laptop, openLaptop } from "../support/server-laptop.ts";

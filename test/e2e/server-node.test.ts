@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { load } from "../relay/support/load.ts";
+import { load } from "../fronts/relay/support/load.ts";
 import { boxUnavailable, freePort } from "../support/box.ts";
 import { nodeFolder } from "../support/node-folder.ts";
 import { type Server, startServer } from "../support/server-box.ts";

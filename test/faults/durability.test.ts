@@ -19,7 +19,7 @@ const options = () => ["-ff", "-y", "-ttt", "-qq", "-s", "4096", "-e", "signal=n
 
 /** Traces the relay, which is no child of a deploy, while something is done. */
 async function withRelayTraced(action: () => Promise<void>): Promise<void> {
-  const [relay] = pidsWith(`lib/relay/process.ts\0${join(box.root, "var/lib/dp/relay")}`);
+  const [relay] = pidsWith(`lib/fronts/relay/process.ts\0${join(box.root, "var/lib/dp/relay")}`);
   const strace = Bun.spawn(["strace", ...options(), "-o", join(log, "relay/of"), "-p", String(relay)], {
     stderr: "ignore",
   });

@@ -3,15 +3,15 @@ import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import haproxy from "../../lib/fronts/haproxy.ts";
-import { filesOf, haproxyProgram } from "../../lib/haproxy/places.ts";
-import { stopSupervised } from "../../lib/haproxy/supervised.ts";
+import { filesOf, haproxyProgram } from "../../lib/fronts/haproxy/places.ts";
+import { stopSupervised } from "../../lib/fronts/haproxy/supervised.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
 import { freePort } from "../support/port.ts";
 import { frontContract } from "./contract.ts";
 
 const io = makeIo(silentLog);
 
-// In a server of its own it is a service of systemd: test/haproxy/box.test.ts.
+// In a server of its own it is a service of systemd: test/fronts/haproxy/box.test.ts.
 const isInside = process.env["DP_TEST_INSIDE"] === "1";
 const before = process.env["DP_ROOT"];
 let folder: string;

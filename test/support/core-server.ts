@@ -9,7 +9,7 @@ import type { DeployConfig, ServerConfig } from "../../lib/config.ts";
 import { makeIo, silentLog } from "../../lib/io.ts";
 import { relayFolder } from "../../lib/fronts/relay.ts";
 import builtin from "../../lib/managers/builtin.ts";
-import { stopSupervisedRelay } from "../../lib/relay/supervised.ts";
+import { stopSupervisedRelay } from "../../lib/fronts/relay/supervised.ts";
 import { places, type Places } from "../../lib/paths.ts";
 import { receipt, type Receipt } from "../../lib/talk/receipt.ts";
 import { setupRepository } from "../../lib/setup/repository.ts";

@@ -1,5 +1,5 @@
 // Damage to a sandbox: what an outage does to instances, the relay and what dp wrote down of them.
-import { relayAt } from "../../lib/relay/client.ts";
+import { relayAt } from "../../lib/fronts/relay/client.ts";
 import { pidsWith, until, isRunning, type Sandbox } from "./sandbox.ts";
 
 /** The relay's folder in a sandbox. */

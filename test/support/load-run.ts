@@ -1,7 +1,7 @@
 // A sandbox with an app of the load tests, and a load on its public port while something is done to it.
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { load, type LoadOptions, type LoadResult } from "../relay/support/load.ts";
+import { load, type LoadOptions, type LoadResult } from "../fronts/relay/support/load.ts";
 import { watch, type Watched } from "./load-watch.ts";
 import { sandbox, type Outcome, type Sandbox } from "./sandbox.ts";
 

@@ -1,6 +1,6 @@
 // Clients that note which release answered when: whether the traffic moved in order, and to whom.
 import { codeOf, messageOf } from "../../lib/errors.ts";
-import { connectTo, type Connection } from "../relay/support/load-connection.ts";
+import { connectTo, type Connection } from "../fronts/relay/support/load-connection.ts";
 
 /** One answer; times in ms of one clock. */
 interface Seen {

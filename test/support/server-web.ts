@@ -1,5 +1,5 @@
 // The apps of the load tests on a server: one without packages, on threads, and one under Flask and gunicorn.
-import type { LoadOptions } from "../relay/support/load.ts";
+import type { LoadOptions } from "../fronts/relay/support/load.ts";
 
 const PLAIN = `import base64, hashlib, http.server, json, os, time
 

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { version } from "../../../package.json";
 import { DpError, messageOf } from "../../errors.ts";
 import { tryFlock } from "../../process/libc.ts";
-import { notify } from "../../relay/systemd.ts";
+import { notify } from "../../fronts/relay/systemd.ts";
 import { served, stopAll, sync } from "./listeners.ts";
 import type { Status } from "./client.ts";
 import { runFolder } from "./site.ts";

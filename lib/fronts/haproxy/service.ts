@@ -1,0 +1,45 @@
+// HAProxy as a service of systemd, dp-haproxy: beside Debian's own haproxy.service, which is never touched.
+import { existsSync } from "node:fs";
+import { readText, removeFile, writeFileAtomic } from "../../files.ts";
+import type { Io } from "../../io.ts";
+import { serviceDrift } from "../../daemon/service.ts";
+import { systemctl } from "../../systemd/systemd.ts";
+import { render, template } from "../../template.ts";
+import { UNITS, unitPath } from "../../systemd/unit.ts";
+import { filesOf, haproxyProgram } from "./places.ts";
+
+const UNIT = "dp-haproxy.service";
+const path = `${UNITS}/${UNIT}`;
+
+async function unitText(): Promise<string> {
+  const { config, socket, folder } = filesOf();
+  return render(await template(`haproxy/${UNIT}`), {
+    program: unitPath(haproxyProgram() ?? "haproxy"),
+    ...{ config: unitPath(config), socket: unitPath(socket), folder: unitPath(folder) },
+  });
+}
+
+/** What of the unit is not as this dp writes it, or not known to systemd: one sentence each. */
+export const unitDrift = async () => serviceDrift({ [UNIT]: await unitText() });
+
+/** Writes the unit where it differs, and has it come up at boot; answers what was changed. */
+export async function setUpService(io: Io): Promise<string[]> {
+  if ((await unitDrift()).length === 0) return [];
+  const text = await unitText();
+  const isWritten = (await readText(path)) === text;
+  if (!isWritten) await writeFileAtomic(path, text, 0o644);
+  await systemctl(["daemon-reload"], io);
+  await systemctl(["enable", UNIT], io);
+  return [isWritten ? `told systemd of ${path}` : `wrote ${path}`];
+}
+
+/** Starts the service; returns when it takes connections. */
+export const startService = (io: Io) => systemctl(["restart", UNIT], io);
+
+/** Stops the service and removes its unit. Safe to repeat. */
+export async function removeService(io: Io): Promise<void> {
+  if (!existsSync(path)) return;
+  await systemctl(["disable", "--now", UNIT], io);
+  await removeFile(path);
+  await systemctl(["daemon-reload"], io);
+}

@@ -1,0 +1,65 @@
+// One app in the relay: its route, its connections, and what is under way on which release.
+import type { InFlight, Route, Target } from "../../front.ts";
+import type { Client } from "./client-connection.ts";
+
+/** An app's state. */
+export interface App {
+  route: Route;
+  listener: Bun.TCPSocketListener<Client> | null;
+  /** Why it does not listen. */
+  error: string | null;
+  /** Milliseconds that a request waits while the app is held; null: it is not held. */
+  hold: number | null;
+  /** Those that wait for the end of the hold, first come first. */
+  waiting: Set<Client>;
+  clients: Set<Client>;
+  inFlight: Map<string, InFlight>;
+  /** Called whenever less is under way on a release. */
+  watchers: Set<(id: string) => void>;
+  requests: number;
+  failed: number;
+}
+
+/** An app without connections. */
+export const makeApp = (route: Route): App => ({
+  route,
+  listener: null,
+  error: null,
+  hold: null,
+  waiting: new Set(),
+  clients: new Set(),
+  inFlight: new Map(),
+  watchers: new Set(),
+  requests: 0,
+  failed: 0,
+});
+
+/** The whole relay's state that connections look at. */
+export const relay = {
+  /** Client connections of all apps. */
+  connections: 0,
+  /** SIGTERM came: answers say `Connection: close`. */
+  isStopping: false,
+};
+
+/** One more of `kind` under way on a release. */
+export function enter(app: App, id: string, kind: keyof InFlight): void {
+  const tally = app.inFlight.get(id);
+  if (tally) tally[kind]++;
+  else app.inFlight.set(id, { requests: 0, tunnels: 0, [kind]: 1 });
+}
+
+/** One less. */
+export function leave(app: App, id: string, kind: keyof InFlight): void {
+  const tally = app.inFlight.get(id);
+  if (!tally) return;
+  tally[kind]--;
+  if (tally.requests === 0 && tally.tunnels === 0 && app.route.target?.id !== id) app.inFlight.delete(id);
+  for (const watcher of app.watchers) watcher(id);
+}
+
+/** What is under way on a release. */
+export const underWay = (app: App, id: string): InFlight => app.inFlight.get(id) ?? { requests: 0, tunnels: 0 };
+
+/** Whether two targets are the same place. */
+export const isSame = (a: Target | null, b: Target | null): boolean => a?.id === b?.id && a?.port === b?.port;

@@ -1,0 +1,105 @@
+// dp's side of the relay: commands over the control socket in the relay's folder.
+import { join } from "node:path";
+import { DpError, codeOf } from "../../errors.ts";
+import type { Drained, FrontStatus, RouteChange, Target } from "../../front.ts";
+import type { Command, Reply } from "./control.ts";
+import { HOLD_TIME } from "./limits.ts";
+
+/** How long the relay may take to answer, in ms, apart from what the command itself waits for. */
+const TIMEOUT = 10_000;
+
+/** dp's side of the relay, which holds the public ports of all apps. Every call throws DpError "host" when it cannot be done. */
+export interface RelayClient {
+  isRunning(): Promise<boolean>;
+  /** With the routes of all apps, or of that one alone. */
+  status(app?: string): Promise<FrontStatus>;
+  /** The same, or null when the relay does not run. */
+  statusIfRunning(app?: string): Promise<FrontStatus | null>;
+  set(route: RouteChange): Promise<void>;
+  /** Every request whose head is read from now on goes to the target. Null: they are answered 503. Gives the ms it took. */
+  point(app: string, target: Target | null): Promise<number>;
+  /** Lets requests wait, each `limitMs` at most, until `resume`. */
+  hold(app: string, limitMs?: number): Promise<void>;
+  resume(app: string): Promise<void>;
+  /** Waits until nothing is under way on a release, then closes its upgraded connections; cuts the rest at the timeout. */
+  drain(app: string, id: string, timeoutMs: number): Promise<Drained>;
+  remove(app: string): Promise<void>;
+}
+
+/** The relay whose state is in the folder. */
+export function relayAt(folder: string): RelayClient {
+  const path = join(folder, "control.sock");
+  const ask = <T>(command: Command, timeout = TIMEOUT) => exchange<T>(path, command, timeout);
+  const status = (app?: string) => ask<FrontStatus>({ do: "status", ...(app === undefined ? {} : { app }) });
+  const statusIfRunning = async (app?: string) => {
+    try {
+      return await status(app);
+    } catch (error) {
+      if (ENDED.has(codeOf((error as DpError).cause) ?? "")) return null;
+      throw error;
+    }
+  };
+  return {
+    isRunning: async () => (await statusIfRunning()) !== null,
+    ...{ status, statusIfRunning },
+    set: (route) => ask({ do: "set", route }),
+    point: (app, target) => ask<number>({ do: "point", app, target }),
+    hold: (app, limitMs = HOLD_TIME) => ask({ do: "hold", app, limit: limitMs }),
+    resume: (app) => ask({ do: "resume", app }),
+    drain: (app, id, timeoutMs) => ask<Drained>({ do: "drain", app, id, timeout: timeoutMs }, timeoutMs + TIMEOUT),
+    remove: (app) => ask({ do: "remove", app }),
+  };
+}
+
+const NOT_RUNNING = new Set(["ENOENT", "ECONNREFUSED", "ENOTDIR"]);
+/** It took the connection, and was killed before it said anything. */
+const ENDED = new Set([...NOT_RUNNING, "EPIPE", "ECONNRESET"]);
+
+/** Sends one command; gives what the relay answered, or throws DpError "host". */
+async function exchange<T>(path: string, command: Command, timeout: number): Promise<T> {
+  const answer = Promise.withResolvers<string>();
+  const fail = (error: Error) => answer.reject(problemOf(path, error));
+  const chunks: Buffer[] = [];
+  let left = Buffer.from(`${JSON.stringify(command)}\n`);
+  const send = (socket: Bun.Socket) => void (left = left.subarray(Math.max(0, socket.write(left))));
+  const socket = {
+    open: send,
+    drain: send,
+    data: (_: Bun.Socket, chunk: Buffer) => void chunks.push(Buffer.from(chunk)),
+    error: (_: Bun.Socket, error: Error) => fail(error),
+    close: () => answer.resolve(Buffer.concat(chunks).toString()),
+  };
+  // Bun's sockets, because node:net takes 20 ms of a processor to load.
+  const connected = Bun.connect({ unix: path, socket }).catch(fail);
+  const limit = setTimeout(() => {
+    fail(new Error(`it did not answer within ${timeout / 1000} s`));
+    void connected.then((open) => open?.terminate());
+  }, timeout);
+  try {
+    return answerOf<T>(await answer.promise);
+  } finally {
+    clearTimeout(limit);
+  }
+}
+
+function answerOf<T>(text: string): T {
+  if (!text.endsWith("\n")) {
+    const cause = Object.assign(new Error("the control socket was closed"), { code: "ECONNRESET" });
+    throw new DpError("host", "the relay ended before it answered", { hint: "dp reconcile", cause });
+  }
+  const reply = JSON.parse(text) as Reply;
+  if ("ok" in reply) return reply.ok as T;
+  throw new DpError("host", reply.error, reply.hint === undefined ? {} : { hint: reply.hint });
+}
+
+function problemOf(path: string, error: Error): DpError {
+  const code = codeOf(error);
+  if (NOT_RUNNING.has(code ?? ""))
+    return new DpError("host", "the relay is not running", { hint: "dp reconcile", cause: error });
+  if (code === "EACCES")
+    return new DpError("host", `this user may not talk to the relay: ${path} belongs to somebody else`, {
+      hint: "run the command as the user that dp was set up by, or with sudo",
+      cause: error,
+    });
+  return new DpError("host", `the relay cannot be reached: ${error.message}`, { hint: "dp reconcile", cause: error });
+}

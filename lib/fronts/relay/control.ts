@@ -1,0 +1,104 @@
+// The control socket: one line of JSON in, one out, then the connection ends.
+import { chmodSync } from "node:fs";
+import { type Server, type Socket, createServer } from "node:net";
+import { DpError, messageOf } from "../../errors.ts";
+import { removeFile } from "../../files.ts";
+import type { FrontStatus, RouteChange, Target } from "../../front.ts";
+import pkg from "../../../package.json" with { type: "json" };
+import { CONTROL_SIZE } from "./limits.ts";
+import { drainApp, holdApp, pointRoute, removeRoute, resumeApp, setRoute, statusOf } from "./routes.ts";
+
+/** What the client may ask for. */
+export type Command =
+  | { do: "status"; app?: string }
+  | { do: "set"; route: RouteChange }
+  | { do: "point"; app: string; target: Target | null }
+  | { do: "hold"; app: string; limit: number }
+  | { do: "resume"; app: string }
+  | { do: "drain"; app: string; id: string; timeout: number }
+  | { do: "remove"; app: string };
+
+/** The answer to a command. */
+export type Reply = { ok: unknown } | { error: string; hint?: string };
+
+const since = new Date().toISOString();
+
+const status = (app: string | undefined): FrontStatus => ({
+  pid: process.pid,
+  version: pkg.version,
+  since,
+  rss: process.memoryUsage.rss(),
+  routes: statusOf(app),
+});
+
+// Changes are made one after the other: each writes the whole state file.
+let changes: Promise<unknown> = Promise.resolve();
+
+function inTurn<T>(change: () => Promise<T>): Promise<T> {
+  const done = changes.then(change);
+  changes = done.catch(() => undefined);
+  return done;
+}
+
+async function obey(folder: string, command: Command): Promise<unknown> {
+  const begun = performance.now();
+  switch (command.do) {
+    case "status":
+      return status(command.app);
+    case "set":
+      return inTurn(() => setRoute(folder, command.route));
+    case "point":
+      await inTurn(() => pointRoute(folder, command.app, command.target));
+      return performance.now() - begun;
+    case "hold":
+      return holdApp(command.app, command.limit);
+    case "resume":
+      return resumeApp(command.app);
+    case "drain":
+      return drainApp(command.app, command.id, command.timeout);
+    case "remove":
+      return inTurn(() => removeRoute(folder, command.app));
+    default:
+      throw new DpError("host", "the relay does not know this command: it is older than this dp", {
+        hint: "restart the relay",
+      });
+  }
+}
+
+async function reply(folder: string, line: string): Promise<Reply> {
+  try {
+    return { ok: (await obey(folder, JSON.parse(line) as Command)) ?? null };
+  } catch (error) {
+    const hint = error instanceof DpError ? error.hint : undefined;
+    return { error: messageOf(error), ...(hint === undefined ? {} : { hint }) };
+  }
+}
+
+function serve(folder: string, socket: Socket): void {
+  let text = "";
+  socket.setEncoding("utf8");
+  socket.on("error", () => socket.destroy());
+  socket.on("data", (chunk: string) => {
+    text += chunk;
+    const end = text.indexOf("\n");
+    if (end === -1) return void (text.length > CONTROL_SIZE && socket.destroy());
+    const line = text.slice(0, end);
+    socket.removeAllListeners("data");
+    void reply(folder, line).then((answer) => socket.end(`${JSON.stringify(answer)}\n`));
+  });
+}
+
+/** Listens on the control socket, which only dp's own user can open. The caller has made sure that it is alone. */
+export async function listenControl(folder: string): Promise<Server> {
+  const path = `${folder}/control.sock`;
+  await removeFile(path);
+  const server = createServer({ allowHalfOpen: true }, (socket) => serve(folder, socket));
+  const mask = process.umask(0o177);
+  try {
+    await new Promise<void>((resolve, reject) => server.once("error", reject).listen(path, resolve));
+  } finally {
+    process.umask(mask);
+  }
+  chmodSync(path, 0o600);
+  return server;
+}

@@ -1,0 +1,119 @@
+// The listening sockets: systemd's where it kept one, else bound here and given to it to keep.
+import { DpError, codeOf, messageOf } from "../../errors.ts";
+import type { Route } from "../../front.ts";
+import type { App } from "./app.ts";
+import type { Client } from "./client-connection.ts";
+import { handlersFor } from "./downstream.ts";
+import { BACKLOG } from "./limits.ts";
+import { log } from "./log.ts";
+import { closeFd, handedOver, notify, setBacklog } from "./systemd.ts";
+
+/** What Bun's listener has besides its types. */
+type Listener = Bun.TCPSocketListener<Client> & { readonly fd: number; getsockname(out: Address): void };
+type Address = { address?: string; port?: number };
+
+const kept = new Map<string, number>();
+for (const [name, fd] of handedOver()) {
+  if (kept.has(name)) closeFd(fd);
+  else kept.set(name, fd);
+}
+
+/** Makes the app listen on its address; what is wrong stands in its `error`. */
+export function listen(app: App): void {
+  const { app: name, listen: address } = app.route;
+  app.error = null;
+  try {
+    app.listener = takeKept(app);
+    if (app.listener === null) {
+      app.listener = bind(app, app.route);
+      keep(app);
+    }
+    log(`${name}: listens on ${address.host}:${address.port}`);
+  } catch (error) {
+    app.error = problemOf(error, address.host, address.port);
+    log(`${name}: ${app.error}`);
+  }
+}
+
+/** A socket on the route's address. Throws what Bun.listen throws. */
+function bind(app: App, route: Route): Bun.TCPSocketListener<Client> {
+  const { host, port } = route.listen;
+  const options = { hostname: host, port, allowHalfOpen: true, socket: handlersFor(app) };
+  const listener = Bun.listen<Client>(options);
+  setBacklog((listener as Listener).fd, BACKLOG);
+  return listener;
+}
+
+/** Gives the socket to systemd, under the app's name. */
+function keep(app: App): void {
+  if (app.listener !== null) notify(`FDSTORE=1\nFDNAME=${app.route.app}`, (app.listener as Listener).fd);
+}
+
+/** A move to another address that has been prepared. */
+export interface Move {
+  commit(): void;
+  cancel(): void;
+}
+
+/** Prepares to listen on the route's address; throws DpError "host" when it cannot be had. */
+export function move(app: App, route: Route): Move {
+  const { host, port } = route.listen;
+  let listener: Bun.TCPSocketListener<Client>;
+  try {
+    listener = bind(app, route);
+  } catch (error) {
+    throw new DpError("host", `${route.app}: ${problemOf(error, host, port)}`, { cause: error });
+  }
+  return {
+    cancel: () => listener.stop(),
+    commit() {
+      if (app.listener !== null) unlisten(app, true);
+      app.listener = listener;
+      app.error = null;
+      keep(app);
+      log(`${route.app}: listens on ${host}:${port}`);
+    },
+  };
+}
+
+/** The socket that systemd kept for the app, if it is bound to the address that the route has now. */
+function takeKept(app: App): Bun.TCPSocketListener<Client> | null {
+  const { app: name, listen: address } = app.route;
+  const fd = kept.get(name);
+  if (fd === undefined) return null;
+  kept.delete(name);
+  const options = { fd, allowHalfOpen: true, socket: handlersFor(app) };
+  const listener = Bun.listen<Client>(options as unknown as Bun.TCPSocketListenOptions<Client>) as Listener;
+  const bound: Address = {};
+  listener.getsockname(bound);
+  if (bound.port === address.port && isSameHost(bound.address, address.host)) return listener;
+  listener.stop();
+  notify(`FDSTOREREMOVE=1\nFDNAME=${name}`);
+  return null;
+}
+
+const isSameHost = (bound: string | undefined, host: string) =>
+  bound === host || (host === "localhost" && (bound === "127.0.0.1" || bound === "::1"));
+
+/** Stops listening. `isForgotten`: systemd shall not keep the socket either. Connections stay. */
+export function unlisten(app: App, isForgotten: boolean): void {
+  if (isForgotten) notify(`FDSTOREREMOVE=1\nFDNAME=${app.route.app}`);
+  app.listener?.stop();
+  app.listener = null;
+}
+
+/** Closes the sockets of apps that are no more. */
+export function dropUnclaimed(): void {
+  for (const [name, fd] of kept) {
+    closeFd(fd);
+    notify(`FDSTOREREMOVE=1\nFDNAME=${name}`);
+  }
+  kept.clear();
+}
+
+function problemOf(error: unknown, host: string, port: number): string {
+  if (codeOf(error) === "EADDRINUSE") return `port ${port} is taken by another program: ss -ltnp sport = :${port}`;
+  if (codeOf(error) === "EACCES") return `port ${port} needs the right CAP_NET_BIND_SERVICE`;
+  if (codeOf(error) === "EADDRNOTAVAIL") return `this machine has no address ${host}`;
+  return `cannot listen on ${host}:${port}: ${messageOf(error)}`;
+}

@@ -1,0 +1,83 @@
+// The relay's process: `bun … lib/fronts/relay/process.ts FOLDER`, in the foreground, until SIGTERM.
+import { mkdirSync, openSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { DpError, messageOf } from "../../errors.ts";
+import { tryFlock } from "../../process/libc.ts";
+import { makeApp, relay } from "./app.ts";
+import { ACTIVE, type Client, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
+import { listenControl } from "./control.ts";
+import { closeTunnel } from "./drain.ts";
+import { abort, linger } from "./ending.ts";
+import { IDLE_GRACE, RELISTEN_TIME, STOP_TIME, TUNNEL_GRACE } from "./limits.ts";
+import { dropUnclaimed, listen, unlisten } from "./listening.ts";
+import { log } from "./log.ts";
+import { apps } from "./routes.ts";
+import { loadRoutes } from "./state.ts";
+import { startSweep } from "./sweep.ts";
+import { notify } from "./systemd.ts";
+
+/** Starts the relay: its sockets accept when this returns. Throws DpError "host". */
+export async function startRelay(folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Held for as long as the process lives: two relays would take each other's control socket.
+  if (!tryFlock(openSync(join(folder, "relay.lock"), "a", 0o600)))
+    throw new DpError("host", `another relay runs in ${folder}`);
+  for (const route of await loadRoutes(folder)) apps.set(route.app, makeApp(route));
+  for (const app of apps.values()) listen(app);
+  dropUnclaimed();
+  startSweep(apps);
+  setInterval(() => {
+    for (const app of apps.values()) if (app.listener === null && !relay.isStopping) listen(app);
+  }, RELISTEN_TIME);
+  await listenControl(folder);
+  notify("READY=1");
+  log(`the relay runs with ${apps.size} apps, pid ${process.pid}`);
+}
+
+const clients = (...phases: number[]) =>
+  [...apps.values()].flatMap((app) => [...app.clients]).filter((client) => phases.includes(client.phase));
+
+/**
+ * Ends connections that were idle for a while; `since` remembers from when. Not at once, whenever their answer ended:
+ * a client may be sending its next request just now. It still gets its answer, and is told to come back.
+ */
+function endIdle(since: Map<Client, number>): void {
+  const now = performance.now();
+  for (const client of clients(IDLE)) {
+    if (!since.has(client)) since.set(client, now);
+    else if (now - since.get(client)! >= IDLE_GRACE) linger(client);
+  }
+}
+
+/** Accepts no more, and finishes what is under way. */
+export async function stopRelay(): Promise<void> {
+  if (relay.isStopping) return;
+  relay.isStopping = true;
+  notify("STOPPING=1");
+  log("the relay stops");
+  for (const app of apps.values()) unlisten(app, false);
+  const until = performance.now() + STOP_TIME;
+  const isOver = () => performance.now() > until;
+  const idle = new Map<Client, number>();
+  while ((endIdle(idle), clients(ACTIVE, IDLE).length > 0) && !isOver()) await Bun.sleep(20);
+  for (const client of clients(TUNNEL)) closeTunnel(client);
+  const grace = performance.now() + TUNNEL_GRACE;
+  while (clients(TUNNEL, LINGER).length > 0 && performance.now() < grace) await Bun.sleep(20);
+  const left = clients(ACTIVE, TUNNEL);
+  for (const client of left) abort(client);
+  log(`the relay has stopped; ${left.length} connections were cut`);
+}
+
+if (import.meta.main) {
+  process.on("SIGHUP", () => undefined);
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.on(signal, () => void stopRelay().then(() => process.exit(0)));
+  try {
+    const folder = process.argv[2];
+    if (folder === undefined) throw new DpError("usage", "usage: process.ts FOLDER");
+    await startRelay(resolve(folder));
+  } catch (error) {
+    log(`dp relay: ${messageOf(error)}`);
+    process.exit(error instanceof DpError && error.exit === "usage" ? 2 : 8);
+  }
+}

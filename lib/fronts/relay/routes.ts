@@ -1,0 +1,145 @@
+// What can be done to the routes: each change is durable before it counts.
+import { DpError } from "../../errors.ts";
+import type { Drained, Route, RouteChange, RouteStatus, Target } from "../../front.ts";
+import { type App, isSame, makeApp } from "./app.ts";
+import { ACTIVE, IDLE } from "./client-connection.ts";
+import { drainRelease } from "./drain.ts";
+import { assignAgain } from "./assign.ts";
+import { abort, leaveUpstream, linger } from "./ending.ts";
+import { move, unlisten } from "./listening.ts";
+import { log } from "./log.ts";
+import { originOf } from "./rewrite.ts";
+import { saveRoutes } from "./state.ts";
+
+/** The relay's apps, by name. */
+export const apps = new Map<string, App>();
+
+/** Saves the routes as they will be: `name` changed to `route`, or gone. */
+async function save(folder: string, name: string, route: Route | null): Promise<void> {
+  const others = [...apps.values()].map((app) => app.route).filter((other) => other.app !== name);
+  const routes = route === null ? others : [...others, route];
+  await saveRoutes(
+    folder,
+    routes.toSorted((a, b) => (a.app < b.app ? -1 : 1)),
+  );
+}
+
+function appOf(name: string): App {
+  const app = apps.get(name);
+  if (app === undefined) throw new DpError("host", `the relay has no app ${name}`, { hint: `dp setup ${name}` });
+  return app;
+}
+
+/** Makes or changes a route. */
+export async function setRoute(folder: string, change: RouteChange): Promise<void> {
+  const old = apps.get(change.app);
+  const route: Route = { ...change, target: change.target === undefined ? (old?.route.target ?? null) : change.target };
+  if (old && isSame(old.route.target, route.target)) route.target = old.route.target;
+  const app = old ?? makeApp(route);
+  const { host, port } = route.listen;
+  const isThere = app.listener !== null && app.route.listen.host === host && app.route.listen.port === port;
+  // The socket is bound first: a port that cannot be had must not be written down.
+  const moved = isThere ? null : move(app, route);
+  try {
+    await save(folder, route.app, route);
+  } catch (error) {
+    moved?.cancel();
+    throw error;
+  }
+  app.route = route;
+  apps.set(route.app, app);
+  // A proxy keeps its connections: what it may say changes on those, too.
+  for (const client of app.clients) client.origin = originOf(client.origin.address, route.trustedProxies);
+  moved?.commit();
+  leaveOthers(app);
+}
+
+/** Closes idle connections to releases that are not the target, or that is about to be stopped. */
+function leaveOthers(app: App): void {
+  for (const client of app.clients) {
+    const isOther = client.upstream !== null && (client.upstream.target !== app.route.target || app.hold !== null);
+    if (client.phase === IDLE && isOther) leaveUpstream(client, false);
+  }
+}
+
+/** Points an app at a release: once this has returned, every head that is read goes there. */
+export async function pointRoute(folder: string, name: string, target: Target | null): Promise<void> {
+  const app = appOf(name);
+  const before = app.route.target;
+  const route = { ...app.route, target: isSame(before, target) ? before : target };
+  await save(folder, name, route);
+  app.route = route;
+  if (before !== null && before.id !== target?.id && isIdle(app, before.id)) app.inFlight.delete(before.id);
+  leaveOthers(app);
+  log(`${name}: ${target === null ? "points nowhere" : `points at ${target.id} on port ${target.port}`}`);
+}
+
+const isIdle = (app: App, id: string) => {
+  const tally = app.inFlight.get(id);
+  return tally?.requests === 0 && tally.tunnels === 0;
+};
+
+/** Lets an app's requests wait, `limit` ms each. */
+export function holdApp(name: string, limit: number): void {
+  const app = appOf(name);
+  app.hold = limit;
+  leaveOthers(app);
+  log(`${name}: held`);
+}
+
+/** Sends the requests that wait on their way, in the order in which they came. */
+export function resumeApp(name: string): void {
+  const app = appOf(name);
+  app.hold = null;
+  const { size } = app.waiting;
+  for (const client of [...app.waiting]) assignAgain(client);
+  log(`${name}: resumed, ${size} requests had waited`);
+}
+
+/** Waits until nothing is under way on a release. */
+export async function drainApp(name: string, id: string, timeout: number): Promise<Drained> {
+  const app = appOf(name);
+  if (app.route.target?.id === id && app.hold === null)
+    throw new DpError("host", `${name}: ${id} takes requests, so it cannot be drained`, {
+      hint: "point the app at another release, or hold it, first",
+    });
+  const drained = await drainRelease(app, id, timeout);
+  log(`${name}: drained ${id}; cut ${drained.requests} requests, closed ${drained.tunnelsClosed} tunnels`);
+  return drained;
+}
+
+/** Forgets an app: its port is free, idle connections are closed, and what is under way ends. */
+export async function removeRoute(folder: string, name: string): Promise<void> {
+  const app = apps.get(name);
+  if (app === undefined) return;
+  await save(folder, name, null);
+  unlisten(app, true);
+  for (const client of [...app.clients]) {
+    client.willClose = true;
+    if (app.waiting.has(client)) abort(client);
+    else if (client.phase !== ACTIVE) linger(client);
+  }
+  apps.delete(name);
+  log(`${name}: removed`);
+}
+
+/** How the app of that name does, or all of them, by name. */
+export const statusOf = (name: string | undefined): RouteStatus[] =>
+  [...apps.values()]
+    .filter((app) => name === undefined || app.route.app === name)
+    .map(routeStatus)
+    .toSorted((a, b) => (a.app < b.app ? -1 : 1));
+
+function routeStatus(app: App): RouteStatus {
+  return {
+    ...app.route,
+    isListening: app.listener !== null,
+    error: app.error,
+    isHeld: app.hold !== null,
+    waiting: app.waiting.size,
+    connections: app.clients.size,
+    inFlight: Object.fromEntries([...app.inFlight].filter(([, { requests, tunnels }]) => requests + tunnels > 0)),
+    requests: app.requests,
+    failed: app.failed,
+  };
+}

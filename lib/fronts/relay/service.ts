@@ -1,0 +1,33 @@
+// The relay as a service of systemd, and the unit that puts things right after a boot.
+import { serviceDrift, setUpUnits, setUpUser, words } from "../../daemon/service.ts";
+import type { Io } from "../../io.ts";
+import { deployments, repositories } from "../../paths.ts";
+import { program, SELF } from "../../self.ts";
+import { systemctl } from "../../systemd/systemd.ts";
+import { render, template } from "../../template.ts";
+import { unitPath } from "../../systemd/unit.ts";
+
+const USER = "dp-relay";
+const PROCESS = "lib/fronts/relay/process.ts";
+
+async function unitTexts(folder: string): Promise<Record<string, string>> {
+  return {
+    "dp-relay.service": render(await template("dp-relay.service"), {
+      ...{ user: USER, command: words(program(PROCESS)), folder: unitPath(folder) },
+      ...{ deployments: unitPath(deployments()), repositories: unitPath(repositories()) },
+    }),
+    "dp-reconcile.service": render(await template("dp-reconcile.service"), { command: words(SELF) }),
+  };
+}
+
+/** Writes units and user where they differ, and starts the relay unless it runs; answers what was changed. */
+export async function setUpService(folder: string, isRunning: boolean, io: Io): Promise<string[]> {
+  const changes = await setUpUser(USER, folder, io);
+  return setUpUnits(await unitTexts(folder), isRunning, changes, io);
+}
+
+/** What of its units is not as this dp writes them: one sentence each. */
+export const relayDrift = async (folder: string) => serviceDrift(await unitTexts(folder));
+
+/** Restarts the relay with the program that is installed now; no connection is refused. */
+export const restartService = (io: Io) => systemctl(["restart", "dp-relay.service"], io);

@@ -1,0 +1,54 @@
+// routes.json: what the relay comes back with after a restart.
+import { closeSync, fchmodSync, fsync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { DpError, messageOf } from "../../errors.ts";
+import { readText } from "../../files.ts";
+import type { Route } from "../../front.ts";
+
+const VERSION = 1;
+
+const pathOf = (folder: string) => join(folder, "routes.json");
+
+/** The routes as they were saved last; none when there is no file. Throws DpError "host" for a file that cannot be read. */
+export async function loadRoutes(folder: string): Promise<Route[]> {
+  const text = await readText(pathOf(folder));
+  if (text === null) return [];
+  try {
+    const state = JSON.parse(text) as { version: number; routes: Route[] };
+    if (state.version !== VERSION) throw new Error(`its version is ${state.version}, not ${VERSION}`);
+    return state.routes;
+  } catch (error) {
+    throw new DpError("host", `${pathOf(folder)} cannot be read: ${messageOf(error)}`, {
+      hint: "remove the file, start the relay, and run: dp reconcile",
+      cause: error,
+    });
+  }
+}
+
+/** Saves the routes durably. */
+export async function saveRoutes(folder: string, routes: readonly Route[]): Promise<void> {
+  const temp = `${pathOf(folder)}.tmp`;
+  rmSync(temp, { force: true });
+  await durably(openSync(temp, "wx", 0o600), (fd) => {
+    fchmodSync(fd, 0o600); // whatever the umask is
+    writeSync(fd, `${JSON.stringify({ version: VERSION, routes }, null, 2)}\n`);
+  });
+  renameSync(temp, pathOf(folder));
+  await durably(openSync(folder, "r"), () => undefined);
+}
+
+const sync = promisify(fsync);
+
+/**
+ * Changes an open file, waits until that is on the disk, and closes it. Only the wait is left to another thread: it
+ * is the one part that takes time, and every wait costs a turn of a loop that may be busy with requests.
+ */
+async function durably(fd: number, change: (fd: number) => void): Promise<void> {
+  try {
+    change(fd);
+    await sync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,98 @@
+// Connections to apps: opening them, and what comes of them.
+import type { Target } from "../../front.ts";
+import { takeAnswer, upstreamGone } from "./answer.ts";
+import { ACTIVE, type Client, TUNNEL, type Upstream, setPaused } from "./client-connection.ts";
+import { clock } from "./clock.ts";
+import { refused } from "./assign.ts";
+import { leaveUpstream, steer } from "./ending.ts";
+import { LINGER_TIME } from "./limits.ts";
+import { drop, end, flush, isEmpty, send } from "./outlet.ts";
+
+const handlers: Bun.SocketHandler<Upstream> = {
+  open(socket) {
+    const upstream = socket.data;
+    upstream.socket = socket;
+    if (upstream.client === null) return drop(upstream, false);
+    upstream.client.refusedAt = 0;
+    flush(upstream);
+    steer(upstream.client);
+  },
+  connectError(socket) {
+    const upstream = socket.data;
+    if (upstream.client !== null) refused(upstream.client, upstream);
+  },
+  data(socket, chunk) {
+    take(socket.data, chunk);
+  },
+  drain(socket) {
+    const upstream = socket.data;
+    if (!flush(upstream)) return;
+    if (upstream.client !== null) steer(upstream.client);
+    else if (upstream.isEof) drop(upstream, false);
+  },
+  end(socket) {
+    const upstream = socket.data;
+    upstream.isEof = true;
+    const { client } = upstream;
+    if (client === null) return drop(upstream, false);
+    if (client.phase === TUNNEL) end(client);
+    else upstreamGone(client, upstream, false);
+  },
+  close(socket, error) {
+    const upstream = socket.data;
+    upstream.socket = null;
+    if (upstream.client !== null) upstreamGone(upstream.client, upstream, error !== undefined);
+  },
+  error(socket, error) {
+    console.error(error);
+    socket.terminate();
+  },
+};
+
+/** Starts a connection to a release; what is sent meanwhile waits in its queue. */
+export function connect(client: Client, target: Target): Upstream {
+  const upstream: Upstream = {
+    socket: null,
+    queue: [],
+    isEnding: false,
+    isEnded: false,
+    tookAt: clock.now,
+    client,
+    target,
+    isPaused: false,
+    isReused: false,
+    hasAnswered: false,
+    isEof: false,
+    idleSince: 0,
+  };
+  const options = { hostname: "127.0.0.1", port: target.port, allowHalfOpen: true, data: upstream, socket: handlers };
+  // The rejection is the one that connectError was called with.
+  Bun.connect(options).catch(() => undefined);
+  return upstream;
+}
+
+function take(upstream: Upstream, chunk: Buffer): void {
+  const { client } = upstream;
+  if (client === null) return drop(upstream, true);
+  client.cameAt = clock.now;
+  if (client.phase === TUNNEL) {
+    send(client, chunk, 0, chunk.length);
+  } else if (client.phase === ACTIVE && !client.isAnswered) {
+    upstream.hasAnswered = true;
+    client.replay = null;
+    takeAnswer(client, chunk);
+  } else {
+    // Bytes that nobody asked for: this connection cannot be trusted with another request.
+    if (client.phase === ACTIVE) upstreamGone(client, upstream, true);
+    else leaveUpstream(client, true);
+    return;
+  }
+  if (!isEmpty(client) && client.upstream === upstream) setPaused(upstream, true);
+}
+
+/** The client of a tunnel is gone, and both sides sent all they had: the app takes what is queued, then it is closed. */
+export function finishUpstream(upstream: Upstream): void {
+  upstream.client = null;
+  if (isEmpty(upstream)) return drop(upstream, false);
+  setTimeout(drop, LINGER_TIME, upstream, false);
+}

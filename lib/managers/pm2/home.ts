@@ -1,0 +1,66 @@
+// Where the pm2 of an app is: a daemon of its own, below the home of the app's user, whom it runs as.
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { DpError } from "../../errors.ts";
+import type { InstanceName } from "../../manager.ts";
+import { isInstanceId, places } from "../../paths.ts";
+
+// What a socket's address can hold, the final NUL not counted: unix(7).
+const LONGEST_SOCKET = 107;
+
+/** PM2_HOME of an app and what is in it; all of it belongs to the app's user, and none of it is to be trusted. */
+export function homeOf(app: string) {
+  const folder = join(places(app).home, ".pm2");
+  return { folder, rpc: join(folder, "rpc.sock"), dump: join(folder, "dump.pm2"), pidFile: join(folder, "pm2.pid") };
+}
+
+/** Throws DpError "host" when the app's folder is so deep that pm2 could not make its sockets. */
+export function requireShortHome(app: string): void {
+  const { rpc } = homeOf(app);
+  if (Buffer.byteLength(rpc) <= LONGEST_SOCKET) return;
+  throw new DpError("host", `${rpc} is too long for a socket: ${LONGEST_SOCKET} bytes are what pm2 can use`, {
+    hint: "a shorter DP_ROOT, or a shorter name for the app",
+  });
+}
+
+/** Whom the pm2 of an app runs as: the owner of its home, which the app itself cannot change. */
+export function ownerOf(app: string): { uid: number; user: string | undefined } {
+  const uid = statSync(places(app).home, { throwIfNoEntry: false })?.uid ?? process.getuid!();
+  if (process.getuid!() !== 0 || uid === 0) return { uid, user: undefined };
+  const lines = readFileSync("/etc/passwd", "utf8").split("\n");
+  const user = lines.find((line) => line.split(":")[2] === String(uid))?.split(":")[0];
+  if (user === undefined)
+    throw new DpError("host", `${places(app).home} belongs to user ${uid}, whom the system does not know`, {
+      hint: `dp setup ${app}`,
+    });
+  return { uid, user };
+}
+
+/** The name of an instance in pm2: `shop-42-3f9c2ab`. Throws DpError "usage" for a bad one. */
+export function processName({ app, id }: InstanceName): string {
+  if (!isInstanceId(id)) throw new DpError("usage", `${JSON.stringify(id)} is no instance such as 42-3f9c2ab`);
+  return `${places(app).app}-${id}`;
+}
+
+/** The instance of a process's name, or null when the process is no instance of the app. */
+export function idOfProcess(app: string, name: string): string | null {
+  const id = name.startsWith(`${app}-`) ? name.slice(app.length + 1) : "";
+  return isInstanceId(id) ? id : null;
+}
+
+/** The files of an instance. `log` is written by the app itself, and by nobody else; `older` is what it was before. */
+export function filesOf(name: InstanceName) {
+  const stem = join(places(name.app).instances, name.id);
+  const log = join(homeOf(name.app).folder, "logs", `${processName(name)}.log`);
+  return {
+    /** The environment and the app's command. */
+    script: `${stem}.sh`,
+    /** What pm2 starts: it runs the script and looks after it. */
+    watcher: `${stem}.pm2.sh`,
+    /** What the workers of a cluster load before the app: it keeps their log within bounds. */
+    preload: `${stem}.pm2.cjs`,
+    record: `${stem}.pm2.json`,
+    ecosystem: `${stem}.ecosystem.json`,
+    ...{ log, older: `${log}.1` },
+  };
+}

@@ -1,0 +1,38 @@
+// What pm2's daemon of an app runs, as far as dp wants to know.
+import * as v from "valibot";
+import { DpError } from "../../errors.ts";
+import type { InstanceName } from "../../manager.ts";
+import { processName } from "./home.ts";
+import { call } from "./rpc.ts";
+
+// The daemon is the app's: what it says is within bounds, whatever it is.
+const count = (most: number) => v.fallback(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(most)), 0);
+const LAST_PID = 2 ** 22;
+const LAST_TIME = 8.64e15;
+const MOST_PROCESSES = 1_000;
+const Environment = v.looseObject({
+  status: v.fallback(v.string(), ""),
+  exec_mode: v.fallback(v.string(), "fork_mode"),
+  restart_time: count(Number.MAX_SAFE_INTEGER),
+  pm_uptime: count(LAST_TIME),
+  exit_code: v.fallback(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255))), null),
+});
+const Listed = v.object({ pid: count(LAST_PID), name: v.string(), pm_id: v.number(), pm2_env: Environment });
+
+/** One process of pm2; `pm2_env` is all that pm2 knows of it, and what a dump holds. `pid`: 0 when it does not run. */
+export type Listed = v.InferOutput<typeof Listed>;
+
+/** Every process of the app's pm2, dp's or not; null when its daemon does not run. */
+export async function listing(app: string): Promise<Listed[] | null> {
+  const answer = await call(app, "getMonitorData", [{}]);
+  if (answer === null) return null;
+  const parsed = v.safeParse(v.pipe(v.array(Listed), v.maxLength(MOST_PROCESSES)), answer);
+  if (parsed.success) return parsed.output;
+  throw new DpError("command", `pm2 of ${app} lists its processes in a way that dp does not know`);
+}
+
+/** The processes of one instance: one, or as many as it has workers; null when the daemon does not run. */
+export async function listed(name: InstanceName): Promise<Listed[] | null> {
+  const all = await listing(name.app);
+  return all && all.filter((entry) => entry.name === processName(name)).sort((a, b) => a.pm_id - b.pm_id);
+}

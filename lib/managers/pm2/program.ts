@@ -1,0 +1,53 @@
+// pm2's command: found on the server's PATH, run as the app's user.
+import { dirname } from "node:path";
+import { SYSTEM_PATH } from "../../environment.ts";
+import { DpError } from "../../errors.ts";
+import type { Io } from "../../io.ts";
+import { places } from "../../paths.ts";
+import { tail } from "../../process/output.ts";
+import type { Result } from "../../run.ts";
+import { plainText } from "../../talk/text.ts";
+import { homeOf, ownerOf } from "./home.ts";
+
+const TIMEOUT = 120_000;
+
+/** Why pm2 cannot be run with that PATH, or null. */
+export function missing(path: string = SYSTEM_PATH): string | null {
+  const where = `${path}; name its folder in path: of config.yml, or`;
+  if (Bun.which("node", { PATH: path }) === null) return `there is no node in ${where} apt install nodejs`;
+  if (Bun.which("pm2", { PATH: path }) === null) return `there is no pm2 in ${where} npm install --global pm2`;
+  return null;
+}
+
+/** The absolute path of pm2. Throws DpError "host" when it or node is missing. */
+export function pm2Path(path: string = SYSTEM_PATH): string {
+  const why = missing(path);
+  if (why) throw new DpError("host", `manager pm2: ${why}`);
+  return Bun.which("pm2", { PATH: path })!;
+}
+
+/** All that pm2 and its daemon see of the environment. Its own settings: SIGTERM first, no banner, no look for updates. */
+export function pm2Environment(app: string, path: string = SYSTEM_PATH): Record<string, string> {
+  return {
+    // node beside pm2 belongs to it: the daemon and the workers of a cluster run on the same.
+    PATH: `${dirname(pm2Path(path))}:${path}`,
+    HOME: places(app).home,
+    LANG: "C.UTF-8",
+    PM2_HOME: homeOf(app).folder,
+    PM2_KILL_SIGNAL: "SIGTERM",
+    PM2_DISCRETE_MODE: "true",
+    PM2_NO_INTERACTION: "true",
+    NO_COLOR: "1",
+  };
+}
+
+/** Runs pm2 to its end. Throws DpError "command" with its words. */
+export async function runPm2(app: string, argv: readonly string[], path: string | undefined, io: Io): Promise<Result> {
+  const command = ["/bin/sh", "-c", 'umask 077; exec "$@"', "sh", pm2Path(path), ...argv];
+  const env = pm2Environment(app, path);
+  const options = { cwd: "/", env, user: ownerOf(app).user, quiet: true, timeout: TIMEOUT, check: false };
+  const result = await io.run(command, options);
+  if (result.code === 0 && !result.timedOut) return result;
+  const how = result.timedOut ? `did not end within ${TIMEOUT / 1000} s` : `exited with ${result.code}`;
+  throw new DpError("command", `pm2 ${argv.join(" ")} ${how}`, { lines: tail(result.text, 10).map(plainText) });
+}

@@ -1,0 +1,60 @@
+// The state of an instance of pm2, in the words of every manager.
+import { constants } from "node:os";
+import type { InstanceName, InstanceStatus } from "../../manager.ts";
+import { isJob } from "../../paths.ts";
+import { howEnded } from "../../process/ending.ts";
+import type { Listed } from "./listing.ts";
+import { appProcesses, isWorker, mainBelow } from "./processes.ts";
+import { isMissed, readRecord } from "./record.ts";
+
+// How the watcher says that an end calls for no restart.
+const CLEAN = 200;
+
+// Of several workers the one in the best state speaks for all.
+const ORDER = ["running", "waiting", "failed", "stopped"];
+
+const STOPPED: InstanceStatus = { state: "stopped", pid: null, restarts: 0, since: null, detail: "" };
+
+/** The state of an instance, by what its daemon lists of it; `listed` null: there is no daemon. */
+export async function statusFrom(name: InstanceName, listed: readonly Listed[] | null): Promise<InstanceStatus> {
+  if (listed === null || listed.length === 0) return unlisted(name, listed === null);
+  const states = listed.map((entry) => stateOf(name, entry));
+  const shown = ORDER.map((word) => states.find(({ state }) => state === word)).find((found) => found !== undefined)!;
+  const ill = shown.state === "running" ? states.filter(({ state }) => state !== "running") : [];
+  const detail = ill.length > 0 ? `${ill.length} of ${states.length} workers: ${ill[0]!.state}` : shown.detail;
+  return { ...shown, detail, restarts: states.reduce((sum, { restarts }) => sum + restarts, 0) };
+}
+
+// The daemon is gone, or does not know the instance: what runs on, nobody watches.
+async function unlisted(name: InstanceName, isDaemonGone: boolean): Promise<InstanceStatus> {
+  const left = appProcesses(name, []);
+  if (left.length === 0 && !isMissed(await readRecord(name))) return STOPPED;
+  const why = isDaemonGone ? "the daemon of pm2 was killed" : "pm2 does not know it any more";
+  const rest = left.length > 0 ? `, and it runs on unwatched as pid ${left[0]}` : "";
+  return { ...STOPPED, state: "failed", detail: `${why}${rest}` };
+}
+
+function stateOf(name: InstanceName, entry: Listed): InstanceStatus {
+  const { status, restart_time: restarts, pm_uptime, exit_code } = entry.pm2_env;
+  const ended = { pid: null, restarts, since: null };
+  if (status === "errored") return { ...ended, state: "failed", detail: endOf(entry) };
+  if (status === "stopped" && isJob(name.id) && exit_code !== null && exit_code !== CLEAN)
+    return { ...ended, state: "failed", detail: endOf(entry) };
+  // For a moment pm2 calls one stopped that it is about to start again.
+  const isOver = isWorker(entry) || exit_code === null || exit_code === CLEAN;
+  if (status === "stopped" && isOver) return { ...ended, state: "stopped", detail: endOf(entry) };
+  const pid = entry.pid === 0 ? null : isWorker(entry) ? entry.pid : mainBelow(name, entry.pid);
+  if (pid === null) return { ...ended, state: "waiting", detail: endOf(entry) };
+  return { state: "running", pid, restarts, since: new Date(pm_uptime).toISOString(), detail: "" };
+}
+
+/** How it ended last: the watcher says it in its exit code, as a shell does; of a worker pm2 keeps the code alone. */
+function endOf(entry: Listed): string {
+  const code = entry.pm2_env.exit_code;
+  if (code === null) return "";
+  if (isWorker(entry)) return code === 0 ? "ended, and pm2 does not say how" : howEnded(code, null);
+  if (code === 0) return "the shell that watches it was killed";
+  if (code === CLEAN) return howEnded(0, null);
+  const signal = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
+  return howEnded(code, signal ?? null);
+}
