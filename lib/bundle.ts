@@ -7,11 +7,11 @@ import { dirname, join, relative } from "node:path";
 import { messageOf } from "./errors.ts";
 
 const lib = import.meta.dir;
-const MODULES = join(lib, "modules.ts");
+const MODULES = join(lib, "host/modules.ts");
 /** Folders whose files are loaded by their name. */
 const FOLDERS = ["apps", "managers", "fronts", "doctor", "../steps"].map((folder) => join(lib, folder));
 /** What is started as a program -> the name of its bundle. */
-const PROGRAMS = { "cli.ts": "dp.js", "builtin/supervisor.ts": "supervisor.js" };
+const PROGRAMS = { "cli.ts": "dp.js", "host/supervisor/supervisor.ts": "supervisor.js" };
 
 /** modules.ts with everything that can be loaded by its path in it; what came later is still loaded from its file. */
 function table(): string {
@@ -27,7 +27,7 @@ function table(): string {
 const plugin: Bun.BunPlugin = {
   name: "dp",
   setup(build) {
-    build.onLoad({ filter: /\/lib\/modules\.ts$/ }, ({ path }) =>
+    build.onLoad({ filter: /\/lib\/host\/modules\.ts$/ }, ({ path }) =>
       path === MODULES ? { contents: table(), loader: "js" } : undefined,
     );
     // A step in a bundle is no program; and bytecode knows no await outside of functions.

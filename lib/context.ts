@@ -2,7 +2,7 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
 import * as v from "valibot";
 import { codeOf, DpError } from "./errors.ts";
-import { writeFileAtomic } from "./files.ts";
+import { writeFileAtomic } from "./host/files.ts";
 
 const state = v.picklist(["running", "ok", "failed", "undone"]);
 

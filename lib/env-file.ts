@@ -2,7 +2,7 @@
 import { realpath, stat } from "node:fs/promises";
 import { parseEnv } from "./env.ts";
 import { codeOf } from "./errors.ts";
-import { readText, writeFileAtomic } from "./files.ts";
+import { readText, writeFileAtomic } from "./host/files.ts";
 import { envFile } from "./paths.ts";
 
 /** The variables of the env file; none when there is no file. Throws DpError "config" with every problem. */

@@ -5,10 +5,10 @@ import { durationText } from "./config/duration.ts";
 import { factOf, type Run } from "./context.ts";
 import { DpError, EXIT } from "./errors.ts";
 import { fact } from "./facts.ts";
-import type { Io } from "./io.ts";
+import type { Io } from "./host/io.ts";
 import type { StepFile } from "./registry.ts";
-import { tail } from "./process/output.ts";
-import { selfEnv } from "./self.ts";
+import { tail } from "./host/process/output.ts";
+import { selfEnv } from "./host/self.ts";
 
 /** Runs the program; answers the facts that it printed. Throws DpError "command" when it fails or prints something else. */
 export async function runProgram(file: StepFile, context: string, run: Run, io: Io): Promise<Record<string, unknown>> {

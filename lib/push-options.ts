@@ -3,8 +3,8 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { waitTime } from "./config/duration.ts";
 import { DpError } from "./errors.ts";
-import { readText, removeFile, writeFileAtomic } from "./files.ts";
-import { isAlive } from "./process/process.ts";
+import { readText, removeFile, writeFileAtomic } from "./host/files.ts";
+import { isAlive } from "./host/process/process.ts";
 
 const OPTIONS = ["skip-hooks", "dry-run"] as const;
 

@@ -6,7 +6,7 @@ import type { Check } from "./check.ts";
 import { DpError } from "./errors.ts";
 import type { Front } from "./front.ts";
 import type { Manager } from "./manager.ts";
-import { loadModule } from "./modules.ts";
+import { loadModule } from "./host/modules.ts";
 import { didYouMean } from "./suggestion.ts";
 
 const listed = new Map<string, string[]>();

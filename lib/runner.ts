@@ -2,7 +2,7 @@
 import { conclude, factOf, load, save, type Run } from "./context.ts";
 import { DpError, EXIT, exitCodeOf, hostError, messageOf } from "./errors.ts";
 import { fact } from "./facts.ts";
-import { makeIo, type Io } from "./io.ts";
+import { makeIo, type Io } from "./host/io.ts";
 import { stepLimit, within } from "./limit.ts";
 import { runModule, undoModule } from "./module-step.ts";
 import { COMMIT, PIPELINES } from "./pipeline.ts";

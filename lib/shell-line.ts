@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import type { Runtime } from "./app.ts";
 import type { DeployConfig } from "./config.ts";
 import { appEnvironment, type Origin } from "./environment.ts";
-import type { Io } from "./io.ts";
+import type { Io } from "./host/io.ts";
 import { appFolder } from "./release/folder.ts";
 import { appType } from "./registry.ts";
 import { placeOf, type PlaceFacts } from "./release/place.ts";

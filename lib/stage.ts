@@ -4,11 +4,11 @@ import { realpath, rm, mkdtemp } from "node:fs/promises";
 import { constants, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { DpError } from "./errors.ts";
-import { makeIo, silentLog } from "./io.ts";
+import { makeIo, silentLog } from "./host/io.ts";
 import { places } from "./paths.ts";
 import { front, manager } from "./registry.ts";
-import { plainEnv, run } from "./run.ts";
-import { selfEnv } from "./self.ts";
+import { plainEnv, run } from "./host/run.ts";
+import { selfEnv } from "./host/self.ts";
 
 const { SIGINT } = constants.signals;
 

@@ -1,7 +1,7 @@
 // The contract of a step: facts in, one change to the host, facts out.
 import { basename, parse } from "node:path";
 import type * as v from "valibot";
-import type { Io } from "./io.ts";
+import type { Io } from "./host/io.ts";
 
 /** Fact name -> schema; the schemas are those of facts.ts. */
 export type Facts = Record<string, v.GenericSchema>;

@@ -3,7 +3,7 @@ import { lstat, readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, DpError } from "./errors.ts";
 import { entriesOf, type CommitEntry } from "./git/entries.ts";
-import { plainEnv } from "./run.ts";
+import { plainEnv } from "./host/run.ts";
 
 export interface TreeEntry {
   /** Relative to the root, with "/" between folders. */

@@ -5,7 +5,7 @@ import { readEnvFile } from "../lib/env-file.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
 import { ownSource } from "../lib/git/source.ts";
-import { hasScopes } from "../lib/process/confine.ts";
+import { hasScopes } from "../lib/host/process/confine.ts";
 import { withProcfile } from "../lib/procfile.ts";
 import { appTypeNames } from "../lib/registry.ts";
 import { commitProblems } from "../lib/release/commit-problems.ts";

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { envStamp } from "../lib/env-file.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
-import { removeFile, syncFolder } from "../lib/files.ts";
+import { removeFile, syncFolder } from "../lib/host/files.ts";
 import { liveId, treeOf } from "../lib/release/history.ts";
-import { point } from "../lib/link.ts";
+import { point } from "../lib/host/link.ts";
 import { defineStep, main } from "../lib/step.ts";
 
 const step = defineStep(import.meta.path, {

@@ -6,7 +6,7 @@ import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
 import { idOf, releaseBefore } from "../lib/release/history.ts";
 import { serveAgain } from "../lib/release/instances.ts";
-import { point, target } from "../lib/link.ts";
+import { point, target } from "../lib/host/link.ts";
 import { NO_PROBES, startProber } from "../lib/health/prober.ts";
 import { stoppedIds } from "../lib/release/processes.ts";
 import { managerOf } from "../lib/release/manager.ts";

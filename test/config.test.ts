@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parseDeployConfig, parseServerConfig, setServerValues } from "../lib/config.ts";
 import { DpError } from "../lib/errors.ts";
 import { appName } from "../lib/paths.ts";
-import { render, template, templates } from "../lib/template.ts";
+import { render, template, templates } from "../lib/host/template.ts";
 import { schemaFiles } from "./support/schemas.ts";
 
 const HEAD = "name: my-api\ntype: python\nhealthCheck: /health\n";

@@ -122,6 +122,6 @@ describe("layers: bin, cli, commands and runner, steps, apps managers fronts, ev
     ["lib/runner.ts", 2],
     ["steps/swap.ts", 3],
     ["lib/managers/systemd.ts", 4],
-    ["lib/io.ts", 5],
+    ["lib/host/io.ts", 5],
   ])("%s is layer %d", (file, expected) => expect(layer(file)).toBe(expected));
 });

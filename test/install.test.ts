@@ -118,7 +118,7 @@ describe("an installation", () => {
 
   test("what dp writes into hooks and units outlives the next installations", async () => {
     const tree = join(folder, prefix, "share/dp");
-    const script = `console.log(JSON.stringify((await import(${JSON.stringify(join(tree, "lib/self.ts"))})).SELF))`;
+    const script = `console.log(JSON.stringify((await import(${JSON.stringify(join(tree, "lib/host/self.ts"))})).SELF))`;
     const answer = await runProgram([join(tree, "bun/bin/bun"), "--no-install", "-e", script]);
     const paths = (JSON.parse(answer.out) as string[]).filter((word) => word.startsWith("/"));
     expect(paths).toEqual([join(tree, "bun/bin/bun"), join(tree, "bin/dp")]);

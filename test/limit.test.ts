@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { parseDeployConfig, parseServerConfig } from "../lib/config.ts";
 import { DpError } from "../lib/errors.ts";
-import { makeIo, silentLog } from "../lib/io.ts";
+import { makeIo, silentLog } from "../lib/host/io.ts";
 import { stepLimit, within } from "../lib/limit.ts";
 
 const limitOf = (server: string, deploy?: string) =>

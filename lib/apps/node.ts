@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { AppType, Place } from "../app.ts";
 import { DpError } from "../errors.ts";
-import type { Io } from "../io.ts";
+import type { Io } from "../host/io.ts";
 import { BERRY } from "./node/commands.ts";
 import { installModules, isTrimmed, trimModules } from "./node/modules.ts";
 import { findRunners, readProject, type Project } from "./node/project.ts";

@@ -95,8 +95,8 @@ export async function audited(
 
 async function write(entry: Entry | null, code: number, run: string | null): Promise<void> {
   if (entry?.app === undefined || code === EXIT.usage) return;
-  const { audit, resultOf } = await import("../audit.ts");
-  const { who } = await import("../who.ts");
+  const { audit, resultOf } = await import("../host/audit.ts");
+  const { who } = await import("../host/who.ts");
   const { app, what, sha, detail } = entry;
   const more = { ...given("run", run ?? undefined), ...given("sha", sha), ...given("detail", detail || undefined) };
   audit({ app, what, ...more, ...who(), result: resultOf(code), code }, warn);

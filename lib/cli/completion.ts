@@ -19,7 +19,7 @@ export function declareCompletionCommands(cli: CAC): void {
         const hint = didYouMean(shell, names);
         throw new DpError("usage", `unknown shell ${JSON.stringify(shell)}, there is ${names.join(", ")}`, hint);
       }
-      const { template } = await import("../template.ts");
+      const { template } = await import("../host/template.ts");
       print((await template(`completion/${SCRIPTS[shell as keyof typeof SCRIPTS]}`)).trimEnd());
     });
 

@@ -2,7 +2,7 @@
 import type { CAC } from "cac";
 import { answer, given, print, typed, warn, whole, type Options } from "../arguments.ts";
 import { report } from "../main.ts";
-import { exampleNames } from "../template.ts";
+import { exampleNames } from "../host/template.ts";
 
 const nextLines = (commands: readonly string[]) => ["next:", ...commands.map((line) => `  ${line}`)];
 
@@ -33,7 +33,7 @@ export function declareServerCommands(cli: CAC): void {
     .action(async (app: string, url: string | undefined, options: Options) => {
       const { setup } = await import("../commands/setup.ts");
       const { nextCommands } = await import("../commands/next.ts");
-      const { makeIo } = await import("../io.ts");
+      const { makeIo } = await import("../host/io.ts");
       const texts = ["manager", "env", "branch", "host", "front"].map((name) => given(name, typed(`--${name}`)));
       const port = given("port", whole(typed("--port"), "--port", 65535, 1));
       const io = makeIo({ info: print, warn, output: (line) => console.error(`  | ${line}`) });

@@ -1,7 +1,7 @@
 // `dp audit`: who changed what, when, and how it ended; also of apps that are gone.
-import { auditFiles, type AuditLine } from "../audit.ts";
+import { auditFiles, type AuditLine } from "../host/audit.ts";
 import { codeOf, DpError } from "../errors.ts";
-import { readText } from "../files.ts";
+import { readText } from "../host/files.ts";
 import { appName } from "../paths.ts";
 import { appNames, noSuchApp } from "../server.ts";
 import { table, when } from "../talk/table.ts";

@@ -3,7 +3,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { create } from "../context.ts";
 import { codeOf, DpError } from "../errors.ts";
-import { namesIn, readText, writeFileAtomic } from "../files.ts";
+import { namesIn, readText, writeFileAtomic } from "../host/files.ts";
 import type { Push } from "../release/gate.ts";
 import type { ServerConfig } from "../config.ts";
 import { requireCurrent } from "../release/current.ts";
@@ -12,11 +12,11 @@ import { deployRef, nothingLive } from "../release/first-deploy.ts";
 import { contextOf, liveId, runIds } from "../release/history.ts";
 import { keepSettings } from "../release/settings.ts";
 import { factsOfRelease } from "../release/instance.ts";
-import { waitForLock } from "../lock.ts";
+import { waitForLock } from "../host/lock.ts";
 import { isReleaseId, places, releaseOf, sequenceOf } from "../paths.ts";
-import { run } from "../run.ts";
+import { run } from "../host/run.ts";
 import { readServer } from "../server.ts";
-import { starter } from "../who.ts";
+import { starter } from "../host/who.ts";
 
 export interface Begun {
   id: string;

@@ -3,15 +3,15 @@ import type { ServerConfig } from "../config.ts";
 import type { RunResult } from "../context.ts";
 import { DpError, EXIT } from "../errors.ts";
 import { COMMIT } from "../pipeline.ts";
-import { isAlive } from "../process/process.ts";
-import { terminate } from "../process/signal.ts";
+import { isAlive } from "../host/process/process.ts";
+import { terminate } from "../host/process/signal.ts";
 import { forgetCanceller, noteCanceller } from "../release/canceller.ts";
 import { holder, liveId, runOf, type Holder } from "../release/history.ts";
 import { describeHolder, waitingFor } from "../release/queue.ts";
 import { isReleaseId } from "../paths.ts";
 import { servingWords } from "../release/serving.ts";
 import { readServer } from "../server.ts";
-import { starter } from "../who.ts";
+import { starter } from "../host/who.ts";
 
 export interface Cancelled {
   app: string;

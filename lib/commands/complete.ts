@@ -9,7 +9,7 @@ import { factOf, load } from "../context.ts";
 import { fact } from "../facts.ts";
 import { contextOf, liveId, runIds, treeOf } from "../release/history.ts";
 import { processNames } from "../release/processes.ts";
-import { run } from "../run.ts";
+import { run } from "../host/run.ts";
 import { appNames, readServer } from "../server.ts";
 
 /** A command as the shell needs to know it. */

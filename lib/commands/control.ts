@@ -1,5 +1,5 @@
 // `dp restart`, `dp stop`, `dp start`: the processes of the live release, one after the other.
-import { makeIo, silentLog, type Io } from "../io.ts";
+import { makeIo, silentLog, type Io } from "../host/io.ts";
 import { processOf } from "../paths.ts";
 import type { InstanceFacts } from "../release/instance.ts";
 import { managerOf } from "../release/manager.ts";

@@ -1,6 +1,6 @@
 // `dp logs --deploy`: what a deploy said.
 import { DpError } from "../errors.ts";
-import { readText } from "../files.ts";
+import { readText } from "../host/files.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
 import { holder, runsOf } from "../release/history.ts";
 import { sequenceOf } from "../paths.ts";

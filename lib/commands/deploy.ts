@@ -8,7 +8,7 @@ import { firstDeploy } from "../release/first-deploy.ts";
 import { goodReleases, liveId, runsOf, treeOf, type PastRun } from "../release/history.ts";
 import { settingsOfRelease } from "../release/settings.ts";
 import { wayBack } from "../release/way-back.ts";
-import { silentLog, makeIo } from "../io.ts";
+import { silentLog, makeIo } from "../host/io.ts";
 import { appName, places } from "../paths.ts";
 import { fetchOrigin } from "../setup/repository.ts";
 import { orderOf } from "../runner.ts";

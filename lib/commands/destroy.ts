@@ -5,18 +5,18 @@ import { basename, dirname, join } from "node:path";
 import type { ServerConfig } from "../config.ts";
 import { DpError } from "../errors.ts";
 import { setCron } from "../cron/cron.ts";
-import { readText, removeFile, syncFolder, writeFileAtomic } from "../files.ts";
+import { readText, removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
 import { managersOf } from "./managers.ts";
-import { makeIo, silentLog, type Io } from "../io.ts";
+import { makeIo, silentLog, type Io } from "../host/io.ts";
 import { appName, places, root } from "../paths.ts";
-import { endAll } from "../process/end-all.ts";
-import { allPids } from "../process/proc.ts";
-import { hasEnvironment, userOf as ownerOf } from "../process/process.ts";
+import { endAll } from "../host/process/end-all.ts";
+import { allPids } from "../host/process/proc.ts";
+import { hasEnvironment, userOf as ownerOf } from "../host/process/process.ts";
 import { front, frontNames } from "../registry.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
 import { lockNow } from "../release/queue.ts";
 import { appNames, readServer } from "../server.ts";
-import { idsOf, userExists, userOf } from "../setup/users.ts";
+import { idsOf, userExists, userOf } from "../host/users.ts";
 
 export interface Destroyed {
   app: string;

@@ -1,17 +1,17 @@
 // `dp doctor`: what is wrong with the server and its apps, or will be, and the command that mends each of it.
-import { audit, resultOf } from "../audit.ts";
+import { audit, resultOf } from "../host/audit.ts";
 import type { Check, Finding, Patient } from "../check.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
-import { makeIo, silentLog } from "../io.ts";
+import { makeIo, silentLog } from "../host/io.ts";
 import { places } from "../paths.ts";
 import { checks } from "../registry.ts";
 import { holder } from "../release/history.ts";
 import { knownServer, mistakeOf, type Known } from "../release/known-server.ts";
 import { lockNow } from "../release/queue.ts";
-import { run } from "../run.ts";
-import { SELF, selfEnv } from "../self.ts";
+import { run } from "../host/run.ts";
+import { SELF, selfEnv } from "../host/self.ts";
 import { appNames, readServer } from "../server.ts";
-import { loginEnv, who } from "../who.ts";
+import { loginEnv, who } from "../host/who.ts";
 
 /** A finding, and where it was made. */
 export interface Found extends Finding {

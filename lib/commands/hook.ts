@@ -1,6 +1,6 @@
 // `dp hook`, `dp execute`: what git's hooks call. A push may deploy, be stored, or be refused.
 import { DpError, EXIT } from "../errors.ts";
-import { leaveSession } from "../process/libc.ts";
+import { leaveSession } from "../host/process/libc.ts";
 import { receiver, type Push } from "../release/gate.ts";
 import { runsOf, type PastRun } from "../release/history.ts";
 import { appOfRepo, readServer } from "../server.ts";
@@ -11,7 +11,7 @@ import { quiet } from "./restart.ts";
 import { planOf, planLines } from "./plan.ts";
 import { places } from "../paths.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
-import { who } from "../who.ts";
+import { who } from "../host/who.ts";
 import { wasKilled } from "./worker.ts";
 import { noteOwed, settleOwed } from "../release/owed.ts";
 import { notedPushOptions, notePushOptions, pushOptions } from "../push-options.ts";

@@ -6,7 +6,7 @@ import type { AppType } from "../app.ts";
 import { DpError } from "../errors.ts";
 import { appName } from "../paths.ts";
 import { didYouMean } from "../suggestion.ts";
-import { exampleNames, render, schemaUrl, template, templates } from "../template.ts";
+import { exampleNames, render, schemaUrl, template, templates } from "../host/template.ts";
 import { plainText } from "../talk/text.ts";
 import { folderTree } from "../tree.ts";
 import { refuseExisting, writeNew } from "./new-files.ts";

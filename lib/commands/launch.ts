@@ -6,7 +6,7 @@ import { follow, printer } from "../talk/follower.ts";
 import { auditRun } from "../release/audit-run.ts";
 import { liveId, runOf, type PastRun, type RunState } from "../release/history.ts";
 import { places } from "../paths.ts";
-import { who } from "../who.ts";
+import { who } from "../host/who.ts";
 import { hire, type Order, type Worker } from "./worker.ts";
 
 /** The log of a run. */

@@ -3,7 +3,7 @@ import { DpError } from "../errors.ts";
 import type { ServerConfig } from "../config.ts";
 import { nothingLive } from "../release/first-deploy.ts";
 import { idOf, liveId, runsOf } from "../release/history.ts";
-import { makeIo, silentLog } from "../io.ts";
+import { makeIo, silentLog } from "../host/io.ts";
 import type { InstanceName, Manager } from "../manager.ts";
 import { isWeb, jobId, processOf, releaseOf } from "../paths.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";

@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import type { ServerConfig } from "../config.ts";
 import { places, root } from "../paths.ts";
-import { loginName } from "../setup/users.ts";
+import { loginName } from "../host/users.ts";
 
 /** Three commands: two for the machine with the code (unless it was fetched), and one for here. */
 export function nextCommands(app: string, { branch }: ServerConfig, url: string | undefined): string[] {

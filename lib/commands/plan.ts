@@ -4,7 +4,7 @@ import { appType, stepFile } from "../registry.ts";
 import { stepModule } from "../module-step.ts";
 import { deployRef } from "../release/first-deploy.ts";
 import { liveId } from "../release/history.ts";
-import { makeIo, silentLog } from "../io.ts";
+import { makeIo, silentLog } from "../host/io.ts";
 import { places } from "../paths.ts";
 import { readServer } from "../server.ts";
 import { commitOf } from "./begin.ts";

@@ -2,10 +2,10 @@
 import { readdirSync } from "node:fs";
 import { setServerValues } from "../config.ts";
 import { DpError } from "../errors.ts";
-import { readText, writeFileAtomic } from "../files.ts";
+import { readText, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";
 import { holder, newestRun } from "../release/history.ts";
-import { SELF } from "../self.ts";
+import { SELF } from "../host/self.ts";
 import { answers, BREAK, SLOW, type Stage } from "../stage.ts";
 import { commit, dp, makeCode, push } from "./scenario.ts";
 import { hasSmallDisk, mountProblem, mountSmallDisk, withFullDisk } from "./small-disk.ts";

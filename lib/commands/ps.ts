@@ -2,7 +2,7 @@
 import { DpError } from "../errors.ts";
 import type { InstanceStatus } from "../manager.ts";
 import { isWeb, processOf, releaseOf } from "../paths.ts";
-import { residentMemory } from "../process/process.ts";
+import { residentMemory } from "../host/process/process.ts";
 import { factsOfRelease, instanceOf, otherInstance, type InstanceFacts } from "../release/instance.ts";
 import { toldServer } from "../release/known-server.ts";
 import { managerOf } from "../release/manager.ts";

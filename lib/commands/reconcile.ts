@@ -1,17 +1,17 @@
 // `dp reconcile`: instances and boot follow from `current`, whatever happened.
-import { audit, resultOf } from "../audit.ts";
-import { makeBallast } from "../ballast.ts";
+import { audit, resultOf } from "../host/audit.ts";
+import { makeBallast } from "../host/ballast.ts";
 import type { ServerConfig } from "../config.ts";
 import { handLock } from "../release/hand-lock.ts";
 import { owed, settleOwed } from "../release/owed.ts";
 import { reconcile } from "../release/reconcile.ts";
-import { makeIo, silentLog } from "../io.ts";
+import { makeIo, silentLog } from "../host/io.ts";
 import { EXIT, exitCodeOf } from "../errors.ts";
 import { report } from "../main.ts";
 import { places } from "../paths.ts";
 import { lockNow } from "../release/queue.ts";
 import { appNames, readServer } from "../server.ts";
-import { who } from "../who.ts";
+import { who } from "../host/who.ts";
 import { deploy, resume } from "./deploy.ts";
 import type { Ended } from "./launch.ts";
 

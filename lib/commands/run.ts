@@ -6,8 +6,8 @@ import { liveId } from "../release/history.ts";
 import { factsOfRelease } from "../release/instance.ts";
 import { ONE_OFF } from "../release/one-off.ts";
 import { placeOf } from "../release/place.ts";
-import { inTerminal } from "../process/terminal.ts";
-import { attached } from "../process/attached.ts";
+import { inTerminal } from "../host/process/terminal.ts";
+import { attached } from "../host/process/attached.ts";
 import { appType } from "../registry.ts";
 import { readServer } from "../server.ts";
 

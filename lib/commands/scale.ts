@@ -1,8 +1,8 @@
 // `dp scale`: how many of each process run, written to config.yml and made true at once.
 import { parseServerConfig, setServerMapping, type ServerConfig } from "../config.ts";
 import { DpError } from "../errors.ts";
-import { readText, writeFileAtomic } from "../files.ts";
-import { makeIo, silentLog } from "../io.ts";
+import { readText, writeFileAtomic } from "../host/files.ts";
+import { makeIo, silentLog } from "../host/io.ts";
 import { places, processOf } from "../paths.ts";
 import { liveId } from "../release/history.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";

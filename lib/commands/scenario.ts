@@ -1,10 +1,10 @@
 // What the demo and the self-test do alike: an app whose versions differ by what they answer, committed and pushed.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../run.ts";
-import { SELF } from "../self.ts";
+import { run } from "../host/run.ts";
+import { SELF } from "../host/self.ts";
 import { type, type Stage } from "../stage.ts";
-import { template } from "../template.ts";
+import { template } from "../host/template.ts";
 
 const git = (...args: string[]) => ["git", ...args];
 

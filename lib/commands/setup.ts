@@ -3,17 +3,17 @@ import { existsSync } from "node:fs";
 import { setupBase } from "../setup/base.ts";
 import { parseServerConfig, setServerValues, type ServerConfig } from "../config.ts";
 import { DpError } from "../errors.ts";
-import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { liveId } from "../release/history.ts";
-import type { Io } from "../io.ts";
+import type { Io } from "../host/io.ts";
 import { appName, envFile, places, root } from "../paths.ts";
 import { front, manager } from "../registry.ts";
 import { firstFree, portsOfOthers } from "../setup/public-port.ts";
 import { fetchFrom, setupRepository } from "../setup/repository.ts";
 import { routeOf } from "../release/route.ts";
 import { readServer } from "../server.ts";
-import { render, schemaUrl, template } from "../template.ts";
-import { setupUser, userOf } from "../setup/users.ts";
+import { render, schemaUrl, template } from "../host/template.ts";
+import { setupUser, userOf } from "../host/users.ts";
 import { checkSetup } from "../setup/setup-check.ts";
 
 export interface SetupOptions {

@@ -3,8 +3,8 @@ import { closeSync, openSync, readlinkSync, unlinkSync, writeSync } from "node:f
 import { join } from "node:path";
 import { codeOf } from "../errors.ts";
 import { places, root } from "../paths.ts";
-import { readProc } from "../process/proc.ts";
-import { run } from "../run.ts";
+import { readProc } from "../host/process/proc.ts";
+import { run } from "../host/run.ts";
 
 /** Whether the app's releases lie on a disk of their own. */
 export const hasSmallDisk = (app: string) => (readProc("self/mountinfo") ?? "").includes(` ${places(app).releases} `);

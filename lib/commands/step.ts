@@ -1,7 +1,7 @@
 // `dp step`: the list of steps, and one step, or the way back of all, by hand over the same file as in a deploy.
 import { basename, resolve } from "node:path";
 import { factOf, load } from "../context.ts";
-import { audit, resultOf } from "../audit.ts";
+import { audit, resultOf } from "../host/audit.ts";
 import { DpError, EXIT, exitCodeOf } from "../errors.ts";
 import { redactor } from "../talk/redactor.ts";
 import { secretsOf } from "../release/settings.ts";
@@ -14,7 +14,7 @@ import { receipt, type Receipt } from "../talk/receipt.ts";
 import { stepFile, stepFiles } from "../registry.ts";
 import { goBack, runStep, undoStep } from "../runner.ts";
 import { readServer } from "../server.ts";
-import { who } from "../who.ts";
+import { who } from "../host/who.ts";
 
 export interface StepOptions {
   /** A context's path. */

@@ -1,7 +1,7 @@
 // `dp work`: the process of a deploy. It holds the lock, runs the steps, and writes the log that others follow.
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { factOf, load, type Run } from "../context.ts";
-import { makeBallast } from "../ballast.ts";
+import { makeBallast } from "../host/ballast.ts";
 import { DpError, EXIT, hostError } from "../errors.ts";
 import { fact } from "../facts.ts";
 import { requireCurrent } from "../release/current.ts";
@@ -10,13 +10,13 @@ import { takeCanceller } from "../release/canceller.ts";
 import { requireTip, settleRef, type Push } from "../release/gate.ts";
 import { contextOf } from "../release/history.ts";
 import { landingOf } from "../release/landing.ts";
-import { makeIo } from "../io.ts";
-import type { Lock } from "../lock.ts";
+import { makeIo } from "../host/io.ts";
+import type { Lock } from "../host/lock.ts";
 import { stepModule } from "../module-step.ts";
 import { takeTurn } from "../release/queue.ts";
 import { receipt } from "../talk/receipt.ts";
 import { redactor } from "../talk/redactor.ts";
-import { duplicate } from "../process/libc.ts";
+import { duplicate } from "../host/process/libc.ts";
 import { PIPELINES } from "../pipeline.ts";
 import { stepFile } from "../registry.ts";
 import { tidy } from "../release/reconcile.ts";

@@ -1,11 +1,11 @@
 // Who works on a run: a process that survives this one, or this one itself when nothing can end it by accident.
 import { closeSync, openSync, writeSync } from "node:fs";
 import { codeOf, EXIT } from "../errors.ts";
-import { pipe } from "../process/libc.ts";
-import { isOnItsOwn } from "../process/process.ts";
-import { SELF, selfEnv } from "../self.ts";
+import { pipe } from "../host/process/libc.ts";
+import { isOnItsOwn } from "../host/process/process.ts";
+import { SELF, selfEnv } from "../host/self.ts";
 import type { Sink } from "../talk/follower.ts";
-import type { Who } from "../who.ts";
+import type { Who } from "../host/who.ts";
 import { logOf } from "./launch.ts";
 
 /** What a worker is told; as a process of its own, as one JSON object on its stdin. */

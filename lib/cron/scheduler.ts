@@ -1,8 +1,8 @@
 // Cron without systemd: a process of its own for each app that looks, every minute, which entries are due.
 import { join } from "node:path";
 import type { CronEntry } from "../config.ts";
-import { readText } from "../files.ts";
-import { SELF, selfEnv } from "../self.ts";
+import { readText } from "../host/files.ts";
+import { SELF, selfEnv } from "../host/self.ts";
 import { nextTime } from "./next.ts";
 import { scheduleOf } from "./schedule.ts";
 

@@ -9,14 +9,14 @@ import {
   supervisorsOf,
   writeRecord,
   type State,
-} from "../builtin/supervision.ts";
-import { endAll } from "../process/end-all.ts";
+} from "../host/supervisor/supervision.ts";
+import { endAll } from "../host/process/end-all.ts";
 import type { CronEntry } from "../config.ts";
-import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";
-import { plainEnv } from "../run.ts";
-import { program, selfEnv, supervisor } from "../self.ts";
-import { shellQuote } from "../template.ts";
+import { plainEnv } from "../host/run.ts";
+import { program, selfEnv, supervisor } from "../host/self.ts";
+import { shellQuote } from "../host/template.ts";
 
 const STOP_TIMEOUT = 5_000;
 

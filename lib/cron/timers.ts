@@ -2,15 +2,15 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import type { CronEntry } from "../config.ts";
-import { words as unitWords } from "../daemon/service.ts";
+import { words as unitWords } from "../host/daemon/service.ts";
 import { DpError } from "../errors.ts";
-import { readText, removeFile, writeFileAtomic } from "../files.ts";
-import type { Io } from "../io.ts";
+import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
+import type { Io } from "../host/io.ts";
 import { places } from "../paths.ts";
-import { SELF } from "../self.ts";
-import { jobsOf, show, systemctl, timeFrom } from "../systemd/systemd.ts";
-import { MARK, UNITS } from "../systemd/unit.ts";
-import { render, template } from "../template.ts";
+import { SELF } from "../host/self.ts";
+import { jobsOf, show, systemctl, timeFrom } from "../host/systemd/systemd.ts";
+import { MARK, UNITS } from "../host/systemd/unit.ts";
+import { render, template } from "../host/template.ts";
 import { calendarLines, scheduleOf } from "./schedule.ts";
 
 const stemOf = (app: string, name: string) => `${jobsOf(places(app).app)}.${name}`;

@@ -1,5 +1,5 @@
 // The reserve on the disk, with which there is a way back when it is full.
-import { hasBallast, hasRoom } from "../ballast.ts";
+import { hasBallast, hasRoom } from "../host/ballast.ts";
 import { byCommand, type Check } from "../check.ts";
 import { appNames } from "../server.ts";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { byDoctor, byHand, type Check, type Finding } from "../check.ts";
 import { load, type Run } from "../context.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
-import { point } from "../link.ts";
+import { point } from "../host/link.ts";
 import { isReleaseId, places } from "../paths.ts";
 import { damageOf } from "../release/current.ts";
 import { contextOf, goodReleases, liveId, releaseBefore } from "../release/history.ts";

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { byDoctor, byHand, type Check, type Finding, type Patient } from "../check.ts";
-import { removeStaleTemps, staleTemps } from "../files.ts";
+import { removeStaleTemps, staleTemps } from "../host/files.ts";
 import { places } from "../paths.ts";
 import { contextOf, DAMAGED, runsOf } from "../release/history.ts";
 import { releasesOnDisk, removeFailed } from "../release/prune.ts";

@@ -1,7 +1,7 @@
 // The public port of an app: its front listens there, and sends to the live release.
 import { byCommand, byHand, type Check, type Finding, type Patient } from "../check.ts";
 import { describe } from "../health/health.ts";
-import { listener } from "../process/process.ts";
+import { listener } from "../host/process/process.ts";
 import { front } from "../registry.ts";
 import { strangersOn } from "../release/instances.ts";
 import { managerOf } from "../release/manager.ts";

@@ -9,10 +9,10 @@ import { driftFrom, keep, load, makeFolder, stop } from "./haproxy/process.ts";
 import { pointed, readRoutes, routeFrom, serverOf, type KeptRoute } from "./haproxy/routes.ts";
 import { notRunning, processes, tellAll } from "./haproxy/runtime.ts";
 import { describe } from "../health/health.ts";
-import type { Io } from "../io.ts";
-import { waitForLock } from "../lock.ts";
-import { listener } from "../process/process.ts";
-import { run } from "../run.ts";
+import type { Io } from "../host/io.ts";
+import { waitForLock } from "../host/lock.ts";
+import { listener } from "../host/process/process.ts";
+import { run } from "../host/run.ts";
 
 async function unavailable(): Promise<string | null> {
   const program = haproxyProgram();

@@ -3,11 +3,11 @@ import { version } from "../../package.json";
 import { DpError, messageOf } from "../errors.ts";
 import type { Front, Route, Target } from "../front.ts";
 import { describe } from "../health/health.ts";
-import type { Io } from "../io.ts";
+import type { Io } from "../host/io.ts";
 import { root } from "../paths.ts";
-import { listener } from "../process/process.ts";
+import { listener } from "../host/process/process.ts";
 import { relayAt } from "./relay/client.ts";
-import { isService } from "../daemon/service.ts";
+import { isService } from "../host/daemon/service.ts";
 import { relayDrift, restartService, setUpService } from "./relay/service.ts";
 import { stopSupervisedRelay, superviseRelay } from "./relay/supervised.ts";
 

@@ -1,5 +1,5 @@
 // The entries of a commit, as git lists them.
-import { run } from "../run.ts";
+import { run } from "../host/run.ts";
 import type { TreeEntry } from "../tree.ts";
 
 /** Enough for the listing of any commit, in bytes. */

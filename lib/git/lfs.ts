@@ -1,9 +1,9 @@
 // Files that Git LFS keeps elsewhere: found by their pointers, fetched as the app's user.
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
-import type { Io } from "../io.ts";
-import { tail } from "../process/output.ts";
-import { run } from "../run.ts";
+import type { Io } from "../host/io.ts";
+import { tail } from "../host/process/output.ts";
+import { run } from "../host/run.ts";
 import { NO_FILTERS, type Fetcher, type Source } from "./source.ts";
 
 const OID = "^oid sha256:[0-9a-f]{64}$";

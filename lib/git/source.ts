@@ -1,7 +1,7 @@
 // A repository whose commit is laid out: the app's own, or one of its submodules.
-import type { Io } from "../io.ts";
+import type { Io } from "../host/io.ts";
 import { entriesOf, LIST, LISTING, parseListing, type CommitEntry } from "./entries.ts";
-import { plainEnv, run, type Result, type RunOptions } from "../run.ts";
+import { plainEnv, run, type Result, type RunOptions } from "../host/run.ts";
 
 /** One commit, and how its repository is asked. */
 export interface Source {

@@ -1,8 +1,8 @@
 // Submodules of a commit: found in its tree and .gitmodules, fetched and laid out as the app's user.
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
-import type { Io } from "../io.ts";
-import { tail } from "../process/output.ts";
+import type { Io } from "../host/io.ts";
+import { tail } from "../host/process/output.ts";
 import { fetchLfs } from "./lfs.ts";
 import { fetchable, NO_FILTERS, userSource, type Fetcher, type Source } from "./source.ts";
 

@@ -1,6 +1,6 @@
 // What is said of an instance that has ended: how, and its last words.
 import { DpError, messageOf } from "../errors.ts";
-import type { Io } from "../io.ts";
+import type { Io } from "../host/io.ts";
 import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
 
 const LOG_LINES = 25;

@@ -3,12 +3,12 @@ import type { HealthCheck, ServerConfig } from "../config.ts";
 import { died as diedOf, lastWords as lastWordsOf } from "./death.ts";
 import { DpError } from "../errors.ts";
 import type { Front } from "../front.ts";
-import type { Io } from "../io.ts";
+import type { Io } from "../host/io.ts";
 import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
 import { probe } from "./probe.ts";
 import { watchElsewhere, wrongPort } from "./wrong-port.ts";
 import { publicAddress } from "../release/route.ts";
-import { listener, listeningPorts, processName } from "../process/process.ts";
+import { listener, listeningPorts, processName } from "../host/process/process.ts";
 
 /** An instance that is asked: where, by whom it is managed, and what counts as healthy. */
 export interface Patient {

@@ -1,9 +1,9 @@
 // Whether a process without HTTP is healthy: it stays up, or a command of the app's own says so.
 import type { ProcessCheck } from "../config.ts";
 import { DpError } from "../errors.ts";
-import type { Io } from "../io.ts";
+import type { Io } from "../host/io.ts";
 import type { Instance, InstanceStatus, Manager } from "../manager.ts";
-import { tail } from "../process/output.ts";
+import { tail } from "../host/process/output.ts";
 import { died } from "./death.ts";
 
 /** Milliseconds between two looks at a process. */

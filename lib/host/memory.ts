@@ -1,6 +1,6 @@
 // Memory that new processes can have: what the kernel says is available, or less where this is a container with a limit.
 import { readFileSync } from "node:fs";
-import { readProc } from "../process/proc.ts";
+import { readProc } from "./process/proc.ts";
 
 /** What the limit of a control group leaves: null where there is none. */
 export interface Group {

@@ -3,14 +3,14 @@ import { existsSync, statSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
-import { readText, removeFile, writeFileAtomic } from "../files.ts";
-import type { Io } from "../io.ts";
+import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
+import type { Io } from "../host/io.ts";
 import type { Instance, InstanceName, InstanceStatus, Manager } from "../manager.ts";
 import { compareInstances, isInstanceId, places } from "../paths.ts";
-import { bootId } from "../process/process.ts";
-import { logs } from "../builtin/logs.ts";
-import { writeSpec } from "../builtin/spec.ts";
-import { prepare, sendOff, spawnSupervisor } from "../builtin/starter.ts";
+import { bootId } from "../host/process/process.ts";
+import { logs } from "../host/supervisor/logs.ts";
+import { writeSpec } from "../host/supervisor/spec.ts";
+import { prepare, sendOff, spawnSupervisor } from "../host/supervisor/starter.ts";
 import {
   filesOf,
   isRunning,
@@ -21,8 +21,8 @@ import {
   writeRecord,
   type Spec,
   type State,
-} from "../builtin/supervision.ts";
-import { endAll } from "../process/end-all.ts";
+} from "../host/supervisor/supervision.ts";
+import { endAll } from "../host/process/end-all.ts";
 
 const STOP_TIMEOUT = 10_000;
 /** Milliseconds that a supervisor may take to say that the app runs; a machine under load takes seconds. */

@@ -2,11 +2,11 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
-import { namesIn, removeFile } from "../files.ts";
-import { makeIo, silentLog, type Io } from "../io.ts";
+import { namesIn, removeFile } from "../host/files.ts";
+import { makeIo, silentLog, type Io } from "../host/io.ts";
 import type { Instance, InstanceName, InstanceStatus, ManagedApp, Manager } from "../manager.ts";
 import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
-import { processEntry, userOf } from "../process/process.ts";
+import { processEntry, userOf } from "../host/process/process.ts";
 import {
   daemonDrift,
   enableDaemon,
@@ -26,7 +26,7 @@ import { readRecord, writeRecord } from "./pm2/record.ts";
 import { call } from "./pm2/rpc.ts";
 import { writeFiles } from "./pm2/script.ts";
 import { statusFrom } from "./pm2/status.ts";
-import { idsOf } from "../setup/users.ts";
+import { idsOf } from "../host/users.ts";
 
 const STOP_TIMEOUT = 10_000;
 const RECORD = ".pm2.json";

@@ -2,14 +2,14 @@
 import { existsSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { codeOf, DpError } from "../errors.ts";
-import type { Io } from "../io.ts";
+import type { Io } from "../host/io.ts";
 import type { Instance, InstanceName, InstanceStatus, Manager } from "../manager.ts";
 import { compareInstances, isInstanceId, places, root } from "../paths.ts";
-import { tail } from "../process/output.ts";
-import { removeFiles, writeFiles } from "../systemd/instance-files.ts";
-import { groupProcesses, jobsOf, readStatus, show, systemctl, systemdTool, unitOf } from "../systemd/systemd.ts";
-import { logs } from "../systemd/journal.ts";
-import { together } from "../systemd/together.ts";
+import { tail } from "../host/process/output.ts";
+import { removeFiles, writeFiles } from "../host/systemd/instance-files.ts";
+import { groupProcesses, jobsOf, readStatus, show, systemctl, systemdTool, unitOf } from "../host/systemd/systemd.ts";
+import { logs } from "../host/systemd/journal.ts";
+import { together } from "../host/systemd/together.ts";
 import {
   keepStopTimeout,
   removeDropIn,
@@ -18,7 +18,7 @@ import {
   setUpUnits,
   unitDrift,
   WANTS,
-} from "../systemd/unit.ts";
+} from "../host/systemd/unit.ts";
 
 // Why systemd could not start a process: systemd.exec(5), "Process exit codes".
 const REASONS: Record<string, string> = {

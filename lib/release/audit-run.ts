@@ -1,7 +1,7 @@
 // The line of the audit log about a run: what it was for, at which step it ended, and how.
-import { audit, resultOf, type AuditLine } from "../audit.ts";
+import { audit, resultOf, type AuditLine } from "../host/audit.ts";
 import type { Run } from "../context.ts";
-import type { Who } from "../who.ts";
+import type { Who } from "../host/who.ts";
 import { idOf, runOf } from "./history.ts";
 
 /** Writes it; `what` is the run's kind unless something else is said. */

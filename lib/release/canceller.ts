@@ -1,7 +1,7 @@
 // Who cancels a run: its process gets a signal, which says nothing, and finds the name here.
 import { readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { removeFile, writeFileAtomic } from "../files.ts";
+import { removeFile, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";
 
 const fileOf = (app: string, id: string) => join(places(app).runs, `${id}.cancelled-by`);

@@ -1,7 +1,7 @@
 // What to type while an app has no live release: by what was pushed, and how its last deploy ended.
 import { DpError } from "../errors.ts";
 import { places } from "../paths.ts";
-import { run } from "../run.ts";
+import { run } from "../host/run.ts";
 import { readServer } from "../server.ts";
 import { tipOf } from "./gate.ts";
 import { newestRun } from "./history.ts";

@@ -1,8 +1,8 @@
 // The branch that a push wants to move: it ends where the live release is, whatever became of git meanwhile.
 import { DpError } from "../errors.ts";
-import { isAlive, startTime } from "../process/process.ts";
+import { isAlive, startTime } from "../host/process/process.ts";
 import { receiverPid } from "../push-options.ts";
-import { run } from "../run.ts";
+import { run } from "../host/run.ts";
 import type { Landing } from "./landing.ts";
 
 /** What a push wants. A fact: a resumed deploy moves the branch, too. */

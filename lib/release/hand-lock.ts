@@ -4,10 +4,10 @@ import { link } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { codeOf, DpError } from "../errors.ts";
-import { removeFile, syncFolder, writeFileAtomic } from "../files.ts";
+import { removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";
 import { when } from "../talk/table.ts";
-import { starter } from "../who.ts";
+import { starter } from "../host/who.ts";
 
 const schema = v.object({ by: v.string(), since: v.string(), reason: v.nullable(v.string()) });
 

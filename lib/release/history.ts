@@ -4,8 +4,8 @@ import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { load, type Run } from "../context.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
-import { target } from "../link.ts";
-import { holderOf, isLocked } from "../lock.ts";
+import { target } from "../host/link.ts";
+import { holderOf, isLocked } from "../host/lock.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
 
 /** "unfinished": its process is gone, or it is run by hand; `dp resume` ends it. */

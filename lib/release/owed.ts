@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { ServerConfig } from "../config.ts";
-import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";
 import { tipOf } from "./gate.ts";
 import { newestRun } from "./history.ts";

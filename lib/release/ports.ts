@@ -1,11 +1,11 @@
 // The ports of instances behind a front: each has one of its own, on 127.0.0.1, until it is gone.
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
-import { namesIn, readText, removeFile, writeFileAtomic } from "../files.ts";
-import { waitForLock } from "../lock.ts";
+import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
+import { waitForLock } from "../host/lock.ts";
 import type { InstanceName, Manager } from "../manager.ts";
 import { deployments, places, root } from "../paths.ts";
-import { listener, listeningPorts } from "../process/process.ts";
+import { listener, listeningPorts } from "../host/process/process.ts";
 import { appNames } from "../server.ts";
 
 /** Below the kernel's own choice for outgoing connections (32768 to 60999), which could take any of them. */

@@ -1,7 +1,7 @@
 // Which instances a release consists of: its web process, and the others at their scale.
 import { join } from "node:path";
 import type { DeployConfig, ServerConfig } from "../config.ts";
-import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { instanceId, places } from "../paths.ts";
 
 /** Whether a release listens on a port: then it has a health check, a front and a switch without a failed request. */

@@ -5,15 +5,15 @@ import type { Runtime } from "../app.ts";
 import type { ServerConfig } from "../config.ts";
 import { factOf } from "../context.ts";
 import { fact } from "../facts.ts";
-import { removeFile } from "../files.ts";
+import { removeFile } from "../host/files.ts";
 import { goodReleases, idOf, liveId, previousId, runIds, runsOf, treeOf, type PastRun } from "./history.ts";
 import { forgetRelease } from "./instances.ts";
-import type { Io } from "../io.ts";
+import type { Io } from "../host/io.ts";
 import type { Manager } from "../manager.ts";
 import { isInstanceId, isReleaseId, places, releaseOf, sequenceOf } from "../paths.ts";
 import { appType } from "../registry.ts";
 import { pruneRecords } from "./records.ts";
-import { removeTree } from "./remove.ts";
+import { removeTree } from "../host/remove.ts";
 import { pruneSettings } from "./settings.ts";
 import { stoodIn } from "./standing.ts";
 

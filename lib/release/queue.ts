@@ -3,12 +3,12 @@ import { mkdir, readdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { readdirSync } from "node:fs";
 import { codeOf, DpError } from "../errors.ts";
-import { removeFile } from "../files.ts";
-import { holderOf, isLocked, waitForLock, type Lock } from "../lock.ts";
+import { removeFile } from "../host/files.ts";
+import { holderOf, isLocked, waitForLock, type Lock } from "../host/lock.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
 import type { Kind } from "../pipeline.ts";
-import { startTime } from "../process/process.ts";
-import { starter } from "../who.ts";
+import { startTime } from "../host/process/process.ts";
+import { starter } from "../host/who.ts";
 import { requireUnlocked } from "./hand-lock.ts";
 import { holder, queueFile, type Holder } from "./history.ts";
 

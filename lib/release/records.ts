@@ -1,10 +1,10 @@
 // What is kept of deploys long gone: context, settings, log and ref, of the newest ones and of every kept release.
 import { closeSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { removeFile } from "../files.ts";
-import type { Io } from "../io.ts";
+import { removeFile } from "../host/files.ts";
+import type { Io } from "../host/io.ts";
 import { places } from "../paths.ts";
-import { pipe } from "../process/libc.ts";
+import { pipe } from "../host/process/libc.ts";
 import { idOf, type PastRun } from "./history.ts";
 import { settingsFile } from "./settings.ts";
 

@@ -1,6 +1,6 @@
 // Restarting, stopping and starting what is live, process by process.
 import type { ServerConfig } from "../config.ts";
-import type { Io } from "../io.ts";
+import type { Io } from "../host/io.ts";
 import { isWeb, releaseOf } from "../paths.ts";
 import { front } from "../registry.ts";
 import type { InstanceFacts } from "./instance.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { ServerConfig } from "../config.ts";
 import { parseEnv } from "../env.ts";
 import { envText, readEnvFile } from "../env-file.ts";
-import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
 import { idOf, liveId, runsOf, type PastRun } from "./history.ts";
 

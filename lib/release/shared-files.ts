@@ -3,11 +3,11 @@ import { lchown, mkdir, rename } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { Shared } from "../config/shared-schema.ts";
 import { DpError } from "../errors.ts";
-import type { Io } from "../io.ts";
-import { tail } from "../process/output.ts";
-import { isOther } from "../process/privilege.ts";
-import { idsOf } from "../setup/users.ts";
-import { closeParents, isClosed, parentsOf, statOf } from "./closed.ts";
+import type { Io } from "../host/io.ts";
+import { tail } from "../host/process/output.ts";
+import { isOther } from "../host/process/privilege.ts";
+import { idsOf } from "../host/users.ts";
+import { closeParents, isClosed, parentsOf, statOf } from "../host/closed.ts";
 
 /** Where links are made, and by whom. Paths are absolute. */
 export interface LinkPlace {

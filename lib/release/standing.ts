@@ -2,7 +2,7 @@
 import { readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { isReleaseId, places } from "../paths.ts";
-import { allPids } from "../process/proc.ts";
+import { allPids } from "../host/process/proc.ts";
 
 /** The IDs of the releases in whose folders any process has its current folder or its program. */
 export function stoodIn(app: string): string[] {

@@ -1,7 +1,7 @@
 // The processes of a release besides web: how they start, prove themselves, stop, and change over to the next release.
 import { basename } from "node:path";
 import { waitUntilUp, type Candidate } from "../health/process-check.ts";
-import type { Io } from "../io.ts";
+import type { Io } from "../host/io.ts";
 import type { Manager } from "../manager.ts";
 import { isJob, isWeb, processOf, releaseOf } from "../paths.ts";
 import { forget } from "./instances.ts";

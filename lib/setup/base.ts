@@ -2,10 +2,10 @@
 import { lstatSync, type Stats } from "node:fs";
 import { chmod, chown, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { makeBallast } from "../ballast.ts";
+import { makeBallast } from "../host/ballast.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { places } from "../paths.ts";
-import { idsOf } from "./users.ts";
+import { idsOf } from "../host/users.ts";
 
 /** Folder -> mode, and whether it belongs to the app's user; all others belong to dp, and the app cannot write them. */
 function plan(app: string): [path: string, mode: number, isApps: boolean][] {

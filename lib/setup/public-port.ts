@@ -1,7 +1,7 @@
 // The public port of an app: which are taken, and the next that is not.
-import { readText } from "../files.ts";
+import { readText } from "../host/files.ts";
 import { places } from "../paths.ts";
-import { listener } from "../process/process.ts";
+import { listener } from "../host/process/process.ts";
 import { appNames } from "../server.ts";
 
 const FIRST_PORT = 8000;

@@ -3,12 +3,12 @@ import { existsSync, statSync } from "node:fs";
 import { chmod, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DpError } from "../errors.ts";
-import { readText, writeFileAtomic } from "../files.ts";
-import type { Io } from "../io.ts";
-import { waitForLock } from "../lock.ts";
+import { readText, writeFileAtomic } from "../host/files.ts";
+import type { Io } from "../host/io.ts";
+import { waitForLock } from "../host/lock.ts";
 import { places, root } from "../paths.ts";
-import { SELF } from "../self.ts";
-import { render, shellQuote, template } from "../template.ts";
+import { SELF } from "../host/self.ts";
+import { render, shellQuote, template } from "../host/template.ts";
 
 const HOOKS = ["pre-receive", "update", "post-receive"] as const;
 const MARKER = "# written by dp:";

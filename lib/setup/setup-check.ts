@@ -5,11 +5,11 @@ import { join } from "node:path";
 import type { ServerConfig } from "../config.ts";
 import { readEnvFile } from "../env-file.ts";
 import { DpError, messageOf } from "../errors.ts";
-import type { Io } from "../io.ts";
+import type { Io } from "../host/io.ts";
 import { envFile, places } from "../paths.ts";
 import { managerOf } from "../release/manager.ts";
-import { SELF } from "../self.ts";
-import { idsOf } from "./users.ts";
+import { SELF } from "../host/self.ts";
+import { idsOf } from "../host/users.ts";
 
 /** Throws DpError "host" with everything that would make the first push fail. */
 export async function checkSetup(app: string, server: ServerConfig, io: Io): Promise<void> {

@@ -1,7 +1,7 @@
 // Reads a log while it grows and prints it, without ever waiting for whoever reads the print.
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { codeOf } from "../errors.ts";
-import { isTerminal } from "../process/libc.ts";
+import { isTerminal } from "../host/process/libc.ts";
 
 const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants;
 const POLL = 40;

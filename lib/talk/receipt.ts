@@ -1,5 +1,5 @@
 // What a deploy says: one line a step with its time, children's output indented, signs of life between.
-import type { Log } from "../io.ts";
+import type { Log } from "../host/io.ts";
 import { flood } from "./flood.ts";
 
 /** The log of a whole run; whoever makes it decides where the lines go. */

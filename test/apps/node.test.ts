@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Place, Runtime } from "../../lib/app.ts";
 import node from "../../lib/apps/node.ts";
 import type { DpError } from "../../lib/errors.ts";
-import { run } from "../../lib/run.ts";
+import { run } from "../../lib/host/run.ts";
 import { folderTree } from "../../lib/tree.ts";
 import {
   after,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Place, Runtime } from "../../lib/app.ts";
 import python from "../../lib/apps/python.ts";
 import type { DpError } from "../../lib/errors.ts";
-import { run } from "../../lib/run.ts";
+import { run } from "../../lib/host/run.ts";
 import { commitTree, folderTree } from "../../lib/tree.ts";
 import {
   cleanUp,

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { relayAt } from "../../lib/fronts/relay/client.ts";
-import { plainEnv } from "../../lib/run.ts";
-import { program } from "../../lib/self.ts";
+import { plainEnv } from "../../lib/host/run.ts";
+import { program } from "../../lib/host/self.ts";
 import { freePort } from "../support/core-server.ts";
 import { until } from "../support/sandbox.ts";
 import { median, section, type Measured, type Options } from "./section.ts";

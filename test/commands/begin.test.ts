@@ -7,7 +7,7 @@ import { load } from "../../lib/context.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { runIds } from "../../lib/release/history.ts";
 import { places, sequenceOf } from "../../lib/paths.ts";
-import { plainEnv } from "../../lib/run.ts";
+import { plainEnv } from "../../lib/host/run.ts";
 import { commit, makeApp, runDp, useServer, type App } from "../support/core-server.ts";
 import { makeRelease } from "../support/core-release.ts";
 

@@ -4,11 +4,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join, resolve } from "node:path";
 import { logOf } from "../../lib/commands/launch.ts";
 import { begin } from "../../lib/commands/begin.ts";
-import { pipe } from "../../lib/process/libc.ts";
+import { pipe } from "../../lib/host/process/libc.ts";
 import { closeSync, writeSync } from "node:fs";
-import { plainEnv } from "../../lib/run.ts";
+import { plainEnv } from "../../lib/host/run.ts";
 import { commit, dp, makeApp, runDp, useServer } from "../support/core-server.ts";
-import { argumentsOf, processTable } from "../../lib/process/process.ts";
+import { argumentsOf, processTable } from "../../lib/host/process/process.ts";
 import { until } from "../support/sandbox.ts";
 
 const server = useServer();

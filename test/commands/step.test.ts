@@ -2,10 +2,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import type { AuditLine } from "../../lib/audit.ts";
+import type { AuditLine } from "../../lib/host/audit.ts";
 import { load } from "../../lib/context.ts";
 import { PIPELINES } from "../../lib/pipeline.ts";
-import { starter } from "../../lib/who.ts";
+import { starter } from "../../lib/host/who.ts";
 import { beginDeploy, endInstances, makeApp, runDp, useServer, type App } from "../support/core-server.ts";
 import { holdElsewhere } from "../support/core-lock.ts";
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { argumentsOf, hasEnvironment, processEntry, processTable } from "../../lib/process/process.ts";
+import { argumentsOf, hasEnvironment, processEntry, processTable } from "../../lib/host/process/process.ts";
 import { programOf } from "../support/installed.ts";
 import { deployYml, sandbox, until, type Sandbox } from "../support/sandbox.ts";
 

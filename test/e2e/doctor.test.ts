@@ -16,7 +16,7 @@ import {
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
-import type { AuditLine } from "../../lib/audit.ts";
+import type { AuditLine } from "../../lib/host/audit.ts";
 import { codeOf } from "../../lib/errors.ts";
 import { pidsWith, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { AuditLine } from "../../lib/audit.ts";
+import type { AuditLine } from "../../lib/host/audit.ts";
 import type { LockStatus } from "../../lib/commands/lock.ts";
 import { deployYml, pidsWith, sandbox, until, type Outcome, type Sandbox, type Started } from "../support/sandbox.ts";
 

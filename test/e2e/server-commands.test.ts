@@ -1,7 +1,7 @@
 // Settings, one-off commands and the end of an app where root matters: users, units, a real terminal over ssh.
 // The tests build on each other, on one server with two neighbours, one of them called almost the same.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { AuditLine } from "../../lib/audit.ts";
+import type { AuditLine } from "../../lib/host/audit.ts";
 import { boxUnavailable, freePort, until } from "../support/box.ts";
 import { DUMP, DUMPS, ODD_VALUES, valuesIn } from "../support/odd-values.ts";
 import { plainApp } from "../support/server-apps.ts";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hasEnvironment } from "../../lib/process/process.ts";
+import { hasEnvironment } from "../../lib/host/process/process.ts";
 import { deployYml, pidsWith, sandbox, until, type Sandbox, type Started } from "../support/sandbox.ts";
 
 const LOUD = 4 * 1024 * 1024;

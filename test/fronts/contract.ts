@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { DpError } from "../../lib/errors.ts";
 import type { Front, Route } from "../../lib/front.ts";
-import { makeIo, silentLog } from "../../lib/io.ts";
+import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { type Kind, scripted, startApp, type TestApp } from "./relay/support/apps.ts";
 import { load, type LoadResult } from "./relay/support/load.ts";
 import { freePort, until } from "../support/box-host.ts";

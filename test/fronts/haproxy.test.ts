@@ -5,7 +5,7 @@ import { join } from "node:path";
 import haproxy from "../../lib/fronts/haproxy.ts";
 import { filesOf, haproxyProgram } from "../../lib/fronts/haproxy/places.ts";
 import { stopSupervised } from "../../lib/fronts/haproxy/supervised.ts";
-import { makeIo, silentLog } from "../../lib/io.ts";
+import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { freePort } from "../support/port.ts";
 import { frontContract } from "./contract.ts";
 

@@ -6,8 +6,8 @@ import { begin } from "../../lib/commands/begin.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { fetchEnv, ownSource } from "../../lib/git/source.ts";
 import { layOutSubmodules, submodulesOf } from "../../lib/git/submodules.ts";
-import { plainEnv } from "../../lib/run.ts";
-import { idsOf } from "../../lib/setup/users.ts";
+import { plainEnv } from "../../lib/host/run.ts";
+import { idsOf } from "../../lib/host/users.ts";
 import {
   commit,
   deployYml,

@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, normalize } from "node:path";
-import { descendants, listeningPorts } from "../../lib/process/process.ts";
+import { descendants, listeningPorts } from "../../lib/host/process/process.ts";
 import { commit, freePort, type File } from "../support/core-server.ts";
 import { until } from "../support/sandbox.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parseDeployConfig } from "../../lib/config.ts";
 import { DpError } from "../../lib/errors.ts";
 import { stillHealthy, waitUntilHealthy, type Patient } from "../../lib/health/health.ts";
-import { makeIo, silentLog } from "../../lib/io.ts";
+import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { makeBuiltin } from "../../lib/managers/builtin.ts";
 import type { InstanceStatus } from "../../lib/manager.ts";
 import { places } from "../../lib/paths.ts";

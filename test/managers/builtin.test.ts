@@ -2,12 +2,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { makeIo, silentLog } from "../../lib/io.ts";
+import { makeIo, silentLog } from "../../lib/host/io.ts";
 import type { InstanceName } from "../../lib/manager.ts";
 import builtin, { enabledFile, makeBuiltin } from "../../lib/managers/builtin.ts";
 import { places } from "../../lib/paths.ts";
-import { argumentsOf, isAlive, processEntry, processName, startTime } from "../../lib/process/process.ts";
-import { filesOf, readRecord, supervisorsOf, type State } from "../../lib/builtin/supervision.ts";
+import { argumentsOf, isAlive, processEntry, processName, startTime } from "../../lib/host/process/process.ts";
+import { filesOf, readRecord, supervisorsOf, type State } from "../../lib/host/supervisor/supervision.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
 
 const io = makeIo(silentLog);
@@ -50,7 +50,7 @@ describe("builtin", () => {
   test("an instance outlives the program that started it", async () => {
     const instance = await shop.instance("sleep 1000");
     const script = `
-      import { makeIo, silentLog } from "${resolve("lib/io.ts")}";
+      import { makeIo, silentLog } from "${resolve("lib/host/io.ts")}";
       import builtin from "${resolve("lib/managers/builtin.ts")}";
       await builtin.start(JSON.parse(process.argv[1]), makeIo(silentLog));
       process.kill(process.pid, "SIGKILL");

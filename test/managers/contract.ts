@@ -14,11 +14,11 @@ import {
 import { join } from "node:path";
 import { parseDeployConfig } from "../../lib/config.ts";
 import { DpError } from "../../lib/errors.ts";
-import { makeIo, silentLog, type Io } from "../../lib/io.ts";
+import { makeIo, silentLog, type Io } from "../../lib/host/io.ts";
 import type { Instance, InstanceName, Manager } from "../../lib/manager.ts";
 import { places } from "../../lib/paths.ts";
-import { isAlive, startTime, userOf } from "../../lib/process/process.ts";
-import { idsOf } from "../../lib/setup/users.ts";
+import { isAlive, startTime, userOf } from "../../lib/host/process/process.ts";
+import { idsOf } from "../../lib/host/users.ts";
 import { ODD_VALUES } from "../support/odd-values.ts";
 import { pauseAfter } from "../support/pause.ts";
 

@@ -14,15 +14,15 @@ import {
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { makeIo, silentLog } from "../../lib/io.ts";
+import { makeIo, silentLog } from "../../lib/host/io.ts";
 import pm2Entry, { makePm2 } from "../../lib/managers/pm2.ts";
 import type { Instance, Manager } from "../../lib/manager.ts";
 import { places } from "../../lib/paths.ts";
 import { filesOf, homeOf, ownerOf, processName } from "../../lib/managers/pm2/home.ts";
 import { listed, listing } from "../../lib/managers/pm2/listing.ts";
 import { runPm2 } from "../../lib/managers/pm2/program.ts";
-import { listener } from "../../lib/process/process.ts";
-import { isAlive, processEntry, startTime } from "../../lib/process/process.ts";
+import { listener } from "../../lib/host/process/process.ts";
+import { isAlive, processEntry, startTime } from "../../lib/host/process/process.ts";
 import { freePort } from "../support/core-server.ts";
 import { pm2Folder, pm2Unavailable } from "../support/pm2.ts";
 import { pidsWith } from "../support/sandbox.ts";

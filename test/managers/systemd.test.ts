@@ -1,14 +1,14 @@
 // The systemd manager in a real server: this file boots one, copies the project in, and runs itself there.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { setUpUnits as setUpDaemon } from "../../lib/daemon/service.ts";
+import { setUpUnits as setUpDaemon } from "../../lib/host/daemon/service.ts";
 import { DpError } from "../../lib/errors.ts";
 import { waitUntilUp } from "../../lib/health/process-check.ts";
-import { makeIo, silentLog } from "../../lib/io.ts";
+import { makeIo, silentLog } from "../../lib/host/io.ts";
 import systemd from "../../lib/managers/systemd.ts";
 import { places } from "../../lib/paths.ts";
-import { statusFrom } from "../../lib/systemd/systemd.ts";
-import { unitPath, unitText } from "../../lib/systemd/unit.ts";
+import { statusFrom } from "../../lib/host/systemd/systemd.ts";
+import { unitPath, unitText } from "../../lib/host/systemd/unit.ts";
 import { type Box, boxUnavailable, startBox } from "../support/box.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
 
@@ -156,7 +156,7 @@ describe.skipIf(isInside || why !== null)(`in a server of its own${why === null 
 const TWO = `
   import { mkdirSync, rmSync } from "node:fs";
   const source = process.argv[2];
-  const { makeIo, silentLog } = await import(source + "/lib/io.ts");
+  const { makeIo, silentLog } = await import(source + "/lib/host/io.ts");
   const { default: systemd } = await import(source + "/lib/managers/systemd.ts");
   const base = "/opt/deployments/reboot", io = makeIo(silentLog), user = "${USER}", stopTimeout = 5000;
   for (const folder of ["shared", "home", "releases/1-aaaaaaa", "releases/2-bbbbbbb"]) mkdirSync(base + "/" + folder, { recursive: true });

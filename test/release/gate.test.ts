@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import type { DpError } from "../../lib/errors.ts";
 import { receiver, requireTip, settleRef } from "../../lib/release/gate.ts";
-import { plainEnv } from "../../lib/run.ts";
+import { plainEnv } from "../../lib/host/run.ts";
 import { commit, useServer } from "../support/core-server.ts";
 
 const server = useServer();

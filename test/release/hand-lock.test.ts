@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DpError } from "../../lib/errors.ts";
-import { isLocked } from "../../lib/lock.ts";
+import { isLocked } from "../../lib/host/lock.ts";
 import { places } from "../../lib/paths.ts";
 import { describeHandLock, handLock, lockByHand, requireUnlocked, unlockByHand } from "../../lib/release/hand-lock.ts";
 import { queueFile } from "../../lib/release/history.ts";

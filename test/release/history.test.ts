@@ -15,8 +15,8 @@ import {
   runIds,
   runsOf,
 } from "../../lib/release/history.ts";
-import { point } from "../../lib/link.ts";
-import { tryLock } from "../../lib/lock.ts";
+import { point } from "../../lib/host/link.ts";
+import { tryLock } from "../../lib/host/lock.ts";
 import { places } from "../../lib/paths.ts";
 import { useServer } from "../support/core-server.ts";
 

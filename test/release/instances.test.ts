@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import type { DpError } from "../../lib/errors.ts";
 import { requireFreePort, serveAgain, stopOthers } from "../../lib/release/instances.ts";
-import { point } from "../../lib/link.ts";
+import { point } from "../../lib/host/link.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { reconcile } from "../../lib/release/reconcile.ts";
 import { until } from "../managers/contract.ts";

@@ -4,10 +4,10 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, writeFileSync 
 import { dirname, join } from "node:path";
 import { DpError } from "../../lib/errors.ts";
 import { holder, queueFile } from "../../lib/release/history.ts";
-import { tryFlock } from "../../lib/process/libc.ts";
-import { isLocked, tryLock } from "../../lib/lock.ts";
+import { tryFlock } from "../../lib/host/process/libc.ts";
+import { isLocked, tryLock } from "../../lib/host/lock.ts";
 import { places } from "../../lib/paths.ts";
-import { startTime } from "../../lib/process/process.ts";
+import { startTime } from "../../lib/host/process/process.ts";
 import { describeHolder, lockNow, takeTurn, waitingFor } from "../../lib/release/queue.ts";
 import { until } from "../managers/contract.ts";
 import { useServer } from "../support/core-server.ts";

@@ -19,11 +19,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DpError } from "../../lib/errors.ts";
-import { makeIo, silentLog } from "../../lib/io.ts";
-import { removeTree } from "../../lib/release/remove.ts";
-import { asUser } from "../../lib/process/privilege.ts";
+import { makeIo, silentLog } from "../../lib/host/io.ts";
+import { removeTree } from "../../lib/host/remove.ts";
+import { asUser } from "../../lib/host/process/privilege.ts";
 import { linkShared } from "../../lib/release/shared-files.ts";
-import { idsOf } from "../../lib/setup/users.ts";
+import { idsOf } from "../../lib/host/users.ts";
 
 const io = makeIo(silentLog);
 const isRoot = process.getuid?.() === 0;

@@ -2,11 +2,11 @@
 import { expect, test } from "bun:test";
 import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { closeParents } from "../../lib/release/closed.ts";
+import { closeParents } from "../../lib/host/closed.ts";
 import { setupBase } from "../../lib/setup/base.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { places } from "../../lib/paths.ts";
-import { idsOf } from "../../lib/setup/users.ts";
+import { idsOf } from "../../lib/host/users.ts";
 import { useServer } from "../support/core-server.ts";
 
 useServer();

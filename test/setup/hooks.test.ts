@@ -3,8 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { plainEnv } from "../../lib/run.ts";
-import { render, template } from "../../lib/template.ts";
+import { plainEnv } from "../../lib/host/run.ts";
+import { render, template } from "../../lib/host/template.ts";
 
 let folder: string;
 let repo: string;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { DpError } from "../../lib/errors.ts";
 import { places } from "../../lib/paths.ts";
 import { fetchFrom, fetchOrigin, setupRepository } from "../../lib/setup/repository.ts";
-import { plainEnv } from "../../lib/run.ts";
+import { plainEnv } from "../../lib/host/run.ts";
 import { commit, io, useServer } from "../support/core-server.ts";
 
 const server = useServer();

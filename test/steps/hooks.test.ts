@@ -6,7 +6,7 @@ import { load, save } from "../../lib/context.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { envFile } from "../../lib/paths.ts";
 import { until } from "../managers/contract.ts";
-import { isAlive } from "../../lib/process/process.ts";
+import { isAlive } from "../../lib/host/process/process.ts";
 import { beginDeploy, makeApp, noRuntime, runSteps, someConfig, useServer, type App } from "../support/core-server.ts";
 
 useServer();

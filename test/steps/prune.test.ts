@@ -4,10 +4,10 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, syml
 import { join } from "node:path";
 import { begin } from "../../lib/commands/begin.ts";
 import { load, save, type Run } from "../../lib/context.ts";
-import { point } from "../../lib/link.ts";
+import { point } from "../../lib/host/link.ts";
 import { contextOf, runIds } from "../../lib/release/history.ts";
 import { keepSettings, liveRunOf, settingsFile, settingsText } from "../../lib/release/settings.ts";
-import { plainEnv } from "../../lib/run.ts";
+import { plainEnv } from "../../lib/host/run.ts";
 import { readServer } from "../../lib/server.ts";
 import { commit, endInstances, makeApp, runSteps, useServer, type App } from "../support/core-server.ts";
 import { makeLive, makeRelease } from "../support/core-release.ts";

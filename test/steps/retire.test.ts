@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import builtin from "../../lib/managers/builtin.ts";
-import { filesOf } from "../../lib/builtin/supervision.ts";
+import { filesOf } from "../../lib/host/supervisor/supervision.ts";
 import { endInstances, io, makeApp, runSteps, useServer, type App } from "../support/core-server.ts";
 import { makeLive, makeRelease } from "../support/core-release.ts";
 

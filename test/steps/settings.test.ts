@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileS
 import { join } from "node:path";
 import { create, load, save } from "../../lib/context.ts";
 import { envStamp } from "../../lib/env-file.ts";
-import { point } from "../../lib/link.ts";
+import { point } from "../../lib/host/link.ts";
 import { envFile } from "../../lib/paths.ts";
 import { contextOf, treeOf } from "../../lib/release/history.ts";
 import { keepSettings, liveRunOf, secretsOf, settingsFile, settingsOf } from "../../lib/release/settings.ts";

@@ -4,7 +4,7 @@ import { load } from "../../lib/context.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { liveId } from "../../lib/release/history.ts";
 import builtin from "../../lib/managers/builtin.ts";
-import { point } from "../../lib/link.ts";
+import { point } from "../../lib/host/link.ts";
 import { endInstances, io, makeApp, runSteps, someConfig, undo, useServer, type App } from "../support/core-server.ts";
 import { makeLive, makeRelease } from "../support/core-release.ts";
 import { until } from "../managers/contract.ts";

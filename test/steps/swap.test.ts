@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { load } from "../../lib/context.ts";
 import type { DpError } from "../../lib/errors.ts";
-import { point, target } from "../../lib/link.ts";
+import { point, target } from "../../lib/host/link.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { endInstances, io, makeApp, runSteps, undo, useServer, type App } from "../support/core-server.ts";
 import { makeLive, makeRelease } from "../support/core-release.ts";

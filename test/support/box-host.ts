@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { tryFlock } from "../../lib/process/libc.ts";
+import { tryFlock } from "../../lib/host/process/libc.ts";
 import { type ImageName, ownGroups } from "./box-image.ts";
 import { pauseAfter } from "./pause.ts";
 

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 
 const HOLDER = `
-  const { tryLock } = await import(${JSON.stringify(resolve(import.meta.dir, "../../lib/lock.ts"))});
+  const { tryLock } = await import(${JSON.stringify(resolve(import.meta.dir, "../../lib/host/lock.ts"))});
   const lock = tryLock(process.argv[1]);
   if (!lock) throw new Error("not free");
   if (process.argv[2]) lock.note(JSON.parse(process.argv[2]));

@@ -5,7 +5,7 @@ import { create, load, save, type RunResult } from "../../lib/context.ts";
 import type { DeployConfig } from "../../lib/config.ts";
 import { contextOf } from "../../lib/release/history.ts";
 import { instanceOf, type InstanceFacts } from "../../lib/release/instance.ts";
-import { point } from "../../lib/link.ts";
+import { point } from "../../lib/host/link.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { io, noRuntime, SERVER, someConfig, type App } from "./core-server.ts";
 

@@ -2,7 +2,7 @@
 import { chmodSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { plainEnv } from "../../lib/run.ts";
+import { plainEnv } from "../../lib/host/run.ts";
 
 const project = resolve(import.meta.dir, "../..");
 

@@ -6,7 +6,7 @@ import type { GenericSchema } from "valibot";
 import { deploySchema } from "../../lib/config/deploy-schema.ts";
 import { appTypeNames, frontNames, managerNames } from "../../lib/registry.ts";
 import { serverSchema } from "../../lib/config/server-schema.ts";
-import { templates } from "../../lib/template.ts";
+import { templates } from "../../lib/host/template.ts";
 
 /** The file name in templates/ and the text of each schema, as they should be now. */
 export function schemaFiles(): Record<string, string> {

@@ -4,8 +4,8 @@ import { appendFileSync, closeSync, mkdtempSync, readFileSync, readSync, rmSync,
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { follow, lineSink } from "../../lib/talk/follower.ts";
-import { pipe } from "../../lib/process/libc.ts";
-import { plainEnv } from "../../lib/run.ts";
+import { pipe } from "../../lib/host/process/libc.ts";
+import { plainEnv } from "../../lib/host/run.ts";
 
 let folder: string;
 let log: string;

@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Run } from "../../lib/context.ts";
 import { DpError, type ExitName } from "../../lib/errors.ts";
-import { point } from "../../lib/link.ts";
+import { point } from "../../lib/host/link.ts";
 import { places } from "../../lib/paths.ts";
 import { closingLine, failureScreen, headLine, urlOf } from "../../lib/talk/screen.ts";
 import { useServer } from "../support/core-server.ts";

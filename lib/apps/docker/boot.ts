@@ -1,8 +1,8 @@
 // Which container comes up at boot: its restart policy says so, or where podman lacks that, a note that dp reconcile heeds.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { readText, removeFile, writeFileAtomic } from "../../files.ts";
-import type { Io } from "../../io.ts";
+import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
+import type { Io } from "../../host/io.ts";
 import type { InstanceName } from "../../manager.ts";
 import { places } from "../../paths.ts";
 import { docker, isPodman } from "./client.ts";

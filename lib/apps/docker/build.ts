@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Place } from "../../app.ts";
 import { DpError } from "../../errors.ts";
-import type { Io } from "../../io.ts";
+import type { Io } from "../../host/io.ts";
 import type { InstanceName } from "../../manager.ts";
 import { isReleaseId, places } from "../../paths.ts";
 import { docker, dockerError } from "./client.ts";

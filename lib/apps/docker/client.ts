@@ -1,10 +1,10 @@
 // The docker command, of Docker Engine or of podman: how it is run, and what is said when it cannot be.
 import { DpError, type ErrorDetails } from "../../errors.ts";
-import type { Io } from "../../io.ts";
-import { tail } from "../../process/output.ts";
-import { ENGINE_VARIABLES } from "../../self.ts";
-import { loginName } from "../../setup/users.ts";
-import { plainEnv, run, type Result, type RunOptions } from "../../run.ts";
+import type { Io } from "../../host/io.ts";
+import { tail } from "../../host/process/output.ts";
+import { ENGINE_VARIABLES } from "../../host/self.ts";
+import { loginName } from "../../host/users.ts";
+import { plainEnv, run, type Result, type RunOptions } from "../../host/run.ts";
 
 // Stopping may take as long as the operator's stopTimeout says.
 const PATIENCE = 15 * 60_000;

@@ -2,7 +2,7 @@
 import { constants } from "node:os";
 import * as v from "valibot";
 import type { InstanceName, InstanceStatus } from "../../manager.ts";
-import { howEnded } from "../../process/ending.ts";
+import { howEnded } from "../../host/process/ending.ts";
 import { docker, objectsIn } from "./client.ts";
 import { containerName, labels, ownOptions } from "./names.ts";
 

@@ -4,9 +4,9 @@ import { chown, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Place } from "../../app.ts";
 import { DpError } from "../../errors.ts";
-import type { Io } from "../../io.ts";
-import { pipe } from "../../process/libc.ts";
-import { asStranger, STRANGER } from "../../process/privilege.ts";
+import type { Io } from "../../host/io.ts";
+import { pipe } from "../../host/process/libc.ts";
+import { asStranger, STRANGER } from "../../host/process/privilege.ts";
 
 const PREFIX = ".build-";
 

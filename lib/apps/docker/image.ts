@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import type { DeployConfig } from "../../config.ts";
 import { DpError } from "../../errors.ts";
-import type { Io } from "../../io.ts";
+import type { Io } from "../../host/io.ts";
 import { releaseOf } from "../../paths.ts";
 import type { InstanceName } from "../../manager.ts";
 import { treeOf } from "../../release/history.ts";

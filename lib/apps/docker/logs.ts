@@ -1,13 +1,13 @@
 // What a container says, what the image's own health check says of it, and what was said by those that are gone.
 import { mkdir } from "node:fs/promises";
-import { logs as keptLogs } from "../../builtin/logs.ts";
-import { openOutput } from "../../builtin/output.ts";
-import { filesOf } from "../../builtin/supervision.ts";
+import { logs as keptLogs } from "../../host/supervisor/logs.ts";
+import { openOutput } from "../../host/supervisor/output.ts";
+import { filesOf } from "../../host/supervisor/supervision.ts";
 import { messageOf } from "../../errors.ts";
-import type { Io } from "../../io.ts";
+import type { Io } from "../../host/io.ts";
 import type { InstanceName, LogOptions } from "../../manager.ts";
 import { isJob, places } from "../../paths.ts";
-import { tail } from "../../process/output.ts";
+import { tail } from "../../host/process/output.ts";
 import { docker } from "./client.ts";
 import { containerOf, healthOf, type Container } from "./container.ts";
 import { containerName } from "./names.ts";

@@ -1,10 +1,10 @@
 // Containers as instances: one for each process of a release, made from the release's own image.
 import { codeOf, DpError, messageOf } from "../../errors.ts";
-import { removeFile } from "../../files.ts";
-import type { Io } from "../../io.ts";
+import { removeFile } from "../../host/files.ts";
+import type { Io } from "../../host/io.ts";
 import type { InstanceName, InstanceStatus, Manager, Published } from "../../manager.ts";
 import { compareInstances } from "../../paths.ts";
-import { descendants, listeningIn } from "../../process/process.ts";
+import { descendants, listeningIn } from "../../host/process/process.ts";
 import { enable, enabled, setPolicy } from "./boot.ts";
 import { imagesOf } from "./build.ts";
 import { docker, isPodman, requireEngine } from "./client.ts";

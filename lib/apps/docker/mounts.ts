@@ -5,7 +5,7 @@ import type { DeployConfig } from "../../config.ts";
 import { DpError } from "../../errors.ts";
 import type { InstanceName } from "../../manager.ts";
 import { places } from "../../paths.ts";
-import { closeParents } from "../../release/closed.ts";
+import { closeParents } from "../../host/closed.ts";
 import { mountsOf, namesOf } from "./container.ts";
 import type { Image } from "./image.ts";
 

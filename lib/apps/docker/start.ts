@@ -1,10 +1,10 @@
 // Starting a release: a container made from its image, on the port that dp chose.
 import { DpError } from "../../errors.ts";
-import type { Io } from "../../io.ts";
+import type { Io } from "../../host/io.ts";
 import type { Instance, InstanceName } from "../../manager.ts";
 import { isJob } from "../../paths.ts";
-import { startScript } from "../../process/command-line.ts";
-import { tail } from "../../process/output.ts";
+import { startScript } from "../../host/process/command-line.ts";
+import { tail } from "../../host/process/output.ts";
 import { docker } from "./client.ts";
 import { containerOf } from "./container.ts";
 import { containerPort, ownImageOf, type Image } from "./image.ts";

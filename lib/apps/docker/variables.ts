@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DpError } from "../../errors.ts";
-import { removeFile, writeFileAtomic } from "../../files.ts";
+import { removeFile, writeFileAtomic } from "../../host/files.ts";
 import type { InstanceName } from "../../manager.ts";
 import { places } from "../../paths.ts";
 

@@ -5,9 +5,9 @@ import * as v from "valibot";
 import type { Place } from "../../app.ts";
 import { readCommitted } from "../../committed.ts";
 import { codeOf, DpError } from "../../errors.ts";
-import type { Io } from "../../io.ts";
-import { answerOf, isExecutable, pathFolders } from "../../program.ts";
-import { SELF } from "../../self.ts";
+import type { Io } from "../../host/io.ts";
+import { answerOf, isExecutable, pathFolders } from "../../host/program.ts";
+import { SELF } from "../../host/self.ts";
 import type { Package } from "./package.ts";
 import { describeWishes, inRange, newestFirst, parseVersionFile, type Version, type Wish } from "./version.ts";
 

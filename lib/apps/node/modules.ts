@@ -1,7 +1,7 @@
 // The modules of a release: installed as the lock says, or out of an earlier install, and thinned out after the build.
 import type { Place } from "../../app.ts";
 import { DpError } from "../../errors.ts";
-import type { Io } from "../../io.ts";
+import type { Io } from "../../host/io.ts";
 import { installWords, managerEnv, reasonLines, staleLockHint, trimWords } from "./commands.ts";
 import { modulesKey } from "./key.ts";
 import type { Project, Runners } from "./project.ts";

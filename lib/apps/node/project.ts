@@ -2,8 +2,8 @@
 import { dirname } from "node:path";
 import type { Place } from "../../app.ts";
 import { DpError } from "../../errors.ts";
-import type { Io } from "../../io.ts";
-import { findProgram } from "../../program.ts";
+import type { Io } from "../../host/io.ts";
+import { findProgram } from "../../host/program.ts";
 import { engineWish, findBun, findNode, readNodeWishes, type Interpreter } from "./interpreter.ts";
 import { readManager, type Manager } from "./lock.ts";
 import { readPackage, type Package } from "./package.ts";

@@ -1,9 +1,9 @@
 // A script of package.json, as a shell line of its own: without npm between whoever starts it and what it starts.
 import { join } from "node:path";
 import type { Place } from "../../app.ts";
-import type { Io } from "../../io.ts";
-import { startScript } from "../../process/command-line.ts";
-import { shellQuote } from "../../template.ts";
+import type { Io } from "../../host/io.ts";
+import { startScript } from "../../host/process/command-line.ts";
+import { shellQuote } from "../../host/template.ts";
 import type { Package } from "./package.ts";
 
 /** What npm runs of the app itself when it installs, in this order. */

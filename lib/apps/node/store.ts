@@ -4,9 +4,9 @@ import { lstat, mkdir, readdir, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Place, Runtime } from "../../app.ts";
 import { codeOf, messageOf } from "../../errors.ts";
-import { readText, removeFile, removeStaleTemps, syncFolder, writeFileAtomic } from "../../files.ts";
-import type { Io } from "../../io.ts";
-import { removeTree } from "../../release/remove.ts";
+import { readText, removeFile, removeStaleTemps, syncFolder, writeFileAtomic } from "../../host/files.ts";
+import type { Io } from "../../host/io.ts";
+import { removeTree } from "../../host/remove.ts";
 
 /**
  * The folder of both; it belongs to dp.

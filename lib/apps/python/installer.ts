@@ -1,9 +1,9 @@
 // The commands that make a virtual environment and fill it: with uv when it is there, else venv and pip.
 import type { Place } from "../../app.ts";
 import { DpError } from "../../errors.ts";
-import type { Io } from "../../io.ts";
+import type { Io } from "../../host/io.ts";
 import type { Definition } from "./definition.ts";
-import { answerOf, findProgram } from "../../program.ts";
+import { answerOf, findProgram } from "../../host/program.ts";
 import type { Interpreter } from "./interpreter.ts";
 import { pinnedRequirements } from "./pinned.ts";
 import { rootOf } from "./uv-lock.ts";

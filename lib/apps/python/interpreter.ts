@@ -5,8 +5,8 @@ import * as v from "valibot";
 import type { Place } from "../../app.ts";
 import { readCommitted } from "../../committed.ts";
 import { codeOf, DpError } from "../../errors.ts";
-import type { Io } from "../../io.ts";
-import { answerOf, isExecutable, pathFolders } from "../../program.ts";
+import type { Io } from "../../host/io.ts";
+import { answerOf, isExecutable, pathFolders } from "../../host/program.ts";
 import { readPyproject } from "./pyproject.ts";
 import {
   compareVersions,

@@ -2,8 +2,8 @@
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Place } from "../../app.ts";
-import type { Io } from "../../io.ts";
-import { findProgram } from "../../program.ts";
+import type { Io } from "../../host/io.ts";
+import { findProgram } from "../../host/program.ts";
 import type { Interpreter } from "./interpreter.ts";
 import { freshFolder, isComplete, keyOf, markComplete, venvsFolder } from "./venv.ts";
 import { versionText } from "./version.ts";

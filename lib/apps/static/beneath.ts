@@ -1,7 +1,7 @@
 // Opening files that somebody else's folder holds, without any way out of it: openat2(2) with RESOLVE_BENEATH.
 import { closeSync, constants, fstatSync, openSync, readlinkSync, realpathSync, type Stats } from "node:fs";
 import { FFIType, ptr } from "bun:ffi";
-import { libcWith } from "../../process/library.ts";
+import { libcWith } from "../../host/process/library.ts";
 
 const OPENAT2 = 437; // the same number on every architecture
 const RESOLVE_BENEATH = 0x08;

@@ -1,16 +1,16 @@
 // The manager of static apps: an instance is a folder that the static server serves, on a port of its own.
 import { chown, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { parseLine } from "../../builtin/output.ts";
-import { isService } from "../../daemon/service.ts";
+import { parseLine } from "../../host/supervisor/output.ts";
+import { isService } from "../../host/daemon/service.ts";
 import { DpError } from "../../errors.ts";
-import { readText, removeFile, writeFileAtomic } from "../../files.ts";
-import type { Io } from "../../io.ts";
+import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
+import type { Io } from "../../host/io.ts";
 import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../../manager.ts";
 import { places, sequenceOf } from "../../paths.ts";
-import { tailFile } from "../../process/tail.ts";
+import { tailFile } from "../../host/process/tail.ts";
 import { treeOf as filesOf } from "../../release/history.ts";
-import { unitLogs } from "../../systemd/journal.ts";
+import { unitLogs } from "../../host/systemd/journal.ts";
 import { status as askStatus, syncSites } from "./client.ts";
 import { olderTrees, treeOf } from "./older.ts";
 import { endIdleStatic, ensureStatic, inItsTurn, serverGroup, staticLog, UNIT } from "./service.ts";

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { join, resolve } from "node:path";
 import { version } from "../../../package.json";
 import { DpError, messageOf } from "../../errors.ts";
-import { tryFlock } from "../../process/libc.ts";
+import { tryFlock } from "../../host/process/libc.ts";
 import { notify } from "../../fronts/relay/systemd.ts";
 import { served, stopAll, sync } from "./listeners.ts";
 import type { Status } from "./client.ts";

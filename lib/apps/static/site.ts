@@ -3,7 +3,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { StaticSite } from "../../config/static-schema.ts";
 import { codeOf } from "../../errors.ts";
-import { readText, removeFile, writeFileAtomic } from "../../files.ts";
+import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
 import type { InstanceName } from "../../manager.ts";
 import { isReleaseId, root } from "../../paths.ts";
 

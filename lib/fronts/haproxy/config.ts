@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { DpError } from "../../errors.ts";
 import { appName } from "../../paths.ts";
-import { render, template } from "../../template.ts";
-import { userExists } from "../../setup/users.ts";
+import { render, template } from "../../host/template.ts";
+import { userExists } from "../../host/users.ts";
 import { filesOf } from "./places.ts";
 import { serverOf, type KeptRoute } from "./routes.ts";
 

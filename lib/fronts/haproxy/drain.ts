@@ -1,6 +1,6 @@
 // Waiting until a release has no request under way in HAProxy, and cutting what is left.
 import type { Drained } from "../../front.ts";
-import type { Io } from "../../io.ts";
+import type { Io } from "../../host/io.ts";
 import { inFlight, type InFlight } from "./counts.ts";
 import { serverOf, type KeptRoute } from "./routes.ts";
 import { tellAll } from "./runtime.ts";

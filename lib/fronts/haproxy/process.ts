@@ -1,10 +1,10 @@
 // HAProxy with a configuration: proven valid, put in place, loaded; and the one before again when that fails.
 import { chmod, mkdir, rename } from "node:fs/promises";
 import { DpError } from "../../errors.ts";
-import { readText, removeFile, syncFolder, writeFileAtomic } from "../../files.ts";
-import type { Io } from "../../io.ts";
-import { tail } from "../../process/output.ts";
-import { template } from "../../template.ts";
+import { readText, removeFile, syncFolder, writeFileAtomic } from "../../host/files.ts";
+import type { Io } from "../../host/io.ts";
+import { tail } from "../../host/process/output.ts";
+import { template } from "../../host/template.ts";
 import { configText } from "./config.ts";
 import { filesOf, haproxyProgram, isService } from "./places.ts";
 import { writeRoutes, type KeptRoute } from "./routes.ts";

@@ -1,6 +1,6 @@
 // The routes of dp's HAProxy: the durable file from which its configuration follows.
 import { DpError, messageOf } from "../../errors.ts";
-import { readText, writeFileAtomic } from "../../files.ts";
+import { readText, writeFileAtomic } from "../../host/files.ts";
 import type { Route, Target } from "../../front.ts";
 import { filesOf } from "./places.ts";
 

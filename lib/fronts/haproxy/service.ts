@@ -1,11 +1,11 @@
 // HAProxy as a service of systemd, dp-haproxy: beside Debian's own haproxy.service, which is never touched.
 import { existsSync } from "node:fs";
-import { readText, removeFile, writeFileAtomic } from "../../files.ts";
-import type { Io } from "../../io.ts";
-import { serviceDrift } from "../../daemon/service.ts";
-import { systemctl } from "../../systemd/systemd.ts";
-import { render, template } from "../../template.ts";
-import { UNITS, unitPath } from "../../systemd/unit.ts";
+import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
+import type { Io } from "../../host/io.ts";
+import { serviceDrift } from "../../host/daemon/service.ts";
+import { systemctl } from "../../host/systemd/systemd.ts";
+import { render, template } from "../../host/template.ts";
+import { UNITS, unitPath } from "../../host/systemd/unit.ts";
 import { filesOf, haproxyProgram } from "./places.ts";
 
 const UNIT = "dp-haproxy.service";

@@ -1,10 +1,10 @@
 // HAProxy where there is no systemd: kept by the same small supervisor as the apps.
 import { join } from "node:path";
 import { DpError } from "../../errors.ts";
-import { readText, removeFile, writeFileAtomic } from "../../files.ts";
-import { tail } from "../../process/output.ts";
-import { plainEnv } from "../../run.ts";
-import { supervisor } from "../../self.ts";
+import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
+import { tail } from "../../host/process/output.ts";
+import { plainEnv } from "../../host/run.ts";
+import { supervisor } from "../../host/self.ts";
 import {
   markerOf,
   ownUser,
@@ -13,9 +13,9 @@ import {
   supervisorsOf,
   writeRecord,
   type State,
-} from "../../builtin/supervision.ts";
-import { endAll } from "../../process/end-all.ts";
-import { shellQuote } from "../../template.ts";
+} from "../../host/supervisor/supervision.ts";
+import { endAll } from "../../host/process/end-all.ts";
+import { shellQuote } from "../../host/template.ts";
 import { filesOf, haproxyProgram } from "./places.ts";
 import { processes } from "./runtime.ts";
 

@@ -2,7 +2,7 @@
 import { mkdirSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DpError, messageOf } from "../../errors.ts";
-import { tryFlock } from "../../process/libc.ts";
+import { tryFlock } from "../../host/process/libc.ts";
 import { makeApp, relay } from "./app.ts";
 import { ACTIVE, type Client, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
 import { listenControl } from "./control.ts";

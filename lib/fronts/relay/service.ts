@@ -1,11 +1,11 @@
 // The relay as a service of systemd, and the unit that puts things right after a boot.
-import { serviceDrift, setUpUnits, setUpUser, words } from "../../daemon/service.ts";
-import type { Io } from "../../io.ts";
+import { serviceDrift, setUpUnits, setUpUser, words } from "../../host/daemon/service.ts";
+import type { Io } from "../../host/io.ts";
 import { deployments, repositories } from "../../paths.ts";
-import { program, SELF } from "../../self.ts";
-import { systemctl } from "../../systemd/systemd.ts";
-import { render, template } from "../../template.ts";
-import { unitPath } from "../../systemd/unit.ts";
+import { program, SELF } from "../../host/self.ts";
+import { systemctl } from "../../host/systemd/systemd.ts";
+import { render, template } from "../../host/template.ts";
+import { unitPath } from "../../host/systemd/unit.ts";
 
 const USER = "dp-relay";
 const PROCESS = "lib/fronts/relay/process.ts";

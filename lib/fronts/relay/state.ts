@@ -3,7 +3,7 @@ import { closeSync, fchmodSync, fsync, openSync, renameSync, rmSync, writeSync }
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { DpError, messageOf } from "../../errors.ts";
-import { readText } from "../../files.ts";
+import { readText } from "../../host/files.ts";
 import type { Route } from "../../front.ts";
 
 const VERSION = 1;

@@ -1,5 +1,5 @@
 // The relay where there is no systemd.
-import { stopSupervised, superviseDaemon, type Daemon } from "../../daemon/supervised.ts";
+import { stopSupervised, superviseDaemon, type Daemon } from "../../host/daemon/supervised.ts";
 
 const daemonIn = (folder: string): Daemon => ({
   ...{ name: "relay", program: "lib/fronts/relay/process.ts", folder, user: null },

@@ -1,6 +1,6 @@
 // systemd's side of the relay: it keeps the listening sockets (the fd store), so that a restart refuses nobody.
 import { FFIType, ptr } from "bun:ffi";
-import { libcWith } from "../../process/library.ts";
+import { libcWith } from "../../host/process/library.ts";
 
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;

@@ -2,8 +2,8 @@
 // anybody else's what they saved.
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { removeFile, writeFileAtomic } from "../../files.ts";
-import type { Io } from "../../io.ts";
+import { removeFile, writeFileAtomic } from "../../host/files.ts";
+import type { Io } from "../../host/io.ts";
 import { places } from "../../paths.ts";
 import { homeOf, idOfProcess, ownerOf } from "./home.ts";
 import type { Listed } from "./listing.ts";

@@ -1,7 +1,7 @@
 // What an instance of pm2 says, out of the log that its watcher or its workers write.
-import type { Io } from "../../io.ts";
+import type { Io } from "../../host/io.ts";
 import type { InstanceName, LogOptions } from "../../manager.ts";
-import { tailFile } from "../../process/tail.ts";
+import { tailFile } from "../../host/process/tail.ts";
 import { filesOf, ownerOf } from "./home.ts";
 
 // As pm2.sh and pm2's log_date_format write it. Several lines that were printed at once have one time, before the first.

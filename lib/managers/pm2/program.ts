@@ -2,10 +2,10 @@
 import { dirname } from "node:path";
 import { SYSTEM_PATH } from "../../environment.ts";
 import { DpError } from "../../errors.ts";
-import type { Io } from "../../io.ts";
+import type { Io } from "../../host/io.ts";
 import { places } from "../../paths.ts";
-import { tail } from "../../process/output.ts";
-import type { Result } from "../../run.ts";
+import { tail } from "../../host/process/output.ts";
+import type { Result } from "../../host/run.ts";
 import { plainText } from "../../talk/text.ts";
 import { homeOf, ownerOf } from "./home.ts";
 

@@ -1,7 +1,7 @@
 // What dp itself notes of an instance of pm2: the daemon may be gone when it is asked.
-import { writeFileAtomic, readText } from "../../files.ts";
+import { writeFileAtomic, readText } from "../../host/files.ts";
 import type { InstanceName } from "../../manager.ts";
-import { bootId } from "../../process/process.ts";
+import { bootId } from "../../host/process/process.ts";
 import { filesOf } from "./home.ts";
 
 /** `instances/ID.pm2.json`. */

@@ -1,13 +1,13 @@
 // What pm2 is told of an instance: its files, which only dp and the app's user can read.
 import { chmod, chown, mkdir } from "node:fs/promises";
-import { markerOf } from "../../builtin/supervision.ts";
-import { writeFileAtomic } from "../../files.ts";
+import { markerOf } from "../../host/supervisor/supervision.ts";
+import { writeFileAtomic } from "../../host/files.ts";
 import type { Instance } from "../../manager.ts";
 import { isJob, places } from "../../paths.ts";
-import { startScript } from "../../process/command-line.ts";
-import { bootId } from "../../process/process.ts";
-import { idsOf } from "../../setup/users.ts";
-import { render, shellQuote, template } from "../../template.ts";
+import { startScript } from "../../host/process/command-line.ts";
+import { bootId } from "../../host/process/process.ts";
+import { idsOf } from "../../host/users.ts";
+import { render, shellQuote, template } from "../../host/template.ts";
 import { clusterOf } from "./cluster.ts";
 import { filesOf, processName } from "./home.ts";
 import { writeRecord } from "./record.ts";

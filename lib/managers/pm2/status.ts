@@ -2,7 +2,7 @@
 import { constants } from "node:os";
 import type { InstanceName, InstanceStatus } from "../../manager.ts";
 import { isJob } from "../../paths.ts";
-import { howEnded } from "../../process/ending.ts";
+import { howEnded } from "../../host/process/ending.ts";
 import type { Listed } from "./listing.ts";
 import { appProcesses, isWorker, mainBelow } from "./processes.ts";
 import { isMissed, readRecord } from "./record.ts";

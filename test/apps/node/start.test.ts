@@ -5,8 +5,8 @@ import type { DpError } from "../../../lib/errors.ts";
 import { parsePackage } from "../../../lib/apps/node/package.ts";
 import { lineEnv, scriptLine } from "../../../lib/apps/node/script.ts";
 import { startCommand } from "../../../lib/apps/node/start.ts";
-import { startScript } from "../../../lib/process/command-line.ts";
-import { run } from "../../../lib/run.ts";
+import { startScript } from "../../../lib/host/process/command-line.ts";
+import { run } from "../../../lib/host/run.ts";
 import { cleanUp, memoryTree, pkg, scratch, writeFiles } from "./support.ts";
 
 afterAll(cleanUp);

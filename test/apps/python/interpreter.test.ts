@@ -2,10 +2,10 @@
 import { afterAll, expect, test } from "bun:test";
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { findProgram } from "../../../lib/program.ts";
+import { findProgram } from "../../../lib/host/program.ts";
 import { findInterpreter } from "../../../lib/apps/python/interpreter.ts";
 import { interpreterFolder } from "../../../lib/apps/python/links.ts";
-import { run } from "../../../lib/run.ts";
+import { run } from "../../../lib/host/run.ts";
 import { cleanUp, pythonPath, recorder, release, scratch } from "./support.ts";
 
 afterAll(cleanUp);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { makeIo, silentLog } from "../../../lib/io.ts";
+import { makeIo, silentLog } from "../../../lib/host/io.ts";
 import manager from "../../../lib/apps/static/manager.ts";
 import { staticLog } from "../../../lib/apps/static/service.ts";
 

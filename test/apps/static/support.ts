@@ -3,9 +3,9 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync 
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { program } from "../../../lib/self.ts";
+import { program } from "../../../lib/host/self.ts";
 import { removeSite, writeSite, type Site } from "../../../lib/apps/static/site.ts";
-import { plainEnv } from "../../../lib/run.ts";
+import { plainEnv } from "../../../lib/host/run.ts";
 import { freePort } from "../../support/core-server.ts";
 import { until } from "../../support/sandbox.ts";
 

@@ -104,7 +104,7 @@ const serveAs = (port: number) =>
 // Sets up a route whose first target is nobody, and points it at the app.
 const TWO = `
   const [source, port, at] = process.argv.slice(2);
-  const { makeIo, silentLog } = await import(source + "/lib/io.ts");
+  const { makeIo, silentLog } = await import(source + "/lib/host/io.ts");
   const { default: front } = await import(source + "/lib/fronts/haproxy.ts");
   const io = makeIo(silentLog), listen = { host: "127.0.0.1", port: Number(port) };
   await front.setup({ app: "two", listen, protocol: "http", trustedProxies: [] }, io);
@@ -116,7 +116,7 @@ const TWO = `
 // What is not as dp wrote it, what setup makes of that, and what is left.
 const DRIFT = `
   const [source, port] = process.argv.slice(2);
-  const { makeIo, silentLog } = await import(source + "/lib/io.ts");
+  const { makeIo, silentLog } = await import(source + "/lib/host/io.ts");
   const { default: front } = await import(source + "/lib/fronts/haproxy.ts");
   const route = { app: "two", listen: { host: "127.0.0.1", port: Number(port) }, protocol: "http", trustedProxies: [] };
   const before = await front.drift(), changes = await front.setup(route, makeIo(silentLog));

@@ -8,10 +8,10 @@ import { filesOf, haproxyProgram } from "../../../lib/fronts/haproxy/places.ts";
 import { isInPlace } from "../../../lib/fronts/haproxy/process.ts";
 import { readRoutes } from "../../../lib/fronts/haproxy/routes.ts";
 import { processes } from "../../../lib/fronts/haproxy/runtime.ts";
-import { makeIo, silentLog } from "../../../lib/io.ts";
-import { isAlive } from "../../../lib/process/process.ts";
-import { asUser } from "../../../lib/process/privilege.ts";
-import { idsOf } from "../../../lib/setup/users.ts";
+import { makeIo, silentLog } from "../../../lib/host/io.ts";
+import { isAlive } from "../../../lib/host/process/process.ts";
+import { asUser } from "../../../lib/host/process/privilege.ts";
+import { idsOf } from "../../../lib/host/users.ts";
 import { get, workshop } from "../contract.ts";
 import { freePort, until } from "../../support/box-host.ts";
 import { openCopy } from "../../support/open-copy.ts";
@@ -140,7 +140,7 @@ describe.skipIf(isMissing)(`the process${isMissing ? " (skipped: haproxy is not 
       chownSync(own, ...(await idsOf(user!)));
       const port = await freePort();
       const script = `
-      import { makeIo, silentLog } from "${copy}/lib/io.ts";
+      import { makeIo, silentLog } from "${copy}/lib/host/io.ts";
       import front from "${copy}/lib/fronts/haproxy.ts";
       const io = makeIo(silentLog), listen = { host: "127.0.0.1", port: ${port} };
       const app = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("mine") });

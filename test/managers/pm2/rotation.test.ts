@@ -4,10 +4,10 @@ import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, 
 import { rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { makeIo, silentLog } from "../../../lib/io.ts";
-import { tailFile } from "../../../lib/process/tail.ts";
-import { idsOf } from "../../../lib/setup/users.ts";
-import { render, template } from "../../../lib/template.ts";
+import { makeIo, silentLog } from "../../../lib/host/io.ts";
+import { tailFile } from "../../../lib/host/process/tail.ts";
+import { idsOf } from "../../../lib/host/users.ts";
+import { render, template } from "../../../lib/host/template.ts";
 import { pm2Unavailable } from "../../support/pm2.ts";
 
 const why = pm2Unavailable();

@@ -4,8 +4,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseLine } from "../../../lib/managers/pm2/logs.ts";
-import { isAlive } from "../../../lib/process/process.ts";
-import { render, shellQuote, template } from "../../../lib/template.ts";
+import { isAlive } from "../../../lib/host/process/process.ts";
+import { render, shellQuote, template } from "../../../lib/host/template.ts";
 
 let folder: string;
 beforeAll(() => {

@@ -1,0 +1,33 @@
+// The links `current` and `previous`: relative, straight to releases/ID, replaced by one rename(2).
+import { readlink, rename, symlink } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { codeOf, DpError } from "../errors.ts";
+import { removeFile, syncFolder } from "./files.ts";
+
+/** What a link points at, as an absolute path, or null when there is no link. Throws DpError "host" when it is no link. */
+export async function target(link: string): Promise<string | null> {
+  try {
+    return resolve(dirname(link), await readlink(link));
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return null;
+    if (codeOf(error) !== "EINVAL") throw error;
+    throw new DpError("host", `${link} is not a link, and dp replaces nothing but its own links`, {
+      hint: `move it away: mv ${link} ${link}.old`,
+    });
+  }
+}
+
+/** Points a link at a folder, or removes it when that is null. At no moment is there no link or a half one. */
+export async function point(link: string, folder: string | null): Promise<void> {
+  const live = await target(link);
+  if (live === folder) return;
+  if (folder === null) {
+    await removeFile(link);
+  } else {
+    const temp = join(dirname(link), `.${basename(link)}.tmp.${process.pid}`);
+    await removeFile(temp); // a killed run's: it must never be published by this one
+    await symlink(relative(dirname(link), folder), temp);
+    await rename(temp, link);
+  }
+  await syncFolder(dirname(link));
+}

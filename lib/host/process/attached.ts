@@ -1,0 +1,62 @@
+// A child on dp's own stdin, stdout and stderr, as far as these are no terminal: those it only gets through pipes.
+import { closeSync, writeSync } from "node:fs";
+import { codeOf } from "../../errors.ts";
+import { signalGroup } from "./group.ts";
+import { isTerminal, pipe } from "./libc.ts";
+import { asUser, isOther } from "./privilege.ts";
+import { show, type Foreground } from "./terminal.ts";
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+
+/** Runs it to its end; signals that dp gets go to all of its group. Answers its exit code. */
+export async function attached({ argv, cwd, env, user }: Foreground): Promise<number> {
+  const typed = isTerminal(0) ? pipe() : null;
+  const shown = ([1, 2] as const).map((fd) => (isTerminal(fd) ? { fd, ends: pipe() } : null));
+  const child = Bun.spawn(asUser(argv, user, cwd), {
+    cwd: isOther(user) ? "/" : cwd,
+    env,
+    stdin: typed ? typed[0] : "inherit",
+    stdout: shown[0] ? shown[0].ends[1] : "inherit",
+    stderr: shown[1] ? shown[1].ends[1] : "inherit",
+    detached: true,
+  });
+  if (typed) closeSync(typed[0]);
+  const copies = shown.flatMap((one) => {
+    if (one === null) return [];
+    closeSync(one.ends[1]);
+    return [copy(one.ends[0], one.fd)];
+  });
+  const handlers = SIGNALS.map((signal) => [signal, () => signalGroup(child.pid, signal)] as const);
+  for (const [signal, handler] of handlers) process.on(signal, handler);
+  const stop = typed ? forward(typed[1]) : () => undefined;
+  try {
+    const code = await child.exited;
+    await Promise.all(copies);
+    return code;
+  } finally {
+    stop();
+    for (const [signal, handler] of handlers) process.off(signal, handler);
+  }
+}
+
+async function copy(from: number, to: 1 | 2): Promise<void> {
+  for await (const chunk of Bun.file(from).stream()) show(chunk, to);
+  closeSync(from);
+}
+
+// Line by line, as the terminal hands it over; its end is the child's.
+function forward(to: number): () => void {
+  const type = (chunk: Uint8Array) => {
+    try {
+      writeSync(to, chunk);
+    } catch (error) {
+      if (codeOf(error) !== "EPIPE") throw error; // it reads no more
+    }
+  };
+  const end = () => closeSync(to);
+  process.stdin.on("data", type).once("end", end);
+  return () => {
+    process.stdin.off("data", type).off("end", end);
+    process.stdin.pause();
+  };
+}

@@ -1,0 +1,41 @@
+// Programs on the app's PATH: where they are, and what they say of themselves.
+import { access, constants, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Place } from "../app.ts";
+import { codeOf, DpError } from "../errors.ts";
+import type { Io } from "./io.ts";
+
+/** The absolute folders of a PATH, in order. */
+export const pathFolders = (path: string): string[] => path.split(":").filter((folder) => folder.startsWith("/"));
+
+/** The first program of that name on a PATH, or null. */
+export async function findProgram(name: string, path: string): Promise<string | null> {
+  for (const folder of pathFolders(path)) {
+    const file = join(folder, name);
+    if (await isExecutable(file)) return file;
+  }
+  return null;
+}
+
+/** Whether a path is a file, or leads to one, that somebody may execute. */
+export async function isExecutable(file: string): Promise<boolean> {
+  try {
+    await access(file, constants.X_OK);
+    return (await stat(file)).isFile();
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "EACCES", "ELOOP"].includes(codeOf(error) ?? "")) return false;
+    throw error;
+  }
+}
+
+/** What a program says, run as the app's user; null when it fails or cannot be run, as a version manager's shim may. */
+export async function answerOf(argv: readonly string[], place: Place, io: Io): Promise<string | null> {
+  const { user, env, folder: cwd } = place;
+  try {
+    const result = await io.run(argv, { user, env, cwd, check: false, quiet: true, timeout: 20_000 });
+    return result.code === 0 && !result.timedOut ? result.text : null;
+  } catch (error) {
+    if (error instanceof DpError && error.exit === "host") return null;
+    throw error;
+  }
+}

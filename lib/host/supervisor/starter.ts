@@ -1,0 +1,45 @@
+// How a supervisor is started: at once, or before there is anything for it to do.
+import { closeSync, writeSync } from "node:fs";
+import { codeOf } from "../../errors.ts";
+import { pipe } from "../process/libc.ts";
+import { plainEnv } from "../run.ts";
+import { supervisor } from "../self.ts";
+
+/** Starts one; with `gate` it waits until a byte can be read there, and ends when none ever can. */
+export function spawnSupervisor(spec: string, gate?: number): Bun.Subprocess {
+  const env = { ...plainEnv(), ...(gate === undefined ? {} : { DP_GATE: "3" }) };
+  const stdio = ["ignore", "ignore", "ignore", ...(gate === undefined ? [] : [gate])] as const;
+  const child = Bun.spawn([...supervisor(), spec], { cwd: "/", env, stdio: [...stdio], detached: true });
+  child.unref();
+  return child;
+}
+
+/** Supervisors that have nothing to do yet, by their specs, each with the end of the pipe that holds it back. */
+const waiting = new Map<string, { child: Bun.Subprocess; gate: number }>();
+
+/** Starts the supervisor of a spec that is not written yet; it ends when this process does without having sent it off. */
+export function prepare(spec: string): void {
+  if (waiting.has(spec)) return;
+  const [read, gate] = pipe();
+  try {
+    waiting.set(spec, { child: spawnSupervisor(spec, read), gate });
+  } finally {
+    closeSync(read);
+  }
+}
+
+/** Lets the one go that waits; null: there is none, or it has ended meanwhile. */
+export function sendOff(spec: string): Bun.Subprocess | null {
+  const found = waiting.get(spec);
+  if (found === undefined) return null;
+  waiting.delete(spec);
+  try {
+    writeSync(found.gate, "\n");
+    return found.child.exitCode === null && found.child.signalCode === null ? found.child : null;
+  } catch (error) {
+    if (codeOf(error) !== "EPIPE") throw error;
+    return null;
+  } finally {
+    closeSync(found.gate);
+  }
+}

@@ -1,0 +1,138 @@
+// Keeps one instance running: a process of its own, started by the builtin manager with the instance's spec.
+import { closeSync, readFileSync, readSync } from "node:fs";
+import { endAll } from "../process/end-all.ts";
+import { howEnded, isClean } from "../process/ending.ts";
+import { messageOf } from "../../errors.ts";
+import { bootId, startTime } from "../process/process.ts";
+import { adopt, launch, type AppProcess } from "./app-process.ts";
+import { processesOf, readRecord, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
+
+const MINUTE = 60_000;
+const MAX_EXITS = 5;
+
+/** The crashes of the last minute, and the delay before the next start. */
+export interface Crashes {
+  /** Times in ms, of any clock that only goes forward. */
+  recent: readonly number[];
+  /** Milliseconds to wait now; null: five crashes within a minute, give up. */
+  delay: number | null;
+}
+
+/** Counts one more crash at `now`, after the process had run for `ran` ms; `first` is the shortest delay. */
+export function countCrash(crashes: Crashes, now: number, ran: number, first: number): Crashes {
+  const recent = [...crashes.recent.filter((time) => now - time < MINUTE), now];
+  if (recent.length >= MAX_EXITS) return { recent, delay: null };
+  const isFirst = crashes.recent.length === 0 || ran >= MINUTE;
+  return { recent, delay: isFirst ? first : Math.min((crashes.delay ?? first) * 2, MINUTE) };
+}
+
+const identityOf = (pid: number): Identity => ({ pid, startTime: startTime(pid) ?? 0 });
+
+interface Run {
+  /** Milliseconds between start and end. */
+  ran: number;
+  detail: string;
+  /** Exited with 0. */
+  isGood: boolean;
+  isClean: boolean;
+}
+
+const UNSEEN = "ended while nobody watched it";
+
+/** Sees one run of the main process to its end or until `stop`; nothing of it is left then. */
+async function runOnce(
+  spec: Spec,
+  begin: () => AppProcess,
+  stop: Promise<void>,
+  started: (app: AppProcess) => Promise<void>,
+): Promise<Run> {
+  const begun = performance.now();
+  try {
+    const app = begin();
+    await started(app);
+    await Promise.race([app.ended, stop]);
+    const ran = performance.now() - begun;
+    // The spec says it, because a supervisor has no DP_ROOT.
+    await endAll(() => processesOf(spec, spec.uid, app.main, spec.env["DP_INSTANCE"]), spec.stopTimeout);
+    const [code, signal] = await app.ended;
+    await app.finish();
+    const detail = code === null && signal === null ? UNSEEN : howEnded(code, signal);
+    return { ran, detail, isGood: code === 0 && signal === null, isClean: isClean(code, signal) };
+  } catch (error) {
+    return { ran: 0, detail: `cannot be started: ${messageOf(error)}`, isGood: false, isClean: false };
+  }
+}
+
+/**
+ * Starts the instance, and again after each crash, until it ends by itself, fails for good, or `stop` resolves. `before`:
+ * the state that a killed supervisor left behind; the main process that it had goes on.
+ */
+export async function supervise(spec: Spec, stop: Promise<void>, before: State | null = null): Promise<void> {
+  if (before?.state === "stopped" || before?.state === "failed") return;
+  let isStopping = false;
+  const stopping = stop.then(() => void (isStopping = true));
+  const boot = bootId();
+  const supervisor = identityOf(process.pid);
+  let state: State = {
+    ...{ state: "waiting", restarts: before?.restarts ?? 0, since: null, detail: "", boot, supervisor },
+    ...{ main: null, output: null, hasRun: before?.hasRun ?? false },
+  };
+  const save = async (change: Partial<State>) => {
+    state = { ...state, ...change };
+    try {
+      await writeRecord(spec.state, state);
+    } catch {
+      // A full disk must not end the app: the next change is written with all the rest.
+    }
+  };
+  let crashes: Crashes = { recent: [], delay: null };
+  const { main: left = null, output: printed = null } = before ?? {};
+  let begin = left === null || printed === null ? () => launch(spec) : () => adopt(spec, left, printed);
+  let since = before?.since ?? new Date().toISOString();
+  for (;;) {
+    const run = await runOnce(spec, begin, stopping, ({ main, output }) =>
+      save({ state: "running", main, output, hasRun: true, since, detail: "" }),
+    );
+    const ended = { main: null, output: null, since: null, detail: run.detail };
+    if (isStopping) return save({ ...ended, state: "stopped", detail: "" });
+    if (spec.restartDelay === null ? run.isGood : run.isClean) return save({ ...ended, state: "stopped" });
+    if (spec.restartDelay === null) return save({ ...ended, state: "failed" });
+    crashes = countCrash(crashes, performance.now(), run.ran, spec.restartDelay);
+    if (crashes.delay === null || !state.hasRun) return save({ ...ended, state: "failed" });
+    await save({ ...ended, state: "waiting" });
+    await Promise.race([Bun.sleep(crashes.delay), stopping]);
+    if (isStopping) return save({ state: "stopped", detail: "" });
+    state.restarts++;
+    [begin, since] = [() => launch(spec), new Date().toISOString()];
+  }
+}
+
+/** Waits for the byte that lets it begin; false: whoever would have sent it has gone. */
+function isLetIn(gate: number): boolean {
+  try {
+    return readSync(gate, Buffer.alloc(1)) === 1;
+  } finally {
+    closeSync(gate);
+  }
+}
+
+async function main(): Promise<void> {
+  // Before a signal is heard: one that waits just ends. One that follows a killed one was let in with that.
+  const gate = process.env["DP_AGAIN"] === undefined ? process.env["DP_GATE"] : undefined;
+  if (gate !== undefined && !isLetIn(Number(gate))) return;
+  const asked = Promise.withResolvers<void>();
+  process.on("SIGTERM", () => asked.resolve());
+  process.on("SIGINT", () => asked.resolve());
+  process.on("SIGHUP", () => undefined);
+  const spec = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Spec;
+  const noted = await readRecord<State>(spec.state);
+  const before = noted?.boot === bootId() ? noted : null;
+  // The one before was killed after it had started the app, and before it could note that.
+  const isLost = process.env["DP_AGAIN"] !== undefined && !before?.main;
+  if (isLost) await endAll(() => processesOf(spec, spec.uid, null, spec.env["DP_INSTANCE"]), spec.stopTimeout);
+  await supervise(spec, asked.promise, before);
+  process.exit(0);
+}
+
+// Not awaited: bytecode knows no await outside of functions.
+if (import.meta.main) void main();

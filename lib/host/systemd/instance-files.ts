@@ -1,0 +1,35 @@
+// What a unit of an app's template reads of its instance: environment, script, and the folder that it begins in.
+import { chmod, chown, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { systemdEnv } from "../../env.ts";
+import { removeFile, writeFileAtomic } from "../files.ts";
+import { point } from "../link.ts";
+import type { Instance, InstanceName } from "../../manager.ts";
+import { isJob, places, releaseOf } from "../../paths.ts";
+import { jobScript, startScript } from "../process/command-line.ts";
+import { idsOf } from "../users.ts";
+
+const filesOf = ({ app, id }: InstanceName) => {
+  const stem = `${places(app).instances}/${id}`;
+  return { env: `${stem}.env`, script: `${stem}.sh`, folder: `${stem}.folder` };
+};
+
+/** Writes them; only dp and the app's user can read them. */
+export async function writeFiles(instance: Instance): Promise<void> {
+  const files = filesOf(instance);
+  const [, gid] = instance.user === undefined ? [0, 0] : await idsOf(instance.user);
+  const { instances, releases } = places(instance.app);
+  await mkdir(instances, { recursive: true, mode: 0o711 });
+  // All that a unit knows of its instance is the name, and several begin in the folder of one release.
+  await point(files.folder, join(releases, releaseOf(instance.id)));
+  await writeFileAtomic(files.env, systemdEnv(instance.env), 0o600);
+  const start = (isJob(instance.id) ? jobScript : startScript)(instance.command, instance.folder);
+  await writeFileAtomic(files.script, `${start}\n`, 0o600);
+  await chown(files.script, 0, gid);
+  await chmod(files.script, 0o640);
+}
+
+/** Removes them. Safe to repeat. */
+export async function removeFiles(name: InstanceName): Promise<void> {
+  for (const file of Object.values(filesOf(name))) await removeFile(file);
+}

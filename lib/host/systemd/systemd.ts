@@ -1,0 +1,120 @@
+// Talking to systemd: units by name, their properties and their processes.
+import { constants } from "node:os";
+import { processesInGroup } from "../process/cgroup.ts";
+import { howEnded } from "../process/ending.ts";
+import { DpError } from "../../errors.ts";
+import type { Io } from "../io.ts";
+import type { InstanceName, InstanceStatus } from "../../manager.ts";
+import { isInstanceId, isJob, places, root } from "../../paths.ts";
+import { plainEnv, run, type Result, type RunOptions } from "../run.ts";
+import { together } from "./together.ts";
+
+// Stopping may take as long as the operator's stopTimeout says.
+const PATIENCE = 15 * 60_000;
+const QUESTION = 60_000;
+
+/** What a job's unit has before its "@", where those of the app's processes have the name alone: no app has a dot in it. */
+export const jobsOf = (app: string) => `${app}.cron`;
+
+/** The unit of an instance, `my-api@42-3f9c2ab.service`; of a job, `my-api.cron@…`. Throws DpError "usage" for a bad name. */
+export function unitOf({ app, id }: InstanceName): string {
+  if (!isInstanceId(id)) throw new DpError("usage", `${JSON.stringify(id)} is no instance such as 42-3f9c2ab`);
+  const { app: name } = places(app);
+  return `${isJob(id) ? jobsOf(name) : name}@${id}.service`;
+}
+
+/** Runs a tool of systemd, in English, in UTC and without a pager. Throws DpError "host" under DP_ROOT. */
+export async function systemdTool(
+  argv: readonly string[],
+  io?: Io,
+  check = true,
+  more: RunOptions = {},
+): Promise<Result> {
+  // The units of the real system have nothing to do with a trial under DP_ROOT.
+  if (root() !== "") throw new DpError("host", "manager systemd needs the real /etc; use builtin under DP_ROOT");
+  const env = { ...plainEnv(), LANG: "C", LC_ALL: "C", TZ: "UTC", SYSTEMD_PAGER: "", SYSTEMD_COLORS: "0" };
+  return (io?.run ?? run)(argv, { env, check, quiet: true, timeout: PATIENCE, ...more });
+}
+
+/** Runs systemctl. */
+export function systemctl(argv: readonly string[], io?: Io, check = true): Promise<Result> {
+  return systemdTool(["systemctl", "--no-pager", ...argv], io, check);
+}
+
+/** Properties of a unit; one that does not exist has them too. */
+export async function show(unit: string, names: readonly string[]): Promise<Record<string, string>> {
+  return (await showAll([unit], names)).get(unit)!;
+}
+
+/** The same of several units. */
+async function showAll(units: readonly string[], names: readonly string[]) {
+  const argv = ["systemctl", "--no-pager", "show", `--property=${names.join(",")}`, "--", ...units];
+  const { text } = await systemdTool(argv, undefined, true, { timeout: QUESTION });
+  const blocks = text.split("\n\n").map((block) => block.split("\n"));
+  return new Map(units.map((unit, index) => [unit, propertiesIn(blocks[index] ?? [])]));
+}
+
+const propertiesIn = (lines: readonly string[]): Record<string, string> =>
+  Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+
+const PROPERTIES = [
+  "ActiveState",
+  "SubState",
+  "MainPID",
+  "NRestarts",
+  "ExecMainCode",
+  "ExecMainStatus",
+  "ExecMainStartTimestamp",
+  "Result",
+  "ControlGroup",
+];
+
+const known = together((units) => showAll(units, PROPERTIES));
+
+/** The state of a unit, in the words of every manager. */
+export async function readStatus(unit: string): Promise<InstanceStatus> {
+  return statusFrom(await known(unit));
+}
+
+/** The state that properties of a unit amount to. */
+export function statusFrom(shown: Record<string, string>): InstanceStatus {
+  const state = stateFrom(shown);
+  const isRunning = state === "running";
+  return {
+    state,
+    pid: isRunning && shown["MainPID"] !== "0" ? Number(shown["MainPID"]) : null,
+    restarts: Number(shown["NRestarts"] ?? 0),
+    since: isRunning ? timeFrom(shown["ExecMainStartTimestamp"] ?? "") : null,
+    detail: state === "failed" || state === "waiting" ? detailFrom(shown) : "",
+  };
+}
+
+function stateFrom({ ActiveState, SubState = "", MainPID }: Record<string, string>): InstanceStatus["state"] {
+  if (ActiveState === "failed") return "failed";
+  if (SubState.startsWith("auto-restart")) return "waiting";
+  if (ActiveState === "inactive" || ActiveState === undefined) return "stopped";
+  // Between the end of its main process and that of the last of its others, it waits for a restart.
+  return ActiveState === "deactivating" && MainPID === "0" ? "waiting" : "running";
+}
+
+function detailFrom({ ExecMainCode, ExecMainStatus, Result }: Record<string, string>): string {
+  if (Result === "oom-kill") return "killed: out of memory";
+  if (Result === "resources") return "could not be started, see the journal";
+  const status = Number(ExecMainStatus);
+  // CLD_EXITED is 1; CLD_KILLED and CLD_DUMPED are 2 and 3.
+  if (ExecMainCode === "1") return howEnded(status, null);
+  const name = Object.entries(constants.signals).find(([, number]) => number === status)?.[0];
+  return ExecMainCode === "0" ? "" : howEnded(null, name ?? `signal ${status}`);
+}
+
+/** "Sat 2025-11-22 14:49:31 UTC" as ISO 8601, or null for an empty one. */
+export function timeFrom(text: string): string | null {
+  const [, day, time] = /^\w+ (\S+) (\S+) UTC$/.exec(text) ?? [];
+  return day && time ? new Date(`${day}T${time}Z`).toISOString() : null;
+}
+
+/** The processes in a unit's control group, those of groups below it included. */
+export async function groupProcesses(unit: string): Promise<number[]> {
+  const { ControlGroup = "" } = await known(unit);
+  return ControlGroup === "" ? [] : processesInGroup(ControlGroup);
+}

@@ -1,0 +1,137 @@
+// The template units of an app, APP@.service and APP.cron@.service: rendered, compared, replaced by one rename.
+import { existsSync } from "node:fs";
+import { mkdir, rm, rmdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { codeOf, DpError } from "../../errors.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
+import type { Io } from "../io.ts";
+import type { InstanceName, ManagedApp } from "../../manager.ts";
+import { deployments, places, repositories } from "../../paths.ts";
+import { jobsOf, systemctl, unitOf } from "./systemd.ts";
+import { render, template } from "../template.ts";
+
+/** Where the units of this server are. */
+export const UNITS = "/etc/systemd/system";
+/** How every unit of dp's own begins. */
+export const MARK = "# written by dp:";
+/** The folder whose links name the units that come up at boot. */
+export const WANTS = `${UNITS}/multi-user.target.wants`;
+// Where packages and other tools keep units.
+const FOREIGN = [
+  "/run/systemd/system",
+  "/usr/local/lib/systemd/system",
+  "/usr/lib/systemd/system",
+  "/lib/systemd/system",
+];
+
+/** A path as a unit can hold it: its % are no specifiers. Throws DpError "usage" for one with spaces or quotes. */
+export function unitPath(path: string): string {
+  if (!/^\/[\w.%/@+-]*$/.test(path))
+    throw new DpError("usage", `${JSON.stringify(path)} cannot be named in a unit of systemd`);
+  return path.replaceAll("%", "%%");
+}
+
+/** The text of an app's template unit; `isJob`: of the one for jobs of cron. Throws DpError "config" without a user: an app is never run by root. */
+export async function unitText({ app, base, user, stopTimeout }: ManagedApp, isJob = false): Promise<string> {
+  if (user === undefined)
+    throw new DpError("config", `manager systemd needs a user for ${app}`, { hint: `dp setup ${app}` });
+  if (!/^[a-z_][a-z0-9_-]*$/.test(user))
+    throw new DpError("config", `${JSON.stringify(user)} cannot be the user of a unit`);
+  const logs = places(app).logs;
+  return render(await template("app@.service"), {
+    ...{ app: places(app).app, user, base: unitPath(base), stopTimeout: String(Math.ceil(stopTimeout)) },
+    ...{ deployments: unitPath(deployments()), repositories: unitPath(repositories()) },
+    ...{ logs: unitPath(logs.slice(0, logs.lastIndexOf("/"))), restart: isJob ? "no" : "on-failure" },
+    template: isJob ? jobsOf(app) : app,
+  });
+}
+
+/** Removes the app's template units, and the operator's own settings for them; another's of that name stay. */
+export async function removeUnits(app: string, io: Io): Promise<string[]> {
+  const { app: name } = places(app);
+  const removed: string[] = [];
+  for (const before of [name, jobsOf(name)]) {
+    const path = `${UNITS}/${before}@.service`;
+    if (!(await readText(path))?.startsWith(MARK)) continue;
+    await rm(`${path}.d`, { recursive: true, force: true });
+    await removeFile(path);
+    removed.push(`removed ${path}`);
+  }
+  if (removed.length > 0) await systemctl(["daemon-reload"], io);
+  return removed;
+}
+
+const textsOf = async (managed: ManagedApp) => ({
+  [`${managed.app}@.service`]: await unitText(managed),
+  [`${jobsOf(managed.app)}@.service`]: await unitText(managed, true),
+});
+
+/** The app's template units that are not as this dp writes them: one sentence each. */
+export async function unitDrift(managed: ManagedApp): Promise<string[]> {
+  return driftOf(await textsOf(managed));
+}
+
+/** Of units, name -> text, those that are missing or have another text: one sentence each. */
+export async function driftOf(units: Readonly<Record<string, string>>): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const [name, text] of Object.entries(units)) {
+    const now = await readText(`${UNITS}/${name}`);
+    if (now !== text) wrong.push(`${UNITS}/${name} is ${now === null ? "missing" : "not as this dp writes it"}`);
+  }
+  return wrong;
+}
+
+/** Writes the app's template units where they are not there yet or have changed. Throws DpError "config" when a name is taken. */
+export async function setUpUnits(managed: ManagedApp, io: Io): Promise<string[]> {
+  const changes: string[] = [];
+  for (const [name, text] of Object.entries(await textsOf(managed))) changes.push(...(await setUpUnit(name, text)));
+  if (changes.length > 0) await systemctl(["daemon-reload"], io);
+  return changes;
+}
+
+async function setUpUnit(name: string, text: string): Promise<string[]> {
+  const path = `${UNITS}/${name}`;
+  const old = await readText(path);
+  const taken =
+    old === null || old.startsWith(MARK) ? FOREIGN.map((folder) => `${folder}/${name}`).find(existsSync) : path;
+  if (taken) throw new DpError("config", `${taken} is a unit of somebody else; choose another name for the app`);
+  if (old === text) return [];
+  await writeFileAtomic(path, text, 0o644);
+  return [`wrote ${path}`];
+}
+
+/** The milliseconds that an app's template unit gives its processes to stop; null: the app has none of dp's. */
+async function stopTimeoutOf(app: string): Promise<number | null> {
+  const text = await readText(`${UNITS}/${app}@.service`);
+  const found = /^TimeoutStopSec=(\d+)ms$/m.exec(text?.startsWith(MARK) ? text : "")?.[1];
+  return found === undefined ? null : Number(found);
+}
+
+/** Brings the units of an app that was set up by another version of dp to this one's. */
+export async function renewUnits({ app, user }: Pick<ManagedApp, "app" | "user">, io: Io): Promise<void> {
+  const stopTimeout = await stopTimeoutOf(app);
+  if (stopTimeout !== null) await setUpUnits({ app, user, stopTimeout, base: places(app).base }, io);
+}
+
+const dropInOf = (unit: string) => `${UNITS}/${unit}.d/50-dp.conf`;
+
+/** Gives an instance the time to stop that it asks for, where that is not the app's own. systemd has to be told after. */
+export async function keepStopTimeout(instance: InstanceName & { stopTimeout: number }): Promise<void> {
+  const path = dropInOf(unitOf(instance));
+  const wanted = Math.ceil(instance.stopTimeout);
+  if (wanted === (await stopTimeoutOf(instance.app))) return removeDropIn(unitOf(instance));
+  const text = `${MARK} the process's own stopTimeout\n[Service]\nTimeoutStopSec=${wanted}ms\n`;
+  if ((await readText(path)) === text) return;
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  await writeFileAtomic(path, text, 0o644);
+}
+
+/** Takes away what an instance had of its own. Safe to repeat. */
+export async function removeDropIn(unit: string): Promise<void> {
+  const path = dropInOf(unit);
+  if (!(await removeFile(path))) return;
+  // The operator may have a file of their own there.
+  await rmdir(dirname(path)).catch((error: unknown) => {
+    if (codeOf(error) !== "ENOTEMPTY") throw error;
+  });
+}

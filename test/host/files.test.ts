@@ -1,0 +1,107 @@
+// Files that are whole or not there, whoever is killed meanwhile.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { readText, removeFile, removeStaleTemps, syncFolder, writeFileAtomic } from "../../lib/host/files.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "dp-files-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+const at = (name: string) => join(folder, name);
+
+test.each([0o600, 0o640, 0o755])("a file gets mode %o, whatever the umask and the old mode", async (mode) => {
+  writeFileSync(at("file"), "old", { mode: 0o444 });
+  const umask = process.umask(0o077);
+  try {
+    await writeFileAtomic(at("file"), "new", mode);
+  } finally {
+    process.umask(umask);
+  }
+  expect(lstatSync(at("file")).mode & 0o7777).toBe(mode);
+  expect(readFileSync(at("file"), "utf8")).toBe("new");
+  expect(readdirSync(folder)).toEqual(["file"]);
+});
+
+test("a link in place of the file is replaced, not followed", async () => {
+  writeFileSync(at("elsewhere"), "untouched");
+  symlinkSync("elsewhere", at("file"));
+  await writeFileAtomic(at("file"), "new");
+  expect(readFileSync(at("elsewhere"), "utf8")).toBe("untouched");
+  expect(lstatSync(at("file")).isFile()).toBe(true);
+});
+
+test("a link in place of the temp file is not followed either", async () => {
+  writeFileSync(at("elsewhere"), "untouched");
+  symlinkSync("elsewhere", at(`file.tmp.${process.pid}`));
+  await writeFileAtomic(at("file"), "new");
+  expect(readFileSync(at("elsewhere"), "utf8")).toBe("untouched");
+  expect(lstatSync(at("file")).isFile()).toBe(true);
+});
+
+test("a folder that is not there is an error, and leaves nothing", async () => {
+  await expect(writeFileAtomic(at("missing/file"), "x")).rejects.toThrow("ENOENT");
+  await expect(syncFolder(at("missing"))).rejects.toThrow("ENOENT");
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test("temp files of writers that are gone go, and nothing else", async () => {
+  const gone = Bun.spawn(["true"]);
+  await gone.exited;
+  const stays = ["file", "file.tmp", "file.tmp.x", `file.tmp.${process.pid}`, `file.tmp.${gone.pid}.old`, "a.tmp.-1"];
+  for (const name of [...stays, `file.tmp.${gone.pid}`, `.hidden.tmp.${gone.pid}`]) writeFileSync(at(name), "");
+  symlinkSync("file", at(`link.tmp.${gone.pid}`));
+  await removeStaleTemps(folder);
+  expect(readdirSync(folder).sort()).toEqual(stays.sort());
+});
+
+const WRITER = `
+  const { writeFileAtomic } = await import(${JSON.stringify(resolve("lib/host/files.ts"))});
+  for (let turn = 0; ; turn++) {
+    await writeFileAtomic(process.argv[1], String(turn % 10).repeat(200000));
+    if (turn === 1) console.log("writing");
+  }
+`;
+
+test("a reader sees a whole text, also after the writer was killed in the middle", async () => {
+  for (let round = 0; round < 4; round++) {
+    const writer = Bun.spawn([process.execPath, "-e", WRITER, at("file")], { stdout: "pipe", env: {} });
+    await writer.stdout.getReader().read();
+    const seen = new Set<string>();
+    while (seen.size < 5) seen.add(readFileSync(at("file"), "utf8"));
+    writer.kill("SIGKILL");
+    await writer.exited;
+    seen.add(readFileSync(at("file"), "utf8"));
+    for (const text of seen) expect(text).toBe(text.charAt(0).repeat(200000));
+  }
+}, 60_000);
+
+test("reading what is not there is null, and removing it false", async () => {
+  writeFileSync(at("file"), "text");
+  expect(await readText(at("file"))).toBe("text");
+  expect(await readText(at("missing"))).toBeNull();
+  expect(await readText(at("file/below"))).toBeNull();
+  await expect(readText(folder)).rejects.toThrow();
+  expect(await removeFile(at("file"))).toBe(true);
+  expect(await removeFile(at("file"))).toBe(false);
+  await expect(removeFile(folder)).rejects.toThrow();
+});
+
+test("removing a link leaves what it points at", async () => {
+  writeFileSync(at("file"), "text");
+  symlinkSync("file", at("link"));
+  expect(readlinkSync(at("link"))).toBe("file");
+  await removeFile(at("link"));
+  expect(readdirSync(folder)).toEqual(["file"]);
+});
