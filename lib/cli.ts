@@ -15,7 +15,7 @@ import { declareServerCommands } from "./cli/server.ts";
 import { declareStepCommands } from "./cli/step.ts";
 import { DpError } from "./errors.ts";
 import { guarded } from "./main.ts";
-import { didYouMean } from "./suggestion.ts";
+import { didYouMean } from "./text/suggestion.ts";
 
 const cli = cac("dp");
 declareServerCommands(cli);

@@ -7,7 +7,7 @@ import { DpError } from "./errors.ts";
 import type { Front } from "./front.ts";
 import type { Manager } from "./manager.ts";
 import { loadModule } from "./host/modules.ts";
-import { didYouMean } from "./suggestion.ts";
+import { didYouMean } from "./text/suggestion.ts";
 
 const listed = new Map<string, string[]>();
 

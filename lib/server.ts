@@ -8,7 +8,7 @@ import { readText } from "./host/files.ts";
 import { keepServer, keptServer } from "./kept-config.ts";
 import { deployments, places } from "./paths.ts";
 import { installedTree } from "./host/self.ts";
-import { didYouMean } from "./suggestion.ts";
+import { didYouMean } from "./text/suggestion.ts";
 
 /** The names of all apps that were set up, sorted. */
 export async function appNames(): Promise<string[]> {

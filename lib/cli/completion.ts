@@ -3,7 +3,7 @@ import type { CAC } from "cac";
 import { HIDDEN, print, type Options } from "../arguments.ts";
 import type { Described } from "../commands/complete.ts";
 import { DpError } from "../errors.ts";
-import { didYouMean } from "../suggestion.ts";
+import { didYouMean } from "../text/suggestion.ts";
 import { ALIASES, withoutAliases } from "./alias.ts";
 
 /** Shell -> the name of its script. */

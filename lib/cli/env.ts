@@ -3,7 +3,7 @@ import type { CAC } from "cac";
 import { answer, print, type Options } from "../arguments.ts";
 import type { ChangeOptions, EnvChanged } from "../commands/env.ts";
 import { DpError } from "../errors.ts";
-import { didYouMean } from "../suggestion.ts";
+import { didYouMean } from "../text/suggestion.ts";
 
 const ACTIONS = ["list", "get", "set", "unset", "import"] as const;
 const MASK = "********";

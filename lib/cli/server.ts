@@ -85,7 +85,7 @@ export function declareServerCommands(cli: CAC): void {
     .option("--json", "As JSON")
     .action(async (options: Options) => {
       const { selftest } = await import("../commands/selftest.ts");
-      const { table } = await import("../talk/table.ts");
+      const { table } = await import("../text/table.ts");
       const { proofs, code } = await selftest(warn);
       const row = ({ step, result, took, why }: (typeof proofs)[number]) => {
         const time = result === "not run" || result === "skipped" ? "" : `${(took / 1000).toFixed(1)} s`;

@@ -10,7 +10,7 @@ import { managerOf } from "../release/manager.ts";
 import { wantedIds } from "../release/processes.ts";
 import { knownServer, mistakeOf } from "../release/known-server.ts";
 import { appNames } from "../server.ts";
-import { table, when } from "../talk/table.ts";
+import { table, when } from "../text/table.ts";
 
 export interface AppRow {
   app: string;

@@ -4,7 +4,7 @@ import { codeOf, DpError } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { appName } from "../paths.ts";
 import { appNames, noSuchApp } from "../server.ts";
-import { table, when } from "../talk/table.ts";
+import { table, when } from "../text/table.ts";
 
 export interface AuditOptions {
   /** So many of the last lines. */

@@ -8,7 +8,7 @@ import { secretsOf } from "../release/settings.ts";
 import { managerOf } from "../release/manager.ts";
 import { readServer } from "../server.ts";
 import { redactor } from "../talk/redactor.ts";
-import { spanText, table, when } from "../talk/table.ts";
+import { spanText, table, when } from "../text/table.ts";
 import { liveFacts } from "./processes.ts";
 
 export interface CronRow {

@@ -13,7 +13,7 @@ import { appName, places } from "../paths.ts";
 import { fetchOrigin } from "../setup/repository.ts";
 import { orderOf } from "../runner.ts";
 import { readServer } from "../server.ts";
-import { didYouMean } from "../suggestion.ts";
+import { didYouMean } from "../text/suggestion.ts";
 import { begin, beginRollback, type BeginOptions, type Brought } from "./begin.ts";
 import { beginAndLaunch, launch, type Ended } from "./launch.ts";
 import { quiet } from "./restart.ts";

@@ -1,7 +1,7 @@
 // `dp fact`: facts of a context, for scripts.
 import { load } from "../context.ts";
 import { DpError } from "../errors.ts";
-import { didYouMean } from "../suggestion.ts";
+import { didYouMean } from "../text/suggestion.ts";
 
 /** One fact as text: strings as they are, anything else as JSON. Throws DpError "context" when it is not there. */
 export async function factText(context: string, name: string): Promise<string> {

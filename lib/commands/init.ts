@@ -5,9 +5,9 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import type { AppType } from "../app.ts";
 import { DpError } from "../errors.ts";
 import { appName } from "../paths.ts";
-import { didYouMean } from "../suggestion.ts";
+import { didYouMean } from "../text/suggestion.ts";
 import { exampleNames, render, schemaUrl, template, templates } from "../host/template.ts";
-import { plainText } from "../talk/text.ts";
+import { plainText } from "../text/text.ts";
 import { folderTree } from "../tree.ts";
 import { refuseExisting, writeNew } from "./new-files.ts";
 

@@ -11,7 +11,7 @@ import { toldServer } from "../release/known-server.ts";
 import { managerOf } from "../release/manager.ts";
 import { secretsOf } from "../release/settings.ts";
 import { redactor } from "../talk/redactor.ts";
-import { didYouMean } from "../suggestion.ts";
+import { didYouMean } from "../text/suggestion.ts";
 import { liveOf, named } from "./processes.ts";
 
 export interface LogsOptions {

@@ -8,7 +8,7 @@ import { liveId } from "../release/history.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { idsOfRelease, processNames, scaleOf } from "../release/processes.ts";
 import { readServer } from "../server.ts";
-import { didYouMean } from "../suggestion.ts";
+import { didYouMean } from "../text/suggestion.ts";
 
 /** The live release's facts, by config.yml or what is known of it. Throws DpError "usage" when there is none. */
 export async function liveFacts(app: string, known?: ServerConfig): Promise<InstanceFacts> {

@@ -7,7 +7,7 @@ import { factsOfRelease, instanceOf, otherInstance, type InstanceFacts } from ".
 import { toldServer } from "../release/known-server.ts";
 import { managerOf } from "../release/manager.ts";
 import { stoppedIds } from "../release/processes.ts";
-import { spanText, table } from "../talk/table.ts";
+import { spanText, table } from "../text/table.ts";
 import { idsOf, liveFacts, liveOf } from "./processes.ts";
 
 export interface ProcessRow extends InstanceStatus {

@@ -5,7 +5,7 @@ import { idOf, liveId, previousId, runsOf, type PastRun, type RunState } from ".
 import { places, sequenceOf } from "../paths.ts";
 import { wayBack } from "../release/way-back.ts";
 import { toldServer } from "../release/known-server.ts";
-import { table, when } from "../talk/table.ts";
+import { table, when } from "../text/table.ts";
 
 export interface ReleaseRow {
   number: number;

@@ -12,7 +12,7 @@ import { lockNow } from "../release/queue.ts";
 import { processNames, scaleOf, stoppedIds, wantedIds } from "../release/processes.ts";
 import { proveInstances, startInstances, stopInstances } from "../release/workers.ts";
 import { readServer } from "../server.ts";
-import { didYouMean } from "../suggestion.ts";
+import { didYouMean } from "../text/suggestion.ts";
 import { instancesAt, liveOf } from "./processes.ts";
 
 /** `worker=2` and so on as a mapping. Throws DpError "usage". */

@@ -3,7 +3,7 @@ import type { RouteStatus } from "../front.ts";
 import type { InstanceStatus } from "../manager.ts";
 import { describeHandLock } from "../release/hand-lock.ts";
 import { describeHolder } from "../release/queue.ts";
-import { when } from "../talk/table.ts";
+import { when } from "../text/table.ts";
 import type { Status } from "./status.ts";
 
 /** A status for people. */

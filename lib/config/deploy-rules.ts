@@ -1,5 +1,5 @@
 // What the keys of deploy.yml mean for each other: the rules that no key has by itself.
-import { quoted } from "../talk/text.ts";
+import { quoted } from "../text/text.ts";
 import { dockerProblems } from "./docker-schema.ts";
 import { nameFrom } from "./process-schema.ts";
 import type { Path } from "./yaml.ts";

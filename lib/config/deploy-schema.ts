@@ -9,7 +9,7 @@ import { shared } from "./shared-schema.ts";
 import { staticSite } from "./static-schema.ts";
 import { cron, processes } from "./process-schema.ts";
 import { appName } from "../paths.ts";
-import { plainText } from "../talk/text.ts";
+import { plainText } from "../text/text.ts";
 
 const name = v.pipe(
   v.string(must("text")),

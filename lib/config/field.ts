@@ -2,8 +2,8 @@
 import * as v from "valibot";
 import { DURATION, durationText, milliseconds } from "./duration.ts";
 import { bytesOf, SIZE } from "./size.ts";
-import { closest } from "../suggestion.ts";
-import { quoted } from "../talk/text.ts";
+import { closest } from "../text/suggestion.ts";
+import { quoted } from "../text/text.ts";
 
 interface Wrong {
   readonly input: unknown;

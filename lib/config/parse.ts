@@ -1,6 +1,6 @@
 // Reading a YAML file by its schema: every problem at once, with line, column and a suggestion.
 import * as v from "valibot";
-import { closest } from "../suggestion.ts";
+import { closest } from "../text/suggestion.ts";
 import { readYaml, yamlError, type Path, type Problem, type Yaml } from "./yaml.ts";
 
 type Rules = (value: Mapping) => { path: Path; what: string }[];

@@ -1,5 +1,5 @@
 // What is wrong with a text that is no YAML, in words that say what to write: the parser's own speak of its grammar.
-import { plainText } from "../talk/text.ts";
+import { plainText } from "../text/text.ts";
 
 /** The parser's code, part of its message, and what is said instead; the first that fits. */
 const WORDS: readonly [code: string, part: string, words: string][] = [

@@ -1,7 +1,7 @@
 // YAML as dp reads it: one document of plain values, with the place of each. No aliases, tags or directives.
 import { isAlias, isScalar, isSeq, parseDocument, type ParsedNode, type Tags, type YAMLMap } from "yaml";
 import { DpError } from "../errors.ts";
-import { quoted } from "../talk/text.ts";
+import { quoted } from "../text/text.ts";
 import { wordsOf } from "./yaml-words.ts";
 
 export type Path = readonly (string | number)[];

@@ -12,7 +12,7 @@ import { nothingLive } from "../release/first-deploy.ts";
 import { liveId } from "../release/history.ts";
 import { factsOfRelease, otherInstance } from "../release/instance.ts";
 import { managerOf } from "../release/manager.ts";
-import { didYouMean } from "../suggestion.ts";
+import { didYouMean } from "../text/suggestion.ts";
 
 /** The last run of an entry. Times are ISO 8601. */
 export interface JobRun {

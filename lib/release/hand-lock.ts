@@ -6,7 +6,7 @@ import * as v from "valibot";
 import { codeOf, DpError } from "../errors.ts";
 import { removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";
-import { when } from "../talk/table.ts";
+import { when } from "../text/table.ts";
 import { starter } from "../host/who.ts";
 
 const schema = v.object({ by: v.string(), since: v.string(), reason: v.nullable(v.string()) });

@@ -1,5 +1,5 @@
 // Secrets in what is printed: values of the env file are masked.
-import { plainText } from "./text.ts";
+import { plainText } from "../text/text.ts";
 
 // Words that settings share with ordinary log lines: hiding them would hide nothing and spoil the log.
 const COMMON =

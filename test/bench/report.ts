@@ -1,7 +1,7 @@
 // The bench's answer: a table for people, JSON for programs.
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { version } from "../../package.json";
-import { table } from "../../lib/talk/table.ts";
+import { table } from "../../lib/text/table.ts";
 import type { Measured, RowSpec, Section } from "./section.ts";
 
 /** One measured row. */

@@ -335,7 +335,7 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
     await shop.push();
     expect(await box.get(shopPort)).toBe("six");
     // An upgrade: another tree, the same hooks.
-    await box.must("echo '// newer' >> /srv/dp/lib/talk/table.ts && DP_BUN=/usr/local/lib/bun /srv/dp/install.sh");
+    await box.must("echo '// newer' >> /srv/dp/lib/text/table.ts && DP_BUN=/usr/local/lib/bun /srv/dp/install.sh");
     await shop.commit({ "app.py": FLASK("seven") });
     await shop.push();
     expect(await box.get(shopPort)).toBe("seven");

@@ -6,7 +6,7 @@ import type { Io } from "../../host/io.ts";
 import { places } from "../../paths.ts";
 import { tail } from "../../host/process/output.ts";
 import type { Result } from "../../host/run.ts";
-import { plainText } from "../../talk/text.ts";
+import { plainText } from "../../text/text.ts";
 import { homeOf, ownerOf } from "./home.ts";
 
 const TIMEOUT = 120_000;

@@ -1,6 +1,6 @@
 // Columns for people.
 import { expect, test } from "bun:test";
-import { table, when } from "../../lib/talk/table.ts";
+import { table, when } from "../../lib/text/table.ts";
 
 test("each column is as wide as its widest cell, and no line ends with a space", () => {
   expect(

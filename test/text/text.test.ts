@@ -1,6 +1,6 @@
 // Foreign text: nothing in it reaches the terminal but characters.
 import { expect, test } from "bun:test";
-import { plainText, quoted } from "../../lib/talk/text.ts";
+import { plainText, quoted } from "../../lib/text/text.ts";
 
 test.each([
   ["plain\ttext ä 日本 🎉", "plain\ttext ä 日本 🎉"],

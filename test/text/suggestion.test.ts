@@ -1,6 +1,6 @@
 // "did you mean": near words are found, far ones are not proposed.
 import { expect, test } from "bun:test";
-import { closest, didYouMean } from "../lib/suggestion.ts";
+import { closest, didYouMean } from "../../lib/text/suggestion.ts";
 
 const KEYS = ["name", "type", "healthCheck", "command", "build", "hooks"];
 
