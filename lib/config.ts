@@ -5,7 +5,7 @@ import type { DockerConfig } from "./config/docker-schema.ts";
 import { parse } from "./config/parse.ts";
 import type { Shared } from "./config/shared-schema.ts";
 import type { StaticSite } from "./config/static-schema.ts";
-import type { Limits } from "./manager.ts";
+import type { Limits } from "./contracts/manager.ts";
 import { appTypeNames, frontNames, managerNames } from "./registry.ts";
 import { checkServer } from "./config/server-rules.ts";
 import { serverSchema } from "./config/server-schema.ts";

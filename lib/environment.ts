@@ -1,6 +1,6 @@
 // The environment that builds, hooks and the app get: built up from nothing, the same for all of them.
 import { basename } from "node:path";
-import type { Runtime } from "./app.ts";
+import type { Runtime } from "./contracts/app-type.ts";
 import type { ServerConfig } from "./config.ts";
 import { places } from "./paths.ts";
 import { settingsOf } from "./release/settings.ts";

@@ -1,11 +1,11 @@
 // What there is of each kind: a file in the folder is an entry, and nothing else needs to know it.
 import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { join, parse } from "node:path";
-import type { AppType } from "./app.ts";
-import type { Check } from "./check.ts";
+import type { AppType } from "./contracts/app-type.ts";
+import type { Check } from "./contracts/check.ts";
 import { DpError } from "./errors.ts";
-import type { Front } from "./front.ts";
-import type { Manager } from "./manager.ts";
+import type { Front } from "./contracts/front.ts";
+import type { Manager } from "./contracts/manager.ts";
 import { loadModule } from "./host/modules.ts";
 import { didYouMean } from "./text/suggestion.ts";
 

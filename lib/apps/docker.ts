@@ -1,5 +1,5 @@
 // Docker apps: an image built by the commit's Dockerfile, and a container of it for each release.
-import type { AppType } from "../app.ts";
+import type { AppType } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
 import { buildImage, pruneImages } from "./docker/build.ts";
 import { requireEngine } from "./docker/client.ts";

@@ -1,6 +1,6 @@
 // Node apps, and those of Bun: a version, a package manager, modules as the lock says, a build, and a start command.
 import { join } from "node:path";
-import type { AppType, Place } from "../app.ts";
+import type { AppType, Place } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
 import type { Io } from "../host/io.ts";
 import { BERRY } from "./node/commands.ts";

@@ -1,7 +1,7 @@
 // Python apps: an interpreter, a virtual environment shared by content, and the command that starts them.
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
-import type { AppType, Place, Runtime } from "../app.ts";
+import type { AppType, Place, Runtime } from "../contracts/app-type.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { webProcess } from "../procfile.ts";
 import { readDefinition } from "./python/definition.ts";

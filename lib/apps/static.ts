@@ -1,5 +1,5 @@
 // Static sites: a folder of files, served by dp itself; there is no process to start.
-import type { AppType } from "../app.ts";
+import type { AppType } from "../contracts/app-type.ts";
 import { requireMade } from "./static/made.ts";
 import manager from "./static/manager.ts";
 

@@ -3,7 +3,7 @@ import { factOf, load } from "../context.ts";
 import type { ServerConfig } from "../config.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
-import type { InstanceStatus, Manager } from "../manager.ts";
+import type { InstanceStatus, Manager } from "../contracts/manager.ts";
 import { isWeb, processOf } from "../paths.ts";
 import { contextOf, holder, liveId, newestRun } from "../release/history.ts";
 import { managerOf } from "../release/manager.ts";

@@ -3,7 +3,7 @@ import { nextRun } from "../cron/cron.ts";
 import { jobsUnderWay, lastRun, runJob, type JobRun } from "../cron/job.ts";
 import { DpError } from "../errors.ts";
 import { makeIo, silentLog } from "../host/io.ts";
-import type { InstanceName, Manager } from "../manager.ts";
+import type { InstanceName, Manager } from "../contracts/manager.ts";
 import { secretsOf } from "../release/settings.ts";
 import { managerOf } from "../release/manager.ts";
 import { readServer } from "../server.ts";

@@ -1,6 +1,6 @@
 // `dp doctor`: what is wrong with the server and its apps, or will be, and the command that mends each of it.
 import { audit, resultOf } from "../host/audit.ts";
-import type { Check, Finding, Patient } from "../check.ts";
+import type { Check, Finding, Patient } from "../contracts/check.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import { places } from "../paths.ts";

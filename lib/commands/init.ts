@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import type { AppType } from "../app.ts";
+import type { AppType } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
 import { appName } from "../paths.ts";
 import { didYouMean } from "../text/suggestion.ts";

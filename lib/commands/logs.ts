@@ -4,7 +4,7 @@ import type { ServerConfig } from "../config.ts";
 import { nothingLive } from "../release/first-deploy.ts";
 import { idOf, liveId, runsOf } from "../release/history.ts";
 import { makeIo, silentLog } from "../host/io.ts";
-import type { InstanceName, Manager } from "../manager.ts";
+import type { InstanceName, Manager } from "../contracts/manager.ts";
 import { isWeb, jobId, processOf, releaseOf } from "../paths.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { toldServer } from "../release/known-server.ts";

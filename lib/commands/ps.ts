@@ -1,6 +1,6 @@
 // `dp ps`: every process of an app, and how it does.
 import { DpError } from "../errors.ts";
-import type { InstanceStatus } from "../manager.ts";
+import type { InstanceStatus } from "../contracts/manager.ts";
 import { isWeb, processOf, releaseOf } from "../paths.ts";
 import { residentMemory } from "../host/process/process.ts";
 import { factsOfRelease, instanceOf, otherInstance, type InstanceFacts } from "../release/instance.ts";

@@ -1,6 +1,6 @@
 // What `dp status` tells people.
-import type { RouteStatus } from "../front.ts";
-import type { InstanceStatus } from "../manager.ts";
+import type { RouteStatus } from "../contracts/front.ts";
+import type { InstanceStatus } from "../contracts/manager.ts";
 import { describeHandLock } from "../release/hand-lock.ts";
 import { describeHolder } from "../release/queue.ts";
 import { when } from "../text/table.ts";

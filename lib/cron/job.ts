@@ -6,7 +6,7 @@ import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { isLocked, tryLock } from "../host/lock.ts";
-import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
+import type { InstanceName, InstanceStatus, Manager } from "../contracts/manager.ts";
 import { isJob, jobId, places, processOf } from "../paths.ts";
 import { nothingLive } from "../release/first-deploy.ts";
 import { liveId } from "../release/history.ts";

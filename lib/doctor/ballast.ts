@@ -1,6 +1,6 @@
 // The reserve on the disk, with which there is a way back when it is full.
 import { hasBallast, hasRoom } from "../host/ballast.ts";
-import { byCommand, type Check } from "../check.ts";
+import { byCommand, type Check } from "../contracts/check.ts";
 import { appNames } from "../server.ts";
 
 const check: Check = {

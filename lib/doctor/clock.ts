@@ -1,5 +1,5 @@
 // The server's clock: what was deployed in the future was deployed while it was wrong, or it is wrong now.
-import { byHand, type Check } from "../check.ts";
+import { byHand, type Check } from "../contracts/check.ts";
 import { runsOf } from "../release/history.ts";
 
 /** Clocks of virtual machines jump a little. */

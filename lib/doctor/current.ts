@@ -1,7 +1,7 @@
 // The links `current` and `previous`, and the releases that they name.
 import { readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
-import { byDoctor, byHand, type Check, type Finding } from "../check.ts";
+import { byDoctor, byHand, type Check, type Finding } from "../contracts/check.ts";
 import { load, type Run } from "../context.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { point } from "../host/link.ts";

@@ -1,5 +1,5 @@
 // Room on the disk: what the next deploy of an app needs, and what the server itself does.
-import { byHand, type Check } from "../check.ts";
+import { byHand, type Check } from "../contracts/check.ts";
 import { sizeText } from "../config/size.ts";
 import { freeRoom } from "../host/disk.ts";
 import { deployments, places } from "../paths.ts";

@@ -1,5 +1,5 @@
 // The fronts that the server's apps use: each runs, as this dp would have it, and comes up at boot.
-import { byCommand, type Check, type Finding } from "../check.ts";
+import { byCommand, type Check, type Finding } from "../contracts/check.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { places } from "../paths.ts";
 import { front } from "../registry.ts";

@@ -1,5 +1,5 @@
 // The health check of the live release, asked through the public port, as clients are answered.
-import { byHand, type Check } from "../check.ts";
+import { byHand, type Check } from "../contracts/check.ts";
 import { probe } from "../health/probe.ts";
 import { front } from "../registry.ts";
 import { factsOfRelease } from "../release/instance.ts";

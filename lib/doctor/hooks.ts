@@ -1,7 +1,7 @@
 // The hooks of the bare repository, by which a push becomes a deploy.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { byCommand, byHand, type Check } from "../check.ts";
+import { byCommand, byHand, type Check } from "../contracts/check.ts";
 import { places } from "../paths.ts";
 import { hookDrift } from "../setup/repository.ts";
 

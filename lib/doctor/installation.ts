@@ -1,6 +1,6 @@
 // dp itself: what the hooks start is there, and nobody else may change it.
 import { accessSync, constants, statSync } from "node:fs";
-import { byHand, type Check } from "../check.ts";
+import { byHand, type Check } from "../contracts/check.ts";
 import { SELF, treeOfDp } from "../host/self.ts";
 
 const check: Check = {

@@ -1,6 +1,6 @@
 // The processes of an app: those that shall run do, nothing else does, and the same come up at boot.
-import { byCommand, byHand, type Check, type Finding, type Patient } from "../check.ts";
-import type { Manager } from "../manager.ts";
+import { byCommand, byHand, type Check, type Finding, type Patient } from "../contracts/check.ts";
+import type { Manager } from "../contracts/manager.ts";
 import { processOf } from "../paths.ts";
 import { damageOf } from "../release/current.ts";
 import { liveId } from "../release/history.ts";

@@ -1,7 +1,7 @@
 // What was left lying: temp files, places in the queue, runs that were interrupted, trees of old failures, foreign names.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { byDoctor, byHand, type Check, type Finding, type Patient } from "../check.ts";
+import { byDoctor, byHand, type Check, type Finding, type Patient } from "../contracts/check.ts";
 import { removeStaleTemps, staleTemps } from "../host/files.ts";
 import { places } from "../paths.ts";
 import { contextOf, DAMAGED, runsOf } from "../release/history.ts";

@@ -1,5 +1,5 @@
 // Memory: a server without any kills processes.
-import { byHand, type Check } from "../check.ts";
+import { byHand, type Check } from "../contracts/check.ts";
 import { sizeText } from "../config/size.ts";
 import { availableMemory } from "../host/memory.ts";
 

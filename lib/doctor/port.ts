@@ -1,5 +1,5 @@
 // The public port of an app: its front listens there, and sends to the live release.
-import { byCommand, byHand, type Check, type Finding, type Patient } from "../check.ts";
+import { byCommand, byHand, type Check, type Finding, type Patient } from "../contracts/check.ts";
 import { describe } from "../health/health.ts";
 import { listener } from "../host/process/process.ts";
 import { front } from "../registry.ts";

@@ -1,5 +1,5 @@
 // Programs: those of every deploy, of the manager, of the front, and of the app's type.
-import { byHand, type Check, type Finding } from "../check.ts";
+import { byHand, type Check, type Finding } from "../contracts/check.ts";
 import { factOf } from "../context.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";

@@ -1,6 +1,6 @@
 // Rights and owners: what dp decides by belongs to dp, and what the app writes to the app.
 import { chmod, stat } from "node:fs/promises";
-import { byCommand, byDoctor, byHand, type Check, type Finding, type Patient } from "../check.ts";
+import { byCommand, byDoctor, byHand, type Check, type Finding, type Patient } from "../contracts/check.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { envFile, places } from "../paths.ts";
 import { baseDrift } from "../setup/base.ts";

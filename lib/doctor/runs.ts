@@ -1,7 +1,7 @@
 // The records of deploys: one that cannot be read hides what became of its release.
 import { lstatSync } from "node:fs";
 import { chmod, rename } from "node:fs/promises";
-import { byDoctor, byHand, type Check, type Finding } from "../check.ts";
+import { byDoctor, byHand, type Check, type Finding } from "../contracts/check.ts";
 import { load } from "../context.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { contextOf, DAMAGED, liveId, runIds } from "../release/history.ts";

@@ -1,5 +1,5 @@
 // What the manager of an app wrote for it: units of systemd, as this dp would write them.
-import { byCommand, type Check } from "../check.ts";
+import { byCommand, type Check } from "../contracts/check.ts";
 import { places } from "../paths.ts";
 import { managerOf } from "../release/manager.ts";
 

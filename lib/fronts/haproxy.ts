@@ -1,7 +1,7 @@
 // HAProxy as the front: Debian's program, switched by its runtime API, never by a reload.
 import { existsSync } from "node:fs";
 import { DpError } from "../errors.ts";
-import type { Drained, Front, Route, RouteStatus, Target } from "../front.ts";
+import type { Drained, Front, Route, RouteStatus, Target } from "../contracts/front.ts";
 import { countsOf } from "./haproxy/counts.ts";
 import { drainSlot } from "./haproxy/drain.ts";
 import { filesOf, haproxyProgram } from "./haproxy/places.ts";

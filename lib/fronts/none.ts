@@ -1,5 +1,5 @@
 // No front: the app listens on the public port itself, so only one of its releases can run at a time.
-import type { Front } from "../front.ts";
+import type { Front } from "../contracts/front.ts";
 
 const none: Front = {
   name: "none",

@@ -1,7 +1,7 @@
 // dp's own front: one process for the whole server that picks the release for every request.
 import { version } from "../../package.json";
 import { DpError, messageOf } from "../errors.ts";
-import type { Front, Route, Target } from "../front.ts";
+import type { Front, Route, Target } from "../contracts/front.ts";
 import { describe } from "../health/health.ts";
 import type { Io } from "../host/io.ts";
 import { root } from "../paths.ts";

@@ -2,9 +2,9 @@
 import type { HealthCheck, ServerConfig } from "../config.ts";
 import { died as diedOf, lastWords as lastWordsOf } from "./death.ts";
 import { DpError } from "../errors.ts";
-import type { Front } from "../front.ts";
+import type { Front } from "../contracts/front.ts";
 import type { Io } from "../host/io.ts";
-import type { InstanceName, InstanceStatus, Manager } from "../manager.ts";
+import type { InstanceName, InstanceStatus, Manager } from "../contracts/manager.ts";
 import { probe } from "./probe.ts";
 import { watchElsewhere, wrongPort } from "./wrong-port.ts";
 import { publicAddress } from "../release/route.ts";

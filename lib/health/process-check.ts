@@ -2,7 +2,7 @@
 import type { ProcessCheck } from "../config.ts";
 import { DpError } from "../errors.ts";
 import type { Io } from "../host/io.ts";
-import type { Instance, InstanceStatus, Manager } from "../manager.ts";
+import type { Instance, InstanceStatus, Manager } from "../contracts/manager.ts";
 import { tail } from "../host/process/output.ts";
 import { died } from "./death.ts";
 

@@ -1,5 +1,5 @@
 // An app that listens somewhere else than it was told: the commonest reason for no answer.
-import type { InstanceName, Manager, Published } from "../manager.ts";
+import type { InstanceName, Manager, Published } from "../contracts/manager.ts";
 import { listeningPorts } from "../host/process/process.ts";
 
 /** Where an instance listens instead of its port, in words that say what it must do; null when it does listen there. */

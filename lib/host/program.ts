@@ -1,7 +1,7 @@
 // Programs on the app's PATH: where they are, and what they say of themselves.
 import { access, constants, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Place } from "../app.ts";
+import type { Place } from "../contracts/app-type.ts";
 import { codeOf, DpError } from "../errors.ts";
 import type { Io } from "./io.ts";
 

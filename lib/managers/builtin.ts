@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
-import type { Instance, InstanceName, InstanceStatus, Manager } from "../manager.ts";
+import type { Instance, InstanceName, InstanceStatus, Manager } from "../contracts/manager.ts";
 import { compareInstances, isInstanceId, places } from "../paths.ts";
 import { bootId } from "../host/process/process.ts";
 import { logs } from "../host/supervisor/logs.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import { namesIn, removeFile } from "../host/files.ts";
 import { makeIo, silentLog, type Io } from "../host/io.ts";
-import type { Instance, InstanceName, InstanceStatus, ManagedApp, Manager } from "../manager.ts";
+import type { Instance, InstanceName, InstanceStatus, ManagedApp, Manager } from "../contracts/manager.ts";
 import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
 import { processEntry, userOf } from "../host/process/process.ts";
 import {

@@ -3,7 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { codeOf, DpError } from "../errors.ts";
 import type { Io } from "../host/io.ts";
-import type { Instance, InstanceName, InstanceStatus, Manager } from "../manager.ts";
+import type { Instance, InstanceName, InstanceStatus, Manager } from "../contracts/manager.ts";
 import { compareInstances, isInstanceId, places, root } from "../paths.ts";
 import { tail } from "../host/process/output.ts";
 import { removeFiles, writeFiles } from "../host/systemd/instance-files.ts";

@@ -5,7 +5,7 @@ import { DpError } from "../errors.ts";
 import { describe, waitUntilHealthy, type Patient } from "../health/health.ts";
 import { factsOfRelease, instanceOf, takeInstancePort, type InstanceFacts } from "./instance.ts";
 import type { Io } from "../host/io.ts";
-import type { InstanceName, Manager } from "../manager.ts";
+import type { InstanceName, Manager } from "../contracts/manager.ts";
 import { givePortBack, hasPort } from "./ports.ts";
 import { listener } from "../host/process/process.ts";
 import { knownInstances, managerOf } from "./manager.ts";

@@ -7,7 +7,7 @@ import { factOf, load } from "../context.ts";
 import { fact } from "../facts.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
-import type { Instance, InstanceName, Manager } from "../manager.ts";
+import type { Instance, InstanceName, Manager } from "../contracts/manager.ts";
 import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
 import { appType, appTypeNames, manager } from "../registry.ts";
 import { contextOf } from "./history.ts";

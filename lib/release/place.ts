@@ -1,6 +1,6 @@
 // What an app type is told of the release it works on.
 import { basename } from "node:path";
-import type { Place } from "../app.ts";
+import type { Place } from "../contracts/app-type.ts";
 import type { DeployConfig, ServerConfig } from "../config.ts";
 import { places } from "../paths.ts";
 import { commitTree, subtree } from "../tree.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
-import type { InstanceName, Manager } from "../manager.ts";
+import type { InstanceName, Manager } from "../contracts/manager.ts";
 import { deployments, places, root } from "../paths.ts";
 import { listener, listeningPorts } from "../host/process/process.ts";
 import { appNames } from "../server.ts";

@@ -1,7 +1,7 @@
 // Which releases go: never the live one, the one before it, a running one, or the newest good ones.
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { Runtime } from "../app.ts";
+import type { Runtime } from "../contracts/app-type.ts";
 import type { ServerConfig } from "../config.ts";
 import { factOf } from "../context.ts";
 import { fact } from "../facts.ts";
@@ -9,7 +9,7 @@ import { removeFile } from "../host/files.ts";
 import { goodReleases, idOf, liveId, previousId, runIds, runsOf, treeOf, type PastRun } from "./history.ts";
 import { forgetRelease } from "./instances.ts";
 import type { Io } from "../host/io.ts";
-import type { Manager } from "../manager.ts";
+import type { Manager } from "../contracts/manager.ts";
 import { isInstanceId, isReleaseId, places, releaseOf, sequenceOf } from "../paths.ts";
 import { appType } from "../registry.ts";
 import { pruneRecords } from "./records.ts";

@@ -9,7 +9,7 @@ import { removeStaleTemps } from "../host/files.ts";
 import { point } from "../host/link.ts";
 import { forget, forgetRelease, serveAgain } from "./instances.ts";
 import type { Io } from "../host/io.ts";
-import type { Manager } from "../manager.ts";
+import type { Manager } from "../contracts/manager.ts";
 import { isWeb, places, releaseOf } from "../paths.ts";
 import { portOf } from "./ports.ts";
 import { managerOf } from "./manager.ts";

@@ -1,6 +1,6 @@
 // What the front is told of an app, out of its config.yml.
 import type { ServerConfig } from "../config.ts";
-import type { Route } from "../front.ts";
+import type { Route } from "../contracts/front.ts";
 
 /** The app's route, without its target: that follows from `current`. */
 export function routeOf(app: string, server: ServerConfig): Omit<Route, "target"> {

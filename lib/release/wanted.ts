@@ -2,7 +2,7 @@
 import type { ServerConfig } from "../config.ts";
 import { isInHand } from "../cron/job.ts";
 import { DpError } from "../errors.ts";
-import type { Manager } from "../manager.ts";
+import type { Manager } from "../contracts/manager.ts";
 import { isJob, processOf, releaseOf } from "../paths.ts";
 import { damageOf } from "./current.ts";
 import { liveId } from "./history.ts";

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { waitUntilUp, type Candidate } from "../health/process-check.ts";
 import type { Io } from "../host/io.ts";
-import type { Manager } from "../manager.ts";
+import type { Manager } from "../contracts/manager.ts";
 import { isJob, isWeb, processOf, releaseOf } from "../paths.ts";
 import { forget } from "./instances.ts";
 import { otherInstance, type InstanceFacts } from "./instance.ts";

@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Place } from "../../lib/app.ts";
+import type { Place } from "../../lib/contracts/app-type.ts";
 import docker from "../../lib/apps/docker.ts";
 import { parseDeployConfig } from "../../lib/config.ts";
 import { leavesOf } from "../../lib/apps/docker/build.ts";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { lstat, mkdir, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Place, Runtime } from "../../lib/app.ts";
+import type { Place, Runtime } from "../../lib/contracts/app-type.ts";
 import node from "../../lib/apps/node.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { run } from "../../lib/host/run.ts";

@@ -3,7 +3,7 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { lstat, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import type { Place, Runtime } from "../../lib/app.ts";
+import type { Place, Runtime } from "../../lib/contracts/app-type.ts";
 import python from "../../lib/apps/python.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { run } from "../../lib/host/run.ts";

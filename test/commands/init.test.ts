@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AppType } from "../../lib/app.ts";
+import type { AppType } from "../../lib/contracts/app-type.ts";
 import { init } from "../../lib/commands/init.ts";
 import { parseDeployConfig } from "../../lib/config.ts";
 import { DpError } from "../../lib/errors.ts";

@@ -1,7 +1,7 @@
 // What every front keeps, checked with real apps and real connections. Called by the test of each front.
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { DpError } from "../../lib/errors.ts";
-import type { Front, Route } from "../../lib/front.ts";
+import type { Front, Route } from "../../lib/contracts/front.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { type Kind, scripted, startApp, type TestApp } from "./relay/support/apps.ts";
 import { load, type LoadResult } from "./relay/support/load.ts";

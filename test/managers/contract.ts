@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { parseDeployConfig } from "../../lib/config.ts";
 import { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog, type Io } from "../../lib/host/io.ts";
-import type { Instance, InstanceName, Manager } from "../../lib/manager.ts";
+import type { Instance, InstanceName, Manager } from "../../lib/contracts/manager.ts";
 import { places } from "../../lib/paths.ts";
 import { isAlive, startTime, userOf } from "../../lib/host/process/process.ts";
 import { idsOf } from "../../lib/host/users.ts";

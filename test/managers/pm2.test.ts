@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import pm2Entry, { makePm2 } from "../../lib/managers/pm2.ts";
-import type { Instance, Manager } from "../../lib/manager.ts";
+import type { Instance, Manager } from "../../lib/contracts/manager.ts";
 import { places } from "../../lib/paths.ts";
 import { filesOf, homeOf, ownerOf, processName } from "../../lib/managers/pm2/home.ts";
 import { listed, listing } from "../../lib/managers/pm2/listing.ts";

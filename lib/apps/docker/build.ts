@@ -1,10 +1,10 @@
 // Building the image of a release, and keeping account of what else a build leaves in the engine.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Place } from "../../app.ts";
+import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import type { InstanceName } from "../../manager.ts";
+import type { InstanceName } from "../../contracts/manager.ts";
 import { isReleaseId, places } from "../../paths.ts";
 import { docker, dockerError } from "./client.ts";
 import { withContext } from "./context.ts";

@@ -2,7 +2,7 @@
 import { closeSync, lstatSync } from "node:fs";
 import { chown, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Place } from "../../app.ts";
+import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { pipe } from "../../host/process/libc.ts";

@@ -1,5 +1,5 @@
 // The Dockerfile that deploy.yml names: a file of the commit itself.
-import type { Place } from "../../app.ts";
+import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Tree } from "../../tree.ts";
 

@@ -4,7 +4,7 @@ import type { DeployConfig } from "../../config.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { releaseOf } from "../../paths.ts";
-import type { InstanceName } from "../../manager.ts";
+import type { InstanceName } from "../../contracts/manager.ts";
 import { treeOf } from "../../release/history.ts";
 import { docker, objectsIn } from "./client.ts";
 import { imageName } from "./names.ts";

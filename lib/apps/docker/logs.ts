@@ -5,7 +5,7 @@ import { openOutput } from "../../host/supervisor/output.ts";
 import { filesOf } from "../../host/supervisor/supervision.ts";
 import { messageOf } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import type { InstanceName, LogOptions } from "../../manager.ts";
+import type { InstanceName, LogOptions } from "../../contracts/manager.ts";
 import { isJob, places } from "../../paths.ts";
 import { tail } from "../../host/process/output.ts";
 import { docker } from "./client.ts";

@@ -2,7 +2,7 @@
 import { codeOf, DpError, messageOf } from "../../errors.ts";
 import { removeFile } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
-import type { InstanceName, InstanceStatus, Manager, Published } from "../../manager.ts";
+import type { InstanceName, InstanceStatus, Manager, Published } from "../../contracts/manager.ts";
 import { compareInstances } from "../../paths.ts";
 import { descendants, listeningIn } from "../../host/process/process.ts";
 import { enable, enabled, setPolicy } from "./boot.ts";

@@ -3,7 +3,7 @@ import { lstatSync } from "node:fs";
 import { posix } from "node:path";
 import type { DeployConfig } from "../../config.ts";
 import { DpError } from "../../errors.ts";
-import type { InstanceName } from "../../manager.ts";
+import type { InstanceName } from "../../contracts/manager.ts";
 import { places } from "../../paths.ts";
 import { closeParents } from "../../host/closed.ts";
 import { mountsOf, namesOf } from "./container.ts";

@@ -1,7 +1,7 @@
 // A hook, or a command of `dp run`, in a one-off container of the release's image: with the app's variables, and gone when it has ended.
-import type { Place } from "../../app.ts";
+import type { Place } from "../../contracts/app-type.ts";
 import type { Io } from "../../host/io.ts";
-import type { InstanceName } from "../../manager.ts";
+import type { InstanceName } from "../../contracts/manager.ts";
 import type { Foreground } from "../../host/process/terminal.ts";
 import { clientEnv, docker, dockerError, requireEngine } from "./client.ts";
 import { imageOf } from "./image.ts";

@@ -1,5 +1,5 @@
 // What every container of dp is held to. Nothing of it can be loosened by a commit.
-import type { Limits } from "../../manager.ts";
+import type { Limits } from "../../contracts/manager.ts";
 import { isPodman } from "./client.ts";
 
 // What entrypoints of common images need to prepare files and to become another user; of Docker's own default

@@ -1,7 +1,7 @@
 // Starting a release: a container made from its image, on the port that dp chose.
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import type { Instance, InstanceName } from "../../manager.ts";
+import type { Instance, InstanceName } from "../../contracts/manager.ts";
 import { isJob } from "../../paths.ts";
 import { startScript } from "../../host/process/command-line.ts";
 import { tail } from "../../host/process/output.ts";

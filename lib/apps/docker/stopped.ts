@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile, writeFileAtomic } from "../../host/files.ts";
-import type { InstanceName } from "../../manager.ts";
+import type { InstanceName } from "../../contracts/manager.ts";
 import { places } from "../../paths.ts";
 
 const noteOf = ({ app, id }: InstanceName) => join(places(app).instances, `${id}.stopped`);

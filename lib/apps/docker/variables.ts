@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DpError } from "../../errors.ts";
 import { removeFile, writeFileAtomic } from "../../host/files.ts";
-import type { InstanceName } from "../../manager.ts";
+import type { InstanceName } from "../../contracts/manager.ts";
 import { places } from "../../paths.ts";
 
 // What says how things are on the server; in a container the image says it.

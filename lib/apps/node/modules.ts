@@ -1,5 +1,5 @@
 // The modules of a release: installed as the lock says, or out of an earlier install, and thinned out after the build.
-import type { Place } from "../../app.ts";
+import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { installWords, managerEnv, reasonLines, staleLockHint, trimWords } from "./commands.ts";

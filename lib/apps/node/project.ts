@@ -1,6 +1,6 @@
 // What a commit says of itself as a node app: its package manager, what is installed and when, what it runs on.
 import { dirname } from "node:path";
-import type { Place } from "../../app.ts";
+import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { findProgram } from "../../host/program.ts";

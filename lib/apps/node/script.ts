@@ -1,6 +1,6 @@
 // A script of package.json, as a shell line of its own: without npm between whoever starts it and what it starts.
 import { join } from "node:path";
-import type { Place } from "../../app.ts";
+import type { Place } from "../../contracts/app-type.ts";
 import type { Io } from "../../host/io.ts";
 import { startScript } from "../../host/process/command-line.ts";
 import { shellQuote } from "../../host/template.ts";

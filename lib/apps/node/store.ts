@@ -2,7 +2,7 @@
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { lstat, mkdir, readdir, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { Place, Runtime } from "../../app.ts";
+import type { Place, Runtime } from "../../contracts/app-type.ts";
 import { codeOf, messageOf } from "../../errors.ts";
 import { readText, removeFile, removeStaleTemps, syncFolder, writeFileAtomic } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";

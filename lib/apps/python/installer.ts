@@ -1,5 +1,5 @@
 // The commands that make a virtual environment and fill it: with uv when it is there, else venv and pip.
-import type { Place } from "../../app.ts";
+import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import type { Definition } from "./definition.ts";

@@ -1,7 +1,7 @@
 // Without a virtual environment: a folder in which `python` and `python3` are the interpreter that was chosen.
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
-import type { Place } from "../../app.ts";
+import type { Place } from "../../contracts/app-type.ts";
 import type { Io } from "../../host/io.ts";
 import { findProgram } from "../../host/program.ts";
 import type { Interpreter } from "./interpreter.ts";

@@ -1,7 +1,7 @@
 // The virtual environments of an app: found by the content of what defines them, complete or not there.
 import { lstat, mkdir, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { Place, Runtime } from "../../app.ts";
+import type { Place, Runtime } from "../../contracts/app-type.ts";
 import { codeOf, messageOf } from "../../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";

@@ -1,7 +1,7 @@
 // Whether a commit, or its build, has made what deploy.yml says is served: a page that is not there never comes.
 import { closeSync } from "node:fs";
 import { relative } from "node:path";
-import type { Place } from "../../app.ts";
+import type { Place } from "../../contracts/app-type.ts";
 import type { HealthCheck } from "../../config.ts";
 import type { StaticSite } from "../../config/static-schema.ts";
 import { DpError } from "../../errors.ts";

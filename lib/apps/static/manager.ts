@@ -6,7 +6,7 @@ import { isService } from "../../host/daemon/service.ts";
 import { DpError } from "../../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
-import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../../manager.ts";
+import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../../contracts/manager.ts";
 import { places, sequenceOf } from "../../paths.ts";
 import { tailFile } from "../../host/process/tail.ts";
 import { treeOf as filesOf } from "../../release/history.ts";

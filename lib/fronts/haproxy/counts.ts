@@ -1,5 +1,5 @@
 // What HAProxy says of an app's traffic: its statistics, and the streams that are under way.
-import type { RouteStatus } from "../../front.ts";
+import type { RouteStatus } from "../../contracts/front.ts";
 import { serverOf, type KeptRoute } from "./routes.ts";
 import { tellAll } from "./runtime.ts";
 

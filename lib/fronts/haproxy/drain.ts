@@ -1,5 +1,5 @@
 // Waiting until a release has no request under way in HAProxy, and cutting what is left.
-import type { Drained } from "../../front.ts";
+import type { Drained } from "../../contracts/front.ts";
 import type { Io } from "../../host/io.ts";
 import { inFlight, type InFlight } from "./counts.ts";
 import { serverOf, type KeptRoute } from "./routes.ts";

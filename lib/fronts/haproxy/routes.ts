@@ -1,7 +1,7 @@
 // The routes of dp's HAProxy: the durable file from which its configuration follows.
 import { DpError, messageOf } from "../../errors.ts";
 import { readText, writeFileAtomic } from "../../host/files.ts";
-import type { Route, Target } from "../../front.ts";
+import type { Route, Target } from "../../contracts/front.ts";
 import { filesOf } from "./places.ts";
 
 /** How many releases of an app can have requests under way at once: one live, the others draining. */

@@ -1,5 +1,5 @@
 // One app in the relay: its route, its connections, and what is under way on which release.
-import type { InFlight, Route, Target } from "../../front.ts";
+import type { InFlight, Route, Target } from "../../contracts/front.ts";
 import type { Client } from "./client-connection.ts";
 
 /** An app's state. */

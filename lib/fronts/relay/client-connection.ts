@@ -1,5 +1,5 @@
 // A client's connection: its state, and that of the one request at a time that it carries.
-import type { InFlight, Target } from "../../front.ts";
+import type { InFlight, Target } from "../../contracts/front.ts";
 import type { App } from "./app.ts";
 import { type Body, makeBody } from "./body.ts";
 import { clock } from "./clock.ts";

@@ -1,7 +1,7 @@
 // dp's side of the relay: commands over the control socket in the relay's folder.
 import { join } from "node:path";
 import { DpError, codeOf } from "../../errors.ts";
-import type { Drained, FrontStatus, RouteChange, Target } from "../../front.ts";
+import type { Drained, FrontStatus, RouteChange, Target } from "../../contracts/front.ts";
 import type { Command, Reply } from "./control.ts";
 import { HOLD_TIME } from "./limits.ts";
 

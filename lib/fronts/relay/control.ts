@@ -3,7 +3,7 @@ import { chmodSync } from "node:fs";
 import { type Server, type Socket, createServer } from "node:net";
 import { DpError, messageOf } from "../../errors.ts";
 import { removeFile } from "../../host/files.ts";
-import type { FrontStatus, RouteChange, Target } from "../../front.ts";
+import type { FrontStatus, RouteChange, Target } from "../../contracts/front.ts";
 import pkg from "../../../package.json" with { type: "json" };
 import { CONTROL_SIZE } from "./limits.ts";
 import { drainApp, holdApp, pointRoute, removeRoute, resumeApp, setRoute, statusOf } from "./routes.ts";

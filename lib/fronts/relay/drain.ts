@@ -1,5 +1,5 @@
 // Waiting until a release has nothing under way, so that it can be stopped.
-import type { Drained } from "../../front.ts";
+import type { Drained } from "../../contracts/front.ts";
 import { type App, underWay } from "./app.ts";
 import { type Client, TUNNEL } from "./client-connection.ts";
 import { abort, cut } from "./ending.ts";

@@ -1,6 +1,6 @@
 // The listening sockets: systemd's where it kept one, else bound here and given to it to keep.
 import { DpError, codeOf, messageOf } from "../../errors.ts";
-import type { Route } from "../../front.ts";
+import type { Route } from "../../contracts/front.ts";
 import type { App } from "./app.ts";
 import type { Client } from "./client-connection.ts";
 import { handlersFor } from "./downstream.ts";

@@ -1,6 +1,6 @@
 // What can be done to the routes: each change is durable before it counts.
 import { DpError } from "../../errors.ts";
-import type { Drained, Route, RouteChange, RouteStatus, Target } from "../../front.ts";
+import type { Drained, Route, RouteChange, RouteStatus, Target } from "../../contracts/front.ts";
 import { type App, isSame, makeApp } from "./app.ts";
 import { ACTIVE, IDLE } from "./client-connection.ts";
 import { drainRelease } from "./drain.ts";

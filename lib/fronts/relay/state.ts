@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { DpError, messageOf } from "../../errors.ts";
 import { readText } from "../../host/files.ts";
-import type { Route } from "../../front.ts";
+import type { Route } from "../../contracts/front.ts";
 
 const VERSION = 1;
 

@@ -1,5 +1,5 @@
 // Connections to apps: opening them, and what comes of them.
-import type { Target } from "../../front.ts";
+import type { Target } from "../../contracts/front.ts";
 import { takeAnswer, upstreamGone } from "./answer.ts";
 import { ACTIVE, type Client, TUNNEL, type Upstream, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";

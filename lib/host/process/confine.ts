@@ -1,6 +1,6 @@
 // Commands that a commit brings along, builds and hooks: below the app in rank, within limits, and gone with all they started.
 import { existsSync } from "node:fs";
-import type { Limits } from "../../manager.ts";
+import type { Limits } from "../../contracts/manager.ts";
 import { realm, root } from "../../paths.ts";
 import { groupsIn, processesInGroup, systemSlice } from "./cgroup.ts";
 import { endAll } from "./end-all.ts";

@@ -1,6 +1,6 @@
 // What a builtin instance says, out of its log.
 import type { Io } from "../io.ts";
-import type { InstanceName, LogOptions } from "../../manager.ts";
+import type { InstanceName, LogOptions } from "../../contracts/manager.ts";
 import { lineSink } from "../../talk/follower.ts";
 import { parseLine, reader } from "./output.ts";
 import { filesOf } from "./supervision.ts";

@@ -2,7 +2,7 @@
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { startScript } from "../process/command-line.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
-import type { Instance } from "../../manager.ts";
+import type { Instance } from "../../contracts/manager.ts";
 import { isJob, places } from "../../paths.ts";
 import { filesOf, markerOf, ownUser, writeRecord } from "./supervision.ts";
 import { shellQuote } from "../template.ts";

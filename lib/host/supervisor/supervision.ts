@@ -1,7 +1,7 @@
 // What the builtin manager and its supervisors share: the files of an instance, and which processes belong to it.
 import { DpError } from "../../errors.ts";
 import { readText, writeFileAtomic } from "../files.ts";
-import type { InstanceName, InstanceStatus } from "../../manager.ts";
+import type { InstanceName, InstanceStatus } from "../../contracts/manager.ts";
 import { isInstanceId, places, root } from "../../paths.ts";
 import { allPids } from "../process/proc.ts";
 import { argumentsOf, bootId, descendants, hasEnvironment, isAlive, processTable, userOf } from "../process/process.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { systemdEnv } from "../../env.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
 import { point } from "../link.ts";
-import type { Instance, InstanceName } from "../../manager.ts";
+import type { Instance, InstanceName } from "../../contracts/manager.ts";
 import { isJob, places, releaseOf } from "../../paths.ts";
 import { jobScript, startScript } from "../process/command-line.ts";
 import { idsOf } from "../users.ts";

@@ -1,6 +1,6 @@
 // What an instance says, out of the journal.
 import type { Io } from "../io.ts";
-import type { InstanceName, LogOptions } from "../../manager.ts";
+import type { InstanceName, LogOptions } from "../../contracts/manager.ts";
 import { systemdTool, unitOf } from "./systemd.ts";
 
 /** The lines of an instance, with their times. */

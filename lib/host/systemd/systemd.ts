@@ -4,7 +4,7 @@ import { processesInGroup } from "../process/cgroup.ts";
 import { howEnded } from "../process/ending.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../io.ts";
-import type { InstanceName, InstanceStatus } from "../../manager.ts";
+import type { InstanceName, InstanceStatus } from "../../contracts/manager.ts";
 import { isInstanceId, isJob, places, root } from "../../paths.ts";
 import { plainEnv, run, type Result, type RunOptions } from "../run.ts";
 import { together } from "./together.ts";

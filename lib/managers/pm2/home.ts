@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DpError } from "../../errors.ts";
-import type { InstanceName } from "../../manager.ts";
+import type { InstanceName } from "../../contracts/manager.ts";
 import { isInstanceId, places } from "../../paths.ts";
 
 // What a socket's address can hold, the final NUL not counted: unix(7).

@@ -1,7 +1,7 @@
 // What pm2's daemon of an app runs, as far as dp wants to know.
 import * as v from "valibot";
 import { DpError } from "../../errors.ts";
-import type { InstanceName } from "../../manager.ts";
+import type { InstanceName } from "../../contracts/manager.ts";
 import { processName } from "./home.ts";
 import { call } from "./rpc.ts";
 

@@ -1,6 +1,6 @@
 // What an instance of pm2 says, out of the log that its watcher or its workers write.
 import type { Io } from "../../host/io.ts";
-import type { InstanceName, LogOptions } from "../../manager.ts";
+import type { InstanceName, LogOptions } from "../../contracts/manager.ts";
 import { tailFile } from "../../host/process/tail.ts";
 import { filesOf, ownerOf } from "./home.ts";
 

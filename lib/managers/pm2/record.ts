@@ -1,6 +1,6 @@
 // What dp itself notes of an instance of pm2: the daemon may be gone when it is asked.
 import { writeFileAtomic, readText } from "../../host/files.ts";
-import type { InstanceName } from "../../manager.ts";
+import type { InstanceName } from "../../contracts/manager.ts";
 import { bootId } from "../../host/process/process.ts";
 import { filesOf } from "./home.ts";
 

@@ -2,7 +2,7 @@
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { markerOf } from "../../host/supervisor/supervision.ts";
 import { writeFileAtomic } from "../../host/files.ts";
-import type { Instance } from "../../manager.ts";
+import type { Instance } from "../../contracts/manager.ts";
 import { isJob, places } from "../../paths.ts";
 import { startScript } from "../../host/process/command-line.ts";
 import { bootId } from "../../host/process/process.ts";

@@ -1,6 +1,6 @@
 // The state of an instance of pm2, in the words of every manager.
 import { constants } from "node:os";
-import type { InstanceName, InstanceStatus } from "../../manager.ts";
+import type { InstanceName, InstanceStatus } from "../../contracts/manager.ts";
 import { isJob } from "../../paths.ts";
 import { howEnded } from "../../host/process/ending.ts";
 import type { Listed } from "./listing.ts";

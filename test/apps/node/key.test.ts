@@ -1,6 +1,6 @@
 // What makes another set of modules, what does not, and what is never kept for another release.
 import { afterAll, expect, test } from "bun:test";
-import type { Place } from "../../../lib/app.ts";
+import type { Place } from "../../../lib/contracts/app-type.ts";
 import { modulesKey } from "../../../lib/apps/node/key.ts";
 import { readProject, type Runners } from "../../../lib/apps/node/project.ts";
 import { cleanUp, lockedApp, memoryTree, pkg, release } from "./support.ts";

@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Place } from "../../../lib/app.ts";
+import type { Place } from "../../../lib/contracts/app-type.ts";
 import { makeIo, silentLog, type Io } from "../../../lib/host/io.ts";
 import { plainEnv, run } from "../../../lib/host/run.ts";
 import { folderTree, type Tree } from "../../../lib/tree.ts";

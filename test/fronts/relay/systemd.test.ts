@@ -1,7 +1,7 @@
 // The relay under a real systemd: its sockets are kept over a restart and over kill -9, so that nobody is refused.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
-import type { FrontStatus } from "../../../lib/front.ts";
+import type { FrontStatus } from "../../../lib/contracts/front.ts";
 import { type Box, boxUnavailable, freePort, startBox } from "../../support/box.ts";
 import { type TestApp, startApp } from "./support/apps.ts";
 import { load } from "./support/load.ts";

@@ -2,7 +2,7 @@
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { RouteChange } from "../../../../lib/front.ts";
+import type { RouteChange } from "../../../../lib/contracts/front.ts";
 import { relayAt, type RelayClient } from "../../../../lib/fronts/relay/client.ts";
 import { freePort, until } from "../../../support/box-host.ts";
 

@@ -1,5 +1,5 @@
 // What a front is: whatever holds the public port of an app and picks the release for every request.
-import type { Io } from "./host/io.ts";
+import type { Io } from "../host/io.ts";
 
 /** A release that can take requests. */
 export interface Target {
