@@ -1,7 +1,7 @@
 // The environment that builds, hooks and the app get: built up from nothing, the same for all of them.
 import { basename } from "node:path";
 import type { Runtime } from "./contracts/app-type.ts";
-import type { ServerConfig } from "./config.ts";
+import type { ServerConfig } from "./config/config.ts";
 import { places } from "./paths.ts";
 import { settingsOf } from "./release/settings.ts";
 

@@ -1,6 +1,6 @@
 // The vocabulary: every fact that steps share, and the schema that it keeps.
 import * as v from "valibot";
-import type { DeployConfig, ServerConfig } from "./config.ts";
+import type { DeployConfig, ServerConfig } from "./config/config.ts";
 import { isReleaseId } from "./paths.ts";
 
 const path = v.pipe(v.string(), v.startsWith("/"));

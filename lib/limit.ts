@@ -1,5 +1,5 @@
 // How long one step may take as a whole: a net under the limits of its commands, below all that it may rightly wait for.
-import type { ProcessConfig, ServerConfig } from "./config.ts";
+import type { ProcessConfig, ServerConfig } from "./config/config.ts";
 import { durationText } from "./config/duration.ts";
 import { factOf, type Run } from "./context.ts";
 import { DpError } from "./errors.ts";

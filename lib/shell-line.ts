@@ -1,7 +1,7 @@
 // A shell line of deploy.yml (build, hook): run by the app's user, in the app's folder, with the app's environment.
 import { basename } from "node:path";
 import type { Runtime } from "./contracts/app-type.ts";
-import type { DeployConfig } from "./config.ts";
+import type { DeployConfig } from "./config/config.ts";
 import { appEnvironment, type Origin } from "./environment.ts";
 import type { Io } from "./host/io.ts";
 import { appFolder } from "./release/folder.ts";

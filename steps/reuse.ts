@@ -1,7 +1,7 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Makes a release of its own out of the live one's files: a link to them, nothing is copied or built.
 import { join } from "node:path";
-import { envStamp } from "../lib/env-file.ts";
+import { envStamp } from "../lib/config/env-file.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/facts.ts";
 import { removeFile, syncFolder } from "../lib/host/files.ts";

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Makes the settings that the release was started with those of the env file: only now are they proven.
 import { basename } from "node:path";
-import { envStamp, envText, writeEnvFile } from "../lib/env-file.ts";
+import { envStamp, envText, writeEnvFile } from "../lib/config/env-file.ts";
 import { fact } from "../lib/facts.ts";
 import { envFile } from "../lib/paths.ts";
 import { settingsFile, settingsText } from "../lib/release/settings.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ServerConfig } from "../lib/config.ts";
+import type { ServerConfig } from "../lib/config/config.ts";
 import { appEnvironment, SYSTEM_PATH } from "../lib/environment.ts";
 import { envFile, places } from "../lib/paths.ts";
 import { useServer } from "./support/core-server.ts";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseDeployConfig, parseServerConfig } from "../lib/config.ts";
+import { parseDeployConfig, parseServerConfig } from "../lib/config/config.ts";
 import { EXIT } from "../lib/errors.ts";
 import { PIPELINES } from "../lib/pipeline.ts";
 import { project, sandbox, type Sandbox } from "./support/sandbox.ts";

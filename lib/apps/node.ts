@@ -10,7 +10,7 @@ import { lineEnv, runScript } from "./node/script.ts";
 import { startCommand } from "./node/start.ts";
 import { pruneStore } from "./node/store.ts";
 import { findTool } from "./node/tool.ts";
-import type { Tree } from "../tree.ts";
+import type { Tree } from "../git/tree.ts";
 
 // An app in one of them may well have a package.json for its assets.
 const OF_PYTHON = ["uv.lock", "requirements.txt", "pyproject.toml", "Pipfile", "manage.py"];

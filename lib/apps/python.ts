@@ -3,7 +3,7 @@ import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import type { AppType, Place, Runtime } from "../contracts/app-type.ts";
 import { codeOf, DpError } from "../errors.ts";
-import { webProcess } from "../procfile.ts";
+import { webProcess } from "../config/procfile.ts";
 import { readDefinition } from "./python/definition.ts";
 import { findInstaller } from "./python/installer.ts";
 import { candidates, findInterpreter, readWishes } from "./python/interpreter.ts";
@@ -11,7 +11,7 @@ import { interpreterFolder } from "./python/links.ts";
 import { startCommand } from "./python/start.ts";
 import { buildVenv, isComplete, pruneVenvs, venvKey, venvsFolder } from "./python/venv.ts";
 import { versionText } from "./python/version.ts";
-import type { Tree } from "../tree.ts";
+import type { Tree } from "../git/tree.ts";
 
 // Without it a print before a crash stays in the buffer, and the log does not have it.
 const env = { PYTHONUNBUFFERED: "1" };

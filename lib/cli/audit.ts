@@ -1,7 +1,7 @@
 // The command that shows the audit log, and which commands are written down there: audit.
 import type { CAC } from "cac";
 import { answer, given, typed, warn, whole, type Options } from "../arguments.ts";
-import { isName } from "../env.ts";
+import { isName } from "../config/env.ts";
 import { exitCodeOf, EXIT } from "../errors.ts";
 
 const MOST = 1_000_000;

@@ -14,7 +14,7 @@ export function declareLockCommands(cli: CAC): void {
   $ dp lock status <app>                  exit 0: it is free, 5: something holds it`,
     )
     .action(async (app: string, name: string | undefined, options: Options) => {
-      const { appNames } = await import("../server.ts");
+      const { appNames } = await import("../config/server.ts");
       const { describeHolder } = await import("../release/queue.ts");
       const { lock, lockLines, lockStatus } = await import("../commands/lock.ts");
       if (app === "status" && name !== undefined) {

@@ -1,6 +1,6 @@
 // `dp apps`: every app of the server in one line, quickly: nothing is asked over the network.
 import { factOf, load } from "../context.ts";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
 import type { InstanceStatus, Manager } from "../contracts/manager.ts";
@@ -9,7 +9,7 @@ import { contextOf, holder, liveId, newestRun } from "../release/history.ts";
 import { managerOf } from "../release/manager.ts";
 import { wantedIds } from "../release/processes.ts";
 import { knownServer, mistakeOf } from "../release/known-server.ts";
-import { appNames } from "../server.ts";
+import { appNames } from "../config/server.ts";
 import { table, when } from "../text/table.ts";
 
 export interface AppRow {

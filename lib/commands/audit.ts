@@ -3,7 +3,7 @@ import { auditFiles, type AuditLine } from "../host/audit.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { appName } from "../paths.ts";
-import { appNames, noSuchApp } from "../server.ts";
+import { appNames, noSuchApp } from "../config/server.ts";
 import { table, when } from "../text/table.ts";
 
 export interface AuditOptions {

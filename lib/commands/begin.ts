@@ -5,7 +5,7 @@ import { create } from "../context.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { namesIn, readText, writeFileAtomic } from "../host/files.ts";
 import type { Push } from "../release/gate.ts";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { requireCurrent } from "../release/current.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
 import { deployRef, nothingLive } from "../release/first-deploy.ts";
@@ -15,7 +15,7 @@ import { factsOfRelease } from "../release/instance.ts";
 import { waitForLock } from "../host/lock.ts";
 import { isReleaseId, places, releaseOf, sequenceOf } from "../paths.ts";
 import { run } from "../host/run.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { starter } from "../host/who.ts";
 
 export interface Begun {

@@ -1,5 +1,5 @@
 // `dp cancel`: ends a deploy before its switch, or one that waits for its turn.
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import type { RunResult } from "../context.ts";
 import { DpError, EXIT } from "../errors.ts";
 import { COMMIT } from "../pipeline.ts";
@@ -10,7 +10,7 @@ import { holder, liveId, runOf, type Holder } from "../release/history.ts";
 import { describeHolder, waitingFor } from "../release/queue.ts";
 import { isReleaseId } from "../paths.ts";
 import { servingWords } from "../release/serving.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { starter } from "../host/who.ts";
 
 export interface Cancelled {

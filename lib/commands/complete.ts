@@ -1,16 +1,16 @@
 // `dp complete`: what a word of a command line may be, for the completion of shells. It asks nobody, and is quick.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { settingsIn, sourceOf } from "../env.ts";
-import { envText } from "../env-file.ts";
+import { settingsIn, sourceOf } from "../config/env.ts";
+import { envText } from "../config/env-file.ts";
 import { places } from "../paths.ts";
-import type { DeployConfig } from "../config.ts";
+import type { DeployConfig } from "../config/config.ts";
 import { factOf, load } from "../context.ts";
 import { fact } from "../facts.ts";
 import { contextOf, liveId, runIds, treeOf } from "../release/history.ts";
 import { processNames } from "../release/processes.ts";
 import { run } from "../host/run.ts";
-import { appNames, readServer } from "../server.ts";
+import { appNames, readServer } from "../config/server.ts";
 
 /** A command as the shell needs to know it. */
 export interface Described {

@@ -7,7 +7,7 @@ import { keepStopped, stoppedIds, wantedIds } from "../release/processes.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
 import { lockNow } from "../release/queue.ts";
 import { restartInstance, startInstance, stopInstance } from "../release/restart.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { liveFacts, liveOf, named } from "./processes.ts";
 
 /** What can be done to processes. */

@@ -6,7 +6,7 @@ import { makeIo, silentLog } from "../host/io.ts";
 import type { InstanceName, Manager } from "../contracts/manager.ts";
 import { secretsOf } from "../release/settings.ts";
 import { managerOf } from "../release/manager.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { redactor } from "../talk/redactor.ts";
 import { spanText, table, when } from "../text/table.ts";
 import { liveFacts } from "./processes.ts";

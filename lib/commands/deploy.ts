@@ -1,7 +1,7 @@
 // `dp deploy`, `dp execute`, `dp resume`, `dp rollback`: each begins a run, or finds one, and launches it.
 import { DpError } from "../errors.ts";
-import type { ServerConfig } from "../config.ts";
-import { envStamp } from "../env-file.ts";
+import type { ServerConfig } from "../config/config.ts";
+import { envStamp } from "../config/env-file.ts";
 import { requireCurrent } from "../release/current.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
@@ -12,7 +12,7 @@ import { silentLog, makeIo } from "../host/io.ts";
 import { appName, places } from "../paths.ts";
 import { fetchOrigin } from "../setup/repository.ts";
 import { orderOf } from "../runner.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { begin, beginRollback, type BeginOptions, type Brought } from "./begin.ts";
 import { beginAndLaunch, launch, type Ended } from "./launch.ts";

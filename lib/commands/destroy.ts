@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { chmod, mkdir, open, readdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { setCron } from "../cron/cron.ts";
 import { readText, removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
@@ -15,7 +15,7 @@ import { hasEnvironment, userOf as ownerOf } from "../host/process/process.ts";
 import { front, frontNames } from "../registry.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
 import { lockNow } from "../release/queue.ts";
-import { appNames, readServer } from "../server.ts";
+import { appNames, readServer } from "../config/server.ts";
 import { idsOf, userExists, userOf } from "../host/users.ts";
 
 export interface Destroyed {

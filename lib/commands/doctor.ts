@@ -10,7 +10,7 @@ import { knownServer, mistakeOf, type Known } from "../release/known-server.ts";
 import { lockNow } from "../release/queue.ts";
 import { run } from "../host/run.ts";
 import { SELF, selfEnv } from "../host/self.ts";
-import { appNames, readServer } from "../server.ts";
+import { appNames, readServer } from "../config/server.ts";
 import { loginEnv, who } from "../host/who.ts";
 
 /** A finding, and where it was made. */

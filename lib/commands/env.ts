@@ -1,15 +1,15 @@
 // `dp env`: the app's settings, shown masked; a change is proven by a restart before it is saved.
 import { join } from "node:path";
-import { formatValue, isName, nameProblem, parseEnv } from "../env.ts";
-import { editEnv, type EnvChange } from "../env-edit.ts";
-import { envStamp, envText, readEnvFile, writeEnvFile } from "../env-file.ts";
+import { formatValue, isName, nameProblem, parseEnv } from "../config/env.ts";
+import { editEnv, type EnvChange } from "../config/env-edit.ts";
+import { envStamp, envText, readEnvFile, writeEnvFile } from "../config/env-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
 import { envFile, places } from "../paths.ts";
 import { requireUnlocked } from "../release/hand-lock.ts";
 import { liveId } from "../release/history.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { quoted } from "../text/text.ts";
 import type { Answer } from "./deploy.ts";

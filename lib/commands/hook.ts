@@ -3,7 +3,7 @@ import { DpError, EXIT } from "../errors.ts";
 import { leaveSession } from "../host/process/libc.ts";
 import { receiver, type Push } from "../release/gate.ts";
 import { runsOf, type PastRun } from "../release/history.ts";
-import { appOfRepo, readServer } from "../server.ts";
+import { appOfRepo, readServer } from "../config/server.ts";
 import { begin, commitOf } from "./begin.ts";
 import { joinRunning } from "./join.ts";
 import { beginAndLaunch, endOf } from "./launch.ts";

@@ -8,7 +8,7 @@ import { appName } from "../paths.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { exampleNames, render, schemaUrl, template, templates } from "../host/template.ts";
 import { plainText } from "../text/text.ts";
-import { folderTree } from "../tree.ts";
+import { folderTree } from "../git/tree.ts";
 import { refuseExisting, writeNew } from "./new-files.ts";
 
 export interface InitOptions {
@@ -38,7 +38,7 @@ export async function init(options: InitOptions): Promise<Initialised> {
   const { dir, types, example } = options;
   const name = options.name === undefined ? nameOf(dir) : appName(options.name);
   const files = example === undefined ? await ownFiles(dir, name, types) : await exampleFiles(dir, name, example);
-  const { parseDeployConfig } = await import("../config.ts");
+  const { parseDeployConfig } = await import("../config/config.ts");
   parseDeployConfig(
     files["deploy.yml"]!,
     "deploy.yml",

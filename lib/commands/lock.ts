@@ -3,7 +3,7 @@ import { DpError } from "../errors.ts";
 import { describeHandLock, handLock, lockByHand, unlockByHand, type HandLock } from "../release/hand-lock.ts";
 import { holder, type Holder } from "../release/history.ts";
 import { describeHolder, waitingFor, type Waiting } from "../release/queue.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 
 /** What holds an app. */
 export interface LockStatus {

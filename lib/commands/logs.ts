@@ -1,6 +1,6 @@
 // `dp logs`: what the app says, process by process.
 import { DpError } from "../errors.ts";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { nothingLive } from "../release/first-deploy.ts";
 import { idOf, liveId, runsOf } from "../release/history.ts";
 import { makeIo, silentLog } from "../host/io.ts";

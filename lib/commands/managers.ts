@@ -1,5 +1,5 @@
 // The managers that an app which is taken away may have something of.
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import type { Manager } from "../contracts/manager.ts";
 import { appTypes, manager, managerNames } from "../registry.ts";

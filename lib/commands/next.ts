@@ -1,6 +1,6 @@
 // The commands to type after `dp setup`, exactly.
 import { hostname } from "node:os";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { places, root } from "../paths.ts";
 import { loginName } from "../host/users.ts";
 

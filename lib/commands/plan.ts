@@ -6,7 +6,7 @@ import { deployRef } from "../release/first-deploy.ts";
 import { liveId } from "../release/history.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import { places } from "../paths.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { commitOf } from "./begin.ts";
 
 export interface PlannedStep {

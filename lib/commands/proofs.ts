@@ -1,6 +1,6 @@
 // What the self-test proves, step by step, over the real hooks, manager and front of this server.
 import { readdirSync } from "node:fs";
-import { setServerValues } from "../config.ts";
+import { setServerValues } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";

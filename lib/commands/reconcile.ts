@@ -1,7 +1,7 @@
 // `dp reconcile`: instances and boot follow from `current`, whatever happened.
 import { audit, resultOf } from "../host/audit.ts";
 import { makeBallast } from "../host/ballast.ts";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { handLock } from "../release/hand-lock.ts";
 import { owed, settleOwed } from "../release/owed.ts";
 import { reconcile } from "../release/reconcile.ts";
@@ -10,7 +10,7 @@ import { EXIT, exitCodeOf } from "../errors.ts";
 import { report } from "../main.ts";
 import { places } from "../paths.ts";
 import { lockNow } from "../release/queue.ts";
-import { appNames, readServer } from "../server.ts";
+import { appNames, readServer } from "../config/server.ts";
 import { who } from "../host/who.ts";
 import { deploy, resume } from "./deploy.ts";
 import type { Ended } from "./launch.ts";

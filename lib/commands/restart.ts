@@ -2,7 +2,7 @@
 import { requireUnlocked } from "../release/hand-lock.ts";
 import { holder } from "../release/history.ts";
 import { deadline, describeHolder, requirePatience } from "../release/queue.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { beginRestart, type Brought } from "./begin.ts";
 import type { Answer } from "./deploy.ts";
 import { launch, type Ended } from "./launch.ts";

@@ -9,7 +9,7 @@ import { placeOf } from "../release/place.ts";
 import { inTerminal } from "../host/process/terminal.ts";
 import { attached } from "../host/process/attached.ts";
 import { appType } from "../registry.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 
 /**
  * Runs a command to its end; answers its exit code, or 128 and the signal's number. One word with spaces is a line

@@ -1,5 +1,5 @@
 // `dp scale`: how many of each process run, written to config.yml and made true at once.
-import { parseServerConfig, setServerMapping, type ServerConfig } from "../config.ts";
+import { parseServerConfig, setServerMapping, type ServerConfig } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import { makeIo, silentLog } from "../host/io.ts";
@@ -11,7 +11,7 @@ import { requireUnlocked } from "../release/hand-lock.ts";
 import { lockNow } from "../release/queue.ts";
 import { processNames, scaleOf, stoppedIds, wantedIds } from "../release/processes.ts";
 import { proveInstances, startInstances, stopInstances } from "../release/workers.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { instancesAt, liveOf } from "./processes.ts";
 

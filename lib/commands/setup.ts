@@ -1,7 +1,7 @@
 // `dp setup`: everything an app needs on the server before its first push; safe to repeat.
 import { existsSync } from "node:fs";
 import { setupBase } from "../setup/base.ts";
-import { parseServerConfig, setServerValues, type ServerConfig } from "../config.ts";
+import { parseServerConfig, setServerValues, type ServerConfig } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { liveId } from "../release/history.ts";
@@ -11,7 +11,7 @@ import { front, manager } from "../registry.ts";
 import { firstFree, portsOfOthers } from "../setup/public-port.ts";
 import { fetchFrom, setupRepository } from "../setup/repository.ts";
 import { routeOf } from "../release/route.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { render, schemaUrl, template } from "../host/template.ts";
 import { setupUser, userOf } from "../host/users.ts";
 import { checkSetup } from "../setup/setup-check.ts";

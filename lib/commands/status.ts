@@ -1,5 +1,5 @@
 // `dp status`: what serves, whether it is healthy, and what is under way.
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { factOf, load } from "../context.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
@@ -19,7 +19,7 @@ import { front } from "../registry.ts";
 import { publicAddress } from "../release/route.ts";
 import { urlOf } from "../talk/screen.ts";
 import { knownServer } from "../release/known-server.ts";
-import { appNames } from "../server.ts";
+import { appNames } from "../config/server.ts";
 import { settingsBack, wayBack } from "../release/way-back.ts";
 import { warmIds } from "../release/warm.ts";
 

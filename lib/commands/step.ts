@@ -13,7 +13,7 @@ import { lockNow } from "../release/queue.ts";
 import { receipt, type Receipt } from "../talk/receipt.ts";
 import { stepFile, stepFiles } from "../registry.ts";
 import { goBack, runStep, undoStep } from "../runner.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { who } from "../host/who.ts";
 
 export interface StepOptions {

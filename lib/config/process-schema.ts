@@ -1,6 +1,6 @@
 // `processes` and `cron` of deploy.yml: what runs besides the web process, and by the clock.
 import * as v from "valibot";
-import { parseSchedule } from "../cron/schedule.ts";
+import { parseSchedule } from "./schedule.ts";
 import { isProcessName } from "../paths.ts";
 import { claim, duration, mapping, must, shellLine } from "./field.ts";
 

@@ -1,5 +1,5 @@
 // What a check of `dp doctor` is: one kind of thing that may be wrong, how it is found, and what mends it.
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import type { Io } from "../host/io.ts";
 
 /** An app that is looked at. */

@@ -1,5 +1,5 @@
 // What a process manager is: whatever starts, stops and watches the instances of an app.
-import type { DeployConfig } from "../config.ts";
+import type { DeployConfig } from "../config/config.ts";
 import type { Io } from "../host/io.ts";
 
 /** One process of a release of an app: `APP@ID`. */

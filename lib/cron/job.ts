@@ -1,7 +1,7 @@
 // One run of a cron entry: in the live release, never beside another of the same, and how it ended is kept.
 import { constants } from "node:os";
 import { join } from "node:path";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";

@@ -1,5 +1,5 @@
 // When a schedule comes next, by the wall clock of a time zone and its changes between summer and winter.
-import { hasDay, type Schedule } from "./schedule.ts";
+import { hasDay, type Schedule } from "../config/schedule.ts";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;

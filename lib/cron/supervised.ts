@@ -11,7 +11,7 @@ import {
   type State,
 } from "../host/supervisor/supervision.ts";
 import { endAll } from "../host/process/end-all.ts";
-import type { CronEntry } from "../config.ts";
+import type { CronEntry } from "../config/config.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";
 import { plainEnv } from "../host/run.ts";

@@ -1,7 +1,7 @@
 // The reserve on the disk, with which there is a way back when it is full.
 import { hasBallast, hasRoom } from "../host/ballast.ts";
 import { byCommand, type Check } from "../contracts/check.ts";
-import { appNames } from "../server.ts";
+import { appNames } from "../config/server.ts";
 
 const check: Check = {
   summary: "the reserve for a rollback on a full disk",

@@ -4,7 +4,7 @@ import { sizeText } from "../config/size.ts";
 import { freeRoom } from "../host/disk.ts";
 import { deployments, places } from "../paths.ts";
 import { roomFor, roomProblem } from "../release/room.ts";
-import { appNames } from "../server.ts";
+import { appNames } from "../config/server.ts";
 
 /** Below that not even a rollback can write its few files. */
 const LEAST = { bytes: 1024 ** 2, files: 100 };

@@ -3,7 +3,7 @@ import { byCommand, type Check, type Finding } from "../contracts/check.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { places } from "../paths.ts";
 import { front } from "../registry.ts";
-import { appNames, readServer } from "../server.ts";
+import { appNames, readServer } from "../config/server.ts";
 import { lstatSync } from "node:fs";
 
 const check: Check = {

@@ -1,6 +1,6 @@
 // The app's settings: an env file that cannot be read ends the next deploy.
 import { byHand, type Check } from "../contracts/check.ts";
-import { readEnvFile } from "../env-file.ts";
+import { readEnvFile } from "../config/env-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { envFile, places } from "../paths.ts";
 

@@ -1,6 +1,6 @@
 // The entries of a commit, as git lists them.
 import { run } from "../host/run.ts";
-import type { TreeEntry } from "../tree.ts";
+import type { TreeEntry } from "./tree.ts";
 
 /** Enough for the listing of any commit, in bytes. */
 export const LISTING = 256 * 1024 * 1024;

@@ -1,5 +1,5 @@
 // Whether an instance is healthy, and that it is the one that answered.
-import type { HealthCheck, ServerConfig } from "../config.ts";
+import type { HealthCheck, ServerConfig } from "../config/config.ts";
 import { died as diedOf, lastWords as lastWordsOf } from "./death.ts";
 import { DpError } from "../errors.ts";
 import type { Front } from "../contracts/front.ts";

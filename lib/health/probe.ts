@@ -1,5 +1,5 @@
 // One question to an app's health check: bounded in time and bytes, never through a proxy, never redirected.
-import type { HealthCheck } from "../config.ts";
+import type { HealthCheck } from "../config/config.ts";
 import { codeOf, messageOf } from "../errors.ts";
 
 /** What came back. `text` is a few words for the user: "500", "302 → /login", "connection refused". */

@@ -1,5 +1,5 @@
 // dp's own requests through the public port while a release changes: the proof that nothing was lost.
-import type { HealthCheck, ServerConfig } from "../config.ts";
+import type { HealthCheck, ServerConfig } from "../config/config.ts";
 import { probe } from "./probe.ts";
 import { publicAddress } from "../release/route.ts";
 

@@ -1,5 +1,5 @@
 // Whether a process without HTTP is healthy: it stays up, or a command of the app's own says so.
-import type { ProcessCheck } from "../config.ts";
+import type { ProcessCheck } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import type { Io } from "../host/io.ts";
 import type { Instance, InstanceStatus, Manager } from "../contracts/manager.ts";

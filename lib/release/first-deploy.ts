@@ -2,7 +2,7 @@
 import { DpError } from "../errors.ts";
 import { places } from "../paths.ts";
 import { run } from "../host/run.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { tipOf } from "./gate.ts";
 import { newestRun } from "./history.ts";
 

@@ -2,7 +2,7 @@
 import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
 import { factOf, load } from "../context.ts";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { appEnvironment } from "../environment.ts";
 import { DpError } from "../errors.ts";
 import { fact } from "../facts.ts";

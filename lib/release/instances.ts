@@ -1,6 +1,6 @@
 // The instances of an app: which run, which should, and the way back to the live one.
 import { basename } from "node:path";
-import type { HealthCheck, ServerConfig } from "../config.ts";
+import type { HealthCheck, ServerConfig } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { describe, waitUntilHealthy, type Patient } from "../health/health.ts";
 import { factsOfRelease, instanceOf, takeInstancePort, type InstanceFacts } from "./instance.ts";

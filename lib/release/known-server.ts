@@ -1,9 +1,9 @@
 // An app's config.yml for whoever only looks: while the file has a mistake, what was known of it last.
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { factOf } from "../context.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";
-import { readServer } from "../server.ts";
+import { readServer } from "../config/server.ts";
 import { newestRun } from "./history.ts";
 
 /** `mistake`: what is wrong with config.yml now, with its line; null: nothing. */

@@ -2,7 +2,7 @@
 // so that releases of another type, or from before config.yml named another manager, are found and stopped as well.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { factOf, load } from "../context.ts";
 import { fact } from "../facts.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";

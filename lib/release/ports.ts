@@ -6,7 +6,7 @@ import { waitForLock } from "../host/lock.ts";
 import type { InstanceName, Manager } from "../contracts/manager.ts";
 import { deployments, places, root } from "../paths.ts";
 import { listener, listeningPorts } from "../host/process/process.ts";
-import { appNames } from "../server.ts";
+import { appNames } from "../config/server.ts";
 
 /** Below the kernel's own choice for outgoing connections (32768 to 60999), which could take any of them. */
 const FIRST = 20_000;

@@ -1,7 +1,7 @@
 // What a deploy finds wrong before it touches anything: programs, rights, manager, front, port.
 import { constants, lstatSync } from "node:fs";
 import { access } from "node:fs/promises";
-import type { DeployConfig, ServerConfig } from "../config.ts";
+import type { DeployConfig, ServerConfig } from "../config/config.ts";
 import { sizeText } from "../config/size.ts";
 import { factOf, load } from "../context.ts";
 import { codeOf, DpError } from "../errors.ts";

@@ -1,6 +1,6 @@
 // Which instances a release consists of: its web process, and the others at their scale.
 import { join } from "node:path";
-import type { DeployConfig, ServerConfig } from "../config.ts";
+import type { DeployConfig, ServerConfig } from "../config/config.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { instanceId, places } from "../paths.ts";
 

@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { factOf } from "../context.ts";
 import { fact } from "../facts.ts";
 import { removeFile } from "../host/files.ts";

@@ -1,6 +1,6 @@
 // What follows from `current`: which instances run, where the front points, what comes up at boot and by the clock.
 import { join } from "node:path";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { setCron } from "../cron/cron.ts";
 import { requireCurrent } from "./current.ts";
 import { liveId, previousId, releaseBefore } from "./history.ts";

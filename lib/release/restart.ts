@@ -1,5 +1,5 @@
 // Restarting, stopping and starting what is live, process by process.
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import type { Io } from "../host/io.ts";
 import { isWeb, releaseOf } from "../paths.ts";
 import { front } from "../registry.ts";

@@ -1,5 +1,5 @@
 // What the front is told of an app, out of its config.yml.
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import type { Route } from "../contracts/front.ts";
 
 /** The app's route, without its target: that follows from `current`. */

@@ -1,5 +1,5 @@
 // What serves after a run that failed, in the words of its last lines.
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { factsOfRelease, type InstanceFacts } from "./instance.ts";
 import { managerOf } from "./manager.ts";

@@ -1,5 +1,5 @@
 // Which instances of an app shall run, and which run besides.
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { isInHand } from "../cron/job.ts";
 import { DpError } from "../errors.ts";
 import type { Manager } from "../contracts/manager.ts";

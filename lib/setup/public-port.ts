@@ -2,7 +2,7 @@
 import { readText } from "../host/files.ts";
 import { places } from "../paths.ts";
 import { listener } from "../host/process/process.ts";
-import { appNames } from "../server.ts";
+import { appNames } from "../config/server.ts";
 
 const FIRST_PORT = 8000;
 

@@ -2,8 +2,8 @@
 import { constants } from "node:fs";
 import { access, chmod, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { ServerConfig } from "../config.ts";
-import { readEnvFile } from "../env-file.ts";
+import type { ServerConfig } from "../config/config.ts";
+import { readEnvFile } from "../config/env-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import type { Io } from "../host/io.ts";
 import { envFile, places } from "../paths.ts";

@@ -1,6 +1,6 @@
 // The first and last lines of a deploy: what it is, and how it ended, on one screen.
 import { hostname } from "node:os";
-import type { ServerConfig } from "../config.ts";
+import type { ServerConfig } from "../config/config.ts";
 import { factOf, type Run } from "../context.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
 import { fact } from "../facts.ts";

@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Place } from "../../lib/contracts/app-type.ts";
 import docker from "../../lib/apps/docker.ts";
-import { parseDeployConfig } from "../../lib/config.ts";
+import { parseDeployConfig } from "../../lib/config/config.ts";
 import { leavesOf } from "../../lib/apps/docker/build.ts";
 import { dockerfileOf } from "../../lib/apps/docker/dockerfile.ts";
 import { containerPort } from "../../lib/apps/docker/image.ts";
@@ -24,7 +24,7 @@ import type { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { STRANGER } from "../../lib/host/process/privilege.ts";
 import { places } from "../../lib/paths.ts";
-import type { Tree, TreeEntry } from "../../lib/tree.ts";
+import type { Tree, TreeEntry } from "../../lib/git/tree.ts";
 import { baseFolder, engineUnavailable, enter, startEngine, type Engine } from "../support/engine.ts";
 
 const config = (more = "") => parseDeployConfig(`name: shop\ntype: docker\nhealthCheck: /\n${more}`);

@@ -6,7 +6,7 @@ import type { Place, Runtime } from "../../lib/contracts/app-type.ts";
 import node from "../../lib/apps/node.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { run } from "../../lib/host/run.ts";
-import { folderTree } from "../../lib/tree.ts";
+import { folderTree } from "../../lib/git/tree.ts";
 import {
   after,
   cleanUp,

@@ -7,7 +7,7 @@ import type { Place, Runtime } from "../../lib/contracts/app-type.ts";
 import python from "../../lib/apps/python.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { run } from "../../lib/host/run.ts";
-import { commitTree, folderTree } from "../../lib/tree.ts";
+import { commitTree, folderTree } from "../../lib/git/tree.ts";
 import {
   cleanUp,
   handedOn,

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AppType } from "../../lib/contracts/app-type.ts";
 import { init } from "../../lib/commands/init.ts";
-import { parseDeployConfig } from "../../lib/config.ts";
+import { parseDeployConfig } from "../../lib/config/config.ts";
 import { DpError } from "../../lib/errors.ts";
 import { appTypes } from "../../lib/registry.ts";
 

@@ -5,7 +5,7 @@ import { nextCommands } from "../../lib/commands/next.ts";
 import { setup } from "../../lib/commands/setup.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { envFile, places } from "../../lib/paths.ts";
-import { readServer } from "../../lib/server.ts";
+import { readServer } from "../../lib/config/server.ts";
 import { freePort, io, runDp, useServer } from "../support/core-server.ts";
 
 const server = useServer();

@@ -1,6 +1,6 @@
 // The keys for apps of type docker: what they may hold, and every problem with its place.
 import { expect, test } from "bun:test";
-import { parseDeployConfig, parseServerConfig } from "../../lib/config.ts";
+import { parseDeployConfig, parseServerConfig } from "../../lib/config/config.ts";
 import type { DpError } from "../../lib/errors.ts";
 
 const TYPES = ["docker", "python"];

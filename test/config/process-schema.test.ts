@@ -1,6 +1,6 @@
 // `processes` and `cron` of deploy.yml, `scale` of config.yml: what they mean, and what is wrong with bad ones.
 import { describe, expect, test } from "bun:test";
-import { parseDeployConfig, parseServerConfig } from "../../lib/config.ts";
+import { parseDeployConfig, parseServerConfig } from "../../lib/config/config.ts";
 import { DpError } from "../../lib/errors.ts";
 
 const HEAD = "name: shop\ntype: python\nhealthCheck: /health\n";

@@ -1,6 +1,6 @@
 // `shared` of deploy.yml: which names are taken, and what is said of the others.
 import { describe, expect, test } from "bun:test";
-import { parseDeployConfig } from "../../lib/config.ts";
+import { parseDeployConfig } from "../../lib/config/config.ts";
 import { pathProblem } from "../../lib/config/plain-path.ts";
 import type { DpError } from "../../lib/errors.ts";
 

@@ -1,6 +1,6 @@
 // `static` of deploy.yml: what it may say, and what is said of the rest.
 import { expect, test } from "bun:test";
-import { parseDeployConfig } from "../../lib/config.ts";
+import { parseDeployConfig } from "../../lib/config/config.ts";
 import type { DpError } from "../../lib/errors.ts";
 
 const text = (more: string, type = "static") => `name: shop\ntype: ${type}\nhealthCheck: /\n${more}\n`;

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseDeployConfig } from "../../lib/config.ts";
+import { parseDeployConfig } from "../../lib/config/config.ts";
 import { DpError } from "../../lib/errors.ts";
 import { stillHealthy, waitUntilHealthy, type Patient } from "../../lib/health/health.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";

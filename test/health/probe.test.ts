@@ -1,7 +1,7 @@
 // One question to a health check: every kind of answer, and none that hangs, redirects or goes through a proxy.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import type { HealthCheck } from "../../lib/config.ts";
+import type { HealthCheck } from "../../lib/config/config.ts";
 import { probe } from "../../lib/health/probe.ts";
 import { freePort } from "../support/core-server.ts";
 

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { parseDeployConfig } from "../../lib/config.ts";
+import { parseDeployConfig } from "../../lib/config/config.ts";
 import { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog, type Io } from "../../lib/host/io.ts";
 import type { Instance, InstanceName, Manager } from "../../lib/contracts/manager.ts";

@@ -8,7 +8,7 @@ import { point } from "../../lib/host/link.ts";
 import { contextOf, runIds } from "../../lib/release/history.ts";
 import { keepSettings, liveRunOf, settingsFile, settingsText } from "../../lib/release/settings.ts";
 import { plainEnv } from "../../lib/host/run.ts";
-import { readServer } from "../../lib/server.ts";
+import { readServer } from "../../lib/config/server.ts";
 import { commit, endInstances, makeApp, runSteps, useServer, type App } from "../support/core-server.ts";
 import { makeLive, makeRelease } from "../support/core-release.ts";
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, load, save } from "../../lib/context.ts";
-import { envStamp } from "../../lib/env-file.ts";
+import { envStamp } from "../../lib/config/env-file.ts";
 import { point } from "../../lib/host/link.ts";
 import { envFile } from "../../lib/paths.ts";
 import { contextOf, treeOf } from "../../lib/release/history.ts";

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, load, save, type RunResult } from "../../lib/context.ts";
-import type { DeployConfig } from "../../lib/config.ts";
+import type { DeployConfig } from "../../lib/config/config.ts";
 import { contextOf } from "../../lib/release/history.ts";
 import { instanceOf, type InstanceFacts } from "../../lib/release/instance.ts";
 import { point } from "../../lib/host/link.ts";

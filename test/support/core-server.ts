@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setupBase } from "../../lib/setup/base.ts";
 import { begin } from "../../lib/commands/begin.ts";
-import type { DeployConfig, ServerConfig } from "../../lib/config.ts";
+import type { DeployConfig, ServerConfig } from "../../lib/config/config.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { relayFolder } from "../../lib/fronts/relay.ts";
 import builtin from "../../lib/managers/builtin.ts";
@@ -15,7 +15,7 @@ import { receipt, type Receipt } from "../../lib/talk/receipt.ts";
 import { setupRepository } from "../../lib/setup/repository.ts";
 import { plainEnv } from "../../lib/host/run.ts";
 import { runStep, undoStep } from "../../lib/runner.ts";
-import { readServer } from "../../lib/server.ts";
+import { readServer } from "../../lib/config/server.ts";
 import { freePort } from "./port.ts";
 
 export { freePort };

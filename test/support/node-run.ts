@@ -2,7 +2,7 @@
 import { readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { envFile } from "../../lib/paths.ts";
-import { formatEnv } from "../../lib/env.ts";
+import { formatEnv } from "../../lib/config/env.ts";
 import { handedOn } from "../apps/node/support.ts";
 import { nodeFolder } from "./node-folder.ts";
 import { configure } from "./load-run.ts";

@@ -1,7 +1,7 @@
 // The Dockerfile that deploy.yml names: a file of the commit itself.
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
-import type { Tree } from "../../tree.ts";
+import type { Tree } from "../../git/tree.ts";
 
 const COMPOSE = /^(?:docker-)?compose\.ya?ml$/;
 

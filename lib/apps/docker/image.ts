@@ -1,6 +1,6 @@
 // The image of a release: what it says about itself, and the port that its app listens on.
 import * as v from "valibot";
-import type { DeployConfig } from "../../config.ts";
+import type { DeployConfig } from "../../config/config.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { releaseOf } from "../../paths.ts";

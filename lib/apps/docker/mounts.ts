@@ -1,7 +1,7 @@
 // Folders of the server that a container sees: those that deploy.yml shares between releases, and no others.
 import { lstatSync } from "node:fs";
 import { posix } from "node:path";
-import type { DeployConfig } from "../../config.ts";
+import type { DeployConfig } from "../../config/config.ts";
 import { DpError } from "../../errors.ts";
 import type { InstanceName } from "../../contracts/manager.ts";
 import { places } from "../../paths.ts";

@@ -3,7 +3,7 @@ import { readdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import type { Place } from "../../contracts/app-type.ts";
-import { readCommitted } from "../../committed.ts";
+import { readCommitted } from "../../git/committed.ts";
 import { codeOf, DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { answerOf, isExecutable, pathFolders } from "../../host/program.ts";

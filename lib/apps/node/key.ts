@@ -1,6 +1,6 @@
 // The name of a set of installed modules: the same while nothing has changed that decides what is installed.
 import type { Place } from "../../contracts/app-type.ts";
-import { readCommitted } from "../../committed.ts";
+import { readCommitted } from "../../git/committed.ts";
 import { BERRY } from "./commands.ts";
 import { parsePackage, type Package } from "./package.ts";
 import type { Project, Runners } from "./project.ts";

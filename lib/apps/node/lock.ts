@@ -1,7 +1,7 @@
 // Which package manager an app uses, by packageManager or its lock file, and in which version.
 import { DpError } from "../../errors.ts";
-import { readCommitted } from "../../committed.ts";
-import type { Tree } from "../../tree.ts";
+import { readCommitted } from "../../git/committed.ts";
+import type { Tree } from "../../git/tree.ts";
 import type { Package } from "./package.ts";
 
 /** A package manager; yarn since version 2 is another program than yarn 1, and called berry here. */

@@ -1,7 +1,7 @@
 // package.json: what dp reads of it, checked once.
 import { DpError } from "../../errors.ts";
-import { readCommitted } from "../../committed.ts";
-import type { Tree } from "../../tree.ts";
+import { readCommitted } from "../../git/committed.ts";
+import type { Tree } from "../../git/tree.ts";
 
 /** The fields of a package.json that matter here; those of a wrong type count as missing, as they do for npm. */
 export interface Package {

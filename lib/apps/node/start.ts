@@ -1,8 +1,8 @@
 // The shell line that starts a node app's web process, when deploy.yml does not say it.
 import { DpError } from "../../errors.ts";
-import { webProcess } from "../../procfile.ts";
+import { webProcess } from "../../config/procfile.ts";
 import { shellQuote } from "../../host/template.ts";
-import type { Tree } from "../../tree.ts";
+import type { Tree } from "../../git/tree.ts";
 import type { Package } from "./package.ts";
 import { scriptLine } from "./script.ts";
 

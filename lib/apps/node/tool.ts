@@ -1,7 +1,7 @@
 // The package manager as a program: one that is installed, else fetched by npm into a folder of its own.
 import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
-import { readCommitted } from "../../committed.ts";
+import { readCommitted } from "../../git/committed.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { answerOf, findProgram } from "../../host/program.ts";

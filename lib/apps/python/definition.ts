@@ -1,7 +1,7 @@
 // What defines an app's dependencies: which of its files decide, and everything that they say.
 import { DpError } from "../../errors.ts";
-import type { Tree } from "../../tree.ts";
-import { readCommitted } from "../../committed.ts";
+import type { Tree } from "../../git/tree.ts";
+import { readCommitted } from "../../git/committed.ts";
 import { readPyproject, type Pyproject } from "./pyproject.ts";
 import { isLocalRequirement, normalName, readRequirements, requirementName } from "./requirements.ts";
 import { locksLocal, parseUvLock, rootOf, type LockedPackage } from "./uv-lock.ts";

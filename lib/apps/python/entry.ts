@@ -1,5 +1,5 @@
 // The entry point of a Python app: where in the commit the web application is, and which kind it is.
-import type { Tree } from "../../tree.ts";
+import type { Tree } from "../../git/tree.ts";
 
 /** A file that a server or python itself can start. */
 export interface Entry {

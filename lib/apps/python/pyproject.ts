@@ -1,8 +1,8 @@
 // pyproject.toml: the parts that say what an app depends on.
 import * as v from "valibot";
 import { DpError } from "../../errors.ts";
-import type { Tree } from "../../tree.ts";
-import { readCommitted } from "../../committed.ts";
+import type { Tree } from "../../git/tree.ts";
+import { readCommitted } from "../../git/committed.ts";
 
 const index = v.object({ url: v.string(), default: v.optional(v.boolean(), false) });
 

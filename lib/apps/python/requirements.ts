@@ -1,8 +1,8 @@
 // requirements.txt: its lines, the files that it includes, and what installs something local.
 import { posix } from "node:path";
 import { DpError } from "../../errors.ts";
-import type { Tree } from "../../tree.ts";
-import { readCommitted } from "../../committed.ts";
+import type { Tree } from "../../git/tree.ts";
+import { readCommitted } from "../../git/committed.ts";
 
 /** A requirements file with everything that it includes. */
 export interface Requirements {

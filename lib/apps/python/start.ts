@@ -1,7 +1,7 @@
 // The shell line that starts a Python app's web process, when the app does not say it.
 import { DpError } from "../../errors.ts";
-import { webProcess } from "../../procfile.ts";
-import type { Tree } from "../../tree.ts";
+import { webProcess } from "../../config/procfile.ts";
+import type { Tree } from "../../git/tree.ts";
 import { findDjango, findEntry, type Entry } from "./entry.ts";
 
 /** Whether the app can run a program that a dependency brings: "uvicorn", "gunicorn". */

@@ -2,7 +2,7 @@
 import { closeSync } from "node:fs";
 import { relative } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
-import type { HealthCheck } from "../../config.ts";
+import type { HealthCheck } from "../../config/config.ts";
 import type { StaticSite } from "../../config/static-schema.ts";
 import { DpError } from "../../errors.ts";
 import { openBeneath, fileBeneath, openFolder } from "./beneath.ts";

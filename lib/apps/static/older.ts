@@ -1,7 +1,7 @@
 // Whose hashed assets a new site goes on to serve: those of the release before, and what that one still served.
 import { basename, join, relative } from "node:path";
 import { factOf, load } from "../../context.ts";
-import type { DeployConfig } from "../../config.ts";
+import type { DeployConfig } from "../../config/config.ts";
 import type { StaticSite } from "../../config/static-schema.ts";
 import { DpError } from "../../errors.ts";
 import { fact } from "../../facts.ts";

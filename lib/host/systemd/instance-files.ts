@@ -1,7 +1,7 @@
 // What a unit of an app's template reads of its instance: environment, script, and the folder that it begins in.
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { systemdEnv } from "../../env.ts";
+import { systemdEnv } from "../../config/env.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
 import { point } from "../link.ts";
 import type { Instance, InstanceName } from "../../contracts/manager.ts";

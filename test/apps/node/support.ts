@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import type { Place, Runtime } from "../../../lib/contracts/app-type.ts";
 import { makeIo, silentLog, type Io } from "../../../lib/host/io.ts";
 import { run } from "../../../lib/host/run.ts";
-import type { Tree } from "../../../lib/tree.ts";
+import type { Tree } from "../../../lib/git/tree.ts";
 import { nodeFolder } from "../../support/node-folder.ts";
 
 const made: string[] = [];

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import type { Place } from "../../../lib/contracts/app-type.ts";
 import { makeIo, silentLog, type Io } from "../../../lib/host/io.ts";
 import { plainEnv, run } from "../../../lib/host/run.ts";
-import { folderTree, type Tree } from "../../../lib/tree.ts";
+import { folderTree, type Tree } from "../../../lib/git/tree.ts";
 
 const made: string[] = [];
 

@@ -2,11 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseDeployConfig, parseServerConfig, setServerValues } from "../lib/config.ts";
-import { DpError } from "../lib/errors.ts";
-import { appName } from "../lib/paths.ts";
-import { render, template, templates } from "../lib/host/template.ts";
-import { schemaFiles } from "./support/schemas.ts";
+import { parseDeployConfig, parseServerConfig, setServerValues } from "../../lib/config/config.ts";
+import { DpError } from "../../lib/errors.ts";
+import { appName } from "../../lib/paths.ts";
+import { render, template, templates } from "../../lib/host/template.ts";
+import { schemaFiles } from "../support/schemas.ts";
 
 const HEAD = "name: my-api\ntype: python\nhealthCheck: /health\n";
 const SERVER = "port: 8000\nmanager: systemd\n";

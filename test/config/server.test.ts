@@ -2,10 +2,10 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import type { DpError } from "../lib/errors.ts";
-import { deployments } from "../lib/paths.ts";
-import { appNames, appOfRepo, readServer } from "../lib/server.ts";
-import { makeApp, useServer, type App } from "./support/core-server.ts";
+import type { DpError } from "../../lib/errors.ts";
+import { deployments } from "../../lib/paths.ts";
+import { appNames, appOfRepo, readServer } from "../../lib/config/server.ts";
+import { makeApp, useServer, type App } from "../support/core-server.ts";
 
 const server = useServer();
 let app: App;

@@ -2,8 +2,8 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { commitTree, folderTree, type Tree } from "../lib/tree.ts";
-import { commit, io, useServer } from "./support/core-server.ts";
+import { commitTree, folderTree, type Tree } from "../../lib/git/tree.ts";
+import { commit, io, useServer } from "../support/core-server.ts";
 
 const server = useServer();
 let repo: string;

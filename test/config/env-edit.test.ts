@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { parseEnv } from "../lib/env.ts";
-import { editEnv, type EnvChange } from "../lib/env-edit.ts";
+import { parseEnv } from "../../lib/config/env.ts";
+import { editEnv, type EnvChange } from "../../lib/config/env-edit.ts";
 
 const edit = (text: string, change: EnvChange) => editEnv(text, change, ".env");
 

@@ -1,15 +1,15 @@
 // deploy.yml and config.yml: read strictly, every problem at once, with line, column and a suggestion.
-import { deployProblems } from "./config/deploy-rules.ts";
-import { deploySchema } from "./config/deploy-schema.ts";
-import type { DockerConfig } from "./config/docker-schema.ts";
-import { parse } from "./config/parse.ts";
-import type { Shared } from "./config/shared-schema.ts";
-import type { StaticSite } from "./config/static-schema.ts";
-import type { Limits } from "./contracts/manager.ts";
-import { appTypeNames, frontNames, managerNames } from "./registry.ts";
-import { checkServer } from "./config/server-rules.ts";
-import { serverSchema } from "./config/server-schema.ts";
-import { setInner, setKeys, type Scalar } from "./config/yaml-edit.ts";
+import { deployProblems } from "./deploy-rules.ts";
+import { deploySchema } from "./deploy-schema.ts";
+import type { DockerConfig } from "./docker-schema.ts";
+import { parse } from "./parse.ts";
+import type { Shared } from "./shared-schema.ts";
+import type { StaticSite } from "./static-schema.ts";
+import type { Limits } from "../contracts/manager.ts";
+import { appTypeNames, frontNames, managerNames } from "../registry.ts";
+import { checkServer } from "./server-rules.ts";
+import { serverSchema } from "./server-schema.ts";
+import { setInner, setKeys, type Scalar } from "./yaml-edit.ts";
 
 /** How a release proves that it is healthy. Times are in ms. */
 export interface HealthCheck {

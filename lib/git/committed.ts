@@ -1,5 +1,5 @@
 // A definition file of the commit, which must not hide behind a link.
-import { DpError } from "./errors.ts";
+import { DpError } from "../errors.ts";
 import type { Tree } from "./tree.ts";
 
 /**

@@ -1,9 +1,9 @@
 // The files of an app, as they are in a commit or in a folder.
 import { lstat, readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
-import { codeOf, DpError } from "./errors.ts";
-import { entriesOf, type CommitEntry } from "./git/entries.ts";
-import { plainEnv } from "./host/run.ts";
+import { codeOf, DpError } from "../errors.ts";
+import { entriesOf, type CommitEntry } from "./entries.ts";
+import { plainEnv } from "../host/run.ts";
 
 export interface TreeEntry {
   /** Relative to the root, with "/" between folders. */

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { dueAt, keepTime } from "../../lib/cron/scheduler.ts";
 import { nextTime } from "../../lib/cron/next.ts";
-import { calendarLines, parseSchedule, scheduleOf } from "../../lib/cron/schedule.ts";
+import { calendarLines, parseSchedule, scheduleOf } from "../../lib/config/schedule.ts";
 
 test.each([
   ["*/5 * * * *", ["*-*-* *:00,05,10,15,20,25,30,35,40,45,50,55:00"]],

@@ -1,6 +1,6 @@
 // The app's settings as text: dp's own strict .env dialect, and systemd's EnvironmentFile.
-import { DpError } from "./errors.ts";
-import { quoted } from "./text/text.ts";
+import { DpError } from "../errors.ts";
+import { quoted } from "../text/text.ts";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/;

@@ -1,8 +1,8 @@
 // The .env dialect: what each line means, that both writers keep every value, and what is hidden in logs.
 import { describe, expect, test } from "bun:test";
-import { DpError } from "../lib/errors.ts";
-import { formatEnv, parseEnv, systemdEnv } from "../lib/env.ts";
-import { redactor } from "../lib/talk/redactor.ts";
+import { DpError } from "../../lib/errors.ts";
+import { formatEnv, parseEnv, systemdEnv } from "../../lib/config/env.ts";
+import { redactor } from "../../lib/talk/redactor.ts";
 
 function problems(text: string): readonly string[] {
   try {

@@ -1,9 +1,9 @@
 // The app's settings: `.env.ENV` in its base, readable by dp alone.
 import { realpath, stat } from "node:fs/promises";
 import { parseEnv } from "./env.ts";
-import { codeOf } from "./errors.ts";
-import { readText, writeFileAtomic } from "./host/files.ts";
-import { envFile } from "./paths.ts";
+import { codeOf } from "../errors.ts";
+import { readText, writeFileAtomic } from "../host/files.ts";
+import { envFile } from "../paths.ts";
 
 /** The variables of the env file; none when there is no file. Throws DpError "config" with every problem. */
 export async function readEnvFile(base: string, env: string): Promise<Record<string, string>> {

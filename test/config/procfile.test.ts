@@ -1,8 +1,8 @@
 // The Procfile: what its lines mean and which are refused.
 import { expect, test } from "bun:test";
-import { parseDeployConfig } from "../lib/config.ts";
-import { parseProcfile, webProcess, withProcfile } from "../lib/procfile.ts";
-import type { Tree } from "../lib/tree.ts";
+import { parseDeployConfig } from "../../lib/config/config.ts";
+import { parseProcfile, webProcess, withProcfile } from "../../lib/config/procfile.ts";
+import type { Tree } from "../../lib/git/tree.ts";
 
 const tree = (text: string | null): Tree => ({
   read: async (path) => (path === "Procfile" ? text : null),
