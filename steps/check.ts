@@ -1,11 +1,11 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Proves the new instance healthy, and that it is the one that answered.
 import { basename } from "node:path";
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { waitUntilHealthy } from "../lib/health/health.ts";
 import { patientOf } from "../lib/release/instances.ts";
 import { managerOf } from "../lib/release/manager.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Prove the new release healthy",

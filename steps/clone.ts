@@ -5,7 +5,7 @@ import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { hasRoom } from "../lib/host/ballast.ts";
 import { appEnvironment } from "../lib/environment.ts";
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { fetchLfs } from "../lib/git/lfs.ts";
 import { fetchEnv, NO_FILTERS, ownSource } from "../lib/git/source.ts";
 import { layOutSubmodules } from "../lib/git/submodules.ts";
@@ -13,7 +13,7 @@ import { pipe } from "../lib/host/process/libc.ts";
 import { removeFailed } from "../lib/release/prune.ts";
 import { keepSettings } from "../lib/release/settings.ts";
 import { removeTree } from "../lib/host/remove.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 import { idsOf } from "../lib/host/users.ts";
 
 const step = defineStep(import.meta.path, {

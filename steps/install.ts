@@ -1,11 +1,11 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Installs what the app depends on, as its type does it.
 import { appEnvironment } from "../lib/environment.ts";
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { placeOf } from "../lib/release/place.ts";
 import { hasWeb } from "../lib/release/processes.ts";
 import { appType, manager } from "../lib/registry.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Install the app's dependencies",

@@ -1,11 +1,11 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Links the files that stay into the release, before anything is built in it.
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { places } from "../lib/paths.ts";
 import { appType } from "../lib/registry.ts";
 import { appFolder } from "../lib/release/folder.ts";
 import { linkShared } from "../lib/release/shared-files.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Link the shared folders and files",

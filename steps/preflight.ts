@@ -2,14 +2,14 @@
 // Refuses a deploy that could not end well, with figure and remedy, while nothing has been touched yet.
 import { sizeText } from "../lib/config/size.ts";
 import { DpError } from "../lib/errors.ts";
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { freeRoom } from "../lib/host/disk.ts";
 import { requireCurrent } from "../lib/release/current.ts";
 import { liveId } from "../lib/release/history.ts";
 import { memoryOf, memoryProblem, requireHost, requireServices } from "../lib/release/preflight.ts";
 import { hasWeb } from "../lib/release/processes.ts";
 import { roomFor, roomProblem } from "../lib/release/room.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Look whether the server can take the deploy",

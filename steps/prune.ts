@@ -1,10 +1,10 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Removes releases that nothing needs any more; a failure here never harms the deploy.
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { messageOf } from "../lib/errors.ts";
 import { prune, releasesOnDisk } from "../lib/release/prune.ts";
 import { managerOf } from "../lib/release/manager.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Remove old releases",

@@ -3,14 +3,14 @@
 import { parseDeployConfig, type DeployConfig } from "../lib/config/config.ts";
 import { readEnvFile } from "../lib/config/env-file.ts";
 import { DpError } from "../lib/errors.ts";
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { ownSource } from "../lib/git/source.ts";
 import { hasScopes } from "../lib/host/process/confine.ts";
 import { withProcfile } from "../lib/config/procfile.ts";
 import { appTypeNames } from "../lib/registry.ts";
 import { commitProblems } from "../lib/release/commit-problems.ts";
 import { processNames } from "../lib/release/processes.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 import { commitTree, subtree, type Tree } from "../lib/git/tree.ts";
 
 const FILE = "deploy.yml";

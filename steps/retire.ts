@@ -1,12 +1,12 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Lets the old instance end its requests, stops it or keeps it warm, and puts right what follows from current.
 import { DpError } from "../lib/errors.ts";
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { idOf } from "../lib/release/history.ts";
 import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
 import { reconcile } from "../lib/release/reconcile.ts";
 import { front } from "../lib/registry.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 import { coolDown, keepWarm } from "../lib/release/warm.ts";
 
 const step = defineStep(import.meta.path, {

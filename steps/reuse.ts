@@ -3,11 +3,11 @@
 import { join } from "node:path";
 import { envStamp } from "../lib/config/env-file.ts";
 import { DpError } from "../lib/errors.ts";
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { removeFile, syncFolder } from "../lib/host/files.ts";
 import { liveId, treeOf } from "../lib/release/history.ts";
 import { point } from "../lib/host/link.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Use the live release's files once more",

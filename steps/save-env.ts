@@ -2,10 +2,10 @@
 // Makes the settings that the release was started with those of the env file: only now are they proven.
 import { basename } from "node:path";
 import { envStamp, envText, writeEnvFile } from "../lib/config/env-file.ts";
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { envFile } from "../lib/paths.ts";
 import { settingsFile, settingsText } from "../lib/release/settings.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Save the environment that is live now",

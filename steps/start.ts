@@ -1,6 +1,6 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Starts the new release: beside the old one, or by strategy "restart" in its place, while requests wait.
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { idOf, liveId, previousId } from "../lib/release/history.ts";
 import { instanceOf, takeInstancePort } from "../lib/release/instance.ts";
 import { forget, requireFreePort, makeRoom, serveAgain, takePublicPort, usablePort } from "../lib/release/instances.ts";
@@ -10,7 +10,7 @@ import { hasWeb, keepStopped, stoppedIds } from "../lib/release/processes.ts";
 import { wantedOf } from "../lib/release/wanted.ts";
 import { front } from "../lib/registry.ts";
 import { releaseOf } from "../lib/paths.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Start the new release",

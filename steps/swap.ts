@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DpError } from "../lib/errors.ts";
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { idOf, releaseBefore } from "../lib/release/history.ts";
 import { serveAgain } from "../lib/release/instances.ts";
 import { point, target } from "../lib/host/link.ts";
@@ -11,7 +11,7 @@ import { NO_PROBES, startProber } from "../lib/health/prober.ts";
 import { stoppedIds } from "../lib/release/processes.ts";
 import { managerOf } from "../lib/release/manager.ts";
 import { front } from "../lib/registry.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 
 const folderOf = (base: string, id: string | null) => id && join(base, "releases", id);
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Asks through the public port, and watches for a while: what fails now goes back, and nothing was lost.
 import { DpError } from "../lib/errors.ts";
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { publiclyHealthy, stillHealthy } from "../lib/health/health.ts";
 import { idOf } from "../lib/release/history.ts";
 import { patientOf } from "../lib/release/instances.ts";
 import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
 import { managerOf } from "../lib/release/manager.ts";
 import { front } from "../lib/registry.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 
 /** Milliseconds between two looks at the process while it is watched. */
 const LOOK = 250;

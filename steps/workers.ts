@@ -1,14 +1,14 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Changes the processes besides web, and cron, over to the new release: a worker ends its job before the next starts.
 import { setCron } from "../lib/cron/cron.ts";
-import { fact } from "../lib/facts.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { isWeb, processOf, releaseOf } from "../lib/paths.ts";
 import { idOf } from "../lib/release/history.ts";
 import { factsOfRelease } from "../lib/release/instance.ts";
 import { managerOf } from "../lib/release/manager.ts";
 import { wantedIds } from "../lib/release/processes.ts";
 import { changeOver, otherInstances, startInstances, stopInstances } from "../lib/release/workers.ts";
-import { defineStep, main } from "../lib/step.ts";
+import { defineStep, main } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Change workers and cron over to the new release",

@@ -5,12 +5,12 @@ import { join, parse, resolve } from "node:path";
 import type * as v from "valibot";
 import type { AppType } from "../lib/contracts/app-type.ts";
 import type { Check } from "../lib/contracts/check.ts";
-import { create } from "../lib/context.ts";
-import { fact } from "../lib/facts.ts";
+import { create } from "../lib/pipeline/context.ts";
+import { fact } from "../lib/pipeline/facts.ts";
 import { contextOf } from "../lib/release/history.ts";
 import type { Manager } from "../lib/contracts/manager.ts";
-import { GIVEN, PIPELINES, type Kind } from "../lib/pipeline.ts";
-import type { Facts, Step } from "../lib/step.ts";
+import { GIVEN, PIPELINES, type Kind } from "../lib/pipeline/pipeline.ts";
+import type { Facts, Step } from "../lib/pipeline/step.ts";
 import { dp, makeApp, runDp, useServer } from "./support/core-server.ts";
 
 const project = resolve(import.meta.dir, "..");

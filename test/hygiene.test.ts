@@ -76,7 +76,7 @@ test.each(filesIn("lib/**/*.ts"))("%s says in its first line what it owns", (fil
 function layer(file: string): number {
   if (file.startsWith("bin/")) return 0;
   if (file === "lib/cli.ts" || file.startsWith("lib/cli/")) return 1;
-  if (file.startsWith("lib/commands/") || file === "lib/runner.ts") return 2;
+  if (file.startsWith("lib/commands/") || file === "lib/pipeline/runner.ts") return 2;
   if (file.startsWith("steps/")) return 3;
   if (/^lib\/(apps|managers|fronts)\//.test(file)) return 4;
   return 5;
@@ -119,7 +119,7 @@ describe("layers: bin, cli, commands and runner, steps, apps managers fronts, ev
     ["bin/dp", 0],
     ["lib/cli.ts", 1],
     ["lib/commands/init.ts", 2],
-    ["lib/runner.ts", 2],
+    ["lib/pipeline/runner.ts", 2],
     ["steps/swap.ts", 3],
     ["lib/managers/systemd.ts", 4],
     ["lib/host/io.ts", 5],

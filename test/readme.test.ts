@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDeployConfig, parseServerConfig } from "../lib/config/config.ts";
 import { EXIT } from "../lib/errors.ts";
-import { PIPELINES } from "../lib/pipeline.ts";
+import { PIPELINES } from "../lib/pipeline/pipeline.ts";
 import { project, sandbox, type Sandbox } from "./support/sandbox.ts";
 
 const readme = readFileSync(join(project, "README.md"), "utf8");

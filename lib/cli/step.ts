@@ -13,7 +13,7 @@ export function declareStepCommands(cli: CAC): void {
     .option("--json", "The list as JSON")
     .action(async (name: string | undefined, options: Options) => {
       const { listSteps, stepByHand, undoRun } = await import("../commands/step.ts");
-      const { PIPELINES } = await import("../pipeline.ts");
+      const { PIPELINES } = await import("../pipeline/pipeline.ts");
       const which = { ...given("context", typed("--context")), ...given("app", typed("--app")) };
       const undo = options["undo"] === true;
       if (name !== undefined) return stepByHand(name, { ...which, undo });

@@ -1,8 +1,8 @@
 // `dp apps`: every app of the server in one line, quickly: nothing is asked over the network.
-import { factOf, load } from "../context.ts";
+import { factOf, load } from "../pipeline/context.ts";
 import type { ServerConfig } from "../config/config.ts";
 import { DpError, messageOf } from "../errors.ts";
-import { fact } from "../facts.ts";
+import { fact } from "../pipeline/facts.ts";
 import type { InstanceStatus, Manager } from "../contracts/manager.ts";
 import { isWeb, processOf } from "../paths.ts";
 import { contextOf, holder, liveId, newestRun } from "../release/history.ts";

@@ -1,7 +1,7 @@
 // `dp begin`: decides once what must not vary between two runs, and writes the context.
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { create } from "../context.ts";
+import { create } from "../pipeline/context.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { namesIn, readText, writeFileAtomic } from "../host/files.ts";
 import type { Push } from "../release/gate.ts";

@@ -1,8 +1,8 @@
 // `dp cancel`: ends a deploy before its switch, or one that waits for its turn.
 import type { ServerConfig } from "../config/config.ts";
-import type { RunResult } from "../context.ts";
+import type { RunResult } from "../pipeline/context.ts";
 import { DpError, EXIT } from "../errors.ts";
-import { COMMIT } from "../pipeline.ts";
+import { COMMIT } from "../pipeline/pipeline.ts";
 import { isAlive } from "../host/process/process.ts";
 import { terminate } from "../host/process/signal.ts";
 import { forgetCanceller, noteCanceller } from "../release/canceller.ts";

@@ -11,7 +11,7 @@ import { wayBack } from "../release/way-back.ts";
 import { silentLog, makeIo } from "../host/io.ts";
 import { appName, places } from "../paths.ts";
 import { fetchOrigin } from "../setup/repository.ts";
-import { orderOf } from "../runner.ts";
+import { orderOf } from "../pipeline/runner.ts";
 import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { begin, beginRollback, type BeginOptions, type Brought } from "./begin.ts";

@@ -1,5 +1,5 @@
 // `dp fact`: facts of a context, for scripts.
-import { load } from "../context.ts";
+import { load } from "../pipeline/context.ts";
 import { DpError } from "../errors.ts";
 import { didYouMean } from "../text/suggestion.ts";
 
@@ -25,7 +25,7 @@ export async function allFacts(context: string): Promise<Record<string, unknown>
 
 /** The vocabulary: every fact that dp knows, with what it means. */
 export async function vocabulary(): Promise<[name: string, meaning: string][]> {
-  const { fact } = await import("../facts.ts");
+  const { fact } = await import("../pipeline/facts.ts");
   const { getDescription } = await import("valibot");
   return Object.entries(fact).map(([name, schema]) => [name, getDescription(schema) ?? ""]);
 }

@@ -1,5 +1,5 @@
 // How a run that fails is concluded in its context, and what its log says of it.
-import { conclude, load, type Run } from "../context.ts";
+import { conclude, load, type Run } from "../pipeline/context.ts";
 import { DpError, exitCodeOf, messageOf } from "../errors.ts";
 import type { Receipt } from "../talk/receipt.ts";
 import { failureScreen } from "../talk/screen.ts";

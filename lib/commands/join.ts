@@ -1,7 +1,7 @@
 // A push of the commit that is being deployed already: it reads that deploy's log, and ends as it does.
-import { factOf } from "../context.ts";
+import { factOf } from "../pipeline/context.ts";
 import { EXIT } from "../errors.ts";
-import { fact } from "../facts.ts";
+import { fact } from "../pipeline/facts.ts";
 import { isReleaseId, places } from "../paths.ts";
 import { isReceiving, receiver, requireTip, settleRef, type Push } from "../release/gate.ts";
 import { describeHolder, deadline } from "../release/queue.ts";

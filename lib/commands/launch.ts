@@ -1,7 +1,7 @@
 // A run that is worked on, and whoever started it as its reader.
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { conclude } from "../context.ts";
+import { conclude } from "../pipeline/context.ts";
 import { follow, printer } from "../talk/follower.ts";
 import { auditRun } from "../release/audit-run.ts";
 import { liveId, runOf, type PastRun, type RunState } from "../release/history.ts";

@@ -1,7 +1,7 @@
 // `dp plan`: the order of a deploy, and what a deploy of one commit would do, without doing it.
-import { GIVEN, PIPELINES, unmetNeeds, type Kind } from "../pipeline.ts";
+import { GIVEN, PIPELINES, unmetNeeds, type Kind } from "../pipeline/pipeline.ts";
 import { appType, stepFile } from "../registry.ts";
-import { stepModule } from "../module-step.ts";
+import { stepModule } from "../pipeline/module-step.ts";
 import { deployRef } from "../release/first-deploy.ts";
 import { liveId } from "../release/history.ts";
 import { makeIo, silentLog } from "../host/io.ts";

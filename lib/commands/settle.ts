@@ -1,7 +1,7 @@
 // What a deploy left that was killed: it is ended first, forward when its release is live already, else back.
-import { factOf, type Run } from "../context.ts";
+import { factOf, type Run } from "../pipeline/context.ts";
 import { DpError, EXIT, exitCodeOf, messageOf } from "../errors.ts";
-import { fact } from "../facts.ts";
+import { fact } from "../pipeline/facts.ts";
 import { auditRun } from "../release/audit-run.ts";
 import { idOf, liveId, runsOf } from "../release/history.ts";
 import { makeIo } from "../host/io.ts";
@@ -15,7 +15,7 @@ import { ONE_OFF_MARK } from "../release/one-off.ts";
 import { reconcile, sweep } from "../release/reconcile.ts";
 import { managerOf } from "../release/manager.ts";
 import { appType } from "../registry.ts";
-import { goBack, runPipeline } from "../runner.ts";
+import { goBack, runPipeline } from "../pipeline/runner.ts";
 
 const PATIENCE = 5_000;
 

@@ -1,8 +1,8 @@
 // `dp status`: what serves, whether it is healthy, and what is under way.
 import type { ServerConfig } from "../config/config.ts";
-import { factOf, load } from "../context.ts";
+import { factOf, load } from "../pipeline/context.ts";
 import { DpError, messageOf } from "../errors.ts";
-import { fact } from "../facts.ts";
+import { fact } from "../pipeline/facts.ts";
 import { damageOf, hintOf } from "../release/current.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
 import { contextOf, holder, liveId, newestRun, previousId, type Holder } from "../release/history.ts";

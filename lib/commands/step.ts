@@ -1,18 +1,18 @@
 // `dp step`: the list of steps, and one step, or the way back of all, by hand over the same file as in a deploy.
 import { basename, resolve } from "node:path";
-import { factOf, load } from "../context.ts";
+import { factOf, load } from "../pipeline/context.ts";
 import { audit, resultOf } from "../host/audit.ts";
 import { DpError, EXIT, exitCodeOf } from "../errors.ts";
 import { redactor } from "../talk/redactor.ts";
 import { secretsOf } from "../release/settings.ts";
-import { fact } from "../facts.ts";
+import { fact } from "../pipeline/facts.ts";
 import { contextOf, runIds } from "../release/history.ts";
-import { stepModule } from "../module-step.ts";
+import { stepModule } from "../pipeline/module-step.ts";
 import { appName } from "../paths.ts";
 import { lockNow } from "../release/queue.ts";
 import { receipt, type Receipt } from "../talk/receipt.ts";
 import { stepFile, stepFiles } from "../registry.ts";
-import { goBack, runStep, undoStep } from "../runner.ts";
+import { goBack, runStep, undoStep } from "../pipeline/runner.ts";
 import { readServer } from "../config/server.ts";
 import { who } from "../host/who.ts";
 

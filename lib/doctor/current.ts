@@ -2,7 +2,7 @@
 import { readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { byDoctor, byHand, type Check, type Finding } from "../contracts/check.ts";
-import { load, type Run } from "../context.ts";
+import { load, type Run } from "../pipeline/context.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { point } from "../host/link.ts";
 import { isReleaseId, places } from "../paths.ts";

@@ -1,8 +1,8 @@
 // Programs: those of every deploy, of the manager, of the front, and of the app's type.
 import { byHand, type Check, type Finding } from "../contracts/check.ts";
-import { factOf } from "../context.ts";
+import { factOf } from "../pipeline/context.ts";
 import { DpError, messageOf } from "../errors.ts";
-import { fact } from "../facts.ts";
+import { fact } from "../pipeline/facts.ts";
 import { appType, front, manager } from "../registry.ts";
 import { newestRun } from "../release/history.ts";
 import { missingPrograms } from "../release/preflight.ts";

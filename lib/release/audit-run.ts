@@ -1,6 +1,6 @@
 // The line of the audit log about a run: what it was for, at which step it ended, and how.
 import { audit, resultOf, type AuditLine } from "../host/audit.ts";
-import type { Run } from "../context.ts";
+import type { Run } from "../pipeline/context.ts";
 import type { Who } from "../host/who.ts";
 import { idOf, runOf } from "./history.ts";
 

@@ -2,7 +2,7 @@
 import { existsSync, lstatSync, readlinkSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { load, type Run } from "../context.ts";
+import { load, type Run } from "../pipeline/context.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { target } from "../host/link.ts";
 import { holderOf, isLocked } from "../host/lock.ts";

@@ -1,11 +1,11 @@
 // The live process of a release: made from what its run file says, the same way for every step.
 import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
-import { factOf, load } from "../context.ts";
+import { factOf, load } from "../pipeline/context.ts";
 import type { ServerConfig } from "../config/config.ts";
 import { appEnvironment } from "../environment.ts";
 import { DpError } from "../errors.ts";
-import { fact } from "../facts.ts";
+import { fact } from "../pipeline/facts.ts";
 import type { Instance } from "../contracts/manager.ts";
 import { isJob, places, processOf, releaseOf } from "../paths.ts";
 import { clusterOf } from "../managers/pm2/cluster.ts";

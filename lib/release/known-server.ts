@@ -1,8 +1,8 @@
 // An app's config.yml for whoever only looks: while the file has a mistake, what was known of it last.
 import type { ServerConfig } from "../config/config.ts";
-import { factOf } from "../context.ts";
+import { factOf } from "../pipeline/context.ts";
 import { DpError, messageOf } from "../errors.ts";
-import { fact } from "../facts.ts";
+import { fact } from "../pipeline/facts.ts";
 import { readServer } from "../config/server.ts";
 import { newestRun } from "./history.ts";
 

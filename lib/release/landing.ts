@@ -1,6 +1,6 @@
 // Where a branch is about to be: git moves it a moment after the deploy of its push has ended.
-import { factOf } from "../context.ts";
-import { fact } from "../facts.ts";
+import { factOf } from "../pipeline/context.ts";
+import { fact } from "../pipeline/facts.ts";
 import type { Push } from "./gate.ts";
 import { runsOf } from "./history.ts";
 

@@ -3,8 +3,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ServerConfig } from "../config/config.ts";
-import { factOf, load } from "../context.ts";
-import { fact } from "../facts.ts";
+import { factOf, load } from "../pipeline/context.ts";
+import { fact } from "../pipeline/facts.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import type { Instance, InstanceName, Manager } from "../contracts/manager.ts";

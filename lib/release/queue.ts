@@ -6,7 +6,7 @@ import { codeOf, DpError } from "../errors.ts";
 import { removeFile } from "../host/files.ts";
 import { holderOf, isLocked, waitForLock, type Lock } from "../host/lock.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
-import type { Kind } from "../pipeline.ts";
+import type { Kind } from "../pipeline/pipeline.ts";
 import { startTime } from "../host/process/process.ts";
 import { starter } from "../host/who.ts";
 import { requireUnlocked } from "./hand-lock.ts";

@@ -1,7 +1,7 @@
 // The room on the disk that a deploy needs: twice what one took lately, from its first file to the end of its build.
-import { factOf, load } from "../context.ts";
+import { factOf, load } from "../pipeline/context.ts";
 import { DpError } from "../errors.ts";
-import { fact } from "../facts.ts";
+import { fact } from "../pipeline/facts.ts";
 import type { Room } from "../host/disk.ts";
 import { sizeText } from "../config/size.ts";
 import { contextOf, runIds } from "./history.ts";

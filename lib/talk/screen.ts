@@ -1,9 +1,9 @@
 // The first and last lines of a deploy: what it is, and how it ended, on one screen.
 import { hostname } from "node:os";
 import type { ServerConfig } from "../config/config.ts";
-import { factOf, type Run } from "../context.ts";
+import { factOf, type Run } from "../pipeline/context.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
-import { fact } from "../facts.ts";
+import { fact } from "../pipeline/facts.ts";
 import { damageOf } from "../release/current.ts";
 import { idOf, liveId } from "../release/history.ts";
 import { servingWords } from "../release/serving.ts";

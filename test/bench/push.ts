@@ -2,7 +2,7 @@
 import { filesOf, flaskFiles, withApp } from "./app.ts";
 import { median, section, type Measured, type Options } from "./section.ts";
 import { appTimes, push, type Timing } from "./timing.ts";
-import { PIPELINES } from "../../lib/pipeline.ts";
+import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
 
 const STEPS = PIPELINES.deploy;
 const ms = { unit: "ms" };

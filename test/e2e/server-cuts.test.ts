@@ -1,7 +1,7 @@
 // Power cuts in every step of a deploy, on a real server: after the boot one release serves, one that was healthy, and
 // the next push ends well. Every test begins with one healthy release that is live, and leaves one.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { PIPELINES } from "../../lib/pipeline.ts";
+import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
 import { boxUnavailable, until } from "../support/box.ts";
 import { PATIENT_BUILD, plainApp } from "../support/server-apps.ts";
 import { type Server, startServer } from "../support/server-box.ts";

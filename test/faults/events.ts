@@ -1,7 +1,7 @@
 // The events of the model, done to a sandbox for real.
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { PIPELINES, type Kind } from "../../lib/pipeline.ts";
+import { PIPELINES, type Kind } from "../../lib/pipeline/pipeline.ts";
 import { deployYml, type Outcome, type Sandbox } from "../support/sandbox.ts";
 import type { Event, Model } from "./model.ts";
 

@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { PIPELINES, type Kind } from "../../lib/pipeline.ts";
+import { PIPELINES, type Kind } from "../../lib/pipeline/pipeline.ts";
 import { deployYml, sandbox, type Outcome, type Sandbox } from "../support/sandbox.ts";
 import type { Fault } from "../support/failpoint.ts";
 import { watchCurrent, type CurrentWatch } from "./current-watch.ts";

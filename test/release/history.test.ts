@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { save, type Run } from "../../lib/context.ts";
+import { save, type Run } from "../../lib/pipeline/context.ts";
 import {
   contextOf,
   goodReleases,

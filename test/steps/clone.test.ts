@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { begin } from "../../lib/commands/begin.ts";
-import { load, save } from "../../lib/context.ts";
+import { load, save } from "../../lib/pipeline/context.ts";
 import { commit, makeApp, runSteps, undo, useServer, type App, type File } from "../support/core-server.ts";
 
 const server = useServer();

@@ -1,6 +1,6 @@
 // start: the old instance leaves the port, the new one takes it; undone, the old one serves again.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { load } from "../../lib/context.ts";
+import { load } from "../../lib/pipeline/context.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { liveId } from "../../lib/release/history.ts";
 import builtin from "../../lib/managers/builtin.ts";

@@ -1,7 +1,7 @@
 // Releases made by hand: what the steps from "start" on find, without the seconds of a whole deploy.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { create, load, save, type RunResult } from "../../lib/context.ts";
+import { create, load, save, type RunResult } from "../../lib/pipeline/context.ts";
 import type { DeployConfig } from "../../lib/config/config.ts";
 import { contextOf } from "../../lib/release/history.ts";
 import { instanceOf, type InstanceFacts } from "../../lib/release/instance.ts";

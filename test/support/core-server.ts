@@ -14,7 +14,7 @@ import { places, type Places } from "../../lib/paths.ts";
 import { receipt, type Receipt } from "../../lib/talk/receipt.ts";
 import { setupRepository } from "../../lib/setup/repository.ts";
 import { plainEnv } from "../../lib/host/run.ts";
-import { runStep, undoStep } from "../../lib/runner.ts";
+import { runStep, undoStep } from "../../lib/pipeline/runner.ts";
 import { readServer } from "../../lib/config/server.ts";
 import { freePort } from "./port.ts";
 

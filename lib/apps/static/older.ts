@@ -1,10 +1,10 @@
 // Whose hashed assets a new site goes on to serve: those of the release before, and what that one still served.
 import { basename, join, relative } from "node:path";
-import { factOf, load } from "../../context.ts";
+import { factOf, load } from "../../pipeline/context.ts";
 import type { DeployConfig } from "../../config/config.ts";
 import type { StaticSite } from "../../config/static-schema.ts";
 import { DpError } from "../../errors.ts";
-import { fact } from "../../facts.ts";
+import { fact } from "../../pipeline/facts.ts";
 import { appFolder } from "../../release/folder.ts";
 import { contextOf, liveId, previousId, treeOf as filesOf } from "../../release/history.ts";
 import { places } from "../../paths.ts";

@@ -1,8 +1,8 @@
 // The order of the steps: nothing is needed before it is there, and a wrong order is seen.
 import { describe, expect, test } from "bun:test";
-import { COMMIT, GIVEN, PIPELINES, unmetNeeds, type Kind } from "../lib/pipeline.ts";
-import { stepFile } from "../lib/registry.ts";
-import { stepModule } from "../lib/module-step.ts";
+import { COMMIT, GIVEN, PIPELINES, unmetNeeds, type Kind } from "../../lib/pipeline/pipeline.ts";
+import { stepFile } from "../../lib/registry.ts";
+import { stepModule } from "../../lib/pipeline/module-step.ts";
 
 const modules = (names: readonly string[]) => Promise.all(names.map((name) => stepModule(stepFile(name))));
 

@@ -1,14 +1,14 @@
 // The only road by which a step runs or is undone, alone or in a row.
 import { conclude, factOf, load, save, type Run } from "./context.ts";
-import { DpError, EXIT, exitCodeOf, hostError, messageOf } from "./errors.ts";
+import { DpError, EXIT, exitCodeOf, hostError, messageOf } from "../errors.ts";
 import { fact } from "./facts.ts";
-import { makeIo, type Io } from "./host/io.ts";
+import { makeIo, type Io } from "../host/io.ts";
 import { stepLimit, within } from "./limit.ts";
 import { runModule, undoModule } from "./module-step.ts";
 import { COMMIT, PIPELINES } from "./pipeline.ts";
-import type { Receipt } from "./talk/receipt.ts";
+import type { Receipt } from "../talk/receipt.ts";
 import { runProgram } from "./program-step.ts";
-import { stepFile, type StepFile } from "./registry.ts";
+import { stepFile, type StepFile } from "../registry.ts";
 
 /** How a step is run in a row. */
 interface InRow {

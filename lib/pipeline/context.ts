@@ -1,8 +1,8 @@
 // The run file: one JSON file a deploy, shared by all steps; with its journal it is the history, too.
 import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
 import * as v from "valibot";
-import { codeOf, DpError } from "./errors.ts";
-import { writeFileAtomic } from "./host/files.ts";
+import { codeOf, DpError } from "../errors.ts";
+import { writeFileAtomic } from "../host/files.ts";
 
 const state = v.picklist(["running", "ok", "failed", "undone"]);
 

@@ -2,14 +2,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { load, save } from "../lib/context.ts";
-import { DpError, EXIT, exitCodeOf } from "../lib/errors.ts";
-import { contextOf, liveId, previousId, runsOf } from "../lib/release/history.ts";
-import builtin from "../lib/managers/builtin.ts";
-import { envFile } from "../lib/paths.ts";
-import { PIPELINES } from "../lib/pipeline.ts";
-import { receipt } from "../lib/talk/receipt.ts";
-import { orderOf, runPipeline, runStep, undoStep } from "../lib/runner.ts";
+import { load, save } from "../../lib/pipeline/context.ts";
+import { DpError, EXIT, exitCodeOf } from "../../lib/errors.ts";
+import { contextOf, liveId, previousId, runsOf } from "../../lib/release/history.ts";
+import builtin from "../../lib/managers/builtin.ts";
+import { envFile } from "../../lib/paths.ts";
+import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
+import { receipt } from "../../lib/talk/receipt.ts";
+import { orderOf, runPipeline, runStep, undoStep } from "../../lib/pipeline/runner.ts";
 import {
   beginDeploy,
   deployYml,
@@ -19,8 +19,8 @@ import {
   runSteps,
   useServer,
   type App,
-} from "./support/core-server.ts";
-import { makeLive, makeRelease } from "./support/core-release.ts";
+} from "../support/core-server.ts";
+import { makeLive, makeRelease } from "../support/core-release.ts";
 
 useServer();
 let app: App;

@@ -1,7 +1,7 @@
 // The vocabulary: every fact that steps share, and the schema that it keeps.
 import * as v from "valibot";
-import type { DeployConfig, ServerConfig } from "./config/config.ts";
-import { isReleaseId } from "./paths.ts";
+import type { DeployConfig, ServerConfig } from "../config/config.ts";
+import { isReleaseId } from "../paths.ts";
 
 const path = v.pipe(v.string(), v.startsWith("/"));
 const releaseId = v.pipe(v.string(), v.check(isReleaseId, "not a release such as 42-3f9c2ab"));

@@ -1,14 +1,14 @@
 // A step in any language: it gets the context's path, and prints its facts as one JSON object.
 import { closeSync, openSync, readFileSync, unlinkSync } from "node:fs";
 import * as v from "valibot";
-import { durationText } from "./config/duration.ts";
+import { durationText } from "../config/duration.ts";
 import { factOf, type Run } from "./context.ts";
-import { DpError, EXIT } from "./errors.ts";
+import { DpError, EXIT } from "../errors.ts";
 import { fact } from "./facts.ts";
-import type { Io } from "./host/io.ts";
-import type { StepFile } from "./registry.ts";
-import { tail } from "./host/process/output.ts";
-import { selfEnv } from "./host/self.ts";
+import type { Io } from "../host/io.ts";
+import type { StepFile } from "../registry.ts";
+import { tail } from "../host/process/output.ts";
+import { selfEnv } from "../host/self.ts";
 
 /** Runs the program; answers the facts that it printed. Throws DpError "command" when it fails or prints something else. */
 export async function runProgram(file: StepFile, context: string, run: Run, io: Io): Promise<Record<string, unknown>> {

@@ -1,9 +1,9 @@
 // How long one step may take: what follows from the configs, and what becomes of a step that does not come back.
 import { expect, test } from "bun:test";
-import { parseDeployConfig, parseServerConfig } from "../lib/config/config.ts";
-import { DpError } from "../lib/errors.ts";
-import { makeIo, silentLog } from "../lib/host/io.ts";
-import { stepLimit, within } from "../lib/limit.ts";
+import { parseDeployConfig, parseServerConfig } from "../../lib/config/config.ts";
+import { DpError } from "../../lib/errors.ts";
+import { makeIo, silentLog } from "../../lib/host/io.ts";
+import { stepLimit, within } from "../../lib/pipeline/limit.ts";
 
 const limitOf = (server: string, deploy?: string) =>
   stepLimit({

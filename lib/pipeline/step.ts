@@ -1,7 +1,7 @@
 // The contract of a step: facts in, one change to the host, facts out.
 import { basename, parse } from "node:path";
 import type * as v from "valibot";
-import type { Io } from "./host/io.ts";
+import type { Io } from "../host/io.ts";
 
 /** Fact name -> schema; the schemas are those of facts.ts. */
 export type Facts = Record<string, v.GenericSchema>;
@@ -33,5 +33,5 @@ export function defineStep<N extends Facts, P extends Facts>(file: string, step:
 export async function main(step: Pick<Step, "name">): Promise<void> {
   // Imported late: a step must not depend on what runs it. And not awaited: the runner imports the step by its
   // path, which waits until this very module has been evaluated.
-  void import("./main.ts").then(({ stepProgram }) => stepProgram(step.name, process.argv.slice(2)));
+  void import("../main.ts").then(({ stepProgram }) => stepProgram(step.name, process.argv.slice(2)));
 }

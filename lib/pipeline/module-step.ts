@@ -2,9 +2,9 @@
 import * as v from "valibot";
 import { factOf, type Run } from "./context.ts";
 import { fact, type FactName } from "./facts.ts";
-import type { Io } from "./host/io.ts";
-import { loadModule } from "./host/modules.ts";
-import type { StepFile } from "./registry.ts";
+import type { Io } from "../host/io.ts";
+import { loadModule } from "../host/modules.ts";
+import type { StepFile } from "../registry.ts";
 import type { Facts, In, Step } from "./step.ts";
 
 /** A step's module. */
