@@ -1,7 +1,7 @@
 // The command line: every command is declared in cli/, found, and handed over to.
 import cac from "cac";
 import { version } from "../package.json";
-import { HIDDEN, print } from "./arguments.ts";
+import { HIDDEN, print } from "./cli/arguments.ts";
 import { ALIASES, HELP, withoutAliases, withoutHelp } from "./cli/alias.ts";
 import { declareAppCommands } from "./cli/apps.ts";
 import { audited, declareAuditCommand, type Outcome } from "./cli/audit.ts";

@@ -1,11 +1,11 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Builds the release: by the build line of deploy.yml, or as its type does it.
-import { appEnvironment } from "../lib/environment.ts";
+import { appEnvironment } from "../lib/release/environment.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { freeRoom, roomTaken, type Room } from "../lib/host/disk.ts";
 import { placeOf } from "../lib/release/place.ts";
 import { appType } from "../lib/registry.ts";
-import { runLine } from "../lib/shell-line.ts";
+import { runLine } from "../lib/release/shell-line.ts";
 import { defineStep, main } from "../lib/pipeline/step.ts";
 
 // Only when one process looked before and after: between two by hand others may have filled the disk for days.

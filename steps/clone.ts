@@ -4,7 +4,7 @@ import { closeSync } from "node:fs";
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { hasRoom } from "../lib/host/ballast.ts";
-import { appEnvironment } from "../lib/environment.ts";
+import { appEnvironment } from "../lib/release/environment.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { fetchLfs } from "../lib/git/lfs.ts";
 import { fetchEnv, NO_FILTERS, ownSource } from "../lib/git/source.ts";

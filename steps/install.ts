@@ -1,6 +1,6 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Installs what the app depends on, as its type does it.
-import { appEnvironment } from "../lib/environment.ts";
+import { appEnvironment } from "../lib/release/environment.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { placeOf } from "../lib/release/place.ts";
 import { hasWeb } from "../lib/release/processes.ts";

@@ -2,7 +2,7 @@
 // Runs the postDeploy hook; the release is live, so its failure is a warning.
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
-import { runHook } from "../lib/shell-line.ts";
+import { runHook } from "../lib/release/shell-line.ts";
 import { defineStep, main } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Runs the preDeploy hook; its failure ends the deploy before anything was started or stopped.
 import { fact } from "../lib/pipeline/facts.ts";
-import { runHook } from "../lib/shell-line.ts";
+import { runHook } from "../lib/release/shell-line.ts";
 import { defineStep, main } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {

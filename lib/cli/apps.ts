@@ -1,6 +1,6 @@
 // Commands about a whole app: apps run restart destroy.
 import type { CAC } from "cac";
-import { answer, patience, WAIT, type Options } from "../arguments.ts";
+import { answer, patience, WAIT, type Options } from "./arguments.ts";
 import { controlled } from "./process.ts";
 
 /** Declares them. */

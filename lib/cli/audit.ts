@@ -1,6 +1,6 @@
 // The command that shows the audit log, and which commands are written down there: audit.
 import type { CAC } from "cac";
-import { answer, given, typed, warn, whole, type Options } from "../arguments.ts";
+import { answer, given, typed, warn, whole, type Options } from "./arguments.ts";
 import { isName } from "../config/env.ts";
 import { exitCodeOf, EXIT } from "../errors.ts";
 

@@ -1,6 +1,6 @@
 // Commands for shells: completion, and complete, which its scripts call.
 import type { CAC } from "cac";
-import { HIDDEN, print, type Options } from "../arguments.ts";
+import { HIDDEN, print, type Options } from "./arguments.ts";
 import type { Described } from "../commands/complete.ts";
 import { DpError } from "../errors.ts";
 import { didYouMean } from "../text/suggestion.ts";

@@ -1,7 +1,7 @@
 // Commands about deploys: deploy rollback releases resume execute, and what hooks call.
 import type { CAC } from "cac";
-import { answer, patience, typed, warn, HIDDEN, WAIT, type Options } from "../arguments.ts";
-import type { Ended } from "../commands/launch.ts";
+import { answer, patience, typed, warn, HIDDEN, WAIT, type Options } from "./arguments.ts";
+import type { Ended } from "../deploy/launch.ts";
 
 const isJson = (options: Options) => options["json"] === true;
 
@@ -76,7 +76,7 @@ export function declareDeployCommands(cli: CAC): void {
   });
 
   cli.command("work <app>", HIDDEN).action(async (app: string) => {
-    const { workOnOrder } = await import("../commands/work.ts");
+    const { workOnOrder } = await import("../deploy/work.ts");
     return workOnOrder(app);
   });
 }

@@ -1,6 +1,6 @@
 // The command about an app's settings: env.
 import type { CAC } from "cac";
-import { answer, print, type Options } from "../arguments.ts";
+import { answer, print, type Options } from "./arguments.ts";
 import type { ChangeOptions, EnvChanged } from "../commands/env.ts";
 import { DpError } from "../errors.ts";
 import { didYouMean } from "../text/suggestion.ts";
@@ -88,6 +88,6 @@ async function valueOf(name: string): Promise<string> {
       hint: `dp env APP set ${name}= sets it to nothing, dp env APP unset ${name} takes it away`,
     });
   }
-  const { ask } = await import("../talk/ask.ts");
+  const { ask } = await import("./ask.ts");
   return ask(`${name} (what you type is not shown): `, true);
 }

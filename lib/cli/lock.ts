@@ -1,6 +1,6 @@
 // Commands about what holds an app: lock unlock cancel.
 import type { CAC } from "cac";
-import { answer, typed, warn, type Options } from "../arguments.ts";
+import { answer, typed, warn, type Options } from "./arguments.ts";
 import { DpError, EXIT } from "../errors.ts";
 
 /** Declares them. */
@@ -15,7 +15,7 @@ export function declareLockCommands(cli: CAC): void {
     )
     .action(async (app: string, name: string | undefined, options: Options) => {
       const { appNames } = await import("../config/server.ts");
-      const { describeHolder } = await import("../release/queue.ts");
+      const { describeHolder } = await import("../deploy/queue.ts");
       const { lock, lockLines, lockStatus } = await import("../commands/lock.ts");
       if (app === "status" && name !== undefined) {
         const now = await lockStatus(name);
@@ -35,7 +35,7 @@ export function declareLockCommands(cli: CAC): void {
     .option("--json", "The lock that it was, as JSON")
     .action(async (app: string, options: Options) => {
       const { unlock } = await import("../commands/lock.ts");
-      const { describeHandLock } = await import("../release/hand-lock.ts");
+      const { describeHandLock } = await import("../deploy/hand-lock.ts");
       const was = await unlock(app);
       const words = was ? `${app} is unlocked; it was locked by ${describeHandLock(was)}` : `${app} is not locked`;
       answer(options, { app, lock: was }, () => [words]);

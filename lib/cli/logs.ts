@@ -1,6 +1,6 @@
 // The command that shows logs: logs.
 import type { CAC } from "cac";
-import { given, print, typed, warn, whole, type Options } from "../arguments.ts";
+import { given, print, typed, warn, whole, type Options } from "./arguments.ts";
 import type { AppLine } from "../commands/logs.ts";
 import { momentOf } from "../config/moment.ts";
 import { DpError, messageOf } from "../errors.ts";
@@ -23,7 +23,7 @@ export function declareLogsCommand(cli: CAC): void {
     .option("--json", "Each line as a JSON object")
     .action(async (app: string, process: string | undefined, options: Options) => {
       const { appLineText, appLogs } = await import("../commands/logs.ts");
-      const { deployLogs } = await import("../commands/deploy-logs.ts");
+      const { deployLogs } = await import("../deploy/deploy-logs.ts");
       const isDeploy = options["deploy"] !== undefined;
       const since = options["since"] === undefined ? undefined : momentOf(typed("--since") ?? "");
       const lines = whole(typed("-n", "--lines"), "--lines", MOST) ?? (isDeploy || since !== undefined ? MOST : 100);

@@ -1,6 +1,6 @@
 // Commands about the processes of an app: ps scale stop start cron.
 import type { CAC } from "cac";
-import { answer, print, warn, type Options } from "../arguments.ts";
+import { answer, print, warn, type Options } from "./arguments.ts";
 import { DpError, EXIT } from "../errors.ts";
 import type { Deed } from "../commands/control.ts";
 

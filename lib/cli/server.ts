@@ -1,6 +1,6 @@
 // Commands about the server and its apps: init setup status reconcile doctor demo.
 import type { CAC } from "cac";
-import { answer, given, print, typed, warn, whole, type Options } from "../arguments.ts";
+import { answer, given, print, typed, warn, whole, type Options } from "./arguments.ts";
 import { report } from "../main.ts";
 import { exampleNames } from "../host/template.ts";
 

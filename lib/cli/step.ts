@@ -1,6 +1,6 @@
 // Commands about single steps: step begin fact plan.
 import type { CAC } from "cac";
-import { answer, given, json, print, typed, type Options } from "../arguments.ts";
+import { answer, given, json, print, typed, type Options } from "./arguments.ts";
 import { EXIT } from "../errors.ts";
 
 /** Declares them. */
@@ -26,7 +26,7 @@ export function declareStepCommands(cli: CAC): void {
     .command("begin <app> [ref]", "Write the context of a deploy and print its path; nothing else happens")
     .option("--skip-hooks", "Leave out preDeploy and postDeploy")
     .action(async (app: string, ref: string | undefined, options: Options) => {
-      const { begin } = await import("../commands/begin.ts");
+      const { begin } = await import("../deploy/begin.ts");
       const { context, id } = await begin(app, ref, { skipHooks: options["skipHooks"] === true });
       print(context);
       return { code: EXIT.ok, run: id };

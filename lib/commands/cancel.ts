@@ -5,11 +5,11 @@ import { DpError, EXIT } from "../errors.ts";
 import { COMMIT } from "../pipeline/pipeline.ts";
 import { isAlive } from "../host/process/process.ts";
 import { terminate } from "../host/process/signal.ts";
-import { forgetCanceller, noteCanceller } from "../release/canceller.ts";
+import { forgetCanceller, noteCanceller } from "../deploy/canceller.ts";
 import { holder, liveId, runOf, type Holder } from "../release/history.ts";
-import { describeHolder, waitingFor } from "../release/queue.ts";
+import { describeHolder, waitingFor } from "../deploy/queue.ts";
 import { isReleaseId } from "../paths.ts";
-import { servingWords } from "../release/serving.ts";
+import { servingWords } from "../deploy/serving.ts";
 import { readServer } from "../config/server.ts";
 import { starter } from "../host/who.ts";
 

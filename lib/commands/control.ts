@@ -4,9 +4,9 @@ import { processOf } from "../paths.ts";
 import type { InstanceFacts } from "../release/instance.ts";
 import { managerOf } from "../release/manager.ts";
 import { keepStopped, stoppedIds, wantedIds } from "../release/processes.ts";
-import { requireUnlocked } from "../release/hand-lock.ts";
-import { lockNow } from "../release/queue.ts";
-import { restartInstance, startInstance, stopInstance } from "../release/restart.ts";
+import { requireUnlocked } from "../deploy/hand-lock.ts";
+import { lockNow } from "../deploy/queue.ts";
+import { restartInstance, startInstance, stopInstance } from "../deploy/restart.ts";
 import { readServer } from "../config/server.ts";
 import { liveFacts, liveOf, named } from "./processes.ts";
 

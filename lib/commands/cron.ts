@@ -7,7 +7,7 @@ import type { InstanceName, Manager } from "../contracts/manager.ts";
 import { secretsOf } from "../release/settings.ts";
 import { managerOf } from "../release/manager.ts";
 import { readServer } from "../config/server.ts";
-import { redactor } from "../talk/redactor.ts";
+import { redactor } from "../deploy/log/redactor.ts";
 import { spanText, table, when } from "../text/table.ts";
 import { liveFacts } from "./processes.ts";
 

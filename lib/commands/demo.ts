@@ -1,7 +1,7 @@
 // `dp demo`: the main job for real, in a temp folder: push, push again, break it, go back. Nothing stays.
 import { DpError, EXIT } from "../errors.ts";
-import { answers, BREAK, leaveNothing, makeStage, type, type Stage } from "../stage.ts";
-import { commit, dp, makeCode, push } from "./scenario.ts";
+import { answers, BREAK, leaveNothing, makeStage, type, type Stage } from "../selftest/stage.ts";
+import { commit, dp, makeCode, push } from "../selftest/scenario.ts";
 
 /** Shows a deploy from nothing to rollback; answers the exit code. Throws DpError when something is not as it should be. */
 export async function demo(print: (line: string) => void): Promise<number> {

@@ -3,7 +3,7 @@ import { DpError } from "../errors.ts";
 import type { ServerConfig } from "../config/config.ts";
 import { envStamp } from "../config/env-file.ts";
 import { requireCurrent } from "../release/current.ts";
-import { requireUnlocked } from "../release/hand-lock.ts";
+import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
 import { goodReleases, liveId, runsOf, treeOf, type PastRun } from "../release/history.ts";
 import { settingsOfRelease } from "../release/settings.ts";
@@ -14,8 +14,8 @@ import { fetchOrigin } from "../setup/repository.ts";
 import { orderOf } from "../pipeline/runner.ts";
 import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";
-import { begin, beginRollback, type BeginOptions, type Brought } from "./begin.ts";
-import { beginAndLaunch, launch, type Ended } from "./launch.ts";
+import { begin, beginRollback, type BeginOptions, type Brought } from "../deploy/begin.ts";
+import { beginAndLaunch, launch, type Ended } from "../deploy/launch.ts";
 import { quiet } from "./restart.ts";
 
 /** How the answer is given, and how long it may take to begin. */

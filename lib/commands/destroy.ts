@@ -13,8 +13,8 @@ import { endAll } from "../host/process/end-all.ts";
 import { allPids } from "../host/process/proc.ts";
 import { hasEnvironment, userOf as ownerOf } from "../host/process/process.ts";
 import { front, frontNames } from "../registry.ts";
-import { requireUnlocked } from "../release/hand-lock.ts";
-import { lockNow } from "../release/queue.ts";
+import { requireUnlocked } from "../deploy/hand-lock.ts";
+import { lockNow } from "../deploy/queue.ts";
 import { appNames, readServer } from "../config/server.ts";
 import { idsOf, userExists, userOf } from "../host/users.ts";
 
@@ -37,7 +37,7 @@ export async function confirm(app: string, yes: boolean): Promise<void> {
   if (yes) return;
   if (!process.stdin.isTTY)
     throw new DpError("usage", `this destroys ${app}: say --yes`, { hint: `dp destroy ${app} --yes` });
-  const { ask } = await import("../talk/ask.ts");
+  const { ask } = await import("../cli/ask.ts");
   const typed = await ask(`This takes ${app} away: its processes, releases, logs and repository. Type its name: `);
   if (typed.trim() !== app) throw new DpError("usage", "that is not its name; nothing was touched");
 }

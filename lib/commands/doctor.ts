@@ -7,7 +7,7 @@ import { places } from "../paths.ts";
 import { checks } from "../registry.ts";
 import { holder } from "../release/history.ts";
 import { knownServer, mistakeOf, type Known } from "../release/known-server.ts";
-import { lockNow } from "../release/queue.ts";
+import { lockNow } from "../deploy/queue.ts";
 import { run } from "../host/run.ts";
 import { SELF, selfEnv } from "../host/self.ts";
 import { appNames, readServer } from "../config/server.ts";

@@ -7,13 +7,13 @@ import { DpError, messageOf } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
 import { envFile, places } from "../paths.ts";
-import { requireUnlocked } from "../release/hand-lock.ts";
+import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { liveId } from "../release/history.ts";
 import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { quoted } from "../text/text.ts";
 import type { Answer } from "./deploy.ts";
-import type { Ended } from "./launch.ts";
+import type { Ended } from "../deploy/launch.ts";
 import { quiet, restartWith } from "./restart.ts";
 
 /** The settings of an app, in the order of the file. Throws DpError "config" when the env file is wrong. */

@@ -1,20 +1,20 @@
 // `dp hook`, `dp execute`: what git's hooks call. A push may deploy, be stored, or be refused.
 import { DpError, EXIT } from "../errors.ts";
 import { leaveSession } from "../host/process/libc.ts";
-import { receiver, type Push } from "../release/gate.ts";
+import { receiver, type Push } from "../deploy/gate.ts";
 import { runsOf, type PastRun } from "../release/history.ts";
 import { appOfRepo, readServer } from "../config/server.ts";
-import { begin, commitOf } from "./begin.ts";
-import { joinRunning } from "./join.ts";
-import { beginAndLaunch, endOf } from "./launch.ts";
+import { begin, commitOf } from "../deploy/begin.ts";
+import { joinRunning } from "../deploy/join.ts";
+import { beginAndLaunch, endOf } from "../deploy/launch.ts";
 import { quiet } from "./restart.ts";
 import { planOf, planLines } from "./plan.ts";
 import { places } from "../paths.ts";
-import { requireUnlocked } from "../release/hand-lock.ts";
+import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { who } from "../host/who.ts";
-import { wasKilled } from "./worker.ts";
-import { noteOwed, settleOwed } from "../release/owed.ts";
-import { notedPushOptions, notePushOptions, pushOptions } from "../push-options.ts";
+import { wasKilled } from "../deploy/worker.ts";
+import { noteOwed, settleOwed } from "../deploy/owed.ts";
+import { notedPushOptions, notePushOptions, pushOptions } from "../deploy/push-options.ts";
 
 const NOTHING = /^0+$/;
 

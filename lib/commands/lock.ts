@@ -1,8 +1,8 @@
 // `dp lock`, `dp unlock`, `dp lock status`: nobody changes the app for a while, and what holds it now.
 import { DpError } from "../errors.ts";
-import { describeHandLock, handLock, lockByHand, unlockByHand, type HandLock } from "../release/hand-lock.ts";
+import { describeHandLock, handLock, lockByHand, unlockByHand, type HandLock } from "../deploy/hand-lock.ts";
 import { holder, type Holder } from "../release/history.ts";
-import { describeHolder, waitingFor, type Waiting } from "../release/queue.ts";
+import { describeHolder, waitingFor, type Waiting } from "../deploy/queue.ts";
 import { readServer } from "../config/server.ts";
 
 /** What holds an app. */

@@ -10,7 +10,7 @@ import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { toldServer } from "../release/known-server.ts";
 import { managerOf } from "../release/manager.ts";
 import { secretsOf } from "../release/settings.ts";
-import { redactor } from "../talk/redactor.ts";
+import { redactor } from "../deploy/log/redactor.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { liveOf, named } from "./processes.ts";
 

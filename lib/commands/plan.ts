@@ -7,7 +7,7 @@ import { liveId } from "../release/history.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import { places } from "../paths.ts";
 import { readServer } from "../config/server.ts";
-import { commitOf } from "./begin.ts";
+import { commitOf } from "../deploy/begin.ts";
 
 export interface PlannedStep {
   name: string;

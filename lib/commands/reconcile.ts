@@ -2,18 +2,18 @@
 import { audit, resultOf } from "../host/audit.ts";
 import { makeBallast } from "../host/ballast.ts";
 import type { ServerConfig } from "../config/config.ts";
-import { handLock } from "../release/hand-lock.ts";
-import { owed, settleOwed } from "../release/owed.ts";
+import { handLock } from "../deploy/hand-lock.ts";
+import { owed, settleOwed } from "../deploy/owed.ts";
 import { reconcile } from "../release/reconcile.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import { EXIT, exitCodeOf } from "../errors.ts";
 import { report } from "../main.ts";
 import { places } from "../paths.ts";
-import { lockNow } from "../release/queue.ts";
+import { lockNow } from "../deploy/queue.ts";
 import { appNames, readServer } from "../config/server.ts";
 import { who } from "../host/who.ts";
 import { deploy, resume } from "./deploy.ts";
-import type { Ended } from "./launch.ts";
+import type { Ended } from "../deploy/launch.ts";
 
 export interface Reconciled {
   /** App -> what was changed; empty when nothing was to do. */

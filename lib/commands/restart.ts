@@ -1,11 +1,11 @@
 // `dp restart`, and what follows a change of the settings: a new instance beside the old one, as in a deploy.
-import { requireUnlocked } from "../release/hand-lock.ts";
+import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { holder } from "../release/history.ts";
-import { deadline, describeHolder, requirePatience } from "../release/queue.ts";
+import { deadline, describeHolder, requirePatience } from "../deploy/queue.ts";
 import { readServer } from "../config/server.ts";
-import { beginRestart, type Brought } from "./begin.ts";
+import { beginRestart, type Brought } from "../deploy/begin.ts";
 import type { Answer } from "./deploy.ts";
-import { launch, type Ended } from "./launch.ts";
+import { launch, type Ended } from "../deploy/launch.ts";
 
 /** Restarts the live release. Throws DpError "usage" when nothing is live, "locked" when somebody has locked the app. */
 export async function restart(app: string, options: Answer = {}): Promise<Ended> {

@@ -1,5 +1,5 @@
 // `dp run`: a one-off command in the live release, with its environment, as its user.
-import { appEnvironment } from "../environment.ts";
+import { appEnvironment } from "../release/environment.ts";
 import { DpError } from "../errors.ts";
 import { nothingLive } from "../release/first-deploy.ts";
 import { liveId } from "../release/history.ts";

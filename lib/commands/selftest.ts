@@ -7,10 +7,10 @@ import { allPids } from "../host/process/proc.ts";
 import { hasEnvironment, listener } from "../host/process/process.ts";
 import { holder } from "../release/history.ts";
 import { userExists, userOf } from "../host/users.ts";
-import { makeStage, type Stage } from "../stage.ts";
+import { makeStage, type Stage } from "../selftest/stage.ts";
 import { destroy } from "./destroy.ts";
-import { PROOFS, until } from "./proofs.ts";
-import { unmountSmallDisk } from "./small-disk.ts";
+import { PROOFS, until } from "../selftest/proofs.ts";
+import { unmountSmallDisk } from "../selftest/small-disk.ts";
 
 /** One thing that was tried. */
 export interface Proof {

@@ -1,8 +1,8 @@
 // What `dp status` tells people.
 import type { RouteStatus } from "../contracts/front.ts";
 import type { InstanceStatus } from "../contracts/manager.ts";
-import { describeHandLock } from "../release/hand-lock.ts";
-import { describeHolder } from "../release/queue.ts";
+import { describeHandLock } from "../deploy/hand-lock.ts";
+import { describeHolder } from "../deploy/queue.ts";
 import { when } from "../text/table.ts";
 import type { Status } from "./status.ts";
 

@@ -9,15 +9,15 @@ import { contextOf, holder, liveId, newestRun, previousId, type Holder } from ".
 import type { RouteStatus } from "../contracts/front.ts";
 import type { InstanceStatus } from "../contracts/manager.ts";
 import { probe } from "../health/probe.ts";
-import { handLock, type HandLock } from "../release/hand-lock.ts";
-import { owedName } from "../release/owed.ts";
+import { handLock, type HandLock } from "../deploy/hand-lock.ts";
+import { owedName } from "../deploy/owed.ts";
 import { managerNameOf, managerOf } from "../release/manager.ts";
 import { isWeb, processOf } from "../paths.ts";
 import { wantedIds } from "../release/processes.ts";
 import { straysOf, wantedOf } from "../release/wanted.ts";
 import { front } from "../registry.ts";
 import { publicAddress } from "../release/route.ts";
-import { urlOf } from "../talk/screen.ts";
+import { urlOf } from "../deploy/log/screen.ts";
 import { knownServer } from "../release/known-server.ts";
 import { appNames } from "../config/server.ts";
 import { settingsBack, wayBack } from "../release/way-back.ts";

@@ -6,7 +6,7 @@ import { removeStaleTemps, staleTemps } from "../host/files.ts";
 import { places } from "../paths.ts";
 import { contextOf, DAMAGED, runsOf } from "../release/history.ts";
 import { releasesOnDisk, removeFailed } from "../release/prune.ts";
-import { stalePlaces, sweep } from "../release/queue.ts";
+import { stalePlaces, sweep } from "../deploy/queue.ts";
 
 const check: Check = {
   summary: "stale files, interrupted runs, foreign names",

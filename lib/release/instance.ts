@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
 import { factOf, load } from "../pipeline/context.ts";
 import type { ServerConfig } from "../config/config.ts";
-import { appEnvironment } from "../environment.ts";
+import { appEnvironment } from "./environment.ts";
 import { DpError } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import type { Instance } from "../contracts/manager.ts";

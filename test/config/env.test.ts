@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { DpError } from "../../lib/errors.ts";
 import { formatEnv, parseEnv, systemdEnv } from "../../lib/config/env.ts";
-import { redactor } from "../../lib/talk/redactor.ts";
+import { redactor } from "../../lib/deploy/log/redactor.ts";
 
 function problems(text: string): readonly string[] {
   try {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { lstatSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { begin } from "../../lib/commands/begin.ts";
+import { begin } from "../../lib/deploy/begin.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { commit, deployYml, makeApp, runSteps, useServer, type App, type File } from "../support/core-server.ts";
 import { startForge, type Forge } from "./support.ts";

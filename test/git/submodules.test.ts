@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { begin } from "../../lib/commands/begin.ts";
+import { begin } from "../../lib/deploy/begin.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { fetchEnv, ownSource } from "../../lib/git/source.ts";
 import { layOutSubmodules, submodulesOf } from "../../lib/git/submodules.ts";

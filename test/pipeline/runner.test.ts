@@ -8,7 +8,7 @@ import { contextOf, liveId, previousId, runsOf } from "../../lib/release/history
 import builtin from "../../lib/managers/builtin.ts";
 import { envFile } from "../../lib/paths.ts";
 import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
-import { receipt } from "../../lib/talk/receipt.ts";
+import { receipt } from "../../lib/deploy/log/receipt.ts";
 import { orderOf, runPipeline, runStep, undoStep } from "../../lib/pipeline/runner.ts";
 import {
   beginDeploy,

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { begin } from "../../lib/commands/begin.ts";
+import { begin } from "../../lib/deploy/begin.ts";
 import { load, save } from "../../lib/pipeline/context.ts";
 import { commit, makeApp, runSteps, undo, useServer, type App, type File } from "../support/core-server.ts";
 

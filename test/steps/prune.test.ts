@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { begin } from "../../lib/commands/begin.ts";
+import { begin } from "../../lib/deploy/begin.ts";
 import { load, save, type Run } from "../../lib/pipeline/context.ts";
 import { point } from "../../lib/host/link.ts";
 import { contextOf, runIds } from "../../lib/release/history.ts";

@@ -1,7 +1,7 @@
 // read: the commit itself says what is deployed, and what could not be is refused before anything changes.
 import { beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
-import { begin } from "../../lib/commands/begin.ts";
+import { begin } from "../../lib/deploy/begin.ts";
 import { load } from "../../lib/pipeline/context.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { envFile } from "../../lib/paths.ts";

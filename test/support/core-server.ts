@@ -4,14 +4,14 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setupBase } from "../../lib/setup/base.ts";
-import { begin } from "../../lib/commands/begin.ts";
+import { begin } from "../../lib/deploy/begin.ts";
 import type { DeployConfig, ServerConfig } from "../../lib/config/config.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { relayFolder } from "../../lib/fronts/relay.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { stopSupervisedRelay } from "../../lib/fronts/relay/supervised.ts";
 import { places, type Places } from "../../lib/paths.ts";
-import { receipt, type Receipt } from "../../lib/talk/receipt.ts";
+import { receipt, type Receipt } from "../../lib/deploy/log/receipt.ts";
 import { setupRepository } from "../../lib/setup/repository.ts";
 import { plainEnv } from "../../lib/host/run.ts";
 import { runStep, undoStep } from "../../lib/pipeline/runner.ts";

@@ -1,7 +1,7 @@
 // What a builtin instance says, out of its log.
 import type { Io } from "../io.ts";
 import type { InstanceName, LogOptions } from "../../contracts/manager.ts";
-import { lineSink } from "../../talk/follower.ts";
+import { lineSink } from "../../deploy/log/follower.ts";
 import { parseLine, reader } from "./output.ts";
 import { filesOf } from "./supervision.ts";
 

@@ -1,6 +1,6 @@
 // pm2's command: found on the server's PATH, run as the app's user.
 import { dirname } from "node:path";
-import { SYSTEM_PATH } from "../../environment.ts";
+import { SYSTEM_PATH } from "../../release/environment.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { places } from "../../paths.ts";

@@ -1,0 +1,59 @@
+// The words of the command line, as they were typed, and the two ways to answer.
+import { waitTime } from "../config/duration.ts";
+import { DpError } from "../errors.ts";
+
+/** Options as cac parsed them. */
+export type Options = Record<string, unknown>;
+
+/** The description of a command that the help leaves out. */
+export const HIDDEN = "(internal)";
+
+/** One line of an answer, on stdout. */
+export const print = (line: string) => console.log(line);
+/** An answer for programs, on stdout. */
+export const json = (value: unknown) => print(JSON.stringify(value, null, 2));
+/** An answer as `--json` asks for it: the value, or lines for people. */
+export function answer(options: Options, value: unknown, lines: () => readonly string[]): void {
+  if (options["json"]) json(value);
+  else lines().forEach(print);
+}
+/** A word to the user that is no answer, on stderr. */
+export const warn = (line: string) => console.error(`dp: ${line}`);
+
+/** An option's value as it was typed: cac turns 007 into 7 and 1e3 into 1000. */
+export function typed(...names: string[]): string | undefined {
+  const args = process.argv.slice(2);
+  for (const [index, arg] of args.entries()) {
+    for (const name of names) {
+      if (arg.startsWith(`${name}=`)) return arg.slice(name.length + 1);
+      const next = args[index + 1];
+      if (arg === name && next !== undefined && !next.startsWith("-")) return next;
+    }
+  }
+  return undefined;
+}
+
+/** An option that must be a whole number from `least` to `most`. Throws DpError "usage". */
+export function whole(text: string | undefined, name: string, most: number, least = 0): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[0-9]{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
+  const range = least > 0 ? `from ${least} to ${most}` : `up to ${most}`;
+  throw new DpError("usage", `${name} must be a whole number ${range}, not ${JSON.stringify(text)}`);
+}
+
+/** The option `--wait` in ms: 30s, 5m, or seconds alone; without it, nothing. Throws DpError "usage". */
+export function patience(): { wait?: number } {
+  const text = typed("--wait");
+  const wait = text === undefined ? undefined : waitTime(text);
+  if (wait === null) throw new DpError("usage", `--wait must be a time, not ${JSON.stringify(text)}: 0, 30s, 5m`);
+  return given("wait", wait);
+}
+
+/** How that option is declared. */
+export const WAIT = [
+  "--wait <time>",
+  "How long to wait for a deploy that is under way, 30s or 5m; 0: not at all",
+] as const;
+
+/** `{key: value}`, or nothing when there is no value: optional keys stay away. */
+export const given = <T>(key: string, value: T | undefined) => (value === undefined ? {} : { [key]: value });

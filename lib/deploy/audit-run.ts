@@ -1,0 +1,29 @@
+// The line of the audit log about a run: what it was for, at which step it ended, and how.
+import { audit, resultOf, type AuditLine } from "../host/audit.ts";
+import type { Run } from "../pipeline/context.ts";
+import type { Who } from "../host/who.ts";
+import { idOf, runOf } from "../release/history.ts";
+
+/** Writes it; `what` is the run's kind unless something else is said. */
+export async function auditRun(
+  app: string,
+  id: string,
+  { code, who, what }: { code: number; who: Who; what?: string | undefined },
+  warn: (message: string) => void,
+): Promise<void> {
+  const run = (await runOf(app, id).catch(() => null))?.run; // the line counts more than what the context adds to it
+  const result = run?.result?.state === "superseded" ? "superseded" : resultOf(code);
+  audit({ app, what: what ?? "deploy", run: id, ...(run ? toldBy(run, what) : {}), ...who, result, code }, warn);
+}
+
+function toldBy({ facts, journal }: Run, what: string | undefined): Partial<AuditLine> {
+  const step = Object.entries(journal).find(([, entry]) => entry.error !== undefined)?.[0];
+  const { kind, sha, reason, release } = facts as Record<string, string | undefined>;
+  const detail = kind === "restart" ? reason : kind === "rollback" ? idOf(release ?? null) : null;
+  return {
+    ...(what === undefined && kind !== undefined ? { what: kind } : {}),
+    ...(sha === undefined ? {} : { sha }),
+    ...(step === undefined ? {} : { step }),
+    ...(detail ? { detail } : {}),
+  };
+}

@@ -1,0 +1,147 @@
+// `dp begin`: decides once what must not vary between two runs, and writes the context.
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { create } from "../pipeline/context.ts";
+import { codeOf, DpError } from "../errors.ts";
+import { namesIn, readText, writeFileAtomic } from "../host/files.ts";
+import type { Push } from "./gate.ts";
+import type { ServerConfig } from "../config/config.ts";
+import { requireCurrent } from "../release/current.ts";
+import { requireUnlocked } from "./hand-lock.ts";
+import { deployRef, nothingLive } from "../release/first-deploy.ts";
+import { contextOf, liveId, runIds } from "../release/history.ts";
+import { keepSettings } from "../release/settings.ts";
+import { factsOfRelease } from "../release/instance.ts";
+import { waitForLock } from "../host/lock.ts";
+import { isReleaseId, places, releaseOf, sequenceOf } from "../paths.ts";
+import { run } from "../host/run.ts";
+import { readServer } from "../config/server.ts";
+import { starter } from "../host/who.ts";
+
+export interface Begun {
+  id: string;
+  /** The context's path. */
+  context: string;
+}
+
+export interface BeginOptions {
+  /** Leave out the hooks of deploy.yml. */
+  skipHooks?: boolean;
+  /** The branch that a push wants to move. */
+  push?: Push;
+}
+
+/** The full name of a commit. Throws DpError "usage" when the repository has no such commit. */
+export async function commitOf(repo: string, ref: string): Promise<string> {
+  const words = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${ref}^{commit}`];
+  const found = await run(["git", "--git-dir", repo, ...words], { check: false });
+  if (found.code === 0) return found.text;
+  throw unknownCommit(repo, ref);
+}
+
+const unknownCommit = (repo: string, ref: string) =>
+  new DpError("usage", `the repository ${repo} has no commit ${JSON.stringify(ref)}`, {
+    hint: "push it first, or name a branch, tag or commit that was pushed",
+  });
+
+async function findCommit(repo: string, ref: string): Promise<{ sha: string; subject: string }> {
+  // What a push names is a full name already, and one start of git less.
+  const name = /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref) ? ref : await commitOf(repo, ref);
+  const words = ["log", "-1", "--no-show-signature", "--format=%H %s", `${name}^{commit}`, "--"];
+  const found = await run(["git", "--git-dir", repo, ...words], { check: false });
+  const [, sha, subject = ""] = /^([0-9a-f]+) ?(.*)/.exec(found.text) ?? [];
+  if (found.code !== 0 || sha === undefined) throw unknownCommit(repo, ref);
+  return { sha, subject };
+}
+
+/**
+ * Begins a deploy of a commit: branch, tag or sha. Nothing but the context is made. Throws DpError "locked" when
+ * somebody has locked the app.
+ */
+export async function begin(app: string, ref: string | undefined, options: BeginOptions = {}): Promise<Begun> {
+  const { repo } = places(app);
+  requireUnlocked(app);
+  const server = await readServer(app);
+  const { sha, subject } = await findCommit(repo, ref ?? (await deployRef(app)));
+  return make(app, sha, {
+    kind: "deploy",
+    subject,
+    server,
+    skipHooks: options.skipHooks === true,
+    push: options.push ?? null,
+  });
+}
+
+/** Settings that a run brings along: it starts with them, and they become the env file when they are proven. */
+export interface Brought {
+  text: string;
+  /** The stamp of the env file that they are made from. */
+  stamp: string;
+}
+
+/** Begins the way back to a release, with its own settings or today's; throws DpError "context" for an unknown one. */
+export async function beginRollback(app: string, to: string, brought?: Brought): Promise<Begun> {
+  const server = await readServer(app);
+  const { config, release, runtime, sha, subject } = await factsOfRelease(app, to, server);
+  return make(app, sha, { kind: "rollback", subject, server, ...QUIETLY, config, release, runtime }, brought);
+}
+
+/** Begins a restart of the live release, with new settings or today's. Throws DpError "usage" when nothing is live. */
+export async function beginRestart(app: string, reason: string, brought?: Brought): Promise<Begun> {
+  const server = await readServer(app);
+  await requireCurrent(app);
+  const restarts = await liveId(app);
+  if (restarts === null) throw await nothingLive(app);
+  const { config, runtime, sha, subject } = await factsOfRelease(app, restarts, server);
+  const known = { kind: "restart", subject, server, ...QUIETLY, config, runtime, restarts, reason };
+  return make(app, sha, known, brought);
+}
+
+const QUIETLY = { skipHooks: true, push: null };
+
+async function make(app: string, sha: string, facts: Record<string, unknown>, brought?: Brought): Promise<Begun> {
+  const { base, repo } = places(app);
+  const id = `${await nextNumber(app)}-${sha.slice(0, 7)}`;
+  if (brought) await keepSettings(app, id, facts["server"] as ServerConfig, brought.text);
+  // A force push and a gc must not take the commit away from a release. A rollback goes to one that has its ref.
+  if (facts["kind"] !== "rollback") await run(["git", "--git-dir", repo, "update-ref", `refs/dp/${id}`, sha]);
+  const context = contextOf(app, id);
+  const begun = { app, base, repo, id, sha, by: starter(), startedAt: new Date().toISOString() };
+  const envBefore = brought?.stamp ?? null;
+  await create(context, { ...begun, envBefore, ...facts });
+  return { id, context };
+}
+
+// Only ever grows, whatever the clock does: the file, and in case it is lost all that was ever numbered.
+async function nextNumber(app: string): Promise<number> {
+  const { base, releases, logs } = places(app);
+  const file = join(base, "counter");
+  const lock = await waitForLock(
+    `${file}.lock`,
+    () => undefined,
+    () => undefined,
+  );
+  try {
+    const noted = Number((await readText(file)) ?? 0);
+    const names = [...(await runIds(app)), ...(await releaseNames(releases)), ...(await namesIn(logs))];
+    const used = names
+      .map((name) => releaseOf(name))
+      .filter(isReleaseId)
+      .map(sequenceOf);
+    const number = Math.max(Number.isSafeInteger(noted) ? noted : 0, ...used) + 1;
+    await writeFileAtomic(file, `${number}\n`, 0o600);
+    return number;
+  } finally {
+    lock.release();
+  }
+}
+
+async function releaseNames(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).filter(isReleaseId);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
+    await mkdir(folder, { recursive: true });
+    return [];
+  }
+}

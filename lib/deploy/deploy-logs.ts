@@ -1,0 +1,57 @@
+// `dp logs --deploy`: what a deploy said.
+import { DpError } from "../errors.ts";
+import { readText } from "../host/files.ts";
+import { firstDeploy } from "../release/first-deploy.ts";
+import { holder, runsOf } from "../release/history.ts";
+import { sequenceOf } from "../paths.ts";
+import { toldServer } from "../release/known-server.ts";
+import { follow, lineSink } from "./log/follower.ts";
+import { logOf } from "./launch.ts";
+import type { LogsOptions } from "../commands/logs.ts";
+
+/** Prints the log of a deploy, the newest without `wish`; with `follow` until the deploy has ended. */
+export async function deployLogs(
+  app: string,
+  wish: string | undefined,
+  options: LogsOptions,
+  print: (line: string) => void,
+  tell: (line: string) => void,
+): Promise<void> {
+  await toldServer(app, tell);
+  const found = await findRun(app, wish, options.failed === true);
+  const log = logOf(app, found.id);
+  const text = await readText(log);
+  if (text === null) throw new DpError("usage", `${found.id} has no log: its steps were run by hand`);
+  const isWanted = (line: string) => options.grep === undefined || options.grep.test(line);
+  if (!options.follow || found.state !== "running") {
+    const lines = text.trimEnd().split("\n").filter(isWanted);
+    for (const line of options.lines > 0 ? lines.slice(-options.lines) : []) print(line);
+    return;
+  }
+  await follow(
+    log,
+    0,
+    ended(app, found.id),
+    lineSink((line) => isWanted(line) && print(line)),
+  );
+}
+
+async function findRun(app: string, wish: string | undefined, failed: boolean) {
+  const all = await runsOf(app);
+  const runs = failed ? all.filter(({ state }) => state === "failed") : all;
+  const found =
+    wish === undefined ? runs.at(-1) : runs.findLast(({ id }) => id === wish || String(sequenceOf(id)) === wish);
+  if (found) return found;
+  const what = failed ? "failed deploy" : "deploy";
+  throw new DpError(
+    "usage",
+    wish === undefined ? `${app} has no ${what} yet` : `${app} has no ${what} ${JSON.stringify(wish)}`,
+    { hint: all.length === 0 ? await firstDeploy(app) : `dp releases ${app}` },
+  );
+}
+
+/** Waits until a run no longer holds the lock. That tells, not its log: it is free as soon as the run is over, however it ended. */
+export async function ended(app: string, id: string): Promise<number> {
+  while (holder(app)?.id === id) await Bun.sleep(100);
+  return 0;
+}

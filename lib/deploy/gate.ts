@@ -1,0 +1,76 @@
+// The branch that a push wants to move: it ends where the live release is, whatever became of git meanwhile.
+import { DpError } from "../errors.ts";
+import { isAlive, startTime } from "../host/process/process.ts";
+import { receiverPid } from "./push-options.ts";
+import { run } from "../host/run.ts";
+import type { Landing } from "./landing.ts";
+
+/** What a push wants. A fact: a resumed deploy moves the branch, too. */
+export interface Push {
+  /** `refs/heads/main`. */
+  ref: string;
+  /** Where the branch was when the push began; zeros: nowhere. */
+  old: string;
+}
+
+/** The process of git that moves the branch when its hook agrees, as `PID:START`, START in ticks since boot. */
+export function receiver(): string {
+  const pid = receiverPid();
+  return `${pid}:${startTime(pid) ?? 0}`;
+}
+
+/** Whether that process of git is still there. */
+export function isReceiving(text: string | undefined): boolean {
+  const [pid, start] = (text ?? "").split(":").map(Number);
+  return pid !== undefined && pid > 1 && start !== undefined && isAlive(pid, start);
+}
+
+const NOWHERE = /^0+$/;
+const git = (repo: string, ...args: string[]) => run(["git", "--git-dir", repo, ...args], { check: false });
+const holds = async (repo: string, one: string, other: string) =>
+  (await git(repo, "merge-base", "--is-ancestor", one, other)).code === 0;
+/** The commit that a ref names, in full; "" when there is no such ref. */
+export const tipOf = async (repo: string, ref: string) =>
+  (await git(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", ref)).text;
+
+/**
+ * Throws DpError "superseded" when the branch has moved since the push began, to something that an ordinary push
+ * would have to contain: deploying would silently take it back. `landing`: what git may be about to move it to.
+ */
+export async function requireTip(
+  repo: string,
+  { ref, old }: Push,
+  sha: string,
+  landing: Landing | null = null,
+): Promise<void> {
+  const tip = await tipOf(repo, ref);
+  const isOnItsWay = landing !== null && (tip === landing.old || (tip === "" && NOWHERE.test(landing.old)));
+  const now = isOnItsWay ? landing.sha : tip;
+  if (now === "" || now === old || (await holds(repo, now, sha))) return;
+  const isForced = !NOWHERE.test(old) && !(await holds(repo, old, sha));
+  if (isForced) return;
+  const branch = ref.replace("refs/heads/", "");
+  throw new DpError(
+    "superseded",
+    `${branch} moved to ${now.slice(0, 7)} while this push waited, and this commit does not contain it`,
+    {
+      hint: `git pull, and push again`,
+    },
+  );
+}
+
+/**
+ * After a good deploy: git, if it still waits for its hook, finds the branch where it expects it; if it is gone,
+ * the branch is moved here.
+ */
+export async function settleRef(
+  repo: string,
+  { ref, old }: Push,
+  sha: string,
+  waiting: string | undefined,
+): Promise<void> {
+  const now = await tipOf(repo, ref);
+  const wanted = isReceiving(waiting) ? old : sha;
+  if (now === wanted || (now === "" && NOWHERE.test(wanted))) return;
+  await git(repo, "update-ref", ...(NOWHERE.test(wanted) ? ["-d", ref] : [ref, wanted]));
+}

@@ -1,0 +1,44 @@
+// A push of the commit that is being deployed already: it reads that deploy's log, and ends as it does.
+import { factOf } from "../pipeline/context.ts";
+import { EXIT } from "../errors.ts";
+import { fact } from "../pipeline/facts.ts";
+import { isReleaseId, places } from "../paths.ts";
+import { isReceiving, receiver, requireTip, settleRef, type Push } from "./gate.ts";
+import { describeHolder, deadline } from "./queue.ts";
+import { holder, runOf, type Holder } from "../release/history.ts";
+import { follow } from "./log/follower.ts";
+import { ended } from "./deploy-logs.ts";
+import { logOf } from "./launch.ts";
+
+/** What is pushed, and how. */
+interface Pushed {
+  sha: string;
+  skipHooks: boolean;
+  push: Push;
+}
+
+/** How long the other push may take to move the branch once its deploy is over, in ms. */
+const PATIENCE = 5_000;
+
+/** Follows the deploy of the same commit to its end, and answers its exit code; null when none is running. */
+export async function joinRunning(app: string, { sha, skipHooks, push }: Pushed): Promise<number | null> {
+  const held = holder(app);
+  if (!held || !(await isSame(app, held, sha, skipHooks))) return null;
+  console.log(`dp: ${sha.slice(0, 7)} is being deployed already: ${describeHolder(held)}; this is its log`);
+  await follow(logOf(app, held.id), 0, ended(app, held.id));
+  const { result } = (await runOf(app, held.id)).run;
+  if (result?.state !== "good") return result?.code ?? EXIT.terminated;
+  // Both want to move the branch: the one that came first does, and this one must find it as when it began.
+  for (const isOver = deadline(PATIENCE); isReceiving(held.git) && !isOver();) await Bun.sleep(20);
+  const { repo } = places(app);
+  await requireTip(repo, push, sha);
+  await settleRef(repo, push, sha, receiver());
+  return EXIT.ok;
+}
+
+async function isSame(app: string, { id }: Holder, sha: string, skipHooks: boolean): Promise<boolean> {
+  if (!isReleaseId(id)) return false;
+  const { run } = await runOf(app, id);
+  const isDeploy = factOf(run, "kind", fact.kind) === "deploy";
+  return isDeploy && factOf(run, "sha", fact.sha) === sha && factOf(run, "skipHooks", fact.skipHooks) === skipHooks;
+}

@@ -1,0 +1,91 @@
+// A run that is worked on, and whoever started it as its reader.
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { conclude } from "../pipeline/context.ts";
+import { follow, printer } from "./log/follower.ts";
+import { auditRun } from "./audit-run.ts";
+import { liveId, runOf, type PastRun, type RunState } from "../release/history.ts";
+import { places } from "../paths.ts";
+import { who } from "../host/who.ts";
+import { hire, type Order, type Worker } from "./worker.ts";
+
+/** The log of a run. */
+export function logOf(app: string, id: string): string {
+  return join(places(app).logs, `${id}.log`);
+}
+
+/** How a launched run ended. */
+export interface Ended {
+  app: string;
+  id: string;
+  /** The release that is live now, or null. */
+  live: string | null;
+  state: RunState;
+  /** The exit code. */
+  code: number;
+  error: string | null;
+  /** Milliseconds from begin to end. */
+  took: number;
+  log: string;
+}
+
+/** How a run is launched. */
+export interface LaunchOptions extends Omit<Order, "id" | "who"> {
+  /** The answer is JSON on stdout, so that the log goes to stderr. */
+  json?: boolean | undefined;
+}
+
+/**
+ * Begins a run, and launches it by a worker that gets ready meanwhile. `begin` may answer what it has left of the time to
+ * wait. Throws what it throws.
+ */
+export async function beginAndLaunch(
+  app: string,
+  begin: () => Promise<{ id: string; wait?: number | undefined }>,
+  options: LaunchOptions = {},
+): Promise<Ended> {
+  const worker = hire(app);
+  let begun: Awaited<ReturnType<typeof begin>>;
+  try {
+    begun = await begin();
+  } catch (error) {
+    worker.order(null);
+    throw error;
+  }
+  return employ(worker, app, begun.id, { ...options, wait: begun.wait ?? options.wait });
+}
+
+/** Launches a begun run, and prints its log until it ends: on stdout, or on stderr when the answer is JSON. */
+export const launch = (app: string, id: string, options: LaunchOptions = {}) => employ(hire(app), app, id, options);
+
+async function employ(worker: Worker, app: string, id: string, { json, ...options }: LaunchOptions): Promise<Ended> {
+  mkdirSync(places(app).logs, { recursive: true, mode: 0o750 });
+  const log = logOf(app, id);
+  closeSync(openSync(log, "a", 0o640));
+  const start = Bun.file(log).size;
+  const begun = performance.now();
+  const order: Order = { id, ...options, who: who() };
+  worker.order(order);
+  const kind = await kindOf(app, id);
+  const code = await follow(log, start, worker.ended, worker.watched(printer(json ? 2 : 1), kind));
+  const took = Math.round(performance.now() - begun);
+  const past = await runOf(app, id).catch(() => null); // the exit code is all that is left to tell
+  if (past?.state === "unfinished") await endOf(past, app, code, order);
+  const error = past?.run.result?.error ?? null;
+  return { app, id, live: await liveId(app), state: past?.state ?? "unfinished", code, error, took, log };
+}
+
+const kindOf = async (app: string, id: string): Promise<string> =>
+  String((await runOf(app, id).catch(() => null))?.run.facts["kind"] ?? "deploy");
+
+/** Its process has ended without a word. Before its first step that is the end of it; else it can be gone on with. */
+export async function endOf(
+  { id, path, run }: PastRun,
+  app: string,
+  code: number,
+  order: Pick<Order, "what" | "who">,
+): Promise<void> {
+  const error = "its process ended before its first step";
+  if (Object.keys(run.journal).length === 0) await conclude(path, { state: "failed", code, error });
+  await auditRun(app, id, { ...order, code }, (line) => console.error(`dp: ${line}`));
+}

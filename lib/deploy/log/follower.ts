@@ -1,0 +1,115 @@
+// Reads a log while it grows and prints it, without ever waiting for whoever reads the print.
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { codeOf } from "../../errors.ts";
+import { isTerminal } from "../../host/process/libc.ts";
+
+const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants;
+const POLL = 40;
+/** The pause while a reader takes what there is, in ms. */
+const SHORT = 2;
+/** How long a reader may take nothing once the deploy has ended, in ms. */
+const LAST = 2_000;
+
+/** Where what was read goes. */
+export interface Sink {
+  /** Answers how many of the bytes were taken; 0: the reader is slow, ask again. */
+  print(chunk: Buffer): number;
+  end(): void;
+}
+
+/**
+ * Prints what is appended to `log` from byte `start` on, until `ended` resolves; answers its value. What a slow
+ * reader does not take stays in the log, and is offered again. One that is gone (git with a dead client stops
+ * reading, and a full pipe would block for ever) loses the rest, nothing else.
+ */
+export async function follow(
+  log: string,
+  start: number,
+  ended: Promise<number>,
+  out: Sink = printer(1),
+): Promise<number> {
+  const file = openSync(log, "r");
+  const buffer = Buffer.alloc(64 * 1024);
+  let at = start;
+  let hasMore = false;
+  // Answers whether anything was taken.
+  const drain = (): boolean => {
+    const before = at;
+    for (;;) {
+      const count = readSync(file, buffer, 0, buffer.length, at);
+      const taken = count === 0 ? 0 : out.print(buffer.subarray(0, count));
+      at += taken;
+      hasMore = taken < count;
+      if (taken === 0) return at > before;
+    }
+  };
+  try {
+    let pause = POLL;
+    let code: number | null = null;
+    while (code === null) {
+      code = await Promise.race([ended, Bun.sleep(pause).then(() => null)]);
+      pause = drain() ? SHORT : POLL;
+    }
+    for (let last = performance.now(); hasMore && performance.now() - last < LAST;) {
+      await Bun.sleep(SHORT);
+      if (drain()) last = performance.now();
+    }
+    return code;
+  } finally {
+    out.end();
+    closeSync(file);
+  }
+}
+
+/** Writes to stdout (1) or stderr (2), to a pipe or a terminal without ever blocking. */
+export function printer(to: 1 | 2): Sink {
+  const fd = openForPrint(to);
+  let isGone = false;
+  return {
+    print(chunk) {
+      const written = isGone ? null : tryWrite(fd, chunk);
+      isGone = written === null;
+      return written ?? chunk.length;
+    },
+    end() {
+      if (fd !== to) closeSync(fd);
+    },
+  };
+}
+
+// A pipe or terminal opened anew has flags of its own: O_NONBLOCK here is not seen by those who share the old one.
+function openForPrint(to: 1 | 2): number {
+  try {
+    if (!fstatSync(to).isFIFO() && !isTerminal(to)) return to;
+    return openSync(`/proc/self/fd/${to}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
+  } catch {
+    return to;
+  }
+}
+
+/** Bytes written; 0 when the pipe is full; null when nobody will ever read. */
+function tryWrite(fd: number, chunk: Buffer): number | null {
+  try {
+    return writeSync(fd, chunk);
+  } catch (error) {
+    if (codeOf(error) === "EAGAIN") return 0;
+    return null;
+  }
+}
+
+/** A sink that hands over whole lines. */
+export function lineSink(onLine: (line: string) => void): Sink {
+  const decoder = new TextDecoder();
+  let rest = "";
+  return {
+    print(chunk) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      lines.forEach(onLine);
+      return chunk.length;
+    },
+    end() {
+      if (rest !== "") onLine(rest);
+    },
+  };
+}

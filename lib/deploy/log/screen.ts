@@ -1,0 +1,115 @@
+// The first and last lines of a deploy: what it is, and how it ended, on one screen.
+import { hostname } from "node:os";
+import type { ServerConfig } from "../../config/config.ts";
+import { factOf, type Run } from "../../pipeline/context.ts";
+import { DpError, EXIT, messageOf } from "../../errors.ts";
+import { fact } from "../../pipeline/facts.ts";
+import { damageOf } from "../../release/current.ts";
+import { idOf, liveId } from "../../release/history.ts";
+import { servingWords } from "../serving.ts";
+import { settingsFile } from "../../release/settings.ts";
+import { places } from "../../paths.ts";
+import { probesText, sumOf, type Probes } from "../../health/prober.ts";
+import { cut } from "./receipt.ts";
+
+const releaseOf = (run: Run) => idOf(typeof run.facts["release"] === "string" ? run.facts["release"] : null);
+
+/** `dp: shop 42-3f9c2ab "Fix the login" by root@203.0.113.5 → production`. */
+export function headLine(run: Run): string {
+  const app = factOf(run, "app", fact.app);
+  const kind = factOf(run, "kind", fact.kind);
+  const what = kind === "rollback" ? `back to ${releaseOf(run)}` : factOf(run, "id", fact.id);
+  const { env } = factOf(run, "server", fact.server);
+  const by = `by ${factOf(run, "by", fact.by)} → ${env}`;
+  if (kind === "restart") {
+    const from = factOf(run, "restarts", fact.restarts);
+    return `dp: ${app} ${what} restarts ${from}, ${factOf(run, "reason", fact.reason)}, ${by}`;
+  }
+  return `dp: ${app} ${what} ${JSON.stringify(factOf(run, "subject", fact.subject).slice(0, 60))} ${by}`;
+}
+
+/** Where the app is reached, as far as dp knows. */
+export function urlOf({ host, port }: Pick<ServerConfig, "host" | "port">): string {
+  return `http://${host === "0.0.0.0" ? hostname() : host}:${port}`;
+}
+
+/** What dp's own requests saw in a run, all steps together; null when the run made none. */
+export function probesOf(run: Run): Probes | null {
+  const parts = (["swapProbes", "verifyProbes", "drainProbes"] as const).filter((name) => name in run.facts);
+  return parts.length > 0 ? sumOf(parts.map((name) => factOf(run, name, fact[name]))) : null;
+}
+
+/** `live: 42-3f9c2ab at http://127.0.0.1:8000, 3.2 s in all; requests 212, failed 0, longest gap 9 ms`. */
+export function closingLine(app: string, run: Run, ms: number): string {
+  const hasWeb = factOf(run, "config", fact.config).healthCheck !== undefined;
+  const url = hasWeb ? ` at ${urlOf(factOf(run, "server", fact.server))}` : "";
+  const probes = hasWeb ? probesOf(run) : null;
+  const proof = probes ? `; ${probesText(probes)}` : "";
+  return `live: ${app} ${releaseOf(run)}${url}, ${(ms / 1000).toFixed(1)} s in all${proof}`;
+}
+
+/**
+ * One screen: the step, what went wrong, its last lines, what serves now, where the log is, what to type.
+ * Lines that are `shown` already, right above, are not said again.
+ */
+export async function failureScreen(
+  app: string,
+  run: Run,
+  error: unknown,
+  clean: (line: string) => string,
+  shown: readonly string[] = [],
+): Promise<string[]> {
+  const lines = ["", `FAILED${failedStep(run)}: ${clean(messageOf(error))}`];
+  if (error instanceof DpError) {
+    if (!isShown(error.lines, shown)) lines.push(...error.lines.map((line) => `  | ${cut(clean(line))}`));
+    if (error.hint) lines.push(`  → ${clean(error.hint)}`);
+  } else if (error instanceof Error) {
+    lines.push(`  this is a bug in dp`, ...(error.stack ?? "").split("\n").slice(1, 6));
+  }
+  const id = factOf(run, "id", fact.id);
+  lines.push(await serving(app, run, error));
+  if (typeof run.facts["envBefore"] === "string")
+    lines.push(`settings: as before; what was tried is in ${settingsFile(app, id)}`);
+  lines.push(`log: ${places(app).logs}/${id}.log`);
+  // A way back that failed names its own cure, as the hint above.
+  if (!(error instanceof DpError && error.exit === "stuck")) lines.push(`next: ${nextCommand(app, run, error)}`);
+  return lines;
+}
+
+function failedStep(run: Run): string {
+  const failed = Object.entries(run.journal).find(([, entry]) => entry.error !== undefined);
+  return failed ? ` at ${failed[0]}` : "";
+}
+
+// A screen or more of output between the lines and this one: then they are worth saying again.
+const isShown = (lines: readonly string[], shown: readonly string[]) =>
+  shown.length < 20 && lines.every((line) => shown.includes(line));
+
+async function serving(app: string, run: Run, error: unknown): Promise<string> {
+  const live = await liveId(app);
+  if (error instanceof DpError && error.exit === "stuck") return `serving: unknown; dp status ${app} tells`;
+  if (live === null && (await damageOf(app)))
+    return `serving: what served before, and nothing was changed; dp status ${app} tells`;
+  if (live === null) return "serving: nothing, as before; this app has no live release yet";
+  const server = factOf(run, "server", fact.server);
+  const wasStopped = run.journal["start"] !== undefined && server.strategy === "restart";
+  return `serving: ${await servingWords(app, live, server, wasStopped ? "started again, and healthy" : undefined)}`;
+}
+
+function nextCommand(app: string, run: Run, error: unknown): string {
+  const exit = error instanceof DpError ? EXIT[error.exit] : EXIT.bug;
+  const kind = run.facts["kind"];
+  const isEnded = exit === EXIT.terminated || exit === EXIT.interrupted;
+  if (kind === "restart") return isEnded ? `dp restart ${app}, when it is wanted again` : `dp logs ${app} --deploy`;
+  if (exit === EXIT.locked) return `dp releases ${app}`;
+  if (kind === "rollback") {
+    const again = `dp rollback ${app} ${releaseOf(run)}`;
+    return isEnded
+      ? `${again}, when it is wanted again`
+      : `dp logs ${app} --deploy, mend it, and ${again}; or: dp releases ${app}`;
+  }
+  if (isEnded) return `push again, or dp resume ${app} goes on with it`;
+  if (exit === EXIT.config || exit === EXIT.command) return "mend it, commit, and push again";
+  if (exit === EXIT.host) return `mend it on the server, then push again`;
+  return `dp logs ${app} --deploy, mend it, and push again`;
+}

@@ -1,0 +1,57 @@
+// The options of a push, `git push -o NAME`: git tells them to pre-receive and post-receive, and the gate needs them.
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { waitTime } from "../config/duration.ts";
+import { DpError } from "../errors.ts";
+import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
+import { isAlive } from "../host/process/process.ts";
+
+const OPTIONS = ["skip-hooks", "dry-run"] as const;
+
+/** Option -> whether it was given; and how long the push may wait for its turn, in ms. */
+export type PushOptions = Record<(typeof OPTIONS)[number], boolean> & { wait?: number };
+
+function parse(given: readonly string[]): PushOptions {
+  const waits = given.map((option) => (option.startsWith("wait=") ? waitTime(option.slice("wait=".length)) : null));
+  const isKnown = (option: string, at: number) => (OPTIONS as readonly string[]).includes(option) || waits[at] !== null;
+  const unknown = given.find((option, at) => !isKnown(option, at));
+  if (unknown !== undefined) {
+    const known = [...OPTIONS, "wait=30s"].join(", ");
+    throw new DpError("usage", `unknown push option ${JSON.stringify(unknown)}, dp knows ${known}`);
+  }
+  const wait = waits.findLast((time) => time !== null);
+  return {
+    ...{ "skip-hooks": given.includes("skip-hooks"), "dry-run": given.includes("dry-run") },
+    ...(typeof wait === "number" ? { wait } : {}),
+  };
+}
+
+function given(env: NodeJS.ProcessEnv): string[] {
+  const count = Number(env["GIT_PUSH_OPTION_COUNT"] ?? 0);
+  return Array.from({ length: count }, (_, index) => env[`GIT_PUSH_OPTION_${index}`] ?? "");
+}
+
+/** The options of this push, from git's environment; throws DpError "usage" for one that dp does not know. */
+export const pushOptions = (env: NodeJS.ProcessEnv): PushOptions => parse(given(env));
+
+/** The process of git whose hook this is: all hooks of one push are children of the same receive-pack. */
+export const receiverPid = (): number => Number(process.env["DP_RECEIVER"]) || process.ppid;
+
+const folderOf = (repo: string) => join(repo, "dp-push-options");
+const fileOf = (repo: string) => join(folderOf(repo), String(receiverPid()));
+
+/** For pre-receive: keeps the options for `update`, which git starts without them. Throws as pushOptions does. */
+export async function notePushOptions(repo: string, env: NodeJS.ProcessEnv): Promise<void> {
+  pushOptions(env);
+  await mkdir(folderOf(repo), { recursive: true, mode: 0o700 });
+  for (const pid of await readdir(folderOf(repo)))
+    if (!isAlive(Number.parseInt(pid))) await removeFile(join(folderOf(repo), pid));
+  // Written even when there are none: the number may have been another push's, whose note is still there.
+  await writeFileAtomic(fileOf(repo), JSON.stringify(given(env)));
+}
+
+/** For `update`: what pre-receive noted; none when there was no such hook. */
+export async function notedPushOptions(repo: string): Promise<PushOptions> {
+  const text = await readText(fileOf(repo));
+  return parse(text === null ? [] : (JSON.parse(text) as string[]));
+}

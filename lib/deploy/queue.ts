@@ -1,0 +1,141 @@
+// Whose turn it is: one deploy at a time, and of several that wait only the newest runs.
+import { mkdir, readdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { readdirSync } from "node:fs";
+import { codeOf, DpError } from "../errors.ts";
+import { removeFile } from "../host/files.ts";
+import { holderOf, isLocked, waitForLock, type Lock } from "../host/lock.ts";
+import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import type { Kind } from "../pipeline/pipeline.ts";
+import { startTime } from "../host/process/process.ts";
+import { starter } from "../host/who.ts";
+import { requireUnlocked } from "./hand-lock.ts";
+import { holder, queueFile, type Holder } from "../release/history.ts";
+
+/** A deploy that waits for its turn. */
+export type Waiting = Holder & { kind: Kind };
+
+/** The deploys that wait, oldest first; none that has not noted itself yet. */
+export function waitingFor(app: string): Waiting[] {
+  let names: string[];
+  try {
+    names = readdirSync(dirname(queueFile(app, "1-0000000")));
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  }
+  const noted = names.filter(isReleaseId).map((id) => holderOf(queueFile(app, id)) as Waiting | null);
+  return noted.filter((one) => one !== null).sort((a, b) => sequenceOf(a.id) - sequenceOf(b.id));
+}
+
+/** The newest deploy that waits behind `id`; a restart brings no commit, so that none is left out for it. */
+const newerThan = (app: string, id: string) =>
+  waitingFor(app).findLast((other) => sequenceOf(other.id) > sequenceOf(id) && other.kind !== "restart");
+
+/** A run that wants the app's lock. */
+export interface Turn extends Pick<Holder, "id" | "by" | "git"> {
+  kind: Kind;
+  /** How long it may wait, in ms; without, as long as it takes. */
+  wait?: number | undefined;
+  /** It runs although somebody has locked the app. */
+  force?: boolean | undefined;
+}
+
+/**
+ * Waits for the app's lock. Throws DpError "superseded" when a newer deploy came to wait as well, "locked" when the
+ * time to wait is over or the app is locked by hand when its turn comes, or when `stop` is aborted, its reason. `say`
+ * gets one line when there is something to wait for.
+ */
+export async function takeTurn(
+  app: string,
+  { id, kind, by, git, wait, force }: Turn,
+  say: (line: string) => void,
+  stop: AbortSignal,
+): Promise<Lock> {
+  const mine = queueFile(app, id);
+  await mkdir(dirname(mine), { recursive: true, mode: 0o700 });
+  await sweep(app);
+  const place = await soon(mine, () => new DpError("locked", `${id} waits for its turn already`));
+  place.note({ ...myself(id, by), git, kind } satisfies Waiting);
+  const isOver = deadline(wait);
+  const turn = () => {
+    stop.throwIfAborted();
+    // What brings new settings is worth its turn, whatever comes after it.
+    const newer = kind === "restart" ? undefined : newerThan(app, id);
+    if (newer) throw new DpError("superseded", `superseded by ${newer.id}, which was pushed later and goes first`);
+    requirePatience(app, isOver);
+  };
+  let lock: Lock | undefined;
+  try {
+    lock = await waitForLock(places(app).lock, turn, () => say(`waiting for ${describeHolder(holder(app))}`));
+    if (force !== true) requireUnlocked(app);
+    lock.note({ ...myself(id, by), git } satisfies Holder);
+    return lock;
+  } catch (error) {
+    lock?.release();
+    throw error;
+  } finally {
+    place.release();
+    await removeFile(mine);
+  }
+}
+
+/** The runs that died while they waited: their places are still there. */
+export async function stalePlaces(app: string): Promise<string[]> {
+  const names = await readdir(dirname(queueFile(app, "1-0000000")));
+  return names.filter((name) => isReleaseId(name) && !isLocked(queueFile(app, name)));
+}
+
+/** Removes their places. */
+export async function sweep(app: string): Promise<void> {
+  for (const name of await stalePlaces(app)) await removeFile(queueFile(app, name));
+}
+
+const myself = (id: string, by: string): Holder => ({
+  ...{ id, by, pid: process.pid, startTime: startTime(process.pid) ?? 0 },
+  since: new Date().toISOString(),
+});
+
+/** Tells when a time in ms, from now on, is over; without, never. */
+export function deadline(wait: number | undefined): () => boolean {
+  const end = performance.now() + (wait ?? Infinity);
+  return () => performance.now() >= end;
+}
+
+/** Throws DpError "locked", with who holds the app, when somebody does and the time to wait is over. */
+export function requirePatience(app: string, isOver: () => boolean): void {
+  const held = isOver() ? holder(app) : null;
+  if (!held) return;
+  const hint = `dp logs ${app} --deploy -f, or wait longer: --wait 5m`;
+  throw new DpError("locked", `${describeHolder(held)}, is running`, { hint });
+}
+
+// Whoever only asks holds a lock for a moment: it takes a second to be sure that it is held.
+function soon(path: string, held: () => DpError): Promise<Lock> {
+  const isOver = deadline(1_000);
+  const turn = () => {
+    if (isOver()) throw held();
+  };
+  return waitForLock(path, turn, () => undefined);
+}
+
+/** Takes the app's lock for a single command; throws DpError "locked" that names the holder. */
+export async function lockNow(app: string, what: string): Promise<Lock> {
+  const hint = `dp logs ${app} --deploy -f`;
+  const lock = await soon(
+    places(app).lock,
+    () => new DpError("locked", `${describeHolder(holder(app))}, is running`, { hint }),
+  ).catch((error) => {
+    if (codeOf(error) !== "ENOENT") throw error;
+    throw new DpError("usage", `there is no app "${app}" on this server any more`); // destroyed meanwhile
+  });
+  lock.note(myself(what, starter()));
+  return lock;
+}
+
+/** `deploy 42-3f9c2ab by root@203.0.113.5, since 12:04:11`. */
+export function describeHolder(held: Holder | null): string {
+  if (!held) return "another dp";
+  const since = new Date(held.since).toLocaleTimeString("en-GB");
+  return `${isReleaseId(held.id) ? `deploy ${held.id}` : held.id} by ${held.by}, since ${since}`;
+}

@@ -1,0 +1,155 @@
+// `dp work`: the process of a deploy. It holds the lock, runs the steps, and writes the log that others follow.
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { factOf, load, type Run } from "../pipeline/context.ts";
+import { makeBallast } from "../host/ballast.ts";
+import { DpError, EXIT, hostError } from "../errors.ts";
+import { fact } from "../pipeline/facts.ts";
+import { requireCurrent } from "../release/current.ts";
+import { auditRun } from "./audit-run.ts";
+import { takeCanceller } from "./canceller.ts";
+import { requireTip, settleRef, type Push } from "./gate.ts";
+import { contextOf } from "../release/history.ts";
+import { landingOf } from "./landing.ts";
+import { makeIo } from "../host/io.ts";
+import type { Lock } from "../host/lock.ts";
+import { stepModule } from "../pipeline/module-step.ts";
+import { takeTurn } from "./queue.ts";
+import { receipt } from "./log/receipt.ts";
+import { redactor } from "./log/redactor.ts";
+import { duplicate } from "../host/process/libc.ts";
+import { PIPELINES } from "../pipeline/pipeline.ts";
+import { stepFile } from "../registry.ts";
+import { tidy } from "../release/reconcile.ts";
+import { secretsOf } from "../release/settings.ts";
+import { runPipeline } from "../pipeline/runner.ts";
+import { closingLine, headLine } from "./log/screen.ts";
+import { failed, refused, type Told } from "./failure.ts";
+import { logOf } from "./launch.ts";
+import { pickUp, settle } from "./settle.ts";
+import type { Order } from "./worker.ts";
+
+/**
+ * Loads what a deploy needs, waits for the order on stdin, and runs it, saying all that is to be said in its log. Answers
+ * the exit code; 0 when whoever started this has gone, or thought better of it.
+ */
+export async function workOnOrder(app: string): Promise<number> {
+  await Promise.all(PIPELINES.deploy.map((name) => stepModule(stepFile(name))));
+  const text = readFileSync(0, "utf8");
+  if (text === "") return EXIT.ok;
+  const order = JSON.parse(text) as Order;
+  const log = openSync(logOf(app, order.id), "a", 0o640);
+  for (const fd of [1, 2]) duplicate(log, fd);
+  closeSync(log);
+  const code = await work(app, order, 1);
+  // All is told by now. A file call that never returns would keep this process, and whoever waits for its end.
+  process.exit(code);
+}
+
+/** Runs a begun deploy or rollback to its end, and writes its log, `log`, and a line to the audit log; answers the exit code. */
+export async function work(app: string, order: Order, log: number): Promise<number> {
+  const write = writerOf(log);
+  let code: number = EXIT.bug;
+  try {
+    code = await runToEnd(app, order, write);
+  } finally {
+    await auditRun(app, order.id, { ...order, code }, write);
+  }
+  return code;
+}
+
+/** What is known of a run before its turn has come. */
+interface Work extends Told {
+  order: Order;
+  run: Run;
+  /** The branch that a push wants to move once the release is live. */
+  push: Push | null;
+  stop: AbortSignal;
+}
+
+async function runToEnd(app: string, order: Order, write: (line: string) => void): Promise<number> {
+  const context = contextOf(app, order.id);
+  const run = await load(context);
+  const server = factOf(run, "server", fact.server);
+  const clean = redactor(await secretsOf(app, server));
+  const push = server.gate ? factOf(run, "push", fact.push) : null;
+  const work = { app, order, context, run, push, clean, out: receipt(write, clean), stop: stopSignal(app, order.id) };
+  work.out.say(headLine(run));
+  const begun = performance.now();
+  let lock: Lock;
+  try {
+    lock = await turnOf(work);
+  } catch (thrown) {
+    return refused(work, hostError(thrown));
+  }
+  try {
+    await runInTurn(work);
+    work.out.say(closingLine(app, await load(context), performance.now() - begun));
+    return EXIT.ok;
+  } catch (thrown) {
+    return await failed(work, hostError(thrown)); // under the lock
+  } finally {
+    await makeBallast();
+    lock.release();
+  }
+}
+
+/** Waits for its turn, and takes the lock; throws when there is no more sense in it by then. */
+async function turnOf({ app, order, run, push, out, stop }: Work): Promise<Lock> {
+  const turn = { ...order, kind: factOf(run, "kind", fact.kind), by: factOf(run, "by", fact.by) };
+  const lock = await takeTurn(app, turn, out.say, stop);
+  try {
+    if (push && order.git !== undefined)
+      await requireTip(
+        factOf(run, "repo", fact.repo),
+        push,
+        factOf(run, "sha", fact.sha),
+        await landingOf(app, order.id, push),
+      );
+    return lock;
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** Puts right what is left of others, runs the steps, and lets the branch follow. */
+async function runInTurn({ app, order, context, run, push, out, stop }: Work): Promise<void> {
+  // The way back is what mends it, and its end puts the rest right: nothing may keep it waiting.
+  const isBack = factOf(run, "kind", fact.kind) === "rollback";
+  if (!isBack) await requireCurrent(app);
+  await settle(app, order.id, out);
+  // One that is gone on with has an instance of its own already.
+  const isFresh = Object.keys(run.journal).length === 0;
+  const server = factOf(run, "server", fact.server);
+  for (const change of isFresh && !isBack ? await tidy(app, server, makeIo(out)) : []) out.say(change);
+  const from = order.from ?? (isFresh ? undefined : await pickUp(app, run, out));
+  await runPipeline(context, out, { signal: stop, ...(from === undefined ? {} : { from }) });
+  if (push) await settleRef(factOf(run, "repo", fact.repo), push, factOf(run, "sha", fact.sha), order.git);
+}
+
+// The log is told, never trusted: a full disk must not change what the deploy does.
+function writerOf(log: number): (line: string) => void {
+  let lost = 0;
+  return (line) => {
+    try {
+      if (lost > 0) writeSync(log, `(${lost} lines could not be written)\n`);
+      lost = 0;
+      writeSync(log, `${line}\n`);
+    } catch {
+      lost += 1;
+    }
+  };
+}
+
+/** Aborted by SIGTERM, which may be `dp cancel`, or SIGINT; a lost terminal is nothing to stop for. */
+function stopSignal(app: string, id: string): AbortSignal {
+  const controller = new AbortController();
+  const stop = (exit: "interrupted" | "terminated", signal: string) => () => {
+    const by = takeCanceller(app, id);
+    controller.abort(new DpError(exit, by === null ? `stopped by ${signal}` : `cancelled by ${by}`));
+  };
+  process.on("SIGTERM", stop("terminated", "SIGTERM"));
+  process.on("SIGINT", stop("interrupted", "SIGINT"));
+  process.on("SIGHUP", () => undefined);
+  return controller.signal;
+}

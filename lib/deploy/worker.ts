@@ -1,0 +1,121 @@
+// Who works on a run: a process that survives this one, or this one itself when nothing can end it by accident.
+import { closeSync, openSync, writeSync } from "node:fs";
+import { codeOf, EXIT } from "../errors.ts";
+import { pipe } from "../host/process/libc.ts";
+import { isOnItsOwn } from "../host/process/process.ts";
+import { SELF, selfEnv } from "../host/self.ts";
+import type { Sink } from "./log/follower.ts";
+import type { Who } from "../host/who.ts";
+import { logOf } from "./launch.ts";
+
+/** What a worker is told; as a process of its own, as one JSON object on its stdin. */
+export interface Order {
+  id: string;
+  /** Begin at this step. */
+  from?: string | undefined;
+  /** The process of git that waits for its hook, see gate.ts. */
+  git?: string | undefined;
+  /** How long it may wait for its turn, in ms; without, as long as it takes. */
+  wait?: number | undefined;
+  /** It runs although somebody has locked the app. */
+  force?: boolean | undefined;
+  /** What the audit log calls it; without, by its kind. */
+  what?: string | undefined;
+  who: Who;
+}
+
+/** Somebody that is about to work on a run. */
+export interface Worker {
+  /** Tells it what to do; null: nothing, and it ends. */
+  order(order: Order | null): void;
+  /** Its exit code. */
+  ended: Promise<number>;
+  /** Lets whoever typed the command leave, who is told that `what` goes on; answers where its log is to be printed. */
+  watched(out: Sink, what: string): Sink;
+}
+
+/**
+ * Hires a worker, which gets ready while the run is still being begun. install.sh has `dp rollback` run in a session
+ * of its own, with a small program to wait for it: it need not start dp a second time.
+ */
+export const hire = (app: string): Worker => (isOnItsOwn() ? itself(app) : another(app));
+
+const goesOn = (app: string, what: string) => console.error(`\ndp: the ${what} goes on: dp logs ${app} --deploy -f`);
+
+/** A process in a session of its own. Without an order it ends when this process does. */
+function another(app: string): Worker {
+  const [read, write] = pipe();
+  try {
+    const stdio = { stdin: read, stdout: "ignore", stderr: "inherit" } as const;
+    const child = Bun.spawn([...SELF, "work", app], { cwd: "/", env: selfEnv(), ...stdio, detached: true });
+    child.unref(); // or this process would wait for one that waits for it
+    return {
+      order(order) {
+        if (order) tell(write, JSON.stringify(order));
+        closeSync(write);
+      },
+      ended: child.exited.then((code) => (child.signalCode === null ? code : wasKilled(app))),
+      watched(out, what) {
+        leaveOnSignals(app, what);
+        return out;
+      },
+    };
+  } finally {
+    closeSync(read);
+  }
+}
+
+// One that died before it was told anything says so by its exit code.
+function tell(fd: number, text: string): void {
+  try {
+    writeSync(fd, text);
+  } catch (error) {
+    if (codeOf(error) !== "EPIPE") throw error;
+  }
+}
+
+/** Says it, and what is to be done; answers the exit code. */
+export function wasKilled(app: string): number {
+  console.error(`dp: the process of the deploy was killed; what it left is ended by: dp resume ${app}`);
+  return EXIT.terminated;
+}
+
+// Whoever stops reading does not stop the deploy.
+function leaveOnSignals(app: string, what: string): void {
+  const leave = (code: number) => () => {
+    goesOn(app, what);
+    process.exit(code);
+  };
+  process.once("SIGINT", leave(EXIT.interrupted));
+  process.once("SIGTERM", leave(EXIT.terminated));
+  process.on("SIGHUP", () => undefined);
+}
+
+/** This process. Whoever typed the command has left when its parent is another one. */
+function itself(app: string): Worker {
+  const parent = process.ppid;
+  const ended = Promise.withResolvers<number>();
+  const module = import("./work.ts");
+  let isLeft = false;
+  // Before there is a run, leaving calls it off.
+  const waiting = setInterval(() => process.ppid !== parent && process.exit(EXIT.interrupted), 50);
+  return {
+    order(order) {
+      clearInterval(waiting);
+      if (!order) return;
+      process.chdir("/");
+      const log = openSync(logOf(app, order.id), "a", 0o640);
+      ended.resolve(module.then(({ work }) => work(app, order, log)).finally(() => closeSync(log)));
+    },
+    ended: ended.promise,
+    watched: (out, what) => ({
+      print(chunk) {
+        if (process.ppid === parent) return out.print(chunk);
+        if (!isLeft) goesOn(app, what);
+        isLeft = true;
+        return chunk.length;
+      },
+      end: () => out.end(),
+    }),
+  };
+}
