@@ -116,7 +116,7 @@ needs_git() {
 
 # --- the installation ------------------------------------------------------------------------------------------------
 
-PARTS="bin lib steps templates package.json bun.lock tsconfig.json bunfig.toml README.md LICENSE"
+PARTS="bin lib steps templates package.json bun.lock tsconfig.json bunfig.toml README.md docs LICENSE"
 
 # One line that changes with anything that would be installed.
 fingerprint() {

@@ -1,35 +1,12 @@
-// What the README says: its scripts run, its tables are the schemas, its commands and options exist.
+// What the README and docs/ say: scripts run, tables are the schemas, commands, options and linked places exist.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDeployConfig, parseServerConfig } from "../lib/config/config.ts";
 import { EXIT } from "../lib/errors.ts";
 import { PIPELINES } from "../lib/pipeline/pipeline.ts";
+import { anchors, blocks, blockWith, documents, links, pages, pageOf, table } from "./support/documents.ts";
 import { project, sandbox, type Sandbox } from "./support/sandbox.ts";
-
-const readme = readFileSync(join(project, "README.md"), "utf8");
-
-/** The fenced blocks of a language, in order. */
-const blocks = (language: string) =>
-  [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "gm"))].map(([, text]) => text!);
-
-/** The first block of a language that has that text in it. */
-const blockWith = (language: string, text: string) => blocks(language).find((block) => block.includes(text))!;
-
-/** The rows of the table whose head begins so: cell texts, without the marks of code. */
-function table(head: string): string[][] {
-  const lines = readme.slice(readme.indexOf(`| ${head} |`)).split("\n");
-  const rows = lines.slice(
-    2,
-    lines.findIndex((line) => !line.startsWith("|")),
-  );
-  return rows.map((row) =>
-    row
-      .split("|")
-      .slice(1, -1)
-      .map((cell) => cell.replaceAll("`", "").trim()),
-  );
-}
 
 interface Property {
   default?: unknown;
@@ -83,12 +60,12 @@ describe("tables", () => {
 });
 
 test("the shortest deploy.yml is enough", () => {
-  expect(parseDeployConfig(blocks("yaml")[0]!)).toMatchObject({ name: "shop", type: "python" });
+  expect(parseDeployConfig(blockWith("name: shop"))).toMatchObject({ name: "shop", type: "python" });
   expect(() => parseServerConfig("port: 8000\nmanager: systemd\n")).not.toThrow();
 });
 
 describe("commands", () => {
-  const words = [...readme.matchAll(/\bdp ([a-z]+)((?: [^\s`|#]+)*)/g)];
+  const words = [...[...documents.values()].join("\n").matchAll(/\bdp ([a-z]+)((?: [^\s`|#]+)*)/g)];
   const known = Bun.spawnSync([process.execPath, join(project, "bin/dp"), "--help"]).stdout.toString();
   const commands = [...known.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name!);
   const used = words.filter(([, name]) => commands.includes(name!));
@@ -99,7 +76,7 @@ describe("commands", () => {
     ]),
   );
 
-  test("each command of the README is one of dp's, and each of dp's that people type is in the README", () => {
+  test("each command of the documents is one of dp's, and each of dp's that people type is in them", () => {
     const named = new Set(words.map(([, name]) => name!));
     const internal = ["execute", "demo"];
     expect(commands.filter((name) => !named.has(name) && !internal.includes(name))).toEqual([]);
@@ -109,12 +86,50 @@ describe("commands", () => {
       expect(commands).toContain(line.split(" ")[1]!);
   });
 
-  test("each option that the README names exists", () => {
+  test("each option that the documents name exists", () => {
     for (const [line, name, rest] of used) {
       for (const [option] of rest!.matchAll(/(?<=\s\[?)--?[a-z][a-z-]*/g))
         expect(`${line}: ${helps.get(name!)}`).toMatch(new RegExp(`(^|[\\s,])${option}\\b`, "m"));
     }
     expect(used.length).toBeGreaterThan(20);
+  });
+});
+
+describe("pages", () => {
+  test("the README is short, and leads to every page", () => {
+    const readme = pageOf("README.md");
+    expect(readme.split("\n").length).toBeLessThanOrEqual(150);
+    const linked = new Set(links("README.md", readme).map(({ path }) => path));
+    expect(pages.filter((path) => !linked.has(path))).toEqual([]);
+    expect(pages.length).toBeGreaterThan(20);
+  });
+
+  test.each([...documents])(
+    "%s: every link leads to a file that is there, and to one of its headings",
+    (path, text) => {
+      for (const to of links(path, text)) {
+        expect(`${to.link}: ${existsSync(join(project, to.path))}`).toEndWith(": true");
+        if (to.anchor) expect(anchors(readFileSync(join(project, to.path), "utf8"))).toContain(to.anchor);
+      }
+    },
+  );
+
+  test.each(pages)("%s is one subject: a title, and no other of its rank", (path) => {
+    expect(pageOf(path)).toMatch(/^# \S.*\n\n/);
+    expect(anchors(pageOf(path).replaceAll(/^##+ .*$/gm, ""))).toHaveLength(1);
+    expect(new Set(anchors(pageOf(path))).size).toBe(anchors(pageOf(path)).length);
+  });
+
+  test("an anchor is made as GitHub makes it, and a block has none", () => {
+    expect(anchors("# `dp env`, and more: 2 things\n\n```sh\n# no\n```\n\n## Git LFS\n")).toEqual([
+      "dp-env-and-more-2-things",
+      "git-lfs",
+    ]);
+    expect(links("docs/a.md", "[x](b.md#c) [y](#d) [z](../README.md) [w](https://example.com)")).toMatchObject([
+      { path: "docs/b.md", anchor: "c" },
+      { path: "docs/a.md", anchor: "d" },
+      { path: "README.md", anchor: "" },
+    ]);
   });
 });
 
@@ -125,8 +140,8 @@ describe("the pipeline of one's own", () => {
     const [steps, tools] = [join(box.root, "steps"), join(box.root, "../tools")];
     mkdirSync(steps);
     for (const [path, text] of [
-      [join(steps, "smoke-test"), blockWith("sh", "dp fact")],
-      [join(box.root, "deploy.sh"), blockWith("sh", "dp begin")],
+      [join(steps, "smoke-test"), blockWith("dp fact", "smokeTest")],
+      [join(box.root, "deploy.sh"), blockWith("dp begin")],
       [
         join(tools, "dp"),
         `#!/bin/sh\nexec '${process.execPath}' --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install '${join(project, "bin/dp")}' "$@"\n`,
@@ -176,7 +191,7 @@ describe("the pipeline of one's own", () => {
 
   test("goes back after its switch, too", async () => {
     const live = box.link("current");
-    writeFileSync(join(box.env["DP_STEPS"]!, "smoke-test"), blockWith("sh", "dp fact"));
+    writeFileSync(join(box.env["DP_STEPS"]!, "smoke-test"), blockWith("dp fact", "smokeTest"));
     writeFileSync(join(box.env["DP_STEPS"]!, "last"), "#!/bin/sh\nexit 6\n", { mode: 0o755 });
     const script = readFileSync(join(box.root, "deploy.sh"), "utf8").replace("verify workers", "verify last workers");
     writeFileSync(join(box.root, "deploy.sh"), script);

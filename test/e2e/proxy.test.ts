@@ -1,4 +1,4 @@
-// TLS before the relay: nginx and Caddy with the README's own examples, as processes of this test, on loopback.
+// TLS before the relay: nginx and Caddy with the documents' own examples, as processes of this test, on loopback.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   appendFileSync,
@@ -13,16 +13,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { load, type Load } from "../fronts/relay/support/load.ts";
-import { project, sandbox, until, type Sandbox } from "../support/sandbox.ts";
+import { blockWith } from "../support/documents.ts";
+import { sandbox, until, type Sandbox } from "../support/sandbox.ts";
 import { gentle, webApp } from "../support/server-web.ts";
 import { claimPort } from "../support/port.ts";
 
 const NAME = "shop.example.com";
-const readme = readFileSync(join(project, "README.md"), "utf8");
-/** The fenced block of the README that has the text in it. */
-const example = (text: string) =>
-  [...readme.matchAll(/^```\w*\n([\s\S]*?)^```/gm)].map((block) => block[1]!).find((block) => block.includes(text))!;
-
 /** Where a proxy listens, whom it asks, and the folder with its certificate. */
 interface Place {
   folder: string;
@@ -30,11 +26,11 @@ interface Place {
   app: number;
 }
 
-/** The README's example with the server's own ports and certificate put in, and what runs it. */
+/** The documents' example with the server's own ports and certificate put in, and what runs it. */
 const proxies: Record<string, (place: Place) => { text: string; argv: string[] }> = {
   nginx({ folder, tls, app }) {
     const ours = `listen 127.0.0.1:${tls} ssl;\n\tssl_certificate ${folder}/cert.pem;\n\tssl_certificate_key ${folder}/key.pem;`;
-    const block = example("proxy_pass")
+    const block = blockWith("proxy_pass")
       .replace(`server_name ${NAME};`, `server_name ${NAME};\n\t${ours}`)
       .replace(":8000", `:${app}`);
     const temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((it) => `${it}_temp_path ${folder}/${it};`);
@@ -45,7 +41,7 @@ const proxies: Record<string, (place: Place) => { text: string; argv: string[] }
     };
   },
   caddy({ folder, tls, app }) {
-    const block = example("reverse_proxy")
+    const block = blockWith("reverse_proxy")
       .replace(`${NAME} {`, `https://${NAME}:${tls} {\n\tbind 127.0.0.1\n\ttls ${folder}/cert.pem ${folder}/key.pem`)
       .replace(":8000", `:${app}`);
     return {

@@ -1,22 +1,16 @@
-// nginx and Caddy serving `current` by themselves, with the README's own examples, while releases change.
+// nginx and Caddy serving `current` by themselves, with the documents' own examples, while releases change.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../support/box-host.ts";
-import { project, sandbox, until, type Sandbox } from "../support/sandbox.ts";
-
-const readme = readFileSync(join(project, "README.md"), "utf8");
-/** The fenced block of the README that has both texts in it. */
-const example = (...texts: string[]) =>
-  [...readme.matchAll(/^```\w*\n([\s\S]*?)^```/gm)]
-    .map((block) => block[1]!)
-    .find((block) => texts.every((text) => block.includes(text)))!;
+import { blockWith } from "../support/documents.ts";
+import { sandbox, until, type Sandbox } from "../support/sandbox.ts";
 
 const CURRENT = "/opt/deployments/site/current";
 const proxies: Record<string, (folder: string, port: number, current: string) => { text: string; argv: string[] }> = {
   nginx(folder, port, current) {
-    const block = example("server_name", CURRENT)
+    const block = blockWith("server_name", CURRENT)
       .replace("server_name site.example.com;", `listen 127.0.0.1:${port};`)
       .replaceAll(CURRENT, current);
     const temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((it) => `${it}_temp_path ${folder}/${it};`);
@@ -27,7 +21,7 @@ const proxies: Record<string, (folder: string, port: number, current: string) =>
     };
   },
   caddy(folder, port, current) {
-    const block = example("file_server", CURRENT)
+    const block = blockWith("file_server", CURRENT)
       .replace("site.example.com {", `http://127.0.0.1:${port} {\n\tbind 127.0.0.1`)
       .replaceAll(CURRENT, current);
     return {
