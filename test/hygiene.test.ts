@@ -56,6 +56,16 @@ test.each(sources)("%s has no left-overs", (file) => {
   expect(leftOvers(read(file))).toEqual([]);
 });
 
+// bundle.ts is a build's own program, node runs the interpreter's line, and the relay shows errors of Bun's with their stack.
+const OWN_WORDS = [
+  ...["lib/text/say.ts", "lib/bundle.ts", "lib/apps/node/interpreter.ts"],
+  ...["lib/fronts/relay/downstream.ts", "lib/fronts/relay/upstream.ts"],
+];
+
+test.each(sources.filter((file) => !OWN_WORDS.includes(file)))("%s shows nothing but through say.ts", (file) => {
+  expect(read(file)).not.toMatch(/\bconsole\.(log|error|warn|info)\(|process\.stdout\.write/);
+});
+
 test.each([
   ["// TODO: later", "an open task"],
   ["const x = y as any;", "a type given up"],

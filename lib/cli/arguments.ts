@@ -1,6 +1,9 @@
 // The words of the command line, as they were typed, and the two ways to answer.
 import { waitTime } from "../config/duration.ts";
 import { DpError } from "../errors.ts";
+import { print, printJson, say } from "../text/say.ts";
+
+export { print } from "../text/say.ts";
 
 /** Options as cac parsed them. */
 export type Options = Record<string, unknown>;
@@ -8,17 +11,15 @@ export type Options = Record<string, unknown>;
 /** The description of a command that the help leaves out. */
 export const HIDDEN = "(internal)";
 
-/** One line of an answer, on stdout. */
-export const print = (line: string) => console.log(line);
 /** An answer for programs, on stdout. */
-export const json = (value: unknown) => print(JSON.stringify(value, null, 2));
+export const json = (value: unknown) => printJson(value, 2);
 /** An answer as `--json` asks for it: the value, or lines for people. */
 export function answer(options: Options, value: unknown, lines: () => readonly string[]): void {
   if (options["json"]) json(value);
   else lines().forEach(print);
 }
 /** A word to the user that is no answer, on stderr. */
-export const warn = (line: string) => console.error(`dp: ${line}`);
+export const warn = (line: string) => say(`dp: ${line}`);
 
 /** An option's value as it was typed: cac turns 007 into 7 and 1e3 into 1000. */
 export function typed(...names: string[]): string | undefined {

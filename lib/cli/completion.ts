@@ -3,6 +3,7 @@ import type { CAC } from "cac";
 import { HIDDEN, print, type Options } from "./arguments.ts";
 import type { Described } from "../commands/complete.ts";
 import { DpError } from "../errors.ts";
+import { printExact } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { ALIASES, withoutAliases } from "./alias.ts";
 
@@ -20,7 +21,7 @@ export function declareCompletionCommands(cli: CAC): void {
         throw new DpError("usage", `unknown shell ${JSON.stringify(shell)}, there is ${names.join(", ")}`, hint);
       }
       const { template } = await import("../host/template.ts");
-      print((await template(`completion/${SCRIPTS[shell as keyof typeof SCRIPTS]}`)).trimEnd());
+      printExact((await template(`completion/${SCRIPTS[shell as keyof typeof SCRIPTS]}`)).trimEnd());
     });
 
   cli.command("complete", HIDDEN).action(async (options: Options) => {

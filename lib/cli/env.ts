@@ -1,8 +1,9 @@
 // The command about an app's settings: env.
 import type { CAC } from "cac";
-import { answer, print, type Options } from "./arguments.ts";
+import { answer, type Options } from "./arguments.ts";
 import type { ChangeOptions, EnvChanged } from "../commands/env.ts";
 import { DpError } from "../errors.ts";
+import { printExact } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
 
 const ACTIONS = ["list", "get", "set", "unset", "import"] as const;
@@ -31,7 +32,7 @@ export function declareEnvCommand(cli: CAC): void {
           none(words);
           return listed(await env.listEnv(app), options);
         case "get":
-          return print(await env.getEnv(app, only(words, "which setting? dp env APP get NAME")));
+          return printExact(await env.getEnv(app, only(words, "which setting? dp env APP get NAME")));
         case "set":
           return changed(await env.changeEnv(app, await env.assignments(words, valueOf), how), options);
         case "unset":

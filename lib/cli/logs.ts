@@ -4,6 +4,7 @@ import { given, print, typed, warn, whole, type Options } from "./arguments.ts";
 import type { AppLine } from "../commands/logs.ts";
 import { momentOf } from "../config/moment.ts";
 import { DpError, messageOf } from "../errors.ts";
+import { printJson } from "../text/say.ts";
 
 const MOST = 1_000_000;
 
@@ -33,10 +34,10 @@ export function declareLogsCommand(cli: CAC): void {
         ...given("grep", options["grep"] === undefined ? undefined : pattern(typed("--grep") ?? "")),
       };
       const isJson = options["json"] === true;
-      const printLine = (line: AppLine) => print(isJson ? JSON.stringify({ app, ...line }) : appLineText(line));
+      const printLine = (line: AppLine) => (isJson ? printJson({ app, ...line }) : print(appLineText(line)));
       if (!isDeploy) return appLogs(app, process, how, printLine, warn);
       if (since !== undefined) throw new DpError("usage", "--since looks at times, and the log of a deploy has none");
-      const say = isJson ? (line: string) => print(JSON.stringify({ app, line })) : print;
+      const say = isJson ? (line: string) => printJson({ app, line }) : print;
       return deployLogs(app, typed("--deploy"), how, say, warn);
     });
 }

@@ -3,6 +3,7 @@ import type { CAC } from "cac";
 import { answer, given, print, typed, warn, whole, type Options } from "./arguments.ts";
 import { report } from "../main.ts";
 import { exampleNames } from "../host/template.ts";
+import { say } from "../text/say.ts";
 
 const nextLines = (commands: readonly string[]) => ["next:", ...commands.map((line) => `  ${line}`)];
 
@@ -36,7 +37,7 @@ export function declareServerCommands(cli: CAC): void {
       const { makeIo } = await import("../host/io.ts");
       const texts = ["manager", "env", "branch", "host", "front"].map((name) => given(name, typed(`--${name}`)));
       const port = given("port", whole(typed("--port"), "--port", 65535, 1));
-      const io = makeIo({ info: print, warn, output: (line) => console.error(`  | ${line}`) });
+      const io = makeIo({ info: print, warn, output: (line) => say(`  | ${line}`) });
       const { changes, server } = await setup(app, Object.assign({ ...port, ...given("url", url) }, ...texts), io);
       const next = nextCommands(app, server, url);
       const checked = `checked: all in place${changes.length > 0 ? "" : `, nothing to change for ${app}`}`;

@@ -2,6 +2,7 @@
 import type { CAC } from "cac";
 import { answer, given, json, print, typed, type Options } from "./arguments.ts";
 import { EXIT } from "../errors.ts";
+import { printExact } from "../text/say.ts";
 
 /** Declares them. */
 export function declareStepCommands(cli: CAC): void {
@@ -39,7 +40,7 @@ export function declareStepCommands(cli: CAC): void {
       if (context === undefined)
         for (const [fact, meaning] of await vocabulary()) print(`${fact.padEnd(14)}${meaning}`);
       else if (name === undefined) json(await allFacts(context));
-      else print(await factText(context, name));
+      else printExact(await factText(context, name));
     });
 
   cli

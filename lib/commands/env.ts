@@ -10,6 +10,7 @@ import { envFile, places } from "../paths.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { liveId } from "../release/history.ts";
 import { readServer } from "../config/server.ts";
+import { say } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { quoted } from "../text/text.ts";
 import type { Answer } from "./deploy.ts";
@@ -108,7 +109,7 @@ export async function changeEnv(app: string, change: EnvChange, options: ChangeO
   const file = envFile(base, env);
   const nothing = () => undefined;
   const lock = await waitForLock(join(base, "env.lock"), nothing, () =>
-    console.error("dp: waiting for another change of the settings"),
+    say("dp: waiting for another change of the settings"),
   );
   try {
     if (options.restart) await quiet(app);

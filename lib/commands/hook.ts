@@ -11,6 +11,7 @@ import { quiet } from "./restart.ts";
 import { planOf, planLines } from "./plan.ts";
 import { places } from "../paths.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
+import { print } from "../text/say.ts";
 import { who } from "../host/who.ts";
 import { wasKilled } from "../deploy/worker.ts";
 import { noteOwed, settleOwed } from "../deploy/owed.ts";
@@ -40,8 +41,8 @@ export async function update(repo: string, ref: string, old: string, sha: string
   if (ref !== `refs/heads/${branch}`) {
     const what = NOTHING.test(sha) ? "is deleted" : "is stored and not deployed";
     const name = ref.replace(/^refs\/(heads|tags)\//, "");
-    console.log(`dp: ${name} ${what}; ${app} deploys ${branch}`);
-    if (ref.startsWith("refs/heads/") && !NOTHING.test(sha)) console.log(`  → git push production ${name}:${branch}`);
+    print(`dp: ${name} ${what}; ${app} deploys ${branch}`);
+    if (ref.startsWith("refs/heads/") && !NOTHING.test(sha)) print(`  → git push production ${name}:${branch}`);
     return EXIT.ok;
   }
   if (NOTHING.test(sha))
@@ -89,8 +90,8 @@ export async function execute(
     throw new DpError("usage", `${JSON.stringify(sha)} is not the full name of a commit`);
   if (options["dry-run"]) {
     const plan = await planOf(app, await commitOf(places(app).repo, sha));
-    for (const line of planLines(plan)) console.log(line);
-    console.log(
+    for (const line of planLines(plan)) print(line);
+    print(
       "dp: dry run: nothing was deployed, and the push is refused so that the branch stays where the live release is",
     );
     return EXIT.usage;

@@ -4,6 +4,7 @@ import { holder } from "../release/history.ts";
 import { deadline, describeHolder, requirePatience } from "../deploy/queue.ts";
 import { readServer } from "../config/server.ts";
 import { beginRestart, type Brought } from "../deploy/begin.ts";
+import { say } from "../text/say.ts";
 import type { Answer } from "./deploy.ts";
 import { launch, type Ended } from "../deploy/launch.ts";
 
@@ -37,7 +38,7 @@ export async function quiet(app: string, wait?: number): Promise<number | undefi
     const held = holder(app);
     if (held === null) return wait === undefined ? undefined : Math.max(0, begun + wait - performance.now());
     requirePatience(app, isOver);
-    if (!told) console.error(`dp: waiting for ${describeHolder(held)}`);
+    if (!told) say(`dp: waiting for ${describeHolder(held)}`);
     await Bun.sleep(100);
   }
 }

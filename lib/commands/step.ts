@@ -14,6 +14,7 @@ import { receipt, type Receipt } from "../deploy/log/receipt.ts";
 import { stepFile, stepFiles } from "../registry.ts";
 import { goBack, runStep, undoStep } from "../pipeline/runner.ts";
 import { readServer } from "../config/server.ts";
+import { say } from "../text/say.ts";
 import { who } from "../host/who.ts";
 
 export interface StepOptions {
@@ -86,7 +87,7 @@ async function byHand(
   const app = factOf(run, "app", fact.app);
   const id = basename(path, ".json");
   const clean = redactor(await secretsOf(app, factOf(run, "server", fact.server)));
-  const out = receipt((line) => console.error(line), clean);
+  const out = receipt(say, clean);
   let code: number = EXIT.ok;
   try {
     const lock = await lockNow(app, `dp ${[what, step].filter(Boolean).join(" ")} (${id})`);

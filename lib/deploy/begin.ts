@@ -49,7 +49,7 @@ async function findCommit(repo: string, ref: string): Promise<{ sha: string; sub
   const name = /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref) ? ref : await commitOf(repo, ref);
   const words = ["log", "-1", "--no-show-signature", "--format=%H %s", `${name}^{commit}`, "--"];
   const found = await run(["git", "--git-dir", repo, ...words], { check: false });
-  const [, sha, subject = ""] = /^([0-9a-f]+) ?(.*)/.exec(found.text) ?? [];
+  const [, sha, subject = ""] = /^([0-9a-f]+) ?(.*)/s.exec(found.text) ?? [];
   if (found.code !== 0 || sha === undefined) throw unknownCommit(repo, ref);
   return { sha, subject };
 }

@@ -6,6 +6,7 @@ import { isReleaseId, places } from "../paths.ts";
 import { isReceiving, receiver, requireTip, settleRef, type Push } from "./gate.ts";
 import { describeHolder, deadline } from "./queue.ts";
 import { holder, runOf, type Holder } from "../release/history.ts";
+import { print } from "../text/say.ts";
 import { follow } from "./log/follower.ts";
 import { ended } from "./deploy-logs.ts";
 import { logOf } from "./launch.ts";
@@ -24,7 +25,7 @@ const PATIENCE = 5_000;
 export async function joinRunning(app: string, { sha, skipHooks, push }: Pushed): Promise<number | null> {
   const held = holder(app);
   if (!held || !(await isSame(app, held, sha, skipHooks))) return null;
-  console.log(`dp: ${sha.slice(0, 7)} is being deployed already: ${describeHolder(held)}; this is its log`);
+  print(`dp: ${sha.slice(0, 7)} is being deployed already: ${describeHolder(held)}; this is its log`);
   await follow(logOf(app, held.id), 0, ended(app, held.id));
   const { result } = (await runOf(app, held.id)).run;
   if (result?.state !== "good") return result?.code ?? EXIT.terminated;

@@ -7,6 +7,7 @@ import { auditRun } from "./audit-run.ts";
 import { liveId, runOf, type PastRun, type RunState } from "../release/history.ts";
 import { places } from "../paths.ts";
 import { who } from "../host/who.ts";
+import { say } from "../text/say.ts";
 import { hire, type Order, type Worker } from "./worker.ts";
 
 /** The log of a run. */
@@ -87,5 +88,5 @@ export async function endOf(
 ): Promise<void> {
   const error = "its process ended before its first step";
   if (Object.keys(run.journal).length === 0) await conclude(path, { state: "failed", code, error });
-  await auditRun(app, id, { ...order, code }, (line) => console.error(`dp: ${line}`));
+  await auditRun(app, id, { ...order, code }, (line) => say(`dp: ${line}`));
 }

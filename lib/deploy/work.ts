@@ -22,6 +22,7 @@ import { stepFile } from "../registry.ts";
 import { tidy } from "../release/reconcile.ts";
 import { secretsOf } from "../release/settings.ts";
 import { runPipeline } from "../pipeline/runner.ts";
+import { shown } from "../text/text.ts";
 import { closingLine, headLine } from "./log/screen.ts";
 import { failed, refused, type Told } from "./failure.ts";
 import { logOf } from "./launch.ts";
@@ -134,7 +135,7 @@ function writerOf(log: number): (line: string) => void {
     try {
       if (lost > 0) writeSync(log, `(${lost} lines could not be written)\n`);
       lost = 0;
-      writeSync(log, `${line}\n`);
+      writeSync(log, `${shown(line)}\n`);
     } catch {
       lost += 1;
     }

@@ -6,6 +6,7 @@ import { isOnItsOwn } from "../host/process/process.ts";
 import { SELF, selfEnv } from "../host/self.ts";
 import type { Sink } from "./log/follower.ts";
 import type { Who } from "../host/who.ts";
+import { say } from "../text/say.ts";
 import { logOf } from "./launch.ts";
 
 /** What a worker is told; as a process of its own, as one JSON object on its stdin. */
@@ -40,7 +41,11 @@ export interface Worker {
  */
 export const hire = (app: string): Worker => (isOnItsOwn() ? itself(app) : another(app));
 
-const goesOn = (app: string, what: string) => console.error(`\ndp: the ${what} goes on: dp logs ${app} --deploy -f`);
+// After what the terminal shows of Ctrl-C.
+function goesOn(app: string, what: string): void {
+  say("");
+  say(`dp: the ${what} goes on: dp logs ${app} --deploy -f`);
+}
 
 /** A process in a session of its own. Without an order it ends when this process does. */
 function another(app: string): Worker {
@@ -76,7 +81,7 @@ function tell(fd: number, text: string): void {
 
 /** Says it, and what is to be done; answers the exit code. */
 export function wasKilled(app: string): number {
-  console.error(`dp: the process of the deploy was killed; what it left is ended by: dp resume ${app}`);
+  say(`dp: the process of the deploy was killed; what it left is ended by: dp resume ${app}`);
   return EXIT.terminated;
 }
 

@@ -13,6 +13,7 @@ import {
 import { dirname } from "node:path";
 import { codeOf, EXIT, messageOf } from "../errors.ts";
 import { root } from "../paths.ts";
+import { jsonText } from "../text/text.ts";
 import { tryFlock } from "./process/libc.ts";
 import type { Who } from "./who.ts";
 
@@ -57,7 +58,7 @@ export function resultOf(code: number): AuditLine["result"] {
 /** Writes a line. What cannot be written is lost with a warning: no command fails for it. */
 export function audit(line: Omit<AuditLine, "time">, warn: (message: string) => void): void {
   try {
-    append(fileOf(), `${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`, MOST, warn);
+    append(fileOf(), `${jsonText({ time: new Date().toISOString(), ...line })}\n`, MOST, warn);
   } catch (error) {
     warn(`the audit log lacks a line, ${codeOf(error) ?? messageOf(error)}: ${fileOf()}`);
   }

@@ -1,8 +1,10 @@
 // Columns for people.
+import { shown } from "./text.ts";
 
 /** Rows as lines, each column as wide as its widest cell. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const all = [head, ...rows];
+  // As wide as they are shown: a tab or a hidden character would move the columns behind it.
+  const all = [head, ...rows].map((row) => row.map((cell) => shown(cell).replaceAll("\t", " ")));
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
   return all.map((row) =>
     row

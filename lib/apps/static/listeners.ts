@@ -7,6 +7,7 @@ import { openBeneath, openFolder } from "./beneath.ts";
 import { rulesOf } from "./headers.ts";
 import { readSite, siteNames, type Site, type Tree } from "./site.ts";
 import { inTurn } from "./turns.ts";
+import { print, say } from "../../text/say.ts";
 
 interface Listener {
   site: Site;
@@ -70,7 +71,7 @@ async function start(site: Site): Promise<Listener> {
       try {
         answer(site1, request, response);
       } catch (error) {
-        console.error(`${keyOf(site)}: ${request.method} ${request.url}: ${messageOf(error)}`);
+        say(`${keyOf(site)}: ${request.method} ${request.url}: ${messageOf(error)}`);
         if (response.headersSent) response.destroy();
         else response.writeHead(500, { "content-type": "text/plain" }).end("500 Internal Server Error\n");
       }
@@ -80,11 +81,11 @@ async function start(site: Site): Promise<Listener> {
       server.once("error", reject);
       server.listen({ host: site.host, port: site.port, backlog: 4096 }, resolve);
     });
-    console.log(`${keyOf(site)}: serves ${site.release}/${site.root} on ${site.host}:${site.port}`);
+    print(`${keyOf(site)}: serves ${site.release}/${site.root} on ${site.host}:${site.port}`);
     return { site, server, open, error: null };
   } catch (error) {
     if (open) closeSite(open);
-    console.error(`${keyOf(site)}: ${messageOf(error)}`);
+    say(`${keyOf(site)}: ${messageOf(error)}`);
     return { site, server: null, open: null, error: messageOf(error) };
   }
 }
@@ -99,7 +100,7 @@ async function stop({ site, server, open }: Listener): Promise<void> {
     await closed;
     clearTimeout(late);
     clearInterval(idle);
-    console.log(`${keyOf(site)}: stopped`);
+    print(`${keyOf(site)}: stopped`);
   }
   if (open) closeSite(open);
 }

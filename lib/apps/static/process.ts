@@ -6,6 +6,7 @@ import { version } from "../../../package.json";
 import { DpError, messageOf } from "../../errors.ts";
 import { tryFlock } from "../../host/process/libc.ts";
 import { notify } from "../../fronts/relay/systemd.ts";
+import { print, say } from "../../text/say.ts";
 import { served, stopAll, sync } from "./listeners.ts";
 import type { Status } from "./client.ts";
 import { runFolder } from "./site.ts";
@@ -38,7 +39,7 @@ export async function startStatic(folder: string): Promise<void> {
   await sync(folder);
   await listenControl(folder);
   notify("READY=1");
-  console.log(`the static server runs with ${served().length} sites, pid ${process.pid}`);
+  print(`the static server runs with ${served().length} sites, pid ${process.pid}`);
 }
 
 if (import.meta.main) {
@@ -50,7 +51,7 @@ if (import.meta.main) {
     if (folder === undefined) throw new DpError("usage", "usage: process.ts FOLDER");
     await startStatic(resolve(folder));
   } catch (error) {
-    console.error(`dp static: ${messageOf(error)}`);
+    say(`dp static: ${messageOf(error)}`);
     process.exit(error instanceof DpError && error.exit === "usage" ? 2 : 8);
   }
 }

@@ -10,6 +10,7 @@ import { servingWords } from "../serving.ts";
 import { settingsFile } from "../../release/settings.ts";
 import { places } from "../../paths.ts";
 import { probesText, sumOf, type Probes } from "../../health/prober.ts";
+import { quoted } from "../../text/text.ts";
 import { cut } from "./receipt.ts";
 
 const releaseOf = (run: Run) => idOf(typeof run.facts["release"] === "string" ? run.facts["release"] : null);
@@ -25,7 +26,7 @@ export function headLine(run: Run): string {
     const from = factOf(run, "restarts", fact.restarts);
     return `dp: ${app} ${what} restarts ${from}, ${factOf(run, "reason", fact.reason)}, ${by}`;
   }
-  return `dp: ${app} ${what} ${JSON.stringify(factOf(run, "subject", fact.subject).slice(0, 60))} ${by}`;
+  return `dp: ${app} ${what} ${quoted(factOf(run, "subject", fact.subject))} ${by}`;
 }
 
 /** Where the app is reached, as far as dp knows. */

@@ -1,5 +1,6 @@
 // The relay's log: one line an event on stderr, and never more of them than somebody can read.
 import type { Client } from "./client-connection.ts";
+import { say } from "../../text/say.ts";
 
 const PER_MINUTE = 20;
 let minute = 0;
@@ -7,7 +8,7 @@ let count = 0;
 
 /** One line. */
 export function log(text: string): void {
-  console.error(text);
+  say(text);
 }
 
 /** A refused head, of anybody who can reach the port: 20 a minute are written. */
