@@ -2,9 +2,6 @@
 import { DpError, EXIT, hostError, messageOf } from "./errors.ts";
 import { say, sayAfter } from "./text/say.ts";
 
-// What is laid out and built must not depend on whose login deploys: a root with 077 would close it to all but the app.
-process.umask(0o022);
-
 // Loaded when there is an error to show: it looks at the terminal, which costs half as much as all of dp's start.
 const colours = () => require("picocolors") as typeof import("picocolors");
 
@@ -26,6 +23,8 @@ export function report(thrown: unknown): number {
 
 /** Runs a command to its end and sets the exit code; output still under way is not cut. */
 export async function guarded(action: () => Promise<number | void>): Promise<void> {
+  // What is laid out and built must not depend on whose login deploys: a root with 077 would close it to all but the app.
+  process.umask(0o022);
   try {
     process.exitCode = (await action()) ?? EXIT.ok;
   } catch (error) {

@@ -22,12 +22,15 @@ const NAME = /^[a-z](?:-?[a-z0-9]){0,27}$/;
  * at most (the app's user is `dp-NAME`, and Linux ends user names at 32). Throws DpError "usage".
  */
 export function appName(name: string): string {
-  if (NAME.test(name) && !RESERVED.has(name)) return name;
+  if (isAppName(name)) return name;
   const why = RESERVED.has(name)
     ? "is reserved"
     : "must be a lower-case letter, then letters, digits and single dashes, 28 characters at most";
   throw new DpError("usage", `app name ${JSON.stringify(name)} ${why}`);
 }
+
+/** Whether an app can have that name. */
+export const isAppName = (name: string) => NAME.test(name) && !RESERVED.has(name);
 
 const RELEASE = "[1-9][0-9]{0,8}-[0-9a-f]{7}";
 const WORD = "[A-Za-z][A-Za-z0-9_-]{0,27}";

@@ -153,7 +153,7 @@ describe("an installation", () => {
     for (const step of steps) expect(listed).toMatch(new RegExp(`^${step} +\\S`, "m"));
     const text = readFileSync(join(folder, prefix, "share/dp/bundle/dp.js"), "utf8");
     for (const kind of ["apps", "managers", "fronts"])
-      for (const name of readdirSync(join(project, "lib", kind)))
+      for (const name of readdirSync(join(project, "lib", kind)).filter((file) => file.endsWith(".ts")))
         expect(text).toContain(`/lib/${kind}/${name}": () =>`);
   });
 

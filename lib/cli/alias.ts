@@ -1,4 +1,5 @@
-// The words of other tools: `config:set APP A=1` is `env APP set A=1`.
+// The words of other tools: `config:set APP A=1` is `env APP set A=1`, and what to type for those that dp has not.
+import { isAppName, places } from "../paths.ts";
 
 /** Alias -> the command that it stands for, and what follows the app's name there. */
 export const ALIASES: Readonly<Record<string, readonly [command: string, ...afterApp: string[]]>> = {
@@ -9,7 +10,7 @@ export const ALIASES: Readonly<Record<string, readonly [command: string, ...afte
   "apps:lock": ["lock"],
   "apps:unlock": ["unlock"],
   "builds:cancel": ["cancel"],
-  config: ["env", "list"],
+  config: ["env"],
   "config:get": ["env", "get"],
   "config:import": ["env", "import"],
   "config:list": ["env", "list"],
@@ -32,31 +33,44 @@ export const ALIASES: Readonly<Record<string, readonly [command: string, ...afte
   "releases:rollback": ["rollback"],
 };
 
-/** The options that ask for help. */
-export const HELP: readonly string[] = ["--help", "-h"];
+/** What somebody types for a command that dp has no such word for -> what to type. */
+const INSTEAD: Readonly<Record<string, (app: string) => string>> = {
+  backup: (app) =>
+    `dp keeps no backups; what an app keeps is in its folder: tar -C ${places(app).base} -czf ${app}.tar.gz shared`,
+  bash: (app) => `dp run ${app} -- bash`,
+  console: (app) => `dp run ${app} -- COMMAND, such as "python manage.py shell" or "node"`,
+  create: (app) => `dp setup ${app}`,
+  delete: (app) => `dp destroy ${app}`,
+  domains: (app) =>
+    `the front listens where dp setup ${app} --host ADDRESS --port N says; domains are the web server's`,
+  exec: (app) => `dp run ${app} -- COMMAND`,
+  jobs: (app) => `dp cron ${app} lists what runs on a schedule, dp ps ${app} every process`,
+  list: () => "dp apps",
+  ls: () => "dp apps",
+  open: (app) => `dp status ${app} prints its address`,
+  remove: (app) => `dp destroy ${app}`,
+  shell: (app) => `dp run ${app} -- sh`,
+  ssh: (app) => `dp run ${app} -- sh`,
+};
 
-/** The arguments of a process with `dp help COMMAND` as `dp COMMAND --help`; what follows the command has no part in it. */
-export function withoutHelp(argv: readonly string[]): string[] {
-  const [bun = "", dp = "", first, command] = argv;
-  if (first !== "help" || command?.startsWith("-")) return [...argv];
-  return [bun, dp, ...(command === undefined ? [] : [command]), "--help"];
+/** What to type in place of a command that dp does not have, for those that other tools have; else null. */
+export function insteadOf(word: string, app: string | undefined): string | null {
+  return Object.hasOwn(INSTEAD, word) ? INSTEAD[word]!(isAppName(app ?? "") ? app! : "APP") : null;
 }
 
-/**
- * The arguments of a process with the alias, if any, replaced. What follows `dp run APP`, or a `--` with nothing but
- * options before it, is put behind a `--`: its options are not dp's.
- */
-export function withoutAliases(argv: readonly string[]): string[] {
-  const [bun = "", dp = "", first = "", ...rest] = argv;
+/** The words of a command line with `help COMMAND` as `COMMAND --help`, and with the alias, if any, replaced. */
+export function inDpsWords(words: readonly string[]): string[] {
+  const [first = "", ...rest] = withoutHelp(words);
   const [command, ...afterApp] = (Object.hasOwn(ALIASES, first) ? ALIASES[first] : undefined) ?? [first];
+  if (command === "") return [];
   const app = rest.findIndex((word) => !word.startsWith("-"));
-  if (command === "run" && app >= 0) {
-    const words = rest.slice(app + 1);
-    const end = words.indexOf("--");
-    const own = end >= 0 && words.slice(0, end).every((word) => word.startsWith("-")) ? words.slice(0, end) : null;
-    const its = own === null ? words : words.slice(end + 1);
-    return [bun, dp, command, ...rest.slice(0, app + 1), ...(own ?? []), "--", ...its];
-  }
-  if (command === first || app < 0) return command === "" ? [...argv] : [bun, dp, command, ...rest];
-  return [bun, dp, command, ...rest.slice(0, app + 1), ...afterApp, ...rest.slice(app + 1)];
+  if (app < 0) return [command, ...rest];
+  return [command, ...rest.slice(0, app + 1), ...afterApp, ...rest.slice(app + 1)];
+}
+
+// What follows the command has no part in it.
+function withoutHelp(words: readonly string[]): readonly string[] {
+  const [first, command] = words;
+  if (first !== "help" || command?.startsWith("-")) return words;
+  return command === undefined ? ["--help"] : [command, "--help"];
 }

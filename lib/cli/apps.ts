@@ -15,12 +15,12 @@ export function declareAppCommands(cli: CAC): void {
     });
 
   cli
-    .command("run <app>", "Run a command in the live release, with its environment, as its user")
+    .command("run <app> [...command]", "Run a command in the live release, with its environment, as its user")
     .option("--no-tty", "Give it no terminal, though there is one")
     .usage("run <app> [--] COMMAND [ARGUMENT]...       one word with spaces is a line for sh")
-    .action(async (app: string, options: Options) => {
+    .action(async (app: string, command: string[], options: Options) => {
       const { runOnce } = await import("../commands/run.ts");
-      return runOnce(app, (options["--"] as string[] | undefined) ?? [], { tty: options["tty"] !== false });
+      return runOnce(app, command, { tty: options["tty"] !== false });
     });
 
   cli
@@ -33,7 +33,7 @@ export function declareAppCommands(cli: CAC): void {
     .action(async (app: string, process: string | undefined, options: Options) => {
       if (process !== undefined) return controlled("restart", app, process, options);
       const { restart } = await import("../commands/restart.ts");
-      const result = await restart(app, { json: options["json"] === true, ...patience() });
+      const result = await restart(app, { json: options["json"] === true, ...patience(options) });
       answer(options, result, () => []);
       return result.code;
     });

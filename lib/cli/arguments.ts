@@ -1,12 +1,15 @@
-// The words of the command line, as they were typed, and the two ways to answer.
+// The options of a command as it reads them, and the two ways to answer.
 import { waitTime } from "../config/duration.ts";
 import { DpError } from "../errors.ts";
 import { print, printJson, say } from "../text/say.ts";
 
 export { print } from "../text/say.ts";
 
-/** Options as cac parsed them. */
-export type Options = Record<string, unknown>;
+/** Options by name, `skipHooks`: the text of those with a value, else true, or false of `--no-tty`. */
+export type Options = Record<string, string | boolean>;
+
+/** What a command ends with: its exit code, and the run that it was about. */
+export type Outcome = number | void | { code: number; run: string | null };
 
 /** The description of a command that the help leaves out. */
 export const HIDDEN = "(internal)";
@@ -21,17 +24,10 @@ export function answer(options: Options, value: unknown, lines: () => readonly s
 /** A word to the user that is no answer, on stderr. */
 export const warn = (line: string) => say(`dp: ${line}`);
 
-/** An option's value as it was typed: cac turns 007 into 7 and 1e3 into 1000. */
-export function typed(...names: string[]): string | undefined {
-  const args = process.argv.slice(2);
-  for (const [index, arg] of args.entries()) {
-    for (const name of names) {
-      if (arg.startsWith(`${name}=`)) return arg.slice(name.length + 1);
-      const next = args[index + 1];
-      if (arg === name && next !== undefined && !next.startsWith("-")) return next;
-    }
-  }
-  return undefined;
+/** The text that was given with an option, or undefined. */
+export function textOf(options: Options, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === "string" ? value : undefined;
 }
 
 /** An option that must be a whole number from `least` to `most`. Throws DpError "usage". */
@@ -43,8 +39,8 @@ export function whole(text: string | undefined, name: string, most: number, leas
 }
 
 /** The option `--wait` in ms: 30s, 5m, or seconds alone; without it, nothing. Throws DpError "usage". */
-export function patience(): { wait?: number } {
-  const text = typed("--wait");
+export function patience(options: Options): { wait?: number } {
+  const text = textOf(options, "wait");
   const wait = text === undefined ? undefined : waitTime(text);
   if (wait === null) throw new DpError("usage", `--wait must be a time, not ${JSON.stringify(text)}: 0, 30s, 5m`);
   return given("wait", wait);

@@ -1,13 +1,11 @@
 // The command that shows the audit log, and which commands are written down there: audit.
 import type { CAC } from "cac";
-import { answer, given, typed, warn, whole, type Options } from "./arguments.ts";
+import type { Line } from "./argv.ts";
+import { answer, given, textOf, warn, whole, type Options, type Outcome } from "./arguments.ts";
 import { isName } from "../config/env.ts";
 import { exitCodeOf, EXIT } from "../errors.ts";
 
 const MOST = 1_000_000;
-
-/** What a command ends with: its exit code, and the run that it was about. */
-export type Outcome = number | void | { code: number; run: string | null };
 
 /** Declares it. */
 export function declareAuditCommand(cli: CAC): void {
@@ -19,8 +17,8 @@ export function declareAuditCommand(cli: CAC): void {
     .action(async (app: string | undefined, options: Options) => {
       const { auditLines, auditTable } = await import("../commands/audit.ts");
       const { momentOf } = await import("../config/moment.ts");
-      const since = options["since"] === undefined ? undefined : momentOf(typed("--since") ?? "");
-      const lines = whole(typed("-n", "--lines"), "--lines", MOST) ?? (since === undefined ? 50 : MOST);
+      const since = options["since"] === undefined ? undefined : momentOf(textOf(options, "since") ?? "");
+      const lines = whole(textOf(options, "lines"), "--lines", MOST) ?? (since === undefined ? 50 : MOST);
       const found = await auditLines(app, { lines, ...given("since", since) }, warn);
       answer(options, found, () => auditTable(found));
     });
@@ -36,10 +34,10 @@ interface Entry {
 }
 
 /**
- * The words of a command line behind the command, and those behind a "--" -> what is written down; null: nothing.
+ * The words of a command line behind the command -> what is written down; null: nothing.
  * `step` is missing: which app it is about is known to the context, and it writes its line by itself.
  */
-const ENTRIES: Readonly<Record<string, (words: readonly string[], own: readonly string[]) => Entry | null>> = {
+const ENTRIES: Readonly<Record<string, (words: readonly string[]) => Entry | null>> = {
   begin: ([app]) => ({ app, what: "begin" }),
   cancel: ([app]) => ({ app, what: "cancel" }),
   deploy: ([app]) => ({ app, what: "deploy", isRun: true }),
@@ -53,7 +51,7 @@ const ENTRIES: Readonly<Record<string, (words: readonly string[], own: readonly 
   restart: ([app, process]) => ({ app, what: "restart", detail: process, isRun: process === undefined }),
   resume: ([app]) => ({ app, what: "resume", isRun: true }),
   rollback: ([app]) => ({ app, what: "rollback", isRun: true }),
-  run: ([app], own) => ({ app, what: "run", detail: programOf(own[0] ?? "") }),
+  run: ([app, ...own]) => ({ app, what: "run", detail: programOf(own[0] ?? "") }),
   scale: ([app, ...words]) => (words.length > 0 ? { app, what: "scale", detail: words.join(" ") } : null),
   setup: ([app]) => ({ app, what: "setup" }),
   start: ([app, process]) => ({ app, what: "start", detail: process }),
@@ -76,16 +74,15 @@ const programOf = (line: string) => /^\s*([\w./-]+)(?=\s|$)/.exec(line)?.[1] ?? 
 
 /** Runs a command, and writes a line about it when it is one that changes an app; mistyped ones changed nothing. */
 export async function audited(
-  cli: Pick<CAC, "matchedCommandName" | "args" | "options">,
-  command: () => Promise<Outcome>,
+  { command, words }: Pick<Line, "command" | "words">,
+  action: () => Promise<Outcome>,
 ): Promise<number | void> {
-  const own = (cli.options["--"] as string[] | undefined) ?? [];
-  const entry = ENTRIES[cli.matchedCommandName ?? ""]?.(cli.args, own) ?? null;
+  const entry = ENTRIES[command?.name ?? ""]?.(words) ?? null;
   let outcome: Outcome;
   try {
-    outcome = await command();
+    outcome = await action();
   } catch (error) {
-    if (!(error instanceof Error && error.name === "CACError")) await write(entry, exitCodeOf(error), null);
+    await write(entry, exitCodeOf(error), null);
     throw error;
   }
   const { code, run } = typeof outcome === "object" ? outcome : { code: outcome, run: null };

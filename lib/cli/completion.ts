@@ -1,11 +1,11 @@
 // Commands for shells: completion, and complete, which its scripts call.
 import type { CAC } from "cac";
-import { HIDDEN, print, type Options } from "./arguments.ts";
+import { HIDDEN, print } from "./arguments.ts";
 import type { Described } from "../commands/complete.ts";
 import { DpError } from "../errors.ts";
 import { printExact } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
-import { ALIASES, withoutAliases } from "./alias.ts";
+import { ALIASES, inDpsWords } from "./alias.ts";
 
 /** Shell -> the name of its script. */
 const SCRIPTS = { bash: "dp.bash", zsh: "_dp", fish: "dp.fish" } as const;
@@ -24,9 +24,8 @@ export function declareCompletionCommands(cli: CAC): void {
       printExact((await template(`completion/${SCRIPTS[shell as keyof typeof SCRIPTS]}`)).trimEnd());
     });
 
-  cli.command("complete", HIDDEN).action(async (options: Options) => {
+  cli.command("complete [...words]", HIDDEN).action(async (words: string[]) => {
     const { candidates } = await import("../commands/complete.ts");
-    const words = (options["--"] as string[] | undefined) ?? [];
     try {
       const found = await candidates(meant(words), described(cli), Object.keys(ALIASES));
       for (const [word, meaning] of found) print(meaning === undefined ? word : `${word}\t${meaning}`);
@@ -38,10 +37,10 @@ export function declareCompletionCommands(cli: CAC): void {
 }
 
 // What stands before the half typed word, in dp's own words.
-const meant = (words: readonly string[]) => [
-  ...withoutAliases(["", "", ...words.slice(0, -1)]).slice(2),
-  ...words.slice(-1),
-];
+const meant = (words: readonly string[]) => {
+  const before = words.slice(0, -1);
+  return [...(before[0] === "help" ? before : inDpsWords(before)), ...words.slice(-1)];
+};
 
 function described(cli: CAC): Described[] {
   return cli.commands

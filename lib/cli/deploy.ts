@@ -1,6 +1,6 @@
 // Commands about deploys: deploy rollback releases resume execute, and what hooks call.
 import type { CAC } from "cac";
-import { answer, patience, typed, warn, HIDDEN, WAIT, type Options } from "./arguments.ts";
+import { answer, patience, textOf, warn, HIDDEN, WAIT, type Options } from "./arguments.ts";
 import type { Ended } from "../deploy/launch.ts";
 
 const isJson = (options: Options) => options["json"] === true;
@@ -22,7 +22,11 @@ export function declareDeployCommands(cli: CAC): void {
       const { deploy } = await import("../commands/deploy.ts");
       return ended(
         options,
-        await deploy(app, ref, { skipHooks: options["skipHooks"] === true, json: isJson(options), ...patience() }),
+        await deploy(app, ref, {
+          skipHooks: options["skipHooks"] === true,
+          json: isJson(options),
+          ...patience(options),
+        }),
       );
     });
 
@@ -38,7 +42,7 @@ export function declareDeployCommands(cli: CAC): void {
     .action(async (app: string, id: string | undefined, options: Options) => {
       const { rollback } = await import("../commands/deploy.ts");
       const how = { withEnv: options["withEnv"] === true, force: options["force"] === true };
-      return ended(options, await rollback(app, id, { json: isJson(options), ...how, ...patience() }));
+      return ended(options, await rollback(app, id, { json: isJson(options), ...how, ...patience(options) }));
     });
 
   cli
@@ -56,7 +60,7 @@ export function declareDeployCommands(cli: CAC): void {
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, options: Options) => {
       const { resume } = await import("../commands/deploy.ts");
-      const result = await resume(app, typed("--from"), { json: isJson(options) });
+      const result = await resume(app, textOf(options, "from"), { json: isJson(options) });
       if (result) return ended(options, result);
       return answer(options, null, () => [`the newest run of ${app} is complete; nothing to resume`]);
     });

@@ -47,14 +47,30 @@ export function declareEnvCommand(cli: CAC): void {
     });
 }
 
+/**
+ * The words behind `dp env` with the app in front: who types `dp env set APP A=1` means `dp env APP set A=1`, unless
+ * an app is called set. Throws DpError "usage" when no app is among them.
+ */
+export async function withAppFirst(words: readonly string[]): Promise<string[]> {
+  const [first = "", second, ...rest] = words;
+  const isAction = (word: string | undefined) => (ACTIONS as readonly (string | undefined)[]).includes(word);
+  const { appNames } = await import("../config/server.ts");
+  const isSwapped = isAction(first) && !(await appNames()).includes(first);
+  const app = isSwapped ? second : first;
+  if ((isSwapped && app === undefined) || app?.includes("=")) {
+    const action = [first, second].find((word) => isAction(word)) ?? "set";
+    throw new DpError("usage", "which app?", { hint: `dp env APP ${action}` });
+  }
+  return isSwapped ? [app!, first, ...rest] : [...words];
+}
+
 function only(words: readonly string[], question: string): string {
   if (words.length === 1) return words[0]!;
   throw new DpError("usage", question);
 }
 
-// The parser of the command line drops a "-".
 function fileAmong(words: readonly string[]): string | null {
-  if (words.length === 0 && !process.stdin.isTTY) return null;
+  if (words[0] === "-" || (words.length === 0 && !process.stdin.isTTY)) return null;
   return only(words, "which file? dp env APP import FILE, or NAME=value lines on stdin");
 }
 

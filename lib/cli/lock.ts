@@ -1,6 +1,6 @@
 // Commands about what holds an app: lock unlock cancel.
 import type { CAC } from "cac";
-import { answer, typed, warn, type Options } from "./arguments.ts";
+import { answer, textOf, warn, type Options } from "./arguments.ts";
 import { DpError, EXIT } from "../errors.ts";
 
 /** Declares them. */
@@ -25,7 +25,7 @@ export function declareLockCommands(cli: CAC): void {
       if (app === "status" && !(await appNames()).includes(app)) throw new DpError("usage", "dp lock status needs APP");
       if (name !== undefined)
         throw new DpError("usage", `dp lock takes an app alone`, { hint: `dp lock ${app} -m "${name}"` });
-      const now = await lock(app, typed("-m", "--message") ?? null);
+      const now = await lock(app, textOf(options, "message") ?? null);
       if (now.running) warn(`${describeHolder(now.running)}, goes on to its end`);
       return answer(options, now, () => [`${app} is locked: dp unlock ${app}`]);
     });

@@ -1,6 +1,6 @@
 // The command that shows logs: logs.
 import type { CAC } from "cac";
-import { given, print, typed, warn, whole, type Options } from "./arguments.ts";
+import { given, print, textOf, warn, whole, type Options } from "./arguments.ts";
 import type { AppLine } from "../commands/logs.ts";
 import { momentOf } from "../config/moment.ts";
 import { DpError, messageOf } from "../errors.ts";
@@ -26,19 +26,19 @@ export function declareLogsCommand(cli: CAC): void {
       const { appLineText, appLogs } = await import("../commands/logs.ts");
       const { deployLogs } = await import("../deploy/deploy-logs.ts");
       const isDeploy = options["deploy"] !== undefined;
-      const since = options["since"] === undefined ? undefined : momentOf(typed("--since") ?? "");
-      const lines = whole(typed("-n", "--lines"), "--lines", MOST) ?? (isDeploy || since !== undefined ? MOST : 100);
+      const since = options["since"] === undefined ? undefined : momentOf(textOf(options, "since") ?? "");
+      const lines = whole(textOf(options, "lines"), "--lines", MOST) ?? (isDeploy || since !== undefined ? MOST : 100);
       const how = {
         ...{ follow: options["follow"] === true, lines, failed: options["failed"] === true },
         ...given("since", since),
-        ...given("grep", options["grep"] === undefined ? undefined : pattern(typed("--grep") ?? "")),
+        ...given("grep", options["grep"] === undefined ? undefined : pattern(textOf(options, "grep") ?? "")),
       };
       const isJson = options["json"] === true;
       const printLine = (line: AppLine) => (isJson ? printJson({ app, ...line }) : print(appLineText(line)));
       if (!isDeploy) return appLogs(app, process, how, printLine, warn);
       if (since !== undefined) throw new DpError("usage", "--since looks at times, and the log of a deploy has none");
       const say = isJson ? (line: string) => printJson({ app, line }) : print;
-      return deployLogs(app, typed("--deploy"), how, say, warn);
+      return deployLogs(app, textOf(options, "deploy"), how, say, warn);
     });
 }
 

@@ -1,6 +1,6 @@
 // Commands about the server and its apps: init setup status reconcile doctor demo.
 import type { CAC } from "cac";
-import { answer, given, print, typed, warn, whole, type Options } from "./arguments.ts";
+import { answer, given, print, textOf, warn, whole, type Options } from "./arguments.ts";
 import { report } from "../main.ts";
 import { exampleNames } from "../host/template.ts";
 import { say } from "../text/say.ts";
@@ -17,7 +17,7 @@ export function declareServerCommands(cli: CAC): void {
     .action(async (options: Options) => {
       const { init } = await import("../commands/init.ts");
       const { appTypes } = await import("../registry.ts");
-      const wishes = { ...given("name", typed("--name")), ...given("example", typed("--example")) };
+      const wishes = { ...given("name", textOf(options, "name")), ...given("example", textOf(options, "example")) };
       const made = await init({ dir: process.cwd(), types: await appTypes(), ...wishes });
       answer(options, made, () => [...made.files.map((file) => `wrote ${file}`), ...nextLines(made.next)]);
     });
@@ -35,8 +35,8 @@ export function declareServerCommands(cli: CAC): void {
       const { setup } = await import("../commands/setup.ts");
       const { nextCommands } = await import("../commands/next.ts");
       const { makeIo } = await import("../host/io.ts");
-      const texts = ["manager", "env", "branch", "host", "front"].map((name) => given(name, typed(`--${name}`)));
-      const port = given("port", whole(typed("--port"), "--port", 65535, 1));
+      const texts = ["manager", "env", "branch", "host", "front"].map((name) => given(name, textOf(options, name)));
+      const port = given("port", whole(textOf(options, "port"), "--port", 65535, 1));
       const io = makeIo({ info: print, warn, output: (line) => say(`  | ${line}`) });
       const { changes, server } = await setup(app, Object.assign({ ...port, ...given("url", url) }, ...texts), io);
       const next = nextCommands(app, server, url);

@@ -1,6 +1,6 @@
 // Commands about single steps: step begin fact plan.
 import type { CAC } from "cac";
-import { answer, given, json, print, typed, type Options } from "./arguments.ts";
+import { answer, given, json, print, textOf, type Options } from "./arguments.ts";
 import { EXIT } from "../errors.ts";
 import { printExact } from "../text/say.ts";
 
@@ -15,7 +15,7 @@ export function declareStepCommands(cli: CAC): void {
     .action(async (name: string | undefined, options: Options) => {
       const { listSteps, stepByHand, undoRun } = await import("../commands/step.ts");
       const { PIPELINES } = await import("../pipeline/pipeline.ts");
-      const which = { ...given("context", typed("--context")), ...given("app", typed("--app")) };
+      const which = { ...given("context", textOf(options, "context")), ...given("app", textOf(options, "app")) };
       const undo = options["undo"] === true;
       if (name !== undefined) return stepByHand(name, { ...which, undo });
       if (undo) return undoRun(which);

@@ -1,19 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { ALIASES, withoutAliases, withoutHelp } from "../../lib/cli/alias.ts";
+import { ALIASES, inDpsWords, insteadOf } from "../../lib/cli/alias.ts";
 
 const project = join(import.meta.dir, "../..");
-const words = (line: string) =>
-  withoutAliases(["bun", "dp", ...line.split(" ").filter(Boolean)])
-    .slice(2)
-    .join(" ");
+const words = (line: string) => inDpsWords(line.split(" ").filter(Boolean)).join(" ");
 
 describe("the words of other tools", () => {
   test.each([
     ["config:set shop A=1 B=2", "env shop set A=1 B=2"],
     ["config:set --no-restart shop A=1", "env --no-restart shop set A=1"],
     ["config:set shop A=1 --no-restart", "env shop set A=1 --no-restart"],
-    ["config shop", "env shop list"],
+    ["config shop", "env shop"],
+    ["config set shop A=1", "env set shop A=1"],
     ["config:get shop A", "env shop get A"],
     ["env:unset shop A", "env shop unset A"],
     ["apps:list", "apps"],
@@ -30,9 +28,7 @@ describe("the words of other tools", () => {
     ["config:set", "env"],
     ["status shop", "status shop"],
     ["run shop -- ls -l", "run shop -- ls -l"],
-    ["run shop ls -l", "run shop -- ls -l"],
-    ["run shop --no-tty -- ls", "run shop --no-tty -- ls"],
-    ["run shop git log -- file", "run shop -- git log -- file"],
+    ["run shop ls -l", "run shop ls -l"],
     ["", ""],
     ["constructor shop", "constructor shop"],
   ])("%j is %j", (line, expected) => expect(words(line)).toBe(expected));
@@ -42,16 +38,19 @@ describe("the words of other tools", () => {
   });
 });
 
-describe("what follows dp run APP is not dp's", () => {
+describe("what dp has no word for is answered with what to type", () => {
   test.each([
-    ["run shop -- ls -la", "run shop -- ls -la"],
-    ["run shop ls -la", "run shop -- ls -la"],
-    ["run --no-tty shop python --version", "run --no-tty shop -- python --version"],
-    ["run shop -- --help", "run shop -- --help"],
-    ["run shop -- -- x", "run shop -- -- x"],
-    ["run shop", "run shop --"],
-    ["run --help", "run --help"],
-  ])("%j is %j", (line, expected) => expect(words(line)).toBe(expected));
+    ["jobs", "shop", "dp cron shop lists what runs on a schedule"],
+    ["shell", "shop", "dp run shop -- sh"],
+    ["console", undefined, "dp run APP -- COMMAND"],
+    ["open", "shop", "dp status shop prints its address"],
+    ["backup", "shop", "/opt/deployments/shop -czf shop.tar.gz shared"],
+    ["shell", "-x; rm", "dp run APP -- sh"],
+  ])("dp %s %s", (word, app, expected) => expect(insteadOf(word, app)).toContain(expected));
+
+  test("none is a command of dp's, and others are left to the suggestion", () => {
+    expect([insteadOf("stauts", "shop"), insteadOf("constructor", "shop")]).toEqual([null, null]);
+  });
 });
 
 describe("dp help", () => {
@@ -59,13 +58,11 @@ describe("dp help", () => {
     ["help", "--help"],
     ["help status", "status --help"],
     ["help run shop -- rm x", "run --help"],
+    ["help shell", "shell --help"],
     ["help config:set", "env --help"],
     ["help --help", "help --help"],
     ["status help", "status help"],
-  ])("%j is %j", (line, expected) => {
-    const argv = withoutAliases(withoutHelp(["bun", "dp", ...line.split(" ")]));
-    expect(argv.slice(2).join(" ")).toBe(expected);
-  });
+  ])("%j is %j", (line, expected) => expect(words(line)).toBe(expected));
 
   const dp = (...argv: string[]) => {
     const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, join(project, "bin/dp"), ...argv], {

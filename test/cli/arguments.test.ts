@@ -1,28 +1,22 @@
-// The words of the command line as they were typed.
-import { afterEach, expect, test } from "bun:test";
+// The options of a command as it reads them.
+import { expect, test } from "bun:test";
 import { DpError } from "../../lib/errors.ts";
-import { given, typed, whole } from "../../lib/cli/arguments.ts";
+import { given, patience, textOf, whole } from "../../lib/cli/arguments.ts";
 
-const before = process.argv;
-afterEach(() => {
-  process.argv = before;
+test("an option without its value has no text", () => {
+  const options = { from: "007", deploy: true, tty: false };
+  expect(["from", "deploy", "tty", "no"].map((name) => textOf(options, name))).toEqual(["007", ...Array(3)]);
 });
 
 test.each([
-  [["--to", "007"], "007"],
-  [["--to=1e3"], "1e3"],
-  [["--to", "12345678901234567890"], "12345678901234567890"],
-  [["x", "--to", "a b"], "a b"],
-  [["--to="], ""],
-  [["-t", "5"], "5"],
-  [["--to"], undefined],
-  [["--to", "--other"], undefined],
-  [["--tool", "5"], undefined],
-  [["to", "5"], undefined],
-  [[], undefined],
-])("%j: %j", (words, expected) => {
-  process.argv = ["bun", "dp", ...words];
-  expect(typed("--to", "-t")).toBe(expected);
+  ["0", 0],
+  ["30s", 30_000],
+  ["5m", 300_000],
+])("--wait %s is %d ms", (wait, expected) => expect(patience({ wait })).toEqual({ wait: expected }));
+
+test("--wait that is no time is refused, and without it there is none", () => {
+  expect(patience({})).toEqual({});
+  expect(() => patience({ wait: "soon" })).toThrow('--wait must be a time, not "soon"');
 });
 
 test.each([

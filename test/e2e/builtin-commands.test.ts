@@ -229,7 +229,7 @@ describe("dp logs", () => {
   test.each([
     [["--grep", "("], "--grep"],
     [["--since", "tomorrow"], "is no time"],
-    [["--since"], "value is missing"],
+    [["--since"], "--since needs a value"],
     [["--deploy", "--since", "1h"], "has none"],
     [["--failed"], "has failed"],
   ])("%j is refused", async (words, why) => {

@@ -233,7 +233,7 @@ describe("names of commits and releases that look like something else", () => {
     async (sha) => {
       const before = box.ids();
       const outcome = await expectCode(box.dp("execute", box.repo, sha), 2);
-      expect(outcome.text).toMatch(/is not the full name of a commit|has no commit|needs SHA/);
+      expect(outcome.text).toMatch(/is not the full name of a commit|has no commit|unknown option/);
       expect(box.ids()).toEqual(before);
     },
   );
