@@ -10,7 +10,7 @@ import { settingsOfRelease } from "../release/settings.ts";
 import { wayBack } from "../release/way-back.ts";
 import { silentLog, makeIo } from "../host/io.ts";
 import { appName, places } from "../paths.ts";
-import { fetchOrigin } from "../setup/repository.ts";
+import { fetchOrigin } from "../setup/origin.ts";
 import { orderOf } from "../pipeline/runner.ts";
 import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";

@@ -9,7 +9,8 @@ import type { Io } from "../host/io.ts";
 import { appName, envFile, places, root } from "../paths.ts";
 import { front, manager } from "../registry.ts";
 import { firstFree, portsOfOthers } from "../setup/public-port.ts";
-import { fetchFrom, setupRepository } from "../setup/repository.ts";
+import { fetchFrom } from "../setup/origin.ts";
+import { setupRepository } from "../setup/repository.ts";
 import { routeOf } from "../release/route.ts";
 import { readServer } from "../config/server.ts";
 import { render, schemaUrl, template } from "../host/template.ts";
@@ -59,8 +60,7 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   // What serves stays as it is until the next deploy, which moves it to the front that config.yml names by then.
   if ((await liveId(app)) === null) changes.push(...(await takePort(app, server, before, io)));
   if (options.url !== undefined) {
-    await fetchFrom(app, options.url, server.branch, io);
-    changes.push(`fetched ${server.branch} from ${options.url}`);
+    changes.push(`fetched ${server.branch} from ${await fetchFrom(app, options.url, server.branch, io)}`);
   }
   await checkSetup(app, server, io);
   return { changes, server };

@@ -4,14 +4,17 @@ import { byCommand, byDoctor, byHand, type Check, type Finding, type Patient } f
 import { DpError, messageOf } from "../errors.ts";
 import { envFile, places } from "../paths.ts";
 import { baseDrift } from "../setup/base.ts";
+import { repositoryDrift } from "../setup/repository.ts";
 
 const check: Check = {
   summary: "rights and owners of folders and files",
   async app(patient) {
-    const { app, server } = patient;
+    const { app, server, io } = patient;
     const { base, config } = places(app);
+    const open = await repositoryDrift(app, io);
     return [
       ...(await folderFindings(patient)),
+      ...open.map((what) => byCommand("error", what, "setup", app)),
       ...(await fileFindings(app, config)),
       ...(await fileFindings(app, envFile(base, server.env))),
     ];

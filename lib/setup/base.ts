@@ -7,19 +7,24 @@ import { codeOf, DpError } from "../errors.ts";
 import { places } from "../paths.ts";
 import { idsOf } from "../host/users.ts";
 
-/** Folder -> mode, and whether it belongs to the app's user; all others belong to dp, and the app cannot write them. */
-function plan(app: string): [path: string, mode: number, isApps: boolean][] {
+/** Whose a folder is: dp's, dp's and to be read by the app's user alone, or the app's. */
+type Whose = "dp" | "group" | "app";
+
+/** Folder -> mode, and whose it is; only its own can the app write. */
+function plan(app: string): [path: string, mode: number, whose: Whose][] {
   const { base, releases, runs, instances, shared, home, logs } = places(app);
   return [
-    [base, 0o755, false],
-    [releases, 0o755, false],
-    [join(base, "venvs"), 0o755, false],
-    [instances, 0o751, false],
-    [runs, 0o700, false],
-    [join(base, "queue"), 0o700, false],
-    [logs, 0o750, false],
-    [shared, 0o750, true],
-    [home, 0o700, true],
+    [base, 0o755, "dp"],
+    [releases, 0o755, "dp"],
+    // Dependencies: a neighbour has no business with private packages.
+    [join(base, "venvs"), 0o750, "group"],
+    [join(base, "node"), 0o750, "group"],
+    [instances, 0o751, "dp"],
+    [runs, 0o700, "dp"],
+    [join(base, "queue"), 0o700, "dp"],
+    [logs, 0o750, "dp"],
+    [shared, 0o750, "app"],
+    [home, 0o700, "app"],
   ];
 }
 
@@ -42,22 +47,27 @@ async function ownersOf(user: string | undefined) {
 type Owners = Awaited<ReturnType<typeof ownersOf>>;
 
 // What containers are shown has been taken from the app for good: see closed.ts.
-function ownerOf(app: string, path: string, isApps: boolean, stat: Stats, { own, apps }: Owners): [number, number] {
+function ownerOf(app: string, path: string, whose: Whose, stat: Stats, owners: Owners): [number, number] {
   const isClosed = path === places(app).shared && stat.uid === 0 && stat.gid !== 0;
-  return isClosed ? [0, apps[1]] : isApps ? apps : own;
+  return isClosed ? [0, owners.apps[1]] : newOwner(whose, owners);
+}
+
+function newOwner(whose: Whose, { own, apps }: Owners): [number, number] {
+  if (whose === "group") return [own[0], apps[1]];
+  return whose === "app" ? apps : own;
 }
 
 /** What of the base folder is not as setup makes it: one sentence each. Throws DpError "host" when the app's user is gone. */
 export async function baseDrift(app: string, user: string | undefined): Promise<string[]> {
   const owners = await ownersOf(user);
   const wrong: string[] = [];
-  for (const [path, mode, isApps] of plan(app)) {
+  for (const [path, mode, whose] of plan(app)) {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (!stat?.isDirectory()) {
       wrong.push(`${path} is ${stat ? "no folder" : "missing"}`);
       continue;
     }
-    const [uid, gid] = ownerOf(app, path, isApps, stat, owners);
+    const [uid, gid] = ownerOf(app, path, whose, stat, owners);
     if ((stat.mode & 0o7777) !== mode)
       wrong.push(`${path} has mode ${(stat.mode & 0o7777).toString(8)}, not ${mode.toString(8)}`);
     if (stat.uid !== uid || stat.gid !== gid)
@@ -70,15 +80,15 @@ export async function baseDrift(app: string, user: string | undefined): Promise<
 export async function setupBase(app: string, user: string | undefined): Promise<string[]> {
   const owners = await ownersOf(user);
   const changes: string[] = [];
-  for (const [path, mode, isApps] of plan(app)) {
+  for (const [path, mode, whose] of plan(app)) {
     const made = await makeFolder(path, mode);
     const stat = await lstat(path);
-    const [uid, gid] = made ? (isApps ? owners.apps : owners.own) : ownerOf(app, path, isApps, stat, owners);
+    const [uid, gid] = made ? newOwner(whose, owners) : ownerOf(app, path, whose, stat, owners);
     if (!stat.isDirectory())
       throw new DpError("host", `${path} is no folder`, { hint: `move it away: mv ${path} ${path}.old` });
     if ((stat.mode & 0o7777) !== mode) await chmod(path, mode);
     if (stat.uid !== uid || stat.gid !== gid) await chown(path, uid, gid);
-    if (!made && ((stat.mode & 0o7777) !== mode || stat.uid !== uid))
+    if (!made && ((stat.mode & 0o7777) !== mode || stat.uid !== uid || stat.gid !== gid))
       changes.push(`put mode and owner of ${path} right`);
     else if (made && path === places(app).base) changes.push(`made ${path}`);
   }

@@ -6,9 +6,10 @@ import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { waitForLock } from "../host/lock.ts";
-import { places, root } from "../paths.ts";
+import { places, repositories, root } from "../paths.ts";
 import { SELF } from "../host/self.ts";
 import { render, shellQuote, template } from "../host/template.ts";
+import { hasCredentials, setCredentialsApart } from "./origin.ts";
 
 const HOOKS = ["pre-receive", "update", "post-receive"] as const;
 const MARKER = "# written by dp:";
@@ -24,6 +25,12 @@ const SETTINGS: Record<string, string> = {
 
 /** What is left as it is once it is set: a push may not fill the disk. */
 const DEFAULTS: Record<string, string> = { "receive.maxInputSize": "2g" };
+
+/** Who may read what: git runs as dp does, so nobody else has to. The folder above is only passed through. */
+const modes = (repo: string): [path: string, closed: number][] => [
+  [dirname(repo), 0o066],
+  [repo, 0o077],
+];
 
 const git = (repo: string, ...args: string[]) => ["git", "--git-dir", repo, ...args];
 
@@ -48,6 +55,8 @@ async function makeRepository(app: string, branch: string, io: Io): Promise<stri
     await initialise(repo, branch, io);
     changes.push(`made the repository ${repo}`);
   }
+  changes.push(...(await closeToOthers(repo)));
+  if (await setCredentialsApart(app, io)) changes.push(`took the password of origin out of ${repo}/config`);
   for (const [name, value] of Object.entries({ ...DEFAULTS, ...SETTINGS })) {
     const now = await io.run(git(repo, "config", "--get", name), { check: false, quiet: true });
     if (now.text === value || (now.text !== "" && name in DEFAULTS)) continue;
@@ -63,14 +72,38 @@ async function makeRepository(app: string, branch: string, io: Io): Promise<stri
   return changes;
 }
 
+async function closeToOthers(repo: string): Promise<string[]> {
+  const changes: string[] = [];
+  for (const [path, closed] of modes(repo)) {
+    const { mode } = statSync(path);
+    if ((mode & closed) === 0) continue;
+    await chmod(path, mode & 0o7777 & ~closed);
+    changes.push(`closed ${path} to others`);
+  }
+  return changes;
+}
+
+/** What others could read in the repository: one sentence each. */
+export async function repositoryDrift(app: string, io: Io): Promise<string[]> {
+  const { repo } = places(app);
+  if (!existsSync(repo)) return [];
+  const open = modes(repo).filter(([path, closed]) => (statSync(path).mode & closed) !== 0);
+  const wrong = open.map(
+    ([path]) => `${path} has mode ${(statSync(path).mode & 0o7777).toString(8)}: others may read it`,
+  );
+  if (await hasCredentials(app, io)) wrong.push(`${repo}/config has a password, in the address of origin`);
+  return wrong;
+}
+
 // Under a name of its own until it is whole: a killed init must not be taken for a repository.
 async function initialise(repo: string, branch: string, io: Io): Promise<void> {
   if (existsSync(repo))
     throw new DpError("host", `${repo} exists and is no git repository`, { hint: `mv ${repo} ${repo}.old` });
-  await mkdir(dirname(repo), { recursive: true });
+  await mkdir(repositories(), { recursive: true, mode: 0o711 });
   const temp = `${repo}.tmp`;
   await rm(temp, { recursive: true, force: true });
   await io.run(["git", "init", "--quiet", "--bare", `--initial-branch=${branch}`, temp], { quiet: true });
+  await chmod(temp, 0o700);
   await rename(temp, repo);
 }
 
@@ -115,38 +148,4 @@ async function setupHook(app: string, hook: (typeof HOOKS)[number]): Promise<str
   await mkdir(dirname(path), { recursive: true });
   await writeFileAtomic(path, text, 0o755);
   return [`${now === null ? "wrote" : "changed"} the hook ${hook}`];
-}
-
-/** Fetches the branch of another repository, and remembers it as "origin". Throws DpError "command". */
-export async function fetchFrom(app: string, url: string, branch: string, io: Io): Promise<void> {
-  const { repo } = places(app);
-  const known = await io.run(git(repo, "config", "--get", "remote.origin.url"), { check: false, quiet: true });
-  if (known.text !== url) await io.run(git(repo, "config", "remote.origin.url", url), { quiet: true });
-  await fetchOrigin(app, branch, io);
-}
-
-/** Fetches the deploy branch from "origin"; false when the repository has no origin. */
-export async function fetchOrigin(app: string, branch: string, io: Io): Promise<boolean> {
-  const { repo } = places(app);
-  const url = await io.run(git(repo, "config", "--get", "remote.origin.url"), { check: false, quiet: true });
-  if (url.code !== 0) return false;
-  await io.run(
-    git(
-      repo,
-      "-c",
-      "protocol.ext.allow=never",
-      "fetch",
-      "--quiet",
-      "--no-tags",
-      "origin",
-      `+refs/heads/${branch}:refs/heads/${branch}`,
-    ),
-    {
-      timeout: 600_000,
-      quiet: true,
-      // The operator's own keys and agent: this is their fetch, not the app's.
-      env: { ...process.env, GIT_TERMINAL_PROMPT: "0" } as Record<string, string>,
-    },
-  );
-  return true;
 }

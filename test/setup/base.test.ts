@@ -13,7 +13,8 @@ useServer();
 const asRoot = process.getuid!() === 0;
 const modes = (app: string) => {
   const { base, releases, runs, logs, shared, home, instances } = places(app);
-  const folders = { base, releases, runs, logs, shared, home, instances, queue: join(base, "queue") };
+  const kept = { queue: join(base, "queue"), venvs: join(base, "venvs"), node: join(base, "node") };
+  const folders = { base, releases, runs, logs, shared, home, instances, ...kept };
   return Object.fromEntries(
     Object.entries(folders).map(([name, path]) => [name, (statSync(path).mode & 0o7777).toString(8)]),
   );
@@ -27,6 +28,8 @@ const MODES = {
   home: "700",
   instances: "751",
   queue: "700",
+  venvs: "750",
+  node: "750",
 };
 
 test("folders have their modes whatever the umask, and a second time changes nothing", async () => {
@@ -66,6 +69,26 @@ test.skipIf(!asRoot)("only shared and home are the app's, and nothing of dp's is
   chownSync(runs, uid, uid);
   expect(await setupBase("four", "daemon")).toEqual([`put mode and owner of ${runs} right`]);
   expect(statSync(runs).uid).toBe(0);
+});
+
+test.skipIf(!asRoot)("dependencies are root's, and only the app's group gets there", async () => {
+  const [, gid] = await idsOf("daemon");
+  await setupBase("six", "daemon");
+  const folders = ["venvs", "node"].map((name) => join(places("six").base, name));
+  const stats = () =>
+    folders.map((path) => statSync(path)).map(({ uid, gid: group, mode }) => [uid, group, mode & 0o7777]);
+  expect(stats()).toEqual([
+    [0, gid, 0o750],
+    [0, gid, 0o750],
+  ]);
+  // As an earlier dp made them.
+  for (const path of folders) chownSync(path, 0, 0);
+  for (const path of folders) chmodSync(path, 0o755);
+  expect(await setupBase("six", "daemon")).toEqual(folders.map((path) => `put mode and owner of ${path} right`));
+  expect(stats()).toEqual([
+    [0, gid, 0o750],
+    [0, gid, 0o750],
+  ]);
 });
 
 test.skipIf(!asRoot)("shared stays root's where containers are shown what is in it", async () => {

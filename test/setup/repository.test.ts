@@ -1,12 +1,12 @@
 // The bare repository of an app: pushed to, with dp's hooks, and nobody else's taken away.
 import { beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { DpError } from "../../lib/errors.ts";
 import { places } from "../../lib/paths.ts";
-import { fetchFrom, fetchOrigin, setupRepository } from "../../lib/setup/repository.ts";
+import { repositoryDrift, setupRepository } from "../../lib/setup/repository.ts";
 import { plainEnv } from "../../lib/host/run.ts";
-import { commit, io, useServer } from "../support/core-server.ts";
+import { io, useServer } from "../support/core-server.ts";
 
 const server = useServer();
 /** In the order in which git runs them. */
@@ -96,26 +96,17 @@ test("a folder that is no repository is refused and stays", async () => {
   expect(existsSync(join(repo, "notes"))).toBe(true);
 });
 
-describe("another repository", () => {
-  test("is fetched from, remembered, and fetched again", async () => {
-    const origin = server.path("origin.git");
-    await io.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", origin]);
-    const first = await commit(origin, { a: "1" });
-    await setupRepository(app, "main", io);
-    expect(await fetchOrigin(app, "main", io)).toBe(false);
-    await fetchFrom(app, origin, "main", io);
-    expect(git("rev-parse", "refs/heads/main")).toBe(first);
-    const second = await commit(origin, { a: "2" });
-    expect(await fetchOrigin(app, "main", io)).toBe(true);
-    expect(git("rev-parse", "refs/heads/main")).toBe(second);
-  });
-
-  test.each(["/no/such/repository", "ext::sh -c touch% /tmp/never", "--upload-pack=touch /tmp/never"])(
-    "%s is git's failure, and runs nothing",
-    async (url) => {
-      await setupRepository(app, "main", io);
-      expect((await errorOf(fetchFrom(app, url, "main", io)))?.exit).toBe("command");
-      expect(existsSync("/tmp/never")).toBe(false);
-    },
+test("nobody else reads it, one of before is closed, and doctor tells", async () => {
+  await setupRepository(app, "main", io);
+  const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
+  expect([mode(repo), mode(dirname(repo))]).toEqual(["700", "711"]);
+  chmodSync(repo, 0o755);
+  chmodSync(dirname(repo), 0o755);
+  const open = [dirname(repo), repo].map((path) => `${path} has mode 755: others may read it`);
+  expect(await repositoryDrift(app, io)).toEqual(open);
+  expect(await setupRepository(app, "main", io)).toEqual(
+    [dirname(repo), repo].map((path) => `closed ${path} to others`),
   );
+  expect([mode(repo), mode(dirname(repo))]).toEqual(["700", "711"]);
+  expect(await repositoryDrift(app, io)).toEqual([]);
 });

@@ -1,0 +1,103 @@
+// The repository that an app's own is fetched from: its address in git's config, its password in a file for dp alone.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { DpError } from "../errors.ts";
+import { removeFile, writeFileAtomic } from "../host/files.ts";
+import type { Io } from "../host/io.ts";
+import { shellQuote } from "../host/template.ts";
+import { places } from "../paths.ts";
+
+const git = (repo: string, ...args: string[]) => ["git", "--git-dir", repo, ...args];
+const fileOf = (app: string) => join(places(app).repo, "dp-credentials");
+
+interface Address {
+  /** Without a password. A user name alone stays: ssh needs it, and it is no secret. */
+  url: string;
+  /** What git asks a credential helper for, as lines; null: the address has no password. */
+  credentials: string | null;
+}
+
+/** An address and its password, apart. Throws DpError "usage" for one that would be more than a line. */
+export function addressOf(text: string): Address {
+  const [whole = "", scheme = "", name = "", password = ""] = /^(https?:\/\/)([^/?#@:]*):([^/?#]*)@/i.exec(text) ?? [];
+  if (whole === "") return { url: text, credentials: null };
+  const values = { username: decoded(name), password: decoded(password) };
+  if (Object.values(values).some((value) => /[\n\0]/.test(value)))
+    throw new DpError("usage", "the address has a line break in its user name or password");
+  const credentials = Object.entries(values).map(([key, value]) => `${key}=${value}\n`);
+  return { url: scheme + text.slice(whole.length), credentials: credentials.join("") };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // a "%" that stands for itself
+  }
+}
+
+async function originOf(app: string, io: Io): Promise<string | null> {
+  const argv = git(places(app).repo, "config", "--get", "remote.origin.url");
+  const { code, text } = await io.run(argv, { check: false, quiet: true });
+  return code === 0 ? text : null;
+}
+
+/** Whether git's config has a password of origin, which an earlier dp wrote there. */
+export async function hasCredentials(app: string, io: Io): Promise<boolean> {
+  return addressOf((await originOf(app, io)) ?? "").credentials !== null;
+}
+
+/** Takes a password out of git's config, into the file; answers whether there was one. */
+export async function setCredentialsApart(app: string, io: Io): Promise<boolean> {
+  const now = await originOf(app, io);
+  if (now === null || addressOf(now).credentials === null) return false;
+  await keepOrigin(app, now, io);
+  return true;
+}
+
+// The password first: a deploy that fetches between the two has it twice, and never not at all.
+async function keepOrigin(app: string, text: string, io: Io): Promise<void> {
+  const { url, credentials } = addressOf(text);
+  if (credentials !== null) await writeFileAtomic(fileOf(app), credentials, 0o600);
+  if ((await originOf(app, io)) !== url)
+    await io.run(git(places(app).repo, "config", "remote.origin.url", url), { quiet: true });
+}
+
+/** Fetches the branch of another repository, and remembers it as "origin"; answers its address without a password. */
+export async function fetchFrom(app: string, text: string, branch: string, io: Io): Promise<string> {
+  const { url, credentials } = addressOf(text);
+  // The password of another address may be another server's.
+  if (credentials === null && url !== (await originOf(app, io))) await removeFile(fileOf(app));
+  await keepOrigin(app, text, io);
+  await fetchOrigin(app, branch, io);
+  return url;
+}
+
+/** Fetches the deploy branch from "origin"; false when the repository has no origin. */
+export async function fetchOrigin(app: string, branch: string, io: Io): Promise<boolean> {
+  await setCredentialsApart(app, io);
+  const url = await originOf(app, io);
+  if (url === null) return false;
+  const refs = `+refs/heads/${branch}:refs/heads/${branch}`;
+  const options = [...helper(app, url), "-c", "protocol.ext.allow=never"];
+  await io.run(git(places(app).repo, ...options, "fetch", "--quiet", "--no-tags", "origin", refs), {
+    timeout: 600_000,
+    quiet: true,
+    // The operator's own keys and agent: this is their fetch, not the app's.
+    env: { ...process.env, GIT_TERMINAL_PROMPT: "0" } as Record<string, string>,
+  });
+  return true;
+}
+
+/**
+ * How git gets the password: by a helper for that host alone. In the address it would be an argument of git's own
+ * programs, for every user to read; git's "store" helper would forget it when a server refuses it once.
+ */
+function helper(app: string, url: string): string[] {
+  const host = /^https?:\/\/[^/?#]+/i.exec(url)?.[0];
+  const file = fileOf(app);
+  if (host === undefined || !existsSync(file)) return [];
+  const key = `credential.${host}.helper`;
+  // The empty one takes away those of the operator's own settings.
+  return ["-c", `${key}=`, "-c", `${key}=!f() { [ "$1" != get ] || cat ${shellQuote(file)}; }; f`];
+}
