@@ -2,13 +2,14 @@
 import { answer, readAnswer } from "./answer-head.ts";
 import { enter, leave, relay } from "./app.ts";
 import { CHUNKED, LENGTH, NONE, UNTIL_CLOSE, startBody, takeBody } from "./body.ts";
-import { ACTIVE, type Client, TUNNEL, type Upstream } from "./client-connection.ts";
+import { ACTIVE, TUNNEL } from "./client-connection.ts";
 import { assign } from "./assign.ts";
 import { cut, leaveUpstream, linger, refuse, settle } from "./ending.ts";
 import { answered } from "./exchange.ts";
 import { INCOMPLETE, REFUSED } from "./field.ts";
 import { drop, send } from "./outlet.ts";
 import { answerFor } from "./rewrite.ts";
+import type { Client, Upstream } from "./types.ts";
 
 /** A body's start that is sent in one piece with its head. */
 const TOGETHER = 16 * 1024;

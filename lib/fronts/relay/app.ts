@@ -1,24 +1,6 @@
 // One app in the relay: its route, its connections, and what is under way on which release.
 import type { InFlight, Route, Target } from "../../contracts/front.ts";
-import type { Client } from "./client-connection.ts";
-
-/** An app's state. */
-export interface App {
-  route: Route;
-  listener: Bun.TCPSocketListener<Client> | null;
-  /** Why it does not listen. */
-  error: string | null;
-  /** Milliseconds that a request waits while the app is held; null: it is not held. */
-  hold: number | null;
-  /** Those that wait for the end of the hold, first come first. */
-  waiting: Set<Client>;
-  clients: Set<Client>;
-  inFlight: Map<string, InFlight>;
-  /** Called whenever less is under way on a release. */
-  watchers: Set<(id: string) => void>;
-  requests: number;
-  failed: number;
-}
+import type { App } from "./types.ts";
 
 /** An app without connections. */
 export const makeApp = (route: Route): App => ({

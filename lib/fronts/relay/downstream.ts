@@ -1,24 +1,15 @@
 // Client connections: accepting them, and what comes of them.
 import { addConnection, removeConnection } from "./addresses.ts";
-import { type App, relay } from "./app.ts";
-import {
-  ACTIVE,
-  CLOSED,
-  type Client,
-  IDLE,
-  LINGER,
-  TUNNEL,
-  type Upstream,
-  makeClient,
-  setPaused,
-} from "./client-connection.ts";
+import { relay } from "./app.ts";
+import { ACTIVE, CLOSED, IDLE, LINGER, TUNNEL, makeClient, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { assign } from "./assign.ts";
 import { abort, refuse, steer, stop } from "./ending.ts";
 import { feed, next, takeHead } from "./exchange.ts";
 import { CONNECTIONS, CONNECTIONS_PER_ADDRESS, CONNECTIONS_PER_APP, CONNECTIONS_REFUSED } from "./limits.ts";
 import { drop, end, flush, isEmpty, send } from "./outlet.ts";
-import { finishUpstream } from "./upstream.ts";
+import { connect, finishUpstream } from "./upstream.ts";
+import type { App, Client, Upstream } from "./types.ts";
 
 /** What a listening socket of the app does with its connections. */
 export function handlersFor(app: App): Bun.SocketHandler<Client> {
@@ -26,7 +17,7 @@ export function handlersFor(app: App): Bun.SocketHandler<Client> {
 }
 
 function open(app: App, socket: Bun.Socket<Client>): void {
-  const client = (socket.data = makeClient(app, socket));
+  const client = (socket.data = makeClient(app, socket, connect));
   const { address, isTrusted } = client.origin;
   const ofAddress = addConnection(address) - (isTrusted ? Infinity : CONNECTIONS_PER_ADDRESS);
   const over = Math.max(relay.connections - CONNECTIONS, app.clients.size - CONNECTIONS_PER_APP, ofAddress);

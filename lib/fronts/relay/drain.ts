@@ -1,10 +1,11 @@
 // Waiting until a release has nothing under way, so that it can be stopped.
 import type { Drained } from "../../contracts/front.ts";
-import { type App, underWay } from "./app.ts";
-import { type Client, TUNNEL } from "./client-connection.ts";
+import { underWay } from "./app.ts";
+import { TUNNEL } from "./client-connection.ts";
 import { abort, cut } from "./ending.ts";
 import { TUNNEL_GRACE } from "./limits.ts";
 import { end } from "./outlet.ts";
+import type { App, Client } from "./types.ts";
 
 /** Waits for the requests on a release, closes its tunnels, and cuts what is left after `timeout` ms. */
 export async function drainRelease(app: App, id: string, timeout: number): Promise<Drained> {

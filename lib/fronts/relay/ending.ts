@@ -1,10 +1,11 @@
 // How a request ends before its time, and how a client connection ends.
 import { leave } from "./app.ts";
-import { ACTIVE, type Client, IDLE, LINGER, TUNNEL, setPaused } from "./client-connection.ts";
+import { ACTIVE, IDLE, LINGER, TUNNEL, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { PIPELINED } from "./limits.ts";
 import { drop, end, isEmpty, send } from "./outlet.ts";
 import { refusal } from "./refusal.ts";
+import type { Client } from "./types.ts";
 
 /** Whether the client may be read from: not while what it sent has nowhere to go. */
 export function steer(client: Client): void {

@@ -2,15 +2,16 @@
 import { relay } from "./app.ts";
 import { assign } from "./assign.ts";
 import { CHUNKED, LENGTH, NONE, startBody, takeBody } from "./body.ts";
-import { ACTIVE, type Client, IDLE } from "./client-connection.ts";
+import { ACTIVE, CLOSED, IDLE, TUNNEL } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { abort, leaveUpstream, linger, refuse, settle, steer } from "./ending.ts";
 import { INCOMPLETE, REFUSED } from "./field.ts";
-import { HEAD_SIZE, REPLAY } from "./limits.ts";
+import { CONNECT_PAUSE, CONNECT_TIME, HEAD_SIZE, REPLAY } from "./limits.ts";
 import { logRefusal } from "./log.ts";
 import { isEmpty, send } from "./outlet.ts";
 import { readRequest, request } from "./request-head.ts";
 import { requestFor } from "./rewrite.ts";
+import type { Client, Upstream } from "./types.ts";
 
 /** Bytes of a client that waits for its next request. */
 export function takeHead(client: Client, chunk: Buffer): void {
@@ -111,4 +112,29 @@ export function next(client: Client): void {
     takeHead(client, pending);
   } else if (client.isEof && pending === null) linger(client);
   else steer(client);
+}
+
+/** Assigns a request that waited, and sends what came of its body meanwhile. */
+export function assignAgain(client: Client): void {
+  client.app.waiting.delete(client);
+  assign(client);
+  const { pending } = client;
+  if (client.upstream === null || client.phase === CLOSED) return;
+  client.pending = null;
+  if (pending !== null && client.phase === TUNNEL) send(client.upstream, pending, 0, pending.length);
+  else if (pending !== null && client.phase === ACTIVE) feed(client, pending, 0);
+  steer(client);
+}
+
+/** The connection to the app was refused: nothing was sent, so it is tried again, maybe on another release. */
+export function refused(client: Client, upstream: Upstream): void {
+  const { port } = upstream.target;
+  client.unsent = upstream.queue;
+  client.upstream = upstream.client = null;
+  settle(client);
+  client.refusedAt ||= performance.now();
+  if (performance.now() - client.refusedAt > CONNECT_TIME)
+    return refuse(client, 503, `nothing listens on its port ${port}`);
+  steer(client);
+  client.retry = setTimeout(assignAgain, CONNECT_PAUSE, client);
 }

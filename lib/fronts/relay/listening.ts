@@ -1,12 +1,11 @@
 // The listening sockets: systemd's where it kept one, else bound here and given to it to keep.
 import { DpError, codeOf, messageOf } from "../../errors.ts";
 import type { Route } from "../../contracts/front.ts";
-import type { App } from "./app.ts";
-import type { Client } from "./client-connection.ts";
 import { handlersFor } from "./downstream.ts";
 import { BACKLOG } from "./limits.ts";
 import { log } from "./log.ts";
 import { closeFd, handedOver, notify, setBacklog } from "./systemd.ts";
+import type { App, Client } from "./types.ts";
 
 /** What Bun's listener has besides its types. */
 type Listener = Bun.TCPSocketListener<Client> & { readonly fd: number; getsockname(out: Address): void };

@@ -1,6 +1,6 @@
 // The relay's log: one line an event on stderr, and never more of them than somebody can read.
-import type { Client } from "./client-connection.ts";
 import { say } from "../../text/say.ts";
+import type { Client } from "./types.ts";
 
 const PER_MINUTE = 20;
 let minute = 0;

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { DpError, messageOf } from "../../errors.ts";
 import { tryFlock } from "../../host/process/libc.ts";
 import { makeApp, relay } from "./app.ts";
-import { ACTIVE, type Client, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
+import { ACTIVE, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
 import { listenControl } from "./control.ts";
 import { closeTunnel } from "./drain.ts";
 import { abort, linger } from "./ending.ts";
@@ -15,6 +15,7 @@ import { apps } from "./routes.ts";
 import { loadRoutes } from "./state.ts";
 import { startSweep } from "./sweep.ts";
 import { notify } from "./systemd.ts";
+import type { Client } from "./types.ts";
 
 /** Starts the relay: its sockets accept when this returns. Throws DpError "host". */
 export async function startRelay(folder: string): Promise<void> {

@@ -1,7 +1,6 @@
 // The head of a request, strictly: whatever two servers could read in two ways is refused.
 import { HOST, isWord } from "./bytes.ts";
 import {
-  type Head,
   INCOMPLETE,
   REFUSED,
   checkFraming,
@@ -14,29 +13,7 @@ import {
   takeLength,
 } from "./field.ts";
 import { HEAD_SIZE } from "./limits.ts";
-import { isExactly, readRequestLine } from "./request-line.ts";
-
-/** What the head of a request says. */
-export interface RequestHead extends Head {
-  /** Where the request line starts: a CRLF may precede it. */
-  start: number;
-  /** Where the empty line starts. */
-  fieldsEnd: number;
-  isHead: boolean;
-  /** May be sent twice: GET, HEAD, PUT, DELETE, OPTIONS. */
-  isIdempotent: boolean;
-  expectsContinue: boolean;
-  /** The Host's value. */
-  hostAt: number;
-  hostEnd: number;
-  /** It asks for another protocol, one that may be passed on. */
-  hasUpgrade: boolean;
-  /** The Upgrade line, as start and end. */
-  upgradeAt: number;
-  upgradeEnd: number;
-  /** What the peer says of those before it, as triples: line start, value start, value end. */
-  forwarded: number[];
-}
+import { isExactly, readRequestLine, type RequestHead } from "./request-line.ts";
 
 /** The head that was read last. */
 export const request: RequestHead = {

@@ -1,7 +1,28 @@
 // The first line of a request: a method, a path, HTTP/1.0 or HTTP/1.1, and nothing else.
 import { CR, LF, SP, TARGET, TOKEN } from "./bytes.ts";
-import { INCOMPLETE, refuse } from "./field.ts";
-import type { RequestHead } from "./request-head.ts";
+import { type Head, INCOMPLETE, refuse } from "./field.ts";
+
+/** What the head of a request says. */
+export interface RequestHead extends Head {
+  /** Where the request line starts: a CRLF may precede it. */
+  start: number;
+  /** Where the empty line starts. */
+  fieldsEnd: number;
+  isHead: boolean;
+  /** May be sent twice: GET, HEAD, PUT, DELETE, OPTIONS. */
+  isIdempotent: boolean;
+  expectsContinue: boolean;
+  /** The Host's value. */
+  hostAt: number;
+  hostEnd: number;
+  /** It asks for another protocol, one that may be passed on. */
+  hasUpgrade: boolean;
+  /** The Upgrade line, as start and end. */
+  upgradeAt: number;
+  upgradeEnd: number;
+  /** What the peer says of those before it, as triples: line start, value start, value end. */
+  forwarded: number[];
+}
 
 /** Reads method, target and version into the head; gives the place after the line, INCOMPLETE or REFUSED. */
 export function readRequestLine(head: RequestHead, buffer: Buffer, start: number, end: number): number {

@@ -2,7 +2,8 @@
 import { isWord } from "./bytes.ts";
 import { sortCuts } from "./field.ts";
 import { type AnswerHead, answer } from "./answer-head.ts";
-import { type RequestHead, request } from "./request-head.ts";
+import { request } from "./request-head.ts";
+import type { RequestHead } from "./request-line.ts";
 
 /** What a connection's requests say about its client. */
 export interface Origin {

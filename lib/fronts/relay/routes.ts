@@ -1,15 +1,16 @@
 // What can be done to the routes: each change is durable before it counts.
 import { DpError } from "../../errors.ts";
 import type { Drained, Route, RouteChange, RouteStatus, Target } from "../../contracts/front.ts";
-import { type App, isSame, makeApp } from "./app.ts";
+import { isSame, makeApp } from "./app.ts";
 import { ACTIVE, IDLE } from "./client-connection.ts";
 import { drainRelease } from "./drain.ts";
-import { assignAgain } from "./assign.ts";
+import { assignAgain } from "./exchange.ts";
 import { abort, leaveUpstream, linger } from "./ending.ts";
 import { move, unlisten } from "./listening.ts";
 import { log } from "./log.ts";
 import { originOf } from "./rewrite.ts";
 import { saveRoutes } from "./state.ts";
+import type { App } from "./types.ts";
 
 /** The relay's apps, by name. */
 export const apps = new Map<string, App>();

@@ -1,6 +1,5 @@
 // The limits in time: looked at all together, a few times a second.
-import type { App } from "./app.ts";
-import { ACTIVE, type Client, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
+import { ACTIVE, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { cut, leaveUpstream, linger, refuse } from "./ending.ts";
 import {
@@ -14,6 +13,7 @@ import {
   SWEEP_TIME,
 } from "./limits.ts";
 import { drop, isEmpty } from "./outlet.ts";
+import type { App, Client } from "./types.ts";
 
 /** Starts looking after the connections of the apps. */
 export function startSweep(apps: ReadonlyMap<string, App>): ReturnType<typeof setInterval> {

@@ -1,12 +1,13 @@
 // Connections to apps: opening them, and what comes of them.
 import type { Target } from "../../contracts/front.ts";
 import { takeAnswer, upstreamGone } from "./answer.ts";
-import { ACTIVE, type Client, TUNNEL, type Upstream, setPaused } from "./client-connection.ts";
+import { ACTIVE, TUNNEL, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";
-import { refused } from "./assign.ts";
+import { refused } from "./exchange.ts";
 import { leaveUpstream, steer } from "./ending.ts";
 import { LINGER_TIME } from "./limits.ts";
 import { drop, end, flush, isEmpty, send } from "./outlet.ts";
+import type { Client, Upstream } from "./types.ts";
 
 const handlers: Bun.SocketHandler<Upstream> = {
   open(socket) {

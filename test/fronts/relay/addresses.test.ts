@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { networkInterfaces } from "node:os";
 import { addConnection, clientOf, removeConnection } from "../../../lib/fronts/relay/addresses.ts";
-import { type App, makeApp, relay } from "../../../lib/fronts/relay/app.ts";
+import { makeApp, relay } from "../../../lib/fronts/relay/app.ts";
+import type { App } from "../../../lib/fronts/relay/types.ts";
 import { CONNECTIONS_PER_ADDRESS } from "../../../lib/fronts/relay/limits.ts";
 import { listen, unlisten } from "../../../lib/fronts/relay/listening.ts";
 import { type Scripted, freePort, scripted } from "./support/apps.ts";

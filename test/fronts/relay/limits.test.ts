@@ -1,7 +1,8 @@
 // The limits in time: the relay's parts in this process, with real sockets, and clocks that are put forward.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type App, makeApp } from "../../../lib/fronts/relay/app.ts";
-import type { Client } from "../../../lib/fronts/relay/client-connection.ts";
+import { makeApp } from "../../../lib/fronts/relay/app.ts";
+import type { App } from "../../../lib/fronts/relay/types.ts";
+import type { Client } from "../../../lib/fronts/relay/types.ts";
 import * as limits from "../../../lib/fronts/relay/limits.ts";
 import { listen, unlisten } from "../../../lib/fronts/relay/listening.ts";
 import { startSweep } from "../../../lib/fronts/relay/sweep.ts";
