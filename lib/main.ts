@@ -31,18 +31,3 @@ export async function guarded(action: () => Promise<number | void>): Promise<voi
     process.exitCode = report(error);
   }
 }
-
-/** A step run as a program: `./steps/NAME.ts CONTEXT [--undo]`. */
-export function stepProgram(name: string, args: readonly string[]): Promise<void> {
-  return guarded(async () => {
-    const isUndo = args.includes("--undo");
-    const [context, ...rest] = args.filter((arg) => arg !== "--undo");
-    if (context === undefined || rest.length > 0 || context.startsWith("-")) {
-      throw new DpError("usage", `usage: ${name}.ts CONTEXT [--undo]`, {
-        hint: "dp begin APP makes a context and prints its path",
-      });
-    }
-    const { stepByHand } = await import("./commands/step.ts");
-    await stepByHand(name, { context, undo: isUndo });
-  });
-}

@@ -164,3 +164,11 @@ function placesOf(app: string): Places {
 export function envFile(base: string, env: string): string {
   return join(base, `.env.${env}`);
 }
+
+/** Where programs are looked for when config.yml has no `path`. */
+export const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** The address by which this machine reaches the app's public port. */
+export function publicAddress({ host }: { host: string }): string {
+  return host === "0.0.0.0" ? "127.0.0.1" : host;
+}

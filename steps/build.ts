@@ -6,7 +6,7 @@ import { freeRoom, roomTaken, type Room } from "../lib/host/disk.ts";
 import { placeOf } from "../lib/release/place.ts";
 import { appType } from "../lib/registry.ts";
 import { runLine } from "../lib/release/shell-line.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 
 // Only when one process looked before and after: between two by hand others may have filled the disk for days.
 async function takenSince(free: (Room & { pid: number }) | null, base: string): Promise<{ taken: Room | null }> {
@@ -41,4 +41,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

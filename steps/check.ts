@@ -5,7 +5,7 @@ import { fact } from "../lib/pipeline/facts.ts";
 import { waitUntilHealthy } from "../lib/health/health.ts";
 import { patientOf } from "../lib/release/instances.ts";
 import { managerOf } from "../lib/release/manager.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Prove the new release healthy",
@@ -33,4 +33,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

@@ -13,7 +13,7 @@ import { pipe } from "../lib/host/process/libc.ts";
 import { removeFailed } from "../lib/release/prune.ts";
 import { keepSettings } from "../lib/release/settings.ts";
 import { removeTree } from "../lib/host/remove.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 import { idsOf } from "../lib/host/users.ts";
 
 const step = defineStep(import.meta.path, {
@@ -54,4 +54,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

@@ -5,7 +5,7 @@ import { fact } from "../lib/pipeline/facts.ts";
 import { placeOf } from "../lib/release/place.ts";
 import { hasWeb } from "../lib/release/processes.ts";
 import { appType, manager } from "../lib/registry.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Install the app's dependencies",
@@ -27,4 +27,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

@@ -3,9 +3,9 @@
 import { fact } from "../lib/pipeline/facts.ts";
 import { places } from "../lib/paths.ts";
 import { appType } from "../lib/registry.ts";
-import { appFolder } from "../lib/release/folder.ts";
 import { linkShared } from "../lib/release/shared-files.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
+import { appFolder } from "../lib/host/release-folder.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Link the shared folders and files",
@@ -33,4 +33,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

@@ -2,7 +2,7 @@
 // Runs the preDeploy hook; its failure ends the deploy before anything was started or stopped.
 import { fact } from "../lib/pipeline/facts.ts";
 import { runHook } from "../lib/release/shell-line.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Run the preDeploy hook",
@@ -30,4 +30,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

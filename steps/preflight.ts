@@ -9,7 +9,7 @@ import { liveId } from "../lib/release/history.ts";
 import { memoryOf, memoryProblem, requireHost, requireServices } from "../lib/release/preflight.ts";
 import { hasWeb } from "../lib/release/processes.ts";
 import { roomFor, roomProblem } from "../lib/release/room.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Look whether the server can take the deploy",
@@ -40,4 +40,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

@@ -4,7 +4,7 @@ import { fact } from "../lib/pipeline/facts.ts";
 import { messageOf } from "../lib/errors.ts";
 import { prune, releasesOnDisk } from "../lib/release/prune.ts";
 import { managerOf } from "../lib/release/manager.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Remove old releases",
@@ -23,4 +23,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

@@ -1,17 +1,18 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Reads deploy.yml from the commit itself, and refuses what could not be deployed.
-import { parseDeployConfig, type DeployConfig } from "../lib/config/config.ts";
+import { parseDeployConfig } from "../lib/config/config.ts";
 import { readEnvFile } from "../lib/config/env-file.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { ownSource } from "../lib/git/source.ts";
 import { hasScopes } from "../lib/host/process/confine.ts";
 import { withProcfile } from "../lib/config/procfile.ts";
-import { appTypeNames } from "../lib/registry.ts";
 import { commitProblems } from "../lib/release/commit-problems.ts";
 import { processNames } from "../lib/release/processes.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 import { commitTree, subtree, type Tree } from "../lib/git/tree.ts";
+import type { DeployConfig } from "../lib/config/types.ts";
+import { appTypeNames } from "../lib/config/kinds.ts";
 
 const FILE = "deploy.yml";
 
@@ -50,4 +51,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

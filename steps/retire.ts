@@ -6,7 +6,7 @@ import { idOf } from "../lib/release/history.ts";
 import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
 import { reconcile } from "../lib/release/reconcile.ts";
 import { front } from "../lib/registry.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 import { coolDown, keepWarm } from "../lib/release/warm.ts";
 
 const step = defineStep(import.meta.path, {
@@ -51,4 +51,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

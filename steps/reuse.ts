@@ -5,9 +5,10 @@ import { envStamp } from "../lib/config/env-file.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { removeFile, syncFolder } from "../lib/host/files.ts";
-import { liveId, treeOf } from "../lib/release/history.ts";
+import { liveId } from "../lib/release/history.ts";
 import { point } from "../lib/host/link.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
+import { treeOf } from "../lib/host/release-folder.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Use the live release's files once more",
@@ -47,4 +48,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

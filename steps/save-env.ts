@@ -5,7 +5,7 @@ import { envStamp, envText, writeEnvFile } from "../lib/config/env-file.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { envFile } from "../lib/paths.ts";
 import { settingsFile, settingsText } from "../lib/release/settings.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Save the environment that is live now",
@@ -24,4 +24,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

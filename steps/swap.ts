@@ -11,7 +11,7 @@ import { NO_PROBES, startProber } from "../lib/health/prober.ts";
 import { stoppedIds } from "../lib/release/processes.ts";
 import { managerOf } from "../lib/release/manager.ts";
 import { front } from "../lib/registry.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 
 const folderOf = (base: string, id: string | null) => id && join(base, "releases", id);
 
@@ -73,4 +73,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

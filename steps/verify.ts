@@ -8,7 +8,7 @@ import { patientOf } from "../lib/release/instances.ts";
 import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
 import { managerOf } from "../lib/release/manager.ts";
 import { front } from "../lib/registry.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 
 /** Milliseconds between two looks at the process while it is watched. */
 const LOOK = 250;
@@ -61,4 +61,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

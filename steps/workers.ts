@@ -8,7 +8,7 @@ import { factsOfRelease } from "../lib/release/instance.ts";
 import { managerOf } from "../lib/release/manager.ts";
 import { wantedIds } from "../lib/release/processes.ts";
 import { changeOver, otherInstances, startInstances, stopInstances } from "../lib/release/workers.ts";
-import { defineStep, main } from "../lib/pipeline/step.ts";
+import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Change workers and cron over to the new release",
@@ -52,4 +52,4 @@ const step = defineStep(import.meta.path, {
   },
 });
 export default step;
-if (import.meta.main) await main(step);
+if (import.meta.main) void import("../lib/cli/step-program.ts").then(({ main }) => main(step));

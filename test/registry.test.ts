@@ -2,7 +2,9 @@
 import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import type { DpError } from "../lib/errors.ts";
-import { appType, appTypeNames, appTypes, manager, managerNames, stepFile, stepFiles } from "../lib/registry.ts";
+import { appType, appTypes, manager } from "../lib/registry.ts";
+import { stepFile, stepFiles } from "../lib/pipeline/step-files.ts";
+import { appTypeNames, managerNames } from "../lib/config/kinds.ts";
 
 const namesIn = (folder: string) =>
   readdirSync(`${import.meta.dir}/../${folder}`)

@@ -2,6 +2,7 @@
 import type { CAC } from "cac";
 import { answer, patience, WAIT, type Options } from "./arguments.ts";
 import { controlled } from "./process.ts";
+import { DpError } from "../errors.ts";
 
 /** Declares them. */
 export function declareAppCommands(cli: CAC): void {
@@ -44,12 +45,21 @@ export function declareAppCommands(cli: CAC): void {
     .option("--purge", "Keep no archive of its settings, config.yml and shared files")
     .option("--json", "As JSON")
     .action(async (app: string, options: Options) => {
-      const { confirm, destroy } = await import("../commands/destroy.ts");
-      await confirm(app, options["yes"] === true);
+      const { destroy, questionFor } = await import("../commands/destroy.ts");
+      const question = await questionFor(app);
+      if (options["yes"] !== true) await confirm(app, question);
       const result = await destroy(app, { purge: options["purge"] === true });
       answer(options, result, () => [
         ...result.changes,
         result.archive ? `${app} is gone; its settings and shared files are in ${result.archive}` : `${app} is gone`,
       ]);
     });
+}
+
+/** Asks for the app's name. Throws DpError "usage" when the answer is another, or nobody can be asked. */
+async function confirm(app: string, question: string): Promise<void> {
+  if (!process.stdin.isTTY)
+    throw new DpError("usage", `this destroys ${app}: say --yes`, { hint: `dp destroy ${app} --yes` });
+  const { ask } = await import("./ask.ts");
+  if ((await ask(question)).trim() !== app) throw new DpError("usage", "that is not its name; nothing was touched");
 }

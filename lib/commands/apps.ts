@@ -1,9 +1,8 @@
 // `dp apps`: every app of the server in one line, quickly: nothing is asked over the network.
 import { factOf, load } from "../pipeline/context.ts";
-import type { ServerConfig } from "../config/config.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
-import type { InstanceStatus, Manager } from "../contracts/manager.ts";
+import type { Manager } from "../contracts/manager.ts";
 import { isWeb, processOf } from "../paths.ts";
 import { contextOf, holder, liveId, newestRun } from "../release/history.ts";
 import { managerOf } from "../release/manager.ts";
@@ -11,6 +10,8 @@ import { wantedIds } from "../release/processes.ts";
 import { knownServer, mistakeOf } from "../release/known-server.ts";
 import { appNames } from "../config/server.ts";
 import { table, when } from "../text/table.ts";
+import type { InstanceStatus } from "../host/instance.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 export interface AppRow {
   app: string;

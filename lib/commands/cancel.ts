@@ -1,5 +1,4 @@
 // `dp cancel`: ends a deploy before its switch, or one that waits for its turn.
-import type { ServerConfig } from "../config/config.ts";
 import type { RunResult } from "../pipeline/context.ts";
 import { DpError, EXIT } from "../errors.ts";
 import { COMMIT } from "../pipeline/pipeline.ts";
@@ -12,6 +11,7 @@ import { isReleaseId } from "../paths.ts";
 import { servingWords } from "../deploy/serving.ts";
 import { readServer } from "../config/server.ts";
 import { starter } from "../host/who.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 export interface Cancelled {
   app: string;

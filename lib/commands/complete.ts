@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { settingsIn, sourceOf } from "../config/env.ts";
 import { envText } from "../config/env-file.ts";
 import { places } from "../paths.ts";
-import type { DeployConfig } from "../config/config.ts";
 import { factOf, load } from "../pipeline/context.ts";
 import { fact } from "../pipeline/facts.ts";
-import { contextOf, liveId, runIds, treeOf } from "../release/history.ts";
+import { contextOf, liveId, runIds } from "../release/history.ts";
 import { processNames } from "../release/processes.ts";
 import { run } from "../host/run.ts";
 import { appNames, readServer } from "../config/server.ts";
+import type { DeployConfig } from "../config/types.ts";
+import { treeOf } from "../host/release-folder.ts";
 
 /** A command as the shell needs to know it. */
 export interface Described {
@@ -117,14 +118,14 @@ async function valuesOf(name: string, command: string, app?: string, action?: st
       return plain(["bash", "zsh", "fish"]);
     case "manager":
     case "front":
-      return plain((await import("../registry.ts"))[`${name}Names`]());
+      return plain((await import("../config/kinds.ts"))[`${name}Names`]());
     default:
       return [];
   }
 }
 
 async function steps(): Promise<Candidate[]> {
-  return (await import("../registry.ts")).stepFiles().map(({ name }): Candidate => [name]);
+  return (await import("../pipeline/step-files.ts")).stepFiles().map(({ name }): Candidate => [name]);
 }
 
 /** Releases whose files are there, for `rollback`; elsewhere every run. Newest first. */

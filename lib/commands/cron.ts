@@ -1,15 +1,16 @@
 // `dp cron`: the entries of the live release, when they run, how they ended; and one of them by hand.
 import { nextRun } from "../cron/cron.ts";
-import { jobsUnderWay, lastRun, runJob, type JobRun } from "../cron/job.ts";
+import { jobsUnderWay, lastRun, runJob, type JobRun } from "../release/job.ts";
 import { DpError } from "../errors.ts";
 import { makeIo, silentLog } from "../host/io.ts";
-import type { InstanceName, Manager } from "../contracts/manager.ts";
+import type { Manager } from "../contracts/manager.ts";
 import { secretsOf } from "../release/settings.ts";
 import { managerOf } from "../release/manager.ts";
 import { readServer } from "../config/server.ts";
 import { redactor } from "../deploy/log/redactor.ts";
 import { spanText, table, when } from "../text/table.ts";
 import { liveFacts } from "./processes.ts";
+import type { InstanceName } from "../host/instance.ts";
 
 export interface CronRow {
   name: string;

@@ -1,11 +1,10 @@
 // `dp deploy`, `dp execute`, `dp resume`, `dp rollback`: each begins a run, or finds one, and launches it.
 import { DpError } from "../errors.ts";
-import type { ServerConfig } from "../config/config.ts";
 import { envStamp } from "../config/env-file.ts";
 import { requireCurrent } from "../release/current.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
-import { goodReleases, liveId, runsOf, treeOf, type PastRun } from "../release/history.ts";
+import { goodReleases, liveId, runsOf, type PastRun } from "../release/history.ts";
 import { settingsOfRelease } from "../release/settings.ts";
 import { wayBack } from "../release/way-back.ts";
 import { silentLog, makeIo } from "../host/io.ts";
@@ -16,15 +15,9 @@ import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { begin, beginRollback, type BeginOptions, type Brought } from "../deploy/begin.ts";
 import { beginAndLaunch, launch, type Ended } from "../deploy/launch.ts";
-import { quiet } from "./restart.ts";
-
-/** How the answer is given, and how long it may take to begin. */
-export interface Answer {
-  /** The answer is JSON on stdout, so that the log goes to stderr. */
-  json?: boolean | undefined;
-  /** How long to wait for whatever holds the app, in ms; without, as long as it takes. */
-  wait?: number | undefined;
-}
+import { quiet, type Answer } from "../deploy/queue.ts";
+import type { ServerConfig } from "../config/types.ts";
+import { treeOf } from "../host/release-folder.ts";
 
 /** Deploys a branch, tag or commit; without one, the deploy branch, fetched anew when the app has an origin. */
 export async function deploy(

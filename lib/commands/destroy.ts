@@ -2,8 +2,6 @@
 import { existsSync } from "node:fs";
 import { chmod, mkdir, open, readdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { ServerConfig } from "../config/config.ts";
-import { DpError } from "../errors.ts";
 import { setCron } from "../cron/cron.ts";
 import { readText, removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
 import { managersOf } from "./managers.ts";
@@ -12,11 +10,13 @@ import { appName, places, root } from "../paths.ts";
 import { endAll } from "../host/process/end-all.ts";
 import { allPids } from "../host/process/proc.ts";
 import { hasEnvironment, userOf as ownerOf } from "../host/process/process.ts";
-import { front, frontNames } from "../registry.ts";
+import { front } from "../registry.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { lockNow } from "../deploy/queue.ts";
 import { appNames, readServer } from "../config/server.ts";
 import { idsOf, userExists, userOf } from "../host/users.ts";
+import type { ServerConfig } from "../config/types.ts";
+import { frontNames } from "../config/kinds.ts";
 
 export interface Destroyed {
   app: string;
@@ -31,15 +31,10 @@ const LONG = 60 * 60_000;
 /** What stays in the base to the end: by it an interrupted run is gone on with. */
 const LAST = ["config.yml", "lock", "destroyed"];
 
-/** Asks for the app's name unless `yes`. Throws DpError "usage" when the answer is another, or nobody can be asked. */
-export async function confirm(app: string, yes: boolean): Promise<void> {
+/** What the owner is asked before an app goes. Throws DpError "usage" without such an app. */
+export async function questionFor(app: string): Promise<string> {
   if (!existsSync(places(app).base)) await readServer(app);
-  if (yes) return;
-  if (!process.stdin.isTTY)
-    throw new DpError("usage", `this destroys ${app}: say --yes`, { hint: `dp destroy ${app} --yes` });
-  const { ask } = await import("../cli/ask.ts");
-  const typed = await ask(`This takes ${app} away: its processes, releases, logs and repository. Type its name: `);
-  if (typed.trim() !== app) throw new DpError("usage", "that is not its name; nothing was touched");
+  return `This takes ${app} away: its processes, releases, logs and repository. Type its name: `;
 }
 
 /** Takes an app away. Throws DpError "locked" while a deploy runs, or somebody has locked it. Safe to repeat after an interruption. */

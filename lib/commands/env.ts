@@ -13,9 +13,9 @@ import { readServer } from "../config/server.ts";
 import { say } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { quoted } from "../text/text.ts";
-import type { Answer } from "./deploy.ts";
 import type { Ended } from "../deploy/launch.ts";
-import { quiet, restartWith } from "./restart.ts";
+import { restartWith } from "./restart.ts";
+import { quiet, type Answer } from "../deploy/queue.ts";
 
 /** The settings of an app, in the order of the file. Throws DpError "config" when the env file is wrong. */
 export async function listEnv(app: string): Promise<Record<string, string>> {

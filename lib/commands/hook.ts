@@ -7,7 +7,6 @@ import { appOfRepo, readServer } from "../config/server.ts";
 import { begin, commitOf } from "../deploy/begin.ts";
 import { joinRunning } from "../deploy/join.ts";
 import { beginAndLaunch, endOf } from "../deploy/launch.ts";
-import { quiet } from "./restart.ts";
 import { planOf, planLines } from "./plan.ts";
 import { places } from "../paths.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
@@ -16,6 +15,7 @@ import { who } from "../host/who.ts";
 import { wasKilled } from "../deploy/worker.ts";
 import { noteOwed, settleOwed } from "../deploy/owed.ts";
 import { notedPushOptions, notePushOptions, pushOptions } from "../deploy/push-options.ts";
+import { quiet } from "../deploy/queue.ts";
 
 const NOTHING = /^0+$/;
 

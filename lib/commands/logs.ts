@@ -1,10 +1,9 @@
 // `dp logs`: what the app says, process by process.
 import { DpError } from "../errors.ts";
-import type { ServerConfig } from "../config/config.ts";
 import { nothingLive } from "../release/first-deploy.ts";
 import { idOf, liveId, runsOf } from "../release/history.ts";
 import { makeIo, silentLog } from "../host/io.ts";
-import type { InstanceName, Manager } from "../contracts/manager.ts";
+import type { Manager } from "../contracts/manager.ts";
 import { isWeb, jobId, processOf, releaseOf } from "../paths.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { toldServer } from "../release/known-server.ts";
@@ -13,18 +12,9 @@ import { secretsOf } from "../release/settings.ts";
 import { redactor } from "../deploy/log/redactor.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { liveOf, named } from "./processes.ts";
-
-export interface LogsOptions {
-  follow: boolean;
-  /** How many of the last lines, of those that are wanted. */
-  lines: number;
-  /** Only lines from then on, ms since 1970. */
-  since?: number;
-  /** Only lines that it matches, secrets masked before. */
-  grep?: RegExp;
-  /** What the newest failure said, instead of what is live or newest. */
-  failed?: boolean;
-}
+import type { InstanceName } from "../host/instance.ts";
+import type { LogsOptions } from "../deploy/deploy-logs.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** One line of an app's output. */
 export interface AppLine {

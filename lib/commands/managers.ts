@@ -1,9 +1,10 @@
 // The managers that an app which is taken away may have something of.
-import type { ServerConfig } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import type { Manager } from "../contracts/manager.ts";
-import { appTypes, manager, managerNames } from "../registry.ts";
+import { appTypes, manager } from "../registry.ts";
 import { recordedManagers } from "../release/manager.ts";
+import type { ServerConfig } from "../config/types.ts";
+import { managerNames } from "../config/kinds.ts";
 
 /**
  * Every manager that this host can have an instance in, whatever config.yml names by now. Throws DpError "host" when one

@@ -1,8 +1,8 @@
 // The commands to type after `dp setup`, exactly.
 import { hostname } from "node:os";
-import type { ServerConfig } from "../config/config.ts";
 import { places, root } from "../paths.ts";
 import { loginName } from "../host/users.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** Three commands: two for the machine with the code (unless it was fetched), and one for here. */
 export function nextCommands(app: string, { branch }: ServerConfig, url: string | undefined): string[] {

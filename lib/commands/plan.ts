@@ -1,6 +1,6 @@
 // `dp plan`: the order of a deploy, and what a deploy of one commit would do, without doing it.
-import { GIVEN, PIPELINES, unmetNeeds, type Kind } from "../pipeline/pipeline.ts";
-import { appType, stepFile } from "../registry.ts";
+import { GIVEN, PIPELINES, unmetNeeds } from "../pipeline/pipeline.ts";
+import { appType } from "../registry.ts";
 import { stepModule } from "../pipeline/module-step.ts";
 import { deployRef } from "../release/first-deploy.ts";
 import { liveId } from "../release/history.ts";
@@ -8,6 +8,8 @@ import { makeIo, silentLog } from "../host/io.ts";
 import { places } from "../paths.ts";
 import { readServer } from "../config/server.ts";
 import { commitOf } from "../deploy/begin.ts";
+import type { Kind } from "../pipeline/facts.ts";
+import { stepFile } from "../pipeline/step-files.ts";
 
 export interface PlannedStep {
   name: string;

@@ -1,5 +1,4 @@
 // The processes of the live release by the names that people type: worker, worker.2.
-import type { ServerConfig } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { instanceId, processOf } from "../paths.ts";
 import { requireCurrent } from "../release/current.ts";
@@ -9,6 +8,7 @@ import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { idsOfRelease, processNames, scaleOf } from "../release/processes.ts";
 import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** The live release's facts, by config.yml or what is known of it. Throws DpError "usage" when there is none. */
 export async function liveFacts(app: string, known?: ServerConfig): Promise<InstanceFacts> {

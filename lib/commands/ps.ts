@@ -1,6 +1,5 @@
 // `dp ps`: every process of an app, and how it does.
 import { DpError } from "../errors.ts";
-import type { InstanceStatus } from "../contracts/manager.ts";
 import { isWeb, processOf, releaseOf } from "../paths.ts";
 import { residentMemory } from "../host/process/process.ts";
 import { factsOfRelease, instanceOf, otherInstance, type InstanceFacts } from "../release/instance.ts";
@@ -9,6 +8,7 @@ import { managerOf } from "../release/manager.ts";
 import { stoppedIds } from "../release/processes.ts";
 import { spanText, table } from "../text/table.ts";
 import { idsOf, liveFacts, liveOf } from "./processes.ts";
+import type { InstanceStatus } from "../host/instance.ts";
 
 export interface ProcessRow extends InstanceStatus {
   /** `worker.2` */

@@ -1,7 +1,6 @@
 // `dp reconcile`: instances and boot follow from `current`, whatever happened.
 import { audit, resultOf } from "../host/audit.ts";
 import { makeBallast } from "../host/ballast.ts";
-import type { ServerConfig } from "../config/config.ts";
 import { handLock } from "../deploy/hand-lock.ts";
 import { owed, settleOwed } from "../deploy/owed.ts";
 import { reconcile } from "../release/reconcile.ts";
@@ -14,6 +13,7 @@ import { appNames, readServer } from "../config/server.ts";
 import { who } from "../host/who.ts";
 import { deploy, resume } from "./deploy.ts";
 import type { Ended } from "../deploy/launch.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 export interface Reconciled {
   /** App -> what was changed; empty when nothing was to do. */

@@ -1,5 +1,5 @@
 // `dp scale`: how many of each process run, written to config.yml and made true at once.
-import { parseServerConfig, setServerMapping, type ServerConfig } from "../config/config.ts";
+import { parseServerConfig, setServerMapping } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import { makeIo, silentLog } from "../host/io.ts";
@@ -14,6 +14,7 @@ import { proveInstances, startInstances, stopInstances } from "../release/worker
 import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { instancesAt, liveOf } from "./processes.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** `worker=2` and so on as a mapping. Throws DpError "usage". */
 export function parseScale(words: readonly string[]): Record<string, number> {

@@ -1,7 +1,7 @@
 // `dp setup`: everything an app needs on the server before its first push; safe to repeat.
 import { existsSync } from "node:fs";
 import { setupBase } from "../setup/base.ts";
-import { parseServerConfig, setServerValues, type ServerConfig } from "../config/config.ts";
+import { parseServerConfig, setServerValues } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { liveId } from "../release/history.ts";
@@ -16,6 +16,7 @@ import { readServer } from "../config/server.ts";
 import { render, schemaUrl, template } from "../host/template.ts";
 import { setupUser, userOf } from "../host/users.ts";
 import { checkSetup } from "../setup/setup-check.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 export interface SetupOptions {
   url?: string;

@@ -1,10 +1,10 @@
 // What `dp status` tells people.
 import type { RouteStatus } from "../contracts/front.ts";
-import type { InstanceStatus } from "../contracts/manager.ts";
 import { describeHandLock } from "../deploy/hand-lock.ts";
 import { describeHolder } from "../deploy/queue.ts";
 import { when } from "../text/table.ts";
 import type { Status } from "./status.ts";
+import type { InstanceStatus } from "../host/instance.ts";
 
 /** A status for people. */
 export function statusLines(now: Status): string[] {

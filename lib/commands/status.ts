@@ -1,5 +1,4 @@
 // `dp status`: what serves, whether it is healthy, and what is under way.
-import type { ServerConfig } from "../config/config.ts";
 import { factOf, load } from "../pipeline/context.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
@@ -7,21 +6,21 @@ import { damageOf, hintOf } from "../release/current.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
 import { contextOf, holder, liveId, newestRun, previousId, type Holder } from "../release/history.ts";
 import type { RouteStatus } from "../contracts/front.ts";
-import type { InstanceStatus } from "../contracts/manager.ts";
 import { probe } from "../health/probe.ts";
 import { handLock, type HandLock } from "../deploy/hand-lock.ts";
 import { owedName } from "../deploy/owed.ts";
 import { managerNameOf, managerOf } from "../release/manager.ts";
-import { isWeb, processOf } from "../paths.ts";
+import { isWeb, processOf, publicAddress } from "../paths.ts";
 import { wantedIds } from "../release/processes.ts";
 import { straysOf, wantedOf } from "../release/wanted.ts";
 import { front } from "../registry.ts";
-import { publicAddress } from "../release/route.ts";
 import { urlOf } from "../deploy/log/screen.ts";
 import { knownServer } from "../release/known-server.ts";
 import { appNames } from "../config/server.ts";
 import { settingsBack, wayBack } from "../release/way-back.ts";
 import { warmIds } from "../release/warm.ts";
+import type { InstanceStatus } from "../host/instance.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 export interface Status {
   app: string;

@@ -10,12 +10,13 @@ import { contextOf, runIds } from "../release/history.ts";
 import { stepModule } from "../pipeline/module-step.ts";
 import { appName } from "../paths.ts";
 import { lockNow } from "../deploy/queue.ts";
-import { receipt, type Receipt } from "../deploy/log/receipt.ts";
-import { stepFile, stepFiles } from "../registry.ts";
+import { receipt } from "../deploy/log/receipt.ts";
 import { goBack, runStep, undoStep } from "../pipeline/runner.ts";
 import { readServer } from "../config/server.ts";
 import { say } from "../text/say.ts";
 import { who } from "../host/who.ts";
+import type { Receipt } from "../pipeline/receipt.ts";
+import { stepFile, stepFiles } from "../pipeline/step-files.ts";
 
 export interface StepOptions {
   /** A context's path. */

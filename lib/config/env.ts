@@ -141,12 +141,3 @@ export function formatValue(name: string, value: string): string {
     .replaceAll("\r", "\\r");
   return `"${escaped}"`;
 }
-
-/** Variables as an EnvironmentFile of systemd (its src/basic/env-file.c): double quotes, four escapes, newlines as they are. */
-export function systemdEnv(values: Readonly<Record<string, string>>): string {
-  const lines = Object.entries(values).map(([name, value]) => {
-    if (!NAME.test(name) || value.includes("\0")) throw new Error(`${quoted(name)} cannot be a variable`);
-    return `${name}="${value.replace(/[\\"`$]/g, "\\$&")}"\n`;
-  });
-  return lines.join("");
-}

@@ -1,7 +1,7 @@
 // config.yml as dp has read it, kept beside it: YAML and its schema take a fifth of a rollback that is wanted now.
 import { join } from "node:path";
-import type { ServerConfig } from "./config.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
+import type { ServerConfig } from "./types.ts";
 
 /** What was read from which text, and by which dp: another one may read the same text as something else. */
 interface Kept {

@@ -1,8 +1,8 @@
 // The Procfile: process types and their shell lines, as Heroku made it known.
-import type { DeployConfig } from "./config.ts";
 import { DpError } from "../errors.ts";
 import { isProcessName } from "../paths.ts";
 import type { Tree } from "../git/tree.ts";
+import type { DeployConfig } from "./types.ts";
 
 const LINE = /^([A-Za-z0-9_-]+):\s*(\S.*)$/;
 

@@ -2,13 +2,13 @@
 import { existsSync } from "node:fs";
 import { readdir, realpath } from "node:fs/promises";
 import { basename } from "node:path";
-import type { ServerConfig } from "./config.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { keepServer, keptServer } from "./kept-config.ts";
 import { deployments, places } from "../paths.ts";
 import { installedTree } from "../host/self.ts";
 import { didYouMean } from "../text/suggestion.ts";
+import type { ServerConfig } from "./types.ts";
 
 /** The names of all apps that were set up, sorted. */
 export async function appNames(): Promise<string[]> {

@@ -1,9 +1,11 @@
 // What an app type is: how one kind of app is recognised, installed and started.
-import type { DeployConfig } from "../config/config.ts";
 import type { Io } from "../host/io.ts";
-import type { InstanceName, Limits, Manager } from "./manager.ts";
+import type { Manager } from "./manager.ts";
 import type { Foreground } from "../host/process/terminal.ts";
 import type { Tree } from "../git/tree.ts";
+import type { Limits } from "../host/process/confine.ts";
+import type { InstanceName } from "../host/instance.ts";
+import type { DeployConfig } from "../config/types.ts";
 
 /** Everything an app type may know about the release it works on. Paths are absolute. */
 export interface Place {

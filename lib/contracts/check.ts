@@ -1,6 +1,6 @@
 // What a check of `dp doctor` is: one kind of thing that may be wrong, how it is found, and what mends it.
-import type { ServerConfig } from "../config/config.ts";
 import type { Io } from "../host/io.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** An app that is looked at. */
 export interface Patient {

@@ -1,44 +1,30 @@
 // What a process manager is: whatever starts, stops and watches the instances of an app.
-import type { DeployConfig } from "../config/config.ts";
+import type { InstanceName, InstanceStatus, LogOptions, ManagedApp, Startable } from "../host/instance.ts";
 import type { Io } from "../host/io.ts";
+import type { Limits } from "../host/process/confine.ts";
+import type { DeployConfig } from "../config/types.ts";
 
-/** One process of a release of an app: `APP@ID`. */
-export interface InstanceName {
-  app: string;
-  /** `42-3f9c2ab`, `42-3f9c2ab.worker.2` or, for a job that runs once, `42-3f9c2ab.cron.cleanup`: see paths.ts. */
+/** The release that an instance follows. */
+export interface Predecessor {
   id: string;
+  /** Its release's folder. */
+  folder: string;
+  /** deploy.yml of its commit; null: its run file is gone or damaged. */
+  config: DeployConfig | null;
 }
 
 /** All that a manager needs to start an instance. */
-export interface Instance extends InstanceName {
-  /** The folder that it starts in, absolute: in the release itself, never through `current`. */
-  folder: string;
+export interface Instance extends Startable {
   /** deploy.yml of its commit. */
   config: DeployConfig;
-  /** A shell line, run by the app's user; empty: what an image starts by itself. */
-  command: string;
-  /** The whole environment; PORT is in that of a web process. */
-  env: Record<string, string>;
-  user: string | undefined;
-  /** Milliseconds between SIGTERM and SIGKILL. */
-  stopTimeout: number;
   /** PATH of the server's own programs, without the app's folders. Default: the system's folders. */
   path?: string | undefined;
   /** How many processes share the port, for managers that can do that. Default: 1. */
   workers?: number | undefined;
-
   /** What the operator allows a container; other managers have their own place for that. */
   limits?: Limits | undefined;
-}
-
-/** At most this much of the machine for one container. */
-export interface Limits {
-  /** "512m", "2g"; no limit without it. */
-  memory?: string;
-  /** "1.5" of its processors; no limit without it. */
-  cpus?: string;
-  /** Processes and threads. */
-  pids?: number;
+  /** The release that served until now, for managers that keep something of it; null: there was none. */
+  predecessor?(): Promise<Predecessor | null>;
 }
 
 /** How a network of its own is reached. */
@@ -51,44 +37,6 @@ export interface Published {
   inside: number | null;
 }
 
-export interface InstanceStatus {
-  /** "waiting" is between a crash and the next start. */
-  state: "running" | "waiting" | "failed" | "stopped";
-  /** The main process, or null. */
-  pid: number | null;
-  /** How often it was started again after a crash. */
-  restarts: number;
-  /** When the running process was started, ISO 8601, or null. */
-  since: string | null;
-  /** How it ended last: "exited with 3", "killed by SIGKILL"; empty while all is well. */
-  detail: string;
-  /** It runs, and nobody looks after it any more: `adopt` mends that. */
-  isOrphan?: boolean;
-  /** An image's own health check says that it is not well, while it runs. */
-  isUnhealthy?: boolean;
-}
-
-export interface LogOptions {
-  /** How many of the last lines. */
-  lines: number;
-  follow: boolean;
-  /** Only lines from then on, ms since 1970. A manager may leave it to its caller, and hand over older ones too. */
-  since?: number | undefined;
-  /** `time`: when the line was written, ISO 8601, where that is known. */
-  onLine(line: string, time?: string | null): void;
-}
-
-/** What a manager needs to know of an app once, at setup. */
-export interface ManagedApp {
-  app: string;
-  base: string;
-  user: string | undefined;
-  /** Milliseconds between SIGTERM and SIGKILL. */
-  stopTimeout: number;
-  /** PATH of the server's own programs. Default: the system's folders. */
-  path?: string | undefined;
-}
-
 export interface Manager {
   readonly name: string;
   readonly summary: string;
@@ -96,6 +44,8 @@ export interface Manager {
   unavailable(path?: string): Promise<string | null>;
   /** Puts in place what every instance of the app shares; answers one sentence for each change. */
   setup(app: ManagedApp, io: Io): Promise<string[]>;
+  /** Throws DpError "config" for an instance that it could never start; asked before anything is stopped for it. */
+  requireStartable?(instance: Instance): void;
   /** `start` will be called for it soon: what that needs gets ready meanwhile, and ends by itself when it is not called. */
   prepare?(name: InstanceName): void;
   /**

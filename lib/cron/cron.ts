@@ -1,11 +1,11 @@
 // What runs an app's cron entries: timers of systemd on a server that has it, else a scheduler of dp's own.
-import type { CronEntry } from "../config/config.ts";
 import type { Io } from "../host/io.ts";
 import { isService } from "../host/daemon/service.ts";
 import { nextTime } from "./next.ts";
 import { scheduleOf } from "../config/schedule.ts";
 import { isScheduled, setSchedule } from "./supervised.ts";
 import { setTimers, timerNext } from "./timers.ts";
+import type { CronEntry } from "../config/types.ts";
 
 /** Makes exactly these entries run by the clock, also after a reboot. Answers one sentence for each change. */
 export const setCron = (app: string, entries: readonly CronEntry[], io: Io): Promise<string[]> =>

@@ -1,10 +1,10 @@
 // Cron without systemd: a process of its own for each app that looks, every minute, which entries are due.
 import { join } from "node:path";
-import type { CronEntry } from "../config/config.ts";
 import { readText } from "../host/files.ts";
 import { SELF, selfEnv } from "../host/self.ts";
 import { nextTime } from "./next.ts";
 import { scheduleOf } from "../config/schedule.ts";
+import type { CronEntry } from "../config/types.ts";
 
 const MINUTE = 60_000;
 /** After a longer sleep of the machine what was missed is missed, as with every cron. */

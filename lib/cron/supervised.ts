@@ -11,12 +11,12 @@ import {
   type State,
 } from "../host/supervisor/supervision.ts";
 import { endAll } from "../host/process/end-all.ts";
-import type { CronEntry } from "../config/config.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";
 import { plainEnv } from "../host/run.ts";
 import { program, selfEnv, supervisor } from "../host/self.ts";
 import { shellQuote } from "../host/template.ts";
+import type { CronEntry } from "../config/types.ts";
 
 const STOP_TIMEOUT = 5_000;
 

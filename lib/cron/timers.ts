@@ -1,7 +1,6 @@
 // Cron by timers of systemd: one timer and one service for each entry, APP.cron.NAME.
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import type { CronEntry } from "../config/config.ts";
 import { words as unitWords } from "../host/daemon/service.ts";
 import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
@@ -12,6 +11,7 @@ import { jobsOf, show, systemctl, timeFrom } from "../host/systemd/systemd.ts";
 import { MARK, UNITS } from "../host/systemd/unit.ts";
 import { render, template } from "../host/template.ts";
 import { calendarLines, scheduleOf } from "../config/schedule.ts";
+import type { CronEntry } from "../config/types.ts";
 
 const stemOf = (app: string, name: string) => `${jobsOf(places(app).app)}.${name}`;
 const timerOf = (app: string, name: string) => `${stemOf(app, name)}.timer`;

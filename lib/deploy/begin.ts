@@ -5,7 +5,6 @@ import { create } from "../pipeline/context.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { namesIn, readText, writeFileAtomic } from "../host/files.ts";
 import type { Push } from "./gate.ts";
-import type { ServerConfig } from "../config/config.ts";
 import { requireCurrent } from "../release/current.ts";
 import { requireUnlocked } from "./hand-lock.ts";
 import { deployRef, nothingLive } from "../release/first-deploy.ts";
@@ -17,6 +16,7 @@ import { isReleaseId, places, releaseOf, sequenceOf } from "../paths.ts";
 import { run } from "../host/run.ts";
 import { readServer } from "../config/server.ts";
 import { starter } from "../host/who.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 export interface Begun {
   id: string;

@@ -2,12 +2,24 @@
 import { DpError } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
-import { holder, runsOf } from "../release/history.ts";
+import { holder, runsOf, logOf } from "../release/history.ts";
 import { sequenceOf } from "../paths.ts";
 import { toldServer } from "../release/known-server.ts";
-import { follow, lineSink } from "./log/follower.ts";
-import { logOf } from "./launch.ts";
-import type { LogsOptions } from "../commands/logs.ts";
+import { follow } from "./log/follower.ts";
+import { lineSink } from "../host/sink.ts";
+
+/** Which lines of a log are wanted. */
+export interface LogsOptions {
+  follow: boolean;
+  /** How many of the last lines, of those that are wanted. */
+  lines: number;
+  /** Only lines from then on, ms since 1970. */
+  since?: number;
+  /** Only lines that it matches, secrets masked before. */
+  grep?: RegExp;
+  /** What the newest failure said, instead of what is live or newest. */
+  failed?: boolean;
+}
 
 /** Prints the log of a deploy, the newest without `wish`; with `follow` until the deploy has ended. */
 export async function deployLogs(

@@ -1,8 +1,8 @@
 // How a run that fails is concluded in its context, and what its log says of it.
 import { conclude, load, type Run } from "../pipeline/context.ts";
 import { DpError, exitCodeOf, messageOf } from "../errors.ts";
-import type { Receipt } from "./log/receipt.ts";
 import { failureScreen } from "./log/screen.ts";
+import type { Receipt } from "../pipeline/receipt.ts";
 
 /** A run, and who is told of it. */
 export interface Told {

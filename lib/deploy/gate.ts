@@ -3,7 +3,10 @@ import { DpError } from "../errors.ts";
 import { isAlive, startTime } from "../host/process/process.ts";
 import { receiverPid } from "./push-options.ts";
 import { run } from "../host/run.ts";
-import type { Landing } from "./landing.ts";
+import { factOf } from "../pipeline/context.ts";
+import { fact } from "../pipeline/facts.ts";
+import { runsOf } from "../release/history.ts";
+import { tipOf } from "../git/ref.ts";
 
 /** What a push wants. A fact: a resumed deploy moves the branch, too. */
 export interface Push {
@@ -29,9 +32,6 @@ const NOWHERE = /^0+$/;
 const git = (repo: string, ...args: string[]) => run(["git", "--git-dir", repo, ...args], { check: false });
 const holds = async (repo: string, one: string, other: string) =>
   (await git(repo, "merge-base", "--is-ancestor", one, other)).code === 0;
-/** The commit that a ref names, in full; "" when there is no such ref. */
-export const tipOf = async (repo: string, ref: string) =>
-  (await git(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", ref)).text;
 
 /**
  * Throws DpError "superseded" when the branch has moved since the push began, to something that an ordinary push
@@ -73,4 +73,25 @@ export async function settleRef(
   const wanted = isReceiving(waiting) ? old : sha;
   if (now === wanted || (now === "" && NOWHERE.test(wanted))) return;
   await git(repo, "update-ref", ...(NOWHERE.test(wanted) ? ["-d", ref] : [ref, wanted]));
+}
+
+/** What a push has brought that git may not have moved the branch to yet. */
+export interface Landing {
+  /** Where the branch was before it. */
+  old: string;
+  sha: string;
+}
+
+/** The newest good deploy of a push to that branch that ended while run `id` waited for its turn, or null. */
+export async function landingOf(app: string, id: string, { ref }: Push): Promise<Landing | null> {
+  const runs = await runsOf(app);
+  const mine = runs.find((past) => past.id === id);
+  if (!mine) return null;
+  const since = factOf(mine.run, "startedAt", fact.startedAt);
+  for (const { id: other, run, state } of runs.toReversed()) {
+    if (other === id || state !== "good" || (run.result?.endedAt ?? "") < since) continue;
+    const push = factOf(run, "push", fact.push);
+    if (push?.ref === ref) return { old: push.old, sha: factOf(run, "sha", fact.sha) };
+  }
+  return null;
 }

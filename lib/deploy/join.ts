@@ -5,11 +5,10 @@ import { fact } from "../pipeline/facts.ts";
 import { isReleaseId, places } from "../paths.ts";
 import { isReceiving, receiver, requireTip, settleRef, type Push } from "./gate.ts";
 import { describeHolder, deadline } from "./queue.ts";
-import { holder, runOf, type Holder } from "../release/history.ts";
+import { holder, runOf, type Holder, logOf } from "../release/history.ts";
 import { print } from "../text/say.ts";
 import { follow } from "./log/follower.ts";
 import { ended } from "./deploy-logs.ts";
-import { logOf } from "./launch.ts";
 
 /** What is pushed, and how. */
 interface Pushed {

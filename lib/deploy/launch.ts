@@ -1,19 +1,14 @@
 // A run that is worked on, and whoever started it as its reader.
 import { closeSync, mkdirSync, openSync } from "node:fs";
-import { join } from "node:path";
 import { conclude } from "../pipeline/context.ts";
 import { follow, printer } from "./log/follower.ts";
 import { auditRun } from "./audit-run.ts";
-import { liveId, runOf, type PastRun, type RunState } from "../release/history.ts";
+import { liveId, logOf, runOf, type PastRun, type RunState } from "../release/history.ts";
 import { places } from "../paths.ts";
 import { who } from "../host/who.ts";
+import { hire, type Worker } from "./worker.ts";
 import { say } from "../text/say.ts";
-import { hire, type Order, type Worker } from "./worker.ts";
-
-/** The log of a run. */
-export function logOf(app: string, id: string): string {
-  return join(places(app).logs, `${id}.log`);
-}
+import type { Order } from "./order.ts";
 
 /** How a launched run ended. */
 export interface Ended {

@@ -1,11 +1,11 @@
 // With `gate: false`: what git was let have, and no deploy has begun with. A file, so that no reboot loses it.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { ServerConfig } from "../config/config.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";
-import { tipOf } from "./gate.ts";
 import { newestRun } from "../release/history.ts";
+import { tipOf } from "../git/ref.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 const fileOf = (repo: string) => join(repo, "dp-owed");
 

@@ -6,11 +6,12 @@ import { codeOf, DpError } from "../errors.ts";
 import { removeFile } from "../host/files.ts";
 import { holderOf, isLocked, waitForLock, type Lock } from "../host/lock.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
-import type { Kind } from "../pipeline/pipeline.ts";
 import { startTime } from "../host/process/process.ts";
 import { starter } from "../host/who.ts";
+import { say } from "../text/say.ts";
 import { requireUnlocked } from "./hand-lock.ts";
 import { holder, queueFile, type Holder } from "../release/history.ts";
+import type { Kind } from "../pipeline/facts.ts";
 
 /** A deploy that waits for its turn. */
 export type Waiting = Holder & { kind: Kind };
@@ -138,4 +139,28 @@ export function describeHolder(held: Holder | null): string {
   if (!held) return "another dp";
   const since = new Date(held.since).toLocaleTimeString("en-GB");
   return `${isReleaseId(held.id) ? `deploy ${held.id}` : held.id} by ${held.by}, since ${since}`;
+}
+
+/** How the answer is given, and how long it may take to begin. */
+export interface Answer {
+  /** The answer is JSON on stdout, so that the log goes to stderr. */
+  json?: boolean | undefined;
+  /** How long to wait for whatever holds the app, in ms; without, as long as it takes. */
+  wait?: number | undefined;
+}
+
+/**
+ * Waits until no deploy is under way: what is restarted must be what is live by then. Answers what is left of the
+ * time, in ms; throws DpError "locked" when it is over.
+ */
+export async function quiet(app: string, wait?: number): Promise<number | undefined> {
+  const begun = performance.now();
+  const isOver = deadline(wait);
+  for (let told = false; ; told = true) {
+    const held = holder(app);
+    if (held === null) return wait === undefined ? undefined : Math.max(0, begun + wait - performance.now());
+    requirePatience(app, isOver);
+    if (!told) say(`dp: waiting for ${describeHolder(held)}`);
+    await Bun.sleep(100);
+  }
 }

@@ -1,5 +1,4 @@
 // Restarting, stopping and starting what is live, process by process.
-import type { ServerConfig } from "../config/config.ts";
 import type { Io } from "../host/io.ts";
 import { isWeb, releaseOf } from "../paths.ts";
 import { front } from "../registry.ts";
@@ -7,6 +6,7 @@ import type { InstanceFacts } from "../release/instance.ts";
 import { serveAgain } from "../release/instances.ts";
 import { managerOf } from "../release/manager.ts";
 import { proveInstances, startInstances } from "../release/workers.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** Restarts the live web process in its place while requests wait at the front. Throws DpError "unhealthy". */
 async function restartWeb(app: string, live: string, server: ServerConfig, io: Io): Promise<void> {

@@ -1,9 +1,9 @@
 // What serves after a run that failed, in the words of its last lines.
-import type { ServerConfig } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { managerOf } from "../release/manager.ts";
 import { hasWeb, idsOfRelease, stoppedIds } from "../release/processes.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** `41-3f9c2ab, as before`; of a live release that does not run, why, and what to type. Never throws a DpError. */
 export async function servingWords(

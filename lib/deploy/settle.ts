@@ -10,12 +10,12 @@ import { endConfined } from "../host/process/confine.ts";
 import { endAll } from "../host/process/end-all.ts";
 import { allPids } from "../host/process/proc.ts";
 import { environmentOf, hasEnvironment } from "../host/process/process.ts";
-import type { Receipt } from "./log/receipt.ts";
 import { ONE_OFF_MARK } from "../release/one-off.ts";
 import { reconcile, sweep } from "../release/reconcile.ts";
 import { managerOf } from "../release/manager.ts";
 import { appType } from "../registry.ts";
 import { goBack, runPipeline } from "../pipeline/runner.ts";
+import type { Receipt } from "../pipeline/receipt.ts";
 
 const PATIENCE = 5_000;
 

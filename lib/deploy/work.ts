@@ -7,9 +7,8 @@ import { fact } from "../pipeline/facts.ts";
 import { requireCurrent } from "../release/current.ts";
 import { auditRun } from "./audit-run.ts";
 import { takeCanceller } from "./canceller.ts";
-import { requireTip, settleRef, type Push } from "./gate.ts";
-import { contextOf } from "../release/history.ts";
-import { landingOf } from "./landing.ts";
+import { requireTip, settleRef, type Push, landingOf } from "./gate.ts";
+import { contextOf, logOf } from "../release/history.ts";
 import { makeIo } from "../host/io.ts";
 import type { Lock } from "../host/lock.ts";
 import { stepModule } from "../pipeline/module-step.ts";
@@ -18,16 +17,15 @@ import { receipt } from "./log/receipt.ts";
 import { redactor } from "./log/redactor.ts";
 import { duplicate } from "../host/process/libc.ts";
 import { PIPELINES } from "../pipeline/pipeline.ts";
-import { stepFile } from "../registry.ts";
 import { tidy } from "../release/reconcile.ts";
 import { secretsOf } from "../release/settings.ts";
 import { runPipeline } from "../pipeline/runner.ts";
 import { shown } from "../text/text.ts";
 import { closingLine, headLine } from "./log/screen.ts";
 import { failed, refused, type Told } from "./failure.ts";
-import { logOf } from "./launch.ts";
 import { pickUp, settle } from "./settle.ts";
-import type { Order } from "./worker.ts";
+import type { Order } from "./order.ts";
+import { stepFile } from "../pipeline/step-files.ts";
 
 /**
  * Loads what a deploy needs, waits for the order on stdin, and runs it, saying all that is to be said in its log. Answers

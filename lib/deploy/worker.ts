@@ -4,26 +4,10 @@ import { codeOf, EXIT } from "../errors.ts";
 import { pipe } from "../host/process/libc.ts";
 import { isOnItsOwn } from "../host/process/process.ts";
 import { SELF, selfEnv } from "../host/self.ts";
-import type { Sink } from "./log/follower.ts";
-import type { Who } from "../host/who.ts";
 import { say } from "../text/say.ts";
-import { logOf } from "./launch.ts";
-
-/** What a worker is told; as a process of its own, as one JSON object on its stdin. */
-export interface Order {
-  id: string;
-  /** Begin at this step. */
-  from?: string | undefined;
-  /** The process of git that waits for its hook, see gate.ts. */
-  git?: string | undefined;
-  /** How long it may wait for its turn, in ms; without, as long as it takes. */
-  wait?: number | undefined;
-  /** It runs although somebody has locked the app. */
-  force?: boolean | undefined;
-  /** What the audit log calls it; without, by its kind. */
-  what?: string | undefined;
-  who: Who;
-}
+import type { Order } from "./order.ts";
+import type { Sink } from "../host/sink.ts";
+import { logOf } from "../release/history.ts";
 
 /** Somebody that is about to work on a run. */
 export interface Worker {

@@ -4,8 +4,8 @@ import { probe } from "../health/probe.ts";
 import { front } from "../registry.ts";
 import { factsOfRelease } from "../release/instance.ts";
 import { managerOf } from "../release/manager.ts";
-import { publicAddress } from "../release/route.ts";
 import { liveWeb } from "../release/wanted.ts";
+import { publicAddress } from "../paths.ts";
 
 const check: Check = {
   summary: "the health check of the live release",

@@ -1,12 +1,12 @@
 // The public port of an app: its front listens there, and sends to the live release.
 import { byCommand, byHand, type Check, type Finding, type Patient } from "../contracts/check.ts";
-import { describe } from "../health/health.ts";
 import { listener } from "../host/process/process.ts";
 import { front } from "../registry.ts";
 import { strangersOn } from "../release/instances.ts";
 import { managerOf } from "../release/manager.ts";
 import { portOf } from "../release/ports.ts";
 import { liveWeb } from "../release/wanted.ts";
+import { describeOwners } from "../host/process/port-owners.ts";
 
 const check: Check = {
   summary: "the public port and what the front does with it",
@@ -27,7 +27,7 @@ async function frontFindings({ app, server }: Patient, live: string | null | und
   const route = await holder.status(app);
   const owners = route?.isListening ? [] : await listener(server.port);
   if (owners.length > 0) {
-    const what = `port ${server.port} is held by ${await describe(owners)}, not by the ${holder.name}`;
+    const what = `port ${server.port} is held by ${await describeOwners(owners)}, not by the ${holder.name}`;
     return [byHand("error", what, `end that process and: dp reconcile ${app}; or: dp setup ${app} --port N`)];
   }
   if (route === null) return again("error", `the ${holder.name} does not run, or does not know ${app}`);
@@ -49,7 +49,7 @@ async function frontFindings({ app, server }: Patient, live: string | null | und
 async function ownFindings(app: string, { server }: Patient, live: string | null | undefined): Promise<Finding[]> {
   const strangers = await strangersOn(app, server.port, await managerOf(server));
   if (strangers.length > 0) {
-    const what = `port ${server.port} is held by ${await describe(strangers)}`;
+    const what = `port ${server.port} is held by ${await describeOwners(strangers)}`;
     return [byHand("error", what, `end that process and: dp restart ${app}; or: dp setup ${app} --port N`)];
   }
   if (!live || (await listener(server.port)).length > 0) return [];

@@ -8,11 +8,11 @@ import { filesOf, haproxyProgram } from "./haproxy/places.ts";
 import { driftFrom, keep, load, makeFolder, stop } from "./haproxy/process.ts";
 import { pointed, readRoutes, routeFrom, serverOf, type KeptRoute } from "./haproxy/routes.ts";
 import { notRunning, processes, tellAll } from "./haproxy/runtime.ts";
-import { describe } from "../health/health.ts";
 import type { Io } from "../host/io.ts";
 import { waitForLock } from "../host/lock.ts";
 import { listener } from "../host/process/process.ts";
 import { run } from "../host/run.ts";
+import { describeOwners } from "../host/process/port-owners.ts";
 
 async function unavailable(): Promise<string | null> {
   const program = haproxyProgram();
@@ -47,7 +47,7 @@ async function requireFree({ app, listen: { port } }: Omit<Route, "target">): Pr
   const others = (await listener(port)).filter(({ pid }) => pid === null || !pids.includes(pid));
   // HAProxy itself would share the port with another HAProxy.
   if (others.length === 0) return;
-  throw new DpError("host", `HAProxy cannot listen on port ${port}: it is held by ${await describe(others)}`, {
+  throw new DpError("host", `HAProxy cannot listen on port ${port}: it is held by ${await describeOwners(others)}`, {
     hint: `end that process, or give the app another port: dp setup ${app} --port N`,
   });
 }

@@ -2,7 +2,6 @@
 import { version } from "../../package.json";
 import { DpError, messageOf } from "../errors.ts";
 import type { Front, Route, Target } from "../contracts/front.ts";
-import { describe } from "../health/health.ts";
 import type { Io } from "../host/io.ts";
 import { root } from "../paths.ts";
 import { listener } from "../host/process/process.ts";
@@ -10,6 +9,7 @@ import { relayAt } from "./relay/client.ts";
 import { isService } from "../host/daemon/service.ts";
 import { relayDrift, restartService, setUpService } from "./relay/service.ts";
 import { stopSupervisedRelay, superviseRelay } from "./relay/supervised.ts";
+import { describeOwners } from "../host/process/port-owners.ts";
 
 /** Where the relay keeps its routes and its control socket. */
 export const relayFolder = () => `${root()}/var/lib/dp/relay`;
@@ -57,7 +57,7 @@ async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
     await refuseOther(route);
     const owners = await listener(port);
     throw new DpError("host", `the relay cannot have port ${port}: ${messageOf(error)}`, {
-      lines: owners.length > 0 ? [`the port is held by ${await describe(owners)}`] : [],
+      lines: owners.length > 0 ? [`the port is held by ${await describeOwners(owners)}`] : [],
       hint: `end that process, or give the app another port: dp setup ${route.app} --port N`,
       cause: error,
     });

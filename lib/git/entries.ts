@@ -1,9 +1,14 @@
 // The entries of a commit, as git lists them.
 import { run } from "../host/run.ts";
-import type { TreeEntry } from "./tree.ts";
 
 /** Enough for the listing of any commit, in bytes. */
 export const LISTING = 256 * 1024 * 1024;
+
+export interface TreeEntry {
+  /** Relative to the root, with "/" between folders. */
+  path: string;
+  kind: "file" | "executable" | "symlink" | "submodule";
+}
 
 const KIND: Record<string, TreeEntry["kind"]> = {
   "100644": "file",

@@ -2,14 +2,8 @@
 import { lstat, readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
-import { entriesOf, type CommitEntry } from "./entries.ts";
+import { entriesOf, type CommitEntry, type TreeEntry } from "./entries.ts";
 import { plainEnv } from "../host/run.ts";
-
-export interface TreeEntry {
-  /** Relative to the root, with "/" between folders. */
-  path: string;
-  kind: "file" | "executable" | "symlink" | "submodule";
-}
 
 export interface Tree {
   /** The text of a regular file, or null when there is none of that name. Throws DpError "config" over 16 MiB. */

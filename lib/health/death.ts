@@ -1,7 +1,8 @@
 // What is said of an instance that has ended: how, and its last words.
 import { DpError, messageOf } from "../errors.ts";
 import type { Io } from "../host/io.ts";
-import type { InstanceName, InstanceStatus, Manager } from "../contracts/manager.ts";
+import type { Manager } from "../contracts/manager.ts";
+import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 
 const LOG_LINES = 25;
 const LOOKS = 10;

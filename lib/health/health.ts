@@ -1,14 +1,16 @@
 // Whether an instance is healthy, and that it is the one that answered.
-import type { HealthCheck, ServerConfig } from "../config/config.ts";
 import { died as diedOf, lastWords as lastWordsOf } from "./death.ts";
 import { DpError } from "../errors.ts";
 import type { Front } from "../contracts/front.ts";
 import type { Io } from "../host/io.ts";
-import type { InstanceName, InstanceStatus, Manager } from "../contracts/manager.ts";
+import type { Manager } from "../contracts/manager.ts";
 import { probe } from "./probe.ts";
 import { watchElsewhere, wrongPort } from "./wrong-port.ts";
-import { publicAddress } from "../release/route.ts";
-import { listener, listeningPorts, processName } from "../host/process/process.ts";
+import { describeOwners } from "../host/process/port-owners.ts";
+import { listener, listeningPorts } from "../host/process/process.ts";
+import type { InstanceName, InstanceStatus } from "../host/instance.ts";
+import { publicAddress } from "../paths.ts";
+import type { HealthCheck, ServerConfig } from "../config/types.ts";
 
 /** An instance that is asked: where, by whom it is managed, and what counts as healthy. */
 export interface Patient {
@@ -112,7 +114,7 @@ async function owner(patient: Patient, status: InstanceStatus, io: Io): Promise<
   await requireAlive(patient, status, io);
   throw new DpError(
     "unhealthy",
-    `127.0.0.1:${port} answered, but it was ${await describe(owners)}, not ${name.app}@${name.id}`,
+    `127.0.0.1:${port} answered, but it was ${await describeOwners(owners)}, not ${name.app}@${name.id}`,
   );
 }
 
@@ -120,14 +122,6 @@ async function owner(patient: Patient, status: InstanceStatus, io: Io): Promise<
 async function requireAlive(patient: Patient, before: InstanceStatus, io: Io): Promise<void> {
   const now = await patient.manager.status(patient.name);
   if (now.state !== "running" || now.pid !== before.pid) throw await died(patient, now, io);
-}
-
-/** Who holds a port, in words: `pid 412 (nginx)`. */
-export async function describe(owners: Awaited<ReturnType<typeof listener>>): Promise<string> {
-  const words = owners.map(({ pid, uid }) =>
-    pid === null ? `a process of user ${uid}` : `pid ${pid} (${processName(pid) ?? "gone"})`,
-  );
-  return [...new Set(words)].join(", ") || "a process that has gone since";
 }
 
 const died = ({ name, manager }: Patient, status: InstanceStatus, io: Io) => diedOf(name, manager, status, io);

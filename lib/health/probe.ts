@@ -1,6 +1,6 @@
 // One question to an app's health check: bounded in time and bytes, never through a proxy, never redirected.
-import type { HealthCheck } from "../config/config.ts";
 import { codeOf, messageOf } from "../errors.ts";
+import type { HealthCheck } from "../config/types.ts";
 
 /** What came back. `text` is a few words for the user: "500", "302 → /login", "connection refused". */
 export interface Answer {

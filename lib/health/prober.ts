@@ -1,7 +1,7 @@
 // dp's own requests through the public port while a release changes: the proof that nothing was lost.
-import type { HealthCheck, ServerConfig } from "../config/config.ts";
 import { probe } from "./probe.ts";
-import { publicAddress } from "../release/route.ts";
+import { publicAddress } from "../paths.ts";
+import type { HealthCheck, ServerConfig } from "../config/types.ts";
 
 /** What the requests saw. */
 export interface Probes {

@@ -1,10 +1,11 @@
 // Whether a process without HTTP is healthy: it stays up, or a command of the app's own says so.
-import type { ProcessCheck } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import type { Io } from "../host/io.ts";
-import type { Instance, InstanceStatus, Manager } from "../contracts/manager.ts";
+import type { Instance, Manager } from "../contracts/manager.ts";
 import { tail } from "../host/process/output.ts";
 import { died } from "./death.ts";
+import type { InstanceStatus } from "../host/instance.ts";
+import type { ProcessCheck } from "../config/types.ts";
 
 /** Milliseconds between two looks at a process. */
 const LOOK = 200;

@@ -1,6 +1,7 @@
 // An app that listens somewhere else than it was told: the commonest reason for no answer.
-import type { InstanceName, Manager, Published } from "../contracts/manager.ts";
+import type { Manager, Published } from "../contracts/manager.ts";
 import { listeningPorts } from "../host/process/process.ts";
+import type { InstanceName } from "../host/instance.ts";
 
 /** Where an instance listens instead of its port, in words that say what it must do; null when it does listen there. */
 export async function wrongPort(name: InstanceName, manager: Manager, port: number): Promise<string | null> {

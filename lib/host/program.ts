@@ -1,7 +1,6 @@
 // Programs on the app's PATH: where they are, and what they say of themselves.
 import { access, constants, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Place } from "../contracts/app-type.ts";
 import { codeOf, DpError } from "../errors.ts";
 import type { Io } from "./io.ts";
 
@@ -28,8 +27,15 @@ export async function isExecutable(file: string): Promise<boolean> {
   }
 }
 
+/** Where a program is run, and as whom. */
+export interface Standpoint {
+  user: string | undefined;
+  env: Record<string, string>;
+  folder: string;
+}
+
 /** What a program says, run as the app's user; null when it fails or cannot be run, as a version manager's shim may. */
-export async function answerOf(argv: readonly string[], place: Place, io: Io): Promise<string | null> {
+export async function answerOf(argv: readonly string[], place: Standpoint, io: Io): Promise<string | null> {
   const { user, env, folder: cwd } = place;
   try {
     const result = await io.run(argv, { user, env, cwd, check: false, quiet: true, timeout: 20_000 });

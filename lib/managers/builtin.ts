@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
-import type { Instance, InstanceName, InstanceStatus, Manager } from "../contracts/manager.ts";
+import type { Instance, Manager } from "../contracts/manager.ts";
 import { compareInstances, isInstanceId, places } from "../paths.ts";
 import { bootId } from "../host/process/process.ts";
 import { logs } from "../host/supervisor/logs.ts";
@@ -23,6 +23,7 @@ import {
   type State,
 } from "../host/supervisor/supervision.ts";
 import { endAll } from "../host/process/end-all.ts";
+import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 
 const STOP_TIMEOUT = 10_000;
 /** Milliseconds that a supervisor may take to say that the app runs; a machine under load takes seconds. */

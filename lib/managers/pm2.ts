@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import { namesIn, removeFile } from "../host/files.ts";
 import { makeIo, silentLog, type Io } from "../host/io.ts";
-import type { Instance, InstanceName, InstanceStatus, ManagedApp, Manager } from "../contracts/manager.ts";
+import type { Instance, Manager } from "../contracts/manager.ts";
 import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
 import { processEntry, userOf } from "../host/process/process.ts";
 import {
@@ -27,6 +27,8 @@ import { call } from "./pm2/rpc.ts";
 import { writeFiles } from "./pm2/script.ts";
 import { statusFrom } from "./pm2/status.ts";
 import { idsOf } from "../host/users.ts";
+import type { InstanceName, InstanceStatus, ManagedApp } from "../host/instance.ts";
+import { clusterOf } from "./pm2/cluster.ts";
 
 const STOP_TIMEOUT = 10_000;
 const RECORD = ".pm2.json";
@@ -118,6 +120,11 @@ async function forget(name: InstanceName, io: Io): Promise<void> {
   await endIdleDaemon(name.app, io);
 }
 
+/** In cluster mode pm2 loads a script of node itself: no other command can have workers. */
+function requireStartable({ command, workers = 1, env }: Instance): void {
+  if (workers > 1) clusterOf(command, workers, env);
+}
+
 /** What a daemon that comes up at boot starts. */
 const enabled = async (app: string) => (isEnabled(app) ? savedIds(app, makeIo(silentLog)) : []);
 
@@ -128,6 +135,7 @@ export function makePm2(delay = 1_000, path?: string): Manager {
     summary: "pm2, one daemon for each app, for those who know it from node",
     unavailable: async (given) => missing(given ?? path),
     setup: (managed, io) => setup({ ...managed, path: managed.path ?? path }, io),
+    requireStartable,
     start: (instance, io) => start({ ...instance, path: instance.path ?? path }, delay, io),
     drift: ({ app, path: given }) => daemonDrift(app, given ?? path),
     ...{ stop, status, pids, instances, enable, enabled, forget, logs, remove: removeDaemon },

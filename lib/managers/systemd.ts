@@ -3,7 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { codeOf, DpError } from "../errors.ts";
 import type { Io } from "../host/io.ts";
-import type { Instance, InstanceName, InstanceStatus, Manager } from "../contracts/manager.ts";
+import type { Instance, Manager } from "../contracts/manager.ts";
 import { compareInstances, isInstanceId, places, root } from "../paths.ts";
 import { tail } from "../host/process/output.ts";
 import { removeFiles, writeFiles } from "../host/systemd/instance-files.ts";
@@ -19,6 +19,7 @@ import {
   unitDrift,
   WANTS,
 } from "../host/systemd/unit.ts";
+import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 
 // Why systemd could not start a process: systemd.exec(5), "Process exit codes".
 const REASONS: Record<string, string> = {

@@ -1,7 +1,7 @@
 // The vocabulary: every fact that steps share, and the schema that it keeps.
 import * as v from "valibot";
-import type { DeployConfig, ServerConfig } from "../config/config.ts";
 import { isReleaseId } from "../paths.ts";
+import type { DeployConfig, ServerConfig } from "../config/types.ts";
 
 const path = v.pipe(v.string(), v.startsWith("/"));
 const releaseId = v.pipe(v.string(), v.check(isReleaseId, "not a release such as 42-3f9c2ab"));
@@ -36,13 +36,17 @@ const runtime = v.strictObject({
   dependencies: v.nullable(path),
 });
 
+const KINDS = ["deploy", "rollback", "restart"] as const;
+/** What a run is for. */
+export type Kind = (typeof KINDS)[number];
+
 /** Fact name -> schema. A step names what it needs and provides out of these. */
 export const fact = {
   app: described(v.string(), "the app's name"),
   base: described(path, "the app's base folder"),
   repo: described(path, "the app's bare repository"),
   id: described(releaseId, "this run: sequence number and short sha"),
-  kind: described(v.picklist(["deploy", "rollback", "restart"]), "what the run is for"),
+  kind: described(v.picklist(KINDS), "what the run is for"),
   sha: described(v.pipe(v.string(), v.regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/)), "the commit, in full"),
   subject: described(v.string(), "the first line of the commit's message"),
   by: described(v.string(), "who started it"),

@@ -1,9 +1,9 @@
 // How long one step may take as a whole: a net under the limits of its commands, below all that it may rightly wait for.
-import type { ProcessConfig, ServerConfig } from "../config/config.ts";
 import { durationText } from "../config/duration.ts";
 import { factOf, type Run } from "./context.ts";
 import { DpError } from "../errors.ts";
 import { fact } from "./facts.ts";
+import type { ProcessConfig, ServerConfig } from "../config/types.ts";
 
 /** The most commands, each with its stepTimeout, that one step needs. */
 const COMMANDS = 4;

@@ -4,8 +4,8 @@ import { factOf, type Run } from "./context.ts";
 import { fact, type FactName } from "./facts.ts";
 import type { Io } from "../host/io.ts";
 import { loadModule } from "../host/modules.ts";
-import type { StepFile } from "../registry.ts";
 import type { Facts, In, Step } from "./step.ts";
+import type { StepFile } from "./step-files.ts";
 
 /** A step's module. */
 export async function stepModule(file: StepFile): Promise<Step<Facts, Facts>> {

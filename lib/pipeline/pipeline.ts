@@ -1,4 +1,5 @@
 // The order of a deploy, a rollback and a restart; the one file to edit when a step is added.
+import type { Kind } from "./facts.ts";
 import type { Facts, Step } from "./step.ts";
 
 /** What each kind of run does, in order. */
@@ -22,9 +23,7 @@ export const PIPELINES = {
   ],
   rollback: ["start", "check", "swap", "verify", "workers", "retire", "save-env", "prune"],
   restart: ["reuse", "start", "check", "swap", "verify", "workers", "retire", "save-env", "prune"],
-} as const;
-
-export type Kind = keyof typeof PIPELINES;
+} as const satisfies Record<Kind, readonly string[]>;
 
 /** Facts that `dp begin` decides once, for every step after it. */
 const BEGUN = [

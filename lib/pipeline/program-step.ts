@@ -6,9 +6,9 @@ import { factOf, type Run } from "./context.ts";
 import { DpError, EXIT } from "../errors.ts";
 import { fact } from "./facts.ts";
 import type { Io } from "../host/io.ts";
-import type { StepFile } from "../registry.ts";
 import { tail } from "../host/process/output.ts";
 import { selfEnv } from "../host/self.ts";
+import type { StepFile } from "./step-files.ts";
 
 /** Runs the program; answers the facts that it printed. Throws DpError "command" when it fails or prints something else. */
 export async function runProgram(file: StepFile, context: string, run: Run, io: Io): Promise<Record<string, unknown>> {

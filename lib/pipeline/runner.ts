@@ -6,9 +6,9 @@ import { makeIo, type Io } from "../host/io.ts";
 import { stepLimit, within } from "./limit.ts";
 import { runModule, undoModule } from "./module-step.ts";
 import { COMMIT, PIPELINES } from "./pipeline.ts";
-import type { Receipt } from "../deploy/log/receipt.ts";
 import { runProgram } from "./program-step.ts";
-import { stepFile, type StepFile } from "../registry.ts";
+import type { Receipt } from "./receipt.ts";
+import { stepFile, type StepFile } from "./step-files.ts";
 
 /** How a step is run in a row. */
 interface InRow {

@@ -28,10 +28,3 @@ export interface Step<N extends Facts = Facts, P extends Facts = Facts> {
 export function defineStep<N extends Facts, P extends Facts>(file: string, step: Omit<Step<N, P>, "name">): Step<N, P> {
   return { name: parse(basename(file)).name, ...step };
 }
-
-/** Runs a step as a program: `./steps/NAME.ts CONTEXT [--undo]`. Returns at once; the process ends with the step. */
-export async function main(step: Pick<Step, "name">): Promise<void> {
-  // Imported late: a step must not depend on what runs it. And not awaited: the runner imports the step by its
-  // path, which waits until this very module has been evaluated.
-  void import("../main.ts").then(({ stepProgram }) => stepProgram(step.name, process.argv.slice(2)));
-}

@@ -1,12 +1,13 @@
 // What of a commit cannot be deployed: what its deploy.yml names must be in it, and nothing may lead out of it.
 import { posix } from "node:path";
-import type { DeployConfig } from "../config/config.ts";
 import { hookFile } from "../config/hook.ts";
 import { problemLines, readYaml, type Path } from "../config/yaml.ts";
 import { lfsProblems } from "../git/lfs.ts";
 import type { Source } from "../git/source.ts";
 import { submoduleProblems } from "../git/submodules.ts";
-import type { Tree, TreeEntry } from "../git/tree.ts";
+import type { Tree } from "../git/tree.ts";
+import type { TreeEntry } from "../git/entries.ts";
+import type { DeployConfig } from "../config/types.ts";
 
 /** Something wrong at a place of deploy.yml. */
 interface Wrong {

@@ -1,12 +1,9 @@
 // The environment that builds, hooks and the app get: built up from nothing, the same for all of them.
 import { basename } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
-import type { ServerConfig } from "../config/config.ts";
-import { places } from "../paths.ts";
+import { places, SYSTEM_PATH } from "../paths.ts";
 import { settingsOf } from "./settings.ts";
-
-/** Where programs are looked for when config.yml has no `path`. */
-export const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+import type { ServerConfig } from "../config/types.ts";
 
 /** What the environment of a release is made of. */
 export interface Origin {

@@ -3,8 +3,8 @@ import { DpError } from "../errors.ts";
 import { places } from "../paths.ts";
 import { run } from "../host/run.ts";
 import { readServer } from "../config/server.ts";
-import { tipOf } from "../deploy/gate.ts";
 import { newestRun } from "./history.ts";
+import { tipOf } from "../git/ref.ts";
 
 /** How a first release comes to be live, as a hint: `push to deploy: git push production main`. */
 export async function firstDeploy(app: string): Promise<string> {

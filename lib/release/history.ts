@@ -1,5 +1,5 @@
 // What was deployed: read from the run files and nothing else.
-import { existsSync, lstatSync, readlinkSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { load, type Run } from "../pipeline/context.ts";
@@ -144,16 +144,6 @@ export function idOf(folder: string | null): string | null {
   return isReleaseId(id) ? id : null;
 }
 
-/** The release whose files a release uses: its own, or for a restart those of an older one. */
-export function treeOf(app: string, id: string): string {
-  try {
-    const to = readlinkSync(join(places(app).releases, id));
-    return isReleaseId(to) ? to : id;
-  } catch {
-    return id; // a folder, or gone
-  }
-}
-
 /** The good releases whose files are still there, oldest first: the only ones to go back to. */
 export async function goodReleases(app: string): Promise<PastRun[]> {
   const good = (await runsOf(app)).filter(({ run, state }) => state === "good" && run.facts["kind"] !== "rollback");
@@ -165,4 +155,9 @@ export async function releaseBefore(app: string, id: string | null): Promise<str
   if (id === null) return null;
   const before = (await goodReleases(app)).filter((past) => sequenceOf(past.id) < sequenceOf(id));
   return before.at(-1)?.id ?? null;
+}
+
+/** The log of a run. */
+export function logOf(app: string, id: string): string {
+  return join(places(app).logs, `${id}.log`);
 }

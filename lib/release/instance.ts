@@ -2,17 +2,19 @@
 import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
 import { factOf, load } from "../pipeline/context.ts";
-import type { ServerConfig } from "../config/config.ts";
 import { appEnvironment } from "./environment.ts";
 import { DpError } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
-import type { Instance } from "../contracts/manager.ts";
+import type { Instance, Predecessor } from "../contracts/manager.ts";
+import { treeOf } from "../host/release-folder.ts";
+import { contextOf, liveId, previousId } from "./history.ts";
+import { managerOf } from "./manager.ts";
 import { isJob, places, processOf, releaseOf } from "../paths.ts";
-import { clusterOf } from "../managers/pm2/cluster.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
 import { liveRunOf } from "./settings.ts";
 import { takePort } from "./ports.ts";
 import { appType, front } from "../registry.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** The facts that an instance is made of. */
 export interface InstanceFacts extends PlaceFacts {
@@ -35,11 +37,33 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
   const place = placeOf(facts, env);
   const command = config.command ?? (await (await appType(config.type)).command(place, runtime));
   const { user, stopTimeout, path, docker: limits, instances: workers = 1 } = server;
-  // Before anything is stopped for it.
-  if (workers > 1) clusterOf(command, workers, env);
   const id = basename(release);
-  const how = { user, stopTimeout, path, workers, limits };
-  return { app, id, folder: place.folder, config, command, env: { ...env, DP_PROCESS: processOf(id) }, ...how };
+  const how = { user, stopTimeout, path, workers, limits, predecessor: () => predecessorOf(app, id) };
+  const instance = {
+    app,
+    id,
+    folder: place.folder,
+    config,
+    command,
+    env: { ...env, DP_PROCESS: processOf(id) },
+    ...how,
+  };
+  (await managerOf(server)).requireStartable?.(instance);
+  return instance;
+}
+
+/** The release that serves until `id` does; before a live one the release that `previous` names. */
+async function predecessorOf(app: string, id: string): Promise<Predecessor | null> {
+  const live = await liveId(app);
+  const before = live === id ? await previousId(app) : live;
+  if (before === null || before === id) return null;
+  const folder = join(places(app).releases, treeOf(app, before));
+  try {
+    return { id: before, folder, config: factOf(await load(contextOf(app, before)), "config", fact.config) };
+  } catch (error) {
+    if (!(error instanceof DpError)) throw error;
+    return { id: before, folder, config: null };
+  }
 }
 
 /** An instance of a release besides web: of a process, or of an entry of `cron`. It has no port. */

@@ -1,18 +1,21 @@
 // The instances of an app: which run, which should, and the way back to the live one.
 import { basename } from "node:path";
-import type { HealthCheck, ServerConfig } from "../config/config.ts";
 import { DpError } from "../errors.ts";
-import { describe, waitUntilHealthy, type Patient } from "../health/health.ts";
+import { waitUntilHealthy, type Patient } from "../health/health.ts";
 import { factsOfRelease, instanceOf, takeInstancePort, type InstanceFacts } from "./instance.ts";
 import type { Io } from "../host/io.ts";
-import type { InstanceName, Manager } from "../contracts/manager.ts";
+import type { Manager } from "../contracts/manager.ts";
 import { givePortBack, hasPort } from "./ports.ts";
 import { listener } from "../host/process/process.ts";
 import { knownInstances, managerOf } from "./manager.ts";
 import { isWeb } from "../paths.ts";
-import { front, frontNames } from "../registry.ts";
+import { front } from "../registry.ts";
 import { stoppedIds } from "./processes.ts";
 import { routeOf } from "./route.ts";
+import type { InstanceName } from "../host/instance.ts";
+import { describeOwners } from "../host/process/port-owners.ts";
+import type { HealthCheck, ServerConfig } from "../config/types.ts";
+import { frontNames } from "../config/kinds.ts";
 
 /** Who listens on a port and is no instance of this app. */
 export const strangersOn = async (app: string, port: number, managed: Manager) =>
@@ -22,7 +25,7 @@ export const strangersOn = async (app: string, port: number, managed: Manager) =
 export async function requireFreePort(app: string, port: number, managed: Manager): Promise<void> {
   const others = await strangersOn(app, port, managed);
   if (others.length === 0) return;
-  throw new DpError("host", `port ${port} is held by ${await describe(others)}`, {
+  throw new DpError("host", `port ${port} is held by ${await describeOwners(others)}`, {
     hint: `end that process, or give the app another port: dp setup ${app} --port N`,
   });
 }

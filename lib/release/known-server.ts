@@ -1,10 +1,10 @@
 // An app's config.yml for whoever only looks: while the file has a mistake, what was known of it last.
-import type { ServerConfig } from "../config/config.ts";
 import { factOf } from "../pipeline/context.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import { readServer } from "../config/server.ts";
 import { newestRun } from "./history.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** `mistake`: what is wrong with config.yml now, with its line; null: nothing. */
 export interface Known {

@@ -2,15 +2,17 @@
 // so that releases of another type, or from before config.yml named another manager, are found and stopped as well.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { ServerConfig } from "../config/config.ts";
 import { factOf, load } from "../pipeline/context.ts";
 import { fact } from "../pipeline/facts.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
-import type { Instance, InstanceName, Manager } from "../contracts/manager.ts";
+import type { Instance, Manager } from "../contracts/manager.ts";
 import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
-import { appType, appTypeNames, manager } from "../registry.ts";
+import { appType, manager } from "../registry.ts";
 import { contextOf } from "./history.ts";
+import type { InstanceName } from "../host/instance.ts";
+import type { ServerConfig } from "../config/types.ts";
+import { appTypeNames } from "../config/kinds.ts";
 
 const SUFFIX = ".manager";
 const recordOf = ({ app, id }: InstanceName) => join(places(app).instances, `${id}${SUFFIX}`);
@@ -107,6 +109,7 @@ export async function managerOf(server: ServerConfig): Promise<Manager> {
     summary: chosen.summary,
     unavailable: (path) => chosen.unavailable(path),
     setup: (app, io) => chosen.setup(app, io),
+    requireStartable: (instance) => chosen.requireStartable?.(instance),
     start: (instance, io) => start(instance, server, io),
     stop: async (name, io) => (await of(name)).stop(name, io),
     status: async (name) => (await of(name)).status(name),

@@ -1,10 +1,10 @@
 // What an app type is told of the release it works on.
 import { basename } from "node:path";
 import type { Place } from "../contracts/app-type.ts";
-import type { DeployConfig, ServerConfig } from "../config/config.ts";
 import { places } from "../paths.ts";
 import { commitTree, subtree } from "../git/tree.ts";
-import { appFolder } from "./folder.ts";
+import type { DeployConfig, ServerConfig } from "../config/types.ts";
+import { appFolder } from "../host/release-folder.ts";
 
 /** The facts that a place is made of. */
 export interface PlaceFacts {

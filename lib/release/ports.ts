@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
-import type { InstanceName, Manager } from "../contracts/manager.ts";
+import type { Manager } from "../contracts/manager.ts";
 import { deployments, places, root } from "../paths.ts";
 import { listener, listeningPorts } from "../host/process/process.ts";
 import { appNames } from "../config/server.ts";
+import type { InstanceName } from "../host/instance.ts";
 
 /** Below the kernel's own choice for outgoing connections (32768 to 60999), which could take any of them. */
 const FIRST = 20_000;

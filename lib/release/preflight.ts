@@ -1,7 +1,6 @@
 // What a deploy finds wrong before it touches anything: programs, rights, manager, front, port.
 import { constants, lstatSync } from "node:fs";
 import { access } from "node:fs/promises";
-import type { DeployConfig, ServerConfig } from "../config/config.ts";
 import { sizeText } from "../config/size.ts";
 import { factOf, load } from "../pipeline/context.ts";
 import { codeOf, DpError } from "../errors.ts";
@@ -9,12 +8,14 @@ import { fact } from "../pipeline/facts.ts";
 import { availableMemory } from "../host/memory.ts";
 import { places, root } from "../paths.ts";
 import { family, isAlive, residentMemory } from "../host/process/process.ts";
-import { appType, front, frontNames, manager } from "../registry.ts";
+import { appType, front, manager } from "../registry.ts";
 import { idsOf } from "../host/users.ts";
 import { contextOf, liveId } from "./history.ts";
 import { requireFreePort } from "./instances.ts";
 import { managerOf } from "./manager.ts";
 import { hasWeb } from "./processes.ts";
+import type { DeployConfig, ServerConfig } from "../config/types.ts";
+import { frontNames } from "../config/kinds.ts";
 
 /** Programs of the system that every deploy uses -> Debian's package of each; setpriv: where the app has a user. */
 const PROGRAMS = { git: "git", tar: "tar", sync: "coreutils", setpriv: "util-linux" };

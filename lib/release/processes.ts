@@ -1,8 +1,8 @@
 // Which instances a release consists of: its web process, and the others at their scale.
 import { join } from "node:path";
-import type { DeployConfig, ServerConfig } from "../config/config.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { instanceId, places } from "../paths.ts";
+import type { DeployConfig, ServerConfig } from "../config/types.ts";
 
 /** Whether a release listens on a port: then it has a health check, a front and a switch without a failed request. */
 export const hasWeb = (config: DeployConfig) => config.healthCheck !== undefined;

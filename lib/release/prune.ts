@@ -2,11 +2,10 @@
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
-import type { ServerConfig } from "../config/config.ts";
 import { factOf } from "../pipeline/context.ts";
 import { fact } from "../pipeline/facts.ts";
 import { removeFile } from "../host/files.ts";
-import { goodReleases, idOf, liveId, previousId, runIds, runsOf, treeOf, type PastRun } from "./history.ts";
+import { goodReleases, idOf, liveId, previousId, runIds, runsOf, type PastRun } from "./history.ts";
 import { forgetRelease } from "./instances.ts";
 import type { Io } from "../host/io.ts";
 import type { Manager } from "../contracts/manager.ts";
@@ -16,6 +15,8 @@ import { pruneRecords } from "./records.ts";
 import { removeTree } from "../host/remove.ts";
 import { pruneSettings } from "./settings.ts";
 import { stoodIn } from "./standing.ts";
+import type { ServerConfig } from "../config/types.ts";
+import { treeOf } from "../host/release-folder.ts";
 
 /** The releases on disk, oldest first; `foreign`: names that dp never made, which it leaves alone. */
 export async function releasesOnDisk(app: string): Promise<{ ids: string[]; foreign: string[] }> {

@@ -1,6 +1,5 @@
 // What follows from `current`: which instances run, where the front points, what comes up at boot and by the clock.
 import { join } from "node:path";
-import type { ServerConfig } from "../config/config.ts";
 import { setCron } from "../cron/cron.ts";
 import { requireCurrent } from "./current.ts";
 import { liveId, previousId, releaseBefore } from "./history.ts";
@@ -19,6 +18,7 @@ import { routeOf } from "./route.ts";
 import { straysOf, wantedOf } from "./wanted.ts";
 import { warmIds } from "./warm.ts";
 import { startInstances } from "./workers.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** Removes the temp files and links that a killed dp left among the app's state. */
 export async function sweep(app: string): Promise<void> {

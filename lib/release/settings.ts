@@ -1,12 +1,12 @@
 // Which environment each run had: the env file as it was then, kept beside its context, for dp alone.
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { ServerConfig } from "../config/config.ts";
 import { parseEnv } from "../config/env.ts";
 import { envText, readEnvFile } from "../config/env-file.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { isReleaseId, places, sequenceOf } from "../paths.ts";
 import { idOf, liveId, runsOf, type PastRun } from "./history.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 const SUFFIX = ".env";
 

@@ -1,12 +1,12 @@
 // A shell line of deploy.yml (build, hook): run by the app's user, in the app's folder, with the app's environment.
 import { basename } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
-import type { DeployConfig } from "../config/config.ts";
 import { appEnvironment, type Origin } from "./environment.ts";
 import type { Io } from "../host/io.ts";
-import { appFolder } from "./folder.ts";
 import { appType } from "../registry.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
+import type { DeployConfig } from "../config/types.ts";
+import { appFolder } from "../host/release-folder.ts";
 
 /** Runs the line to its end; throws DpError "command" with its last words when it fails. */
 export async function runLine(

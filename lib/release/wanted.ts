@@ -1,6 +1,5 @@
 // Which instances of an app shall run, and which run besides.
-import type { ServerConfig } from "../config/config.ts";
-import { isInHand } from "../cron/job.ts";
+import { isInHand } from "./job.ts";
 import { DpError } from "../errors.ts";
 import type { Manager } from "../contracts/manager.ts";
 import { isJob, processOf, releaseOf } from "../paths.ts";
@@ -9,6 +8,7 @@ import { liveId } from "./history.ts";
 import { factsOfRelease } from "./instance.ts";
 import { hasWeb, idsOfRelease, stoppedIds, wantedIds } from "./processes.ts";
 import { warmIds } from "./warm.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** What shall run of the live release; all that does when its run file is damaged. */
 export async function wantedOf(

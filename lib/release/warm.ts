@@ -1,9 +1,9 @@
 // Old instances that keep running for a while after a switch, so that the way back is a switch, too.
 import { join } from "node:path";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
-import type { InstanceName } from "../contracts/manager.ts";
 import { isReleaseId, places } from "../paths.ts";
 import { SELF, selfEnv } from "../host/self.ts";
+import type { InstanceName } from "../host/instance.ts";
 
 const recordOf = ({ app, id }: InstanceName) => join(places(app).instances, `${id}.warm`);
 

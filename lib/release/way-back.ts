@@ -1,6 +1,7 @@
 // The release that `dp rollback` takes when none is named: one rule, for whoever goes back and whoever says where to.
 import { sequenceOf } from "../paths.ts";
-import { goodReleases, previousId, treeOf, type PastRun } from "./history.ts";
+import { goodReleases, previousId, type PastRun } from "./history.ts";
+import { treeOf } from "../host/release-folder.ts";
 
 /**
  * The good release of older files than the live one's: that which was live before, when it is one, else the newest. After

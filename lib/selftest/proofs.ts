@@ -5,11 +5,11 @@ import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";
 import { holder, newestRun } from "../release/history.ts";
+import { run } from "../host/run.ts";
 import { SELF } from "../host/self.ts";
 import { answers, BREAK, SLOW, type Stage } from "./stage.ts";
 import { commit, dp, makeCode, push } from "./scenario.ts";
 import { hasSmallDisk, mountProblem, mountSmallDisk, withFullDisk } from "./small-disk.ts";
-import { status } from "../commands/status.ts";
 
 const PATIENCE = 60_000;
 
@@ -70,9 +70,14 @@ async function killDeploy(stage: Stage): Promise<void> {
   await answers(stage, "version 2");
 }
 
+/** What `dp status` says of the app. */
+async function statusOf({ app, env }: Stage): Promise<{ strays: string[]; isHealthy: boolean | null }> {
+  return JSON.parse((await run([...SELF, "status", app, "--json"], { env, quiet: true })).text);
+}
+
 async function pushAfterKill(stage: Stage): Promise<void> {
   await pushVersion(stage, 4);
-  const { strays, isHealthy } = await status(stage.app);
+  const { strays, isHealthy } = await statusOf(stage);
   if (strays.length > 0 || isHealthy !== true)
     throw new DpError("command", `${strays.join(", ") || "nothing"} runs that should not; healthy: ${isHealthy}`);
 }

@@ -2,7 +2,6 @@
 import { constants } from "node:fs";
 import { access, chmod, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { ServerConfig } from "../config/config.ts";
 import { readEnvFile } from "../config/env-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import type { Io } from "../host/io.ts";
@@ -10,6 +9,7 @@ import { envFile, places } from "../paths.ts";
 import { managerOf } from "../release/manager.ts";
 import { SELF } from "../host/self.ts";
 import { idsOf } from "../host/users.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** Throws DpError "host" with everything that would make the first push fail. */
 export async function checkSetup(app: string, server: ServerConfig, io: Io): Promise<void> {

@@ -24,8 +24,9 @@ import type { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { STRANGER } from "../../lib/host/process/privilege.ts";
 import { places } from "../../lib/paths.ts";
-import type { Tree, TreeEntry } from "../../lib/git/tree.ts";
+import type { Tree } from "../../lib/git/tree.ts";
 import { baseFolder, engineUnavailable, enter, startEngine, type Engine } from "../support/engine.ts";
+import type { TreeEntry } from "../../lib/git/entries.ts";
 
 const config = (more = "") => parseDeployConfig(`name: shop\ntype: docker\nhealthCheck: /\n${more}`);
 const treeOf = (paths: readonly string[], kind: TreeEntry["kind"] = "file"): Tree => ({

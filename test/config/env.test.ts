@@ -1,7 +1,8 @@
 // The .env dialect: what each line means, that both writers keep every value, and what is hidden in logs.
 import { describe, expect, test } from "bun:test";
 import { DpError } from "../../lib/errors.ts";
-import { formatEnv, parseEnv, systemdEnv } from "../../lib/config/env.ts";
+import { formatEnv, parseEnv } from "../../lib/config/env.ts";
+import { systemdEnv } from "../../lib/host/systemd/environment-file.ts";
 import { redactor } from "../../lib/deploy/log/redactor.ts";
 
 function problems(text: string): readonly string[] {

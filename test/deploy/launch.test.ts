@@ -2,7 +2,6 @@
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { logOf } from "../../lib/deploy/launch.ts";
 import { begin } from "../../lib/deploy/begin.ts";
 import { pipe } from "../../lib/host/process/libc.ts";
 import { closeSync, writeSync } from "node:fs";
@@ -10,6 +9,7 @@ import { plainEnv } from "../../lib/host/run.ts";
 import { commit, dp, makeApp, runDp, useServer } from "../support/core-server.ts";
 import { argumentsOf, processTable } from "../../lib/host/process/process.ts";
 import { until } from "../support/sandbox.ts";
+import { logOf } from "../../lib/release/history.ts";
 
 const server = useServer();
 const workersOf = (app: string) =>

@@ -1,9 +1,10 @@
 // The events of the model, done to a sandbox for real.
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { PIPELINES, type Kind } from "../../lib/pipeline/pipeline.ts";
+import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
 import { deployYml, type Outcome, type Sandbox } from "../support/sandbox.ts";
 import type { Event, Model } from "./model.ts";
+import type { Kind } from "../../lib/pipeline/facts.ts";
 
 /** What was done: what the release of it says, and how it ended. */
 export interface Done {

@@ -1,9 +1,10 @@
 // SIGKILL in every step of every pipeline: all invariants hold then, and after dp reconcile, and the next run goes on.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { PIPELINES, type Kind } from "../../lib/pipeline/pipeline.ts";
+import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
 import { expectInvariants, expectRecovery } from "./invariants.ts";
 import { QUICK } from "./events.ts";
 import { ALL_FAULTS, disturb, expectEndsWell, preparePoints, STEPS, tryPlaces, type Points } from "./points.ts";
+import type { Kind } from "../../lib/pipeline/facts.ts";
 
 let points: Points;
 beforeAll(async () => {

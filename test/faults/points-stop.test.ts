@@ -1,6 +1,6 @@
 // SIGTERM in every step of every pipeline, and programs that never end: before the switch all is taken back.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { COMMIT, PIPELINES, type Kind } from "../../lib/pipeline/pipeline.ts";
+import { COMMIT, PIPELINES } from "../../lib/pipeline/pipeline.ts";
 import { until } from "../support/sandbox.ts";
 import { expectRecovery } from "./invariants.ts";
 import {
@@ -15,6 +15,7 @@ import {
   workerOf,
   type Points,
 } from "./points.ts";
+import type { Kind } from "../../lib/pipeline/facts.ts";
 
 let points: Points;
 beforeAll(async () => {

@@ -2,10 +2,11 @@
 import { expect } from "bun:test";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { PIPELINES, type Kind } from "../../lib/pipeline/pipeline.ts";
+import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
 import { deployYml, sandbox, type Outcome, type Sandbox } from "../support/sandbox.ts";
 import type { Fault } from "../support/failpoint.ts";
 import { watchCurrent, type CurrentWatch } from "./current-watch.ts";
+import type { Kind } from "../../lib/pipeline/facts.ts";
 
 /** Whether every place is tried, or a choice of them in which every step of every pipeline is. */
 export const ALL_FAULTS = process.env["DP_FAULTS"] === "all";

@@ -7,10 +7,10 @@ import { DpError } from "../../lib/errors.ts";
 import { stillHealthy, waitUntilHealthy, type Patient } from "../../lib/health/health.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { makeBuiltin } from "../../lib/managers/builtin.ts";
-import type { InstanceStatus } from "../../lib/contracts/manager.ts";
 import { places } from "../../lib/paths.ts";
 import { until } from "../managers/contract.ts";
 import { endInstances, freePort, io, START, useServer } from "../support/core-server.ts";
+import type { InstanceStatus } from "../../lib/host/instance.ts";
 
 useServer();
 // Slow to start again after a crash, so that a crash is seen as one.

@@ -1,9 +1,9 @@
 // One question to a health check: every kind of answer, and none that hangs, redirects or goes through a proxy.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import type { HealthCheck } from "../../lib/config/config.ts";
 import { probe } from "../../lib/health/probe.ts";
 import { freePort } from "../support/core-server.ts";
+import type { HealthCheck } from "../../lib/config/types.ts";
 
 const servers: Server[] = [];
 const timers = new Set<Timer>();

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import type { InstanceName } from "../../lib/host/instance.ts";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
-import type { InstanceName } from "../../lib/contracts/manager.ts";
 import builtin, { enabledFile, makeBuiltin } from "../../lib/managers/builtin.ts";
 import { places } from "../../lib/paths.ts";
 import { argumentsOf, isAlive, processEntry, processName, startTime } from "../../lib/host/process/process.ts";

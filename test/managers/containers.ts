@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import docker from "../../lib/apps/docker.ts";
 import { imageName } from "../../lib/apps/docker/names.ts";
-import type { InstanceName } from "../../lib/contracts/manager.ts";
 import { places } from "../../lib/paths.ts";
 import { freePort } from "../support/core-server.ts";
 import type { Engine } from "../support/engine.ts";
 import type { Subject } from "./contract.ts";
+import type { InstanceName } from "../../lib/host/instance.ts";
 
 /** An image with a shell and the small programs. */
 export const BASE = "base:shell";

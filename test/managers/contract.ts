@@ -15,12 +15,13 @@ import { join } from "node:path";
 import { parseDeployConfig } from "../../lib/config/config.ts";
 import { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog, type Io } from "../../lib/host/io.ts";
-import type { Instance, InstanceName, Manager } from "../../lib/contracts/manager.ts";
+import type { Instance, Manager } from "../../lib/contracts/manager.ts";
 import { places } from "../../lib/paths.ts";
 import { isAlive, startTime, userOf } from "../../lib/host/process/process.ts";
 import { idsOf } from "../../lib/host/users.ts";
 import { ODD_VALUES } from "../support/odd-values.ts";
 import { pauseAfter } from "../support/pause.ts";
+import type { InstanceName } from "../../lib/host/instance.ts";
 
 /** A manager on a host where it works. */
 export interface Subject {

@@ -16,7 +16,7 @@ import docker from "../../lib/apps/docker.ts";
 import { containerName, imageName } from "../../lib/apps/docker/names.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
-import type { Instance, InstanceStatus } from "../../lib/contracts/manager.ts";
+import type { Instance } from "../../lib/contracts/manager.ts";
 import { places } from "../../lib/paths.ts";
 import { asUser } from "../../lib/host/process/privilege.ts";
 import { wrongPort } from "../../lib/health/wrong-port.ts";
@@ -24,6 +24,7 @@ import { baseFolder, engineUnavailable, enter, startEngine, type Engine } from "
 import { openCopy } from "../support/open-copy.ts";
 import { BASE, build, containersOf, SHARED } from "./containers.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
+import type { InstanceStatus } from "../../lib/host/instance.ts";
 
 const io = makeIo(silentLog);
 const manager = docker.manager!;

@@ -1,8 +1,9 @@
 // The order of the steps: nothing is needed before it is there, and a wrong order is seen.
 import { describe, expect, test } from "bun:test";
-import { COMMIT, GIVEN, PIPELINES, unmetNeeds, type Kind } from "../../lib/pipeline/pipeline.ts";
-import { stepFile } from "../../lib/registry.ts";
+import { COMMIT, GIVEN, PIPELINES, unmetNeeds } from "../../lib/pipeline/pipeline.ts";
 import { stepModule } from "../../lib/pipeline/module-step.ts";
+import type { Kind } from "../../lib/pipeline/facts.ts";
+import { stepFile } from "../../lib/pipeline/step-files.ts";
 
 const modules = (names: readonly string[]) => Promise.all(names.map((name) => stepModule(stepFile(name))));
 

@@ -4,9 +4,9 @@ import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:f
 import { dirname, join } from "node:path";
 import { load } from "../../lib/pipeline/context.ts";
 import type { DpError } from "../../lib/errors.ts";
-import { stepFile, stepFiles } from "../../lib/registry.ts";
 import { makeApp, runSteps, undo, useServer, type App } from "../support/core-server.ts";
 import { makeRelease } from "../support/core-release.ts";
+import { stepFile, stepFiles } from "../../lib/pipeline/step-files.ts";
 
 const server = useServer();
 let app: App;

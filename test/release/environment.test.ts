@@ -2,10 +2,10 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ServerConfig } from "../../lib/config/config.ts";
-import { appEnvironment, SYSTEM_PATH } from "../../lib/release/environment.ts";
-import { envFile, places } from "../../lib/paths.ts";
+import { appEnvironment } from "../../lib/release/environment.ts";
+import { envFile, places, SYSTEM_PATH } from "../../lib/paths.ts";
 import { useServer } from "../support/core-server.ts";
+import type { ServerConfig } from "../../lib/config/types.ts";
 
 useServer();
 const server: ServerConfig = {

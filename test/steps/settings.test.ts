@@ -6,12 +6,13 @@ import { create, load, save } from "../../lib/pipeline/context.ts";
 import { envStamp } from "../../lib/config/env-file.ts";
 import { point } from "../../lib/host/link.ts";
 import { envFile } from "../../lib/paths.ts";
-import { contextOf, treeOf } from "../../lib/release/history.ts";
+import { contextOf } from "../../lib/release/history.ts";
 import { keepSettings, liveRunOf, secretsOf, settingsFile, settingsOf } from "../../lib/release/settings.ts";
 import { prune } from "../../lib/release/prune.ts";
 import { managerOf } from "../../lib/release/manager.ts";
 import { makeRelease } from "../support/core-release.ts";
 import { endInstances, io, makeApp, runSteps, undo, useServer, type App } from "../support/core-server.ts";
+import { treeOf } from "../../lib/host/release-folder.ts";
 
 useServer();
 let app: App;

@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ProcessConfig } from "../../lib/config/config.ts";
 import { load, save } from "../../lib/pipeline/context.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { isWeb } from "../../lib/paths.ts";
@@ -11,6 +10,7 @@ import { managerOf } from "../../lib/release/manager.ts";
 import { startInstances } from "../../lib/release/workers.ts";
 import { endInstances, io, makeApp, runSteps, undo, useServer, type App } from "../support/core-server.ts";
 import { makeLive, makeRelease } from "../support/core-release.ts";
+import type { ProcessConfig } from "../../lib/config/types.ts";
 
 useServer();
 let app: App;

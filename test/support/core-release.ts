@@ -2,12 +2,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, load, save, type RunResult } from "../../lib/pipeline/context.ts";
-import type { DeployConfig } from "../../lib/config/config.ts";
 import { contextOf } from "../../lib/release/history.ts";
 import { instanceOf, type InstanceFacts } from "../../lib/release/instance.ts";
 import { point } from "../../lib/host/link.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { io, noRuntime, SERVER, someConfig, type App } from "./core-server.ts";
+import type { DeployConfig } from "../../lib/config/types.ts";
 
 /** What `makeRelease` may be told. */
 export interface ReleaseOptions {

@@ -5,18 +5,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setupBase } from "../../lib/setup/base.ts";
 import { begin } from "../../lib/deploy/begin.ts";
-import type { DeployConfig, ServerConfig } from "../../lib/config/config.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { relayFolder } from "../../lib/fronts/relay.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { stopSupervisedRelay } from "../../lib/fronts/relay/supervised.ts";
 import { places, type Places } from "../../lib/paths.ts";
-import { receipt, type Receipt } from "../../lib/deploy/log/receipt.ts";
+import { receipt } from "../../lib/deploy/log/receipt.ts";
 import { setupRepository } from "../../lib/setup/repository.ts";
 import { plainEnv } from "../../lib/host/run.ts";
 import { runStep, undoStep } from "../../lib/pipeline/runner.ts";
 import { readServer } from "../../lib/config/server.ts";
 import { freePort } from "./port.ts";
+import type { Receipt } from "../../lib/pipeline/receipt.ts";
+import type { DeployConfig, ServerConfig } from "../../lib/config/types.ts";
 
 export { freePort };
 

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { toJsonSchema } from "@valibot/to-json-schema";
 import type { GenericSchema } from "valibot";
 import { deploySchema } from "../../lib/config/deploy-schema.ts";
-import { appTypeNames, frontNames, managerNames } from "../../lib/registry.ts";
 import { serverSchema } from "../../lib/config/server-schema.ts";
 import { templates } from "../../lib/host/template.ts";
+import { appTypeNames, frontNames, managerNames } from "../../lib/config/kinds.ts";
 
 /** The file name in templates/ and the text of each schema, as they should be now. */
 export function schemaFiles(): Record<string, string> {

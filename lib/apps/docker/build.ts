@@ -4,12 +4,12 @@ import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import type { InstanceName } from "../../contracts/manager.ts";
 import { isReleaseId, places } from "../../paths.ts";
 import { docker, dockerError } from "./client.ts";
 import { withContext } from "./context.ts";
 import { imageOf, type Image } from "./image.ts";
 import { imageLabel, imageName, imageRepository } from "./names.ts";
+import type { InstanceName } from "../../host/instance.ts";
 
 /** Builds and tags the image of a release. Throws DpError "command" with the build's last lines. */
 export async function buildImage(place: Place, file: string, io: Io): Promise<Image> {

@@ -1,10 +1,10 @@
 // A container as its engine describes it: state, restarts, health, ports.
 import { constants } from "node:os";
 import * as v from "valibot";
-import type { InstanceName, InstanceStatus } from "../../contracts/manager.ts";
 import { howEnded } from "../../host/process/ending.ts";
 import { docker, objectsIn } from "./client.ts";
 import { containerName, labels, ownOptions } from "./names.ts";
+import type { InstanceName, InstanceStatus } from "../../host/instance.ts";
 
 const health = v.object({
   Status: v.string(),

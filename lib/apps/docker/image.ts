@@ -1,13 +1,13 @@
 // The image of a release: what it says about itself, and the port that its app listens on.
 import * as v from "valibot";
-import type { DeployConfig } from "../../config/config.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { releaseOf } from "../../paths.ts";
-import type { InstanceName } from "../../contracts/manager.ts";
-import { treeOf } from "../../release/history.ts";
 import { docker, objectsIn } from "./client.ts";
 import { imageName } from "./names.ts";
+import type { InstanceName } from "../../host/instance.ts";
+import type { DeployConfig } from "../../config/types.ts";
+import { treeOf } from "../../host/release-folder.ts";
 
 const schema = v.object({
   Config: v.object({

@@ -5,12 +5,12 @@ import { openOutput } from "../../host/supervisor/output.ts";
 import { filesOf } from "../../host/supervisor/supervision.ts";
 import { messageOf } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import type { InstanceName, LogOptions } from "../../contracts/manager.ts";
 import { isJob, places } from "../../paths.ts";
 import { tail } from "../../host/process/output.ts";
 import { docker } from "./client.ts";
 import { containerOf, healthOf, type Container } from "./container.ts";
 import { containerName } from "./names.ts";
+import type { InstanceName, LogOptions } from "../../host/instance.ts";
 
 const FOR_EVER = 2 ** 31 - 1;
 const LOOK = 500;

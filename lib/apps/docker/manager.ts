@@ -2,7 +2,7 @@
 import { codeOf, DpError, messageOf } from "../../errors.ts";
 import { removeFile } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
-import type { InstanceName, InstanceStatus, Manager, Published } from "../../contracts/manager.ts";
+import type { Manager, Published } from "../../contracts/manager.ts";
 import { compareInstances } from "../../paths.ts";
 import { descendants, listeningIn } from "../../host/process/process.ts";
 import { enable, enabled, setPolicy } from "./boot.ts";
@@ -14,6 +14,7 @@ import { containerName } from "./names.ts";
 import { removeContainer, startContainer } from "./start.ts";
 import { forgetStop, noteStop, wasStopped } from "./stopped.ts";
 import { variablesFile } from "./variables.ts";
+import type { InstanceName, InstanceStatus } from "../../host/instance.ts";
 
 async function unavailable(): Promise<string | null> {
   try {

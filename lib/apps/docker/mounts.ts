@@ -1,13 +1,13 @@
 // Folders of the server that a container sees: those that deploy.yml shares between releases, and no others.
 import { lstatSync } from "node:fs";
 import { posix } from "node:path";
-import type { DeployConfig } from "../../config/config.ts";
 import { DpError } from "../../errors.ts";
-import type { InstanceName } from "../../contracts/manager.ts";
 import { places } from "../../paths.ts";
 import { closeParents } from "../../host/closed.ts";
 import { mountsOf, namesOf } from "./container.ts";
 import type { Image } from "./image.ts";
+import type { InstanceName } from "../../host/instance.ts";
+import type { DeployConfig } from "../../config/types.ts";
 
 /** The folders and files that deploy.yml shares between releases, as paths below the app's `shared`. */
 export const sharedPaths = ({ shared }: DeployConfig): string[] => [...(shared?.dirs ?? []), ...(shared?.files ?? [])];

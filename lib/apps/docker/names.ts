@@ -1,8 +1,8 @@
 // What dp's images and containers are called and labelled, so that it knows its own and touches no others.
 // An engine serves the whole machine: what was made under a DP_ROOT must not be taken for the server's own.
 import { DpError } from "../../errors.ts";
-import type { InstanceName } from "../../contracts/manager.ts";
 import { isInstanceId, places, realm, releaseOf, root } from "../../paths.ts";
+import type { InstanceName } from "../../host/instance.ts";
 
 /** The container of an instance, `shop-42-3f9c2ab`. Throws DpError "usage" for a bad name. */
 export function containerName({ app, id }: InstanceName): string {

@@ -1,7 +1,6 @@
 // A hook, or a command of `dp run`, in a one-off container of the release's image: with the app's variables, and gone when it has ended.
 import type { Place } from "../../contracts/app-type.ts";
 import type { Io } from "../../host/io.ts";
-import type { InstanceName } from "../../contracts/manager.ts";
 import type { Foreground } from "../../host/process/terminal.ts";
 import { clientEnv, docker, dockerError, requireEngine } from "./client.ts";
 import { imageOf } from "./image.ts";
@@ -10,6 +9,7 @@ import { containerName, imageName, labelOptions } from "./names.ts";
 import { confinement } from "./options.ts";
 import { commandArguments } from "./start.ts";
 import { withVariables } from "./variables.ts";
+import type { InstanceName } from "../../host/instance.ts";
 
 async function optionsOf(name: string, place: Place): Promise<string[]> {
   const image = await imageOf(place);

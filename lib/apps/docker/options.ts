@@ -1,6 +1,6 @@
 // What every container of dp is held to. Nothing of it can be loosened by a commit.
-import type { Limits } from "../../contracts/manager.ts";
 import { isPodman } from "./client.ts";
+import type { Limits } from "../../host/process/confine.ts";
 
 // What entrypoints of common images need to prepare files and to become another user; of Docker's own default
 // this leaves out raw sockets, devices, chroot, file capabilities and the audit log.

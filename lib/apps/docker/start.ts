@@ -1,7 +1,7 @@
 // Starting a release: a container made from its image, on the port that dp chose.
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import type { Instance, InstanceName } from "../../contracts/manager.ts";
+import type { Instance } from "../../contracts/manager.ts";
 import { isJob } from "../../paths.ts";
 import { startScript } from "../../host/process/command-line.ts";
 import { tail } from "../../host/process/output.ts";
@@ -12,6 +12,7 @@ import { mountOptions, sharedPaths } from "./mounts.ts";
 import { containerName, imageName, labelOptions } from "./names.ts";
 import { confinement } from "./options.ts";
 import { withVariables } from "./variables.ts";
+import type { InstanceName } from "../../host/instance.ts";
 
 /** How often it is started again after a crash, before it is live: a crash loop ends as failed within seconds. */
 const RESTARTS = 5;

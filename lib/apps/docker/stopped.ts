@@ -3,8 +3,8 @@ import { mkdir } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile, writeFileAtomic } from "../../host/files.ts";
-import type { InstanceName } from "../../contracts/manager.ts";
 import { places } from "../../paths.ts";
+import type { InstanceName } from "../../host/instance.ts";
 
 const noteOf = ({ app, id }: InstanceName) => join(places(app).instances, `${id}.stopped`);
 

@@ -3,8 +3,8 @@ import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DpError } from "../../errors.ts";
 import { removeFile, writeFileAtomic } from "../../host/files.ts";
-import type { InstanceName } from "../../contracts/manager.ts";
 import { places } from "../../paths.ts";
+import type { InstanceName } from "../../host/instance.ts";
 
 // What says how things are on the server; in a container the image says it.
 const isServers = ([key, value]: [string, string]) =>

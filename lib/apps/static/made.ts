@@ -2,11 +2,11 @@
 import { closeSync } from "node:fs";
 import { relative } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
-import type { HealthCheck } from "../../config/config.ts";
 import type { StaticSite } from "../../config/static-schema.ts";
 import { DpError } from "../../errors.ts";
 import { openBeneath, fileBeneath, openFolder } from "./beneath.ts";
 import { requestPath } from "./request-path.ts";
+import type { HealthCheck } from "../../config/types.ts";
 
 /** Throws DpError "config" when the served folder, its index, or the page for what is not there, is missing. */
 export function requireMade({ release, folder, config: { static: site, healthCheck } }: Place): void {

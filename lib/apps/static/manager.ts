@@ -6,24 +6,26 @@ import { isService } from "../../host/daemon/service.ts";
 import { DpError } from "../../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
-import type { Instance, InstanceName, InstanceStatus, LogOptions, Manager } from "../../contracts/manager.ts";
+import type { Instance, Manager } from "../../contracts/manager.ts";
 import { places, sequenceOf } from "../../paths.ts";
 import { tailFile } from "../../host/process/tail.ts";
-import { treeOf as filesOf } from "../../release/history.ts";
 import { unitLogs } from "../../host/systemd/journal.ts";
 import { status as askStatus, syncSites } from "./client.ts";
 import { olderTrees, treeOf } from "./older.ts";
 import { endIdleStatic, ensureStatic, inItsTurn, serverGroup, staticLog, UNIT } from "./service.ts";
 import { readSite, removeSite, siteNames, staticFolder, writeSite, type Site } from "./site.ts";
+import type { InstanceName, InstanceStatus, LogOptions } from "../../host/instance.ts";
+import { treeOf as filesOf } from "../../host/release-folder.ts";
 
-async function siteOf({ app, id, config, env }: Instance): Promise<Site> {
+async function siteOf(instance: Instance): Promise<Site> {
+  const { app, id, config, env } = instance;
   const options = config.static;
   if (options === undefined) throw new DpError("config", `deploy.yml of ${app}@${id} has no static.root`);
   const { root: _, keepAssets, ...rest } = options;
   return {
     ...{ app, id, ...treeOf(join(places(app).releases, filesOf(app, id)), { ...config, static: options }) },
     ...{ host: env["DP_HOST"] ?? "127.0.0.1", port: Number(env["PORT"]), options: rest },
-    older: await olderTrees(app, id, keepAssets),
+    older: await olderTrees(instance, keepAssets),
     since: new Date().toISOString(),
   };
 }

@@ -1,13 +1,9 @@
 // Whose hashed assets a new site goes on to serve: those of the release before, and what that one still served.
 import { basename, join, relative } from "node:path";
-import { factOf, load } from "../../pipeline/context.ts";
-import type { DeployConfig } from "../../config/config.ts";
 import type { StaticSite } from "../../config/static-schema.ts";
-import { DpError } from "../../errors.ts";
-import { fact } from "../../pipeline/facts.ts";
-import { appFolder } from "../../release/folder.ts";
-import { contextOf, liveId, previousId, treeOf as filesOf } from "../../release/history.ts";
-import { places } from "../../paths.ts";
+import type { DeployConfig } from "../../config/types.ts";
+import type { Instance, Predecessor } from "../../contracts/manager.ts";
+import { appFolder } from "../../host/release-folder.ts";
 import { readSite, staticFolder, type OlderTree, type Tree } from "./site.ts";
 
 /** The folder of a release that is served. */
@@ -18,29 +14,18 @@ export function treeOf(release: string, config: DeployConfig & { static: StaticS
 /** How many releases back: more than a day of pushes must not open folders without end. */
 const MOST = 5;
 
-/** The trees whose assets stay reachable when release `id` of an app starts, newest first. */
-export async function olderTrees(app: string, id: string, keepAssets: number, now = Date.now()): Promise<OlderTree[]> {
-  if (keepAssets === 0) return [];
-  const live = await liveId(app);
-  const before = live === id ? await previousId(app) : live;
-  if (before === null || before === id) return [];
+/** The trees whose assets stay reachable when an instance starts, newest first. */
+export async function olderTrees(instance: Instance, keepAssets: number, now = Date.now()): Promise<OlderTree[]> {
+  const before = keepAssets === 0 ? null : ((await instance.predecessor?.()) ?? null);
+  if (before === null) return [];
   const until = new Date(now + keepAssets).toISOString();
-  const tree = await treeOfRun(app, before);
-  const inherited = (await readSite(staticFolder(), { app, id: before }))?.older ?? [];
+  const tree = treeBefore(before);
+  const inherited = (await readSite(staticFolder(), { app: instance.app, id: before.id }))?.older ?? [];
   const all = [...(tree ? [{ ...tree, until }] : []), ...inherited];
-  return all.filter((each) => Date.parse(each.until) > now && basename(each.release) !== id).slice(0, MOST);
+  return all.filter((each) => Date.parse(each.until) > now && basename(each.release) !== instance.id).slice(0, MOST);
 }
 
-async function treeOfRun(app: string, id: string): Promise<Tree | null> {
-  try {
-    const run = await load(contextOf(app, id));
-    const config = factOf(run, "config", fact.config);
-    const site = config.static;
-    return site === undefined
-      ? null
-      : treeOf(join(places(app).releases, filesOf(app, id)), { ...config, static: site });
-  } catch (error) {
-    if (error instanceof DpError) return null; // its run file is gone or damaged: then its assets are, too
-    throw error;
-  }
+function treeBefore({ folder, config }: Predecessor): Tree | null {
+  const site = config?.static;
+  return config === null || site === undefined ? null : treeOf(folder, { ...config, static: site });
 }

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { StaticSite } from "../../config/static-schema.ts";
 import { codeOf } from "../../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
-import type { InstanceName } from "../../contracts/manager.ts";
 import { isReleaseId, root } from "../../paths.ts";
+import type { InstanceName } from "../../host/instance.ts";
 
 /** A folder that is served: `root` is below `release`, which nobody but dp can replace. */
 export interface Tree {

@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import { isTerminal } from "../../host/process/libc.ts";
+import type { Sink } from "../../host/sink.ts";
 
 const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants;
 const POLL = 40;
@@ -9,13 +10,6 @@ const POLL = 40;
 const SHORT = 2;
 /** How long a reader may take nothing once the deploy has ended, in ms. */
 const LAST = 2_000;
-
-/** Where what was read goes. */
-export interface Sink {
-  /** Answers how many of the bytes were taken; 0: the reader is slow, ask again. */
-  print(chunk: Buffer): number;
-  end(): void;
-}
 
 /**
  * Prints what is appended to `log` from byte `start` on, until `ended` resolves; answers its value. What a slow
@@ -95,21 +89,4 @@ function tryWrite(fd: number, chunk: Buffer): number | null {
     if (codeOf(error) === "EAGAIN") return 0;
     return null;
   }
-}
-
-/** A sink that hands over whole lines. */
-export function lineSink(onLine: (line: string) => void): Sink {
-  const decoder = new TextDecoder();
-  let rest = "";
-  return {
-    print(chunk) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-      rest = lines.pop() ?? "";
-      lines.forEach(onLine);
-      return chunk.length;
-    },
-    end() {
-      if (rest !== "") onLine(rest);
-    },
-  };
 }

@@ -1,6 +1,5 @@
 // The first and last lines of a deploy: what it is, and how it ended, on one screen.
 import { hostname } from "node:os";
-import type { ServerConfig } from "../../config/config.ts";
 import { factOf, type Run } from "../../pipeline/context.ts";
 import { DpError, EXIT, messageOf } from "../../errors.ts";
 import { fact } from "../../pipeline/facts.ts";
@@ -12,6 +11,7 @@ import { places } from "../../paths.ts";
 import { probesText, sumOf, type Probes } from "../../health/prober.ts";
 import { quoted } from "../../text/text.ts";
 import { cut } from "./receipt.ts";
+import type { ServerConfig } from "../../config/types.ts";
 
 const releaseOf = (run: Run) => idOf(typeof run.facts["release"] === "string" ? run.facts["release"] : null);
 

@@ -1,12 +1,21 @@
 // Commands that a commit brings along, builds and hooks: below the app in rank, within limits, and gone with all they started.
 import { existsSync } from "node:fs";
-import type { Limits } from "../../contracts/manager.ts";
 import { realm, root } from "../../paths.ts";
 import { groupsIn, processesInGroup, systemSlice } from "./cgroup.ts";
 import { endAll } from "./end-all.ts";
 import { allPids } from "./proc.ts";
 import { hasEnvironment } from "./process.ts";
 import { program } from "./privilege.ts";
+
+/** At most this much of the machine, for a container or for what a build starts. */
+export interface Limits {
+  /** "512m", "2g"; no limit without it. */
+  memory?: string;
+  /** "1.5" of its processors; no limit without it. */
+  cpus?: string;
+  /** Processes and threads. */
+  pids?: number;
+}
 
 /** Whose command it is, and what the operator allows it. */
 export interface Confined {

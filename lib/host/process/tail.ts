@@ -1,6 +1,6 @@
 // The end of a log file, and what comes after it.
 import type { Io } from "../io.ts";
-import type { LogOptions } from "../../contracts/manager.ts";
+import type { LogOptions } from "../instance.ts";
 
 // What the file does not have of as many lines is in FILE.1, where it was put when the file had grown too big.
 const OLDER = `[ ! -f "$2.1" ] || {

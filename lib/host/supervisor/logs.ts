@@ -1,9 +1,9 @@
 // What a builtin instance says, out of its log.
 import type { Io } from "../io.ts";
-import type { InstanceName, LogOptions } from "../../contracts/manager.ts";
-import { lineSink } from "../../deploy/log/follower.ts";
 import { parseLine, reader } from "./output.ts";
 import { filesOf } from "./supervision.ts";
+import type { InstanceName, LogOptions } from "../instance.ts";
+import { lineSink } from "../sink.ts";
 
 /** How often a log that is followed is looked at, in ms. */
 const POLL = 50;

@@ -2,7 +2,7 @@
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { startScript } from "../process/command-line.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
-import type { Instance } from "../../contracts/manager.ts";
+import type { Startable } from "../instance.ts";
 import { isJob, places } from "../../paths.ts";
 import { filesOf, markerOf, ownUser, writeRecord } from "./supervision.ts";
 import { shellQuote } from "../template.ts";
@@ -14,7 +14,7 @@ const LOADER =
   /^(LD_\w+|MALLOC_\w+|GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|HOSTALIASES|LOCALDOMAIN|LOCPATH|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$/;
 
 /** The start script of an instance, and the environment that it is run with. */
-function prepare(instance: Instance): { script: string; env: Record<string, string> } {
+function prepare(instance: Startable): { script: string; env: Record<string, string> } {
   const entries = Object.entries(instance.env);
   const exports = entries
     .filter(([name]) => LOADER.test(name))
@@ -27,7 +27,7 @@ function prepare(instance: Instance): { script: string; env: Record<string, stri
 }
 
 /** Writes all that a supervisor needs; only the app's user and dp can read it. Throws DpError "host" for an unknown user. */
-export async function writeSpec(instance: Instance, restartDelay: number): Promise<void> {
+export async function writeSpec(instance: Startable, restartDelay: number): Promise<void> {
   const { app, id, folder, stopTimeout } = instance;
   const files = filesOf(instance);
   const user = ownUser() === 0 ? (instance.user ?? null) : null;

@@ -1,10 +1,10 @@
 // What the builtin manager and its supervisors share: the files of an instance, and which processes belong to it.
 import { DpError } from "../../errors.ts";
 import { readText, writeFileAtomic } from "../files.ts";
-import type { InstanceName, InstanceStatus } from "../../contracts/manager.ts";
 import { isInstanceId, places, root } from "../../paths.ts";
 import { allPids } from "../process/proc.ts";
 import { argumentsOf, bootId, descendants, hasEnvironment, isAlive, processTable, userOf } from "../process/process.ts";
+import type { InstanceName, InstanceStatus } from "../instance.ts";
 
 /** A process for good: a number alone may be another process by now. */
 export interface Identity {

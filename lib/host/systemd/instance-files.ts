@@ -1,13 +1,14 @@
 // What a unit of an app's template reads of its instance: environment, script, and the folder that it begins in.
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { systemdEnv } from "../../config/env.ts";
+import { systemdEnv } from "./environment-file.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
 import { point } from "../link.ts";
-import type { Instance, InstanceName } from "../../contracts/manager.ts";
+import type { Startable } from "../instance.ts";
 import { isJob, places, releaseOf } from "../../paths.ts";
 import { jobScript, startScript } from "../process/command-line.ts";
 import { idsOf } from "../users.ts";
+import type { InstanceName } from "../instance.ts";
 
 const filesOf = ({ app, id }: InstanceName) => {
   const stem = `${places(app).instances}/${id}`;
@@ -15,7 +16,7 @@ const filesOf = ({ app, id }: InstanceName) => {
 };
 
 /** Writes them; only dp and the app's user can read them. */
-export async function writeFiles(instance: Instance): Promise<void> {
+export async function writeFiles(instance: Startable): Promise<void> {
   const files = filesOf(instance);
   const [, gid] = instance.user === undefined ? [0, 0] : await idsOf(instance.user);
   const { instances, releases } = places(instance.app);

@@ -1,7 +1,7 @@
 // What an instance says, out of the journal.
 import type { Io } from "../io.ts";
-import type { InstanceName, LogOptions } from "../../contracts/manager.ts";
 import { systemdTool, unitOf } from "./systemd.ts";
+import type { InstanceName, LogOptions } from "../instance.ts";
 
 /** The lines of an instance, with their times. */
 export const logs = (name: InstanceName, options: LogOptions, io: Io): Promise<void> =>

@@ -4,10 +4,10 @@ import { processesInGroup } from "../process/cgroup.ts";
 import { howEnded } from "../process/ending.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../io.ts";
-import type { InstanceName, InstanceStatus } from "../../contracts/manager.ts";
 import { isInstanceId, isJob, places, root } from "../../paths.ts";
 import { plainEnv, run, type Result, type RunOptions } from "../run.ts";
 import { together } from "./together.ts";
+import type { InstanceName, InstanceStatus } from "../instance.ts";
 
 // Stopping may take as long as the operator's stopTimeout says.
 const PATIENCE = 15 * 60_000;

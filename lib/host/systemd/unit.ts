@@ -5,10 +5,10 @@ import { dirname } from "node:path";
 import { codeOf, DpError } from "../../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
-import type { InstanceName, ManagedApp } from "../../contracts/manager.ts";
 import { deployments, places, repositories } from "../../paths.ts";
 import { jobsOf, systemctl, unitOf } from "./systemd.ts";
 import { render, template } from "../template.ts";
+import type { InstanceName, ManagedApp } from "../instance.ts";
 
 /** Where the units of this server are. */
 export const UNITS = "/etc/systemd/system";

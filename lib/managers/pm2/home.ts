@@ -2,8 +2,8 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DpError } from "../../errors.ts";
-import type { InstanceName } from "../../contracts/manager.ts";
 import { isInstanceId, places } from "../../paths.ts";
+import type { InstanceName } from "../../host/instance.ts";
 
 // What a socket's address can hold, the final NUL not counted: unix(7).
 const LONGEST_SOCKET = 107;

@@ -1,9 +1,9 @@
 // What pm2's daemon of an app runs, as far as dp wants to know.
 import * as v from "valibot";
 import { DpError } from "../../errors.ts";
-import type { InstanceName } from "../../contracts/manager.ts";
 import { processName } from "./home.ts";
 import { call } from "./rpc.ts";
+import type { InstanceName } from "../../host/instance.ts";
 
 // The daemon is the app's: what it says is within bounds, whatever it is.
 const count = (most: number) => v.fallback(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(most)), 0);

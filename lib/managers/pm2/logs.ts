@@ -1,8 +1,8 @@
 // What an instance of pm2 says, out of the log that its watcher or its workers write.
 import type { Io } from "../../host/io.ts";
-import type { InstanceName, LogOptions } from "../../contracts/manager.ts";
 import { tailFile } from "../../host/process/tail.ts";
 import { filesOf, ownerOf } from "./home.ts";
+import type { InstanceName, LogOptions } from "../../host/instance.ts";
 
 // As pm2.sh and pm2's log_date_format write it. Several lines that were printed at once have one time, before the first.
 const LINE = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?[+-]\d\d:\d\d): (.*)$/s;

@@ -1,11 +1,11 @@
 // The processes of an instance of pm2: the watcher that pm2 started, the app's own, the workers of a cluster.
 import { markerOf, processesOf } from "../../host/supervisor/supervision.ts";
-import type { InstanceName } from "../../contracts/manager.ts";
 import { endAll } from "../../host/process/end-all.ts";
 import { allPids } from "../../host/process/proc.ts";
 import { argumentsOf, descendants, hasEnvironment, processTable, userOf } from "../../host/process/process.ts";
 import { filesOf, ownerOf } from "./home.ts";
 import type { Listed } from "./listing.ts";
+import type { InstanceName } from "../../host/instance.ts";
 
 export const isWorker = ({ pm2_env }: Listed) => pm2_env.exec_mode === "cluster_mode";
 

@@ -1,9 +1,8 @@
 // pm2's command: found on the server's PATH, run as the app's user.
 import { dirname } from "node:path";
-import { SYSTEM_PATH } from "../../release/environment.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import { places } from "../../paths.ts";
+import { places, SYSTEM_PATH } from "../../paths.ts";
 import { tail } from "../../host/process/output.ts";
 import type { Result } from "../../host/run.ts";
 import { plainText } from "../../text/text.ts";

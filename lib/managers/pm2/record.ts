@@ -1,8 +1,8 @@
 // What dp itself notes of an instance of pm2: the daemon may be gone when it is asked.
 import { writeFileAtomic, readText } from "../../host/files.ts";
-import type { InstanceName } from "../../contracts/manager.ts";
 import { bootId } from "../../host/process/process.ts";
 import { filesOf } from "./home.ts";
+import type { InstanceName } from "../../host/instance.ts";
 
 /** `instances/ID.pm2.json`. */
 export interface Pm2Record {

@@ -1,11 +1,11 @@
 // The state of an instance of pm2, in the words of every manager.
 import { constants } from "node:os";
-import type { InstanceName, InstanceStatus } from "../../contracts/manager.ts";
 import { isJob } from "../../paths.ts";
 import { howEnded } from "../../host/process/ending.ts";
 import type { Listed } from "./listing.ts";
 import { appProcesses, isWorker, mainBelow } from "./processes.ts";
 import { isMissed, readRecord } from "./record.ts";
+import type { InstanceName, InstanceStatus } from "../../host/instance.ts";
 
 // How the watcher says that an end calls for no restart.
 const CLEAN = 200;

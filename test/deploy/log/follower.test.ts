@@ -3,9 +3,10 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { appendFileSync, closeSync, mkdtempSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { follow, lineSink } from "../../../lib/deploy/log/follower.ts";
+import { follow } from "../../../lib/deploy/log/follower.ts";
 import { pipe } from "../../../lib/host/process/libc.ts";
 import { plainEnv } from "../../../lib/host/run.ts";
+import { lineSink } from "../../../lib/host/sink.ts";
 
 let folder: string;
 let log: string;

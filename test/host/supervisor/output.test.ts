@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { keepOutput, openOutput, parseLine, reader } from "../../../lib/host/supervisor/output.ts";
-import { lineSink } from "../../../lib/deploy/log/follower.ts";
+import { lineSink } from "../../../lib/host/sink.ts";
 
 let folder: string;
 let log: string;

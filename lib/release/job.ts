@@ -1,18 +1,19 @@
 // One run of a cron entry: in the live release, never beside another of the same, and how it ended is kept.
 import { constants } from "node:os";
 import { join } from "node:path";
-import type { ServerConfig } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { isLocked, tryLock } from "../host/lock.ts";
-import type { InstanceName, InstanceStatus, Manager } from "../contracts/manager.ts";
+import type { Manager } from "../contracts/manager.ts";
 import { isJob, jobId, places, processOf } from "../paths.ts";
-import { nothingLive } from "../release/first-deploy.ts";
-import { liveId } from "../release/history.ts";
-import { factsOfRelease, otherInstance } from "../release/instance.ts";
-import { managerOf } from "../release/manager.ts";
+import { nothingLive } from "./first-deploy.ts";
+import { liveId } from "./history.ts";
+import { factsOfRelease, otherInstance } from "./instance.ts";
+import { managerOf } from "./manager.ts";
 import { didYouMean } from "../text/suggestion.ts";
+import type { InstanceName, InstanceStatus } from "../host/instance.ts";
+import type { ServerConfig } from "../config/types.ts";
 
 /** The last run of an entry. Times are ISO 8601. */
 export interface JobRun {

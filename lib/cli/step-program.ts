@@ -1,0 +1,19 @@
+// A step as a program of its own: `./steps/NAME.ts CONTEXT [--undo]`.
+import { stepByHand } from "../commands/step.ts";
+import { DpError } from "../errors.ts";
+import { guarded } from "../main.ts";
+
+/** Runs a step; the process ends with it. */
+export function main({ name }: { name: string }): Promise<void> {
+  return guarded(async () => {
+    const args = process.argv.slice(2);
+    const isUndo = args.includes("--undo");
+    const [context, ...rest] = args.filter((arg) => arg !== "--undo");
+    if (context === undefined || rest.length > 0 || context.startsWith("-")) {
+      throw new DpError("usage", `usage: ${name}.ts CONTEXT [--undo]`, {
+        hint: "dp begin APP makes a context and prints its path",
+      });
+    }
+    await stepByHand(name, { context, undo: isUndo });
+  });
+}
