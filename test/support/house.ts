@@ -27,8 +27,9 @@ export const ORDER: readonly (readonly string[])[] = [
   ["lib/config/"],
   ["lib/git/"],
   ["lib/host/"],
+  ["lib/main.ts", "lib/bundle.ts"],
   ["lib/text/"],
-  ["lib/errors.ts", "lib/paths.ts", "lib/main.ts", "lib/bundle.ts"],
+  ["lib/errors.ts", "lib/paths.ts"],
 ];
 
 /** One import, as it stands in a file. */
