@@ -9,6 +9,7 @@ import { audited, declareAuditCommand } from "./cli/audit.ts";
 import { declareCompletionCommands } from "./cli/completion.ts";
 import { declareDeployCommands } from "./cli/deploy.ts";
 import { declareEnvCommand, withAppFirst } from "./cli/env.ts";
+import { commandNames, help, topicOf, usage } from "./cli/help.ts";
 import { declareLockCommands } from "./cli/lock.ts";
 import { declareLogsCommand } from "./cli/logs.ts";
 import { declareProcessCommands } from "./cli/process.ts";
@@ -31,7 +32,7 @@ export function declared(): CAC {
   declareAuditCommand(cli);
   declareStepCommands(cli);
   declareCompletionCommands(cli);
-  cli.command("help [command]", "List all commands, or show how one is used").action(() => cli.outputHelp());
+  cli.command("help [topic]", "Show how a command is used, and the page about it").action(() => cli.outputHelp());
   cli.option("-v, --version", "Print the version");
   const hidden = new RegExp(`^.*${RegExp.escape(HIDDEN)}\\s*$\\n?`, "gm");
   cli.help((sections) =>
@@ -50,10 +51,12 @@ export function declared(): CAC {
 export function main(words: readonly string[]): Promise<void> {
   return guarded(async () => {
     const cli = declared();
+    const topic = topicOf(words);
+    if (topic !== undefined) return help(cli, topic);
     const line = readLine(cli, words);
     const { command, options } = line;
     if (command === undefined && line.words[0] !== undefined) throw unknownCommand(cli, line.words[0], line.words[1]);
-    if (options["help"] === true) return (command ?? cli.globalCommand).outputHelp();
+    if (options["help"] === true) return command ? usage(command) : cli.outputHelp();
     if (options["version"] === true) return print(`dp ${version}`);
     if (command === undefined) return cli.outputHelp();
     // Before anything is written down about it.
@@ -63,9 +66,8 @@ export function main(words: readonly string[]): Promise<void> {
 }
 
 function unknownCommand(cli: CAC, word: string, next: string | undefined): DpError {
-  const names = cli.commands.filter((command) => command.description !== HIDDEN).map((command) => command.name);
   const instead = insteadOf(word, next);
-  const near = didYouMean(word, word.includes(":") ? Object.keys(ALIASES) : names);
+  const near = didYouMean(word, word.includes(":") ? Object.keys(ALIASES) : commandNames(cli));
   return new DpError("usage", `unknown command ${JSON.stringify(word)}`, {
     hint: instead ?? near.hint ?? "dp --help lists them",
   });

@@ -157,6 +157,12 @@ describe("an installation", () => {
         expect(text).toContain(`/lib/${kind}/${name}": () =>`);
   });
 
+  test("prints the pages of its own folder", async () => {
+    const { code, out } = await runProgram([dp(), "help", "shared-files"]);
+    expect([code, out]).toEqual([0, expect.stringMatching(/^Shared files\n=+\n/)]);
+    expect((await runProgram([dp(), "help", "topics"])).out).toMatch(/^rollback +Rollback$/m);
+  });
+
   test("is closed to writing by others, whatever the umask, and holds no development packages", async () => {
     const done = await runProgram([
       "sh",

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDeployConfig, parseServerConfig } from "../lib/config/config.ts";
+import { pages as topics } from "../lib/commands/help.ts";
 import { EXIT } from "../lib/errors.ts";
 import { PIPELINES } from "../lib/pipeline/pipeline.ts";
 import { anchors, blocks, blockWith, documents, links, pages, pageOf, table } from "./support/documents.ts";
@@ -118,6 +119,15 @@ describe("pages", () => {
     expect(pageOf(path)).toMatch(/^# \S.*\n\n/);
     expect(anchors(pageOf(path).replaceAll(/^##+ .*$/gm, ""))).toHaveLength(1);
     expect(new Set(anchors(pageOf(path))).size).toBe(anchors(pageOf(path)).length);
+  });
+
+  test("each word of dp help leads to one page", () => {
+    const words = topics().flatMap((page) => page.words);
+    expect(words.filter((word, at) => words.indexOf(word) !== at)).toEqual([]);
+    for (const { name, title, words } of topics()) {
+      expect(`${name}: ${title}`).toMatch(/^[a-z0-9-]+: [A-Za-z]/);
+      for (const word of words) expect(word).toMatch(/^[a-z0-9.-]+$/);
+    }
   });
 
   test("an anchor is made as GitHub makes it, and a block has none", () => {

@@ -9,6 +9,7 @@ import { fact } from "../pipeline/facts.ts";
 import { contextOf, liveId, runIds } from "../release/history.ts";
 import { processNames } from "../release/processes.ts";
 import { run } from "../host/run.ts";
+import { pages } from "./help.ts";
 import { appNames, readServer } from "../config/server.ts";
 import type { DeployConfig } from "../config/types.ts";
 import { treeOf } from "../host/release-folder.ts";
@@ -56,13 +57,20 @@ async function wordsOf(words: readonly string[], commands: readonly Described[])
   // Whatever belongs to the command of `dp run` is none of dp's.
   if (command.name === "run" && positional.length > 0) return [];
   if (command.name === "help" && !typed.startsWith("-"))
-    return positional.length === 0 ? commandWords(typed, commands, []) : [];
+    return positional.length === 0 ? [...commandWords(typed, commands, []), ...topics(commands)] : [];
   if (option?.isRequired) return valuesOf(option.value, command.name, positional[0]);
   if (typed.startsWith("-")) return optionWords(command);
   const place =
     command.words[positional.length] ?? (command.words.at(-1)?.isVariadic ? command.words.at(-1) : undefined);
   const found = place ? await valuesOf(place.name, command.name, positional[0], positional[1]) : [];
   return option ? [...(await valuesOf(option.value, command.name, positional[0])), ...found] : found;
+}
+
+/** The pages of `dp help` that no command is called like. */
+function topics(commands: readonly Described[]): Candidate[] {
+  const own = new Set(commands.map(({ name }) => name));
+  const found = pages().filter(({ name }) => !own.has(name));
+  return [...found.map(({ name, title }): Candidate => [name, title]), ["topics", "All pages"]];
 }
 
 const DECLARED = /^(?:(-\w), )?(--[\w-]+)(?: ([<[])([\w-]+)[>\]])?$/;

@@ -32,6 +32,8 @@ const found = (shell: string) => Bun.which(shell) === null;
 const TABLE: [string[], (words: string[]) => void][] = [
   [["rest"], (all) => expect(all).toEqual(["restart"])],
   [["help", "rest"], (all) => expect(all).toEqual(["restart"])],
+  [["help", "shared"], (all) => expect(all).toEqual(["shared-files"])],
+  [["help", "roll"], (all) => expect(all).toEqual(["rollback"])],
   [["help", "restart", ""], (all) => expect(all).toEqual([])],
   [["status", "sho"], (all) => expect(all).toEqual(["shop", "shopping"])],
   [["step", "sw"], (all) => expect(all).toEqual(["swap"])],

@@ -1,0 +1,43 @@
+// `dp help TOPIC`, and what `--help` says about the page of a command.
+import type { CAC, Command } from "cac";
+import { HIDDEN, print } from "./arguments.ts";
+import { ALIASES, inDpsWords, insteadOf } from "./alias.ts";
+import { DpError } from "../errors.ts";
+import { didYouMean } from "../text/suggestion.ts";
+
+/** The names of the commands that people type. */
+export const commandNames = (cli: CAC): string[] =>
+  cli.commands.filter(({ description }) => description !== HIDDEN).map(({ name }) => name);
+
+/** What the words behind `dp help` ask for: a topic; undefined: they are left to the usual reading. */
+export const topicOf = ([first, topic]: readonly string[]): string | undefined =>
+  first === "help" && topic !== undefined && !topic.startsWith("-") ? topic : undefined;
+
+/** Prints how a command is used, then the page, where one is; or only one of both. Throws DpError "usage" for neither. */
+export async function help(cli: CAC, topic: string): Promise<void> {
+  const { linesOf, pageOf, pages, topicLines } = await import("../commands/help.ts");
+  if (topic === "topics") return topicLines().forEach(print);
+  const [name] = inDpsWords(["help", topic]);
+  const command = cli.commands.find((candidate) => candidate.name === name);
+  const page = pageOf(topic) ?? pageOf(name!);
+  if (!command && !page) throw unknownTopic(topic, [...commandNames(cli), ...pages().flatMap(({ words }) => words)]);
+  command?.outputHelp();
+  if (!page) return;
+  if (command) print("");
+  // A blank line at the end would push the answer up.
+  for (const line of linesOf(page, process.stdout.columns || 100).slice(0, -1)) print(line);
+}
+
+/** Prints how a command is used, and where more is. */
+export async function usage(command: Command): Promise<void> {
+  command.outputHelp();
+  const { pageOf } = await import("../commands/help.ts");
+  if (pageOf(command.name)) ["", `More: dp help ${command.name}`].forEach(print);
+}
+
+function unknownTopic(topic: string, known: readonly string[]): DpError {
+  const near = didYouMean(topic, topic.includes(":") ? Object.keys(ALIASES) : known);
+  return new DpError("usage", `no command and no page is called ${JSON.stringify(topic)}`, {
+    hint: insteadOf(topic, undefined) ?? near.hint ?? "dp help topics lists the pages, dp --help the commands",
+  });
+}
