@@ -10,6 +10,7 @@ import { point, target } from "../lib/host/link.ts";
 import { NO_PROBES, startProber } from "../lib/health/prober.ts";
 import { stoppedIds } from "../lib/release/processes.ts";
 import { managerOf } from "../lib/release/manager.ts";
+import { targetOf } from "../lib/release/route.ts";
 import { front } from "../lib/registry.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
@@ -30,7 +31,8 @@ const step = defineStep(import.meta.path, {
   provides: { previous: fact.previous, switchTime: fact.switchTime, swapProbes: fact.swapProbes },
   async run({ app, base, server, config, release, port, pid, live: old }, io) {
     const id = idOf(release)!;
-    const status = await (await managerOf(server)).status({ app, id });
+    const managed = await managerOf(server);
+    const status = await managed.status({ app, id });
     const { healthCheck } = config;
     if (healthCheck && status.pid !== pid) {
       const why = status.detail || status.state;
@@ -49,7 +51,7 @@ const step = defineStep(import.meta.path, {
       const begun = performance.now();
       const holder = await front(server.front);
       if (port !== null || (await holder.status(app)) !== null) {
-        await holder.point(app, port === null ? null : { id, port }, io);
+        await holder.point(app, port === null ? null : await targetOf({ app, id }, port, managed), io);
         await holder.resume(app, io);
       }
       const switchTime = Math.round((performance.now() - begun) * 10) / 10;

@@ -71,7 +71,7 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
 async function takePort(app: string, server: ServerConfig, before: string | null, io: Io): Promise<string[]> {
   const holder = await front(server.front);
   try {
-    return await holder.setup(routeOf(app, server), io);
+    return await holder.setup(await routeOf(app, server), io);
   } catch (error) {
     const { config } = places(app);
     if (before === null) await removeFile(config);

@@ -7,6 +7,8 @@ export interface Target {
   id: string;
   /** The port on 127.0.0.1. */
   port: number;
+  /** The user who listens there, by uid: nobody else may answer. Missing: all is one user, or it is not known. */
+  uid?: number;
 }
 
 /** What the front does for one app. */
@@ -18,6 +20,8 @@ export interface Route {
   target: Target | null;
   /** Addresses of proxies whose X-Forwarded-* are believed (exact IPs). Empty: the front is the public edge. */
   trustedProxies: string[];
+  /** The app's own user, by uid: no proxy, whatever its address is. Missing: all is one user. */
+  uid?: number;
 }
 
 /** What is under way on one release. */

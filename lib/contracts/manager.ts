@@ -62,6 +62,8 @@ export interface Manager {
   pids(name: InstanceName): Promise<number[]>;
   /** How the instance is reached when it has a network of its own; null, or left out: by its processes' own sockets. */
   published?(name: InstanceName): Promise<Published | null>;
+  /** The user who listens on an instance's port, by uid, where that is not the app's own; null: it is not known. */
+  owner?(name: InstanceName, port: number): Promise<number | null>;
   /** IDs of the instances of the app that run, wait for a restart, or failed: web processes, others and jobs. */
   instances(app: string): Promise<string[]>;
   /** Exactly these instances come up at boot. Answers whether anything changed. */

@@ -38,6 +38,7 @@ const isSame = (one: Omit<Route, "target">, other: Omit<Route, "target">) =>
   one.listen.host === other.listen.host &&
   one.listen.port === other.listen.port &&
   one.protocol === other.protocol &&
+  one.uid === other.uid &&
   one.trustedProxies.join() === other.trustedProxies.join();
 
 async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {

@@ -17,11 +17,13 @@ export async function idsOf(user: string): Promise<[uid: number, gid: number]> {
 }
 
 /** The login name of whoever runs dp: bun's userInfo() trusts $USER, and a git hook may have none. */
-export function loginName(): string {
-  const uid = String(process.getuid?.());
+export const loginName = (): string => nameOf(process.getuid?.() ?? 0);
+
+/** The name of the user with that uid, or "uid 1234" when there is none. */
+export function nameOf(uid: number): string {
   const line = readFileSync("/etc/passwd", "utf8")
     .split("\n")
-    .find((candidate) => candidate.split(":")[2] === uid);
+    .find((candidate) => candidate.split(":")[2] === String(uid));
   return line?.split(":")[0] ?? `uid ${uid}`;
 }
 

@@ -11,7 +11,7 @@ import { knownInstances, managerOf } from "./manager.ts";
 import { isWeb } from "../paths.ts";
 import { front } from "../registry.ts";
 import { stoppedIds } from "./processes.ts";
-import { routeOf } from "./route.ts";
+import { routeOf, targetOf } from "./route.ts";
 import type { InstanceName } from "../host/instance.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
 import type { HealthCheck, ServerConfig } from "../config/types.ts";
@@ -45,7 +45,7 @@ export async function takePublicPort(app: string, server: ServerConfig, managed:
     io.warn(`${app} held port ${server.port} itself, and stops while the ${holder.name} takes it`);
     await stopOthers(app, [], managed, io);
   }
-  await holder.setup(routeOf(app, server), io);
+  await holder.setup(await routeOf(app, server), io);
 }
 
 /** Who listens on a port: instances of the app, and others. */
@@ -142,7 +142,7 @@ export async function serveAgain(app: string, id: string, server: ServerConfig, 
   }
   const port = await takeInstancePort(facts);
   await waitUntilHealthy(patientOf(app, id, healthCheck, port, managed), io);
-  await holder.point(app, { id, port }, io);
+  await holder.point(app, await targetOf({ app, id }, port, managed), io);
   await holder.resume(app, io);
 }
 

@@ -6,6 +6,7 @@ import { factOf, load } from "../pipeline/context.ts";
 import { fact } from "../pipeline/facts.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
+import { idsOf } from "../host/users.ts";
 import type { Instance, Manager } from "../contracts/manager.ts";
 import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
 import { appType, manager } from "../registry.ts";
@@ -100,6 +101,12 @@ async function keeper({ app, id }: InstanceName, server: ServerConfig): Promise<
   return named((await appType(type)).manager?.name ?? server.manager);
 }
 
+async function ownerBy(managed: Manager, name: InstanceName, port: number, server: ServerConfig) {
+  if (process.getuid?.() !== 0) return null;
+  if (managed.owner) return managed.owner(name, port);
+  return server.user === undefined ? null : (await idsOf(server.user))[0];
+}
+
 /** The manager of an app's releases, as one: each release is in the hands of the manager that started it. */
 export async function managerOf(server: ServerConfig): Promise<Manager> {
   const chosen = await manager(server.manager);
@@ -115,6 +122,7 @@ export async function managerOf(server: ServerConfig): Promise<Manager> {
     status: async (name) => (await of(name)).status(name),
     adopt: async (name, io) => (await (await of(name)).adopt?.(name, io)) ?? false,
     pids: async (name) => (await of(name)).pids(name),
+    owner: async (name, port) => ownerBy(await of(name), name, port, server),
     published: async (name) => (await (await of(name)).published?.(name)) ?? null,
     instances: (app) => instances(app, server),
     enable: (app, ids, io) => enable(app, ids, server, io),

@@ -8,13 +8,14 @@ import { removeStaleTemps } from "../host/files.ts";
 import { point } from "../host/link.ts";
 import { forget, forgetRelease, serveAgain } from "./instances.ts";
 import type { Io } from "../host/io.ts";
+import type { Target } from "../contracts/front.ts";
 import type { Manager } from "../contracts/manager.ts";
 import { isWeb, places, releaseOf } from "../paths.ts";
 import { portOf } from "./ports.ts";
 import { managerOf } from "./manager.ts";
 import { hasWeb, wantedIds } from "./processes.ts";
 import { front } from "../registry.ts";
-import { routeOf } from "./route.ts";
+import { routeOf, targetOf } from "./route.ts";
 import { straysOf, wantedOf } from "./wanted.ts";
 import { warmIds } from "./warm.ts";
 import { startInstances } from "./workers.ts";
@@ -85,7 +86,7 @@ async function holdPort(app: string, server: ServerConfig, facts: InstanceFacts 
     await holder.remove(app, io);
     return [];
   }
-  const changes = await holder.setup(routeOf(app, server), io);
+  const changes = await holder.setup(await routeOf(app, server), io);
   if (facts === null) await holder.point(app, null, io);
   return changes;
 }
@@ -105,10 +106,14 @@ export async function tidy(app: string, server: ServerConfig, io: Io): Promise<s
   const route = await holder.status(app);
   const isRunning = live !== null && (await managed.status({ app, id: live })).state === "running";
   if (!isRunning || port === null || route === null) return changes;
-  if (route.target?.id === live && route.target.port === port) return changes;
-  await holder.point(app, { id: live, port }, io);
+  const target = await targetOf({ app, id: live }, port, managed);
+  if (isSameTarget(route.target, target)) return changes;
+  await holder.point(app, target, io);
   return [...changes, `pointed the front at ${app}@${live}`];
 }
+
+const isSameTarget = (one: Target | null, other: Target) =>
+  one?.id === other.id && one.port === other.port && one.uid === other.uid;
 
 async function stopStrays(
   app: string,

@@ -5,6 +5,7 @@ import type { Io } from "../../host/io.ts";
 import type { Manager, Published } from "../../contracts/manager.ts";
 import { compareInstances } from "../../paths.ts";
 import { descendants, listeningIn } from "../../host/process/process.ts";
+import { listenerUid } from "../../host/process/socket-owner.ts";
 import { enable, enabled, setPolicy } from "./boot.ts";
 import { imagesOf } from "./build.ts";
 import { docker, isPodman, requireEngine } from "./client.ts";
@@ -63,6 +64,13 @@ async function published(name: InstanceName): Promise<Published> {
   };
 }
 
+// The engine's user: root, or whoever an engine without root belongs to. It holds the port as long as the container runs.
+async function owner(name: InstanceName, port: number): Promise<number | null> {
+  return publishedPorts(await containerOf(name)).some((each) => each.port === port)
+    ? listenerUid("127.0.0.1", port)
+    : null;
+}
+
 async function instances(app: string): Promise<string[]> {
   const found = [...(await containersOf(app))];
   const alive = found.filter(([id, one]) => statusFrom(one, wasStopped({ app, id })).state !== "stopped");
@@ -74,7 +82,7 @@ export const containers: Manager = {
   name: "docker",
   summary: "containers of Docker or podman, one for each release",
   setup: async () => [],
-  ...{ unavailable, stop, status, pids, published, instances, enable, enabled, logs: containerLogs },
+  ...{ unavailable, stop, status, pids, published, owner, instances, enable, enabled, logs: containerLogs },
   async start(instance, io) {
     await stop(instance, io);
     await removeContainer(instance, io);

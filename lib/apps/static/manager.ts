@@ -12,7 +12,7 @@ import { tailFile } from "../../host/process/tail.ts";
 import { unitLogs } from "../../host/systemd/journal.ts";
 import { status as askStatus, syncSites } from "./client.ts";
 import { olderTrees, treeOf } from "./older.ts";
-import { endIdleStatic, ensureStatic, inItsTurn, serverGroup, staticLog, UNIT } from "./service.ts";
+import { endIdleStatic, ensureStatic, inItsTurn, serverGroup, serverUid, staticLog, UNIT } from "./service.ts";
 import { readSite, removeSite, siteNames, staticFolder, writeSite, type Site } from "./site.ts";
 import type { InstanceName, InstanceStatus, LogOptions } from "../../host/instance.ts";
 import { treeOf as filesOf } from "../../host/release-folder.ts";
@@ -122,6 +122,7 @@ const manager: Manager = {
     const { pid } = await status(name);
     return pid === null ? [] : [pid];
   },
+  owner: serverUid,
   async instances(app) {
     const ids = (await siteNames(staticFolder(), app)).map(({ id }) => id);
     return ids.sort((a, b) => sequenceOf(a) - sequenceOf(b));

@@ -32,6 +32,11 @@ export async function serverGroup(): Promise<number | null> {
   return hasUser() ? (await idsOf(USER))[1] : null;
 }
 
+/** The user whose process serves, by uid; null: the one who runs dp. */
+export async function serverUid(): Promise<number | null> {
+  return hasUser() ? (await idsOf(USER))[0] : null;
+}
+
 /** Where it says what, without systemd. */
 export const staticLog = () => logOf(daemon());
 

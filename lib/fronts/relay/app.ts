@@ -44,4 +44,5 @@ export function leave(app: App, id: string, kind: keyof InFlight): void {
 export const underWay = (app: App, id: string): InFlight => app.inFlight.get(id) ?? { requests: 0, tunnels: 0 };
 
 /** Whether two targets are the same place. */
-export const isSame = (a: Target | null, b: Target | null): boolean => a?.id === b?.id && a?.port === b?.port;
+export const isSame = (a: Target | null, b: Target | null): boolean =>
+  a?.id === b?.id && a?.port === b?.port && a?.uid === b?.uid;

@@ -1,23 +1,47 @@
 // The relay's log: one line an event on stderr, and never more of them than somebody can read.
+import { nameOf } from "../../host/users.ts";
 import { say } from "../../text/say.ts";
 import type { Client } from "./types.ts";
 
 const PER_MINUTE = 20;
+
+/** What others can cause as often as they like; each kind is counted by itself. */
+type Kind = "heads" | "answers" | "thefts";
+
 let minute = 0;
-let count = 0;
+const counts = new Map<Kind, number>();
 
 /** One line. */
 export function log(text: string): void {
   say(text);
 }
 
-/** A refused head, of anybody who can reach the port: 20 a minute are written. */
-export function logRefusal(client: Client, why: string): void {
+/** A line of a kind of which 20 a minute are written. */
+function logSome(kind: Kind, text: () => string): void {
   const now = Math.floor(Date.now() / 60_000);
   if (now !== minute) {
-    if (count > PER_MINUTE) log(`${count - PER_MINUTE} more heads were refused`);
+    for (const [known, count] of counts)
+      if (count > PER_MINUTE) log(`${count - PER_MINUTE} more lines about ${known} were left out`);
     minute = now;
-    count = 0;
+    counts.clear();
   }
-  if (++count <= PER_MINUTE) log(`${client.app.route.app}: refused a head from ${client.origin.address}: ${why}`);
+  const count = (counts.get(kind) ?? 0) + 1;
+  counts.set(kind, count);
+  if (count <= PER_MINUTE) log(text());
 }
+
+/** A refused head, of anybody who can reach the port. */
+export const logRefusal = (client: Client, why: string): void =>
+  logSome("heads", () => `${client.app.route.app}: refused a head from ${client.origin.address}: ${why}`);
+
+/** An answer of the app's that could not be passed on. */
+export const logAnswer = (client: Client, why: string): void =>
+  logSome("answers", () => `${client.app.route.app}@${client.target?.id}: ${why}`);
+
+/** Somebody else listens on the app's port. */
+export const logTheft = (client: Client, port: number, uid: number): void =>
+  logSome("thefts", () => {
+    const { app, target } = client.app.route;
+    const owner = target?.uid === undefined ? "the app's user" : nameOf(target.uid);
+    return `${app}: port ${port} of ${target?.id} is held by ${nameOf(uid)} (uid ${uid}), not by ${owner}: answered 502`;
+  });

@@ -11,6 +11,7 @@ import { abort, linger } from "./ending.ts";
 import { IDLE_GRACE, RELISTEN_TIME, STOP_TIME, TUNNEL_GRACE } from "./limits.ts";
 import { dropUnclaimed, listen, unlisten } from "./listening.ts";
 import { log } from "./log.ts";
+import { checkOwners } from "./owner.ts";
 import { apps } from "./routes.ts";
 import { loadRoutes } from "./state.ts";
 import { startSweep } from "./sweep.ts";
@@ -26,6 +27,7 @@ export async function startRelay(folder: string): Promise<void> {
   for (const route of await loadRoutes(folder)) apps.set(route.app, makeApp(route));
   for (const app of apps.values()) listen(app);
   dropUnclaimed();
+  checkOwners();
   startSweep(apps);
   setInterval(() => {
     for (const app of apps.values()) if (app.listener === null && !relay.isStopping) listen(app);

@@ -4,14 +4,17 @@ import { takeAnswer, upstreamGone } from "./answer.ts";
 import { ACTIVE, TUNNEL, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { refused } from "./exchange.ts";
-import { leaveUpstream, steer } from "./ending.ts";
+import { leaveUpstream, refuse, steer } from "./ending.ts";
 import { LINGER_TIME } from "./limits.ts";
+import { logTheft } from "./log.ts";
 import { drop, end, flush, isEmpty, send } from "./outlet.ts";
+import { NOBODY, OWN, ownerAt } from "./owner.ts";
 import type { Client, Upstream } from "./types.ts";
 
 const handlers: Bun.SocketHandler<Upstream> = {
   open(socket) {
     const upstream = socket.data;
+    if (!isOwn(upstream, socket)) return void socket.terminate();
     upstream.socket = socket;
     if (upstream.client === null) return drop(upstream, false);
     upstream.client.refusedAt = 0;
@@ -49,6 +52,21 @@ const handlers: Bun.SocketHandler<Upstream> = {
     socket.terminate();
   },
 };
+
+/** Whether the app's own user is at the other end. If not, nothing is sent there, and nothing of it is taken. */
+function isOwn(upstream: Upstream, socket: Bun.Socket<Upstream>): boolean {
+  const { client, target } = upstream;
+  if (client === null) return true;
+  const owner = ownerAt(target, socket.localPort);
+  if (owner === OWN) return true;
+  if (owner === NOBODY) {
+    refused(client, upstream);
+    return false;
+  }
+  logTheft(client, target.port, owner);
+  refuse(client, 502, `its port ${target.port} is held by another user`);
+  return false;
+}
 
 /** Starts a connection to a release; what is sent meanwhile waits in its queue. */
 export function connect(client: Client, target: Target): Upstream {

@@ -102,6 +102,12 @@ export function connectionUid(local: Endpoint, remote: Endpoint): number | null 
   return isWaiting(again) ? uid : null;
 }
 
+/** Whether an open connection leads out of this network, though its address does not: no socket here is its other end. */
+export function isElsewhere(other: Endpoint, own: Endpoint): boolean {
+  const found = find(other, own);
+  return (found === null || found.state === LISTEN) && find(own, other)?.state === ESTABLISHED;
+}
+
 // Every other state is one of a connection that its owner has closed.
 const isWaiting = (found: Found | null) =>
   found !== null && !found.isHeld && (found.state === ESTABLISHED || found.state === SYN_RECEIVED);

@@ -1,0 +1,121 @@
+// Nobody but the app's own user answers for it: another user on its port gets no request, and its answers go nowhere.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import type { Target } from "../../../lib/contracts/front.ts";
+import { freePort } from "../../support/port.ts";
+import { type RawListener, rawListener } from "../../support/raw-listener.ts";
+import { type TestRelay, raw, rawClient, startRelay, until } from "./support/relay.ts";
+
+const [APP, THIEF] = [64_101, 64_102];
+const GET = "GET / HTTP/1.1\r\nHost: web\r\nCookie: session=1\r\nConnection: close\r\n\r\n";
+const ANSWER = (text: string) =>
+  `write ${JSON.stringify(`HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`)}`;
+
+// Another user's process can be started by root alone.
+describe.skipIf(process.getuid?.() !== 0)("the owner of an app's port", () => {
+  let relay: TestRelay;
+  const started: RawListener[] = [];
+  beforeAll(async () => {
+    relay = await startRelay();
+  });
+  afterEach(async () => {
+    for (const process of started.splice(0)) await process.stop();
+  });
+  afterAll(() => relay?.stop());
+
+  async function listening(uid: number, port: number): Promise<RawListener> {
+    const process = rawListener(uid);
+    started.push(process);
+    expect(await process.call(`listen ${port}`)).toBe("ok");
+    return process;
+  }
+
+  /** A route for an app that its own user listens for on a port, at least by right. */
+  async function route(app: string, more: { protocol?: "tcp"; uid?: number } = {}) {
+    const target: Target = { id: "1-aaaaaaa", port: await freePort(), uid: more.uid ?? APP };
+    return { port: await relay.add(app, null, { target, protocol: more.protocol ?? "http" }), at: target.port };
+  }
+
+  test("the app's own user is served, whether it accepts before the request or after", async () => {
+    const { port, at } = await route("own");
+    const app = await listening(APP, at);
+    const client = await rawClient(port);
+    client.write(GET);
+    expect(await app.call("accept")).toBe("ok");
+    await until("the request", async () => (await app.call("read")).includes("session=1"));
+    await app.call(ANSWER("the app"));
+    await app.call("close");
+    expect((await client.until("the app")).text).toStartWith("HTTP/1.1 200 OK");
+    client.close();
+  });
+
+  test("another user on its port gets nothing, and the client gets 502", async () => {
+    const { port, at } = await route("stolen");
+    const thief = await listening(THIEF, at);
+    const { text } = await raw(port, GET);
+    expect(text).toStartWith("HTTP/1.1 502 ");
+    expect(text).toContain(`stolen: its port ${at} is held by another user`);
+    expect([await thief.call("accept"), await thief.call("read")]).toEqual(["ok", '""']);
+    expect(relay.log()).toContain(
+      `stolen: port ${at} of 1-aaaaaaa is held by uid ${THIEF} (uid ${THIEF}), not by uid ${APP}: answered 502`,
+    );
+    expect((await relay.front.status("stolen")).routes[0]!.failed).toBe(1);
+  });
+
+  test("one that accepts and answers at once is not believed", async () => {
+    const { port, at } = await route("eager");
+    const thief = await listening(THIEF, at);
+    const pending = raw(port, GET);
+    void thief.call("accept").then(() => thief.call(ANSWER("stolen")));
+    const { text } = await pending;
+    expect(text).toStartWith("HTTP/1.1 502 ");
+    expect(text).not.toContain("stolen");
+  });
+
+  test("the app is served again as soon as the port is its own", async () => {
+    const { port, at } = await route("back");
+    const thief = await listening(THIEF, at);
+    expect((await raw(port, GET)).text).toStartWith("HTTP/1.1 502 ");
+    await thief.stop();
+    const client = await rawClient(port);
+    client.write(GET);
+    const app = await listening(APP, at);
+    await app.call("accept");
+    await app.call(ANSWER("the app"));
+    expect((await client.until("the app")).text).toStartWith("HTTP/1.1 200 OK");
+    client.close();
+  });
+
+  test("a connection of a route without HTTP is reset before a byte of it is sent", async () => {
+    const { port, at } = await route("plain", { protocol: "tcp" });
+    const thief = await listening(THIEF, at);
+    const client = await rawClient(port);
+    client.write("a secret");
+    expect((await client.until(() => false)).ending).toBe("reset");
+    expect([await thief.call("accept"), await thief.call("read")]).toEqual(["ok", '""']);
+  });
+
+  test("root's own processes are no exception, unless the route says root", async () => {
+    const strict = await route("strict");
+    await listening(0, strict.at);
+    expect((await raw(strict.port, GET)).text).toStartWith("HTTP/1.1 502 ");
+    const engine = await route("engine", { uid: 0 });
+    const proxy = await listening(0, engine.at);
+    const client = await rawClient(engine.port);
+    client.write(GET);
+    await proxy.call("accept");
+    await proxy.call(ANSWER("a container"));
+    expect((await client.until("a container")).text).toStartWith("HTTP/1.1 200 OK");
+    client.close();
+    await proxy.stop();
+    await listening(THIEF, engine.at);
+    expect((await raw(engine.port, GET)).text).toStartWith("HTTP/1.1 502 ");
+  });
+
+  test("the uid outlives a restart of the relay", async () => {
+    const { port, at } = await route("kept");
+    await relay.kill("SIGKILL");
+    await relay.start();
+    await listening(THIEF, at);
+    expect((await raw(port, GET)).text).toStartWith("HTTP/1.1 502 ");
+  });
+});
