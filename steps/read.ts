@@ -22,7 +22,7 @@ async function readText(tree: Tree): Promise<string> {
     throw new DpError("config", `the commit has no ${FILE} at its top`, { hint: `dp init writes one; then commit it` });
   if (entry.kind === "symlink" || entry.kind === "submodule")
     throw new DpError("config", `${FILE} is a ${entry.kind}, not a file`);
-  return (await tree.read(FILE)) ?? "";
+  return (await tree.read(FILE, "by mark")) ?? "";
 }
 
 /** The Procfile is in the app's own folder. */

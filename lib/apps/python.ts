@@ -5,6 +5,7 @@ import type { AppType, Place, Runtime } from "../contracts/app-type.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { webProcess } from "../config/procfile.ts";
 import { readDefinition } from "./python/definition.ts";
+import { settingsSum } from "./python/variables.ts";
 import { findInstaller } from "./python/installer.ts";
 import { candidates, findInterpreter, readWishes } from "./python/interpreter.ts";
 import { interpreterFolder } from "./python/links.ts";
@@ -61,7 +62,7 @@ const python: AppType = {
     // Both wait for programs. What is wrong with the definition is told first, and no python may be needed at all.
     const asked = findInterpreter(place, io);
     asked.catch(() => undefined);
-    const definition = await readDefinition(place.tree);
+    const definition = await readDefinition(place.tree, place.env);
     if (!definition && (await needsNoPython(place))) {
       io.info("no dependencies, and no python on this server");
       return { path: [], env, dependencies: null };
@@ -74,7 +75,7 @@ const python: AppType = {
       return { path: bin === null ? [] : [bin], env, dependencies: null };
     }
     const installer = await findInstaller(place, io);
-    const key = venvKey(place, definition, installer, interpreter);
+    const key = venvKey(place, definition, installer, interpreter, await settingsSum(place, io));
     const venv = join(venvsFolder(place.base), key);
     if (await isComplete(place.base, key)) {
       io.info(`dependencies unchanged (venv ${key})`);

@@ -33,7 +33,7 @@ export function parseProcfile(text: string): Map<string, string> {
 
 /** The shell line of the Procfile's `web` process, or null when there is none. Throws DpError "config". */
 export async function webProcess(tree: Tree): Promise<string | null> {
-  const text = await tree.read("Procfile");
+  const text = await tree.read("Procfile", "by mark");
   return text === null ? null : (parseProcfile(text).get("web") ?? null);
 }
 
@@ -48,7 +48,7 @@ export async function withProcfile(
   config: DeployConfig,
   tree: Tree,
 ): Promise<{ config: DeployConfig; ignored: string[] }> {
-  const text = await tree.read("Procfile");
+  const text = await tree.read("Procfile", "by mark");
   // Nothing is started for a static site.
   if (text === null || config.static !== undefined) return { config, ignored: [] };
   const { web, release, ...others } = Object.fromEntries(parseProcfile(text));

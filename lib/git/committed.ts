@@ -1,13 +1,13 @@
 // A definition file of the commit, which must not hide behind a link.
 import { DpError } from "../errors.ts";
-import type { Tree } from "./tree.ts";
+import type { Reading, Tree } from "./tree.ts";
 
 /**
  * The text of a file of the commit, or null when there is none. Throws DpError "config" when it is a symbolic
  * link: what an installer reads through it could not be known.
  */
-export async function readCommitted(tree: Tree, path: string): Promise<string | null> {
-  const text = await tree.read(path);
+export async function readCommitted(tree: Tree, path: string, how?: Reading): Promise<string | null> {
+  const text = await tree.read(path, how);
   if (text !== null) return text;
   const entry = (await tree.list()).find((candidate) => candidate.path === path);
   if (!entry) return null;

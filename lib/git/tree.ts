@@ -5,9 +5,15 @@ import { codeOf, DpError } from "../errors.ts";
 import { entriesOf, type CommitEntry, type TreeEntry } from "./entries.ts";
 import { plainEnv } from "../host/run.ts";
 
+/** How a file's text is read. "by mark": as UTF-16 when its first bytes say so, as Windows PowerShell writes it. */
+export type Reading = "by mark";
+
 export interface Tree {
-  /** The text of a regular file, or null when there is none of that name. Throws DpError "config" over 16 MiB. */
-  read(path: string): Promise<string | null>;
+  /**
+   * The text of a regular file, or null when there is none of that name. Throws DpError "config" over 16 MiB, and when
+   * it is no UTF-8.
+   */
+  read(path: string, how?: Reading): Promise<string | null>;
   /** What a symbolic link points at, or null when there is no link of that name. */
   link(path: string): Promise<string | null>;
   /** Every entry that is no folder. */
@@ -21,10 +27,10 @@ export function commitTree(repo: string, sha: string, signal?: AbortSignal): Tre
   const list = () => entriesOf(repo, sha, signal);
   return {
     list,
-    async read(path) {
+    async read(path, how) {
       const entry = (await list()).find((candidate) => candidate.path === path);
       if (!entry || (entry.kind !== "file" && entry.kind !== "executable")) return null;
-      return decode(path, await readBlob(repo, entry, signal));
+      return decode(path, await readBlob(repo, entry, signal), how);
     },
     async link(path) {
       const entry = (await list()).find((candidate) => candidate.path === path);
@@ -38,7 +44,7 @@ export function subtree(tree: Tree, folder: string): Tree {
   const before = `${folder}/`;
   const inside = (path: string) => before + path;
   return {
-    read: (path) => tree.read(inside(path)),
+    read: (path, how) => tree.read(inside(path), how),
     link: (path) => tree.link(inside(path)),
     async list() {
       const entries = (await tree.list()).filter(({ path }) => path.startsWith(before));
@@ -79,14 +85,14 @@ export function folderTree(root: string): Tree {
         throw error;
       }
     },
-    async read(path) {
+    async read(path, how) {
       try {
         const file = join(root, path);
         const stat = await lstat(file);
         if (!stat.isFile()) return null;
         tooLarge(path, stat.size);
         const bytes = await readFile(file);
-        return decode(path, bytes);
+        return decode(path, bytes, how);
       } catch (error) {
         if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return null;
         throw error;
@@ -112,10 +118,15 @@ function tooLarge(path: string, size: number): void {
   if (size > LIMIT) throw new DpError("config", `${path}: ${size} bytes, more than the ${LIMIT} that dp reads`);
 }
 
-function decode(path: string, bytes: ArrayBuffer | Uint8Array): string {
+const UTF_16: Record<string, "utf-16le" | "utf-16be"> = { fffe: "utf-16le", feff: "utf-16be" };
+
+function decode(path: string, bytes: ArrayBuffer | Uint8Array, how?: Reading): string {
+  const wide = UTF_16[Buffer.from(new Uint8Array(bytes).subarray(0, 2)).toString("hex")];
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder(how === "by mark" ? (wide ?? "utf-8") : "utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new DpError("config", `${path}: not UTF-8 text`, { cause });
+    const hint = "save it as UTF-8; in PowerShell: Set-Content -Encoding utf8";
+    const isWide = how === undefined && wide !== undefined;
+    throw new DpError("config", `${path}: ${isWide ? "UTF-16, and must be UTF-8" : "not UTF-8 text"}`, { cause, hint });
   }
 }

@@ -47,10 +47,14 @@ describe("a commit", () => {
   });
 
   test("that is too large to read, or no text, says so", async () => {
-    const sha = await commit(repo, { huge: HUGE, binary: Buffer.from([0xff, 0xfe]) });
+    const wide = Buffer.from("\uFEFFa\r\n", "utf16le");
+    const sha = await commit(repo, { huge: HUGE, binary: Buffer.from([0xfe, 0xfe]), wide });
     const tree = commitTree(repo, sha);
     await expect(tree.read("huge")).rejects.toThrow("huge: 16777217 bytes, more than");
     await expect(tree.read("binary")).rejects.toThrow("binary: not UTF-8 text");
+    await expect(tree.read("wide")).rejects.toThrow("wide: UTF-16, and must be UTF-8");
+    expect(await tree.read("wide", "by mark")).toBe("a\r\n");
+    await expect(tree.read("binary", "by mark")).rejects.toThrow("binary: not UTF-8 text");
   });
 
   test("without files has none; one that is not there is git's failure", async () => {

@@ -42,7 +42,7 @@ const ON_SERVER = [
 export async function readNodeWishes(place: Pick<Place, "tree">, pkg: Package | null): Promise<Wish[]> {
   const wishes: Wish[] = [];
   for (const path of [".nvmrc", ".node-version"]) {
-    const content = await readCommitted(place.tree, path);
+    const content = await readCommitted(place.tree, path, "by mark");
     const wish = content === null ? null : parseVersionFile(path, content);
     if (wish) wishes.push(wish);
     if (content !== null) break;

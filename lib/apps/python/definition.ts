@@ -4,13 +4,14 @@ import type { Tree } from "../../git/tree.ts";
 import { readCommitted } from "../../git/committed.ts";
 import { readPyproject, type Pyproject } from "./pyproject.ts";
 import { isLocalRequirement, normalName, readRequirements, requirementName } from "./requirements.ts";
+import { withVariables, type Variables } from "./variables.ts";
 import { locksLocal, parseUvLock, rootOf, type LockedPackage } from "./uv-lock.ts";
 
 /** The dependencies of a commit, as its files define them. */
 export interface Definition {
   /** The file that decides. */
   from: "uv.lock" | "requirements.txt" | "pyproject.toml";
-  /** Path -> text of every file whose content changes what is installed. */
+  /** Path -> text, with its variables, of every file whose content changes what is installed. */
   files: ReadonlyMap<string, string>;
   /** Normalised names of what is asked for; of a lock, of all that is locked. */
   names: ReadonlySet<string>;
@@ -31,18 +32,19 @@ const FOREIGN: Record<string, string> = {
 };
 
 /**
- * Reads what defines the dependencies: uv.lock, else requirements.txt, else pyproject.toml. Null when nothing
- * is to be installed. Throws DpError "config", also for lock files that dp cannot install.
+ * Reads what defines the dependencies: uv.lock, else requirements.txt, else pyproject.toml, where the latter two may
+ * name variables of the app. Null when nothing is to be installed. Throws DpError "config", also for lock files that dp
+ * cannot install.
  */
-export async function readDefinition(tree: Tree): Promise<Definition | null> {
+export async function readDefinition(tree: Tree, variables: Variables = {}): Promise<Definition | null> {
   const project = await readPyproject(tree);
   const lock = await readCommitted(tree, "uv.lock");
   if (lock !== null) return fromLock(tree, lock, project);
-  const requirements = await readRequirements(tree);
+  const requirements = await readRequirements(tree, variables);
   if (requirements?.isEmpty) return null;
   if (requirements) return { ...requirements, from: "requirements.txt", project, packages: [] };
   await refuseForeign(tree);
-  return project ? fromPyproject(tree, project) : null;
+  return project ? fromPyproject(tree, project, variables) : null;
 }
 
 async function refuseForeign(tree: Tree): Promise<void> {
@@ -60,11 +62,11 @@ async function refuseForeign(tree: Tree): Promise<void> {
 }
 
 /** pyproject.toml and uv's own settings, which decide together with a lock or without one. */
-async function projectFiles(tree: Tree): Promise<Map<string, string>> {
+async function projectFiles(tree: Tree, variables: Variables): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for (const path of ["pyproject.toml", "uv.toml"]) {
     const text = await readCommitted(tree, path);
-    if (text !== null) files.set(path, text);
+    if (text !== null) files.set(path, withVariables(text, variables));
   }
   return files;
 }
@@ -78,19 +80,19 @@ async function fromLock(tree: Tree, lock: string, project: Pyproject | null): Pr
   const root = rootOf(packages);
   const isLocal = locksLocal(packages);
   if (root && !isLocal && packages.length === 1) return null;
-  const files = (await projectFiles(tree)).set("uv.lock", lock);
+  const files = (await projectFiles(tree, {})).set("uv.lock", lock);
   const names = new Set(packages.filter((locked) => locked !== root).map((locked) => normalName(locked.name)));
   return { from: "uv.lock", files, names, isLocal, isHashed: true, project, packages };
 }
 
-async function fromPyproject(tree: Tree, project: Pyproject): Promise<Definition | null> {
+async function fromPyproject(tree: Tree, project: Pyproject, variables: Variables): Promise<Definition | null> {
   if (project.dependencies.length === 0 && !project.isPackage) return null;
   const fromFolder = Object.values(project.sources).some((source) =>
     /"(path|workspace)":/.test(JSON.stringify(source)),
   );
   return {
     from: "pyproject.toml",
-    files: await projectFiles(tree),
+    files: await projectFiles(tree, variables),
     names: new Set(project.dependencies.map((text) => requirementName(text)).filter((name) => name !== null)),
     isLocal: project.isPackage || fromFolder || project.dependencies.some((text) => isLocalRequirement(text)),
     isHashed: false,

@@ -77,7 +77,7 @@ async function probe(file: string, place: Place, io: Io): Promise<Interpreter | 
 export async function readWishes(place: Pick<Place, "tree">): Promise<Wish[]> {
   const wishes: Wish[] = [];
   for (const path of [".python-version", "runtime.txt"]) {
-    const text = await readCommitted(place.tree, path);
+    const text = await readCommitted(place.tree, path, "by mark");
     const wish = text === null ? null : parseVersionFile(path, text);
     if (wish) wishes.push(wish);
     if (text !== null) break;

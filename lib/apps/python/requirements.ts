@@ -3,10 +3,11 @@ import { posix } from "node:path";
 import { DpError } from "../../errors.ts";
 import type { Tree } from "../../git/tree.ts";
 import { readCommitted } from "../../git/committed.ts";
+import { withVariables, type Variables } from "./variables.ts";
 
 /** A requirements file with everything that it includes. */
 export interface Requirements {
-  /** Path -> text: the file itself and every -r and -c file. */
+  /** Path -> text with its variables: the file itself and every -r and -c file. */
   files: Map<string, string>;
   /** Normalised names of what is asked for: "flask". */
   names: Set<string>;
@@ -50,29 +51,47 @@ function isLocalOption(line: string): boolean {
   return links !== null && (!URL.test(links[1]!) || /^file:/i.test(links[1]!));
 }
 
+/** Where the files are, and what their variables stand for. */
+interface Source {
+  tree: Tree;
+  variables: Variables;
+}
+
 /**
- * Reads a requirements file of the commit and all that it includes. Null when there is none. Throws
- * DpError "config" when an included file is not in the commit.
+ * Reads requirements.txt of the commit and all that it includes, with the values of the variables that they name. Null
+ * when there is none. Throws DpError "config" when an included file is not in the commit.
  */
-export async function readRequirements(tree: Tree, path = "requirements.txt"): Promise<Requirements | null> {
-  const text = await readCommitted(tree, path);
+export async function readRequirements(tree: Tree, variables: Variables = {}): Promise<Requirements | null> {
+  const [path, source] = ["requirements.txt", { tree, variables }];
+  const text = await textOf(source, path);
   if (text === null) return null;
   const found: Requirements = { files: new Map(), names: new Set(), isEmpty: true, isLocal: false, isHashed: false };
-  await take(tree, path, text, found, false);
+  await take(source, path, text, found, false);
   return found;
 }
 
-async function take(tree: Tree, path: string, text: string, found: Requirements, isConstraint: boolean): Promise<void> {
+async function textOf({ tree, variables }: Source, path: string): Promise<string | null> {
+  const text = await readCommitted(tree, path, "by mark");
+  return text === null ? null : withVariables(text, variables);
+}
+
+async function take(
+  source: Source,
+  path: string,
+  text: string,
+  found: Requirements,
+  isConstraint: boolean,
+): Promise<void> {
   found.files.set(path, text);
   for (const line of requirementLines(text)) {
     const include = INCLUDE.exec(line);
-    if (include) await takeInclude(tree, path, include[1]!, include[2]!, found, isConstraint);
+    if (include) await takeInclude(source, path, include[1]!, include[2]!, found, isConstraint);
     else takeLine(line, found, isConstraint);
   }
 }
 
 async function takeInclude(
-  tree: Tree,
+  source: Source,
   path: string,
   option: string,
   name: string,
@@ -88,13 +107,13 @@ async function takeInclude(
   }
   const target = posix.join(posix.dirname(path), name);
   if (found.files.has(target)) return;
-  const text = await readCommitted(tree, target);
+  const text = await textOf(source, target);
   if (text === null) {
     throw new DpError("config", `${path}: ${option} ${name}: no such file in the commit`, {
       hint: `git add ${target}, commit, push`,
     });
   }
-  await take(tree, target, text, found, isConstraint);
+  await take(source, target, text, found, isConstraint);
 }
 
 function takeLine(line: string, found: Requirements, isConstraint: boolean): void {

@@ -9,14 +9,12 @@ import { removeTree } from "../../host/remove.ts";
 import type { Definition } from "./definition.ts";
 import { recipe, type Installer } from "./installer.ts";
 import type { Interpreter } from "./interpreter.ts";
+import { decides } from "./variables.ts";
 import { versionText } from "./version.ts";
 
 /** The folder of an app's environments. It belongs to dp; each folder KEY in it belongs to the app's user. */
 export const venvsFolder = (base: string): string => join(base, "venvs");
 
-// Variables of pip and uv that say how to install, not what.
-const HARMLESS =
-  /CERT|CACHE_DIR|TIMEOUT|RETRIES|PROXY|PROGRESS|COLOR|QUIET|VERBOSE|LOG|VERSION_CHECK|INPUT|USERNAME|PASSWORD/;
 const OURS = /^([0-9a-f]{16}|release-[0-9]+-[0-9a-f]{7})(\.json|\.txt)?$/;
 
 /** 16 hex digits of the SHA-256 over anything that JSON can say. */
@@ -24,15 +22,19 @@ export function keyOf(content: unknown): string {
   return new Bun.CryptoHasher("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 16);
 }
 
-/** The name of a definition's environment: by content when it may be shared, by release when it may not. */
+/**
+ * The name of a definition's environment: by content when it may be shared, by release when it may not. `settings`: a
+ * sum over what the installer's own files on the server say.
+ */
 export function venvKey(
   place: Pick<Place, "id" | "env">,
   definition: Definition,
   installer: Installer,
   interpreter: Interpreter,
+  settings: string,
 ): string {
   if (definition.isLocal) return `release-${place.id}`;
-  const env = Object.entries(place.env).filter(([name]) => /^(PIP|UV)_/.test(name) && !HARMLESS.test(name));
+  const env = Object.entries(place.env).filter(([name]) => decides(name));
   const files = [...definition.files].sort(([a], [b]) => (a < b ? -1 : 1));
   return keyOf([
     interpreter.executable,
@@ -41,6 +43,7 @@ export function venvKey(
     definition.from,
     files,
     env.sort(),
+    settings,
   ]);
 }
 
