@@ -32,7 +32,9 @@ export function declared(): CAC {
   declareAuditCommand(cli);
   declareStepCommands(cli);
   declareCompletionCommands(cli);
-  cli.command("help [topic]", "Show how a command is used, and the page about it").action(() => cli.outputHelp());
+  cli
+    .command("help [topic]", "Show how a command is used, and its page; dp help topics lists the pages")
+    .action(() => cli.outputHelp());
   cli.option("-v, --version", "Print the version");
   const hidden = new RegExp(`^.*${RegExp.escape(HIDDEN)}\\s*$\\n?`, "gm");
   cli.help((sections) =>

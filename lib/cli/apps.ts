@@ -7,7 +7,7 @@ import { DpError } from "../errors.ts";
 /** Declares them. */
 export function declareAppCommands(cli: CAC): void {
   cli
-    .command("apps", "List the apps of this server, and how they do")
+    .command("apps", "List the apps of this server and their state")
     .option("--json", "As JSON")
     .action(async (options: Options) => {
       const { apps, appLines } = await import("../commands/apps.ts");
@@ -17,7 +17,7 @@ export function declareAppCommands(cli: CAC): void {
 
   cli
     .command("run <app> [...command]", "Run a command in the live release, with its environment, as its user")
-    .option("--no-tty", "Give it no terminal, though there is one")
+    .option("--no-tty", "Give the command no terminal")
     .usage("run <app> [--] COMMAND [ARGUMENT]...       one word with spaces is a line for sh")
     .action(async (app: string, command: string[], options: Options) => {
       const { runOnce } = await import("../commands/run.ts");
@@ -27,7 +27,7 @@ export function declareAppCommands(cli: CAC): void {
   cli
     .command(
       "restart <app> [process]",
-      "Restart the live release: a new one beside it, checked, then switched to; or one process, worker.2",
+      "Start the live release again beside itself, check it and switch; or restart one process, worker.2",
     )
     .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
@@ -40,7 +40,7 @@ export function declareAppCommands(cli: CAC): void {
     });
 
   cli
-    .command("destroy <app>", "Take an app away: processes, units, user, port, repository, releases and logs")
+    .command("destroy <app>", "Remove an app: processes, units, user, port, repository, releases and logs")
     .option("--yes", "Do not ask")
     .option("--purge", "Keep no archive of its settings, config.yml and shared files")
     .option("--json", "As JSON")
@@ -59,7 +59,8 @@ export function declareAppCommands(cli: CAC): void {
 /** Asks for the app's name. Throws DpError "usage" when the answer is another, or nobody can be asked. */
 async function confirm(app: string, question: string): Promise<void> {
   if (!process.stdin.isTTY)
-    throw new DpError("usage", `this destroys ${app}: say --yes`, { hint: `dp destroy ${app} --yes` });
+    throw new DpError("usage", `this destroys ${app}: confirm it with --yes`, { hint: `dp destroy ${app} --yes` });
   const { ask } = await import("./ask.ts");
-  if ((await ask(question)).trim() !== app) throw new DpError("usage", "that is not its name; nothing was touched");
+  if ((await ask(question)).trim() !== app)
+    throw new DpError("usage", "that is not the app's name; nothing was changed");
 }

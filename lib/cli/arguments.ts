@@ -47,10 +47,7 @@ export function patience(options: Options): { wait?: number } {
 }
 
 /** How that option is declared. */
-export const WAIT = [
-  "--wait <time>",
-  "How long to wait for a deploy that is under way, 30s or 5m; 0: not at all",
-] as const;
+export const WAIT = ["--wait <time>", "How long to wait for a running deploy, 30s or 5m; 0: not at all"] as const;
 
 /** `{key: value}`, or nothing when there is no value: optional keys stay away. */
 export const given = <T>(key: string, value: T | undefined) => (value === undefined ? {} : { [key]: value });

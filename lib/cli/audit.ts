@@ -10,9 +10,9 @@ const MOST = 1_000_000;
 /** Declares it. */
 export function declareAuditCommand(cli: CAC): void {
   cli
-    .command("audit [app]", "Show who changed what, when, and how it ended; also of apps that are gone")
-    .option("-n, --lines <count>", "How many of the last lines; default: 50, with --since all")
-    .option("--since <time>", "Only lines from then on: 10m, 2h, 3d, 12:04, 2026-03-01T12:04")
+    .command("audit [app]", "Show who changed what, when, and the result; also for apps that are gone")
+    .option("-n, --lines <count>", "How many lines; default: the last 50, with --since all")
+    .option("--since <time>", "Only lines since that time: 10m, 2h, 3d, 12:04, 2026-03-01T12:04")
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
       const { auditLines, auditTable } = await import("../commands/audit.ts");

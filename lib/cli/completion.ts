@@ -18,7 +18,11 @@ export function declareCompletionCommands(cli: CAC): void {
       const names = Object.keys(SCRIPTS);
       if (!names.includes(shell)) {
         const hint = didYouMean(shell, names);
-        throw new DpError("usage", `unknown shell ${JSON.stringify(shell)}, there is ${names.join(", ")}`, hint);
+        throw new DpError(
+          "usage",
+          `unknown shell ${JSON.stringify(shell)}; completion exists for ${names.join(", ")}`,
+          hint,
+        );
       }
       const { template } = await import("../host/template.ts");
       printExact((await template(`completion/${SCRIPTS[shell as keyof typeof SCRIPTS]}`)).trimEnd());

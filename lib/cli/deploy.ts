@@ -14,8 +14,8 @@ function ended(options: Options, result: Ended): number {
 /** Declares them. */
 export function declareDeployCommands(cli: CAC): void {
   cli
-    .command("deploy <app> [ref]", "Deploy a branch, tag or commit that the server has; the same one again, too")
-    .option("--skip-hooks", "Leave out preDeploy and postDeploy")
+    .command("deploy <app> [ref]", "Deploy a branch, tag or commit that was pushed before, also the live one again")
+    .option("--skip-hooks", "Do not run preDeploy and postDeploy")
     .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, ref: string | undefined, options: Options) => {
@@ -31,12 +31,9 @@ export function declareDeployCommands(cli: CAC): void {
     });
 
   cli
-    .command(
-      "rollback <app> [id]",
-      "Go back to the good release that was live before, or an older one, or to a named one",
-    )
-    .option("--with-env", "With the settings that it ran with; they become the env file's")
-    .option("--force", "Though somebody has locked the app: for an outage; the lock stays")
+    .command("rollback <app> [id]", "Go back to the release that was live before, or to the one you name")
+    .option("--with-env", "Go back one release and restore its settings, also in the env file")
+    .option("--force", "Go back even if the app is locked, in an outage; the lock stays")
     .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, id: string | undefined, options: Options) => {
@@ -46,7 +43,7 @@ export function declareDeployCommands(cli: CAC): void {
     });
 
   cli
-    .command("releases <app>", "List what was deployed, newest first")
+    .command("releases <app>", "List the releases, newest first")
     .option("--json", "As JSON")
     .action(async (app: string, options: Options) => {
       const { releases, releaseLines } = await import("../commands/releases.ts");
@@ -55,7 +52,7 @@ export function declareDeployCommands(cli: CAC): void {
     });
 
   cli
-    .command("resume <app>", "Go on with the newest deploy that did not end well")
+    .command("resume <app>", "Continue the newest deploy that was interrupted or failed")
     .option("--from <step>", "Run this step and all after it again")
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, options: Options) => {

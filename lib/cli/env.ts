@@ -13,16 +13,16 @@ const MASK = "********";
 export function declareEnvCommand(cli: CAC): void {
   cli
     .command("env <app> [action] [...words]", "Show or change the settings: list, get, set, unset, import")
-    .option("--reveal", "Show values in the list")
-    .option("--no-restart", "Leave the live release alone: the next deploy or restart uses the change")
+    .option("--reveal", "Show the values")
+    .option("--no-restart", "Only write the file: the next deploy or restart uses the change")
     .option("--json", "As JSON; masked values are null")
     .usage(
       `env <app> [list] [--reveal]
   $ dp env <app> get NAME
   $ dp env <app> set NAME=value ...       several at once, all or none
-  $ dp env <app> set NAME < FILE          a value that nobody shall see, from stdin
+  $ dp env <app> set NAME < FILE          a value from stdin, kept out of the shell history
   $ dp env <app> unset NAME ...
-  $ dp env <app> import [FILE]            NAME=value lines; of stdin without FILE`,
+  $ dp env <app> import [FILE]            NAME=value lines, from stdin without FILE`,
     )
     .action(async (app: string, action: string | undefined, words: string[], options: Options) => {
       const env = await import("../commands/env.ts");
@@ -40,7 +40,7 @@ export function declareEnvCommand(cli: CAC): void {
         case "import":
           return changed(await env.changeEnv(app, await env.importedFrom(fileAmong(words)), how), options);
       }
-      throw new DpError("usage", `unknown action ${JSON.stringify(action)}, there is ${ACTIONS.join(", ")}`, {
+      throw new DpError("usage", `unknown action ${JSON.stringify(action)}; the actions are ${ACTIONS.join(", ")}`, {
         hint: "dp env --help",
         ...didYouMean(action ?? "", ACTIONS),
       });
@@ -101,8 +101,8 @@ async function valueOf(name: string): Promise<string> {
   if (!process.stdin.isTTY) {
     const text = (await Bun.stdin.text()).replace(/\r?\n$/, "");
     if (text !== "") return text;
-    throw new DpError("usage", `stdin is empty, and ${name} was to get its value from there`, {
-      hint: `dp env APP set ${name}= sets it to nothing, dp env APP unset ${name} takes it away`,
+    throw new DpError("usage", `stdin is empty, so ${name} has no value`, {
+      hint: `dp env APP set ${name}= sets it to an empty value, dp env APP unset ${name} removes it`,
     });
   }
   const { ask } = await import("./ask.ts");

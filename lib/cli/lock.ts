@@ -6,12 +6,15 @@ import { DpError, EXIT } from "../errors.ts";
 /** Declares them. */
 export function declareLockCommands(cli: CAC): void {
   cli
-    .command("lock <app> [name]", "Let nobody change an app until dp unlock; dp lock status APP tells what holds it")
-    .option("-m, --message <reason>", "Why, for whoever is refused")
-    .option("--json", "What holds it, as JSON")
+    .command(
+      "lock <app> [name]",
+      "Let nobody change an app until dp unlock; dp lock status APP shows who holds the lock",
+    )
+    .option("-m, --message <reason>", "The reason, shown to whoever is refused")
+    .option("--json", "Who holds the lock, as JSON")
     .usage(
       `lock <app> [-m REASON]
-  $ dp lock status <app>                  exit 0: it is free, 5: something holds it`,
+  $ dp lock status <app>                  exit code 0: nobody holds it, 5: somebody does`,
     )
     .action(async (app: string, name: string | undefined, options: Options) => {
       const { appNames } = await import("../config/server.ts");
@@ -24,15 +27,15 @@ export function declareLockCommands(cli: CAC): void {
       }
       if (app === "status" && !(await appNames()).includes(app)) throw new DpError("usage", "dp lock status needs APP");
       if (name !== undefined)
-        throw new DpError("usage", `dp lock takes an app alone`, { hint: `dp lock ${app} -m "${name}"` });
+        throw new DpError("usage", `dp lock takes only the name of an app`, { hint: `dp lock ${app} -m "${name}"` });
       const now = await lock(app, textOf(options, "message") ?? null);
-      if (now.running) warn(`${describeHolder(now.running)}, goes on to its end`);
+      if (now.running) warn(`${describeHolder(now.running)}, continues to its end`);
       return answer(options, now, () => [`${app} is locked: dp unlock ${app}`]);
     });
 
   cli
-    .command("unlock <app>", "Take the lock of dp lock away")
-    .option("--json", "The lock that it was, as JSON")
+    .command("unlock <app>", "Remove the lock of dp lock")
+    .option("--json", "The removed lock, as JSON")
     .action(async (app: string, options: Options) => {
       const { unlock } = await import("../commands/lock.ts");
       const { describeHandLock } = await import("../deploy/hand-lock.ts");
@@ -42,7 +45,7 @@ export function declareLockCommands(cli: CAC): void {
     });
 
   cli
-    .command("cancel <app> [id]", "End the running deploy before its switch, or a named one that waits")
+    .command("cancel <app> [id]", "Cancel the running deploy before its switch, or the waiting one that you name")
     .option("--json", "As JSON")
     .action(async (app: string, id: string | undefined, options: Options) => {
       const { cancel, cancelledLines } = await import("../commands/cancel.ts");

@@ -11,16 +11,16 @@ const MOST = 1_000_000;
 /** Declares it. */
 export function declareLogsCommand(cli: CAC): void {
   cli
-    .command(
-      "logs <app> [process]",
-      "Show what the live release says, web or worker or cron.NAME, or what a deploy said",
+    .command("logs <app> [process]", "Show the output of the live release, of web, worker or cron.NAME, or of a deploy")
+    .option("-f, --follow", "Follow: print new lines as they come")
+    .option("-n, --lines <count>", "How many lines; default: the last 100, of a deploy all")
+    .option(
+      "--since <time>",
+      "Only lines since that time, without -n all of them: 10m, 2h, 3d, 12:04, 2026-03-01T12:04",
     )
-    .option("-f, --follow", "Go on as lines come")
-    .option("-n, --lines <count>", "How many of the last lines; default: 100, of a deploy all")
-    .option("--since <time>", "Only lines from then on: 10m, 2h, 3d, 12:04, 2026-03-01T12:04; all of them without -n")
-    .option("--grep <regex>", "Only lines that it matches")
-    .option("--failed", "What the newest release that failed has said; with --deploy, what its deploy said")
-    .option("--deploy [id]", "The log of a deploy, the newest without ID")
+    .option("--grep <regex>", "Only lines that match")
+    .option("--failed", "The output of the newest failed release; with --deploy, of its deploy")
+    .option("--deploy [id]", "The output of a deploy, without ID of the newest")
     .option("--json", "Each line as a JSON object")
     .action(async (app: string, process: string | undefined, options: Options) => {
       const { appLineText, appLogs } = await import("../commands/logs.ts");
@@ -36,7 +36,7 @@ export function declareLogsCommand(cli: CAC): void {
       const isJson = options["json"] === true;
       const printLine = (line: AppLine) => (isJson ? printJson({ app, ...line }) : print(appLineText(line)));
       if (!isDeploy) return appLogs(app, process, how, printLine, warn);
-      if (since !== undefined) throw new DpError("usage", "--since looks at times, and the log of a deploy has none");
+      if (since !== undefined) throw new DpError("usage", "--since needs times, and the log of a deploy has none");
       const say = isJson ? (line: string) => printJson({ app, line }) : print;
       return deployLogs(app, textOf(options, "deploy"), how, say, warn);
     });

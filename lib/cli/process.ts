@@ -5,8 +5,8 @@ import { DpError, EXIT } from "../errors.ts";
 import type { Deed } from "../commands/control.ts";
 
 const DEEDS: Record<Exclude<Deed, "restart">, string> = {
-  stop: "Stop the processes of the live release, or one of them, worker.2, until dp start or the next deploy",
-  start: "Start what was stopped",
+  stop: "Stop all processes of the live release, or one, worker.2, until dp start or the next deploy",
+  start: "Start stopped processes again",
 };
 
 /** Declares them. */
@@ -21,7 +21,7 @@ export function declareProcessCommands(cli: CAC): void {
     });
 
   cli
-    .command("scale <app> [...processes]", "Set how many of a process run, worker=2; without one, show it")
+    .command("scale <app> [...processes]", "Set how many of a process run, worker=2; without a number, show it")
     .option("--json", "As JSON")
     .action(async (app: string, words: string[], options: Options) => {
       const { parseScale, scale, scales } = await import("../commands/scale.ts");
@@ -38,14 +38,14 @@ export function declareProcessCommands(cli: CAC): void {
   }
 
   cli
-    .command("cron <app> [name] [entry]", "Show the cron entries; dp cron run APP NAME runs one now")
-    .option("--scheduled", "Say nothing but how it ended")
+    .command("cron <app> [name] [entry]", "Show the scheduled jobs; dp cron run APP NAME runs one now")
+    .option("--scheduled", "Print only the result")
     .option("--json", "As JSON")
     .action(async (app: string, name: string | undefined, entry: string | undefined, options: Options) => {
       if (app === "run" && name !== undefined) return runNow(name, entry, options);
       const { cronEntries, cronLines } = await import("../commands/cron.ts");
       if (name !== undefined)
-        throw new DpError("usage", `dp cron takes an app alone`, { hint: `dp cron run ${app} ${name}` });
+        throw new DpError("usage", `dp cron takes only the name of an app`, { hint: `dp cron run ${app} ${name}` });
       const rows = await cronEntries(app);
       return answer(options, rows, () => cronLines(rows));
     });
@@ -65,7 +65,7 @@ export async function controlled(
 
 async function runNow(app: string, name: string | undefined, options: Options): Promise<number> {
   const { cronRun, resultText } = await import("../commands/cron.ts");
-  if (name === undefined) throw new DpError("usage", "which entry?", { hint: `dp cron ${app} lists them` });
+  if (name === undefined) throw new DpError("usage", "which job?", { hint: `dp cron ${app} lists them` });
   const run = await cronRun(app, name, options["scheduled"] === true, options["json"] ? warn : print);
   answer(options, run, () => []);
   warn(`cron ${name} of ${app}, in ${run.release}: ${resultText(run)}`);

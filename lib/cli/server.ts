@@ -26,10 +26,10 @@ export function declareServerCommands(cli: CAC): void {
     .command("setup <app> [git-url]", "Prepare the server for an app; safe to repeat")
     .option("--port <port>", "The public port; default: the first free one from 8000")
     .option("--manager <name>", "systemd, pm2 or builtin; default: systemd where it runs")
-    .option("--env <env>", "The environment: settings come from .env.ENV; default: production")
+    .option("--env <env>", "The name of the environment, whose settings are in .env.ENV; default: production")
     .option("--branch <branch>", "The branch whose pushes are deployed; default: main")
-    .option("--host <address>", "The address of that port; default: 127.0.0.1")
-    .option("--front <name>", "What holds that port: relay, haproxy or none; default: relay")
+    .option("--host <address>", "The address of the public port; default: 127.0.0.1")
+    .option("--front <name>", "What holds the public port: relay, haproxy or none; default: relay")
     .option("--json", "As JSON")
     .action(async (app: string, url: string | undefined, options: Options) => {
       const { setup } = await import("../commands/setup.ts");
@@ -45,7 +45,7 @@ export function declareServerCommands(cli: CAC): void {
     });
 
   cli
-    .command("status [app]", "Show what serves and whether it is healthy; of all apps without a name")
+    .command("status [app]", "Show the live release and whether it is healthy; without APP for all apps")
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
       const { status, statusOfAll } = await import("../commands/status.ts");
@@ -59,7 +59,7 @@ export function declareServerCommands(cli: CAC): void {
     });
 
   cli
-    .command("reconcile [app]", "Make running instances and what starts at boot follow from current")
+    .command("reconcile [app]", "Start and stop processes, now and for the next boot, to match the link current")
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
       const { reconcileApps } = await import("../commands/reconcile.ts");
@@ -70,8 +70,11 @@ export function declareServerCommands(cli: CAC): void {
     });
 
   cli
-    .command("doctor [app]", "Find what is wrong with an app, or with the server and all apps, and what mends it")
-    .option("--fix", "Mend what can be mended safely, and look again")
+    .command(
+      "doctor [app]",
+      "Find what is wrong with an app, or the server and all apps, and the command that mends it",
+    )
+    .option("--fix", "Mend what can be mended safely, and check again")
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
       const { codeOf, doctorLines, examine, mend } = await import("../commands/doctor.ts");
@@ -82,7 +85,7 @@ export function declareServerCommands(cli: CAC): void {
     });
 
   cli
-    .command("selftest", "Prove with an app of its own that deploys on this server keep their promises")
+    .command("selftest", "Prove with a test app that deploys on this server keep their promises")
     .option("--json", "As JSON")
     .action(async (options: Options) => {
       const { selftest } = await import("../commands/selftest.ts");
@@ -96,7 +99,7 @@ export function declareServerCommands(cli: CAC): void {
       return code;
     });
 
-  cli.command("demo", "Push, deploy, break and roll back a small app in a folder of its own").action(async () => {
+  cli.command("demo", "Push, deploy, break and roll back a small app in a temporary folder").action(async () => {
     const { demo } = await import("../commands/demo.ts");
     return demo(print);
   });

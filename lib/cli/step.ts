@@ -8,9 +8,9 @@ import { printExact } from "../text/say.ts";
 export function declareStepCommands(cli: CAC): void {
   cli
     .command("step [name]", "List the steps, or run one by hand")
-    .option("--context <file>", "The context to work on, as dp begin printed it")
-    .option("--app <app>", "Or an app: its newest context")
-    .option("--undo", "Take the step back; without a step all that ran, which ends the run")
+    .option("--context <file>", "The context file, as dp begin printed it")
+    .option("--app <app>", "Use the newest context of this app")
+    .option("--undo", "Take the step back; without a step, all that ran: the run has then failed")
     .option("--json", "The list as JSON")
     .action(async (name: string | undefined, options: Options) => {
       const { listSteps, stepByHand, undoRun } = await import("../commands/step.ts");
@@ -25,7 +25,7 @@ export function declareStepCommands(cli: CAC): void {
 
   cli
     .command("begin <app> [ref]", "Write the context of a deploy and print its path; nothing else happens")
-    .option("--skip-hooks", "Leave out preDeploy and postDeploy")
+    .option("--skip-hooks", "Do not run preDeploy and postDeploy")
     .action(async (app: string, ref: string | undefined, options: Options) => {
       const { begin } = await import("../deploy/begin.ts");
       const { context, id } = await begin(app, ref, { skipHooks: options["skipHooks"] === true });
@@ -34,7 +34,7 @@ export function declareStepCommands(cli: CAC): void {
     });
 
   cli
-    .command("fact [context] [name]", "Print a fact of a context, or all of them; without a context, what there is")
+    .command("fact [context] [name]", "Print a fact of a context, or all of them; without a context, list the facts")
     .action(async (context: string | undefined, name: string | undefined) => {
       const { allFacts, factText, vocabulary } = await import("../commands/fact.ts");
       if (context === undefined)
@@ -44,7 +44,7 @@ export function declareStepCommands(cli: CAC): void {
     });
 
   cli
-    .command("plan [app] [ref]", "Show the order of a deploy, or what a deploy of an app would do")
+    .command("plan [app] [ref]", "Show the order of the steps, or what a deploy of an app would do")
     .option("--json", "As JSON")
     .action(async (app: string | undefined, ref: string | undefined, options: Options) => {
       const { planFor, orderLines, planLines, planOfKind } = await import("../commands/plan.ts");

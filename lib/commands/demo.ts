@@ -22,16 +22,16 @@ export async function demo(print: (line: string) => void): Promise<number> {
     await leaveNothing(stage);
   }
   print("");
-  print(`That was all of it: three pushes, one refused, and the way back. ${stage.folder} is gone again.`);
+  print(`That was all: three pushes, one of them refused, and a rollback. ${stage.folder} is removed again.`);
   return EXIT.ok;
 }
 
 async function prepare(stage: Stage): Promise<void> {
   const { app, code, port, print } = stage;
   await makeCode(stage, "bun");
-  print(`A server in a folder: ${process.env["DP_ROOT"]}`);
+  print(`The server, in a folder: ${process.env["DP_ROOT"]}`);
   await dp(stage, "setup", app, "--port", String(port), "--manager", "builtin");
-  print(`\nAn app in another: ${code}`);
+  print(`\nThe app, in another: ${code}`);
   await type(stage, "cat deploy.yml", ["cat", "deploy.yml"]);
 }
 
