@@ -1,5 +1,6 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Reads deploy.yml from the commit itself, and refuses what could not be deployed.
+import { posix } from "node:path";
 import { parseDeployConfig } from "../lib/config/config.ts";
 import { readEnvFile } from "../lib/config/env-file.ts";
 import { DpError } from "../lib/errors.ts";
@@ -7,7 +8,10 @@ import { fact } from "../lib/pipeline/facts.ts";
 import { ownSource } from "../lib/git/source.ts";
 import { hasScopes } from "../lib/host/process/confine.ts";
 import { withProcfile } from "../lib/config/procfile.ts";
+import { appTypes } from "../lib/registry.ts";
 import { commitProblems } from "../lib/release/commit-problems.ts";
+import { enoughLines } from "../lib/release/fit.ts";
+import { nearDeployYml, nearNames } from "../lib/release/near-names.ts";
 import { processNames } from "../lib/release/processes.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 import { commitTree, subtree, type Tree } from "../lib/git/tree.ts";
@@ -16,13 +20,27 @@ import { appTypeNames } from "../lib/config/kinds.ts";
 
 const FILE = "deploy.yml";
 
-async function readText(tree: Tree): Promise<string> {
+async function readText(tree: Tree, app: string): Promise<string> {
   const entry = (await tree.list()).find(({ path }) => path === FILE);
-  if (!entry)
-    throw new DpError("config", `the commit has no ${FILE} at its top`, { hint: `dp init writes one; then commit it` });
+  if (!entry) throw await missing(tree, app);
   if (entry.kind === "symlink" || entry.kind === "submodule")
     throw new DpError("config", `${FILE} is a ${entry.kind}, not a file`);
   return (await tree.read(FILE, "by mark")) ?? "";
+}
+
+/** The error for a commit without deploy.yml: what has nearly its name, or the lines that are enough for these files. */
+async function missing(tree: Tree, app: string): Promise<DpError> {
+  const what = `the commit has no ${FILE} at its top`;
+  const near = nearDeployYml(await tree.list());
+  if (near !== null) {
+    const root = posix.dirname(near);
+    const then = root === "." ? "" : `, and write root: ${root} in it`;
+    return new DpError("config", `${what}, but ${near}`, { hint: `git mv ${near} ${FILE}${then}` });
+  }
+  const enough = await enoughLines(app, tree, await appTypes());
+  if (enough === null) return new DpError("config", what, { hint: "dp init writes one; then commit it" });
+  const lines = [`because of ${enough.because} these lines are enough:`, ...enough.lines.map((line) => `  ${line}`)];
+  return new DpError("config", what, { lines, hint: `write them into ${FILE}, or dp init; then commit it` });
 }
 
 /** The Procfile is in the app's own folder. */
@@ -35,10 +53,11 @@ const step = defineStep(import.meta.path, {
   provides: { config: fact.config },
   async run({ app, base, repo, sha, server }, io) {
     const tree = commitTree(repo, sha, io.signal);
-    const text = await readText(tree);
+    const text = await readText(tree, app);
     const { config, ignored } = await withOwnProcfile(parseDeployConfig(text, FILE, appTypeNames(), app), tree);
     const problems = await commitProblems({ tree, source: ownSource(repo, sha, io.signal) }, config, text, FILE);
     if (problems.length > 0) throw new DpError("config", `the commit cannot be deployed`, { lines: problems });
+    for (const note of nearNames(app, config.root ?? "", await tree.list())) io.warn(note);
     await readEnvFile(base, server.env);
     const web = config.healthCheck ? [`health check ${config.healthCheck.path}`] : [];
     io.info([config.type, ...web, ...Object.keys(config.processes)].join(", "));

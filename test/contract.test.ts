@@ -97,7 +97,7 @@ type Members<T> = Readonly<Record<keyof T, "string" | "function">>;
 
 const APP_TYPE: Omit<
   Members<Required<AppType>>,
-  "manager" | "build" | "inspect" | "requireHost" | "runHook" | "endHook" | "runOnce" | "mountsShared"
+  "manager" | "build" | "inspect" | "requireHost" | "runHook" | "endHook" | "runOnce" | "mountsShared" | "settings"
 > = {
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },

@@ -10,6 +10,7 @@ const staticType: AppType = {
   name: "static",
   summary: "a folder of files, served by dp itself",
   manager,
+  settings: "static:\n  root: public",
 
   async detect(tree) {
     const paths = new Set((await tree.list()).map(({ path }) => path));

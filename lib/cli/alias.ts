@@ -36,7 +36,7 @@ export const ALIASES: Readonly<Record<string, readonly [command: string, ...afte
 /** What somebody types for a command that dp has no such word for -> what to type. */
 const INSTEAD: Readonly<Record<string, (app: string) => string>> = {
   backup: (app) =>
-    `dp keeps no backups; what an app keeps is in its folder: tar -C ${places(app).base} -czf ${app}.tar.gz shared`,
+    `dp keeps no backups; what an app keeps is in its folder: tar -C ${isAppName(app) ? places(app).base : "/opt/deployments/APP"} -czf ${app}.tar.gz shared`,
   bash: (app) => `dp run ${app} -- bash`,
   console: (app) => `dp run ${app} -- COMMAND, such as "python manage.py shell" or "node"`,
   create: (app) => `dp setup ${app}`,

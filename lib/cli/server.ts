@@ -1,7 +1,11 @@
 // Commands about the server and its apps: init setup status reconcile doctor demo.
 import type { CAC } from "cac";
 import { answer, given, print, textOf, warn, whole, type Options } from "./arguments.ts";
+import { DpError } from "../errors.ts";
 import { report } from "../main.ts";
+import type { Fit } from "../release/fit.ts";
+import { didYouMean } from "../text/suggestion.ts";
+import { plainText, quoted } from "../text/text.ts";
 import { exampleNames } from "../host/template.ts";
 import { say } from "../text/say.ts";
 
@@ -12,14 +16,22 @@ export function declareServerCommands(cli: CAC): void {
   cli
     .command("init", "Write a deploy.yml that fits the current folder")
     .option("--name <name>", "The app's name; default: the folder's")
+    .option("--type <type>", "python, node, docker or static; default: by the files")
     .option("--example <name>", `Write a small working app as well: ${exampleNames().join(", ")}`)
     .option("--json", "As JSON")
     .action(async (options: Options) => {
       const { init } = await import("../commands/init.ts");
       const { appTypes } = await import("../registry.ts");
-      const wishes = { ...given("name", textOf(options, "name")), ...given("example", textOf(options, "example")) };
-      const made = await init({ dir: process.cwd(), types: await appTypes(), ...wishes });
-      answer(options, made, () => [...made.files.map((file) => `wrote ${file}`), ...nextLines(made.next)]);
+      const wishes = Object.assign({}, ...["name", "type", "example"].map((key) => given(key, textOf(options, key))));
+      const choose = process.stdin.isTTY && process.stderr.isTTY ? chosenType : undefined;
+      const made = await init({ dir: process.cwd(), types: await appTypes(), choose, ...wishes });
+      answer(options, made, () => [
+        ...made.files.map((file) => `Created ${file}`),
+        ...(made.edit.length > 0
+          ? ["edit deploy.yml where this is wrong:", ...made.edit.map((line) => `  ${line}`)]
+          : []),
+        ...nextLines(made.next),
+      ]);
     });
 
   cli
@@ -103,4 +115,15 @@ export function declareServerCommands(cli: CAC): void {
     const { demo } = await import("../commands/demo.ts");
     return demo(print);
   });
+}
+
+/** Asks which of the types that fit is meant; nothing typed is the usual one. */
+async function chosenType(fits: readonly Fit[], usual: Fit): Promise<Fit> {
+  const { ask } = await import("./ask.ts");
+  const words = fits.map(({ type, found }) => `${type.name} (${plainText(found.because)})`);
+  const typed = (await ask(`${words.join(" or ")}? [${usual.type.name}] `)).trim();
+  const fit = typed === "" ? usual : fits.find(({ type }) => type.name === typed);
+  if (fit) return fit;
+  const names = fits.map(({ type }) => type.name);
+  throw new DpError("usage", `${quoted(typed)} is none of ${names.join(", ")}`, didYouMean(typed, names));
 }

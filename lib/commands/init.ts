@@ -2,29 +2,23 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import type { AppType } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
 import { appName } from "../paths.ts";
 import { didYouMean } from "../text/suggestion.ts";
-import { exampleNames, render, schemaUrl, template, templates } from "../host/template.ts";
-import { plainText } from "../text/text.ts";
+import { exampleNames, render, template, templates } from "../host/template.ts";
 import { folderTree } from "../git/tree.ts";
+import { newDeployYml, type Wishes } from "./new-deploy-yml.ts";
 import { refuseExisting, writeNew } from "./new-files.ts";
 
-export interface InitOptions {
-  /** The folder of the app. */
-  dir: string;
-  /** The app's name; default: made from the folder's. */
-  name?: string | undefined;
+export interface InitOptions extends Wishes {
   /** The example to copy: "flask". */
   example?: string | undefined;
-  /** The app types to look for, the first that fits wins. */
-  types: readonly AppType[];
 }
 
-/** What was written, relative to the folder, and the commands to type next. */
+/** What was written, relative to the folder, what to look at in it, and the commands to type next. */
 export interface Initialised {
   files: string[];
+  edit: string[];
   next: string[];
 }
 
@@ -32,12 +26,13 @@ type Files = Record<string, string>;
 
 /**
  * Writes deploy.yml, or the files of an example. Throws DpError "bug" when a file is there already, "config"
- * when no app type fits, "usage" for a bad name or an unknown example; then nothing was written.
+ * when no app type fits, "usage" for a bad name, an unknown type or example; then nothing was written.
  */
 export async function init(options: InitOptions): Promise<Initialised> {
   const { dir, types, example } = options;
   const name = options.name === undefined ? nameOf(dir) : appName(options.name);
-  const files = example === undefined ? await ownFiles(dir, name, types) : await exampleFiles(dir, name, example);
+  const { files, edit } =
+    example === undefined ? await ownFiles(options, name) : { files: await exampleFiles(dir, name, example), edit: [] };
   const { parseDeployConfig } = await import("../config/config.ts");
   parseDeployConfig(
     files["deploy.yml"]!,
@@ -45,7 +40,11 @@ export async function init(options: InitOptions): Promise<Initialised> {
     types.map((type) => type.name),
   );
   await writeNew(dir, files);
-  return { files: Object.keys(files), next: await nextSteps(dir, name, Object.keys(files), example !== undefined) };
+  return {
+    files: Object.keys(files),
+    edit,
+    next: await nextSteps(dir, name, Object.keys(files), example !== undefined),
+  };
 }
 
 function nameOf(dir: string): string {
@@ -64,28 +63,11 @@ function nameOf(dir: string): string {
   }
 }
 
-async function ownFiles(dir: string, name: string, types: readonly AppType[]): Promise<Files> {
-  await refuseExisting(dir, ["deploy.yml"]);
-  requireTop(resolve(dir));
-  const tree = folderTree(dir);
-  for (const type of types) {
-    const found = await type.detect(tree);
-    if (!found) continue;
-    const { yamlScalar } = await import("../config/yaml-edit.ts");
-    const proposed = found.command === null ? "# command: ./start.sh" : `command: ${yamlScalar(found.command)}`;
-    const command = found.settings ?? proposed;
-    const values = {
-      schema: schemaUrl("deploy.schema.json"),
-      name,
-      type: type.name,
-      healthCheck: found.healthCheck ?? "/health",
-      because: plainText(found.because),
-      command,
-    };
-    return { "deploy.yml": render(await template("deploy.yml"), values) };
-  }
-  const known = types.map((type) => `${type.name} (${type.summary})`).join(", ");
-  throw new DpError("config", `no app found in this folder; dp knows ${known}`, { hint: "dp init --example flask" });
+async function ownFiles(wishes: Wishes, name: string): Promise<{ files: Files; edit: string[] }> {
+  await refuseExisting(wishes.dir, ["deploy.yml"]);
+  requireTop(resolve(wishes.dir));
+  const { text, edit } = await newDeployYml(wishes, name);
+  return { files: { "deploy.yml": text }, edit };
 }
 
 /** The top of the repository that a folder lies in, or null. */
@@ -112,7 +94,7 @@ async function exampleFiles(dir: string, name: string, example: string): Promise
   const files: Files = {};
   for (const file of await filesBelow(join(templates, "apps", example))) {
     const text = await template(`apps/${example}/${file}`);
-    files[file] = file === "deploy.yml" ? render(text, { schema: schemaUrl("deploy.schema.json"), name }) : text;
+    files[file] = file === "deploy.yml" ? render(text, { name }) : text;
   }
   await refuseExisting(dir, Object.keys(files));
   return files;

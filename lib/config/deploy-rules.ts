@@ -1,6 +1,7 @@
 // What the keys of deploy.yml mean for each other: the rules that no key has by itself.
 import { quoted } from "../text/text.ts";
 import { dockerProblems } from "./docker-schema.ts";
+import { misplaced } from "./misplaced.ts";
 import { nameFrom } from "./process-schema.ts";
 import type { Path } from "./yaml.ts";
 
@@ -14,6 +15,7 @@ const isMapping = (value: unknown): value is Record<string, unknown> =>
 export function deployProblems(value: Record<string, unknown>, app?: string): { path: Path; what: string }[] {
   return [
     ...appProblems(value, app),
+    ...misplaced(value, app),
     ...dockerProblems(value),
     ...webProblems(value),
     ...nameProblems(value["cron"]),

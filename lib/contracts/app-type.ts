@@ -46,7 +46,7 @@ export interface Runtime {
 export interface Detected {
   /** The start command to propose, or null when the default will do. */
   command: string | null;
-  /** The path to ask whether it is healthy; default /health. */
+  /** The path to ask whether it is healthy; default: as its code says. */
   healthCheck?: string;
   /** Lines of deploy.yml that the type needs, in place of a command. */
   settings?: string;
@@ -59,6 +59,8 @@ export interface AppType {
   readonly summary: string;
   /** What runs its instances, when that is not the manager of config.yml; named like the type. */
   readonly manager?: Manager;
+  /** Lines of deploy.yml that each app of this type needs, for one whose files do not say them. */
+  readonly settings?: string;
   /** True: what is shared is mounted by root, by its path; so the folders on the way must not be the app's to change. */
   readonly mountsShared?: boolean;
   /** Throws DpError "host" when this server lacks what all its apps need, an engine; asked before each deploy. */

@@ -16,7 +16,7 @@ export function template(path: string): Promise<string> {
 }
 
 /** The address of a schema in templates/, for the first line of a YAML file: editors complete and check by it. */
-export function schemaUrl(file: "deploy.schema.json" | "config.schema.json"): string {
+export function schemaUrl(file: "config.schema.json"): string {
   return Bun.pathToFileURL(join(treeOfDp, "templates", file)).href;
 }
 

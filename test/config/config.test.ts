@@ -142,6 +142,44 @@ hooks:
   );
 });
 
+describe("a key of the server's in deploy.yml says where it belongs, and what to type", () => {
+  const problem = (line: string, app?: string) => {
+    try {
+      parseDeployConfig(`name: shop\ntype: python\nhealthCheck: /\n${line}\n`, "deploy.yml", undefined, app);
+      return "accepted";
+    } catch (error) {
+      return (error as DpError).lines.join("\n");
+    }
+  };
+
+  test.each([
+    ["port: 80", "deploy.yml:4:1 port: the public port is set on the server: dp setup shop --port N; the app itself"],
+    ["env: {KEY: x}", "deploy.yml:4:1 env: settings stay on the server, out of git: dp env shop set NAME=value"],
+    ["env: staging", "deploy.yml:4:1 env: the environment is set on the server: dp setup shop --env NAME"],
+    ["domain: shop.example", "deploy.yml:4:1 domain: domains are set in the web server before dp; dp status shop"],
+    ["domains: [shop.example]", "deploy.yml:4:1 domains: domains are set in the web server before dp"],
+    ["replicas: 2", "deploy.yml:4:1 replicas: how many run is decided on the server: dp scale shop PROCESS=N; for web"],
+    ["scale: {worker: 2}", "deploy.yml:4:1 scale: how many run is decided on the server: dp scale shop PROCESS=N"],
+    ["instances: 2", "deploy.yml:4:1 instances: is set on the server, in /opt/deployments/shop/config.yml"],
+    ["keepWarm: 5s", "deploy.yml:4:1 keepWarm: is set on the server, in /opt/deployments/shop/config.yml"],
+    ["manager: pm2", "deploy.yml:4:1 manager: what runs the app is set on the server: dp setup shop --manager NAME"],
+    [
+      "branch: main",
+      "deploy.yml:4:1 branch: the branch that deploys is set on the server: dp setup shop --branch NAME",
+    ],
+    ["front: none", "deploy.yml:4:1 front: the front is set on the server: dp setup shop --front NAME"],
+  ])("%s", (line, words) => {
+    expect(problem(line)).toStartWith(words);
+    expect(problem(line)).not.toContain("\n");
+  });
+
+  test("the app is the one that it is pushed to, and other keys are misspelled as before", () => {
+    expect(problem("port: 80\nkeep: 2", "shop")).toContain("dp setup shop --port N");
+    expect(problem("hoks: {}")).toContain('unknown key, did you mean "hooks"?');
+    expect(problem("build: make")).toBe("accepted");
+  });
+});
+
 describe("YAML", () => {
   test.each([
     ["", 'deploy.yml:1:1 must be lines of "key: value"'],
@@ -367,7 +405,6 @@ describe("templates", () => {
 
   test("deploy.yml is accepted, and so are its commented examples", async () => {
     const values = {
-      schema: "file:///x",
       name: "my-api",
       type: "python",
       healthCheck: "/health",

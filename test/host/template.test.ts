@@ -28,7 +28,7 @@ test("a NUL cannot be quoted", () => {
 
 test("templates are found, and schemas by their address", async () => {
   expect(await template("config.yml")).toStartWith("# yaml-language-server: $schema={{schema}}\n");
-  expect(await template("deploy.yml")).toStartWith("# yaml-language-server: $schema={{schema}}\n");
-  expect(existsSync(fileURLToPath(schemaUrl("deploy.schema.json")))).toBe(true);
+  // It is committed, and has no address of this machine.
+  expect(await template("deploy.yml")).not.toContain("{{schema}}");
   expect(existsSync(fileURLToPath(schemaUrl("config.schema.json")))).toBe(true);
 });

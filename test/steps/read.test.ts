@@ -176,3 +176,56 @@ describe("refused:", () => {
     expect(JSON.stringify([error?.message, error?.lines])).not.toContain("hidden-value");
   });
 });
+
+describe("a commit without deploy.yml is told what fits it:", () => {
+  test.each<[string, Record<string, File>, string[]]>([
+    [
+      "python",
+      { "requirements.txt": "flask\n", "app.py": '@app.route("/healthz")' },
+      ["because of requirements.txt these lines are enough:", "type: python", "healthCheck: /healthz"],
+    ],
+    ["node", { "package.json": "{}", "server.js": "" }, ["because of package.json", "type: node", "healthCheck: /"]],
+    ["docker", { Dockerfile: "FROM scratch" }, ["because of Dockerfile", "type: docker", "healthCheck: /"]],
+    [
+      "static",
+      { "dist/index.html": "" },
+      ["because of dist/index.html", "type: static", "healthCheck: /", "static:", "  root: dist"],
+    ],
+  ])("%s", async (_, files, [because, ...lines]) => {
+    const error = await refusal(files);
+    expect([error?.exit, error?.message]).toEqual(["config", "the commit has no deploy.yml at its top"]);
+    expect(error?.lines[0]).toStartWith(because!);
+    expect(error?.lines.slice(1)).toEqual([`  name: ${app.app}`, ...lines.map((line) => `  ${line}`)]);
+    expect(error?.hint).toBe("write them into deploy.yml, or dp init; then commit it");
+    // What was proposed is taken.
+    await read({
+      ...files,
+      "deploy.yml": error!.lines
+        .slice(1)
+        .map((line) => `${line.slice(2)}\n`)
+        .join(""),
+    });
+  });
+
+  test("nothing, where no type fits", async () => {
+    const error = await refusal({ "main.go": "package main" });
+    expect([error?.lines, error?.hint]).toEqual([[], "dp init writes one; then commit it"]);
+  });
+
+  test.each([
+    ["deploy.yaml", "git mv deploy.yaml deploy.yml"],
+    ["Deploy.yml", "git mv Deploy.yml deploy.yml"],
+    ["api/deploy.yml", "git mv api/deploy.yml deploy.yml, and write root: api in it"],
+  ])("%s has nearly its name", async (name, hint) => {
+    const error = await refusal({ [name]: deployYml(app.app), "app.py": "" });
+    expect(error).toMatchObject({ message: `the commit has no deploy.yml at its top, but ${name}`, hint });
+  });
+});
+
+test("near names and an env file are warned of, and the deploy goes on", async () => {
+  const { said } = await read({ "deploy.yml": deployYml(app.app), procfile: "web: x", ".env": "A=1\n" });
+  expect(said.slice(0, 2)).toEqual([
+    expect.stringContaining("procfile is not read, a Procfile is: git mv procfile Procfile"),
+    expect.stringContaining(`.env is in the commit`),
+  ]);
+});

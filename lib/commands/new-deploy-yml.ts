@@ -1,0 +1,100 @@
+// The deploy.yml for the files of a folder that has none: which type they are, and what there is to look at.
+import type { AppType, Detected } from "../contracts/app-type.ts";
+import { DpError } from "../errors.ts";
+import { folderTree, type Tree } from "../git/tree.ts";
+import { render, template } from "../host/template.ts";
+import { fitsFor, healthOf, usualFit, type Fit } from "../release/fit.ts";
+import { didYouMean } from "../text/suggestion.ts";
+import { plainText } from "../text/text.ts";
+
+export interface Wishes {
+  /** The folder of the app. */
+  dir: string;
+  /** The app's name; default: made from the folder's. */
+  name?: string | undefined;
+  /** The app type; default: the one that fits the files. */
+  type?: string | undefined;
+  /** The app types to look for. */
+  types: readonly AppType[];
+  /** Asks which of several that fit is meant; without it the usual one is. */
+  choose?: ((fits: readonly Fit[], usual: Fit) => Promise<Fit>) | undefined;
+}
+
+/** What deploy.yml is written from, and why. */
+interface Chosen {
+  type: AppType;
+  found: Detected | null;
+  /** Why this type: "because of requirements.txt". */
+  why: string;
+  /** What else the files could be. */
+  note: string | null;
+}
+
+/** Its text, and what to look at in it. Throws DpError "config" when no type fits, "usage" for an unknown one. */
+export async function newDeployYml(wishes: Wishes, name: string): Promise<{ text: string; edit: string[] }> {
+  const tree = folderTree(wishes.dir);
+  const chosen = await choice(wishes, tree);
+  const { type, found } = chosen;
+  const { yamlScalar } = await import("../config/yaml-edit.ts");
+  const command = found?.command == null ? "# command: ./start.sh" : `command: ${yamlScalar(found.command)}`;
+  const health = await healthOf(tree, found);
+  const values = {
+    name,
+    type: type.name,
+    because: plainText(chosen.why),
+    healthCheck: health.path,
+    command: found?.settings ?? type.settings ?? command,
+  };
+  return { text: render(await template("deploy.yml"), values), edit: editLines(chosen, health) };
+}
+
+async function choice({ type: wanted, types, choose }: Wishes, tree: Tree): Promise<Chosen> {
+  if (wanted !== undefined) {
+    const type = types.find(({ name }) => name === wanted);
+    if (type) return { type, found: await type.detect(tree), why: "chosen by hand", note: null };
+    const names = types.map(({ name }) => name);
+    const message = `unknown app type ${JSON.stringify(wanted)}, there is ${names.join(", ")}`;
+    throw new DpError("usage", message, didYouMean(wanted, names));
+  }
+  const fits = await fitsFor(tree, types);
+  const usual = await usualFit(fits);
+  if (usual === undefined) return blank(tree, types);
+  const fit = fits.length > 1 && choose ? await choose(fits, usual) : usual;
+  const others = fits.filter((other) => other !== fit);
+  const all = others.map(
+    ({ type, found }) => `for ${type.name} (${plainText(found.because)}): dp init --type ${type.name}`,
+  );
+  const note = all.length === 0 || choose ? null : `rm deploy.yml, and ${all.join(", or ")}`;
+  return { ...fit, why: `because of ${fit.found.because}`, note };
+}
+
+const NO_CODE = /^(?:\.|README|LICEN[CS]E|CHANGELOG)/i;
+
+/** What an empty folder becomes. Throws DpError "config" for one with files that no type recognises. */
+async function blank(tree: Tree, types: readonly AppType[]): Promise<Chosen> {
+  const type = types.find(({ name }) => name === "python") ?? types[0]!;
+  const isEmpty = (await tree.list()).every(({ path }) => NO_CODE.test(path));
+  if (isEmpty) return { type, found: null, why: "a guess: there are no files yet", note: null };
+  const known = types.map((each) => `${each.name} (${each.summary})`).join(", ");
+  throw new DpError("config", `no app found in this folder; dp knows ${known}`, {
+    hint: "dp init --type TYPE writes deploy.yml all the same; dp init --example flask a working app, in an empty folder",
+  });
+}
+
+/** What to look at in the new file. */
+function editLines(
+  { type, found, why: because, note }: Chosen,
+  health: Awaited<ReturnType<typeof healthOf>>,
+): string[] {
+  const isKnown = found?.healthCheck !== undefined || type.settings !== undefined;
+  const unknown = isKnown ? "" : ", as no health route was found in the code; it must answer with 200 to 299";
+  const why = health.file === null ? unknown : `, from ${plainText(health.file)}`;
+  return [
+    `type: ${type.name}, ${plainText(because)}`,
+    ...(note === null ? [] : [`      ${note}`]),
+    `healthCheck: ${health.path}${why}`,
+    ...(found === null && type.settings === undefined
+      ? ["command: the line that starts the app on $DP_HOST:$PORT"]
+      : []),
+  ];
+}

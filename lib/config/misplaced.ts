@@ -1,0 +1,43 @@
+// Keys in deploy.yml that are the server's to decide: where they belong, and what to type.
+import { isAppName, places } from "../paths.ts";
+import { serverSchema } from "./server-schema.ts";
+import type { Path } from "./yaml.ts";
+
+const inConfig = (app: string) =>
+  `is set on the server, in ${isAppName(app) ? places(app).config : "the app's config.yml"}`;
+
+const domainWords = (app: string) =>
+  `domains are set in the web server before dp; dp status ${app} prints the address that it must pass requests to`;
+
+/** Where keys belong that are not deploy.yml's, and what to type; `app` is its name. */
+const ELSEWHERE: Readonly<Record<string, (app: string, value: unknown) => string>> = {
+  port: (app) => `the public port is set on the server: dp setup ${app} --port N; the app itself listens on $PORT`,
+  env: (app, value) =>
+    typeof value === "string"
+      ? `the environment is set on the server: dp setup ${app} --env NAME`
+      : `settings stay on the server, out of git: dp env ${app} set NAME=value`,
+  domain: domainWords,
+  domains: domainWords,
+  replicas: (app) =>
+    `how many run is decided on the server: dp scale ${app} PROCESS=N; for web, workers in command (gunicorn -w N)`,
+  scale: (app) => `how many run is decided on the server: dp scale ${app} PROCESS=N`,
+  instances: inConfig,
+  manager: (app) => `what runs the app is set on the server: dp setup ${app} --manager NAME`,
+  branch: (app) => `the branch that deploys is set on the server: dp setup ${app} --branch NAME`,
+  front: (app) => `the front is set on the server: dp setup ${app} --front NAME`,
+  host: (app) => `the public address is set on the server: dp setup ${app} --host ADDRESS`,
+};
+
+// Keys of both files.
+const OF_BOTH = ["build", "docker"];
+
+/** The keys of a deploy.yml that are not its own, and where they belong; `app`: the app that it must be for. */
+export function misplaced(value: Record<string, unknown>, app: string | undefined): { path: Path; what: string }[] {
+  const { name } = value;
+  const serverKeys = Object.keys(serverSchema(["any"], ["any"]).entries);
+  const known = app ?? (typeof name === "string" && isAppName(name) ? name : "APP");
+  return Object.keys(value).flatMap((key) => {
+    if (Object.hasOwn(ELSEWHERE, key)) return [{ path: [key], what: ELSEWHERE[key]!(known, value[key]) }];
+    return serverKeys.includes(key) && !OF_BOTH.includes(key) ? [{ path: [key], what: inConfig(known) }] : [];
+  });
+}

@@ -1,0 +1,37 @@
+// Files of a commit whose names are nearly those that dp reads, and an env file that should not be there.
+import { posix } from "node:path";
+import type { TreeEntry } from "../git/entries.ts";
+
+/** What is nearly called `deploy.yml`, at the top or in a folder: the path, the nearest first; null: nothing is. */
+export function nearDeployYml(entries: readonly TreeEntry[]): string | null {
+  const near = entries.map(({ path }) => path).filter((path) => /(?:^|\/)\.?deploy\.ya?ml$/i.test(path));
+  const depth = (path: string) => path.split("/").length;
+  return (
+    near.filter((path) => path !== "deploy.yml" && depth(path) <= 3).sort((a, b) => depth(a) - depth(b))[0] ?? null
+  );
+}
+
+const NEAR_PROCFILE = /^procfile(?:\.txt|\.ya?ml)?$/i;
+// Examples are meant to be read.
+const ENV = /^\.env(?:\.(?!.*(?:example|sample|template|dist|defaults?)$)[\w.-]+)?$/;
+
+/** A sentence for each file in the app's folder, `root`, that does not do what its name promises. */
+export function nearNames(app: string, root: string, entries: readonly TreeEntry[]): string[] {
+  const top = entries.flatMap(({ path }) => (path.includes("/") ? [] : [path]));
+  const own = entries.flatMap(({ path }) => {
+    const name = posix.relative(root, path);
+    return name.includes("/") ? [] : [name];
+  });
+  const at = (name: string) => posix.join(root, name);
+  const notes: string[] = [];
+  for (const name of top.filter((path) => path !== "deploy.yml" && /^\.?deploy\.ya?ml$/i.test(path)))
+    notes.push(`${name} is not read, deploy.yml is: git rm ${name}`);
+  const procfile = own.includes("Procfile") ? undefined : own.find((name) => NEAR_PROCFILE.test(name));
+  if (procfile !== undefined)
+    notes.push(`${at(procfile)} is not read, a Procfile is: git mv ${at(procfile)} ${at("Procfile")}`);
+  for (const name of [...new Set([...top, ...own.map(at)])].filter((path) => ENV.test(posix.basename(path))))
+    notes.push(
+      `${name} is in the commit, for all who can read the repository: git rm --cached ${name}; its settings belong on the server: dp env ${app} import`,
+    );
+  return notes;
+}
