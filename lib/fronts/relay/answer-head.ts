@@ -28,6 +28,7 @@ export interface AnswerHead extends Head {
 export const answer: AnswerHead = {
   status: 0,
   why: "",
+  isAnswer: true,
   minor: 1,
   length: -1,
   isChunked: false,

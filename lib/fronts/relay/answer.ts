@@ -7,6 +7,7 @@ import { assign } from "./assign.ts";
 import { cut, leaveUpstream, linger, refuse, settle } from "./ending.ts";
 import { answered } from "./exchange.ts";
 import { INCOMPLETE, REFUSED } from "./field.ts";
+import { logAnswer } from "./log.ts";
 import { drop, send } from "./outlet.ts";
 import { answerFor } from "./rewrite.ts";
 import type { Client, Upstream } from "./types.ts";
@@ -26,7 +27,7 @@ export function takeAnswer(client: Client, chunk: Buffer): void {
       client.answerPending = buffer.subarray(at);
       return;
     }
-    if (next === REFUSED) return refuse(client, 502, `it sent an answer that is not sound: ${answer.why}`);
+    if (next === REFUSED) return fail(client, `it sent an answer that is not sound: ${answer.why}`);
     if (answer.code === 101) return startTunnel(client, buffer, at);
     if (answer.code >= 200) return takeFinal(client, buffer, at, next);
     if (answer.code === 100) client.expectsContinue = false;
@@ -50,6 +51,7 @@ function takeFinal(client: Client, buffer: Buffer, start: number, bodyAt: number
   client.hasAnswerHead = true;
   client.keepsUpstream = answer.minor === 1 && !answer.isClose && kind !== UNTIL_CLOSE;
   startBody(client.answer, kind, answer.length);
+  if (kind === CHUNKED) client.answer.cuts = [];
   // A client that was not told to go on may never send its body: only the end of the connection is clear to both.
   if (kind === UNTIL_CLOSE || relay.isStopping || client.expectsContinue) client.willClose = true;
   const isRaw = client.isOld && kind === CHUNKED;
@@ -59,29 +61,53 @@ function takeFinal(client: Client, buffer: Buffer, start: number, bodyAt: number
     const together = Buffer.concat([head, buffer.subarray(bodyAt)]);
     return takeRest(client, together, head.length, 0);
   }
-  send(client, head, 0, head.length);
-  takeRest(client, buffer, bodyAt);
+  takeRest(client, buffer, bodyAt, bodyAt, head);
 }
 
-/** Bytes of the body from `at` on; what stands before them from `start` on is sent with them. */
-function takeRest(client: Client, buffer: Buffer, at: number, start = at): void {
+/**
+ * Bytes of the body from `at` on. With the first of them goes the head: it is what stands before them from `start` on, or
+ * `head`. Nothing of either is sent before they were found to be sound.
+ */
+function takeRest(client: Client, buffer: Buffer, at: number, start = at, head: Buffer | null = null): void {
   const body = client.answer;
   const isRaw = client.isOld && body.kind === CHUNKED;
   const spans = isRaw ? (body.spans = []) : null;
+  if (body.cuts !== null) body.cuts.length = 0;
   const to = takeBody(body, buffer, at, buffer.length);
-  if (to === REFUSED) return cut(client);
-  if (spans === null) send(client, buffer, start, to);
-  else for (let i = 0; i < spans.length; i += 2) send(client, buffer, spans[i]!, spans[i + 1]!);
+  if (to === REFUSED) {
+    if (start < at || head !== null) client.hasAnswerHead = false;
+    return fail(client, "it sent a body that is not sound: a bad chunk, or a bad trailer");
+  }
+  if (head !== null) send(client, head, 0, head.length);
+  if (spans !== null) for (let i = 0; i < spans.length; i += 2) send(client, buffer, spans[i]!, spans[i + 1]!);
+  else if (body.cuts === null || body.cuts.length === 0) send(client, buffer, start, to);
+  else sendKept(client, buffer, start, to, body.cuts);
   if (!body.isDone) return;
+  if (body.kept !== null && !isRaw) send(client, body.kept, 0, body.kept.length);
   if (to < buffer.length) client.keepsUpstream = false;
   answered(client);
+}
+
+function sendKept(client: Client, buffer: Buffer, start: number, end: number, cuts: readonly number[]): void {
+  let from = start;
+  for (let i = 0; i < cuts.length; i += 2) {
+    send(client, buffer, from, cuts[i]!);
+    from = cuts[i + 1]!;
+  }
+  send(client, buffer, from, end);
+}
+
+/** The app's answer cannot be passed on: 502, or a reset when some of it was. The log has it either way. */
+function fail(client: Client, why: string): void {
+  logAnswer(client, client.hasAnswerHead ? `${why}; the client was cut off` : `${why}; answered 502`);
+  refuse(client, 502, why);
 }
 
 /** 101: from here on both sides say what they like. */
 function startTunnel(client: Client, buffer: Buffer, start: number): void {
   const { target, upstream } = client;
   if (!client.wantsUpgrade || target === null || upstream === null)
-    return refuse(client, 502, "it switched protocols without being asked to");
+    return fail(client, "it switched protocols without being asked to");
   enter(client.app, target.id, "tunnels");
   leave(client.app, target.id, client.kind);
   client.kind = "tunnels";
@@ -104,7 +130,8 @@ export function upstreamGone(client: Client, upstream: Upstream, isError: boolea
     return linger(client);
   }
   if (client.hasAnswerHead) {
-    if (client.answer.kind !== UNTIL_CLOSE || isError) return cut(client);
+    if (client.answer.kind !== UNTIL_CLOSE || isError)
+      return fail(client, "it closed the connection before its answer was whole");
     client.answer.isDone = true;
     return answered(client);
   }
@@ -114,7 +141,7 @@ export function upstreamGone(client: Client, upstream: Upstream, isError: boolea
     client.unsent = client.replay;
     return assign(client);
   }
-  refuse(client, 502, "it closed the connection without an answer");
+  fail(client, "it closed the connection without an answer");
 }
 
 function tunnelGone(client: Client, isError: boolean): void {

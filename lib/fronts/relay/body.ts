@@ -1,7 +1,8 @@
 // Where the body of a message ends: by length, by chunks, or with the connection.
-import { CR, HEX, LF } from "./bytes.ts";
-import { type Head, REFUSED, clear, isFramingField, readFields } from "./field.ts";
-import { CHUNK_DIGITS, TRAILER_SIZE } from "./limits.ts";
+import { CR, HEX, LF, SEMICOLON, SP, TAB, VALUE } from "./bytes.ts";
+import { REFUSED } from "./field.ts";
+import { CHUNK_DIGITS, EXTENSION_SIZE } from "./limits.ts";
+import { type Trailer, takeTrailer } from "./trailer.ts";
 
 /** How a body's end is found. */
 export const NONE = 0;
@@ -15,17 +16,22 @@ const DATA = 2;
 const DATA_CR = 3;
 const DATA_LF = 4;
 const TRAILER = 5;
+const EXTENSION = 6;
 
-/** A body that is being read. */
-export interface Body {
+/**
+ * A body that is being read. With `cuts`, what RFC 9112 allows between chunks and nobody needs is left out: the places of
+ * extensions, of the space before them and of trailers, as pairs of start and end. Without, extensions are refused.
+ */
+export interface Body extends Trailer {
   kind: number;
-  isDone: boolean;
   /** Bytes left of the body, or of the chunk. */
   left: number;
   state: number;
   /** Digits of the size so far. */
   count: number;
-  trailer: string;
+  /** Whether the ";" of an extension was there, and bytes behind the size so far. */
+  hasExtension: boolean;
+  extra: number;
   /** When set: the places of the data, as pairs of start and end, for those who want no chunks. */
   spans: number[] | null;
 }
@@ -37,8 +43,12 @@ export const makeBody = (): Body => ({
   left: 0,
   state: SIZE,
   count: 0,
+  hasExtension: false,
+  extra: 0,
   trailer: "",
   spans: null,
+  cuts: null,
+  kept: null,
 });
 
 /** Starts a body; `length` counts for LENGTH only. */
@@ -48,8 +58,10 @@ export function startBody(body: Body, kind: number, length: number): void {
   body.isDone = kind === NONE || (kind === LENGTH && length === 0);
   body.state = SIZE;
   body.count = 0;
+  body.hasExtension = false;
+  body.extra = 0;
   body.trailer = "";
-  body.spans = null;
+  body.spans = body.cuts = body.kept = null;
 }
 
 /** Takes what belongs to the body from `[start, end)`; gives the place after it, or REFUSED. */
@@ -75,9 +87,34 @@ function takeChunks(body: Body, buffer: Buffer, start: number, end: number): num
     } else if (body.state === TRAILER) {
       at = takeTrailer(body, buffer, at, end);
       if (at === REFUSED) return REFUSED;
+    } else if (body.state === EXTENSION || (body.cuts !== null && isExtension(body, buffer[at]!))) {
+      at = takeExtension(body, buffer, at, end);
+      if (at === REFUSED) return REFUSED;
     } else if (!takeByte(body, buffer[at++]!)) return REFUSED;
   }
   return at;
+}
+
+/** Whether a size is over and something stands behind it. */
+const isExtension = (body: Body, byte: number) =>
+  body.state === SIZE && body.count > 0 && (byte === SEMICOLON || byte === SP || byte === TAB);
+
+/** What stands between a chunk's size and the end of its line: space, then what begins with ";". It is left out. */
+function takeExtension(body: Body, buffer: Buffer, start: number, end: number): number {
+  body.state = EXTENSION;
+  let at = start;
+  for (; at < end && buffer[at] !== CR; at++) {
+    const byte = buffer[at]!;
+    if (byte === SEMICOLON) body.hasExtension = true;
+    else if (VALUE[byte] === 0 || (!body.hasExtension && byte !== SP && byte !== TAB)) return REFUSED;
+    if (++body.extra > EXTENSION_SIZE) return REFUSED;
+  }
+  body.cuts!.push(start, at);
+  if (at === end) return at;
+  body.hasExtension = false;
+  body.extra = 0;
+  body.state = SIZE_LF;
+  return at + 1;
 }
 
 /** One byte between the chunks: "1f", CR, LF. */
@@ -89,7 +126,7 @@ function takeByte(body: Body, byte: number): boolean {
         body.left = body.left * 16 + digit;
         return ++body.count <= CHUNK_DIGITS;
       }
-      // No ";extension": nobody sends one but to find servers that end it elsewhere.
+      // A client's ";extension" is refused: nobody sends one but to find servers that end it elsewhere.
       body.state = SIZE_LF;
       return byte === CR && body.count > 0;
     }
@@ -105,37 +142,3 @@ function takeByte(body: Body, byte: number): boolean {
       return byte === LF;
   }
 }
-
-const trailerHead: Head = {
-  status: 0,
-  why: "",
-  minor: 1,
-  length: -1,
-  isChunked: false,
-  isClose: false,
-  isKeepAlive: false,
-  isUpgrade: false,
-  cuts: [],
-};
-
-/** The fields after the last chunk: kept until the empty line, then read like those of a head. */
-function takeTrailer(body: Body, buffer: Buffer, start: number, end: number): number {
-  if (body.trailer === "" && end - start >= 2 && buffer[start] === CR && buffer[start + 1] === LF) {
-    body.isDone = true;
-    return start + 2;
-  }
-  let at = start;
-  while (at < end && body.trailer.length < TRAILER_SIZE) {
-    body.trailer += String.fromCharCode(buffer[at++]!);
-    if (!body.trailer.endsWith("\r\n")) continue;
-    if (body.trailer !== "\r\n" && !body.trailer.endsWith("\r\n\r\n")) continue;
-    const text = Buffer.from(body.trailer, "latin1");
-    clear(trailerHead);
-    if (readFields(trailerHead, text, 0, text.length, isTrailer) !== text.length) return REFUSED;
-    body.isDone = true;
-    return at;
-  }
-  return body.trailer.length < TRAILER_SIZE ? at : REFUSED;
-}
-
-const isTrailer = (_head: Head, buffer: Buffer, at: number, nameEnd: number) => !isFramingField(buffer, at, nameEnd);

@@ -1,4 +1,5 @@
 // One request and its answer, from the head to the next one.
+import { inOriginForm } from "./absolute.ts";
 import { relay } from "./app.ts";
 import { assign } from "./assign.ts";
 import { CHUNKED, LENGTH, NONE, startBody, takeBody } from "./body.ts";
@@ -24,7 +25,11 @@ export function takeHead(client: Client, chunk: Buffer): void {
     client.since = clock.now;
   }
   client.pending = null;
-  const at = readRequest(buffer, 0, buffer.length);
+  let at = readRequest(buffer, 0, buffer.length);
+  if (at > 0 && request.isAbsolute) {
+    buffer = inOriginForm(request, buffer, at);
+    at = readRequest(buffer, 0, buffer.length);
+  }
   if (at === INCOMPLETE) {
     client.pending = buffer;
     if (client.isEof) linger(client);
@@ -96,7 +101,10 @@ export function answered(client: Client): void {
 function complete(client: Client): void {
   settle(client);
   const { upstream } = client;
-  if (upstream !== null && client.keepsUpstream && !client.willClose) upstream.idleSince = performance.now();
+  // A request that was sent ahead gets a connection of its own: on this one an answer may be on its way that nobody asked
+  // for, and would be taken for that to the next request.
+  const isReusable = client.keepsUpstream && !client.willClose && client.pending === null;
+  if (upstream !== null && isReusable) upstream.idleSince = performance.now();
   else leaveUpstream(client, false);
   if (client.willClose) return linger(client);
   client.phase = IDLE;

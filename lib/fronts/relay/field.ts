@@ -11,6 +11,8 @@ export interface Head {
   /** The answer to a refused head, and why. */
   status: number;
   why: string;
+  /** It is an app's: space where RFC 9112 wants it ignored or removed is no reason to refuse it. */
+  readonly isAnswer: boolean;
   /** HTTP/1.0 or HTTP/1.1. */
   minor: number;
   /** Content-Length, or -1. */
@@ -70,9 +72,12 @@ export function readFields<H extends Head>(
       if (at + 1 >= end) return INCOMPLETE;
       return buffer[at + 1] === LF ? at + 2 : refuse(head, 400, "a bare CR");
     }
-    if (buffer[at] !== COLON || at === line) return refuse(head, 400, nameProblem(buffer, line, at));
+    const nameEnd = at;
+    if (head.isAnswer) while (at < end && (buffer[at] === SP || buffer[at] === TAB)) at++;
+    if (at >= end) return INCOMPLETE;
+    if (buffer[at] !== COLON || nameEnd === line) return refuse(head, 400, nameProblem(buffer, line, nameEnd));
     if (count === HEAD_FIELDS) return refuse(head, 431, `more than ${HEAD_FIELDS} fields`);
-    const nameEnd = at++;
+    const colon = at++;
     while (at < end && (buffer[at] === SP || buffer[at] === TAB)) at++;
     const valueAt = at;
     while (at < end && VALUE[buffer[at]!] === 1) at++;
@@ -83,7 +88,10 @@ export function readFields<H extends Head>(
     let valueEnd = at;
     while (valueEnd > valueAt && (buffer[valueEnd - 1] === SP || buffer[valueEnd - 1] === TAB)) valueEnd--;
     at += 2;
+    const { length } = head.cuts;
     if (!visit(head, buffer, line, nameEnd, valueAt, valueEnd, at)) return REFUSED;
+    // A proxy removes the space before a colon.
+    if (colon > nameEnd && head.cuts.length === length) head.cuts.push(nameEnd, colon);
   }
 }
 
@@ -98,11 +106,12 @@ function nameProblem(buffer: Buffer, line: number, at: number): string {
 const valueProblem = (byte: number) => (byte === LF ? "a line that ends without CR" : "a control byte in a field");
 
 /** Whether a framing field's value stands alone: servers differ in what they take for space around it. */
-const isBare = (buffer: Buffer, at: number, end: number) => buffer[end] === CR && buffer[at - 1] !== TAB;
+const isBare = (head: Head, buffer: Buffer, at: number, end: number) =>
+  head.isAnswer || (buffer[end] === CR && buffer[at - 1] !== TAB);
 
 /** Content-Length: one, of digits only. */
 export function takeLength(head: Head, buffer: Buffer, at: number, end: number): boolean {
-  if (!isBare(buffer, at, end)) return refuse(head, 400, "space around a Content-Length") !== REFUSED;
+  if (!isBare(head, buffer, at, end)) return refuse(head, 400, "space around a Content-Length") !== REFUSED;
   const length = decimal(buffer, at, end, LENGTH_DIGITS);
   if (head.length !== -1) return refuse(head, 400, "Content-Length twice") !== REFUSED;
   if (length === -1) return refuse(head, 400, "a Content-Length that is no number") !== REFUSED;
@@ -113,7 +122,7 @@ export function takeLength(head: Head, buffer: Buffer, at: number, end: number):
 /** Transfer-Encoding: "chunked" and nothing else, once. */
 export function takeCoding(head: Head, buffer: Buffer, at: number, end: number): boolean {
   if (head.isChunked) return refuse(head, 400, "Transfer-Encoding twice") !== REFUSED;
-  if (!isBare(buffer, at, end)) return refuse(head, 400, "space around a Transfer-Encoding") !== REFUSED;
+  if (!isBare(head, buffer, at, end)) return refuse(head, 400, "space around a Transfer-Encoding") !== REFUSED;
   if (end - at !== 7 || !isWord(buffer, at, "chunked"))
     return refuse(head, 501, 'a Transfer-Encoding other than "chunked"') !== REFUSED;
   head.isChunked = true;
@@ -148,10 +157,11 @@ export function checkFraming(head: Head): boolean {
   return true;
 }
 
-/** Cuts that were noted out of order. */
+/** Puts cuts in order that were noted out of it; one inside another is no more than the outer one. */
 export function sortCuts(cuts: number[]): void {
   const pairs: [number, number][] = [];
   for (let i = 0; i < cuts.length; i += 2) pairs.push([cuts[i]!, cuts[i + 1]!]);
   pairs.sort((a, b) => a[0] - b[0]);
-  cuts.splice(0, cuts.length, ...pairs.flat());
+  const outer = pairs.filter(([, end], i) => !pairs.slice(0, i).some((before) => before[1] >= end));
+  cuts.splice(0, cuts.length, ...outer.flat());
 }

@@ -47,6 +47,8 @@ export const RELISTEN_TIME = 2_000;
 
 /** Hex digits of a chunk\'s size. */
 export const CHUNK_DIGITS = 12;
+/** What may stand behind the size of a chunk in an app's answer. */
+export const EXTENSION_SIZE = 1024;
 export const TRAILER_SIZE = 8 * 1024;
 /** Digits of a Content-Length: all of them are exact numbers. */
 export const LENGTH_DIGITS = 15;

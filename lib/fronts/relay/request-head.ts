@@ -19,6 +19,7 @@ import { isExactly, readRequestLine, type RequestHead } from "./request-line.ts"
 export const request: RequestHead = {
   status: 0,
   why: "",
+  isAnswer: false,
   minor: 1,
   length: -1,
   isChunked: false,
@@ -28,6 +29,7 @@ export const request: RequestHead = {
   cuts: [],
   start: 0,
   fieldsEnd: 0,
+  isAbsolute: false,
   isHead: false,
   isIdempotent: false,
   expectsContinue: false,
@@ -64,6 +66,10 @@ function visit(head: RequestHead, b: Buffer, at: number, nameEnd: number, value:
       return true;
     case 4:
       return isWord(b, at, "host") ? takeHost(b, value, end) : true;
+    case 5:
+      // CGI would make it HTTP_PROXY, by which programs choose their own proxy.
+      if (isWord(b, at, "proxy")) head.cuts.push(at, next);
+      return true;
     case 6:
       if (isWord(b, at, "expect")) head.expectsContinue = true;
       return true;

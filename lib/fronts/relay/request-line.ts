@@ -1,5 +1,5 @@
-// The first line of a request: a method, a path, HTTP/1.0 or HTTP/1.1, and nothing else.
-import { CR, LF, SP, TARGET, TOKEN } from "./bytes.ts";
+// The first line of a request: a method, a path or URL, HTTP/1.0 or HTTP/1.1, and nothing else.
+import { CR, LF, SP, TARGET, TOKEN, isWord } from "./bytes.ts";
 import { type Head, INCOMPLETE, refuse } from "./field.ts";
 
 /** What the head of a request says. */
@@ -8,6 +8,8 @@ export interface RequestHead extends Head {
   start: number;
   /** Where the empty line starts. */
   fieldsEnd: number;
+  /** Its target is a URL, not a path: `inOriginForm` is to be read in its place. */
+  isAbsolute: boolean;
   isHead: boolean;
   /** May be sent twice: GET, HEAD, PUT, DELETE, OPTIONS. */
   isIdempotent: boolean;
@@ -43,7 +45,9 @@ export function readRequestLine(head: RequestHead, buffer: Buffer, start: number
   while (at < end && TARGET[buffer[at]!] === 1) at++;
   if (at >= end) return INCOMPLETE;
   if (buffer[at] !== SP) return refuse(head, 400, "a request line without version, or a bad byte in its target");
-  if (!isPath(buffer, head.start, target, at)) return refuse(head, 400, "a target that is not a path");
+  head.isAbsolute = isUrl(buffer, target, at);
+  if (!head.isAbsolute && !isPath(buffer, head.start, target, at))
+    return refuse(head, 400, "a target that is not a path");
   return readVersion(head, buffer, at + 1, end);
 }
 
@@ -51,6 +55,13 @@ export function readRequestLine(head: RequestHead, buffer: Buffer, start: number
 function isPath(buffer: Buffer, start: number, target: number, end: number): boolean {
   if (target < end && buffer[target] === 47) return true;
   return end - target === 1 && buffer[target] === 42 && target - start === 8 && isExactly(buffer, start, "OPTIONS");
+}
+
+/** "http://…", "https://…": every server has to take it, though only proxies are sent it. */
+function isUrl(buffer: Buffer, target: number, end: number): boolean {
+  if (end - target < 8 || !isWord(buffer, target, "http")) return false;
+  const colon = isWord(buffer, target + 4, "s") ? target + 5 : target + 4;
+  return isExactly(buffer, colon, "://");
 }
 
 const VERSION = "HTTP/1.";

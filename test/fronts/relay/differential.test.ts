@@ -104,7 +104,8 @@ describe("node:http", () => {
         .split("\n")
         .filter((line) => line.startsWith("["))
         .map((line) => JSON.parse(line) as string[]);
-      const [method, url] = bytes.trimStart().split(" ");
+      // A URL has become its path by then.
+      const [method, url] = (/^\w+ https?:/i.test(bytes) ? passed[0]! : bytes.trimStart()).split(" ");
       expect(seen.map((request) => request.slice(0, 2))).toEqual([
         [method!, url!],
         ...(isLast ? [] : [["GET", "/next"]]),
@@ -167,7 +168,11 @@ describe.skipIf(haproxy === null)(`HAProxy${haproxy === null ? " (skipped: it is
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test("takes everything that the relay takes", async () => {
-    expect(await looserThan(port)).toEqual([]);
+  test("takes everything that the relay takes, but for URLs that it reads otherwise", async () => {
+    // Their host counts, not the Host, says RFC 9112 3.2.2; HAProxy answers 400 unless both are the same.
+    expect(await looserThan(port)).toEqual([
+      "an absolute target of another host, in capitals",
+      "an absolute target without a path",
+    ]);
   });
 });

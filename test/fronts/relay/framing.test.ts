@@ -108,6 +108,38 @@ test("data of chunks can be had without the chunks", () => {
   expect(data.join("")).toBe("abc0123456789");
 });
 
+test.each([
+  [
+    "extensions and space",
+    "3;a=b\r\nabc\r\nA \t\r\n0123456789\r\n0 ;c\r\n\r\n",
+    "3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n",
+  ],
+  ["a trailer", "3\r\nabc\r\n0\r\nA: b\r\nHost: c\r\nD: e\r\n\r\n", "3\r\nabc\r\n0\r\nA: b\r\nD: e\r\n\r\n"],
+])("%s can be left out, wherever the bytes are cut", (_name, text, expected) => {
+  for (const pieces of [[bytesOf(text)], ...cutsOf(text), [...text].map(bytesOf)]) {
+    const body = makeBody();
+    startBody(body, CHUNKED, -1);
+    const cuts: number[] = (body.cuts = []);
+    let passed = "";
+    for (const piece of pieces) {
+      cuts.length = 0;
+      expect(takeBody(body, piece, 0, piece.length)).toBe(piece.length);
+      let from = 0;
+      for (let i = 0; i < cuts.length; i += 2) {
+        passed += piece.toString("latin1", from, cuts[i]);
+        from = cuts[i + 1]!;
+      }
+      passed += piece.toString("latin1", from);
+    }
+    expect(passed + (body.kept?.toString("latin1") ?? "")).toBe(expected);
+    expect(body.isDone).toBe(true);
+  }
+});
+
+/** A text in two pieces, in every way. */
+const cutsOf = (text: string) =>
+  Array.from({ length: text.length - 1 }, (_, i) => [bytesOf(text.slice(0, i + 1)), bytesOf(text.slice(i + 1))]);
+
 test.each(["HTTP/1.1 200 OK\r\nA: b\r\n\r\n", "HTTP/1.0 404\r\n\r\n", "HTTP/1.1 200 \r\nContent-Length: 5\r\n\r\n"])(
   "the head of an answer is complete at its end and not before: %j",
   (text) => {

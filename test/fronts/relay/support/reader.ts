@@ -1,4 +1,5 @@
 // The relay's own reading of a client's bytes, without a socket: the requests in them, and where they stop being sound.
+import { inOriginForm } from "../../../../lib/fronts/relay/absolute.ts";
 import { CHUNKED, LENGTH, NONE, makeBody, startBody, takeBody } from "../../../../lib/fronts/relay/body.ts";
 import { INCOMPLETE, REFUSED } from "../../../../lib/fronts/relay/field.ts";
 import { readRequest, request } from "../../../../lib/fronts/relay/request-head.ts";
@@ -31,7 +32,11 @@ export function readStream(pieces: readonly Buffer[]): Reading {
         pending = pending.subarray(to);
         continue;
       }
-      const at = readRequest(pending, 0, pending.length);
+      let at = readRequest(pending, 0, pending.length);
+      if (at > 0 && request.isAbsolute) {
+        pending = inOriginForm(request, pending, at);
+        at = readRequest(pending, 0, pending.length);
+      }
       if (at === INCOMPLETE) break;
       if (at === REFUSED) return { ...reading, refused: request.status };
       reading.passed.push(requestFor(pending, origin).toString("latin1"));

@@ -1,0 +1,71 @@
+// The fields after the last chunk of a body.
+import { CR, LF } from "./bytes.ts";
+import { type Head, REFUSED, clear, isFramingField, readFields } from "./field.ts";
+import { TRAILER_SIZE } from "./limits.ts";
+
+/** What reading a trailer needs of the body that it ends. */
+export interface Trailer {
+  isDone: boolean;
+  /** What has come of it. */
+  trailer: string;
+  /** Set: the trailer is left out where it stands, and passed on as `kept` says. Not set: it is passed on as it comes. */
+  cuts: number[] | null;
+  /** With cuts, of a body that has ended: the trailer without fields that no trailer may have. */
+  kept: Buffer | null;
+}
+
+const head: Head = {
+  status: 0,
+  why: "",
+  isAnswer: false,
+  minor: 1,
+  length: -1,
+  isChunked: false,
+  isClose: false,
+  isKeepAlive: false,
+  isUpgrade: false,
+  cuts: [],
+};
+
+/** Takes bytes until the empty line, then reads them like the fields of a head; gives the place after them, or REFUSED. */
+export function takeTrailer(body: Trailer, buffer: Buffer, start: number, end: number): number {
+  if (body.trailer === "" && end - start >= 2 && buffer[start] === CR && buffer[start + 1] === LF) {
+    body.isDone = true;
+    return start + 2;
+  }
+  let at = start;
+  while (at < end && !body.isDone && body.trailer.length < TRAILER_SIZE) {
+    body.trailer += String.fromCharCode(buffer[at++]!);
+    if (!body.trailer.endsWith("\r\n")) continue;
+    body.isDone = body.trailer === "\r\n" || body.trailer.endsWith("\r\n\r\n");
+  }
+  body.cuts?.push(start, at);
+  if (body.isDone) return readTrailer(body) ? at : REFUSED;
+  return body.trailer.length < TRAILER_SIZE ? at : REFUSED;
+}
+
+function readTrailer(body: Trailer): boolean {
+  const text = Buffer.from(body.trailer, "latin1");
+  clear(head);
+  const visit = body.cuts === null ? isAllowed : leaveOut;
+  if (readFields(head, text, 0, text.length, visit) !== text.length) return false;
+  if (body.cuts !== null) body.kept = without(text, head.cuts);
+  return true;
+}
+
+const isAllowed = (_head: Head, buffer: Buffer, at: number, nameEnd: number) => !isFramingField(buffer, at, nameEnd);
+
+function leaveOut(of: Head, buffer: Buffer, at: number, nameEnd: number, _: number, __: number, next: number): true {
+  if (isFramingField(buffer, at, nameEnd)) of.cuts.push(at, next);
+  return true;
+}
+
+function without(text: Buffer, cuts: readonly number[]): Buffer {
+  const pieces: Buffer[] = [];
+  let from = 0;
+  for (let i = 0; i < cuts.length; i += 2) {
+    pieces.push(text.subarray(from, cuts[i]!));
+    from = cuts[i + 1]!;
+  }
+  return Buffer.concat([...pieces, text.subarray(from)]);
+}
