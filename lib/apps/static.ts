@@ -14,9 +14,10 @@ const staticType: AppType = {
 
   async detect(tree) {
     const paths = new Set((await tree.list()).map(({ path }) => path));
-    const folder = FOLDERS.find((name) => paths.has(`${name}/index.html`));
-    if (folder === undefined || paths.has("package.json")) return null;
-    return { command: null, healthCheck: "/", settings: `static:\n  root: ${folder}`, because: `${folder}/index.html` };
+    const folder = FOLDERS.find((name) => paths.has(`${name}/index.html`)) ?? ".";
+    const index = folder === "." ? "index.html" : `${folder}/index.html`;
+    if (!paths.has(index) || paths.has("package.json")) return null;
+    return { command: null, healthCheck: "/", settings: `static:\n  root: ${folder}`, because: index };
   },
 
   async install(_place, io) {

@@ -1,7 +1,7 @@
 // `static` of deploy.yml: which folder is served, and how.
 import * as v from "valibot";
 import { claim, duration, mapping, must } from "./field.ts";
-import { plainPath } from "./plain-path.ts";
+import { pathProblem, plainPath } from "./plain-path.ts";
 
 /** What is served of an app of type static. Paths are relative to the app's own folder, or to `root`. */
 export interface StaticSite {
@@ -56,8 +56,12 @@ const headers = v.pipe(
 export const staticSite = v.pipe(
   mapping({
     root: v.pipe(
-      plainPath("the folder that is served, such as public or dist"),
-      v.description("The folder that is served, relative to the app's own folder: public, or what the build makes."),
+      plainPath("the folder that is served, such as public or dist", (path) =>
+        path === "." ? null : pathProblem(path),
+      ),
+      v.description(
+        "The folder that is served, relative to the app's own folder: public, what the build makes, or . for all of it.",
+      ),
       v.examples(["public"]),
     ),
     spa: v.optional(

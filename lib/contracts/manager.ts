@@ -3,6 +3,7 @@ import type { InstanceName, InstanceStatus, LogOptions, ManagedApp, Startable } 
 import type { Io } from "../host/io.ts";
 import type { Limits } from "../host/process/confine.ts";
 import type { DeployConfig } from "../config/types.ts";
+import type { TreeEntry } from "../git/entries.ts";
 
 /** The release that an instance follows. */
 export interface Predecessor {
@@ -25,6 +26,8 @@ export interface Instance extends Startable {
   limits?: Limits | undefined;
   /** The release that served until now, for managers that keep something of it; null: there was none. */
   predecessor?(): Promise<Predecessor | null>;
+  /** The files of its commit, for managers that ask who made a file. */
+  committed?(): Promise<readonly TreeEntry[]>;
 }
 
 /** How a network of its own is reached. */

@@ -5,6 +5,7 @@ import { factOf, load } from "../pipeline/context.ts";
 import { appEnvironment } from "./environment.ts";
 import { DpError } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
+import { entriesOf } from "../git/entries.ts";
 import type { Instance, Predecessor } from "../contracts/manager.ts";
 import { treeOf } from "../host/release-folder.ts";
 import { contextOf, liveId, previousId } from "./history.ts";
@@ -38,7 +39,8 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
   const command = config.command ?? (await (await appType(config.type)).command(place, runtime));
   const { user, stopTimeout, path, docker: limits, instances: workers = 1 } = server;
   const id = basename(release);
-  const how = { user, stopTimeout, path, workers, limits, predecessor: () => predecessorOf(app, id) };
+  const how = { user, stopTimeout, path, workers, limits };
+  const asked = { predecessor: () => predecessorOf(app, id), committed: () => entriesOf(facts.repo, facts.sha) };
   const instance = {
     app,
     id,
@@ -46,7 +48,7 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
     config,
     command,
     env: { ...env, DP_PROCESS: processOf(id) },
-    ...how,
+    ...{ ...how, ...asked },
   };
   (await managerOf(server)).requireStartable?.(instance);
   return instance;

@@ -22,6 +22,10 @@ test("defaults", () => {
   });
 });
 
+test("all of the app's folder", () => {
+  expect(parseDeployConfig(text("static: {root: .}")).static?.root).toBe(".");
+});
+
 test("everything", () => {
   const yml = text(`static:
   root: web/dist
@@ -41,7 +45,7 @@ test.each([
   ["", "static: missing, add"],
   ["static: {}", "deploy.yml:4:9 static.root: missing"],
   ["static: {root: ../x}", 'deploy.yml:4:16 static.root: must stay inside the repo, without ".."'],
-  ["static: {root: .}", "static.root: must be plain"],
+  ["static: {root: ./dist}", "static.root: must be plain, write dist"],
   ["static: {root: a, notFound: /etc/passwd}", "static.notFound: must be relative"],
   ["static: {root: a, spa: yes}", "static.spa: must be true or false"],
   ["static: {root: a, keepAssets: 1y}", "static.keepAssets: must be a duration"],

@@ -192,6 +192,34 @@ test("what was pruned is served no more, and the rest is untouched", async () =>
   expect(sites.length).toBe(1);
 });
 
+test("a page is found without its ending, and what the build names is kept when it looks hashed", async () => {
+  const build = "cp dist/page.svg dist/assets/index-GIHHxtsW.svg; cp src/about.htm dist/about.html";
+  await box.release({
+    "deploy.yml": yml().replace("src/* dist", `src/* dist; ${build}`),
+    "src/about.htm": "about us",
+    "src/page.svg": "drawn",
+    "src/assets/icon-Ipv4Addr.svg": "drawn by hand",
+  });
+  expect(await get("/about")).toMatchObject({ status: 200, text: "about us" });
+  const kept = async (path: string) => (await get(path)).headers.get("cache-control");
+  expect(await kept("/assets/index-GIHHxtsW.svg")).toContain("immutable");
+  expect(await kept("/assets/icon-Ipv4Addr.svg")).toBe("no-cache");
+  expect((await box.dp("restart", "shop")).code).toBe(0);
+  expect(await kept("/assets/index-GIHHxtsW.svg")).toContain("immutable");
+});
+
+test("root: . serves the commit itself, but for deploy.yml", async () => {
+  const whole = yml()
+    .replace(/^build: .*\n/m, "")
+    .replace("root: dist", "root: .");
+  await box.release({ "deploy.yml": whole, "index.html": "the top", "404.html": "nothing at the top" });
+  expect((await get("/")).text).toBe("the top");
+  expect((await get("/src/page.txt")).text).toBe("f");
+  expect(await get("/deploy.yml")).toMatchObject({ status: 404, text: "nothing at the top" });
+  await box.commit({ "index.html": null });
+  expect((await box.push()).text).toContain("the app's folder has no file index.html, and healthCheck asks for /");
+});
+
 test("the example, as dp init writes it", async () => {
   const dir = join(box.root, "../example");
   mkdirSync(dir);

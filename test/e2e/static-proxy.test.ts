@@ -54,7 +54,13 @@ describe.skipIf(missing.length > 0)(
 
     beforeAll(async () => {
       site = await sandbox("site");
-      const text = { "deploy.yml": YML, "dist/404.html": "nothing", "dist/docs/index.html": "docs", "server.py": null };
+      const text = {
+        "deploy.yml": YML,
+        "dist/404.html": "nothing",
+        "dist/docs/index.html": "docs",
+        "dist/about.html": "about",
+        "server.py": null,
+      };
       await site.release({ ...text, "dist/index.html": "one", "dist/.env": "SECRET", "dist/.well-known/x": "known" });
       folder = mkdtempSync(join(tmpdir(), "dp-current-"));
       for (const name of names) {
@@ -82,6 +88,8 @@ describe.skipIf(missing.length > 0)(
     test.each(names)("%s: pages, folders, what is not there, and what is hidden", async (name) => {
       expect(await ask(name, "/")).toEqual({ status: 200, text: "one" });
       expect((await ask(name, "/docs/")).text).toBe("docs");
+      for (const path of ["/about", "/about.html"])
+        expect(await ask(name, path)).toEqual({ status: 200, text: "about" });
       expect(await ask(name, "/missing")).toEqual({ status: 404, text: "nothing" });
       expect((await ask(name, "/.env")).status).toBe(404);
       expect((await ask(name, "/.well-known/x")).text).toBe("known");

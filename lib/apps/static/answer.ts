@@ -1,9 +1,10 @@
 // What a site answers: a file, the way to a folder, an old asset, the page of a router, or that there is nothing.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { closeSync } from "node:fs";
+import { basename } from "node:path";
 import { fileBeneath } from "./beneath.ts";
 import { answerFile, type Found } from "./file-answer.ts";
-import { mayBeHashed } from "./headers.ts";
+import { mayBeHashed } from "./hashed.ts";
 import { isNavigation } from "./negotiation.ts";
 import { requestPath } from "./request-path.ts";
 import type { Site } from "./site.ts";
@@ -17,6 +18,8 @@ export interface OpenSite {
   older: { folder: number; id: string; until: number }[];
   /** The headers that deploy.yml adds for a path. */
   rules(path: string): Record<string, string>;
+  /** Whether the build has made a file of that name, and no person has given it. */
+  isMade(name: string): boolean;
 }
 
 const METHODS = "GET, HEAD, OPTIONS";
@@ -40,26 +43,35 @@ export function answer(open: OpenSite, request: IncomingMessage, response: Serve
     return plain(response, 405, "405 Method Not Allowed", { allow: METHODS });
   const wanted = requestPath(request.url ?? "");
   if (wanted === "bad") return plain(response, 400, "400 Bad Request");
-  if (wanted === "hidden") return notFound(open, request, response, "/");
+  if (wanted === "hidden" || isRecipe(open.site, wanted.parts)) return notFound(open, request, response, "/");
   const path = `/${wanted.parts.join("/")}${wanted.isFolder && wanted.parts.length > 0 ? "/" : ""}`;
   const name = wanted.parts.join("/");
-  const found = fileBeneath(open.folder, wanted.isFolder ? join(name, "index.html") : name);
   const headers = () => open.rules(path);
-  if (found === "folder" && hasIndex(open, name)) {
+  const found = page(open, name, wanted.isFolder);
+  if (found === "folder") {
     const to = `${encodeURI(path).replace(/[?#]/g, encodeURIComponent)}/${wanted.query}`;
     return plain(response, 301, "301 Moved Permanently", { ...headers(), location: to });
   }
-  const own = { folder: open.folder, id: open.site.id, path: wanted.isFolder ? join(name, "index.html") : name };
-  if (found !== null && found !== "folder")
-    return answerFile(request, response, { ...found, ...own }, { status: 200, headers: headers() });
+  if (found !== null) return answerFile(request, response, found, { status: 200, headers: headers() });
   const old = wanted.isFolder ? null : oldAsset(open, name);
   if (old) return answerFile(request, response, old, { status: 200, headers: headers() });
-  const page = open.site.options.spa && isNavigation(request.headers, wanted.parts.at(-1) ?? "") ? index(open) : null;
-  if (page) return answerFile(request, response, page, { status: 200, headers: headers() });
+  const routed = open.site.options.spa && isNavigation(request.headers, wanted.parts.at(-1) ?? "");
+  const router = routed ? fileOf(open, "index.html") : null;
+  if (router) return answerFile(request, response, router, { status: 200, headers: headers() });
   notFound(open, request, response, path);
 }
 
+// With `root: .` it lies among what is served, and is none of it.
+const isRecipe = ({ root }: Site, parts: readonly string[]) => root === "." && parts.join("/") === "deploy.yml";
+
 const join = (folder: string, name: string) => (folder === "" ? name : `${folder}/${name}`);
+
+/** The file for a path: itself, `about.html` for `about`, the index of a folder; "folder": one that has an index. */
+function page(open: OpenSite, name: string, isFolder: boolean): Found | "folder" | null {
+  if (isFolder) return fileOf(open, join(name, "index.html"));
+  const found = fileOf(open, name) ?? fileOf(open, `${name}.html`);
+  return found ?? (hasIndex(open, name) ? "folder" : null);
+}
 
 function hasIndex(open: OpenSite, folder: string): boolean {
   const found = fileBeneath(open.folder, join(folder, "index.html"));
@@ -70,10 +82,9 @@ function hasIndex(open: OpenSite, folder: string): boolean {
 
 function fileOf(open: OpenSite, path: string): Found | null {
   const found = fileBeneath(open.folder, path);
-  return found === null || found === "folder" ? null : { ...found, path, folder: open.folder, id: open.site.id };
+  if (found === null || found === "folder") return null;
+  return { ...found, path, folder: open.folder, id: open.site.id, isMade: open.isMade(basename(path)) };
 }
-
-const index = (open: OpenSite) => fileOf(open, "index.html");
 
 /** A page of the release before may still ask for what belonged to it. Only assets: never an old page. */
 function oldAsset({ older }: OpenSite, path: string): Found | null {
@@ -81,7 +92,7 @@ function oldAsset({ older }: OpenSite, path: string): Found | null {
   for (const { folder, id, until } of older) {
     if (until < Date.now()) continue;
     const found = fileBeneath(folder, path);
-    if (found !== null && found !== "folder") return { ...found, path, folder, id };
+    if (found !== null && found !== "folder") return { ...found, path, folder, id, isMade: false };
   }
   return null;
 }

@@ -1,5 +1,6 @@
 // One file as the answer to one request: whole, a part, compressed, or only the word that it has not changed.
 import { closeSync, createReadStream, readSync } from "node:fs";
+import { basename } from "node:path";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileBeneath, type OpenFile } from "./beneath.ts";
 import { cacheControl, contentType } from "./headers.ts";
@@ -13,6 +14,8 @@ export interface Found extends OpenFile {
   folder: number;
   /** The release, for the ETag of large files. */
   id: string;
+  /** A build has made it, and no file of the commit has its name. */
+  isMade: boolean;
 }
 
 export interface Manner {
@@ -60,7 +63,7 @@ export function answerFile(request: IncomingMessage, response: ServerResponse, f
   const better = isPart ? null : compressed(found, request);
   const headers: Record<string, string> = {
     "content-type": contentType(found.path),
-    "cache-control": cacheControl(found.path),
+    "cache-control": cacheControl(basename(found.path), found.isMade),
     "x-content-type-options": "nosniff",
     ...(better || hasCopies(found) ? { vary: "Accept-Encoding" } : {}),
     ...(better ? { "content-encoding": better.name } : {}),

@@ -1,34 +1,13 @@
 // What is said of a file beside its content: type, how long it may be kept, and what deploy.yml adds.
+import { isHashed, looksHashed } from "./hashed.ts";
 import type { Site } from "./site.ts";
 
 const FOREVER = "public, max-age=31536000, immutable";
 const ASK = "no-cache";
 
-const ASSET =
-  /[.~_-]([A-Za-z0-9_-]{8,64}?)(?:\.chunk|\.bundle|\.min|\.module)?\.(?:m?js|css|map|wasm|woff2?|ttf|otf|eot|svg|png|jpe?g|gif|webp|avif|ico|mp4|webm|mp3|ogg)$/;
-
-const kindOf = (sign: string) => (/\d/.test(sign) ? "digit" : /[A-Z]/.test(sign) ? "upper" : "lower");
-const changesOf = (text: string) =>
-  [...text].filter((sign, index) => index > 0 && kindOf(sign) !== kindOf(text[index - 1]!)).length;
-
-/**
- * Whether a file's name surely has the hash of its content, as bundlers make them: hexadecimal, `main.3f9c2ab1.css`, or
- * eight wild characters, `index-BQ3x9Zk1.js`. No name that people give: `photo-iPhone15.jpg` is none.
- */
-export function isHashed(name: string): boolean {
-  const text = ASSET.exec(name)?.[1]?.split(/[_-]/).at(-1) ?? "";
-  if (/^[0-9a-f]{8,64}$/.test(text)) return /\d/.test(text) && /[a-f]/.test(text);
-  return /^[A-Z2-7]{8}$/.test(text) ? /\d/.test(text) : text.length === 8 && changesOf(text) >= 4;
-}
-
-/** Whether a file's name may have one: those of the release before are kept for a while. */
-export function mayBeHashed(name: string): boolean {
-  const text = ASSET.exec(name)?.[1] ?? "";
-  return /[\dA-Z]/.test(text) && /[A-Za-z]/.test(text);
-}
-
-/** How long a client may keep a file without asking again. */
-export const cacheControl = (name: string): string => (isHashed(name) ? FOREVER : ASK);
+/** How long a client may keep a file without asking again; `isMade`: a build has made it, and nobody gave its name. */
+export const cacheControl = (name: string, isMade: boolean): string =>
+  isHashed(name) || (isMade && looksHashed(name)) ? FOREVER : ASK;
 
 /** The type of a file by its name, with the charset of texts. */
 export function contentType(name: string): string {

@@ -54,7 +54,9 @@ function openSite(site: Site): OpenSite {
       return []; // it was pruned
     }
   });
-  return { site, folder, older, rules: rulesOf(site) };
+  // The file of a site that an older dp has written says nothing of it.
+  const given = site.given ? new Set(site.given) : null;
+  return { site, folder, older, rules: rulesOf(site), isMade: (name) => given !== null && !given.has(name) };
 }
 
 function closeSite({ folder, older }: OpenSite): void {

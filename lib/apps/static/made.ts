@@ -24,9 +24,13 @@ export function requireMade({ release, folder, config: { static: site, healthChe
     for (const [path, why] of wanted(site, healthCheck)) {
       const found = fileBeneath(served, path);
       if (found === null || found === "folder")
-        throw new DpError("config", `${site.root} has no file ${path}, and ${why}`, {
-          hint: "make it, or change deploy.yml; static.root is the folder as it is after the build",
-        });
+        throw new DpError(
+          "config",
+          `${site.root === "." ? "the app's folder" : site.root} has no file ${path}, and ${why}`,
+          {
+            hint: "make it, or change deploy.yml; static.root is the folder as it is after the build",
+          },
+        );
       closeSync(found.fd);
     }
   } finally {

@@ -11,6 +11,7 @@ import { places, sequenceOf } from "../../paths.ts";
 import { tailFile } from "../../host/process/tail.ts";
 import { unitLogs } from "../../host/systemd/journal.ts";
 import { status as askStatus, syncSites } from "./client.ts";
+import { givenNames } from "./given.ts";
 import { olderTrees, treeOf } from "./older.ts";
 import { endIdleStatic, ensureStatic, inItsTurn, serverGroup, serverUid, staticLog, UNIT } from "./service.ts";
 import { readSite, removeSite, siteNames, staticFolder, writeSite, type Site } from "./site.ts";
@@ -26,6 +27,7 @@ async function siteOf(instance: Instance): Promise<Site> {
     ...{ app, id, ...treeOf(join(places(app).releases, filesOf(app, id)), { ...config, static: options }) },
     ...{ host: env["DP_HOST"] ?? "127.0.0.1", port: Number(env["PORT"]), options: rest },
     older: await olderTrees(instance, keepAssets),
+    given: config.build === undefined ? null : await givenNames(instance),
     since: new Date().toISOString(),
   };
 }

@@ -24,6 +24,8 @@ export interface Site extends InstanceName, Tree {
   port: number;
   options: Omit<StaticSite, "root" | "keepAssets">;
   older: OlderTree[];
+  /** Names of the commit's files that look hashed, when a build made what is served; without it, or null: nobody knows who named them. */
+  given?: string[] | null;
   /** When it was started, ISO 8601. */
   since: string;
 }

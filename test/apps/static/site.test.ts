@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { isHashed, mayBeHashed, patternOf } from "../../../lib/apps/static/headers.ts";
+import { patternOf } from "../../../lib/apps/static/headers.ts";
 import { freePort } from "../../support/core-server.ts";
 import { until } from "../../support/sandbox.ts";
 import { serveStatic, type Served } from "./support.ts";
@@ -59,6 +59,75 @@ describe("spa: true", () => {
 test("without spa there is no such page", async () => {
   await site.serve("2-bbbbbbb", {});
   expect((await site.get("/cart")).status).toBe(404);
+});
+
+describe("clean URLs", () => {
+  beforeAll(() => {
+    site.release("3-ccccccc", {
+      "dist/index.html": "front",
+      "dist/404.html": "nothing",
+      "dist/about.html": "about",
+      "dist/blog.html": "blog",
+      "dist/blog/first.html": "first post",
+      "dist/docs/index.html": "docs",
+      "dist/.secret.html": "secret",
+    });
+  });
+
+  test.each([{ notFound: "404.html" }, { spa: true }])("with %j", async (options) => {
+    await site.serve("2-bbbbbbb", options, { release: join(site.top, "3-ccccccc") });
+    for (const [path, text] of [
+      ["/about", "about"],
+      ["/about?x=1", "about"],
+      ["/about.html", "about"],
+      ["/blog", "blog"],
+      ["/blog/first", "first post"],
+    ] as const) {
+      const answer = await site.get(path);
+      expect([path, answer.status, answer.text]).toEqual([path, 200, text]);
+      expect(answer.headers.get("content-type")).toBe("text/html; charset=utf-8");
+      expect(answer.headers.get("cache-control")).toBe("no-cache");
+      expect((await site.get(path, { "If-None-Match": answer.headers.get("etag")! })).status).toBe(304);
+    }
+    expect((await site.get("/docs")).headers.get("location")).toBe("/docs/");
+    const other = options.spa ? [200, "front"] : [404, "nothing"];
+    for (const path of ["/nowhere", "/about/", "/blog/second"]) {
+      const answer = await site.get(path);
+      expect([path, answer.status, answer.text]).toEqual([path, ...other] as [string, number, string]);
+    }
+    for (const path of ["/.secret", "/%2e%2e/about", "/..%2fabout"]) expect((await site.get(path)).status).toBe(404);
+  });
+});
+
+describe("root: .", () => {
+  beforeAll(async () => {
+    site.release("4-ddddddd", { "index.html": "front", "deploy.yml": "name: shop", "docs/deploy.yml": "an example" });
+    await site.serve("2-bbbbbbb", {}, { release: join(site.top, "4-ddddddd"), root: "." });
+  });
+
+  test.each([
+    ["/", 200],
+    ["/docs/deploy.yml", 200],
+    ["/deploy.yml", 404],
+    ["/deploy%2eyml", 404],
+    ["//deploy.yml", 404],
+    ["/../4-ddddddd/index.html", 404],
+    ["/../1-aaaaaaa/dist/index.html", 404],
+  ])("%s is %d", async (path, status) => expect((await site.get(path)).status).toBe(status));
+});
+
+test("a name that looks hashed is so when a build made it, and nobody gave it", async () => {
+  const names = ["index-GIHHxtsW.js", "icon-Ipv4Addr.svg", "other-CCCC3333.css"];
+  site.release("5-eeeeeee", Object.fromEntries(["index.html", ...names].map((name) => [`dist/${name}`, name])));
+  const kept = async (given?: string[] | null) => {
+    const release = join(site.top, "5-eeeeeee");
+    await site.serve("2-bbbbbbb", {}, given === undefined ? { release } : { release, given });
+    const answers = await Promise.all(names.map((name) => site.get(`/${name}`)));
+    return answers.map(({ headers }) => headers.get("cache-control")!.includes("immutable"));
+  };
+  expect(await kept([])).toEqual([true, true, true]);
+  expect(await kept(["icon-Ipv4Addr.svg"])).toEqual([true, false, true]);
+  for (const unknown of [null, undefined]) expect(await kept(unknown)).toEqual([false, false, false]);
 });
 
 describe("headers", () => {
@@ -210,26 +279,3 @@ test("what is no HTTP, or half of it, harms nobody", async () => {
   expect((await site.get("/")).status).toBe(200);
   expect(site.pid()).toBe(pid);
 });
-
-test.each([
-  ["index-BQ3x9Zk1.js", true],
-  ["main.3f9c2ab1.css", true],
-  ["main.3f9c2ab1.chunk.js", true],
-  ["chunk-2QSFK3PZ.js", true],
-  ["0a1b2c3d4e5f6a7b.woff2", false],
-  ["x.0a1b2c3d4e5f6a7b8c9d.woff2", true],
-  ["photo-iPhone15.jpg", false],
-  ["photo-20240101.jpg", false],
-  ["img-img20240101.png", false],
-  ["report-3f9c2ab1.pdf", false],
-  ["page-3f9c2ab1.html", false],
-  ["bootstrap-datepicker.js", false],
-  ["app.js", false],
-])("%s has a hash for sure: %p", (name, is) => expect(isHashed(name)).toBe(is));
-
-test.each([
-  ["index-B_x-9Zk1.js", true],
-  ["index-BQ3x9Zk1.js", true],
-  ["page-3f9c2ab1.html", false],
-  ["app.js", false],
-])("%s may have one: %p", (name, may) => expect(mayBeHashed(name)).toBe(may));
