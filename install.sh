@@ -154,9 +154,30 @@ build_tree() {
     (cd "$1" && "$bun" install --production --omit=peer --frozen-lockfile --ignore-scripts --backend=copyfile >install.log 2>&1) ||
         { cat "$1/install.log" >&2; fail 6 "dp's packages could not be installed"; }
     rm -f "$1/install.log"
+    write_commit >"$1/.commit"
+    link_moved "$1"
     make_bundle "$1"
     find "$1" ! -path "$1/bun/bin/bun" ! -type l -exec chmod u=rwX,go=rX {} +
     fingerprint >"$1/.installed"
+}
+
+# The commit that is installed, or nothing: a repository around this folder would be another project's.
+write_commit() {
+    [ -e "$source/.git" ] || return 0
+    git -C "$source" describe --always --dirty --exclude='*' 2>/dev/null || return 0
+}
+
+# What units and guards of dp 0.1.0 start by its path, and where that is now: they go on until dp setup writes them anew.
+MOVED="relay/process.ts:fronts/relay/process.ts static/process.ts:apps/static/process.ts builtin/supervisor.ts:host/supervisor/supervisor.ts"
+
+link_moved() {
+    for pair in $MOVED; do
+        old=${pair%%:*} new=${pair#*:}
+        [ -e "$1/lib/$new" ] || continue
+        mkdir -p "$1/lib/$(dirname "$old")"
+        # A link, so that the program itself is what is started.
+        ln -s "../$new" "$1/lib/$old"
+    done
 }
 
 # dp as one file with its bytecode, which starts in half the time. Without it dp runs from its sources, as in a clone.
@@ -166,10 +187,12 @@ make_bundle() {
     if (cd / && hardened "$1/lib/bundle.ts" "$1/bundle") >"$1/bundle.log" 2>&1; then
         cp "$1/bin/dp" "$1/bin/dp.source"
         sed 's|"../lib/cli.ts"|"../bundle/dp.js"|' "$1/bin/dp.source" >"$1/bin/dp"
-        if [ "$(cd / && hardened "$1/bin/dp" --version 2>>"$1/bundle.log")" = "dp $version" ]; then
-            rm "$1/bin/dp.source" "$1/bundle.log"
-            return
-        fi
+        case $(cd / && hardened "$1/bin/dp" --version 2>>"$1/bundle.log") in
+            "dp $version" | "dp $version ("*")")
+                rm "$1/bin/dp.source" "$1/bundle.log"
+                return
+                ;;
+        esac
         mv "$1/bin/dp.source" "$1/bin/dp"
     fi
     say "dp could not be made one file, and starts from its sources, a little slower:"

@@ -1,6 +1,5 @@
 // The command line: every command is declared in cli/, found, and handed over to.
 import cac, { type CAC } from "cac";
-import { version } from "../package.json";
 import { HIDDEN, print } from "./cli/arguments.ts";
 import { ALIASES, insteadOf } from "./cli/alias.ts";
 import { declareAppCommands } from "./cli/apps.ts";
@@ -35,7 +34,7 @@ export function declared(): CAC {
   cli
     .command("help [topic]", "Show how a command is used, and its page; dp help topics lists the pages")
     .action(() => cli.outputHelp());
-  cli.option("-v, --version", "Print the version");
+  cli.option("-v, --version", "Print the version and the commit it was built from");
   const hidden = new RegExp(`^.*${RegExp.escape(HIDDEN)}\\s*$\\n?`, "gm");
   cli.help((sections) =>
     sections
@@ -59,12 +58,17 @@ export function main(words: readonly string[]): Promise<void> {
     const { command, options } = line;
     if (command === undefined && line.words[0] !== undefined) throw unknownCommand(cli, line.words[0], line.words[1]);
     if (options["help"] === true) return command ? usage(command) : cli.outputHelp();
-    if (options["version"] === true) return print(`dp ${version}`);
+    if (options["version"] === true) return printVersion();
     if (command === undefined) return cli.outputHelp();
     // Before anything is written down about it.
     if (command.name === "env") line.words = await withAppFirst(line.words);
     return audited(line, () => runLine(line));
   });
+}
+
+async function printVersion(): Promise<void> {
+  const { versionText } = await import("./host/version.ts");
+  print(`dp ${await versionText()}`);
 }
 
 function unknownCommand(cli: CAC, word: string, next: string | undefined): DpError {

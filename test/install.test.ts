@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -16,6 +17,10 @@ import { dirname, join, resolve } from "node:path";
 
 const project = resolve(import.meta.dir, "..");
 const version = (await Bun.file(join(project, "package.json")).json()).version as string;
+/** What `dp --version` prints of the project: its version, and the commit where git knows it. */
+const described = Bun.spawnSync(["git", "-C", project, "describe", "--always", "--dirty", "--exclude=*"]);
+const commit = existsSync(join(project, ".git")) && described.success ? described.stdout.toString().trim() : null;
+const spoken = (text: string) => `dp ${text}${commit === null ? "" : ` (${commit})`}\n`;
 // The installation takes a Bun; it must be the program itself, whatever PATH leads to.
 const environment = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", DP_BUN: process.execPath };
 
@@ -51,6 +56,27 @@ function filesBelow(path: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
+const HARDENED = ["--no-env-file", "--config=/dev/null", "--tsconfig-override=/dev/null", "--no-install"];
+
+/** The first line that comes in one of the streams. */
+async function firstLine(streams: ReadableStream<Uint8Array>[]): Promise<string> {
+  const readers = streams.map((stream) => stream.getReader());
+  const chunk = await Promise.race(readers.map((reader) => reader.read()));
+  for (const reader of readers) reader.releaseLock();
+  return new TextDecoder().decode(chunk.value);
+}
+
+/** What a supervisor is told of a job that runs once. */
+function jobSpec(line: string) {
+  const script = join(folder, "old.sh");
+  writeFileSync(script, line);
+  return {
+    ...{ app: "shop", id: "1-abcdef0.cron.once", folder, script, env: { PATH: "/usr/bin:/bin" } },
+    ...{ user: null, uid: process.getuid!(), stopTimeout: 1000, restartDelay: null },
+    ...{ log: join(folder, "old.log"), state: join(folder, "old.state.json") },
+  };
+}
+
 describe("an installation", () => {
   // A space and a quote: the wrapper is a shell script with this path in it.
   const prefix = "pre fix's";
@@ -64,7 +90,7 @@ describe("an installation", () => {
   test("answers by both names", async () => {
     for (const name of ["dp", "deploy-paradigm"]) {
       const answer = await runProgram([join(folder, prefix, "bin", name), "--version"]);
-      expect(answer).toEqual({ code: 0, out: `dp ${version}\n`, err: "" });
+      expect(answer).toEqual({ code: 0, out: spoken(version), err: "" });
     }
   });
 
@@ -111,7 +137,7 @@ describe("an installation", () => {
       string
     >[]) {
       const answer = await runProgram([dp(), "--version"], env, evil);
-      expect(answer).toEqual({ code: 0, out: `dp ${version}\n`, err: "" });
+      expect(answer).toEqual({ code: 0, out: spoken(version), err: "" });
     }
     expect(existsSync(trace)).toBe(false);
   });
@@ -136,11 +162,11 @@ describe("an installation", () => {
     try {
       writeFileSync(bundle, whole.replace(`"${version}"`, `"9.9.9"`));
       expect(await hits()).toBe(0);
-      expect((await start()).out).toBe("dp 9.9.9\n");
+      expect((await start()).out).toBe(spoken("9.9.9"));
       writeFileSync(bundle, whole);
       expect(await hits()).toBeGreaterThan(0);
       rmSync(`${bundle}.jsc`);
-      expect(await start()).toEqual({ code: 0, out: `dp ${version}\n`, err: "" });
+      expect(await start()).toEqual({ code: 0, out: spoken(version), err: "" });
     } finally {
       writeFileSync(bundle, whole);
     }
@@ -155,6 +181,50 @@ describe("an installation", () => {
     for (const kind of ["apps", "managers", "fronts"])
       for (const name of readdirSync(join(project, "lib", kind)).filter((file) => file.endsWith(".ts")))
         expect(text).toContain(`/lib/${kind}/${name}": () =>`);
+  });
+
+  test("knows the commit that it was built from; without git it is the version alone", async () => {
+    expect(readFileSync(join(folder, prefix, "share/dp/.commit"), "utf8").trim()).toBe(commit ?? "");
+    // A copy of the sources in somebody else's repository: whose commit is none of dp's.
+    const around = join(folder, "around");
+    const copy = join(around, "dp");
+    mkdirSync(copy, { recursive: true });
+    await runProgram(["git", "-c", "init.defaultBranch=main", "init", around]);
+    for (const part of ["bin", "lib", "templates", "package.json"])
+      cpSync(join(project, part), join(copy, part), { recursive: true });
+    symlinkSync(join(project, "node_modules"), join(copy, "node_modules"));
+    const answer = await runProgram([process.execPath, ...HARDENED, join(copy, "bin/dp"), "--version"]);
+    expect(answer).toEqual({ code: 0, out: `dp ${version}\n`, err: "" });
+    const clone = await runProgram([process.execPath, ...HARDENED, join(project, "bin/dp"), "--version"]);
+    expect(clone).toEqual({ code: 0, out: spoken(version), err: "" });
+  });
+
+  test("starts what dp 0.1.0 has named in units and guards, by the old paths", async () => {
+    const tree = join(folder, prefix, "share/dp");
+    const start = (path: string, ...argv: string[]) =>
+      Bun.spawn([join(tree, "bun/bin/bun"), ...HARDENED, join(tree, path), ...argv], {
+        env: environment,
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+    for (const [path, says] of [
+      ["lib/relay/process.ts", "the relay runs with 0 apps"],
+      ["lib/static/process.ts", "the static server runs with 0 sites"],
+    ] as const) {
+      const daemon = start(path, join(folder, `${path.split("/")[1]}-by-old-path`));
+      try {
+        expect(await firstLine([daemon.stdout, daemon.stderr])).toContain(says);
+      } finally {
+        daemon.kill("SIGTERM");
+      }
+      expect([path, await daemon.exited]).toEqual([path, 0]);
+    }
+    const spec = join(folder, "old-spec.json");
+    writeFileSync(spec, JSON.stringify(jobSpec("echo by the old path")));
+    const supervisor = start("lib/builtin/supervisor.ts", spec);
+    expect([await supervisor.exited, await supervisor.stderr.text()]).toEqual([0, ""]);
+    expect(readFileSync(join(folder, "old.log"), "utf8")).toContain("by the old path");
   });
 
   test("prints the pages of its own folder", async () => {

@@ -10,6 +10,7 @@ import { appName, envFile, places, root } from "../paths.ts";
 import { front, manager } from "../registry.ts";
 import { firstFree, portsOfOthers } from "../setup/public-port.ts";
 import { fetchFrom } from "../setup/origin.ts";
+import { recordSetup } from "../setup/record.ts";
 import { setupRepository } from "../setup/repository.ts";
 import { routeOf } from "../release/route.ts";
 import { readServer } from "../config/server.ts";
@@ -64,6 +65,7 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
     changes.push(`fetched ${server.branch} from ${await fetchFrom(app, options.url, server.branch, io)}`);
   }
   await checkSetup(app, server, io);
+  await recordSetup(app);
   return { changes, server };
 }
 

@@ -270,6 +270,14 @@ const byHand: Case[] = [
     },
   },
   {
+    name: "a newer dp has set the app up",
+    damage: () => writeFileSync(at("setup.json"), '{"version":"99.10.0"}\n'),
+    finds: ["version", "warning", /^dp \d+\.\d+\.\d+ is older than dp 99\.10\.0, which has set shop up$/],
+    command: /^\.\/install\.sh, in a clone of dp 99\.10\.0 or newer$/,
+    // Set up once more by this dp, by somebody who goes back on purpose.
+    mend: () => typed("dp setup shop"),
+  },
+  {
     name: "current is missing",
     damage: () => unlinkSync(at("current")),
     finds: ["current", "error", /current is missing$/],
