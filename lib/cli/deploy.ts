@@ -71,8 +71,9 @@ export function declareDeployCommands(cli: CAC): void {
 
   // What dp calls itself: not in the help.
   cli.command("hook <name> <git-dir> [...args]", HIDDEN).action(async (name: string, repo: string, args: string[]) => {
-    const { deployingHook, killed, preReceive } = await import("../commands/hook.ts");
+    const { deployingHook, killed, preReceive, refusedByGit } = await import("../commands/hook.ts");
     if (name === "pre-receive") return preReceive(repo);
+    if (name === "refused") return refusedByGit(repo, args[0] ?? "", args[1] ?? "");
     return name === "killed" ? killed(repo, args[0]) : deployingHook(name, repo, args);
   });
 

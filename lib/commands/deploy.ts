@@ -64,7 +64,7 @@ function requireStep({ run }: PastRun, from: string): void {
 export async function rollback(
   app: string,
   wish: string | undefined,
-  options: Answer & { withEnv?: boolean; force?: boolean } = {},
+  options: Answer & { withEnv?: boolean; force?: boolean; what?: string } = {},
 ): Promise<Ended> {
   const withEnv = options.withEnv === true;
   const words = ["dp rollback", app, ...(wish === undefined ? [] : [wish]), ...(withEnv ? ["--with-env"] : [])];
@@ -79,7 +79,7 @@ export async function rollback(
     const begun = await beginRollback(app, to, withEnv ? await settingsToBring(app, to, server) : undefined);
     return { ...begun, wait };
   };
-  return beginAndLaunch(app, beginning, { json: options.json, force: options.force });
+  return beginAndLaunch(app, beginning, { json: options.json, force: options.force, what: options.what });
 }
 
 async function goalOf(app: string, wish: string | undefined, withEnv: boolean): Promise<string> {

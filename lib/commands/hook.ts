@@ -2,11 +2,14 @@
 import { DpError, EXIT } from "../errors.ts";
 import { leaveSession } from "../host/process/libc.ts";
 import { receiver, type Push } from "../deploy/gate.ts";
-import { runsOf, type PastRun } from "../release/history.ts";
+import { liveId, runsOf, type PastRun } from "../release/history.ts";
 import { appOfRepo, readServer } from "../config/server.ts";
 import { begin, commitOf } from "../deploy/begin.ts";
 import { joinRunning } from "../deploy/join.ts";
 import { beginAndLaunch, endOf } from "../deploy/launch.ts";
+import { rollback } from "./deploy.ts";
+import { contains, tipOf } from "../git/ref.ts";
+import { noteDeployed, requireMovable } from "../deploy/pushed-refs.ts";
 import { planOf, planLines } from "./plan.ts";
 import { places } from "../paths.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
@@ -49,12 +52,28 @@ export async function update(repo: string, ref: string, old: string, sha: string
     throw new DpError("usage", `${branch} is what ${app} is deployed from and cannot be deleted`, {
       hint: `to deploy another branch: dp setup ${app} --branch NAME`,
     });
+  await requireMovable(repo, { ref, old, sha });
   if (!gate) {
     requireUnlocked(app);
     await noteOwed(repo, sha);
     return EXIT.ok;
   }
-  return execute(repo, sha, await notedPushOptions(repo), { ref, old });
+  const code = await execute(repo, sha, await notedPushOptions(repo), { ref, old });
+  if (code === EXIT.ok) await noteDeployed(repo);
+  return code;
+}
+
+/**
+ * After a good deploy of a push whose branch git did not move, for whatever reason: goes back to the release before,
+ * unless something else is live by now. Answers the exit code.
+ */
+export async function refusedByGit(repo: string, ref: string, sha: string): Promise<number> {
+  const app = await appOfRepo(repo);
+  const newest = (await runsOf(app)).at(-1);
+  const tip = await tipOf(repo, ref);
+  const isOfThisPush = newest?.state === "good" && newest.run.facts["sha"] === sha && newest.run.facts["push"] !== null;
+  if (!isOfThisPush || (await liveId(app)) !== newest.id || (await contains(repo, tip, sha))) return EXIT.ok;
+  return (await rollback(app, undefined, { what: "git did not move the branch" })).code;
 }
 
 /** After the push, with `gate: false`: reads git's lines from stdin and deploys the deploy branch once. */

@@ -6,7 +6,7 @@ import { run } from "../host/run.ts";
 import { factOf } from "../pipeline/context.ts";
 import { fact } from "../pipeline/facts.ts";
 import { runsOf } from "../release/history.ts";
-import { tipOf } from "../git/ref.ts";
+import { contains, tipOf } from "../git/ref.ts";
 
 /** What a push wants. A fact: a resumed deploy moves the branch, too. */
 export interface Push {
@@ -30,8 +30,6 @@ export function isReceiving(text: string | undefined): boolean {
 
 const NOWHERE = /^0+$/;
 const git = (repo: string, ...args: string[]) => run(["git", "--git-dir", repo, ...args], { check: false });
-const holds = async (repo: string, one: string, other: string) =>
-  (await git(repo, "merge-base", "--is-ancestor", one, other)).code === 0;
 
 /**
  * Throws DpError "superseded" when the branch has moved since the push began, to something that an ordinary push
@@ -46,8 +44,8 @@ export async function requireTip(
   const tip = await tipOf(repo, ref);
   const isOnItsWay = landing !== null && (tip === landing.old || (tip === "" && NOWHERE.test(landing.old)));
   const now = isOnItsWay ? landing.sha : tip;
-  if (now === "" || now === old || (await holds(repo, now, sha))) return;
-  const isForced = !NOWHERE.test(old) && !(await holds(repo, old, sha));
+  if (now === "" || now === old || (await contains(repo, sha, now))) return;
+  const isForced = !NOWHERE.test(old) && !(await contains(repo, sha, old));
   if (isForced) return;
   const branch = ref.replace("refs/heads/", "");
   throw new DpError(

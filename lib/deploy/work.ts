@@ -21,7 +21,7 @@ import { tidy } from "../release/reconcile.ts";
 import { secretsOf } from "../release/settings.ts";
 import { runPipeline } from "../pipeline/runner.ts";
 import { shown } from "../text/text.ts";
-import { closingLine, headLine } from "./log/screen.ts";
+import { closingLine, forwardLines, headLine } from "./log/screen.ts";
 import { failed, refused, type Told } from "./failure.ts";
 import { pickUp, settle } from "./settle.ts";
 import type { Order } from "./order.ts";
@@ -82,7 +82,9 @@ async function runToEnd(app: string, order: Order, write: (line: string) => void
   }
   try {
     await runInTurn(work);
-    work.out.say(closingLine(app, await load(context), performance.now() - begun));
+    const ended = await load(context);
+    work.out.say(closingLine(app, ended, performance.now() - begun));
+    for (const line of await forwardLines(app, ended)) work.out.say(line);
     return EXIT.ok;
   } catch (thrown) {
     return await failed(work, hostError(thrown)); // under the lock

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { factOf, type Run } from "../../pipeline/context.ts";
 import { DpError, EXIT, messageOf } from "../../errors.ts";
 import { fact } from "../../pipeline/facts.ts";
+import { tipOf } from "../../git/ref.ts";
 import { damageOf } from "../../release/current.ts";
 import { idOf, liveId } from "../../release/history.ts";
 import { servingWords } from "../serving.ts";
@@ -47,6 +48,18 @@ export function closingLine(app: string, run: Run, ms: number): string {
   const probes = hasWeb ? probesOf(run) : null;
   const proof = probes ? `; ${probesText(probes)}` : "";
   return `live: ${app} ${releaseOf(run)}${url}, ${(ms / 1000).toFixed(1)} s in all${proof}`;
+}
+
+/** After a rollback: how to go forward again, when the deploy branch is not at what is live; else nothing. */
+export async function forwardLines(app: string, run: Run): Promise<string[]> {
+  if (factOf(run, "kind", fact.kind) !== "rollback") return [];
+  const { branch } = factOf(run, "server", fact.server);
+  const tip = await tipOf(factOf(run, "repo", fact.repo), `refs/heads/${branch}`);
+  if (tip === "" || tip === factOf(run, "sha", fact.sha)) return [];
+  return [
+    `  ${branch} is still at ${tip.slice(0, 7)}, which is not live: git push calls it up to date`,
+    `  → dp deploy ${app} deploys it again, or push a commit that mends it`,
+  ];
 }
 
 /**
