@@ -47,7 +47,7 @@ const unknownCommit = (repo: string, ref: string) =>
 async function findCommit(repo: string, ref: string): Promise<{ sha: string; subject: string }> {
   // What a push names is a full name already, and one start of git less.
   const name = /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref) ? ref : await commitOf(repo, ref);
-  const words = ["log", "-1", "--no-show-signature", "--format=%H %s", `${name}^{commit}`, "--"];
+  const words = ["log", "-1", "--no-walk", "--no-show-signature", "--format=%H %s", `${name}^{commit}`, "--"];
   const found = await run(["git", "--git-dir", repo, ...words], { check: false });
   const [, sha, subject = ""] = /^([0-9a-f]+) ?(.*)/s.exec(found.text) ?? [];
   if (found.code !== 0 || sha === undefined) throw unknownCommit(repo, ref);

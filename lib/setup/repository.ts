@@ -18,6 +18,8 @@ const MARKER = "# written by dp:";
 const SETTINGS: Record<string, string> = {
   "receive.advertisePushOptions": "true",
   "receive.fsckObjects": "true",
+  // A CI job pushes from a clone of depth 1.
+  "receive.shallowUpdate": "true",
   // The gate refuses it, and says why in one line.
   "receive.denyDeleteCurrent": "ignore",
   "transfer.hideRefs": "refs/dp",
