@@ -53,8 +53,9 @@ const step = defineStep(import.meta.path, {
   provides: { config: fact.config },
   async run({ app, base, repo, sha, server }, io) {
     const tree = commitTree(repo, sha, io.signal);
-    const text = await readText(tree, app);
-    const { config, ignored } = await withOwnProcfile(parseDeployConfig(text, FILE, appTypeNames(), app), tree);
+    const name = server.name ?? app;
+    const text = await readText(tree, name);
+    const { config, ignored } = await withOwnProcfile(parseDeployConfig(text, FILE, appTypeNames(), name), tree);
     const problems = await commitProblems({ tree, source: ownSource(repo, sha, io.signal) }, config, text, FILE);
     if (problems.length > 0) throw new DpError("config", `the commit cannot be deployed`, { lines: problems });
     for (const note of nearNames(app, config.root ?? "", await tree.list())) io.warn(note);

@@ -38,6 +38,7 @@ export function declareServerCommands(cli: CAC): void {
     .command("setup <app> [git-url]", "Prepare the server for an app; safe to repeat")
     .option("--port <port>", "The public port; default: the first free one from 8000")
     .option("--manager <name>", "systemd, pm2 or builtin; default: systemd where it runs")
+    .option("--for <name>", "The name that deploy.yml has, to run its commits once more: shop-staging --for shop")
     .option("--env <env>", "The name of the environment, whose settings are in .env.ENV; default: production")
     .option("--branch <branch>", "The branch whose pushes are deployed; default: main")
     .option("--host <address>", "The address of the public port; default: 127.0.0.1")
@@ -50,7 +51,11 @@ export function declareServerCommands(cli: CAC): void {
       const texts = ["manager", "env", "branch", "host", "front"].map((name) => given(name, textOf(options, name)));
       const port = given("port", whole(textOf(options, "port"), "--port", 65535, 1));
       const io = makeIo({ info: print, warn, output: (line) => say(`  | ${line}`) });
-      const { changes, server } = await setup(app, Object.assign({ ...port, ...given("url", url) }, ...texts), io);
+      const { changes, server } = await setup(
+        app,
+        Object.assign({ ...port, ...given("url", url), ...given("name", textOf(options, "for")) }, ...texts),
+        io,
+      );
       const next = nextCommands(app, server, url);
       const checked = `checked: all in place${changes.length > 0 ? "" : `, nothing to change for ${app}`}`;
       answer(options, { app, changes, server, next }, () => [...changes, checked, ...nextLines(next)]);

@@ -23,6 +23,8 @@ export interface SetupOptions {
   url?: string;
   port?: number;
   manager?: string;
+  /** What deploy.yml calls the app. */
+  name?: string;
   env?: string;
   branch?: string;
   host?: string;

@@ -26,7 +26,9 @@ export function deployProblems(value: Record<string, unknown>, app?: string): { 
 
 function appProblems({ name }: Record<string, unknown>, app: string | undefined): { path: Path; what: string }[] {
   if (app === undefined || typeof name !== "string" || name === app) return [];
-  const other = /^[a-z][a-z0-9-]*$/.test(name) ? `, or push to ${name}'s repository` : "";
+  const other = /^[a-z][a-z0-9-]*$/.test(name)
+    ? `, or push to ${name}'s repository, or on the server: dp setup APP --for ${name}`
+    : "";
   return [
     { path: ["name"], what: `deploy.yml is for ${quoted(name)}, and this is "${app}": write name: ${app}${other}` },
   ];

@@ -48,6 +48,13 @@ const env = v.pipe(
   v.description("The environment: the app's settings are read from .env.ENV in its base folder."),
 );
 
+const name = v.pipe(
+  text(/^[a-z](?:-?[a-z0-9]){0,27}$/, "the name of an app"),
+  v.description(
+    "The name that deploy.yml must have, when it is not the app's own: one commit for several environments.",
+  ),
+);
+
 const scale = v.pipe(
   v.record(
     v.pipe(v.string(), v.check(isProcessName, must("the name of a process"))),
@@ -77,6 +84,7 @@ export function serverSchema(managers: readonly string[], fronts: readonly strin
       ),
       1,
     ),
+    name: v.exactOptional(name),
     env: v.optional(env, "production"),
     branch: v.optional(branch, "main"),
     host: v.optional(host, "127.0.0.1"),

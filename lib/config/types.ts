@@ -68,6 +68,8 @@ export interface ServerConfig {
   manager: string;
   /** How many workers share the port. */
   instances: number;
+  /** What deploy.yml calls the app; default: its own name. */
+  name?: string;
   env: string;
   branch: string;
   host: string;

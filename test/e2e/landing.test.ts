@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AuditLine } from "../../lib/host/audit.ts";
+import { freePort } from "../support/port.ts";
 import { sandbox, until, type Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
@@ -90,4 +91,35 @@ test("the same commit is deployed when it is pushed alone, and goes forward afte
   expect((await box.dp("deploy", "shop")).code).toBe(0);
   expect(await box.answer()).toStartWith("four");
   expect((await box.dp("doctor", "shop")).text).not.toContain("main is at");
+});
+
+test("a push from a shallow clone is deployed, over older commits and into an empty repository", async () => {
+  await box.commit({ say: "five" });
+  await box.commit({ say: "six" });
+  const clone = join(box.root, "../shallow");
+  await must("clone", "--quiet", "--depth", "1", `file://${box.code}`, clone);
+  const from = (...words: string[]) => box.git("-C", clone, ...words);
+  await must("--git-dir", box.repo, "config", "receive.denyNonFastForwards", "false");
+  const { code, text } = await from("push", "--force", box.repo, "HEAD:main");
+  expect(`${code} ${text}`).toStartWith("0 ");
+  expect(await box.answer()).toStartWith("six");
+  await box.commit({ say: "seven" });
+  expect((await push("main")).code).toBe(0);
+  expect(await box.answer()).toStartWith("seven");
+});
+
+test("the same commit runs as an app of another name that is set up for it, and as no other", async () => {
+  const port = String(await freePort());
+  const setup = await box.dp("setup", "shop-staging", "--for", "shop", "--manager", "builtin", "--port", port);
+  expect(`${setup.code} ${setup.text}`).toStartWith("0 ");
+  const repo = box.repo.replace("shop.git", "shop-staging.git");
+  const { code, text } = await box.git("push", repo, "main");
+  expect(`${code} ${text}`).toStartWith("0 ");
+  expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toStartWith("seven");
+  const status = JSON.parse((await box.dp("status", "shop-staging", "--json")).stdout) as { live: string };
+  expect(status.live).toEndWith((await tip()).slice(0, 7));
+  const other = await box.dp("setup", "other", "--manager", "builtin", "--port", String(await freePort()));
+  expect(other.code).toBe(0);
+  const refused = await box.git("push", box.repo.replace("shop.git", "other.git"), "main");
+  expect([refused.code, refused.text]).toEqual([1, expect.stringContaining("dp setup APP --for shop")]);
 });
