@@ -53,7 +53,7 @@ const step = defineStep(import.meta.path, {
   provides: { config: fact.config },
   async run({ app, base, repo, sha, server }, io) {
     const tree = commitTree(repo, sha, io.signal);
-    const name = server.name ?? app;
+    const name = server.for ?? app;
     const text = await readText(tree, name);
     const { config, ignored } = await withOwnProcfile(parseDeployConfig(text, FILE, appTypeNames(), name), tree);
     const problems = await commitProblems({ tree, source: ownSource(repo, sha, io.signal) }, config, text, FILE);

@@ -53,7 +53,7 @@ export function declareServerCommands(cli: CAC): void {
       const io = makeIo({ info: print, warn, output: (line) => say(`  | ${line}`) });
       const { changes, server } = await setup(
         app,
-        Object.assign({ ...port, ...given("url", url), ...given("name", textOf(options, "for")) }, ...texts),
+        Object.assign({ ...port, ...given("url", url), ...given("for", textOf(options, "for")) }, ...texts),
         io,
       );
       const next = nextCommands(app, server, url);

@@ -24,7 +24,7 @@ export interface SetupOptions {
   port?: number;
   manager?: string;
   /** What deploy.yml calls the app. */
-  name?: string;
+  for?: string;
   env?: string;
   branch?: string;
   host?: string;

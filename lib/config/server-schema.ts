@@ -48,7 +48,7 @@ const env = v.pipe(
   v.description("The environment: the app's settings are read from .env.ENV in its base folder."),
 );
 
-const name = v.pipe(
+const madeFor = v.pipe(
   text(/^[a-z](?:-?[a-z0-9]){0,27}$/, "the name of an app"),
   v.description(
     "The name that deploy.yml must have, when it is not the app's own: one commit for several environments.",
@@ -84,7 +84,7 @@ export function serverSchema(managers: readonly string[], fronts: readonly strin
       ),
       1,
     ),
-    name: v.exactOptional(name),
+    for: v.exactOptional(madeFor),
     env: v.optional(env, "production"),
     branch: v.optional(branch, "main"),
     host: v.optional(host, "127.0.0.1"),

@@ -69,7 +69,7 @@ export interface ServerConfig {
   /** How many workers share the port. */
   instances: number;
   /** What deploy.yml calls the app; default: its own name. */
-  name?: string;
+  for?: string;
   env: string;
   branch: string;
   host: string;

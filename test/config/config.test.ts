@@ -399,7 +399,7 @@ describe("templates", () => {
     const full = server(text.replace(/^# (?=[a-zA-Z]+: [^ ]+$)/gm, ""));
     expect(full).toMatchObject(plain);
     expect(Object.keys(full).sort()).toEqual(
-      Object.keys({ ...plain, user: 0, path: 0, maxFailed: 0, minFree: 0 }).sort(),
+      Object.keys({ ...plain, for: 0, user: 0, path: 0, maxFailed: 0, minFree: 0 }).sort(),
     );
   });
 
