@@ -12,12 +12,15 @@ const HARMLESS = "auth|password|username|token|cert|cafile|proxy|timeout|retries
 const SUM =
   'said=$1; shift; for one; do [ ! -f "$one" ] || { echo "$one"; grep -viE "$said" -- "$one" | sha256sum; }; done';
 
-/** Which of these files there are, with a sum of each, as the app's user can read them; lines with credentials left out. */
+/**
+ * Which of these files there are, seen from the app's folder, with a sum of each as the app's user can read it; lines
+ * with credentials are left out.
+ */
 export async function sumOfFiles(
   files: readonly string[],
-  { user, timeout }: { user: string | undefined; timeout: number },
+  { user, timeout, folder: cwd }: { user: string | undefined; timeout: number; folder: string },
   io: Io,
 ): Promise<string> {
   const argv = ["sh", "-c", SUM, "sh", HARMLESS, ...new Set(files)];
-  return (await io.run(argv, { user, timeout, quiet: true })).text;
+  return (await io.run(argv, { user, timeout, cwd, quiet: true })).text;
 }

@@ -1,6 +1,10 @@
 // The name of a set of installed modules: the same while nothing has changed that decides what is installed.
+import { realpath } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
 import { readCommitted } from "../../git/committed.ts";
+import { isForCompilers, sumOfFiles } from "../../host/install-settings.ts";
+import type { Io } from "../../host/io.ts";
 import { BERRY } from "./commands.ts";
 import { parsePackage, type Package } from "./package.ts";
 import type { Project, Runners } from "./project.ts";
@@ -21,9 +25,11 @@ const FIELDS = [
   ...["devEngines", "os", "cpu", "libc", "prisma"],
 ];
 const OF_MEMBERS = [...FIELDS, "name", "version", "bin", "directories"];
-// Variables of package managers and of builds of native modules; those that only say how to fetch are left out.
-const VARIABLE = /^(?:npm_config_|NPM_CONFIG_|YARN_|BUN_|pnpm_config_|PNPM_|NODE_|CC$|CXX$|CFLAGS$|CXXFLAGS$|LDFLAGS$)/;
-const HARMLESS = /CERT|CACHE|TIMEOUT|RETRIES|RETRY|PROXY|PROGRESS|COLOR|LOGLEVEL|TOKEN|AUTH|PASSWORD|NODE_ENV$/i;
+// Those of them that may name variables: ${NAME}, in bunfig.toml $NAME too.
+const NAMING = /(?:^|\/)(?:\.npmrc|\.yarnrc|\.yarnrc\.yml|bunfig\.toml|pnpm-workspace\.yaml)$/;
+// Variables of package managers; those that only say how to fetch are left out.
+const VARIABLE = /^(?:npm_config_|NPM_CONFIG_|YARN_|BUN_|pnpm_config_|PNPM_|NODE_)/;
+const HARMLESS = /CERT|CACHE|TIMEOUT|RETRIES|RETRY|PROXY|PROGRESS|COLOR|LOGLEVEL|TOKEN|AUTH|PASSWORD|SECRET|NODE_ENV$/i;
 
 const LOCAL = /^(?:file|link|portal):|^\.{0,2}\//;
 
@@ -36,18 +42,46 @@ function isLocal(pkg: Package): boolean {
 
 const pick = ({ json }: Package, fields: readonly string[]) => fields.map((field) => json[field] ?? null);
 
+/** The values of the variables that a settings file names. */
+const named = (text: string | null, env: Place["env"]) =>
+  [...(text ?? "").matchAll(/\$\{?(\w+)/g)].flatMap(([, name = ""]) =>
+    HARMLESS.test(name) ? [] : [env[name] ?? null],
+  );
+
+/** A sum over the settings files of package managers: the server's, the user's, and those that the app's folder shares. */
+export async function settingsSum({ env, ...place }: Place, { main }: Runners, io: Io): Promise<string> {
+  const { HOME = "/", XDG_CONFIG_HOME } = env;
+  const own = [".npmrc", ".yarnrc", ".yarnrc.yml", "bunfig.toml"];
+  const users = [...own.slice(0, 3), ".bunfig.toml"].map((name) => join(HOME, name));
+  const config = XDG_CONFIG_HOME || join(HOME, ".config");
+  const files = [...own, ...users, join(config, "pnpm/rc"), join(config, ".bunfig.toml")];
+  for (const [name, file] of Object.entries(env))
+    if (/^npm_config_(?:user|global)config$/i.test(name)) files.push(file);
+  files.push(join(dirname(dirname(await realpath(main.program))), "etc/npmrc"));
+  return sumOfFiles(files, place, io);
+}
+
 /**
  * 16 hex digits, or null when the result must not be kept for another release: without a lock file, with packages
  * out of the repository itself, when packages of a workspace have install scripts of their own, or when Prisma
- * generates code into a folder that the schema names.
+ * generates code into a folder that the schema names. `settings`: the sum over settings files outside of the commit.
  */
-export async function modulesKey(place: Place, project: Project, tool: Tool, runners: Runners): Promise<string | null> {
+export async function modulesKey(
+  place: Place,
+  project: Project,
+  tool: Tool,
+  runners: Runners,
+  settings: string,
+): Promise<string | null> {
   const { pkg, manager, isWorkspace, withDev } = project;
   if (pkg === null || manager.lock === null || manager.lock.path === "bun.lockb" || isLocal(pkg)) return null;
   const content: unknown[] = [runners.main.name, runners.main.version.text, runners.main.platform];
   content.push(manager.kind, tool.version, withDev, manager.lock, pick(pkg, FIELDS));
   for (const { path } of await place.tree.list()) {
-    if (SETTINGS.test(path)) content.push([path, await textOf(place, path)]);
+    if (SETTINGS.test(path)) {
+      const text = await textOf(place, path);
+      content.push([path, text, NAMING.test(path) ? named(text, place.env) : []]);
+    }
     if (SCHEMA.test(path)) {
       const schema = await textOf(place, path);
       if (schema !== null && HAS_OUTPUT.test(schema)) return null;
@@ -58,9 +92,10 @@ export async function modulesKey(place: Place, project: Project, tool: Tool, run
     if (isLocal(member) || INSTALL_SCRIPTS.some((name) => member.scripts[name])) return null;
     content.push([path, pick(member, OF_MEMBERS)]);
   }
-  const isOwn = (name: string) => VARIABLE.test(name) && !HARMLESS.test(name) && !(name in BERRY);
+  const isOwn = (name: string) =>
+    isForCompilers(name) || (VARIABLE.test(name) && !HARMLESS.test(name) && !(name in BERRY));
   const env = Object.entries(place.env).filter(([name]) => isOwn(name));
-  content.push(env.sort());
+  content.push(env.sort(), settings);
   return new Bun.CryptoHasher("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 16);
 }
 

@@ -3,7 +3,7 @@ import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { installWords, managerEnv, reasonLines, staleLockHint, trimWords } from "./commands.ts";
-import { modulesKey } from "./key.ts";
+import { modulesKey, settingsSum } from "./key.ts";
 import type { Project, Runners } from "./project.ts";
 import { runScript } from "./script.ts";
 import { archiveOf, isKept, keepModules, removeModules, restoreModules } from "./store.ts";
@@ -21,7 +21,7 @@ export async function installModules(
   io: Io,
 ): Promise<string | null> {
   const { manager } = project;
-  const key = await modulesKey(place, project, tool, runners);
+  const key = await modulesKey(place, project, tool, runners, await settingsSum(place, runners, io));
   const on = `${runners.main.name} ${runners.main.version.text}`;
   await removeModules(place, place.folder, io);
   let archive: string | null = null;

@@ -1,13 +1,13 @@
-// The package manager as a program: one that is installed, else fetched by npm into a folder of its own.
+// The package manager as a program: one that is installed, else one that npm fetches.
 import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
 import { readCommitted } from "../../git/committed.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { answerOf, findProgram } from "../../host/program.ts";
+import { fetchTool } from "./fetch.ts";
 import { findBun, type Interpreter } from "./interpreter.ts";
 import type { Manager } from "./lock.ts";
-import { freshFolder, isComplete, markComplete, removeKept, storeFolder } from "./store.ts";
 
 /** A package manager that runs. */
 export interface Tool {
@@ -32,7 +32,8 @@ export async function findTool(place: Place, manager: Manager, bun: Interpreter 
   if (installed && version && (own !== null || isWanted(manager, version))) {
     return { manager, argv: installed, version, folder: null };
   }
-  return fetchTool(place, manager, version, io);
+  const fetched = await fetchTool(place, manager, version, io);
+  return { manager, ...fetched };
 }
 
 function ofBun(manager: Manager, { program, version }: Interpreter): Tool {
@@ -54,8 +55,9 @@ async function onPath(place: Place, name: string): Promise<string[] | null> {
   return program === null ? null : [program];
 }
 
-// Corepack's programs on PATH fetch what packageManager names by themselves, and must not ask whether they may.
-const quiet = (place: Place): Place => ({ ...place, env: { ...place.env, COREPACK_ENABLE_DOWNLOAD_PROMPT: "0" } });
+// Corepack's programs on PATH fetch what packageManager names, and obey no npmrc: what they do not have is fetched by npm.
+const OFFLINE = { COREPACK_ENABLE_DOWNLOAD_PROMPT: "0", COREPACK_ENABLE_NETWORK: "0" };
+const quiet = (place: Place): Place => ({ ...place, env: { ...place.env, ...OFFLINE } });
 
 /** The yarn that the commit brings along: `yarnPath: .yarn/releases/yarn-4.1.0.cjs` in .yarnrc.yml. */
 async function committedYarn(place: Place): Promise<string[] | null> {
@@ -63,78 +65,4 @@ async function committedYarn(place: Place): Promise<string[] | null> {
   const path = /^yarnPath: *["']?([^"'\n#]+?)["']? *$/m.exec(settings ?? "")?.[1];
   const isThere = path !== undefined && (await place.tree.list()).some((entry) => entry.path === path);
   return isThere ? ["node", join(place.folder, path)] : null;
-}
-
-async function fetchTool(place: Place, manager: Manager, installed: string | null, io: Io): Promise<Tool> {
-  const { kind, name, pinned } = manager;
-  const wanted = pinned ?? manager.fetch;
-  const npm = await findProgram("npm", place.env["PATH"] ?? "");
-  if (npm === null) {
-    const lack = installed === null ? `there is no ${name}` : `there is ${name} ${installed}, not ${wanted},`;
-    throw new DpError("host", `${lack} on the app's PATH${name === "npm" ? "" : ", and no npm to fetch it with"}`, {
-      hint: name === "npm" ? "install npm on the server: apt install npm" : `install npm or ${name} ${wanted}`,
-    });
-  }
-  const key = `${kind}-${wanted.replace(/[^\w.-]/g, "_")}`;
-  const root = join(storeFolder(place.base), key);
-  const bin = join(root, "node_modules/.bin");
-  if (!(await isComplete(place.base, key))) {
-    const what = `${kind === "berry" ? "@yarnpkg/cli-dist" : name}@${wanted}`;
-    io.info(`fetching ${what} with npm`);
-    await freshFolder(place, key, io);
-    const options = [
-      "--no-save",
-      "--no-package-lock",
-      "--no-audit",
-      "--no-fund",
-      "--ignore-scripts",
-      "--loglevel=error",
-    ];
-    const { user, env, timeout } = place;
-    try {
-      // Not in the app's folder: its .npmrc may have settings for the app alone.
-      const argv = [npm, "install", "--prefix", root, ...options, "--", what];
-      await io.run(argv, { user, env, timeout, confined: place, cwd: root });
-      await checkHash(place, manager, npm, root, io);
-    } catch (error) {
-      await removeKept(place, key, io);
-      throw error;
-    }
-    await markComplete(place.base, key, { tool: what }, io);
-  }
-  const argv = [join(bin, name)];
-  const version = await answerOf([...argv, "--version"], place, io);
-  if (version === null) throw new DpError("host", `${name} ${wanted} does not run on this server's node`);
-  return { manager, argv, version, folder: bin };
-}
-
-// packageManager's hash is that of npm's own archive, but for berry's, which comes from elsewhere.
-async function checkHash(place: Place, { kind, name, pinned, hash }: Manager, npm: string, root: string, io: Io) {
-  if (hash === null) return;
-  if (kind === "berry")
-    return io.warn(`the hash of yarn ${pinned} is not checked: it is that of another file than npm's`);
-  const hint = `corepack use ${name}@${pinned} writes the right one`;
-  const [algorithm, wanted] = hash.split(".");
-  const what = `${name}@${pinned}`;
-  const found = algorithm === "sha512" ? await integrity(place, name, root, io) : await sum();
-  if (found === wanted) return;
-  throw new DpError("config", `package.json: ${what} does not have the hash that packageManager says`, { hint });
-
-  async function sum(): Promise<string | undefined> {
-    const { user, env, timeout } = place;
-    const pack = [npm, "pack", "--ignore-scripts", "--loglevel=error", "--", what];
-    await io.run(pack, { user, env, timeout, cwd: root, quiet: true });
-    const file = join(root, `${name}-${pinned}.tgz`);
-    const said = await answerOf([`${algorithm}sum`, "--", file], place, io);
-    await io.run(["rm", "-f", "--", file], { user, quiet: true });
-    return said?.split(" ")[0];
-  }
-}
-
-/** The sha512 by which npm has checked what it installed, in hex. */
-async function integrity(place: Place, name: string, root: string, io: Io): Promise<string> {
-  const listing = await answerOf(["cat", join(root, "node_modules/.package-lock.json")], place, io);
-  const { packages } = JSON.parse(listing ?? "{}") as { packages?: Record<string, { integrity?: string }> };
-  const found = packages?.[`node_modules/${name}`]?.integrity ?? "";
-  return Buffer.from(found.replace(/^sha512-/, ""), "base64").toString("hex");
 }

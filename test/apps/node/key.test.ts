@@ -19,11 +19,12 @@ async function keyOf(
   env: Record<string, string> = {},
   version = "10.0.0",
   runners = RUNNERS,
+  settings = "",
 ) {
   place ??= await release({});
   const own = { ...place, tree: memoryTree(files), env: { ...place.env, ...env } };
   const project = await readProject(own);
-  return modulesKey(own, project, { manager: project.manager, argv: [], version, folder: null }, runners);
+  return modulesKey(own, project, { manager: project.manager, argv: [], version, folder: null }, runners, settings);
 }
 
 const json = (files: Record<string, string>) => JSON.parse(files["package.json"]!) as Record<string, unknown>;
@@ -69,10 +70,20 @@ test("whatever decides about modules makes another set", async () => {
     keyOf(files, {}, "11.0.0"),
     keyOf(files, {}, "10.0.0", { ...RUNNERS, main: { ...RUNNERS.main, version: { text: "22.0.0", lts: null } } }),
     keyOf(files, {}, "10.0.0", { ...RUNNERS, main: { ...RUNNERS.main, platform: "linux-arm64-115" } }),
+    keyOf(files, {}, "10.0.0", RUNNERS, "/root/.npmrc 1234"),
+    keyOf({ ...files, ".npmrc": "omit=${WHAT}" }),
+    keyOf({ ...files, ".npmrc": "omit=${WHAT}" }, { WHAT: "optional" }),
+    keyOf({ ...files, "bunfig.toml": "[install]\nregistry = '$FROM'" }, { FROM: "a" }),
+    keyOf({ ...files, "bunfig.toml": "[install]\nregistry = '$FROM'" }, { FROM: "b" }),
     keyOf(await lockedApp("pnpm")),
   ]);
   expect(keys).not.toContain(null);
   expect(new Set(keys).size).toBe(keys.length);
+});
+
+test("a variable that says who asks changes nothing", async () => {
+  const files = { ...(await lockedApp("npm")), ".npmrc": "//registry.example/:_authToken=${NPM_TOKEN}" };
+  expect(await keyOf(files, { NPM_TOKEN: "a" })).toBe((await keyOf(files, { NPM_TOKEN: "b" }))!);
 });
 
 test("packages of a workspace count", async () => {
