@@ -10,6 +10,7 @@ import { lineEnv, runScript } from "./node/script.ts";
 import { startCommand } from "./node/start.ts";
 import { pruneStore } from "./node/store.ts";
 import { findTool } from "./node/tool.ts";
+import { installPlace } from "./node/workspace.ts";
 import type { Tree } from "../git/tree.ts";
 
 // An app in one of them may well have a package.json for its assets.
@@ -43,7 +44,7 @@ async function canStart(tree: Tree): Promise<boolean> {
 async function build(place: Place, io: Io): Promise<void> {
   const project = await readProject(place);
   const { withDev, manager } = project;
-  const own = outside(place);
+  const own = installPlace(outside(place), project.workspace);
   const runners = withDev ? await findRunners(own, project, io) : null;
   const tool = runners && (await findTool(own, manager, runners.bun, io));
   // A second run needs what the first has removed in the end.
@@ -77,28 +78,30 @@ const node: AppType = {
 
   async install(place, io) {
     const project = await readProject(place);
-    const { manager, hasDependencies, ownScripts } = project;
+    const { manager, hasDependencies, ownScripts, workspace } = project;
     const runners = await findRunners(place, project, io);
-    const bins = join(place.folder, "node_modules/.bin");
+    const site = installPlace(place, workspace);
+    const bins = [...new Set([place.folder, site.folder])].map((folder) => join(folder, "node_modules/.bin"));
     const isStarted = place.config.command === undefined;
     const berry = manager.kind === "berry" ? BERRY : {};
     const env = { NODE_ENV: "production", ...berry, ...(isStarted ? lineEnv(project.pkg, "start", place.folder) : {}) };
     if (!hasDependencies && ownScripts.length === 0) {
       io.info(`no dependencies, ${runners.main.name} ${runners.main.version.text}`);
-      return { path: [bins, ...runners.path], env, dependencies: null };
+      return { path: [...bins, ...runners.path], env, dependencies: null };
     }
     if (manager.warning !== null) io.warn(manager.warning);
-    const tool = await findTool(withPath(place, runners.path), manager, runners.bun, io);
+    const tool = await findTool(withPath(site, runners.path), manager, runners.bun, io);
     const path = [...(tool.folder === null ? [] : [tool.folder]), ...runners.path];
-    const dependencies = await installModules(withPath(place, path), project, tool, runners, io);
+    const dependencies = await installModules(withPath(site, path), project, tool, runners, io);
     await io.run(["sync", "-f", place.release], { quiet: true, timeout: place.timeout });
-    return { path: [bins, ...path], env, dependencies };
+    return { path: [...bins, ...path], env, dependencies };
   },
 
   build,
 
-  async command({ tree, config, folder }) {
-    const { pkg, isBunApp, hasBuild } = await readProject({ tree, config });
+  async command(place) {
+    const { pkg, isBunApp, hasBuild } = await readProject(place);
+    const { tree, folder } = place;
     return startCommand({ tree, pkg, runner: isBunApp ? "bun" : "node", folder, hasBuild });
   },
 

@@ -20,6 +20,8 @@ export interface Place {
   config: DeployConfig;
   /** The files of that folder in the commit, read from git: never through what a build may have put in its place. */
   tree: Tree;
+  /** All files of the commit, where that folder is only a part of it. */
+  commit?: Tree | undefined;
   /** The system user of the app, or undefined when dp does not run as root. */
   user: string | undefined;
   /** The environment of builds and of the app: the env file, PATH, HOME, DP_*. */

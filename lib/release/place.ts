@@ -26,5 +26,6 @@ export function placeOf({ app, server, config, sha, repo, release }: PlaceFacts,
   const tree = config.root === undefined ? whole : subtree(whole, config.root);
   const of = { app, id: basename(release), base, release, folder: appFolder(release, config), config };
   const limits = { timeout: server.stepTimeout, limits: server.docker, build: server.build };
-  return { ...of, tree, user: server.user, env, ...limits };
+  const commit = config.root === undefined ? undefined : whole;
+  return { ...of, tree, commit, user: server.user, env, ...limits };
 }

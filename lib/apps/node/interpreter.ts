@@ -3,13 +3,11 @@ import { readdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import type { Place } from "../../contracts/app-type.ts";
-import { readCommitted } from "../../git/committed.ts";
 import { codeOf, DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { answerOf, isExecutable, pathFolders } from "../../host/program.ts";
 import { SELF } from "../../host/self.ts";
-import type { Package } from "./package.ts";
-import { describeWishes, inRange, newestFirst, parseVersionFile, type Version, type Wish } from "./version.ts";
+import { describeWishes, newestFirst, type Version, type Wish } from "./version.ts";
 
 /** A node or bun that works for the app's user. */
 export interface Interpreter {
@@ -37,26 +35,6 @@ const ON_SERVER = [
   "/opt/nvm/versions/node/*/bin",
   "/opt/*/bin",
 ];
-
-/** What the commit wishes of node: .nvmrc, else .node-version; and engines. Throws DpError "config". */
-export async function readNodeWishes(place: Pick<Place, "tree">, pkg: Package | null): Promise<Wish[]> {
-  const wishes: Wish[] = [];
-  for (const path of [".nvmrc", ".node-version"]) {
-    const content = await readCommitted(place.tree, path, "by mark");
-    const wish = content === null ? null : parseVersionFile(path, content);
-    if (wish) wishes.push(wish);
-    if (content !== null) break;
-  }
-  return [...wishes, ...engineWish("node", pkg)];
-}
-
-/** What package.json's engines wish of node or bun: none or one. Throws DpError "config". */
-export function engineWish(name: "node" | "bun", pkg: Package | null): Wish[] {
-  const text = pkg?.engines[name];
-  if (text === undefined) return [];
-  const from = `engines.${name} in package.json`;
-  return [{ from, text, fits: inRange(from, text) }];
-}
 
 /**
  * The node for the app: the first on its PATH when that is what the commit wishes, else the newest that is, out of

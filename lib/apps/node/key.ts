@@ -73,7 +73,7 @@ export async function modulesKey(
   runners: Runners,
   settings: string,
 ): Promise<string | null> {
-  const { pkg, manager, isWorkspace, withDev } = project;
+  const { top: pkg, manager, isWorkspace, withDev } = project;
   if (pkg === null || manager.lock === null || manager.lock.path === "bun.lockb" || isLocal(pkg)) return null;
   const content: unknown[] = [runners.main.name, runners.main.version.text, runners.main.platform];
   content.push(manager.kind, tool.version, withDev, manager.lock, pick(pkg, FIELDS));

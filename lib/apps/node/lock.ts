@@ -26,7 +26,7 @@ export interface Manager {
 }
 
 // The order decides when there are several: npm's lock may be there by mistake, by one `npm install`; the others are not.
-const LOCKS = [
+export const LOCKS = [
   ["pnpm-lock.yaml", "pnpm"],
   ["yarn.lock", "yarn"],
   ["bun.lock", "bun"],

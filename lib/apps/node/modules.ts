@@ -8,9 +8,10 @@ import type { Project, Runners } from "./project.ts";
 import { runScript } from "./script.ts";
 import { archiveOf, isKept, keepModules, removeModules, restoreModules } from "./store.ts";
 import type { Tool } from "./tool.ts";
+import { requireLocked } from "./yarn-lock.ts";
 
 /**
- * Installs a project's modules into the release; answers the archive that they are from or in, or null when they are
+ * Installs a project's modules into the release, at the place where they belong; answers the archive that they are from or in, or null when they are
  * not kept. Safe to repeat. Throws DpError "command" with the installer's words.
  */
 export async function installModules(
@@ -20,7 +21,9 @@ export async function installModules(
   runners: Runners,
   io: Io,
 ): Promise<string | null> {
-  const { manager } = project;
+  const { manager, top, isWorkspace } = project;
+  if (manager.kind === "yarn" && manager.lock && top && isWorkspace)
+    await requireLocked(place.tree, top, manager.lock.text);
   const key = await modulesKey(place, project, tool, runners, await settingsSum(place, runners, io));
   const on = `${runners.main.name} ${runners.main.version.text}`;
   await removeModules(place, place.folder, io);
@@ -30,21 +33,21 @@ export async function installModules(
     if (await restoreModules(place, key, place.folder, io)) archive = archiveOf(place.base, key);
   }
   if (archive === null) {
-    io.info(`installing ${manager.lock?.path ?? "package.json"} with ${manager.name} ${tool.version}, ${on}`);
-    if (manager.lock === null) {
+    const where = project.workspace ? " of the workspace" : "";
+    io.info(`installing ${manager.lock?.path ?? "package.json"}${where} with ${manager.name} ${tool.version}, ${on}`);
+    if (manager.lock === null)
       io.warn(`no lock file: every deploy may install other versions; ${manager.name} install, commit what it writes`);
-    }
     await installAnew(place, project, tool, project.withDev, io);
     if (key !== null) archive = await keepModules(place, key, place.folder, io);
   }
   const agent = `${manager.name}/${tool.version}`;
-  for (const name of project.ownScripts) await runScript(place, project.pkg!, name, agent, io);
+  for (const name of project.ownScripts) await runScript(place, project.top!, name, agent, io);
   return archive;
 }
 
 /** Runs the installer, without the app's own scripts: they belong to this release, and what is kept to all. */
 async function installAnew(place: Place, project: Project, tool: Tool, withDev: boolean, io: Io): Promise<void> {
-  const { manager, isWorkspace, pkg, ownScripts } = project;
+  const { manager, isWorkspace, top: pkg, ownScripts } = project;
   const argv = [...tool.argv, ...installWords(manager, { withDev, isWorkspace })];
   if (pkg === null || ownScripts.length === 0) return runManager(place, tool, argv, io);
   const scripts = Object.entries(pkg.scripts).filter(([name]) => !ownScripts.includes(name));

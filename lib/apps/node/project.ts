@@ -4,15 +4,21 @@ import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { findProgram } from "../../host/program.ts";
-import { engineWish, findBun, findNode, readNodeWishes, type Interpreter } from "./interpreter.ts";
+import { findBun, findNode, type Interpreter } from "./interpreter.ts";
 import { readManager, type Manager } from "./lock.ts";
 import { readPackage, type Package } from "./package.ts";
 import { INSTALL_SCRIPTS } from "./script.ts";
 import type { Wish } from "./version.ts";
+import { engineWish, readNodeWishes } from "./wishes.ts";
+import { findWorkspace, pnpmPackages, type Workspace } from "./workspace.ts";
 
 /** A node app, by its files. */
 export interface Project {
   pkg: Package | null;
+  /** The workspace in which its modules are installed; null: in its own folder. */
+  workspace: Workspace | null;
+  /** The package.json of the folder in which they are. */
+  top: Package | null;
   manager: Manager;
   /** What node must be. */
   wishes: Wish[];
@@ -22,7 +28,7 @@ export interface Project {
   hasDependencies: boolean;
   /** deploy.yml or package.json says how it is built. */
   hasBuild: boolean;
-  /** Its own scripts that an install runs. */
+  /** The scripts of that package.json that an install runs. */
   ownScripts: string[];
   /** A build and its own scripts need development dependencies; without either they are never installed. */
   withDev: boolean;
@@ -31,23 +37,26 @@ export interface Project {
 const MENTIONS_BUN = /(?:^|[\s;&|(])bunx?\s/;
 
 /** Reads the project out of the commit. Throws DpError "config". */
-export async function readProject(place: Pick<Place, "tree" | "config">): Promise<Project> {
+export async function readProject(place: Pick<Place, "tree" | "config" | "commit">): Promise<Project> {
   const { tree, config } = place;
   const pkg = await readPackage(tree);
-  const wishes = await readNodeWishes(place, pkg);
+  const workspace = await findWorkspace(place);
+  const [from, top] = workspace ? [workspace.tree, workspace.pkg] : [tree, pkg];
+  const wishes = await readNodeWishes(workspace ? [tree, from] : [tree], workspace ? [pkg, top] : [pkg]);
   const startsBun = MENTIONS_BUN.test(config.command ?? pkg?.scripts["start"] ?? "");
-  const read = await readManager(tree, pkg);
+  const read = await readManager(from, top);
   const isFree = read.lock === null && read.pinned === null && wishes.length === 0;
   const isBun = isFree && (startsBun || pkg?.engines["bun"] !== undefined);
   const manager: Manager = isBun ? { ...read, kind: "bun", name: "bun" } : read;
   // The file holds pnpm's settings too, of apps that are one package.
-  const isPnpmWorkspace = /^packages:/m.test((await tree.read("pnpm-workspace.yaml")) ?? "");
-  const isWorkspace = pkg !== null && (pkg.workspaces.length > 0 || (manager.kind === "pnpm" && isPnpmWorkspace));
+  const hasMembers =
+    top !== null && (top.workspaces.length > 0 || (manager.kind === "pnpm" && (await pnpmPackages(from)).length > 0));
+  const isWorkspace = workspace !== null || hasMembers;
   const hasDev = Object.keys(pkg?.devDependencies ?? {}).length > 0;
   const hasBuild = config.build !== undefined || Boolean(pkg?.scripts["build"]?.trim());
-  const ownScripts = INSTALL_SCRIPTS.filter((name) => pkg?.scripts[name]?.trim());
+  const ownScripts = INSTALL_SCRIPTS.filter((name) => top?.scripts[name]?.trim());
   return {
-    ...{ pkg, manager, wishes, isWorkspace, hasBuild, ownScripts },
+    ...{ pkg, workspace, top, manager, wishes, isWorkspace, hasBuild, ownScripts },
     isBunApp: manager.kind === "bun" && wishes.length === 0,
     hasDependencies: hasDev || isWorkspace || Object.keys(pkg?.dependencies ?? {}).length > 0,
     // yarn since 2 looks at its lock file only when it installs everything.

@@ -1,0 +1,32 @@
+// What a commit wishes of node and bun: version files and engines.
+import { readCommitted } from "../../git/committed.ts";
+import type { Tree } from "../../git/tree.ts";
+import type { Package } from "./package.ts";
+import { inRange, parseVersionFile, type Wish } from "./version.ts";
+
+/**
+ * What the commit wishes of node: .nvmrc or .node-version, of the first of the folders that has one; and engines, of the
+ * first package that has some. Throws DpError "config".
+ */
+export async function readNodeWishes(folders: readonly Tree[], packages: readonly (Package | null)[]): Promise<Wish[]> {
+  const engines = packages.map((pkg) => engineWish("node", pkg)).find((wishes) => wishes.length > 0) ?? [];
+  return [...(await fileWish(folders)), ...engines];
+}
+
+async function fileWish(folders: readonly Tree[]): Promise<Wish[]> {
+  for (const tree of folders)
+    for (const path of [".nvmrc", ".node-version"]) {
+      const content = await readCommitted(tree, path, "by mark");
+      const wish = content === null ? null : parseVersionFile(path, content);
+      if (content !== null) return wish ? [wish] : [];
+    }
+  return [];
+}
+
+/** What package.json's engines wish of node or bun: none or one. Throws DpError "config". */
+export function engineWish(name: "node" | "bun", pkg: Package | null): Wish[] {
+  const text = pkg?.engines[name];
+  if (text === undefined) return [];
+  const from = `engines.${name} in package.json`;
+  return [{ from, text, fits: inRange(from, text) }];
+}
