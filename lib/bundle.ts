@@ -2,7 +2,6 @@
 //
 // install.sh does it, once, in the place where dp will run: the paths of that place are written into them. Bun itself
 // checks that the bytecode is of this very text and of this very Bun, and else reads the text.
-import { readdirSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { messageOf } from "./errors.ts";
 
@@ -16,9 +15,9 @@ const PROGRAMS = { "cli.ts": "dp.js", "host/supervisor/supervisor.ts": "supervis
 /** modules.ts with everything that can be loaded by its path in it; what came later is still loaded from its file. */
 function table(): string {
   const files = FOLDERS.flatMap((folder) =>
-    readdirSync(folder)
-      .filter((name) => name.endsWith(".ts"))
-      .map((name) => join(folder, name)),
+    ["*.ts", "*/settings.ts"].flatMap((pattern) =>
+      [...new Bun.Glob(pattern).scanSync({ cwd: folder })].sort().map((name) => join(folder, name)),
+    ),
   );
   const lines = files.map((path) => `  ${JSON.stringify(path)}: () => import(${JSON.stringify(path)}),\n`);
   return `const table = {\n${lines.join("")}};\nexport const loadModule = (path) => (table[path] ?? (() => import(path)))();\n`;

@@ -16,7 +16,8 @@ import { processNames } from "../lib/release/processes.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 import { commitTree, subtree, type Tree } from "../lib/git/tree.ts";
 import type { DeployConfig } from "../lib/config/types.ts";
-import { appTypeNames } from "../lib/config/kinds.ts";
+import type { AppSettings, Declared } from "../lib/config/declared.ts";
+import { appSettings } from "../lib/config/kinds.ts";
 
 const FILE = "deploy.yml";
 
@@ -44,8 +45,8 @@ async function missing(tree: Tree, app: string): Promise<DpError> {
 }
 
 /** The Procfile is in the app's own folder. */
-const withOwnProcfile = (config: DeployConfig, tree: Tree) =>
-  withProcfile(config, config.root === undefined ? tree : subtree(tree, config.root));
+const withOwnProcfile = (config: DeployConfig, tree: Tree, types: Declared<AppSettings>) =>
+  withProcfile(config, config.root === undefined ? tree : subtree(tree, config.root), types[config.type]);
 
 const step = defineStep(import.meta.path, {
   summary: "Read deploy.yml from the commit",
@@ -55,7 +56,8 @@ const step = defineStep(import.meta.path, {
     const tree = commitTree(repo, sha, io.signal);
     const name = server.for ?? app;
     const text = await readText(tree, name);
-    const { config, ignored } = await withOwnProcfile(parseDeployConfig(text, FILE, appTypeNames(), name), tree);
+    const types = await appSettings();
+    const { config, ignored } = await withOwnProcfile(parseDeployConfig(text, FILE, types, name), tree, types);
     const problems = await commitProblems({ tree, source: ownSource(repo, sha, io.signal) }, config, text, FILE);
     if (problems.length > 0) throw new DpError("config", `the commit cannot be deployed`, { lines: problems });
     for (const note of nearNames(app, config.root ?? "", await tree.list())) io.warn(note);

@@ -11,6 +11,11 @@ import { contextOf } from "../lib/release/history.ts";
 import type { Manager } from "../lib/contracts/manager.ts";
 import { GIVEN, PIPELINES } from "../lib/pipeline/pipeline.ts";
 import type { Facts, Step } from "../lib/pipeline/step.ts";
+import { ownKeys, type Declared } from "../lib/config/declared.ts";
+import { deploySchema } from "../lib/config/deploy-schema.ts";
+import { serverKinds } from "../lib/config/kinds.ts";
+import { serverSchema } from "../lib/config/server-schema.ts";
+import { front } from "../lib/registry.ts";
 import { dp, makeApp, runDp, useServer } from "./support/core-server.ts";
 
 const project = resolve(import.meta.dir, "..");
@@ -133,6 +138,29 @@ test.each(filesIn("lib/doctor"))("the check %s says what it looks at, and looks"
 test.each(filesIn("lib/apps"))("the app type %s does not take an empty folder for its own", async (file) => {
   const empty = { list: async () => [], read: async () => null, link: async () => null };
   expect(await (await load<AppType>(join("lib/apps", file))).detect(empty)).toBeNull();
+});
+
+describe("what config files are told by their folders", () => {
+  test("no app type, manager or front has the name of a key of the core's, or of another with settings", async () => {
+    const { apps, managers } = await serverKinds();
+    const none = { apps: {}, managers: {}, fronts: {} };
+    const core = [...Object.keys(deploySchema({}).entries), ...Object.keys(serverSchema(none).entries)];
+    const owners = [...new Set([...Object.keys(ownKeys(apps, "deploy")), ...Object.keys(ownKeys(apps, "server"))])];
+    const all = [...core, ...owners, ...Object.keys(ownKeys(managers, "server"))];
+    for (const name of Object.keys(apps)) expect(core).not.toContain(name);
+    expect(new Set(all).size - new Set(core).size).toBe(all.length - core.length);
+  });
+
+  test("each kind has one that is usual", async () => {
+    const { apps, managers, fronts } = await serverKinds();
+    const all: Declared<{ isUsual?: boolean }>[] = [apps, managers, fronts];
+    for (const kind of all) expect(Object.values(kind).filter(({ isUsual }) => isUsual)).toHaveLength(1);
+  });
+
+  test("a front that says that it holds the port does", async () => {
+    for (const [name, { holdsPort = true }] of Object.entries((await serverKinds()).fronts))
+      expect([name, (await front(name)).holdsPort]).toEqual([name, holdsPort]);
+  });
 });
 
 describe("dp --help", () => {

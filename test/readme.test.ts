@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseDeployConfig, parseServerConfig } from "../lib/config/config.ts";
+import { deployConfig, serverConfig } from "./support/configs.ts";
 import { pages as topics } from "../lib/commands/help.ts";
 import { EXIT } from "../lib/errors.ts";
 import { PIPELINES } from "../lib/pipeline/pipeline.ts";
@@ -61,8 +61,8 @@ describe("tables", () => {
 });
 
 test("the shortest deploy.yml is enough", () => {
-  expect(parseDeployConfig(blockWith("name: shop"))).toMatchObject({ name: "shop", type: "python" });
-  expect(() => parseServerConfig("port: 8000\nmanager: systemd\n")).not.toThrow();
+  expect(deployConfig(blockWith("name: shop"))).toMatchObject({ name: "shop", type: "python" });
+  expect(() => serverConfig("port: 8000\nmanager: systemd\n")).not.toThrow();
 });
 
 describe("commands", () => {

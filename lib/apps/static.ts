@@ -2,6 +2,7 @@
 import type { AppType } from "../contracts/app-type.ts";
 import { requireMade } from "./static/made.ts";
 import manager from "./static/manager.ts";
+import { siteIn } from "./static/settings.ts";
 
 // Where people and their tools put what is to be served.
 const FOLDERS = ["public", "dist", "site", "www", "html", "docs"];
@@ -28,7 +29,7 @@ const staticType: AppType = {
   inspect: requireMade,
 
   // Nothing is started: it is only what `dp` shows.
-  command: async ({ config }) => `dp serves ${config.static?.root ?? "nothing"}`,
+  command: async ({ config }) => `dp serves ${siteIn(config)?.root ?? "nothing"}`,
 
   prune: async () => [],
 };

@@ -6,10 +6,14 @@ import { report } from "../main.ts";
 import type { Fit } from "../release/fit.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { plainText, quoted } from "../text/text.ts";
+import { frontNames, managerNames } from "../config/kinds.ts";
 import { exampleNames } from "../host/template.ts";
 import { say } from "../text/say.ts";
 
 const nextLines = (commands: readonly string[]) => ["next:", ...commands.map((line) => `  ${line}`)];
+
+/** Words as a choice: "builtin, pm2 or systemd". */
+const oneOf = (names: readonly string[]) => `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
 
 /** Declares them. */
 export function declareServerCommands(cli: CAC): void {
@@ -37,12 +41,12 @@ export function declareServerCommands(cli: CAC): void {
   cli
     .command("setup <app> [git-url]", "Prepare the server for an app; safe to repeat")
     .option("--port <port>", "The public port; default: the first free one from 8000")
-    .option("--manager <name>", "systemd, pm2 or builtin; default: systemd where it runs")
+    .option("--manager <name>", `What starts the app: ${oneOf(managerNames())}; default: systemd where it runs`)
     .option("--for <name>", "The name that deploy.yml has, to run its commits once more: shop-staging --for shop")
     .option("--env <env>", "The name of the environment, whose settings are in .env.ENV; default: production")
     .option("--branch <branch>", "The branch whose pushes are deployed; default: main")
     .option("--host <address>", "The address of the public port; default: 127.0.0.1")
-    .option("--front <name>", "What holds the public port: relay, haproxy or none; default: relay")
+    .option("--front <name>", `What holds the public port: ${oneOf(frontNames())}; default: relay`)
     .option("--json", "As JSON")
     .action(async (app: string, url: string | undefined, options: Options) => {
       const { setup } = await import("../commands/setup.ts");

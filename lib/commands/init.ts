@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
+import { appSettings } from "../config/kinds.ts";
 import { DpError } from "../errors.ts";
 import { appName } from "../paths.ts";
 import { didYouMean } from "../text/suggestion.ts";
@@ -29,16 +30,12 @@ type Files = Record<string, string>;
  * when no app type fits, "usage" for a bad name, an unknown type or example; then nothing was written.
  */
 export async function init(options: InitOptions): Promise<Initialised> {
-  const { dir, types, example } = options;
+  const { dir, example } = options;
   const name = options.name === undefined ? nameOf(dir) : appName(options.name);
   const { files, edit } =
     example === undefined ? await ownFiles(options, name) : { files: await exampleFiles(dir, name, example), edit: [] };
   const { parseDeployConfig } = await import("../config/config.ts");
-  parseDeployConfig(
-    files["deploy.yml"]!,
-    "deploy.yml",
-    types.map((type) => type.name),
-  );
+  parseDeployConfig(files["deploy.yml"]!, "deploy.yml", await appSettings());
   await writeNew(dir, files);
   return {
     files: Object.keys(files),

@@ -11,6 +11,7 @@ import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { lockNow } from "../deploy/queue.ts";
 import { processNames, scaleOf, stoppedIds, wantedIds } from "../release/processes.ts";
 import { proveInstances, startInstances, stopInstances } from "../release/workers.ts";
+import { serverKinds } from "../config/kinds.ts";
 import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { instancesAt, liveOf } from "./processes.ts";
@@ -60,7 +61,7 @@ export async function scale(
     if (facts) requireKnown(facts, wanted);
     const text = (await readText(config)) ?? "";
     const changed = setServerMapping(text, "scale", wanted, config);
-    const server = parseServerConfig(changed, config);
+    const server = parseServerConfig(changed, config, await serverKinds());
     await writeFileAtomic(config, changed, 0o600);
     try {
       if (facts) await apply({ ...facts, server }, before, Object.keys(wanted), say);

@@ -13,6 +13,8 @@ import { fetchFrom } from "../setup/origin.ts";
 import { recordSetup } from "../setup/record.ts";
 import { setupRepository } from "../setup/repository.ts";
 import { routeOf } from "../release/route.ts";
+import { managerSettings, serverKinds } from "../config/kinds.ts";
+import { usualOf } from "../config/declared.ts";
 import { readServer } from "../config/server.ts";
 import { render, schemaUrl, template } from "../host/template.ts";
 import { setupUser, userOf } from "../host/users.ts";
@@ -113,14 +115,23 @@ async function choose(app: string, options: SetupOptions): Promise<Choice> {
     throw new DpError("usage", `port ${port} belongs to the app "${other}"`, {
       hint: `the next free one is ${await firstFree(taken)}`,
     });
-  const byDefault = (await (await manager("systemd")).unavailable()) === null ? "systemd" : "builtin";
+  const byDefault = now?.manager ?? (await firstManager());
   const path = isServer() || now ? now?.path : process.env["PATH"];
   return {
     port,
-    manager: options.manager ?? now?.manager ?? byDefault,
+    manager: options.manager ?? byDefault,
     ...(now?.user ? { user: now.user } : {}),
     ...(path ? { path } : {}),
   };
+}
+
+/** The usual manager, or the first that this host can use. */
+async function firstManager(): Promise<string> {
+  const declared = await managerSettings();
+  const usual = usualOf(declared);
+  for (const name of [usual, ...Object.keys(declared)])
+    if ((await (await manager(name)).unavailable()) === null) return name;
+  return usual;
 }
 
 /** The config.yml that has those values. Throws DpError "config" for one that cannot be. */
@@ -136,18 +147,19 @@ async function configText(app: string, values: SetupOptions & Choice): Promise<s
       manager: values.manager,
     });
   const text = setServerValues(from, keys, config);
-  parseServerConfig(text, config);
+  parseServerConfig(text, config, await serverKinds());
   return text;
 }
 
 async function writeConfig(app: string, text: string): Promise<string[]> {
   const { config } = places(app);
   const now = await readText(config);
-  const wanted = parseServerConfig(text, config);
+  const kinds = await serverKinds();
+  const wanted = parseServerConfig(text, config, kinds);
   if (now === text) return [];
   await writeFileAtomic(config, text, 0o600);
   if (now === null) return [`wrote ${config}`];
-  const before = parseServerConfig(now, config) as unknown as Record<string, unknown>;
+  const before = parseServerConfig(now, config, kinds) as unknown as Record<string, unknown>;
   const differing = Object.entries(wanted).filter(([key, value]) => !Bun.deepEquals(before[key], value));
   return differing.map(
     ([key, value]) =>

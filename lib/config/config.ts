@@ -1,37 +1,50 @@
 // deploy.yml and config.yml: read strictly, every problem at once, with line, column and a suggestion.
+import { ownKeys, type AppSettings, type Declared, type ServerKinds } from "./declared.ts";
 import { deployProblems } from "./deploy-rules.ts";
 import { deploySchema } from "./deploy-schema.ts";
-import { parse } from "./parse.ts";
-import { appTypeNames, frontNames, managerNames } from "./kinds.ts";
+import { parse, type Mapping } from "./parse.ts";
 import type { DeployConfig, ServerConfig } from "./types.ts";
 import { checkServer } from "./server-rules.ts";
-import { serverSchema } from "./server-schema.ts";
+import { serverKeys, serverSchema } from "./server-schema.ts";
 import { setInner, setKeys, type Scalar } from "./yaml-edit.ts";
 
 /**
- * Reads deploy.yml; throws DpError "config" whose lines are all its problems. `types`: the app types allowed; `app`: the
- * app that it must be for.
+ * Reads deploy.yml; throws DpError "config" whose lines are all its problems. `types`: the app types allowed, with what
+ * they declare; `app`: the app that it must be for.
  */
 export function parseDeployConfig(
   text: string,
-  file = "deploy.yml",
-  types = appTypeNames(),
+  file: string,
+  types: Declared<AppSettings>,
   app?: string,
 ): DeployConfig {
-  const rules = (value: Record<string, unknown>) => deployProblems(value, app);
-  const { processes: { web, ...processes } = {}, ...rest } = parse(deploySchema(types), text, file, rules);
-  return { ...rest, ...(web === undefined ? {} : { command: web.command }), processes };
+  const rules = (value: Mapping) => deployProblems(value, types, app);
+  const parsed = parse(deploySchema(types), text, file, rules);
+  const [read, own] = apart(parsed, Object.keys(ownKeys(types, "deploy")));
+  const { processes: { web, ...processes } = {}, ...rest } = read;
+  const config: DeployConfig = { ...rest, processes };
+  if (web !== undefined) config.command = web.command;
+  const settings = own[config.type];
+  if (settings !== undefined) config.settings = settings;
+  return config;
 }
 
-/** Reads config.yml; throws DpError "config" whose lines are all its problems. `managers`, `fronts`: those allowed. */
-export function parseServerConfig(
-  text: string,
-  file = "config.yml",
-  managers = managerNames(),
-  fronts = frontNames(),
-): ServerConfig {
-  const parsed = parse(serverSchema(managers, fronts), text, file);
-  return { ...parsed, strategy: checkServer(parsed, file) };
+/** Reads config.yml; throws DpError "config" whose lines are all its problems. `kinds`: what it may name. */
+export function parseServerConfig(text: string, file: string, kinds: ServerKinds): ServerConfig {
+  const parsed = parse(serverSchema(kinds), text, file);
+  const [read, settings] = apart(parsed, serverKeys(kinds));
+  return { ...read, settings, strategy: checkServer(read, kinds, file) };
+}
+
+/** What was read, apart from what is somebody's own. */
+function apart<T extends object>(parsed: T, keys: readonly string[]): [read: T, own: Mapping] {
+  const read: Mapping = {};
+  const own: Mapping = {};
+  for (const [key, value] of Object.entries(parsed)) {
+    if (keys.includes(key)) own[key] = value;
+    else read[key] = value;
+  }
+  return [read as T, own];
 }
 
 /** Sets values of a config.yml and leaves every other character of it; durations as written: "30s". */

@@ -1,30 +1,26 @@
 // What the keys of deploy.yml mean for each other: the rules that no key has by itself.
 import { quoted } from "../text/text.ts";
-import { dockerProblems } from "./docker-schema.ts";
+import { ownKeys, type AppSettings, type Declared } from "./declared.ts";
+import { isMapping, type Mapping } from "./parse.ts";
 import { misplaced } from "./misplaced.ts";
 import { nameFrom } from "./process-schema.ts";
-import type { Path } from "./yaml.ts";
-
-const isMapping = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+import type { Wrong } from "./yaml.ts";
 
 /**
  * What is wrong between the keys of a deploy.yml as it was read, or with it for that app: nothing of it may have been
  * judged yet.
  */
-export function deployProblems(value: Record<string, unknown>, app?: string): { path: Path; what: string }[] {
+export function deployProblems(value: Mapping, types: Declared<AppSettings>, app?: string): Wrong[] {
   return [
     ...appProblems(value, app),
     ...misplaced(value, app),
-    ...dockerProblems(value),
+    ...typeProblems(value, types),
     ...webProblems(value),
     ...nameProblems(value["cron"]),
-    ...staticProblems(value),
-    ...containerProblems(value),
   ];
 }
 
-function appProblems({ name }: Record<string, unknown>, app: string | undefined): { path: Path; what: string }[] {
+function appProblems({ name }: Mapping, app: string | undefined): Wrong[] {
   if (app === undefined || typeof name !== "string" || name === app) return [];
   const other = /^[a-z][a-z0-9-]*$/.test(name)
     ? `, or push to ${name}'s repository, or on the server: dp setup APP --for ${name}`
@@ -34,24 +30,22 @@ function appProblems({ name }: Record<string, unknown>, app: string | undefined)
   ];
 }
 
-function containerProblems({ type, processes }: Record<string, unknown>): { path: Path; what: string }[] {
-  const all = type === "docker" && isMapping(processes) ? Object.entries(processes) : [];
-  return all.flatMap(([name, process]) => {
-    const check = isMapping(process) ? process["healthCheck"] : undefined;
-    const what = "would run beside the container, not in it; write stayUp";
-    return isMapping(check) && "command" in check
-      ? [{ path: ["processes", name, "healthCheck", "command"], what }]
-      : [];
-  });
+// Known with a glance at the type: which keys are another type's, and those of what is never started.
+function typeProblems(value: Mapping, types: Declared<AppSettings>): Wrong[] {
+  const type = value["type"];
+  if (typeof type !== "string") return [];
+  const own = Object.hasOwn(types, type) ? types[type] : undefined;
+  const others = Object.keys(ownKeys(types, "deploy")).filter((key) => key in value && key !== type);
+  const refused = own?.startsNothing ? ["command", "processes", "cron"].filter((key) => key in value) : [];
+  return [
+    ...others.map((key) => ({ path: [key], what: `is for type: ${key} only, remove it` })),
+    ...refused.map((key) => ({ path: [key], what: `nothing is started for type ${type}, remove it` })),
+    ...(own?.problems?.(value) ?? []),
+  ];
 }
 
-function staticProblems(value: Record<string, unknown>): { path: Path; what: string }[] {
-  const keys = value["type"] === "static" ? ["processes", "cron"].filter((key) => key in value) : [];
-  return keys.map((key) => ({ path: [key], what: "nothing is started for type static, remove it" }));
-}
-
-function webProblems(value: Record<string, unknown>): { path: Path; what: string }[] {
-  const problems: { path: Path; what: string }[] = [];
+function webProblems(value: Mapping): Wrong[] {
+  const problems: Wrong[] = [];
   const processes = isMapping(value["processes"]) ? value["processes"] : {};
   const isNamed = "web" in processes;
   if (isNamed && "command" in value)
@@ -70,7 +64,7 @@ function webProblems(value: Record<string, unknown>): { path: Path; what: string
   return problems;
 }
 
-function nameProblems(cron: unknown): { path: Path; what: string }[] {
+function nameProblems(cron: unknown): Wrong[] {
   const entries = (Array.isArray(cron) ? cron : []).map((entry: unknown) => (isMapping(entry) ? entry : {}));
   const names = entries.map(({ name, command }) => String(name ?? nameFrom(String(command ?? ""))));
   return names.flatMap((name, index) => {

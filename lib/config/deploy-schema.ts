@@ -2,11 +2,10 @@
 import * as v from "valibot";
 import { messageOf } from "../errors.ts";
 import { duration, mapping, must, oneOf, shellLine, text } from "./field.ts";
-import { docker } from "./docker-schema.ts";
+import { ownKeys, usualOf, type AppSettings, type Declared } from "./declared.ts";
 import { hookProblem } from "./hook.ts";
 import { plainPath } from "./plain-path.ts";
 import { shared } from "./shared-schema.ts";
-import { staticSite } from "./static-schema.ts";
 import { cron, processes } from "./process-schema.ts";
 import { appName } from "../paths.ts";
 import { plainText } from "../text/text.ts";
@@ -96,33 +95,16 @@ const hook = (description: string) =>
     v.description(description),
   );
 
-/** deploy.yml, for the app types that there are. */
-export function deploySchema(types: readonly string[]) {
-  const whole = entriesFor(types);
-  return v.pipe(
-    whole,
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed) return;
-      const input = dataset.value;
-      const wrong = (key: "static" | "command", message: string) =>
-        addIssue({ message, path: [{ type: "object", origin: "value", input, key, value: input[key] }] });
-      const isStatic = input.type === "static";
-      if (isStatic && input.static === undefined)
-        wrong("static", 'missing, add "static: {root: FOLDER}", the folder that is served');
-      if (!isStatic && input.static !== undefined) wrong("static", `is for type static, and this is ${input.type}`);
-      if (isStatic && input.command !== undefined) wrong("command", "nothing is started for type static, remove it");
-    }),
-  );
+/** deploy.yml, for the app types that there are; it keeps their own keys beside those that the core knows. */
+export function deploySchema(types: Declared<AppSettings>) {
+  const entries = entriesFor(types);
+  return mapping({ ...entries, ...ownKeys(types, "deploy") } as typeof entries);
 }
 
-function entriesFor(types: readonly string[]) {
-  return mapping({
+function entriesFor(types: Declared<AppSettings>) {
+  return {
     name,
-    type: v.pipe(
-      oneOf(types),
-      v.description("What kind of app this is."),
-      v.examples([types.includes("python") ? "python" : (types[0] ?? "python")]),
-    ),
+    type: v.pipe(oneOf(Object.keys(types)), v.description("What kind of app this is."), v.examples([usualOf(types)])),
     healthCheck: v.exactOptional(healthCheck),
     command: v.exactOptional(
       v.pipe(
@@ -136,7 +118,6 @@ function entriesFor(types: readonly string[]) {
         v.description("A shell line that runs after the dependencies are installed; failing aborts the deploy."),
       ),
     ),
-    docker: v.exactOptional(docker),
     hooks: v.optional(
       v.pipe(
         mapping({
@@ -154,8 +135,7 @@ function entriesFor(types: readonly string[]) {
       ),
     ),
     shared: v.exactOptional(shared),
-    static: v.exactOptional(staticSite),
     processes: v.exactOptional(processes),
     cron: v.optional(cron, []),
-  });
+  };
 }

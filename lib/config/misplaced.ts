@@ -1,7 +1,8 @@
 // Keys in deploy.yml that are the server's to decide: where they belong, and what to type.
 import { isAppName, places } from "../paths.ts";
 import { serverSchema } from "./server-schema.ts";
-import type { Path } from "./yaml.ts";
+import type { Mapping } from "./parse.ts";
+import type { Wrong } from "./yaml.ts";
 
 const inConfig = (app: string) =>
   `is set on the server, in ${isAppName(app) ? places(app).config : "the app's config.yml"}`;
@@ -28,13 +29,13 @@ const ELSEWHERE: Readonly<Record<string, (app: string, value: unknown) => string
   host: (app) => `the public address is set on the server: dp setup ${app} --host ADDRESS`,
 };
 
-// Keys of both files.
-const OF_BOTH = ["build", "docker"];
+// Keys of both files, but for those of an app type.
+const OF_BOTH = ["build"];
 
 /** The keys of a deploy.yml that are not its own, and where they belong; `app`: the app that it must be for. */
-export function misplaced(value: Record<string, unknown>, app: string | undefined): { path: Path; what: string }[] {
+export function misplaced(value: Mapping, app: string | undefined): Wrong[] {
   const { name } = value;
-  const serverKeys = Object.keys(serverSchema(["any"], ["any"]).entries);
+  const serverKeys = Object.keys(serverSchema({ apps: {}, managers: {}, fronts: {} }).entries);
   const known = app ?? (typeof name === "string" && isAppName(name) ? name : "APP");
   return Object.keys(value).flatMap((key) => {
     if (Object.hasOwn(ELSEWHERE, key)) return [{ path: [key], what: ELSEWHERE[key]!(known, value[key]) }];

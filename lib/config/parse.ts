@@ -1,9 +1,9 @@
 // Reading a YAML file by its schema: every problem at once, with line, column and a suggestion.
 import * as v from "valibot";
 import { closest } from "../text/suggestion.ts";
-import { readYaml, yamlError, type Path, type Problem, type Yaml } from "./yaml.ts";
+import { readYaml, yamlError, type Path, type Problem, type Wrong, type Yaml } from "./yaml.ts";
 
-type Rules = (value: Mapping) => { path: Path; what: string }[];
+type Rules = (value: Mapping) => Wrong[];
 
 /**
  * Reads a file by its schema; `rules` are those that no key has by itself, told of the values as they were read. Throws
@@ -38,9 +38,11 @@ export function parse<S extends v.GenericSchema>(
   return result.output;
 }
 
-type Mapping = Record<string, unknown>;
+/** Keys and values, as they were read. */
+export type Mapping = Record<string, unknown>;
 
-function isMapping(value: unknown): value is Mapping {
+/** Whether it is one. */
+export function isMapping(value: unknown): value is Mapping {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

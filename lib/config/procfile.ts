@@ -2,6 +2,7 @@
 import { DpError } from "../errors.ts";
 import { isProcessName } from "../paths.ts";
 import type { Tree } from "../git/tree.ts";
+import type { AppSettings } from "./declared.ts";
 import type { DeployConfig } from "./types.ts";
 
 const LINE = /^([A-Za-z0-9_-]+):\s*(\S.*)$/;
@@ -42,15 +43,16 @@ const PLAIN = { healthCheck: { stayUp: 3_000 }, overlap: false };
 
 /**
  * A deploy.yml and what the Procfile adds to it: `web` where there is no command, the other processes where deploy.yml
- * names none, `release` as preDeploy where it has no such hook. `ignored`: the lines that count for nothing.
+ * names none, `release` as preDeploy where it has no such hook. `ignored`: the lines that count for nothing. `type`: what
+ * the app's type declares.
  */
 export async function withProcfile(
   config: DeployConfig,
   tree: Tree,
+  type: AppSettings = {},
 ): Promise<{ config: DeployConfig; ignored: string[] }> {
-  const text = await tree.read("Procfile", "by mark");
-  // Nothing is started for a static site.
-  if (text === null || config.static !== undefined) return { config, ignored: [] };
+  const text = type.startsNothing ? null : await tree.read("Procfile", "by mark");
+  if (text === null) return { config, ignored: [] };
   const { web, release, ...others } = Object.fromEntries(parseProcfile(text));
   const takesWeb = web !== undefined && config.command === undefined && config.healthCheck !== undefined;
   const takesRelease = release !== undefined && config.hooks.preDeploy === undefined;

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { limitsOf } from "./limits-schema.ts";
 import { isProcessName } from "../paths.ts";
+import { ownKeys, usualOf, type ManagerSettings, type Declared, type ServerKinds } from "./declared.ts";
 import { claim, duration, mapping, must, oneOf, size, text, whole } from "./field.ts";
 
 // The rules of git-check-ref-format, as far as one branch name can break them.
@@ -68,20 +69,34 @@ const scale = v.pipe(
   v.description("How many of each process run: {worker: 2}. Default: one of each."),
 );
 
-/** config.yml, for the managers and fronts that there are. */
-export function serverSchema(managers: readonly string[], fronts: readonly string[]) {
-  return mapping({
+// The keys of app types and managers, each called like its owner.
+const own = ({ apps, managers }: ServerKinds) => ({ ...ownKeys(managers, "server"), ...ownKeys(apps, "server") });
+
+/** The names of those keys. */
+export const serverKeys = (kinds: ServerKinds): string[] => Object.keys(own(kinds));
+
+const workersNeed = (managers: Declared<ManagerSettings>): string =>
+  Object.entries(managers)
+    .flatMap(([name, { workers }]) => (workers === undefined ? [] : [`manager ${name} and ${workers}`]))
+    .join(", or ");
+
+/** config.yml, for what it can name; it keeps the keys of app types and managers beside those that the core knows. */
+export function serverSchema(kinds: ServerKinds) {
+  const entries = entriesFor(kinds);
+  return mapping({ ...entries, ...own(kinds) } as typeof entries);
+}
+
+function entriesFor({ managers, fronts }: ServerKinds) {
+  const bare = Object.keys(fronts).filter((name) => fronts[name]?.holdsPort === false);
+  return {
     port: v.pipe(whole(1, 65535), v.description("The public port."), v.examples([8000])),
     manager: v.pipe(
-      oneOf(managers),
+      oneOf(Object.keys(managers)),
       v.description("What starts, stops and watches the app's processes."),
-      v.examples([managers.includes("systemd") ? "systemd" : (managers[0] ?? "systemd")]),
+      v.examples([usualOf(managers)]),
     ),
     instances: v.optional(
-      v.pipe(
-        whole(1, 64),
-        v.description("How many workers share the port. More than 1: manager pm2 and a command that is node FILE."),
-      ),
+      v.pipe(whole(1, 64), v.description(`How many workers share the port. More than 1: ${workersNeed(managers)}.`)),
       1,
     ),
     for: v.exactOptional(madeFor),
@@ -109,10 +124,10 @@ export function serverSchema(managers: readonly string[], fronts: readonly strin
     ),
     front: v.optional(
       v.pipe(
-        oneOf(fronts),
-        v.description("What holds the public port. none: the app itself, with a gap at each deploy."),
+        oneOf(Object.keys(fronts)),
+        v.description(`What holds the public port. ${bare.join(", ")}: the app itself, with a gap at each deploy.`),
       ),
-      "relay",
+      usualOf(fronts),
     ),
     protocol: v.optional(
       v.pipe(
@@ -152,7 +167,6 @@ export function serverSchema(managers: readonly string[], fronts: readonly strin
         v.description("More failed probes than this during the switch, and the deploy goes back. Default: no limit."),
       ),
     ),
-    docker: v.exactOptional(limitsOf("a container", "Limits of a container of an app of type docker.")),
     build: v.exactOptional(
       limitsOf("a build or hook", "Limits of builds and hooks, where systemd runs and dp is root."),
     ),
@@ -174,5 +188,5 @@ export function serverSchema(managers: readonly string[], fronts: readonly strin
       duration("1s", "6h", "How long one command of a deploy may take: install, build, a hook."),
       "15m",
     ),
-  });
+  };
 }

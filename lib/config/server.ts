@@ -5,6 +5,7 @@ import { basename } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { keepServer, keptServer } from "./kept-config.ts";
+import { serverKinds } from "./kinds.ts";
 import { deployments, places } from "../paths.ts";
 import { installedTree } from "../host/self.ts";
 import { didYouMean } from "../text/suggestion.ts";
@@ -49,7 +50,7 @@ async function parsed(base: string, file: string, text: string): Promise<ServerC
   const kept = installedTree && (await keptServer(base, installedTree, text));
   if (kept) return kept;
   const { parseServerConfig } = await import("./config.ts");
-  const server = parseServerConfig(text, file);
+  const server = parseServerConfig(text, file, await serverKinds());
   if (installedTree) await keepServer(base, { tree: installedTree, text, server });
   return server;
 }

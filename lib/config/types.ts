@@ -1,7 +1,5 @@
 // What deploy.yml and config.yml say, once they were read.
-import type { DockerConfig } from "./docker-schema.ts";
 import type { Shared } from "./shared-schema.ts";
-import type { StaticSite } from "./static-schema.ts";
 import type { Limits } from "../host/process/confine.ts";
 
 /** How a release proves that it is healthy. Times are in ms. */
@@ -53,10 +51,10 @@ export interface DeployConfig {
   /** The web process's. */
   command?: string;
   build?: string;
-  docker?: DockerConfig;
   hooks: { preDeploy?: string; postDeploy?: string };
   shared?: Shared;
-  static?: StaticSite;
+  /** What stands under the key of its type, as that type's own schema read it: only the type knows what it is. */
+  settings?: unknown;
   /** Those besides web. */
   processes: Record<string, ProcessConfig>;
   cron: CronEntry[];
@@ -87,11 +85,12 @@ export interface ServerConfig {
   holdTimeout: number;
   keepWarm: number;
   maxFailed?: number;
-  docker?: Limits;
   /** What builds and hooks are held to. */
   build?: Limits;
   /** Process -> how many of it; one where nothing is said. */
   scale: Record<string, number>;
+  /** What stands under keys of app types and managers, by name: only its owner knows what it is. */
+  settings: Readonly<Record<string, unknown>>;
   gate: boolean;
   user?: string;
   path?: string;

@@ -13,6 +13,9 @@ export interface Problem {
   what: string;
 }
 
+/** Something wrong with what a file means; its place is looked up. */
+export type Wrong = Pick<Problem, "path" | "what">;
+
 /** A file as read. `isBroken`: it is not YAML, and the value says nothing. */
 export interface Yaml {
   text: string;

@@ -26,8 +26,8 @@ export interface Place {
   user: string | undefined;
   /** The environment of builds and of the app: the env file, PATH, HOME, DP_*. */
   env: Record<string, string>;
-  /** What the operator allows a container. */
-  limits?: Limits | undefined;
+  /** What config.yml says under the keys of app types and managers, by name. */
+  operator?: Readonly<Record<string, unknown>>;
   /** Milliseconds that one command of the build may take. */
   timeout: number;
   /** What the operator allows such a command. */

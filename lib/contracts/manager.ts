@@ -1,7 +1,6 @@
 // What a process manager is: whatever starts, stops and watches the instances of an app.
 import type { InstanceName, InstanceStatus, LogOptions, ManagedApp, Startable } from "../host/instance.ts";
 import type { Io } from "../host/io.ts";
-import type { Limits } from "../host/process/confine.ts";
 import type { DeployConfig } from "../config/types.ts";
 import type { TreeEntry } from "../git/entries.ts";
 
@@ -22,8 +21,8 @@ export interface Instance extends Startable {
   path?: string | undefined;
   /** How many processes share the port, for managers that can do that. Default: 1. */
   workers?: number | undefined;
-  /** What the operator allows a container; other managers have their own place for that. */
-  limits?: Limits | undefined;
+  /** What config.yml says under the keys of app types and managers, by name. */
+  operator?: Readonly<Record<string, unknown>>;
   /** The release that served until now, for managers that keep something of it; null: there was none. */
   predecessor?(): Promise<Predecessor | null>;
   /** The files of its commit, for managers that ask who made a file. */

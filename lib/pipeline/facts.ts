@@ -1,6 +1,7 @@
 // The vocabulary: every fact that steps share, and the schema that it keeps.
 import * as v from "valibot";
 import { isReleaseId } from "../paths.ts";
+import { appTypeNames } from "../config/kinds.ts";
 import type { DeployConfig, ServerConfig } from "../config/types.ts";
 
 const path = v.pipe(v.string(), v.startsWith("/"));
@@ -13,13 +14,22 @@ const described = <S extends v.GenericSchema>(schema: S, text: string) => v.pipe
 // had not thought of gets its default.
 const config = v.pipe(
   v.custom<DeployConfig>((input) => v.is(v.looseObject({ name: v.string(), type: v.string() }), input)),
-  v.transform((known): DeployConfig => ({ ...known, processes: known.processes ?? {}, cron: known.cron ?? [] })),
+  v.transform((known): DeployConfig => {
+    // dp 0.1.0 kept them under the name of the type, as deploy.yml has them.
+    const settings = known.settings ?? (known as unknown as Record<string, unknown>)[known.type];
+    return { ...known, settings, processes: known.processes ?? {}, cron: known.cron ?? [] };
+  }),
 );
 const server = v.pipe(
   v.custom<ServerConfig>((input) =>
     v.is(v.looseObject({ port: v.number(), manager: v.string(), front: v.string() }), input),
   ),
-  v.transform((known): ServerConfig => ({ ...known, scale: known.scale ?? {}, keepLogs: known.keepLogs ?? 200 })),
+  v.transform((known): ServerConfig => {
+    // dp 0.1.0 kept them beside the others, each under the name of its owner.
+    const own = Object.entries(known).filter(([key]) => appTypeNames().includes(key));
+    const settings = known.settings ?? Object.fromEntries(own);
+    return { ...known, settings, scale: known.scale ?? {}, keepLogs: known.keepLogs ?? 200 };
+  }),
 );
 
 const probes = v.strictObject({

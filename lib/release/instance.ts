@@ -34,21 +34,26 @@ export async function takeInstancePort({
 /** The web instance of a release. Throws DpError "config" when nothing says how to start it. */
 export async function instanceOf(facts: InstanceFacts, port: number): Promise<Instance> {
   const { app, server, config, release, runtime } = facts;
-  const env = await appEnvironment(server.front === "none" ? facts : { ...facts, port }, runtime);
+  const { holdsPort } = await front(server.front);
+  const env = await appEnvironment(holdsPort ? { ...facts, port } : facts, runtime);
   const place = placeOf(facts, env);
   const command = config.command ?? (await (await appType(config.type)).command(place, runtime));
-  const { user, stopTimeout, path, docker: limits, instances: workers = 1 } = server;
+  const { user, stopTimeout, path, settings: operator, instances: workers = 1 } = server;
   const id = basename(release);
-  const how = { user, stopTimeout, path, workers, limits };
-  const asked = { predecessor: () => predecessorOf(app, id), committed: () => entriesOf(facts.repo, facts.sha) };
-  const instance = {
+  const instance: Instance = {
     app,
     id,
     folder: place.folder,
     config,
     command,
     env: { ...env, DP_PROCESS: processOf(id) },
-    ...{ ...how, ...asked },
+    user,
+    stopTimeout,
+    path,
+    workers,
+    operator,
+    predecessor: () => predecessorOf(app, id),
+    committed: () => entriesOf(facts.repo, facts.sha),
   };
   (await managerOf(server)).requireStartable?.(instance);
   return instance;
@@ -76,10 +81,11 @@ export async function otherInstance(facts: InstanceFacts, id: string): Promise<I
   if (what === undefined) throw new DpError("usage", `${releaseOf(id)} has no ${processOf(id)}`);
   const { PORT: _port, DP_HOST: _host, ...env } = await appEnvironment(facts, runtime);
   const { folder } = placeOf(facts, env);
-  const { user, path, docker: limits } = server;
+  const { user, path, settings: operator } = server;
   const stopTimeout = ("stopTimeout" in what ? what.stopTimeout : undefined) ?? server.stopTimeout;
-  const of = { app, id, folder, config, command: what.command, user, stopTimeout, path, limits };
-  return { ...of, env: { ...env, DP_PROCESS: processOf(id) } };
+  const { command } = what;
+  const variables = { ...env, DP_PROCESS: processOf(id) };
+  return { app, id, folder, config, command, env: variables, user, stopTimeout, path, operator };
 }
 
 /** The facts of a release that was deployed before, with the settings that it had and the server's config of today. */

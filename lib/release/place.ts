@@ -24,8 +24,19 @@ export function placeOf({ app, server, config, sha, repo, release }: PlaceFacts,
   const { base } = places(app);
   const whole = commitTree(repo, sha);
   const tree = config.root === undefined ? whole : subtree(whole, config.root);
-  const of = { app, id: basename(release), base, release, folder: appFolder(release, config), config };
-  const limits = { timeout: server.stepTimeout, limits: server.docker, build: server.build };
-  const commit = config.root === undefined ? undefined : whole;
-  return { ...of, tree, commit, user: server.user, env, ...limits };
+  return {
+    app,
+    id: basename(release),
+    base,
+    release,
+    folder: appFolder(release, config),
+    config,
+    tree,
+    commit: config.root === undefined ? undefined : whole,
+    user: server.user,
+    env,
+    operator: server.settings,
+    timeout: server.stepTimeout,
+    build: server.build,
+  };
 }

@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Place } from "../../lib/contracts/app-type.ts";
 import docker from "../../lib/apps/docker.ts";
-import { parseDeployConfig } from "../../lib/config/config.ts";
+import { deployConfig } from "../support/configs.ts";
 import { leavesOf } from "../../lib/apps/docker/build.ts";
 import { dockerfileOf } from "../../lib/apps/docker/dockerfile.ts";
 import { containerPort } from "../../lib/apps/docker/image.ts";
@@ -28,7 +28,7 @@ import type { Tree } from "../../lib/git/tree.ts";
 import { baseFolder, engineUnavailable, enter, startEngine, type Engine } from "../support/engine.ts";
 import type { TreeEntry } from "../../lib/git/entries.ts";
 
-const config = (more = "") => parseDeployConfig(`name: shop\ntype: docker\nhealthCheck: /\n${more}`);
+const config = (more = "") => deployConfig(`name: shop\ntype: docker\nhealthCheck: /\n${more}`);
 const treeOf = (paths: readonly string[], kind: TreeEntry["kind"] = "file"): Tree => ({
   list: async () => paths.map((path) => ({ path, kind })),
   read: async () => null,

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AppType } from "../../lib/contracts/app-type.ts";
 import { init } from "../../lib/commands/init.ts";
-import { parseDeployConfig } from "../../lib/config/config.ts";
+import { deployConfig } from "../support/configs.ts";
 import { DpError } from "../../lib/errors.ts";
 import { appTypes } from "../../lib/registry.ts";
 import { inTerminal } from "../support/typed.ts";
@@ -46,7 +46,7 @@ test("an app that is recognised gets a deploy.yml that is accepted", async () =>
   const text = await readFile(join(dir, "deploy.yml"), "utf8");
   // It is committed: nothing of this machine is in it.
   expect(text).not.toContain("://");
-  const config = parseDeployConfig(text);
+  const config = deployConfig(text);
   expect(config).toMatchObject({ name: "my-shop-2", type: "python", healthCheck: { path: "/" } });
   expect(config.command).toContain("gunicorn");
   expect(text).toContain("type: python # because of requirements.txt");
@@ -80,7 +80,7 @@ test("a type without a start command leaves the line as a comment; a hostile com
   expect(text).toContain("because of a b: c\n");
   await rm(join(dir, "deploy.yml"));
   await init({ dir, types: [type('x: "y" # z\\')] });
-  expect(parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8")).command).toBe('x: "y" # z\\');
+  expect(deployConfig(await readFile(join(dir, "deploy.yml"), "utf8")).command).toBe('x: "y" # z\\');
   await rm(join(dir, "deploy.yml"));
   expect((await refusal({ dir, types: [type("two\nlines")] })).exit).toBe("config");
 });
@@ -113,7 +113,7 @@ test("of two at once one writes and the other is refused", async () => {
   const results = await Promise.allSettled([init({ dir, types, name: "one" }), init({ dir, types, name: "two" })]);
   expect(results.map((result) => result.status).sort()).toEqual(["fulfilled", "rejected"]);
   const winner = results[0]!.status === "fulfilled" ? "one" : "two";
-  expect(parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8")).name).toBe(winner);
+  expect(deployConfig(await readFile(join(dir, "deploy.yml"), "utf8")).name).toBe(winner);
 });
 
 describe("an empty folder", () => {
@@ -126,7 +126,7 @@ describe("an empty folder", () => {
     expect(made.files).toEqual(["deploy.yml"]);
     expect(made.edit.join("\n")).toMatch(/^type: python, a guess[^]*healthCheck: \/, [^]*command: /);
     const text = await readFile(join(dir, "deploy.yml"), "utf8");
-    expect(parseDeployConfig(text)).toMatchObject({ name: "my-shop-2", type: "python", healthCheck: { path: "/" } });
+    expect(deployConfig(text)).toMatchObject({ name: "my-shop-2", type: "python", healthCheck: { path: "/" } });
     expect(text).toContain("# hooks:");
     expect(await refusal({ dir, types })).toMatchObject({
       exit: "bug",
@@ -143,7 +143,7 @@ describe("an empty folder", () => {
     expect(error.hint).toContain("dp init --example flask");
     for (const type of ["docker", "node", "python", "static"]) {
       await init({ dir, types, type });
-      const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+      const config = deployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
       expect(config).toMatchObject({ name: "my-shop-2", type, healthCheck: { path: "/" } });
       await rm(join(dir, "deploy.yml"));
     }
@@ -163,7 +163,7 @@ describe("a Dockerfile beside requirements.txt", () => {
         isThere ? Promise.resolve() : Promise.reject(new DpError("host", "there is no docker command on this server"));
       return { ...type, requireHost };
     });
-  const typeOf = async () => parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8")).type;
+  const typeOf = async () => deployConfig(await readFile(join(dir, "deploy.yml"), "utf8")).type;
   beforeEach(async () => {
     await writeFile(join(dir, "requirements.txt"), "flask");
     await writeFile(join(dir, "Dockerfile"), "FROM scratch");
@@ -230,7 +230,7 @@ test("a health route of the code is written down, with the file that has it", as
   await writeFile(join(dir, "server.js"), 'app.get("/healthz", (request, response) => response.send("ok"));');
   const { edit } = await init({ dir, types, name: "shop" });
   expect(edit).toContain("healthCheck: /healthz, from server.js");
-  const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+  const config = deployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
   expect(config).toMatchObject({ type: "node", healthCheck: { path: "/healthz" } });
 });
 
@@ -246,7 +246,7 @@ test.each([
   const { files } = await init({ dir, types, example, name: "shop" });
   expect(files.join()).toBe(names);
   expect([...new Bun.Glob("**").scanSync({ cwd: dir, dot: true })].sort().join()).toBe(names);
-  const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+  const config = deployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
   expect(config).toMatchObject({ name: "shop", type: "python", command, healthCheck: { path: "/health" } });
   const requirements = (await readFile(join(dir, "requirements.txt"), "utf8")).trim().split("\n");
   for (const line of requirements) expect(line).toMatch(/^[\w.-]+==[0-9][\w.]*$/);
@@ -256,8 +256,8 @@ test.each([
 test("the example static is complete, with its folder", async () => {
   const { files } = await init({ dir, types, example: "static", name: "site" });
   expect(files).toEqual(["deploy.yml", "public/404.html", "public/index.html", "public/style.css"]);
-  const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
-  expect(config).toMatchObject({ name: "site", type: "static", static: { root: "public", notFound: "404.html" } });
+  const config = deployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+  expect(config).toMatchObject({ name: "site", type: "static", settings: { root: "public", notFound: "404.html" } });
   expect(await readFile(join(dir, "public/index.html"), "utf8")).toContain("It works");
 });
 
@@ -265,8 +265,8 @@ test("a folder of pages is recognised, and what is served is named", async () =>
   await mkdir(join(dir, "dist"));
   await writeFile(join(dir, "dist/index.html"), "x");
   await init({ dir, types, name: "site" });
-  const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
-  expect(config).toMatchObject({ type: "static", static: { root: "dist" }, healthCheck: { path: "/" } });
+  const config = deployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+  expect(config).toMatchObject({ type: "static", settings: { root: "dist" }, healthCheck: { path: "/" } });
 });
 
 test.each([
@@ -278,7 +278,7 @@ test.each([
   const { files } = await init({ dir, types, example, name: "shop" });
   expect(files.join()).toBe(names);
   for (const file of files) expect((await readFile(join(dir, file), "utf8")).length).toBeGreaterThan(0);
-  const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+  const config = deployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
   expect(config).toMatchObject({ name: "shop", type: "node", healthCheck: { path: "/health" } });
   const { dependencies = {} } = JSON.parse(await readFile(join(dir, "package.json"), "utf8")) as Record<string, object>;
   for (const version of Object.values(dependencies)) expect(version).toMatch(/^\d+\.\d+\.\d+$/);
@@ -307,9 +307,9 @@ test("an example with folders is written as a whole or not at all", async () => 
 test("the example docker is complete, and names an image that there is", async () => {
   const { files } = await init({ dir, types, example: "docker", name: "shop" });
   expect(files.join()).toBe(".dockerignore,Dockerfile,deploy.yml,server.ts");
-  const config = parseDeployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+  const config = deployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
   const args = { BASE: "oven/bun:1-alpine" };
-  expect(config).toMatchObject({ name: "shop", type: "docker", docker: { file: "Dockerfile", args } });
+  expect(config).toMatchObject({ name: "shop", type: "docker", settings: { file: "Dockerfile", args } });
   expect(await readFile(join(dir, "Dockerfile"), "utf8")).toContain(`ARG BASE=${args.BASE}\nFROM \${BASE}\n`);
 });
 
@@ -352,5 +352,5 @@ test.each([
   const inner = join(dir, folder);
   await mkdir(inner);
   await init({ dir: inner, types, example: "flask" });
-  expect(parseDeployConfig(await readFile(join(inner, "deploy.yml"), "utf8")).name).toBe(name);
+  expect(deployConfig(await readFile(join(inner, "deploy.yml"), "utf8")).name).toBe(name);
 });

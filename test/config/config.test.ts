@@ -2,7 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseDeployConfig, parseServerConfig, setServerValues } from "../../lib/config/config.ts";
+import { setServerValues } from "../../lib/config/config.ts";
+import { deployConfig, serverConfig } from "../support/configs.ts";
 import { DpError } from "../../lib/errors.ts";
 import { appName } from "../../lib/paths.ts";
 import { render, template, templates } from "../../lib/host/template.ts";
@@ -10,8 +11,8 @@ import { schemaFiles } from "../support/schemas.ts";
 
 const HEAD = "name: my-api\ntype: python\nhealthCheck: /health\n";
 const SERVER = "port: 8000\nmanager: systemd\n";
-const deploy = (text: string) => parseDeployConfig(text, "deploy.yml", ["node", "python"]);
-const server = (text: string) => parseServerConfig(text, "config.yml", ["builtin", "systemd"]);
+const deploy = (text: string) => deployConfig(text, ["node", "python"]);
+const server = (text: string) => serverConfig(text);
 
 /** The lines of the DpError that `parse` throws. */
 function problems(parse: () => unknown): readonly string[] {
@@ -145,7 +146,7 @@ hooks:
 describe("a key of the server's in deploy.yml says where it belongs, and what to type", () => {
   const problem = (line: string, app?: string) => {
     try {
-      parseDeployConfig(`name: shop\ntype: python\nhealthCheck: /\n${line}\n`, "deploy.yml", undefined, app);
+      deployConfig(`name: shop\ntype: python\nhealthCheck: /\n${line}\n`, undefined, app);
       return "accepted";
     } catch (error) {
       return (error as DpError).lines.join("\n");
@@ -206,7 +207,7 @@ describe("YAML", () => {
     [`${HEAD}build: [a]\n`, "deploy.yml:4:8 build: must be a command on one line, not a list"],
     [
       `${HEAD}"\\e[31m": x\n`,
-      'deploy.yml:4:1 "\\u001b[31m": unknown key, known are name, type, healthCheck, command, build, docker, hooks, root, shared, static, processes, cron',
+      'deploy.yml:4:1 "\\u001b[31m": unknown key, known are name, type, healthCheck, command, build, hooks, root, shared, processes, cron',
     ],
     ["x".repeat(65 * 1024), "deploy.yml:1:1 larger than 64 KiB"],
   ])("%#: %j", (text, line) => {
@@ -262,6 +263,7 @@ describe("config.yml", () => {
       holdTimeout: 30_000,
       keepWarm: 0,
       scale: {},
+      settings: {},
       gate: true,
       stopTimeout: 30_000,
       stepTimeout: 900_000,
@@ -302,7 +304,7 @@ describe("config.yml", () => {
     expect(() => server(`${SERVER}instances: 4\n`)).toThrow("instances: 4 needs manager: pm2, and manager is systemd");
     expect(server(`${SERVER}instances: 1\n`).instances).toBe(1);
     const pm2 = `${SERVER}instances: 4\n`.replace("systemd", "pm2");
-    expect(parseServerConfig(pm2, "config.yml", ["pm2", "systemd"]).instances).toBe(4);
+    expect(server(pm2).instances).toBe(4);
     expect(problems(() => server(`${SERVER}instances: 0\n`))[0]).toContain("must be a whole number from 1 to 64");
   });
 
@@ -313,7 +315,7 @@ describe("config.yml", () => {
   });
 
   test.each([
-    ["manager", "sytemd", 'must be one of builtin, systemd, not "sytemd", did you mean "systemd"?'],
+    ["manager", "sytemd", 'must be one of builtin, pm2, systemd, not "sytemd", did you mean "systemd"?'],
     ["env", "../x", 'must be a lower-case word such as production, not "../x"'],
     ["env", "8", "must be a lower-case word such as production, not the number 8"],
     ["gate", "no", 'must be true or false, not "no"'],
@@ -380,14 +382,14 @@ describe("setServerValues", () => {
 });
 
 describe("templates", () => {
-  test("the shipped schemas are current: bun test/support/schemas.ts", () => {
-    for (const [file, text] of Object.entries(schemaFiles())) {
+  test("the shipped schemas are current: bun test/support/schemas.ts", async () => {
+    for (const [file, text] of Object.entries(await schemaFiles())) {
       expect(readFileSync(join(templates, file), "utf8"), file).toBe(text);
     }
   });
 
-  test("every key has a description in the schema", () => {
-    for (const text of Object.values(schemaFiles())) {
+  test("every key has a description in the schema", async () => {
+    for (const text of Object.values(await schemaFiles())) {
       const { properties } = JSON.parse(text) as { properties: Record<string, { description?: string }> };
       for (const [key, value] of Object.entries(properties)) expect(value.description, key).toBeString();
     }

@@ -2,14 +2,14 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseServerConfig } from "../../lib/config/config.ts";
+import { serverConfig } from "../support/configs.ts";
 import { keepServer, keptFile, keptServer } from "../../lib/config/kept-config.ts";
 import { sandbox } from "../support/sandbox.ts";
 import { withInstalled } from "../support/installed.ts";
 import { configure } from "../bench/app.ts";
 
 const text = "manager: builtin\nport: 8001\nkeepWarm: 10m\nscale: {worker: 2}\n";
-const server = parseServerConfig(text);
+const server = serverConfig(text);
 let base: string;
 beforeEach(() => void (base = mkdtempSync(join(tmpdir(), "dp-kept-"))));
 afterEach(() => rmSync(base, { recursive: true }));

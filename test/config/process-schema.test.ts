@@ -1,10 +1,10 @@
 // `processes` and `cron` of deploy.yml, `scale` of config.yml: what they mean, and what is wrong with bad ones.
 import { describe, expect, test } from "bun:test";
-import { parseDeployConfig, parseServerConfig } from "../../lib/config/config.ts";
+import { deployConfig, serverConfig } from "../support/configs.ts";
 import { DpError } from "../../lib/errors.ts";
 
 const HEAD = "name: shop\ntype: python\nhealthCheck: /health\n";
-const deploy = (text: string) => parseDeployConfig(text, "deploy.yml", ["python", "node"]);
+const deploy = (text: string) => deployConfig(text, ["python", "node"]);
 
 function problems(read: () => unknown): readonly string[] {
   try {
@@ -98,7 +98,7 @@ test.each([
   ],
 ])("what type %s cannot do", (type, more, lines) => {
   const text = `name: shop\ntype: ${type}\nhealthCheck: /\n${more}`;
-  expect(problems(() => parseDeployConfig(text))).toEqual(lines);
+  expect(problems(() => deployConfig(text))).toEqual(lines);
 });
 
 describe("cron", () => {
@@ -142,8 +142,7 @@ describe("cron", () => {
 });
 
 describe("scale", () => {
-  const server = (line: string) =>
-    parseServerConfig(`port: 8000\nmanager: builtin\n${line}\n`, "config.yml", ["builtin"], ["relay"]);
+  const server = (line: string) => serverConfig(`port: 8000\nmanager: builtin\n${line}\n`);
 
   test("counts of processes", () => {
     expect(server("scale: {worker: 2, clock: 0, web: 1}").scale).toEqual({ worker: 2, clock: 0, web: 1 });

@@ -1,6 +1,6 @@
 // The Procfile: what its lines mean and which are refused.
 import { expect, test } from "bun:test";
-import { parseDeployConfig } from "../../lib/config/config.ts";
+import { deployConfig } from "../support/configs.ts";
 import { parseProcfile, webProcess, withProcfile } from "../../lib/config/procfile.ts";
 import type { Tree } from "../../lib/git/tree.ts";
 
@@ -67,7 +67,7 @@ test.each([
     { command: undefined, preDeploy: "./migrate", processes: { mail: "send" }, ignored: ["web", "worker", "clock"] },
   ],
 ])("what a Procfile adds to a deploy.yml with %s", async (_what, yml, expected) => {
-  const { config, ignored } = await withProcfile(parseDeployConfig(yml), tree(PROCFILE));
+  const { config, ignored } = await withProcfile(deployConfig(yml), tree(PROCFILE));
   const processes = Object.fromEntries(Object.entries(config.processes).map(([name, { command }]) => [name, command]));
   expect({ command: config.command, preDeploy: config.hooks.preDeploy, processes, ignored }).toEqual(expected as never);
   for (const name of ["worker", "clock"])
@@ -76,6 +76,6 @@ test.each([
 });
 
 test("without a Procfile a deploy.yml is what it was", async () => {
-  const config = parseDeployConfig(HEAD);
+  const config = deployConfig(HEAD);
   expect(await withProcfile(config, tree(null))).toEqual({ config, ignored: [] });
 });

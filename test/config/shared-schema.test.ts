@@ -1,6 +1,6 @@
 // `shared` of deploy.yml: which names are taken, and what is said of the others.
 import { describe, expect, test } from "bun:test";
-import { parseDeployConfig } from "../../lib/config/config.ts";
+import { deployConfig } from "../support/configs.ts";
 import { pathProblem } from "../../lib/config/plain-path.ts";
 import type { DpError } from "../../lib/errors.ts";
 
@@ -26,8 +26,7 @@ test.each([
   ["x".repeat(256), "longer than 255"],
 ])("%j may not: %s", (name, words) => expect(pathProblem(name)).toContain(words));
 
-const read = (shared: string) =>
-  parseDeployConfig(`name: shop\ntype: python\nhealthCheck: /\nshared: ${shared}\n`).shared;
+const read = (shared: string) => deployConfig(`name: shop\ntype: python\nhealthCheck: /\nshared: ${shared}\n`).shared;
 const problems = (shared: string): readonly string[] => {
   try {
     read(shared);

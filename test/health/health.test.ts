@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseDeployConfig } from "../../lib/config/config.ts";
+import { deployConfig } from "../support/configs.ts";
 import { DpError } from "../../lib/errors.ts";
 import { stillHealthy, waitUntilHealthy, type Patient } from "../../lib/health/health.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
@@ -31,7 +31,7 @@ async function patient(command: string, check: Partial<Patient["check"]> = {}, s
   writeFileSync(join(release, "server.ts"), source);
   const name = { app, id: "1-aaaaaaa" };
   const env = { PATH: process.env["PATH"] ?? "", PORT: String(port), FILE: join(release, "answers") };
-  const config = parseDeployConfig(`name: ${app}\ntype: python\nhealthCheck: /\n`);
+  const config = deployConfig(`name: ${app}\ntype: python\nhealthCheck: /\n`);
   await manager.start({ ...name, folder: release, config, command, env, user: undefined, stopTimeout: 5_000 }, io);
   // An hour: whatever ends before has not waited for it.
   const asked = { path: "/", timeout: 2_000, interval: 20, startTimeout: 3_600_000, ...check };

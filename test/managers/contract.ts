@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { parseDeployConfig } from "../../lib/config/config.ts";
+import { deployConfig } from "../support/configs.ts";
 import { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog, type Io } from "../../lib/host/io.ts";
 import type { Instance, Manager } from "../../lib/contracts/manager.ts";
@@ -80,7 +80,7 @@ export function workshop(subject: () => Subject) {
       chmodSync(base, 0o755);
       await manager.setup({ app, base, user, stopTimeout }, io);
       const env = { PATH: "/usr/local/bin:/usr/bin:/bin", SHARED: shared, PORT: "4711", ...more.env };
-      const config = parseDeployConfig(`name: ${app}\ntype: python\nhealthCheck: /\n`);
+      const config = deployConfig(`name: ${app}\ntype: python\nhealthCheck: /\n`);
       const told = { folder: `${releases}/${id}`, config, user, ...more, app, id, command, env, stopTimeout };
       const instance = (await container?.prepare(told)) ?? told;
       made.push(instance);

@@ -74,7 +74,7 @@ describe.skipIf(why !== null)("containers", () => {
 
   test("are held to few rights and to limits, and reached by loopback alone", async () => {
     const limits = { memory: "64m", cpus: "0.5", pids: 64 };
-    const instance = await started(await shop.instance("exec sleep 1000", { limits }));
+    const instance = await started(await shop.instance("exec sleep 1000", { operator: { docker: limits } }));
     const host = await inspect(instance, ".HostConfig");
     expect(host).toMatchObject({
       ...{ Privileged: false, CapDrop: ["ALL"], SecurityOpt: ["no-new-privileges"], Init: true },
@@ -175,7 +175,7 @@ describe.skipIf(why !== null)("containers", () => {
   });
 
   test("say when they were killed for want of memory", async () => {
-    const instance = await started(await shop.instance("tail /dev/zero", { limits: { memory: "16m" } }));
+    const instance = await started(await shop.instance("tail /dev/zero", { operator: { docker: { memory: "16m" } } }));
     const status = await until("failed", async () => {
       const now = await manager.status(instance);
       return now.state === "failed" && now;

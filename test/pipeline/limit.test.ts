@@ -1,6 +1,6 @@
 // How long one step may take: what follows from the configs, and what becomes of a step that does not come back.
 import { expect, test } from "bun:test";
-import { parseDeployConfig, parseServerConfig } from "../../lib/config/config.ts";
+import { deployConfig, serverConfig } from "../support/configs.ts";
 import { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { stepLimit, within } from "../../lib/pipeline/limit.ts";
@@ -10,8 +10,8 @@ const limitOf = (server: string, deploy?: string) =>
     version: 1,
     journal: {},
     facts: {
-      server: parseServerConfig(`port: 8000\nmanager: builtin\n${server}`),
-      ...(deploy === undefined ? {} : { config: parseDeployConfig(`name: a\ntype: python\n${deploy}`) }),
+      server: serverConfig(`port: 8000\nmanager: builtin\n${server}`),
+      ...(deploy === undefined ? {} : { config: deployConfig(`name: a\ntype: python\n${deploy}`) }),
     },
   });
 const errorOf = (promise: Promise<unknown>) =>

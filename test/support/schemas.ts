@@ -6,13 +6,14 @@ import type { GenericSchema } from "valibot";
 import { deploySchema } from "../../lib/config/deploy-schema.ts";
 import { serverSchema } from "../../lib/config/server-schema.ts";
 import { templates } from "../../lib/host/template.ts";
-import { appTypeNames, frontNames, managerNames } from "../../lib/config/kinds.ts";
+import { serverKinds } from "../../lib/config/kinds.ts";
 
 /** The file name in templates/ and the text of each schema, as they should be now. */
-export function schemaFiles(): Record<string, string> {
+export async function schemaFiles(): Promise<Record<string, string>> {
+  const kinds = await serverKinds();
   return {
-    "deploy.schema.json": jsonSchema("deploy.yml of dp", deploySchema(appTypeNames())),
-    "config.schema.json": jsonSchema("config.yml of dp", serverSchema(managerNames(), frontNames())),
+    "deploy.schema.json": jsonSchema("deploy.yml of dp", deploySchema(kinds.apps)),
+    "config.schema.json": jsonSchema("config.yml of dp", serverSchema(kinds)),
   };
 }
 
@@ -27,5 +28,5 @@ function jsonSchema(title: string, schema: GenericSchema): string {
 }
 
 if (import.meta.main) {
-  for (const [file, text] of Object.entries(schemaFiles())) await writeFile(join(templates, file), text);
+  for (const [file, text] of Object.entries(await schemaFiles())) await writeFile(join(templates, file), text);
 }

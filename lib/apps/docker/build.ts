@@ -9,11 +9,12 @@ import { docker, dockerError } from "./client.ts";
 import { withContext } from "./context.ts";
 import { imageOf, type Image } from "./image.ts";
 import { imageLabel, imageName, imageRepository } from "./names.ts";
+import { settingsOf } from "./settings.ts";
 import type { InstanceName } from "../../host/instance.ts";
 
 /** Builds and tags the image of a release. Throws DpError "command" with the build's last lines. */
 export async function buildImage(place: Place, file: string, io: Io): Promise<Image> {
-  const { args = {}, target } = place.config.docker ?? {};
+  const { args = {}, target } = settingsOf(place.config) ?? {};
   const lines: string[] = [];
   const options = [
     `--tag=${imageName(place)}`,

@@ -2,12 +2,13 @@
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Tree } from "../../git/tree.ts";
+import { settingsOf } from "./settings.ts";
 
 const COMPOSE = /^(?:docker-)?compose\.ya?ml$/;
 
 /** The path of the Dockerfile, relative to the app's folder. Throws DpError "config" when the commit has none. */
 export async function dockerfileOf({ tree, config }: Pick<Place, "tree" | "config">): Promise<string> {
-  const path = config.docker?.file ?? "Dockerfile";
+  const path = settingsOf(config)?.file ?? "Dockerfile";
   const entry = (await tree.list()).find((candidate) => candidate.path === path);
   if (entry?.kind === "file" || entry?.kind === "executable") return path;
   if (entry) throw new DpError("config", `${path} is a ${entry.kind}, and must be a file`);

@@ -5,6 +5,7 @@ import type { Io } from "../../host/io.ts";
 import { releaseOf } from "../../paths.ts";
 import { docker, objectsIn } from "./client.ts";
 import { imageName } from "./names.ts";
+import { settingsOf } from "./settings.ts";
 import type { InstanceName } from "../../host/instance.ts";
 import type { DeployConfig } from "../../config/types.ts";
 import { treeOf } from "../../host/release-folder.ts";
@@ -47,8 +48,9 @@ export interface ContainerPort {
  * The port on which the app listens in its container: deploy.yml's, else the one that the image exposes, else
  * `byDefault`, which the app is told as $PORT. Throws DpError "config" when the image exposes several.
  */
-export function containerPort({ Config }: Image, { docker }: DeployConfig, byDefault: number): ContainerPort {
-  if (docker?.port !== undefined) return { port: docker.port, because: "docker.port of deploy.yml" };
+export function containerPort({ Config }: Image, config: DeployConfig, byDefault: number): ContainerPort {
+  const port = settingsOf(config)?.port;
+  if (port !== undefined) return { port, because: "docker.port of deploy.yml" };
   const exposed = Object.keys(Config.ExposedPorts ?? {}).filter((key) => /^\d+(?:\/tcp)?$/.test(key));
   const [first] = exposed;
   if (first === undefined) return { port: byDefault, because: "the image exposes no port" };

@@ -7,6 +7,7 @@ import { imageOf } from "./image.ts";
 import { mountOptions, sharedPaths } from "./mounts.ts";
 import { containerName, imageName, labelOptions } from "./names.ts";
 import { confinement } from "./options.ts";
+import { containerLimits } from "./settings.ts";
 import { commandArguments } from "./start.ts";
 import { withVariables } from "./variables.ts";
 import type { InstanceName } from "../../host/instance.ts";
@@ -14,7 +15,8 @@ import type { InstanceName } from "../../host/instance.ts";
 async function optionsOf(name: string, place: Place): Promise<string[]> {
   const image = await imageOf(place);
   const mounts = image === null ? [] : await mountOptions(place, sharedPaths(place.config), image);
-  return ["--rm", `--name=${name}`, ...labelOptions(place), ...(await confinement(place.limits)), ...mounts];
+  const held = await confinement(containerLimits(place.operator));
+  return ["--rm", `--name=${name}`, ...labelOptions(place), ...held, ...mounts];
 }
 
 /** Runs a command, the arguments of the image's entrypoint, with `run`; answers its exit code, or docker's own 125. */

@@ -11,6 +11,7 @@ import { containerPort, ownImageOf, type Image } from "./image.ts";
 import { mountOptions, sharedPaths } from "./mounts.ts";
 import { containerName, imageName, labelOptions } from "./names.ts";
 import { confinement } from "./options.ts";
+import { containerLimits } from "./settings.ts";
 import { withVariables } from "./variables.ts";
 import type { InstanceName } from "../../host/instance.ts";
 
@@ -45,7 +46,7 @@ export async function startContainer(instance: Instance, io: Io): Promise<void> 
   const options = [
     `--name=${containerName(instance)}`,
     ...labelOptions(instance),
-    ...(await confinement(instance.limits)),
+    ...(await confinement(containerLimits(instance.operator))),
     isJob(instance.id) ? "--restart=no" : `--restart=on-failure:${RESTARTS}`,
     `--stop-timeout=${Math.ceil(instance.stopTimeout / 1000)}`,
     ...published,

@@ -2,14 +2,15 @@
 import { closeSync } from "node:fs";
 import { relative } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
-import type { StaticSite } from "../../config/static-schema.ts";
 import { DpError } from "../../errors.ts";
 import { openBeneath, fileBeneath, openFolder } from "./beneath.ts";
 import { requestPath } from "./request-path.ts";
+import { siteIn, type StaticSite } from "./settings.ts";
 import type { HealthCheck } from "../../config/types.ts";
 
 /** Throws DpError "config" when the served folder, its index, or the page for what is not there, is missing. */
-export function requireMade({ release, folder, config: { static: site, healthCheck } }: Place): void {
+export function requireMade({ release, folder, config }: Place): void {
+  const site = siteIn(config);
   if (site === undefined) throw new DpError("config", "deploy.yml has no static.root");
   const top = openFolder(release);
   const root = `${relative(release, folder) && `${relative(release, folder)}/`}${site.root}`;
@@ -21,7 +22,7 @@ export function requireMade({ release, folder, config: { static: site, healthChe
     });
   }
   try {
-    for (const [path, why] of wanted(site, healthCheck)) {
+    for (const [path, why] of wanted(site, config.healthCheck)) {
       const found = fileBeneath(served, path);
       if (found === null || found === "folder")
         throw new DpError(

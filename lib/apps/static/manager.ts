@@ -14,18 +14,23 @@ import { status as askStatus, syncSites } from "./client.ts";
 import { givenNames } from "./given.ts";
 import { olderTrees, treeOf } from "./older.ts";
 import { endIdleStatic, ensureStatic, inItsTurn, serverGroup, serverUid, staticLog, UNIT } from "./service.ts";
+import { siteIn } from "./settings.ts";
 import { readSite, removeSite, siteNames, staticFolder, writeSite, type Site } from "./site.ts";
 import type { InstanceName, InstanceStatus, LogOptions } from "../../host/instance.ts";
 import { treeOf as filesOf } from "../../host/release-folder.ts";
 
 async function siteOf(instance: Instance): Promise<Site> {
   const { app, id, config, env } = instance;
-  const options = config.static;
+  const options = siteIn(config);
   if (options === undefined) throw new DpError("config", `deploy.yml of ${app}@${id} has no static.root`);
-  const { root: _, keepAssets, ...rest } = options;
+  const { root, keepAssets, ...rest } = options;
   return {
-    ...{ app, id, ...treeOf(join(places(app).releases, filesOf(app, id)), { ...config, static: options }) },
-    ...{ host: env["DP_HOST"] ?? "127.0.0.1", port: Number(env["PORT"]), options: rest },
+    app,
+    id,
+    ...treeOf(join(places(app).releases, filesOf(app, id)), config, root),
+    host: env["DP_HOST"] ?? "127.0.0.1",
+    port: Number(env["PORT"]),
+    options: rest,
     older: await olderTrees(instance, keepAssets),
     given: config.build === undefined ? null : await givenNames(instance),
     since: new Date().toISOString(),
@@ -129,7 +134,8 @@ const manager: Manager = {
     const ids = (await siteNames(staticFolder(), app)).map(({ id }) => id);
     return ids.sort((a, b) => sequenceOf(a) - sequenceOf(b));
   },
-  ...{ enable, enabled },
+  enable,
+  enabled,
   async forget(name, io) {
     await removeSite(staticFolder(), name);
     await endIdleStatic(io);

@@ -1,14 +1,14 @@
 // Whose hashed assets a new site goes on to serve: those of the release before, and what that one still served.
 import { basename, join, relative } from "node:path";
-import type { StaticSite } from "../../config/static-schema.ts";
 import type { DeployConfig } from "../../config/types.ts";
 import type { Instance, Predecessor } from "../../contracts/manager.ts";
 import { appFolder } from "../../host/release-folder.ts";
+import { siteIn } from "./settings.ts";
 import { readSite, staticFolder, type OlderTree, type Tree } from "./site.ts";
 
-/** The folder of a release that is served. */
-export function treeOf(release: string, config: DeployConfig & { static: StaticSite }): Tree {
-  return { release, root: join(relative(release, appFolder(release, config)), config.static.root) };
+/** The folder of a release that is served; `root`: within the app's own. */
+export function treeOf(release: string, config: DeployConfig, root: string): Tree {
+  return { release, root: join(relative(release, appFolder(release, config)), root) };
 }
 
 /** How many releases back: more than a day of pushes must not open folders without end. */
@@ -26,6 +26,6 @@ export async function olderTrees(instance: Instance, keepAssets: number, now = D
 }
 
 function treeBefore({ folder, config }: Predecessor): Tree | null {
-  const site = config?.static;
-  return config === null || site === undefined ? null : treeOf(folder, { ...config, static: site });
+  const site = config === null ? undefined : siteIn(config);
+  return config === null || site === undefined ? null : treeOf(folder, config, site.root);
 }

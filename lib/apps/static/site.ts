@@ -1,11 +1,11 @@
 // What the static server serves: one file for each started release, written by dp, read by the server.
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { StaticSite } from "../../config/static-schema.ts";
 import { codeOf } from "../../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
 import { isReleaseId, root } from "../../paths.ts";
 import type { InstanceName } from "../../host/instance.ts";
+import type { StaticSite } from "./settings.ts";
 
 /** A folder that is served: `root` is below `release`, which nobody but dp can replace. */
 export interface Tree {

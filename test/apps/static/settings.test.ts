@@ -1,12 +1,13 @@
 // `static` of deploy.yml: what it may say, and what is said of the rest.
 import { expect, test } from "bun:test";
-import { parseDeployConfig } from "../../lib/config/config.ts";
-import type { DpError } from "../../lib/errors.ts";
+import { deployConfig } from "../../support/configs.ts";
+import { siteIn } from "../../../lib/apps/static/settings.ts";
+import type { DpError } from "../../../lib/errors.ts";
 
 const text = (more: string, type = "static") => `name: shop\ntype: ${type}\nhealthCheck: /\n${more}\n`;
 const problems = (yml: string): readonly string[] => {
   try {
-    parseDeployConfig(yml);
+    deployConfig(yml);
     return [];
   } catch (error) {
     return (error as DpError).lines;
@@ -14,7 +15,7 @@ const problems = (yml: string): readonly string[] => {
 };
 
 test("defaults", () => {
-  expect(parseDeployConfig(text("static: {root: dist}")).static).toEqual({
+  expect(deployConfig(text("static: {root: dist}")).settings).toEqual({
     root: "dist",
     spa: false,
     headers: {},
@@ -23,7 +24,7 @@ test("defaults", () => {
 });
 
 test("all of the app's folder", () => {
-  expect(parseDeployConfig(text("static: {root: .}")).static?.root).toBe(".");
+  expect(siteIn(deployConfig(text("static: {root: .}")))?.root).toBe(".");
 });
 
 test("everything", () => {
@@ -35,7 +36,7 @@ test("everything", () => {
   headers:
     "/**": {X-Frame-Options: DENY}
     /assets/*: {Cache-Control: "public, max-age=60"}`);
-  expect(parseDeployConfig(yml).static?.headers).toEqual({
+  expect(siteIn(deployConfig(yml))?.headers).toEqual({
     "/**": { "X-Frame-Options": "DENY" },
     "/assets/*": { "Cache-Control": "public, max-age=60" },
   });
@@ -58,11 +59,11 @@ test.each([
   ["static: {root: a, headers: {/x: {A: 1}}}", "must be a text, not the number 1"],
   ["static: {root: a, headers: {/**/*/*: {A: b}}}", 'may have "*" or "**" twice at most'],
   ["static: {root: a, headers: [x]}", "must be a mapping"],
-  ["static: {root: a}\ncommand: ./start", "deploy.yml:5:10 command: nothing is started for type static"],
+  ["static: {root: a}\ncommand: ./start", "deploy.yml:5:1 command: nothing is started for type static"],
 ])("%j is refused", (more, words) => expect(problems(text(more)).join("\n")).toContain(words));
 
 test("static is for type static", () => {
   expect(problems(text("static: {root: a}", "python"))).toEqual([
-    "deploy.yml:4:9 static: is for type static, and this is python",
+    "deploy.yml:4:1 static: is for type: static only, remove it",
   ]);
 });

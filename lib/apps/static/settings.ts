@@ -1,7 +1,9 @@
 // `static` of deploy.yml: which folder is served, and how.
 import * as v from "valibot";
-import { claim, duration, mapping, must } from "./field.ts";
-import { pathProblem, plainPath } from "./plain-path.ts";
+import type { AppSettings } from "../../config/declared.ts";
+import { claim, duration, mapping, must } from "../../config/field.ts";
+import { pathProblem, plainPath } from "../../config/plain-path.ts";
+import type { DeployConfig } from "../../config/types.ts";
 
 /** What is served of an app of type static. Paths are relative to the app's own folder, or to `root`. */
 export interface StaticSite {
@@ -53,7 +55,7 @@ const headers = v.pipe(
 );
 
 /** The schema of `static`. */
-export const staticSite = v.pipe(
+const staticSite = v.pipe(
   mapping({
     root: v.pipe(
       plainPath("the folder that is served, such as public or dist", (path) =>
@@ -85,3 +87,18 @@ export const staticSite = v.pipe(
   }),
   v.description("For type static: the folder that is served, and how."),
 );
+
+const settings: AppSettings = {
+  deploy: staticSite,
+  startsNothing: true,
+  problems: (value) =>
+    "static" in value
+      ? []
+      : [{ path: ["static"], what: 'missing, add "static: {root: FOLDER}", the folder that is served' }],
+};
+
+/** What is served of an app; undefined for one of another type. */
+export const siteIn = (config: DeployConfig) =>
+  config.type === "static" ? (config.settings as StaticSite | undefined) : undefined;
+
+export default settings;

@@ -1,12 +1,10 @@
 // The keys for apps of type docker: what they may hold, and every problem with its place.
 import { expect, test } from "bun:test";
-import { parseDeployConfig, parseServerConfig } from "../../lib/config/config.ts";
-import type { DpError } from "../../lib/errors.ts";
+import { deployConfig, serverConfig } from "../../support/configs.ts";
+import type { DpError } from "../../../lib/errors.ts";
 
-const TYPES = ["docker", "python"];
-const deploy = (more: string, type = "docker") =>
-  parseDeployConfig(`name: shop\ntype: ${type}\nhealthCheck: /\n${more}`, "deploy.yml", TYPES);
-const server = (more: string) => parseServerConfig(`port: 8000\nmanager: builtin\n${more}`);
+const deploy = (more: string, type = "docker") => deployConfig(`name: shop\ntype: ${type}\nhealthCheck: /\n${more}`);
+const server = (more: string) => serverConfig(`port: 8000\nmanager: builtin\n${more}`);
 const problems = (read: () => unknown): readonly string[] => {
   try {
     read();
@@ -17,11 +15,11 @@ const problems = (read: () => unknown): readonly string[] => {
 };
 
 test("deploy.yml: what is left out, and what is not", () => {
-  expect(deploy("").docker).toBeUndefined();
-  expect(deploy("docker: {}\n").docker).toEqual({ file: "Dockerfile", args: {} });
+  expect(deploy("").settings).toBeUndefined();
+  expect(deploy("docker: {}\n").settings).toEqual({ file: "Dockerfile", args: {} });
   const full =
     'docker: {file: docker/web.Dockerfile, args: {NODE: 22, NAME: "a b", ON: true}, target: web, port: 80}\n';
-  expect(deploy(full).docker).toEqual({
+  expect(deploy(full).settings).toEqual({
     ...{ file: "docker/web.Dockerfile", target: "web", port: 80 },
     args: { NODE: "22", NAME: "a b", ON: "true" },
   });
@@ -63,13 +61,13 @@ test("deploy.yml: docker with another type is refused, beside whatever else is w
 });
 
 test("config.yml: limits", () => {
-  expect(server("").docker).toBeUndefined();
-  expect(server("docker: {memory: 512m, cpus: 1.5, pids: 500}\n").docker).toEqual({
+  expect(server("").settings["docker"]).toBeUndefined();
+  expect(server("docker: {memory: 512m, cpus: 1.5, pids: 500}\n").settings["docker"]).toEqual({
     memory: "512m",
     cpus: "1.5",
     pids: 500,
   });
-  expect(server("docker: {cpus: 2}\n").docker).toEqual({ cpus: "2" });
+  expect(server("docker: {cpus: 2}\n").settings["docker"]).toEqual({ cpus: "2" });
   expect(problems(() => server("docker: {memory: 512, cpus: 0, pids: 1}\n"))).toEqual([
     "config.yml:3:18 docker.memory: must be a size such as 512m or 2g, not the number 512",
     'config.yml:3:29 docker.cpus: must be a number such as 1.5, not "0"',

@@ -1,7 +1,12 @@
 // The keys of deploy.yml and config.yml that are for apps of type docker.
 import * as v from "valibot";
-import { mapping, must, text, whole } from "./field.ts";
-import type { Path } from "./yaml.ts";
+import type { AppSettings } from "../../config/declared.ts";
+import { mapping, must, text, whole } from "../../config/field.ts";
+import { limitsOf } from "../../config/limits-schema.ts";
+import { isMapping } from "../../config/parse.ts";
+import type { DeployConfig } from "../../config/types.ts";
+import type { Wrong } from "../../config/yaml.ts";
+import type { Limits } from "../../host/process/confine.ts";
 
 /** How the image of an app of type docker is built and used. */
 export interface DockerConfig {
@@ -33,7 +38,7 @@ const argumentName = v.pipe(
 );
 
 /** The key docker of deploy.yml. */
-export const docker = v.pipe(
+const docker = v.pipe(
   mapping({
     file: v.optional(
       v.pipe(
@@ -67,32 +72,12 @@ export const docker = v.pipe(
   v.description("For type docker: how the image is built."),
 );
 
-/** What is wrong between the keys of a deploy.yml and type docker, as they were read. */
-export function dockerProblems(value: Readonly<Record<string, unknown>>): { path: Path; what: string }[] {
-  const { type, docker: own, build, shared } = value;
-  const problems: { path: Path; what: string }[] = [];
-  if (type === "docker") problems.push(...sharedProblems(own, shared));
-  if (own !== undefined && type !== "docker" && typeof type === "string")
-    problems.push({ path: ["docker"], what: "is for type: docker only, remove it" });
-  if (build !== undefined && type === "docker")
-    problems.push({
-      path: ["build"],
-      what: "an app of type docker is built by its Dockerfile, write a RUN line there",
-    });
-  for (const [key, what] of Object.entries(REFUSED))
-    if (typeof own === "object" && own !== null && key in own) problems.push({ path: ["docker", key], what });
-  return problems;
-}
-
-const fieldOf = (value: unknown, key: string): unknown =>
-  typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
-
 // Shared, it would be a link in the release, to a file that no commit has said anything about.
-function sharedProblems(own: unknown, shared: unknown): { path: Path; what: string }[] {
-  const file = fieldOf(own, "file") ?? "Dockerfile";
-  if (typeof file !== "string") return [];
+function sharedProblems(own: unknown, shared: unknown): Wrong[] {
+  const file = (isMapping(own) ? own["file"] : undefined) ?? "Dockerfile";
+  if (typeof file !== "string" || !isMapping(shared)) return [];
   return ["dirs", "files"].flatMap((kind) => {
-    const names = fieldOf(shared, kind);
+    const names = shared[kind];
     const list: unknown[] = Array.isArray(names) ? names : [];
     return list.flatMap((name, index) =>
       typeof name === "string" && (file === name || file.startsWith(`${name}/`))
@@ -107,8 +92,45 @@ function sharedProblems(own: unknown, shared: unknown): { path: Path; what: stri
   });
 }
 
+function checkProblems(processes: unknown): Wrong[] {
+  const what = "would run beside the container, not in it; write stayUp";
+  return Object.entries(isMapping(processes) ? processes : {}).flatMap(([name, process]) => {
+    const check = isMapping(process) ? process["healthCheck"] : undefined;
+    return isMapping(check) && "command" in check
+      ? [{ path: ["processes", name, "healthCheck", "command"], what }]
+      : [];
+  });
+}
+
 // What users of other tools look for.
 const REFUSED = {
   compose: "compose files are not read: dp runs one container, built by a Dockerfile",
   image: "images are built from the commit: a Dockerfile with FROM and that image is enough",
 };
+
+function problems({ docker: own, build, shared, processes }: Readonly<Record<string, unknown>>): Wrong[] {
+  const found = [...sharedProblems(own, shared), ...checkProblems(processes)];
+  if (build !== undefined)
+    found.push({
+      path: ["build"],
+      what: "an app of type docker is built by its Dockerfile, write a RUN line there",
+    });
+  for (const [key, what] of Object.entries(REFUSED))
+    if (isMapping(own) && key in own) found.push({ path: ["docker", key], what });
+  return found;
+}
+
+const settings: AppSettings = {
+  deploy: docker,
+  server: limitsOf("a container", "Limits of a container of an app of type docker."),
+  problems,
+};
+
+/** What deploy.yml of an app of this type says. */
+export const settingsOf = (config: DeployConfig) => config.settings as DockerConfig | undefined;
+
+/** What the operator allows a container. */
+export const containerLimits = (operator: Readonly<Record<string, unknown>> = {}) =>
+  operator["docker"] as Limits | undefined;
+
+export default settings;

@@ -1,0 +1,6 @@
+// What it means that no front holds the port.
+import type { FrontSettings } from "../../config/declared.ts";
+
+const settings: FrontSettings = { holdsPort: false };
+
+export default settings;
