@@ -105,7 +105,20 @@ describe("pages", () => {
     expect(pages.length).toBeGreaterThan(20);
   });
 
-  test.each([...documents])(
+  // For those who work on dp: no pages, and held to the same.
+  const others = ["CONTRIBUTING.md", "RELEASING.md", "CHANGELOG.md", "test/README.md"].map(
+    (path) => [path, readFileSync(join(project, path), "utf8")] as const,
+  );
+
+  test.each([...documents, ...others])("%s: every file of the project that it names is there", (path, text) => {
+    const named = [...text.matchAll(/(?<![\w/.-])(?:lib|steps|test|templates|bin|docs)\/[\w@./-]*\w/g)].map(
+      ([it]) => it,
+    );
+    const missing = named.filter((it) => !/NAME|smoke-test/.test(it) && !existsSync(join(project, it)));
+    expect([path, missing]).toEqual([path, []]);
+  });
+
+  test.each([...documents, ...others])(
     "%s: every link leads to a file that is there, and to one of its headings",
     (path, text) => {
       for (const to of links(path, text)) {
