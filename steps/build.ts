@@ -1,33 +1,33 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Builds the release: by the build line of deploy.yml, or as its type does it.
+import { lstat } from "node:fs/promises";
 import { appEnvironment } from "../lib/release/environment.ts";
 import { fact } from "../lib/pipeline/facts.ts";
-import { freeRoom, roomTaken, type Room } from "../lib/host/disk.ts";
+import { roomOf } from "../lib/host/disk.ts";
 import { placeOf } from "../lib/release/place.ts";
 import { appType } from "../lib/registry.ts";
 import { runLine } from "../lib/release/shell-line.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
-// Only when one process looked before and after: between two by hand others may have filled the disk for days.
-async function takenSince(free: (Room & { pid: number }) | null, base: string): Promise<{ taken: Room | null }> {
-  return { taken: free?.pid === process.pid ? roomTaken(free, await freeRoom(base)) : null };
+// An earlier release's dependencies that are used once more take nothing.
+async function isNew(path: string, startedAt: string): Promise<boolean> {
+  return (await lstat(path)).mtimeMs >= Date.parse(startedAt);
 }
 
 const step = defineStep(import.meta.path, {
   summary: "Build the release",
   needs: {
     app: fact.app,
-    base: fact.base,
-    free: fact.free,
     repo: fact.repo,
     sha: fact.sha,
+    startedAt: fact.startedAt,
     server: fact.server,
     config: fact.config,
     release: fact.release,
     runtime: fact.runtime,
   },
   provides: { taken: fact.taken },
-  async run({ runtime, base, free, ...facts }, io) {
+  async run({ runtime, startedAt, ...facts }, io) {
     const { config, release, server } = facts;
     const type = await appType(config.type);
     const place = placeOf(facts, await appEnvironment(facts, runtime));
@@ -37,7 +37,9 @@ const step = defineStep(import.meta.path, {
     else io.info("nothing to build");
     type.inspect?.(place);
     if (isBuilt) await io.run(["sync", "-f", release], { quiet: true, timeout: server.stepTimeout });
-    return takenSince(free, base);
+    const { dependencies } = runtime;
+    const own = dependencies !== null && (await isNew(dependencies, startedAt)) ? [dependencies] : [];
+    return { taken: await roomOf([release, ...own], server.stepTimeout, io) };
   },
 });
 export default step;

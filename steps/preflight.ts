@@ -14,13 +14,12 @@ import { defineStep } from "../lib/pipeline/step.ts";
 const step = defineStep(import.meta.path, {
   summary: "Look whether the server can take the deploy",
   needs: { app: fact.app, base: fact.base, id: fact.id, server: fact.server, config: fact.config },
-  provides: { free: fact.free },
+  provides: {},
   async run({ app, base, id, server, config }, io) {
     const room = await freeRoom(base);
-    const free = { ...room, pid: process.pid };
     await requireCurrent(app);
     // What has switched already only has to reach its end.
-    if ((await liveId(app)) === id) return { free };
+    if ((await liveId(app)) === id) return {};
     await requireHost(app, server);
     const needed = await roomFor(app, server.minFree);
     const problem = roomProblem(room, needed);
@@ -32,11 +31,11 @@ const step = defineStep(import.meta.path, {
     await requireServices(app, config, server);
     const found = await memoryOf(app);
     const memory = found.available === null ? "" : `; memory ${sizeText(found.available)} free`;
-    io.info(`disk ${sizeText(room.bytes)} free, ${sizeText(needed.bytes)} needed at most${memory}`);
+    io.info(`needs ${sizeText(needed.bytes)}, ${sizeText(room.bytes)} free${memory}`);
     // It may fit all the same, by swap or because the new one is smaller: a figure, no refusal.
     const scarce = hasWeb(config) && server.strategy === "blue-green" ? memoryProblem(found) : null;
     if (scarce) io.warn(scarce);
-    return { free };
+    return {};
   },
 });
 export default step;

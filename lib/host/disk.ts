@@ -1,5 +1,6 @@
 // Room on a disk: the bytes and the names (inodes) that are free where a folder lies.
 import { statfs } from "node:fs/promises";
+import type { Io } from "./io.ts";
 
 export interface Room {
   bytes: number;
@@ -13,8 +14,16 @@ export async function freeRoom(folder: string): Promise<Room> {
   return { bytes: bavail * bsize, files: files === 0 ? null : ffree };
 }
 
-/** What was taken between two looks at the same disk; what others gave back meanwhile is no less than nothing. */
-export function roomTaken(before: Room, after: Room): Room {
-  const files = before.files === null || after.files === null ? null : Math.max(0, before.files - after.files);
-  return { bytes: Math.max(0, before.bytes - after.bytes), files };
+/**
+ * What files and folders take of the disk, each inode once; null when that cannot be told. Links are not followed.
+ * `timeout` in ms.
+ */
+export async function roomOf(paths: readonly string[], timeout: number, io: Io): Promise<Room | null> {
+  const sum = async (what: string): Promise<number> => {
+    const options = { check: false, quiet: true, timeout };
+    const { code, timedOut, text } = await io.run(["du", "-sc", what, "--", ...paths], options);
+    return code === 0 && !timedOut ? Number(/(\d+)\ttotal$/.exec(text)?.[1] ?? NaN) : NaN;
+  };
+  const [bytes, files] = [await sum("--block-size=1"), await sum("--inodes")];
+  return Number.isNaN(bytes + files) ? null : { bytes, files };
 }

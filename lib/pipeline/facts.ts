@@ -68,11 +68,6 @@ export const fact = {
   ),
   skipHooks: described(v.boolean(), "hooks of deploy.yml are left out"),
   config: described(config, "deploy.yml of the commit"),
-  // A run that was begun without it, by an older dp or a pipeline of one's own, goes on without.
-  free: described(
-    v.optional(v.nullable(v.strictObject({ ...room, pid: v.number() })), null),
-    "what was free on the disk before, and the process that looked; null: not known",
-  ),
   release: described(path, "the release's folder"),
   restarts: described(releaseId, "the live release, whose files are used once more"),
   reason: described(v.string(), "why it is restarted"),

@@ -1,4 +1,4 @@
-// The room on the disk that a deploy needs: twice what one took lately, from its first file to the end of its build.
+// The room on the disk that a deploy needs: twice what the files of one took lately, when it had been built.
 import { factOf, load } from "../pipeline/context.ts";
 import { DpError } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmdirSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmdirSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +10,7 @@ import { beginDeploy, makeApp, runSteps, someConfig, useServer, type App } from 
 import { project } from "../support/sandbox.ts";
 import type { SmallDisk } from "../support/small-disk.ts";
 
+const MB = 1024 ** 2;
 useServer();
 
 async function begun(app: App, server: Partial<App["server"]> = {}) {
@@ -33,18 +34,35 @@ test("it says what is there and what is needed, and the build says what it took"
   const app = await makeApp();
   const { context } = await beginDeploy(app);
   const [, said] = await runSteps(context, "read", "preflight");
-  expect(said).toMatch(/^preflight +0\.\d s {2}disk \d[\d.]* [MGT]B free, 100 MB needed at most; memory .* free$/);
-  await runSteps(context, "clone", "link", "install", "build");
-  const { free, taken } = (await load(context)).facts as { free: { bytes: number }; taken: { bytes: number } };
-  expect(free.bytes).toBeGreaterThan(0);
-  expect(taken.bytes).toBeGreaterThanOrEqual(0);
+  expect(said).toMatch(/^preflight +0\.\d s {2}needs 100 MB, \d[\d.]* [MGT]B free; memory .* free$/);
+  await runSteps(context, "clone", "link");
+  // What others write meanwhile is not the deploy's.
+  writeFileSync(join(app.base, "of-somebody-else"), Buffer.alloc(64 * MB));
+  await runSteps(context, "install", "build");
+  const { taken } = (await load(context)).facts as { taken: { bytes: number; files: number } };
+  expect(taken.bytes).toBeGreaterThan(0);
+  expect(taken.bytes).toBeLessThan(8 * MB);
+  expect(taken.files).toBeGreaterThan(1);
 });
 
-test("a row of one's own without it is none the worse", async () => {
+test("dependencies count for the deploy that has installed them, the build's files for each", async () => {
   const app = await makeApp();
   const { context } = await beginDeploy(app);
-  await runSteps(context, "read", "clone", "link", "install", "build");
-  expect((await load(context)).facts["taken"]).toBeNull();
+  await runSteps(context, "read", "preflight", "clone", "link", "install");
+  const dependencies = join(app.base, "installed");
+  mkdirSync(dependencies);
+  writeFileSync(join(dependencies, "package"), Buffer.alloc(16 * MB));
+  const { release } = (await load(context)).facts as { release: string };
+  writeFileSync(join(release, "built"), Buffer.alloc(4 * MB));
+  const took = async (installedAt: Date) => {
+    utimesSync(dependencies, installedAt, installedAt);
+    const run = await load(context);
+    await save(context, { ...run, facts: { ...run.facts, runtime: { path: [], env: {}, dependencies } } });
+    await runSteps(context, "build");
+    return Math.floor(((await load(context)).facts as { taken: { bytes: number } }).taken.bytes / MB);
+  };
+  expect(await took(new Date())).toBe(20);
+  expect(await took(new Date(Date.now() - 3_600_000))).toBe(4);
 });
 
 test("minFree is the operator's own word", async () => {
@@ -55,7 +73,6 @@ test("minFree is the operator's own word", async () => {
 });
 
 test("memory is short from the byte on that the live release takes more than is free", () => {
-  const MB = 1024 ** 2;
   expect(memoryProblem({ available: 90 * MB, live: 90 * MB })).toBeNull();
   expect(memoryProblem({ available: 90 * MB, live: 90 * MB + 1 })).toContain("takes 90 MB of memory and 90 MB is free");
   expect(memoryProblem({ available: 0, live: null })).toBeNull();
