@@ -74,9 +74,13 @@ export function hostError(error: unknown): unknown {
   return new DpError("host", messageOf(error), { hint, cause: error });
 }
 
+// What Bun advises whoever writes the program, and a user cannot do.
+const ADVICE = /\.? (?:Is the computer able to access the url\?|For more information, pass `verbose: true`.*)$/;
+
 /** The message of anything thrown, in one line. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(ADVICE, "").replace("Was there a typo in the url or port?", "nobody is there");
 }
 
 /** The `code` of a system error (`ENOENT`), or undefined. */

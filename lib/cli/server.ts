@@ -50,19 +50,21 @@ export function declareServerCommands(cli: CAC): void {
     .option("--json", "As JSON")
     .action(async (app: string, url: string | undefined, options: Options) => {
       const { setup } = await import("../commands/setup.ts");
-      const { nextCommands } = await import("../commands/next.ts");
+      const { addressLine, nextCommands } = await import("../commands/next.ts");
       const { makeIo } = await import("../host/io.ts");
       const texts = ["manager", "env", "branch", "host", "front"].map((name) => given(name, textOf(options, name)));
       const port = given("port", whole(textOf(options, "port"), "--port", 65535, 1));
       const io = makeIo({ info: print, warn, output: (line) => say(`  | ${line}`) });
-      const { changes, server } = await setup(
-        app,
-        Object.assign({ ...port, ...given("url", url), ...given("for", textOf(options, "for")) }, ...texts),
-        io,
+      const wanted = Object.assign(
+        { ...port, ...given("url", url), ...given("for", textOf(options, "for")) },
+        ...texts,
       );
-      const next = nextCommands(app, server, url);
-      const checked = `checked: all in place${changes.length > 0 ? "" : `, nothing to change for ${app}`}`;
-      answer(options, { app, changes, server, next }, () => [...changes, checked, ...nextLines(next)]);
+      const { changes, server, isLive, unfetched } = await setup(app, wanted, io);
+      const next = nextCommands(app, server, url !== undefined && unfetched === null);
+      const nothing = changes.length > 0 || unfetched ? "" : `, nothing to change for ${app}`;
+      const lines = [...changes, `checked: all in place${nothing}`, await addressLine(app, server, isLive)];
+      answer(options, { app, changes, server, next }, () => [...lines, ...nextLines(next)]);
+      if (unfetched !== null) throw unfetched;
     });
 
   cli

@@ -35,10 +35,16 @@ export async function probe(check: HealthCheck, port: number, host = "127.0.0.1"
   } catch (error) {
     const text = signal.aborted
       ? `no complete answer in ${check.timeout} ms`
-      : (WORDS[codeOf(error) ?? ""] ?? messageOf(error));
+      : (WORDS[codeOf(error) ?? ""] ?? unreadable(messageOf(error)));
     const isRefused = codeOf(error) === "ECONNREFUSED";
     return { isHealthy: false, status: null, text, ...(isRefused ? { isRefused } : {}) };
   }
+}
+
+// Bun names what it could not read, then the address, and what to pass to it.
+function unreadable(message: string): string {
+  const name = /^(\w+) fetching /.exec(message)?.[1];
+  return name === undefined ? message : `no sound HTTP answer (${name})`;
 }
 
 const NO_PROXY = ["NO_PROXY", "no_proxy"];

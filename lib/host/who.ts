@@ -1,5 +1,6 @@
 // Who types this: the login name, where from, and by which ssh key when sshd tells.
 import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { environmentOf, processEntry } from "./process/process.ts";
 import { loginName } from "./users.ts";
 
@@ -31,6 +32,25 @@ export function who(): Who {
   const key = keyIn(ofLogin("SSH_USER_AUTH"));
   return { by: starter(), ...(key === null ? {} : { key }) };
 }
+
+/** An address of the server as an ssh client reaches it. */
+export interface SshServer {
+  /** As it is written in a URL: IPv6 in brackets, a name where the address is not the one that the client used. */
+  address: string;
+  port: number;
+}
+
+/** The server's side of this login over ssh, or null when this is none. */
+export function serverOfLogin(): SshServer | null {
+  const [client = "", , server = "", port = ""] = ofLogin("SSH_CONNECTION")?.split(" ") ?? [];
+  if (server === "" || !/^\d+$/.test(port)) return null;
+  // A client from outside that ends at a private address came through a router, by an address that is not known here.
+  const isTranslated = PRIVATE.test(server) && !PRIVATE.test(client);
+  const address = server.includes(":") ? `[${server}]` : server;
+  return { address: isTranslated || server.includes("%") ? hostname() : address, port: Number(port) };
+}
+
+const PRIVATE = /^(?:10|127|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01]))\.|^(?:::1$|f[cd]|fe80)/i;
 
 // sudo keeps nothing of the login but its name; the shell above it has the rest.
 function ofLogin(name: "SSH_CONNECTION" | "SSH_USER_AUTH"): string | null {

@@ -1,11 +1,15 @@
 // dp setup: all in place before the first push, and nothing changed the second time.
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { nextCommands } from "../../lib/commands/next.ts";
+import { hostname } from "node:os";
+import { addressLine, nextCommands } from "../../lib/commands/next.ts";
 import { setup } from "../../lib/commands/setup.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { envFile, places } from "../../lib/paths.ts";
 import { readServer } from "../../lib/config/server.ts";
+import type { ServerConfig } from "../../lib/config/types.ts";
+import { listener } from "../../lib/host/process/process.ts";
+import { loginName } from "../../lib/host/users.ts";
 import { freePort, io, runDp, useServer } from "../support/core-server.ts";
 
 const server = useServer();
@@ -145,12 +149,47 @@ describe("refused:", () => {
 test("the words to type next name this server's folder, or the app's own commands when it was fetched", async () => {
   const app = name();
   const { server: config } = await setup(app, await builtin(), io);
-  expect(nextCommands(app, config, undefined)).toEqual([
+  expect(nextCommands(app, config, false)).toEqual([
     `git remote add production ${places(app).repo}`,
     "git push production main",
     `DP_ROOT=${server.path()} dp status ${app}`,
   ]);
-  expect(nextCommands(app, config, "https://example.org/x.git")[0]).toBe(`DP_ROOT=${server.path()} dp deploy ${app}`);
+  expect(nextCommands(app, config, true)[0]).toBe(`DP_ROOT=${server.path()} dp deploy ${app}`);
+});
+
+test("on a server the remote has the address and the port of the login over ssh", () => {
+  const before = { root: process.env["DP_ROOT"], login: process.env["SSH_CONNECTION"] };
+  const remote = (login: string) => {
+    process.env["SSH_CONNECTION"] = login;
+    return nextCommands("shop", { branch: "main" } as ServerConfig, false)[0];
+  };
+  delete process.env["DP_ROOT"];
+  try {
+    const as = (address: string) => `git remote add production ssh://${loginName()}@${address}/var/repos/shop.git`;
+    expect(remote("203.0.113.5 50000 192.0.2.1 22")).toBe(as("192.0.2.1"));
+    expect(remote("203.0.113.5 50000 192.0.2.1 2222")).toBe(as("192.0.2.1:2222"));
+    expect(remote("2001:db8::5 50000 2001:db8::1 2222")).toBe(as("[2001:db8::1]:2222"));
+    expect(remote("")).toBe(as(hostname()));
+  } finally {
+    process.env["DP_ROOT"] = before.root!;
+    if (before.login === undefined) delete process.env["SSH_CONNECTION"];
+    else process.env["SSH_CONNECTION"] = before.login;
+  }
+});
+
+test("it is said whether anybody outside reaches the app, as long as no other program does", async () => {
+  const app = name();
+  const { server: config } = await setup(app, await builtin(), io);
+  const line = (more: Partial<ServerConfig>, isLive = false) => addressLine(app, { ...config, ...more }, isLive);
+  // A web server on this very machine would make it reachable.
+  const hasWeb = (await Promise.all([80, 443].map((port) => listener(port)))).flat().length > 0;
+  if (!hasWeb) {
+    const open = `to open it: DP_ROOT=${server.path()} dp setup ${app} --host 0.0.0.0, or a web server before it`;
+    expect(await line({})).toBe(`will be live at http://127.0.0.1:${config.port} (this server only; ${open})`);
+    expect(await line({}, true)).toStartWith(`live at http://127.0.0.1:${config.port} (this server only`);
+  }
+  expect(await line({ trustedProxies: ["127.0.0.1"] })).toBe(`will be live at http://127.0.0.1:${config.port}`);
+  expect(await line({ host: "0.0.0.0" }, true)).toBe(`live at http://${hostname()}:${config.port}`);
 });
 
 test("on the command line, changes and what is next are the answer", async () => {

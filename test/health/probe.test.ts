@@ -85,6 +85,21 @@ describe("an answer", () => {
     ],
     ["silence", () => undefined, {}, false, "no complete answer in 400 ms"],
     ["a reset", (socket) => socket.resetAndDestroy(), {}, false, "connection reset"],
+    // No words of Bun's.
+    [
+      "a length that is none",
+      (socket) => socket.end(head("200 OK", "Content-Length: x")),
+      {},
+      false,
+      "no sound HTTP answer (InvalidContentLength)",
+    ],
+    [
+      "a chunk that is none",
+      (socket) => socket.end(`${head("200 OK", "Transfer-Encoding: chunked")}zz\r\n`),
+      {},
+      false,
+      "no sound HTTP answer (InvalidHTTPResponse)",
+    ],
   ])("%s", async (_, answer, more, isHealthy, words) => {
     const { port } = await serve(answer);
     const answered = await probe(check(more), port);

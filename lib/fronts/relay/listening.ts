@@ -4,7 +4,7 @@ import type { Route } from "../../contracts/front.ts";
 import { handlersFor } from "./downstream.ts";
 import { BACKLOG } from "./limits.ts";
 import { log } from "./log.ts";
-import { closeFd, handedOver, notify, setBacklog } from "./systemd.ts";
+import { closeFd, handedOver, notify, setBacklog, sharePort } from "./systemd.ts";
 import type { App, Client } from "./types.ts";
 
 /** What Bun's listener has besides its types. */
@@ -35,9 +35,9 @@ export function listen(app: App): void {
 }
 
 /** A socket on the route's address. Throws what Bun.listen throws. */
-function bind(app: App, route: Route): Bun.TCPSocketListener<Client> {
+function bind(app: App, route: Route, reusePort = false): Bun.TCPSocketListener<Client> {
   const { host, port } = route.listen;
-  const options = { hostname: host, port, allowHalfOpen: true, socket: handlersFor(app) };
+  const options = { hostname: host, port, reusePort, allowHalfOpen: true, socket: handlersFor(app) };
   const listener = Bun.listen<Client>(options);
   setBacklog((listener as Listener).fd, BACKLOG);
   return listener;
@@ -57,14 +57,21 @@ export interface Move {
 /** Prepares to listen on the route's address; throws DpError "host" when it cannot be had. */
 export function move(app: App, route: Route): Move {
   const { host, port } = route.listen;
+  // 0.0.0.0 has the port of 127.0.0.1 as well: both sockets must share it for a moment, or neither could be had.
+  const old = app.listener !== null && app.route.listen.port === port ? (app.listener as Listener) : null;
   let listener: Bun.TCPSocketListener<Client>;
+  if (old !== null) sharePort(old.fd, true);
   try {
-    listener = bind(app, route);
+    listener = bind(app, route, old !== null);
   } catch (error) {
+    if (old !== null) sharePort(old.fd, false);
     throw new DpError("host", `${route.app}: ${problemOf(error, host, port)}`, { cause: error });
   }
   return {
-    cancel: () => listener.stop(),
+    cancel() {
+      listener.stop();
+      if (old !== null) sharePort(old.fd, false);
+    },
     commit() {
       if (app.listener !== null) unlisten(app, true);
       app.listener = listener;

@@ -6,6 +6,7 @@ const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
+const SO_REUSEPORT = 15;
 const SCM_RIGHTS = 1;
 const MSG_NOSIGNAL = 0x4000;
 const F_SETFD = 2;
@@ -24,6 +25,11 @@ const libc = libcWith({
 /** Lets more connections wait to be accepted than Bun's 512. */
 export function setBacklog(fd: number, backlog: number): void {
   libc().listen(fd, backlog);
+}
+
+/** Lets another socket of this user have the port of a socket as well, or no longer. */
+export function sharePort(fd: number, isShared: boolean): void {
+  libc().setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, ptr(new Int32Array([isShared ? 1 : 0])), 4);
 }
 
 /** A sockaddr_un: a path, or an abstract name that starts with "@". */

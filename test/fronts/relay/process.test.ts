@@ -212,6 +212,50 @@ describe("addresses", () => {
   });
 });
 
+describe("another address at the same port", () => {
+  const answers = async (port: number) => {
+    const client = await rawClient(port);
+    client.write(GET);
+    await client.until(/app$/);
+    client.close();
+  };
+
+  test.each(["0.0.0.0", "127.0.0.1"])("%s is taken while the other one is still held", async (host) => {
+    relay = await startRelay();
+    const port = await relay.add("web", app.port);
+    const client = await rawClient(port);
+    client.write(GET);
+    await client.until(/app$/);
+    for (const next of ["0.0.0.0", host]) {
+      await relay.front.set({ app: "web", listen: { host: next, port }, protocol: "http", trustedProxies: [] });
+      expect(await statusOf("web")).toMatchObject({ isListening: true, error: null, listen: { host: next, port } });
+      await answers(port);
+    }
+    client.write(GET);
+    await client.until(/app[^]*app$/);
+    client.close();
+  });
+
+  test("a port of which another program holds that address is not taken, and the one before stays", async () => {
+    relay = await startRelay();
+    const port = await relay.add("web", app.port);
+    const taken = Bun.listen({ hostname: "127.0.0.2", port, socket: { data: () => undefined } });
+    try {
+      const change = relay.front.set({
+        app: "web",
+        listen: { host: "0.0.0.0", port },
+        protocol: "http",
+        trustedProxies: [],
+      });
+      await expect(change).rejects.toThrow("is taken by another program");
+      expect(await statusOf("web")).toMatchObject({ isListening: true, listen: { host: "127.0.0.1", port } });
+      await answers(port);
+    } finally {
+      taken.stop(true);
+    }
+  });
+});
+
 describe("SIGTERM", () => {
   test("finishes what is under way, tells clients to come back, and exits 0", async () => {
     relay = await startRelay();

@@ -1,0 +1,111 @@
+// The config.yml of an app as `dp setup` writes it: what was asked for, what was there, else what fits this server.
+import { existsSync } from "node:fs";
+import { parseServerConfig, setServerValues } from "../config/config.ts";
+import { usualOf } from "../config/declared.ts";
+import { managerSettings, serverKinds } from "../config/kinds.ts";
+import { readServer } from "../config/server.ts";
+import { DpError } from "../errors.ts";
+import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
+import { render, schemaUrl, template } from "../host/template.ts";
+import { places, root } from "../paths.ts";
+import { manager } from "../registry.ts";
+import { firstFree, portsOfOthers } from "./public-port.ts";
+
+/** What `dp setup` was asked for. */
+export interface SetupOptions {
+  url?: string;
+  port?: number;
+  manager?: string;
+  /** What deploy.yml calls the app. */
+  for?: string;
+  env?: string;
+  branch?: string;
+  host?: string;
+  front?: string;
+}
+
+// Under DP_ROOT nothing outside of it is touched: no system user, and the app runs as whoever tries it.
+export const isServer = () => process.getuid?.() === 0 && root() === "";
+
+/** What is always decided, asked for or not. */
+export interface Choice {
+  port: number;
+  manager: string;
+  user?: string;
+  /** For those without root: what works in their shell works in their deploys. */
+  path?: string;
+}
+
+/** What is not asked for stays as it is; what never was gets a default that fits this server. */
+export async function choose(app: string, options: SetupOptions): Promise<Choice> {
+  const now = existsSync(places(app).config) ? await readServer(app) : undefined;
+  const taken = await portsOfOthers(app);
+  const port = options.port ?? now?.port ?? (await firstFree(taken));
+  const other = taken.get(port);
+  if (other)
+    throw new DpError("usage", `port ${port} belongs to the app "${other}"`, {
+      hint: `the next free one is ${await firstFree(taken)}`,
+    });
+  const byDefault = now?.manager ?? (await firstManager());
+  const path = isServer() || now ? now?.path : process.env["PATH"];
+  return {
+    port,
+    manager: options.manager ?? byDefault,
+    ...(now?.user ? { user: now.user } : {}),
+    ...(path ? { path } : {}),
+  };
+}
+
+/** The usual manager, or the first that this host can use. */
+async function firstManager(): Promise<string> {
+  const declared = await managerSettings();
+  const usual = usualOf(declared);
+  for (const name of [usual, ...Object.keys(declared)])
+    if ((await (await manager(name)).unavailable()) === null) return name;
+  return usual;
+}
+
+/** The config.yml that has those values. Throws DpError "config" for one that cannot be. */
+export async function configText(app: string, values: SetupOptions & Choice): Promise<string> {
+  const { config } = places(app);
+  const now = await readText(config);
+  const { url: _, ...keys } = values;
+  const from =
+    now ??
+    render(await template("config.yml"), {
+      schema: schemaUrl("config.schema.json"),
+      port: String(values.port),
+      manager: values.manager,
+    });
+  const text = setServerValues(from, keys, config);
+  parseServerConfig(text, config, await serverKinds());
+  return text;
+}
+
+/** A key of config.yml that has another value now; `was` is undefined when it had none. */
+export interface Change {
+  key: string;
+  value: unknown;
+  was: unknown;
+}
+
+/** Writes config.yml; answers what differs, or null when there was none before. */
+export async function writeConfig(app: string, text: string): Promise<Change[] | null> {
+  const { config } = places(app);
+  const now = await readText(config);
+  const kinds = await serverKinds();
+  const wanted = parseServerConfig(text, config, kinds);
+  if (now === text) return [];
+  await writeFileAtomic(config, text, 0o600);
+  if (now === null) return null;
+  const before = parseServerConfig(now, config, kinds) as unknown as Record<string, unknown>;
+  const differing = Object.entries(wanted).filter(([key, value]) => !Bun.deepEquals(before[key], value));
+  return differing.map(([key, value]) => ({ key, value, was: before[key] }));
+}
+
+/** Puts config.yml back as it was, or away: the next setup must not want what could not be had. */
+export async function restoreConfig(app: string, before: string | null): Promise<void> {
+  const { config } = places(app);
+  if (before === null) await removeFile(config);
+  else await writeFileAtomic(config, before, 0o600);
+}
