@@ -79,7 +79,9 @@ close_pipe() {
 }
 
 asked=
-trap 'asked=1' TERM INT HUP
+# pm2 asks by SIGINT; any other signal is somebody else's.
+trap 'asked=asked' INT
+trap : TERM HUP
 sweep
 # pm2 counts the restarts in this variable.
 [ "${restart_time:-0}" = 0 ] || sleep {{delay}}
@@ -89,8 +91,8 @@ env -i DP_INSTANCE="$marker" /bin/sh {{script}} >&3 2>&1 3>&-
 code=$?
 sweep
 [ -z "${stamping-}" ] || close_pipe
-case $code in
+case $asked.$code in
 {{clean}}) exit 200 ;;
-200) exit 1 ;;
+*.200) exit 1 ;;
 esac
 exit $code

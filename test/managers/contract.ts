@@ -250,12 +250,23 @@ export function managerContract(subject: () => Subject): void {
     LIMIT,
   );
 
-  test("an app that ends by itself with 0 is stopped, not started again", async () => {
-    const instance = await start("echo done");
-    await until("stopped", async () => (await status(instance)).state === "stopped");
-    expect(await outputOf(manager(), instance)).toEqual(["done"]);
-    expect(await manager().instances(instance.app)).toEqual([]);
-  });
+  test.each([
+    ["with 0", "trap 'exit 0' USR1; while :; do sleep 0.05; done", "SIGUSR1"],
+    ["by somebody else's SIGTERM", "trap 'trap - TERM; kill -TERM $$' TERM; while :; do sleep 0.05; done", "SIGTERM"],
+  ] as const)(
+    "a live app that ends %s is started again: nobody asked dp for it",
+    async (_, command, signal) => {
+      const instance = await start(command);
+      await manager().enable(instance.app, [instance.id], io);
+      const first = await until("the main process", async () => (await status(instance)).pid);
+      process.kill(first!, signal);
+      await until("running again", async () => {
+        const now = await status(instance);
+        return now.state === "running" && now.pid !== first && now.restarts === 1;
+      });
+    },
+    LIMIT,
+  );
 
   test("start of an instance that runs replaces it", async () => {
     const instance = await start("sleep 1000");

@@ -1,7 +1,7 @@
 // Keeps one instance running: a process of its own, started by the builtin manager with the instance's spec.
 import { closeSync, readFileSync, readSync } from "node:fs";
 import { endAll } from "../process/end-all.ts";
-import { howEnded, isClean } from "../process/ending.ts";
+import { howEnded } from "../process/ending.ts";
 import { messageOf } from "../../errors.ts";
 import { bootId, startTime } from "../process/process.ts";
 import { adopt, launch, type AppProcess } from "./app-process.ts";
@@ -34,7 +34,6 @@ interface Run {
   detail: string;
   /** Exited with 0. */
   isGood: boolean;
-  isClean: boolean;
 }
 
 const UNSEEN = "ended while nobody watched it";
@@ -57,14 +56,15 @@ async function runOnce(
     const [code, signal] = await app.ended;
     await app.finish();
     const detail = code === null && signal === null ? UNSEEN : howEnded(code, signal);
-    return { ran, detail, isGood: code === 0 && signal === null, isClean: isClean(code, signal) };
+    return { ran, detail, isGood: code === 0 && signal === null };
   } catch (error) {
-    return { ran: 0, detail: `cannot be started: ${messageOf(error)}`, isGood: false, isClean: false };
+    return { ran: 0, detail: `cannot be started: ${messageOf(error)}`, isGood: false };
   }
 }
 
 /**
- * Starts the instance, and again after each crash, until it ends by itself, fails for good, or `stop` resolves. `before`:
+ * Starts the instance, and again whenever it ends, with whatever code, until it fails for good or `stop` resolves; a
+ * job once. `before`:
  * the state that a killed supervisor left behind; the main process that it had goes on.
  */
 export async function supervise(spec: Spec, stop: Promise<void>, before: State | null = null): Promise<void> {
@@ -95,8 +95,7 @@ export async function supervise(spec: Spec, stop: Promise<void>, before: State |
     );
     const ended = { main: null, output: null, since: null, detail: run.detail };
     if (isStopping) return save({ ...ended, state: "stopped", detail: "" });
-    if (spec.restartDelay === null ? run.isGood : run.isClean) return save({ ...ended, state: "stopped" });
-    if (spec.restartDelay === null) return save({ ...ended, state: "failed" });
+    if (spec.restartDelay === null) return save({ ...ended, state: run.isGood ? "stopped" : "failed" });
     crashes = countCrash(crashes, performance.now(), run.ran, spec.restartDelay);
     if (crashes.delay === null || !state.hasRun) return save({ ...ended, state: "failed" });
     await save({ ...ended, state: "waiting" });

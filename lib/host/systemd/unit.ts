@@ -41,7 +41,7 @@ export async function unitText({ app, base, user, stopTimeout }: ManagedApp, isJ
   return render(await template("app@.service"), {
     ...{ app: places(app).app, user, base: unitPath(base), stopTimeout: String(Math.ceil(stopTimeout)) },
     ...{ deployments: unitPath(deployments()), repositories: unitPath(repositories()) },
-    ...{ logs: unitPath(logs.slice(0, logs.lastIndexOf("/"))), restart: isJob ? "no" : "on-failure" },
+    ...{ logs: unitPath(logs.slice(0, logs.lastIndexOf("/"))), restart: isJob ? "no" : "always" },
     template: isJob ? jobsOf(app) : app,
   });
 }

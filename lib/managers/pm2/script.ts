@@ -19,8 +19,8 @@ const LOG_LIMIT = 10 * 1024 * 1024;
 const MAX_RESTARTS = 5;
 const MIN_UPTIME = 12_000;
 
-// Exited with 0, or ended by a signal that asks for it; a job that was asked to end has not done its work.
-const CLEAN = "0 | 129 | 130 | 141 | 143";
+// Ends that call for no restart, as `asked.CODE`: of an app one that pm2 has asked for, of a job code 0.
+const CLEAN = { app: "asked.*", job: "*.0" };
 
 /** Writes them all; `delay`: ms between a crash and the next start. Throws DpError "config" for what no cluster can run. */
 export async function writeFiles(instance: Instance, delay: number): Promise<void> {
@@ -34,7 +34,7 @@ export async function writeFiles(instance: Instance, delay: number): Promise<voi
     const values = {
       ...{ log: shellQuote(files.log), script: shellQuote(files.script), marker: shellQuote(markerOf(instance)) },
       ...{ tries: String(Math.ceil(instance.stopTimeout / 100)), delay: String(delay / 1000) },
-      clean: isJob(instance.id) ? "0" : CLEAN,
+      clean: isJob(instance.id) ? CLEAN.job : CLEAN.app,
       limit: String(LOG_LIMIT),
     };
     await writeReadable(files.watcher, render(await template("pm2.sh"), values), instance.user);

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { howEnded, isClean } from "../../../lib/host/process/ending.ts";
+import { howEnded } from "../../../lib/host/process/ending.ts";
 import { isAlive } from "../../../lib/host/process/process.ts";
 import type { Spec, State } from "../../../lib/host/supervisor/supervision.ts";
 import { countCrash, supervise, type Crashes } from "../../../lib/host/supervisor/supervisor.ts";
@@ -57,14 +57,14 @@ describe("crashes", () => {
 
 describe("ends", () => {
   test.each([
-    [0, null, "exited with 0", true],
-    [3, null, "exited with 3", false],
-    [null, "SIGTERM", "killed by SIGTERM", true],
-    [null, "SIGINT", "killed by SIGINT", true],
-    [null, "SIGKILL", "killed by SIGKILL", false],
-    [null, "SIGSEGV", "killed by SIGSEGV", false],
-  ])("code %p, signal %p: %s, clean %p", (code, signal, words, clean) => {
-    expect([howEnded(code, signal), isClean(code, signal)]).toEqual([words, clean]);
+    [0, null, "exited with 0"],
+    [3, null, "exited with 3"],
+    [null, "SIGTERM", "killed by SIGTERM"],
+    [null, "SIGINT", "killed by SIGINT"],
+    [null, "SIGKILL", "killed by SIGKILL"],
+    [null, "SIGSEGV", "killed by SIGSEGV"],
+  ])("code %p, signal %p: %s", (code, signal, words) => {
+    expect(howEnded(code, signal)).toBe(words);
   });
 });
 
@@ -75,10 +75,12 @@ describe("supervise", () => {
     expect(logged()).toBe("out\nerr\n".repeat(5));
   });
 
-  test("an end with 0 is the end", async () => {
+  test("an end with 0 counts like any other, and is the end of a job", async () => {
     await supervise(spec("echo once"), never);
+    expect(state()).toMatchObject({ state: "failed", restarts: 4, detail: "exited with 0" });
+    await supervise(spec("echo once", { restartDelay: null }), never);
     expect(state()).toMatchObject({ state: "stopped", restarts: 0, detail: "exited with 0" });
-    expect(logged()).toBe("once\n");
+    expect(logged()).toBe("once\n".repeat(6));
   });
 
   test("what cannot be started at all has failed at once", async () => {
