@@ -1,6 +1,8 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Runs the preDeploy hook; its failure ends the deploy before anything was started or stopped.
 import { fact } from "../lib/pipeline/facts.ts";
+import { commitTree } from "../lib/git/tree.ts";
+import { strayData } from "../lib/release/stray-data.ts";
 import { runHook } from "../lib/release/shell-line.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
@@ -26,6 +28,7 @@ const step = defineStep(import.meta.path, {
       // What it made in the release is on the disk before anything names the release.
       await io.run(["sync", "-f", facts.release], { quiet: true, timeout: facts.server.stepTimeout });
     }
+    for (const what of await strayData(facts.release, commitTree(facts.repo, facts.sha, io.signal))) io.warn(what);
     return {};
   },
 });

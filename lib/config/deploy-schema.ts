@@ -63,9 +63,26 @@ const statuses = v.pipe(
   v.transform((codes) => (typeof codes === "number" ? [codes] : codes)),
 );
 
+// dp sends these itself, or they would change what the request is.
+const OWN_HEADERS = ["host", "connection", "content-length", "transfer-encoding", "user-agent", "upgrade", "expect"];
+
+const headers = v.pipe(
+  v.record(
+    v.pipe(
+      text(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "the name of a header"),
+      v.check((header) => !OWN_HEADERS.includes(header.toLowerCase()), "is a header that dp sends itself"),
+    ),
+    v.pipe(text(/^[\x20-\x7e]*$/, "a line of plain text"), v.maxLength(1000, "is longer than 1000 characters")),
+    must("a mapping such as {X-Forwarded-Proto: https}"),
+  ),
+  v.maxEntries(20, "has more than 20 headers"),
+  v.description("More headers of the request. With a host that is a name, X-Forwarded-Proto is https by default."),
+);
+
 const healthObject = mapping({
   path,
   host: v.exactOptional(host),
+  headers: v.exactOptional(headers),
   status: v.exactOptional(statuses),
   timeout: v.optional(duration("100ms", "60s", "How long one answer may take."), "5s"),
   interval: v.optional(

@@ -7,6 +7,8 @@ export interface HealthCheck {
   path: string;
   /** The Host header; default: the address itself. */
   host?: string;
+  /** More headers of the request. */
+  headers?: Record<string, string>;
   /** The statuses that count; default: any from 200 to 299. */
   status?: number[];
   /** For one answer. */

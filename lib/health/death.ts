@@ -2,6 +2,7 @@
 import { DpError, messageOf } from "../errors.ts";
 import type { Io } from "../host/io.ts";
 import type { Manager } from "../contracts/manager.ts";
+import { hintForLines, withoutProbes } from "./hints.ts";
 import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 
 const LOG_LINES = 25;
@@ -9,7 +10,13 @@ const LOOKS = 10;
 const LOOK = 100;
 
 /** The error for an instance that does not run any more, or not for the first time. */
-export async function died(name: InstanceName, manager: Manager, seen: InstanceStatus, io: Io): Promise<DpError> {
+export async function died(
+  name: InstanceName,
+  manager: Manager,
+  seen: InstanceStatus,
+  io: Io,
+  path?: string,
+): Promise<DpError> {
   let status = seen;
   // Between two crashes it runs for a moment, and its manager knows no longer how it ended.
   for (let look = 0; status.state === "running" && look < LOOKS; look++) {
@@ -18,16 +25,21 @@ export async function died(name: InstanceName, manager: Manager, seen: InstanceS
   }
   const how =
     status.state === "running" ? "crashed and was started again" : `is not running: ${status.detail || status.state}`;
-  return new DpError("unhealthy", `${name.app}@${name.id} ${how}`, { lines: await lastWords(name, manager, io) });
+  const lines = await lastWords(name, manager, io, path);
+  const hint = hintForLines(lines);
+  return new DpError("unhealthy", `${name.app}@${name.id} ${how}`, { lines, ...(hint === null ? {} : { hint }) });
 }
 
-/** The last lines of an instance's log. What went wrong is the error; a log that cannot be read must not take its place. */
-export async function lastWords(name: InstanceName, manager: Manager, io: Io): Promise<string[]> {
+/**
+ * The last lines of an instance's log, without those about dp's own requests to `path`. What went wrong is the error; a
+ * log that cannot be read must not take its place.
+ */
+export async function lastWords(name: InstanceName, manager: Manager, io: Io, path?: string): Promise<string[]> {
   const lines: string[] = [];
   try {
-    await manager.logs(name, { lines: LOG_LINES, follow: false, onLine: (line) => lines.push(line) }, io);
+    await manager.logs(name, { lines: LOG_LINES * 20, follow: false, onLine: (line) => lines.push(line) }, io);
   } catch (error) {
     lines.push(`(the app's log cannot be read: ${messageOf(error)})`);
   }
-  return lines;
+  return withoutProbes(lines, path, LOG_LINES);
 }

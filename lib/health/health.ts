@@ -4,7 +4,9 @@ import { DpError } from "../errors.ts";
 import type { Front } from "../contracts/front.ts";
 import type { Io } from "../host/io.ts";
 import type { Manager } from "../contracts/manager.ts";
-import { probe } from "./probe.ts";
+import { hintForAnswer, hintForLines } from "./hints.ts";
+import { probe, type Answer } from "./probe.ts";
+import { isWord, watchSteady } from "./steady.ts";
 import { watchElsewhere, wrongPort } from "./wrong-port.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
 import { listener, listeningPorts } from "../host/process/process.ts";
@@ -39,6 +41,8 @@ export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid:
   const begun = performance.now();
   const deadline = begun + check.startTimeout;
   const seen = new Map<string, number>();
+  const verdict = watchSteady();
+  let word: Answer | undefined;
   const elsewhere = watchElsewhere(patient.name, patient.manager, patient.port);
   let delay = check.interval;
   for (let tries = 1; ; tries++) {
@@ -49,12 +53,16 @@ export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid:
     const answer = await probe(check, patient.port);
     if (answer.isHealthy) return { pid: await owner(patient, status, io), tries };
     seen.set(answer.text, (seen.get(answer.text) ?? 0) + 1);
+    if (isWord(answer.status)) word = answer;
+    const steady = verdict(answer, performance.now());
+    if (steady === "tell") io.warn(`GET ${check.path} answers ${sayAnswer(answer)}`);
+    if (steady === "end") throw await unhealthy(patient, seen, io, word);
     const other = await elsewhere(answer.isRefused === true);
     if (other !== null) io.warn(other);
     const now = performance.now();
     const soon = Math.max(EAGER.pause, (now - begun) * EAGER.lateness, (now - asked) * IDLE);
     const pause = answer.isRefused ? Math.min(soon, delay) : delay;
-    if (performance.now() + pause > deadline) throw await unhealthy(patient, seen, io);
+    if (performance.now() + pause > deadline) throw await unhealthy(patient, seen, io, word ?? answer);
     await io.sleep(pause);
     delay = Math.min(Math.max(check.interval, (performance.now() - begun) * LATENESS), SLOWEST);
   }
@@ -68,7 +76,7 @@ export async function stillHealthy(patient: Patient, pid: number, io: Io): Promi
   const answer = await probe(patient.check, patient.port);
   if (!answer.isHealthy) {
     await requireAlive(patient, status, io);
-    throw await unhealthy(patient, new Map([[answer.text, 1]]), io);
+    throw await unhealthy(patient, new Map([[answer.text, 1]]), io, answer);
   }
   await owner(patient, status, io);
 }
@@ -124,18 +132,27 @@ async function requireAlive(patient: Patient, before: InstanceStatus, io: Io): P
   if (now.state !== "running" || now.pid !== before.pid) throw await died(patient, now, io);
 }
 
-const died = ({ name, manager }: Patient, status: InstanceStatus, io: Io) => diedOf(name, manager, status, io);
-const lastWords = ({ name, manager }: Patient, io: Io) => lastWordsOf(name, manager, io);
+const died = ({ name, manager, check }: Patient, status: InstanceStatus, io: Io) =>
+  diedOf(name, manager, status, io, check.path);
+const lastWords = ({ name, manager, check }: Patient, io: Io) => lastWordsOf(name, manager, io, check.path);
 
-async function unhealthy(patient: Patient, seen: Map<string, number>, io: Io): Promise<DpError> {
+/** `404: Not Found`. */
+const sayAnswer = ({ text, firstLine }: Answer) => (firstLine ? `${text}: ${firstLine}` : text);
+
+async function unhealthy(patient: Patient, seen: Map<string, number>, io: Io, last?: Answer): Promise<DpError> {
   const answers = [...seen].map(([text, count]) => (count > 1 ? `${text} (${count} times)` : text)).join(", ");
-  const wrong = await wrongPort(patient.name, patient.manager, patient.port);
-  return new DpError("unhealthy", `GET ${urlOf(patient)}: ${answers}`, {
-    lines: await lastWords(patient, io),
-    ...(wrong
-      ? { hint: wrong }
-      : answers.includes("→")
-        ? { hint: "a redirect is no health: name a path that answers 2xx itself" }
-        : {}),
-  });
+  const words = await lastWords(patient, io);
+  const lines = last?.firstLine ? [`it answers: ${last.firstLine}`, ...words] : words;
+  const hint = await hintFor(patient, last, words);
+  return new DpError("unhealthy", `GET ${urlOf(patient)}: ${answers}`, { lines, ...(hint === null ? {} : { hint }) });
+}
+
+/** What its log says first, then where it listens, then what it answers. */
+async function hintFor(patient: Patient, last: Answer | undefined, words: readonly string[]): Promise<string | null> {
+  const { name, manager, port, check } = patient;
+  const written = hintForLines(words);
+  if (written !== null) return written;
+  const wrong = await wrongPort(name, manager, port);
+  if (wrong !== null) return wrong;
+  return last === undefined ? null : hintForAnswer(last, check);
 }

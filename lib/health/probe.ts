@@ -1,17 +1,26 @@
 // One question to an app's health check: bounded in time and bytes, never through a proxy, never redirected.
 import { codeOf, messageOf } from "../errors.ts";
 import type { HealthCheck } from "../config/types.ts";
+import { shown } from "../text/text.ts";
 
 /** What came back. `text` is a few words for the user: "500", "302 → /login", "connection refused". */
 export interface Answer {
   isHealthy: boolean;
   status: number | null;
   text: string;
+  /** Where a redirect leads. */
+  location?: string | undefined;
+  /** The first line of a body of text, without its tags; empty: there is none. */
+  firstLine?: string;
   /** Nobody listens on the port. */
   isRefused?: boolean;
 }
 
+const AGENT = "dp-health-check";
 const BODY_LIMIT = 64 * 1024;
+/** What is looked at of a body, in bytes, and shown of it, in characters. */
+const START = 4096;
+const LINE = 200;
 
 const WORDS: Record<string, string> = {
   ECONNREFUSED: "connection refused",
@@ -28,10 +37,10 @@ export async function probe(check: HealthCheck, port: number, host = "127.0.0.1"
       redirect: "manual",
       keepalive: false,
       decompress: false,
-      headers: { Host: check.host ?? `${host}:${port}`, "User-Agent": "dp-health-check", Connection: "close" },
+      headers: headersFor(check, `${host}:${port}`),
     });
-    await drain(response);
-    return judge(check, response);
+    const body = await drain(response);
+    return { ...judge(check, response), firstLine: firstLineOf(response, body) };
   } catch (error) {
     const text = signal.aborted
       ? `no complete answer in ${check.timeout} ms`
@@ -64,14 +73,42 @@ function direct(url: string, init: BunFetchRequestInit): Promise<Response> {
   }
 }
 
-async function drain({ body }: Response): Promise<void> {
+/** The headers of the request; whoever has a domain is behind TLS, and says so. */
+function headersFor(check: HealthCheck, address: string): Headers {
+  const headers = new Headers({ Host: check.host ?? address, "User-Agent": AGENT, Connection: "close" });
+  if (check.host !== undefined && /[a-z]/i.test(check.host)) headers.set("X-Forwarded-Proto", "https");
+  for (const [name, value] of Object.entries(check.headers ?? {})) headers.set(name, value);
+  return headers;
+}
+
+/** Reads a body to its end, or more than anybody reads; answers its beginning. */
+async function drain({ body }: Response): Promise<Uint8Array> {
   let bytes = 0;
+  const start: Uint8Array[] = [];
   // Leaving the loop closes the connection.
-  for await (const chunk of body ?? []) if ((bytes += chunk.length) > BODY_LIMIT) return;
+  for await (const chunk of body ?? []) {
+    if (bytes < START) start.push(chunk);
+    bytes += chunk.length;
+    if (bytes > BODY_LIMIT) break;
+  }
+  return Buffer.concat(start).subarray(0, START);
+}
+
+function firstLineOf({ headers }: Response, body: Uint8Array): string {
+  const type = headers.get("Content-Type") ?? "text/plain";
+  if (headers.has("Content-Encoding") || !/^text\/|json/.test(type)) return "";
+  const text = new TextDecoder().decode(body);
+  const words = /html/.test(type)
+    ? text.replace(/<(style|script|head)\b[\s\S]*?<\/\1>/gi, "").replace(/<[^>]*>/g, "\n")
+    : text;
+  return shown(words.split("\n").find((line) => line.trim() !== "") ?? "")
+    .trim()
+    .slice(0, LINE);
 }
 
 function judge(check: HealthCheck, { status, headers }: Response): Answer {
   const isHealthy = check.status ? check.status.includes(status) : status >= 200 && status < 300;
   const to = headers.get("Location");
-  return { isHealthy, status, text: to === null ? String(status) : `${status} → ${to.slice(0, 200)}` };
+  const text = to === null ? String(status) : `${status} → ${shown(to).slice(0, LINE)}`;
+  return { isHealthy, status, text, location: to ?? undefined };
 }

@@ -8,11 +8,17 @@ export async function wrongPort(name: InstanceName, manager: Manager, port: numb
   const published = await manager.published?.(name);
   if (published) return wrongPortInside(published);
   const open = await listeningPorts(await manager.pids(name));
-  if (open.length === 0) return `the app listens on no port; it must listen on $PORT, here ${port}`;
-  if (open.some((socket) => socket.port === port)) return null;
+  if (open.length === 0)
+    return `the app listens on no port yet: it must listen on $PORT, here ${port}; if it boots longer, healthCheck has startTimeout`;
+  if (open.some((socket) => socket.port === port)) return isOnlyIpv6(open, port) ? onlyIpv6(port) : null;
   const others = open.map((socket) => `${socket.address}:${socket.port}`).join(", ");
   return `the app listens on ${others}; it must listen on $PORT, here ${port}`;
 }
+
+const isOnlyIpv6 = (open: readonly { port: number; address: string }[], port: number) =>
+  open.every((socket) => socket.port !== port || socket.address === "::1");
+const onlyIpv6 = (port: number) =>
+  `the app listens on [::1]:${port} alone, the IPv6 loopback; it must listen on $DP_HOST, here 127.0.0.1`;
 
 /** How long an app listens elsewhere before that is worth a word, in ms: some open another port first. */
 const PATIENCE = 2_000;
@@ -31,10 +37,12 @@ export function watchElsewhere(name: InstanceName, manager: Manager, port: numbe
     if (now < next) return null;
     next = now + LOOK;
     const open = isRefused ? listeningPorts(await manager.pids(name)) : [];
-    const isElsewhere = open.length > 0 && open.every((socket) => socket.port !== port);
+    const isHere = open.some((socket) => socket.port === port);
+    const isElsewhere = open.length > 0 && (!isHere || isOnlyIpv6(open, port));
     since = isElsewhere ? (since ?? now) : null;
     if (since === null || now - since < PATIENCE) return null;
     next = Infinity;
+    if (isHere) return onlyIpv6(port);
     const others = [...new Set(open.map((socket) => socket.port))].join(", ");
     return `listens on ${others}, not on $PORT (${port})`;
   };

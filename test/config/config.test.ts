@@ -100,7 +100,7 @@ hooks:
       'deploy.yml:5:12 healthCheck.timeout: needs a unit, write "5s"',
       "deploy.yml:6:17 healthCheck.status.1: must be a status from 200 to 299 or 400 to 599 (a redirect never counts as healthy), not the number 302",
       "deploy.yml:7:13 healthCheck.interval: must be from 50ms to 60s, not 2h",
-      "deploy.yml:8:3 healthCheck.retries: unknown key, known are path, host, status, timeout, interval, startTimeout",
+      "deploy.yml:8:3 healthCheck.retries: unknown key, known are path, host, headers, status, timeout, interval, startTimeout",
     ]);
     expect(problems(() => deploy(HEAD.replace("/health", "{}")))).toEqual([
       'deploy.yml:3:14 healthCheck.path: missing, add "path: /health"',

@@ -120,6 +120,31 @@ test("the end of the time tells every answer that was seen", async () => {
   expect(error?.hint).toContain("a redirect is no health");
 });
 
+test("a steady answer of the app ends the wait long before its time, with the answer and what to do", async () => {
+  const body = 'return new Response("No such page", { status: 404 });';
+  const warned: string[] = [];
+  const listening = makeIo({ ...silentLog, warn: (line) => void warned.push(line) });
+  const ill = await patient(START, { startTimeout: 600_000 }, serve(body));
+  const error = await errorOf(waitUntilHealthy(ill, listening));
+  expect(error?.message).toMatch(/^GET http:\/\/127\.0\.0\.1:\d+\/: .*404 \(\d+ times\)/);
+  expect(error?.lines[0]).toBe("it answers: No such page");
+  expect(error?.hint).toContain("the app has no /: name a path");
+  expect(warned).toEqual(["GET / answers 404: No such page"]);
+});
+
+test("an app on the IPv6 loopback alone is named as such", async () => {
+  const ill = await patient(START, {}, serve('return new Response("ok");').replace("127.0.0.1", "::1"));
+  await until("the app listens", async () => (await fetch(`http://[::1]:${port}/`).catch(() => null))?.ok);
+  const error = await errorOf(waitUntilHealthy({ ...ill, check: { ...ill.check, startTimeout: 0 } }, io));
+  expect(error?.hint).toContain(`listens on [::1]:${port} alone`);
+});
+
+test("an app that could not write into its release is told where that belongs", async () => {
+  const line = "Error: EROFS: read-only file system, open '/srv/releases/1-aaaaaaa/uploads/a.png'";
+  const error = await errorOf(waitUntilHealthy(await patient(`echo "${line}"; exit 1`), io));
+  expect(error?.hint).toContain("shared: {dirs: [uploads]}");
+});
+
 test("a wrong port is named", async () => {
   const other = await freePort();
   const ill = await patient(START, { startTimeout: 60_000 }, serve('return new Response("ok");', String(other)));
@@ -151,7 +176,8 @@ test("a wrong port is told while it is waited for, once, and ends nothing", asyn
 
 test("no port at all is named, too", async () => {
   const error = await errorOf(waitUntilHealthy(await patient("exec sleep 1000", { startTimeout: 0 }), io));
-  expect(error?.hint).toBe(`the app listens on no port; it must listen on $PORT, here ${port}`);
+  expect(error?.hint).toContain(`the app listens on no port yet: it must listen on $PORT, here ${port}`);
+  expect(error?.hint).toContain("startTimeout");
 });
 
 test("somebody else's answer on the port proves nothing", async () => {

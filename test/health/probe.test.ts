@@ -146,6 +146,37 @@ describe("the question", () => {
     expect(asked[1]).toMatch(/^host: shop\.example\r$/im);
   });
 
+  test("carries the headers of deploy.yml, and says https where a domain is asked for", async () => {
+    const { port, asked } = await serve(text("200 OK"));
+    await probe(check({ headers: { "X-Key": "a b" } }), port);
+    await probe(check({ host: "shop.example" }), port);
+    await probe(check({ host: "shop.example", headers: { "x-forwarded-proto": "http" } }), port);
+    await probe(check({ host: "203.0.113.5" }), port);
+    expect(asked[0]).toMatch(/^x-key: a b\r$/im);
+    expect(asked.map((request) => /^x-forwarded-proto: (.*)\r$/im.exec(request)?.[1])).toEqual([
+      undefined,
+      "https",
+      "http",
+      undefined,
+    ]);
+  });
+
+  test.each([
+    ["text/plain", "\n  Not here \nmore", "Not here"],
+    ["text/html", "<html><head><title>x</title></head><body><h1>Bad Request (400)</h1></body>", "Bad Request (400)"],
+    ["application/json", '{"detail": "Not Found"}', '{"detail": "Not Found"}'],
+    ["text/plain", "a\x1b[31mb\u202ec", "abc"],
+    ["image/png", "PNG", ""],
+    ["text/plain", "", ""],
+  ])("of %s %j the first line is told", async (type, body, line) => {
+    const bytes = Buffer.from(body);
+    const { port } = await serve((socket) => {
+      socket.write(head("404 No", `Content-Type: ${type}`, `Content-Length: ${bytes.length}`));
+      socket.end(bytes);
+    });
+    expect((await probe(check(), port)).firstLine).toBe(line);
+  });
+
   describe("does not go through a proxy", () => {
     const names = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
     const before = names.map((name) => process.env[name]);

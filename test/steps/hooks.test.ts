@@ -1,6 +1,6 @@
 // build, pre-deploy, post-deploy: lines of deploy.yml, run in the release with the app's environment.
 import { beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { load, save } from "../../lib/pipeline/context.ts";
 import type { DpError } from "../../lib/errors.ts";
@@ -93,4 +93,18 @@ test.each(["pre-deploy", "post-deploy"] as const)("%s is left out when that was 
   const { context, release } = await withLine(kind, "touch ran", { skipHooks: true });
   expect((await runSteps(context, kind))[0]).toContain("skipped, as asked");
   expect(existsSync(join(release, "ran"))).toBe(false);
+});
+
+test("a database that the hook leaves in the release is named, one of the commit or in a shared folder is not", async () => {
+  const kept = join(app.shared, "kept");
+  mkdirSync(kept, { recursive: true });
+  writeFileSync(join(kept, "app.db"), "");
+  const line = `mkdir -p var node_modules/x && touch db.sqlite3 var/jobs.db node_modules/x/a.db`;
+  const { context, release } = await withLine("pre-deploy", line);
+  symlinkSync(kept, join(release, "kept"));
+  const warned = (await runSteps(context, "pre-deploy")).filter((text) => text.includes("read-only and new"));
+  expect(warned.map((text) => text.replace(/^\s*! /, ""))).toEqual([
+    "db.sqlite3 is in the release, which is read-only and new with each deploy: keep it below shared: {dirs: [data]}",
+    "var/jobs.db is in the release, which is read-only and new with each deploy: keep it below shared: {dirs: [var]}",
+  ]);
 });

@@ -1,0 +1,43 @@
+// What to do about an app that is not healthy: by what it answers, and by what it printed.
+import { basename } from "node:path";
+import type { HealthCheck } from "../config/types.ts";
+import type { Answer } from "./probe.ts";
+
+/** What a bad answer mostly means, as a hint; null: nothing is known of it. */
+export function hintForAnswer({ status, location }: Pick<Answer, "status" | "location">, check: HealthCheck) {
+  const { path, host } = check;
+  if (status === 400 && host === undefined)
+    return `if the app checks the Host header (Django: ALLOWED_HOSTS), name one that it takes: healthCheck: {path: ${path}, host: example.com}`;
+  if (status === 401 || status === 403) return "name a path that needs no login: healthCheck: /health";
+  if (status === 404) return `the app has no ${path}: name a path that it answers with 2xx, such as healthCheck: /`;
+  if (status === null || status < 300 || status > 399) return null;
+  if (location?.startsWith("https:"))
+    return `the app wants https (Django: SECURE_SSL_REDIRECT): healthCheck: {path: ${path}, headers: {X-Forwarded-Proto: https}}`;
+  return `a redirect is no health: name a path that answers 2xx itself${location ? `, such as the one it leads to` : ""}`;
+}
+
+const READ_ONLY = /\bEROFS\b|read-?only (?:file ?system|database)|attempt to write a readonly database/i;
+const PATH = /(?:^|[\s'"`(=[])(\/[^\s'"`:,)\]]+)/;
+
+/** What to do when the app could not write into its release; null: its last lines say nothing of that. */
+export function hintForLines(lines: readonly string[]): string | null {
+  const at = lines.findLastIndex((line) => READ_ONLY.test(line));
+  if (at < 0) return null;
+  const named = PATH.exec(lines[at]!)?.[1];
+  const what = named === undefined ? "the release" : named;
+  const name = named === undefined ? "data" : inRelease(named);
+  return `${what} is read-only, and new with each deploy: keep what the app writes in shared: {dirs: [${name}]} of deploy.yml`;
+}
+
+/** The first folder below a release on a path, or the folder that the file is in. */
+function inRelease(path: string): string {
+  const inside = /\/releases\/[^/]+\/(.+)$/.exec(path)?.[1]?.split("/");
+  if (inside === undefined) return basename(path);
+  return inside.length > 1 ? inside[0]! : "data";
+}
+
+/** The last `count` lines of an app's log, without those that it wrote about dp's own requests. */
+export function withoutProbes(lines: readonly string[], path: string | undefined, count: number): string[] {
+  const own = path === undefined ? null : new RegExp(`\\bGET ${RegExp.escape(path)} HTTP/1\\.[01]\\b`);
+  return lines.filter((line) => !line.includes("dp-health-check") && own?.test(line) !== true).slice(-count);
+}

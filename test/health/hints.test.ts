@@ -1,0 +1,58 @@
+// What to do about an app that is not healthy, by its answer and its last words.
+import { describe, expect, test } from "bun:test";
+import { hintForAnswer, hintForLines, withoutProbes } from "../../lib/health/hints.ts";
+import type { HealthCheck } from "../../lib/config/types.ts";
+
+const check = (more: Partial<HealthCheck> = {}): HealthCheck => ({
+  path: "/health",
+  timeout: 5_000,
+  interval: 50,
+  startTimeout: 60_000,
+  ...more,
+});
+
+test.each<[number | null, string | undefined, Partial<HealthCheck>, RegExp | null]>([
+  [400, undefined, {}, /ALLOWED_HOSTS.*healthCheck: \{path: \/health, host: example\.com\}/],
+  [400, undefined, { host: "shop.example.com" }, null],
+  [301, "https://shop.example.com/health", {}, /SECURE_SSL_REDIRECT.*X-Forwarded-Proto: https/],
+  [302, "/login", {}, /a redirect is no health/],
+  [308, undefined, {}, /a redirect is no health/],
+  [401, undefined, {}, /no login/],
+  [403, undefined, {}, /no login/],
+  [404, undefined, {}, /the app has no \/health: .*healthCheck: \//],
+  [200, undefined, {}, null],
+  [503, undefined, {}, null],
+  [null, undefined, {}, null],
+])("%p to %p", (status, location, more, hint) => {
+  const found = hintForAnswer({ status, location }, check(more));
+  if (hint === null) expect(found).toBeNull();
+  else expect(found).toMatch(hint);
+});
+
+describe("a release that is read-only", () => {
+  test.each([
+    ["OSError: [Errno 30] Read-only file system: '/opt/deployments/shop/releases/4-abcdef0/uploads/a.png'", "uploads"],
+    ["Error: EROFS: read-only file system, open '/opt/deployments/shop/releases/4-abcdef0/cache.json'", "data"],
+    ["sqlite3.OperationalError: attempt to write a readonly database", "data"],
+    ["django.db.utils.OperationalError: attempt to write a readonly database", "data"],
+  ])("%s", (line, folder) => {
+    expect(hintForLines(["booting", line, "bye"])).toContain(`shared: {dirs: [${folder}]}`);
+  });
+
+  test("is not seen in other words", () => {
+    expect(hintForLines(["connection refused", "read only mode: off"])).toBeNull();
+    expect(hintForLines([])).toBeNull();
+  });
+});
+
+test("what the app wrote about dp's own requests is left out, and nothing else", () => {
+  const lines = [
+    "boot",
+    '127.0.0.1 - - [29/Nov/2026] "GET /health HTTP/1.1" 404 9 "-" "dp-health-check"',
+    'INFO: 127.0.0.1:5 - "GET /health HTTP/1.1" 404 Not Found',
+    "GET /healthy HTTP/1.1",
+    "POST /health HTTP/1.1",
+  ];
+  expect(withoutProbes(lines, "/health", 25)).toEqual(["boot", "GET /healthy HTTP/1.1", "POST /health HTTP/1.1"]);
+  expect(withoutProbes(lines, "/health", 1)).toEqual(["POST /health HTTP/1.1"]);
+});
