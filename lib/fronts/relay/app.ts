@@ -2,6 +2,13 @@
 import type { InFlight, Route, Target } from "../../contracts/front.ts";
 import type { App } from "./types.ts";
 
+/** The relay's apps, by name. */
+export const apps = new Map<string, App>();
+
+/** Whether a user of this machine is an app's own. */
+export const isAppUser = (uid: number | null): boolean =>
+  uid !== null && [...apps.values()].some(({ route }) => route.uid === uid);
+
 /** An app without connections. */
 export const makeApp = (route: Route): App => ({
   route,

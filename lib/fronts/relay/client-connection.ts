@@ -1,4 +1,5 @@
 // A client's connection: its state, and that of the one request at a time that it carries.
+import { admit, localUid, partyKey } from "./addresses.ts";
 import { makeBody } from "./body.ts";
 import { clock } from "./clock.ts";
 import { originOf } from "./rewrite.ts";
@@ -13,6 +14,8 @@ export const CLOSED = 4;
 
 /** The state of a connection that was just accepted. */
 export function makeClient(app: App, socket: Bun.Socket<Client>, connect: Client["connect"]): Client {
+  const uid = localUid(socket);
+  const origin = originOf(socket.remoteAddress, app.route.trustedProxies, uid);
   return {
     app,
     socket,
@@ -22,13 +25,17 @@ export function makeClient(app: App, socket: Bun.Socket<Client>, connect: Client
     isEnded: false,
     tookAt: clock.now,
     phase: IDLE,
-    origin: originOf(socket.remoteAddress, app.route.trustedProxies),
+    origin,
+    party: admit(partyKey(origin.address, uid)),
+    guest: null,
     isPaused: false,
     isEof: false,
     isProbed: false,
     pending: null,
     cameAt: clock.now,
     since: clock.now,
+    bodySince: clock.now,
+    bodyCame: 0,
     upstream: null,
     target: null,
     kind: "requests",

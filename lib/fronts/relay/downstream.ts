@@ -1,13 +1,15 @@
 // Client connections: accepting them, and what comes of them.
-import { addConnection, removeConnection } from "./addresses.ts";
+import { excessOf, isSpared } from "./addresses.ts";
 import { relay } from "./app.ts";
 import { ACTIVE, CLOSED, IDLE, LINGER, TUNNEL, makeClient, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { assign } from "./assign.ts";
-import { abort, refuse, steer, stop } from "./ending.ts";
+import { abort, forget, refuse, steer } from "./ending.ts";
 import { feed, next, takeHead } from "./exchange.ts";
-import { CONNECTIONS, CONNECTIONS_PER_ADDRESS, CONNECTIONS_PER_APP, CONNECTIONS_REFUSED } from "./limits.ts";
+import { CONNECTIONS_REFUSED } from "./limits.ts";
+import { logCrowd } from "./log.ts";
 import { drop, end, flush, isEmpty, send } from "./outlet.ts";
+import { excess, makeRoom } from "./room.ts";
 import { connect, finishUpstream } from "./upstream.ts";
 import type { App, Client, Upstream } from "./types.ts";
 
@@ -18,19 +20,21 @@ export function handlersFor(app: App): Bun.SocketHandler<Client> {
 
 function open(app: App, socket: Bun.Socket<Client>): void {
   const client = (socket.data = makeClient(app, socket, connect));
-  const { address, isTrusted } = client.origin;
-  const ofAddress = addConnection(address) - (isTrusted ? Infinity : CONNECTIONS_PER_ADDRESS);
-  const over = Math.max(relay.connections - CONNECTIONS, app.clients.size - CONNECTIONS_PER_APP, ofAddress);
+  const { origin, party } = client;
+  const ofClient = origin.isTrusted || isSpared(origin.uid) ? 0 : excessOf(party);
   app.clients.add(client);
   relay.connections++;
-  if (over >= CONNECTIONS_REFUSED) return drop(client, true);
+  if (ofClient < 1) makeRoom(client);
+  const over = Math.max(ofClient, excess(app));
+  if (over > CONNECTIONS_REFUSED) return drop(client, true);
+  if (ofClient > 0) logCrowd(client);
   if (app.route.protocol === "tcp") {
-    if (over >= 0) return drop(client, true);
+    if (over > 0) return drop(client, true);
     client.phase = TUNNEL;
     app.requests++;
     assign(client);
-  } else if (ofAddress >= 0) refuse(client, 503, "this address has too many connections");
-  else if (over >= 0) refuse(client, 503, "it has too many connections");
+  } else if (ofClient > 0) refuse(client, 503, "this address has too many connections");
+  else if (over > 0) refuse(client, 503, "it has too many connections");
 }
 
 function data(socket: Bun.Socket<Client>, chunk: Buffer): void {
@@ -95,12 +99,7 @@ function close(socket: Bun.Socket<Client>, error?: Error): void {
   client.socket = null;
   // Without an error this is the client's FIN after ours: the app may still have to take what it sent.
   if (client.phase === TUNNEL && upstream !== null && error === undefined) finishTunnel(client, upstream);
-  stop(client);
-  client.phase = CLOSED;
-  client.queue.length = 0;
-  client.app.clients.delete(client);
-  removeConnection(client.origin.address);
-  relay.connections--;
+  forget(client);
 }
 
 function finishTunnel(client: Client, upstream: Upstream): void {

@@ -1,7 +1,9 @@
 // How a request ends before its time, and how a client connection ends.
-import { leave } from "./app.ts";
-import { ACTIVE, IDLE, LINGER, TUNNEL, setPaused } from "./client-connection.ts";
+import { dismiss } from "./addresses.ts";
+import { leave, relay } from "./app.ts";
+import { ACTIVE, CLOSED, IDLE, LINGER, TUNNEL, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";
+import { dismissGuest } from "./guest.ts";
 import { PIPELINED } from "./limits.ts";
 import { drop, end, isEmpty, send } from "./outlet.ts";
 import { refusal } from "./refusal.ts";
@@ -67,8 +69,19 @@ export function stop(client: Client): void {
   client.replay = null;
   client.answerPending = null;
   client.app.waiting.delete(client);
+  dismissGuest(client);
   settle(client);
   leaveUpstream(client, true);
+}
+
+/** A connection that is no more, whether its socket has told so or not: it counts nowhere. */
+export function forget(client: Client): void {
+  stop(client);
+  client.phase = CLOSED;
+  client.queue.length = 0;
+  client.app.clients.delete(client);
+  dismiss(client.party);
+  relay.connections--;
 }
 
 /** Sends a FIN after the last byte, and reads on until the client's own: a close(2) now would reset what it has not read. */

@@ -7,6 +7,7 @@ import { ACTIVE, CLOSED, IDLE, TUNNEL } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { abort, leaveUpstream, linger, refuse, settle, steer } from "./ending.ts";
 import { INCOMPLETE, REFUSED } from "./field.ts";
+import { admitGuest, dismissGuest } from "./guest.ts";
 import { CONNECT_PAUSE, CONNECT_TIME, HEAD_SIZE, REPLAY } from "./limits.ts";
 import { logRefusal } from "./log.ts";
 import { isEmpty, send } from "./outlet.ts";
@@ -54,6 +55,10 @@ function begin(client: Client, buffer: Buffer, at: number): void {
   client.refusedAt = 0;
   client.hasAnswerHead = client.isAnswered = client.keepsUpstream = false;
   startBody(client.body, request.isChunked ? CHUNKED : request.length > 0 ? LENGTH : NONE, request.length);
+  client.bodySince = clock.now;
+  client.bodyCame = 0;
+  if (client.origin.isTrusted && !admitGuest(client, buffer))
+    return refuse(client, 503, "this client has too many requests under way");
   client.unsent = [requestFor(buffer, client.origin)];
   assign(client);
   if (at < buffer.length && client.phase === ACTIVE) feed(client, buffer, at);
@@ -67,6 +72,7 @@ export function feed(client: Client, buffer: Buffer, from: number): void {
     at = takeBody(body, buffer, from, buffer.length);
     if (at === REFUSED) return refuse(client, 400, "a bad chunk in its body");
     client.expectsContinue = false;
+    client.bodyCame += at - from;
     remember(client, buffer, from, at);
     send(upstream, buffer, from, at);
     if (body.isDone) client.since = clock.now;
@@ -99,6 +105,7 @@ export function answered(client: Client): void {
 
 /** Both sides of the exchange are through: the connection is free for the next one. */
 function complete(client: Client): void {
+  dismissGuest(client);
   settle(client);
   const { upstream } = client;
   // A request that was sent ahead gets a connection of its own: on this one an answer may be on its way that nobody asked

@@ -9,6 +9,9 @@ export const HEAD_TIME = 30_000;
 export const IDLE_TIME = 75_000;
 /** A body of which no byte moves while one is due. */
 export const STALL_TIME = 60_000;
+/** Until the app answers, a request's body has to bring so many bytes in each such time, as long as they are wanted. */
+export const BODY_TIME = 30_000;
+export const BODY_BYTES = 8 * 1024;
 /** From the end of a request to the head of its answer. */
 export const ANSWER_TIME = 5 * 60_000;
 /** From the refused connect to the app until 503, and between two tries. */
@@ -33,8 +36,8 @@ export const SWEEP_TIME = 100;
 /** Client connections. */
 export const CONNECTIONS = 4096;
 export const CONNECTIONS_PER_APP = 2048;
-/** From one client address to all apps; neither for trusted proxies nor for this machine itself. */
-export const CONNECTIONS_PER_ADDRESS = 256;
+/** From one client to all apps; of a trusted proxy, the requests that it passes on for one client. */
+export const CONNECTIONS_PER_CLIENT = 256;
 /** Connections over the cap that are told so; beyond that they are reset. */
 export const CONNECTIONS_REFUSED = 256;
 /** Requests sent ahead of their turn on one connection. */

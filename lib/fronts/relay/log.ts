@@ -5,19 +5,16 @@ import type { Client } from "./types.ts";
 
 const PER_MINUTE = 20;
 
-/** What others can cause as often as they like; each kind is counted by itself. */
-type Kind = "heads" | "answers" | "thefts";
-
 let minute = 0;
-const counts = new Map<Kind, number>();
+const counts = new Map<string, number>();
 
 /** One line. */
 export function log(text: string): void {
   say(text);
 }
 
-/** A line of a kind of which 20 a minute are written. */
-function logSome(kind: Kind, text: () => string): void {
+/** What others can cause as often as they like: of each kind 20 lines a minute are written. */
+function logSome(kind: string, text: () => string): void {
   const now = Math.floor(Date.now() / 60_000);
   if (now !== minute) {
     for (const [known, count] of counts)
@@ -34,13 +31,20 @@ function logSome(kind: Kind, text: () => string): void {
 export const logRefusal = (client: Client, why: string): void =>
   logSome("heads", () => `${client.app.route.app}: refused a head from ${client.origin.address}: ${why}`);
 
+/** A client that has its share of connections, and wants more. */
+export const logCrowd = ({ app, party }: Client): void =>
+  logSome("crowds", () => {
+    const hint = party.key.startsWith("uid") ? "; is it a proxy before the relay? name it in trustedProxies" : "";
+    return `${app.route.app}: refused a connection of ${party.key}, which has ${party.count - 1}${hint}`;
+  });
+
 /** An answer of the app's that could not be passed on. */
 export const logAnswer = (client: Client, why: string): void =>
   logSome("answers", () => `${client.app.route.app}@${client.target?.id}: ${why}`);
 
 /** Somebody else listens on the app's port. */
 export const logTheft = (client: Client, port: number, uid: number): void =>
-  logSome("thefts", () => {
+  logSome(`user ${uid} on the port of ${client.app.route.app}`, () => {
     const { app, target } = client.app.route;
     const owner = target?.uid === undefined ? "the app's user" : nameOf(target.uid);
     return `${app}: port ${port} of ${target?.id} is held by ${nameOf(uid)} (uid ${uid}), not by ${owner}: answered 502`;

@@ -3,7 +3,7 @@ import { mkdirSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DpError, messageOf } from "../../errors.ts";
 import { tryFlock } from "../../host/process/libc.ts";
-import { makeApp, relay } from "./app.ts";
+import { apps, makeApp, relay } from "./app.ts";
 import { ACTIVE, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
 import { listenControl } from "./control.ts";
 import { closeTunnel } from "./drain.ts";
@@ -12,7 +12,6 @@ import { IDLE_GRACE, RELISTEN_TIME, STOP_TIME, TUNNEL_GRACE } from "./limits.ts"
 import { dropUnclaimed, listen, unlisten } from "./listening.ts";
 import { log } from "./log.ts";
 import { checkOwners } from "./owner.ts";
-import { apps } from "./routes.ts";
 import { loadRoutes } from "./state.ts";
 import { startSweep } from "./sweep.ts";
 import { notify } from "./systemd.ts";

@@ -1,25 +1,19 @@
 // The heads that the relay sends on: the bytes it got, less what is for it alone, plus what it has to say.
+import { plainAddress } from "./addresses.ts";
+import { isAppUser } from "./app.ts";
 import { isWord } from "./bytes.ts";
 import { sortCuts } from "./field.ts";
 import { type AnswerHead, answer } from "./answer-head.ts";
 import { request } from "./request-head.ts";
 import type { RequestHead } from "./request-line.ts";
+import type { Origin } from "./types.ts";
 
-/** What a connection's requests say about its client. */
-export interface Origin {
-  /** The client's address, or that of the trusted proxy. */
-  address: string;
-  isTrusted: boolean;
-  /** The lines for a client of our own: all but the host's value. */
-  lines: Buffer;
-}
-
-/** The origin of a connection from `address`. */
-export function originOf(address: string, trustedProxies: readonly string[]): Origin {
-  // A dual-stack socket shows IPv4 clients as ::ffff:192.0.2.1.
-  const plain = address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+/** The origin of a connection from `address`. A process of an app is no proxy, whatever its address. */
+export function originOf(address: string, trustedProxies: readonly string[], uid: number | null = null): Origin {
+  const plain = plainAddress(address);
   const lines = `X-Forwarded-For: ${plain}\r\nX-Forwarded-Proto: http\r\nX-Real-IP: ${plain}\r\nX-Forwarded-Host: `;
-  return { address: plain, isTrusted: trustedProxies.includes(plain), lines: Buffer.from(lines, "latin1") };
+  const isTrusted = trustedProxies.includes(plain) && !isAppUser(uid);
+  return { address: plain, uid, isTrusted, lines: Buffer.from(lines, "latin1") };
 }
 
 const UPGRADE = Buffer.from("Connection: Upgrade\r\n");

@@ -1,7 +1,7 @@
 // What can be done to the routes: each change is durable before it counts.
 import { DpError } from "../../errors.ts";
 import type { Drained, Route, RouteChange, RouteStatus, Target } from "../../contracts/front.ts";
-import { isSame, makeApp } from "./app.ts";
+import { apps, isSame, makeApp } from "./app.ts";
 import { ACTIVE, IDLE } from "./client-connection.ts";
 import { drainRelease } from "./drain.ts";
 import { assignAgain } from "./exchange.ts";
@@ -11,9 +11,6 @@ import { log } from "./log.ts";
 import { originOf } from "./rewrite.ts";
 import { saveRoutes } from "./state.ts";
 import type { App } from "./types.ts";
-
-/** The relay's apps, by name. */
-export const apps = new Map<string, App>();
 
 /** Saves the routes as they will be: `name` changed to `route`, or gone. */
 async function save(folder: string, name: string, route: Route | null): Promise<void> {
@@ -50,7 +47,8 @@ export async function setRoute(folder: string, change: RouteChange): Promise<voi
   app.route = route;
   apps.set(route.app, app);
   // A proxy keeps its connections: what it may say changes on those, too.
-  for (const client of app.clients) client.origin = originOf(client.origin.address, route.trustedProxies);
+  for (const client of app.clients)
+    client.origin = originOf(client.origin.address, route.trustedProxies, client.origin.uid);
   moved?.commit();
   leaveOthers(app);
 }

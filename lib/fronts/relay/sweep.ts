@@ -4,6 +4,8 @@ import { clock } from "./clock.ts";
 import { cut, leaveUpstream, linger, refuse } from "./ending.ts";
 import {
   ANSWER_TIME,
+  BODY_BYTES,
+  BODY_TIME,
   HEAD_TIME,
   IDLE_TIME,
   LINGER_TIME,
@@ -56,13 +58,25 @@ const isOver = (client: Client, now: number) => now - client.since > (client.app
 
 function checkActive(client: Client, now: number): void {
   const { app, body, upstream } = client;
+  const isTooSlow = comesTooSlowly(client, now);
   if (app.waiting.has(client)) {
     if (isOver(client, now)) refuse(client, 504, "it was being restarted, and that took too long");
   } else if (!body.isDone) {
-    const isDue = !client.isPaused;
-    if (isDue && now - client.cameAt > STALL_TIME) refuse(client, 408, "its body did not come within the time");
-    else if (!isDue && upstream !== null && now - upstream.tookAt > ANSWER_TIME)
+    if (!client.isPaused) {
+      if (isTooSlow || now - client.cameAt > STALL_TIME) refuse(client, 408, "its body did not come within the time");
+    } else if (upstream !== null && now - upstream.tookAt > ANSWER_TIME)
       refuse(client, 504, "it did not take the request's body");
   } else if (!client.hasAnswerHead && upstream !== null && now - client.since > ANSWER_TIME)
     refuse(client, 504, "it did not answer in time");
+}
+
+/** Whether a body comes so slowly that it only holds a connection. While nobody wants it, nothing is asked of it. */
+function comesTooSlowly(client: Client, now: number): boolean {
+  const isWanted =
+    !client.isPaused && !client.expectsContinue && !client.hasAnswerHead && !client.app.waiting.has(client);
+  if (isWanted && now - client.bodySince <= BODY_TIME) return false;
+  const came = client.bodyCame;
+  client.bodySince = now;
+  client.bodyCame = 0;
+  return isWanted && came < BODY_BYTES;
 }

@@ -1,8 +1,8 @@
 // The relay's state as types: an app, a client's connection, a connection to an app.
 import type { InFlight, Route, Target } from "../../contracts/front.ts";
+import type { Party } from "./addresses.ts";
 import type { Body } from "./body.ts";
 import type { Outlet } from "./outlet.ts";
-import type { Origin } from "./rewrite.ts";
 
 /** An app's state. */
 export interface App {
@@ -20,6 +20,17 @@ export interface App {
   watchers: Set<(id: string) => void>;
   requests: number;
   failed: number;
+}
+
+/** What a connection's requests say about its client. */
+export interface Origin {
+  /** The client's address, or that of the trusted proxy. */
+  address: string;
+  /** The user of this machine that it is a process of; null: none. */
+  uid: number | null;
+  isTrusted: boolean;
+  /** The lines for a client of our own: all but the host's value. */
+  lines: Buffer;
 }
 
 /** A connection to an app. It belongs to one client connection and is never given to another. */
@@ -40,6 +51,9 @@ export interface Client extends Outlet<Client> {
   app: App;
   phase: number;
   origin: Origin;
+  /** Whom the connection counts for, and, of a trusted proxy, whom its request does. */
+  party: Party;
+  guest: Party | null;
   isPaused: boolean;
   /** The client sent its FIN. */
   isEof: boolean;
@@ -50,6 +64,9 @@ export interface Client extends Outlet<Client> {
   /** When a byte last came, and when the phase, or the wait of a request, began. */
   cameAt: number;
   since: number;
+  /** From when on the bytes of the request's body are counted, and how many came since. */
+  bodySince: number;
+  bodyCame: number;
   upstream: Upstream | null;
   /** Starts a connection to a release; what is sent meanwhile waits in its queue. */
   connect(client: Client, target: Target): Upstream;

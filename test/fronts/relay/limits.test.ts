@@ -73,6 +73,53 @@ test("a body of which nothing comes is 408, and the app's connection is reset", 
   client.close();
 });
 
+test("a body that comes too slowly is 408, however often a byte of it comes", async () => {
+  const { client, state, visit } = await connected(`${HEAD}a`);
+  await until("the byte", () => visit()?.got.endsWith("a"));
+  state.bodySince -= limits.BODY_TIME + 1;
+  expect((await client.until(() => false)).text).toStartWith("HTTP/1.1 408 ");
+  await until("the app's end", () => visit().state === "reset");
+  client.close();
+});
+
+test("a body may take its time as long as enough of it comes", async () => {
+  const size = 3 * limits.BODY_BYTES;
+  const { client, state, visit } = await connected(`POST / HTTP/1.1\r\nHost: web\r\nContent-Length: ${size}\r\n\r\n`);
+  for (let part = 1; part <= 2; part++) {
+    client.write(Buffer.alloc(limits.BODY_BYTES, "a"));
+    await until("the part", () => state.bodyCame === limits.BODY_BYTES);
+    state.bodySince -= limits.BODY_TIME + 1;
+    await until("another count", () => state.bodyCame === 0);
+  }
+  expect([client.text(), visit().state]).toEqual(["", "open"]);
+  client.reset();
+});
+
+test.each(["the client waits for 100", "the app does not take it", "the answer has begun"])(
+  "nothing is asked of a body while %s",
+  async (why) => {
+    const waits = why === "the client waits for 100";
+    const size = why === "the app does not take it" ? 64 << 20 : 10;
+    const { client, state, visit } = await connected(
+      `POST / HTTP/1.1\r\nHost: web\r\n${waits ? "Expect: 100-continue\r\n" : ""}Content-Length: ${size}\r\n\r\n`,
+    );
+    await until("the head", () => visit()?.got.endsWith("\r\n\r\n"));
+    if (size > 10) {
+      visit().pause();
+      client.write(Buffer.alloc(size - 1));
+      await until("the client is stopped", () => state.isPaused);
+    } else if (!waits) {
+      visit().write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+      await client.until("\r\n\r\n");
+    }
+    const since = (state.bodySince -= limits.BODY_TIME + 1);
+    await until("a few looks at it", () => state.bodySince > since);
+    expect(visit().state).toBe("open");
+    expect(client.text()).not.toContain("408");
+    client.reset();
+  },
+);
+
 test("no answer within five minutes is 504, and counts as failed", async () => {
   const { client, state, visit } = await connected(GET);
   await until("the request", () => visit()?.got.endsWith("\r\n\r\n"));

@@ -123,7 +123,10 @@ test("an app has its share of connections; those beyond are told, and leaving on
   const clients: RawClient[] = [];
   while (clients.length < CONNECTIONS_PER_APP)
     clients.push(...(await Promise.all(Array.from({ length: 128 }, () => rawClient(port)))));
-  await until("all are there", async () => (await statusOf("cap")).connections === CONNECTIONS_PER_APP);
+  // Those that carry a request: others would make room.
+  for (const client of clients) client.write("POST /echo HTTP/1.1\r\nHost: web\r\nContent-Length: 10\r\n\r\n1");
+  const underWay = async () => (await statusOf("cap")).inFlight["1-aaaaaaa"]?.requests ?? 0;
+  await until("all are under way", async () => (await underWay()) === CONNECTIONS_PER_APP);
   const { text } = await raw(port, "");
   expect(text).toMatch(/^HTTP\/1.1 503 [^]*cap: it has too many connections/);
   // Another app is served all the same.

@@ -1,0 +1,37 @@
+// Whose request a trusted proxy passes on: it counts for that client, as one of its connections would.
+import { admit, clientOf, dismiss, excessOf, plainAddress } from "./addresses.ts";
+import { isWord } from "./bytes.ts";
+import { request } from "./request-head.ts";
+import type { Client } from "./types.ts";
+
+/** The address that the proxy nearest to the client names, of those that are trusted; null: none of them says. */
+function addressBefore(buffer: Buffer, trustedProxies: readonly string[]): string | null {
+  let said = "";
+  for (let i = 0; i < request.forwarded.length; i += 3) {
+    const [at, value, end] = [request.forwarded[i]!, request.forwarded[i + 1]!, request.forwarded[i + 2]!];
+    if (!isWord(buffer, at, "x-forwarded-for:") || buffer.subarray(at, value).includes(95)) continue;
+    said += `,${buffer.toString("latin1", value, end)}`;
+  }
+  const addresses = said.split(",").map((part) => plainAddress(part.trim()));
+  return addresses.findLast((address) => address !== "" && !trustedProxies.includes(address)) ?? null;
+}
+
+/** Counts the request that was read last for its client; false when that has too many under way. */
+export function admitGuest(client: Client, buffer: Buffer): boolean {
+  const address = addressBefore(buffer, client.app.route.trustedProxies);
+  if (address === null) return true;
+  // Some write "192.0.2.1:4711" or "[2001:db8::1]:4711".
+  const party = admit(clientOf(address.replace(/^\[([^\]]+)\].*$|^([\d.]+):\d+$/, "$1$2")));
+  if (excessOf(party) < 1) {
+    client.guest = party;
+    return true;
+  }
+  dismiss(party);
+  return false;
+}
+
+/** The request is over. */
+export function dismissGuest(client: Client): void {
+  if (client.guest !== null) dismiss(client.guest);
+  client.guest = null;
+}

@@ -1,0 +1,55 @@
+// Room for one more connection when the relay is full: those that carry no request go first.
+import type { Party } from "./addresses.ts";
+import { apps, relay } from "./app.ts";
+import { IDLE, LINGER } from "./client-connection.ts";
+import { forget } from "./ending.ts";
+import { CONNECTIONS, CONNECTIONS_PER_APP } from "./limits.ts";
+import { drop, isEmpty, send } from "./outlet.ts";
+import { refusal } from "./refusal.ts";
+import type { App, Client } from "./types.ts";
+
+/** How many are ended at once: all connections are looked at for it. */
+const BATCH = 32;
+
+/** By how many connections the relay, or the app, has more than it may; less than 1: it has not. */
+export const excess = (app: App): number =>
+  Math.max(relay.connections - CONNECTIONS, app.clients.size - CONNECTIONS_PER_APP);
+
+/**
+ * Ends connections without a request when there is no room for `newcomer`: of the client that has the most of them, and of
+ * a trusted proxy only when nobody else has any. The oldest go first: those that only wait for the client's FIN, then those
+ * with an unfinished head, then idle ones.
+ */
+export function makeRoom(newcomer: Client): void {
+  const { app } = newcomer;
+  if (excess(app) < 1) return;
+  const among = app.clients.size > CONNECTIONS_PER_APP ? [app] : apps.values();
+  const spare = new Map<Party, Client[]>();
+  for (const { clients } of among) {
+    for (const client of clients) {
+      if (client === newcomer || !isSpare(client)) continue;
+      const others = spare.get(client.party);
+      if (others) others.push(client);
+      else spare.set(client.party, [client]);
+    }
+  }
+  const most = [...spare.values()].toSorted((a, b) => weightOf(b) - weightOf(a))[0] ?? [];
+  const oldest = most.toSorted((a, b) => rankOf(a) - rankOf(b) || a.since - b.since);
+  for (const client of oldest.slice(0, Math.min(BATCH, Math.ceil(oldest.length / 2)))) end(client);
+}
+
+const isSpare = (client: Client) => client.phase === LINGER || (client.phase === IDLE && isEmpty(client));
+
+const weightOf = (clients: readonly Client[]) =>
+  clients[0]!.origin.isTrusted ? clients.length - CONNECTIONS : clients.length;
+
+const rankOf = ({ phase, pending }: Client) => (phase === LINGER ? 0 : pending !== null ? 1 : 2);
+
+function end(client: Client): void {
+  if (client.phase === IDLE && client.pending !== null) {
+    const answer = refusal(503, client.app.route.app, "it has too many connections", false);
+    send(client, answer, 0, answer.length);
+  }
+  drop(client, false);
+  forget(client);
+}
