@@ -35,6 +35,8 @@ export interface ErrorDetails {
   lines?: readonly string[];
   /** The command or change that cures it, shown last as "→ …". */
   hint?: string;
+  /** A word for code that acts on it, where the exit code says too little. */
+  reason?: string;
   cause?: unknown;
 }
 
@@ -43,6 +45,7 @@ export class DpError extends Error {
   readonly exit: ExitName;
   readonly lines: readonly string[];
   readonly hint: string | undefined;
+  readonly reason: string | undefined;
 
   constructor(exit: ExitName, message: string, details: ErrorDetails = {}) {
     super(message, { cause: details.cause });
@@ -50,6 +53,7 @@ export class DpError extends Error {
     this.exit = exit;
     this.lines = details.lines ?? [];
     this.hint = details.hint;
+    this.reason = details.reason;
   }
 }
 

@@ -10,6 +10,15 @@ export interface Patient {
   io: Io;
 }
 
+/** Something on the host that is not as dp makes it. */
+export interface Drift {
+  path: string;
+  /** "foreign": somebody else made what is there, and dp leaves it alone; the rest dp puts right. */
+  kind: "missing" | "changed" | "foreign";
+  /** One sentence without its dot. */
+  what: string;
+}
+
 /** Something that is wrong, or will be. */
 export interface Finding {
   /** "error": something does not work now. "warning": it will not, or is not as it should be. "note": it is as somebody wants it. */
@@ -42,6 +51,12 @@ export const byHand = (severity: Severity, what: string, command: string): Findi
 export const byCommand = (severity: Severity, what: string, ...words: string[]): Finding => ({
   ...{ severity, what, command: `dp ${words.join(" ")}`, fix: words },
 });
+
+/** What drifted: mended by setup, but for what is somebody else's, which is moved away first. */
+export const byDrift = (app: string, { path, kind, what }: Drift): Finding =>
+  kind === "foreign"
+    ? byHand("error", what, `mv ${path} ${path}.old && dp setup ${app}`)
+    : byCommand("error", what, "setup", app);
 
 /** Mended by `dp doctor APP --fix` alone. */
 export const byDoctor = (severity: Severity, what: string, app: string, fix: () => Promise<string>): Finding => ({

@@ -1,7 +1,7 @@
 // The hooks of the bare repository, by which a push becomes a deploy.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { byCommand, byHand, type Check } from "../contracts/check.ts";
+import { byCommand, byDrift, type Check } from "../contracts/check.ts";
 import { places } from "../paths.ts";
 import { hookDrift } from "../setup/repository.ts";
 
@@ -10,12 +10,7 @@ const check: Check = {
   async app({ app }) {
     const { repo } = places(app);
     if (!existsSync(join(repo, "HEAD"))) return [byCommand("error", `there is no repository ${repo}`, "setup", app)];
-    return (await hookDrift(app)).map((what) => {
-      const path = what.split(" ", 1)[0]!;
-      // Setup replaces no hook of somebody else's.
-      if (what.endsWith("did not write")) return byHand("error", what, `mv ${path} ${path}.old && dp setup ${app}`);
-      return byCommand("error", what, "setup", app);
-    });
+    return (await hookDrift(app)).map((drift) => byDrift(app, drift));
   },
 };
 export default check;

@@ -1,6 +1,6 @@
 // Rights and owners: what dp decides by belongs to dp, and what the app writes to the app.
 import { chmod, stat } from "node:fs/promises";
-import { byCommand, byDoctor, byHand, type Check, type Finding, type Patient } from "../contracts/check.ts";
+import { byCommand, byDoctor, byDrift, type Check, type Finding, type Patient } from "../contracts/check.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { envFile, places } from "../paths.ts";
 import { baseDrift } from "../setup/base.ts";
@@ -14,7 +14,7 @@ const check: Check = {
     const open = await repositoryDrift(app, io);
     return [
       ...(await folderFindings(patient)),
-      ...open.map((what) => byCommand("error", what, "setup", app)),
+      ...open.map((drift) => byDrift(app, drift)),
       ...(await fileFindings(app, config)),
       ...(await fileFindings(app, envFile(base, server.env))),
     ];
@@ -24,12 +24,7 @@ export default check;
 
 async function folderFindings({ app, server }: Patient): Promise<Finding[]> {
   try {
-    const wrong = await baseDrift(app, server.user);
-    return wrong.map((what) =>
-      what.endsWith("is no folder")
-        ? byHand("error", what, `mv ${what.split(" ", 1)[0]} ${what.split(" ", 1)[0]}.old && dp setup ${app}`)
-        : byCommand("error", what, "setup", app),
-    );
+    return (await baseDrift(app, server.user)).map((drift) => byDrift(app, drift));
   } catch (error) {
     // The app's own user is made again.
     if (error instanceof DpError) return [byCommand("error", messageOf(error), "setup", app)];

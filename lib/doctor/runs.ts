@@ -3,7 +3,7 @@ import { lstatSync } from "node:fs";
 import { chmod, rename } from "node:fs/promises";
 import { byDoctor, byHand, type Check, type Finding } from "../contracts/check.ts";
 import { load } from "../pipeline/context.ts";
-import { DpError, messageOf } from "../errors.ts";
+import { DpError } from "../errors.ts";
 import { contextOf, DAMAGED, liveId, runIds } from "../release/history.ts";
 
 const check: Check = {
@@ -18,7 +18,7 @@ const check: Check = {
         await load(path);
       } catch (error) {
         if (!(error instanceof DpError)) throw error;
-        findings.push(...findingsOf(app, path, id === live, messageOf(error)));
+        findings.push(...findingsOf(app, path, id === live, error));
       }
     }
     return findings;
@@ -26,13 +26,13 @@ const check: Check = {
 };
 export default check;
 
-function findingsOf(app: string, path: string, isLive: boolean, what: string): Finding[] {
+function findingsOf(app: string, path: string, isLive: boolean, { message: what, reason }: DpError): Finding[] {
   const stat = lstatSync(path);
   if (stat.isFile() && stat.uid === process.getuid?.() && stat.mode & 0o022)
     return [byDoctor("error", what, app, () => close(path))];
   // That of the live release is told with it, and a newer dp's is not damaged.
   if (isLive) return [];
-  if (/: version /.test(what)) return [byHand("warning", what, "install the dp that wrote it")];
+  if (reason === "version") return [byHand("warning", what, "install the dp that wrote it")];
   return [byDoctor("warning", what, app, () => putAside(path))];
 }
 

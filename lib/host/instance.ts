@@ -1,4 +1,5 @@
 // What is started, watched and listened to on the host: a process of a release, by its name.
+import type { Ended } from "./process/ending.ts";
 
 /** One process of a release of an app: `APP@ID`. */
 export interface InstanceName {
@@ -29,8 +30,10 @@ export interface InstanceStatus {
   restarts: number;
   /** When the running process was started, ISO 8601, or null. */
   since: string | null;
-  /** How it ended last: "exited with 3", "killed by SIGKILL"; empty while all is well. */
+  /** What is to say of it, for people: "exited with 3", "killed by SIGKILL"; empty while all is well. */
   detail: string;
+  /** How it ended last, when it has, and that is known. */
+  ended?: Ended;
   /** It runs, and nobody looks after it any more: `adopt` mends that. */
   isOrphan?: boolean;
   /** An image's own health check says that it is not well, while it runs. */

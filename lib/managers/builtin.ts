@@ -47,7 +47,7 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
     const state = await readRecord<State>(files.state);
     if (state?.hasRun) return;
     if (performance.now() > end) throw cannot(`its supervisor says nothing for ${START_TIMEOUT / 1000} s`);
-    if (state?.state === "failed") throw cannot(state.detail.replace("cannot be started: ", ""));
+    if (state?.state === "failed") throw cannot(state.refusal ?? state.detail);
     if (child.exitCode !== null || child.signalCode !== null) throw cannot("its supervisor ended at once");
     await io.sleep(LOOK);
   }
@@ -108,7 +108,9 @@ async function status(name: InstanceName): Promise<InstanceStatus> {
   if (state === null) return { state: "stopped", pid: null, restarts: 0, since: null, detail: "" };
   const { restarts, since, detail } = state;
   const ended = { pid: null, restarts, since: null };
-  if (state.state === "stopped" || state.state === "failed") return { ...ended, state: state.state, detail };
+  // One of an older dp has only the words.
+  const how = state.ended ? { detail, ended: state.ended } : { detail };
+  if (state.state === "stopped" || state.state === "failed") return { ...ended, state: state.state, ...how };
   if (state.boot !== bootId()) return { ...ended, state: "stopped", detail: "" };
   const isSupervised = isRunning(state, state.supervisor);
   if (isRunning(state, state.main)) {
@@ -116,7 +118,7 @@ async function status(name: InstanceName): Promise<InstanceStatus> {
     return { state: "running", pid: state.main?.pid ?? null, restarts, since, ...orphan };
   }
   return isSupervised
-    ? { ...ended, state: "waiting", detail }
+    ? { ...ended, state: "waiting", ...how }
     : { ...ended, state: "failed", detail: "its supervisor was killed" };
 }
 

@@ -41,8 +41,8 @@ export type Entry = v.InferOutput<typeof entry>;
 export type RunResult = v.InferOutput<typeof result>;
 
 /**
- * Reads a context. Throws DpError "context" when it is missing, unreadable, of another version, or could
- * have been written by somebody else: the steps trust it.
+ * Reads a context. Throws DpError "context" when it is missing, unreadable, of another version (reason "version"), or
+ * could have been written by somebody else: the steps trust it.
  */
 export async function load(path: string): Promise<Run> {
   const text = readOwn(path);
@@ -54,7 +54,9 @@ export async function load(path: string): Promise<Run> {
   }
   const version = (data as { version?: unknown } | null)?.version;
   if (version !== 1)
-    throw new DpError("context", `${path}: version ${JSON.stringify(version)}, and this dp reads version 1`);
+    throw new DpError("context", `${path}: version ${JSON.stringify(version)}, and this dp reads version 1`, {
+      reason: "version",
+    });
   const parsed = v.safeParse(file, data);
   if (parsed.success) return parsed.output;
   const lines = parsed.issues.map((issue) => `${v.getDotPath(issue) ?? ""}: ${issue.message}`);

@@ -1,10 +1,10 @@
 // One run of a cron entry: in the live release, never beside another of the same, and how it ended is kept.
-import { constants } from "node:os";
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { isLocked, tryLock } from "../host/lock.ts";
+import { exitCodeOf, howEnded } from "../host/process/ending.ts";
 import type { Manager } from "../contracts/manager.ts";
 import { isJob, jobId, places, processOf } from "../paths.ts";
 import { nothingLive } from "./first-deploy.ts";
@@ -98,11 +98,11 @@ export async function runJob(
   }
 }
 
-async function runToEnd(
-  instance: Parameters<Manager["start"]>[0],
-  managed: Manager,
-  io: Io,
-): Promise<Pick<InstanceStatus, "state" | "detail">> {
+type End = Pick<InstanceStatus, "state" | "detail" | "ended">;
+
+const TERMINATED = { signal: "SIGTERM" };
+
+async function runToEnd(instance: Parameters<Manager["start"]>[0], managed: Manager, io: Io): Promise<End> {
   try {
     await managed.start(instance, io);
     for (let delay = 20; ; delay = Math.min(delay * 1.3, 1_000)) {
@@ -116,14 +116,11 @@ async function runToEnd(
       return { state: "failed", detail: error.message };
     }
     await managed.stop(instance, { ...io, signal: new AbortController().signal });
-    return { state: "failed", detail: "killed by SIGTERM" };
+    return { state: "failed", detail: howEnded(TERMINATED), ended: TERMINATED };
   }
 }
 
-function codeOf({ state, detail }: Pick<InstanceStatus, "state" | "detail">): number | null {
+function codeOf({ state, ended }: End): number | null {
   if (state === "stopped") return 0;
-  const [, code, signal] = /^(?:exited with (\d+)|killed by (SIG\w+))$/.exec(detail) ?? [];
-  if (code !== undefined) return Number(code);
-  const number = signal === undefined ? undefined : constants.signals[signal as NodeJS.Signals];
-  return number === undefined ? null : 128 + number;
+  return ended === undefined ? null : exitCodeOf(ended);
 }

@@ -2,6 +2,7 @@
 import { lstatSync, type Stats } from "node:fs";
 import { chmod, chown, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { Drift } from "../contracts/check.ts";
 import { makeBallast } from "../host/ballast.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { places } from "../paths.ts";
@@ -57,21 +58,22 @@ function newOwner(whose: Whose, { own, apps }: Owners): [number, number] {
   return whose === "app" ? apps : own;
 }
 
-/** What of the base folder is not as setup makes it: one sentence each. Throws DpError "host" when the app's user is gone. */
-export async function baseDrift(app: string, user: string | undefined): Promise<string[]> {
+/** What of the base folder is not as setup makes it. Throws DpError "host" when the app's user is gone. */
+export async function baseDrift(app: string, user: string | undefined): Promise<Drift[]> {
   const owners = await ownersOf(user);
-  const wrong: string[] = [];
+  const wrong: Drift[] = [];
+  const changed = (path: string, how: string) => wrong.push({ path, kind: "changed", what: `${path} ${how}` });
   for (const [path, mode, whose] of plan(app)) {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (!stat?.isDirectory()) {
-      wrong.push(`${path} is ${stat ? "no folder" : "missing"}`);
+      if (stat) wrong.push({ path, kind: "foreign", what: `${path} is no folder` });
+      else wrong.push({ path, kind: "missing", what: `${path} is missing` });
       continue;
     }
     const [uid, gid] = ownerOf(app, path, whose, stat, owners);
     if ((stat.mode & 0o7777) !== mode)
-      wrong.push(`${path} has mode ${(stat.mode & 0o7777).toString(8)}, not ${mode.toString(8)}`);
-    if (stat.uid !== uid || stat.gid !== gid)
-      wrong.push(`${path} belongs to ${stat.uid}:${stat.gid}, not ${uid}:${gid}`);
+      changed(path, `has mode ${(stat.mode & 0o7777).toString(8)}, not ${mode.toString(8)}`);
+    if (stat.uid !== uid || stat.gid !== gid) changed(path, `belongs to ${stat.uid}:${stat.gid}, not ${uid}:${gid}`);
   }
   return wrong;
 }

@@ -2,6 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { chmod, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Drift } from "../contracts/check.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
@@ -85,15 +86,18 @@ async function closeToOthers(repo: string): Promise<string[]> {
   return changes;
 }
 
-/** What others could read in the repository: one sentence each. */
-export async function repositoryDrift(app: string, io: Io): Promise<string[]> {
+/** What others could read in the repository. */
+export async function repositoryDrift(app: string, io: Io): Promise<Drift[]> {
   const { repo } = places(app);
   if (!existsSync(repo)) return [];
   const open = modes(repo).filter(([path, closed]) => (statSync(path).mode & closed) !== 0);
-  const wrong = open.map(
-    ([path]) => `${path} has mode ${(statSync(path).mode & 0o7777).toString(8)}: others may read it`,
-  );
-  if (await hasCredentials(app, io)) wrong.push(`${repo}/config has a password, in the address of origin`);
+  const wrong = open.map(([path]): Drift => {
+    const mode = (statSync(path).mode & 0o7777).toString(8);
+    return { path, kind: "changed", what: `${path} has mode ${mode}: others may read it` };
+  });
+  const path = join(repo, "config");
+  if (await hasCredentials(app, io))
+    wrong.push({ path, kind: "changed", what: `${path} has a password, in the address of origin` });
   return wrong;
 }
 
@@ -120,16 +124,19 @@ async function hookText(app: string, hook: (typeof HOOKS)[number]): Promise<stri
   });
 }
 
-/** The hooks that are not as this dp writes them, or cannot be run: one sentence each. */
-export async function hookDrift(app: string): Promise<string[]> {
-  const wrong: string[] = [];
+/** The hooks that are not as this dp writes them, or cannot be run. */
+export async function hookDrift(app: string): Promise<Drift[]> {
+  const wrong: Drift[] = [];
   for (const hook of HOOKS) {
     const path = join(places(app).repo, "hooks", hook);
     const now = await readText(path);
-    if (now === null) wrong.push(`the hook ${path} is missing`);
+    if (now === null) wrong.push({ path, kind: "missing", what: `the hook ${path} is missing` });
+    else if (!now.includes(MARKER))
+      wrong.push({ path, kind: "foreign", what: `${path} is a hook that dp did not write` });
     else if (now !== (await hookText(app, hook)))
-      wrong.push(`${path} is ${now.includes(MARKER) ? "of another dp" : "a hook that dp did not write"}`);
-    else if ((statSync(path).mode & 0o111) === 0) wrong.push(`the hook ${path} cannot be run`);
+      wrong.push({ path, kind: "changed", what: `${path} is of another dp` });
+    else if ((statSync(path).mode & 0o111) === 0)
+      wrong.push({ path, kind: "changed", what: `the hook ${path} cannot be run` });
   }
   return wrong;
 }

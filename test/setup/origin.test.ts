@@ -107,7 +107,9 @@ describe("by HTTP:", () => {
     const url = `http://${host}/${app}-origin.git`;
     const before = url.replace("//", `//robot:${PASSWORD}@`);
     git("config", "remote.origin.url", before);
-    expect(await repositoryDrift(app, io)).toEqual([`${repo}/config has a password, in the address of origin`]);
+    const path = `${repo}/config`;
+    const what = `${path} has a password, in the address of origin`;
+    expect(await repositoryDrift(app, io)).toEqual([{ path, kind: "changed", what }]);
     expect(await setupRepository(app, "main", io)).toEqual([`took the password of origin out of ${repo}/config`]);
     expect(git("config", "remote.origin.url")).toBe(url);
     expect(await repositoryDrift(app, io)).toEqual([]);

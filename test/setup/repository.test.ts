@@ -102,7 +102,11 @@ test("nobody else reads it, one of before is closed, and doctor tells", async ()
   expect([mode(repo), mode(dirname(repo))]).toEqual(["700", "711"]);
   chmodSync(repo, 0o755);
   chmodSync(dirname(repo), 0o755);
-  const open = [dirname(repo), repo].map((path) => `${path} has mode 755: others may read it`);
+  const open = [dirname(repo), repo].map((path) => ({
+    path,
+    kind: "changed" as const,
+    what: `${path} has mode 755: others may read it`,
+  }));
   expect(await repositoryDrift(app, io)).toEqual(open);
   expect(await setupRepository(app, "main", io)).toEqual(
     [dirname(repo), repo].map((path) => `closed ${path} to others`),

@@ -1,7 +1,6 @@
 // A container as its engine describes it: state, restarts, health, ports.
-import { constants } from "node:os";
 import * as v from "valibot";
-import { howEnded } from "../../host/process/ending.ts";
+import { howEnded, signalNamed, type Ended } from "../../host/process/ending.ts";
 import { docker, objectsIn } from "./client.ts";
 import { containerName, labels, ownOptions } from "./names.ts";
 import type { InstanceName, InstanceStatus } from "../../host/instance.ts";
@@ -95,9 +94,9 @@ export function statusFrom(found: Container | null, wasStopped: boolean): Instan
       ...(health === "unhealthy" ? { isUnhealthy: true } : {}),
     };
   }
-  if (isWaiting(found)) return { ...ended, state: "waiting", detail: endOf(found) };
+  if (isWaiting(found)) return { ...ended, state: "waiting", ...endOf(found) };
   const isFailed = !wasStopped && (State.ExitCode !== 0 || State.Error !== "");
-  return isFailed ? { ...ended, state: "failed", detail: endOf(found) } : { ...ended, state: "stopped", detail: "" };
+  return isFailed ? { ...ended, state: "failed", ...endOf(found) } : { ...ended, state: "stopped", detail: "" };
 }
 
 /** The image's own health check as last seen, or null when it has none. */
@@ -106,12 +105,17 @@ export function healthOf({ State }: Container) {
   return health && health.Status !== "" && health.Status !== "none" ? health : null;
 }
 
-function endOf({ State: { OOMKilled, ExitCode, Error } }: Container): string {
-  if (OOMKilled) return "killed: out of memory";
-  if (Error !== "") return `could not be started: ${Error}`;
-  // The engine knows a signal as 128 and its number only.
-  const name = Object.entries(constants.signals).find(([, number]) => number === ExitCode - 128)?.[0];
-  return name === undefined ? howEnded(ExitCode, null) : howEnded(null, name);
+function endOf({ State: { OOMKilled, ExitCode, Error } }: Container): Pick<InstanceStatus, "detail" | "ended"> {
+  if (OOMKilled) return { detail: "killed: out of memory" };
+  if (Error !== "") return { detail: `could not be started: ${Error}` };
+  const ended = endedOf(ExitCode);
+  return { detail: howEnded(ended), ended };
+}
+
+// The engine knows a signal as 128 and its number only.
+function endedOf(code: number): Ended {
+  const signal = signalNamed(code - 128);
+  return signal === null ? { code } : { signal };
 }
 
 /** The ports of this machine that lead into a running container. */

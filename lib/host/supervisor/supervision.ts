@@ -5,6 +5,7 @@ import { isInstanceId, places, root } from "../../paths.ts";
 import { allPids } from "../process/proc.ts";
 import { argumentsOf, bootId, descendants, hasEnvironment, isAlive, processTable, userOf } from "../process/process.ts";
 import type { InstanceName, InstanceStatus } from "../instance.ts";
+import type { Ended } from "../process/ending.ts";
 
 /** A process for good: a number alone may be another process by now. */
 export interface Identity {
@@ -32,7 +33,9 @@ export interface Spec extends InstanceName {
 }
 
 /** `instances/ID.state.json`: what its supervisor last knew. */
-export interface State extends Omit<InstanceStatus, "pid"> {
+export interface State extends Omit<InstanceStatus, "pid" | "ended"> {
+  /** How the last one ended; null: not known. */
+  ended: Ended | null;
   boot: string;
   supervisor: Identity;
   main: Identity | null;
@@ -40,6 +43,8 @@ export interface State extends Omit<InstanceStatus, "pid"> {
   output: number | null;
   /** False: no process could be started at all. */
   hasRun: boolean;
+  /** Why the last one could not be started. */
+  refusal: string | null;
 }
 
 /** The files that the builtin manager keeps of an instance. Throws DpError "usage" for a bad name. */

@@ -1,7 +1,7 @@
 // Keeps one instance running: a process of its own, started by the builtin manager with the instance's spec.
 import { closeSync, readFileSync, readSync } from "node:fs";
 import { endAll } from "../process/end-all.ts";
-import { howEnded } from "../process/ending.ts";
+import { howEnded, type Ended } from "../process/ending.ts";
 import { messageOf } from "../../errors.ts";
 import { bootId, startTime } from "../process/process.ts";
 import { adopt, launch, type AppProcess } from "./app-process.ts";
@@ -32,8 +32,10 @@ interface Run {
   /** Milliseconds between start and end. */
   ran: number;
   detail: string;
-  /** Exited with 0. */
-  isGood: boolean;
+  /** How it ended; null: nobody saw it, or it could not be started. */
+  ended: Ended | null;
+  /** Why it could not be started. */
+  refusal: string | null;
 }
 
 const UNSEEN = "ended while nobody watched it";
@@ -55,12 +57,16 @@ async function runOnce(
     await endAll(() => processesOf(spec, spec.uid, app.main, spec.env["DP_INSTANCE"]), spec.stopTimeout);
     const [code, signal] = await app.ended;
     await app.finish();
-    const detail = code === null && signal === null ? UNSEEN : howEnded(code, signal);
-    return { ran, detail, isGood: code === 0 && signal === null };
+    if (code === null && signal === null) return { ran, detail: UNSEEN, ended: null, refusal: null };
+    const ended = signal === null ? { code: code! } : { signal };
+    return { ran, detail: howEnded(ended), ended, refusal: null };
   } catch (error) {
-    return { ran: 0, detail: `cannot be started: ${messageOf(error)}`, isGood: false };
+    const refusal = messageOf(error);
+    return { ran: 0, detail: `cannot be started: ${refusal}`, ended: null, refusal };
   }
 }
+
+const isGood = ({ ended }: Run): boolean => ended !== null && "code" in ended && ended.code === 0;
 
 /**
  * Starts the instance, and again whenever it ends, with whatever code, until it fails for good or `stop` resolves; a
@@ -74,8 +80,17 @@ export async function supervise(spec: Spec, stop: Promise<void>, before: State |
   const boot = bootId();
   const supervisor = identityOf(process.pid);
   let state: State = {
-    ...{ state: "waiting", restarts: before?.restarts ?? 0, since: null, detail: "", boot, supervisor },
-    ...{ main: null, output: null, hasRun: before?.hasRun ?? false },
+    state: "waiting",
+    restarts: before?.restarts ?? 0,
+    since: null,
+    detail: "",
+    ended: null,
+    refusal: null,
+    boot,
+    supervisor,
+    main: null,
+    output: null,
+    hasRun: before?.hasRun ?? false,
   };
   const save = async (change: Partial<State>) => {
     state = { ...state, ...change };
@@ -93,10 +108,11 @@ export async function supervise(spec: Spec, stop: Promise<void>, before: State |
     const run = await runOnce(spec, begin, stopping, ({ main, output }) =>
       save({ state: "running", main, output, hasRun: true, since, detail: "" }),
     );
-    const ended = { main: null, output: null, since: null, detail: run.detail };
-    if (isStopping) return save({ ...ended, state: "stopped", detail: "" });
-    if (spec.restartDelay === null) return save({ ...ended, state: run.isGood ? "stopped" : "failed" });
-    crashes = countCrash(crashes, performance.now(), run.ran, spec.restartDelay);
+    const { ran, ...how } = run;
+    const ended = { main: null, output: null, since: null, ...how };
+    if (isStopping) return save({ main: null, output: null, since: null, state: "stopped", detail: "" });
+    if (spec.restartDelay === null) return save({ ...ended, state: isGood(run) ? "stopped" : "failed" });
+    crashes = countCrash(crashes, performance.now(), ran, spec.restartDelay);
     if (crashes.delay === null || !state.hasRun) return save({ ...ended, state: "failed" });
     await save({ ...ended, state: "waiting" });
     await Promise.race([Bun.sleep(crashes.delay), stopping]);

@@ -1,7 +1,6 @@
 // Talking to systemd: units by name, their properties and their processes.
-import { constants } from "node:os";
 import { processesInGroup } from "../process/cgroup.ts";
-import { howEnded } from "../process/ending.ts";
+import { howEnded, signalNamed } from "../process/ending.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../io.ts";
 import { isInstanceId, isJob, places, root } from "../../paths.ts";
@@ -85,7 +84,7 @@ export function statusFrom(shown: Record<string, string>): InstanceStatus {
     pid: isRunning && shown["MainPID"] !== "0" ? Number(shown["MainPID"]) : null,
     restarts: Number(shown["NRestarts"] ?? 0),
     since: isRunning ? timeFrom(shown["ExecMainStartTimestamp"] ?? "") : null,
-    detail: state === "failed" || state === "waiting" ? detailFrom(shown) : "",
+    ...(state === "failed" || state === "waiting" ? endFrom(shown) : { detail: "" }),
   };
 }
 
@@ -97,14 +96,14 @@ function stateFrom({ ActiveState, SubState = "", MainPID }: Record<string, strin
   return ActiveState === "deactivating" && MainPID === "0" ? "waiting" : "running";
 }
 
-function detailFrom({ ExecMainCode, ExecMainStatus, Result }: Record<string, string>): string {
-  if (Result === "oom-kill") return "killed: out of memory";
-  if (Result === "resources") return "could not be started, see the journal";
+function endFrom({ ExecMainCode, ExecMainStatus, Result }: Record<string, string>) {
+  if (Result === "oom-kill") return { detail: "killed: out of memory" };
+  if (Result === "resources") return { detail: "could not be started, see the journal" };
+  if (ExecMainCode === "0") return { detail: "" };
   const status = Number(ExecMainStatus);
   // CLD_EXITED is 1; CLD_KILLED and CLD_DUMPED are 2 and 3.
-  if (ExecMainCode === "1") return howEnded(status, null);
-  const name = Object.entries(constants.signals).find(([, number]) => number === status)?.[0];
-  return ExecMainCode === "0" ? "" : howEnded(null, name ?? `signal ${status}`);
+  const ended = ExecMainCode === "1" ? { code: status } : { signal: signalNamed(status) ?? `signal ${status}` };
+  return { detail: howEnded(ended), ended };
 }
 
 /** "Sat 2025-11-22 14:49:31 UTC" as ISO 8601, or null for an empty one. */

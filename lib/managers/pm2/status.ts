@@ -1,7 +1,6 @@
 // The state of an instance of pm2, in the words of every manager.
-import { constants } from "node:os";
 import { isJob } from "../../paths.ts";
-import { howEnded } from "../../host/process/ending.ts";
+import { howEnded, signalNamed, type Ended } from "../../host/process/ending.ts";
 import type { Listed } from "./listing.ts";
 import { appProcesses, isWorker, mainBelow } from "./processes.ts";
 import { isMissed, readRecord } from "./record.ts";
@@ -37,24 +36,29 @@ async function unlisted(name: InstanceName, isDaemonGone: boolean): Promise<Inst
 function stateOf(name: InstanceName, entry: Listed): InstanceStatus {
   const { status, restart_time: restarts, pm_uptime, exit_code } = entry.pm2_env;
   const ended = { pid: null, restarts, since: null };
-  if (status === "errored") return { ...ended, state: "failed", detail: endOf(entry) };
+  if (status === "errored") return { ...ended, state: "failed", ...endOf(entry) };
   if (status === "stopped" && isJob(name.id) && exit_code !== null && exit_code !== CLEAN)
-    return { ...ended, state: "failed", detail: endOf(entry) };
+    return { ...ended, state: "failed", ...endOf(entry) };
   // For a moment pm2 calls one stopped that it is about to start again.
   const isOver = isWorker(entry) || exit_code === null || exit_code === CLEAN;
-  if (status === "stopped" && isOver) return { ...ended, state: "stopped", detail: endOf(entry) };
+  if (status === "stopped" && isOver) return { ...ended, state: "stopped", ...endOf(entry) };
   const pid = entry.pid === 0 ? null : isWorker(entry) ? entry.pid : mainBelow(name, entry.pid);
-  if (pid === null) return { ...ended, state: "waiting", detail: endOf(entry) };
+  if (pid === null) return { ...ended, state: "waiting", ...endOf(entry) };
   return { state: "running", pid, restarts, since: new Date(pm_uptime).toISOString(), detail: "" };
 }
 
 /** How it ended last: the watcher says it in its exit code, as a shell does; of a worker pm2 keeps the code alone. */
-function endOf(entry: Listed): string {
+function endOf(entry: Listed): Pick<InstanceStatus, "detail" | "ended"> {
   const code = entry.pm2_env.exit_code;
-  if (code === null) return "";
-  if (isWorker(entry)) return code === 0 ? "ended, and pm2 does not say how" : howEnded(code, null);
-  if (code === 0) return "the shell that watches it was killed";
-  if (code === CLEAN) return howEnded(0, null);
-  const signal = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
-  return howEnded(code, signal ?? null);
+  if (code === null) return { detail: "" };
+  if (code === 0)
+    return { detail: isWorker(entry) ? "ended, and pm2 does not say how" : "the shell that watches it was killed" };
+  const ended = isWorker(entry) ? { code } : endedOf(code);
+  return { detail: howEnded(ended), ended };
+}
+
+function endedOf(code: number): Ended {
+  if (code === CLEAN) return { code: 0 };
+  const signal = signalNamed(code - 128);
+  return signal === null ? { code } : { signal };
 }

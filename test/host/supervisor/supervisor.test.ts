@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { howEnded } from "../../../lib/host/process/ending.ts";
+import { exitCodeOf, howEnded } from "../../../lib/host/process/ending.ts";
 import { isAlive } from "../../../lib/host/process/process.ts";
 import type { Spec, State } from "../../../lib/host/supervisor/supervision.ts";
 import { countCrash, supervise, type Crashes } from "../../../lib/host/supervisor/supervisor.ts";
@@ -57,14 +57,15 @@ describe("crashes", () => {
 
 describe("ends", () => {
   test.each([
-    [0, null, "exited with 0"],
-    [3, null, "exited with 3"],
-    [null, "SIGTERM", "killed by SIGTERM"],
-    [null, "SIGINT", "killed by SIGINT"],
-    [null, "SIGKILL", "killed by SIGKILL"],
-    [null, "SIGSEGV", "killed by SIGSEGV"],
-  ])("code %p, signal %p: %s", (code, signal, words) => {
-    expect(howEnded(code, signal)).toBe(words);
+    [{ code: 0 }, "exited with 0", 0],
+    [{ code: 3 }, "exited with 3", 3],
+    [{ signal: "SIGTERM" }, "killed by SIGTERM", 143],
+    [{ signal: "SIGINT" }, "killed by SIGINT", 130],
+    [{ signal: "SIGKILL" }, "killed by SIGKILL", 137],
+    [{ signal: "SIGSEGV" }, "killed by SIGSEGV", 139],
+    [{ signal: "signal 64" }, "killed by signal 64", null],
+  ])("%j: %s, code %p", (ended, words, code) => {
+    expect([howEnded(ended), exitCodeOf(ended)]).toEqual([words, code]);
   });
 });
 
