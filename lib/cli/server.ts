@@ -74,10 +74,13 @@ export function declareServerCommands(cli: CAC): void {
       const { status, statusOfAll } = await import("../commands/status.ts");
       const { statusLines } = await import("../commands/status-lines.ts");
       let code = 0;
-      const broken = (error: unknown) => void (code ||= report(error));
+      const broken = (error: unknown) => {
+        const own = report(error);
+        code ||= own;
+      };
       const found = app === undefined ? await statusOfAll(broken) : await status(app);
       const lines = () => (Array.isArray(found) ? found.flatMap(statusLines) : statusLines(found));
-      answer(options, found, () => (lines().length > 0 ? lines() : ["no app yet: dp setup APP"]));
+      answer(options, found, () => (lines().length > 0 || code !== 0 ? lines() : ["no app yet: dp setup APP"]));
       return code;
     });
 

@@ -11,6 +11,7 @@ import { managerOf } from "../release/manager.ts";
 import { secretsOf } from "../release/settings.ts";
 import { redactor } from "../deploy/log/redactor.ts";
 import { didYouMean } from "../text/suggestion.ts";
+import { inOrder } from "./log-order.ts";
 import { liveOf, named } from "./processes.ts";
 import type { InstanceName } from "../host/instance.ts";
 import type { LogsOptions } from "../deploy/deploy-logs.ts";
@@ -107,9 +108,11 @@ async function followApp(
   server: ServerConfig,
   first: { release: string; idsOf(release: string): Promise<string[]> },
   { lines, since }: LogsOptions,
-  take: (line: AppLine) => void,
+  print: (line: AppLine) => void,
   clean: (line: string) => string,
 ): Promise<void> {
+  const count = since === undefined ? lines : ALL;
+  const order = inOrder(print, count);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort(new DpError("interrupted", "interrupted")));
   process.once("SIGTERM", () => stop.abort(new DpError("terminated", "terminated")));
@@ -118,21 +121,25 @@ async function followApp(
   const followed = new Map<string, Promise<void>>();
   const seen = new Set<string>();
   const add = (id: string, count: number) => {
-    const onLine = linesOf(id, clean, take);
+    const onLine = linesOf(id, clean, order.take);
     followed.set(id, managed.logs({ app, id }, { lines: count, follow: true, since, onLine }, io));
   };
   const addRelease = async (release: string, count: number) => {
     seen.add(release);
     for (const id of await first.idsOf(release)) add(id, count);
   };
-  await addRelease(first.release, since === undefined ? lines : ALL);
-  while (!stop.signal.aborted) {
-    // A follower that fails is heard of at once.
-    await Promise.race([...followed.values(), Bun.sleep(LOOK)]);
-    const live = await liveId(app);
-    if (live !== null && !seen.has(live)) await addRelease(live, ALL);
+  try {
+    await addRelease(first.release, count);
+    while (!stop.signal.aborted) {
+      // A follower that fails is heard of at once.
+      await Promise.race([...followed.values(), Bun.sleep(LOOK)]);
+      const live = await liveId(app);
+      if (live !== null && !seen.has(live)) await addRelease(live, ALL);
+    }
+    await Promise.all(followed.values());
+  } finally {
+    order.end();
   }
-  await Promise.all(followed.values());
 }
 
 async function failedRelease(app: string): Promise<string> {

@@ -1,6 +1,6 @@
 // `dp status`: what serves, whether it is healthy, and what is under way.
 import { factOf, load } from "../pipeline/context.ts";
-import { DpError, messageOf } from "../errors.ts";
+import { codeOf, DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import { damageOf, hintOf } from "../release/current.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
@@ -151,6 +151,9 @@ async function lastFailure(app: string): Promise<Status["lastFailure"]> {
 /** The status of every app; one that cannot be told goes to `broken`, and the others are told all the same. */
 export async function statusOfAll(broken: (error: unknown) => void): Promise<Status[]> {
   const told = await Promise.allSettled((await appNames()).map(status));
-  for (const outcome of told) if (outcome.status === "rejected") broken(outcome.reason);
+  const wrong = told.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
+  // A missing right is the same for all: once is enough.
+  const refused = wrong.filter((error) => error instanceof Error && codeOf(error.cause) === "EACCES");
+  for (const error of wrong) if (!refused.includes(error) || error === refused[0]) broken(error);
   return told.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
 }

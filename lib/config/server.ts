@@ -1,5 +1,5 @@
 // The apps of this server and their config.yml.
-import { existsSync } from "node:fs";
+import { lstatSync, statSync } from "node:fs";
 import { readdir, realpath } from "node:fs/promises";
 import { basename } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
@@ -15,10 +15,19 @@ import type { ServerConfig } from "./types.ts";
 export async function appNames(): Promise<string[]> {
   try {
     const names = await readdir(deployments());
-    return names.filter((name) => existsSync(`${deployments()}/${name}/config.yml`)).sort();
+    return names.filter((name) => isThere(`${deployments()}/${name}/config.yml`)).sort();
   } catch (error) {
     if (codeOf(error) === "ENOENT") return [];
     throw error;
+  }
+}
+
+// What may not be looked at is there: "no app" would be a lie.
+function isThere(file: string): boolean {
+  try {
+    return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    return codeOf(error) === "EACCES";
   }
 }
 
@@ -60,12 +69,15 @@ async function readConfig(path: string): Promise<string | null> {
     return await readText(path);
   } catch (cause) {
     if (codeOf(cause) !== "EACCES") throw cause;
-    throw new DpError("host", `${path}: permission denied`, {
-      hint: "run dp as the user who ran dp setup: sudo dp …",
-      cause,
-    });
+    throw new DpError("host", `${path}: permission denied`, { hint: asWhom(), cause });
   }
 }
+
+// The folder of all apps belongs to whoever ran dp setup.
+const asWhom = () =>
+  statSync(deployments()).uid === 0
+    ? `run it with sudo: sudo dp ${process.argv.slice(2).join(" ")}`
+    : "run it as the user who ran dp setup";
 
 /** The app whose bare repository that is. Throws DpError "usage" when it is none of dp's. */
 export async function appOfRepo(repo: string): Promise<string> {

@@ -52,7 +52,7 @@ export function readYaml(source: string): Yaml {
   const broken = (problems: Problem[]): Yaml => ({ text, value: null, problems, isBroken: true, offset });
 
   if (Buffer.byteLength(text) > LIMIT)
-    return broken([{ offset: 0, path: [], what: `larger than ${LIMIT / 1024} KiB` }]);
+    return broken([{ offset: 0, path: [], what: `larger than ${LIMIT / 1024} KiB: write long commands into scripts` }]);
   // Duplicate keys are found below: the parser's own search takes quadratic time.
   const document = parseDocument(text, { customTags, uniqueKeys: false, prettyErrors: false, logLevel: "error" });
   // The first error of a place is the cause, those after it there are its consequences.

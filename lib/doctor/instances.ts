@@ -1,10 +1,11 @@
 // The processes of an app: those that shall run do, nothing else does, and the same come up at boot.
 import { byCommand, byHand, type Check, type Finding, type Patient } from "../contracts/check.ts";
 import type { Manager } from "../contracts/manager.ts";
-import { processOf } from "../paths.ts";
+import { processOf, releaseOf } from "../paths.ts";
 import { damageOf } from "../release/current.ts";
 import { liveId } from "../release/history.ts";
 import { managerOf } from "../release/manager.ts";
+import { wayBack } from "../release/way-back.ts";
 import { stoppedByHand, straysOf, wantedOf } from "../release/wanted.ts";
 
 /** Restarts after crashes that are no bad luck any more. */
@@ -36,10 +37,22 @@ async function instanceFindings({ app }: Patient, id: string, managed: Manager):
   if (state === "stopped" || state === "failed")
     return [byCommand("error", `${app}@${id} does not run, it is ${state}${why}`, "reconcile", app)];
   if (state === "waiting")
-    return [byHand("error", `${app}@${id} has crashed and waits for its next start${why}`, logs)];
-  if (restarts >= OFTEN) return [byHand("warning", `${app}@${id} has crashed ${restarts} times since its start`, logs)];
+    return [
+      byHand("error", `${app}@${id} has crashed and waits for its next start${why}`, await orBack(app, id, logs)),
+    ];
+  if (restarts >= OFTEN) {
+    const what = `${app}@${id} has crashed ${restarts} times since its start`;
+    return [byHand("warning", what, await orBack(app, id, logs))];
+  }
   if (isOrphan) return [byCommand("warning", `${app}@${id} runs, but ${detail}`, "reconcile", app)];
   return detail ? [byHand("warning", `${app}@${id} runs, but ${detail}`, `dp restart ${app}`)] : [];
+}
+
+/** The command that tells why, and the way back from a release that crashes, when there is one. */
+async function orBack(app: string, id: string, logs: string): Promise<string> {
+  const live = await liveId(app);
+  const back = live === releaseOf(id) ? await wayBack(app, live) : null;
+  return back === null ? logs : `${logs}; or go back to ${back}: dp rollback ${app}`;
 }
 
 // What somebody has stopped is as they want it.

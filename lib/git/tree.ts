@@ -115,7 +115,11 @@ async function walk(root: string, folder: string): Promise<TreeEntry[]> {
 }
 
 function tooLarge(path: string, size: number): void {
-  if (size > LIMIT) throw new DpError("config", `${path}: ${size} bytes, more than the ${LIMIT} that dp reads`);
+  if (size <= LIMIT) return;
+  const [is, most] = [size, LIMIT].map((bytes) => (bytes / 1024 / 1024).toFixed(1));
+  throw new DpError("config", `${path} has ${is} MiB, and dp reads ${most} MiB of such a file`, {
+    hint: `make it smaller, or take it out of the commit: git rm --cached ${path}`,
+  });
 }
 
 const UTF_16: Record<string, "utf-16le" | "utf-16be"> = { fffe: "utf-16le", feff: "utf-16be" };

@@ -74,10 +74,18 @@ function failure(argv: readonly string[], result: Result, { timeout, confined }:
       ? `was killed by ${result.signal}`
       : `exited with ${result.code}`;
   const memory = result.code === KILLED && !result.timedOut ? confined?.build?.memory : undefined;
+  const hint = memory === undefined ? lineEndHint(result.text) : `build in config.yml allows it ${memory} of memory`;
   return new DpError("command", `${argv.join(" ")} ${how}`, {
     lines: tail(result.text, 25),
-    ...(memory === undefined ? {} : { hint: `build in config.yml allows it ${memory} of memory` }),
+    ...(hint === undefined ? {} : { hint }),
   });
+}
+
+/** What to type when a shell, or env, has stumbled over a carriage return. */
+function lineEndHint(text: string): string | undefined {
+  const found =
+    /(\S+): \S*(?:\^M|\r): bad interpreter|(\S+): line \d+: \$'[^']*\\r': command|env: \S+\\r['’]: No such/.exec(text);
+  return found ? `Windows line ends: sed -i 's/\\r$//' ${found[1] ?? found[2] ?? "SCRIPT"}, then commit` : undefined;
 }
 
 /** The command as it is started: by its user, and confined if it is to be. */

@@ -8,6 +8,7 @@ import { submoduleProblems } from "../git/submodules.ts";
 import type { Tree } from "../git/tree.ts";
 import type { TreeEntry } from "../git/entries.ts";
 import type { DeployConfig } from "../config/types.ts";
+import { lineEndProblems } from "./line-ends.ts";
 
 /** Something wrong at a place of deploy.yml. */
 interface Wrong {
@@ -40,7 +41,6 @@ async function hookProblems(tree: Tree, { root = "", hooks }: DeployConfig): Pro
     const wrong = (what: string) => problems.push({ path: ["hooks", name], what });
     if (!entry) wrong(`the commit has no file ${file}`);
     else if (entry.kind !== "executable") wrong(`${file} is not executable: git update-index --chmod=+x ${file}`);
-    else if (/^#![^\n]*\r\n/.test((await tree.read(file)) ?? "")) wrong(`${file} has Windows line ends`);
   }
   return problems;
 }
@@ -94,7 +94,10 @@ export async function commitProblems(
   const yaml = readYaml(text);
   const wrong = await rootProblems(tree, config);
   // Without the folder nothing in it can be looked for.
-  if (wrong.length === 0) wrong.push(...(await hookProblems(tree, config)), ...(await sharedProblems(tree, config)));
+  if (wrong.length === 0) {
+    wrong.push(...(await hookProblems(tree, config)), ...(await sharedProblems(tree, config)));
+    wrong.push(...(await lineEndProblems(tree, config)));
+  }
   const placed = wrong.map((each) => ({ ...each, offset: yaml.offset(each.path, "value") }));
   const elsewhere = [...(await submoduleProblems(source)), ...(await lfsProblems(source))];
   return [...problemLines(file, yaml, placed), ...(await treeProblems(tree)), ...elsewhere];

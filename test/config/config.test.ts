@@ -209,7 +209,7 @@ describe("YAML", () => {
       `${HEAD}"\\e[31m": x\n`,
       'deploy.yml:4:1 "\\u001b[31m": unknown key, known are name, type, healthCheck, command, build, hooks, root, shared, processes, cron',
     ],
-    ["x".repeat(65 * 1024), "deploy.yml:1:1 larger than 64 KiB"],
+    ["x".repeat(65 * 1024), "deploy.yml:1:1 larger than 64 KiB: write long commands into scripts"],
   ])("%#: %j", (text, line) => {
     expect(problems(() => deploy(text))).toEqual([line]);
   });

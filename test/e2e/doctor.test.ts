@@ -263,9 +263,9 @@ const byHand: Case[] = [
     name: "the live process crashes often",
     damage: () => noteRestarts(5),
     finds: ["instances", "warning", /^shop@\S+ has crashed 5 times since its start$/],
-    command: /^dp logs shop web -n 100$/,
+    command: /^dp logs shop web -n 100(?:; or go back to \S+: dp rollback shop)?$/,
     mend: async (command) => {
-      await typed(command);
+      await typed(command.split(";")[0]!);
       noteRestarts(0);
     },
   },

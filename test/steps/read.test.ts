@@ -136,7 +136,23 @@ describe("refused:", () => {
     [
       "a hook of Windows",
       () => ({ "deploy.yml": yml(), "go.sh": { executable: "#!/bin/sh\r\necho\r\n" } }),
-      "go.sh has Windows line ends",
+      "hooks.preDeploy: go.sh has Windows line ends: sed -i 's/\\r$//' go.sh",
+    ],
+    [
+      "a script of the build, of Windows",
+      () => ({
+        "deploy.yml": deployYml(app.app, "build: cd . && exec sh -e tools/b.sh\n"),
+        "tools/b.sh": "echo\r\n",
+      }),
+      "build: tools/b.sh has Windows line ends: sed -i 's/\\r$//' tools/b.sh",
+    ],
+    [
+      "a script of a job, of Windows",
+      () => ({
+        "deploy.yml": deployYml(app.app, "cron: [{schedule: '@daily', command: A=1 ./job --all}]\n"),
+        job: { executable: "#!/usr/bin/env python3\r\nprint()\r\n" },
+      }),
+      "cron.0.command: job has Windows line ends: sed -i 's/\\r$//' job",
     ],
     [
       "a submodule",

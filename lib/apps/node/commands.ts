@@ -1,6 +1,15 @@
 // What each package manager is told: to install exactly what its lock says, and to remove what only a build needs.
 import type { Kind, Manager } from "./lock.ts";
+import type { Progress } from "../../text/fold.ts";
 import type { Tool } from "./tool.ts";
+
+/** What package managers say of each package. */
+export const PROGRESS: Progress = {
+  "deprecated packages": /^npm warn deprecated |^warning .*\bdeprecated\b|^ ?WARN .*\bdeprecated\b/i,
+  fetched: /^➤ YN0013: .*\bcan't be found in the cache/,
+  installed: /^\+ (?:@[^\s/]+\/)?[^\s@]+@\S+/,
+  "": /^Progress: (?!.*, done$)|^\++$|^\[\d\/\d\] /,
+};
 
 /** How modules are installed. */
 export interface Wanted {

@@ -2,7 +2,8 @@
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import { installWords, managerEnv, reasonLines, staleLockHint, trimWords } from "./commands.ts";
+import { fold, withoutProgress } from "../../text/fold.ts";
+import { installWords, managerEnv, PROGRESS, reasonLines, staleLockHint, trimWords } from "./commands.ts";
 import { modulesKey, settingsSum } from "./key.ts";
 import type { Project, Runners } from "./project.ts";
 import { runScript } from "./script.ts";
@@ -81,13 +82,15 @@ async function runManager(place: Place, tool: Tool, argv: readonly string[], io:
   // It would leave out what the build needs; what is wanted is said by options.
   const { NODE_ENV: _, ...own } = place.env;
   const env = { ...own, ...managerEnv(tool.manager.kind) };
-  const result = await io.run(argv, { user, timeout, confined: place, cwd, env, check: false, keep: 64 * 1024 });
+  const folded = fold(tool.manager.name, PROGRESS, (line) => io.output(line));
+  const how = { user, timeout, confined: place, cwd, env, check: false, keep: 64 * 1024, onLine: folded.line };
+  const result = await io.run(argv, how).finally(folded.end);
   if (result.code === 0 && !result.timedOut) return;
-  const how = result.timedOut ? `did not end within ${Math.round(timeout / 1000)} s` : `exited with ${result.code}`;
+  const end = result.timedOut ? `did not end within ${Math.round(timeout / 1000)} s` : `exited with ${result.code}`;
   const hint = staleLockHint(tool.manager, result.text);
   const words = argv.slice(tool.argv.length).filter((word) => !word.startsWith("--config."));
-  throw new DpError("command", `${tool.manager.name} ${words.join(" ")} ${how}`, {
-    lines: reasonLines(result.text),
+  throw new DpError("command", `${tool.manager.name} ${words.join(" ")} ${end}`, {
+    lines: withoutProgress(reasonLines(result.text), PROGRESS),
     ...(hint === undefined ? {} : { hint }),
   });
 }

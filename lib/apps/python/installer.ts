@@ -7,10 +7,21 @@ import { answerOf, findProgram } from "../../host/program.ts";
 import type { Interpreter } from "./interpreter.ts";
 import { pinnedRequirements } from "./pinned.ts";
 import { rootOf } from "./uv-lock.ts";
+import type { Progress } from "../../text/fold.ts";
 import { versionText } from "./version.ts";
 
 /** The program that installs; `uv` is its absolute path. */
 export type Installer = { name: "uv"; uv: string } | { name: "pip" };
+
+/** What pip and uv say of each package. */
+export const PROGRESS: Progress = {
+  collected: /^Collecting \S/,
+  downloaded: /^\s*Downloading \S/,
+  "from the cache": /^\s*Using cached \S/,
+  "there already": /^Requirement already satisfied/,
+  "": /^\s*(?:Preparing metadata|Getting requirements|Installing (?:build|backend) dep|Obtaining dependency|Building wheels? for|Created wheel|Stored in|Successfully built|Installing collected|Processing )|^ [+~-] \S+==/,
+  installed: /^Successfully installed (?<words>.*)/,
+};
 
 /** How a venv comes about. */
 export interface Recipe {

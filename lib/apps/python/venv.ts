@@ -2,12 +2,14 @@
 import { lstat, mkdir, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Place, Runtime } from "../../contracts/app-type.ts";
-import { codeOf, messageOf } from "../../errors.ts";
+import { codeOf, DpError, messageOf } from "../../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
 import { removeTree } from "../../host/remove.ts";
 import type { Definition } from "./definition.ts";
-import { recipe, type Installer } from "./installer.ts";
+import type { RunOptions } from "../../host/run.ts";
+import { fold, withoutProgress } from "../../text/fold.ts";
+import { PROGRESS, recipe, type Installer } from "./installer.ts";
 import type { Interpreter } from "./interpreter.ts";
 import { decides } from "./variables.ts";
 import { versionText } from "./version.ts";
@@ -112,7 +114,7 @@ export async function buildVenv(
   if (plan.requirements !== null) await writeFileAtomic(`${venv}.txt`, plan.requirements, 0o644);
   const env = { ...place.env, ...plan.env };
   try {
-    for (const argv of plan.argvs) await io.run(argv, { user, timeout, confined: place, env, cwd });
+    for (const argv of plan.argvs) await runFolded(argv, { user, timeout, confined: place, env, cwd }, installer, io);
   } catch (error) {
     // Without its marker it counts for nothing: what cannot be removed now is removed by the next install.
     await removeVenv(place, key, io).catch((left) => io.warn(`${venv} is still there: ${messageOf(left)}`));
@@ -120,6 +122,20 @@ export async function buildVenv(
   }
   const facts = { python: versionText(interpreter.version), interpreter: interpreter.executable };
   await markComplete(base, key, { ...facts, installer: installer.name, files: [...definition.files.keys()] }, io);
+}
+
+async function runFolded(argv: readonly string[], how: RunOptions, { name }: Installer, io: Io): Promise<void> {
+  const folded = fold(name, PROGRESS, (line) => io.output(line));
+  try {
+    await io.run(argv, { ...how, onLine: folded.line });
+  } catch (error) {
+    if (!(error instanceof DpError)) throw error;
+    const { exit, message, hint, cause } = error;
+    const lines = withoutProgress(error.lines, PROGRESS);
+    throw new DpError(exit, message, { lines, cause, ...(hint === undefined ? {} : { hint }) });
+  } finally {
+    folded.end();
+  }
 }
 
 /** Removes the environments that none of the runtimes names; answers the folders removed. Foreign names stay. */

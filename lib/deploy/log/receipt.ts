@@ -5,8 +5,8 @@ import { flood } from "./flood.ts";
 /** How long a step may be quiet before a sign of life, in ms. */
 const QUIET = 5_000;
 
-/** How many lines of output are remembered. */
-const KEPT = 25;
+/** How many lines of output are remembered: more than an error quotes. */
+const KEPT = 100;
 const LONGEST = 400;
 
 /** A line that fits a screen: pip lists every version there is in one. */
@@ -55,7 +55,7 @@ export function receipt(write: (line: string) => void, clean: (line: string) => 
     output(line) {
       head();
       output.line(line);
-      shown = [...shown, line].slice(-KEPT);
+      if (shown.push(line) > 2 * KEPT) shown = shown.slice(-KEPT);
     },
     lastOutput: () => shown,
     begin(step) {

@@ -95,9 +95,12 @@ function failedStep(run: Run): string {
   return failed ? ` at ${failed[0]}` : "";
 }
 
-// A screen or more of output between the lines and this one: then they are worth saying again.
+/** Lines of other output between the reason and the screen that push it out of sight. */
+const SCREEN = 20;
+
+// With a screen of something else behind them, they are worth saying again.
 const isShown = (lines: readonly string[], shown: readonly string[]) =>
-  shown.length < 20 && lines.every((line) => shown.includes(line));
+  lines.every((line) => shown.includes(line)) && shown.length - shown.lastIndexOf(lines.at(-1) ?? "") <= SCREEN;
 
 async function serving(app: string, run: Run, error: unknown): Promise<string> {
   const live = await liveId(app);

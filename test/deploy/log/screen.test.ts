@@ -80,7 +80,9 @@ describe("a failure", () => {
     const error = new DpError("command", "x", { lines: ["one", "two"] });
     expect(await screen(error, {}, ["one", "two"])).not.toContain("  | one");
     expect(await screen(error, {}, ["one"])).toContain("  | two");
-    expect(await screen(error, {}, [...Array<string>(20).fill("x"), "one", "two"])).toContain("  | one");
+    expect(await screen(error, {}, [...Array<string>(90).fill("x"), "one", "two"])).not.toContain("  | one");
+    expect(await screen(error, {}, ["one", "two", ...Array<string>(18).fill("x")])).not.toContain("  | one");
+    expect(await screen(error, {}, ["one", "two", ...Array<string>(20).fill("x")])).toContain("  | one");
   });
 
   test("of dp itself is called so", async () => {
