@@ -99,7 +99,8 @@ describe("an app that is live", () => {
   test("is told to restart when a deploy is running, which would move it back", async () => {
     const port = await freePort();
     const door = join(box.root, "door");
-    await box.commit({ mode: "slow", wait: door });
+    const patient = deployYml("shop").replace("startTimeout: 5s", "startTimeout: 5m");
+    await box.commit({ "deploy.yml": patient, mode: "slow", wait: door });
     const before = box.ids().length;
     const pushed = box.push();
     const log = () => join(box.root, "var/log/deployments/shop", `${box.ids().at(-1)}.log`);

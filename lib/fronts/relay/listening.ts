@@ -5,6 +5,7 @@ import { handlersFor } from "./downstream.ts";
 import { BACKLOG } from "./limits.ts";
 import { log } from "./log.ts";
 import { closeFd, handedOver, notify, setBacklog, sharePort } from "./systemd.ts";
+import { quietDown } from "./retire-socket.ts";
 import type { App, Client } from "./types.ts";
 
 /** What Bun's listener has besides its types. */
@@ -50,7 +51,8 @@ function keep(app: App): void {
 
 /** A move to another address that has been prepared. */
 export interface Move {
-  commit(): void;
+  /** Listens there from now on; whoever has connected to the old address by then is answered. */
+  commit(): Promise<void>;
   cancel(): void;
 }
 
@@ -72,12 +74,16 @@ export function move(app: App, route: Route): Move {
       listener.stop();
       if (old !== null) sharePort(old.fd, false);
     },
-    commit() {
-      if (app.listener !== null) unlisten(app, true);
+    async commit() {
+      const before = app.listener;
+      if (before !== null) forget(app);
       app.listener = listener;
       app.error = null;
       keep(app);
       log(`${route.app}: listens on ${host}:${port}`);
+      if (before === null) return;
+      await quietDown((before as Listener).fd);
+      before.stop();
     },
   };
 }
@@ -101,9 +107,11 @@ function takeKept(app: App): Bun.TCPSocketListener<Client> | null {
 const isSameHost = (bound: string | undefined, host: string) =>
   bound === host || (host === "localhost" && (bound === "127.0.0.1" || bound === "::1"));
 
+const forget = (app: App) => notify(`FDSTOREREMOVE=1\nFDNAME=${app.route.app}`);
+
 /** Stops listening. `isForgotten`: systemd shall not keep the socket either. Connections stay. */
 export function unlisten(app: App, isForgotten: boolean): void {
-  if (isForgotten) notify(`FDSTOREREMOVE=1\nFDNAME=${app.route.app}`);
+  if (isForgotten) forget(app);
   app.listener?.stop();
   app.listener = null;
 }

@@ -49,8 +49,8 @@ export async function setRoute(folder: string, change: RouteChange): Promise<voi
   // A proxy keeps its connections: what it may say changes on those, too.
   for (const client of app.clients)
     client.origin = originOf(client.origin.address, route.trustedProxies, client.origin.uid);
-  moved?.commit();
   leaveOthers(app);
+  await moved?.commit();
 }
 
 /** Closes idle connections to releases that are not the target, or that is about to be stopped. */

@@ -236,6 +236,32 @@ describe("another address at the same port", () => {
     client.close();
   });
 
+  test("nobody who has just connected is reset", async () => {
+    relay = await startRelay();
+    const port = await relay.add("web", app.port);
+    let [isOver, answered] = [false, 0];
+    const failed: unknown[] = [];
+    const ask = async () => {
+      const alone = { headers: { Connection: "close" }, keepalive: false };
+      while (!isOver) {
+        await fetch(`http://127.0.0.1:${port}/`, alone)
+          .then((response) => response.text())
+          .then(() => answered++)
+          .catch((error: unknown) => failed.push(error));
+      }
+    };
+    const clients = Array.from({ length: 16 }, ask);
+    for (let turn = 0; turn < 20; turn++) {
+      const host = turn % 2 === 0 ? "0.0.0.0" : "127.0.0.1";
+      await relay.front.set({ app: "web", listen: { host, port }, protocol: "http", trustedProxies: [] });
+      const before = answered;
+      await until("they are answered", () => answered > before + 20);
+    }
+    isOver = true;
+    await Promise.all(clients);
+    expect(failed.slice(0, 3)).toEqual([]);
+  });
+
   test("a port of which another program holds that address is not taken, and the one before stays", async () => {
     relay = await startRelay();
     const port = await relay.add("web", app.port);
