@@ -6,7 +6,7 @@ import { report } from "../main.ts";
 import type { Fit } from "../release/fit.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { plainText, quoted } from "../text/text.ts";
-import { frontNames, managerNames } from "../config/kinds.ts";
+import { appTypeNames, frontNames, managerNames } from "../config/kinds.ts";
 import { exampleNames } from "../host/template.ts";
 import { say } from "../text/say.ts";
 
@@ -20,7 +20,7 @@ export function declareServerCommands(cli: CAC): void {
   cli
     .command("init", "Write a deploy.yml that fits the current folder")
     .option("--name <name>", "The app's name; default: the folder's")
-    .option("--type <type>", "python, node, docker or static; default: by the files")
+    .option("--type <type>", `${oneOf(appTypeNames())}; default: by the files`)
     .option("--example <name>", `Write a small working app as well: ${exampleNames().join(", ")}`)
     .option("--json", "As JSON")
     .action(async (options: Options) => {

@@ -358,8 +358,8 @@ export function managerContract(subject: () => Subject): void {
 
   test.each([
     ["echo done", { state: "stopped", detail: "" }],
-    ["echo done; exit 3", { state: "failed", detail: "exited with 3" }],
-    ["echo done; kill -9 $$", { state: "failed", detail: "killed by SIGKILL" }],
+    ["echo done; exit 3", { state: "failed", detail: "exited with 3", ended: { code: 3 } }],
+    ["echo done; kill -9 $$", { state: "failed", detail: "killed by SIGKILL", ended: { signal: "SIGKILL" } }],
   ])(
     "a job, %s: runs once and to its end",
     async (command, expected) => {
