@@ -1,6 +1,6 @@
 # written by dp: what pm2 starts for one instance. It runs the app's script with nothing of pm2's environment, puts the
 # time before each line of its output, waits for its end, ends what it left behind, and tells pm2 how it ended: 200 is an
-# end that calls for no restart.
+# end that calls for no restart, 199 an end with 0 that does.
 PATH=/usr/local/bin:/usr/bin:/bin
 umask 027
 exec >>{{log}} 2>&1
@@ -93,6 +93,7 @@ sweep
 [ -z "${stamping-}" ] || close_pipe
 case $asked.$code in
 {{clean}}) exit 200 ;;
-*.200) exit 1 ;;
+*.0) exit 199 ;;
+*.199 | *.200) exit 1 ;;
 esac
 exit $code

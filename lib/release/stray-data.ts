@@ -12,7 +12,7 @@ const SKIPPED = new Set(["node_modules", ".git", ".venv", "vendor"]);
 export async function strayData(release: string, tree: Tree): Promise<string[]> {
   const committed = new Set((await tree.list()).map(({ path }) => path));
   const found = (await databasesIn(release, "", DEPTH)).filter((path) => !committed.has(path));
-  return found.map((path) => {
+  return found.toSorted().map((path) => {
     const folder = path.includes("/") ? path.slice(0, path.indexOf("/")) : "data";
     return `${path} is in the release, which is read-only and new with each deploy: keep it below shared: {dirs: [${folder}]}`;
   });

@@ -42,6 +42,8 @@ export interface Subject {
     hidden: readonly string[];
     /** The user of its main process. */
     uid: number;
+    /** The engine knows no policy by which a container that exited with 0 is started again. */
+    staysDownAfterZero?: boolean;
   };
 }
 
@@ -260,8 +262,10 @@ export function managerContract(subject: () => Subject): void {
       await manager().enable(instance.app, [instance.id], io);
       const first = await until("the main process", async () => (await status(instance)).pid);
       process.kill(first!, signal);
-      await until("running again", async () => {
+      const stays = signal === "SIGUSR1" && subject().container?.staysDownAfterZero === true;
+      await until(stays ? "stopped" : "running again", async () => {
         const now = await status(instance);
+        if (stays) return now.state === "stopped";
         return now.state === "running" && now.pid !== first && now.restarts === 1;
       });
     },

@@ -27,7 +27,7 @@ describe("units", () => {
     for (const line of [
       "User=dp-demo",
       "WorkingDirectory=/opt/deployments/demo/instances/%i.folder",
-      "Restart=on-failure",
+      "Restart=always",
       "EnvironmentFile=/opt/deployments/demo/instances/%i.env",
       "ExecStart=/bin/sh /opt/deployments/demo/instances/%i.sh",
       "TimeoutStopSec=1500ms",
@@ -256,7 +256,7 @@ const inside = () => {
     // systemd calls units of this type started when they have ended, as it does others when it is late.
     const folder = `/etc/systemd/system/${instance.app}@.service.d`;
     mkdirSync(folder);
-    writeFileSync(`${folder}/late.conf`, "[Service]\nType=oneshot\n");
+    writeFileSync(`${folder}/late.conf`, "[Service]\nType=oneshot\nRestart=on-failure\n");
     Bun.spawnSync(["systemctl", "daemon-reload"]);
     try {
       for (let time = 1; time <= 2; time++) {
@@ -300,9 +300,9 @@ const inside = () => {
   });
 
   test("the output is the app's own, without systemd's remarks", async () => {
-    const instance = await shop.instance("echo one; echo two");
+    const instance = await shop.instance("echo one; echo two; exec sleep 1000");
     await systemd.start(instance, io);
-    await until("it has ended", async () => (await systemd.status(instance)).state === "stopped");
+    await until("its output", async () => (await outputOf(systemd, instance)).length === 2);
     expect(await outputOf(systemd, instance)).toEqual(["one", "two"]);
   });
 

@@ -6,8 +6,10 @@ import { appProcesses, isWorker, mainBelow } from "./processes.ts";
 import { isMissed, readRecord } from "./record.ts";
 import type { InstanceName, InstanceStatus } from "../../host/instance.ts";
 
-// How the watcher says that an end calls for no restart.
+// How the watcher says that an end calls for no restart, and that an app that is to be started again ended with 0: pm2
+// tells 0 of a watcher that was killed.
 const CLEAN = 200;
+const ZERO = 199;
 
 // Of several workers the one in the best state speaks for all.
 const ORDER = ["running", "waiting", "failed", "stopped"];
@@ -58,7 +60,7 @@ function endOf(entry: Listed): Pick<InstanceStatus, "detail" | "ended"> {
 }
 
 function endedOf(code: number): Ended {
-  if (code === CLEAN) return { code: 0 };
+  if (code === CLEAN || code === ZERO) return { code: 0 };
   const signal = signalNamed(code - 128);
   return signal === null ? { code } : { signal };
 }
