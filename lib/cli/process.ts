@@ -40,6 +40,7 @@ export function declareProcessCommands(cli: CAC): void {
   cli
     .command("cron <app> [name] [entry]", "Show the scheduled jobs; dp cron run APP NAME runs one now")
     .option("--scheduled", "Print only the result")
+    .option("--due", "With run: only if the schedule came within the last ten minutes and has not been run since")
     .option("--json", "As JSON")
     .action(async (app: string, name: string | undefined, entry: string | undefined, options: Options) => {
       if (app === "run" && name !== undefined) return runNow(name, entry, options);
@@ -64,8 +65,9 @@ export async function controlled(
 }
 
 async function runNow(app: string, name: string | undefined, options: Options): Promise<number> {
-  const { cronRun, resultText } = await import("../commands/cron.ts");
+  const { cronRun, isDueNow, resultText } = await import("../commands/cron.ts");
   if (name === undefined) throw new DpError("usage", "which job?", { hint: `dp cron ${app} lists them` });
+  if (options["due"] === true && !(await isDueNow(app, name))) return EXIT.ok;
   const run = await cronRun(app, name, options["scheduled"] === true, options["json"] ? warn : print);
   answer(options, run, () => []);
   warn(`cron ${name} of ${app}, in ${run.release}: ${resultText(run)}`);

@@ -1,5 +1,7 @@
 // `dp cron`: the entries of the live release, when they run, how they ended; and one of them by hand.
+import { scheduleOf } from "../config/schedule.ts";
 import { nextRun } from "../cron/cron.ts";
+import { isDue } from "../cron/summer-time.ts";
 import { jobsUnderWay, lastRun, runJob, type JobRun } from "../release/job.ts";
 import { DpError } from "../errors.ts";
 import { makeIo, silentLog } from "../host/io.ts";
@@ -66,6 +68,14 @@ export function resultText({ startedAt, endedAt, code, detail }: JobRun): string
   if (endedAt === null) return "unknown: it was interrupted";
   const how = code === 0 ? "ok" : detail || "failed";
   return `${how} after ${spanText(Date.parse(endedAt) - Date.parse(startedAt))}`;
+}
+
+/** Whether an entry of the live release is due; true for one that there is not, so that running it says so. */
+export async function isDueNow(app: string, name: string): Promise<boolean> {
+  const entry = (await liveFacts(app)).config.cron.find((each) => each.name === name);
+  if (entry === undefined) return true;
+  const last = await lastRun(app, name);
+  return isDue(scheduleOf(entry.schedule), entry.timeZone, last && Date.parse(last.startedAt), Date.now());
 }
 
 /** Runs an entry now and prints what it says, secrets masked; a scheduled one writes to its log alone. */

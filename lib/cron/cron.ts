@@ -4,6 +4,7 @@ import { isService } from "../host/daemon/service.ts";
 import { nextTime } from "./next.ts";
 import { scheduleOf } from "../config/schedule.ts";
 import { isScheduled, setSchedule } from "./supervised.ts";
+import { offsetsOf } from "./summer-time.ts";
 import { setTimers, timerNext } from "./timers.ts";
 import type { CronEntry } from "../config/types.ts";
 
@@ -13,6 +14,9 @@ export const setCron = (app: string, entries: readonly CronEntry[], io: Io): Pro
 
 /** When an entry runs next, ISO 8601; null: nothing will run it. */
 export async function nextRun(app: string, { name, schedule, timeZone }: CronEntry): Promise<string | null> {
-  if (isService()) return timerNext(app, name);
-  return isScheduled(app) ? (nextTime(scheduleOf(schedule), new Date(), timeZone)?.toISOString() ?? null) : null;
+  const next = () => nextTime(scheduleOf(schedule), new Date(), timeZone)?.toISOString() ?? null;
+  if (!isService()) return isScheduled(app) ? next() : null;
+  const elapses = await timerNext(app, name);
+  // The timer also elapses where the job is not due.
+  return elapses !== null && offsetsOf(timeZone).length > 1 ? next() : elapses;
 }

@@ -6,8 +6,13 @@ const DAY = 24 * 60 * MINUTE;
 /** The 29th of February can be eight years away, around a year such as 2100. */
 const YEARS = 8 * 366;
 
-/** Milliseconds that a zone's clock is ahead of UTC at a moment; without `zone` that of this server. */
-function offsetAt(ms: number, format: Intl.DateTimeFormat): number {
+/** Tells how many milliseconds a zone's clock is ahead of UTC at a moment. */
+export function offsetsBy(zone: string): (ms: number) => number {
+  const format = formatOf(zone);
+  return (ms) => offsetBy(ms, format);
+}
+
+function offsetBy(ms: number, format: Intl.DateTimeFormat): number {
   const parts = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]));
   const { year = 0, month = 1, day = 1, hour = 0, minute = 0 } = parts;
   return Date.UTC(year, month - 1, day, hour, minute) - Math.floor(ms / MINUTE) * MINUTE;
@@ -25,9 +30,9 @@ const formatOf = (zone: string | undefined) =>
  * change to summer leaves out comes an hour later.
  */
 function momentsOf(shown: number, format: Intl.DateTimeFormat): number[] {
-  const [before, after] = [offsetAt(shown - DAY, format), offsetAt(shown + DAY, format)];
+  const [before, after] = [offsetBy(shown - DAY, format), offsetBy(shown + DAY, format)];
   const candidates = [...new Set([shown - before, shown - after])];
-  const real = candidates.filter((moment) => moment + offsetAt(moment, format) === shown);
+  const real = candidates.filter((moment) => moment + offsetBy(moment, format) === shown);
   return real.length > 0 ? real.sort((a, b) => a - b) : [shown - before];
 }
 
@@ -35,13 +40,13 @@ function momentsOf(shown: number, format: Intl.DateTimeFormat): number[] {
 export function nextTime(schedule: Schedule, after: Date, zone?: string): Date | null {
   const format = formatOf(zone);
   const now = after.getTime();
-  const today = Math.floor((now + offsetAt(now, format)) / DAY) * DAY;
+  const today = Math.floor((now + offsetBy(now, format)) / DAY) * DAY;
   // An hour that comes twice in autumn counts twice for what runs in every hour, and once for what has its hours.
   const isEveryHour = schedule.hours.length === 24;
   for (let day = today - DAY; day < today + YEARS * DAY; day += DAY) {
     const date = new Date(day);
     if (!hasDay(schedule, date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCDay())) continue;
-    const [before, later] = [offsetAt(day - DAY, format), offsetAt(day + 2 * DAY, format)];
+    const [before, later] = [offsetBy(day - DAY, format), offsetBy(day + 2 * DAY, format)];
     let first: number | null = null;
     for (const hour of schedule.hours) {
       for (const minute of schedule.minutes) {

@@ -10,6 +10,7 @@ import { SELF } from "../host/self.ts";
 import { jobsOf, show, systemctl, timeFrom } from "../host/systemd/systemd.ts";
 import { MARK, UNITS } from "../host/systemd/unit.ts";
 import { render, template } from "../host/template.ts";
+import { candidateLines, offsetsOf } from "./summer-time.ts";
 import { calendarLines, scheduleOf } from "../config/schedule.ts";
 import type { CronEntry } from "../config/types.ts";
 
@@ -22,10 +23,17 @@ async function unitTexts(app: string, { name, schedule, timeZone }: CronEntry): 
     const hint = "apt-get install tzdata";
     throw new DpError("host", `this server does not know the time zone ${timeZone} of cron ${name}`, { hint });
   }
-  const calendar = calendarLines(scheduleOf(schedule), timeZone).map((line) => `OnCalendar=${line}`);
+  const offsets = offsetsOf(timeZone);
+  const changes = offsets.length > 1;
+  const at = scheduleOf(schedule);
+  const calendar = (changes ? candidateLines(at, offsets) : calendarLines(at, timeZone))
+    .map((line) => `OnCalendar=${line}`)
+    .join("\n");
+  const how = changes ? "--scheduled --due" : "--scheduled";
+  const command = unitWords(SELF);
   return {
-    [`${stemOf(app, name)}.service`]: render(await template("cron.service"), { app, name, command: unitWords(SELF) }),
-    [timerOf(app, name)]: render(await template("cron.timer"), { app, name, schedule, calendar: calendar.join("\n") }),
+    [`${stemOf(app, name)}.service`]: render(await template("cron.service"), { app, name, command, how }),
+    [timerOf(app, name)]: render(await template("cron.timer"), { app, name, schedule, calendar }),
   };
 }
 
