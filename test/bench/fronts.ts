@@ -25,6 +25,9 @@ const rows = {
   "relay / haproxy, throughput": { unit: "", least: 0.667 },
   "relay / nginx, throughput": { unit: "" },
   "relay / caddy, throughput": { unit: "", least: 1 },
+  "relay, a connection a request: throughput": { unit: "req/s" },
+  "relay, a connection a request, its owner checked: throughput": { unit: "req/s" },
+  "owner checked / not, throughput": { unit: "", least: 0.9 },
 };
 
 type Name = keyof typeof rows;
@@ -133,10 +136,10 @@ export async function startRelay(of: Host): Promise<number> {
 }
 
 /** Makes the relay send what comes to a port to another one. */
-export async function route(of: Host, app: string, port: number, to: number): Promise<void> {
+export async function route(of: Host, app: string, port: number, to: number, uid?: number): Promise<void> {
   const relay = relayAt(join(of.folder, "relay"));
   await relay.set({ app, listen: { host: "127.0.0.1", port }, protocol: "http", trustedProxies: [] });
-  await relay.point(app, { id: "1-0000000", port: to });
+  await relay.point(app, { id: "1-0000000", port: to, ...(uid === undefined ? {} : { uid }) });
 }
 
 /** Starts the small app; answers its port. */
@@ -171,8 +174,9 @@ async function startFronts(of: Host): Promise<Partial<Record<FrontName, number>>
 }
 
 /** What wrk says of one run. Throws when a request failed. */
-function wrk(port: number, seconds: number): Record<Figure, number> {
-  const argv = ["wrk", "-t1", `-c${CLIENTS}`, `-d${seconds}s`, "--latency", `http://127.0.0.1:${port}/`];
+function wrk(port: number, seconds: number, headers: readonly string[] = []): Record<Figure, number> {
+  const more = headers.flatMap((header) => ["-H", header]);
+  const argv = ["wrk", "-t1", `-c${CLIENTS}`, `-d${seconds}s`, "--latency", ...more, `http://127.0.0.1:${port}/`];
   const text = Bun.spawnSync(argv, { stdin: "ignore" }).stdout.toString();
   if (/Socket errors|Non-2xx/.test(text)) throw new Error(`wrk: ${text}`);
   const time = (name: string) => {
@@ -180,6 +184,20 @@ function wrk(port: number, seconds: number): Record<Figure, number> {
     return Number(value) * { us: 0.001, ms: 1, s: 1000 }[unit ?? "ms"]!;
   };
   return { throughput: Number(/Requests\/sec: +([\d.]+)/.exec(text)?.[1]), p50: time("50%"), p99: time("99%") };
+}
+
+/** What it costs that the relay asks whose the app's end of each new connection is. */
+async function measureOwners(of: Host, to: number, rounds: number, seconds: number): Promise<Measured<Name>["values"]> {
+  const ports = [await freePort(), await freePort()] as const;
+  await route(of, "plain", ports[0], to);
+  await route(of, "owned", ports[1], to, process.getuid!());
+  const fresh = (port: number) => wrk(port, seconds, ["Connection: close"]).throughput;
+  const seen = Array.from({ length: rounds }, () => [fresh(ports[0]), fresh(ports[1])] as const);
+  return {
+    "relay, a connection a request: throughput": median(seen.map(([plain]) => plain)),
+    "relay, a connection a request, its owner checked: throughput": median(seen.map(([, owned]) => owned)),
+    "owner checked / not, throughput": median(seen.map(([plain, owned]) => owned / plain)),
+  };
 }
 
 async function measure({ isQuick, say }: Options): Promise<Measured<Name>> {
@@ -205,7 +223,8 @@ async function measure({ isQuick, say }: Options): Promise<Measured<Name>> {
     notes.unshift(
       `wrk -t1 -c${CLIENTS} -d${seconds}s, ${rounds} rounds in turns, medians; ratios are medians of each round's`,
     );
-    return { values: valuesOf(seen), notes };
+    const owners = await measureOwners(of, ports.direct!, rounds, seconds);
+    return { values: Object.assign(valuesOf(seen), owners), notes };
   } finally {
     await of.stop();
   }

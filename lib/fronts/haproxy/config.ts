@@ -4,7 +4,7 @@ import { DpError } from "../../errors.ts";
 import { appName } from "../../paths.ts";
 import { render, template } from "../../host/template.ts";
 import { userExists } from "../../host/users.ts";
-import { filesOf } from "./places.ts";
+import { filesOf, isService } from "./places.ts";
 import { serverOf, type KeptRoute } from "./routes.ts";
 
 /** How long a request waits, in ms, when HAProxy comes up in a hold. */
@@ -55,7 +55,8 @@ async function forwarded(trustedProxies: readonly string[]): Promise<string> {
 export async function configText(routes: ReadonlyMap<string, KeptRoute>): Promise<string> {
   const { lua, socket } = filesOf();
   const apps = [...routes.values()].sort((a, b) => (a.app < b.app ? -1 : 1));
-  const isRoot = process.getuid?.() === 0;
+  // The service has no rights to give up.
+  const isRoot = process.getuid?.() === 0 && !isService();
   const rights = isRoot && (await userExists(USER)) && existsSync(JAIL);
   return render(await template("haproxy/dp.cfg"), {
     lua: word(lua),

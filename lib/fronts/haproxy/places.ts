@@ -6,6 +6,9 @@ import { root } from "../../paths.ts";
 /** The folder of dp's HAProxy; nothing of it lies in /etc/haproxy, which is the operator's. */
 export const folderOf = () => `${root()}/var/lib/dp/haproxy`;
 
+/** The user that the service runs as, who reads the folder and writes nothing but its own run folder. */
+export const USER = "dp-haproxy";
+
 /** Its files, absolute. `routes` is the truth, from which `config` follows. */
 export function filesOf(folder = folderOf()) {
   return {
@@ -14,7 +17,7 @@ export function filesOf(folder = folderOf()) {
     config: join(folder, "dp.cfg"),
     lua: join(folder, "dp.lua"),
     /** The master's control socket, mode 600: it reaches workers that a reload has left behind, too. */
-    socket: join(folder, "master.sock"),
+    socket: join(isService() ? `/run/${USER}` : folder, "master.sock"),
     lock: join(folder, "lock"),
     log: join(folder, "haproxy.log"),
   };

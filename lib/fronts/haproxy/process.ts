@@ -1,12 +1,14 @@
 // HAProxy with a configuration: proven valid, put in place, loaded; and the one before again when that fails.
-import { chmod, mkdir, rename } from "node:fs/promises";
+import { chmod, chown, mkdir, rename } from "node:fs/promises";
+import { dirname } from "node:path";
 import { DpError } from "../../errors.ts";
 import { readText, removeFile, syncFolder, writeFileAtomic } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
 import { tail } from "../../host/process/output.ts";
 import { template } from "../../host/template.ts";
+import { idsOf, makeSystemUser, userExists } from "../../host/users.ts";
 import { configText } from "./config.ts";
-import { filesOf, haproxyProgram, isService } from "./places.ts";
+import { filesOf, haproxyProgram, isService, USER } from "./places.ts";
 import { writeRoutes, type KeptRoute } from "./routes.ts";
 import { notRunning, processes, reload } from "./runtime.ts";
 import { removeService, setUpService, startService, unitDrift } from "./service.ts";
@@ -15,11 +17,25 @@ import { startSupervised, stopSupervised } from "./supervised.ts";
 const PATIENCE = 10_000;
 type Routes = ReadonlyMap<string, KeptRoute>;
 
-/** Makes the folder, for dp alone; HAProxy's own user reads nothing of it once it has started. */
+/** Who besides dp reads the folder, and is given its configuration: the service's user, once there is one. */
+async function reader(): Promise<{ owner?: [uid: number, gid: number] }> {
+  return isService() && (await userExists(USER)) ? { owner: [0, (await idsOf(USER))[1]] } : {};
+}
+
+/** Makes the folder, closed to all but dp and HAProxy's own user, who reads it. */
 export async function makeFolder(): Promise<void> {
   const { folder } = filesOf();
+  const { owner } = await reader();
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await chmod(folder, 0o700);
+  // Its parent must let that user through.
+  if (owner) await chmod(dirname(folder), 0o755);
+  if (owner) await chown(folder, ...owner);
+  await chmod(folder, owner ? 0o750 : 0o700);
+}
+
+async function write(path: string, text: string): Promise<void> {
+  const { owner } = await reader();
+  await writeFileAtomic(path, text, owner ? 0o640 : 0o600, owner);
 }
 
 /** Whether the files in place are what the routes amount to. */
@@ -45,20 +61,23 @@ export async function driftFrom(routes: Routes): Promise<string[]> {
  */
 export async function keep(routes: Routes): Promise<void> {
   // Either may be there without the other after a power cut: the next setup sees it.
-  await Promise.all([writeRoutes(routes), writeFileAtomic(filesOf().config, await configText(routes), 0o600)]);
+  await Promise.all([writeRoutes(routes), write(filesOf().config, await configText(routes))]);
 }
 
 /** Makes HAProxy run with the routes, by a reload or a start. Throws DpError "host", and all is as it was before. */
 export async function load(routes: Routes, before: Routes, io: Io): Promise<string[]> {
   const { config, lua } = filesOf();
-  await writeFileAtomic(lua, await template("haproxy/dp.lua"), 0o600);
-  await writeFileAtomic(`${config}.new`, await configText(routes), 0o600);
+  const made =
+    isService() && (await makeSystemUser(USER, filesOf().folder, io)) ? [`made the system user ${USER}`] : [];
+  await makeFolder();
+  await write(lua, await template("haproxy/dp.lua"));
+  await write(`${config}.new`, await configText(routes));
   await validate(`${config}.new`, io);
   await rename(`${config}.new`, config);
   await syncFolder(filesOf().folder);
   await writeRoutes(routes);
   try {
-    return await startOrReload(io);
+    return [...made, ...(await startOrReload(io))];
   } catch (error) {
     // What HAProxy could not load must not be what it finds at its next start.
     await keep(before);

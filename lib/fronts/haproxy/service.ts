@@ -6,16 +6,18 @@ import { serviceDrift } from "../../host/daemon/service.ts";
 import { systemctl } from "../../host/systemd/systemd.ts";
 import { render, template } from "../../host/template.ts";
 import { UNITS, unitPath } from "../../host/systemd/unit.ts";
-import { filesOf, haproxyProgram } from "./places.ts";
+import { deployments, repositories } from "../../paths.ts";
+import { filesOf, haproxyProgram, USER } from "./places.ts";
 
 const UNIT = "dp-haproxy.service";
 const path = `${UNITS}/${UNIT}`;
 
 async function unitText(): Promise<string> {
-  const { config, socket, folder } = filesOf();
+  const { config, socket } = filesOf();
   return render(await template(`haproxy/${UNIT}`), {
     program: unitPath(haproxyProgram() ?? "haproxy"),
-    ...{ config: unitPath(config), socket: unitPath(socket), folder: unitPath(folder) },
+    ...{ user: USER, config: unitPath(config), socket: unitPath(socket) },
+    ...{ deployments: unitPath(deployments()), repositories: unitPath(repositories()) },
   });
 }
 

@@ -74,10 +74,17 @@ describe.skipIf(why !== null)(`in a server of its own${why === null ? "" : ` (sk
       await box.must(`systemctl ${change}`);
       await until(`it serves after ${change}`, serves, 15_000);
     }
-    expect(await box.must("stat -c '%a %U' /var/lib/dp/haproxy/master.sock /var/lib/dp/haproxy/dp.cfg")).toBe(
-      "600 root\n600 root",
+    const files = "/run/dp-haproxy /run/dp-haproxy/master.sock /var/lib/dp/haproxy /var/lib/dp/haproxy/dp.cfg";
+    expect(await box.must(`stat -c '%a %U %G' ${files} /var/lib/dp/haproxy/routes.json`)).toBe(
+      "700 dp-haproxy dp-haproxy\n600 dp-haproxy dp-haproxy\n750 root dp-haproxy\n640 root dp-haproxy\n600 root root",
     );
-    expect(await box.must("ps -o user= -C haproxy --sort=pid | sort | uniq -c | tr -s ' '")).toContain("haproxy");
+    const main = await box.must("systemctl show -P MainPID dp-haproxy");
+    expect(new Set((await box.must(`ps -o user:20= -p ${main} --ppid ${main}`)).split("\n"))).toEqual(
+      new Set(["dp-haproxy"]),
+    );
+    const exposure = await box.must("systemd-analyze security --no-pager dp-haproxy | tail -n 1");
+    figure("exposure", exposure);
+    expect(Number(/: ([\d.]+) /.exec(exposure)?.[1])).toBeLessThanOrEqual(2);
     const unit = "/etc/systemd/system/dp-haproxy.service";
     await box.must(`echo '# by hand' >> ${unit} && systemctl disable --quiet dp-haproxy`);
     expect(JSON.parse(await box.must(["bun", "/root/drift.ts", SOURCE, String(port)]))).toEqual([
