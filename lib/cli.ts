@@ -12,6 +12,7 @@ import { commandNames, help, topicOf, usage } from "./cli/help.ts";
 import { declareLockCommands } from "./cli/lock.ts";
 import { declareLogsCommand } from "./cli/logs.ts";
 import { declareProcessCommands } from "./cli/process.ts";
+import { declareRuntimesCommand } from "./cli/runtimes.ts";
 import { declareServerCommands } from "./cli/server.ts";
 import { declareStepCommands } from "./cli/step.ts";
 import { DpError } from "./errors.ts";
@@ -22,6 +23,7 @@ import { didYouMean } from "./text/suggestion.ts";
 export function declared(): CAC {
   const cli = cac("dp");
   declareServerCommands(cli);
+  declareRuntimesCommand(cli);
   declareDeployCommands(cli);
   declareLockCommands(cli);
   declareLogsCommand(cli);

@@ -101,6 +101,8 @@ export const realm = () =>
 
 /** The folder that holds every app's base folder. */
 export const deployments = () => `${root()}/opt/deployments`;
+/** The folder of the runtimes that `dp runtimes install` brings, for all apps. */
+export const runtimes = () => `${root()}/opt/dp-runtimes`;
 /** The folder that holds every app's bare repository. */
 export const repositories = () => `${root()}/var/repos`;
 

@@ -102,7 +102,16 @@ type Members<T> = Readonly<Record<keyof T, "string" | "function">>;
 
 const APP_TYPE: Omit<
   Members<Required<AppType>>,
-  "manager" | "build" | "inspect" | "requireHost" | "runHook" | "endHook" | "runOnce" | "mountsShared" | "settings"
+  | "manager"
+  | "build"
+  | "inspect"
+  | "requireHost"
+  | "runHook"
+  | "endHook"
+  | "runOnce"
+  | "mountsShared"
+  | "settings"
+  | "runtimes"
 > = {
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },

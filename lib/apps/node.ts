@@ -6,6 +6,7 @@ import type { Io } from "../host/io.ts";
 import { BERRY } from "./node/commands.ts";
 import { installModules, isTrimmed, trimModules } from "./node/modules.ts";
 import { findRunners, readProject, type Project } from "./node/project.ts";
+import runtimes from "./node/runtimes.ts";
 import { lineEnv, runScript } from "./node/script.ts";
 import { startCommand } from "./node/start.ts";
 import { pruneStore } from "./node/store.ts";
@@ -69,6 +70,7 @@ async function buildLines(place: Place, { pkg, manager }: Project, io: Io): Prom
 const node: AppType = {
   name: "node",
   summary: "Node.js with npm, pnpm or yarn, and Bun",
+  runtimes,
 
   async detect(tree) {
     const paths = new Set((await tree.list()).map((entry) => entry.path));
@@ -80,6 +82,8 @@ const node: AppType = {
     const project = await readProject(place);
     const { manager, hasDependencies, ownScripts, workspace } = project;
     const runners = await findRunners(place, project, io);
+    const { name, program, version } = runners.main;
+    const interpreter = { name, program, version: version.text };
     const site = installPlace(place, workspace);
     const bins = [...new Set([place.folder, site.folder])].map((folder) => join(folder, "node_modules/.bin"));
     const isStarted = place.config.command === undefined;
@@ -87,14 +91,14 @@ const node: AppType = {
     const env = { NODE_ENV: "production", ...berry, ...(isStarted ? lineEnv(project.pkg, "start", place.folder) : {}) };
     if (!hasDependencies && ownScripts.length === 0) {
       io.info(`no dependencies, ${runners.main.name} ${runners.main.version.text}`);
-      return { path: [...bins, ...runners.path], env, dependencies: null };
+      return { path: [...bins, ...runners.path], env, dependencies: null, interpreter };
     }
     if (manager.warning !== null) io.warn(manager.warning);
     const tool = await findTool(withPath(site, runners.path), manager, runners.bun, io);
     const path = [...(tool.folder === null ? [] : [tool.folder]), ...runners.path];
     const dependencies = await installModules(withPath(site, path), project, tool, runners, io);
     await io.run(["sync", "-f", place.release], { quiet: true, timeout: place.timeout });
-    return { path: [...bins, ...path], env, dependencies };
+    return { path: [...bins, ...path], env, dependencies, interpreter };
   },
 
   build,

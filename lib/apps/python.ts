@@ -9,6 +9,7 @@ import { settingsSum } from "./python/variables.ts";
 import { findInstaller } from "./python/installer.ts";
 import { candidates, findInterpreter, readWishes } from "./python/interpreter.ts";
 import { interpreterFolder } from "./python/links.ts";
+import runtimes from "./python/runtimes.ts";
 import { startCommand } from "./python/start.ts";
 import { buildVenv, isComplete, pruneVenvs, venvKey, venvsFolder } from "./python/venv.ts";
 import { versionText } from "./python/version.ts";
@@ -51,6 +52,7 @@ async function needsNoPython(place: Place): Promise<boolean> {
 const python: AppType = {
   name: "python",
   summary: "Python with uv, or venv and pip",
+  runtimes,
 
   async detect(tree) {
     const paths = (await tree.list()).map((entry) => entry.path);
@@ -69,10 +71,11 @@ const python: AppType = {
     }
     const interpreter = await asked;
     const version = versionText(interpreter.version);
+    const runsOn = { name: "python", version, program: interpreter.executable };
     if (!definition) {
       io.info(`no dependencies, python ${version}`);
       const bin = await interpreterFolder(place, interpreter, io);
-      return { path: bin === null ? [] : [bin], env, dependencies: null };
+      return { path: bin === null ? [] : [bin], env, dependencies: null, interpreter: runsOn };
     }
     const installer = await findInstaller(place, io);
     const key = venvKey(place, definition, installer, interpreter, await settingsSum(place, io));
@@ -83,7 +86,8 @@ const python: AppType = {
       io.info(`installing ${definition.from} with ${installer.name}, python ${version}`);
       await buildVenv(place, key, definition, installer, interpreter, io);
     }
-    return { path: [join(venv, "bin")], env: { ...env, VIRTUAL_ENV: venv }, dependencies: venv };
+    const own = { ...env, VIRTUAL_ENV: venv };
+    return { path: [join(venv, "bin")], env: own, dependencies: venv, interpreter: runsOn };
   },
 
   command: (place, runtime) => startCommand(place.tree, (program) => isInstalled(runtime, program)),

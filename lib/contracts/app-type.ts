@@ -42,6 +42,34 @@ export interface Runtime {
   env: Record<string, string>;
   /** Where installed dependencies are kept for this release and others, absolute; null when they are not. */
   dependencies: string | null;
+  /** The interpreter that it runs on; not known of a release of an older dp, and none for some types. */
+  interpreter?: FoundRuntime | undefined;
+}
+
+/** An interpreter that is installed: `{name: "node", version: "20.11.1", program: "/usr/bin/node"}`. */
+export interface FoundRuntime {
+  name: string;
+  version: string;
+  /** Absolute. */
+  program: string;
+}
+
+/** Who looks for programs, and with which environment. */
+export type Seeker = Pick<Place, "user" | "env" | "base" | "folder">;
+
+/** What apps of a type run on: how it is found, and how another version of it comes to the server. */
+export interface Runtimes {
+  /** `python`, as it is typed. */
+  readonly name: string;
+  /** A version to name as an example. */
+  readonly example: string;
+  /** Every one that such an app could have. */
+  find(seeker: Seeker, io: Io): Promise<FoundRuntime[]>;
+  /**
+   * Brings a version, as it is typed, below the folder of runtimes; nothing is left there when it fails. Safe to repeat.
+   * Throws DpError "usage" for what is no version, "host" or "command" when it cannot be had.
+   */
+  install(wanted: string, io: Io): Promise<FoundRuntime>;
 }
 
 /** What `dp init` learns from a folder. */
@@ -65,6 +93,8 @@ export interface AppType {
   readonly settings?: string;
   /** True: what is shared is mounted by root, by its path; so the folders on the way must not be the app's to change. */
   readonly mountsShared?: boolean;
+  /** What its apps run on, for `dp runtimes`. */
+  readonly runtimes?: Runtimes;
   /** Throws DpError "host" when this server lacks what all its apps need, an engine; asked before each deploy. */
   requireHost?(): Promise<void>;
   /** Recognises a folder of this type; null when it is not one. */

@@ -44,6 +44,7 @@ const runtime = v.strictObject({
   path: v.array(path),
   env: v.record(v.string(), v.string()),
   dependencies: v.nullable(path),
+  interpreter: v.optional(v.strictObject({ name: v.string(), version: v.string(), program: path })),
 });
 
 const KINDS = ["deploy", "rollback", "restart"] as const;

@@ -352,7 +352,7 @@ describe("versions", () => {
       "the app wants node 4 (.nvmrc) and >=4 (engines.node in package.json), this server has ",
     );
     expect(error.message).toContain(version);
-    expect(error.hint).toBe("install that node, or change .nvmrc");
+    expect(error.hint).toBe("dp runtimes install node 4, or change .nvmrc");
   });
 
   test("no node at all", async () => {

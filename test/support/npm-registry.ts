@@ -54,7 +54,7 @@ export interface Registry {
 const integrity = (archive: Buffer) => `sha512-${new Bun.CryptoHasher("sha512").update(archive).digest("base64")}`;
 
 /** Starts it; `stop` ends it. */
-export async function registry({ name, version, bin, archive }: Packed, how: Reached = {}): Promise<Registry> {
+export async function registry({ name, version, bin = {}, archive }: Packed, how: Reached = {}): Promise<Registry> {
   const asked: string[] = [];
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     if (how.token !== undefined && request.headers.authorization !== `Bearer ${how.token}`)

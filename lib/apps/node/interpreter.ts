@@ -2,12 +2,13 @@
 import { readdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
-import type { Place } from "../../contracts/app-type.ts";
+import type { Place, Seeker } from "../../contracts/app-type.ts";
 import { codeOf, DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { answerOf, isExecutable, pathFolders } from "../../host/program.ts";
+import { howToInstall, runtimeBins } from "../../host/runtime-folder.ts";
 import { SELF } from "../../host/self.ts";
-import { describeWishes, newestFirst, type Version, type Wish } from "./version.ts";
+import { describeWishes, NEWEST_LTS, newestFirst, type Version, type Wish } from "./version.ts";
 
 /** A node or bun that works for the app's user. */
 export interface Interpreter {
@@ -38,11 +39,18 @@ const ON_SERVER = [
 
 /**
  * The node for the app: the first on its PATH when that is what the commit wishes, else the newest that is, out of
- * PATH and the folders of nvm, fnm, volta, asdf, mise and n. Throws DpError "host" that names what is installed.
+ * PATH, the folders of nvm, fnm, volta, asdf, mise and n, and what `dp runtimes` has installed. Throws DpError "host"
+ * that names what is installed.
  */
 export async function findNode(place: Place, wishes: readonly Wish[], io: Io): Promise<Interpreter> {
   const path = pathFolders(place.env["PATH"] ?? "");
   return choose("node", path, await managedFolders(place), wishes, place, io);
+}
+
+/** Every node that an app could have. */
+export async function allNodes(seeker: Seeker, io: Io): Promise<Interpreter[]> {
+  const folders = [...pathFolders(seeker.env["PATH"] ?? ""), ...(await managedFolders(seeker))];
+  return probeAll("node", folders, seeker, io);
 }
 
 /** The bun for the app: on its PATH, in bun's usual places, else the one that runs dp. Throws DpError "host". */
@@ -71,12 +79,15 @@ async function choose(
   const installed = [...new Set(all.map(({ version }) => version.text))].join(", ");
   if (installed === "")
     throw new DpError("host", `there is no ${name} on the app's PATH`, {
-      hint: `install ${name} for all users, or name its folder: path: in config.yml`,
+      hint: `${howToGet(name, wishes)}, or name its folder: path: in config.yml`,
     });
   throw new DpError("host", `the app wants ${name} ${describeWishes(wishes)}, this server has ${installed}`, {
-    hint: `install that ${name}, or change ${wishes[0]?.from ?? "the app"}`,
+    hint: `${howToGet(name, wishes)}, or change ${wishes[0]?.from ?? "the app"}`,
   });
 }
+
+const howToGet = (name: "node" | "bun", wishes: readonly Wish[]): string =>
+  name === "bun" ? "install that bun for all users" : howToInstall("node", wishes[0]?.asked ?? NEWEST_LTS);
 
 const PROBE =
   "const v=process.versions;console.log(JSON.stringify([process.versions.bun??v.node,process.release.lts??null," +
@@ -92,7 +103,7 @@ const Said = v.pipe(
 async function probeAll(
   name: "node" | "bun",
   folders: readonly string[],
-  place: Place,
+  place: Seeker,
   io: Io,
 ): Promise<Interpreter[]> {
   const programs = new Map<string, string>();
@@ -106,7 +117,7 @@ async function probeAll(
   return found.filter((one) => one !== null);
 }
 
-async function probe(name: "node" | "bun", program: string, place: Place, io: Io): Promise<Interpreter | null> {
+async function probe(name: "node" | "bun", program: string, place: Seeker, io: Io): Promise<Interpreter | null> {
   // Neither a preload of the app's settings nor, for bun, one of a bunfig.toml has anything to say here.
   const { NODE_OPTIONS: _, ...env } = place.env;
   const argv = name === "bun" ? [program, "--no-env-file", "--config=/dev/null", "-e", PROBE] : [program, "-e", PROBE];
@@ -118,16 +129,16 @@ async function probe(name: "node" | "bun", program: string, place: Place, io: Io
 }
 
 // Without root the app is who runs dp, and has that home's programs too.
-function homes(place: Place): string[] {
+function homes(place: Seeker): string[] {
   const own = place.env["HOME"] ?? "";
   return [own, place.user === undefined ? (process.env["HOME"] ?? "") : ""].filter((home) => home.startsWith("/"));
 }
 
 // systemd starts the app without any home of people: what lies there would be gone when it starts.
-const isVisible = (folder: string, place: Place) =>
+const isVisible = (folder: string, place: Seeker) =>
   place.user === undefined || folder.startsWith(`${place.base}/`) || !/^\/(?:home|root|run\/user)\//.test(folder);
 
-async function managedFolders(place: Place): Promise<string[]> {
+async function managedFolders(place: Seeker): Promise<string[]> {
   const patterns = [...homes(place).flatMap((home) => BELOW_HOME.map((path) => join(home, path))), ...ON_SERVER];
   const found: string[] = [];
   for (const pattern of patterns) {
@@ -138,5 +149,5 @@ async function managedFolders(place: Place): Promise<string[]> {
     });
     found.push(...names.map((name) => join(above, name, below)));
   }
-  return found.filter((folder) => isVisible(folder, place));
+  return [...found, ...(await runtimeBins("node"))].filter((folder) => isVisible(folder, place));
 }

@@ -12,13 +12,20 @@ export interface Version {
 export interface Wish {
   from: string;
   text: string;
+  /** As `dp runtimes install` takes it: `20`, `>=18 <23`. */
+  asked: string;
   fits(version: Version): boolean;
 }
+
+/** The long-term lines by name, the newest last: only node itself tells the name of one. */
+const LTS: Readonly<Record<string, string>> = { hydrogen: "18", iron: "20", jod: "22", krypton: "24" };
+export const NEWEST_LTS = Object.values(LTS).at(-1)!;
 
 const COMPARATOR = /^(?:[<>]=?|=|\^|~>?)?v?(?:\d+|[xX*])(?:\.(?:\d+|[xX*])){0,2}(?:[-+][\w.+-]+)?$/;
 
 // Bun.semver takes anything that it cannot read for "any version".
-function isRange(text: string): boolean {
+/** Whether a text is a range of versions (`>=18 <23`, `^20.11`, `20.x || 22.x`). */
+export function isRange(text: string): boolean {
   return text.split("||").every((set) => {
     const words = set
       .trim()
@@ -47,10 +54,16 @@ export function parseVersionFile(from: string, content: string): Wish | null {
   const lts = /^lts(?:\/(\*|[a-z]+))?$/i.exec(text);
   if (lts) {
     const line = lts[1] ?? "*";
-    return { from, text, fits: (version) => version.lts !== null && (line === "*" || sameName(line, version.lts)) };
+    const asked = LTS[line.toLowerCase()] ?? NEWEST_LTS;
+    return {
+      from,
+      text,
+      asked,
+      fits: (version) => version.lts !== null && (line === "*" || sameName(line, version.lts)),
+    };
   }
   const number = /^(?:node-)?v?(\d+(?:\.(?:\d+|x)){0,2})$/.exec(text)?.[1];
-  if (number !== undefined) return { from, text, fits: inRange(from, number) };
+  if (number !== undefined) return { from, text, asked: number, fits: inRange(from, number) };
   throw new DpError("config", `${from}: ${JSON.stringify(text)} is no version of node`, {
     hint: "write 20, 20.11.1 or lts/*",
   });

@@ -28,5 +28,5 @@ export function engineWish(name: "node" | "bun", pkg: Package | null): Wish[] {
   const text = pkg?.engines[name];
   if (text === undefined) return [];
   const from = `engines.${name} in package.json`;
-  return [{ from, text, fits: inRange(from, text) }];
+  return [{ from, text, asked: text, fits: inRange(from, text) }];
 }

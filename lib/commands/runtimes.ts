@@ -1,0 +1,87 @@
+// `dp runtimes`: which node and python there are for all apps, who runs on them, and how another one comes.
+import { readdir, realpath } from "node:fs/promises";
+import { appNames } from "../config/server.ts";
+import type { FoundRuntime, Runtimes } from "../contracts/app-type.ts";
+import { codeOf, DpError } from "../errors.ts";
+import { makeIo, silentLog, type Io } from "../host/io.ts";
+import { nobody } from "../host/runtime-folder.ts";
+import { isReleaseId, places, SYSTEM_PATH } from "../paths.ts";
+import { factOf, load } from "../pipeline/context.ts";
+import { fact } from "../pipeline/facts.ts";
+import { appTypes } from "../registry.ts";
+import { contextOf } from "../release/history.ts";
+import { didYouMean } from "../text/suggestion.ts";
+import { table } from "../text/table.ts";
+
+/** A runtime, and the apps that have releases which run on it. */
+export interface RuntimeRow extends FoundRuntime {
+  apps: string[];
+}
+
+const kinds = async (): Promise<Runtimes[]> =>
+  (await appTypes()).map((type) => type.runtimes).filter((kind) => kind !== undefined);
+
+/** What is on the server's PATH or was installed for all apps, and what a release that is kept runs on besides. */
+export async function runtimes(): Promise<RuntimeRow[]> {
+  const seeker = { user: nobody(), env: { PATH: SYSTEM_PATH, HOME: "/" }, base: "/", folder: "/" };
+  const io = makeIo(silentLog);
+  const there = (await Promise.all((await kinds()).map((kind) => kind.find(seeker, io)))).flat();
+  const rows = new Map<string, RuntimeRow>();
+  for (const found of there) rows.set(await real(found.program), { ...found, apps: [] });
+  for (const app of await appNames())
+    for (const used of await usedBy(app)) {
+      const path = await real(used.program);
+      const row = rows.get(path) ?? { ...used, apps: [] };
+      rows.set(path, row);
+      if (!row.apps.includes(app)) row.apps.push(app);
+    }
+  return [...rows.values()].sort(byName);
+}
+
+const byName = (a: RuntimeRow, b: RuntimeRow) =>
+  a.name.localeCompare(b.name) || b.version.localeCompare(a.version, "en", { numeric: true });
+
+// It may be gone: an app that runs on it is shown all the same.
+const real = (program: string): Promise<string> => realpath(program).catch(() => program);
+
+/** What the releases of an app that are kept run on. */
+async function usedBy(app: string): Promise<FoundRuntime[]> {
+  const names = await readdir(places(app).releases).catch((error) => {
+    if (codeOf(error) === "ENOENT") return [];
+    throw error;
+  });
+  const used = names.filter(isReleaseId).map(async (id) => {
+    try {
+      const run = await load(contextOf(app, id));
+      return "runtime" in run.facts ? factOf(run, "runtime", fact.runtime).interpreter : undefined;
+    } catch (error) {
+      if (error instanceof DpError) return undefined; // damaged: it says nothing
+      throw error;
+    }
+  });
+  return (await Promise.all(used)).filter((found) => found !== undefined);
+}
+
+/** Brings a version. Throws DpError "usage" for what is no runtime or version, else as its kind does. */
+export async function installRuntime(name: string | undefined, version: string | undefined, io: Io) {
+  const all = await kinds();
+  const kind = all.find((one) => one.name === name);
+  const example = all.map((one) => `dp runtimes install ${one.name} ${one.example}`).join(", ");
+  if (name === undefined || version === undefined)
+    throw new DpError("usage", "dp runtimes install needs NAME and VERSION", {
+      hint: kind ? `dp runtimes install ${kind.name} ${kind.example}` : example,
+    });
+  if (kind) return kind.install(version, io);
+  const names = all.map((one) => one.name);
+  throw new DpError("usage", `dp installs ${names.join(" and ")}, not ${JSON.stringify(name)}`, {
+    hint: example,
+    ...didYouMean(name, names),
+  });
+}
+
+/** The rows as a table for people. */
+export function runtimeLines(rows: readonly RuntimeRow[]): string[] {
+  if (rows.length === 0) return ["no node and no python yet: dp runtimes install NAME VERSION"];
+  const cells = rows.map(({ name, version, program, apps }) => [name, version, program, apps.join(", ") || "-"]);
+  return table(["RUNTIME", "VERSION", "PROGRAM", "APPS"], cells);
+}
