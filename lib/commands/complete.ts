@@ -124,6 +124,8 @@ async function valuesOf(name: string, command: string, app?: string, action?: st
       return action ? cronWords(action) : [];
     case "shell":
       return plain(["bash", "zsh", "fish"]);
+    case "type":
+      return plain((await import("../config/kinds.ts")).appTypeNames());
     case "manager":
     case "front":
       return plain((await import("../config/kinds.ts"))[`${name}Names`]());

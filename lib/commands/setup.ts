@@ -11,7 +11,7 @@ import { front, manager } from "../registry.ts";
 import { liveId } from "../release/history.ts";
 import { routeOf } from "../release/route.ts";
 import { setupBase } from "../setup/base.ts";
-import { changeLines, moveRoute, requireFree } from "../setup/live-port.ts";
+import { changeLines, isOfRoute, moveRoute, requireFree } from "../setup/live-port.ts";
 import { addressOf, fetchFrom } from "../setup/origin.ts";
 import { recordSetup } from "../setup/record.ts";
 import { setupRepository } from "../setup/repository.ts";
@@ -23,6 +23,7 @@ export interface SetupResult {
   /** One sentence for each thing that was made or changed; empty when all was as asked. */
   changes: string[];
   server: ServerConfig;
+  /** Whether the live release answers at the address that config.yml names. */
   isLive: boolean;
   /** Why the other repository could not be fetched, when that was all that failed. */
   unfetched: DpError | null;
@@ -63,7 +64,8 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   await recordSetup(app);
   // At the end: without a network all else is done, and the app can be pushed to.
   const unfetched = options.url === undefined ? null : await fetched(app, options.url, server, changes, io);
-  return { changes, server, isLive, unfetched };
+  const isElsewhere = held.later !== null && (differing ?? []).some(({ key }) => isOfRoute(key));
+  return { changes, server, isLive: isLive && !isElsewhere, unfetched };
 }
 
 interface Port {

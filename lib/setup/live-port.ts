@@ -45,12 +45,14 @@ export async function moveRoute(app: string, before: ServerConfig, after: Server
   }
 }
 
+/** Whether a key of config.yml says where the app answers. */
+export const isOfRoute = (key: string) => key === "port" || key === "host";
+
 /** A sentence for each changed key; `later`: what uses the port and its address, null when it is in use. */
 export function changeLines(app: string, changes: readonly Change[], isLive: boolean, later: string | null): string[] {
   return changes.map(({ key, value, was }) => {
     const next = `the next deploy uses it, or now: dp restart ${app}`;
-    const isOfRoute = key === "port" || key === "host";
-    const when = !isLive || key === "branch" ? null : isOfRoute ? later : next;
+    const when = !isLive || key === "branch" ? null : isOfRoute(key) ? later : next;
     return `${key} is ${value} now, it was ${was ?? "not set"}${when === null ? "" : `; ${when}`}`;
   });
 }

@@ -46,6 +46,7 @@ const TABLE: [string[], (words: string[]) => void][] = [
   [["env", "shop", "un"], (all) => expect(all).toEqual(["unset"])],
   [["env", "shop", "unset", "C"], (all) => expect(all).toEqual(["COLOUR"])],
   [["setup", "new", "--manager", "b"], (all) => expect(all).toEqual(["builtin"])],
+  [["init", "--type", "st"], (all) => expect(all).toEqual(["static"])],
   [["restart", "shop", "w"], (all) => expect(all).toEqual(["web", "worker"])],
   [["stop", "shop", "wo"], (all) => expect(all).toEqual(["worker"])],
   [["logs", "shop", ""], (all) => expect(all).toEqual(["cron.tidy", "web", "worker"])],

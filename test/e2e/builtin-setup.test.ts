@@ -115,6 +115,7 @@ describe("an app that is live", () => {
         ),
       ),
     ]);
+    expect(stdout).toContain(`\nwill be live at http://127.0.0.1:${port} `);
     writeFileSync(door, "");
     expect((await pushed).code).toBe(0);
     expect(await isRefused(port)).toBe(true);
@@ -159,6 +160,39 @@ test("an app that holds its port itself: a port in use is refused, a free one wa
     await box.stop();
   }
 });
+
+test.skipIf(Bun.which("haproxy") === null && !existsSync("/usr/sbin/haproxy"))(
+  "another front waits for dp restart; HAProxy then moves at once as well, and is refused a port in use",
+  async () => {
+    const box = await sandbox();
+    try {
+      await box.release(FILES);
+      const chosen = (await box.dp("setup", "shop", "--front", "haproxy")).stdout;
+      expect(chosen).toContain(
+        "front is haproxy now, it was relay; the next deploy uses it, or now: dp restart shop\n",
+      );
+      expect(chosen).toContain(`\nlive at http://127.0.0.1:${box.port} `);
+      expect((await box.dp("restart", "shop")).code).toBe(0);
+      const load = asking(box.port);
+      for (const host of ["0.0.0.0", "127.0.0.1"]) {
+        expect((await box.dp("setup", "shop", "--host", host)).stdout).toContain(`HAProxy holds ${host}:${box.port}`);
+        const now = load.count();
+        await until("it is asked again", () => load.count() > now + 20);
+      }
+      expect((await load.stop()).failed.slice(0, 3)).toEqual([]);
+      const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+      const { code, stderr } = await box.dp("setup", "shop", "--port", String(taken.port));
+      taken.stop(true);
+      expect([code, stderr]).toEqual([
+        8,
+        expect.stringContaining(`cannot listen on port ${taken.port}: it is held by`),
+      ]);
+      expect(await get(box.port)).toContain(box.link("current")!);
+    } finally {
+      await box.stop();
+    }
+  },
+);
 
 describe("dp setup APP GIT_URL", () => {
   let box: Sandbox;
