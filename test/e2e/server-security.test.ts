@@ -11,12 +11,25 @@ const why = boxUnavailable();
 const BASE = "/opt/deployments/shop";
 const SECRET = "tr0ub4dor-and-3-horses";
 
-/** Files that no part of an app may read. */
+/** Files that neither an app nor a user without rights may read. */
 const HIDDEN = [
   `${BASE}/.env.production`,
   `${BASE}/config.yml`,
   `${BASE}/runs`,
   `${BASE}/queue`,
+  "/opt/deployments/other/config.yml",
+  "/opt/deployments/other/runs",
+  "/opt/deployments/other/instances",
+  "/opt/deployments/other/venvs",
+  "/opt/deployments/other/node",
+  "/var/repos/other.git",
+  "/var/repos/other.git/HEAD",
+  "/var/repos/other.git/config",
+  "/var/log/deployments/other",
+  "/var/log/deployments/audit.log",
+  "/var/lib/dp/haproxy",
+  "/var/lib/dp/static/run",
+  "/var/backups/dp",
   "/opt/deployments/other/.env.production",
   "/opt/deployments/other/shared/diary",
   "/opt/deployments/other/home/key",
@@ -64,6 +77,21 @@ ln -sfn /tmp ${BASE}/previous && echo "moves previous"
 mv -T ${BASE}/releases ${BASE}/away && echo "moves releases"
 git --git-dir /var/repos/shop.git update-ref refs/heads/evil HEAD && echo "writes refs"
 kill -0 1 && echo "signals init"
+git -c safe.directory='*' --git-dir /var/repos/other.git log -1 >/dev/null && echo "reads commits of other"
+for process in /proc/[0-9]*; do
+    [ "$(stat -c %U $process)" = dp-other ] || continue
+    tr '\\0' ' ' <$process/environ >/dev/null && echo "reads the environment of other"
+    kill -0 "\${process#/proc/}" && echo "signals other"
+done
+for name in relay/control.sock static/run/control.sock; do
+    python3 -c "import socket; socket.socket(socket.AF_UNIX).connect('/var/lib/dp/$name')" && echo "speaks to $name"
+done
+sudo -n true && echo "is root"
+systemd-run --no-ask-password --quiet true && echo "starts units"
+systemctl --no-ask-password stop dp-relay.service && echo "stops the relay"
+journalctl -n 1 --no-pager -o cat --grep=. >/dev/null && echo "reads the journal"
+find /opt/dp /usr/local/bin /opt/deployments /var/lib/dp /var/repos /var/log/deployments -writable ! -type l |
+    grep -Ev "^${BASE}/(home|shared|(releases|venvs)/[^/]*)(/|$)" | sed 's/^/may write /'
 env | grep -E '^(SSH_|GIT_(DIR|QUARANTINE)|SUDO_|DP_ROOT)' && echo "inherits"
 true
 `;
@@ -129,6 +157,18 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     await shop.push();
     for (const when of ["build", "pre", "post"]) judge(await box.read(`${BASE}/shared/${when}`));
     judge(await box.get(port, "/probe"));
+  });
+
+  test("a user without rights sees and changes no more than an app", async () => {
+    await box.must("id mallory >/dev/null 2>&1 || useradd --create-home mallory");
+    await box.write("/home/mallory/probe.sh", PROBE, 0o755);
+    await box.must("chown mallory: /home/mallory/probe.sh");
+    const text = await box.must(
+      "cd / && env -i PATH=/usr/bin:/bin setpriv --reuid=mallory --regid=mallory --init-groups /home/mallory/probe.sh",
+    );
+    const [reads, who, ...lines] = text.trim().split("\n");
+    expect([reads, who]).toEqual(["reads /etc/hostname", "I am mallory mallory"]);
+    expect(lines.filter((line) => !/^\w+: /.test(line))).toEqual([]);
   });
 
   test("the app's sandbox holds: systemd calls its exposure low", async () => {

@@ -73,7 +73,7 @@ describe("files", () => {
     expect([status, headers.get("location")]).toEqual([301, "/docs/?a=/b"]);
   });
 
-  test.each(["POST", "PUT", "DELETE", "PATCH", "PROPFIND"])("%s is not allowed", async (method) => {
+  test.each(["POST", "PUT", "DELETE", "PATCH", "PROPFIND", "TRACE"])("%s is not allowed", async (method) => {
     const { status, headers } = await site.get("/", {}, method);
     expect([status, headers.get("allow")]).toEqual([405, "GET, HEAD, OPTIONS"]);
   });
@@ -91,6 +91,9 @@ describe("nothing is found, listed or reached", () => {
     symlinkSync("/etc/passwd", join(dist, "passwd.txt"));
     symlinkSync("..", join(dist, "up"));
     symlinkSync("/proc/self/root", join(dist, "magic"));
+    symlinkSync("/proc/self/environ", join(dist, "env"));
+    symlinkSync("/opt", join(dist, "opt"));
+    symlinkSync("pipe", join(dist, "pipe2"));
     symlinkSync("docs", join(dist, "in"));
     Bun.spawnSync(["mkfifo", join(dist, "pipe")]);
   });
@@ -117,6 +120,18 @@ describe("nothing is found, listed or reached", () => {
     "/up/deploy.yml",
     "/magic/etc/passwd",
     "/pipe",
+    "/pipe2",
+    "/env",
+    "/opt/deployments",
+    "/%2eenv",
+    "/%252e%252e/deploy.yml",
+    "/docs/..%2f..%2fdeploy.yml",
+    "/docs\\..\\..\\deploy.yml",
+    "//evil.example/",
+    "//evil.example/..",
+    "/.well-known/",
+    "/index.html;x",
+    "/%E2%80%AE",
     "/app.js/x",
     `/${"a".repeat(300)}`,
   ])("%s", async (path) => {
@@ -125,7 +140,15 @@ describe("nothing is found, listed or reached", () => {
     expect(headers.get("location")).toBeNull();
   });
 
-  test.each(["/%ff", "/%zz", "/a%0ab", `/${"a/".repeat(2000)}`, "*"])("%s is a bad request", async (path) => {
+  test.each([
+    "/%ff",
+    "/%zz",
+    "/a%0ab",
+    "/docs%0d%0aSet-Cookie:%20a=1",
+    "/%c0%ae%c0%ae/deploy.yml",
+    `/${"a/".repeat(2000)}`,
+    "*",
+  ])("%s is a bad request", async (path) => {
     expect((await site.get(path)).status).toBe(400);
   });
 
@@ -198,6 +221,10 @@ describe("parts", () => {
     ["bytes=a-b", 200, "body{}", null],
     ["bytes=0-1,3-4", 200, "body{}", null],
     ["lines=0-1", 200, "body{}", null],
+    ["bytes=0-,0-,0-,0-", 200, "body{}", null],
+    [`bytes=${Array.from({ length: 300 }, (_, at) => `${at}-${at}`).join(",")}`, 200, "body{}", null],
+    ["bytes=99999999999999999999-", 200, "body{}", null],
+    ["bytes=0-18446744073709551616", 200, "body{}", null],
   ])("%s", async (range, status, text, content) => {
     const answer = await site.get("/style.css", { Range: range });
     expect([answer.status, answer.text, answer.headers.get("content-range")]).toEqual([status, text, content]);
