@@ -1,5 +1,5 @@
 // Every path that dp uses, and the one gate by which a name reaches a path, a unit or an argv.
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { DpError } from "./errors.ts";
 
 // Names that would make `NAME@.service` or the user `dp-NAME` somebody else's.
@@ -82,6 +82,12 @@ export const isJob = (id: string) => id.split(".")[1] === "cron";
 export const compareInstances = (a: string, b: string) =>
   sequenceOf(a) - sequenceOf(b) || (isWeb(a) ? -1 : isWeb(b) ? 1 : a.localeCompare(b, "en", { numeric: true }));
 
+/** The release whose folder that is, or null when it is none. */
+export function idOf(folder: string | null): string | null {
+  const id = basename(folder ?? "");
+  return isReleaseId(id) ? id : null;
+}
+
 /** The sequence number of `42-3f9c2ab`: 42. */
 export function sequenceOf(id: string): number {
   return Number(id.slice(0, id.indexOf("-")));
@@ -131,19 +137,9 @@ export interface Places {
   lock: string;
 }
 
-// Asked for again and again: once for each run of an app's history, for one.
-const known = new Map<string, Readonly<Places>>();
-
 /** The places of an app, under DP_ROOT when it is set. Throws DpError "usage" for a bad name. */
-export function places(name: string): Readonly<Places> {
-  const key = `${root()}:${name}`;
-  const before = known.get(key);
-  const found = before ?? placesOf(appName(name));
-  if (!before) known.set(key, found);
-  return found;
-}
-
-function placesOf(app: string): Places {
+export function places(name: string): Places {
+  const app = appName(name);
   const base = join(deployments(), app);
   return {
     app,

@@ -1,6 +1,7 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Builds the release: by the build line of deploy.yml, or as its type does it.
 import { lstat } from "node:fs/promises";
+import { appOf } from "../lib/release/app.ts";
 import { appEnvironment } from "../lib/release/environment.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { roomOf } from "../lib/host/disk.ts";
@@ -18,7 +19,6 @@ const step = defineStep(import.meta.path, {
   summary: "Build the release",
   needs: {
     app: fact.app,
-    repo: fact.repo,
     sha: fact.sha,
     startedAt: fact.startedAt,
     server: fact.server,
@@ -27,8 +27,10 @@ const step = defineStep(import.meta.path, {
     runtime: fact.runtime,
   },
   provides: { taken: fact.taken },
-  async run({ runtime, startedAt, ...facts }, io) {
-    const { config, release, server } = facts;
+  async run({ startedAt, ...given }, io) {
+    const facts = { ...given, app: await appOf(given) };
+    const { config, release, runtime } = facts;
+    const { stepTimeout } = given.server;
     const type = await appType(config.type);
     const place = placeOf(facts, await appEnvironment(facts, runtime));
     const isBuilt = type.build !== undefined || config.build !== undefined;
@@ -36,10 +38,10 @@ const step = defineStep(import.meta.path, {
     else if (config.build !== undefined) await runLine(config.build, facts, runtime, io);
     else io.info("nothing to build");
     type.inspect?.(place);
-    if (isBuilt) await io.run(["sync", "-f", release], { quiet: true, timeout: server.stepTimeout });
+    if (isBuilt) await io.run(["sync", "-f", release], { quiet: true, timeout: stepTimeout });
     const { dependencies } = runtime;
     const own = dependencies !== null && (await isNew(dependencies, startedAt)) ? [dependencies] : [];
-    return { taken: await roomOf([release, ...own], server.stepTimeout, io) };
+    return { taken: await roomOf([release, ...own], stepTimeout, io) };
   },
 });
 export default step;

@@ -1,10 +1,10 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Proves the new instance healthy, and that it is the one that answered.
+import { appOf } from "../lib/release/app.ts";
 import { basename } from "node:path";
 import { fact } from "../lib/pipeline/facts.ts";
 import { waitUntilHealthy } from "../lib/health/health.ts";
-import { patientOf } from "../lib/release/instances.ts";
-import { managerOf } from "../lib/release/manager.ts";
+import { candidateOf } from "../lib/release/instances.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
@@ -24,8 +24,8 @@ const step = defineStep(import.meta.path, {
       io.info("no web process; the others prove themselves when they start");
       return { pid: null, healthyAt: new Date().toISOString(), downtime: null };
     }
-    const patient = patientOf(app, basename(release), healthCheck, port, await managerOf(server));
-    const { pid, tries } = await waitUntilHealthy(patient, io);
+    const candidate = candidateOf(await appOf({ app, server }), basename(release), healthCheck, port);
+    const { pid, tries } = await waitUntilHealthy(candidate, io);
     const now = new Date();
     const downtime = stoppedAt === null ? null : Math.max(0, now.getTime() - Date.parse(stoppedAt));
     io.info(`GET ${healthCheck.path} is healthy, ${tries === 1 ? "at once" : `after ${tries} tries`}`);

@@ -1,5 +1,6 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Lays the commit's files out in releases/ID, owned by the app's user, without any git folder.
+import { appOf } from "../lib/release/app.ts";
 import { closeSync } from "node:fs";
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,13 +19,15 @@ import { idsOf } from "../lib/host/users.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Lay the commit's files out as a release",
-  needs: { app: fact.app, base: fact.base, repo: fact.repo, sha: fact.sha, id: fact.id, server: fact.server },
+  needs: { app: fact.app, sha: fact.sha, id: fact.id, server: fact.server },
   provides: { release: fact.release },
-  async run({ app, base, repo, sha, id, server }, io) {
-    const { user, stepTimeout: timeout } = server;
+  async run({ sha, id, ...given }, io) {
+    const app = await appOf(given);
+    const { repo, releases } = app.places;
+    const { user, stepTimeout: timeout } = app.server;
     // Once for all: whatever becomes of the env file meanwhile, build, hooks and app get the same.
-    await keepSettings(app, id, server);
-    const release = join(base, "releases", id);
+    await keepSettings(app, id);
+    const release = join(releases, id);
     await removeTree(release, user, io); // half of it, from a run that was killed
     await mkdir(release, { mode: 0o750 });
     await chmod(release, 0o750);
@@ -40,7 +43,7 @@ const step = defineStep(import.meta.path, {
     const [archived, extracted] = await Promise.allSettled([archive, extract]);
     if (archived.status === "rejected") throw archived.reason;
     if (extracted.status === "rejected") throw extracted.reason;
-    const fetcher = { user, timeout, env: fetchEnv(await appEnvironment({ app, server, sha, release })) };
+    const fetcher = { user, timeout, env: fetchEnv(await appEnvironment({ app, sha, release })) };
     const source = ownSource(repo, sha, io.signal);
     await fetchLfs(source, release, fetcher, io);
     await layOutSubmodules(source, release, fetcher, io);
@@ -48,9 +51,10 @@ const step = defineStep(import.meta.path, {
     return { release };
   },
   // The newest failed release stays, as evidence; those before it go, and what has filled the disk.
-  async undo({ app, base, id, server: { user } }, io) {
-    await removeFailed(app, id, user, io);
-    if (!(await hasRoom())) await removeTree(join(base, "releases", id), user, io);
+  async undo({ id, ...given }, io) {
+    const app = await appOf(given);
+    await removeFailed(app, id, io);
+    if (!(await hasRoom())) await removeTree(join(app.places.releases, id), app.server.user, io);
   },
 });
 export default step;

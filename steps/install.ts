@@ -1,5 +1,6 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Installs what the app depends on, as its type does it.
+import { appOf } from "../lib/release/app.ts";
 import { appEnvironment } from "../lib/release/environment.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { placeOf } from "../lib/release/place.ts";
@@ -12,17 +13,18 @@ const step = defineStep(import.meta.path, {
   needs: {
     app: fact.app,
     id: fact.id,
-    repo: fact.repo,
     sha: fact.sha,
     server: fact.server,
     config: fact.config,
     release: fact.release,
   },
   provides: { runtime: fact.runtime },
-  async run(facts, io) {
-    const type = await appType(facts.config.type);
-    const { app, id, server, config } = facts;
-    if (type.manager === undefined && hasWeb(config)) (await manager(server.manager)).prepare?.({ app, id });
+  async run({ id, ...given }, io) {
+    const facts = { ...given, app: await appOf(given) };
+    const { app, config } = facts;
+    const type = await appType(config.type);
+    const name = { app: app.name, id };
+    if (type.manager === undefined && hasWeb(config)) (await manager(app.server.manager)).prepare?.(name);
     return { runtime: await type.install(placeOf(facts, await appEnvironment(facts)), io) };
   },
 });

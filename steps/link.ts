@@ -1,7 +1,7 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Links the files that stay into the release, before anything is built in it.
 import { fact } from "../lib/pipeline/facts.ts";
-import { places } from "../lib/paths.ts";
+import { appOf } from "../lib/release/app.ts";
 import { appType } from "../lib/registry.ts";
 import { linkShared } from "../lib/release/shared-files.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
@@ -12,14 +12,15 @@ const step = defineStep(import.meta.path, {
   needs: { app: fact.app, server: fact.server, config: fact.config, release: fact.release },
   provides: {},
   // There is no way back: what was moved into shared/ stays there, and the release itself goes with clone.
-  async run({ app, server, config, release }, io) {
+  async run({ config, release, ...given }, io) {
     const { shared: names } = config;
     if (names === undefined) {
       io.info("nothing is shared");
       return {};
     }
+    const { places, server } = await appOf(given);
     const place = {
-      shared: places(app).shared,
+      shared: places.shared,
       folder: appFolder(release, config),
       user: server.user,
       timeout: server.stepTimeout,

@@ -1,5 +1,6 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Runs the postDeploy hook; the release is live, so its failure is a warning.
+import { appOf } from "../lib/release/app.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { runHook } from "../lib/release/shell-line.ts";
@@ -9,7 +10,6 @@ const step = defineStep(import.meta.path, {
   summary: "Run the postDeploy hook",
   needs: {
     app: fact.app,
-    repo: fact.repo,
     sha: fact.sha,
     server: fact.server,
     config: fact.config,
@@ -18,7 +18,8 @@ const step = defineStep(import.meta.path, {
     skipHooks: fact.skipHooks,
   },
   provides: {},
-  async run({ runtime, skipHooks, ...facts }, io) {
+  async run({ runtime, skipHooks, ...given }, io) {
+    const facts = { ...given, app: await appOf(given) };
     const line = facts.config.hooks.postDeploy;
     try {
       if (line === undefined) io.info("no hook");

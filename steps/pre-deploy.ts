@@ -1,5 +1,6 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Runs the preDeploy hook; its failure ends the deploy before anything was started or stopped.
+import { appOf } from "../lib/release/app.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { commitTree } from "../lib/git/tree.ts";
 import { strayData } from "../lib/release/stray-data.ts";
@@ -10,7 +11,6 @@ const step = defineStep(import.meta.path, {
   summary: "Run the preDeploy hook",
   needs: {
     app: fact.app,
-    repo: fact.repo,
     sha: fact.sha,
     server: fact.server,
     config: fact.config,
@@ -19,16 +19,18 @@ const step = defineStep(import.meta.path, {
     skipHooks: fact.skipHooks,
   },
   provides: {},
-  async run({ runtime, skipHooks, ...facts }, io) {
+  async run({ runtime, skipHooks, ...given }, io) {
+    const facts = { ...given, app: await appOf(given) };
     const line = facts.config.hooks.preDeploy;
     if (line === undefined) io.info("no hook");
     else if (skipHooks) io.info("skipped, as asked");
     else {
       await runHook(line, facts, runtime, io);
       // What it made in the release is on the disk before anything names the release.
-      await io.run(["sync", "-f", facts.release], { quiet: true, timeout: facts.server.stepTimeout });
+      await io.run(["sync", "-f", facts.release], { quiet: true, timeout: given.server.stepTimeout });
     }
-    for (const what of await strayData(facts.release, commitTree(facts.repo, facts.sha, io.signal))) io.warn(what);
+    for (const what of await strayData(facts.release, commitTree(facts.app.places.repo, facts.sha, io.signal)))
+      io.warn(what);
     return {};
   },
 });

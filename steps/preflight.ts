@@ -1,11 +1,11 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Refuses a deploy that could not end well, with figure and remedy, while nothing has been touched yet.
+import { appOf } from "../lib/release/app.ts";
 import { sizeText } from "../lib/config/size.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { freeRoom } from "../lib/host/disk.ts";
 import { requireCurrent } from "../lib/release/current.ts";
-import { liveId } from "../lib/release/history.ts";
 import { memoryOf, memoryProblem, requireHost, requireServices } from "../lib/release/preflight.ts";
 import { hasWeb } from "../lib/release/processes.ts";
 import { roomFor, roomProblem } from "../lib/release/room.ts";
@@ -13,27 +13,29 @@ import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Look whether the server can take the deploy",
-  needs: { app: fact.app, base: fact.base, id: fact.id, server: fact.server, config: fact.config },
+  needs: { app: fact.app, id: fact.id, server: fact.server, config: fact.config },
   provides: {},
-  async run({ app, base, id, server, config }, io) {
+  async run({ id, config, ...given }, io) {
+    const app = await appOf(given);
+    const { base } = app.places;
     const room = await freeRoom(base);
     await requireCurrent(app);
     // What has switched already only has to reach its end.
-    if ((await liveId(app)) === id) return {};
-    await requireHost(app, server);
-    const needed = await roomFor(app, server.minFree);
+    if ((await app.live()) === id) return {};
+    await requireHost(app);
+    const needed = await roomFor(app);
     const problem = roomProblem(room, needed);
     if (problem)
       throw new DpError("host", problem, {
         lines: [`${base} is on that disk; dp rollback and dp restart work without room`],
         hint: `du -xh -d 2 ${base} | sort -h shows what is large; minFree in config.yml asks for less`,
       });
-    await requireServices(app, config, server);
+    await requireServices(app, config);
     const found = await memoryOf(app);
     const memory = found.available === null ? "" : `; memory ${sizeText(found.available)} free`;
     io.info(`needs ${sizeText(needed.bytes)}, ${sizeText(room.bytes)} free${memory}`);
     // It may fit all the same, by swap or because the new one is smaller: a figure, no refusal.
-    const scarce = hasWeb(config) && server.strategy === "blue-green" ? memoryProblem(found) : null;
+    const scarce = hasWeb(config) && app.server.strategy === "blue-green" ? memoryProblem(found) : null;
     if (scarce) io.warn(scarce);
     return {};
   },

@@ -1,11 +1,11 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Lets the old instance end its requests, stops it or keeps it warm, and puts right what follows from current.
+import { appOf } from "../lib/release/app.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
-import { idOf } from "../lib/release/history.ts";
+import { idOf } from "../lib/paths.ts";
 import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
 import { reconcile } from "../lib/release/reconcile.ts";
-import { front } from "../lib/registry.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 import { coolDown, keepWarm } from "../lib/release/warm.ts";
 
@@ -21,13 +21,15 @@ const step = defineStep(import.meta.path, {
     verifyProbes: fact.verifyProbes,
   },
   provides: { drainProbes: fact.drainProbes },
-  async run({ app, server, config, release, live, swapProbes, verifyProbes }, io) {
+  async run({ config, release, live, swapProbes, verifyProbes, ...given }, io) {
+    const app = await appOf(given);
+    const { name, server, front } = app;
     const id = idOf(release)!;
     const old = live === id ? null : live;
     const prober = config.healthCheck ? startProber(config.healthCheck, server) : null;
     try {
       if (old) {
-        const left = await (await front(server.front)).drain(app, old, server.drainTimeout, io);
+        const left = await front.drain(name, old, server.drainTimeout, io);
         if (left.requests > 0)
           io.warn(`${left.requests} requests took longer than ${server.drainTimeout} ms and were cut`);
         if (left.tunnelsClosed > 0) io.info(`closed ${left.tunnelsClosed} upgraded connections`);
@@ -41,12 +43,12 @@ const step = defineStep(import.meta.path, {
     if (server.maxFailed !== undefined && failed > server.maxFailed) {
       throw new DpError("unhealthy", `${failed} of dp's own requests failed, and maxFailed is ${server.maxFailed}`);
     }
-    await coolDown({ app, id });
+    await coolDown(app, id);
     if (old && server.keepWarm > 0 && server.strategy === "blue-green") {
-      await keepWarm({ app, id: old }, server.keepWarm);
-      io.info(`${app}@${old} stays warm for ${server.keepWarm / 1000} s`);
+      await keepWarm(app, old, server.keepWarm);
+      io.info(`${name}@${old} stays warm for ${server.keepWarm / 1000} s`);
     }
-    for (const change of await reconcile(app, server, io)) io.info(change);
+    for (const change of await reconcile(app, io)) io.info(change);
     return { drainProbes };
   },
 });

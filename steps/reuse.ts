@@ -1,11 +1,11 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Makes a release of its own out of the live one's files: a link to them, nothing is copied or built.
+import { appOf } from "../lib/release/app.ts";
 import { join } from "node:path";
 import { envStamp } from "../lib/config/env-file.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { removeFile, syncFolder } from "../lib/host/files.ts";
-import { liveId } from "../lib/release/history.ts";
 import { point } from "../lib/host/link.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 import { treeOf } from "../lib/host/release-folder.ts";
@@ -14,37 +14,41 @@ const step = defineStep(import.meta.path, {
   summary: "Use the live release's files once more",
   needs: {
     app: fact.app,
-    base: fact.base,
     id: fact.id,
     server: fact.server,
     restarts: fact.restarts,
     envBefore: fact.envBefore,
   },
   provides: { release: fact.release },
-  async run({ app, base, id, server, restarts, envBefore }, io) {
-    const live = await liveId(app);
-    const release = join(base, "releases", id);
+  async run({ id, restarts, envBefore, ...given }, io) {
+    const app = await appOf(given);
+    const { name, places, server } = app;
+    const live = await app.live();
+    const release = join(places.releases, id);
     if (live !== id && live !== restarts) {
-      throw new DpError("locked", `${live ?? "nothing"} is live by now, not ${restarts}`, { hint: `dp status ${app}` });
+      throw new DpError("locked", `${live ?? "nothing"} is live by now, not ${restarts}`, {
+        hint: `dp status ${name}`,
+      });
     }
-    if (live !== id && envBefore !== null && (await envStamp(base, server.env)) !== envBefore) {
+    if (live !== id && envBefore !== null && (await envStamp(places.base, server.env)) !== envBefore) {
       throw new DpError(
         "locked",
-        `the settings of ${app} were changed meanwhile, and this change was made to the old ones`,
+        `the settings of ${name} were changed meanwhile, and this change was made to the old ones`,
         {
-          hint: `dp env ${app}, then type it again`,
+          hint: `dp env ${name}, then type it again`,
         },
       );
     }
-    const tree = treeOf(app, restarts);
-    await point(release, join(base, "releases", tree));
+    const tree = treeOf(places.releases, restarts);
+    await point(release, join(places.releases, tree));
     io.info(`the files of ${tree}`);
     return { release };
   },
-  async undo({ app, base, id }) {
-    if ((await liveId(app)) === id) return;
-    await removeFile(join(base, "releases", id));
-    await syncFolder(join(base, "releases"));
+  async undo({ id, ...given }) {
+    const { places, live } = await appOf(given);
+    if ((await live()) === id) return;
+    await removeFile(join(places.releases, id));
+    await syncFolder(places.releases);
   },
 });
 export default step;

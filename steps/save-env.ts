@@ -1,5 +1,6 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Makes the settings that the release was started with those of the env file: only now are they proven.
+import { appOf } from "../lib/release/app.ts";
 import { basename } from "node:path";
 import { envStamp, envText, writeEnvFile } from "../lib/config/env-file.ts";
 import { fact } from "../lib/pipeline/facts.ts";
@@ -9,9 +10,12 @@ import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
   summary: "Save the environment that is live now",
-  needs: { app: fact.app, base: fact.base, id: fact.id, server: fact.server, envBefore: fact.envBefore },
+  needs: { app: fact.app, id: fact.id, server: fact.server, envBefore: fact.envBefore },
   provides: {},
-  async run({ app, base, id, server: { env }, envBefore }, io) {
+  async run({ id, envBefore, ...given }, io) {
+    const app = await appOf(given);
+    const { base } = app.places;
+    const { env } = app.server;
     const text = envBefore === null ? null : await settingsText(app, id);
     const path = envFile(base, env);
     if (text === null) io.info("the env file stays as it is");

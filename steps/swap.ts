@@ -1,26 +1,26 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // The one commit point: current names the new release, and the front follows at once.
+import { appOf } from "../lib/release/app.ts";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { App } from "../lib/contracts/app.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
-import { idOf, releaseBefore } from "../lib/release/history.ts";
+import { idOf } from "../lib/paths.ts";
+import { releaseBefore } from "../lib/release/history.ts";
 import { serveAgain } from "../lib/release/instances.ts";
 import { point, target } from "../lib/host/link.ts";
 import { NO_PROBES, startProber } from "../lib/health/prober.ts";
 import { stoppedIds } from "../lib/release/processes.ts";
-import { managerOf } from "../lib/release/manager.ts";
 import { targetOf } from "../lib/release/route.ts";
-import { front } from "../lib/registry.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
-const folderOf = (base: string, id: string | null) => id && join(base, "releases", id);
+const folderOf = ({ places }: App, id: string | null) => id && join(places.releases, id);
 
 const step = defineStep(import.meta.path, {
   summary: "Point current, and the front, at the new release",
   needs: {
     app: fact.app,
-    base: fact.base,
     server: fact.server,
     config: fact.config,
     release: fact.release,
@@ -29,49 +29,51 @@ const step = defineStep(import.meta.path, {
     live: fact.live,
   },
   provides: { previous: fact.previous, switchTime: fact.switchTime, swapProbes: fact.swapProbes },
-  async run({ app, base, server, config, release, port, pid, live: old }, io) {
+  async run({ config, release, port, pid, live: old, ...given }, io) {
+    const app = await appOf(given);
+    const { name, places, server, manager, front } = app;
     const id = idOf(release)!;
-    const managed = await managerOf(server);
-    const status = await managed.status({ app, id });
+    const status = await manager.status({ app: name, id });
     const { healthCheck } = config;
     if (healthCheck && status.pid !== pid) {
       const why = status.detail || status.state;
       throw new DpError("unhealthy", `the new instance was healthy, and ended before the switch: ${why}`);
     }
     // On a second run current is already ours: what was live before is what start found.
-    const live = await target(join(base, "current"));
-    const before = live === release ? folderOf(base, old) : live;
+    const live = await target(places.current);
+    const before = live === release ? folderOf(app, old) : live;
     const previous = before !== null && existsSync(before) ? before : null; // never to what is gone
     const isServing = old !== null && server.strategy === "blue-green" && !(await stoppedIds(app)).has(old);
     const prober = healthCheck && isServing ? startProber(healthCheck, server) : null;
     try {
       // In this order, so that previous never names what is live.
-      await point(join(base, "current"), release);
-      await point(join(base, "previous"), previous);
+      await point(places.current, release);
+      await point(places.previous, previous);
       const begun = performance.now();
-      const holder = await front(server.front);
-      if (port !== null || (await holder.status(app)) !== null) {
-        await holder.point(app, port === null ? null : await targetOf({ app, id }, port, managed), io);
-        await holder.resume(app, io);
+      if (port !== null || (await front.status(name)) !== null) {
+        await front.point(name, port === null ? null : await targetOf(app, id, port), io);
+        await front.resume(name, io);
       }
       const switchTime = Math.round((performance.now() - begun) * 10) / 10;
-      if (holder.holdsPort && port !== null) io.info(`switched in ${switchTime} ms`);
+      if (front.holdsPort && port !== null) io.info(`switched in ${switchTime} ms`);
       return { previous, switchTime, swapProbes: (await prober?.stop()) ?? NO_PROBES };
     } finally {
       // One that goes on asking would keep the process of a failed deploy from ending.
       await prober?.stop();
     }
   },
-  async undo({ app, base, release, server, live: old }, io) {
+  async undo({ release, live: old, ...given }, io) {
+    const app = await appOf(given);
+    const { name, places, server, front } = app;
     // Asks the host: when current is not ours, the rename never came.
-    const live = await target(join(base, "current"));
-    const back = live === release ? folderOf(base, old) : live;
-    await point(join(base, "previous"), folderOf(base, await releaseBefore(app, idOf(back))));
-    await point(join(base, "current"), back);
+    const live = await target(places.current);
+    const back = live === release ? folderOf(app, old) : live;
+    await point(places.previous, folderOf(app, await releaseBefore(app, idOf(back))));
+    await point(places.current, back);
     const id = idOf(back);
-    if (id === null) await (await front(server.front)).point(app, null, io);
+    if (id === null) await front.point(name, null, io);
     // By strategy restart the old instance has no port before the new one is gone: that is start's to undo.
-    else if (server.strategy === "blue-green") await serveAgain(app, id, server, io);
+    else if (server.strategy === "blue-green") await serveAgain(app, id, io);
   },
 });
 export default step;

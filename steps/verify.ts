@@ -1,13 +1,12 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Asks through the public port, and watches for a while: what fails now goes back, and nothing was lost.
+import { appOf } from "../lib/release/app.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { publiclyHealthy, stillHealthy } from "../lib/health/health.ts";
-import { idOf } from "../lib/release/history.ts";
-import { patientOf } from "../lib/release/instances.ts";
+import { idOf } from "../lib/paths.ts";
+import { candidateOf } from "../lib/release/instances.ts";
 import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
-import { managerOf } from "../lib/release/manager.ts";
-import { front } from "../lib/registry.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
 /** Milliseconds between two looks at the process while it is watched. */
@@ -27,17 +26,18 @@ const step = defineStep(import.meta.path, {
     swapProbes: fact.swapProbes,
   },
   provides: { verifyProbes: fact.verifyProbes },
-  async run({ app, server, config, release, port, pid, downtime, isWarm, swapProbes }, io) {
+  async run({ config, release, port, pid, downtime, isWarm, swapProbes, ...given }, io) {
+    const { server } = given;
     const { healthCheck } = config;
     if (healthCheck === undefined || port === null || pid === null) return { verifyProbes: NO_PROBES };
-    const managed = await managerOf(server);
-    const patient = patientOf(app, idOf(release)!, healthCheck, port, managed);
-    await publiclyHealthy(patient, server, await front(server.front), io);
+    const app = await appOf(given);
+    const candidate = candidateOf(app, idOf(release)!, healthCheck, port);
+    await publiclyHealthy(candidate, server, app.front, io);
     const prober = startProber(healthCheck, server);
     // A release that served before has been watched before.
     const end = performance.now() + (isWarm ? 0 : server.verifyTime);
     try {
-      do await stillHealthy(patient, pid, io);
+      do await stillHealthy(candidate, pid, io);
       while (performance.now() < end && (await io.sleep(Math.min(LOOK, end - performance.now())), true));
     } finally {
       await prober.stop();
@@ -52,9 +52,9 @@ const step = defineStep(import.meta.path, {
     }
     io.info(`healthy for ${(server.verifyTime / 1000).toFixed(1)} s`);
     if (downtime !== null) {
-      const what = server.front === "none" ? "down" : "requests waited";
+      const what = app.front.holdsPort ? "requests waited" : "down";
       io.info(`strategy restart: ${what} for ${(downtime / 1000).toFixed(1)} s`);
-      if (server.front !== "none" && downtime > server.holdTimeout)
+      if (app.front.holdsPort && downtime > server.holdTimeout)
         io.warn(`requests that waited longer than holdTimeout, ${server.holdTimeout / 1000} s, were answered 504`);
     }
     return { verifyProbes };

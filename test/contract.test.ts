@@ -7,7 +7,7 @@ import type { AppType } from "../lib/contracts/app-type.ts";
 import type { Check } from "../lib/contracts/check.ts";
 import { create } from "../lib/pipeline/context.ts";
 import { fact, type Kind } from "../lib/pipeline/facts.ts";
-import { contextOf } from "../lib/release/history.ts";
+import { runFile } from "../lib/release/history.ts";
 import type { Manager } from "../lib/contracts/manager.ts";
 import { GIVEN, PIPELINES } from "../lib/pipeline/pipeline.ts";
 import type { Facts, Step } from "../lib/pipeline/step.ts";
@@ -72,7 +72,7 @@ describe("run by hand over a context that lacks its facts,", () => {
     "%s ends, and tells which",
     async (file) => {
       const app = await makeApp();
-      const context = contextOf(app.app, "1-aaaaaaa");
+      const context = runFile(app.own, "1-aaaaaaa");
       await create(context, { app: app.app, base: app.base, server: app.server, kind: "deploy" });
       const env = { PATH: process.env["PATH"] ?? "", DP_ROOT: process.env["DP_ROOT"] ?? "" };
       const child = Bun.spawnSync([join(project, "steps", file), context], { cwd: "/", env, timeout: 30_000 });

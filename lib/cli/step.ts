@@ -28,7 +28,8 @@ export function declareStepCommands(cli: CAC): void {
     .option("--skip-hooks", "Do not run preDeploy and postDeploy")
     .action(async (app: string, ref: string | undefined, options: Options) => {
       const { begin } = await import("../deploy/begin.ts");
-      const { context, id } = await begin(app, ref, { skipHooks: options["skipHooks"] === true });
+      const { openApp } = await import("../release/app.ts");
+      const { context, id } = await begin(await openApp(app), ref, { skipHooks: options["skipHooks"] === true });
       print(context);
       return { code: EXIT.ok, run: id };
     });

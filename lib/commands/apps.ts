@@ -2,16 +2,14 @@
 import { factOf, load } from "../pipeline/context.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
-import type { Manager } from "../contracts/manager.ts";
+import type { App } from "../contracts/app.ts";
 import { isWeb, processOf } from "../paths.ts";
-import { contextOf, holder, liveId, newestRun } from "../release/history.ts";
-import { managerOf } from "../release/manager.ts";
+import { holder, newestRun, runFile } from "../release/history.ts";
 import { wantedIds } from "../release/processes.ts";
-import { knownServer, mistakeOf } from "../release/known-server.ts";
+import { knownApp, mistakeOf } from "../release/known-app.ts";
 import { appNames } from "../config/server.ts";
 import { table, when } from "../text/table.ts";
 import type { InstanceStatus } from "../host/instance.ts";
-import type { ServerConfig } from "../config/types.ts";
 
 export interface AppRow {
   app: string;
@@ -42,39 +40,40 @@ const UNKNOWN = {
   error: null,
 };
 
-async function rowOf(app: string): Promise<AppRow> {
-  const row: AppRow = { app, ...UNKNOWN };
+async function rowOf(name: string): Promise<AppRow> {
+  const row: AppRow = { app: name, ...UNKNOWN };
   try {
-    const { server, mistake } = await knownServer(app);
+    const { app, mistake } = await knownApp(name);
+    const { manager, port, env } = app.server;
     row.error = mistake;
-    Object.assign(row, { manager: server.manager, port: server.port, env: server.env, live: await liveId(app) });
+    Object.assign(row, { manager, port, env, live: await app.live() });
     row.lastRun = await lastRunOf(app);
-    if (row.live !== null) Object.assign(row, await liveOf(app, row.live, server));
+    if (row.live !== null) Object.assign(row, await liveOf(app, row.live));
   } catch (error) {
     row.error = error instanceof DpError ? mistakeOf(error) : messageOf(error);
   }
   return row;
 }
 
-async function liveOf(app: string, id: string, server: ServerConfig) {
-  const run = await load(contextOf(app, id));
+async function liveOf(app: App, id: string) {
+  const run = await load(runFile(app, id));
   const config = factOf(run, "config", fact.config);
-  const process = await worstOf(app, id, await wantedIds(app, id, config, server), await managerOf(server));
+  const process = await worstOf(app, id, await wantedIds(app, id, config));
   const healthyAt = "healthyAt" in run.facts ? factOf(run, "healthyAt", fact.healthyAt) : null;
   return { type: config.type, process, healthyAt };
 }
 
 /** How the release's processes do: the first that does not run speaks for all. */
-async function worstOf(app: string, id: string, wanted: readonly string[], managed: Manager): Promise<InstanceStatus> {
+async function worstOf({ name, manager }: App, id: string, wanted: readonly string[]): Promise<InstanceStatus> {
   const ids = wanted.length > 0 ? wanted : [id];
-  const states = await Promise.all(ids.map((one) => managed.status({ app, id: one })));
+  const states = await Promise.all(ids.map((one) => manager.status({ app: name, id: one })));
   const at = states.findIndex(({ state }) => state !== "running");
   if (at < 0) return states[0]!;
   const ill = states[at]!;
   return isWeb(ids[at]!) ? ill : { ...ill, detail: [processOf(ids[at]!), ill.detail].filter(Boolean).join(" ") };
 }
 
-async function lastRunOf(app: string): Promise<AppRow["lastRun"]> {
+async function lastRunOf(app: App): Promise<AppRow["lastRun"]> {
   const last = await newestRun(app);
   if (last === null) return null;
   const text = (name: string) => String(last.run.facts[name] ?? "");

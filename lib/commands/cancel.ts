@@ -1,17 +1,17 @@
 // `dp cancel`: ends a deploy before its switch, or one that waits for its turn.
+import type { App } from "../contracts/app.ts";
 import type { RunResult } from "../pipeline/context.ts";
 import { DpError, EXIT } from "../errors.ts";
 import { COMMIT } from "../pipeline/pipeline.ts";
 import { isAlive } from "../host/process/process.ts";
 import { terminate } from "../host/process/signal.ts";
 import { forgetCanceller, noteCanceller } from "../deploy/canceller.ts";
-import { holder, liveId, runOf, type Holder } from "../release/history.ts";
+import { holder, runOf, type Holder } from "../release/history.ts";
 import { describeHolder, waitingFor } from "../deploy/queue.ts";
 import { isReleaseId } from "../paths.ts";
 import { servingWords } from "../deploy/serving.ts";
-import { readServer } from "../config/server.ts";
+import { openApp } from "../release/app.ts";
 import { starter } from "../host/who.ts";
-import type { ServerConfig } from "../config/types.ts";
 
 export interface Cancelled {
   app: string;
@@ -31,13 +31,13 @@ export interface Cancelled {
  * Tells the running deploy to end, or the one that `wish` names by ID or number, which may be waiting, and waits until
  * it has. Others that wait go on. Throws DpError "locked" when its release is live already, or when what runs is no deploy.
  */
-export async function cancel(app: string, wish: string | undefined, say: (line: string) => void): Promise<Cancelled> {
-  const server = await readServer(app);
+export async function cancel(name: string, wish: string | undefined, say: (line: string) => void): Promise<Cancelled> {
+  const app = await openApp(name);
   const held = wish === undefined ? holder(app) : named(app, wish);
-  if (!held) return { app, id: null, result: null, ...(await nowServing(app, server)), code: EXIT.ok };
+  if (!held) return { app: name, id: null, result: null, ...(await nowServing(app)), code: EXIT.ok };
   const { id, pid, startTime } = held;
   if (!isReleaseId(id)) throw new DpError("locked", `${describeHolder(held)}, is running, and is no deploy`);
-  if ((await runOf(app, id)).run.journal[COMMIT]?.state === "ok") throw tooLate(app, id);
+  if ((await runOf(app, id)).run.journal[COMMIT]?.state === "ok") throw tooLate(name, id);
   say(`ending ${describeHolder(held)}`);
   await noteCanceller(app, id, starter());
   try {
@@ -46,24 +46,24 @@ export async function cancel(app: string, wish: string | undefined, say: (line: 
     await forgetCanceller(app, id);
   }
   const result = (await runOf(app, id)).run.result ?? null;
-  if (result?.state === "good") throw tooLate(app, id);
+  if (result?.state === "good") throw tooLate(name, id);
   // An end of its own, in the same moment, is told as what it is.
   const code = result?.code === EXIT.terminated ? EXIT.ok : (result?.code ?? EXIT.terminated);
-  return { app, id, result, ...(await nowServing(app, server)), code };
+  return { app: name, id, result, ...(await nowServing(app)), code };
 }
 
-async function nowServing(app: string, server: ServerConfig): Promise<Pick<Cancelled, "live" | "serving">> {
-  const live = await liveId(app);
-  return { live, serving: live === null ? "nothing, as before" : await servingWords(app, live, server) };
+async function nowServing(app: App): Promise<Pick<Cancelled, "live" | "serving">> {
+  const live = await app.live();
+  return { live, serving: live === null ? "nothing, as before" : await servingWords(app, live) };
 }
 
-function named(app: string, wish: string): Holder {
+function named(app: App, wish: string): Holder {
   const running = holder(app);
   const all = [...(running ? [running] : []), ...waitingFor(app)];
   const found = all.find(({ id }) => id === wish || id.startsWith(`${wish}-`));
   if (found) return found;
-  throw new DpError("usage", `${app} has no deploy ${JSON.stringify(wish)} that runs or waits`, {
-    hint: `dp lock status ${app}`,
+  throw new DpError("usage", `${app.name} has no deploy ${JSON.stringify(wish)} that runs or waits`, {
+    hint: `dp lock status ${app.name}`,
   });
 }
 

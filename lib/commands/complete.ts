@@ -3,14 +3,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { settingsIn, sourceOf } from "../config/env.ts";
 import { envText } from "../config/env-file.ts";
-import { places } from "../paths.ts";
 import { factOf, load } from "../pipeline/context.ts";
 import { fact } from "../pipeline/facts.ts";
-import { contextOf, liveId, runIds } from "../release/history.ts";
+import { namedApp, openApp } from "../release/app.ts";
+import { runFile, runIds } from "../release/history.ts";
 import { processNames } from "../release/processes.ts";
 import { run } from "../host/run.ts";
 import { pages } from "./help.ts";
-import { appNames, readServer } from "../config/server.ts";
+import { appNames } from "../config/server.ts";
 import type { DeployConfig } from "../config/types.ts";
 import { treeOf } from "../host/release-folder.ts";
 
@@ -139,15 +139,17 @@ async function steps(): Promise<Candidate[]> {
 }
 
 /** Releases whose files are there, for `rollback`; elsewhere every run. Newest first. */
-async function releaseWords(app: string, command: string): Promise<Candidate[]> {
+async function releaseWords(name: string, command: string): Promise<Candidate[]> {
+  const app = namedApp(name);
+  const { releases } = app.places;
   const ids = (await runIds(app)).toReversed();
   if (command !== "rollback") return ids.map((id): Candidate => [id]);
-  const isThere = (id: string) => existsSync(join(places(app).releases, id));
-  return ids.filter(isThere).map((id): Candidate => (treeOf(app, id) === id ? [id] : [id, "a restart"]));
+  const isThere = (id: string) => existsSync(join(releases, id));
+  return ids.filter(isThere).map((id): Candidate => (treeOf(releases, id) === id ? [id] : [id, "a restart"]));
 }
 
 async function branches(app: string): Promise<string[]> {
-  const { repo } = places(app);
+  const { repo } = namedApp(app).places;
   const refs = ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags"];
   return (await run(["git", "--git-dir", repo, ...refs], { check: false })).text
     .split("\n")
@@ -155,14 +157,15 @@ async function branches(app: string): Promise<string[]> {
 }
 
 async function settingWords(app: string, action: string): Promise<Candidate[]> {
-  const { env } = await readServer(app);
-  const settings = settingsIn(sourceOf(await envText(places(app).base, env)), env);
+  const { places, server } = await openApp(app);
+  const settings = settingsIn(sourceOf(await envText(places.base, server.env)), server.env);
   return settings.map(({ name }): Candidate => [action === "set" ? `${name}=` : name]);
 }
 
-async function liveConfig(app: string): Promise<DeployConfig | null> {
-  const live = await liveId(app);
-  return live === null ? null : factOf(await load(contextOf(app, live)), "config", fact.config);
+async function liveConfig(name: string): Promise<DeployConfig | null> {
+  const app = namedApp(name);
+  const live = await app.live();
+  return live === null ? null : factOf(await load(runFile(app, live)), "config", fact.config);
 }
 
 /** `worker`, and for `dp scale` `worker=`; of `dp logs` jobs, too. */

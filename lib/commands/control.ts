@@ -2,12 +2,11 @@
 import { makeIo, silentLog, type Io } from "../host/io.ts";
 import { processOf } from "../paths.ts";
 import type { InstanceFacts } from "../release/instance.ts";
-import { managerOf } from "../release/manager.ts";
 import { keepStopped, stoppedIds, wantedIds } from "../release/processes.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { lockNow } from "../deploy/queue.ts";
 import { restartInstance, startInstance, stopInstance } from "../deploy/restart.ts";
-import { readServer } from "../config/server.ts";
+import { openApp } from "../release/app.ts";
 import { liveFacts, liveOf, named } from "./processes.ts";
 
 /** What can be done to processes. */
@@ -15,24 +14,25 @@ export type Deed = "restart" | "stop" | "start";
 
 /** Does it, one process after the other; answers which. Throws DpError "unhealthy" at the first that does not come up. */
 export async function control(
-  app: string,
+  name: string,
   deed: Deed,
   word: string | undefined,
   say: (line: string) => void,
 ): Promise<string[]> {
-  await readServer(app);
+  const app = await openApp(name);
   // Whoever has locked the app may still stop a process, and start it again.
   if (deed === "restart") requireUnlocked(app);
-  const lock = await lockNow(app, `dp ${deed} ${app}`);
+  const lock = await lockNow(app, `dp ${deed} ${name}`);
   try {
-    const facts = await liveFacts(app);
+    // Whoever held the lock may have changed config.yml.
+    const facts = await liveFacts(await openApp(name));
     const ids = named(facts, word);
     const io = makeIo({ ...silentLog, warn: say });
     const done: string[] = [];
     for (const id of ids) {
       await doOne(facts, deed, id, io);
       done.push(processOf(id));
-      say(`${deed === "stop" ? "stopped" : `${deed}ed`} ${app} ${processOf(id)}`);
+      say(`${deed === "stop" ? "stopped" : `${deed}ed`} ${name} ${processOf(id)}`);
     }
     return done;
   } finally {
@@ -41,13 +41,13 @@ export async function control(
 }
 
 async function doOne(facts: InstanceFacts, deed: Deed, id: string, io: Io): Promise<void> {
-  const { app, server, config } = facts;
+  const { app, config } = facts;
   const stopped = await stoppedIds(app);
   if (deed === "stop") stopped.add(id);
   else stopped.delete(id);
   // Noted first: whatever happens then, a reboot ends where the user wanted it.
   await keepStopped(app, [...stopped]);
-  if (deed === "stop") await stopInstance(facts, id, io);
+  if (deed === "stop") await stopInstance(app, id, io);
   else await (deed === "start" ? startInstance : restartInstance)(facts, id, io);
-  await (await managerOf(server)).enable(app, await wantedIds(app, liveOf(facts), config, server), io);
+  await app.manager.enable(app.name, await wantedIds(app, liveOf(facts), config), io);
 }

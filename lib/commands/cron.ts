@@ -7,8 +7,7 @@ import { DpError } from "../errors.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import type { Manager } from "../contracts/manager.ts";
 import { secretsOf } from "../release/settings.ts";
-import { managerOf } from "../release/manager.ts";
-import { readServer } from "../config/server.ts";
+import { openApp } from "../release/app.ts";
 import { redactor } from "../deploy/log/redactor.ts";
 import { spanText, table, when } from "../text/table.ts";
 import { liveFacts } from "./processes.ts";
@@ -27,13 +26,13 @@ export interface CronRow {
 }
 
 /** The entries of the live release. */
-export async function cronEntries(app: string): Promise<CronRow[]> {
-  const { config, server } = await liveFacts(app);
-  const managed = await managerOf(server);
+export async function cronEntries(name: string): Promise<CronRow[]> {
+  const app = await openApp(name);
+  const { config } = await liveFacts(app);
   return Promise.all(
     config.cron.map(async (entry) => {
       const { name, schedule, timeZone = null, command } = entry;
-      const isRunning = (await jobsUnderWay(app, name, managed)).length > 0;
+      const isRunning = (await jobsUnderWay(app, name)).length > 0;
       return {
         name,
         schedule,
@@ -71,29 +70,29 @@ export function resultText({ startedAt, endedAt, code, detail }: JobRun): string
 }
 
 /** Whether an entry of the live release is due; true for one that there is not, so that running it says so. */
-export async function isDueNow(app: string, name: string): Promise<boolean> {
-  const entry = (await liveFacts(app)).config.cron.find((each) => each.name === name);
+export async function isDueNow(name: string, job: string): Promise<boolean> {
+  const app = await openApp(name);
+  const entry = (await liveFacts(app)).config.cron.find((each) => each.name === job);
   if (entry === undefined) return true;
-  const last = await lastRun(app, name);
+  const last = await lastRun(app, job);
   return isDue(scheduleOf(entry.schedule), entry.timeZone, last && Date.parse(last.startedAt), Date.now());
 }
 
 /** Runs an entry now and prints what it says, secrets masked; a scheduled one writes to its log alone. */
 export async function cronRun(
-  app: string,
   name: string,
+  job: string,
   isScheduled: boolean,
   print: (line: string) => void,
 ): Promise<JobRun> {
-  const server = await readServer(app);
-  const managed = await managerOf(server);
-  const clean = redactor(await secretsOf(app, server));
+  const app = await openApp(name);
+  const clean = redactor(await secretsOf(app));
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort(new DpError("interrupted", "interrupted")));
   process.once("SIGTERM", () => stop.abort(new DpError("terminated", "terminated")));
   const io = makeIo(silentLog, stop.signal);
-  const watch = (instance: InstanceName) => watchOutput(instance, managed, (line) => print(clean(line)));
-  return runJob(app, name, server, io, isScheduled ? undefined : watch);
+  const watch = (instance: InstanceName) => watchOutput(instance, app.manager, (line) => print(clean(line)));
+  return runJob(app, job, io, isScheduled ? undefined : watch);
 }
 
 /** All that a log holds, for whoever wants to know what is new in it. */
@@ -102,11 +101,11 @@ const FIRST_LOOK = 200;
 const LAST_LOOK = 5_000;
 
 // Looks again and again: whoever only follows may come too late for what a quick job says.
-async function watchOutput(instance: InstanceName, managed: Manager, print: (line: string) => void) {
+async function watchOutput(instance: InstanceName, manager: Manager, print: (line: string) => void) {
   const read = async () => {
     const lines: string[] = [];
     const onLine = (line: string) => void lines.push(line);
-    await managed.logs(instance, { lines: ALL, follow: false, onLine }, makeIo(silentLog));
+    await manager.logs(instance, { lines: ALL, follow: false, onLine }, makeIo(silentLog));
     return lines;
   };
   let seen = (await read()).length;

@@ -1,47 +1,46 @@
 // `dp deploy`, `dp execute`, `dp resume`, `dp rollback`: each begins a run, or finds one, and launches it.
+import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { envStamp } from "../config/env-file.ts";
 import { requireCurrent } from "../release/current.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
-import { goodReleases, liveId, runsOf, type PastRun } from "../release/history.ts";
+import { goodReleases, runsOf, type PastRun } from "../release/history.ts";
 import { settingsOfRelease } from "../release/settings.ts";
 import { wayBack } from "../release/way-back.ts";
 import { silentLog, makeIo } from "../host/io.ts";
-import { appName, places } from "../paths.ts";
 import { fetchOrigin } from "../setup/origin.ts";
 import { orderOf } from "../pipeline/runner.ts";
-import { readServer } from "../config/server.ts";
+import { namedApp, openApp } from "../release/app.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { begin, beginRollback, type BeginOptions, type Brought } from "../deploy/begin.ts";
 import { beginAndLaunch, launch, type Ended } from "../deploy/launch.ts";
 import { quiet, type Answer } from "../deploy/queue.ts";
-import type { ServerConfig } from "../config/types.ts";
 import { treeOf } from "../host/release-folder.ts";
 
 /** Deploys a branch, tag or commit; without one, the deploy branch, fetched anew when the app has an origin. */
 export async function deploy(
-  app: string,
+  name: string,
   ref: string | undefined,
   options: BeginOptions & Answer = {},
 ): Promise<Ended> {
-  const { branch } = await readServer(app);
+  const app = await openApp(name);
   requireUnlocked(app);
   // Who will not wait at all leaves no run behind.
   if (options.wait === 0) await quiet(app, 0);
-  if (ref === undefined) await fetchOrigin(app, branch, makeIo(silentLog));
+  if (ref === undefined) await fetchOrigin(app, app.server.branch, makeIo(silentLog));
   return beginAndLaunch(app, () => begin(app, ref, options), { json: options.json, wait: options.wait });
 }
 
 /** Goes on with the newest run that did not end well, at its first step that is not done, or at `from`; null: it ended well. */
-export async function resume(app: string, from?: string, options: Answer = {}): Promise<Ended | null> {
-  await readServer(app);
+export async function resume(name: string, from?: string, options: Answer = {}): Promise<Ended | null> {
+  const app = await openApp(name);
   requireUnlocked(app);
   const runs = await runsOf(app);
   const last = runs.at(-1);
-  if (!last) throw new DpError("context", `${app} has no run yet`, { hint: await firstDeploy(app) });
+  if (!last) throw new DpError("context", `${name} has no run yet`, { hint: await firstDeploy(app) });
   if (last.state === "running" || last.state === "waiting")
-    throw new DpError("locked", `${last.id} is ${last.state}`, { hint: `dp logs ${app} --deploy -f` });
+    throw new DpError("locked", `${last.id} is ${last.state}`, { hint: `dp logs ${name} --deploy -f` });
   if (last.state === "superseded")
     throw new DpError("usage", `${last.id} was superseded and has nothing to go on with`);
   if (from !== undefined) requireStep(last, from);
@@ -62,67 +61,75 @@ function requireStep({ run }: PastRun, from: string): void {
  * somebody has locked the app. Throws DpError "locked" else.
  */
 export async function rollback(
-  app: string,
+  name: string,
   wish: string | undefined,
   options: Answer & { withEnv?: boolean; force?: boolean; what?: string } = {},
 ): Promise<Ended> {
   const withEnv = options.withEnv === true;
-  const words = ["dp rollback", app, ...(wish === undefined ? [] : [wish]), ...(withEnv ? ["--with-env"] : [])];
+  const words = ["dp rollback", name, ...(wish === undefined ? [] : [wish]), ...(withEnv ? ["--with-env"] : [])];
   const anyway = `${words.join(" ")} --force`;
+  const named = namedApp(name);
   if (options.force !== true)
-    requireUnlocked(appName(app), `dp unlock ${app}, or in an outage, with the lock left in place: ${anyway}`);
+    requireUnlocked(named, `dp unlock ${name}, or in an outage, with the lock left in place: ${anyway}`);
   const beginning = async () => {
     // What was live before is told by what is live when its turn comes, not while another release is about to be.
-    const wait = wish === undefined || options.wait === 0 ? await quiet(appName(app), options.wait) : options.wait;
-    const server = await readServer(app);
+    const wait = wish === undefined || options.wait === 0 ? await quiet(named, options.wait) : options.wait;
+    const app = await openApp(name);
     const to = await goalOf(app, wish, withEnv);
-    const begun = await beginRollback(app, to, withEnv ? await settingsToBring(app, to, server) : undefined);
+    const begun = await beginRollback(app, to, withEnv ? await settingsToBring(app, to) : undefined);
     return { ...begun, wait };
   };
-  return beginAndLaunch(app, beginning, { json: options.json, force: options.force, what: options.what });
+  return beginAndLaunch(named, beginning, { json: options.json, force: options.force, what: options.what });
 }
 
-async function goalOf(app: string, wish: string | undefined, withEnv: boolean): Promise<string> {
+async function goalOf(app: App, wish: string | undefined, withEnv: boolean): Promise<string> {
   // Without it nobody knows what "before" is.
   if (wish === undefined) await requireCurrent(app);
-  const live = await liveId(app);
+  const live = await app.live();
   const to = wish === undefined ? await wayBack(app, live, withEnv) : await find(app, wish);
   if (to === null) {
-    throw new DpError("usage", `${app} has no good release before ${live ?? "the first"} to go back to`, {
+    throw new DpError("usage", `${app.name} has no good release before ${live ?? "the first"} to go back to`, {
       hint: await otherWayBack(app, live),
     });
   }
-  if (to === live) throw new DpError("usage", `${to} is live already`, { hint: `dp releases ${app}` });
+  if (to === live) throw new DpError("usage", `${to} is live already`, { hint: `dp releases ${app.name}` });
   return to;
 }
 
-async function otherWayBack(app: string, live: string | null): Promise<string> {
+async function otherWayBack(app: App, live: string | null): Promise<string> {
   if (live === null) return firstDeploy(app);
   if ((await wayBack(app, live, true)) !== null)
-    return `dp rollback ${app} --with-env goes back to the settings before`;
-  const other = (await goodReleases(app)).map(({ id }) => id).findLast((id) => treeOf(app, id) !== treeOf(app, live));
-  return other === undefined ? `dp releases ${app}` : `dp rollback ${app} ${other}, or another of: dp releases ${app}`;
+    return `dp rollback ${app.name} --with-env goes back to the settings before`;
+  const { name, places } = app;
+  const tree = (id: string) => treeOf(places.releases, id);
+  const other = (await goodReleases(app)).map(({ id }) => id).findLast((id) => tree(id) !== tree(live));
+  const list = `dp releases ${name}`;
+  return other === undefined ? list : `dp rollback ${name} ${other}, or another of: ${list}`;
 }
 
-async function settingsToBring(app: string, to: string, server: ServerConfig): Promise<Brought> {
+async function settingsToBring(app: App, to: string): Promise<Brought> {
   const text = await settingsOfRelease(app, to);
-  if (text !== null) return { text, stamp: await envStamp(places(app).base, server.env) };
-  throw new DpError("usage", `the environment of ${to} is not known`, { hint: `dp rollback ${app} ${to}` });
+  if (text !== null) return { text, stamp: await envStamp(app.places.base, app.server.env) };
+  throw new DpError("usage", `the environment of ${to} is not known`, { hint: `dp rollback ${app.name} ${to}` });
 }
 
-async function find(app: string, wish: string): Promise<string> {
+async function find(app: App, wish: string): Promise<string> {
   const matches = ({ id, run }: PastRun) =>
     id === wish || id.startsWith(`${wish}-`) || (wish.length >= 4 && String(run.facts["sha"]).startsWith(wish));
   const good = (await goodReleases(app)).filter(matches).at(-1);
   if (good) return good.id;
   const known = (await runsOf(app)).filter(matches).at(-1);
   if (!known)
-    throw new DpError("usage", `${app} has no release ${JSON.stringify(wish)}`, { hint: `dp releases ${app}` });
+    throw new DpError("usage", `${app.name} has no release ${JSON.stringify(wish)}`, {
+      hint: `dp releases ${app.name}`,
+    });
   const why =
     known.run.facts["kind"] === "rollback"
       ? "is a rollback, not a release"
       : known.state === "good"
         ? "was removed to make room"
         : `is ${known.state}`;
-  throw new DpError("usage", `${known.id} ${why}, dp goes back to good releases only`, { hint: `dp releases ${app}` });
+  throw new DpError("usage", `${known.id} ${why}, dp goes back to good releases only`, {
+    hint: `dp releases ${app.name}`,
+  });
 }

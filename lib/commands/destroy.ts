@@ -2,18 +2,20 @@
 import { existsSync } from "node:fs";
 import { chmod, mkdir, open, readdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import type { NamedApp } from "../contracts/app.ts";
 import { setCron } from "../cron/cron.ts";
 import { readText, removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
 import { managersOf } from "./managers.ts";
 import { makeIo, silentLog, type Io } from "../host/io.ts";
-import { appName, places, root } from "../paths.ts";
+import { places, root } from "../paths.ts";
 import { endAll } from "../host/process/end-all.ts";
 import { allPids } from "../host/process/proc.ts";
 import { hasEnvironment, userOf as ownerOf } from "../host/process/process.ts";
 import { front } from "../registry.ts";
+import { namedApp, openApp } from "../release/app.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { lockNow } from "../deploy/queue.ts";
-import { appNames, readServer } from "../config/server.ts";
+import { appNames } from "../config/server.ts";
 import { idsOf, userExists, userOf } from "../host/users.ts";
 import type { ServerConfig } from "../config/types.ts";
 import { frontNames } from "../config/kinds.ts";
@@ -32,15 +34,15 @@ const LONG = 60 * 60_000;
 const LAST = ["config.yml", "lock", "destroyed"];
 
 /** What the owner is asked before an app goes. Throws DpError "usage" without such an app. */
-export async function questionFor(app: string): Promise<string> {
-  if (!existsSync(places(app).base)) await readServer(app);
-  return `This takes ${app} away: its processes, releases, logs and repository. Type its name: `;
+export async function questionFor(name: string): Promise<string> {
+  if (!existsSync(namedApp(name).places.base)) await openApp(name);
+  return `This takes ${name} away: its processes, releases, logs and repository. Type its name: `;
 }
 
 /** Takes an app away. Throws DpError "locked" while a deploy runs, or somebody has locked it. Safe to repeat after an interruption. */
 export async function destroy(name: string, options: { purge: boolean }): Promise<Destroyed> {
-  const app = appName(name);
-  const { base } = places(app);
+  const app = namedApp(name);
+  const { base, repo, releases, logs } = app.places;
   const changes: string[] = [];
   const io = makeIo(silentLog);
   const server = await serverOf(app);
@@ -48,19 +50,19 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
   const lock = await lockNow(app, "dp destroy");
   try {
     const note = async (what: string, isDone: Promise<boolean>) => void ((await isDone) && changes.push(what));
-    const user = server && (await ownUserOf(app, server));
+    const user = server && (await ownUserOf(name, server));
     await managersOf(app, server);
     if (server) {
-      for (const each of frontNames()) await (await front(each)).remove(app, io);
+      for (const each of frontNames()) await (await front(each)).remove(name, io);
       changes.push(`let go of port ${server.port}`);
     }
-    await note("removed the repository", remove(places(app).repo, io));
+    await note("removed the repository", remove(repo, io));
     changes.push(...(await setCron(app, [], io)), ...(await stopAll(app, server, io)));
     await endLeftovers(app, user);
     const archive = options.purge ? null : await archiveOf(app, io);
-    for (const each of await managersOf(app, server)) changes.push(...((await each.remove?.(app, io)) ?? []));
+    for (const each of await managersOf(app, server)) changes.push(...((await each.remove?.(name, io)) ?? []));
     // First of all: while they are there, the app can come back, and with it what the archive does not have.
-    await remove(places(app).releases, io);
+    await remove(releases, io);
     for (const entry of await readdir(base)) if (!LAST.includes(entry)) await remove(join(base, entry), io);
     changes.push("removed its releases");
     if (user)
@@ -68,18 +70,18 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
         `removed the system user ${user}`,
         io.run(["userdel", user], { quiet: true }).then(() => true),
       );
-    await note("removed its logs", remove(places(app).logs, io));
+    await note("removed its logs", remove(logs, io));
     for (const file of ["destroyed", "config.yml"]) await removeFile(join(base, file));
     await note(`removed ${base}`, remove(base, io));
-    return { app, changes, archive };
+    return { app: name, changes, archive };
   } finally {
     lock.release();
   }
 }
 
 // Without a config.yml it is what an interrupted run left.
-async function serverOf(app: string): Promise<ServerConfig | null> {
-  return existsSync(places(app).base) && !existsSync(places(app).config) ? null : readServer(app);
+async function serverOf({ name, places: { base, config } }: NamedApp): Promise<ServerConfig | null> {
+  return existsSync(base) && !existsSync(config) ? null : (await openApp(name)).server;
 }
 
 /** The app's own system user while it exists, and no other app uses it. */
@@ -93,46 +95,46 @@ async function ownUserOf(app: string, server: ServerConfig): Promise<string | nu
   return user;
 }
 
-async function stopAll(app: string, server: ServerConfig | null, io: Io): Promise<string[]> {
+async function stopAll(app: NamedApp, server: ServerConfig | null, io: Io): Promise<string[]> {
+  const { name } = app;
   const stopped: string[] = [];
   for (const each of await managersOf(app, server)) {
-    await each.enable(app, [], io);
-    for (const id of await each.instances(app)) {
-      await each.stop({ app, id }, io);
-      stopped.push(`stopped ${app}@${id}`);
+    await each.enable(name, [], io);
+    for (const id of await each.instances(name)) {
+      await each.stop({ app: name, id }, io);
+      stopped.push(`stopped ${name}@${id}`);
     }
   }
   return stopped;
 }
 
 // One-off commands, builds, what an instance left behind: all that has the app's user or its home.
-async function endLeftovers(app: string, user: string | null): Promise<void> {
+async function endLeftovers({ places }: NamedApp, user: string | null): Promise<void> {
   const uid = user === null ? null : (await idsOf(user))[0];
-  const home = `HOME=${places(app).home}`;
+  const home = `HOME=${places.home}`;
   const isOf = (pid: number) =>
     pid !== process.pid && ((uid !== null && ownerOf(pid) === uid) || hasEnvironment(pid, home));
   await endAll(() => allPids().filter(isOf), PATIENCE);
 }
 
 /** Keeps what cannot be pushed again; a run that was interrupted after it had taken the releases away has it already. */
-async function archiveOf(app: string, io: Io): Promise<string | null> {
-  const { base } = places(app);
+async function archiveOf({ name, places: { base, releases } }: NamedApp, io: Io): Promise<string | null> {
   const marker = join(base, "destroyed");
   const before = (await readText(marker))?.trim();
-  if (before && existsSync(before) && !existsSync(places(app).releases)) return before;
+  if (before && existsSync(before) && !existsSync(releases)) return before;
   const names = (await readdir(base)).filter(
-    (name) => name === "config.yml" || name === "shared" || name.startsWith(".env."),
+    (file) => file === "config.yml" || file === "shared" || file.startsWith(".env."),
   );
   if (names.length === 0) return null;
   const folder = `${root()}/var/backups/dp`;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await chmod(folder, 0o700);
-  const path = join(folder, `${app}-${new Date().toISOString().replace(/[-:]|\.\d+/g, "")}.tar.gz`);
+  const path = join(folder, `${name}-${new Date().toISOString().replace(/[-:]|\.\d+/g, "")}.tar.gz`);
   const temp = `${path}.tmp.${process.pid}`;
   await removeFile(temp);
   const file = await open(temp, "wx", 0o600);
   try {
-    const argv = ["tar", "-c", "-z", "--numeric-owner", "-C", base, "--", ...names.map((name) => `./${name}`)];
+    const argv = ["tar", "-c", "-z", "--numeric-owner", "-C", base, "--", ...names.map((file) => `./${file}`)];
     await io.run(argv, { stdout: file.fd, quiet: true, timeout: LONG });
     await file.sync();
   } finally {

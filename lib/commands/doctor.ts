@@ -1,16 +1,16 @@
 // `dp doctor`: what is wrong with the server and its apps, or will be, and the command that mends each of it.
 import { audit, resultOf } from "../host/audit.ts";
-import type { Check, Finding, Patient } from "../contracts/check.ts";
+import type { Check, Finding } from "../contracts/check.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
 import { makeIo, silentLog } from "../host/io.ts";
-import { places } from "../paths.ts";
 import { checks } from "../registry.ts";
 import { holder } from "../release/history.ts";
-import { knownServer, mistakeOf, type Known } from "../release/known-server.ts";
+import { namedApp, openApp } from "../release/app.ts";
+import { knownApp, mistakeOf, type Known } from "../release/known-app.ts";
 import { lockNow } from "../deploy/queue.ts";
 import { run } from "../host/run.ts";
 import { SELF, selfEnv } from "../host/self.ts";
-import { appNames, readServer } from "../config/server.ts";
+import { appNames } from "../config/server.ts";
 import { loginEnv, who } from "../host/who.ts";
 
 /** A finding, and where it was made. */
@@ -32,7 +32,7 @@ const io = makeIo(silentLog);
 
 /** Looks at one app, or at the server and all apps. Throws DpError "usage" for an app that there is not. */
 export async function examine(app: string | undefined): Promise<Omit<Diagnosis, "fixed">> {
-  if (app !== undefined && !(await appNames()).includes(app)) await readServer(app);
+  if (app !== undefined && !(await appNames()).includes(app)) await openApp(app);
   const apps = app === undefined ? await appNames() : [app];
   const all = await checks();
   const server = app === undefined ? all.map(([name, check]) => foundBy(null, name, () => check.server?.(io))) : [];
@@ -40,21 +40,21 @@ export async function examine(app: string | undefined): Promise<Omit<Diagnosis, 
   return { apps, found: found.flat() };
 }
 
-async function examineApp(app: string, all: readonly [string, Check][]): Promise<Found[]> {
-  const config = { app, check: "config", severity: "error" } as const;
-  const command = `editor ${places(app).config}`;
+async function examineApp(name: string, all: readonly [string, Check][]): Promise<Found[]> {
+  const config = { app: name, check: "config", severity: "error" } as const;
+  const command = `editor ${namedApp(name).places.config}`;
   let known: Known;
   try {
-    known = await knownServer(app);
+    known = await knownApp(name);
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
-    const cure = error.exit === "config" ? command : (error.hint ?? `dp setup ${app}`);
+    const cure = error.exit === "config" ? command : (error.hint ?? `dp setup ${name}`);
     return [{ ...config, what: mistakeOf(error), command: cure }];
   }
-  const patient: Patient = { app, server: known.server, io };
+  const { app } = known;
   const isBusy = holder(app) !== null;
   const due = all.filter(([, { atRest }]) => !(isBusy && atRest));
-  const found = await Promise.all(due.map(([name, check]) => foundBy(app, name, () => check.app?.(patient))));
+  const found = await Promise.all(due.map(([check, { app: look }]) => foundBy(name, check, () => look?.(app, io))));
   return [...(known.mistake === null ? [] : [{ ...config, what: known.mistake, command }]), ...found.flat()];
 }
 
@@ -111,7 +111,7 @@ function note(mended: readonly Mended[], warn: (message: string) => void): void 
 }
 
 async function fixOne(app: string | null, fix: () => Promise<string>): Promise<string> {
-  const lock = app === null ? null : await lockNow(app, "dp doctor");
+  const lock = app === null ? null : await lockNow(namedApp(app), "dp doctor");
   try {
     return await fix();
   } finally {

@@ -6,10 +6,9 @@ import { envStamp, envText, readEnvFile, writeEnvFile } from "../config/env-file
 import { DpError, messageOf } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
-import { envFile, places } from "../paths.ts";
+import { envFile } from "../paths.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
-import { liveId } from "../release/history.ts";
-import { readServer } from "../config/server.ts";
+import { openApp } from "../release/app.ts";
 import { say } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { quoted } from "../text/text.ts";
@@ -18,9 +17,9 @@ import { restartWith } from "./restart.ts";
 import { quiet, type Answer } from "../deploy/queue.ts";
 
 /** The settings of an app, in the order of the file. Throws DpError "config" when the env file is wrong. */
-export async function listEnv(app: string): Promise<Record<string, string>> {
-  const { env } = await readServer(app);
-  return readEnvFile(places(app).base, env);
+export async function listEnv(name: string): Promise<Record<string, string>> {
+  const { places, server } = await openApp(name);
+  return readEnvFile(places.base, server.env);
 }
 
 /** The value of one setting. Throws DpError "usage" when it is not set. */
@@ -101,11 +100,12 @@ export async function unsetEnv(app: string, names: readonly string[], options: C
  * saved. Throws DpError "usage" for names and values that cannot be, "config" when the env file is wrong, "locked" when
  * somebody has locked the app.
  */
-export async function changeEnv(app: string, change: EnvChange, options: ChangeOptions): Promise<EnvChanged> {
-  const { env } = await readServer(app);
-  const { base } = places(app);
+export async function changeEnv(name: string, change: EnvChange, options: ChangeOptions): Promise<EnvChanged> {
+  const app = await openApp(name);
+  const { base } = app.places;
+  const { env } = app.server;
   requireUnlocked(app);
-  requireAllowed(app, change);
+  requireAllowed(name, change);
   const file = envFile(base, env);
   const nothing = () => undefined;
   const lock = await waitForLock(join(base, "env.lock"), nothing, () =>
@@ -120,10 +120,10 @@ export async function changeEnv(app: string, change: EnvChange, options: ChangeO
     const differing = Object.keys(change).filter((name) => change[name] !== (known[name] ?? null));
     const set = differing.filter((name) => change[name] !== null);
     const unset = differing.filter((name) => change[name] === null);
-    const changed = { app, set, unset, file, restart: null };
+    const changed = { app: name, set, unset, file, restart: null };
     if (differing.length === 0) return changed;
-    if (options.restart && (await liveId(app)) !== null) {
-      const restart = await restartWith(app, reasonOf(set, unset), { text, stamp }, options);
+    if (options.restart && (await app.live()) !== null) {
+      const restart = await restartWith(name, reasonOf(set, unset), { text, stamp }, options);
       return { ...changed, restart };
     }
     await writeEnvFile(base, env, text);

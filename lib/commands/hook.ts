@@ -2,8 +2,8 @@
 import { DpError, EXIT } from "../errors.ts";
 import { leaveSession } from "../host/process/libc.ts";
 import { receiver, type Push } from "../deploy/gate.ts";
-import { liveId, runsOf, type PastRun } from "../release/history.ts";
-import { appOfRepo, readServer } from "../config/server.ts";
+import { runsOf, type PastRun } from "../release/history.ts";
+import { appOfRepo } from "../config/server.ts";
 import { begin, commitOf } from "../deploy/begin.ts";
 import { joinRunning } from "../deploy/join.ts";
 import { beginAndLaunch, endOf } from "../deploy/launch.ts";
@@ -11,13 +11,14 @@ import { rollback } from "./deploy.ts";
 import { contains, tipOf } from "../git/ref.ts";
 import { noteDeployed, requireMovable } from "../deploy/pushed-refs.ts";
 import { planOf, planLines } from "./plan.ts";
-import { places } from "../paths.ts";
+import type { App } from "../contracts/app.ts";
+import { namedApp, openApp } from "../release/app.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { print } from "../text/say.ts";
 import { who } from "../host/who.ts";
 import { wasKilled } from "../deploy/worker.ts";
 import { noteOwed, settleOwed } from "../deploy/owed.ts";
-import { notedPushOptions, notePushOptions, pushOptions } from "../deploy/push-options.ts";
+import { notedPushOptions, notePushOptions, pushOptions, type PushOptions } from "../deploy/push-options.ts";
 import { quiet } from "../deploy/queue.ts";
 
 const NOTHING = /^0+$/;
@@ -39,27 +40,27 @@ export async function deployingHook(name: string, repo: string, [ref = "", old =
 
 /** The gate, once for each ref of a push: answers the exit code that lets git move the ref, or not. */
 export async function update(repo: string, ref: string, old: string, sha: string): Promise<number> {
-  const app = await appOfRepo(repo);
-  const { branch, gate } = await readServer(app);
+  const app = await openApp(await appOfRepo(repo));
+  const { branch, gate } = app.server;
   if (ref !== `refs/heads/${branch}`) {
     const what = NOTHING.test(sha) ? "is deleted" : "is stored and not deployed";
     const name = ref.replace(/^refs\/(heads|tags)\//, "");
-    print(`dp: ${name} ${what}; ${app} deploys ${branch}`);
+    print(`dp: ${name} ${what}; ${app.name} deploys ${branch}`);
     if (ref.startsWith("refs/heads/") && !NOTHING.test(sha)) print(`  → git push production ${name}:${branch}`);
     return EXIT.ok;
   }
   if (NOTHING.test(sha))
-    throw new DpError("usage", `${branch} is what ${app} is deployed from and cannot be deleted`, {
-      hint: `to deploy another branch: dp setup ${app} --branch NAME`,
+    throw new DpError("usage", `${branch} is what ${app.name} is deployed from and cannot be deleted`, {
+      hint: `to deploy another branch: dp setup ${app.name} --branch NAME`,
     });
   await requireMovable(repo, { ref, old, sha });
   if (!gate) {
     requireUnlocked(app);
-    await noteOwed(repo, sha);
+    await noteOwed(app.places.repo, sha);
     return EXIT.ok;
   }
-  const code = await execute(repo, sha, await notedPushOptions(repo), { ref, old });
-  if (code === EXIT.ok) await noteDeployed(repo);
+  const code = await deployCommit(app, sha, await notedPushOptions(repo), { ref, old });
+  if (code === EXIT.ok) await noteDeployed(app.places.repo);
   return code;
 }
 
@@ -68,29 +69,30 @@ export async function update(repo: string, ref: string, old: string, sha: string
  * unless something else is live by now. Answers the exit code.
  */
 export async function refusedByGit(repo: string, ref: string, sha: string): Promise<number> {
-  const app = await appOfRepo(repo);
+  const app = namedApp(await appOfRepo(repo));
   const newest = (await runsOf(app)).at(-1);
   const tip = await tipOf(repo, ref);
   const isOfThisPush = newest?.state === "good" && newest.run.facts["sha"] === sha && newest.run.facts["push"] !== null;
-  if (!isOfThisPush || (await liveId(app)) !== newest.id || (await contains(repo, tip, sha))) return EXIT.ok;
-  return (await rollback(app, undefined, { what: "git did not move the branch" })).code;
+  if (!isOfThisPush || (await app.live()) !== newest.id || (await contains(repo, tip, sha))) return EXIT.ok;
+  return (await rollback(app.name, undefined, { what: "git did not move the branch" })).code;
 }
 
 /** After the push, with `gate: false`: reads git's lines from stdin and deploys the deploy branch once. */
 export async function postReceive(repo: string, lines: string): Promise<number> {
-  const app = await appOfRepo(repo);
-  const { branch, gate } = await readServer(app);
+  const app = await openApp(await appOfRepo(repo));
+  const { branch, gate } = app.server;
   if (gate) return EXIT.ok;
   for (const line of lines.split("\n")) {
     const [, sha, ref] = line.split(" ");
-    if (ref === `refs/heads/${branch}` && sha && !NOTHING.test(sha)) return execute(repo, sha);
+    if (ref === `refs/heads/${branch}` && sha && !NOTHING.test(sha))
+      return deployCommit(app, sha, pushOptions(process.env));
   }
   return EXIT.ok;
 }
 
 /** For whoever pushed, and the audit log: the process that deployed, of that commit if it is known, was killed. */
 export async function killed(repo: string, sha?: string): Promise<number> {
-  const app = await appOfRepo(repo);
+  const app = namedApp(await appOfRepo(repo));
   const isOf = ({ state, run }: PastRun) => state === "unfinished" && (sha === undefined || run.facts["sha"] === sha);
   const past = (await runsOf(app)).findLast(isOf);
   if (past) await endOf(past, app, EXIT.terminated, { who: who() });
@@ -98,17 +100,16 @@ export async function killed(repo: string, sha?: string): Promise<number> {
 }
 
 /** Deploys a commit of a repository. Throws DpError "usage" when the repository is no app's, or the name no commit's. */
-export async function execute(
-  repo: string,
-  sha: string,
-  options = pushOptions(process.env),
-  push?: Push,
-): Promise<number> {
-  const app = await appOfRepo(repo);
+export async function execute(repo: string, sha: string): Promise<number> {
+  return deployCommit(await openApp(await appOfRepo(repo)), sha, pushOptions(process.env));
+}
+
+async function deployCommit(app: App, sha: string, options: PushOptions, push?: Push): Promise<number> {
   if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha))
     throw new DpError("usage", `${JSON.stringify(sha)} is not the full name of a commit`);
+  const { repo } = app.places;
   if (options["dry-run"]) {
-    const plan = await planOf(app, await commitOf(places(app).repo, sha));
+    const plan = await planOf(app, await commitOf(repo, sha));
     for (const line of planLines(plan)) print(line);
     print(
       "dp: dry run: nothing was deployed, and the push is refused so that the branch stays where the live release is",

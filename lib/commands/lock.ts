@@ -3,7 +3,8 @@ import { DpError } from "../errors.ts";
 import { describeHandLock, handLock, lockByHand, unlockByHand, type HandLock } from "../deploy/hand-lock.ts";
 import { holder, type Holder } from "../release/history.ts";
 import { describeHolder, waitingFor, type Waiting } from "../deploy/queue.ts";
-import { readServer } from "../config/server.ts";
+import { openApp } from "../release/app.ts";
+import type { NamedApp } from "../contracts/app.ts";
 
 /** What holds an app. */
 export interface LockStatus {
@@ -19,10 +20,13 @@ export interface LockStatus {
 }
 
 /** What holds the app: nobody, a deploy, a lock by hand, or both. */
-export async function lockStatus(app: string): Promise<LockStatus> {
-  await readServer(app);
+export async function lockStatus(name: string): Promise<LockStatus> {
+  return statusOf(await openApp(name));
+}
+
+function statusOf(app: NamedApp): LockStatus {
   const [lock, running] = [handLock(app), holder(app)];
-  return { app, isHeld: lock !== null || running !== null, lock, running, waiting: waitingFor(app) };
+  return { app: app.name, isHeld: lock !== null || running !== null, lock, running, waiting: waitingFor(app) };
 }
 
 /** The same for people. */
@@ -36,17 +40,16 @@ export function lockLines({ app, isHeld, lock, running, waiting }: LockStatus): 
 }
 
 /** Locks an app. Throws DpError "locked" when somebody has, "usage" for a reason that is no line. */
-export async function lock(app: string, reason: string | null): Promise<LockStatus> {
-  await readServer(app);
+export async function lock(name: string, reason: string | null): Promise<LockStatus> {
+  const app = await openApp(name);
   const words = reason?.trim() ?? "";
   if (/\p{Cc}/u.test(words) || words.length > 500)
     throw new DpError("usage", "the reason must be one line, of 500 characters at most");
   await lockByHand(app, words === "" ? null : words);
-  return lockStatus(app);
+  return statusOf(app);
 }
 
 /** Takes the lock away; answers what it was, or null when there was none. */
-export async function unlock(app: string): Promise<HandLock | null> {
-  await readServer(app);
-  return unlockByHand(app);
+export async function unlock(name: string): Promise<HandLock | null> {
+  return unlockByHand(await openApp(name));
 }

@@ -1,21 +1,18 @@
 // `dp logs`: what the app says, process by process.
 import { DpError } from "../errors.ts";
 import { nothingLive } from "../release/first-deploy.ts";
-import { idOf, liveId, runsOf } from "../release/history.ts";
+import { runsOf } from "../release/history.ts";
 import { makeIo, silentLog } from "../host/io.ts";
-import type { Manager } from "../contracts/manager.ts";
-import { isWeb, jobId, processOf, releaseOf } from "../paths.ts";
+import type { App } from "../contracts/app.ts";
+import { idOf, isWeb, jobId, processOf, releaseOf } from "../paths.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
-import { toldServer } from "../release/known-server.ts";
-import { managerOf } from "../release/manager.ts";
+import { toldApp } from "../release/known-app.ts";
 import { secretsOf } from "../release/settings.ts";
 import { redactor } from "../deploy/log/redactor.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { inOrder } from "./log-order.ts";
 import { liveOf, named } from "./processes.ts";
-import type { InstanceName } from "../host/instance.ts";
 import type { LogsOptions } from "../deploy/deploy-logs.ts";
-import type { ServerConfig } from "../config/types.ts";
 
 /** One line of an app's output. */
 export interface AppLine {
@@ -39,24 +36,23 @@ const LOOK = 250;
  * `follow` until SIGINT, and that of the releases that follow it. `tell` gets what is wrong with config.yml.
  */
 export async function appLogs(
-  app: string,
+  name: string,
   word: string | undefined,
   options: LogsOptions,
   print: (line: AppLine) => void,
   tell: (line: string) => void,
 ): Promise<void> {
-  const server = await toldServer(app, tell);
-  const release = options.failed ? await failedRelease(app) : await liveId(app);
+  const app = await toldApp(name, tell);
+  const release = options.failed ? await failedRelease(app) : await app.live();
   if (release === null) throw await nothingLive(app);
-  const idsOf = async (id: string) => speaking(await factsOfRelease(app, id, server), word);
-  const clean = redactor(await secretsOf(app, server));
+  const idsOf = async (id: string) => speaking(await factsOfRelease(app, id), word);
+  const clean = redactor(await secretsOf(app));
   if (options.follow) {
     const take = (line: AppLine) => isWanted(line, options) && print(line);
-    return followApp(app, server, { release, idsOf }, options, take, clean);
+    return followApp(app, { release, idsOf }, options, take, clean);
   }
-  const managed = await managerOf(server);
   const all: AppLine[] = [];
-  for (const id of await idsOf(release)) all.push(...(await lastOf({ app, id }, managed, options, clean)));
+  for (const id of await idsOf(release)) all.push(...(await lastOf(app, id, options, clean)));
   // Those of several processes as they came; where a time is not known, one after the other.
   if (all.every(({ time }) => time !== null)) all.sort((a, b) => Date.parse(a.time!) - Date.parse(b.time!));
   if (options.lines > 0) all.slice(-options.lines).forEach(print);
@@ -68,12 +64,12 @@ function speaking(facts: InstanceFacts, word: string | undefined): string[] {
   if (kind !== "cron") return named(facts, word);
   const names = facts.config.cron.map((entry) => entry.name);
   if (names.includes(name)) return [jobId(liveOf(facts), name)];
-  throw new DpError("usage", `${facts.app} has no cron entry ${JSON.stringify(name)}`, didYouMean(name, names));
+  throw new DpError("usage", `${facts.app.name} has no cron entry ${JSON.stringify(name)}`, didYouMean(name, names));
 }
 
 async function lastOf(
-  name: InstanceName,
-  managed: Manager,
+  { name, manager }: App,
+  id: string,
   options: LogsOptions,
   clean: (line: string) => string,
 ): Promise<AppLine[]> {
@@ -83,8 +79,8 @@ async function lastOf(
     last.splice(0, last.length - options.lines);
   };
   const lines = options.since === undefined && options.grep === undefined ? options.lines : ALL;
-  const onLine = linesOf(name.id, clean, take);
-  await managed.logs(name, { lines, follow: false, since: options.since, onLine }, makeIo(silentLog));
+  const onLine = linesOf(id, clean, take);
+  await manager.logs({ app: name, id }, { lines, follow: false, since: options.since, onLine }, makeIo(silentLog));
   return last;
 }
 
@@ -104,8 +100,7 @@ function linesOf(id: string, clean: (line: string) => string, take: (line: AppLi
 }
 
 async function followApp(
-  app: string,
-  server: ServerConfig,
+  app: App,
   first: { release: string; idsOf(release: string): Promise<string[]> },
   { lines, since }: LogsOptions,
   print: (line: AppLine) => void,
@@ -117,12 +112,11 @@ async function followApp(
   process.once("SIGINT", () => stop.abort(new DpError("interrupted", "interrupted")));
   process.once("SIGTERM", () => stop.abort(new DpError("terminated", "terminated")));
   const io = makeIo(silentLog, stop.signal);
-  const managed = await managerOf(server);
   const followed = new Map<string, Promise<void>>();
   const seen = new Set<string>();
   const add = (id: string, count: number) => {
     const onLine = linesOf(id, clean, order.take);
-    followed.set(id, managed.logs({ app, id }, { lines: count, follow: true, since, onLine }, io));
+    followed.set(id, app.manager.logs({ app: app.name, id }, { lines: count, follow: true, since, onLine }, io));
   };
   const addRelease = async (release: string, count: number) => {
     seen.add(release);
@@ -133,7 +127,7 @@ async function followApp(
     while (!stop.signal.aborted) {
       // A follower that fails is heard of at once.
       await Promise.race([...followed.values(), Bun.sleep(LOOK)]);
-      const live = await liveId(app);
+      const live = await app.live();
       if (live !== null && !seen.has(live)) await addRelease(live, ALL);
     }
     await Promise.all(followed.values());
@@ -142,11 +136,11 @@ async function followApp(
   }
 }
 
-async function failedRelease(app: string): Promise<string> {
+async function failedRelease(app: App): Promise<string> {
   const started = (await runsOf(app)).filter(({ run, state }) => state === "failed" && "start" in run.journal);
   const id = started.map(({ run }) => idOf(String(run.facts["release"] ?? ""))).at(-1);
   if (id) return id;
-  throw new DpError("usage", `no release of ${app} has failed after it was started`, {
-    hint: `dp logs ${app} --deploy --failed`,
+  throw new DpError("usage", `no release of ${app.name} has failed after it was started`, {
+    hint: `dp logs ${app.name} --deploy --failed`,
   });
 }

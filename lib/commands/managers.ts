@@ -1,4 +1,5 @@
 // The managers that an app which is taken away may have something of.
+import type { NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import type { Manager } from "../contracts/manager.ts";
 import { appTypes, manager } from "../registry.ts";
@@ -10,15 +11,15 @@ import { managerNames } from "../config/kinds.ts";
  * Every manager that this host can have an instance in, whatever config.yml names by now. Throws DpError "host" when one
  * that has something of the app's cannot be asked: it would start it again some day.
  */
-export async function managersOf(app: string, server: ServerConfig | null): Promise<Manager[]> {
+export async function managersOf(app: NamedApp, server: ServerConfig | null): Promise<Manager[]> {
   const own = (await appTypes()).flatMap((type) => type.manager ?? []);
   const all = [...(await Promise.all(managerNames().map(manager))), ...own];
   const recorded = await recordedManagers(app);
   const why = await Promise.all(all.map((each) => each.unavailable(server?.path)));
   for (const [index, { name }] of all.entries()) {
     if (why[index] === null || !recorded.has(name)) continue;
-    const what = `${name} has processes of ${app} and cannot be asked, so that nothing can be taken away: ${why[index]}`;
-    throw new DpError("host", what, { hint: `make it work again, then: dp destroy ${app}` });
+    const what = `${name} has processes of ${app.name} and cannot be asked, so that nothing can be taken away: ${why[index]}`;
+    throw new DpError("host", what, { hint: `make it work again, then: dp destroy ${app.name}` });
   }
   return all.filter((_, index) => why[index] === null);
 }

@@ -3,10 +3,9 @@ import { GIVEN, PIPELINES, unmetNeeds } from "../pipeline/pipeline.ts";
 import { appType } from "../registry.ts";
 import { stepModule } from "../pipeline/module-step.ts";
 import { deployRef } from "../release/first-deploy.ts";
-import { liveId } from "../release/history.ts";
 import { makeIo, silentLog } from "../host/io.ts";
-import { places } from "../paths.ts";
-import { readServer } from "../config/server.ts";
+import { openApp } from "../release/app.ts";
+import type { App } from "../contracts/app.ts";
 import { commitOf } from "../deploy/begin.ts";
 import type { Kind } from "../pipeline/facts.ts";
 import { stepFile } from "../pipeline/step-files.ts";
@@ -54,15 +53,14 @@ export interface Plan {
 }
 
 /** Reads and checks a commit as the step "read" does; throws what it throws. */
-export async function planOf(app: string, sha: string): Promise<Plan> {
-  const server = await readServer(app);
-  const { base, repo } = places(app);
+export async function planOf({ name, places, server, live }: App, sha: string): Promise<Plan> {
+  const { base, repo } = places;
   const read = (await import("../../steps/read.ts")).default;
-  const { config } = await read.run({ app, base, repo, sha, server }, makeIo(silentLog));
+  const { config } = await read.run({ app: name, base, repo, sha, server }, makeIo(silentLog));
   return {
-    app,
+    app: name,
     sha,
-    live: await liveId(app),
+    live: await live(),
     type: config.type,
     command: config.command ?? "as the app's type finds it, once its dependencies are installed",
     build: config.build ?? null,
@@ -86,8 +84,9 @@ export function planLines(plan: Plan): string[] {
 }
 
 /** The plan for a branch, tag or commit of an app; the deploy branch without one. */
-export async function planFor(app: string, ref: string | undefined): Promise<Plan> {
-  return planOf(app, await commitOf(places(app).repo, ref ?? (await deployRef(app))));
+export async function planFor(name: string, ref: string | undefined): Promise<Plan> {
+  const app = await openApp(name);
+  return planOf(app, await commitOf(app.places.repo, ref ?? (await deployRef(app))));
 }
 
 /** The order of a deploy for people: each step, what it needs, what it provides. */

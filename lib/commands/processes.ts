@@ -1,46 +1,44 @@
 // The processes of the live release by the names that people type: worker, worker.2.
+import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { instanceId, processOf } from "../paths.ts";
 import { requireCurrent } from "../release/current.ts";
 import { nothingLive } from "../release/first-deploy.ts";
-import { liveId } from "../release/history.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { idsOfRelease, processNames, scaleOf } from "../release/processes.ts";
-import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";
-import type { ServerConfig } from "../config/types.ts";
 
-/** The live release's facts, by config.yml or what is known of it. Throws DpError "usage" when there is none. */
-export async function liveFacts(app: string, known?: ServerConfig): Promise<InstanceFacts> {
-  const server = known ?? (await readServer(app));
+/** The live release's facts. Throws DpError "usage" when there is none. */
+export async function liveFacts(app: App): Promise<InstanceFacts> {
   await requireCurrent(app);
-  const live = await liveId(app);
+  const live = await app.live();
   if (live === null) throw await nothingLive(app);
-  return factsOfRelease(app, live, server);
+  return factsOfRelease(app, live);
 }
 
 /** The live release of such facts. */
 export const liveOf = ({ release }: InstanceFacts) => release.slice(release.lastIndexOf("/") + 1);
 
 /** Every instance that a release consists of, those stopped by hand among them. */
-export const idsOf = (facts: InstanceFacts): string[] => idsOfRelease(liveOf(facts), facts.config, facts.server);
+export const idsOf = (facts: InstanceFacts): string[] => idsOfRelease(liveOf(facts), facts.config, facts.app.server);
 
 /** The instances that `worker` or `worker.2` names; all of them without a word. Throws DpError "usage". */
 export function named(facts: InstanceFacts, word: string | undefined): string[] {
+  const { name: app, server } = facts.app;
   const all = idsOf(facts);
   const found = all.filter(
     (id) => word === undefined || processOf(id) === word || processOf(id).split(".")[0] === word,
   );
   if (found.length > 0) return found;
-  if (word === undefined) throw new DpError("usage", `${facts.app} has no process but cron`);
+  if (word === undefined) throw new DpError("usage", `${app} has no process but cron`);
   const names = processNames(facts.config);
   const [process = ""] = word.split(".");
   if (!names.includes(process))
-    throw new DpError("usage", `${facts.app} has no process ${JSON.stringify(process)}, there is ${names.join(", ")}`, {
+    throw new DpError("usage", `${app} has no process ${JSON.stringify(process)}, there is ${names.join(", ")}`, {
       ...didYouMean(process, names),
     });
-  const hint = `dp scale ${facts.app} ${process}=N`;
-  throw new DpError("usage", `${facts.app} runs ${scaleOf(process, facts.server)} of ${process}, and no ${word}`, {
+  const hint = `dp scale ${app} ${process}=N`;
+  throw new DpError("usage", `${app} runs ${scaleOf(process, server)} of ${process}, and no ${word}`, {
     hint,
   });
 }

@@ -3,8 +3,7 @@ import { DpError } from "../errors.ts";
 import { isWeb, processOf, releaseOf } from "../paths.ts";
 import { residentMemory } from "../host/process/process.ts";
 import { factsOfRelease, instanceOf, otherInstance, type InstanceFacts } from "../release/instance.ts";
-import { toldServer } from "../release/known-server.ts";
-import { managerOf } from "../release/manager.ts";
+import { toldApp } from "../release/known-app.ts";
 import { stoppedIds } from "../release/processes.ts";
 import { spanText, table } from "../text/table.ts";
 import { idsOf, liveFacts, liveOf } from "./processes.ts";
@@ -21,16 +20,17 @@ export interface ProcessRow extends InstanceStatus {
 }
 
 /** Every process of an app: those that shall run, and whatever runs besides; `tell` gets what is wrong with config.yml. */
-export async function ps(app: string, tell: (line: string) => void): Promise<ProcessRow[]> {
-  const facts = await liveFacts(app, await toldServer(app, tell));
-  const managed = await managerOf(facts.server);
+export async function ps(name: string, tell: (line: string) => void): Promise<ProcessRow[]> {
+  const app = await toldApp(name, tell);
+  const { manager } = app;
+  const facts = await liveFacts(app);
   const own = idsOf(facts);
-  const others = (await managed.instances(app)).filter((id) => !own.includes(id));
+  const others = (await manager.instances(name)).filter((id) => !own.includes(id));
   const stopped = await stoppedIds(app);
   return Promise.all(
     [...own, ...others].map(async (id) => {
-      const status = await managed.status({ app, id });
-      const pids = await managed.pids({ app, id });
+      const status = await manager.status({ app: name, id });
+      const pids = await manager.pids({ app: name, id });
       const detail = own.includes(id) && stopped.has(id) ? "by dp stop" : status.detail;
       const memory = pids.length > 0 ? residentMemory(pids) : null;
       const named = { process: processOf(id), release: releaseOf(id) };
@@ -40,10 +40,10 @@ export async function ps(app: string, tell: (line: string) => void): Promise<Pro
 }
 
 async function commandOf(facts: InstanceFacts, id: string): Promise<string> {
-  const { app, server } = facts;
+  const { app } = facts;
   try {
-    const own = releaseOf(id) === liveOf(facts) ? facts : await factsOfRelease(app, releaseOf(id), server);
-    return (isWeb(id) ? await instanceOf(own, server.port) : await otherInstance(own, id)).command;
+    const own = releaseOf(id) === liveOf(facts) ? facts : await factsOfRelease(app, releaseOf(id));
+    return (isWeb(id) ? await instanceOf(own, app.server.port) : await otherInstance(own, id)).command;
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
     return "?"; // a release that nothing is known of any more

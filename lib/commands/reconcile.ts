@@ -1,4 +1,6 @@
 // `dp reconcile`: instances and boot follow from `current`, whatever happened.
+import type { App } from "../contracts/app.ts";
+import { openApp } from "../release/app.ts";
 import { audit, resultOf } from "../host/audit.ts";
 import { makeBallast } from "../host/ballast.ts";
 import { handLock } from "../deploy/hand-lock.ts";
@@ -7,13 +9,11 @@ import { reconcile } from "../release/reconcile.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import { EXIT, exitCodeOf } from "../errors.ts";
 import { report } from "../main.ts";
-import { places } from "../paths.ts";
 import { lockNow } from "../deploy/queue.ts";
-import { appNames, readServer } from "../config/server.ts";
+import { appNames } from "../config/server.ts";
 import { who } from "../host/who.ts";
 import { deploy, resume } from "./deploy.ts";
 import type { Ended } from "../deploy/launch.ts";
-import type { ServerConfig } from "../config/types.ts";
 
 export interface Reconciled {
   /** App -> what was changed; empty when nothing was to do. */
@@ -27,9 +27,9 @@ export async function reconcileApps(app: string | undefined, warn: (message: str
   const all: Reconciled = { changes: {}, code: 0 };
   for (const name of app === undefined ? await appNames() : [app]) {
     try {
-      const server = await readServer(name);
-      all.changes[name] = await reconcileOne(name, server, warn);
-      const late = await deployOwed(name, server);
+      const one = await openApp(name);
+      all.changes[name] = await reconcileOne(one, warn);
+      const late = await deployOwed(one);
       if (late) all.changes[name].push(`deployed ${late.id}, which was pushed and not deployed yet`);
       all.code ||= late?.code ?? 0;
     } catch (error) {
@@ -41,28 +41,29 @@ export async function reconcileApps(app: string | undefined, warn: (message: str
 }
 
 /** Under the app's lock; what was changed is in the audit log, also when it was not all that was to do. */
-async function reconcileOne(app: string, server: ServerConfig, warn: (message: string) => void): Promise<string[]> {
+async function reconcileOne(app: App, warn: (message: string) => void): Promise<string[]> {
   const lock = await lockNow(app, "dp reconcile");
   const changes: string[] = [];
   let code: number = EXIT.ok;
   try {
-    return await reconcile(app, server, makeIo(silentLog), changes);
+    return await reconcile(app, makeIo(silentLog), changes);
   } catch (error) {
     code = exitCodeOf(error);
     throw error;
   } finally {
     lock.release();
     const detail = changes.join("; ");
-    if (detail !== "") audit({ app, what: "reconcile", detail, ...who(), result: resultOf(code), code }, warn);
+    if (detail !== "")
+      audit({ app: app.name, what: "reconcile", detail, ...who(), result: resultOf(code), code }, warn);
   }
 }
 
 // A push that git has accepted is deployed, even if the machine went down before that had begun.
-async function deployOwed(app: string, server: ServerConfig): Promise<Ended | null> {
-  const due = handLock(app) ? null : await owed(app, server);
+async function deployOwed(app: App): Promise<Ended | null> {
+  const due = handLock(app) ? null : await owed(app);
   if (due === null) return null;
-  if ("id" in due) return resume(app, undefined, { json: true });
-  const ended = await deploy(app, due.sha, { json: true });
-  await settleOwed(places(app).repo, due.sha);
+  if ("id" in due) return resume(app.name, undefined, { json: true });
+  const ended = await deploy(app.name, due.sha, { json: true });
+  await settleOwed(app.places.repo, due.sha);
   return ended;
 }

@@ -1,10 +1,11 @@
 // `dp releases`: what was deployed, newest first.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { idOf, liveId, previousId, runsOf, type PastRun, type RunState } from "../release/history.ts";
-import { places, sequenceOf } from "../paths.ts";
+import type { NamedApp } from "../contracts/app.ts";
+import { runsOf, type PastRun, type RunState } from "../release/history.ts";
+import { idOf, sequenceOf } from "../paths.ts";
 import { wayBack } from "../release/way-back.ts";
-import { toldServer } from "../release/known-server.ts";
+import { toldApp } from "../release/known-app.ts";
 import { table, when } from "../text/table.ts";
 
 export interface ReleaseRow {
@@ -35,22 +36,22 @@ export interface ReleaseRow {
 }
 
 /** Every run of the app, newest first; `warn` gets a line for each context that cannot be read, and for config.yml. */
-export async function releases(app: string, warn: (message: string) => void): Promise<ReleaseRow[]> {
-  await toldServer(app, warn);
-  const live = await liveId(app);
-  const now = { live, previous: await previousId(app), back: await wayBack(app, live) };
+export async function releases(name: string, warn: (message: string) => void): Promise<ReleaseRow[]> {
+  const app = await toldApp(name, warn);
+  const live = await app.live();
+  const now = { live, previous: await app.previous(), back: await wayBack(app, live) };
   return (await runsOf(app, warn)).map((past) => rowOf(app, past, now)).toReversed();
 }
 
 /** Releases that are something to the app now. */
 type Now = Record<"live" | "previous" | "back", string | null>;
 
-function rowOf(app: string, { id, run, state }: PastRun, { live, previous, back }: Now): ReleaseRow {
+function rowOf({ places }: NamedApp, { id, run, state }: PastRun, { live, previous, back }: Now): ReleaseRow {
   const text = (name: string) => String(run.facts[name] ?? "");
   const kind = run.facts["kind"] === "rollback" ? "rollback" : run.facts["kind"] === "restart" ? "restart" : "deploy";
   const release = idOf(text("release") || null);
   const isRelease = kind !== "rollback";
-  const isKept = isRelease && existsSync(join(places(app).releases, id));
+  const isKept = isRelease && existsSync(join(places.releases, id));
   return {
     number: sequenceOf(id),
     id,

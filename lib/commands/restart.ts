@@ -1,25 +1,29 @@
 // `dp restart`, and what follows a change of the settings: a new instance beside the old one, as in a deploy.
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { quiet, type Answer } from "../deploy/queue.ts";
-import { readServer } from "../config/server.ts";
+import { openApp } from "../release/app.ts";
 import { beginRestart, type Brought } from "../deploy/begin.ts";
 import { launch, type Ended } from "../deploy/launch.ts";
 
 /** Restarts the live release. Throws DpError "usage" when nothing is live, "locked" when somebody has locked the app. */
-export async function restart(app: string, options: Answer = {}): Promise<Ended> {
-  await readServer(app);
+export async function restart(name: string, options: Answer = {}): Promise<Ended> {
+  const app = await openApp(name);
   requireUnlocked(app);
   const wait = await quiet(app, options.wait);
-  return restartWith(app, "as asked", undefined, { ...options, wait });
+  return restartWith(name, "as asked", undefined, { ...options, wait });
 }
 
-/** Restarts the live release, with new settings or today's; `reason` is shown and kept, and holds no secret. */
+/**
+ * Restarts the live release, with new settings or today's; `reason` is shown and kept, and holds no secret. The app is
+ * opened anew: what this command waited for may have changed config.yml.
+ */
 export async function restartWith(
-  app: string,
+  name: string,
   reason: string,
   brought: Brought | undefined,
   options: Answer,
 ): Promise<Ended> {
+  const app = await openApp(name);
   const { id } = await beginRestart(app, reason, brought);
   return launch(app, id, { json: options.json, wait: options.wait });
 }

@@ -2,25 +2,24 @@
 import { appEnvironment } from "../release/environment.ts";
 import { DpError } from "../errors.ts";
 import { nothingLive } from "../release/first-deploy.ts";
-import { liveId } from "../release/history.ts";
 import { factsOfRelease } from "../release/instance.ts";
 import { ONE_OFF } from "../release/one-off.ts";
 import { placeOf } from "../release/place.ts";
 import { inTerminal } from "../host/process/terminal.ts";
 import { attached } from "../host/process/attached.ts";
 import { appType } from "../registry.ts";
-import { readServer } from "../config/server.ts";
+import { openApp } from "../release/app.ts";
 
 /**
  * Runs a command to its end; answers its exit code, or 128 and the signal's number. One word with spaces is a line
  * for sh. With a terminal of its own when dp has one: what is pushed never gets hold of the operator's.
  */
-export async function runOnce(app: string, words: readonly string[], options: { tty: boolean }): Promise<number> {
-  const server = await readServer(app);
-  const live = await liveId(app);
+export async function runOnce(name: string, words: readonly string[], options: { tty: boolean }): Promise<number> {
+  const app = await openApp(name);
+  const live = await app.live();
   if (live === null) throw await nothingLive(app);
-  if (words.length === 0) throw new DpError("usage", "which command?", { hint: `dp run ${app} -- COMMAND` });
-  const facts = await factsOfRelease(app, live, server);
+  if (words.length === 0) throw new DpError("usage", "which command?", { hint: `dp run ${name} -- COMMAND` });
+  const facts = await factsOfRelease(app, live);
   const env = { ...(await appEnvironment(facts, facts.runtime)), ...ONE_OFF };
   const isLine = words.length === 1 && /\s/.test(words[0]!);
   const place = placeOf(facts, env);
@@ -29,5 +28,5 @@ export async function runOnce(app: string, words: readonly string[], options: { 
   const type = await appType(facts.config.type);
   const line = ["/bin/sh", "-c", ...(isLine ? words : ['exec "$@"', "sh", ...words])];
   if (type.runOnce) return type.runOnce(isLine ? line : words, place, hasTerminal, run);
-  return run({ argv: line, cwd: place.folder, env, user: server.user });
+  return run({ argv: line, cwd: place.folder, env, user: app.server.user });
 }

@@ -5,11 +5,12 @@ import type { FoundRuntime, Runtimes } from "../contracts/app-type.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { makeIo, silentLog, type Io } from "../host/io.ts";
 import { nobody } from "../host/runtime-folder.ts";
-import { isReleaseId, places, SYSTEM_PATH } from "../paths.ts";
+import { isReleaseId, SYSTEM_PATH } from "../paths.ts";
 import { factOf, load } from "../pipeline/context.ts";
 import { fact } from "../pipeline/facts.ts";
 import { appTypes } from "../registry.ts";
-import { contextOf } from "../release/history.ts";
+import { namedApp } from "../release/app.ts";
+import { runFile } from "../release/history.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { table } from "../text/table.ts";
 
@@ -45,14 +46,15 @@ const byName = (a: RuntimeRow, b: RuntimeRow) =>
 const real = (program: string): Promise<string> => realpath(program).catch(() => program);
 
 /** What the releases of an app that are kept run on. */
-async function usedBy(app: string): Promise<FoundRuntime[]> {
-  const names = await readdir(places(app).releases).catch((error) => {
+async function usedBy(name: string): Promise<FoundRuntime[]> {
+  const app = namedApp(name);
+  const names = await readdir(app.places.releases).catch((error) => {
     if (codeOf(error) === "ENOENT") return [];
     throw error;
   });
   const used = names.filter(isReleaseId).map(async (id) => {
     try {
-      const run = await load(contextOf(app, id));
+      const run = await load(runFile(app, id));
       return "runtime" in run.facts ? factOf(run, "runtime", fact.runtime).interpreter : undefined;
     } catch (error) {
       if (error instanceof DpError) return undefined; // damaged: it says nothing

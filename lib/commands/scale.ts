@@ -3,16 +3,15 @@ import { parseServerConfig, setServerMapping } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import { makeIo, silentLog } from "../host/io.ts";
-import { places, processOf } from "../paths.ts";
-import { liveId } from "../release/history.ts";
+import { processOf } from "../paths.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
-import { managerOf } from "../release/manager.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { lockNow } from "../deploy/queue.ts";
 import { processNames, scaleOf, stoppedIds, wantedIds } from "../release/processes.ts";
 import { proveInstances, startInstances, stopInstances } from "../release/workers.ts";
+import { openApp, withServer } from "../release/app.ts";
+import type { App } from "../contracts/app.ts";
 import { serverKinds } from "../config/kinds.ts";
-import { readServer } from "../config/server.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { instancesAt, liveOf } from "./processes.ts";
 import type { ServerConfig } from "../config/types.ts";
@@ -30,16 +29,17 @@ export function parseScale(words: readonly string[]): Record<string, number> {
 }
 
 /** How many of each process of the live release shall run. */
-export async function scales(app: string): Promise<Record<string, number>> {
-  const server = await readServer(app);
-  const facts = await factsOf(app, server);
+export async function scales(name: string): Promise<Record<string, number>> {
+  const app = await openApp(name);
+  const { server } = app;
+  const facts = await factsOf(app);
   const names = facts ? processNames(facts.config) : Object.keys(server.scale);
   return Object.fromEntries(names.map((name) => [name, scaleOf(name, server)]));
 }
 
-const factsOf = async (app: string, server: ServerConfig): Promise<InstanceFacts | null> => {
-  const live = await liveId(app);
-  return live === null ? null : factsOfRelease(app, live, server);
+const factsOf = async (app: App): Promise<InstanceFacts | null> => {
+  const live = await app.live();
+  return live === null ? null : factsOfRelease(app, live);
 };
 
 /**
@@ -47,24 +47,25 @@ const factsOf = async (app: string, server: ServerConfig): Promise<InstanceFacts
  * DpError "usage" for a process that the live release has not, "unhealthy".
  */
 export async function scale(
-  app: string,
+  name: string,
   wanted: Record<string, number>,
   say: (line: string) => void,
 ): Promise<Record<string, number>> {
-  await readServer(app);
+  const app = await openApp(name);
   requireUnlocked(app);
-  const lock = await lockNow(app, `dp scale ${app}`);
+  const lock = await lockNow(app, `dp scale ${name}`);
   try {
-    const { config } = places(app);
-    const before = await readServer(app);
-    const facts = await factsOf(app, before);
+    const { config } = app.places;
+    // Whoever held the lock may have changed config.yml.
+    const before = await openApp(name);
+    const facts = await factsOf(before);
     if (facts) requireKnown(facts, wanted);
     const text = (await readText(config)) ?? "";
     const changed = setServerMapping(text, "scale", wanted, config);
-    const server = parseServerConfig(changed, config, await serverKinds());
+    const after = await withServer(app, parseServerConfig(changed, config, await serverKinds()));
     await writeFileAtomic(config, changed, 0o600);
     try {
-      if (facts) await apply({ ...facts, server }, before, Object.keys(wanted), say);
+      if (facts) await apply({ ...facts, app: after }, before.server, Object.keys(wanted), say);
       else say("nothing is live yet: it counts from the first deploy on");
     } catch (error) {
       await writeFileAtomic(config, text, 0o600);
@@ -73,14 +74,14 @@ export async function scale(
   } finally {
     lock.release();
   }
-  return scales(app);
+  return scales(name);
 }
 
 function requireKnown({ app, config }: InstanceFacts, wanted: Record<string, number>): void {
   const names = processNames(config);
   for (const name of Object.keys(wanted)) {
     if (names.includes(name)) continue;
-    const message = `${app} has no process ${JSON.stringify(name)}, there is ${names.join(", ")}`;
+    const message = `${app.name} has no process ${JSON.stringify(name)}, there is ${names.join(", ")}`;
     throw new DpError("usage", message, didYouMean(name, names));
   }
 }
@@ -91,8 +92,8 @@ async function apply(
   names: readonly string[],
   say: (line: string) => void,
 ): Promise<void> {
-  const { app, server, config } = facts;
-  const managed = await managerOf(server);
+  const { app, config } = facts;
+  const { name: own, server, manager } = app;
   const io = makeIo(silentLog);
   const stopped = await stoppedIds(app);
   const now = names.flatMap((name) => instancesAt(facts, name, scaleOf(name, server)));
@@ -100,14 +101,14 @@ async function apply(
   const fresh = now.filter((id) => !was.includes(id) && !stopped.has(id));
   const extra = was.filter((id) => !now.includes(id));
   try {
-    await startInstances(facts, fresh, managed, io);
-    await proveInstances(facts, fresh, managed, io);
+    await startInstances(facts, fresh, io);
+    await proveInstances(facts, fresh, io);
   } catch (error) {
-    await stopInstances(app, fresh, managed, io);
+    await stopInstances(app, fresh, io);
     throw error;
   }
-  await stopInstances(app, extra, managed, io);
-  await managed.enable(app, await wantedIds(app, liveOf(facts), config, server), io);
-  for (const id of fresh) say(`started ${app} ${processOf(id)}`);
-  for (const id of extra) say(`stopped ${app} ${processOf(id)}`);
+  await stopInstances(app, extra, io);
+  await manager.enable(own, await wantedIds(app, liveOf(facts), config), io);
+  for (const id of fresh) say(`started ${own} ${processOf(id)}`);
+  for (const id of extra) say(`stopped ${own} ${processOf(id)}`);
 }

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { DpError, EXIT, exitCodeOf, messageOf } from "../errors.ts";
-import { places } from "../paths.ts";
+import { namedApp } from "../release/app.ts";
 import { allPids } from "../host/process/proc.ts";
 import { hasEnvironment, listener } from "../host/process/process.ts";
 import { holder } from "../release/history.ts";
@@ -61,17 +61,18 @@ export async function selftest(told: (line: string) => void): Promise<{ proofs: 
 }
 
 /** Ends what is under way, takes the app away, and looks whether that is all. */
-async function leaveNothing({ app, folder, port }: Stage): Promise<void> {
-  const { base, repo, logs, home } = places(app);
+async function leaveNothing({ app: name, folder, port }: Stage): Promise<void> {
+  const app = namedApp(name);
+  const { base, repo, logs, home } = app.places;
   await rm(folder, { recursive: true, force: true });
   if (!existsSync(base) && !existsSync(repo)) return;
   const pid = holder(app)?.pid;
   if (pid !== undefined) process.kill(pid, "SIGTERM");
   await until("the end of the deploy", async () => holder(app) === null);
-  await unmountSmallDisk(app);
-  await destroy(app, { purge: true });
+  await unmountSmallDisk(name);
+  await destroy(name, { purge: true });
   const left = [base, repo, logs].filter(existsSync);
-  if (await userExists(userOf(app))) left.push(`the user ${userOf(app)}`);
+  if (await userExists(userOf(name))) left.push(`the user ${userOf(name)}`);
   if ((await listener(port)).length > 0) left.push(`port ${port}`);
   for (const each of allPids()) if (hasEnvironment(each, `HOME=${home}`)) left.push(`process ${each}`);
   if (left.length > 0) throw new DpError("command", `still there: ${left.join(", ")}`);

@@ -1,26 +1,25 @@
 // `dp status`: what serves, whether it is healthy, and what is under way.
+import type { App } from "../contracts/app.ts";
 import { factOf, load } from "../pipeline/context.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import { damageOf, hintOf } from "../release/current.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
-import { contextOf, holder, liveId, newestRun, previousId, type Holder } from "../release/history.ts";
+import { holder, newestRun, runFile, type Holder } from "../release/history.ts";
 import type { RouteStatus } from "../contracts/front.ts";
 import { probe } from "../health/probe.ts";
 import { handLock, type HandLock } from "../deploy/hand-lock.ts";
 import { owedName } from "../deploy/owed.ts";
-import { managerNameOf, managerOf } from "../release/manager.ts";
+import { managerNameOf } from "../release/manager.ts";
 import { isWeb, processOf, publicAddress } from "../paths.ts";
 import { wantedIds } from "../release/processes.ts";
 import { straysOf, wantedOf } from "../release/wanted.ts";
-import { front } from "../registry.ts";
 import { urlOf } from "../deploy/log/screen.ts";
-import { knownServer } from "../release/known-server.ts";
+import { knownApp } from "../release/known-app.ts";
 import { appNames } from "../config/server.ts";
 import { settingsBack, wayBack } from "../release/way-back.ts";
 import { warmIds } from "../release/warm.ts";
 import type { InstanceStatus } from "../host/instance.ts";
-import type { ServerConfig } from "../config/types.ts";
 
 export interface Status {
   app: string;
@@ -69,37 +68,34 @@ export interface Status {
 }
 
 /** The status of one app. */
-export async function status(app: string): Promise<Status> {
-  const { server, mistake } = await knownServer(app);
-  const managed = await managerOf(server);
+export async function status(name: string): Promise<Status> {
+  const { app, mistake } = await knownApp(name);
+  const { server, manager, front } = app;
   const damaged = await damageOf(app);
-  const live = damaged ? null : await liveId(app);
-  const running = await managed.instances(app);
+  const live = damaged ? null : await app.live();
+  const running = await manager.instances(name);
   const warm = (await warmIds(app)).filter((id) => id !== live && running.includes(id));
   // Without current nobody knows which of them is one too many.
-  const strays = damaged ? [] : await straysOf(app, live, await wantedOf(app, live, server, managed), managed);
+  const strays = damaged ? [] : await straysOf(app, live, await wantedOf(app, live));
   return {
-    ...{ app, url: urlOf(server), branch: server.branch, mistake },
-    manager: live === null ? server.manager : await managerNameOf({ app, id: live }, server),
+    ...{ app: name, url: urlOf(server), branch: server.branch, mistake },
+    manager: live === null ? server.manager : await managerNameOf(app, live),
     ...{ live, ...(await waysBack(app, live)) },
     firstDeploy: live === null && !damaged ? await firstDeploy(app) : null,
     ...{ damage: damaged && `${damaged.what}; ${hintOf(damaged)}` },
-    ...(live === null ? NOTHING : await liveStatus(app, live, server)),
+    ...(live === null ? NOTHING : await liveStatus(app, live)),
     ...{ warm, strays },
-    front: await (await front(server.front)).status(app),
-    ...{ deploying: holder(app), lock: handLock(app), owed: await owedName(app, server) },
+    front: await front.status(name),
+    ...{ deploying: holder(app), lock: handLock(app), owed: await owedName(app) },
     lastFailure: await lastFailure(app),
   };
 }
 
 // Something else in its place is told by `dp doctor`.
-async function waysBack(
-  app: string,
-  live: string | null,
-): Promise<Pick<Status, "previous" | "wayBack" | "settingsBack">> {
+async function waysBack(app: App, live: string | null): Promise<Pick<Status, "previous" | "wayBack" | "settingsBack">> {
   try {
     const [to, settings] = [await wayBack(app, live), await settingsBack(app, live)];
-    return { previous: await previousId(app), wayBack: to, settingsBack: settings };
+    return { previous: await app.previous(), wayBack: to, settingsBack: settings };
   } catch (error) {
     if (error instanceof DpError) return { previous: null, wayBack: null, settingsBack: null };
     throw error;
@@ -113,39 +109,35 @@ const NOTHING: Live = {
   ...{ process: null, others: {}, isHealthy: null, health: null },
 };
 
-async function liveStatus(
-  app: string,
-  live: string,
-  server: ServerConfig,
-): Promise<Live | (Live & Pick<Status, "damage">)> {
+async function liveStatus(app: App, live: string): Promise<Live | (Live & Pick<Status, "damage">)> {
+  const { name, server, manager } = app;
   let run;
   try {
-    run = await load(contextOf(app, live));
+    run = await load(runFile(app, live));
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
-    const process = await (await managerOf(server)).status({ app, id: live });
-    return { ...NOTHING, process, damage: `${messageOf(error)}; dp deploy ${app} makes a release anew` };
+    const process = await manager.status({ app: name, id: live });
+    return { ...NOTHING, process, damage: `${messageOf(error)}; dp deploy ${name} makes a release anew` };
   }
   const config = factOf(run, "config", fact.config);
-  const managed = await managerOf(server);
-  const ids = (await wantedIds(app, live, config, server)).filter((id) => !isWeb(id));
+  const ids = (await wantedIds(app, live, config)).filter((id) => !isWeb(id));
   const others: Live["others"] = {};
-  for (const id of ids) others[processOf(id)] = await managed.status({ app, id });
-  const text = (name: "subject" | "by" | "startedAt") => factOf(run, name, fact[name]);
+  for (const id of ids) others[processOf(id)] = await manager.status({ app: name, id });
+  const text = (which: "subject" | "by" | "startedAt") => factOf(run, which, fact[which]);
   const told = { subject: text("subject"), by: text("by"), deployedAt: text("startedAt"), others };
   if (config.healthCheck === undefined) {
     const isHealthy = Object.values(others).every(({ state }) => state === "running");
     return { ...told, process: null, isHealthy, health: null };
   }
   const answer = await probe(config.healthCheck, server.port, publicAddress(server));
-  const process = await managed.status({ app, id: live });
+  const process = await manager.status({ app: name, id: live });
   return { ...told, process, isHealthy: answer.isHealthy, health: answer.text };
 }
 
-async function lastFailure(app: string): Promise<Status["lastFailure"]> {
+async function lastFailure(app: App): Promise<Status["lastFailure"]> {
   const last = await newestRun(app);
   if (!last || (last.state !== "failed" && last.state !== "unfinished")) return null;
-  return { id: last.id, error: last.run.result?.error ?? `it was interrupted: dp resume ${app}` };
+  return { id: last.id, error: last.run.result?.error ?? `it was interrupted: dp resume ${app.name}` };
 }
 
 /** The status of every app; one that cannot be told goes to `broken`, and the others are told all the same. */

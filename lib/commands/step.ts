@@ -1,18 +1,16 @@
 // `dp step`: the list of steps, and one step, or the way back of all, by hand over the same file as in a deploy.
 import { basename, resolve } from "node:path";
-import { factOf, load } from "../pipeline/context.ts";
+import { load } from "../pipeline/context.ts";
 import { audit, resultOf } from "../host/audit.ts";
 import { DpError, EXIT, exitCodeOf } from "../errors.ts";
 import { redactor } from "../deploy/log/redactor.ts";
 import { secretsOf } from "../release/settings.ts";
-import { fact } from "../pipeline/facts.ts";
-import { contextOf, runIds } from "../release/history.ts";
+import { appOfRun, openApp } from "../release/app.ts";
+import { runFile, runIds } from "../release/history.ts";
 import { stepModule } from "../pipeline/module-step.ts";
-import { appName } from "../paths.ts";
 import { lockNow } from "../deploy/queue.ts";
 import { receipt } from "../deploy/log/receipt.ts";
 import { goBack, runStep, undoStep } from "../pipeline/runner.ts";
-import { readServer } from "../config/server.ts";
 import { say } from "../text/say.ts";
 import { who } from "../host/who.ts";
 import type { Receipt } from "../pipeline/receipt.ts";
@@ -39,14 +37,14 @@ export async function listSteps(order: readonly string[]): Promise<{ name: strin
 }
 
 /** The context that `--context` or `--app` names. Throws DpError "usage" or "context". */
-export async function contextFrom({ context, app }: Pick<StepOptions, "context" | "app">): Promise<string> {
-  if (context !== undefined && app !== undefined) throw new DpError("usage", "--context or --app, not both");
+export async function contextFrom({ context, app: name }: Pick<StepOptions, "context" | "app">): Promise<string> {
+  if (context !== undefined && name !== undefined) throw new DpError("usage", "--context or --app, not both");
   if (context !== undefined) return resolve(context);
-  if (app === undefined) throw new DpError("usage", "which run? --context FILE, or --app APP for its newest");
-  await readServer(appName(app));
+  if (name === undefined) throw new DpError("usage", "which run? --context FILE, or --app APP for its newest");
+  const app = await openApp(name);
   const newest = (await runIds(app)).at(-1);
-  if (newest === undefined) throw new DpError("context", `${app} has no run yet`, { hint: `dp begin ${app}` });
-  return contextOf(app, newest);
+  if (newest === undefined) throw new DpError("context", `${name} has no run yet`, { hint: `dp begin ${name}` });
+  return runFile(app, newest);
 }
 
 /** Runs or undoes one step, holding the app's lock meanwhile; what it says goes to stderr. */
@@ -85,9 +83,9 @@ async function byHand(
 ): Promise<void> {
   const path = await contextFrom(options);
   const run = await load(path);
-  const app = factOf(run, "app", fact.app);
+  const app = await appOfRun(run);
   const id = basename(path, ".json");
-  const clean = redactor(await secretsOf(app, factOf(run, "server", fact.server)));
+  const clean = redactor(await secretsOf(app));
   const out = receipt(say, clean);
   let code: number = EXIT.ok;
   try {
@@ -103,6 +101,7 @@ async function byHand(
   } finally {
     const { sha } = run.facts as { sha?: string };
     const more = { ...(sha === undefined ? {} : { sha }), ...(step === undefined ? {} : { detail: step }) };
-    audit({ app, what: what!, run: id, ...more, ...who(), result: resultOf(code), code }, (line) => out.warn(line));
+    const line = { app: app.name, what: what!, run: id, ...more, ...who(), result: resultOf(code), code };
+    audit(line, (warning) => out.warn(warning));
   }
 }

@@ -6,7 +6,7 @@ import { codeOf, DpError } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { keepServer, keptServer } from "./kept-config.ts";
 import { serverKinds } from "./kinds.ts";
-import { deployments, places } from "../paths.ts";
+import { deployments, places, type Places } from "../paths.ts";
 import { installedTree } from "../host/self.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import type { ServerConfig } from "./types.ts";
@@ -31,19 +31,11 @@ function isThere(file: string): boolean {
   }
 }
 
-/** What was read last, and from which text: a command asks more than once, and reading takes 10 ms and more. */
-let last: { text: string; file: string; server: ServerConfig } | undefined;
-
 /** The app's config.yml. Throws DpError "usage" when there is no such app, "config" when the file is wrong. */
-export async function readServer(app: string): Promise<ServerConfig> {
-  const { base, config } = places(app);
+export async function readServer({ app, base, config }: Readonly<Places>): Promise<ServerConfig> {
   const text = await readConfig(config);
-  if (text !== null) {
-    if (last?.text !== text || last.file !== config)
-      last = { text, file: config, server: await parsed(base, config, text) };
-    return structuredClone(last.server);
-  }
-  throw noSuchApp(app, await appNames());
+  if (text === null) throw noSuchApp(app, await appNames());
+  return parsed(base, config, text);
 }
 
 /** The error for a name that is none of these apps'; `known`: the names that may have been meant. */

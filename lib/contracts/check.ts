@@ -1,14 +1,6 @@
 // What a check of `dp doctor` is: one kind of thing that may be wrong, how it is found, and what mends it.
 import type { Io } from "../host/io.ts";
-import type { ServerConfig } from "../config/types.ts";
-
-/** An app that is looked at. */
-export interface Patient {
-  app: string;
-  /** Its config.yml. */
-  server: ServerConfig;
-  io: Io;
-}
+import type { App } from "./app.ts";
 
 /** Something on the host that is not as dp makes it. */
 export interface Drift {
@@ -37,7 +29,7 @@ export interface Check {
   /** While a deploy runs it would prove nothing. */
   readonly atRest?: boolean;
   /** What is wrong with an app. */
-  app?(patient: Patient): Promise<Finding[]>;
+  app?(app: App, io: Io): Promise<Finding[]>;
   /** What is wrong with the server as a whole. */
   server?(io: Io): Promise<Finding[]>;
 }

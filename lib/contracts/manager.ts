@@ -47,7 +47,7 @@ export interface Manager {
   /** Puts in place what every instance of the app shares; answers one sentence for each change. */
   setup(app: ManagedApp, io: Io): Promise<string[]>;
   /** Throws DpError "config" for an instance that it could never start; asked before anything is stopped for it. */
-  requireStartable?(instance: Instance): void;
+  requireStartable?(instance: Instance): void | Promise<void>;
   /** `start` will be called for it soon: what that needs gets ready meanwhile, and ends by itself when it is not called. */
   prepare?(name: InstanceName): void;
   /**

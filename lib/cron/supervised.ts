@@ -1,6 +1,7 @@
 // The scheduler of an app where there is no systemd: kept by the same small supervisor as the app itself.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { NamedApp } from "../contracts/app.ts";
 import {
   markerOf,
   ownUser,
@@ -12,7 +13,6 @@ import {
 } from "../host/supervisor/supervision.ts";
 import { endAll } from "../host/process/end-all.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
-import { places } from "../paths.ts";
 import { plainEnv } from "../host/run.ts";
 import { program, selfEnv, supervisor } from "../host/self.ts";
 import { shellQuote } from "../host/template.ts";
@@ -20,10 +20,9 @@ import type { CronEntry } from "../config/types.ts";
 
 const STOP_TIMEOUT = 5_000;
 
-const nameOf = (app: string) => ({ app, id: "cron" });
+const nameOf = ({ name: app }: NamedApp) => ({ app, id: "cron" });
 
-const filesOf = (app: string) => {
-  const { instances, logs } = places(app);
+const filesOf = ({ places: { instances, logs } }: NamedApp) => {
   const stem = join(instances, "scheduler");
   return {
     ...{ spec: `${stem}.json`, state: `${stem}.state.json`, script: `${stem}.sh` },
@@ -32,33 +31,33 @@ const filesOf = (app: string) => {
 };
 
 /** Whether the scheduler of an app runs. */
-export const isScheduled = (app: string) => supervisorsOf(filesOf(app).spec).length > 0;
+export const isScheduled = (app: NamedApp) => supervisorsOf(filesOf(app).spec).length > 0;
 
 /** Makes the app's scheduler run with exactly these entries; with none it is stopped. Answers one sentence for each change. */
-export async function setSchedule(app: string, entries: readonly CronEntry[]): Promise<string[]> {
+export async function setSchedule(app: NamedApp, entries: readonly CronEntry[]): Promise<string[]> {
   const files = filesOf(app);
   if (entries.length === 0) {
     if ((await readText(files.entries)) === null) return [];
     await stopScheduler(app);
-    return [`stopped the scheduler of ${app}`];
+    return [`stopped the scheduler of ${app.name}`];
   }
   const text = `${JSON.stringify(entries, null, 2)}\n`;
   const isNew = (await readText(files.entries)) !== text;
-  await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
+  await mkdir(app.places.instances, { recursive: true, mode: 0o711 });
   if (isNew) await writeFileAtomic(files.entries, text, 0o600);
   const wasRunning = isScheduled(app);
   if (!wasRunning) await launch(app);
   return [
     ...(isNew ? entries.map(({ name, schedule }) => `cron ${name} runs at ${schedule}`) : []),
-    ...(wasRunning ? [] : [`started the scheduler of ${app}`]),
+    ...(wasRunning ? [] : [`started the scheduler of ${app.name}`]),
   ];
 }
 
-async function launch(app: string): Promise<void> {
+async function launch(app: NamedApp): Promise<void> {
   const files = filesOf(app);
-  const { instances, logs } = places(app);
+  const { instances, logs } = app.places;
   await mkdir(logs, { recursive: true, mode: 0o750 });
-  const argv = [...program("lib/cron/scheduler.ts"), app, instances];
+  const argv = [...program("lib/cron/scheduler.ts"), app.name, instances];
   await writeFileAtomic(files.script, `exec ${argv.map(shellQuote).join(" ")}\n`, 0o600);
   await removeFile(files.state);
   const env = { ...selfEnv(), DP_INSTANCE: markerOf(nameOf(app)) };
@@ -72,7 +71,7 @@ async function launch(app: string): Promise<void> {
 }
 
 /** Ends the app's scheduler, and forgets its entries. Safe to repeat. */
-export async function stopScheduler(app: string): Promise<void> {
+export async function stopScheduler(app: NamedApp): Promise<void> {
   const files = filesOf(app);
   await removeFile(files.entries);
   await endAll(() => supervisorsOf(files.spec), STOP_TIMEOUT * 2);

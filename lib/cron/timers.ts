@@ -5,7 +5,6 @@ import { words as unitWords } from "../host/daemon/service.ts";
 import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
-import { places } from "../paths.ts";
 import { SELF } from "../host/self.ts";
 import { jobsOf, show, systemctl, timeFrom } from "../host/systemd/systemd.ts";
 import { MARK, UNITS } from "../host/systemd/unit.ts";
@@ -14,7 +13,7 @@ import { candidateLines, offsetsOf } from "./summer-time.ts";
 import { calendarLines, scheduleOf } from "../config/schedule.ts";
 import type { CronEntry } from "../config/types.ts";
 
-const stemOf = (app: string, name: string) => `${jobsOf(places(app).app)}.${name}`;
+const stemOf = (app: string, name: string) => `${jobsOf(app)}.${name}`;
 const timerOf = (app: string, name: string) => `${stemOf(app, name)}.timer`;
 
 /** The texts of an entry's two units. Throws DpError "host" for a time zone that this server lacks. */

@@ -1,19 +1,24 @@
 // The line of the audit log about a run: what it was for, at which step it ended, and how.
+import type { NamedApp } from "../contracts/app.ts";
 import { audit, resultOf, type AuditLine } from "../host/audit.ts";
 import type { Run } from "../pipeline/context.ts";
 import type { Who } from "../host/who.ts";
-import { idOf, runOf } from "../release/history.ts";
+import { idOf } from "../paths.ts";
+import { runOf } from "../release/history.ts";
 
 /** Writes it; `what` is the run's kind unless something else is said. */
 export async function auditRun(
-  app: string,
+  app: NamedApp,
   id: string,
   { code, who, what }: { code: number; who: Who; what?: string | undefined },
   warn: (message: string) => void,
 ): Promise<void> {
-  const run = (await runOf(app, id).catch(() => null))?.run; // the line counts more than what the context adds to it
+  const run = (await runOf(app, id).catch(() => null))?.run; // the line counts more than what the run file adds to it
   const result = run?.result?.state === "superseded" ? "superseded" : resultOf(code);
-  audit({ app, what: what ?? "deploy", run: id, ...(run ? toldBy(run, what) : {}), ...who, result, code }, warn);
+  audit(
+    { app: app.name, what: what ?? "deploy", run: id, ...(run ? toldBy(run, what) : {}), ...who, result, code },
+    warn,
+  );
 }
 
 function toldBy({ facts, journal }: Run, what: string | undefined): Partial<AuditLine> {

@@ -1,6 +1,7 @@
-// `dp begin`: decides once what must not vary between two runs, and writes the context.
+// `dp begin`: decides once what must not vary between two runs, and writes the run file.
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { App, NamedApp } from "../contracts/app.ts";
 import { create } from "../pipeline/context.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { namesIn, readText, writeFileAtomic } from "../host/files.ts";
@@ -8,19 +9,17 @@ import type { Push } from "./gate.ts";
 import { requireCurrent } from "../release/current.ts";
 import { requireUnlocked } from "./hand-lock.ts";
 import { deployRef, nothingLive } from "../release/first-deploy.ts";
-import { contextOf, liveId, runIds } from "../release/history.ts";
+import { runFile, runIds } from "../release/history.ts";
 import { keepSettings } from "../release/settings.ts";
 import { factsOfRelease } from "../release/instance.ts";
 import { waitForLock } from "../host/lock.ts";
-import { isReleaseId, places, releaseOf, sequenceOf } from "../paths.ts";
+import { isReleaseId, releaseOf, sequenceOf } from "../paths.ts";
 import { run } from "../host/run.ts";
-import { readServer } from "../config/server.ts";
 import { starter } from "../host/who.ts";
-import type { ServerConfig } from "../config/types.ts";
 
 export interface Begun {
   id: string;
-  /** The context's path. */
+  /** Its run file. */
   context: string;
 }
 
@@ -55,18 +54,15 @@ async function findCommit(repo: string, ref: string): Promise<{ sha: string; sub
 }
 
 /**
- * Begins a deploy of a commit: branch, tag or sha. Nothing but the context is made. Throws DpError "locked" when
+ * Begins a deploy of a commit: branch, tag or sha. Nothing but the run file is made. Throws DpError "locked" when
  * somebody has locked the app.
  */
-export async function begin(app: string, ref: string | undefined, options: BeginOptions = {}): Promise<Begun> {
-  const { repo } = places(app);
+export async function begin(app: App, ref: string | undefined, options: BeginOptions = {}): Promise<Begun> {
   requireUnlocked(app);
-  const server = await readServer(app);
-  const { sha, subject } = await findCommit(repo, ref ?? (await deployRef(app)));
+  const { sha, subject } = await findCommit(app.places.repo, ref ?? (await deployRef(app)));
   return make(app, sha, {
     kind: "deploy",
     subject,
-    server,
     skipHooks: options.skipHooks === true,
     push: options.push ?? null,
   });
@@ -80,41 +76,39 @@ export interface Brought {
 }
 
 /** Begins the way back to a release, with its own settings or today's; throws DpError "context" for an unknown one. */
-export async function beginRollback(app: string, to: string, brought?: Brought): Promise<Begun> {
-  const server = await readServer(app);
-  const { config, release, runtime, sha, subject } = await factsOfRelease(app, to, server);
-  return make(app, sha, { kind: "rollback", subject, server, ...QUIETLY, config, release, runtime }, brought);
+export async function beginRollback(app: App, to: string, brought?: Brought): Promise<Begun> {
+  const { config, release, runtime, sha, subject } = await factsOfRelease(app, to);
+  return make(app, sha, { kind: "rollback", subject, ...QUIETLY, config, release, runtime }, brought);
 }
 
 /** Begins a restart of the live release, with new settings or today's. Throws DpError "usage" when nothing is live. */
-export async function beginRestart(app: string, reason: string, brought?: Brought): Promise<Begun> {
-  const server = await readServer(app);
+export async function beginRestart(app: App, reason: string, brought?: Brought): Promise<Begun> {
   await requireCurrent(app);
-  const restarts = await liveId(app);
+  const restarts = await app.live();
   if (restarts === null) throw await nothingLive(app);
-  const { config, runtime, sha, subject } = await factsOfRelease(app, restarts, server);
-  const known = { kind: "restart", subject, server, ...QUIETLY, config, runtime, restarts, reason };
-  return make(app, sha, known, brought);
+  const { config, runtime, sha, subject } = await factsOfRelease(app, restarts);
+  return make(app, sha, { kind: "restart", subject, ...QUIETLY, config, runtime, restarts, reason }, brought);
 }
 
 const QUIETLY = { skipHooks: true, push: null };
 
-async function make(app: string, sha: string, facts: Record<string, unknown>, brought?: Brought): Promise<Begun> {
-  const { base, repo } = places(app);
+async function make(app: App, sha: string, facts: Record<string, unknown>, brought?: Brought): Promise<Begun> {
+  const { name, server } = app;
+  const { base, repo } = app.places;
   const id = `${await nextNumber(app)}-${sha.slice(0, 7)}`;
-  if (brought) await keepSettings(app, id, facts["server"] as ServerConfig, brought.text);
+  if (brought) await keepSettings(app, id, brought.text);
   // A force push and a gc must not take the commit away from a release. A rollback goes to one that has its ref.
   if (facts["kind"] !== "rollback") await run(["git", "--git-dir", repo, "update-ref", `refs/dp/${id}`, sha]);
-  const context = contextOf(app, id);
-  const begun = { app, base, repo, id, sha, by: starter(), startedAt: new Date().toISOString() };
+  const context = runFile(app, id);
+  const begun = { app: name, base, repo, id, sha, by: starter(), startedAt: new Date().toISOString(), server };
   const envBefore = brought?.stamp ?? null;
   await create(context, { ...begun, envBefore, ...facts });
   return { id, context };
 }
 
 // Only ever grows, whatever the clock does: the file, and in case it is lost all that was ever numbered.
-async function nextNumber(app: string): Promise<number> {
-  const { base, releases, logs } = places(app);
+async function nextNumber(app: NamedApp): Promise<number> {
+  const { base, releases, logs } = app.places;
   const file = join(base, "counter");
   const lock = await waitForLock(
     `${file}.lock`,

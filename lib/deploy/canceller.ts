@@ -1,19 +1,19 @@
 // Who cancels a run: its process gets a signal, which says nothing, and finds the name here.
 import { readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import type { NamedApp } from "../contracts/app.ts";
 import { removeFile, writeFileAtomic } from "../host/files.ts";
-import { places } from "../paths.ts";
 
-const fileOf = (app: string, id: string) => join(places(app).runs, `${id}.cancelled-by`);
+const fileOf = ({ places }: NamedApp, id: string) => join(places.runs, `${id}.cancelled-by`);
 
 /** Notes who is about to tell the run's process to end. */
-export const noteCanceller = (app: string, id: string, by: string) => writeFileAtomic(fileOf(app, id), by);
+export const noteCanceller = (app: NamedApp, id: string, by: string) => writeFileAtomic(fileOf(app, id), by);
 
 /** Takes the note away, if it is still there. */
-export const forgetCanceller = (app: string, id: string) => removeFile(fileOf(app, id));
+export const forgetCanceller = (app: NamedApp, id: string) => removeFile(fileOf(app, id));
 
 /** For the run's process: who cancels it, once; null when the signal came from somebody else. */
-export function takeCanceller(app: string, id: string): string | null {
+export function takeCanceller(app: NamedApp, id: string): string | null {
   try {
     const by = readFileSync(fileOf(app, id), "utf8");
     unlinkSync(fileOf(app, id));

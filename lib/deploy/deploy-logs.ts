@@ -1,10 +1,11 @@
 // `dp logs --deploy`: what a deploy said.
+import type { App, NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
 import { holder, runsOf, logOf } from "../release/history.ts";
 import { sequenceOf } from "../paths.ts";
-import { toldServer } from "../release/known-server.ts";
+import { toldApp } from "../release/known-app.ts";
 import { follow } from "./log/follower.ts";
 import { lineSink } from "../host/sink.ts";
 
@@ -23,13 +24,13 @@ export interface LogsOptions {
 
 /** Prints the log of a deploy, the newest without `wish`; with `follow` until the deploy has ended. */
 export async function deployLogs(
-  app: string,
+  name: string,
   wish: string | undefined,
   options: LogsOptions,
   print: (line: string) => void,
   tell: (line: string) => void,
 ): Promise<void> {
-  await toldServer(app, tell);
+  const app = await toldApp(name, tell);
   const found = await findRun(app, wish, options.failed === true);
   const log = logOf(app, found.id);
   const text = await readText(log);
@@ -48,7 +49,7 @@ export async function deployLogs(
   );
 }
 
-async function findRun(app: string, wish: string | undefined, failed: boolean) {
+async function findRun(app: App, wish: string | undefined, failed: boolean) {
   const all = await runsOf(app);
   const runs = failed ? all.filter(({ state }) => state === "failed") : all;
   const found =
@@ -57,13 +58,13 @@ async function findRun(app: string, wish: string | undefined, failed: boolean) {
   const what = failed ? "failed deploy" : "deploy";
   throw new DpError(
     "usage",
-    wish === undefined ? `${app} has no ${what} yet` : `${app} has no ${what} ${JSON.stringify(wish)}`,
-    { hint: all.length === 0 ? await firstDeploy(app) : `dp releases ${app}` },
+    wish === undefined ? `${app.name} has no ${what} yet` : `${app.name} has no ${what} ${JSON.stringify(wish)}`,
+    { hint: all.length === 0 ? await firstDeploy(app) : `dp releases ${app.name}` },
   );
 }
 
 /** Waits until a run no longer holds the lock. That tells, not its log: it is free as soon as the run is over, however it ended. */
-export async function ended(app: string, id: string): Promise<number> {
+export async function ended(app: NamedApp, id: string): Promise<number> {
   while (holder(app)?.id === id) await Bun.sleep(100);
   return 0;
 }

@@ -1,4 +1,5 @@
 // The branch that a push wants to move: it ends where the live release is, whatever became of git meanwhile.
+import type { NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { isAlive, startTime } from "../host/process/process.ts";
 import { receiverPid } from "./push-options.ts";
@@ -81,7 +82,7 @@ export interface Landing {
 }
 
 /** The newest good deploy of a push to that branch that ended while run `id` waited for its turn, or null. */
-export async function landingOf(app: string, id: string, { ref }: Push): Promise<Landing | null> {
+export async function landingOf(app: NamedApp, id: string, { ref }: Push): Promise<Landing | null> {
   const runs = await runsOf(app);
   const mine = runs.find((past) => past.id === id);
   if (!mine) return null;

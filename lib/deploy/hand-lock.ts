@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import { link } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
+import type { NamedApp } from "../contracts/app.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
-import { places } from "../paths.ts";
 import { when } from "../text/table.ts";
 import { starter } from "../host/who.ts";
 
@@ -14,10 +14,10 @@ const schema = v.object({ by: v.string(), since: v.string(), reason: v.nullable(
 /** Who has locked an app, since when (ISO 8601), and why. */
 export type HandLock = v.InferOutput<typeof schema>;
 
-const fileOf = (app: string) => join(places(app).base, "locked.json");
+const fileOf = ({ places }: NamedApp) => join(places.base, "locked.json");
 
 /** The lock that was set by hand, or null. One that cannot be read holds all the same. */
-export function handLock(app: string): HandLock | null {
+export function handLock(app: NamedApp): HandLock | null {
   let text: string;
   try {
     text = readFileSync(fileOf(app), "utf8");
@@ -37,18 +37,18 @@ export function describeHandLock({ by, since, reason }: HandLock): string {
   return `${by} since ${when(since)}${reason === null ? "" : `: ${reason}`}`;
 }
 
-function refusal(app: string, held: HandLock, hint: string): DpError {
-  return new DpError("locked", `${app} is locked by ${describeHandLock(held)}`, { hint });
+function refusal(app: NamedApp, held: HandLock, hint: string): DpError {
+  return new DpError("locked", `${app.name} is locked by ${describeHandLock(held)}`, { hint });
 }
 
 /** Throws DpError "locked", with who, since when, why and the way on, when somebody has locked the app. */
-export function requireUnlocked(app: string, hint = `dp unlock ${app}`): void {
+export function requireUnlocked(app: NamedApp, hint = `dp unlock ${app.name}`): void {
   const held = handLock(app);
   if (held) throw refusal(app, held, hint);
 }
 
 /** Locks an app, durably. Throws DpError "locked" when it is locked already. */
-export async function lockByHand(app: string, reason: string | null): Promise<HandLock> {
+export async function lockByHand(app: NamedApp, reason: string | null): Promise<HandLock> {
   const held: HandLock = { by: starter(), since: new Date().toISOString(), reason };
   const file = fileOf(app);
   const whole = `${file}.tmp.${process.pid}`;
@@ -58,7 +58,7 @@ export async function lockByHand(app: string, reason: string | null): Promise<Ha
     await link(whole, file);
   } catch (error) {
     const other = codeOf(error) === "EEXIST" ? handLock(app) : null;
-    throw other ? refusal(app, other, `dp unlock ${app}`) : error;
+    throw other ? refusal(app, other, `dp unlock ${app.name}`) : error;
   } finally {
     await removeFile(whole);
   }
@@ -67,8 +67,8 @@ export async function lockByHand(app: string, reason: string | null): Promise<Ha
 }
 
 /** Takes that lock away; answers what it was, or null when there was none. */
-export async function unlockByHand(app: string): Promise<HandLock | null> {
+export async function unlockByHand(app: NamedApp): Promise<HandLock | null> {
   const held = handLock(app);
-  if (held && (await removeFile(fileOf(app)))) await syncFolder(places(app).base);
+  if (held && (await removeFile(fileOf(app)))) await syncFolder(app.places.base);
   return held;
 }

@@ -1,8 +1,9 @@
 // A push of the commit that is being deployed already: it reads that deploy's log, and ends as it does.
+import type { NamedApp } from "../contracts/app.ts";
 import { factOf } from "../pipeline/context.ts";
 import { EXIT } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
-import { isReleaseId, places } from "../paths.ts";
+import { isReleaseId } from "../paths.ts";
 import { isReceiving, receiver, requireTip, settleRef, type Push } from "./gate.ts";
 import { describeHolder, deadline } from "./queue.ts";
 import { holder, runOf, type Holder, logOf } from "../release/history.ts";
@@ -21,7 +22,7 @@ interface Pushed {
 const PATIENCE = 5_000;
 
 /** Follows the deploy of the same commit to its end, and answers its exit code; null when none is running. */
-export async function joinRunning(app: string, { sha, skipHooks, push }: Pushed): Promise<number | null> {
+export async function joinRunning(app: NamedApp, { sha, skipHooks, push }: Pushed): Promise<number | null> {
   const held = holder(app);
   if (!held || !(await isSame(app, held, sha, skipHooks))) return null;
   print(`dp: ${sha.slice(0, 7)} is being deployed already: ${describeHolder(held)}; this is its log`);
@@ -30,13 +31,13 @@ export async function joinRunning(app: string, { sha, skipHooks, push }: Pushed)
   if (result?.state !== "good") return result?.code ?? EXIT.terminated;
   // Both want to move the branch: the one that came first does, and this one must find it as when it began.
   for (const isOver = deadline(PATIENCE); isReceiving(held.git) && !isOver();) await Bun.sleep(20);
-  const { repo } = places(app);
+  const { repo } = app.places;
   await requireTip(repo, push, sha);
   await settleRef(repo, push, sha, receiver());
   return EXIT.ok;
 }
 
-async function isSame(app: string, { id }: Holder, sha: string, skipHooks: boolean): Promise<boolean> {
+async function isSame(app: NamedApp, { id }: Holder, sha: string, skipHooks: boolean): Promise<boolean> {
   if (!isReleaseId(id)) return false;
   const { run } = await runOf(app, id);
   const isDeploy = factOf(run, "kind", fact.kind) === "deploy";

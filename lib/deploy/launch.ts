@@ -1,10 +1,10 @@
 // A run that is worked on, and whoever started it as its reader.
 import { closeSync, mkdirSync, openSync } from "node:fs";
+import type { NamedApp } from "../contracts/app.ts";
 import { conclude } from "../pipeline/context.ts";
 import { follow, printer } from "./log/follower.ts";
 import { auditRun } from "./audit-run.ts";
-import { liveId, logOf, runOf, type PastRun, type RunState } from "../release/history.ts";
-import { places } from "../paths.ts";
+import { logOf, runOf, type PastRun, type RunState } from "../release/history.ts";
 import { who } from "../host/who.ts";
 import { hire, type Worker } from "./worker.ts";
 import { say } from "../text/say.ts";
@@ -36,7 +36,7 @@ export interface LaunchOptions extends Omit<Order, "id" | "who"> {
  * wait. Throws what it throws.
  */
 export async function beginAndLaunch(
-  app: string,
+  app: NamedApp,
   begin: () => Promise<{ id: string; wait?: number | undefined }>,
   options: LaunchOptions = {},
 ): Promise<Ended> {
@@ -52,10 +52,10 @@ export async function beginAndLaunch(
 }
 
 /** Launches a begun run, and prints its log until it ends: on stdout, or on stderr when the answer is JSON. */
-export const launch = (app: string, id: string, options: LaunchOptions = {}) => employ(hire(app), app, id, options);
+export const launch = (app: NamedApp, id: string, options: LaunchOptions = {}) => employ(hire(app), app, id, options);
 
-async function employ(worker: Worker, app: string, id: string, { json, ...options }: LaunchOptions): Promise<Ended> {
-  mkdirSync(places(app).logs, { recursive: true, mode: 0o750 });
+async function employ(worker: Worker, app: NamedApp, id: string, { json, ...options }: LaunchOptions): Promise<Ended> {
+  mkdirSync(app.places.logs, { recursive: true, mode: 0o750 });
   const log = logOf(app, id);
   closeSync(openSync(log, "a", 0o640));
   const start = Bun.file(log).size;
@@ -68,16 +68,16 @@ async function employ(worker: Worker, app: string, id: string, { json, ...option
   const past = await runOf(app, id).catch(() => null); // the exit code is all that is left to tell
   if (past?.state === "unfinished") await endOf(past, app, code, order);
   const error = past?.run.result?.error ?? null;
-  return { app, id, live: await liveId(app), state: past?.state ?? "unfinished", code, error, took, log };
+  return { app: app.name, id, live: await app.live(), state: past?.state ?? "unfinished", code, error, took, log };
 }
 
-const kindOf = async (app: string, id: string): Promise<string> =>
+const kindOf = async (app: NamedApp, id: string): Promise<string> =>
   String((await runOf(app, id).catch(() => null))?.run.facts["kind"] ?? "deploy");
 
 /** Its process has ended without a word. Before its first step that is the end of it; else it can be gone on with. */
 export async function endOf(
   { id, path, run }: PastRun,
-  app: string,
+  app: NamedApp,
   code: number,
   order: Pick<Order, "what" | "who">,
 ): Promise<void> {

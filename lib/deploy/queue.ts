@@ -2,10 +2,11 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { readdirSync } from "node:fs";
+import type { NamedApp } from "../contracts/app.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { removeFile } from "../host/files.ts";
 import { holderOf, isLocked, waitForLock, type Lock } from "../host/lock.ts";
-import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { isReleaseId, sequenceOf } from "../paths.ts";
 import { startTime } from "../host/process/process.ts";
 import { starter } from "../host/who.ts";
 import { say } from "../text/say.ts";
@@ -17,7 +18,7 @@ import type { Kind } from "../pipeline/facts.ts";
 export type Waiting = Holder & { kind: Kind };
 
 /** The deploys that wait, oldest first; none that has not noted itself yet. */
-export function waitingFor(app: string): Waiting[] {
+export function waitingFor(app: NamedApp): Waiting[] {
   let names: string[];
   try {
     names = readdirSync(dirname(queueFile(app, "1-0000000")));
@@ -30,7 +31,7 @@ export function waitingFor(app: string): Waiting[] {
 }
 
 /** The newest deploy that waits behind `id`; a restart brings no commit, so that none is left out for it. */
-const newerThan = (app: string, id: string) =>
+const newerThan = (app: NamedApp, id: string) =>
   waitingFor(app).findLast((other) => sequenceOf(other.id) > sequenceOf(id) && other.kind !== "restart");
 
 /** A run that wants the app's lock. */
@@ -48,7 +49,7 @@ export interface Turn extends Pick<Holder, "id" | "by" | "git"> {
  * gets one line when there is something to wait for.
  */
 export async function takeTurn(
-  app: string,
+  app: NamedApp,
   { id, kind, by, git, wait, force }: Turn,
   say: (line: string) => void,
   stop: AbortSignal,
@@ -68,7 +69,7 @@ export async function takeTurn(
   };
   let lock: Lock | undefined;
   try {
-    lock = await waitForLock(places(app).lock, turn, () => say(`waiting for ${describeHolder(holder(app))}`));
+    lock = await waitForLock(app.places.lock, turn, () => say(`waiting for ${describeHolder(holder(app))}`));
     if (force !== true) requireUnlocked(app);
     lock.note({ ...myself(id, by), git } satisfies Holder);
     return lock;
@@ -82,13 +83,13 @@ export async function takeTurn(
 }
 
 /** The runs that died while they waited: their places are still there. */
-export async function stalePlaces(app: string): Promise<string[]> {
+export async function stalePlaces(app: NamedApp): Promise<string[]> {
   const names = await readdir(dirname(queueFile(app, "1-0000000")));
   return names.filter((name) => isReleaseId(name) && !isLocked(queueFile(app, name)));
 }
 
 /** Removes their places. */
-export async function sweep(app: string): Promise<void> {
+export async function sweep(app: NamedApp): Promise<void> {
   for (const name of await stalePlaces(app)) await removeFile(queueFile(app, name));
 }
 
@@ -104,10 +105,10 @@ export function deadline(wait: number | undefined): () => boolean {
 }
 
 /** Throws DpError "locked", with who holds the app, when somebody does and the time to wait is over. */
-export function requirePatience(app: string, isOver: () => boolean): void {
+export function requirePatience(app: NamedApp, isOver: () => boolean): void {
   const held = isOver() ? holder(app) : null;
   if (!held) return;
-  const hint = `dp logs ${app} --deploy -f, or wait longer: --wait 5m`;
+  const hint = `dp logs ${app.name} --deploy -f, or wait longer: --wait 5m`;
   throw new DpError("locked", `${describeHolder(held)}, is running`, { hint });
 }
 
@@ -121,14 +122,14 @@ function soon(path: string, held: () => DpError): Promise<Lock> {
 }
 
 /** Takes the app's lock for a single command; throws DpError "locked" that names the holder. */
-export async function lockNow(app: string, what: string): Promise<Lock> {
-  const hint = `dp logs ${app} --deploy -f`;
+export async function lockNow(app: NamedApp, what: string): Promise<Lock> {
+  const hint = `dp logs ${app.name} --deploy -f`;
   const lock = await soon(
-    places(app).lock,
+    app.places.lock,
     () => new DpError("locked", `${describeHolder(holder(app))}, is running`, { hint }),
   ).catch((error) => {
     if (codeOf(error) !== "ENOENT") throw error;
-    throw new DpError("usage", `there is no app "${app}" on this server any more`); // destroyed meanwhile
+    throw new DpError("usage", `there is no app "${app.name}" on this server any more`); // destroyed meanwhile
   });
   lock.note(myself(what, starter()));
   return lock;
@@ -153,7 +154,7 @@ export interface Answer {
  * Waits until no deploy is under way: what is restarted must be what is live by then. Answers what is left of the
  * time, in ms; throws DpError "locked" when it is over.
  */
-export async function quiet(app: string, wait?: number): Promise<number | undefined> {
+export async function quiet(app: NamedApp, wait?: number): Promise<number | undefined> {
   const begun = performance.now();
   const isOver = deadline(wait);
   for (let told = false; ; told = true) {

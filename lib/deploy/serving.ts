@@ -1,20 +1,15 @@
 // What serves after a run that failed, in the words of its last lines.
+import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
-import { managerOf } from "../release/manager.ts";
 import { hasWeb, idsOfRelease, stoppedIds } from "../release/processes.ts";
-import type { ServerConfig } from "../config/types.ts";
 
 /** `41-3f9c2ab, as before`; of a live release that does not run, why, and what to type. Never throws a DpError. */
-export async function servingWords(
-  app: string,
-  live: string,
-  server: ServerConfig,
-  how = "as before",
-): Promise<string> {
+export async function servingWords(app: App, live: string, how = "as before"): Promise<string> {
+  const { name, server, manager } = app;
   let facts: InstanceFacts;
   try {
-    facts = await factsOfRelease(app, live, server);
+    facts = await factsOfRelease(app, live);
   } catch (error) {
     if (error instanceof DpError) return `${live}, ${how}`; // what is wrong with its record is dp status' to say
     throw error;
@@ -23,13 +18,12 @@ export async function servingWords(
   const ids = hasWeb(facts.config) ? [live] : idsOfRelease(live, facts.config, server);
   const stopped = await stoppedIds(app);
   if (ids.length > 0 && ids.every((id) => stopped.has(id)))
-    return `nothing, as before; ${live} was stopped by dp stop: dp start ${app}`;
+    return `nothing, as before; ${live} was stopped by dp stop: dp start ${name}`;
   try {
-    const managed = await managerOf(server);
-    for (const id of ids) if ((await managed.status({ app, id })).state === "running") return `${live}, ${how}`;
+    for (const id of ids) if ((await manager.status({ app: name, id })).state === "running") return `${live}, ${how}`;
   } catch (error) {
-    if (error instanceof DpError) return `unknown; dp status ${app} tells`;
+    if (error instanceof DpError) return `unknown; dp status ${name} tells`;
     throw error;
   }
-  return ids.length === 0 ? `${live}, ${how}` : `nothing; ${live} is live and does not run: dp doctor ${app}`;
+  return ids.length === 0 ? `${live}, ${how}` : `nothing; ${live} is live and does not run: dp doctor ${name}`;
 }

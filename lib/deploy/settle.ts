@@ -1,18 +1,19 @@
 // What a deploy left that was killed: it is ended first, forward when its release is live already, else back.
+import type { NamedApp } from "../contracts/app.ts";
 import { factOf, type Run } from "../pipeline/context.ts";
 import { DpError, EXIT, exitCodeOf, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import { auditRun } from "./audit-run.ts";
-import { idOf, liveId, runsOf } from "../release/history.ts";
+import { appOfRun } from "../release/app.ts";
+import { runsOf } from "../release/history.ts";
 import { makeIo } from "../host/io.ts";
-import { places } from "../paths.ts";
+import { idOf } from "../paths.ts";
 import { endConfined } from "../host/process/confine.ts";
 import { endAll } from "../host/process/end-all.ts";
 import { allPids } from "../host/process/proc.ts";
 import { environmentOf, hasEnvironment } from "../host/process/process.ts";
 import { ONE_OFF_MARK } from "../release/one-off.ts";
 import { reconcile, sweep } from "../release/reconcile.ts";
-import { managerOf } from "../release/manager.ts";
 import { appType } from "../registry.ts";
 import { goBack, runPipeline } from "../pipeline/runner.ts";
 import type { Receipt } from "../pipeline/receipt.ts";
@@ -20,7 +21,7 @@ import type { Receipt } from "../pipeline/receipt.ts";
 const PATIENCE = 5_000;
 
 /** Ends every run but `mine` that is unfinished and did anything; one that waits for its turn is left alone. */
-export async function settle(app: string, mine: string, out: Receipt): Promise<void> {
+export async function settle(app: NamedApp, mine: string, out: Receipt): Promise<void> {
   await sweep(app);
   for (const past of await runsOf(app, (message) => out.warn(message))) {
     if (past.id === mine || past.state !== "unfinished" || Object.keys(past.run.journal).length === 0) continue;
@@ -28,7 +29,7 @@ export async function settle(app: string, mine: string, out: Receipt): Promise<v
     out.say(`deploy ${past.id} was interrupted and is ${isLive ? "finished" : "taken back"} first`);
     let code: number = EXIT.ok;
     try {
-      const from = await pickUp(app, past.run, out);
+      const from = await pickUp(past.run, out);
       if (isLive) await runPipeline(past.path, out, from === undefined ? {} : { from });
       else await goBack(past.path, out, new DpError("terminated", "interrupted"));
     } catch (error) {
@@ -42,35 +43,37 @@ export async function settle(app: string, mine: string, out: Receipt): Promise<v
 
 const releaseOf = (run: Run) => idOf(typeof run.facts["release"] === "string" ? run.facts["release"] : null);
 
-async function isLiveRun(app: string, run: Run): Promise<boolean> {
+async function isLiveRun(app: NamedApp, run: Run): Promise<boolean> {
   const release = releaseOf(run);
-  return release !== null && release === (await liveId(app));
+  return release !== null && release === (await app.live());
 }
 
 /**
  * Prepares a run to be gone on with: ends what its killed process left running. When its instance is another process by
  * now, or none (a reboot, `dp reconcile`), answers the step to go on from: a live one has been started again.
  */
-export async function pickUp(app: string, run: Run, out: Receipt): Promise<string | undefined> {
+export async function pickUp(run: Run, out: Receipt): Promise<string | undefined> {
+  const app = await appOfRun(run);
+  const { name, manager } = app;
   const id = factOf(run, "id", fact.id);
   await endLeftovers(app, id);
-  if ("config" in run.facts) await (await appType(factOf(run, "config", fact.config).type)).endHook?.({ app, id });
+  if ("config" in run.facts)
+    await (await appType(factOf(run, "config", fact.config).type)).endHook?.({ app: name, id });
   const isLive = await isLiveRun(app, run);
   if (!isLive && run.journal["start"]?.state !== "ok") return undefined;
-  const server = factOf(run, "server", fact.server);
-  for (const change of isLive ? await reconcile(app, server, makeIo(out)) : []) out.say(change);
-  const { pid } = await (await managerOf(server)).status({ app, id: releaseOf(run)! });
+  for (const change of isLive ? await reconcile(app, makeIo(out)) : []) out.say(change);
+  const { pid } = await manager.status({ app: name, id: releaseOf(run)! });
   if (isLive) return pid === run.facts["pid"] ? undefined : "check";
   return pid !== null && pid === (run.facts["pid"] ?? pid) ? undefined : "start";
 }
 
 // A build or hook outlives its deploy when that is killed; a second one beside it would be one too many. It is known
 // by its environment, and is neither an instance nor a command of the operator's.
-async function endLeftovers(app: string, id: string): Promise<void> {
-  const marks = [`HOME=${places(app).home}`, `DP_RELEASE=${id}`];
-  const isInstance = (pid: number) => environmentOf(pid, "DP_INSTANCE")?.startsWith(`${app}@${id}`) === true;
+async function endLeftovers({ name, places }: NamedApp, id: string): Promise<void> {
+  const marks = [`HOME=${places.home}`, `DP_RELEASE=${id}`];
+  const isInstance = (pid: number) => environmentOf(pid, "DP_INSTANCE")?.startsWith(`${name}@${id}`) === true;
   const isOther = (pid: number) => isInstance(pid) || hasEnvironment(pid, ONE_OFF_MARK);
   const isLeft = (pid: number) => marks.every((mark) => hasEnvironment(pid, mark)) && !isOther(pid);
   await endAll(() => allPids().filter((pid) => pid !== process.pid && isLeft(pid)), PATIENCE);
-  await endConfined({ app, id });
+  await endConfined({ app: name, id });
 }

@@ -1,5 +1,6 @@
 // `dp work`: the process of a deploy. It holds the lock, runs the steps, and writes the log that others follow.
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import type { NamedApp } from "../contracts/app.ts";
 import { factOf, load, type Run } from "../pipeline/context.ts";
 import { makeBallast } from "../host/ballast.ts";
 import { DpError, EXIT, hostError } from "../errors.ts";
@@ -8,7 +9,8 @@ import { requireCurrent } from "../release/current.ts";
 import { auditRun } from "./audit-run.ts";
 import { takeCanceller } from "./canceller.ts";
 import { requireTip, settleRef, type Push, landingOf } from "./gate.ts";
-import { contextOf, logOf } from "../release/history.ts";
+import { appOfRun, namedApp } from "../release/app.ts";
+import { logOf, runFile } from "../release/history.ts";
 import { makeIo } from "../host/io.ts";
 import type { Lock } from "../host/lock.ts";
 import { stepModule } from "../pipeline/module-step.ts";
@@ -31,7 +33,8 @@ import { stepFile } from "../pipeline/step-files.ts";
  * Loads what a deploy needs, waits for the order on stdin, and runs it, saying all that is to be said in its log. Answers
  * the exit code; 0 when whoever started this has gone, or thought better of it.
  */
-export async function workOnOrder(app: string): Promise<number> {
+export async function workOnOrder(name: string): Promise<number> {
+  const app = namedApp(name);
   await Promise.all(PIPELINES.deploy.map((name) => stepModule(stepFile(name))));
   const text = readFileSync(0, "utf8");
   if (text === "") return EXIT.ok;
@@ -45,7 +48,7 @@ export async function workOnOrder(app: string): Promise<number> {
 }
 
 /** Runs a begun deploy or rollback to its end, and writes its log, `log`, and a line to the audit log; answers the exit code. */
-export async function work(app: string, order: Order, log: number): Promise<number> {
+export async function work(app: NamedApp, order: Order, log: number): Promise<number> {
   const write = writerOf(log);
   let code: number = EXIT.bug;
   try {
@@ -65,13 +68,13 @@ interface Work extends Told {
   stop: AbortSignal;
 }
 
-async function runToEnd(app: string, order: Order, write: (line: string) => void): Promise<number> {
-  const context = contextOf(app, order.id);
-  const run = await load(context);
-  const server = factOf(run, "server", fact.server);
-  const clean = redactor(await secretsOf(app, server));
-  const push = server.gate ? factOf(run, "push", fact.push) : null;
-  const work = { app, order, context, run, push, clean, out: receipt(write, clean), stop: stopSignal(app, order.id) };
+async function runToEnd(named: NamedApp, order: Order, write: (line: string) => void): Promise<number> {
+  const file = runFile(named, order.id);
+  const run = await load(file);
+  const app = await appOfRun(run);
+  const clean = redactor(await secretsOf(app));
+  const push = app.server.gate ? factOf(run, "push", fact.push) : null;
+  const work = { app, order, file, run, push, clean, out: receipt(write, clean), stop: stopSignal(app, order.id) };
   work.out.say(headLine(run));
   const begun = performance.now();
   let lock: Lock;
@@ -82,8 +85,8 @@ async function runToEnd(app: string, order: Order, write: (line: string) => void
   }
   try {
     await runInTurn(work);
-    const ended = await load(context);
-    work.out.say(closingLine(app, ended, performance.now() - begun));
+    const ended = await load(file);
+    work.out.say(closingLine(app.name, ended, performance.now() - begun));
     for (const line of await forwardLines(app, ended)) work.out.say(line);
     return EXIT.ok;
   } catch (thrown) {
@@ -100,12 +103,7 @@ async function turnOf({ app, order, run, push, out, stop }: Work): Promise<Lock>
   const lock = await takeTurn(app, turn, out.say, stop);
   try {
     if (push && order.git !== undefined)
-      await requireTip(
-        factOf(run, "repo", fact.repo),
-        push,
-        factOf(run, "sha", fact.sha),
-        await landingOf(app, order.id, push),
-      );
+      await requireTip(app.places.repo, push, factOf(run, "sha", fact.sha), await landingOf(app, order.id, push));
     return lock;
   } catch (error) {
     lock.release();
@@ -114,18 +112,17 @@ async function turnOf({ app, order, run, push, out, stop }: Work): Promise<Lock>
 }
 
 /** Puts right what is left of others, runs the steps, and lets the branch follow. */
-async function runInTurn({ app, order, context, run, push, out, stop }: Work): Promise<void> {
+async function runInTurn({ app, order, file, run, push, out, stop }: Work): Promise<void> {
   // The way back is what mends it, and its end puts the rest right: nothing may keep it waiting.
   const isBack = factOf(run, "kind", fact.kind) === "rollback";
   if (!isBack) await requireCurrent(app);
   await settle(app, order.id, out);
   // One that is gone on with has an instance of its own already.
   const isFresh = Object.keys(run.journal).length === 0;
-  const server = factOf(run, "server", fact.server);
-  for (const change of isFresh && !isBack ? await tidy(app, server, makeIo(out)) : []) out.say(change);
-  const from = order.from ?? (isFresh ? undefined : await pickUp(app, run, out));
-  await runPipeline(context, out, { signal: stop, ...(from === undefined ? {} : { from }) });
-  if (push) await settleRef(factOf(run, "repo", fact.repo), push, factOf(run, "sha", fact.sha), order.git);
+  for (const change of isFresh && !isBack ? await tidy(app, makeIo(out)) : []) out.say(change);
+  const from = order.from ?? (isFresh ? undefined : await pickUp(run, out));
+  await runPipeline(file, out, { signal: stop, ...(from === undefined ? {} : { from }) });
+  if (push) await settleRef(app.places.repo, push, factOf(run, "sha", fact.sha), order.git);
 }
 
 // The log is told, never trusted: a full disk must not change what the deploy does.
@@ -143,7 +140,7 @@ function writerOf(log: number): (line: string) => void {
 }
 
 /** Aborted by SIGTERM, which may be `dp cancel`, or SIGINT; a lost terminal is nothing to stop for. */
-function stopSignal(app: string, id: string): AbortSignal {
+function stopSignal(app: NamedApp, id: string): AbortSignal {
   const controller = new AbortController();
   const stop = (exit: "interrupted" | "terminated", signal: string) => () => {
     const by = takeCanceller(app, id);

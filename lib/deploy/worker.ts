@@ -1,5 +1,6 @@
 // Who works on a run: a process that survives this one, or this one itself when nothing can end it by accident.
 import { closeSync, openSync, writeSync } from "node:fs";
+import type { NamedApp } from "../contracts/app.ts";
 import { codeOf, EXIT } from "../errors.ts";
 import { pipe } from "../host/process/libc.ts";
 import { isOnItsOwn } from "../host/process/process.ts";
@@ -23,20 +24,20 @@ export interface Worker {
  * Hires a worker, which gets ready while the run is still being begun. install.sh has `dp rollback` run in a session
  * of its own, with a small program to wait for it: it need not start dp a second time.
  */
-export const hire = (app: string): Worker => (isOnItsOwn() ? itself(app) : another(app));
+export const hire = (app: NamedApp): Worker => (isOnItsOwn() ? itself(app) : another(app));
 
 // After what the terminal shows of Ctrl-C.
-function goesOn(app: string, what: string): void {
+function goesOn({ name }: NamedApp, what: string): void {
   say("");
-  say(`dp: the ${what} goes on: dp logs ${app} --deploy -f`);
+  say(`dp: the ${what} goes on: dp logs ${name} --deploy -f`);
 }
 
 /** A process in a session of its own. Without an order it ends when this process does. */
-function another(app: string): Worker {
+function another(app: NamedApp): Worker {
   const [read, write] = pipe();
   try {
     const stdio = { stdin: read, stdout: "ignore", stderr: "inherit" } as const;
-    const child = Bun.spawn([...SELF, "work", app], { cwd: "/", env: selfEnv(), ...stdio, detached: true });
+    const child = Bun.spawn([...SELF, "work", app.name], { cwd: "/", env: selfEnv(), ...stdio, detached: true });
     child.unref(); // or this process would wait for one that waits for it
     return {
       order(order) {
@@ -64,13 +65,13 @@ function tell(fd: number, text: string): void {
 }
 
 /** Says it, and what is to be done; answers the exit code. */
-export function wasKilled(app: string): number {
-  say(`dp: the process of the deploy was killed; what it left is ended by: dp resume ${app}`);
+export function wasKilled({ name }: NamedApp): number {
+  say(`dp: the process of the deploy was killed; what it left is ended by: dp resume ${name}`);
   return EXIT.terminated;
 }
 
 // Whoever stops reading does not stop the deploy.
-function leaveOnSignals(app: string, what: string): void {
+function leaveOnSignals(app: NamedApp, what: string): void {
   const leave = (code: number) => () => {
     goesOn(app, what);
     process.exit(code);
@@ -81,7 +82,7 @@ function leaveOnSignals(app: string, what: string): void {
 }
 
 /** This process. Whoever typed the command has left when its parent is another one. */
-function itself(app: string): Worker {
+function itself(app: NamedApp): Worker {
   const parent = process.ppid;
   const ended = Promise.withResolvers<number>();
   const module = import("./work.ts");

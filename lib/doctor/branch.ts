@@ -1,17 +1,18 @@
 // The deploy branch: what was pushed to it is what is live, unless somebody wanted it otherwise.
 import { byHand, type Check } from "../contracts/check.ts";
 import { tipOf } from "../git/ref.ts";
-import { places } from "../paths.ts";
 import { factOf } from "../pipeline/context.ts";
 import { fact } from "../pipeline/facts.ts";
-import { liveId, runsOf } from "../release/history.ts";
+import { runsOf } from "../release/history.ts";
 
 const check: Check = {
   summary: "the deploy branch, and whether its commit is live",
   atRest: true,
-  async app({ app, server: { branch } }) {
-    const live = await liveId(app);
-    const tip = await tipOf(places(app).repo, `refs/heads/${branch}`);
+  async app(app) {
+    const { name, places, server } = app;
+    const { branch } = server;
+    const live = await app.live();
+    const tip = await tipOf(places.repo, `refs/heads/${branch}`);
     const runs = await runsOf(app);
     const run = runs.find(({ id }) => id === live)?.run;
     if (run === undefined || tip === "") return [];
@@ -20,7 +21,7 @@ const check: Check = {
     // After a rollback, or dp deploy of another commit, it is as somebody wanted it.
     const isWanted = runs.at(-1)?.run.facts["kind"] === "rollback" || run.facts["push"] === null;
     const what = `${branch} is at ${tip.slice(0, 7)}, and ${live} is live`;
-    return [byHand(isWanted ? "note" : "warning", what, `dp deploy ${app}`)];
+    return [byHand(isWanted ? "note" : "warning", what, `dp deploy ${name}`)];
   },
 };
 export default check;

@@ -7,7 +7,7 @@ const TOLERANCE = 60_000;
 
 const check: Check = {
   summary: "the clock against the times of deploys",
-  async app({ app }) {
+  async app(app) {
     const now = Date.now();
     const times = (await runsOf(app)).map(({ id, run }) => ({ id, at: Date.parse(String(run.facts["startedAt"])) }));
     const ahead = times.filter(({ at }) => at > now + TOLERANCE).at(-1);

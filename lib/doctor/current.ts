@@ -2,43 +2,44 @@
 import { readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { byDoctor, byHand, type Check, type Finding } from "../contracts/check.ts";
+import type { App } from "../contracts/app.ts";
 import { load, type Run } from "../pipeline/context.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { point } from "../host/link.ts";
-import { isReleaseId, places } from "../paths.ts";
+import { isReleaseId } from "../paths.ts";
 import { damageOf } from "../release/current.ts";
-import { contextOf, goodReleases, liveId, releaseBefore } from "../release/history.ts";
+import { goodReleases, releaseBefore, runFile } from "../release/history.ts";
 
 const check: Check = {
   summary: "the links current and previous, and what they name",
   atRest: true,
-  async app({ app }) {
+  async app(app) {
     const damage = await damageOf(app);
     if (damage) return [byHand("error", damage.what, damage.command)];
-    const live = await liveId(app);
+    const live = await app.live();
     return live === null ? [] : [...(await releaseFindings(app, live)), ...(await previousFindings(app, live))];
   },
 };
 export default check;
 
-async function releaseFindings(app: string, live: string): Promise<Finding[]> {
-  const wrong = (what: string) => [byHand("error", what, `dp deploy ${app}`)];
+async function releaseFindings(app: App, live: string): Promise<Finding[]> {
+  const wrong = (what: string) => [byHand("error", what, `dp deploy ${app.name}`)];
   let run: Run;
   try {
-    run = await load(contextOf(app, live));
+    run = await load(runFile(app, live));
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
     return wrong(`what is known of ${live}, which is live, cannot be read: ${messageOf(error)}`);
   }
   if (!("healthyAt" in run.facts) && run.journal["check"]?.state !== "ok")
     return wrong(`${live} is live and was never healthy`);
-  const files = await readdir(join(places(app).releases, live));
+  const files = await readdir(join(app.places.releases, live));
   return files.length === 0 ? wrong(`the files of ${live}, which is live, are gone`) : [];
 }
 
 // A missing one is none: there is a way back without it.
-async function previousFindings(app: string, live: string): Promise<Finding[]> {
-  const { previous, releases } = places(app);
+async function previousFindings(app: App, live: string): Promise<Finding[]> {
+  const { previous, releases } = app.places;
   let to: string;
   try {
     to = await readlink(previous);
@@ -52,7 +53,7 @@ async function previousFindings(app: string, live: string): Promise<Finding[]> {
   if (isReleaseId(id) && id !== live && isGood) return [];
   const why = id === live ? "is live" : `is no good release that is still there`;
   return [
-    byDoctor("warning", `${previous} leads to ${to}, which ${why}`, app, async () => {
+    byDoctor("warning", `${previous} leads to ${to}, which ${why}`, app.name, async () => {
       const before = await releaseBefore(app, live);
       await point(previous, before && join(releases, before));
       return `${previous} ${before ? `names ${before} now` : "is gone: there is no good release before"}`;

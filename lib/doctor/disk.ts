@@ -2,7 +2,7 @@
 import { byHand, type Check } from "../contracts/check.ts";
 import { sizeText } from "../config/size.ts";
 import { freeRoom } from "../host/disk.ts";
-import { deployments, places } from "../paths.ts";
+import { deployments } from "../paths.ts";
 import { roomFor, roomProblem } from "../release/room.ts";
 import { appNames } from "../config/server.ts";
 
@@ -13,9 +13,9 @@ const command = (folder: string) => `du -xh -d 2 ${folder} | sort -h`;
 
 const check: Check = {
   summary: "free disk and inodes",
-  async app({ app, server }) {
-    const { base } = places(app);
-    const problem = roomProblem(await freeRoom(base), await roomFor(app, server.minFree));
+  async app(app) {
+    const { base } = app.places;
+    const problem = roomProblem(await freeRoom(base), await roomFor(app));
     return problem ? [byHand("warning", `${problem}: the next one will be refused`, command(base))] : [];
   },
   async server() {

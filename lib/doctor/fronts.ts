@@ -24,7 +24,8 @@ async function frontsInUse(): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const app of await appNames()) {
     try {
-      if (lstatSync(places(app).current, { throwIfNoEntry: false })) found.set((await readServer(app)).front, app);
+      const own = places(app);
+      if (lstatSync(own.current, { throwIfNoEntry: false })) found.set((await readServer(own)).front, app);
     } catch (error) {
       // Its own findings say so.
       if (!(error instanceof DpError) && codeOf(error) === undefined) throw error;

@@ -1,10 +1,8 @@
 // The processes of an app: those that shall run do, nothing else does, and the same come up at boot.
-import { byCommand, byHand, type Check, type Finding, type Patient } from "../contracts/check.ts";
-import type { Manager } from "../contracts/manager.ts";
+import { byCommand, byHand, type Check, type Finding } from "../contracts/check.ts";
+import type { App } from "../contracts/app.ts";
 import { processOf, releaseOf } from "../paths.ts";
 import { damageOf } from "../release/current.ts";
-import { liveId } from "../release/history.ts";
-import { managerOf } from "../release/manager.ts";
 import { wayBack } from "../release/way-back.ts";
 import { stoppedByHand, straysOf, wantedOf } from "../release/wanted.ts";
 
@@ -14,59 +12,59 @@ const OFTEN = 3;
 const check: Check = {
   summary: "processes: running as wanted, and coming up at boot",
   atRest: true,
-  async app(patient) {
-    const { app, server } = patient;
+  async app(app) {
     if (await damageOf(app)) return []; // nobody knows what is wanted
-    const managed = await managerOf(server);
-    const live = await liveId(app);
-    const wanted = await wantedOf(app, live, server, managed);
-    const findings = await Promise.all(wanted.map((id) => instanceFindings(patient, id, managed)));
-    const strays = (await straysOf(app, live, wanted, managed)).map((id) =>
-      byCommand("warning", `${app}@${id} runs, and should not`, "reconcile", app),
+    const { name } = app;
+    const live = await app.live();
+    const wanted = await wantedOf(app, live);
+    const findings = await Promise.all(wanted.map((id) => instanceFindings(app, id)));
+    const strays = (await straysOf(app, live, wanted)).map((id) =>
+      byCommand("warning", `${name}@${id} runs, and should not`, "reconcile", name),
     );
-    const stopped = await stoppedFindings(patient, live);
-    return [...findings.flat(), ...stopped, ...strays, ...(await bootFindings(patient, wanted, managed))];
+    const stopped = await stoppedFindings(app, live);
+    return [...findings.flat(), ...stopped, ...strays, ...(await bootFindings(app, wanted))];
   },
 };
 export default check;
 
-async function instanceFindings({ app }: Patient, id: string, managed: Manager): Promise<Finding[]> {
-  const { state, restarts, detail, isOrphan } = await managed.status({ app, id });
-  const logs = `dp logs ${app} ${processOf(id).split(".")[0]} -n 100`;
+async function instanceFindings(app: App, id: string): Promise<Finding[]> {
+  const { name, manager } = app;
+  const { state, restarts, detail, isOrphan } = await manager.status({ app: name, id });
+  const logs = `dp logs ${name} ${processOf(id).split(".")[0]} -n 100`;
   const why = detail ? `: ${detail}` : "";
   if (state === "stopped" || state === "failed")
-    return [byCommand("error", `${app}@${id} does not run, it is ${state}${why}`, "reconcile", app)];
+    return [byCommand("error", `${name}@${id} does not run, it is ${state}${why}`, "reconcile", name)];
   if (state === "waiting")
     return [
-      byHand("error", `${app}@${id} has crashed and waits for its next start${why}`, await orBack(app, id, logs)),
+      byHand("error", `${name}@${id} has crashed and waits for its next start${why}`, await orBack(app, id, logs)),
     ];
   if (restarts >= OFTEN) {
-    const what = `${app}@${id} has crashed ${restarts} times since its start`;
+    const what = `${name}@${id} has crashed ${restarts} times since its start`;
     return [byHand("warning", what, await orBack(app, id, logs))];
   }
-  if (isOrphan) return [byCommand("warning", `${app}@${id} runs, but ${detail}`, "reconcile", app)];
-  return detail ? [byHand("warning", `${app}@${id} runs, but ${detail}`, `dp restart ${app}`)] : [];
+  if (isOrphan) return [byCommand("warning", `${name}@${id} runs, but ${detail}`, "reconcile", name)];
+  return detail ? [byHand("warning", `${name}@${id} runs, but ${detail}`, `dp restart ${name}`)] : [];
 }
 
 /** The command that tells why, and the way back from a release that crashes, when there is one. */
-async function orBack(app: string, id: string, logs: string): Promise<string> {
-  const live = await liveId(app);
+async function orBack(app: App, id: string, logs: string): Promise<string> {
+  const live = await app.live();
   const back = live === releaseOf(id) ? await wayBack(app, live) : null;
-  return back === null ? logs : `${logs}; or go back to ${back}: dp rollback ${app}`;
+  return back === null ? logs : `${logs}; or go back to ${back}: dp rollback ${app.name}`;
 }
 
 // What somebody has stopped is as they want it.
-async function stoppedFindings({ app, server }: Patient, live: string | null): Promise<Finding[]> {
-  const { processes, isAll } = await stoppedByHand(app, live, server);
+async function stoppedFindings(app: App, live: string | null): Promise<Finding[]> {
+  const { processes, isAll } = await stoppedByHand(app, live);
   const [only, ...more] = isAll ? [`all of ${live}`] : processes;
   if (only === undefined) return [];
   const words = isAll ? [""] : processes.map((process) => ` ${process}`);
   const what = `${[only, ...more].join(", ")} ${more.length > 0 ? "were" : "was"} stopped by dp stop`;
-  return [byHand("note", what, words.map((word) => `dp start ${app}${word}`).join("; "))];
+  return [byHand("note", what, words.map((word) => `dp start ${app.name}${word}`).join("; "))];
 }
 
-async function bootFindings({ app }: Patient, wanted: readonly string[], managed: Manager): Promise<Finding[]> {
-  const enabled = await managed.enabled(app);
+async function bootFindings({ name: app, manager }: App, wanted: readonly string[]): Promise<Finding[]> {
+  const enabled = await manager.enabled(app);
   if (Bun.deepEquals(enabled.toSorted(), wanted.toSorted())) return [];
   const names = (ids: readonly string[]) => ids.map((id) => `${app}@${id}`).join(", ") || "nothing";
   return [byCommand("error", `${names(enabled)} comes up at boot, and should be ${names(wanted)}`, "reconcile", app)];

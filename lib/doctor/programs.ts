@@ -3,13 +3,14 @@ import { byHand, type Check, type Finding } from "../contracts/check.ts";
 import { factOf } from "../pipeline/context.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
-import { appType, front, manager } from "../registry.ts";
+import { appType } from "../registry.ts";
 import { newestRun } from "../release/history.ts";
 import { missingPrograms } from "../release/preflight.ts";
 
 const check: Check = {
   summary: "programs that deploys need",
-  async app({ app, server }) {
+  async app(app) {
+    const { name, server, manager, front } = app;
     const findings: Finding[] = [];
     const missing = missingPrograms(server.user);
     if (missing) findings.push(byHand("error", missing.what, missing.command));
@@ -17,11 +18,11 @@ const check: Check = {
     const type = last && "config" in last.run.facts ? factOf(last.run, "config", fact.config).type : null;
     if (type !== null) findings.push(...(await hostFindings(type)));
     const asked = [
-      [`manager ${server.manager}`, await (await manager(server.manager)).unavailable(server.path), "--manager NAME"],
-      [`front ${server.front}`, await (await front(server.front)).unavailable(), "--front NAME"],
+      [`manager ${server.manager}`, await manager.unavailable(server.path), "--manager NAME"],
+      [`front ${server.front}`, await front.unavailable(), "--front NAME"],
     ] as const;
     for (const [what, why, option] of asked)
-      if (why !== null) findings.push(byHand("error", `${what}: ${why}`, `mend that, or: dp setup ${app} ${option}`));
+      if (why !== null) findings.push(byHand("error", `${what}: ${why}`, `mend that, or: dp setup ${name} ${option}`));
     return findings;
   },
 };

@@ -1,33 +1,35 @@
 // Rights and owners: what dp decides by belongs to dp, and what the app writes to the app.
 import { chmod, stat } from "node:fs/promises";
-import { byCommand, byDoctor, byDrift, type Check, type Finding, type Patient } from "../contracts/check.ts";
+import type { App } from "../contracts/app.ts";
+import { byCommand, byDoctor, byDrift, type Check, type Finding } from "../contracts/check.ts";
 import { DpError, messageOf } from "../errors.ts";
-import { envFile, places } from "../paths.ts";
+import { envFile } from "../paths.ts";
 import { baseDrift } from "../setup/base.ts";
 import { repositoryDrift } from "../setup/repository.ts";
 
 const check: Check = {
   summary: "rights and owners of folders and files",
-  async app(patient) {
-    const { app, server, io } = patient;
-    const { base, config } = places(app);
+  async app(app, io) {
+    const { name, places, server } = app;
+    const { base, config } = places;
     const open = await repositoryDrift(app, io);
     return [
-      ...(await folderFindings(patient)),
-      ...open.map((drift) => byDrift(app, drift)),
-      ...(await fileFindings(app, config)),
-      ...(await fileFindings(app, envFile(base, server.env))),
+      ...(await folderFindings(app)),
+      ...open.map((drift) => byDrift(name, drift)),
+      ...(await fileFindings(name, config)),
+      ...(await fileFindings(name, envFile(base, server.env))),
     ];
   },
 };
 export default check;
 
-async function folderFindings({ app, server }: Patient): Promise<Finding[]> {
+async function folderFindings(app: App): Promise<Finding[]> {
+  const { name, server } = app;
   try {
-    return (await baseDrift(app, server.user)).map((drift) => byDrift(app, drift));
+    return (await baseDrift(app, server.user)).map((drift) => byDrift(name, drift));
   } catch (error) {
     // The app's own user is made again.
-    if (error instanceof DpError) return [byCommand("error", messageOf(error), "setup", app)];
+    if (error instanceof DpError) return [byCommand("error", messageOf(error), "setup", name)];
     throw error;
   }
 }

@@ -4,21 +4,21 @@ import { chmod, rename } from "node:fs/promises";
 import { byDoctor, byHand, type Check, type Finding } from "../contracts/check.ts";
 import { load } from "../pipeline/context.ts";
 import { DpError } from "../errors.ts";
-import { contextOf, DAMAGED, liveId, runIds } from "../release/history.ts";
+import { DAMAGED, runFile, runIds } from "../release/history.ts";
 
 const check: Check = {
   summary: "the records of deploys",
   atRest: true,
-  async app({ app }) {
-    const live = await liveId(app).catch(() => null);
+  async app(app) {
+    const live = await app.live().catch(() => null);
     const findings: Finding[] = [];
     for (const id of await runIds(app)) {
-      const path = contextOf(app, id);
+      const path = runFile(app, id);
       try {
         await load(path);
       } catch (error) {
         if (!(error instanceof DpError)) throw error;
-        findings.push(...findingsOf(app, path, id === live, error));
+        findings.push(...findingsOf(app.name, path, id === live, error));
       }
     }
     return findings;

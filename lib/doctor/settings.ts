@@ -2,12 +2,12 @@
 import { byHand, type Check } from "../contracts/check.ts";
 import { readEnvFile } from "../config/env-file.ts";
 import { DpError, messageOf } from "../errors.ts";
-import { envFile, places } from "../paths.ts";
+import { envFile } from "../paths.ts";
 
 const check: Check = {
   summary: "the env file",
-  async app({ app, server }) {
-    const { base } = places(app);
+  async app({ places, server }) {
+    const { base } = places;
     try {
       await readEnvFile(base, server.env);
       return [];

@@ -5,10 +5,10 @@ import { setUpBy } from "../setup/record.ts";
 
 const check: Check = {
   summary: "dp is not older than the one that set the app up",
-  async app({ app }) {
+  async app(app) {
     const before = await setUpBy(app);
     if (before === null || !isOlder(version, before)) return [];
-    const what = `dp ${version} is older than dp ${before}, which has set ${app} up`;
+    const what = `dp ${version} is older than dp ${before}, which has set ${app.name} up`;
     return [byHand("warning", what, `./install.sh, in a clone of dp ${before} or newer`)];
   },
 };

@@ -15,7 +15,7 @@ import { publicAddress } from "../paths.ts";
 import type { HealthCheck, ServerConfig } from "../config/types.ts";
 
 /** An instance that is asked: where, by whom it is managed, and what counts as healthy. */
-export interface Patient {
+export interface Candidate {
   name: InstanceName;
   manager: Manager;
   check: HealthCheck;
@@ -30,64 +30,64 @@ const EAGER = { lateness: 0.03, pause: 5 };
 /** The pause is that many times what the try took, at least: some managers are asked by a program. */
 const IDLE = 2;
 
-const urlOf = ({ check, port }: Patient) => `http://127.0.0.1:${port}${check.path}`;
+const urlOf = ({ check, port }: Candidate) => `http://127.0.0.1:${port}${check.path}`;
 
 /**
  * Asks until the instance is healthy, at once and then with a growing delay, for `startTimeout` at most; stops
  * as soon as its process has died. Answers the main process. Throws DpError "unhealthy" with what was seen.
  */
-export async function waitUntilHealthy(patient: Patient, io: Io): Promise<{ pid: number; tries: number }> {
-  const { check } = patient;
+export async function waitUntilHealthy(candidate: Candidate, io: Io): Promise<{ pid: number; tries: number }> {
+  const { check } = candidate;
   const begun = performance.now();
   const deadline = begun + check.startTimeout;
   const seen = new Map<string, number>();
   const verdict = watchSteady();
   let word: Answer | undefined;
-  const elsewhere = watchElsewhere(patient.name, patient.manager, patient.port);
+  const elsewhere = watchElsewhere(candidate.name, candidate.manager, candidate.port);
   let delay = check.interval;
   for (let tries = 1; ; tries++) {
     const asked = performance.now();
-    const status = await patient.manager.status(patient.name);
-    if (status.state !== "running" || status.restarts > 0) throw await died(patient, status, io);
-    if (status.isUnhealthy) throw await unhealthy(patient, new Map([[status.detail, 1]]), io);
-    const answer = await probe(check, patient.port);
-    if (answer.isHealthy) return { pid: await owner(patient, status, io), tries };
+    const status = await candidate.manager.status(candidate.name);
+    if (status.state !== "running" || status.restarts > 0) throw await died(candidate, status, io);
+    if (status.isUnhealthy) throw await unhealthy(candidate, new Map([[status.detail, 1]]), io);
+    const answer = await probe(check, candidate.port);
+    if (answer.isHealthy) return { pid: await owner(candidate, status, io), tries };
     seen.set(answer.text, (seen.get(answer.text) ?? 0) + 1);
     if (isWord(answer.status)) word = answer;
     const steady = verdict(answer, performance.now());
     if (steady === "tell") io.warn(`GET ${check.path} answers ${sayAnswer(answer)}`);
-    if (steady === "end") throw await unhealthy(patient, seen, io, word);
+    if (steady === "end") throw await unhealthy(candidate, seen, io, word);
     const other = await elsewhere(answer.isRefused === true);
     if (other !== null) io.warn(other);
     const now = performance.now();
     const soon = Math.max(EAGER.pause, (now - begun) * EAGER.lateness, (now - asked) * IDLE);
     const pause = answer.isRefused ? Math.min(soon, delay) : delay;
-    if (performance.now() + pause > deadline) throw await unhealthy(patient, seen, io, word ?? answer);
+    if (performance.now() + pause > deadline) throw await unhealthy(candidate, seen, io, word ?? answer);
     await io.sleep(pause);
     delay = Math.min(Math.max(check.interval, (performance.now() - begun) * LATENESS), SLOWEST);
   }
 }
 
 /** Asks once more, and that the main process is still `pid`. Throws DpError "unhealthy". */
-export async function stillHealthy(patient: Patient, pid: number, io: Io): Promise<void> {
-  const status = await patient.manager.status(patient.name);
-  if (status.state !== "running" || status.pid !== pid) throw await died(patient, status, io);
-  if (status.isUnhealthy) throw await unhealthy(patient, new Map([[status.detail, 1]]), io);
-  const answer = await probe(patient.check, patient.port);
+export async function stillHealthy(candidate: Candidate, pid: number, io: Io): Promise<void> {
+  const status = await candidate.manager.status(candidate.name);
+  if (status.state !== "running" || status.pid !== pid) throw await died(candidate, status, io);
+  if (status.isUnhealthy) throw await unhealthy(candidate, new Map([[status.detail, 1]]), io);
+  const answer = await probe(candidate.check, candidate.port);
   if (!answer.isHealthy) {
-    await requireAlive(patient, status, io);
-    throw await unhealthy(patient, new Map([[answer.text, 1]]), io, answer);
+    await requireAlive(candidate, status, io);
+    throw await unhealthy(candidate, new Map([[answer.text, 1]]), io, answer);
   }
-  await owner(patient, status, io);
+  await owner(candidate, status, io);
 }
 
 /**
  * Asks through the public port until the release answers there. Throws DpError "unhealthy" when the front
  * points elsewhere, or its answers stay bad for the time that one answer may take.
  */
-export async function publiclyHealthy(patient: Patient, server: ServerConfig, holder: Front, io: Io): Promise<void> {
-  const { name, check } = patient;
-  const route = await holder.status(name.app);
+export async function publiclyHealthy(candidate: Candidate, server: ServerConfig, front: Front, io: Io): Promise<void> {
+  const { name, check } = candidate;
+  const route = await front.status(name.app);
   if (route && route.target?.id !== name.id) {
     throw new DpError("unhealthy", `the front sends requests to ${route.target?.id ?? "nothing"}, not to ${name.id}`);
   }
@@ -99,16 +99,16 @@ export async function publiclyHealthy(patient: Patient, server: ServerConfig, ho
     if (performance.now() > end)
       throw new DpError(
         "unhealthy",
-        `GET http://${host}:${server.port}${check.path} through the ${holder.name}: ${answer.text}`,
-        { lines: await lastWords(patient, io) },
+        `GET http://${host}:${server.port}${check.path} through the ${front.name}: ${answer.text}`,
+        { lines: await lastWords(candidate, io) },
       );
     await io.sleep(check.interval);
   }
 }
 
 // An answer proves nothing until the socket that gave it is the instance's own.
-async function owner(patient: Patient, status: InstanceStatus, io: Io): Promise<number> {
-  const { name, manager, port } = patient;
+async function owner(candidate: Candidate, status: InstanceStatus, io: Io): Promise<number> {
+  const { name, manager, port } = candidate;
   // Mostly the main process has the socket: then no other process has to be looked at.
   const isMain = status.pid !== null && listeningPorts([status.pid]).some((socket) => socket.port === port);
   if (isMain) return status.pid!;
@@ -119,7 +119,7 @@ async function owner(patient: Patient, status: InstanceStatus, io: Io): Promise<
   const owners = await listener(port);
   const isOwn = owners.some((socket) => socket.pid !== null && own.includes(socket.pid));
   if (isOwn && status.pid !== null) return status.pid;
-  await requireAlive(patient, status, io);
+  await requireAlive(candidate, status, io);
   throw new DpError(
     "unhealthy",
     `127.0.0.1:${port} answered, but it was ${await describeOwners(owners)}, not ${name.app}@${name.id}`,
@@ -127,29 +127,33 @@ async function owner(patient: Patient, status: InstanceStatus, io: Io): Promise<
 }
 
 // It may have died since it was looked at, and then that is the news.
-async function requireAlive(patient: Patient, before: InstanceStatus, io: Io): Promise<void> {
-  const now = await patient.manager.status(patient.name);
-  if (now.state !== "running" || now.pid !== before.pid) throw await died(patient, now, io);
+async function requireAlive(candidate: Candidate, before: InstanceStatus, io: Io): Promise<void> {
+  const now = await candidate.manager.status(candidate.name);
+  if (now.state !== "running" || now.pid !== before.pid) throw await died(candidate, now, io);
 }
 
-const died = ({ name, manager, check }: Patient, status: InstanceStatus, io: Io) =>
+const died = ({ name, manager, check }: Candidate, status: InstanceStatus, io: Io) =>
   diedOf(name, manager, status, io, check.path);
-const lastWords = ({ name, manager, check }: Patient, io: Io) => lastWordsOf(name, manager, io, check.path);
+const lastWords = ({ name, manager, check }: Candidate, io: Io) => lastWordsOf(name, manager, io, check.path);
 
 /** `404: Not Found`. */
 const sayAnswer = ({ text, firstLine }: Answer) => (firstLine ? `${text}: ${firstLine}` : text);
 
-async function unhealthy(patient: Patient, seen: Map<string, number>, io: Io, last?: Answer): Promise<DpError> {
+async function unhealthy(candidate: Candidate, seen: Map<string, number>, io: Io, last?: Answer): Promise<DpError> {
   const answers = [...seen].map(([text, count]) => (count > 1 ? `${text} (${count} times)` : text)).join(", ");
-  const words = await lastWords(patient, io);
+  const words = await lastWords(candidate, io);
   const lines = last?.firstLine ? [`it answers: ${last.firstLine}`, ...words] : words;
-  const hint = await hintFor(patient, last, words);
-  return new DpError("unhealthy", `GET ${urlOf(patient)}: ${answers}`, { lines, ...(hint === null ? {} : { hint }) });
+  const hint = await hintFor(candidate, last, words);
+  return new DpError("unhealthy", `GET ${urlOf(candidate)}: ${answers}`, { lines, ...(hint === null ? {} : { hint }) });
 }
 
 /** What its log says first, then where it listens, then what it answers. */
-async function hintFor(patient: Patient, last: Answer | undefined, words: readonly string[]): Promise<string | null> {
-  const { name, manager, port, check } = patient;
+async function hintFor(
+  candidate: Candidate,
+  last: Answer | undefined,
+  words: readonly string[],
+): Promise<string | null> {
+  const { name, manager, port, check } = candidate;
   const written = hintForLines(words);
   if (written !== null) return written;
   const wrong = await wrongPort(name, manager, port);

@@ -1,12 +1,12 @@
 // Where the files of a release are: the folder that a run made, or that of the release whose files it uses once more.
 import { readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { isReleaseId, places } from "../paths.ts";
+import { isReleaseId } from "../paths.ts";
 
-/** The release whose files a release uses: its own, or for a restart those of an older one. */
-export function treeOf(app: string, id: string): string {
+/** The release, of those in a folder, whose files a release uses: its own, or for a restart those of an older one. */
+export function treeOf(releases: string, id: string): string {
   try {
-    const to = readlinkSync(join(places(app).releases, id));
+    const to = readlinkSync(join(releases, id));
     return isReleaseId(to) ? to : id;
   } catch {
     return id; // a folder, or gone

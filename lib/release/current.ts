@@ -1,8 +1,9 @@
 // Whether `current` is what dp left. When it is not, dp does not guess which release is to serve.
 import { lstatSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { NamedApp } from "../contracts/app.ts";
 import { codeOf, DpError } from "../errors.ts";
-import { isReleaseId, places } from "../paths.ts";
+import { isReleaseId } from "../paths.ts";
 import { goodReleases } from "./history.ts";
 
 /** What is wrong with `current`. */
@@ -19,21 +20,20 @@ export const hintOf = ({ good, command }: Damage) =>
   good === null ? command : `the newest good release is ${good}: ${command}`;
 
 /** What is wrong with the link `current` of an app, or null; an app without a good release needs none. */
-export async function damageOf(app: string): Promise<Damage | null> {
-  const { current } = places(app);
+export async function damageOf(app: NamedApp): Promise<Damage | null> {
+  const { current } = app.places;
   const why = problemOf(app);
   if (why === null) return null;
   const good = (await goodReleases(app)).at(-1)?.id ?? null;
   if (why === "is missing" && good === null) return null;
   const away = why === "is missing" ? "" : `mv ${current} ${current}.old && `;
-  const back = good === null ? `dp deploy ${app}` : `dp rollback ${app} ${good}`;
+  const back = good === null ? `dp deploy ${app.name}` : `dp rollback ${app.name} ${good}`;
   // A link that leads nowhere is replaced by the way back; without one it is in the way of a deploy, too.
   const isInTheWay = why === "is no link" || good === null;
   return { what: `${current} ${why}`, good, command: `${isInTheWay ? away : ""}${back}` };
 }
 
-function problemOf(app: string): string | null {
-  const { current, releases } = places(app);
+function problemOf({ places: { current, releases } }: NamedApp): string | null {
   const to = linkOf(current);
   if (to === null) return "is missing";
   if (to === undefined) return "is no link";
@@ -55,7 +55,7 @@ function linkOf(path: string): string | null | undefined {
 }
 
 /** Throws DpError "host" that names the newest good release, and how to go back to it, when `current` is damaged. */
-export async function requireCurrent(app: string): Promise<void> {
+export async function requireCurrent(app: NamedApp): Promise<void> {
   const damage = await damageOf(app);
   if (damage === null) return;
   throw new DpError("host", `${damage.what}; dp does not guess which release shall serve, and nothing was changed`, {

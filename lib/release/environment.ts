@@ -1,14 +1,13 @@
 // The environment that builds, hooks and the app get: built up from nothing, the same for all of them.
 import { basename } from "node:path";
+import type { App } from "../contracts/app.ts";
 import type { Runtime } from "../contracts/app-type.ts";
-import { places, SYSTEM_PATH } from "../paths.ts";
+import { SYSTEM_PATH } from "../paths.ts";
 import { settingsOf } from "./settings.ts";
-import type { ServerConfig } from "../config/types.ts";
 
 /** What the environment of a release is made of. */
 export interface Origin {
-  app: string;
-  server: ServerConfig;
+  app: App;
   sha: string;
   /** The release's folder. */
   release: string;
@@ -23,19 +22,19 @@ export interface Origin {
  * winning. Throws DpError "config" when the env file is wrong.
  */
 export async function appEnvironment(
-  { app, server, sha, release, run, port }: Origin,
+  { app, sha, release, run, port }: Origin,
   runtime?: Runtime,
 ): Promise<Record<string, string>> {
-  const { home } = places(app);
+  const { server, places } = app;
   return {
     LANG: "C.UTF-8",
     ...runtime?.env,
-    ...(await settingsOf(app, run ?? basename(release), server)),
+    ...(await settingsOf(app, run ?? basename(release))),
     PATH: [...(runtime?.path ?? []), server.path ?? SYSTEM_PATH].join(":"),
-    HOME: home,
+    HOME: places.home,
     PORT: String(port ?? server.port),
     DP_HOST: port === undefined ? server.host : "127.0.0.1",
-    DP_APP: app,
+    DP_APP: app.name,
     DP_RELEASE: basename(release),
     DP_COMMIT: sha,
     GIT_REV: sha,

@@ -1,35 +1,37 @@
 // What to type while an app has no live release: by what was pushed, and how its last deploy ended.
+import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
-import { places } from "../paths.ts";
 import { run } from "../host/run.ts";
-import { readServer } from "../config/server.ts";
 import { newestRun } from "./history.ts";
 import { tipOf } from "../git/ref.ts";
 
 /** How a first release comes to be live, as a hint: `push to deploy: git push production main`. */
-export async function firstDeploy(app: string): Promise<string> {
-  const { repo } = places(app);
+export async function firstDeploy(app: App): Promise<string> {
+  const { name, places, server } = app;
   const last = (await newestRun(app))?.state;
-  if (last === "failed") return `dp logs ${app} --deploy tells why the last deploy failed; mend it, and push again`;
-  if (last === "running" || last === "waiting") return `dp logs ${app} --deploy -f`;
-  if (last === "unfinished") return `dp resume ${app}`;
-  const { branch } = await readServer(app);
-  if ((await tipOf(repo, `refs/heads/${branch}`)) !== "" || (await hasOrigin(repo))) return `dp deploy ${app}`;
+  if (last === "failed") return `dp logs ${name} --deploy tells why the last deploy failed; mend it, and push again`;
+  if (last === "running" || last === "waiting") return `dp logs ${name} --deploy -f`;
+  if (last === "unfinished") return `dp resume ${name}`;
+  const { branch } = server;
+  const { repo } = places;
+  if ((await tipOf(repo, `refs/heads/${branch}`)) !== "" || (await hasOrigin(repo))) return `dp deploy ${name}`;
   const [stored] = await branches(repo);
   if (stored === undefined) return `push to deploy: git push production ${branch}`;
-  return `${stored} is stored, and ${app} deploys ${branch}: git push production ${stored}:${branch}`;
+  return `${stored} is stored, and ${name} deploys ${branch}: git push production ${stored}:${branch}`;
 }
 
 /** The error of a command that needs a live release. */
-export const nothingLive = async (app: string): Promise<DpError> =>
-  new DpError("usage", `${app} has no live release yet`, { hint: await firstDeploy(app) });
+export const nothingLive = async (app: App): Promise<DpError> =>
+  new DpError("usage", `${app.name} has no live release yet`, { hint: await firstDeploy(app) });
 
 /** The ref of the deploy branch. Throws DpError "usage" when nothing was pushed to it. */
-export async function deployRef(app: string): Promise<string> {
-  const { branch } = await readServer(app);
+export async function deployRef(app: App): Promise<string> {
+  const { branch } = app.server;
   const ref = `refs/heads/${branch}`;
-  if ((await tipOf(places(app).repo, ref)) !== "") return ref;
-  throw new DpError("usage", `${app} has no commit on ${branch}, which it deploys`, { hint: await firstDeploy(app) });
+  if ((await tipOf(app.places.repo, ref)) !== "") return ref;
+  throw new DpError("usage", `${app.name} has no commit on ${branch}, which it deploys`, {
+    hint: await firstDeploy(app),
+  });
 }
 
 const git = (repo: string, ...words: string[]) => run(["git", "--git-dir", repo, ...words], { check: false });

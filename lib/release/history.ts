@@ -2,11 +2,11 @@
 import { existsSync, lstatSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
+import type { NamedApp } from "../contracts/app.ts";
 import { load, type Run } from "../pipeline/context.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
-import { target } from "../host/link.ts";
 import { holderOf, isLocked } from "../host/lock.ts";
-import { isReleaseId, places, sequenceOf } from "../paths.ts";
+import { isReleaseId, sequenceOf } from "../paths.ts";
 
 /** "unfinished": its process is gone, or it is run by hand; `dp resume` ends it. */
 export type RunState = "good" | "failed" | "superseded" | "running" | "waiting" | "unfinished";
@@ -32,28 +32,28 @@ export interface Holder {
 }
 
 /** The deploy that holds the app's lock, or null. */
-export function holder(app: string): Holder | null {
-  return holderOf(places(app).lock) as Holder | null;
+export function holder({ places }: NamedApp): Holder | null {
+  return holderOf(places.lock) as Holder | null;
 }
 
 /** The queue file whose lock a waiting deploy holds. */
-export function queueFile(app: string, id: string): string {
-  return join(places(app).base, "queue", id);
+export function queueFile({ places }: NamedApp, id: string): string {
+  return join(places.base, "queue", id);
 }
 
-/** Where the context of a run is. */
-export function contextOf(app: string, id: string): string {
-  return join(places(app).runs, `${id}.json`);
+/** The run file of a run. */
+export function runFile({ places }: NamedApp, id: string): string {
+  return join(places.runs, `${id}.json`);
 }
 
-/** What follows the name of a context that could not be read, and was put aside. */
+/** What follows the name of a run file that could not be read, and was put aside. */
 export const DAMAGED = ".damaged";
 
 /** The IDs of all runs, oldest first. */
-export async function runIds(app: string): Promise<string[]> {
+export async function runIds({ places }: NamedApp): Promise<string[]> {
   let names: string[];
   try {
-    names = await readdir(places(app).runs);
+    names = await readdir(places.runs);
   } catch (error) {
     if (codeOf(error) === "ENOENT") return [];
     throw error;
@@ -62,11 +62,11 @@ export async function runIds(app: string): Promise<string[]> {
   return ids.filter(isReleaseId).sort((a, b) => sequenceOf(a) - sequenceOf(b));
 }
 
-/** Contexts that are read at a time: an app may have had thousands of deploys. */
+/** Run files that are read at a time: an app may have had thousands of deploys. */
 const AT_ONCE = 32;
 
-/** Every run of an app, oldest first, to be read and not to be changed; a context that cannot be read is passed to `damaged`. */
-export async function runsOf(app: string, damaged: (message: string) => void = () => undefined): Promise<PastRun[]> {
+/** Every run of an app, oldest first, to be read and not to be changed; a run file that cannot be read is passed to `damaged`. */
+export async function runsOf(app: NamedApp, damaged: (message: string) => void = () => undefined): Promise<PastRun[]> {
   const runs: PastRun[] = [];
   const holding = holder(app)?.id;
   const ids = await runIds(app);
@@ -77,8 +77,8 @@ export async function runsOf(app: string, damaged: (message: string) => void = (
   return runs;
 }
 
-async function readRun(app: string, id: string, holding: string | undefined, damaged: (message: string) => void) {
-  const path = contextOf(app, id);
+async function readRun(app: NamedApp, id: string, holding: string | undefined, damaged: (message: string) => void) {
+  const path = runFile(app, id);
   try {
     const run = await loadOnce(path);
     return { id, path, run, state: stateOf(app, id, run, holding) };
@@ -89,7 +89,7 @@ async function readRun(app: string, id: string, holding: string | undefined, dam
   }
 }
 
-/** Contexts of ended runs that this process has read, and the file that each was. */
+/** Ended runs that this process has read, and the file that each was. */
 const known = new Map<string, { file: string; run: Run }>();
 
 // One deploy asks several times for all runs there ever were, and hardly any of them is another by then.
@@ -104,8 +104,8 @@ async function loadOnce(path: string): Promise<Run> {
   return run;
 }
 
-/** The newest run whose context can be read, or null. */
-export async function newestRun(app: string): Promise<PastRun | null> {
+/** The newest run whose run file can be read, or null. */
+export async function newestRun(app: NamedApp): Promise<PastRun | null> {
   const holding = holder(app)?.id;
   for (const id of (await runIds(app)).toReversed()) {
     const run = await readRun(app, id, holding, () => undefined);
@@ -114,50 +114,33 @@ export async function newestRun(app: string): Promise<PastRun | null> {
   return null;
 }
 
-/** The run of that ID. Throws DpError "context" when its context cannot be read. */
-export async function runOf(app: string, id: string): Promise<PastRun> {
-  const path = contextOf(app, id);
+/** The run of that ID. Throws DpError "context" when its run file cannot be read. */
+export async function runOf(app: NamedApp, id: string): Promise<PastRun> {
+  const path = runFile(app, id);
   const run = await load(path);
   return { id, path, run, state: stateOf(app, id, run, holder(app)?.id) };
 }
 
-function stateOf(app: string, id: string, run: Run, holding: string | undefined): RunState {
+function stateOf(app: NamedApp, id: string, run: Run, holding: string | undefined): RunState {
   if (holding === id) return "running";
   if (run.result) return run.result.state;
   return isLocked(queueFile(app, id)) ? "waiting" : "unfinished";
 }
 
-/** The release that `current` names, or null. */
-export async function liveId(app: string): Promise<string | null> {
-  return idOf(await target(places(app).current));
-}
-
-/** The release that `previous` names, or null. */
-export async function previousId(app: string): Promise<string | null> {
-  return idOf(await target(places(app).previous));
-}
-
-/** The ID of a release's folder, or null when it is no release's. */
-export function idOf(folder: string | null): string | null {
-  if (folder === null) return null;
-  const id = basename(folder);
-  return isReleaseId(id) ? id : null;
-}
-
 /** The good releases whose files are still there, oldest first: the only ones to go back to. */
-export async function goodReleases(app: string): Promise<PastRun[]> {
+export async function goodReleases(app: NamedApp): Promise<PastRun[]> {
   const good = (await runsOf(app)).filter(({ run, state }) => state === "good" && run.facts["kind"] !== "rollback");
-  return good.filter(({ id }) => existsSync(join(places(app).releases, id)));
+  return good.filter(({ id }) => existsSync(join(app.places.releases, id)));
 }
 
 /** The newest good release before that one, or null. */
-export async function releaseBefore(app: string, id: string | null): Promise<string | null> {
+export async function releaseBefore(app: NamedApp, id: string | null): Promise<string | null> {
   if (id === null) return null;
   const before = (await goodReleases(app)).filter((past) => sequenceOf(past.id) < sequenceOf(id));
   return before.at(-1)?.id ?? null;
 }
 
 /** The log of a run. */
-export function logOf(app: string, id: string): string {
-  return join(places(app).logs, `${id}.log`);
+export function logOf({ places }: NamedApp, id: string): string {
+  return join(places.logs, `${id}.log`);
 }

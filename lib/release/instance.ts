@@ -1,6 +1,7 @@
 // The live process of a release: made from what its run file says, the same way for every step.
 import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
+import type { App } from "../contracts/app.ts";
 import { factOf, load } from "../pipeline/context.ts";
 import { appEnvironment } from "./environment.ts";
 import { DpError } from "../errors.ts";
@@ -8,14 +9,12 @@ import { fact } from "../pipeline/facts.ts";
 import { entriesOf } from "../git/entries.ts";
 import type { Instance, Predecessor } from "../contracts/manager.ts";
 import { treeOf } from "../host/release-folder.ts";
-import { contextOf, liveId, previousId } from "./history.ts";
-import { managerOf } from "./manager.ts";
-import { isJob, places, processOf, releaseOf } from "../paths.ts";
+import { runFile } from "./history.ts";
+import { isJob, processOf, releaseOf } from "../paths.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
 import { liveRunOf } from "./settings.ts";
 import { takePort } from "./ports.ts";
-import { appType, front } from "../registry.ts";
-import type { ServerConfig } from "../config/types.ts";
+import { appType } from "../registry.ts";
 
 /** The facts that an instance is made of. */
 export interface InstanceFacts extends PlaceFacts {
@@ -23,25 +22,21 @@ export interface InstanceFacts extends PlaceFacts {
 }
 
 /** The port that an instance has to listen on: one of its own behind a front, else the public one. */
-export async function takeInstancePort({
-  app,
-  server,
-  release,
-}: Pick<InstanceFacts, "app" | "server" | "release">): Promise<number> {
-  return (await front(server.front)).holdsPort ? takePort({ app, id: basename(release) }) : server.port;
+export async function takeInstancePort({ app, release }: Pick<InstanceFacts, "app" | "release">): Promise<number> {
+  return app.front.holdsPort ? takePort(app, basename(release)) : app.server.port;
 }
 
 /** The web instance of a release. Throws DpError "config" when nothing says how to start it. */
 export async function instanceOf(facts: InstanceFacts, port: number): Promise<Instance> {
-  const { app, server, config, release, runtime } = facts;
-  const { holdsPort } = await front(server.front);
-  const env = await appEnvironment(holdsPort ? { ...facts, port } : facts, runtime);
+  const { app, config, release, runtime } = facts;
+  const { name, places, server, manager, front } = app;
+  const env = await appEnvironment(front.holdsPort ? { ...facts, port } : facts, runtime);
   const place = placeOf(facts, env);
   const command = config.command ?? (await (await appType(config.type)).command(place, runtime));
   const { user, stopTimeout, path, settings: operator, instances: workers = 1 } = server;
   const id = basename(release);
   const instance: Instance = {
-    app,
+    app: name,
     id,
     folder: place.folder,
     config,
@@ -53,20 +48,21 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
     workers,
     operator,
     predecessor: () => predecessorOf(app, id),
-    committed: () => entriesOf(facts.repo, facts.sha),
+    committed: () => entriesOf(places.repo, facts.sha),
   };
-  (await managerOf(server)).requireStartable?.(instance);
+  await manager.requireStartable?.(instance);
   return instance;
 }
 
 /** The release that serves until `id` does; before a live one the release that `previous` names. */
-async function predecessorOf(app: string, id: string): Promise<Predecessor | null> {
-  const live = await liveId(app);
-  const before = live === id ? await previousId(app) : live;
+async function predecessorOf(app: App, id: string): Promise<Predecessor | null> {
+  const live = await app.live();
+  const before = live === id ? await app.previous() : live;
   if (before === null || before === id) return null;
-  const folder = join(places(app).releases, treeOf(app, before));
+  const { releases } = app.places;
+  const folder = join(releases, treeOf(releases, before));
   try {
-    return { id: before, folder, config: factOf(await load(contextOf(app, before)), "config", fact.config) };
+    return { id: before, folder, config: factOf(await load(runFile(app, before)), "config", fact.config) };
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
     return { id: before, folder, config: null };
@@ -75,7 +71,8 @@ async function predecessorOf(app: string, id: string): Promise<Predecessor | nul
 
 /** An instance of a release besides web: of a process, or of an entry of `cron`. It has no port. */
 export async function otherInstance(facts: InstanceFacts, id: string): Promise<Instance> {
-  const { app, server, config, runtime } = facts;
+  const { app, config, runtime } = facts;
+  const { server } = app;
   const [process = "", name] = processOf(id).split(".");
   const what = isJob(id) ? config.cron.find((entry) => entry.name === name) : config.processes[process];
   if (what === undefined) throw new DpError("usage", `${releaseOf(id)} has no ${processOf(id)}`);
@@ -85,23 +82,17 @@ export async function otherInstance(facts: InstanceFacts, id: string): Promise<I
   const stopTimeout = ("stopTimeout" in what ? what.stopTimeout : undefined) ?? server.stopTimeout;
   const { command } = what;
   const variables = { ...env, DP_PROCESS: processOf(id) };
-  return { app, id, folder, config, command, env: variables, user, stopTimeout, path, operator };
+  return { app: app.name, id, folder, config, command, env: variables, user, stopTimeout, path, operator };
 }
 
 /** The facts of a release that was deployed before, with the settings that it had and the server's config of today. */
-export async function factsOfRelease(
-  app: string,
-  id: string,
-  server: ServerConfig,
-): Promise<InstanceFacts & { subject: string }> {
-  const run = await load(join(places(app).runs, `${id}.json`));
+export async function factsOfRelease(app: App, id: string): Promise<InstanceFacts & { subject: string }> {
+  const run = await load(runFile(app, id));
   return {
     app,
-    server,
     run: (await liveRunOf(app, id)) ?? id,
     config: factOf(run, "config", fact.config),
     sha: factOf(run, "sha", fact.sha),
-    repo: factOf(run, "repo", fact.repo),
     release: factOf(run, "release", fact.release),
     runtime: factOf(run, "runtime", fact.runtime),
     subject: factOf(run, "subject", fact.subject),

@@ -1,32 +1,30 @@
 // The instances of an app: which run, which should, and the way back to the live one.
 import { basename } from "node:path";
 import { DpError } from "../errors.ts";
-import { waitUntilHealthy, type Patient } from "../health/health.ts";
+import { waitUntilHealthy, type Candidate } from "../health/health.ts";
 import { factsOfRelease, instanceOf, takeInstancePort, type InstanceFacts } from "./instance.ts";
 import type { Io } from "../host/io.ts";
-import type { Manager } from "../contracts/manager.ts";
+import type { App } from "../contracts/app.ts";
 import { givePortBack, hasPort } from "./ports.ts";
 import { listener } from "../host/process/process.ts";
-import { knownInstances, managerOf } from "./manager.ts";
+import { knownInstances } from "./manager.ts";
 import { isWeb } from "../paths.ts";
-import { front } from "../registry.ts";
+import { front as frontNamed } from "../registry.ts";
 import { stoppedIds } from "./processes.ts";
 import { routeOf, targetOf } from "./route.ts";
-import type { InstanceName } from "../host/instance.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
-import type { HealthCheck, ServerConfig } from "../config/types.ts";
+import type { HealthCheck } from "../config/types.ts";
 import { frontNames } from "../config/kinds.ts";
 
 /** Who listens on a port and is no instance of this app. */
-export const strangersOn = async (app: string, port: number, managed: Manager) =>
-  (await ownersOf(app, port, managed)).others;
+export const strangersOn = async (app: App, port: number) => (await ownersOf(app, port)).others;
 
 /** Throws DpError "host" when the port is held by anything but an instance of this app. */
-export async function requireFreePort(app: string, port: number, managed: Manager): Promise<void> {
-  const others = await strangersOn(app, port, managed);
+export async function requireFreePort(app: App, port: number): Promise<void> {
+  const others = await strangersOn(app, port);
   if (others.length === 0) return;
   throw new DpError("host", `port ${port} is held by ${await describeOwners(others)}`, {
-    hint: `end that process, or give the app another port: dp setup ${app} --port N`,
+    hint: `end that process, or give the app another port: dp setup ${app.name} --port N`,
   });
 }
 
@@ -34,27 +32,24 @@ export async function requireFreePort(app: string, port: number, managed: Manage
  * Makes the app's front hold the public port, and no other front: config.yml may name another one than at the last
  * deploy. An app that held the port itself is stopped for it, once.
  */
-export async function takePublicPort(app: string, server: ServerConfig, managed: Manager, io: Io): Promise<void> {
-  for (const other of frontNames()) if (other !== server.front) await (await front(other)).remove(app, io);
-  const holder = await front(server.front);
-  if (
-    holder.holdsPort &&
-    (await holder.status(app)) === null &&
-    (await ownersOf(app, server.port, managed)).own.length > 0
-  ) {
-    io.warn(`${app} held port ${server.port} itself, and stops while the ${holder.name} takes it`);
-    await stopOthers(app, [], managed, io);
+export async function takePublicPort(app: App, io: Io): Promise<void> {
+  const { name, server, front } = app;
+  for (const other of frontNames()) if (other !== server.front) await (await frontNamed(other)).remove(name, io);
+  const isNew = front.holdsPort && (await front.status(name)) === null;
+  if (isNew && (await ownersOf(app, server.port)).own.length > 0) {
+    io.warn(`${name} held port ${server.port} itself, and stops while the ${front.name} takes it`);
+    await stopOthers(app, [], io);
   }
-  await holder.setup(await routeOf(app, server), io);
+  await front.setup(await routeOf(app), io);
 }
 
 /** Who listens on a port: instances of the app, and others. */
-async function ownersOf(app: string, port: number, managed: Manager) {
+async function ownersOf({ name, manager }: App, port: number) {
   const owners = await listener(port);
   const own = new Set<number>();
-  for (const id of owners.length > 0 ? await managed.instances(app) : []) {
-    if ((await managed.published?.({ app, id }))?.ports.includes(port)) return { own: owners, others: [] };
-    for (const pid of await managed.pids({ app, id })) own.add(pid);
+  for (const id of owners.length > 0 ? await manager.instances(name) : []) {
+    if ((await manager.published?.({ app: name, id }))?.ports.includes(port)) return { own: owners, others: [] };
+    for (const pid of await manager.pids({ app: name, id })) own.add(pid);
   }
   const isOwn = ({ pid }: { pid: number | null }) => pid !== null && own.has(pid);
   return { own: owners.filter(isOwn), others: owners.filter((owner) => !isOwn(owner)) };
@@ -64,104 +59,91 @@ async function ownersOf(app: string, port: number, managed: Manager) {
  * The port that an instance can be started on. Behind a front another one is taken when somebody else has come to
  * hold it; the public port has no other: throws DpError "host".
  */
-export async function usablePort(facts: InstanceFacts, managed: Manager): Promise<number> {
-  const name = { app: facts.app, id: basename(facts.release) };
+export async function usablePort({ app, release }: Pick<InstanceFacts, "app" | "release">): Promise<number> {
   for (let tries = 0; ; tries++) {
-    const port = await takeInstancePort(facts);
+    const port = await takeInstancePort({ app, release });
     try {
-      await requireFreePort(facts.app, port, managed);
+      await requireFreePort(app, port);
       return port;
     } catch (error) {
-      if (port === facts.server.port || tries === 5) throw error;
-      await givePortBack(name);
+      if (port === app.server.port || tries === 5) throw error;
+      await givePortBack(app, basename(release));
     }
   }
 }
 
 /** Stops every web instance of the app but those; answers the IDs of the stopped ones. */
-export async function stopOthers(
-  app: string,
-  keep: readonly (string | null)[],
-  managed: Manager,
-  io: Io,
-): Promise<string[]> {
-  const others = (await managed.instances(app)).filter((id) => isWeb(id) && !keep.includes(id));
-  for (const id of others) await managed.stop({ app, id }, io);
+export async function stopOthers({ name, manager }: App, keep: readonly (string | null)[], io: Io): Promise<string[]> {
+  const others = (await manager.instances(name)).filter((id) => isWeb(id) && !keep.includes(id));
+  for (const id of others) await manager.stop({ app: name, id }, io);
   return others;
 }
 
 /** For strategy restart: stops what serves, once the front holds its requests back; answers when, or null when nothing served. */
-export async function makeRoom(
-  app: string,
-  id: string,
-  live: string | null,
-  server: ServerConfig,
-  io: Io,
-): Promise<string | null> {
-  const holder = await front(server.front);
+export async function makeRoom(app: App, id: string, live: string | null, io: Io): Promise<string | null> {
+  const { name, server, front } = app;
   const stoppedAt = new Date().toISOString();
-  await holder.hold(app, server.holdTimeout, io);
-  if (live) await holder.drain(app, live, server.drainTimeout, io);
-  const stopped = await stopOthers(app, [id], await managerOf(server), io);
+  await front.hold(name, server.holdTimeout, io);
+  if (live) await front.drain(name, live, server.drainTimeout, io);
+  const stopped = await stopOthers(app, [id], io);
   return live && stopped.length > 0 ? stoppedAt : null;
 }
 
 /** Forgets a stopped instance: what its manager kept, and its port. Safe to repeat. */
-export async function forget(name: InstanceName, managed: Manager, io: Io): Promise<void> {
-  await managed.forget(name, io);
-  await givePortBack(name);
+export async function forget(app: App, id: string, io: Io): Promise<void> {
+  await app.manager.forget({ app: app.name, id }, io);
+  await givePortBack(app, id);
 }
 
 /** The same for all instances that a release ever had. */
-export async function forgetRelease(app: string, release: string, managed: Manager, io: Io): Promise<void> {
+export async function forgetRelease(app: App, release: string, io: Io): Promise<void> {
   const known = (await knownInstances(app, release)).filter((id) => id !== release);
-  for (const id of [release, ...known]) await forget({ app, id }, managed, io);
+  for (const id of [release, ...known]) await forget(app, id, io);
 }
 
 /**
  * Makes a release serve that did so before: starts its web process unless it runs, waits until it is healthy, and
  * points the front at it. What was stopped by hand stays so. Throws DpError "unhealthy".
  */
-export async function serveAgain(app: string, id: string, server: ServerConfig, io: Io): Promise<void> {
-  const managed = await managerOf(server);
-  const holder = await front(server.front);
-  const facts = await factsOrNone(app, id, server);
+export async function serveAgain(app: App, id: string, io: Io): Promise<void> {
+  const { name, server, manager, front } = app;
+  const facts = await factsOrNone(app, id);
   if (facts === null) return;
   const { healthCheck } = facts.config;
   if (healthCheck === undefined) return;
   if ((await stoppedIds(app)).has(id)) {
-    await holder.point(app, null, io);
-    return holder.resume(app, io);
+    await front.point(name, null, io);
+    return front.resume(name, io);
   }
-  const isRunning = (await managed.status({ app, id })).state === "running";
+  const isRunning = (await manager.status({ app: name, id })).state === "running";
   // One that runs where nobody knows can only be started anew.
-  if (!isRunning || (holder.holdsPort && !(await hasPort({ app, id }, managed)))) {
+  if (!isRunning || (front.holdsPort && !(await hasPort(app, id)))) {
     // Without a front, or by strategy restart, two must never run at once.
-    if (server.strategy === "restart") await stopOthers(app, [id], managed, io);
-    await managed.start(await instanceOf(facts, await usablePort(facts, managed)), io);
+    if (server.strategy === "restart") await stopOthers(app, [id], io);
+    await manager.start(await instanceOf(facts, await usablePort(facts)), io);
   }
   const port = await takeInstancePort(facts);
-  await waitUntilHealthy(patientOf(app, id, healthCheck, port, managed), io);
-  await holder.point(app, await targetOf({ app, id }, port, managed), io);
-  await holder.resume(app, io);
+  await waitUntilHealthy(candidateOf(app, id, healthCheck, port), io);
+  await front.point(name, await targetOf(app, id, port), io);
+  await front.resume(name, io);
 }
 
 // What serves already needs no record of it, and a damaged one is no reason to be stuck.
-async function factsOrNone(app: string, id: string, server: ServerConfig): Promise<InstanceFacts | null> {
+async function factsOrNone(app: App, id: string): Promise<InstanceFacts | null> {
   try {
-    return await factsOfRelease(app, id, server);
+    return await factsOfRelease(app, id);
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
-    const holder = await front(server.front);
-    const { state } = await (await managerOf(server)).status({ app, id });
-    const route = await holder.status(app);
-    const isServed = !holder.holdsPort || (route?.target?.id === id && !route.isHeld);
+    const { name, manager, front } = app;
+    const { state } = await manager.status({ app: name, id });
+    const route = await front.status(name);
+    const isServed = !front.holdsPort || (route?.target?.id === id && !route.isHeld);
     if (state === "running" && isServed) return null;
     throw error;
   }
 }
 
 /** An instance as health.ts asks it. */
-export function patientOf(app: string, id: string, check: HealthCheck, port: number, managed: Manager): Patient {
-  return { name: { app, id }, manager: managed, check, port };
+export function candidateOf({ name, manager }: App, id: string, check: HealthCheck, port: number): Candidate {
+  return { name: { app: name, id }, manager, check, port };
 }

@@ -5,15 +5,13 @@ import { readText, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { isLocked, tryLock } from "../host/lock.ts";
 import { exitCodeOf, howEnded } from "../host/process/ending.ts";
-import type { Manager } from "../contracts/manager.ts";
-import { isJob, jobId, places, processOf } from "../paths.ts";
+import type { App, NamedApp } from "../contracts/app.ts";
+import type { Instance } from "../contracts/manager.ts";
+import { isJob, jobId, processOf } from "../paths.ts";
 import { nothingLive } from "./first-deploy.ts";
-import { liveId } from "./history.ts";
 import { factsOfRelease, otherInstance } from "./instance.ts";
-import { managerOf } from "./manager.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import type { InstanceName, InstanceStatus } from "../host/instance.ts";
-import type { ServerConfig } from "../config/types.ts";
 
 /** The last run of an entry. Times are ISO 8601. */
 export interface JobRun {
@@ -28,29 +26,29 @@ export interface JobRun {
   detail: string;
 }
 
-const recordOf = (app: string, name: string) => join(places(app).instances, `cron.${name}.json`);
+const recordOf = ({ places }: NamedApp, name: string) => join(places.instances, `cron.${name}.json`);
 
-const lockOf = (app: string, name: string) => join(places(app).instances, `cron.${name}.lock`);
+const lockOf = ({ places }: NamedApp, name: string) => join(places.instances, `cron.${name}.lock`);
 
 /**
  * Whether somebody is running a job of this instance's entry, from before its start until it is forgotten: in between its
  * manager may know nothing of it yet, or call it ended.
  */
-export const isInHand = ({ app, id }: InstanceName) => isLocked(lockOf(app, processOf(id).slice("cron.".length)));
+export const isInHand = (app: NamedApp, id: string) => isLocked(lockOf(app, processOf(id).slice("cron.".length)));
 
 /** The last run of an entry, or null when it never ran. */
-export async function lastRun(app: string, name: string): Promise<JobRun | null> {
+export async function lastRun(app: NamedApp, name: string): Promise<JobRun | null> {
   const text = await readText(recordOf(app, name));
   return text === null ? null : (JSON.parse(text) as JobRun);
 }
 
-const keep = (app: string, run: JobRun) =>
+const keep = (app: NamedApp, run: JobRun) =>
   writeFileAtomic(recordOf(app, run.name), `${JSON.stringify(run, null, 2)}\n`, 0o600);
 
 /** The instances of an entry that are under way, in whatever release. */
-export async function jobsUnderWay(app: string, name: string, managed: Manager): Promise<string[]> {
-  const own = (await managed.instances(app)).filter((id) => isJob(id) && processOf(id) === `cron.${name}`);
-  const states = await Promise.all(own.map((id) => managed.status({ app, id })));
+export async function jobsUnderWay({ name: app, manager }: App, name: string): Promise<string[]> {
+  const own = (await manager.instances(app)).filter((id) => isJob(id) && processOf(id) === `cron.${name}`);
+  const states = await Promise.all(own.map((id) => manager.status({ app, id })));
   return own.filter((_, index) => states[index]!.state === "running");
 }
 
@@ -59,15 +57,14 @@ export async function jobsUnderWay(app: string, name: string, managed: Manager):
  * none of that name, "locked" while it runs already.
  */
 export async function runJob(
-  app: string,
+  app: App,
   name: string,
-  server: ServerConfig,
   io: Io,
   watch: (instance: InstanceName) => Promise<{ end(): Promise<void> } | undefined> = async () => undefined,
 ): Promise<JobRun> {
-  const release = await liveId(app);
+  const release = await app.live();
   if (release === null) throw await nothingLive(app);
-  const facts = await factsOfRelease(app, release, server);
+  const facts = await factsOfRelease(app, release);
   const names = facts.config.cron.map((entry) => entry.name);
   if (!names.includes(name)) {
     const there = names.length > 0 ? `there is ${names.join(", ")}` : "deploy.yml has no cron";
@@ -77,21 +74,21 @@ export async function runJob(
       didYouMean(name, names),
     );
   }
-  const managed = await managerOf(server);
+  const { manager } = app;
   const lock = tryLock(lockOf(app, name));
   try {
-    const [other] = lock === null ? ["another dp"] : await jobsUnderWay(app, name, managed);
-    if (other !== undefined) throw new DpError("locked", `cron ${name} of ${app} runs already, ${other}`);
+    const [other] = lock === null ? ["another dp"] : await jobsUnderWay(app, name);
+    if (other !== undefined) throw new DpError("locked", `cron ${name} of ${app.name} runs already, ${other}`);
     const instance = await otherInstance(facts, jobId(release, name));
     const begun = { name, release, startedAt: new Date().toISOString() };
     await keep(app, { ...begun, endedAt: null, code: null, detail: "" });
     const watching = await watch(instance);
-    const ended = await runToEnd(instance, managed, io);
+    const ended = await runToEnd(app, instance, io);
     const run = { ...begun, endedAt: new Date().toISOString(), code: codeOf(ended), detail: ended.detail };
     await keep(app, run);
     await watching?.end();
-    await managed.stop(instance, io);
-    await managed.forget(instance, io);
+    await manager.stop(instance, io);
+    await manager.forget(instance, io);
     return run;
   } finally {
     lock?.release();
@@ -102,11 +99,11 @@ type End = Pick<InstanceStatus, "state" | "detail" | "ended">;
 
 const TERMINATED = { signal: "SIGTERM" };
 
-async function runToEnd(instance: Parameters<Manager["start"]>[0], managed: Manager, io: Io): Promise<End> {
+async function runToEnd({ manager }: App, instance: Instance, io: Io): Promise<End> {
   try {
-    await managed.start(instance, io);
+    await manager.start(instance, io);
     for (let delay = 20; ; delay = Math.min(delay * 1.3, 1_000)) {
-      const status = await managed.status(instance);
+      const status = await manager.status(instance);
       if (status.state !== "running") return status;
       await io.sleep(delay);
     }
@@ -115,7 +112,7 @@ async function runToEnd(instance: Parameters<Manager["start"]>[0], managed: Mana
       if (!(error instanceof DpError)) throw error;
       return { state: "failed", detail: error.message };
     }
-    await managed.stop(instance, { ...io, signal: new AbortController().signal });
+    await manager.stop(instance, { ...io, signal: new AbortController().signal });
     return { state: "failed", detail: howEnded(TERMINATED), ended: TERMINATED };
   }
 }

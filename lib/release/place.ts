@@ -1,18 +1,16 @@
 // What an app type is told of the release it works on.
 import { basename } from "node:path";
+import type { App } from "../contracts/app.ts";
 import type { Place } from "../contracts/app-type.ts";
-import { places } from "../paths.ts";
 import { commitTree, subtree } from "../git/tree.ts";
-import type { DeployConfig, ServerConfig } from "../config/types.ts";
+import type { DeployConfig } from "../config/types.ts";
 import { appFolder } from "../host/release-folder.ts";
 
 /** The facts that a place is made of. */
 export interface PlaceFacts {
-  app: string;
-  server: ServerConfig;
+  app: App;
   config: DeployConfig;
   sha: string;
-  repo: string;
   /** The release's folder. */
   release: string;
   /** The run whose settings it gets; default: the deploy that made the release. */
@@ -20,14 +18,14 @@ export interface PlaceFacts {
 }
 
 /** The place of a release, with the environment that its commands get. */
-export function placeOf({ app, server, config, sha, repo, release }: PlaceFacts, env: Record<string, string>): Place {
-  const { base } = places(app);
-  const whole = commitTree(repo, sha);
+export function placeOf({ app, config, sha, release }: PlaceFacts, env: Record<string, string>): Place {
+  const { name, places, server } = app;
+  const whole = commitTree(places.repo, sha);
   const tree = config.root === undefined ? whole : subtree(whole, config.root);
   return {
-    app,
+    app: name,
     id: basename(release),
-    base,
+    base: places.base,
     release,
     folder: appFolder(release, config),
     config,

@@ -5,16 +5,16 @@ import { sizeText } from "../config/size.ts";
 import { factOf, load } from "../pipeline/context.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
+import type { App, NamedApp } from "../contracts/app.ts";
 import { availableMemory } from "../host/memory.ts";
-import { places, root } from "../paths.ts";
+import { root } from "../paths.ts";
 import { family, isAlive, residentMemory } from "../host/process/process.ts";
-import { appType, front, manager } from "../registry.ts";
+import { appType, front as frontNamed, manager } from "../registry.ts";
 import { idsOf } from "../host/users.ts";
-import { contextOf, liveId } from "./history.ts";
+import { runFile } from "./history.ts";
 import { requireFreePort } from "./instances.ts";
-import { managerOf } from "./manager.ts";
 import { hasWeb } from "./processes.ts";
-import type { DeployConfig, ServerConfig } from "../config/types.ts";
+import type { DeployConfig } from "../config/types.ts";
 import { frontNames } from "../config/kinds.ts";
 
 /** Programs of the system that every deploy uses -> Debian's package of each; setpriv: where the app has a user. */
@@ -30,8 +30,7 @@ export function missingPrograms(user: string | undefined): { what: string; comma
 }
 
 /** The app's folders into which this process cannot write. */
-export async function unwritable(app: string): Promise<string[]> {
-  const { base, releases, runs, instances, logs } = places(app);
+export async function unwritable({ places: { base, releases, runs, instances, logs } }: NamedApp): Promise<string[]> {
   const closed: string[] = [];
   for (const folder of [base, releases, runs, instances, logs]) {
     try {
@@ -44,15 +43,17 @@ export async function unwritable(app: string): Promise<string[]> {
 }
 
 /** Throws DpError "host" when a program or a right is missing, or the app's user is not whose the app's folder is. */
-export async function requireHost(app: string, { user }: ServerConfig): Promise<void> {
+export async function requireHost(app: App): Promise<void> {
+  const { name, places, server } = app;
+  const { user } = server;
   const missing = missingPrograms(user);
   if (missing) throw new DpError("host", missing.what, { hint: missing.command });
   const closed = await unwritable(app);
   if (closed.length > 0)
-    throw new DpError("host", `cannot write into ${closed.join(", ")}`, { hint: `dp setup ${app} puts it right` });
+    throw new DpError("host", `cannot write into ${closed.join(", ")}`, { hint: `dp setup ${name} puts it right` });
   if (user === undefined || process.getuid?.() !== 0 || root() !== "") return;
   const [uid] = await idsOf(user);
-  const { home } = places(app);
+  const { home } = places;
   const owner = lstatSync(home).uid;
   if (owner !== uid)
     throw new DpError("host", `${home} belongs to uid ${owner}, and config.yml names ${user}, who is ${uid}`, {
@@ -61,41 +62,41 @@ export async function requireHost(app: string, { user }: ServerConfig): Promise<
 }
 
 /** Throws DpError "host" when manager or front of the app cannot be had, or somebody else has its port. */
-export async function requireServices(app: string, config: DeployConfig, server: ServerConfig): Promise<void> {
+export async function requireServices(app: App, config: DeployConfig): Promise<void> {
+  const { name, server, front } = app;
   const type = await appType(config.type);
   await type.requireHost?.();
   const chosen = await manager(server.manager);
   const why = type.manager ? null : await chosen.unavailable(server.path);
   if (why)
     throw new DpError("host", `manager ${chosen.name}: ${why}`, {
-      hint: `mend that, or: dp setup ${app} --manager NAME`,
+      hint: `mend that, or: dp setup ${name} --manager NAME`,
     });
-  if (!hasWeb(config) || (await isHeld(app, server))) return;
-  const holder = await front(server.front);
-  const cause = await holder.unavailable();
+  if (!hasWeb(config) || (await isHeld(app))) return;
+  const cause = await front.unavailable();
   if (cause)
-    throw new DpError("host", `front ${holder.name}: ${cause}`, {
-      hint: `mend that, or: dp setup ${app} --front NAME`,
+    throw new DpError("host", `front ${front.name}: ${cause}`, {
+      hint: `mend that, or: dp setup ${name} --front NAME`,
     });
-  await requireFreePort(app, server.port, await managerOf(server));
+  await requireFreePort(app, server.port);
 }
 
 // By a front: the one of config.yml, or the one that it named at the last deploy.
-async function isHeld(app: string, { port }: ServerConfig): Promise<boolean> {
-  for (const name of frontNames()) {
-    const route = await (await front(name)).status(app);
-    if (route?.isListening && route.listen.port === port) return true;
+async function isHeld({ name, server }: App): Promise<boolean> {
+  for (const each of frontNames()) {
+    const route = await (await frontNamed(each)).status(name);
+    if (route?.isListening && route.listen.port === server.port) return true;
   }
   return false;
 }
 
 /** Memory of the machine and of the live web process, in bytes; null: not known, or nothing to run beside. */
-export async function memoryOf(app: string): Promise<{ available: number | null; live: number | null }> {
+export async function memoryOf(app: NamedApp): Promise<{ available: number | null; live: number | null }> {
   const available = availableMemory();
-  const live = await liveId(app);
+  const live = await app.live();
   if (live === null) return { available, live: null };
   try {
-    const run = await load(contextOf(app, live));
+    const run = await load(runFile(app, live));
     const pid = "pid" in run.facts ? factOf(run, "pid", fact.pid) : null;
     return { available, live: pid === null || !isAlive(pid) ? null : residentMemory(family(pid)) };
   } catch (error) {

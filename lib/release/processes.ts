@@ -1,7 +1,8 @@
 // Which instances a release consists of: its web process, and the others at their scale.
 import { join } from "node:path";
+import type { App, NamedApp } from "../contracts/app.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
-import { instanceId, places } from "../paths.ts";
+import { instanceId } from "../paths.ts";
 import type { DeployConfig, ServerConfig } from "../config/types.ts";
 
 /** Whether a release listens on a port: then it has a health check, a front and a switch without a failed request. */
@@ -30,28 +31,23 @@ export const idsOfRelease = (release: string, config: DeployConfig, server: Pick
 ];
 
 /** Every instance of a release that shall run, and come up at boot: all but those that were stopped by hand. */
-export async function wantedIds(
-  app: string,
-  release: string,
-  config: DeployConfig,
-  server: Pick<ServerConfig, "scale">,
-): Promise<string[]> {
+export async function wantedIds(app: App, release: string, config: DeployConfig): Promise<string[]> {
   const stopped = await stoppedIds(app);
-  return idsOfRelease(release, config, server).filter((id) => !stopped.has(id));
+  return idsOfRelease(release, config, app.server).filter((id) => !stopped.has(id));
 }
 
-const stoppedFile = (app: string) => join(places(app).instances, "stopped");
+const stoppedFile = ({ places }: NamedApp) => join(places.instances, "stopped");
 
 /**
  * The instances that `dp stop` has stopped: they stay so until `dp start`, or the next deploy. By their release, so that
  * a deploy that fails comes back to what it found.
  */
-export async function stoppedIds(app: string): Promise<Set<string>> {
+export async function stoppedIds(app: NamedApp): Promise<Set<string>> {
   return new Set(((await readText(stoppedFile(app))) ?? "").split("\n").filter(Boolean));
 }
 
 /** Writes which instances are stopped by hand. */
-export async function keepStopped(app: string, ids: readonly string[]): Promise<void> {
+export async function keepStopped(app: NamedApp, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) await removeFile(stoppedFile(app));
   else await writeFileAtomic(stoppedFile(app), ids.map((id) => `${id}\n`).join(""), 0o600);
 }

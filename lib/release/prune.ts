@@ -5,22 +5,21 @@ import type { Runtime } from "../contracts/app-type.ts";
 import { factOf } from "../pipeline/context.ts";
 import { fact } from "../pipeline/facts.ts";
 import { removeFile } from "../host/files.ts";
-import { goodReleases, idOf, liveId, previousId, runIds, runsOf, type PastRun } from "./history.ts";
+import { goodReleases, runIds, runsOf, type PastRun } from "./history.ts";
 import { forgetRelease } from "./instances.ts";
 import type { Io } from "../host/io.ts";
-import type { Manager } from "../contracts/manager.ts";
-import { isInstanceId, isReleaseId, places, releaseOf, sequenceOf } from "../paths.ts";
+import type { App, NamedApp } from "../contracts/app.ts";
+import { idOf, isInstanceId, isReleaseId, releaseOf, sequenceOf } from "../paths.ts";
 import { appType } from "../registry.ts";
 import { pruneRecords } from "./records.ts";
 import { removeTree } from "../host/remove.ts";
 import { pruneSettings } from "./settings.ts";
 import { stoodIn } from "./standing.ts";
-import type { ServerConfig } from "../config/types.ts";
 import { treeOf } from "../host/release-folder.ts";
 
 /** The releases on disk, oldest first; `foreign`: names that dp never made, which it leaves alone. */
-export async function releasesOnDisk(app: string): Promise<{ ids: string[]; foreign: string[] }> {
-  const names = await readdir(places(app).releases);
+export async function releasesOnDisk({ places }: NamedApp): Promise<{ ids: string[]; foreign: string[] }> {
+  const names = await readdir(places.releases);
   const ids = names.filter(isReleaseId).sort((a, b) => sequenceOf(a) - sequenceOf(b));
   return { ids, foreign: names.filter((name) => !isReleaseId(name)) };
 }
@@ -30,23 +29,25 @@ export async function releasesOnDisk(app: string): Promise<{ ids: string[]; fore
  * good ones. Restarts are counted apart, for they are links: they go with the files that they use, and never the
  * files before them.
  */
-async function kept(app: string, keep: number, runs: readonly PastRun[], managed: Manager): Promise<Set<string>> {
-  const live = await liveId(app);
-  const newest = (past: readonly PastRun[]) => past.map(({ id }) => id).slice(-keep);
+async function kept(app: App, runs: readonly PastRun[]): Promise<Set<string>> {
+  const { name, server, manager } = app;
+  const { releases } = app.places;
+  const live = await app.live();
+  const newest = (past: readonly PastRun[]) => past.map(({ id }) => id).slice(-server.keep);
   // The live one counts: its own run is still under way while it prunes, and not good yet.
   const good = await goodReleases(app);
   const own = runs.filter((past) => past.id === live && !good.some(({ id }) => id === live));
   const [restarts, deploys] = partition([...good, ...own], ({ run }) => run.facts["kind"] === "restart");
   const failed = runs.filter(({ run, state }) => state === "failed" && run.facts["kind"] === "deploy").slice(-1);
   const busy = runs.filter(({ state }) => state === "running" || state === "waiting" || state === "unfinished");
-  const named = [live, await previousId(app)].filter((id) => id !== null);
-  const pinned = [...named, ...(await managed.instances(app)).map(releaseOf), ...stoodIn(app)];
+  const named = [live, await app.previous()].filter((id) => id !== null);
+  const pinned = [...named, ...(await manager.instances(name)).map(releaseOf), ...stoodIn(app)];
   // What is not known of one is no reason to remove it: dp doctor names its record.
   const known = new Set(runs.map(({ id }) => id));
   const unknown = (await runIds(app)).filter((id) => !known.has(id));
   const stay = new Set([...newest(deploys), ...pinned, ...unknown, ...[...failed, ...busy].flatMap(releasesOf)]);
-  for (const id of [...stay]) stay.add(treeOf(app, id));
-  for (const id of newest(restarts)) if (stay.has(treeOf(app, id))) stay.add(id);
+  for (const id of [...stay]) stay.add(treeOf(releases, id));
+  for (const id of newest(restarts)) if (stay.has(treeOf(releases, id))) stay.add(id);
   return stay;
 }
 
@@ -61,37 +62,30 @@ function partition<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[
 }
 
 /** Removes the releases that no rule keeps, dependencies that no kept release uses, and old logs; answers what went. */
-export async function prune(
-  app: string,
-  { keep, keepLogs, user }: Pick<ServerConfig, "keep" | "keepLogs" | "user">,
-  managed: Manager,
-  io: Io,
-): Promise<string[]> {
-  const { base } = places(app);
+export async function prune(app: App, io: Io): Promise<string[]> {
+  const { keepLogs, user } = app.server;
   // Read once: there may be thousands.
   const runs = await runsOf(app);
-  const stay = await kept(app, keep, runs, managed);
+  const stay = await kept(app, runs);
   const gone: string[] = [];
   for (const id of (await releasesOnDisk(app)).ids) {
     if (stay.has(id)) continue;
-    await removeRelease(app, id, user, io);
-    await forgetRelease(app, id, managed, io);
+    await removeRelease(app, id, io);
+    await forgetRelease(app, id, io);
     gone.push(id);
   }
   await pruneSettings(app, stay, runs);
   await pruneOutput(app, stay);
+  const place = { app: app.name, base: app.places.base, user };
   for (const [type, runtimes] of runtimesOf(runs, stay)) {
-    gone.push(
-      ...(await (await appType(type)).prune({ app, base, user }, runtimes, io)).map((folder) => basename(folder)),
-    );
+    gone.push(...(await (await appType(type)).prune(place, runtimes, io)).map((folder) => basename(folder)));
   }
   const count = await pruneRecords(app, keepLogs, stay, runs, io);
   return count === 0 ? gone : [...gone, `the logs of ${count} old deploys`];
 }
 
 // What an instance said, where its manager keeps it in a file: it goes with its release.
-async function pruneOutput(app: string, stay: ReadonlySet<string>): Promise<void> {
-  const { logs } = places(app);
+async function pruneOutput({ places: { logs } }: NamedApp, stay: ReadonlySet<string>): Promise<void> {
   for (const name of await readdir(logs)) {
     const id = /^(.+)\.app\.log(?:\.\d+)?$/.exec(name)?.[1];
     if (id !== undefined && isInstanceId(id) && !stay.has(releaseOf(id))) await removeFile(join(logs, name));
@@ -112,14 +106,14 @@ function runtimesOf(runs: readonly PastRun[], stay: ReadonlySet<string>): Map<st
 }
 
 /** Removes the trees of failed releases but `keep`'s own: the newest failure is evidence enough. */
-export async function removeFailed(app: string, keep: string, user: string | undefined, io: Io): Promise<void> {
+export async function removeFailed(app: App, keep: string, io: Io): Promise<void> {
   const failed = (await runsOf(app)).filter(({ id, state }) => state === "failed" && id !== keep);
-  for (const { id } of failed) await removeRelease(app, id, user, io);
+  for (const { id } of failed) await removeRelease(app, id, io);
 }
 
 // A restart's release is dp's own link to the files of another.
-async function removeRelease(app: string, id: string, user: string | undefined, io: Io): Promise<void> {
-  const path = join(places(app).releases, id);
-  if (treeOf(app, id) === id) await removeTree(path, user, io);
+async function removeRelease({ places, server }: App, id: string, io: Io): Promise<void> {
+  const path = join(places.releases, id);
+  if (treeOf(places.releases, id) === id) await removeTree(path, server.user, io);
   else await removeFile(path);
 }

@@ -1,11 +1,11 @@
-// What is kept of deploys long gone: context, settings, log and ref, of the newest ones and of every kept release.
+// What is kept of deploys long gone: run file, settings, log and ref, of the newest ones and of every kept release.
 import { closeSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import type { NamedApp } from "../contracts/app.ts";
 import { removeFile } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
-import { places } from "../paths.ts";
+import { idOf } from "../paths.ts";
 import { pipe } from "../host/process/libc.ts";
-import { idOf, type PastRun } from "./history.ts";
+import { logOf, runFile, type PastRun } from "./history.ts";
 import { settingsFile } from "./settings.ts";
 
 /** Refs that are removed by one command: their names fit into a pipe. */
@@ -16,7 +16,7 @@ const ONE_COMMAND = 500;
  * newest by which each of these went live: its settings are the release's. Answers how many went. Safe to repeat.
  */
 export async function pruneRecords(
-  app: string,
+  app: NamedApp,
   keep: number,
   stay: ReadonlySet<string>,
   runs: readonly PastRun[],
@@ -37,7 +37,7 @@ export async function pruneRecords(
   return old.length;
 }
 
-async function removeRefs(app: string, ids: readonly string[], io: Io): Promise<void> {
+async function removeRefs({ places }: NamedApp, ids: readonly string[], io: Io): Promise<void> {
   const [read, write] = pipe();
   try {
     writeSync(write, ids.map((id) => `delete refs/dp/${id}\n`).join(""));
@@ -45,16 +45,15 @@ async function removeRefs(app: string, ids: readonly string[], io: Io): Promise<
     closeSync(write);
   }
   try {
-    await io.run(["git", "--git-dir", places(app).repo, "update-ref", "--stdin"], { stdin: read, quiet: true });
+    await io.run(["git", "--git-dir", places.repo, "update-ref", "--stdin"], { stdin: read, quiet: true });
   } finally {
     closeSync(read);
   }
 }
 
-// The context last: by it a run that was removed half is found again.
-async function removeRecord(app: string, id: string): Promise<void> {
-  const { logs, runs } = places(app);
-  await removeFile(join(logs, `${id}.log`));
+// The run file last: by it a run that was removed half is found again.
+async function removeRecord(app: NamedApp, id: string): Promise<void> {
+  await removeFile(logOf(app, id));
   await removeFile(settingsFile(app, id));
-  await removeFile(join(runs, `${id}.json`));
+  await removeFile(runFile(app, id));
 }

@@ -1,10 +1,11 @@
 // The room on the disk that a deploy needs: twice what the files of one took lately, when it had been built.
+import type { App, NamedApp } from "../contracts/app.ts";
 import { factOf, load } from "../pipeline/context.ts";
 import { DpError } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import type { Room } from "../host/disk.ts";
 import { sizeText } from "../config/size.ts";
-import { contextOf, runIds } from "./history.ts";
+import { runFile, runIds } from "./history.ts";
 
 /** Without any deploy to go by: the files of a small app, its run file and logs, and something to spare. */
 const LEAST: Room = { bytes: 100 * 1024 ** 2, files: 2_000 };
@@ -12,11 +13,11 @@ const LEAST: Room = { bytes: 100 * 1024 ** 2, files: 2_000 };
 const LATELY = 5;
 
 /** What each of the newest deploys took, as far as that is known. */
-async function takenLately(app: string): Promise<Room[]> {
+async function takenLately(app: NamedApp): Promise<Room[]> {
   const ids = (await runIds(app)).slice(-LATELY);
   const taken = ids.map(async (id) => {
     try {
-      const run = await load(contextOf(app, id));
+      const run = await load(runFile(app, id));
       return "taken" in run.facts ? factOf(run, "taken", fact.taken) : null;
     } catch (error) {
       if (error instanceof DpError) return null; // damaged: it says nothing
@@ -46,7 +47,7 @@ export function roomNeeded(taken: readonly Room[], minFree?: number): { bytes: n
 }
 
 /** What the app's next deploy needs. */
-export const roomFor = async (app: string, minFree?: number) => roomNeeded(await takenLately(app), minFree);
+export const roomFor = async (app: App) => roomNeeded(await takenLately(app), app.server.minFree);
 
 /** Why that is not enough, with the figures, or null when it is. */
 export function roomProblem(free: Room, needed: { bytes: number; files: number }): string | null {

@@ -1,39 +1,40 @@
 // Which environment each run had: the env file as it was then, kept beside its context, for dp alone.
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { App, NamedApp } from "../contracts/app.ts";
 import { parseEnv } from "../config/env.ts";
 import { envText, readEnvFile } from "../config/env-file.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
-import { isReleaseId, places, sequenceOf } from "../paths.ts";
-import { idOf, liveId, runsOf, type PastRun } from "./history.ts";
-import type { ServerConfig } from "../config/types.ts";
+import { idOf, isReleaseId, sequenceOf } from "../paths.ts";
+import { runsOf, type PastRun } from "./history.ts";
 
 const SUFFIX = ".env";
 
 /** Where the settings of a run are kept. */
-export const settingsFile = (app: string, run: string) => join(places(app).runs, `${run}${SUFFIX}`);
+export const settingsFile = ({ places }: NamedApp, run: string) => join(places.runs, `${run}${SUFFIX}`);
 
 /** The settings of a run as text, or null when none were kept. */
-export const settingsText = (app: string, run: string): Promise<string | null> => readText(settingsFile(app, run));
+export const settingsText = (app: NamedApp, run: string): Promise<string | null> => readText(settingsFile(app, run));
 
 /** Keeps settings for a run; without `text` the env file as it is now. Throws DpError "config" for what is no .env text. */
-export async function keepSettings(app: string, run: string, server: ServerConfig, text?: string): Promise<void> {
-  const kept = text ?? (await envText(places(app).base, server.env));
-  parseEnv(kept, `.env.${server.env}`);
+export async function keepSettings(app: App, run: string, text?: string): Promise<void> {
+  const { env } = app.server;
+  const kept = text ?? (await envText(app.places.base, env));
+  parseEnv(kept, `.env.${env}`);
   await writeFileAtomic(settingsFile(app, run), kept, 0o600);
 }
 
 /** The settings that a run was given; those of the env file when none were kept. Throws DpError "config". */
-export async function settingsOf(app: string, run: string, server: ServerConfig): Promise<Record<string, string>> {
+export async function settingsOf(app: App, run: string): Promise<Record<string, string>> {
   const text = await settingsText(app, run);
-  return text === null ? readEnvFile(places(app).base, server.env) : parseEnv(text, settingsFile(app, run));
+  return text === null ? readEnvFile(app.places.base, app.server.env) : parseEnv(text, settingsFile(app, run));
 }
 
 /** The run but `now` by which a release was put live last: its settings are the release's. Null: there is no run of it. */
-export async function liveRunOf(app: string, release: string, now?: string): Promise<string | null> {
+export async function liveRunOf(app: NamedApp, release: string, now?: string): Promise<string | null> {
   const isOf = ({ id, run }: PastRun) => id !== now && idOf(String(run.facts["release"] ?? "")) === release;
   const own = (await runsOf(app)).filter(isOf);
-  const isLive = (await liveId(app)) === release;
+  const isLive = (await app.live()) === release;
   const wentLive = own.filter(({ run, state }) => {
     const swap = run.journal["swap"]?.state;
     // A power cut after the one commit point, before the journal said so.
@@ -43,7 +44,7 @@ export async function liveRunOf(app: string, release: string, now?: string): Pro
 }
 
 /** The settings that a release ran with before the run `now` as text, or null when they are not known. */
-export async function settingsOfRelease(app: string, release: string, now?: string): Promise<string | null> {
+export async function settingsOfRelease(app: NamedApp, release: string, now?: string): Promise<string | null> {
   const run = await liveRunOf(app, release, now);
   return run === null ? null : settingsText(app, run);
 }
@@ -53,16 +54,16 @@ export async function settingsOfRelease(app: string, release: string, now?: stri
  * ran with the same before.
  */
 export async function takeSettings(
-  { app, run, server, envBefore }: { app: string; run: string; server: ServerConfig; envBefore: string | null },
+  { app, run, envBefore }: { app: App; run: string; envBefore: string | null },
   release: string,
 ): Promise<boolean> {
   const before = await settingsOfRelease(app, release, run);
-  if (envBefore === null) await keepSettings(app, run, server);
+  if (envBefore === null) await keepSettings(app, run);
   return before !== null && before === (await settingsText(app, run));
 }
 
-async function runsWithSettings(app: string): Promise<string[]> {
-  const names = await readdir(places(app).runs);
+async function runsWithSettings({ places }: NamedApp): Promise<string[]> {
+  const names = await readdir(places.runs);
   return names
     .filter((name) => name.endsWith(SUFFIX))
     .map((name) => name.slice(0, -SUFFIX.length))
@@ -73,7 +74,7 @@ async function runsWithSettings(app: string): Promise<string[]> {
  * Removes the settings of runs whose release is not among `stay`; what failed last is kept, to be looked at. A run
  * that is being begun has its settings before anything else is known of it.
  */
-export async function pruneSettings(app: string, stay: ReadonlySet<string>, runs: readonly PastRun[]): Promise<void> {
+export async function pruneSettings(app: NamedApp, stay: ReadonlySet<string>, runs: readonly PastRun[]): Promise<void> {
   const failed = runs.findLast(({ state }) => state === "failed")?.id;
   const releases = new Map(runs.map(({ id, run }) => [id, idOf(String(run.facts["release"] ?? "")) ?? id]));
   const newest = runs.findLast(({ state }) => state !== "waiting" && state !== "unfinished")?.id;
@@ -84,13 +85,13 @@ export async function pruneSettings(app: string, stay: ReadonlySet<string>, runs
 }
 
 /** Every value that dp still knows of, under names of its own: for masking. What cannot be read is left out. */
-export async function secretsOf(app: string, server: Pick<ServerConfig, "env">): Promise<Record<string, string>> {
+export async function secretsOf(app: App): Promise<Record<string, string>> {
   const secrets: Record<string, string> = {};
   const add = (from: string, values: Record<string, string>) => {
     for (const [name, value] of Object.entries(values)) secrets[`${name} ${from}`] = value;
   };
   try {
-    add("now", await readEnvFile(places(app).base, server.env));
+    add("now", await readEnvFile(app.places.base, app.server.env));
   } catch {
     // The step "read", or `dp env`, says what is wrong with it.
   }

@@ -15,9 +15,10 @@ export async function runLine(
   runtime: Runtime,
   io: Io,
 ): Promise<void> {
-  const { app, release, config, server } = origin;
+  const { app, release, config } = origin;
+  const { name, server } = app;
   const env = await appEnvironment(origin, runtime);
-  const limits = { timeout: server.stepTimeout, confined: { app, id: basename(release), build: server.build } };
+  const limits = { timeout: server.stepTimeout, confined: { app: name, id: basename(release), build: server.build } };
   await io.run(["sh", "-c", line], { cwd: appFolder(release, config), env, user: server.user, ...limits });
 }
 

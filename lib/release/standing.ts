@@ -1,12 +1,13 @@
 // The releases that a process stands in: a one-off command, a shell of somebody's, whatever still uses their files.
 import { readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import { isReleaseId, places } from "../paths.ts";
+import type { NamedApp } from "../contracts/app.ts";
+import { isReleaseId } from "../paths.ts";
 import { allPids } from "../host/process/proc.ts";
 
 /** The IDs of the releases in whose folders any process has its current folder or its program. */
-export function stoodIn(app: string): string[] {
-  const folder = `${realOf(places(app).releases)}/`;
+export function stoodIn({ places }: NamedApp): string[] {
+  const folder = `${realOf(places.releases)}/`;
   const found = new Set<string>();
   for (const pid of allPids()) {
     for (const link of ["cwd", "exe"]) {

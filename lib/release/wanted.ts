@@ -1,42 +1,31 @@
 // Which instances of an app shall run, and which run besides.
 import { isInHand } from "./job.ts";
 import { DpError } from "../errors.ts";
-import type { Manager } from "../contracts/manager.ts";
+import type { App } from "../contracts/app.ts";
 import { isJob, processOf, releaseOf } from "../paths.ts";
 import { damageOf } from "./current.ts";
-import { liveId } from "./history.ts";
 import { factsOfRelease } from "./instance.ts";
 import { hasWeb, idsOfRelease, stoppedIds, wantedIds } from "./processes.ts";
 import { warmIds } from "./warm.ts";
-import type { ServerConfig } from "../config/types.ts";
 
 /** What shall run of the live release; all that does when its run file is damaged. */
-export async function wantedOf(
-  app: string,
-  live: string | null,
-  server: ServerConfig,
-  managed: Manager,
-): Promise<string[]> {
+export async function wantedOf(app: App, live: string | null): Promise<string[]> {
   if (live === null) return [];
   try {
-    return await wantedIds(app, live, (await factsOfRelease(app, live, server)).config, server);
+    return await wantedIds(app, live, (await factsOfRelease(app, live)).config);
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
-    return (await managed.instances(app)).filter((id) => releaseOf(id) === live);
+    return (await app.manager.instances(app.name)).filter((id) => releaseOf(id) === live);
   }
 }
 
 /** The processes of the live release that were stopped by hand, and whether those are all; none when its run file is damaged. */
-export async function stoppedByHand(
-  app: string,
-  live: string | null,
-  server: ServerConfig,
-): Promise<{ processes: string[]; isAll: boolean }> {
+export async function stoppedByHand(app: App, live: string | null): Promise<{ processes: string[]; isAll: boolean }> {
   const none = { processes: [], isAll: false };
   const stopped = await stoppedIds(app);
   if (live === null || stopped.size === 0) return none;
   try {
-    const all = idsOfRelease(live, (await factsOfRelease(app, live, server)).config, server);
+    const all = idsOfRelease(live, (await factsOfRelease(app, live)).config, app.server);
     const processes = all.filter((id) => stopped.has(id)).map(processOf);
     return { processes, isAll: processes.length === all.length };
   } catch (error) {
@@ -46,13 +35,13 @@ export async function stoppedByHand(
 }
 
 /** The live release when its web process shall run, or null; undefined: it has none. */
-export async function liveWeb(app: string, server: ServerConfig): Promise<string | null | undefined> {
-  const live = (await damageOf(app)) ? null : await liveId(app);
+export async function liveWeb(app: App): Promise<string | null | undefined> {
+  const live = (await damageOf(app)) ? null : await app.live();
   if (live === null) return null;
   try {
-    const { config } = await factsOfRelease(app, live, server);
+    const { config } = await factsOfRelease(app, live);
     if (!hasWeb(config)) return undefined;
-    return (await wantedIds(app, live, config, server)).includes(live) ? live : null;
+    return (await wantedIds(app, live, config)).includes(live) ? live : null;
   } catch (error) {
     if (error instanceof DpError) return null; // its record is damaged, which dp doctor finds by itself
     throw error;
@@ -60,18 +49,15 @@ export async function liveWeb(app: string, server: ServerConfig): Promise<string
 }
 
 /** The instances of an app that neither shall run, nor stay warm, nor are jobs under way. */
-export async function straysOf(
-  app: string,
-  live: string | null,
-  wanted: readonly string[],
-  managed: Manager,
-): Promise<string[]> {
+export async function straysOf(app: App, live: string | null, wanted: readonly string[]): Promise<string[]> {
+  const { name, manager } = app;
   const warm = (await warmIds(app)).filter((id) => id !== live);
   const strays: string[] = [];
-  for (const id of await managed.instances(app)) {
+  for (const id of await manager.instances(name)) {
     if (wanted.includes(id) || warm.includes(id)) continue;
     // A job ends in the release that it began in.
-    if (isJob(id) && (isInHand({ app, id }) || (await managed.status({ app, id })).state === "running")) continue;
+    const isUnderWay = async () => (await manager.status({ app: name, id })).state === "running";
+    if (isJob(id) && (isInHand(app, id) || (await isUnderWay()))) continue;
     strays.push(id);
   }
   return strays;

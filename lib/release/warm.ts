@@ -1,36 +1,36 @@
 // Old instances that keep running for a while after a switch, so that the way back is a switch, too.
 import { join } from "node:path";
+import type { NamedApp } from "../contracts/app.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
-import { isReleaseId, places } from "../paths.ts";
+import { isReleaseId } from "../paths.ts";
 import { SELF, selfEnv } from "../host/self.ts";
-import type { InstanceName } from "../host/instance.ts";
 
-const recordOf = ({ app, id }: InstanceName) => join(places(app).instances, `${id}.warm`);
+const recordOf = ({ places }: NamedApp, id: string) => join(places.instances, `${id}.warm`);
 
 /** Keeps an instance warm for `ms` from now, and has it stopped then, by a process that outlives this one. */
-export async function keepWarm(name: InstanceName, ms: number): Promise<void> {
+export async function keepWarm(app: NamedApp, id: string, ms: number): Promise<void> {
   const until = Date.now() + ms;
-  await writeFileAtomic(recordOf(name), `${new Date(until).toISOString()}\n`, 0o600);
+  await writeFileAtomic(recordOf(app, id), `${new Date(until).toISOString()}\n`, 0o600);
   const script = 'sleep "$1"; shift; exec "$@"';
   const seconds = String(Math.ceil(ms / 1000) + 1);
-  const argv = ["/bin/sh", "-c", script, "sh", seconds, ...SELF, "reconcile", name.app];
+  const argv = ["/bin/sh", "-c", script, "sh", seconds, ...SELF, "reconcile", app.name];
   Bun.spawn(argv, { cwd: "/", env: selfEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();
 }
 
 /** Ends the right of an instance to keep running. Safe to repeat. */
-export async function coolDown(name: InstanceName): Promise<void> {
-  await removeFile(recordOf(name));
+export async function coolDown(app: NamedApp, id: string): Promise<void> {
+  await removeFile(recordOf(app, id));
 }
 
 /** The instances of the app that may keep running though they are not live. */
-export async function warmIds(app: string): Promise<string[]> {
+export async function warmIds(app: NamedApp): Promise<string[]> {
   const warm: string[] = [];
-  for (const file of await namesIn(places(app).instances)) {
+  for (const file of await namesIn(app.places.instances)) {
     const id = /^(.*)\.warm$/.exec(file)?.[1];
     if (id === undefined || !isReleaseId(id)) continue;
-    const until = Date.parse((await readText(recordOf({ app, id })))?.trim() ?? "");
+    const until = Date.parse((await readText(recordOf(app, id)))?.trim() ?? "");
     if (until > Date.now()) warm.push(id);
-    else await coolDown({ app, id });
+    else await coolDown(app, id);
   }
   return warm;
 }

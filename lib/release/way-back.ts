@@ -1,6 +1,7 @@
 // The release that `dp rollback` takes when none is named: one rule, for whoever goes back and whoever says where to.
+import type { NamedApp } from "../contracts/app.ts";
 import { sequenceOf } from "../paths.ts";
-import { goodReleases, previousId, type PastRun } from "./history.ts";
+import { goodReleases, type PastRun } from "./history.ts";
 import { treeOf } from "../host/release-folder.ts";
 
 /**
@@ -8,14 +9,14 @@ import { treeOf } from "../host/release-folder.ts";
  * a rollback a newer one was live before, and the way goes on further back. `withEnv`: of the same files those with
  * settings from before count, too. Null: there is none.
  */
-export async function wayBack(app: string, live: string | null, withEnv = false): Promise<string | null> {
+export async function wayBack(app: NamedApp, live: string | null, withEnv = false): Promise<string | null> {
   if (live === null) return null;
-  const treeNumber = (id: string) => sequenceOf(treeOf(app, id));
+  const treeNumber = (id: string) => sequenceOf(treeOf(app.places.releases, id));
   const isOlder = ({ id }: PastRun) =>
     treeNumber(id) < treeNumber(live) ||
     (withEnv && treeNumber(id) === treeNumber(live) && sequenceOf(id) < sequenceOf(live));
   const older = (await goodReleases(app)).filter(isOlder);
-  const previous = await previousId(app);
+  const previous = await app.previous();
   if (older.some(({ id }) => id === previous)) return previous;
   return (
     older.sort((a, b) => treeNumber(a.id) - treeNumber(b.id) || sequenceOf(a.id) - sequenceOf(b.id)).at(-1)?.id ?? null
@@ -23,7 +24,7 @@ export async function wayBack(app: string, live: string | null, withEnv = false)
 }
 
 /** The release of the live one's own files that `dp rollback --with-env` takes, for its settings, or null. */
-export async function settingsBack(app: string, live: string | null): Promise<string | null> {
+export async function settingsBack(app: NamedApp, live: string | null): Promise<string | null> {
   const to = await wayBack(app, live, true);
-  return to !== null && treeOf(app, to) === treeOf(app, live!) ? to : null;
+  return to !== null && treeOf(app.places.releases, to) === treeOf(app.places.releases, live!) ? to : null;
 }

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { waitUntilUp, type Candidate } from "../health/process-check.ts";
 import type { Io } from "../host/io.ts";
-import type { Manager } from "../contracts/manager.ts";
+import type { App } from "../contracts/app.ts";
 import { isJob, isWeb, processOf, releaseOf } from "../paths.ts";
 import { forget } from "./instances.ts";
 import { otherInstance, type InstanceFacts } from "./instance.ts";
@@ -15,47 +15,38 @@ export async function together<T>(tasks: readonly Promise<T>[]): Promise<T[]> {
 }
 
 /** The instances of an app besides web that run, wait, or failed; jobs of cron are none of them. */
-export async function otherInstances(app: string, managed: Manager): Promise<string[]> {
-  return (await managed.instances(app)).filter((id) => !isWeb(id) && !isJob(id));
+export async function otherInstances({ name, manager }: App): Promise<string[]> {
+  return (await manager.instances(name)).filter((id) => !isWeb(id) && !isJob(id));
 }
 
 /** Stops instances, all at once: each may have a job in hand. What was kept of them is forgotten. */
-export async function stopInstances(app: string, ids: readonly string[], managed: Manager, io: Io): Promise<void> {
+export async function stopInstances(app: App, ids: readonly string[], io: Io): Promise<void> {
   await together(
     ids.map(async (id) => {
-      await managed.stop({ app, id }, io);
-      await forget({ app, id }, managed, io);
+      await app.manager.stop({ app: app.name, id }, io);
+      await forget(app, id, io);
     }),
   );
 }
 
 /** Starts those of the instances that do not run, one after the other; answers which. */
-export async function startInstances(
-  facts: InstanceFacts,
-  ids: readonly string[],
-  managed: Manager,
-  io: Io,
-): Promise<string[]> {
+export async function startInstances(facts: InstanceFacts, ids: readonly string[], io: Io): Promise<string[]> {
+  const { name, manager } = facts.app;
   const started: string[] = [];
   for (const id of ids) {
-    if ((await managed.status({ app: facts.app, id })).state === "running") continue;
-    await managed.start(await otherInstance(facts, id), io);
+    if ((await manager.status({ app: name, id })).state === "running") continue;
+    await manager.start(await otherInstance(facts, id), io);
     started.push(id);
   }
   return started;
 }
 
 /** Waits until every instance has proven itself. Throws DpError "unhealthy". */
-export async function proveInstances(
-  facts: InstanceFacts,
-  ids: readonly string[],
-  managed: Manager,
-  io: Io,
-): Promise<void> {
+export async function proveInstances(facts: InstanceFacts, ids: readonly string[], io: Io): Promise<void> {
   await together(
     ids.map(async (id) => {
       const { healthCheck: check } = facts.config.processes[processOf(id).split(".")[0]!]!;
-      await waitUntilUp({ instance: await otherInstance(facts, id), check } satisfies Candidate, managed, io);
+      await waitUntilUp({ instance: await otherInstance(facts, id), check } satisfies Candidate, facts.app.manager, io);
     }),
   );
 }
@@ -65,11 +56,11 @@ export async function proveInstances(
  * name and number has stopped, or with `overlap` before that, and all must prove themselves. Safe to repeat. Throws
  * DpError "unhealthy".
  */
-export async function changeOver(facts: InstanceFacts, managed: Manager, io: Io): Promise<string[]> {
-  const { app, config, server, release } = facts;
+export async function changeOver(facts: InstanceFacts, io: Io): Promise<string[]> {
+  const { app, config, release } = facts;
   const id = basename(release);
-  const wanted = otherIds(id, config, server);
-  const running = await otherInstances(app, managed);
+  const wanted = otherIds(id, config, app.server);
+  const running = await otherInstances(app);
   const mayOverlap = (old: string) => config.processes[processOf(old).split(".")[0]!]?.overlap === true;
   const extra = running.filter((old) => releaseOf(old) === id && !wanted.includes(old));
   const olds = running.filter((old) => releaseOf(old) !== id);
@@ -83,14 +74,13 @@ export async function changeOver(facts: InstanceFacts, managed: Manager, io: Io)
       await stopInstances(
         app,
         early.filter((old) => processOf(old) === processOf(next)),
-        managed,
         io,
       );
-      await inTurn(() => startInstances(facts, [next], managed, io));
+      await inTurn(() => startInstances(facts, [next], io));
     }),
-    stopInstances(app, [...extra, ...early.filter((old) => !replaced.has(processOf(old)))], managed, io),
+    stopInstances(app, [...extra, ...early.filter((old) => !replaced.has(processOf(old)))], io),
   ]);
-  await proveInstances(facts, wanted, managed, io);
-  await stopInstances(app, olds.filter(mayOverlap), managed, io);
+  await proveInstances(facts, wanted, io);
+  await stopInstances(app, olds.filter(mayOverlap), io);
   return wanted;
 }

@@ -4,6 +4,7 @@ import { setServerValues } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";
+import { namedApp } from "../release/app.ts";
 import { holder, newestRun } from "../release/history.ts";
 import { run } from "../host/run.ts";
 import { SELF } from "../host/self.ts";
@@ -55,14 +56,15 @@ async function pushBroken(stage: Stage): Promise<void> {
 
 async function killDeploy(stage: Stage): Promise<void> {
   await commit(stage, 3, "Start slowly", SLOW[stage.file]);
-  const before = (await newestRun(stage.app))?.id;
+  const app = namedApp(stage.app);
+  const before = (await newestRun(app))?.id;
   const pushed = push(stage, "is refused");
   const isChecked = async () => {
-    const last = await newestRun(stage.app);
+    const last = await newestRun(app);
     return last !== null && last.id !== before && last.run.journal["check"]?.state === "running";
   };
   const killed = until("the deploy's health check", isChecked).then(() => {
-    const pid = holder(stage.app)?.pid;
+    const pid = holder(app)?.pid;
     if (pid === undefined) throw new DpError("command", "nobody holds the app's lock in the middle of a deploy");
     process.kill(pid, "SIGKILL");
   });

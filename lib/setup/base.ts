@@ -2,18 +2,18 @@
 import { lstatSync, type Stats } from "node:fs";
 import { chmod, chown, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { NamedApp } from "../contracts/app.ts";
 import type { Drift } from "../contracts/check.ts";
 import { makeBallast } from "../host/ballast.ts";
 import { codeOf, DpError } from "../errors.ts";
-import { places } from "../paths.ts";
 import { idsOf } from "../host/users.ts";
 
 /** Whose a folder is: dp's, dp's and to be read by the app's user alone, or the app's. */
 type Whose = "dp" | "group" | "app";
 
 /** Folder -> mode, and whose it is; only its own can the app write. */
-function plan(app: string): [path: string, mode: number, whose: Whose][] {
-  const { base, releases, runs, instances, shared, home, logs } = places(app);
+function plan({ places }: NamedApp): [path: string, mode: number, whose: Whose][] {
+  const { base, releases, runs, instances, shared, home, logs } = places;
   return [
     [base, 0o755, "dp"],
     [releases, 0o755, "dp"],
@@ -48,8 +48,8 @@ async function ownersOf(user: string | undefined) {
 type Owners = Awaited<ReturnType<typeof ownersOf>>;
 
 // What containers are shown has been taken from the app for good: see closed.ts.
-function ownerOf(app: string, path: string, whose: Whose, stat: Stats, owners: Owners): [number, number] {
-  const isClosed = path === places(app).shared && stat.uid === 0 && stat.gid !== 0;
+function ownerOf({ places }: NamedApp, path: string, whose: Whose, stat: Stats, owners: Owners): [number, number] {
+  const isClosed = path === places.shared && stat.uid === 0 && stat.gid !== 0;
   return isClosed ? [0, owners.apps[1]] : newOwner(whose, owners);
 }
 
@@ -59,7 +59,7 @@ function newOwner(whose: Whose, { own, apps }: Owners): [number, number] {
 }
 
 /** What of the base folder is not as setup makes it. Throws DpError "host" when the app's user is gone. */
-export async function baseDrift(app: string, user: string | undefined): Promise<Drift[]> {
+export async function baseDrift(app: NamedApp, user: string | undefined): Promise<Drift[]> {
   const owners = await ownersOf(user);
   const wrong: Drift[] = [];
   const changed = (path: string, how: string) => wrong.push({ path, kind: "changed", what: `${path} ${how}` });
@@ -79,7 +79,7 @@ export async function baseDrift(app: string, user: string | undefined): Promise<
 }
 
 /** Makes the folders, or puts modes and owners right; answers one sentence for each change. */
-export async function setupBase(app: string, user: string | undefined): Promise<string[]> {
+export async function setupBase(app: NamedApp, user: string | undefined): Promise<string[]> {
   const owners = await ownersOf(user);
   const changes: string[] = [];
   for (const [path, mode, whose] of plan(app)) {
@@ -92,7 +92,7 @@ export async function setupBase(app: string, user: string | undefined): Promise<
     if (stat.uid !== uid || stat.gid !== gid) await chown(path, uid, gid);
     if (!made && ((stat.mode & 0o7777) !== mode || stat.uid !== uid || stat.gid !== gid))
       changes.push(`put mode and owner of ${path} right`);
-    else if (made && path === places(app).base) changes.push(`made ${path}`);
+    else if (made && path === app.places.base) changes.push(`made ${path}`);
   }
   await makeBallast();
   return changes;

@@ -1,14 +1,14 @@
 // The repository that an app's own is fetched from: its address in git's config, its password in a file for dp alone.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { shellQuote } from "../host/template.ts";
-import { places } from "../paths.ts";
 
 const git = (repo: string, ...args: string[]) => ["git", "--git-dir", repo, ...args];
-const fileOf = (app: string) => join(places(app).repo, "dp-credentials");
+const fileOf = ({ places }: NamedApp) => join(places.repo, "dp-credentials");
 
 interface Address {
   /** Without a password. A user name alone stays: ssh needs it, and it is no secret. */
@@ -36,19 +36,19 @@ function decoded(text: string): string {
   }
 }
 
-async function originOf(app: string, io: Io): Promise<string | null> {
-  const argv = git(places(app).repo, "config", "--get", "remote.origin.url");
+async function originOf(app: NamedApp, io: Io): Promise<string | null> {
+  const argv = git(app.places.repo, "config", "--get", "remote.origin.url");
   const { code, text } = await io.run(argv, { check: false, quiet: true });
   return code === 0 ? text : null;
 }
 
 /** Whether git's config has a password of origin, which an earlier dp wrote there. */
-export async function hasCredentials(app: string, io: Io): Promise<boolean> {
+export async function hasCredentials(app: NamedApp, io: Io): Promise<boolean> {
   return addressOf((await originOf(app, io)) ?? "").credentials !== null;
 }
 
 /** Takes a password out of git's config, into the file; answers whether there was one. */
-export async function setCredentialsApart(app: string, io: Io): Promise<boolean> {
+export async function setCredentialsApart(app: NamedApp, io: Io): Promise<boolean> {
   const now = await originOf(app, io);
   if (now === null || addressOf(now).credentials === null) return false;
   await keepOrigin(app, now, io);
@@ -56,15 +56,15 @@ export async function setCredentialsApart(app: string, io: Io): Promise<boolean>
 }
 
 // The password first: a deploy that fetches between the two has it twice, and never not at all.
-async function keepOrigin(app: string, text: string, io: Io): Promise<void> {
+async function keepOrigin(app: NamedApp, text: string, io: Io): Promise<void> {
   const { url, credentials } = addressOf(text);
   if (credentials !== null) await writeFileAtomic(fileOf(app), credentials, 0o600);
   if ((await originOf(app, io)) !== url)
-    await io.run(git(places(app).repo, "config", "remote.origin.url", url), { quiet: true });
+    await io.run(git(app.places.repo, "config", "remote.origin.url", url), { quiet: true });
 }
 
 /** Fetches the branch of another repository, and remembers it as "origin"; answers its address without a password. */
-export async function fetchFrom(app: string, text: string, branch: string, io: Io): Promise<string> {
+export async function fetchFrom(app: NamedApp, text: string, branch: string, io: Io): Promise<string> {
   const { url, credentials } = addressOf(text);
   // The password of another address may be another server's.
   if (credentials === null && url !== (await originOf(app, io))) await removeFile(fileOf(app));
@@ -74,13 +74,13 @@ export async function fetchFrom(app: string, text: string, branch: string, io: I
 }
 
 /** Fetches the deploy branch from "origin"; false when the repository has no origin. */
-export async function fetchOrigin(app: string, branch: string, io: Io): Promise<boolean> {
+export async function fetchOrigin(app: NamedApp, branch: string, io: Io): Promise<boolean> {
   await setCredentialsApart(app, io);
   const url = await originOf(app, io);
   if (url === null) return false;
   const refs = `+refs/heads/${branch}:refs/heads/${branch}`;
   const options = [...helper(app, url), "-c", "protocol.ext.allow=never"];
-  await io.run(git(places(app).repo, ...options, "fetch", "--quiet", "--no-tags", "origin", refs), {
+  await io.run(git(app.places.repo, ...options, "fetch", "--quiet", "--no-tags", "origin", refs), {
     timeout: 600_000,
     quiet: true,
     // The operator's own keys and agent: this is their fetch, not the app's.
@@ -93,7 +93,7 @@ export async function fetchOrigin(app: string, branch: string, io: Io): Promise<
  * How git gets the password: by a helper for that host alone. In the address it would be an argument of git's own
  * programs, for every user to read; git's "store" helper would forget it when a server refuses it once.
  */
-function helper(app: string, url: string): string[] {
+function helper(app: NamedApp, url: string): string[] {
   const host = /^https?:\/\/[^/?#]+/i.exec(url)?.[0];
   const file = fileOf(app);
   if (host === undefined || !existsSync(file)) return [];

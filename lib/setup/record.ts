@@ -2,17 +2,17 @@
 import { join } from "node:path";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import { version } from "../host/version.ts";
-import { places } from "../paths.ts";
+import type { NamedApp } from "../contracts/app.ts";
 
-const recordOf = (app: string) => join(places(app).base, "setup.json");
+const recordOf = ({ places }: NamedApp) => join(places.base, "setup.json");
 
 /** Notes that this dp has set an app up. */
-export async function recordSetup(app: string): Promise<void> {
+export async function recordSetup(app: NamedApp): Promise<void> {
   if ((await setUpBy(app)) !== version) await writeFileAtomic(recordOf(app), `${JSON.stringify({ version })}\n`, 0o600);
 }
 
 /** The version of the dp that has set an app up; null: one that did not note it, or the note is damaged. */
-export async function setUpBy(app: string): Promise<string | null> {
+export async function setUpBy(app: NamedApp): Promise<string | null> {
   const text = await readText(recordOf(app));
   try {
     const { version } = JSON.parse(text ?? "{}") as { version?: unknown };

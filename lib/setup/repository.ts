@@ -2,12 +2,13 @@
 import { existsSync, statSync } from "node:fs";
 import { chmod, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { NamedApp } from "../contracts/app.ts";
 import type { Drift } from "../contracts/check.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { waitForLock } from "../host/lock.ts";
-import { places, repositories, root } from "../paths.ts";
+import { repositories, root } from "../paths.ts";
 import { SELF } from "../host/self.ts";
 import { render, shellQuote, template } from "../host/template.ts";
 import { hasCredentials, setCredentialsApart } from "./origin.ts";
@@ -38,8 +39,8 @@ const modes = (repo: string): [path: string, closed: number][] => [
 const git = (repo: string, ...args: string[]) => ["git", "--git-dir", repo, ...args];
 
 /** Makes the repository, or puts right what differs; answers one sentence for each change. */
-export async function setupRepository(app: string, branch: string, io: Io): Promise<string[]> {
-  const { base } = places(app);
+export async function setupRepository(app: NamedApp, branch: string, io: Io): Promise<string[]> {
+  const { base } = app.places;
   const nothing = () => undefined;
   await mkdir(base, { recursive: true });
   // Two that set up the same app at once would make the same repository.
@@ -51,8 +52,8 @@ export async function setupRepository(app: string, branch: string, io: Io): Prom
   }
 }
 
-async function makeRepository(app: string, branch: string, io: Io): Promise<string[]> {
-  const { repo } = places(app);
+async function makeRepository(app: NamedApp, branch: string, io: Io): Promise<string[]> {
+  const { repo } = app.places;
   const changes: string[] = [];
   if (!existsSync(join(repo, "HEAD"))) {
     await initialise(repo, branch, io);
@@ -87,8 +88,8 @@ async function closeToOthers(repo: string): Promise<string[]> {
 }
 
 /** What others could read in the repository. */
-export async function repositoryDrift(app: string, io: Io): Promise<Drift[]> {
-  const { repo } = places(app);
+export async function repositoryDrift(app: NamedApp, io: Io): Promise<Drift[]> {
+  const { repo } = app.places;
   if (!existsSync(repo)) return [];
   const open = modes(repo).filter(([path, closed]) => (statSync(path).mode & closed) !== 0);
   const wrong = open.map(([path]): Drift => {
@@ -114,10 +115,10 @@ async function initialise(repo: string, branch: string, io: Io): Promise<void> {
 }
 
 /** The text of a hook, with the absolute path of this dp: sshd's PATH may lack it. */
-async function hookText(app: string, hook: (typeof HOOKS)[number]): Promise<string> {
+async function hookText(app: NamedApp, hook: (typeof HOOKS)[number]): Promise<string> {
   const environment = root() ? `DP_ROOT=${shellQuote(root())}\nexport DP_ROOT\n` : "unset DP_ROOT\n";
   return render(await template(`${hook}.sh`), {
-    app,
+    app: app.name,
     environment,
     bun: shellQuote(SELF[0]!),
     dp: SELF.map(shellQuote).join(" "),
@@ -125,10 +126,10 @@ async function hookText(app: string, hook: (typeof HOOKS)[number]): Promise<stri
 }
 
 /** The hooks that are not as this dp writes them, or cannot be run. */
-export async function hookDrift(app: string): Promise<Drift[]> {
+export async function hookDrift(app: NamedApp): Promise<Drift[]> {
   const wrong: Drift[] = [];
   for (const hook of HOOKS) {
-    const path = join(places(app).repo, "hooks", hook);
+    const path = join(app.places.repo, "hooks", hook);
     const now = await readText(path);
     if (now === null) wrong.push({ path, kind: "missing", what: `the hook ${path} is missing` });
     else if (!now.includes(MARKER))
@@ -141,8 +142,8 @@ export async function hookDrift(app: string): Promise<Drift[]> {
   return wrong;
 }
 
-async function setupHook(app: string, hook: (typeof HOOKS)[number]): Promise<string[]> {
-  const path = join(places(app).repo, "hooks", hook);
+async function setupHook(app: NamedApp, hook: (typeof HOOKS)[number]): Promise<string[]> {
+  const path = join(app.places.repo, "hooks", hook);
   const text = await hookText(app, hook);
   const now = await readText(path);
   if (now === text) {

@@ -3,12 +3,13 @@ import { existsSync } from "node:fs";
 import { parseServerConfig, setServerValues } from "../config/config.ts";
 import { usualOf } from "../config/declared.ts";
 import { managerSettings, serverKinds } from "../config/kinds.ts";
-import { readServer } from "../config/server.ts";
+import type { NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { render, schemaUrl, template } from "../host/template.ts";
-import { places, root } from "../paths.ts";
+import { root } from "../paths.ts";
 import { manager } from "../registry.ts";
+import { openApp } from "../release/app.ts";
 import { firstFree, portsOfOthers } from "./public-port.ts";
 
 /** What `dp setup` was asked for. */
@@ -37,9 +38,9 @@ export interface Choice {
 }
 
 /** What is not asked for stays as it is; what never was gets a default that fits this server. */
-export async function choose(app: string, options: SetupOptions): Promise<Choice> {
-  const now = existsSync(places(app).config) ? await readServer(app) : undefined;
-  const taken = await portsOfOthers(app);
+export async function choose({ name, places }: NamedApp, options: SetupOptions): Promise<Choice> {
+  const now = existsSync(places.config) ? (await openApp(name)).server : undefined;
+  const taken = await portsOfOthers(name);
   const port = options.port ?? now?.port ?? (await firstFree(taken));
   const other = taken.get(port);
   if (other)
@@ -66,8 +67,7 @@ async function firstManager(): Promise<string> {
 }
 
 /** The config.yml that has those values. Throws DpError "config" for one that cannot be. */
-export async function configText(app: string, values: SetupOptions & Choice): Promise<string> {
-  const { config } = places(app);
+export async function configText({ places: { config } }: NamedApp, values: SetupOptions & Choice): Promise<string> {
   const now = await readText(config);
   const { url: _, ...keys } = values;
   const from =
@@ -90,8 +90,7 @@ export interface Change {
 }
 
 /** Writes config.yml; answers what differs, or null when there was none before. */
-export async function writeConfig(app: string, text: string): Promise<Change[] | null> {
-  const { config } = places(app);
+export async function writeConfig({ places: { config } }: NamedApp, text: string): Promise<Change[] | null> {
   const now = await readText(config);
   const kinds = await serverKinds();
   const wanted = parseServerConfig(text, config, kinds);
@@ -104,8 +103,7 @@ export async function writeConfig(app: string, text: string): Promise<Change[] |
 }
 
 /** Puts config.yml back as it was, or away: the next setup must not want what could not be had. */
-export async function restoreConfig(app: string, before: string | null): Promise<void> {
-  const { config } = places(app);
+export async function restoreConfig({ places: { config } }: NamedApp, before: string | null): Promise<void> {
   if (before === null) await removeFile(config);
   else await writeFileAtomic(config, before, 0o600);
 }

@@ -2,18 +2,17 @@
 import { constants } from "node:fs";
 import { access, chmod, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { App } from "../contracts/app.ts";
 import { readEnvFile } from "../config/env-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import type { Io } from "../host/io.ts";
-import { envFile, places } from "../paths.ts";
-import { managerOf } from "../release/manager.ts";
+import { envFile } from "../paths.ts";
 import { SELF } from "../host/self.ts";
 import { idsOf } from "../host/users.ts";
-import type { ServerConfig } from "../config/types.ts";
 
 /** Throws DpError "host" with everything that would make the first push fail. */
-export async function checkSetup(app: string, server: ServerConfig, io: Io): Promise<void> {
-  const { base, repo, home } = places(app);
+export async function checkSetup({ name, places, server, manager }: App, io: Io): Promise<void> {
+  const { base, repo, home } = places;
   const env = envFile(base, server.env);
   const checks: Record<string, () => Promise<unknown>> = {
     "dp starts itself": () => io.run([...SELF, "--version"], { quiet: true }),
@@ -27,7 +26,7 @@ export async function checkSetup(app: string, server: ServerConfig, io: Io): Pro
     "the env file is closed to others": async () => {
       if ((await stat(env)).mode & 0o077) await chmod(env, 0o600);
     },
-    "the manager answers": async () => (await managerOf(server)).instances(app),
+    "the manager answers": () => manager.instances(name),
     "the app's user exists": async () => server.user && idsOf(server.user),
   };
   const problems: string[] = [];
@@ -42,6 +41,6 @@ export async function checkSetup(app: string, server: ServerConfig, io: Io): Pro
   if (problems.length > 0)
     throw new DpError("host", "the setup is not complete", {
       lines: problems,
-      hint: `mend that and repeat: dp setup ${app}`,
+      hint: `mend that and repeat: dp setup ${name}`,
     });
 }

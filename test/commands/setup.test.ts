@@ -44,7 +44,7 @@ test("a change is made, said, and leaves the rest of config.yml alone", async ()
   expect(changes.join("\n")).toContain(`port is ${port} now, it was `);
   expect(changes.join("\n")).toContain("branch is live now, it was main");
   expect(readFileSync(places(app).config, "utf8")).toContain("# a note of the operator\nkeep: 9\n");
-  expect(await readServer(app)).toMatchObject({ port, branch: "live", keep: 9 });
+  expect(await readServer(places(app))).toMatchObject({ port, branch: "live", keep: 9 });
 });
 
 test("settings of the app are never overwritten, and are closed to others", async () => {
@@ -109,7 +109,7 @@ describe("refused:", () => {
     }
     expect([existsSync(places(fresh).config), readFileSync(places(app).config, "utf8")]).toEqual([false, before]);
     await setup(app, options, io);
-    expect((await readServer(app)).port).toBe(port);
+    expect((await readServer(places(app))).port).toBe(port);
   });
 
   test("a port of no use on the command line", async () => {
@@ -131,7 +131,7 @@ describe("refused:", () => {
     expect([error?.exit, error?.message]).toEqual(["usage", `port ${port} belongs to the app "${one}"`]);
     const made = await setup(two, options, io);
     expect(made.server.port).not.toBe(port);
-    expect((await readServer(two)).port).toBe(made.server.port);
+    expect((await readServer(places(two))).port).toBe(made.server.port);
   });
 
   test("an env file that cannot be read as one, with its place and without its values", async () => {

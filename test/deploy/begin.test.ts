@@ -6,6 +6,7 @@ import { begin, beginRollback, commitOf } from "../../lib/deploy/begin.ts";
 import { load } from "../../lib/pipeline/context.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { runIds } from "../../lib/release/history.ts";
+import { openApp } from "../../lib/release/app.ts";
 import { places, sequenceOf } from "../../lib/paths.ts";
 import { plainEnv } from "../../lib/host/run.ts";
 import { commit, makeApp, runDp, useServer, type App } from "../support/core-server.ts";
@@ -29,7 +30,7 @@ const errorOf = (promise: Promise<unknown>) =>
   );
 
 test("the context has all that is given, and nothing else happened", async () => {
-  const { id, context } = await begin(app.app, undefined);
+  const { id, context } = await begin(app.own, undefined);
   expect(id).toBe(`1-${sha.slice(0, 7)}`);
   const run = await load(context);
   expect(run.facts).toMatchObject({
@@ -64,10 +65,10 @@ test.each<[string, () => string]>([
 });
 
 test.each(["missing", "", "--all", "-n", "main:a", "main^{tree}", "..", "HEAD~9"])("%j names none", async (ref) => {
-  const error = await errorOf(begin(app.app, ref));
+  const error = await errorOf(begin(app.own, ref));
   expect(error?.exit).toBe("usage");
   expect(error?.message).toContain("has no commit");
-  expect(await runIds(app.app)).toEqual([]);
+  expect(await runIds(app.own)).toEqual([]);
 });
 
 describe("the number", () => {
@@ -76,7 +77,7 @@ describe("the number", () => {
     expect(done.map(({ code, err }) => [code, err])).toEqual(Array.from({ length: 8 }, () => [0, ""]));
     const numbers = done.map(({ out }) => sequenceOf(basename(out.trim(), ".json"))).sort((a, b) => a - b);
     expect(numbers).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
-    expect((await runIds(app.app)).length).toBe(8);
+    expect((await runIds(app.own)).length).toBe(8);
   }, 60_000);
 
   test.each([
@@ -87,20 +88,20 @@ describe("the number", () => {
     await makeRelease(app, 7, { state: "failed" });
     mkdirSync(join(app.releases, "9-bbbbbbb"), { recursive: true });
     harm();
-    expect((await begin(app.app, undefined)).id).toStartWith("10-");
-    expect((await begin(app.app, undefined)).id).toStartWith("11-");
+    expect((await begin(app.own, undefined)).id).toStartWith("10-");
+    expect((await begin(app.own, undefined)).id).toStartWith("11-");
   });
 
   test("is known from the logs, when counter, context and files are lost", async () => {
     const { logs } = places(app.app);
     mkdirSync(logs, { recursive: true });
     for (const name of ["12-aaaaaaa.log", "11-bbbbbbb.app.log", "99.log"]) writeFileSync(join(logs, name), "");
-    expect((await begin(app.app, undefined)).id).toStartWith("13-");
+    expect((await begin(app.own, undefined)).id).toStartWith("13-");
   });
 
   test("is the counter's, when all else is gone", async () => {
     writeFileSync(join(app.base, "counter"), "41\n");
-    expect((await begin(app.app, undefined)).id).toStartWith("42-");
+    expect((await begin(app.own, undefined)).id).toStartWith("42-");
   });
 });
 
@@ -111,7 +112,7 @@ test("a rollback takes the facts of the release that it goes back to, and the se
   const run = await load(old.context);
   run.facts["sha"] = sha;
   await (await import("../../lib/pipeline/context.ts")).save(old.context, run);
-  const { id, context } = await beginRollback(app.app, old.id);
+  const { id, context } = await beginRollback(await openApp(app.app), old.id);
   expect(id).toStartWith("4-");
   expect((await load(context)).facts).toMatchObject({
     kind: "rollback",
@@ -121,5 +122,5 @@ test("a rollback takes the facts of the release that it goes back to, and the se
     skipHooks: true,
     server: { keep: 9 },
   });
-  expect((await errorOf(beginRollback(app.app, "99-aaaaaaa")))?.exit).toBe("context");
+  expect((await errorOf(beginRollback(app.own, "99-aaaaaaa")))?.exit).toBe("context");
 });

@@ -37,9 +37,9 @@ test("a worker without an order ends, and leaves nothing", async () => {
 test("one with an order says all of it in the log, and nothing to whoever started it", async () => {
   const app = await makeApp();
   await commit(app.repo, { "deploy.yml": "type: nonsense\n" });
-  const { id } = await begin(app.app, undefined);
+  const { id } = await begin(app.own, undefined);
   expect(await work(app.app, JSON.stringify({ id }))).toEqual({ code: 3, out: "", err: "" });
-  expect(readFileSync(logOf(app.app, id), "utf8")).toContain("FAILED at read");
+  expect(readFileSync(logOf(app.own, id), "utf8")).toContain("FAILED at read");
 });
 
 test("it is there while the run is begun, and gone when that fails", async () => {
@@ -47,12 +47,13 @@ test("it is there while the run is begun, and gone when that fails", async () =>
   // A process of its own that leads no session: the leader of one does the work itself.
   const script = `
     import { beginAndLaunch } from ${JSON.stringify(resolve("lib/deploy/launch.ts"))};
+    import { namedApp } from ${JSON.stringify(resolve("lib/release/app.ts"))};
     const beginning = async () => {
       console.log("begins");
       await Bun.stdin.text();
       throw new Error("not begun");
     };
-    await beginAndLaunch(process.argv[1], beginning).catch((error) => console.log(error.message));
+    await beginAndLaunch(namedApp(process.argv[1]), beginning).catch((error) => console.log(error.message));
   `;
   const env = { ...plainEnv(), DP_ROOT: server.path() };
   const child = Bun.spawn([process.execPath, "-e", script, app.app], { env, stdin: "pipe", stdout: "pipe" });

@@ -6,18 +6,19 @@ import { DpError } from "../../lib/errors.ts";
 import { holder, queueFile } from "../../lib/release/history.ts";
 import { tryFlock } from "../../lib/host/process/libc.ts";
 import { isLocked, tryLock } from "../../lib/host/lock.ts";
-import { places } from "../../lib/paths.ts";
+import type { NamedApp } from "../../lib/contracts/app.ts";
+import { namedApp } from "../../lib/release/app.ts";
 import { startTime } from "../../lib/host/process/process.ts";
 import { describeHolder, lockNow, takeTurn, waitingFor } from "../../lib/deploy/queue.ts";
 import { until } from "../managers/contract.ts";
 import { useServer } from "../support/core-server.ts";
 
 useServer();
-let app: string;
+let app: NamedApp;
 let count = 0;
 beforeEach(() => {
-  app = `queue${++count}`;
-  mkdirSync(places(app).base, { recursive: true });
+  app = namedApp(`queue${++count}`);
+  mkdirSync(app.places.base, { recursive: true });
 });
 
 const never = new AbortController().signal;
@@ -113,7 +114,7 @@ test("a single command is told who holds the app", async () => {
   const error = await errorOf(lockNow(app, "dp step read"));
   expect(error?.exit).toBe("locked");
   expect(error?.message).toContain(`deploy ${id(1)} by somebody`);
-  expect(error?.hint).toBe(`dp logs ${app} --deploy -f`);
+  expect(error?.hint).toBe(`dp logs ${app.name} --deploy -f`);
   lock.release();
   const now = await lockNow(app, "dp step read");
   expect(holder(app)?.id).toBe("dp step read");
@@ -124,7 +125,10 @@ test("the time to wait is over: who holds the app is named, keeps it, and nobody
   const lock = await take(1);
   for (const wait of [0, 50]) {
     const error = await errorOf(takeTurn(app, { id: id(2), kind: "deploy", by: "late", wait }, () => undefined, never));
-    expect([error?.exit, error?.hint]).toEqual(["locked", `dp logs ${app} --deploy -f, or wait longer: --wait 5m`]);
+    expect([error?.exit, error?.hint]).toEqual([
+      "locked",
+      `dp logs ${app.name} --deploy -f, or wait longer: --wait 5m`,
+    ]);
     expect(error?.message).toMatch(new RegExp(`^deploy ${id(1)} by somebody, since .*, is running$`));
     expect(holder(app)?.id).toBe(id(1));
   }
@@ -135,7 +139,7 @@ test("the time to wait is over: who holds the app is named, keeps it, and nobody
 
 test("who only asks does not use up the time to wait", async () => {
   (await take(1)).release();
-  const asking = openSync(places(app).lock, "r");
+  const asking = openSync(app.places.lock, "r");
   expect(tryFlock(asking, "shared")).toBe(true);
   const taken = takeTurn(app, { id: id(2), kind: "deploy", by: "quick", wait: 0 }, () => undefined, never);
   setTimeout(() => closeSync(asking), 50);
@@ -145,13 +149,13 @@ test("who only asks does not use up the time to wait", async () => {
 test("apps do not wait for each other", async () => {
   const lock = await take(1);
   const first = app;
-  app = `${first}b`;
-  mkdirSync(places(app).base, { recursive: true });
+  app = namedApp(`${first.name}b`);
+  mkdirSync(app.places.base, { recursive: true });
   const said: string[] = [];
   const other = await take(1, said);
   expect([said, holder(first)?.id, holder(app)?.id]).toEqual([[], id(1), id(1)]);
   other.release();
-  expect([isLocked(places(first).lock), isLocked(places(app).lock)]).toEqual([true, false]);
+  expect([isLocked(first.places.lock), isLocked(app.places.lock)]).toEqual([true, false]);
   lock.release();
 });
 

@@ -22,7 +22,7 @@ const ATTRIBUTES = "*.bin filter=lfs diff=lfs merge=lfs -text\n";
 
 async function begun(files: Record<string, File>) {
   const sha = await commit(app.repo, { "deploy.yml": deployYml(app.app), ".gitattributes": ATTRIBUTES, ...files });
-  const { id, context } = await begin(app.app, sha);
+  const { id, context } = await begin(app.own, sha);
   return { context, release: join(app.releases, id) };
 }
 const config = () => `[lfs]\n\turl = ${forge.http}/info/lfs\n`;

@@ -38,7 +38,7 @@ const modules = (urls: Record<string, string>) =>
 
 async function begun(files: Record<string, File>) {
   const sha = await commit(app.repo, { "deploy.yml": deployYml(app.app), ...files });
-  const { id, context } = await begin(app.app, sha);
+  const { id, context } = await begin(app.own, sha);
   return { sha, context, release: join(app.releases, id) };
 }
 const refusal = (done: Promise<unknown>) =>

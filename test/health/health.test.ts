@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { deployConfig } from "../support/configs.ts";
 import { DpError } from "../../lib/errors.ts";
-import { stillHealthy, waitUntilHealthy, type Patient } from "../../lib/health/health.ts";
+import { stillHealthy, waitUntilHealthy, type Candidate } from "../../lib/health/health.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { makeBuiltin } from "../../lib/managers/builtin.ts";
 import { places } from "../../lib/paths.ts";
@@ -25,7 +25,7 @@ beforeEach(async () => {
 afterEach(() => endInstances(app));
 
 /** An instance that runs a shell line, and how it is asked. */
-async function patient(command: string, check: Partial<Patient["check"]> = {}, source = ""): Promise<Patient> {
+async function candidate(command: string, check: Partial<Candidate["check"]> = {}, source = ""): Promise<Candidate> {
   const release = join(places(app).releases, "1-aaaaaaa");
   mkdirSync(release, { recursive: true });
   writeFileSync(join(release, "server.ts"), source);
@@ -47,20 +47,20 @@ const serve = (body: string, on = "Number(process.env.PORT)") =>
   `let asked = 0; Bun.serve({ hostname: "127.0.0.1", port: ${on}, fetch: () => { asked++; ${body} } });`;
 
 test("a healthy instance is known by its main process", async () => {
-  const ill = await patient(START, {}, serve('return new Response("ok");'));
+  const ill = await candidate(START, {}, serve('return new Response("ok");'));
   const { pid } = await waitUntilHealthy(ill, io);
   expect(pid).toBe((await manager.status(ill.name)).pid!);
   await stillHealthy(ill, pid, io);
 });
 
 test("bad answers are asked again until a good one comes", async () => {
-  const ill = await patient(START, {}, serve('return new Response("", { status: asked < 4 ? 503 : 200 });'));
+  const ill = await candidate(START, {}, serve('return new Response("", { status: asked < 4 ? 503 : 200 });'));
   const { tries } = await waitUntilHealthy(ill, io);
   expect(tries).toBeGreaterThanOrEqual(4);
 });
 
 test("as long as nobody listens it is asked more often than that: the app is not bothered by it", async () => {
-  const ill = await patient(
+  const ill = await candidate(
     START,
     { interval: 3_000_000 },
     `await Bun.sleep(50); ${serve('return new Response("ok");')}`,
@@ -70,7 +70,7 @@ test("as long as nobody listens it is asked more often than that: the app is not
 });
 
 test("a worker below the main process may hold the socket", async () => {
-  const ill = await patient(`${START} & wait`, {}, serve('return new Response("ok");'));
+  const ill = await candidate(`${START} & wait`, {}, serve('return new Response("ok");'));
   const { pid } = await waitUntilHealthy(ill, io);
   expect(pid).toBe((await manager.status(ill.name)).pid!);
   expect((await manager.pids(ill.name)).length).toBeGreaterThan(1);
@@ -81,14 +81,14 @@ test.each([
   ["an end with 0", "echo no such module; exit 0", "exited with 0"],
   ["a signal", "echo no such module; kill -9 $$", "killed by SIGKILL"],
 ])("%s ends the wait at once, and shows the last words", async (_, command, how) => {
-  const error = await errorOf(waitUntilHealthy(await patient(command), io));
+  const error = await errorOf(waitUntilHealthy(await candidate(command), io));
   expect(error?.exit).toBe("unhealthy");
   expect(error?.message).toBe(`${app}@1-aaaaaaa is not running: ${how}`);
   expect(error?.lines).toEqual(["no such module"]);
 });
 
 test("a process that dies while it is asked ends the wait as well", async () => {
-  const ill = await patient(
+  const ill = await candidate(
     START,
     {},
     serve('if (asked > 2) process.exit(4); return new Response("", { status: 500 });'),
@@ -99,7 +99,7 @@ test("a process that dies while it is asked ends the wait as well", async () => 
 
 test("a process that was started again after a crash is not healthy", async () => {
   const quick = makeBuiltin(10);
-  const ill = await patient(START, {}, serve('return new Response("ok");'));
+  const ill = await candidate(START, {}, serve('return new Response("ok");'));
   const once = {
     ...ill,
     manager: {
@@ -112,7 +112,7 @@ test("a process that was started again after a crash is not healthy", async () =
 
 test("the end of the time tells every answer that was seen", async () => {
   const body = 'return asked === 1 ? Response.redirect("/login", 302) : new Response("", { status: 500 });';
-  const error = await errorOf(waitUntilHealthy(await patient(START, { startTimeout: 3_000 }, serve(body)), io));
+  const error = await errorOf(waitUntilHealthy(await candidate(START, { startTimeout: 3_000 }, serve(body)), io));
   expect(error?.exit).toBe("unhealthy");
   expect(error?.message).toContain(`GET http://127.0.0.1:${port}/: `);
   expect(error?.message).toContain("302 → /login");
@@ -124,7 +124,7 @@ test("a steady answer of the app ends the wait long before its time, with the an
   const body = 'return new Response("No such page", { status: 404 });';
   const warned: string[] = [];
   const listening = makeIo({ ...silentLog, warn: (line) => void warned.push(line) });
-  const ill = await patient(START, { startTimeout: 600_000 }, serve(body));
+  const ill = await candidate(START, { startTimeout: 600_000 }, serve(body));
   const error = await errorOf(waitUntilHealthy(ill, listening));
   expect(error?.message).toMatch(/^GET http:\/\/127\.0\.0\.1:\d+\/: .*404 \(\d+ times\)/);
   expect(error?.lines[0]).toBe("it answers: No such page");
@@ -133,7 +133,7 @@ test("a steady answer of the app ends the wait long before its time, with the an
 });
 
 test("an app on the IPv6 loopback alone is named as such", async () => {
-  const ill = await patient(START, {}, serve('return new Response("ok");').replace("127.0.0.1", "::1"));
+  const ill = await candidate(START, {}, serve('return new Response("ok");').replace("127.0.0.1", "::1"));
   await until("the app listens", async () => (await fetch(`http://[::1]:${port}/`).catch(() => null))?.ok);
   const error = await errorOf(waitUntilHealthy({ ...ill, check: { ...ill.check, startTimeout: 0 } }, io));
   expect(error?.hint).toContain(`listens on [::1]:${port} alone`);
@@ -141,13 +141,13 @@ test("an app on the IPv6 loopback alone is named as such", async () => {
 
 test("an app that could not write into its release is told where that belongs", async () => {
   const line = "Error: EROFS: read-only file system, open '/srv/releases/1-aaaaaaa/uploads/a.png'";
-  const error = await errorOf(waitUntilHealthy(await patient(`echo "${line}"; exit 1`), io));
+  const error = await errorOf(waitUntilHealthy(await candidate(`echo "${line}"; exit 1`), io));
   expect(error?.hint).toContain("shared: {dirs: [uploads]}");
 });
 
 test("a wrong port is named", async () => {
   const other = await freePort();
-  const ill = await patient(START, { startTimeout: 60_000 }, serve('return new Response("ok");', String(other)));
+  const ill = await candidate(START, { startTimeout: 60_000 }, serve('return new Response("ok");', String(other)));
   await until("the app listens", async () => (await fetch(`http://127.0.0.1:${other}/`).catch(() => null))?.ok);
   const error = await errorOf(waitUntilHealthy({ ...ill, check: { ...ill.check, startTimeout: 0 } }, io));
   expect(error?.message).toContain("connection refused");
@@ -157,7 +157,7 @@ test("a wrong port is named", async () => {
 test("a wrong port is told while it is waited for, once, and ends nothing", async () => {
   const other = await freePort();
   const late = join(places(app).base, "late");
-  const ill = await patient(
+  const ill = await candidate(
     START,
     {},
     `${serve('return new Response("ok");', String(other))}
@@ -175,14 +175,14 @@ test("a wrong port is told while it is waited for, once, and ends nothing", asyn
 });
 
 test("no port at all is named, too", async () => {
-  const error = await errorOf(waitUntilHealthy(await patient("exec sleep 1000", { startTimeout: 0 }), io));
+  const error = await errorOf(waitUntilHealthy(await candidate("exec sleep 1000", { startTimeout: 0 }), io));
   expect(error?.hint).toContain(`the app listens on no port yet: it must listen on $PORT, here ${port}`);
   expect(error?.hint).toContain("startTimeout");
 });
 
 test("somebody else's answer on the port proves nothing", async () => {
   const server = Bun.serve({ hostname: "127.0.0.1", port, fetch: () => new Response("ok") });
-  const error = await errorOf(waitUntilHealthy(await patient("exec sleep 1000"), io));
+  const error = await errorOf(waitUntilHealthy(await candidate("exec sleep 1000"), io));
   await server.stop(true);
   expect(error?.exit).toBe("unhealthy");
   expect(error?.message).toStartWith(`127.0.0.1:${port} answered, but it was pid ${process.pid} (`);
@@ -191,7 +191,7 @@ test("somebody else's answer on the port proves nothing", async () => {
 
 test("an abort ends the wait with its reason", async () => {
   const stop = new AbortController();
-  const ill = await patient("exec sleep 1000");
+  const ill = await candidate("exec sleep 1000");
   const waiting = errorOf(waitUntilHealthy(ill, makeIo(silentLog, stop.signal)));
   const reason = new DpError("terminated", "stopped");
   stop.abort(reason);
@@ -200,7 +200,7 @@ test("an abort ends the wait with its reason", async () => {
 
 test("asked once more, another main process or a bad answer is unhealthy", async () => {
   const body = 'return new Response("", { status: require("fs").existsSync(process.env.FILE) ? 500 : 200 });';
-  const ill = await patient(START, {}, serve(body));
+  const ill = await candidate(START, {}, serve(body));
   const { pid } = await waitUntilHealthy(ill, io);
   expect((await errorOf(stillHealthy(ill, pid + 1, io)))?.message).toBe(
     `${app}@1-aaaaaaa crashed and was started again`,

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync
 import { join } from "node:path";
 import { load, save } from "../../lib/pipeline/context.ts";
 import { DpError, EXIT, exitCodeOf } from "../../lib/errors.ts";
-import { contextOf, liveId, previousId, runsOf } from "../../lib/release/history.ts";
+import { runFile, runsOf } from "../../lib/release/history.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { envFile } from "../../lib/paths.ts";
 import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
@@ -59,7 +59,7 @@ describe("a deploy", () => {
     expect(Object.keys(run.journal)).toEqual([...PIPELINES.deploy]);
     expect(new Set(Object.values(await states(context)))).toEqual(new Set(["ok"]));
     expect(run.result).toMatchObject({ state: "good", code: 0 });
-    expect([await liveId(app.app), await answer()]).toEqual([id, id]);
+    expect([await app.own.live(), await answer()]).toEqual([id, id]);
   });
 
   test("that fails before the switch leaves the old release serving, and no trace of the new one", async () => {
@@ -68,13 +68,13 @@ describe("a deploy", () => {
     const { id, context } = await beginDeploy(app, "", BROKEN);
     const error = await errorOf(deploy(context));
     expect(error?.exit).toBe("unhealthy");
-    expect([await liveId(app.app), await previousId(app.app), await answer()]).toEqual([old.id, null, old.id]);
+    expect([await app.own.live(), await app.own.previous(), await answer()]).toEqual([old.id, null, old.id]);
     expect(await builtin.instances(app.app)).toEqual([old.id]);
     expect(await states(context)).toMatchObject({ read: "undone", clone: "undone", start: "undone", check: "undone" });
     const { result, journal } = await load(context);
     expect(result).toMatchObject({ state: "failed", code: EXIT.unhealthy, error: error?.message });
     expect(journal["check"]?.error).toBe(error!.message);
-    expect((await runsOf(app.app)).find((past) => past.id === id)?.state).toBe("failed");
+    expect((await runsOf(app.own)).find((past) => past.id === id)?.state).toBe("failed");
   });
 
   test("that fails after the switch goes back by the same rename", async () => {
@@ -82,14 +82,14 @@ describe("a deploy", () => {
     writeFileSync(join(app.base, "counter"), "1\n");
     const { context } = await beginDeploy(app, "", UNTIL_LIVE);
     expect((await errorOf(deploy(context)))?.message).toContain(": 500");
-    expect([await liveId(app.app), await previousId(app.app), await answer()]).toEqual([old.id, null, old.id]);
+    expect([await app.own.live(), await app.own.previous(), await answer()]).toEqual([old.id, null, old.id]);
     expect(await states(context)).toMatchObject({ swap: "undone", verify: "undone" });
   });
 
   test("that is the first and fails after the switch leaves nothing that serves", async () => {
     const { context } = await beginDeploy(app, "", UNTIL_LIVE);
     expect(await errorOf(deploy(context))).toBeInstanceOf(DpError);
-    expect([await liveId(app.app), await builtin.instances(app.app)]).toEqual([null, []]);
+    expect([await app.own.live(), await builtin.instances(app.app)]).toEqual([null, []]);
   });
 
   test("that failed can be run again from its beginning", async () => {
@@ -98,7 +98,7 @@ describe("a deploy", () => {
     writeFileSync(join(app.home, "mended"), "");
     await deploy(context);
     expect((await load(context)).result?.state).toBe("good");
-    expect(await liveId(app.app)).toBe(id);
+    expect(await app.own.live()).toBe(id);
   });
 
   test("that was cut off goes on where it was, and runs nothing twice", async () => {
@@ -169,7 +169,7 @@ describe("the way back", () => {
     const old = await makeLive(app, 1);
     writeFileSync(join(app.base, "counter"), "1\n");
     const { context } = await beginDeploy(app, "", BROKEN);
-    unlinkSync(contextOf(app.app, old.id)); // nothing says any more how the old one is started
+    unlinkSync(runFile(app.own, old.id)); // nothing says any more how the old one is started
     const error = await errorOf(deploy(context));
     expect(error?.exit).toBe("stuck");
     expect(exitCodeOf(error)).toBe(9);
@@ -210,7 +210,7 @@ test("a step's end and the next one's begin are saved together, while nothing as
   expect(seen.slice(0, 2)).toEqual([`ok, ${two}`, `ok, ${three}`]);
   // What was begun on paper only is taken back like all the rest.
   expect(await states(context)).toEqual({ read: "undone", preflight: "undone", clone: "undone", link: "undone" });
-  expect([one, await liveId(app.app)]).toEqual(["read", null]);
+  expect([one, await app.own.live()]).toEqual(["read", null]);
   const again = await beginDeploy(app);
   await deploy(again.context);
   expect((await load(again.context)).result?.state).toBe("good");

@@ -4,6 +4,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { appEnvironment } from "../../lib/release/environment.ts";
 import { envFile, places, SYSTEM_PATH } from "../../lib/paths.ts";
+import { appOf } from "../../lib/release/app.ts";
+import type { Runtime } from "../../lib/contracts/app-type.ts";
 import { useServer } from "../support/core-server.ts";
 import type { ServerConfig } from "../../lib/config/types.ts";
 
@@ -15,13 +17,12 @@ const server: ServerConfig = {
   ...{ strategy: "restart", front: "none", protocol: "http", trustedProxies: [], gate: true },
   ...{ stopTimeout: 1, stepTimeout: 1, verifyTime: 0, drainTimeout: 1, holdTimeout: 1, keepWarm: 0, scale: {} },
 };
-const environment = (more: Partial<ServerConfig> = {}, env = "", runtime?: Parameters<typeof appEnvironment>[1]) => {
+const environment = async (more: Partial<ServerConfig> = {}, env = "", runtime?: Runtime) => {
   const { base, releases } = places("shop");
   mkdirSync(base, { recursive: true });
   writeFileSync(envFile(base, "production"), env);
   const origin = {
-    app: "shop",
-    server: { ...server, ...more },
+    app: await appOf({ app: "shop", server: { ...server, ...more } }),
     sha: "f".repeat(40),
     release: join(releases, "42-3f9c2ab"),
   };

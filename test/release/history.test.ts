@@ -3,48 +3,39 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { save, type Run } from "../../lib/pipeline/context.ts";
-import {
-  contextOf,
-  goodReleases,
-  holder,
-  idOf,
-  liveId,
-  previousId,
-  queueFile,
-  releaseBefore,
-  runIds,
-  runsOf,
-} from "../../lib/release/history.ts";
+import { goodReleases, holder, queueFile, runFile, releaseBefore, runIds, runsOf } from "../../lib/release/history.ts";
 import { point } from "../../lib/host/link.ts";
 import { tryLock } from "../../lib/host/lock.ts";
-import { places } from "../../lib/paths.ts";
+import type { NamedApp } from "../../lib/contracts/app.ts";
+import { idOf } from "../../lib/paths.ts";
+import { namedApp } from "../../lib/release/app.ts";
 import { useServer } from "../support/core-server.ts";
 
 useServer();
-let app: string;
+let app: NamedApp;
 let count = 0;
 beforeEach(() => {
-  app = `past${++count}`;
-  for (const folder of [places(app).runs, places(app).releases]) mkdirSync(folder, { recursive: true });
+  app = namedApp(`past${++count}`);
+  for (const folder of [app.places.runs, app.places.releases]) mkdirSync(folder, { recursive: true });
 });
 
 const id = (number: number) => `${number}-aaaaaaa`;
-const release = (number: number) => join(places(app).releases, id(number));
+const release = (number: number) => join(app.places.releases, id(number));
 
 /** A run with that result, and its tree unless told otherwise. */
 async function made(number: number, state?: "good" | "failed" | "superseded", kind = "deploy", hasTree = true) {
   const result = state && { state, code: 0, endedAt: "2026-03-01T12:00:00Z" };
   const run: Run = { version: 1, facts: { kind }, journal: {}, ...(result ? { result } : {}) };
-  await save(contextOf(app, id(number)), run);
+  await save(runFile(app, id(number)), run);
   if (hasTree) mkdirSync(release(number), { recursive: true });
 }
 
 test("runs are ordered by number, and nothing but runs counts", async () => {
   for (const number of [10, 9, 100, 1]) await made(number, "good");
   for (const name of ["x.json", "2-aaaaaaa", "3-aaaaaaa.json.tmp.12", "04-aaaaaaa.json", "5-AAAAAAA.json"])
-    writeFileSync(join(places(app).runs, name), "{}");
+    writeFileSync(join(app.places.runs, name), "{}");
   expect(await runIds(app)).toEqual([1, 9, 10, 100].map(id));
-  expect(await runIds("nobody")).toEqual([]);
+  expect(await runIds(namedApp("nobody"))).toEqual([]);
 });
 
 describe("a run is", () => {
@@ -63,7 +54,7 @@ describe("a run is", () => {
   test("running while it holds the lock, even with a result of before", async () => {
     await made(1, "failed");
     await made(2);
-    const lock = tryLock(places(app).lock)!;
+    const lock = tryLock(app.places.lock)!;
     lock.note({ id: id(1) });
     expect(await state()).toEqual(["running", "unfinished"]);
     expect(holder(app)?.id).toBe(id(1));
@@ -83,11 +74,11 @@ describe("a run is", () => {
 
   test("passed over when its file is damaged, and that is said", async () => {
     await made(1, "good");
-    writeFileSync(contextOf(app, id(2)), "{", { mode: 0o600 });
+    writeFileSync(runFile(app, id(2)), "{", { mode: 0o600 });
     await made(3, "good");
     const damaged: string[] = [];
     expect((await runsOf(app, (message) => damaged.push(message))).map((run) => run.id)).toEqual([id(1), id(3)]);
-    expect(damaged).toEqual([`${contextOf(app, id(2))}: not JSON`]);
+    expect(damaged).toEqual([`${runFile(app, id(2))}: not JSON`]);
   });
 });
 
@@ -101,11 +92,11 @@ test("what was read before is read again once it is another", async () => {
   ]);
   await made(1, "good");
   expect(await states()).toEqual(["good", "good"]);
-  chmodSync(contextOf(app, id(2)), 0o666);
+  chmodSync(runFile(app, id(2)), 0o666);
   const damaged: string[] = [];
   expect((await runsOf(app, (message) => damaged.push(message))).length).toBe(1);
   expect(damaged.join()).toContain("must belong to you and be writable by nobody else");
-  rmSync(contextOf(app, id(1)));
+  rmSync(runFile(app, id(1)));
   expect(await runsOf(app)).toEqual([]);
 });
 
@@ -125,12 +116,12 @@ test("only good deploys whose tree is there can be gone back to", async () => {
 });
 
 test("live and previous are what the links name, if it is a release", async () => {
-  expect([await liveId(app), await previousId(app)]).toEqual([null, null]);
-  await point(places(app).current, release(2));
-  await point(places(app).previous, release(1));
-  expect([await liveId(app), await previousId(app)]).toEqual([id(2), id(1)]);
-  await point(places(app).current, join(places(app).base, "elsewhere"));
-  expect(await liveId(app)).toBeNull();
+  expect([await app.live(), await app.previous()]).toEqual([null, null]);
+  await point(app.places.current, release(2));
+  await point(app.places.previous, release(1));
+  expect([await app.live(), await app.previous()]).toEqual([id(2), id(1)]);
+  await point(app.places.current, join(app.places.base, "elsewhere"));
+  expect(await app.live()).toBeNull();
 });
 
 test.each([

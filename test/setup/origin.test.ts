@@ -4,7 +4,8 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DpError } from "../../lib/errors.ts";
 import { plainEnv } from "../../lib/host/run.ts";
-import { places } from "../../lib/paths.ts";
+import type { NamedApp } from "../../lib/contracts/app.ts";
+import { namedApp } from "../../lib/release/app.ts";
 import { addressOf, fetchFrom, fetchOrigin, hasCredentials } from "../../lib/setup/origin.ts";
 import { repositoryDrift, setupRepository } from "../../lib/setup/repository.ts";
 import { watchArguments } from "../support/argv-watch.ts";
@@ -12,14 +13,14 @@ import { commit, io, useServer } from "../support/core-server.ts";
 
 const server = useServer();
 const PASSWORD = "tok%2Fen-4711-of-nobody";
-let app: string;
+let app: NamedApp;
 let repo: string;
 let origin: string;
 let count = 0;
 beforeEach(async () => {
-  app = `origin${++count}`;
-  repo = places(app).repo;
-  origin = server.path(`${app}-origin.git`);
+  app = namedApp(`origin${++count}`);
+  repo = app.places.repo;
+  origin = server.path(`${app.name}-origin.git`);
   await io.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", origin]);
   await setupRepository(app, "main", io);
 });
@@ -77,7 +78,7 @@ describe("by HTTP:", () => {
 
   test("the password is in a file for dp alone: in no setting, answer or argument, and is used again", async () => {
     const first = await published({ a: "1" });
-    const url = `http://${host}/${app}-origin.git`;
+    const url = `http://${host}/${app.name}-origin.git`;
     const watching = watchArguments(decodeURIComponent(PASSWORD));
     expect(await fetchFrom(app, url.replace("//", `//robot:${PASSWORD}@`), "main", io)).toBe(url);
     expect(branch()).toBe(first);
@@ -95,7 +96,7 @@ describe("by HTTP:", () => {
 
   test("a wrong one fails, and is not forgotten for it", async () => {
     await published({ a: "1" });
-    const url = `http://robot:wrong@${host}/${app}-origin.git`;
+    const url = `http://robot:wrong@${host}/${app.name}-origin.git`;
     const error = await errorOf(fetchFrom(app, url, "main", io));
     expect(error?.exit).toBe("command");
     expect([error?.message, ...(error?.lines ?? [])].join("\n")).not.toContain("wrong");
@@ -104,7 +105,7 @@ describe("by HTTP:", () => {
 
   test("one that an earlier dp left in git's settings is taken out by setup, and by the next fetch", async () => {
     const sha = await published({ a: "1" });
-    const url = `http://${host}/${app}-origin.git`;
+    const url = `http://${host}/${app.name}-origin.git`;
     const before = url.replace("//", `//robot:${PASSWORD}@`);
     git("config", "remote.origin.url", before);
     const path = `${repo}/config`;
@@ -120,7 +121,7 @@ describe("by HTTP:", () => {
 
   test("another address does not get the password of the one before", async () => {
     await published({ a: "1" });
-    await fetchFrom(app, `http://robot:${PASSWORD}@${host}/${app}-origin.git`, "main", io);
+    await fetchFrom(app, `http://robot:${PASSWORD}@${host}/${app.name}-origin.git`, "main", io);
     writeFileSync(server.path("plain"), "");
     const error = await errorOf(fetchFrom(app, `http://${host}/other.git`, "main", io));
     expect(error?.exit).toBe("command");

@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { DpError } from "../../lib/errors.ts";
-import { places } from "../../lib/paths.ts";
+import type { NamedApp } from "../../lib/contracts/app.ts";
+import { namedApp } from "../../lib/release/app.ts";
 import { repositoryDrift, setupRepository } from "../../lib/setup/repository.ts";
 import { plainEnv } from "../../lib/host/run.ts";
 import { io, useServer } from "../support/core-server.ts";
@@ -11,12 +12,12 @@ import { io, useServer } from "../support/core-server.ts";
 const server = useServer();
 /** In the order in which git runs them. */
 const HOOKS = ["pre-receive", "update", "post-receive"];
-let app: string;
+let app: NamedApp;
 let repo: string;
 let count = 0;
 beforeEach(() => {
-  app = `repo${++count}`;
-  repo = places(app).repo;
+  app = namedApp(`repo${++count}`);
+  repo = app.places.repo;
 });
 const git = (...words: string[]) =>
   Bun.spawnSync(["git", "--git-dir", repo, ...words], { env: plainEnv() })

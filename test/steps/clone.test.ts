@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 
 async function begun(files: Record<string, File>) {
-  const { id, context } = await begin(app.app, await commit(app.repo, files));
+  const { id, context } = await begin(app.own, await commit(app.repo, files));
   return { id, context, release: join(app.releases, id) };
 }
 

@@ -13,7 +13,7 @@ beforeAll(async () => {
 
 async function begun(more: string, files: Record<string, File> = {}) {
   const sha = await commit(app.repo, { "deploy.yml": deployYml(app.app, more), ...files });
-  const { id, context } = await begin(app.app, sha);
+  const { id, context } = await begin(app.own, sha);
   return { context, release: join(app.releases, id) };
 }
 

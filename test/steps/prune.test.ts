@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { begin } from "../../lib/deploy/begin.ts";
 import { load, save, type Run } from "../../lib/pipeline/context.ts";
 import { point } from "../../lib/host/link.ts";
-import { contextOf, runIds } from "../../lib/release/history.ts";
+import { runFile, runIds } from "../../lib/release/history.ts";
 import { keepSettings, liveRunOf, settingsFile, settingsText } from "../../lib/release/settings.ts";
 import { plainEnv } from "../../lib/host/run.ts";
 import { readServer } from "../../lib/config/server.ts";
@@ -71,11 +71,11 @@ test("the release stays that a rollback which waits for its turn goes back to, w
   const restart = await makeRelease(app, 7);
   await name(waiting.context, { release: join(app.releases, "1-aaaaaaa") });
   await name(restart.context, { kind: "restart", restarts: "2-aaaaaaa", release: undefined });
-  for (const { id } of [waiting, restart]) await keepSettings(app.app, id, app.server, "A=1\n");
+  for (const { id } of [waiting, restart]) await keepSettings(app.own, id, "A=1\n");
   const { context } = await makeRelease(app, 8);
   await runSteps(context, "prune");
   expect(kept()).toEqual([1, 2, 4, 5, 6, 7, 8]);
-  for (const { id } of [waiting, restart]) expect(await settingsText(app.app, id)).toBe("A=1\n");
+  for (const { id } of [waiting, restart]) expect(await settingsText(app.own, id)).toBe("A=1\n");
 });
 
 test("names that dp never made are left alone, and named", async () => {
@@ -135,16 +135,16 @@ describe("of deploys long gone", () => {
     return [numbers(runs, ".json"), numbers(runs, ".env"), numbers(readdirSync(app.logs), ".log"), numbers(refs(), "")];
   };
   const past = (number: number, run: Run) => {
-    writeFileSync(contextOf(app.app, idOf(number)), JSON.stringify(run), { mode: 0o600 });
-    // Of most only the context: files are what takes the time.
+    writeFileSync(runFile(app.own, idOf(number)), JSON.stringify(run), { mode: 0o600 });
+    // Of most only the run file: files are what takes the time.
     if (number > 100 && number < OLD - 20) return;
-    writeFileSync(settingsFile(app.app, idOf(number)), "A=1\n", { mode: 0o600 });
+    writeFileSync(settingsFile(app.own, idOf(number)), "A=1\n", { mode: 0o600 });
     writeFileSync(join(app.logs, `${idOf(number)}.log`), "said\n");
   };
 
   test("the newest stay, those of kept releases besides, and the settings that these ran with", async () => {
     writeFileSync(app.config, "keepLogs: 20\n", { flag: "a" });
-    const own = { ...app, server: await readServer(app.app) };
+    const own = { ...app, server: await readServer(app) };
     const sha = await commit(app.repo, { file: "x" });
     mkdirSync(app.logs, { recursive: true });
     const live = await makeRelease(own, 1, { state: "good" });
@@ -169,18 +169,18 @@ describe("of deploys long gone", () => {
     expect(named).toEqual([1, 71, ...newest.slice(0, -1)]);
     // Settings are kept for releases that can be gone back to, and of the newest failure.
     expect(settings).toEqual([1, 71, OLD]);
-    expect(await liveRunOf(app.app, idOf(1))).toBe(idOf(71));
+    expect(await liveRunOf(app.own, idOf(1))).toBe(idOf(71));
     expect((await runSteps(context, "prune"))[0]).not.toContain("logs");
     // The next one has a number that none ever had.
     writeFileSync(join(app.base, "counter"), "");
-    expect((await begin(app.app, sha)).id).toStartWith(`${OLD + 2}-`);
-    expect((await runIds(app.app)).length).toBe(23);
+    expect((await begin(app.own, sha)).id).toStartWith(`${OLD + 2}-`);
+    expect((await runIds(app.own)).length).toBe(23);
   }, 60_000);
 
   test("what cannot be removed is a warning, and is tried again the next time", async () => {
     const config = `${app.config}`;
     writeFileSync(config, "keepLogs: 10\n", { flag: "a" });
-    const own = { ...app, server: await readServer(app.app) };
+    const own = { ...app, server: await readServer(app) };
     mkdirSync(app.logs, { recursive: true });
     for (let number = 1; number <= 13; number++) await makeRelease(own, number, { state: "superseded" });
     const { context } = await makeRelease(own, 14);
@@ -188,9 +188,9 @@ describe("of deploys long gone", () => {
     writeFileSync(join(app.repo, "packed-refs"), "# pack-refs with: peeled fully-peeled sorted \n");
     writeFileSync(locked, "");
     expect((await runSteps(context, "prune")).join("\n")).toContain("! old releases could not be removed: git");
-    expect((await runIds(app.app)).length).toBe(14);
+    expect((await runIds(app.own)).length).toBe(14);
     rmSync(locked);
     await runSteps(context, "prune");
-    expect((await runIds(app.app)).length).toBe(10);
+    expect((await runIds(app.own)).length).toBe(10);
   });
 });

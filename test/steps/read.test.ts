@@ -15,7 +15,7 @@ beforeAll(async () => {
 
 async function read(files: Record<string, File>) {
   const sha = await commit(app.repo, files);
-  const { context } = await begin(app.app, sha);
+  const { context } = await begin(app.own, sha);
   return { context, said: await runSteps(context, "read") };
 }
 const refusal = (files: Record<string, File>) =>

@@ -6,10 +6,9 @@ import { create, load, save } from "../../lib/pipeline/context.ts";
 import { envStamp } from "../../lib/config/env-file.ts";
 import { point } from "../../lib/host/link.ts";
 import { envFile } from "../../lib/paths.ts";
-import { contextOf } from "../../lib/release/history.ts";
+import { runFile } from "../../lib/release/history.ts";
 import { keepSettings, liveRunOf, secretsOf, settingsFile, settingsOf } from "../../lib/release/settings.ts";
 import { prune } from "../../lib/release/prune.ts";
-import { managerOf } from "../../lib/release/manager.ts";
 import { makeRelease } from "../support/core-release.ts";
 import { endInstances, io, makeApp, runSteps, undo, useServer, type App } from "../support/core-server.ts";
 import { treeOf } from "../../lib/host/release-folder.ts";
@@ -30,8 +29,8 @@ async function begun(number: number, more: Record<string, unknown> = {}) {
   const id = `${number}-aaaaaaa`;
   const { app: name, base, repo, server } = app;
   const known = { app: name, base, repo, id, server, kind: "restart", restarts: tree, envBefore: null, ...more };
-  await create(contextOf(name, id), known);
-  return { id, context: contextOf(name, id), release: join(app.releases, id) };
+  await create(runFile(app.own, id), known);
+  return { id, context: runFile(app.own, id), release: join(app.releases, id) };
 }
 
 describe("reuse", () => {
@@ -41,7 +40,7 @@ describe("reuse", () => {
       await runSteps(context, "reuse");
       expect(readlinkSync(release)).toBe(tree);
       expect((await load(context)).facts["release"]).toBe(release);
-      expect(treeOf(app.app, id)).toBe(tree);
+      expect(treeOf(app.releases, id)).toBe(tree);
     }
     for (let times = 0; times < 2; times++) {
       await undo("reuse", context);
@@ -81,8 +80,8 @@ describe("save-env", () => {
   test("writes what the run brought, twice the same", async () => {
     writeFileSync(file(), "A=1\n", { mode: 0o644 });
     const { id, context } = await begun(2, { envBefore: await stamp() });
-    await keepSettings(app.app, id, app.server, "A=2 # new\n");
-    expect(await settingsOf(app.app, id, app.server)).toEqual({ A: "2" });
+    await keepSettings(app.own, id, "A=2 # new\n");
+    expect(await settingsOf(app.own, id)).toEqual({ A: "2" });
     for (let times = 0; times < 2; times++) {
       await runSteps(context, "save-env");
       expect(readFileSync(file(), "utf8")).toBe("A=2 # new\n");
@@ -93,7 +92,7 @@ describe("save-env", () => {
   test("leaves a file alone that somebody else has changed, and says so", async () => {
     writeFileSync(file(), "A=1\n");
     const { id, context } = await begun(2, { envBefore: await stamp() });
-    await keepSettings(app.app, id, app.server, "A=2\n");
+    await keepSettings(app.own, id, "A=2\n");
     writeFileSync(file(), "A=theirs\n");
     expect((await runSteps(context, "save-env")).join("\n")).toContain("was changed meanwhile and stays");
     expect(readFileSync(file(), "utf8")).toBe("A=theirs\n");
@@ -108,24 +107,24 @@ describe("save-env", () => {
 });
 
 test("settings that cannot be read are not kept", async () => {
-  await expect(keepSettings(app.app, "2-aaaaaaa", app.server, "A = 1\n")).rejects.toMatchObject({ exit: "config" });
-  expect(existsSync(settingsFile(app.app, "2-aaaaaaa"))).toBe(false);
+  await expect(keepSettings(app.own, "2-aaaaaaa", "A = 1\n")).rejects.toMatchObject({ exit: "config" });
+  expect(existsSync(settingsFile(app.own, "2-aaaaaaa"))).toBe(false);
 });
 
 test("kept settings that cannot be read are left out of what is masked, and nothing ends for them", async () => {
-  for (const number of [2, 4]) await keepSettings(app.app, `${number}-aaaaaaa`, app.server, `A=${number}\n`);
-  writeFileSync(settingsFile(app.app, "3-aaaaaaa"), "not a setting\n");
-  mkdirSync(settingsFile(app.app, "5-aaaaaaa"));
-  expect(Object.values(await secretsOf(app.app, app.server))).toEqual(expect.arrayContaining(["2", "4"]));
+  for (const number of [2, 4]) await keepSettings(app.own, `${number}-aaaaaaa`, `A=${number}\n`);
+  writeFileSync(settingsFile(app.own, "3-aaaaaaa"), "not a setting\n");
+  mkdirSync(settingsFile(app.own, "5-aaaaaaa"));
+  expect(Object.values(await secretsOf(app.own))).toEqual(expect.arrayContaining(["2", "4"]));
 });
 
 test("the settings of a run that is being begun stay, for nothing else is known of it yet", async () => {
   const begins = ["2-bbbbbbb", "3-bbbbbbb"];
-  for (const run of begins) await keepSettings(app.app, run, app.server, "A=new\n");
-  await keepSettings(app.app, "1-bbbbbbb", app.server, "A=of nobody\n");
+  for (const run of begins) await keepSettings(app.own, run, "A=new\n");
+  await keepSettings(app.own, "1-bbbbbbb", "A=of nobody\n");
   await begun(3);
-  await prune(app.app, { keep: 2, keepLogs: 200 }, await managerOf(app.server), io);
-  expect([...begins, "1-bbbbbbb"].map((run) => existsSync(settingsFile(app.app, run)))).toEqual([true, true, false]);
+  await prune({ ...app.own, server: { ...app.server, keep: 2 } }, io);
+  expect([...begins, "1-bbbbbbb"].map((run) => existsSync(settingsFile(app.own, run)))).toEqual([true, true, false]);
 });
 
 test.each([
@@ -138,7 +137,7 @@ test.each([
   await save(rollback.context, { version, facts, journal });
   await makeRelease(app, 3, { state: "good" });
   await point(app.current, join(app.releases, `${live}-aaaaaaa`));
-  expect(await liveRunOf(app.app, tree)).toBe(run);
+  expect(await liveRunOf(app.own, tree)).toBe(run);
 });
 
 test("prune counts files, not restarts, and removes links whose files go", async () => {
@@ -151,20 +150,19 @@ test("prune counts files, not restarts, and removes links whose files go", async
       context,
       JSON.stringify({ ...run, result: { state: "good", code: 0, endedAt: "2026-03-01T13:00:00Z" } }),
     );
-    await keepSettings(app.app, id, app.server, `N=${number}\n`);
+    await keepSettings(app.own, id, `N=${number}\n`);
     await point(app.current, release);
     restarts.push(id);
   }
-  const managed = await managerOf(app.server);
-  await prune(app.app, { keep: 2, keepLogs: 200 }, managed, io);
+  await prune({ ...app.own, server: { ...app.server, keep: 2 } }, io);
   // One tree, of which the live release and the newest of its restarts are left.
   expect(existsSync(join(app.releases, tree, "server.ts"))).toBe(true);
   expect(restarts.map((id) => existsSync(join(app.releases, id)))).toEqual([false, false, true, true]);
-  expect(restarts.map((id) => existsSync(settingsFile(app.app, id)))).toEqual([false, false, true, true]);
+  expect(restarts.map((id) => existsSync(settingsFile(app.own, id)))).toEqual([false, false, true, true]);
   for (const number of [6, 7]) await point(app.current, (await makeRelease(app, number, { state: "good" })).release);
   mkdirSync(app.logs, { recursive: true });
   for (const id of [tree, "7-aaaaaaa"]) writeFileSync(join(app.logs, `${id}.app.log`), "said\n");
-  await prune(app.app, { keep: 2, keepLogs: 200 }, managed, io);
+  await prune({ ...app.own, server: { ...app.server, keep: 2 } }, io);
   expect([tree, ...restarts].filter((id) => existsSync(join(app.releases, id)))).toEqual([]);
   expect(existsSync(join(app.logs, `${tree}.app.log`))).toBe(false);
   expect(existsSync(join(app.logs, "7-aaaaaaa.app.log"))).toBe(true);

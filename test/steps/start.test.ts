@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { load } from "../../lib/pipeline/context.ts";
 import type { DpError } from "../../lib/errors.ts";
-import { liveId } from "../../lib/release/history.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { point } from "../../lib/host/link.ts";
 import { endInstances, io, makeApp, runSteps, someConfig, undo, useServer, type App } from "../support/core-server.ts";
@@ -115,7 +114,7 @@ test("undone when the release is live, it stays", async () => {
   await point(app.current, release);
   await undo("start", context);
   expect(await running()).toEqual([id]);
-  expect(await liveId(app.app)).toBe(id);
+  expect(await app.own.live()).toBe(id);
 });
 
 test("an old release that is not healthy any more makes the way back fail", async () => {

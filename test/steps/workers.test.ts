@@ -6,7 +6,6 @@ import { load, save } from "../../lib/pipeline/context.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { isWeb } from "../../lib/paths.ts";
 import { factsOfRelease } from "../../lib/release/instance.ts";
-import { managerOf } from "../../lib/release/manager.ts";
 import { startInstances } from "../../lib/release/workers.ts";
 import { endInstances, io, makeApp, runSteps, undo, useServer, type App } from "../support/core-server.ts";
 import { makeLive, makeRelease } from "../support/core-release.ts";
@@ -35,11 +34,11 @@ const pids = async () =>
 /** A live release with these processes running, and a newer one that has been switched to. */
 async function two(before: Record<string, ProcessConfig>, after: Record<string, ProcessConfig>) {
   const old = await makeLive(app, 1, { config: { processes: before } });
-  const facts = await factsOfRelease(app.app, old.id, app.server);
+  const facts = await factsOfRelease(app.own, old.id);
   const ids = Object.keys(before).flatMap((name) =>
     (name === "worker" ? [1, 2] : [1]).map((n) => `${old.id}.${name}.${n}`),
   );
-  await startInstances(facts, ids, await managerOf(app.server), io);
+  await startInstances(facts, ids, io);
   const next = await makeRelease(app, 2, { config: { processes: after } });
   const run = await load(next.context);
   run.facts["live"] = old.id;
@@ -119,8 +118,8 @@ test("undone before anything was done, nothing changes", async () => {
 test("undone half done, every process is there once", async () => {
   const { old, next, context } = await two({ worker: process() }, { worker: process() });
   await builtin.stop({ app: app.app, id: `${old}.worker.1` }, io);
-  const facts = await factsOfRelease(app.app, next, app.server);
-  await startInstances(facts, [`${next}.worker.1`], await managerOf(app.server), io);
+  const facts = await factsOfRelease(app.own, next);
+  await startInstances(facts, [`${next}.worker.1`], io);
   await undo("workers", context);
   expect(await others()).toEqual([`${old}.worker.1`, `${old}.worker.2`]);
 });

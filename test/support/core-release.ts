@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, load, save, type RunResult } from "../../lib/pipeline/context.ts";
-import { contextOf } from "../../lib/release/history.ts";
+import { runFile } from "../../lib/release/history.ts";
 import { instanceOf, type InstanceFacts } from "../../lib/release/instance.ts";
 import { point } from "../../lib/host/link.ts";
 import builtin from "../../lib/managers/builtin.ts";
@@ -22,7 +22,7 @@ export interface ReleaseOptions {
 export async function makeRelease(app: App, number: number, options: ReleaseOptions = {}) {
   const id = `${number}-aaaaaaa`;
   const release = join(app.releases, id);
-  const context = contextOf(app.app, id);
+  const context = runFile(app.own, id);
   mkdirSync(release, { recursive: true });
   writeFileSync(join(release, "server.ts"), options.source ?? SERVER);
   const { app: name, base, repo, server } = app;
@@ -51,7 +51,9 @@ export async function setResult(context: string, state: RunResult["state"]): Pro
 export async function makeLive(app: App, number: number, options: ReleaseOptions = {}) {
   const made = await makeRelease(app, number, { state: "good", ...options });
   const { facts } = await load(made.context);
-  await builtin.start(await instanceOf(facts as unknown as InstanceFacts, app.port), io);
+  const own = { ...app.own, server: app.server };
+  const known = { ...facts, app: own } as unknown as InstanceFacts;
+  await builtin.start(await instanceOf(known, app.port), io);
   await builtin.enable(app.app, [made.id], io);
   await point(app.current, made.release);
   return made;

@@ -9,12 +9,13 @@ import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { relayFolder } from "../../lib/fronts/relay.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { stopSupervisedRelay } from "../../lib/fronts/relay/supervised.ts";
-import { places, type Places } from "../../lib/paths.ts";
+import type { Places } from "../../lib/paths.ts";
 import { receipt } from "../../lib/deploy/log/receipt.ts";
 import { setupRepository } from "../../lib/setup/repository.ts";
 import { plainEnv } from "../../lib/host/run.ts";
 import { runStep, undoStep } from "../../lib/pipeline/runner.ts";
-import { readServer } from "../../lib/config/server.ts";
+import type { App as OpenApp } from "../../lib/contracts/app.ts";
+import { namedApp, openApp } from "../../lib/release/app.ts";
 import { freePort } from "./port.ts";
 import type { Receipt } from "../../lib/pipeline/receipt.ts";
 import type { DeployConfig, ServerConfig } from "../../lib/config/types.ts";
@@ -36,6 +37,8 @@ console.log("serving");`;
 export interface App extends Places {
   port: number;
   server: ServerConfig;
+  /** As dp hands it on. */
+  own: OpenApp;
 }
 
 const apps: string[] = [];
@@ -75,8 +78,8 @@ export async function makeApp(more = ""): Promise<App> {
   const app = `app${++count}`;
   apps.push(app);
   const port = await freePort();
-  const place = places(app);
-  await setupBase(app, undefined);
+  const named = namedApp(app);
+  await setupBase(named, undefined);
   const lines = [
     `port: ${port}`,
     "manager: builtin",
@@ -85,9 +88,10 @@ export async function makeApp(more = ""): Promise<App> {
     "verifyTime: 0s",
   ];
   lines.push(more.includes("front:") ? more : `front: none\n${more}`);
-  writeFileSync(place.config, `${lines.join("\n")}\n`, { mode: 0o600 });
-  await setupRepository(app, "main", io);
-  return { ...place, port, server: await readServer(app) };
+  writeFileSync(named.places.config, `${lines.join("\n")}\n`, { mode: 0o600 });
+  await setupRepository(named, "main", io);
+  const own = await openApp(app);
+  return { ...own.places, port, server: own.server, own };
 }
 
 /** A file of a commit: its text, or something that is no plain file. */
@@ -130,7 +134,7 @@ export async function beginDeploy(app: App, more = "", files: Record<string, Fil
     { "deploy.yml": deployYml(app.app, more), "server.ts": SERVER, ...files },
     subject,
   );
-  return { sha, ...(await begin(app.app, sha)) };
+  return { sha, ...(await begin(app.own, sha)) };
 }
 
 /** A receipt that keeps its lines. */

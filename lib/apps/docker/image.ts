@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import { releaseOf } from "../../paths.ts";
+import { places, releaseOf } from "../../paths.ts";
 import { docker, objectsIn } from "./client.ts";
 import { imageName } from "./names.ts";
 import { settingsOf } from "./settings.ts";
@@ -29,7 +29,7 @@ export async function imageOf(name: InstanceName): Promise<Image | null> {
 /** The image of a release; a restart, whose files are another release's, shares that one's under a name of its own. */
 export async function ownImageOf(name: InstanceName, io: Io): Promise<Image | null> {
   const release = releaseOf(name.id);
-  const tree = treeOf(name.app, release);
+  const tree = treeOf(places(name.app).releases, release);
   const own = await imageOf(name);
   if (own !== null || tree === release) return own;
   const tagged = await docker(["image", "tag", imageName({ ...name, id: tree }), imageName(name)], io, {

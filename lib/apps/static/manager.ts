@@ -24,10 +24,11 @@ async function siteOf(instance: Instance): Promise<Site> {
   const options = siteIn(config);
   if (options === undefined) throw new DpError("config", `deploy.yml of ${app}@${id} has no static.root`);
   const { root, keepAssets, ...rest } = options;
+  const { releases } = places(app);
   return {
     app,
     id,
-    ...treeOf(join(places(app).releases, filesOf(app, id)), config, root),
+    ...treeOf(join(releases, filesOf(releases, id)), config, root),
     host: env["DP_HOST"] ?? "127.0.0.1",
     port: Number(env["PORT"]),
     options: rest,

@@ -1,14 +1,15 @@
 // The first and last lines of a deploy: what it is, and how it ended, on one screen.
 import { hostname } from "node:os";
+import type { App } from "../../contracts/app.ts";
 import { factOf, type Run } from "../../pipeline/context.ts";
 import { DpError, EXIT, messageOf } from "../../errors.ts";
 import { fact } from "../../pipeline/facts.ts";
 import { tipOf } from "../../git/ref.ts";
 import { damageOf } from "../../release/current.ts";
-import { idOf, liveId } from "../../release/history.ts";
+import { logOf } from "../../release/history.ts";
 import { servingWords } from "../serving.ts";
 import { settingsFile } from "../../release/settings.ts";
-import { places } from "../../paths.ts";
+import { idOf } from "../../paths.ts";
 import { probesText, sumOf, type Probes } from "../../health/prober.ts";
 import { quoted } from "../../text/text.ts";
 import { cut } from "./receipt.ts";
@@ -51,14 +52,14 @@ export function closingLine(app: string, run: Run, ms: number): string {
 }
 
 /** After a rollback: how to go forward again, when the deploy branch is not at what is live; else nothing. */
-export async function forwardLines(app: string, run: Run): Promise<string[]> {
+export async function forwardLines({ name, places, server }: App, run: Run): Promise<string[]> {
   if (factOf(run, "kind", fact.kind) !== "rollback") return [];
-  const { branch } = factOf(run, "server", fact.server);
-  const tip = await tipOf(factOf(run, "repo", fact.repo), `refs/heads/${branch}`);
+  const { branch } = server;
+  const tip = await tipOf(places.repo, `refs/heads/${branch}`);
   if (tip === "" || tip === factOf(run, "sha", fact.sha)) return [];
   return [
     `  ${branch} is still at ${tip.slice(0, 7)}, which is not live: git push calls it up to date`,
-    `  → dp deploy ${app} deploys it again, or push a commit that mends it`,
+    `  → dp deploy ${name} deploys it again, or push a commit that mends it`,
   ];
 }
 
@@ -67,7 +68,7 @@ export async function forwardLines(app: string, run: Run): Promise<string[]> {
  * Lines that are `shown` already, right above, are not said again.
  */
 export async function failureScreen(
-  app: string,
+  app: App,
   run: Run,
   error: unknown,
   clean: (line: string) => string,
@@ -84,9 +85,9 @@ export async function failureScreen(
   lines.push(await serving(app, run, error));
   if (typeof run.facts["envBefore"] === "string")
     lines.push(`settings: as before; what was tried is in ${settingsFile(app, id)}`);
-  lines.push(`log: ${places(app).logs}/${id}.log`);
+  lines.push(`log: ${logOf(app, id)}`);
   // A way back that failed names its own cure, as the hint above.
-  if (!(error instanceof DpError && error.exit === "stuck")) lines.push(`next: ${nextCommand(app, run, error)}`);
+  if (!(error instanceof DpError && error.exit === "stuck")) lines.push(`next: ${nextCommand(app.name, run, error)}`);
   return lines;
 }
 
@@ -102,15 +103,14 @@ const SCREEN = 20;
 const isShown = (lines: readonly string[], shown: readonly string[]) =>
   lines.every((line) => shown.includes(line)) && shown.length - shown.lastIndexOf(lines.at(-1) ?? "") <= SCREEN;
 
-async function serving(app: string, run: Run, error: unknown): Promise<string> {
-  const live = await liveId(app);
-  if (error instanceof DpError && error.exit === "stuck") return `serving: unknown; dp status ${app} tells`;
+async function serving(app: App, run: Run, error: unknown): Promise<string> {
+  const live = await app.live();
+  if (error instanceof DpError && error.exit === "stuck") return `serving: unknown; dp status ${app.name} tells`;
   if (live === null && (await damageOf(app)))
-    return `serving: what served before, and nothing was changed; dp status ${app} tells`;
+    return `serving: what served before, and nothing was changed; dp status ${app.name} tells`;
   if (live === null) return "serving: nothing, as before; this app has no live release yet";
-  const server = factOf(run, "server", fact.server);
-  const wasStopped = run.journal["start"] !== undefined && server.strategy === "restart";
-  return `serving: ${await servingWords(app, live, server, wasStopped ? "started again, and healthy" : undefined)}`;
+  const wasStopped = run.journal["start"] !== undefined && app.server.strategy === "restart";
+  return `serving: ${await servingWords(app, live, wasStopped ? "started again, and healthy" : undefined)}`;
 }
 
 function nextCommand(app: string, run: Run, error: unknown): string {

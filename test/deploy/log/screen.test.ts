@@ -7,6 +7,8 @@ import { DpError, type ExitName } from "../../../lib/errors.ts";
 import { point } from "../../../lib/host/link.ts";
 import { places } from "../../../lib/paths.ts";
 import { closingLine, failureScreen, headLine, urlOf } from "../../../lib/deploy/log/screen.ts";
+import { appOf } from "../../../lib/release/app.ts";
+import type { ServerConfig } from "../../../lib/config/types.ts";
 import { useServer } from "../../support/core-server.ts";
 
 useServer();
@@ -37,6 +39,7 @@ const run = (facts: Record<string, unknown> = {}, journal: Run["journal"] = {}):
   },
   journal,
 });
+const own = () => appOf({ app, server: server as unknown as ServerConfig });
 const plain = (line: string) => line;
 
 test("the head says what, who and where", () => {
@@ -59,8 +62,8 @@ test("the end says what is live, where, and how long it took", () => {
 
 describe("a failure", () => {
   const entry = { state: "undone", startedAt: "x", error: "y" } as const;
-  const screen = (error: unknown, journal: Run["journal"] = {}, shown?: readonly string[]) =>
-    failureScreen(app, run({}, journal), error, (line) => line.replaceAll("secret", "***"), shown);
+  const screen = async (error: unknown, journal: Run["journal"] = {}, shown?: readonly string[]) =>
+    failureScreen(await own(), run({}, journal), error, (line) => line.replaceAll("secret", "***"), shown);
 
   test("names the step, shows the words, masks the secrets, and ends with the next command", async () => {
     await point(places(app).current, join(places(app).releases, "41-aaaaaaa"));
@@ -107,7 +110,7 @@ describe("a failure", () => {
     ["rollback", "unhealthy", "dp logs APP --deploy, mend it, and dp rollback APP 42-3f9c2ab; or: dp releases APP"],
     ["restart", "terminated", "dp restart APP, when it is wanted again"],
   ])("of a %s by %s does not speak of mending what was only ended", async (kind, exit, next) => {
-    const lines = await failureScreen(app, run({ kind }), new DpError(exit, "x"), plain);
+    const lines = await failureScreen(await own(), run({ kind }), new DpError(exit, "x"), plain);
     expect(lines.at(-1)).toBe(`next: ${next.replaceAll("APP", app)}`);
   });
 
@@ -130,7 +133,12 @@ describe("a failure", () => {
   });
 
   test("with a line longer than a screen is cut", async () => {
-    const lines = await failureScreen(app, run(), new DpError("command", "x", { lines: ["x".repeat(5_000)] }), plain);
+    const lines = await failureScreen(
+      await own(),
+      run(),
+      new DpError("command", "x", { lines: ["x".repeat(5_000)] }),
+      plain,
+    );
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(500);
   });
 });

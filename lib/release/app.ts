@@ -1,0 +1,41 @@
+// The app that a command is about: looked up once, then handed on as one value.
+import type { App, NamedApp } from "../contracts/app.ts";
+import { readServer } from "../config/server.ts";
+import type { ServerConfig } from "../config/types.ts";
+import { target } from "../host/link.ts";
+import { idOf, places } from "../paths.ts";
+import { factOf, type Run } from "../pipeline/context.ts";
+import { fact } from "../pipeline/facts.ts";
+import { front } from "../registry.ts";
+import { managerOf } from "./manager.ts";
+
+/** The app of that name, whether it was set up or not. Throws DpError "usage" for what cannot be a name. */
+export function namedApp(name: string): NamedApp {
+  const own = places(name);
+  return {
+    name,
+    places: own,
+    live: async () => idOf(await target(own.current)),
+    previous: async () => idOf(await target(own.previous)),
+  };
+}
+
+/** The app with its config.yml of now. Throws DpError "usage" when there is no such app, "config" when the file is wrong. */
+export async function openApp(name: string): Promise<App> {
+  const app = namedApp(name);
+  return withServer(app, await readServer(app.places));
+}
+
+/** The app as a run knows it, by the facts of its steps: with config.yml as it was when the run began. */
+export async function appOf({ app, server }: { app: string; server: ServerConfig }): Promise<App> {
+  return withServer(namedApp(app), server);
+}
+
+/** The same by a whole run. Throws DpError "context" for one that lacks those facts. */
+export const appOfRun = (run: Run): Promise<App> =>
+  appOf({ app: factOf(run, "app", fact.app), server: factOf(run, "server", fact.server) });
+
+/** The app with that for its config.yml. */
+export async function withServer(app: NamedApp, server: ServerConfig): Promise<App> {
+  return { ...app, server, manager: managerOf(app, server), front: await front(server.front) };
+}
