@@ -1,7 +1,8 @@
 // The plan of the house holds: every file has its room, no import leads outwards, none go in a circle.
 import { describe, expect, test } from "bun:test";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { roadOfPush } from "./support/climbs.ts";
 import { circles, type Import, importsOf, isOutward, layerOf, ORDER, sourceFiles } from "./support/house.ts";
 
 const project = resolve(import.meta.dir, "..");
@@ -36,6 +37,12 @@ test.each(sources)("%s imports files that exist, with their extension", (file) =
       .filter(({ to }) => !isFile(to))
       .map(shown),
   ).toEqual([]);
+});
+
+test("a push can be followed from the hook to its first step, and never into a room further out", () => {
+  const { files, climbs } = roadOfPush((file) => readFileSync(join(project, file), "utf8"));
+  expect(files.has("steps/read.ts")).toBe(true);
+  expect(climbs.filter(([from, to]) => isOutward({ from, to })).map((climb) => climb.join(" -> "))).toEqual([]);
 });
 
 test("nothing of the tests reaches dp", () => {

@@ -93,7 +93,7 @@ test("what is missing is looked for in the root", async () => {
 test("another app's name is told with all else that is wrong, by line", async () => {
   const error = await refusal({ "deploy.yml": "tpye: python\nname: other\nhealthCheck: /\nbuild: 3\n" });
   expect(error?.message).toBe("deploy.yml: 4 problems");
-  const is = `deploy.yml is for "other", and this is "${app.app}": write name: ${app.app}, or push to other's repository`;
+  const is = `deploy.yml is for "other", and this is "${app.app}": write name: ${app.app}, or push to other's repository, or on the server: dp setup APP --for other`;
   expect(error?.lines).toEqual([
     expect.stringMatching(/^deploy\.yml:1:1 tpye: unknown key/),
     expect.stringMatching(/^deploy\.yml:1:1 type: missing/),
