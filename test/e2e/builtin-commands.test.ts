@@ -293,7 +293,7 @@ describe("several apps", () => {
     await typed.sees("Type its name: ");
     typed.type("shopping\r");
     expect(await typed.done).toBe(2);
-    expect(typed.shown()).toContain("nothing was touched");
+    expect(typed.shown()).toContain("nothing was changed");
     const door = join(box.root, "next");
     await box.commit({ "deploy.yml": deployYml("shop", `build: while [ ! -e ${door} ]; do sleep 0.02; done\n`) });
     const pushing = box.push();
