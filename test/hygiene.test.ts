@@ -35,11 +35,54 @@ test.each(filesIn("bin/*", "steps/*"))("%s is short enough to be read at once", 
   expect(read(file).trimEnd().split("\n").length).toBeLessThanOrEqual(most);
 });
 
+/** The functions of a text that have more lines than 40, by name: from the first line of the head to the closing brace. */
+function longFunctions(text: string): string[] {
+  const lines = text.split("\n");
+  return lines.flatMap((line, index) => {
+    if (
+      !/(?:=>|\)|\): [^=]*) \{$/.test(line) ||
+      /^ *(?:\} )?(?:if|for|while|switch|else|try|catch|finally)\b/.test(line)
+    )
+      return [];
+    const [indent = ""] = /^ */.exec(line) ?? [];
+    const isAt = (other: string) => other.startsWith(indent) && other[indent.length] !== " ";
+    // A head of several lines ends with ") {": it begins at the line before that has the same indent.
+    const isTail = /^ *[)}]/.test(line);
+    const from = isTail ? lines.slice(0, index).findLastIndex((other) => isAt(other) && !other.includes("}")) : index;
+    const length = lines.slice(index + 1).findIndex((other) => other.startsWith(`${indent}}`)) + 2 + index - from;
+    const name =
+      /(?:function\*? |const )?(\w+)/.exec(lines[from]!.replace("export ", "").replace("async ", ""))?.[1] ?? "";
+    return length > 40 && !DECLARES.test(name) ? [`${name}: ${length} lines`] : [];
+  });
+}
+
+// What only declares, a list of options or of keys without anything to follow, says so in its name.
+const DECLARES = /^declare[A-Z]/;
+
+test.each(sources)("%s has no function of more than 40 lines", (file) => {
+  expect(longFunctions(read(file))).toEqual([]);
+});
+
+test("the measure of functions sees heads of one line and of several, arrows and methods, and what only declares", () => {
+  const body = "\n  x();".repeat(40);
+  const outer = (head: string) => `${head}${body}\n}\n`;
+  expect(longFunctions(outer("export async function long(a: string) {"))).toEqual(["long: 42 lines"]);
+  expect(longFunctions(outer("function long(\n  a: string,\n): void {"))).toEqual(["long: 44 lines"]);
+  expect(longFunctions(outer("const long = (a: string) => {"))).toEqual(["long: 42 lines"]);
+  const method = `const all = {\n  async long(a) {${body.replaceAll("  x", "    x")}\n  },\n};\n`;
+  expect(longFunctions(method)).toEqual(["long: 42 lines"]);
+  expect(longFunctions(outer("function declareThem(a: string) {"))).toEqual([]);
+  expect(longFunctions(`function short() {\n  x();\n}\n${outer("if (x) {")}`)).toEqual([]);
+});
+
 const LEFT_OVERS = [
   ["an open task", /\b(TODO|FIXME|XXX|HACK)\b/],
   ["a type given up", /\bas any\b|:\s*any\s*([;,)=|&>[{}]|$)|<any>|@ts-(ignore|nocheck|expect-error)/m],
   ["an error dropped without a word", /catch\s*(\([^)]*\))?\s*\{\s*\}|\.catch\(\(\)\s*=>\s*\{\s*\}\)/],
   ["a debugger", /\bdebugger\b/],
+  ["an object spread to save a line", /\.\.\.\{/],
+  ["two steps in one of a loop", /\bfor \((?:[^;()]|\([^()]*\))*;(?:[^;()]|\([^()]*\))*;(?:[^,()]|\([^()]*\))*,/],
+  ["two expressions in one", /(?:=>|return|&&|\|\|) \([^()\[\]{}"'`,]+, [^()\[\]{}"'`]*\)(?! *(?:=>|:))/],
 ] as const;
 
 /** The left-overs in a text, by name. */
@@ -67,6 +110,9 @@ test.each([
   ["let x: any;", "a type given up"],
   ["type X = { y: any[] };", "a type given up"],
   ["try { f(); } catch {}", "an error dropped without a word"],
+  ["f({ ...{ a, b }, c });", "an object spread to save a line"],
+  ["for (let i = 0; i < n; i++, at++) f();", "two steps in one of a loop"],
+  ["const f = (x) => (a = x, b);", "two expressions in one"],
   ["try { f(); } catch (error) {\n}", "an error dropped without a word"],
 ])("the check for left-overs sees %j", (text, name) => {
   expect(leftOvers(text)).toEqual([name]);
@@ -77,5 +123,10 @@ test.each(filesIn("lib/**/*.ts"))("%s says in its first line what it owns", (fil
 });
 
 test("prose is no left-over", () => {
+  expect(
+    leftOvers(
+      "for (let delay = 5; ; delay = Math.min(delay * 1.5, 100)) f((a, b) => ({ ...a, ...(b ? { b } : {}) }));",
+    ),
+  ).toEqual([]);
   expect(leftOvers("/** Which ones count; default: any from 200 to 299. */")).toEqual([]);
 });

@@ -29,7 +29,9 @@ export function declareLogsCommand(cli: CAC): void {
       const since = options["since"] === undefined ? undefined : momentOf(textOf(options, "since") ?? "");
       const lines = whole(textOf(options, "lines"), "--lines", MOST) ?? (isDeploy || since !== undefined ? MOST : 100);
       const how = {
-        ...{ follow: options["follow"] === true, lines, failed: options["failed"] === true },
+        follow: options["follow"] === true,
+        lines,
+        failed: options["failed"] === true,
         ...given("since", since),
         ...given("grep", options["grep"] === undefined ? undefined : pattern(textOf(options, "grep") ?? "")),
       };

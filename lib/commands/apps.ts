@@ -36,7 +36,14 @@ export async function apps(): Promise<AppRow[]> {
 }
 
 const UNKNOWN = {
-  ...{ type: null, manager: null, port: null, env: null, live: null, process: null, healthyAt: null, lastRun: null },
+  type: null,
+  manager: null,
+  port: null,
+  env: null,
+  live: null,
+  process: null,
+  healthyAt: null,
+  lastRun: null,
   error: null,
 };
 

@@ -78,15 +78,22 @@ export async function status(name: string): Promise<Status> {
   // Without current nobody knows which of them is one too many.
   const strays = damaged ? [] : await straysOf(app, live, await wantedOf(app, live));
   return {
-    ...{ app: name, url: urlOf(server), branch: server.branch, mistake },
+    app: name,
+    url: urlOf(server),
+    branch: server.branch,
+    mistake,
     manager: live === null ? server.manager : await managerNameOf(app, live),
-    ...{ live, ...(await waysBack(app, live)) },
+    live,
+    ...(await waysBack(app, live)),
     firstDeploy: live === null && !damaged ? await firstDeploy(app) : null,
-    ...{ damage: damaged && `${damaged.what}; ${hintOf(damaged)}` },
+    damage: damaged && `${damaged.what}; ${hintOf(damaged)}`,
     ...(live === null ? NOTHING : await liveStatus(app, live)),
-    ...{ warm, strays },
+    warm,
+    strays,
     front: await front.status(name),
-    ...{ deploying: holder(app), lock: handLock(app), owed: await owedName(app) },
+    deploying: holder(app),
+    lock: handLock(app),
+    owed: await owedName(app),
     lastFailure: await lastFailure(app),
   };
 }
@@ -105,8 +112,13 @@ async function waysBack(app: App, live: string | null): Promise<Pick<Status, "pr
 type Live = Pick<Status, "subject" | "by" | "deployedAt" | "process" | "others" | "isHealthy" | "health">;
 
 const NOTHING: Live = {
-  ...{ subject: null, by: null, deployedAt: null },
-  ...{ process: null, others: {}, isHealthy: null, health: null },
+  subject: null,
+  by: null,
+  deployedAt: null,
+  process: null,
+  others: {},
+  isHealthy: null,
+  health: null,
 };
 
 async function liveStatus(app: App, live: string): Promise<Live | (Live & Pick<Status, "damage">)> {

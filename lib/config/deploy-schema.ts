@@ -114,11 +114,11 @@ const hook = (description: string) =>
 
 /** deploy.yml, for the app types that there are; it keeps their own keys beside those that the core knows. */
 export function deploySchema(types: Declared<AppSettings>) {
-  const entries = entriesFor(types);
+  const entries = declareKeys(types);
   return mapping({ ...entries, ...ownKeys(types, "deploy") } as typeof entries);
 }
 
-function entriesFor(types: Declared<AppSettings>) {
+function declareKeys(types: Declared<AppSettings>) {
   return {
     name,
     type: v.pipe(oneOf(Object.keys(types)), v.description("What kind of app this is."), v.examples([usualOf(types)])),

@@ -82,11 +82,11 @@ const workersNeed = (managers: Declared<ManagerSettings>): string =>
 
 /** config.yml, for what it can name; it keeps the keys of app types and managers beside those that the core knows. */
 export function serverSchema(kinds: ServerKinds) {
-  const entries = entriesFor(kinds);
+  const entries = declareKeys(kinds);
   return mapping({ ...entries, ...own(kinds) } as typeof entries);
 }
 
-function entriesFor({ managers, fronts }: ServerKinds) {
+function declareKeys({ managers, fronts }: ServerKinds) {
   const bare = Object.keys(fronts).filter((name) => fronts[name]?.holdsPort === false);
   return {
     port: v.pipe(whole(1, 65535), v.description("The public port."), v.examples([8000])),

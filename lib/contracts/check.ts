@@ -41,7 +41,10 @@ export const byHand = (severity: Severity, what: string, command: string): Findi
 
 /** Mended by a command of dp that is safe at any time. */
 export const byCommand = (severity: Severity, what: string, ...words: string[]): Finding => ({
-  ...{ severity, what, command: `dp ${words.join(" ")}`, fix: words },
+  severity,
+  what,
+  command: `dp ${words.join(" ")}`,
+  fix: words,
 });
 
 /** What drifted: mended by setup, but for what is somebody else's, which is moved away first. */
@@ -52,5 +55,8 @@ export const byDrift = (app: string, { path, kind, what }: Drift): Finding =>
 
 /** Mended by `dp doctor APP --fix` alone. */
 export const byDoctor = (severity: Severity, what: string, app: string, fix: () => Promise<string>): Finding => ({
-  ...{ severity, what, command: `dp doctor ${app} --fix`, fix },
+  severity,
+  what,
+  command: `dp doctor ${app} --fix`,
+  fix,
 });

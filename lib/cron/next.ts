@@ -21,8 +21,14 @@ function offsetBy(ms: number, format: Intl.DateTimeFormat): number {
 const formatOf = (zone: string | undefined) =>
   new Intl.DateTimeFormat("en-US", {
     ...(zone === undefined ? {} : { timeZone: zone }),
-    ...{ year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric" },
-    ...{ hourCycle: "h23", calendar: "gregory", numberingSystem: "latn" },
+    year: "numeric",
+    month: "numeric",
+    day: "numeric",
+    hour: "numeric",
+    minute: "numeric",
+    hourCycle: "h23",
+    calendar: "gregory",
+    numberingSystem: "latn",
   });
 
 /**

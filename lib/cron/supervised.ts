@@ -25,8 +25,11 @@ const nameOf = ({ name: app }: NamedApp) => ({ app, id: "cron" });
 const filesOf = ({ places: { instances, logs } }: NamedApp) => {
   const stem = join(instances, "scheduler");
   return {
-    ...{ spec: `${stem}.json`, state: `${stem}.state.json`, script: `${stem}.sh` },
-    ...{ entries: join(instances, "cron.json"), log: join(logs, "scheduler.log") },
+    spec: `${stem}.json`,
+    state: `${stem}.state.json`,
+    script: `${stem}.sh`,
+    entries: join(instances, "cron.json"),
+    log: join(logs, "scheduler.log"),
   };
 };
 
@@ -63,8 +66,15 @@ async function launch(app: NamedApp): Promise<void> {
   const env = { ...selfEnv(), DP_INSTANCE: markerOf(nameOf(app)) };
   await writeRecord(files.spec, {
     ...nameOf(app),
-    ...{ folder: "/", script: files.script, env, user: null, uid: ownUser() },
-    ...{ stopTimeout: STOP_TIMEOUT, restartDelay: 1_000, log: files.log, state: files.state },
+    folder: "/",
+    script: files.script,
+    env,
+    user: null,
+    uid: ownUser(),
+    stopTimeout: STOP_TIMEOUT,
+    restartDelay: 1_000,
+    log: files.log,
+    state: files.state,
   });
   const supervised = [...supervisor(), files.spec];
   Bun.spawn(supervised, { cwd: "/", env: plainEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();

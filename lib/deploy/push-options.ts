@@ -21,7 +21,8 @@ function parse(given: readonly string[]): PushOptions {
   }
   const wait = waits.findLast((time) => time !== null);
   return {
-    ...{ "skip-hooks": given.includes("skip-hooks"), "dry-run": given.includes("dry-run") },
+    "skip-hooks": given.includes("skip-hooks"),
+    "dry-run": given.includes("dry-run"),
     ...(typeof wait === "number" ? { wait } : {}),
   };
 }

@@ -94,7 +94,10 @@ export async function sweep(app: NamedApp): Promise<void> {
 }
 
 const myself = (id: string, by: string): Holder => ({
-  ...{ id, by, pid: process.pid, startTime: startTime(process.pid) ?? 0 },
+  id,
+  by,
+  pid: process.pid,
+  startTime: startTime(process.pid) ?? 0,
   since: new Date().toISOString(),
 });
 

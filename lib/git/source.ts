@@ -19,7 +19,8 @@ export function ownSource(repo: string, sha: string, signal?: AbortSignal): Sour
   const git: Source["git"] = (args, options) =>
     run(["git", "--git-dir", repo, ...args], { keep: LISTING, ...(signal ? { signal } : {}), ...options });
   return {
-    ...{ sha, git },
+    sha,
+    git,
     list: () => entriesOf(repo, sha, signal),
     async url() {
       const { code, text } = await git(["config", "--get", "remote.origin.url"], { check: false });
@@ -34,7 +35,7 @@ export function userSource(folder: string, sha: string, url: string, { user, env
   const options = { user, env, timeout, keep: LISTING, quiet: true };
   const git: Source["git"] = (args, more) => io.run(["git", "--git-dir", folder, ...args], { ...options, ...more });
   const list = async () => parseListing((await git([...LIST, sha])).text);
-  return { ...{ sha, git, list }, url: () => Promise.resolve(url) };
+  return { sha, git, list, url: () => Promise.resolve(url) };
 }
 
 /** As whom, and how, something is fetched because a commit says so. */

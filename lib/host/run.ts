@@ -110,6 +110,24 @@ function spawn({ argv, env }: Confinement, options: RunOptions, write: number) {
   }
 }
 
+/** Ends a group when its time is over, or whoever wants its answer gives up, until `stop`. */
+function guardOf(group: ReturnType<typeof groupOf>, { timeout = 60_000, signal }: RunOptions) {
+  let timedOut = false;
+  const limit = setTimeout(() => {
+    timedOut = true;
+    group.end();
+  }, timeout);
+  const abort = () => group.end();
+  signal?.addEventListener("abort", abort, { once: true });
+  return {
+    timedOut: () => timedOut,
+    stop() {
+      clearTimeout(limit);
+      signal?.removeEventListener("abort", abort);
+    },
+  };
+}
+
 async function finish(argv: readonly string[], options: RunOptions): Promise<Result> {
   options.signal?.throwIfAborted();
   const command = made(argv, options);
@@ -125,29 +143,21 @@ async function finish(argv: readonly string[], options: RunOptions): Promise<Res
     closeSync(write);
   }
   const group = groupOf(child.pid);
-  let timedOut = false;
-  const limit = setTimeout(() => {
-    timedOut = true;
-    group.end();
-  }, options.timeout ?? 60_000);
-  const abort = () => group.end();
-  options.signal?.addEventListener("abort", abort, { once: true });
-
+  const guard = guardOf(group, options);
   const output = readLines(read, options);
   await child.exited;
   const drained = await within(DRAIN, output.done);
   // The child heeded SIGTERM; what it started may not have, whether it holds the pipe or not.
-  if (timedOut || options.signal?.aborted) group.kill("SIGKILL");
-  clearTimeout(limit);
+  if (guard.timedOut() || options.signal?.aborted) group.kill("SIGKILL");
+  guard.stop();
   group.forget();
-  options.signal?.removeEventListener("abort", abort);
   await command.end();
   if (!drained) await output.cancel();
   closeSync(read);
   return {
     code: await child.exited,
     signal: child.signalCode === null ? null : String(child.signalCode),
-    timedOut,
+    timedOut: guard.timedOut(),
     text: output.text(),
   };
 }

@@ -155,7 +155,13 @@ export function makeBuiltin(restartDelay = 1_000): Manager {
     setup: async () => [],
     start: (instance, io) => start(instance, io, restartDelay),
     prepare: (name) => prepare(filesOf(name).spec),
-    ...{ stop, status, adopt, pids, instances, enable, logs },
+    stop,
+    status,
+    adopt,
+    pids,
+    instances,
+    enable,
+    logs,
     enabled: async (app) => ((await readText(enabledFile(app))) ?? "").split("\n").filter(Boolean),
     async forget(name) {
       const files = filesOf(name);

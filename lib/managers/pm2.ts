@@ -138,7 +138,15 @@ export function makePm2(delay = 1_000, path?: string): Manager {
     requireStartable,
     start: (instance, io) => start({ ...instance, path: instance.path ?? path }, delay, io),
     drift: ({ app, path: given }) => daemonDrift(app, given ?? path),
-    ...{ stop, status, pids, instances, enable, enabled, forget, logs, remove: removeDaemon },
+    stop,
+    status,
+    pids,
+    instances,
+    enable,
+    enabled,
+    forget,
+    logs,
+    remove: removeDaemon,
   };
 }
 

@@ -149,7 +149,13 @@ const systemd: Manager = {
   enabled: enabledIds,
   remove: removeUnits,
   pids: async (name) => groupProcesses(unitOf(name)),
-  ...{ unavailable, start, stop, status, instances, enable, logs },
+  unavailable,
+  start,
+  stop,
+  status,
+  instances,
+  enable,
+  logs,
   async forget(name) {
     await removeDropIn(unitOf(name));
     await removeFiles(name);

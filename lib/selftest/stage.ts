@@ -60,7 +60,10 @@ export async function makeStage(app: string, print: (line: string) => void, serv
   // fetch would ask a proxy even for this machine.
   process.env["NO_PROXY"] = "127.0.0.1";
   return {
-    ...{ app, folder, print, repo: places(app).repo },
+    app,
+    folder,
+    print,
+    repo: places(app).repo,
     code: join(folder, "code"),
     port: await freePort(),
     file: python?.code === 0 ? "server.py" : "server.ts",

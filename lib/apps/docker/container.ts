@@ -16,9 +16,14 @@ const schema = v.object({
   Name: v.string(),
   RestartCount: v.number(),
   State: v.object({
-    ...{ Status: v.string(), OOMKilled: v.boolean(), Pid: v.number(), ExitCode: v.number() },
-    ...{ Error: v.optional(v.string(), ""), StartedAt: v.string() },
-    ...{ Health: v.nullish(health), Healthcheck: v.nullish(health) },
+    Status: v.string(),
+    OOMKilled: v.boolean(),
+    Pid: v.number(),
+    ExitCode: v.number(),
+    Error: v.optional(v.string(), ""),
+    StartedAt: v.string(),
+    Health: v.nullish(health),
+    Healthcheck: v.nullish(health),
   }),
   Config: v.object({ Labels: v.nullish(v.record(v.string(), v.string())) }),
   Mounts: v.nullish(v.array(v.object({ Source: v.nullish(v.string()) }))),
@@ -90,7 +95,11 @@ export function statusFrom(found: Container | null, wasStopped: boolean): Instan
     const detail = State.Status === "paused" ? "paused" : health === "" ? "" : `HEALTHCHECK says ${health}`;
     const since = new Date(State.StartedAt).toISOString();
     return {
-      ...{ state: "running", pid: State.Pid, restarts: RestartCount, since, detail },
+      state: "running",
+      pid: State.Pid,
+      restarts: RestartCount,
+      since,
+      detail,
       ...(health === "unhealthy" ? { isUnhealthy: true } : {}),
     };
   }
@@ -123,7 +132,9 @@ export function publishedPorts(found: Container | null): { address: string; port
   if (!found || !isRunning(found)) return [];
   return Object.entries(found.NetworkSettings.Ports ?? {}).flatMap(([key, bindings]) =>
     (bindings ?? []).map(({ HostIp, HostPort }) => ({
-      ...{ address: HostIp, port: Number(HostPort), inside: Number.parseInt(key, 10) },
+      address: HostIp,
+      port: Number(HostPort),
+      inside: Number.parseInt(key, 10),
     })),
   );
 }

@@ -82,7 +82,16 @@ export const containers: Manager = {
   name: "docker",
   summary: "containers of Docker or podman, one for each release",
   setup: async () => [],
-  ...{ unavailable, stop, status, pids, published, owner, instances, enable, enabled, logs: containerLogs },
+  unavailable,
+  stop,
+  status,
+  pids,
+  published,
+  owner,
+  instances,
+  enable,
+  enabled,
+  logs: containerLogs,
   async start(instance, io) {
     await stop(instance, io);
     await removeContainer(instance, io);

@@ -56,7 +56,14 @@ export async function readProject(place: Pick<Place, "tree" | "config" | "commit
   const hasBuild = config.build !== undefined || Boolean(pkg?.scripts["build"]?.trim());
   const ownScripts = INSTALL_SCRIPTS.filter((name) => top?.scripts[name]?.trim());
   return {
-    ...{ pkg, workspace, top, manager, wishes, isWorkspace, hasBuild, ownScripts },
+    pkg,
+    workspace,
+    top,
+    manager,
+    wishes,
+    isWorkspace,
+    hasBuild,
+    ownScripts,
     isBunApp: manager.kind === "bun" && wishes.length === 0,
     hasDependencies: hasDev || isWorkspace || Object.keys(pkg?.dependencies ?? {}).length > 0,
     // yarn since 2 looks at its lock file only when it installs everything.

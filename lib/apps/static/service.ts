@@ -24,7 +24,10 @@ const PROCESS = "lib/apps/static/process.ts";
 const hasUser = () => root() === "" && process.getuid?.() === 0;
 
 const daemon = (): Daemon => ({
-  ...{ name: "static", program: PROCESS, folder: staticFolder(), user: hasUser() ? USER : null },
+  name: "static",
+  program: PROCESS,
+  folder: staticFolder(),
+  user: hasUser() ? USER : null,
 });
 
 /** The group by which the server may read a release, or null when it runs as the app's user does. */
@@ -50,9 +53,12 @@ export async function ensureStatic(io: Io): Promise<void> {
     return superviseDaemon(daemon(), async () => (await status()) !== null);
   }
   const text = render(await template("dp-static.service"), {
-    ...{ user: USER, command: words(program(PROCESS)), folder: unitPath(staticFolder()) },
+    user: USER,
+    command: words(program(PROCESS)),
+    folder: unitPath(staticFolder()),
     run: unitPath(runFolder(staticFolder())),
-    ...{ repositories: unitPath(repositories()), logs: "/var/log/deployments" },
+    repositories: unitPath(repositories()),
+    logs: "/var/log/deployments",
   });
   const done = await setUpUnits({ [UNIT]: text }, now !== null, changes, io);
   if (done.length === 0 && now !== null && now.version !== version) await systemctl(["restart", UNIT], io);

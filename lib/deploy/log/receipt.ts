@@ -20,55 +20,72 @@ export function stepLine(step: string, ms: number, notes: readonly string[]): st
   return `${step.padEnd(12)}${seconds(ms).padStart(8)}  ${notes.join("; ")}`.trimEnd();
 }
 
+/** What has been said of the step at hand. Times are those of performance.now(). */
+interface Progress {
+  step: string;
+  notes: string[];
+  /** Its last lines of output. */
+  shown: string[];
+  /** Its first line is out: something came before its end. */
+  isHeaded: boolean;
+  /** How many notes that line had. */
+  told: number;
+  startedAt: number;
+  spokeAt: number;
+}
+
+function progressOf(step: string): Progress {
+  const now = performance.now();
+  return { step, notes: [], shown: [], isHeaded: false, told: 0, startedAt: now, spokeAt: now };
+}
+
+type Put = (line: string) => void;
+
+function head(now: Progress, put: Put): void {
+  if (now.isHeaded) return;
+  if (now.step) put(`${now.step.padEnd(12)}       …  ${now.notes.join("; ")}`.trimEnd());
+  now.told = now.notes.length;
+  now.isHeaded = true;
+}
+
+function signOfLife(now: Progress, put: Put): void {
+  if (performance.now() - now.spokeAt < QUIET) return;
+  head(now, put);
+  put(`${now.step.padEnd(12)}${seconds(performance.now() - now.startedAt).padStart(8)}  … still at it`);
+}
+
 /**
  * A receipt that hands each line to `write`. `clean` masks secrets in what children and errors say; dp's own
  * lines never hold any.
  */
-export function receipt(write: (line: string) => void, clean: (line: string) => string = (line) => line): Receipt {
-  let current = "";
-  let notes: string[] = [];
-  let shown: string[] = [];
-  let started = 0;
-  let spoke = 0;
+export function receipt(write: Put, clean: (line: string) => string = (line) => line): Receipt {
+  let now = progressOf("");
   let alive: Timer | undefined;
-  let headed = false;
-  let told = 0;
   const put = (line: string) => {
-    spoke = performance.now();
+    now.spokeAt = performance.now();
     write(line);
-  };
-  const head = () => {
-    if (!headed && current) put(`${current.padEnd(12)}       …  ${notes.join("; ")}`.trimEnd());
-    if (!headed) told = notes.length;
-    headed = true;
-  };
-  const signOfLife = () => {
-    if (performance.now() - spoke < QUIET) return;
-    head();
-    put(`${current.padEnd(12)}${seconds(performance.now() - started).padStart(8)}  … still at it`);
   };
   const output = flood((line) => put(`  | ${cut(clean(line))}`));
   return {
     say: put,
-    info: (text) => void notes.push(clean(text)),
+    info: (text) => void now.notes.push(clean(text)),
     warn: (text) => put(`  ! ${clean(text)}`),
     output(line) {
-      head();
+      head(now, put);
       output.line(line);
-      if (shown.push(line) > 2 * KEPT) shown = shown.slice(-KEPT);
+      if (now.shown.push(line) > 2 * KEPT) now.shown = now.shown.slice(-KEPT);
     },
-    lastOutput: () => shown,
+    lastOutput: () => now.shown,
     begin(step) {
-      [current, notes, shown, headed, told] = [step, [], [], false, 0];
-      started = spoke = performance.now();
-      alive = setInterval(signOfLife, 1000);
+      now = progressOf(step);
+      alive = setInterval(() => signOfLife(now, put), 1000);
       alive.unref();
     },
     end(step, ms, failed = false) {
       clearInterval(alive);
       output.flush((line) => put(`  ${line}`));
-      put(stepLine(step, ms, failed ? ["FAILED"] : notes.slice(told)));
-      current = "";
+      put(stepLine(step, ms, failed ? ["FAILED"] : now.notes.slice(now.told)));
+      now.step = "";
     },
   };
 }

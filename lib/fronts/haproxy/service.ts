@@ -16,8 +16,11 @@ async function unitText(): Promise<string> {
   const { config, socket } = filesOf();
   return render(await template(`haproxy/${UNIT}`), {
     program: unitPath(haproxyProgram() ?? "haproxy"),
-    ...{ user: USER, config: unitPath(config), socket: unitPath(socket) },
-    ...{ deployments: unitPath(deployments()), repositories: unitPath(repositories()) },
+    user: USER,
+    config: unitPath(config),
+    socket: unitPath(socket),
+    deployments: unitPath(deployments()),
+    repositories: unitPath(repositories()),
   });
 }
 

@@ -57,8 +57,15 @@ async function writeSpec(): Promise<void> {
   await removeFile(state);
   await writeRecord(spec, {
     ...NAME,
-    ...{ folder: "/", script, env: { ...plainEnv(), DP_INSTANCE: markerOf(NAME) }, user: null, uid: ownUser() },
-    ...{ stopTimeout: STOP_TIMEOUT, restartDelay: 100, log, state },
+    folder: "/",
+    script,
+    env: { ...plainEnv(), DP_INSTANCE: markerOf(NAME) },
+    user: null,
+    uid: ownUser(),
+    stopTimeout: STOP_TIMEOUT,
+    restartDelay: 100,
+    log,
+    state,
   });
 }
 

@@ -12,6 +12,35 @@ export const TUNNEL = 2;
 export const LINGER = 3;
 export const CLOSED = 4;
 
+/** What a connection knows of its request, as long as there is none. */
+const noRequest = () => ({
+  pending: null,
+  cameAt: clock.now,
+  since: clock.now,
+  bodySince: clock.now,
+  bodyCame: 0,
+  upstream: null,
+  target: null,
+  kind: "requests" as const,
+  unsent: [],
+  body: makeBody(),
+  isHead: false,
+  isIdempotent: false,
+  isOld: false,
+  wantsUpgrade: false,
+  expectsContinue: false,
+  willClose: false,
+  replay: null,
+  replaySize: 0,
+  refusedAt: 0,
+  retry: null,
+  answerPending: null,
+  hasAnswerHead: false,
+  isAnswered: true,
+  answer: makeBody(),
+  keepsUpstream: false,
+});
+
 /** The state of a connection that was just accepted. */
 export function makeClient(app: App, socket: Bun.Socket<Client>, connect: Client["connect"]): Client {
   const uid = localUid(socket);
@@ -31,31 +60,7 @@ export function makeClient(app: App, socket: Bun.Socket<Client>, connect: Client
     isPaused: false,
     isEof: false,
     isProbed: false,
-    pending: null,
-    cameAt: clock.now,
-    since: clock.now,
-    bodySince: clock.now,
-    bodyCame: 0,
-    upstream: null,
-    target: null,
-    kind: "requests",
-    unsent: [],
-    body: makeBody(),
-    isHead: false,
-    isIdempotent: false,
-    isOld: false,
-    wantsUpgrade: false,
-    expectsContinue: false,
-    willClose: false,
-    replay: null,
-    replaySize: 0,
-    refusedAt: 0,
-    retry: null,
-    answerPending: null,
-    hasAnswerHead: false,
-    isAnswered: true,
-    answer: makeBody(),
-    keepsUpstream: false,
+    ...noRequest(),
   };
 }
 

@@ -41,7 +41,8 @@ export function relayAt(folder: string): RelayClient {
   };
   return {
     isRunning: async () => (await statusIfRunning()) !== null,
-    ...{ status, statusIfRunning },
+    status,
+    statusIfRunning,
     set: (route) => ask({ do: "set", route }),
     point: (app, target) => ask<number>({ do: "point", app, target }),
     hold: (app, limitMs = HOLD_TIME) => ask({ do: "hold", app, limit: limitMs }),

@@ -67,14 +67,15 @@ function isUrl(buffer: Buffer, target: number, end: number): boolean {
 const VERSION = "HTTP/1.";
 
 function readVersion(head: RequestHead, buffer: Buffer, start: number, end: number): number {
-  let at = start;
-  for (let i = 0; i < VERSION.length; i++, at++) {
-    if (at >= end) return INCOMPLETE;
-    if (buffer[at] === VERSION.charCodeAt(i)) continue;
+  for (let i = 0; i < VERSION.length; i++) {
+    if (start + i >= end) return INCOMPLETE;
+    const code = buffer[start + i]!;
+    if (code === VERSION.charCodeAt(i)) continue;
     // "HTTP/2.0" of the HTTP/2 preface, and "HTTP/3".
-    if (i === 5 && buffer[at]! >= 48 && buffer[at]! <= 57) return refuse(head, 505, "a version other than HTTP/1.1");
+    if (i === 5 && code >= 48 && code <= 57) return refuse(head, 505, "a version other than HTTP/1.1");
     return refuse(head, 400, "a bad version");
   }
+  const at = start + VERSION.length;
   if (at >= end) return INCOMPLETE;
   head.minor = buffer[at]! - 48;
   if (head.minor !== 0 && head.minor !== 1) return refuse(head, 505, "a version other than HTTP/1.1");

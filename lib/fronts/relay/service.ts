@@ -13,8 +13,11 @@ const PROCESS = "lib/fronts/relay/process.ts";
 async function unitTexts(folder: string): Promise<Record<string, string>> {
   return {
     "dp-relay.service": render(await template("dp-relay.service"), {
-      ...{ user: USER, command: words(program(PROCESS)), folder: unitPath(folder) },
-      ...{ deployments: unitPath(deployments()), repositories: unitPath(repositories()) },
+      user: USER,
+      command: words(program(PROCESS)),
+      folder: unitPath(folder),
+      deployments: unitPath(deployments()),
+      repositories: unitPath(repositories()),
     }),
     "dp-reconcile.service": render(await template("dp-reconcile.service"), { command: words(SELF) }),
   };

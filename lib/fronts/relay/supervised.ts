@@ -2,7 +2,10 @@
 import { stopSupervised, superviseDaemon, type Daemon } from "../../host/daemon/supervised.ts";
 
 const daemonIn = (folder: string): Daemon => ({
-  ...{ name: "relay", program: "lib/fronts/relay/process.ts", folder, user: null },
+  name: "relay",
+  program: "lib/fronts/relay/process.ts",
+  folder,
+  user: null,
 });
 
 /** Starts the relay under a supervisor unless one has it; returns when `answers` says so. Throws DpError "host". */

@@ -85,8 +85,15 @@ async function launch(daemon: Daemon): Promise<void> {
   await removeFile(files.state);
   await writeRecord(files.spec, {
     ...instanceOf(daemon),
-    ...{ folder: "/", script: files.script, env, user: daemon.user, uid },
-    ...{ stopTimeout: STOP_TIMEOUT, restartDelay: 50, log: files.log, state: files.state },
+    folder: "/",
+    script: files.script,
+    env,
+    user: daemon.user,
+    uid,
+    stopTimeout: STOP_TIMEOUT,
+    restartDelay: 50,
+    log: files.log,
+    state: files.state,
   });
   Bun.spawn([...supervisor(), files.spec], {
     cwd: "/",

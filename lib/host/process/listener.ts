@@ -66,8 +66,10 @@ function listeningOf(network: string, family: "" | "6", protocol: string): Socke
     if (fields[3] !== LISTEN) return false;
     const [address = "", port = ""] = fields[1]!.split(":");
     sockets.push({
-      ...{ inode: fields[9]!, address: addressOf(address) },
-      ...{ port: Number.parseInt(port, 16), uid: Number(fields[7]) },
+      inode: fields[9]!,
+      address: addressOf(address),
+      port: Number.parseInt(port, 16),
+      uid: Number(fields[7]),
     });
     return sockets.length < most;
   });

@@ -41,8 +41,17 @@ export async function writeSpec(instance: Startable, restartDelay: number): Prom
     await chmod(files.script, 0o640);
   }
   await writeRecord(files.spec, {
-    ...{ app, id, folder, script: files.script, env, user, uid },
-    ...{ stopTimeout, restartDelay: isJob(id) ? null : restartDelay, log: files.log, state: files.state },
+    app,
+    id,
+    folder,
+    script: files.script,
+    env,
+    user,
+    uid,
+    stopTimeout,
+    restartDelay: isJob(id) ? null : restartDelay,
+    log: files.log,
+    state: files.state,
   });
   await removeFile(files.state);
 }

@@ -68,30 +68,30 @@ async function runOnce(
 
 const isGood = ({ ended }: Run): boolean => ended !== null && "code" in ended && ended.code === 0;
 
+/** The state that this supervisor begins with. */
+const stateAfter = (before: State | null): State => ({
+  state: "waiting",
+  restarts: before?.restarts ?? 0,
+  since: null,
+  detail: "",
+  ended: null,
+  refusal: null,
+  boot: bootId(),
+  supervisor: identityOf(process.pid),
+  main: null,
+  output: null,
+  hasRun: before?.hasRun ?? false,
+});
+
 /**
  * Starts the instance, and again whenever it ends, with whatever code, until it fails for good or `stop` resolves; a
- * job once. `before`:
- * the state that a killed supervisor left behind; the main process that it had goes on.
+ * job once. `before`: the state that a killed supervisor left behind; the main process that it had goes on.
  */
 export async function supervise(spec: Spec, stop: Promise<void>, before: State | null = null): Promise<void> {
   if (before?.state === "stopped" || before?.state === "failed") return;
   let isStopping = false;
   const stopping = stop.then(() => void (isStopping = true));
-  const boot = bootId();
-  const supervisor = identityOf(process.pid);
-  let state: State = {
-    state: "waiting",
-    restarts: before?.restarts ?? 0,
-    since: null,
-    detail: "",
-    ended: null,
-    refusal: null,
-    boot,
-    supervisor,
-    main: null,
-    output: null,
-    hasRun: before?.hasRun ?? false,
-  };
+  let state = stateAfter(before);
   const save = async (change: Partial<State>) => {
     state = { ...state, ...change };
     try {

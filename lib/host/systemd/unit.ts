@@ -39,9 +39,14 @@ export async function unitText({ app, base, user, stopTimeout }: ManagedApp, isJ
     throw new DpError("config", `${JSON.stringify(user)} cannot be the user of a unit`);
   const logs = places(app).logs;
   return render(await template("app@.service"), {
-    ...{ app: places(app).app, user, base: unitPath(base), stopTimeout: String(Math.ceil(stopTimeout)) },
-    ...{ deployments: unitPath(deployments()), repositories: unitPath(repositories()) },
-    ...{ logs: unitPath(logs.slice(0, logs.lastIndexOf("/"))), restart: isJob ? "no" : "always" },
+    app: places(app).app,
+    user,
+    base: unitPath(base),
+    stopTimeout: String(Math.ceil(stopTimeout)),
+    deployments: unitPath(deployments()),
+    repositories: unitPath(repositories()),
+    logs: unitPath(logs.slice(0, logs.lastIndexOf("/"))),
+    restart: isJob ? "no" : "always",
     template: isJob ? jobsOf(app) : app,
   });
 }

@@ -27,9 +27,15 @@ async function unitText(app: string, user: string, path: string | undefined): Pr
     return `Environment=${name}=${safe}`;
   });
   return render(await template("pm2.service"), {
-    ...{ app: places(app).app, user, base: unitPath(base), environment: environment.join("\n") },
-    ...{ pm2: unitPath(pm2Path(path)), pidFile: unitPath(homeOf(app).pidFile) },
-    ...{ deployments: unitPath(deployments()), repositories: unitPath(repositories()), logs: unitPath(dirname(logs)) },
+    app: places(app).app,
+    user,
+    base: unitPath(base),
+    environment: environment.join("\n"),
+    pm2: unitPath(pm2Path(path)),
+    pidFile: unitPath(homeOf(app).pidFile),
+    deployments: unitPath(deployments()),
+    repositories: unitPath(repositories()),
+    logs: unitPath(dirname(logs)),
   });
 }
 

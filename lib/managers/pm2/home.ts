@@ -61,6 +61,7 @@ export function filesOf(name: InstanceName) {
     preload: `${stem}.pm2.cjs`,
     record: `${stem}.pm2.json`,
     ecosystem: `${stem}.ecosystem.json`,
-    ...{ log, older: `${log}.1` },
+    log,
+    older: `${log}.1`,
   };
 }

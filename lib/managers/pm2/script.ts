@@ -32,8 +32,11 @@ export async function writeFiles(instance: Instance, delay: number): Promise<voi
     const exports = Object.entries(instance.env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
     await writeReadable(files.script, `${exports.join("")}${startScript(instance.command)}\n`, instance.user);
     const values = {
-      ...{ log: shellQuote(files.log), script: shellQuote(files.script), marker: shellQuote(markerOf(instance)) },
-      ...{ tries: String(Math.ceil(instance.stopTimeout / 100)), delay: String(delay / 1000) },
+      log: shellQuote(files.log),
+      script: shellQuote(files.script),
+      marker: shellQuote(markerOf(instance)),
+      tries: String(Math.ceil(instance.stopTimeout / 100)),
+      delay: String(delay / 1000),
       clean: isJob(instance.id) ? CLEAN.job : CLEAN.app,
       limit: String(LOG_LIMIT),
     };
@@ -58,10 +61,19 @@ function ecosystem(instance: Instance): Record<string, unknown> {
   const { log, watcher, preload } = filesOf(instance);
   const { command, folder, stopTimeout, env, workers = 1 } = instance;
   const common = {
-    ...{ name: processName(instance), cwd: folder, kill_timeout: Math.ceil(stopTimeout), treekill: true },
-    ...{ max_restarts: MAX_RESTARTS, min_uptime: MIN_UPTIME, autorestart: !isJob(instance.id) },
-    ...{ out_file: log, error_file: log, merge_logs: true },
-    ...{ pmx: false, vizion: false, automation: false },
+    name: processName(instance),
+    cwd: folder,
+    kill_timeout: Math.ceil(stopTimeout),
+    treekill: true,
+    max_restarts: MAX_RESTARTS,
+    min_uptime: MIN_UPTIME,
+    autorestart: !isJob(instance.id),
+    out_file: log,
+    error_file: log,
+    merge_logs: true,
+    pmx: false,
+    vizion: false,
+    automation: false,
     // Nothing of the environment of pm2's own command: an empty word is part of every name.
     filter_env: [""],
   };
