@@ -41,7 +41,9 @@ const step = defineStep(import.meta.path, {
     if (isBuilt) await io.run(["sync", "-f", release], { quiet: true, timeout: stepTimeout });
     const { dependencies } = runtime;
     const own = dependencies !== null && (await isNew(dependencies, startedAt)) ? [dependencies] : [];
-    return { taken: await roomOf([release, ...own], stepTimeout, io) };
+    const room = await roomOf([release, ...own], stepTimeout, io);
+    const elsewhere = (await type.builtElsewhere?.(place, Date.parse(startedAt), io)) ?? 0;
+    return { taken: room && { ...room, bytes: room.bytes + elsewhere } };
   },
 });
 export default step;

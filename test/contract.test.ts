@@ -112,6 +112,7 @@ const APP_TYPE: Omit<
   | "mountsShared"
   | "settings"
   | "runtimes"
+  | "builtElsewhere"
 > = {
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },

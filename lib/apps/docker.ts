@@ -5,7 +5,7 @@ import { buildImage, pruneImages } from "./docker/build.ts";
 import { requireEngine } from "./docker/client.ts";
 import { removeContexts } from "./docker/context.ts";
 import { dockerfileOf } from "./docker/dockerfile.ts";
-import { containerPort } from "./docker/image.ts";
+import { containerPort, layersSince } from "./docker/image.ts";
 import { containers } from "./docker/manager.ts";
 import { imageName } from "./docker/names.ts";
 import { endHook, runInSight, runOneOff } from "./docker/one-off.ts";
@@ -30,6 +30,7 @@ const docker: AppType = {
     return { path: [], env: {}, dependencies: null };
   },
 
+  builtElsewhere: layersSince,
   requireHost: requireEngine,
   command: async () => "",
   mountsShared: true,

@@ -103,6 +103,8 @@ export interface AppType {
   install(place: Place, io: Io): Promise<Runtime>;
   /** Builds the release, in place of the step, which runs `build` of deploy.yml. Safe to repeat. */
   build?(place: Place, io: Io): Promise<void>;
+  /** The bytes that a build since a moment, in ms, has put elsewhere than below the app's base folder. Default: none. */
+  builtElsewhere?(place: Place, since: number, io: Io): Promise<number>;
   /** Looks at what was built, or is there without a build. Throws DpError "config" for what can never be healthy. */
   inspect?(place: Place): void;
   /** The shell line that starts the web process when deploy.yml names none, empty for an image's own; throws DpError "config". */

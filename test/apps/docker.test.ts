@@ -186,6 +186,18 @@ describe.skipIf(why !== null)("with an engine", () => {
     expect(said.join("\n")).toContain("Successfully built");
   });
 
+  test("knows what a build has added to the engine's disk: its own layers, not its base, nor what was there", async () => {
+    // An engine tells the second only, and the base was made a moment ago.
+    const base = Math.floor(Date.now() / 1000);
+    while (Math.floor(Date.now() / 1000) === base) await Bun.sleep(20);
+    const since = Date.now();
+    const built = place({ Dockerfile: `${FROM}RUN dd if=/dev/zero of=/new bs=1024k count=4\n` });
+    await docker.install(built, io);
+    expect(Math.round((await docker.builtElsewhere!(built, since, io)) / 1024 ** 2)).toBe(4);
+    expect(await docker.builtElsewhere!(built, Date.now() + 2_000, io)).toBe(0);
+    expect(await docker.builtElsewhere!({ ...built, id: "9999-fffffff" }, since, io)).toBe(0);
+  });
+
   test("builds with BuildKit as well, which leaves no images beside", async () => {
     const path = process.env["PATH"]!;
     // Debian's client has BuildKit in itself; others need a plugin for it.

@@ -162,4 +162,27 @@ describe.skipIf(why !== null)(`node apps on a server${why === null ? "" : ` (ski
     await post("Three");
     await untilWorked("Three");
   });
+
+  test("a node that the server lacks comes by one command, and the app runs on it in its sandbox", async () => {
+    const port = await freePort();
+    await box.mustDp("setup", "old", "--port", String(port));
+    await box.hurry("old");
+    const laptop = await openLaptop(box, "old");
+    laptops.push(laptop);
+    const listen = 'listen(process.env.PORT, "127.0.0.1")';
+    await laptop.commit({
+      "deploy.yml": "name: old\ntype: node\nhealthCheck: /\n",
+      "server.js": `require("http").createServer((_, answer) => answer.end(process.version)).${listen};\n`,
+      ".nvmrc": "20\n",
+    });
+    expect((await laptop.failingPush()).text).toContain("dp runtimes install node 20, or change .nvmrc");
+    await box.must("NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt dp runtimes install node 20");
+    await laptop.push();
+    expect(await box.get(port)).toStartWith("v20.");
+    const pid = await box.must(["systemctl", "show", "-P", "MainPID", `old@${await box.live("old")}`]);
+    const program = await box.must(["readlink", `/proc/${pid}/exe`]);
+    expect(program).toMatch(/^\/opt\/dp-runtimes\/node\/20\.[\d.]+\/bin\/node$/);
+    expect(await box.must(["stat", "-c", "%U %a", program])).toBe("root 755");
+    expect(await box.mustDp("runtimes")).toMatch(new RegExp(`^node +20\\.\\S+ +${program} +old$`, "m"));
+  });
 });

@@ -26,6 +26,19 @@ export async function imageOf(name: InstanceName): Promise<Image | null> {
   return found === undefined ? null : v.parse(schema, found);
 }
 
+/**
+ * The bytes of the layers of a release's image that were made since a moment, in ms; those of its base, and what the
+ * build found made already, took their room before.
+ */
+export async function layersSince(name: InstanceName, since: number, io: Io): Promise<number> {
+  const format = ["--no-trunc", "--human=false", "--format={{.CreatedAt}}\t{{.Size}}"];
+  const { text } = await docker(["image", "history", ...format, imageName(name)], io, { check: false });
+  // Made in a second, of which the first part may be before the moment.
+  const isNew = (at: string) => Date.parse(at) >= Math.floor(since / 1000) * 1000;
+  const rows = text.split("\n").map((line) => line.split("\t"));
+  return rows.reduce((sum, [at = "", size]) => sum + (isNew(at) ? Number(size) || 0 : 0), 0);
+}
+
 /** The image of a release; a restart, whose files are another release's, shares that one's under a name of its own. */
 export async function ownImageOf(name: InstanceName, io: Io): Promise<Image | null> {
   const release = releaseOf(name.id);
