@@ -1,5 +1,5 @@
 // A process that listens on a TCP port by the C library's own calls, so that a test decides when it accepts. Each line of
-// stdin is a call: "listen PORT", "accept" (blocks), "unlisten", "write TEXT", "close"; each is answered by "ok" or "failed".
+// stdin is a call: "listen PORT", "defer" (TCP_DEFER_ACCEPT), "accept" (blocks), "unlisten", "write TEXT", "close"; each is answered by "ok" or "failed".
 // "read" answers what came on the accepted connection until now.
 import { FFIType, ptr } from "bun:ffi";
 import { libcWith } from "../../lib/host/process/library.ts";
@@ -15,6 +15,7 @@ const libc = libcWith({
   recv: { args: [i32, FFIType.ptr, u64, i32], returns: FFIType.i64_fast },
   close: { args: [i32], returns: i32 },
 })();
+const [IPPROTO_TCP, TCP_DEFER_ACCEPT] = [6, 9];
 const [AF_INET, SOCK_STREAM_CLOEXEC, SOL_SOCKET, SO_REUSEADDR, MSG_DONTWAIT] = [2, 0o2000001, 1, 2, 0x40];
 
 let listening = -1;
@@ -45,6 +46,8 @@ function obey(line: string): string {
   const [, call, rest = ""] = /^(\S+) ?(.*)$/.exec(line)!;
   if (call === "read") return read();
   if (call === "listen") return listen(Number(rest)) ? "ok" : "failed";
+  if (call === "defer")
+    return libc.setsockopt(listening, IPPROTO_TCP, TCP_DEFER_ACCEPT, ptr(Int32Array.of(30)), 4) === 0 ? "ok" : "failed";
   if (call === "unlisten") return libc.close(listening) === 0 ? "ok" : "failed";
   if (call === "accept") return (accepted = libc.accept(listening, null, null)) >= 0 ? "ok" : "failed";
   if (call === "write") return write(rest) ? "ok" : "failed";

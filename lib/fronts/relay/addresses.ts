@@ -1,5 +1,5 @@
 // Who the clients are, and how much each has open: no one of them may take the room of all others.
-import { connectionUid, tellsOwners } from "../../host/process/socket-owner.ts";
+import { holderUid, tellsOwners } from "../../host/process/socket-owner.ts";
 import { CONNECTIONS_PER_CLIENT } from "./limits.ts";
 
 /** A client as it is counted: an address, a network of them, or a user of this machine. */
@@ -49,7 +49,7 @@ export function localUid(socket: Bun.Socket<unknown>): number | null {
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
   const [from, to] = [plainAddress(remoteAddress), plainAddress(localAddress)];
   if ((!isLoopback(from) && from !== to) || !tellsOwners()) return null;
-  return connectionUid({ address: from, port: remotePort }, { address: to, port: localPort });
+  return holderUid({ address: from, port: remotePort }, { address: to, port: localPort });
 }
 
 /** The client that a connection counts for: on this machine its user, all of whom have all of 127.0.0.0/8. */

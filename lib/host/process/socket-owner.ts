@@ -1,5 +1,5 @@
 // Whose a TCP socket is. The kernel is asked for that one socket (sock_diag); /proc/net/tcp would be read whole.
-import { FFIType, ptr } from "bun:ffi";
+import { FFIType, type Pointer, ptr } from "bun:ffi";
 import { libcWith } from "./library.ts";
 
 const AF_INET = 2;
@@ -37,46 +37,49 @@ interface Found {
   isHeld: boolean;
 }
 
-// struct nlmsghdr and struct inet_diag_req_v2; the answer is a header and a struct inet_diag_msg.
-const question = Buffer.alloc(72);
-const answer = Buffer.alloc(1024);
+// struct nlmsghdr and struct inet_diag_req_v2: what never changes is written once, the rest by each question.
+const question = new DataView(new ArrayBuffer(72));
+question.setUint32(0, 72, true);
+question.setUint16(4, SOCK_DIAG_BY_FAMILY, true);
+question.setUint16(6, NLM_F_REQUEST, true);
+question.setUint8(17, TCP);
+question.setUint32(20, 0xffffffff, true); // in any state
+// As a packet of this machine would come, so that a socket that is bound to the device is found, too.
+question.setUint32(60, LOOPBACK, true);
+question.setBigUint64(64, 0xffffffffffffffffn, true); // INET_DIAG_NOCOOKIE
+const asked = new Uint8Array(question.buffer);
+// A header and a struct inet_diag_msg.
+const answer = new DataView(new ArrayBuffer(1024));
 let netlink = -1;
 let count = 0;
+let [from, to] = [0 as Pointer, 0 as Pointer];
+
+function open(): boolean {
+  netlink = libc().socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG);
+  [from, to] = [ptr(asked), ptr(answer)];
+  return netlink >= 0;
+}
 
 /** The socket that gets what comes to `local` from `remote`: that of a connection, else a listening one; null: none. */
 function find(local: Endpoint, remote: Endpoint | null): Found | null {
-  if (netlink < 0) netlink = libc().socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG);
-  if (netlink < 0) return null;
+  if (netlink < 0 && !open()) return null;
   const bytes = bytesOf(local.address);
   count = (count + 1) >>> 0;
-  question.fill(0);
-  question.writeUInt32LE(question.length, 0);
-  question.writeUInt16LE(SOCK_DIAG_BY_FAMILY, 4);
-  question.writeUInt16LE(NLM_F_REQUEST, 6);
-  question.writeUInt32LE(count, 8);
-  question[16] = bytes.length === 4 ? AF_INET : AF_INET6;
-  question[17] = TCP;
-  question.writeUInt32LE(0xffffffff, 20); // in any state
-  question.writeUInt16BE(local.port, 24);
-  question.set(bytes, 28);
-  if (remote !== null) {
-    question.writeUInt16BE(remote.port, 26);
-    question.set(bytesOf(remote.address), 44);
-  }
-  // As a packet of this machine would come, so that a socket that is bound to the device is found, too.
-  question.writeUInt32LE(LOOPBACK, 60);
-  question.fill(0xff, 64); // INET_DIAG_NOCOOKIE
-  if (libc().send(netlink, ptr(question), question.length, 0) !== question.length) return null;
-  return readAnswer();
-}
-
-function readAnswer(): Found | null {
+  question.setUint32(8, count, true);
+  question.setUint8(16, bytes.length === 4 ? AF_INET : AF_INET6);
+  question.setUint16(24, local.port);
+  question.setUint16(26, remote?.port ?? 0);
+  asked.fill(0, 28, 60);
+  asked.set(bytes, 28);
+  if (remote !== null) asked.set(bytesOf(remote.address), 44);
+  if (libc().send(netlink, from, asked.length, 0) !== asked.length) return null;
   for (;;) {
-    const size = Number(libc().recv(netlink, ptr(answer), answer.length, MSG_DONTWAIT));
+    const size = Number(libc().recv(netlink, to, answer.byteLength, MSG_DONTWAIT));
     if (size <= 0) return null;
-    if (answer.readUInt32LE(8) !== count) continue; // to an earlier question
-    if (answer.readUInt16LE(4) !== SOCK_DIAG_BY_FAMILY || size < 88) return null;
-    return { state: answer[17]!, uid: answer.readUInt32LE(80), isHeld: answer.readUInt32LE(84) !== 0 };
+    if (answer.getUint32(8, true) !== count) continue; // to an earlier question
+    if (answer.getUint16(4, true) !== SOCK_DIAG_BY_FAMILY || size < 88) return null;
+    const [uid, inode] = [answer.getUint32(80, true), answer.getUint32(84, true)];
+    return { state: answer.getUint8(17), uid, isHeld: inode !== 0 };
   }
 }
 
@@ -86,20 +89,32 @@ export function listenerUid(address: string, port: number): number | null {
   return found?.state === LISTEN ? found.uid : null;
 }
 
+// Whether a connection that nobody has accepted shows its user: 0 on older kernels (before 6.17), whoever listens.
+let isShownEarly = false;
+
 /**
  * The user that the `local` end of an open connection inside this machine belongs to: nobody else reads what is sent
  * there. Before accept(2) that is the user of the listening socket. Null: that end is closed, or it cannot be told.
  */
 export function connectionUid(local: Endpoint, remote: Endpoint): number | null {
+  // Asked first: a connection that waits to be accepted afterwards came by the socket that was open then.
+  const listening = isShownEarly ? null : listenerUid(local.address, local.port);
   const found = find(local, remote);
   if (found === null) return null;
   if (found.isHeld && found.state !== LISTEN) return found.uid;
-  if (!isWaiting(found)) return null;
-  // While it waits, the listening socket that it came by is open, and so the one that is found now.
-  const uid = listenerUid(local.address, local.port);
-  const again = find(local, remote);
-  if (again?.isHeld && again.state !== LISTEN) return again.uid;
-  return isWaiting(again) ? uid : null;
+  if (found.isHeld) return null;
+  // It is not made before its first byte comes, as TCP_DEFER_ACCEPT wants it; then by this listening socket, or never.
+  if (found.state === SYN_RECEIVED) return listening ?? listenerUid(local.address, local.port);
+  // Every other state is one of a connection that its owner has closed.
+  if (found.state !== ESTABLISHED) return null;
+  if (found.uid !== 0) isShownEarly = true;
+  return isShownEarly ? found.uid : listening;
+}
+
+/** The user whose process holds the `local` end of a connection inside this machine; null: no process does. */
+export function holderUid(local: Endpoint, remote: Endpoint): number | null {
+  const found = find(local, remote);
+  return found?.isHeld && found.state !== LISTEN ? found.uid : null;
 }
 
 /** Whether an open connection leads out of this network, though its address does not: no socket here is its other end. */
@@ -107,10 +122,6 @@ export function isElsewhere(other: Endpoint, own: Endpoint): boolean {
   const found = find(other, own);
   return (found === null || found.state === LISTEN) && find(own, other)?.state === ESTABLISHED;
 }
-
-// Every other state is one of a connection that its owner has closed.
-const isWaiting = (found: Found | null) =>
-  found !== null && !found.isHeld && (found.state === ESTABLISHED || found.state === SYN_RECEIVED);
 
 let isTold: boolean | undefined;
 
@@ -125,8 +136,11 @@ export function tellsOwners(): boolean {
   }
 }
 
+const LOCALHOST = Uint8Array.of(127, 0, 0, 1);
+
 /** The 4 or 16 bytes of an IP address. */
 function bytesOf(address: string): Uint8Array {
+  if (address === "127.0.0.1") return LOCALHOST;
   const plain = address.replace(/^::ffff:(?=.*\.)/i, "").replace(/%.*$/, "");
   if (!plain.includes(":")) return Uint8Array.from(plain.split("."), Number);
   const [head = "", tail] = plain.split("::");

@@ -88,9 +88,14 @@ describe.skipIf(process.getuid?.() !== 0)("the owner of an app's port", () => {
   test("a connection of a route without HTTP is reset before a byte of it is sent", async () => {
     const { port, at } = await route("plain", { protocol: "tcp" });
     const thief = await listening(THIEF, at);
-    const client = await rawClient(port);
-    client.write("a secret");
-    expect((await client.until(() => false)).ending).toBe("reset");
+    const ending = await rawClient(port).then(
+      async (client) => {
+        client.write("a secret");
+        return (await client.until(() => false)).ending;
+      },
+      () => "reset", // before it was ready
+    );
+    expect(ending).toBe("reset");
     expect([await thief.call("accept"), await thief.call("read")]).toEqual(["ok", '""']);
   });
 

@@ -1,6 +1,6 @@
 // Whose a socket is, asked of the real kernel about real sockets of other users.
 import { afterEach, expect, test } from "bun:test";
-import { connectionUid, listenerUid, tellsOwners } from "../../../lib/host/process/socket-owner.ts";
+import { connectionUid, holderUid, listenerUid, tellsOwners } from "../../../lib/host/process/socket-owner.ts";
 import { freePort } from "../../support/port.ts";
 import { type RawListener, rawListener } from "../../support/raw-listener.ts";
 
@@ -80,6 +80,19 @@ test.skipIf(!isRoot)("a connection stays its owner's when the port has another o
   await thief.call('write "HTTP/1.1 200 OK\\r\\n\\r\\n"');
   await thief.call("close");
   expect(connectionUid(...ends(socket, port))).toBeNull();
+});
+
+test.skipIf(!isRoot)("a connection that is not made before its first byte is the listening socket's", async () => {
+  const port = await freePort();
+  const app = raw(ONE);
+  await app.call(`listen ${port}`);
+  expect(await app.call("defer")).toBe("ok");
+  const socket = await connect(port);
+  expect(connectionUid(...ends(socket, port))).toBe(ONE);
+  expect(holderUid(...ends(socket, port))).toBeNull();
+  socket.write("GET");
+  await app.call("accept");
+  expect(holderUid(...ends(socket, port))).toBe(ONE);
 });
 
 test("a connection that was never there is nobody's", async () => {
