@@ -13,7 +13,7 @@ async function entry<T>(folder: string, what: string, names: string[], name: str
   if (!names.includes(name)) {
     throw new DpError(
       "usage",
-      `unknown ${what} ${JSON.stringify(name)}, there is ${names.join(", ")}`,
+      `unknown ${what} ${JSON.stringify(name)}; known are ${names.join(", ")}`,
       didYouMean(name, names),
     );
   }

@@ -8,7 +8,7 @@ import { candidateOf } from "../lib/release/instances.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
-  summary: "Prove the new release healthy",
+  summary: "Check that the new release is healthy",
   needs: {
     app: fact.app,
     server: fact.server,
@@ -21,7 +21,7 @@ const step = defineStep(import.meta.path, {
   async run({ app, server, config, release, port, stoppedAt }, io) {
     const { healthCheck } = config;
     if (healthCheck === undefined || port === null) {
-      io.info("no web process; the others prove themselves when they start");
+      io.info("no web process; the others are checked when they start");
       return { pid: null, healthyAt: new Date().toISOString(), downtime: null };
     }
     const candidate = candidateOf(await appOf({ app, server }), basename(release), healthCheck, port);

@@ -18,7 +18,7 @@ import { defineStep } from "../lib/pipeline/step.ts";
 import { idsOf } from "../lib/host/users.ts";
 
 const step = defineStep(import.meta.path, {
-  summary: "Lay the commit's files out as a release",
+  summary: "Write the files of the commit as a release",
   needs: { app: fact.app, sha: fact.sha, id: fact.id, server: fact.server },
   provides: { release: fact.release },
   async run({ sha, id, ...given }, io) {

@@ -29,7 +29,7 @@ const step = defineStep(import.meta.path, {
     const moved = await linkShared(place, names, io);
     const all = [...names.dirs, ...names.files];
     io.info(all.length === 0 ? "nothing is shared" : `shared: ${all.join(", ")}`);
-    if (moved.length > 0) io.info(`moved from the commit into shared/, once and for all: ${moved.join(", ")}`);
+    if (moved.length > 0) io.info(`moved from the commit into shared/, this once: ${moved.join(", ")}`);
     return {};
   },
 });

@@ -27,7 +27,7 @@ const step = defineStep(import.meta.path, {
       else await runHook(line, facts, runtime, io);
     } catch (error) {
       if (!(error instanceof DpError)) throw error;
-      io.warn(`postDeploy failed, and the release is live all the same: ${error.message}`);
+      io.warn(`postDeploy failed, but the release is live: ${error.message}`);
     }
     return {};
   },

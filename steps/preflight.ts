@@ -12,7 +12,7 @@ import { roomFor, roomProblem } from "../lib/release/room.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
-  summary: "Look whether the server can take the deploy",
+  summary: "Check whether the server can take the deploy",
   needs: { app: fact.app, id: fact.id, server: fact.server, config: fact.config },
   provides: {},
   async run({ id, config, ...given }, io) {
@@ -27,7 +27,7 @@ const step = defineStep(import.meta.path, {
     const problem = roomProblem(room, needed);
     if (problem)
       throw new DpError("host", problem, {
-        lines: [`${base} is on that disk; dp rollback and dp restart work without room`],
+        lines: [`${base} is on that disk; dp rollback and dp restart work without space`],
         hint: `du -xh -d 2 ${base} | sort -h shows what is large; minFree in config.yml asks for less`,
       });
     await requireServices(app, config);

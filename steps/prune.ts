@@ -16,7 +16,7 @@ const step = defineStep(import.meta.path, {
       const gone = await prune(app, io);
       const { ids, foreign } = await releasesOnDisk(app);
       io.info(`${ids.length} kept${gone.length > 0 ? `, removed ${gone.join(", ")}` : ""}`);
-      for (const name of foreign) io.warn(`releases/${name} is not dp's and was left alone`);
+      for (const name of foreign) io.warn(`releases/${name} is not from dp and was left alone`);
     } catch (error) {
       io.warn(`old releases could not be removed: ${messageOf(error)}`);
     }

@@ -64,11 +64,11 @@ const step = defineStep(import.meta.path, {
     await readEnvFile(base, server.env);
     const web = config.healthCheck ? [`health check ${config.healthCheck.path}`] : [];
     io.info([config.type, ...web, ...Object.keys(config.processes)].join(", "));
-    if (ignored.length > 0) io.info(`deploy.yml counts, not the Procfile: ${ignored.join(", ")}`);
+    if (ignored.length > 0) io.info(`deploy.yml overrides the Procfile: ${ignored.join(", ")}`);
     for (const process of Object.keys(server.scale).filter((name) => !processNames(config).includes(name)))
-      io.warn(`config.yml scales ${process}, and the commit has no such process`);
+      io.warn(`config.yml scales ${process}, but the commit has no such process`);
     if (server.build !== undefined && !hasScopes())
-      io.warn("config.yml limits builds, which has no effect here: it needs systemd, and dp to be root");
+      io.warn("build in config.yml has no effect here: it needs systemd and root");
     return { config };
   },
 });

@@ -41,7 +41,7 @@ const step = defineStep(import.meta.path, {
     const { failed } = sumOf([swapProbes, verifyProbes, drainProbes]);
     // The old instance still runs: going back costs nothing.
     if (server.maxFailed !== undefined && failed > server.maxFailed) {
-      throw new DpError("unhealthy", `${failed} of dp's own requests failed, and maxFailed is ${server.maxFailed}`);
+      throw new DpError("unhealthy", `${failed} of dp's own requests failed, but maxFailed is ${server.maxFailed}`);
     }
     await coolDown(app, id);
     if (old && server.keepWarm > 0 && server.strategy === "blue-green") {

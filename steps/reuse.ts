@@ -11,7 +11,7 @@ import { defineStep } from "../lib/pipeline/step.ts";
 import { treeOf } from "../lib/host/release-folder.ts";
 
 const step = defineStep(import.meta.path, {
-  summary: "Use the live release's files once more",
+  summary: "Use the files of the live release again",
   needs: {
     app: fact.app,
     id: fact.id,
@@ -31,13 +31,9 @@ const step = defineStep(import.meta.path, {
       });
     }
     if (live !== id && envBefore !== null && (await envStamp(places.base, server.env)) !== envBefore) {
-      throw new DpError(
-        "locked",
-        `the settings of ${name} were changed meanwhile, and this change was made to the old ones`,
-        {
-          hint: `dp env ${name}, then type it again`,
-        },
-      );
+      throw new DpError("locked", `the settings of ${name} have changed since this change was made`, {
+        hint: `dp env ${name}, then run it again`,
+      });
     }
     const tree = treeOf(places.releases, restarts);
     await point(release, join(places.releases, tree));

@@ -9,7 +9,7 @@ import { settingsFile, settingsText } from "../lib/release/settings.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
-  summary: "Save the environment that is live now",
+  summary: "Save the environment that is now live",
   needs: { app: fact.app, id: fact.id, server: fact.server, envBefore: fact.envBefore },
   provides: {},
   async run({ id, envBefore, ...given }, io) {
@@ -23,7 +23,8 @@ const step = defineStep(import.meta.path, {
     else if ((await envStamp(base, env)) === envBefore) {
       await writeEnvFile(base, env, text);
       io.info(`wrote ${basename(path)}`);
-    } else io.warn(`${path} was changed meanwhile and stays; what is live now runs with ${settingsFile(app, id)}`);
+    } else
+      io.warn(`${path} has changed meanwhile and stays as it is; the live release runs with ${settingsFile(app, id)}`);
     return {};
   },
 });

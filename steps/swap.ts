@@ -18,7 +18,7 @@ import { defineStep } from "../lib/pipeline/step.ts";
 const folderOf = ({ places }: App, id: string | null) => id && join(places.releases, id);
 
 const step = defineStep(import.meta.path, {
-  summary: "Point current, and the front, at the new release",
+  summary: "Switch current and the front to the new release",
   needs: {
     app: fact.app,
     server: fact.server,
@@ -37,7 +37,7 @@ const step = defineStep(import.meta.path, {
     const { healthCheck } = config;
     if (healthCheck && status.pid !== pid) {
       const why = status.detail || status.state;
-      throw new DpError("unhealthy", `the new instance was healthy, and ended before the switch: ${why}`);
+      throw new DpError("unhealthy", `the new instance was healthy but exited before the switch: ${why}`);
     }
     // On a second run current is already ours: what was live before is what start found.
     const live = await target(places.current);

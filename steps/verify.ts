@@ -47,7 +47,7 @@ const step = defineStep(import.meta.path, {
     if (server.maxFailed !== undefined && failed > server.maxFailed) {
       throw new DpError(
         "unhealthy",
-        `${failed} of dp's own requests failed during the switch, and maxFailed is ${server.maxFailed}`,
+        `${failed} of dp's own requests failed during the switch, but maxFailed is ${server.maxFailed}`,
       );
     }
     io.info(`healthy for ${(server.verifyTime / 1000).toFixed(1)} s`);

@@ -10,7 +10,7 @@ import { changeOver, otherInstances, startInstances, stopInstances } from "../li
 import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
-  summary: "Change workers and cron over to the new release",
+  summary: "Switch workers and cron to the new release",
   needs: {
     app: fact.app,
     id: fact.id,

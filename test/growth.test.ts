@@ -166,7 +166,7 @@ test(
   "a deploy uses them, with what the commit and the operator say under their key",
   async () => {
     const made = await box.dp("setup", "shop", "--manager", "mine", "--front", "direct");
-    expect([made.code, made.stdout]).toEqual([0, expect.stringContaining("manager is mine now, it was builtin")]);
+    expect([made.code, made.stdout]).toEqual([0, expect.stringContaining("manager is now mine, it was builtin")]);
     const yml = "name: shop\ntype: echo\nhealthCheck: {path: /, startTimeout: 20s}\necho: {greeting: hello}\n";
     await box.release({ "deploy.yml": yml, "server.py": null, say: null });
     expect(await box.answer()).toBe("hello");

@@ -24,8 +24,8 @@ test("every file of the folder is an entry", async () => {
 });
 
 test.each<[string, () => Promise<unknown>, string, string | undefined]>([
-  ["an app type", () => appType("pyton"), 'unknown app type "pyton", there is ', 'did you mean "python"?'],
-  ["a manager", () => manager("systmd"), 'unknown manager "systmd", there is ', 'did you mean "systemd"?'],
+  ["an app type", () => appType("pyton"), 'unknown app type "pyton"; known are ', 'did you mean "python"?'],
+  ["a manager", () => manager("systmd"), 'unknown manager "systmd"; known are ', 'did you mean "systemd"?'],
   ["a step", async () => stepFile("swapp"), 'unknown step "swapp"', 'did you mean "swap"?'],
   ["a path", () => manager("../io"), 'unknown manager "../io"', undefined],
   ["what every object has", () => manager("constructor"), "unknown manager", undefined],

@@ -36,7 +36,7 @@ export async function cancel(name: string, wish: string | undefined, say: (line:
   const held = wish === undefined ? holder(app) : named(app, wish);
   if (!held) return { app: name, id: null, result: null, ...(await nowServing(app)), code: EXIT.ok };
   const { id, pid, startTime } = held;
-  if (!isReleaseId(id)) throw new DpError("locked", `${describeHolder(held)}, is running, and is no deploy`);
+  if (!isReleaseId(id)) throw new DpError("locked", `${describeHolder(held)}, is running, but it is not a deploy`);
   if ((await runOf(app, id)).run.journal[COMMIT]?.state === "ok") throw tooLate(name, id);
   say(`ending ${describeHolder(held)}`);
   await noteCanceller(app, id, starter());
@@ -62,17 +62,17 @@ function named(app: App, wish: string): Holder {
   const all = [...(running ? [running] : []), ...waitingFor(app)];
   const found = all.find(({ id }) => id === wish || id.startsWith(`${wish}-`));
   if (found) return found;
-  throw new DpError("usage", `${app.name} has no deploy ${JSON.stringify(wish)} that runs or waits`, {
+  throw new DpError("usage", `${app.name} has no deploy ${JSON.stringify(wish)} that is running or waiting`, {
     hint: `dp lock status ${app.name}`,
   });
 }
 
 const tooLate = (app: string, id: string) =>
-  new DpError("locked", `${id} is live already, it is too late to cancel it`, { hint: `dp rollback ${app}` });
+  new DpError("locked", `${id} is already live: it is too late to cancel it`, { hint: `dp rollback ${app}` });
 
 /** How it ended, for people. */
 export function cancelledLines({ app, id, result, serving }: Cancelled): string[] {
   if (id === null) return [`no deploy of ${app} is running`];
-  const how = result?.error ?? `its process was killed; what it left is ended by: dp resume ${app}`;
+  const how = result?.error ?? `its process was killed; to finish or undo it: dp resume ${app}`;
   return [`${id}: ${how}`, `serving: ${serving}`];
 }

@@ -48,7 +48,7 @@ export async function cronEntries(name: string): Promise<CronRow[]> {
 
 /** The entries for people. */
 export function cronLines(rows: readonly CronRow[]): string[] {
-  if (rows.length === 0) return ["no cron entries: deploy.yml has no cron"];
+  if (rows.length === 0) return ["no scheduled jobs: deploy.yml has no cron"];
   return table(
     ["NAME", "SCHEDULE", "NEXT", "LAST", "RESULT", "COMMAND"],
     rows.map(({ name, schedule, timeZone, next, last, isRunning, command }) => [

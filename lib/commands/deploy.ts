@@ -42,7 +42,7 @@ export async function resume(name: string, from?: string, options: Answer = {}):
   if (last.state === "running" || last.state === "waiting")
     throw new DpError("locked", `${last.id} is ${last.state}`, { hint: `dp logs ${name} --deploy -f` });
   if (last.state === "superseded")
-    throw new DpError("usage", `${last.id} was superseded and has nothing to go on with`);
+    throw new DpError("usage", `${last.id} was superseded: there is nothing to continue`);
   if (from !== undefined) requireStep(last, from);
   else if (last.state === "good") {
     return null;
@@ -53,7 +53,11 @@ export async function resume(name: string, from?: string, options: Answer = {}):
 function requireStep({ run }: PastRun, from: string): void {
   const order = orderOf(run);
   if (order.includes(from)) return;
-  throw new DpError("usage", `no step ${JSON.stringify(from)}, there is ${order.join(", ")}`, didYouMean(from, order));
+  throw new DpError(
+    "usage",
+    `no step ${JSON.stringify(from)}; the steps are ${order.join(", ")}`,
+    didYouMean(from, order),
+  );
 }
 
 /**
@@ -70,7 +74,7 @@ export async function rollback(
   const anyway = `${words.join(" ")} --force`;
   const named = namedApp(name);
   if (options.force !== true)
-    requireUnlocked(named, `dp unlock ${name}, or in an outage, with the lock left in place: ${anyway}`);
+    requireUnlocked(named, `dp unlock ${name}, or in an outage, leaving the lock in place: ${anyway}`);
   const beginning = async () => {
     // What was live before is told by what is live when its turn comes, not while another release is about to be.
     const wait = wish === undefined || options.wait === 0 ? await quiet(named, options.wait) : options.wait;
@@ -92,7 +96,7 @@ async function goalOf(app: App, wish: string | undefined, withEnv: boolean): Pro
       hint: await otherWayBack(app, live),
     });
   }
-  if (to === live) throw new DpError("usage", `${to} is live already`, { hint: `dp releases ${app.name}` });
+  if (to === live) throw new DpError("usage", `${to} is already live`, { hint: `dp releases ${app.name}` });
   return to;
 }
 
@@ -129,7 +133,7 @@ async function find(app: App, wish: string): Promise<string> {
       : known.state === "good"
         ? "was removed to make room"
         : `is ${known.state}`;
-  throw new DpError("usage", `${known.id} ${why}, dp goes back to good releases only`, {
+  throw new DpError("usage", `${known.id} ${why}, dp goes back only to good releases`, {
     hint: `dp releases ${app.name}`,
   });
 }

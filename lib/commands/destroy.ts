@@ -36,7 +36,7 @@ const LAST = ["config.yml", "lock", "destroyed"];
 /** What the owner is asked before an app goes. Throws DpError "usage" without such an app. */
 export async function questionFor(name: string): Promise<string> {
   if (!existsSync(namedApp(name).places.base)) await openApp(name);
-  return `This takes ${name} away: its processes, releases, logs and repository. Type its name: `;
+  return `This removes ${name}: its processes, releases, logs and repository. Type its name: `;
 }
 
 /** Takes an app away. Throws DpError "locked" while a deploy runs, or somebody has locked it. Safe to repeat after an interruption. */
@@ -54,7 +54,7 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
     await managersOf(app, server);
     if (server) {
       for (const each of frontNames()) await (await front(each)).remove(name, io);
-      changes.push(`let go of port ${server.port}`);
+      changes.push(`released port ${server.port}`);
     }
     await note("removed the repository", remove(repo, io));
     changes.push(...(await setCron(app, [], io)), ...(await stopAll(app, server, io)));

@@ -123,7 +123,7 @@ async function runSelf(words: readonly string[]): Promise<Omit<Mended, "app">> {
   const env = { ...selfEnv(), ...loginEnv() };
   const { code } = await run([...SELF, ...words], { env, check: false, timeout: 600_000 });
   const command = `dp ${words.join(" ")}`;
-  return { what: code === 0 ? `did: ${command}` : `${command} exited with ${code}, see what it says`, code };
+  return { what: code === 0 ? `did: ${command}` : `${command} exited with ${code}, see its output`, code };
 }
 
 /** The exit code of a diagnosis: errors are what does not work. */
@@ -148,7 +148,7 @@ export function doctorLines({ apps, found, fixed }: Diagnosis, isWhole: boolean)
   return [
     ...lines,
     ...(safe > 0
-      ? [`${safe} of ${wrong.length} can be mended by: dp doctor ${isWhole ? "" : `${apps[0]} `}--fix`]
+      ? [`${safe} of ${wrong.length} can be mended with: dp doctor ${isWhole ? "" : `${apps[0]} `}--fix`]
       : []),
   ];
 }

@@ -88,7 +88,7 @@ export interface EnvChanged {
 
 /** Takes settings away. Throws DpError "usage" when one is not set. */
 export async function unsetEnv(app: string, names: readonly string[], options: ChangeOptions): Promise<EnvChanged> {
-  if (names.length === 0) throw new DpError("usage", "which settings? their names");
+  if (names.length === 0) throw new DpError("usage", "name the settings");
   const settings = await listEnv(app);
   const unknown = names.filter((name) => !Object.hasOwn(settings, name));
   if (unknown.length > 0) throw notSet(app, unknown, settings);

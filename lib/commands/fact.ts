@@ -10,7 +10,7 @@ export async function factText(context: string, name: string): Promise<string> {
     const names = Object.keys(facts);
     throw new DpError(
       "context",
-      `${context} has no fact ${JSON.stringify(name)}, it has ${names.join(", ")}`,
+      `${context} has no fact ${JSON.stringify(name)}; it has ${names.join(", ")}`,
       didYouMean(name, names),
     );
   }

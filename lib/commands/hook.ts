@@ -50,7 +50,7 @@ export async function update(repo: string, ref: string, old: string, sha: string
     return EXIT.ok;
   }
   if (NOTHING.test(sha))
-    throw new DpError("usage", `${branch} is what ${app.name} is deployed from and cannot be deleted`, {
+    throw new DpError("usage", `${app.name} is deployed from ${branch}, which cannot be deleted`, {
       hint: `to deploy another branch: dp setup ${app.name} --branch NAME`,
     });
   await requireMovable(repo, { ref, old, sha });

@@ -55,7 +55,7 @@ function nameOf(dir: string): string {
   try {
     return appName(name);
   } catch (cause) {
-    const message = `no name for an app can be made from the folder ${JSON.stringify(folder)}`;
+    const message = `the folder name ${JSON.stringify(folder)} cannot be the name of an app`;
     throw new DpError("usage", message, { cause, hint: "dp init --name NAME" });
   }
 }
@@ -85,7 +85,7 @@ function requireTop(dir: string): void {
 async function exampleFiles(dir: string, name: string, example: string): Promise<Files> {
   const names = exampleNames();
   if (!names.includes(example)) {
-    const message = `unknown example ${JSON.stringify(example)}, there is ${names.join(", ")}`;
+    const message = `unknown example ${JSON.stringify(example)}; the examples are ${names.join(", ")}`;
     throw new DpError("usage", message, didYouMean(example, names));
   }
   const files: Files = {};

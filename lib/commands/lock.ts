@@ -44,7 +44,7 @@ export async function lock(name: string, reason: string | null): Promise<LockSta
   const app = await openApp(name);
   const words = reason?.trim() ?? "";
   if (/\p{Cc}/u.test(words) || words.length > 500)
-    throw new DpError("usage", "the reason must be one line, of 500 characters at most");
+    throw new DpError("usage", "the reason must be one line of at most 500 characters");
   await lockByHand(app, words === "" ? null : words);
   return statusOf(app);
 }

@@ -64,7 +64,7 @@ function speaking(facts: InstanceFacts, word: string | undefined): string[] {
   if (kind !== "cron") return named(facts, word);
   const names = facts.config.cron.map((entry) => entry.name);
   if (names.includes(name)) return [jobId(liveOf(facts), name)];
-  throw new DpError("usage", `${facts.app.name} has no cron entry ${JSON.stringify(name)}`, didYouMean(name, names));
+  throw new DpError("usage", `${facts.app.name} has no scheduled job ${JSON.stringify(name)}`, didYouMean(name, names));
 }
 
 async function lastOf(

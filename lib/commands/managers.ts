@@ -18,7 +18,7 @@ export async function managersOf(app: NamedApp, server: ServerConfig | null): Pr
   const why = await Promise.all(all.map((each) => each.unavailable(server?.path)));
   for (const [index, { name }] of all.entries()) {
     if (why[index] === null || !recorded.has(name)) continue;
-    const what = `${name} has processes of ${app.name} and cannot be asked, so that nothing can be taken away: ${why[index]}`;
+    const what = `${name} has processes of ${app.name} and cannot be reached, so nothing was removed: ${why[index]}`;
     throw new DpError("host", what, { hint: `make it work again, then: dp destroy ${app.name}` });
   }
   return all.filter((_, index) => why[index] === null);

@@ -53,7 +53,7 @@ async function choice({ type: wanted, types, choose }: Wishes, tree: Tree): Prom
     const type = types.find(({ name }) => name === wanted);
     if (type) return { type, found: await type.detect(tree), why: "chosen by hand", note: null };
     const names = types.map(({ name }) => name);
-    const message = `unknown app type ${JSON.stringify(wanted)}, there is ${names.join(", ")}`;
+    const message = `unknown app type ${JSON.stringify(wanted)}; the types are ${names.join(", ")}`;
     throw new DpError("usage", message, didYouMean(wanted, names));
   }
   const fits = await fitsFor(tree, types);

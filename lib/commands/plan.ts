@@ -62,7 +62,7 @@ export async function planOf({ name, places, server, live }: App, sha: string): 
     sha,
     live: await live(),
     type: config.type,
-    command: config.command ?? "as the app's type finds it, once its dependencies are installed",
+    command: config.command ?? "known only after the dependencies are installed",
     build: config.build ?? null,
     preDeploy: config.hooks.preDeploy ?? null,
     postDeploy: config.hooks.postDeploy ?? null,

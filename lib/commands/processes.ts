@@ -30,15 +30,15 @@ export function named(facts: InstanceFacts, word: string | undefined): string[] 
     (id) => word === undefined || processOf(id) === word || processOf(id).split(".")[0] === word,
   );
   if (found.length > 0) return found;
-  if (word === undefined) throw new DpError("usage", `${app} has no process but cron`);
+  if (word === undefined) throw new DpError("usage", `${app} has no processes, only cron`);
   const names = processNames(facts.config);
   const [process = ""] = word.split(".");
   if (!names.includes(process))
-    throw new DpError("usage", `${app} has no process ${JSON.stringify(process)}, there is ${names.join(", ")}`, {
+    throw new DpError("usage", `${app} has no process ${JSON.stringify(process)}; it has ${names.join(", ")}`, {
       ...didYouMean(process, names),
     });
   const hint = `dp scale ${app} ${process}=N`;
-  throw new DpError("usage", `${app} runs ${scaleOf(process, server)} of ${process}, and no ${word}`, {
+  throw new DpError("usage", `${app} runs ${scaleOf(process, server)} of ${process}, but no ${word}`, {
     hint,
   });
 }

@@ -30,7 +30,7 @@ export async function reconcileApps(app: string | undefined, warn: (message: str
       const one = await openApp(name);
       all.changes[name] = await reconcileOne(one, warn);
       const late = await deployOwed(one);
-      if (late) all.changes[name].push(`deployed ${late.id}, which was pushed and not deployed yet`);
+      if (late) all.changes[name].push(`deployed ${late.id}, which was pushed but not deployed yet`);
       all.code ||= late?.code ?? 0;
     } catch (error) {
       all.code ||= report(error);

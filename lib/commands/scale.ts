@@ -22,7 +22,9 @@ export function parseScale(words: readonly string[]): Record<string, number> {
     words.map((word) => {
       const [, process, count] = /^([A-Za-z][A-Za-z0-9_-]*)=([0-9]{1,3})$/.exec(word) ?? [];
       if (process === undefined || Number(count) > 100)
-        throw new DpError("usage", `${JSON.stringify(word)} is no scale`, { hint: "write PROCESS=COUNT: worker=2" });
+        throw new DpError("usage", `${JSON.stringify(word)} is not PROCESS=NUMBER`, {
+          hint: "write PROCESS=COUNT: worker=2",
+        });
       return [process, Number(count)];
     }),
   );
@@ -66,7 +68,7 @@ export async function scale(
     await writeFileAtomic(config, changed, 0o600);
     try {
       if (facts) await apply({ ...facts, app: after }, before.server, Object.keys(wanted), say);
-      else say("nothing is live yet: it counts from the first deploy on");
+      else say("nothing is live yet: it takes effect with the first deploy");
     } catch (error) {
       await writeFileAtomic(config, text, 0o600);
       throw error;
@@ -81,7 +83,7 @@ function requireKnown({ app, config }: InstanceFacts, wanted: Record<string, num
   const names = processNames(config);
   for (const name of Object.keys(wanted)) {
     if (names.includes(name)) continue;
-    const message = `${app.name} has no process ${JSON.stringify(name)}, there is ${names.join(", ")}`;
+    const message = `${app.name} has no process ${JSON.stringify(name)}; it has ${names.join(", ")}`;
     throw new DpError("usage", message, didYouMean(name, names));
   }
 }

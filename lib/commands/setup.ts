@@ -113,7 +113,7 @@ async function fetched(app: App, url: string, changes: string[], io: Io) {
 
 function requireRights(): void {
   if (isServer() || root() !== "") return;
-  throw new DpError("host", "dp setup needs root: it makes a user, folders under /opt and /var, and a unit", {
+  throw new DpError("host", "dp setup needs root: it creates a user, folders in /opt and /var, and a unit", {
     hint: "sudo dp setup …, or DP_ROOT=DIR dp setup … to try it without root",
   });
 }

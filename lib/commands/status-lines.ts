@@ -9,7 +9,7 @@ import type { InstanceStatus } from "../host/instance.ts";
 /** A status for people. */
 export function statusLines(now: Status): string[] {
   const lines = [`${now.app}  ${now.url}  ${now.manager}, branch ${now.branch}`];
-  if (now.mistake) lines.push(`  MISTAKE    ${now.mistake}; the rest is by the config.yml of the last deploy`);
+  if (now.mistake) lines.push(`  MISTAKE    ${now.mistake}; the rest is from the config.yml of the last deploy`);
   if (now.damage) lines.push(`  DAMAGED    ${now.damage}`);
   else if (now.firstDeploy) lines.push(`  live       nothing yet: ${now.firstDeploy}`);
   if (now.live !== null) {
@@ -17,10 +17,10 @@ export function statusLines(now: Status): string[] {
     lines.push(`  live       ${now.live}${what}`, ...processLines(now));
   }
   lines.push(...backLines(now));
-  if (now.warm.length > 0) lines.push(`  warm       ${now.warm.join(", ")} still runs, to go back at once`);
+  if (now.warm.length > 0) lines.push(`  warm       ${now.warm.join(", ")} still runs, for an instant rollback`);
   if (now.front) lines.push(`  front      ${frontLine(now.front)}`);
   if (now.deploying) lines.push(`  deploying  ${describeHolder(now.deploying)}`);
-  if (now.owed) lines.push(`  owed       ${now.owed} was pushed, and is not deployed: dp reconcile ${now.app}`);
+  if (now.owed) lines.push(`  owed       ${now.owed} was pushed but not deployed: dp reconcile ${now.app}`);
   if (now.lock) lines.push(`  locked     by ${describeHandLock(now.lock)}; dp unlock ${now.app}`);
   if (now.strays.length > 0 && !now.deploying)
     lines.push(`  strays     ${now.strays.join(", ")} should not run: dp reconcile ${now.app}`);
@@ -51,7 +51,7 @@ function frontLine({
   requests,
   failed,
 }: RouteStatus): string {
-  if (!isListening) return `does NOT listen: ${error ?? "it does not say why"}`;
+  if (!isListening) return `does NOT listen: ${error ?? "the reason is unknown"}`;
   const held = isHeld ? `, holds ${waiting} requests back` : "";
   return `sends to ${target?.id ?? "nothing"}${held}; ${connections} connections, ${requests} requests, ${failed} failed`;
 }

@@ -129,7 +129,7 @@ async function liveStatus(app: App, live: string): Promise<Live | (Live & Pick<S
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
     const process = await manager.status({ app: name, id: live });
-    return { ...NOTHING, process, damage: `${messageOf(error)}; dp deploy ${name} makes a release anew` };
+    return { ...NOTHING, process, damage: `${messageOf(error)}; dp deploy ${name} makes a new release` };
   }
   const config = factOf(run, "config", fact.config);
   const ids = (await wantedIds(app, live, config)).filter((id) => !isWeb(id));

@@ -40,7 +40,7 @@ export async function listSteps(order: readonly string[]): Promise<{ name: strin
 export async function contextFrom({ context, app: name }: Pick<StepOptions, "context" | "app">): Promise<string> {
   if (context !== undefined && name !== undefined) throw new DpError("usage", "--context or --app, not both");
   if (context !== undefined) return resolve(context);
-  if (name === undefined) throw new DpError("usage", "which run? --context FILE, or --app APP for its newest");
+  if (name === undefined) throw new DpError("usage", "which run? --context FILE, or --app APP for the newest");
   const app = await openApp(name);
   const newest = (await runIds(app)).at(-1);
   if (newest === undefined) throw new DpError("context", `${name} has no run yet`, { hint: `dp begin ${name}` });

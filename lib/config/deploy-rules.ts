@@ -38,8 +38,8 @@ function typeProblems(value: Mapping, types: Declared<AppSettings>): Wrong[] {
   const others = Object.keys(ownKeys(types, "deploy")).filter((key) => key in value && key !== type);
   const refused = own?.startsNothing ? ["command", "processes", "cron"].filter((key) => key in value) : [];
   return [
-    ...others.map((key) => ({ path: [key], what: `is for type: ${key} only, remove it` })),
-    ...refused.map((key) => ({ path: [key], what: `nothing is started for type ${type}, remove it` })),
+    ...others.map((key) => ({ path: [key], what: `is only for type ${key}, remove it` })),
+    ...refused.map((key) => ({ path: [key], what: `type ${type} starts nothing, remove it` })),
     ...(own?.problems?.(value) ?? []),
   ];
 }
@@ -49,7 +49,7 @@ function webProblems(value: Mapping): Wrong[] {
   const processes = isMapping(value["processes"]) ? value["processes"] : {};
   const isNamed = "web" in processes;
   if (isNamed && "command" in value)
-    problems.push({ path: ["command"], what: "is given as processes.web as well, keep one of them" });
+    problems.push({ path: ["command"], what: "is also given as processes.web, keep one of them" });
   const web = processes["web"];
   for (const key of isMapping(web) ? Object.keys(web) : []) {
     if (key === "command") continue;

@@ -31,13 +31,13 @@ const name = v.pipe(
 const path = v.pipe(
   text(/^\/(?!\/)[A-Za-z0-9._~/%-]*(?:\?[A-Za-z0-9._~/%=&-]*)?$/, 'a path such as "/health"'),
   v.maxLength(1024, "must be at most 1024 characters long"),
-  v.description("The path that answers when the app is ready, with a query if need be: /health"),
+  v.description("The path that answers when the app is ready, with a query if needed: /health"),
   v.examples(["/health"]),
 );
 
 const host = v.pipe(
   text(/^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(?::[0-9]{1,5})?$/, "a host name such as example.com"),
-  v.description("The Host header of the check, for apps that answer to some names only. Default: the address itself."),
+  v.description("The Host header of the check, for apps that answer only to some names. Default: the address itself."),
 );
 
 const isStatus = (code: number) => Number.isInteger(code) && code >= 200 && code <= 599 && (code < 300 || code > 399);
@@ -84,15 +84,12 @@ const healthObject = mapping({
   host: v.exactOptional(host),
   headers: v.exactOptional(headers),
   status: v.exactOptional(statuses),
-  timeout: v.optional(duration("100ms", "60s", "How long one answer may take."), "5s"),
+  timeout: v.optional(duration("100ms", "60s", "The time limit for one answer."), "5s"),
   interval: v.optional(
     duration("50ms", "60s", "The first pause between two tries while the app starts; it grows from try to try."),
     "50ms",
   ),
-  startTimeout: v.optional(
-    duration("1s", "15m", "How long the app may take from its start to the first healthy answer."),
-    "60s",
-  ),
+  startTimeout: v.optional(duration("1s", "15m", "The time limit from the start to the first healthy answer."), "60s"),
 });
 
 const healthCheck = v.pipe(
@@ -132,14 +129,14 @@ function declareKeys(types: Declared<AppSettings>) {
     build: v.exactOptional(
       v.pipe(
         shellLine(),
-        v.description("A shell line that runs after the dependencies are installed; failing aborts the deploy."),
+        v.description("A shell line that runs after the dependencies are installed; if it fails, the deploy fails."),
       ),
     ),
     hooks: v.optional(
       v.pipe(
         mapping({
-          preDeploy: v.exactOptional(hook("Runs before the new release starts; failing aborts the deploy.")),
-          postDeploy: v.exactOptional(hook("Runs after a successful deploy; failing is a warning.")),
+          preDeploy: v.exactOptional(hook("Runs before the new release starts; if it fails, the deploy fails.")),
+          postDeploy: v.exactOptional(hook("Runs after a successful deploy; if it fails, that is a warning.")),
         }),
         v.description("Shell lines or scripts of the repo (./scripts/migrate.sh), run in the new release's folder."),
       ),

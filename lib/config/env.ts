@@ -11,10 +11,10 @@ export const isName = (word: string): boolean => NAME.test(word);
 
 /** Why a name may not be in an env file, or null when it may. */
 export function nameProblem(name: string): string | null {
-  if (!NAME.test(name)) return "must be letters, digits and underscores, and start with no digit";
-  if (name === "PATH") return "is not set here, write path: in config.yml";
-  if (name === "PORT") return "is not set here, write port: in config.yml";
-  if (/^(?:HOME|USER|LOGNAME)$|^(?:DP|GIT)_/.test(name)) return "is set by dp and git, choose another name";
+  if (!NAME.test(name)) return "must be letters, digits and underscores, not starting with a digit";
+  if (name === "PATH") return "cannot be set here: use path in config.yml";
+  if (name === "PORT") return "cannot be set here: use port in config.yml";
+  if (/^(?:HOME|USER|LOGNAME)$|^(?:DP|GIT)_/.test(name)) return "is set by dp or git, choose another name";
   // They would run code, or other code, in every program that dp starts for the app.
   if (/^(?:BASH_ENV|ENV|BUN_OPTIONS|BUN_BE_BUN)$|^LD_/.test(name))
     return "changes how programs start, which is not allowed here";
@@ -98,7 +98,7 @@ function entryAt(source: string, start: number): Entry {
 
 function unquotedAt(rest: string, at: number, end: number): Entry {
   const value = rest.replace(/(?:^|\s+)#.*$/, "");
-  if (/^\s/.test(value)) return { end, problem: "has a space after the =, remove it or put quotes around the value" };
+  if (/^\s/.test(value)) return { end, problem: "has a space after the =: remove it, or put the value in quotes" };
   if (value.includes("\r")) return { end, problem: "has a control character" };
   return { end, value, to: at + value.length };
 }

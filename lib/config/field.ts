@@ -96,12 +96,12 @@ export function shellLine() {
   const be = must("a command on one line");
   const message = (issue: Wrong) =>
     typeof issue.input === "string" && issue.input.includes("\n")
-      ? "must be one line, put more into a script of the repo and call that"
+      ? "must be one line: put more into a script in the repository"
       : be(issue);
   return v.pipe(
     v.string(message),
     v.regex(/^(?=.*\S)[^\x00-\x1f\x7f-\x9f]*$/, message),
-    v.maxLength(4096, "is longer than 4096 characters, put it into a script of the repo and call that"),
+    v.maxLength(4096, "is longer than 4096 characters: put it into a script in the repository"),
     v.check((line) => line.isWellFormed(), "contains half a character"),
   );
 }

@@ -11,7 +11,7 @@ export function hookProblem(line: string): string | null {
   const word = firstWord(line);
   if (!isScript(word)) return null;
   if (word.startsWith("/")) return "must be a script of the repo, relative to its root: ./scripts/migrate.sh";
-  if (!SCRIPT.test(word)) return "the script's path may have letters, digits and . _ @ + - / only";
+  if (!SCRIPT.test(word)) return "the script's path may have only letters, digits and . _ @ + - /";
   const parts = word.split("/");
   if (parts.includes("..")) return 'the script\'s path must stay inside the repo, without ".."';
   if (parts.at(-1) === "" || parts.at(-1) === ".") return "names a folder, not a script";

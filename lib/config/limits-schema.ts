@@ -9,7 +9,7 @@ export function limitsOf(what: string, description: string) {
       memory: v.exactOptional(
         v.pipe(
           text(/^[1-9][0-9]{0,8}[kmgKMG]$/, "a size such as 512m or 2g"),
-          v.description(`Memory of ${what}, swap included; one that wants more is killed.`),
+          v.description(`Memory of ${what}, including swap; above that it is killed.`),
         ),
       ),
       cpus: v.exactOptional(
@@ -22,6 +22,6 @@ export function limitsOf(what: string, description: string) {
       ),
       pids: v.exactOptional(v.pipe(whole(16, 1_000_000), v.description(`Processes and threads of ${what}.`))),
     }),
-    v.description(`${description} Default: 4096 processes, else none.`),
+    v.description(`${description} Default: 4096 processes; otherwise none.`),
   );
 }

@@ -8,7 +8,7 @@ const inConfig = (app: string) =>
   `is set on the server, in ${isAppName(app) ? places(app).config : "the app's config.yml"}`;
 
 const domainWords = (app: string) =>
-  `domains are set in the web server before dp; dp status ${app} prints the address that it must pass requests to`;
+  `domains are set in the web server before dp; dp status ${app} prints the address to pass requests to`;
 
 /** Where keys belong that are not deploy.yml's, and what to type; `app` is its name. */
 const ELSEWHERE: Readonly<Record<string, (app: string, value: unknown) => string>> = {
@@ -20,8 +20,8 @@ const ELSEWHERE: Readonly<Record<string, (app: string, value: unknown) => string
   domain: domainWords,
   domains: domainWords,
   replicas: (app) =>
-    `how many run is decided on the server: dp scale ${app} PROCESS=N; for web, workers in command (gunicorn -w N)`,
-  scale: (app) => `how many run is decided on the server: dp scale ${app} PROCESS=N`,
+    `the number of processes is set on the server: dp scale ${app} PROCESS=N; for web, workers in command (gunicorn -w N)`,
+  scale: (app) => `the number of processes is set on the server: dp scale ${app} PROCESS=N`,
   instances: inConfig,
   manager: (app) => `what runs the app is set on the server: dp setup ${app} --manager NAME`,
   branch: (app) => `the branch that deploys is set on the server: dp setup ${app} --branch NAME`,

@@ -16,7 +16,7 @@ export function momentOf(text: string, now = Date.now()): number {
   // Without a time it would be read as UTC, and everything else as here.
   const at = DATE.test(text) ? new Date(text.length === 10 ? `${text}T00:00` : text).getTime() : Number.NaN;
   if (!Number.isNaN(at)) return at;
-  throw new DpError("usage", `${JSON.stringify(text)} is no time`, {
+  throw new DpError("usage", `${JSON.stringify(text)} is not a time`, {
     hint: "10m, 2h, 3d, 12:04, 2026-03-01, 2026-03-01T12:04",
   });
 }

@@ -13,7 +13,7 @@ export function pathProblem(path: string): string | null {
   if (parts.includes("..")) return 'must stay inside the repo, without ".."';
   if (parts.some((part) => part === "" || part === "."))
     return `must be plain, write ${parts.filter((part) => part !== "" && part !== ".").join("/") || "a name"}`;
-  if (!parts.every((part) => PART.test(part))) return "may have letters, digits and . _ @ + - / only";
+  if (!parts.every((part) => PART.test(part))) return "may have only letters, digits and . _ @ + - /";
   return parts.includes(".git") ? "is git's own, and no release has it" : null;
 }
 

@@ -11,12 +11,12 @@ const nameWords = must(
 const processCheck = v.pipe(
   mapping({
     stayUp: v.exactOptional(
-      duration("1s", "10m", "How long a new process must run without ending before it counts as healthy."),
+      duration("1s", "10m", "How long a new process must run without exiting before it counts as healthy."),
     ),
     command: v.exactOptional(
       v.pipe(
         shellLine(),
-        v.description("Instead: a shell line, run with the process's environment; healthy when it exits with 0."),
+        v.description("Instead: a shell line, run with the process's environment; healthy if it exits with code 0."),
       ),
     ),
     timeout: v.exactOptional(duration("100ms", "10m", "How long one run of it may take. Default: 5s.")),
@@ -28,7 +28,7 @@ const processCheck = v.pipe(
   v.check((check) => check.stayUp !== undefined || check.command !== undefined, "needs stayUp or command"),
   v.check(
     ({ stayUp, ...command }) => stayUp === undefined || Object.keys(command).length === 0,
-    "stayUp stands alone, keep it or command",
+    "keep either stayUp or command",
   ),
   v.description("How a new process proves that it is healthy. Default: it stays up for 3s."),
   v.transform(({ stayUp, command = "", timeout = 5_000, interval = 1_000, startTimeout = 60_000 }) =>
@@ -47,7 +47,7 @@ const processMapping = mapping({
     duration(
       "1s",
       "1h",
-      "From SIGTERM to SIGKILL: time to finish the job in hand. Default: stopTimeout of config.yml.",
+      "Time from SIGTERM to SIGKILL, to finish the current job. Default: stopTimeout of config.yml.",
     ),
   ),
 });
@@ -101,7 +101,7 @@ const entry = v.pipe(
       v.pipe(
         v.string(nameWords),
         v.check(isProcessName, nameWords),
-        v.description("What it is called in logs and by dp cron run. Default: made from the command."),
+        v.description("The name in logs and for dp cron run. Default: made from the command."),
       ),
     ),
     timeZone: v.exactOptional(
@@ -126,5 +126,5 @@ export function nameFrom(command: string): string {
 export const cron = v.pipe(
   v.array(entry, must("a list of entries with schedule and command")),
   v.maxLength(100, "has more than 100 entries"),
-  v.description("Commands that run by the clock, in the live release."),
+  v.description("Scheduled jobs, run in the live release."),
 );

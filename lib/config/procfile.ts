@@ -26,7 +26,7 @@ export function parseProcfile(text: string): Map<string, string> {
       const rule = 'a letter, then letters, digits, "-" and "_", 28 characters at most, and not cron';
       throw new DpError("config", `Procfile:${index + 1}: ${match[1]} cannot be the name of a process: ${rule}`);
     }
-    if (processes.has(match[1]!)) throw new DpError("config", `Procfile:${index + 1}: ${match[1]} is there twice`);
+    if (processes.has(match[1]!)) throw new DpError("config", `Procfile:${index + 1}: ${match[1]} is defined twice`);
     processes.set(match[1]!, match[2]!);
   }
   return processes;

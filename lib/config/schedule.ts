@@ -47,7 +47,8 @@ export function parseSchedule(text: string): Schedule | string {
     const fields = NICKNAMES[line.toLowerCase()];
     if (fields !== undefined) return parseSchedule(fields);
     const known = Object.keys(NICKNAMES).join(", ");
-    const why = line.toLowerCase() === "@reboot" ? "what runs from the start on is a process" : `there is ${known}`;
+    const why =
+      line.toLowerCase() === "@reboot" ? "a command that starts with the app is a process" : `there is ${known}`;
     return `unknown ${JSON.stringify(line)}, ${why}`;
   }
   const parts = line.split(/[ \t]+/);
@@ -64,7 +65,7 @@ export function parseSchedule(text: string): Schedule | string {
   const [minutes = [], hours = [], days = [], months = [], weekdays = []] = lists;
   const isEitherDay = !parts[2]!.startsWith("*") && !parts[4]!.startsWith("*");
   const schedule = { minutes, hours, days, months, weekdays, isEitherDay };
-  return comes(schedule) ? schedule : "never comes: there is no such day in those months";
+  return comes(schedule) ? schedule : "never runs: those months have no such day";
 }
 
 // The numbers of a field, sorted, or what is wrong with it.
@@ -75,7 +76,7 @@ function parseField(text: string, field: Field): number[] | string {
     const ends = range === "*" ? [field.least, field.most] : rangeOf(range, field);
     if (typeof ends === "string") return ends;
     const [first = 0, last = first] = ends;
-    if (first > last) return `the range ${range} runs backwards, write ${first}-${field.most},${field.least}-${last}`;
+    if (first > last) return `the range ${range} is backwards, write ${first}-${field.most},${field.least}-${last}`;
     if (step !== undefined && (!/^[1-9][0-9]?$/.test(step) || ends.length === 1)) {
       if (ends.length === 1) return `a step needs a range, write ${first}-${field.most}/${step}`;
       return `the step must be a whole number from 1, not ${JSON.stringify(step)}`;
@@ -88,7 +89,7 @@ function parseField(text: string, field: Field): number[] | string {
 
 function rangeOf(text: string, field: Field): number[] | string {
   const words = text.split("-");
-  if (words.length > 2) return `${JSON.stringify(text)} is no range`;
+  if (words.length > 2) return `${JSON.stringify(text)} is not a range`;
   const ends: number[] = [];
   for (const [index, word] of words.entries()) {
     // "fri-sun": as the end of a range Sunday is 7.

@@ -40,8 +40,8 @@ const path = v.pipe(
 
 const user = v.pipe(
   text(/^[a-z_][a-z0-9_-]{0,31}$/, "the name of a system user"),
-  v.check((name) => name !== "root", "must not be root: what is pushed would be root, too"),
-  v.description("The system user that builds and runs the app. Default: one of its own, dp-NAME."),
+  v.check((name) => name !== "root", "must not be root: pushed code would be root too"),
+  v.description("The system user that builds and runs the app. Default: its own, dp-NAME."),
 );
 
 const env = v.pipe(
@@ -103,14 +103,16 @@ function declareKeys({ managers, fronts }: ServerKinds) {
     env: v.optional(env, "production"),
     branch: v.optional(branch, "main"),
     host: v.optional(host, "127.0.0.1"),
-    keep: v.optional(v.pipe(whole(1, 100), v.description("How many good releases stay on the server.")), 5),
+    keep: v.optional(v.pipe(whole(1, 100), v.description("How many good releases to keep.")), 5),
     minFree: v.exactOptional(
-      size("What must be free on the disk for a deploy. Default: twice what one took lately, and 100m at least."),
+      size("How much must be free on the disk for a deploy. Default: twice the largest recent deploy, at least 100m."),
     ),
     keepLogs: v.optional(
       v.pipe(
         whole(10, 100_000),
-        v.description("Of how many deploys the log and the record stay, those of kept releases besides."),
+        v.description(
+          "How many deploys to keep logs and records for; releases that are still on disk always keep theirs.",
+        ),
       ),
       200,
     ),
@@ -139,18 +141,15 @@ function declareKeys({ managers, fronts }: ServerKinds) {
     trustedProxies: v.optional(
       v.pipe(
         v.array(address, must("a list of addresses")),
-        v.description("Proxies before dp, whose X-Forwarded headers are believed."),
+        v.description("Proxies before dp; their X-Forwarded headers are trusted."),
       ),
       [],
     ),
     verifyTime: v.optional(
-      duration("0s", "10m", "How long the new release is watched after the switch; what fails then goes back."),
+      duration("0s", "10m", "How long the new release is watched after the switch; if it fails, the deploy goes back."),
       "3s",
     ),
-    drainTimeout: v.optional(
-      duration("0s", "1h", "How long requests under way on the old release may take to end."),
-      "30s",
-    ),
+    drainTimeout: v.optional(duration("0s", "1h", "How long in-flight requests on the old release may take."), "30s"),
     holdTimeout: v.optional(
       duration("1s", "10m", "How long requests wait while strategy restart restarts the app."),
       "30s",
@@ -164,7 +163,9 @@ function declareKeys({ managers, fronts }: ServerKinds) {
         v.number(must("a whole number")),
         v.integer(must("a whole number")),
         v.minValue(0, must("0 or more")),
-        v.description("More failed probes than this during the switch, and the deploy goes back. Default: no limit."),
+        v.description(
+          "Roll back if more than this many of dp's own probe requests fail during the switch. Default: no limit.",
+        ),
       ),
     ),
     build: v.exactOptional(

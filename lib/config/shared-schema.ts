@@ -11,7 +11,7 @@ export interface Shared {
 
 const name = plainPath(
   "the name of a file or folder such as uploads",
-  (path) => pathProblem(path) ?? (path === "deploy.yml" ? "is read from the commit, and cannot be shared" : null),
+  (path) => pathProblem(path) ?? (path === "deploy.yml" ? "is read from the commit and cannot be shared" : null),
 );
 
 const names = (description: string) =>
@@ -42,12 +42,11 @@ export const shared = v.pipe(
     for (const [at, { value, key, list, index }] of all.entries()) {
       const other = all.find((candidate, where) => where !== at && isInside(value, candidate.value));
       if (!other || (other.value === value && all.indexOf(other) > at)) continue;
-      const message =
-        other.value === value ? "given twice, keep one of them" : `lies in ${other.value}, which is shared itself`;
+      const message = other.value === value ? "given twice, keep one" : `is inside ${other.value}, which is shared too`;
       const at1 = { type: "object", origin: "value", input: dataset.value, key, value: list } as const;
       const at2 = { type: "array", origin: "value", input: list, key: index, value } as const;
       addIssue({ message, path: [at1, at2] });
     }
   }),
-  v.description("Folders and files that stay from release to release; they lie in shared/ of the app on the server."),
+  v.description("Folders and files that all releases share; they are in shared/ of the app on the server."),
 );

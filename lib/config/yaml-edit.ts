@@ -45,7 +45,7 @@ function setOne(text: string, key: string, inner: string, value: string, file: s
     const end = map.range![0];
     return `${text.slice(0, end)}${text[end - 1] === ":" ? " " : ""}{${inner}: ${value}}${text.slice(end)}`;
   }
-  if (!isMap<ParsedNode, ParsedNode | null>(map)) throw new DpError("config", `${file}: ${key} is no mapping`);
+  if (!isMap<ParsedNode, ParsedNode | null>(map)) throw new DpError("config", `${file}: ${key} is not a mapping`);
   const old = pairIn(map as YAMLMap.Parsed, inner)?.value?.range;
   if (old) return text.slice(0, old[0]) + value + text.slice(old[1]);
   const [first] = map.items;
@@ -77,7 +77,7 @@ function setKey(text: string, key: string, value: string, file: string): string 
   if (!pair) return addLine(text, key, `${key}: ${value}`);
   const range = pair.value?.range;
   if (!range || !isScalar(pair.value))
-    throw new DpError("config", `${file}: ${key} is no plain value, change it by hand`);
+    throw new DpError("config", `${file}: ${key} is not a plain value, change it by hand`);
   const [start, end] = range;
   const gap = /[:]$/.test(text.slice(0, start)) ? " " : "";
   return text.slice(0, start) + gap + value + text.slice(end);

@@ -108,7 +108,7 @@ function mappingOf(node: YAMLMap.Parsed, path: Path, found: Findings): object {
     const name = String(pair.key.source ?? pair.key.value);
     const inner = [...path, name];
     if (Object.hasOwn(mapping, name)) {
-      found.problems.push({ offset, path: inner, what: "given twice, keep one of them" });
+      found.problems.push({ offset, path: inner, what: "given twice, keep one" });
       continue;
     }
     found.places.set(inner.join("\0"), { key: offset, value: offset });

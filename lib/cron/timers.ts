@@ -20,7 +20,7 @@ const timerOf = (app: string, name: string) => `${stemOf(app, name)}.timer`;
 async function unitTexts(app: string, { name, schedule, timeZone }: CronEntry): Promise<Record<string, string>> {
   if (timeZone !== undefined && timeZone !== "UTC" && !existsSync(`/usr/share/zoneinfo/${timeZone}`)) {
     const hint = "apt-get install tzdata";
-    throw new DpError("host", `this server does not know the time zone ${timeZone} of cron ${name}`, { hint });
+    throw new DpError("host", `this server does not have the time zone ${timeZone} of cron ${name}`, { hint });
   }
   const offsets = offsetsOf(timeZone);
   const changes = offsets.length > 1;
@@ -54,7 +54,7 @@ export async function setTimers(app: string, entries: readonly CronEntry[], io: 
     const now = await readText(`${UNITS}/${file}`);
     if (now === text) continue;
     if (now !== null && !now.startsWith(MARK))
-      throw new DpError("host", `${UNITS}/${file} is a unit of somebody else`, { hint: "move it away" });
+      throw new DpError("host", `${UNITS}/${file} is a unit that dp did not write`, { hint: "move it away" });
     await writeFileAtomic(`${UNITS}/${file}`, text, 0o644);
     changed.push(file);
   }

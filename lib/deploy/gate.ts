@@ -51,7 +51,7 @@ export async function requireTip(
   const branch = ref.replace("refs/heads/", "");
   throw new DpError(
     "superseded",
-    `${branch} moved to ${now.slice(0, 7)} while this push waited, and this commit does not contain it`,
+    `${branch} moved to ${now.slice(0, 7)} while this push waited, but this commit does not contain it`,
     {
       hint: `git pull, and push again`,
     },

@@ -25,7 +25,7 @@ const PATIENCE = 5_000;
 export async function joinRunning(app: NamedApp, { sha, skipHooks, push }: Pushed): Promise<number | null> {
   const held = holder(app);
   if (!held || !(await isSame(app, held, sha, skipHooks))) return null;
-  print(`dp: ${sha.slice(0, 7)} is being deployed already: ${describeHolder(held)}; this is its log`);
+  print(`dp: ${sha.slice(0, 7)} is already being deployed: ${describeHolder(held)}; this is its log`);
   await follow(logOf(app, held.id), 0, ended(app, held.id));
   const { result } = (await runOf(app, held.id)).run;
   if (result?.state !== "good") return result?.code ?? EXIT.terminated;

@@ -17,7 +17,7 @@ function parse(given: readonly string[]): PushOptions {
   const unknown = given.find((option, at) => !isKnown(option, at));
   if (unknown !== undefined) {
     const known = [...OPTIONS, "wait=30s"].join(", ");
-    throw new DpError("usage", `unknown push option ${JSON.stringify(unknown)}, dp knows ${known}`);
+    throw new DpError("usage", `unknown push option ${JSON.stringify(unknown)}; dp knows ${known}`);
   }
   const wait = waits.findLast((time) => time !== null);
   return {

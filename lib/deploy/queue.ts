@@ -57,14 +57,14 @@ export async function takeTurn(
   const mine = queueFile(app, id);
   await mkdir(dirname(mine), { recursive: true, mode: 0o700 });
   await sweep(app);
-  const place = await soon(mine, () => new DpError("locked", `${id} waits for its turn already`));
+  const place = await soon(mine, () => new DpError("locked", `${id} is already waiting`));
   place.note({ ...myself(id, by), git, kind } satisfies Waiting);
   const isOver = deadline(wait);
   const turn = () => {
     stop.throwIfAborted();
     // What brings new settings is worth its turn, whatever comes after it.
     const newer = kind === "restart" ? undefined : newerThan(app, id);
-    if (newer) throw new DpError("superseded", `superseded by ${newer.id}, which was pushed later and goes first`);
+    if (newer) throw new DpError("superseded", `superseded by ${newer.id}, which was pushed later`);
     requirePatience(app, isOver);
   };
   let lock: Lock | undefined;

@@ -22,8 +22,8 @@ export async function servingWords(app: App, live: string, how = "as before"): P
   try {
     for (const id of ids) if ((await manager.status({ app: name, id })).state === "running") return `${live}, ${how}`;
   } catch (error) {
-    if (error instanceof DpError) return `unknown; dp status ${name} tells`;
+    if (error instanceof DpError) return `unknown; see dp status ${name}`;
     throw error;
   }
-  return ids.length === 0 ? `${live}, ${how}` : `nothing; ${live} is live and does not run: dp doctor ${name}`;
+  return ids.length === 0 ? `${live}, ${how}` : `nothing; ${live} is live and is not running: dp doctor ${name}`;
 }

@@ -29,7 +29,7 @@ export const hire = (app: NamedApp): Worker => (isOnItsOwn() ? itself(app) : ano
 // After what the terminal shows of Ctrl-C.
 function goesOn({ name }: NamedApp, what: string): void {
   say("");
-  say(`dp: the ${what} goes on: dp logs ${name} --deploy -f`);
+  say(`dp: the ${what} continues: dp logs ${name} --deploy -f`);
 }
 
 /** A process in a session of its own. Without an order it ends when this process does. */
@@ -66,7 +66,7 @@ function tell(fd: number, text: string): void {
 
 /** Says it, and what is to be done; answers the exit code. */
 export function wasKilled({ name }: NamedApp): number {
-  say(`dp: the process of the deploy was killed; what it left is ended by: dp resume ${name}`);
+  say(`dp: the process of the deploy was killed; to finish or undo it: dp resume ${name}`);
   return EXIT.terminated;
 }
 

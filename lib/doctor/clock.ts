@@ -13,7 +13,7 @@ const check: Check = {
     const ahead = times.filter(({ at }) => at > now + TOLERANCE).at(-1);
     if (!ahead) return [];
     const when = new Date(ahead.at).toISOString();
-    const what = `${ahead.id} was begun at ${when}, and the clock says ${new Date(now).toISOString()}; order and numbers are not touched by it`;
+    const what = `${ahead.id} was begun at ${when}, but the clock is at ${new Date(now).toISOString()}; the order of releases is not affected`;
     return [byHand("warning", what, "timedatectl set-ntp true")];
   },
 };

@@ -29,7 +29,7 @@ async function releaseFindings(app: App, live: string): Promise<Finding[]> {
     run = await load(runFile(app, live));
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
-    return wrong(`what is known of ${live}, which is live, cannot be read: ${messageOf(error)}`);
+    return wrong(`the record of ${live}, which is live, cannot be read: ${messageOf(error)}`);
   }
   if (!("healthyAt" in run.facts) && run.journal["check"]?.state !== "ok")
     return wrong(`${live} is live and was never healthy`);
@@ -46,17 +46,17 @@ async function previousFindings(app: App, live: string): Promise<Finding[]> {
   } catch (error) {
     if (codeOf(error) === "ENOENT") return [];
     if (codeOf(error) !== "EINVAL") throw error;
-    return [byHand("warning", `${previous} is no link`, `mv ${previous} ${previous}.old`)];
+    return [byHand("warning", `${previous} is not a link`, `mv ${previous} ${previous}.old`)];
   }
   const id = /^releases\/([^/]+)$/.exec(to)?.[1] ?? "";
   const isGood = (await goodReleases(app)).some((past) => past.id === id);
   if (isReleaseId(id) && id !== live && isGood) return [];
-  const why = id === live ? "is live" : `is no good release that is still there`;
+  const why = id === live ? "is live" : `is not a good release whose files are there`;
   return [
     byDoctor("warning", `${previous} leads to ${to}, which ${why}`, app.name, async () => {
       const before = await releaseBefore(app, live);
       await point(previous, before && join(releases, before));
-      return `${previous} ${before ? `names ${before} now` : "is gone: there is no good release before"}`;
+      return `${previous} ${before ? `names ${before} now` : "is removed: there is no good release before"}`;
     }),
   ];
 }

@@ -14,7 +14,7 @@ const check: Check = {
       return [byHand("error", `${bun} or ${treeOfDp}, which the hooks start, is missing`, "./install.sh")];
     }
     const isOpen = (statSync(treeOfDp).mode & 0o002) !== 0;
-    return isOpen ? [byHand("error", `anybody may change ${treeOfDp}`, `chmod -R o-w ${treeOfDp}/`)] : [];
+    return isOpen ? [byHand("error", `everybody may change ${treeOfDp}`, `chmod -R o-w ${treeOfDp}/`)] : [];
   },
 };
 export default check;

@@ -19,7 +19,7 @@ const check: Check = {
     const wanted = await wantedOf(app, live);
     const findings = await Promise.all(wanted.map((id) => instanceFindings(app, id)));
     const strays = (await straysOf(app, live, wanted)).map((id) =>
-      byCommand("warning", `${name}@${id} runs, and should not`, "reconcile", name),
+      byCommand("warning", `${name}@${id} runs, but should not`, "reconcile", name),
     );
     const stopped = await stoppedFindings(app, live);
     return [...findings.flat(), ...stopped, ...strays, ...(await bootFindings(app, wanted))];
@@ -33,7 +33,7 @@ async function instanceFindings(app: App, id: string): Promise<Finding[]> {
   const logs = `dp logs ${name} ${processOf(id).split(".")[0]} -n 100`;
   const why = detail ? `: ${detail}` : "";
   if (state === "stopped" || state === "failed")
-    return [byCommand("error", `${name}@${id} does not run, it is ${state}${why}`, "reconcile", name)];
+    return [byCommand("error", `${name}@${id} is not running, it is ${state}${why}`, "reconcile", name)];
   if (state === "waiting")
     return [
       byHand("error", `${name}@${id} has crashed and waits for its next start${why}`, await orBack(app, id, logs)),
@@ -67,5 +67,5 @@ async function bootFindings({ name: app, manager }: App, wanted: readonly string
   const enabled = await manager.enabled(app);
   if (Bun.deepEquals(enabled.toSorted(), wanted.toSorted())) return [];
   const names = (ids: readonly string[]) => ids.map((id) => `${app}@${id}`).join(", ") || "nothing";
-  return [byCommand("error", `${names(enabled)} comes up at boot, and should be ${names(wanted)}`, "reconcile", app)];
+  return [byCommand("error", `${names(enabled)} starts at boot, but it should be ${names(wanted)}`, "reconcile", app)];
 }

@@ -45,11 +45,11 @@ async function tempFindings({ name, places }: App): Promise<Finding[]> {
 async function queueFindings(app: App): Promise<Finding[]> {
   const stale = await stalePlaces(app);
   if (stale.length === 0) return [];
-  const what = `${stale.join(", ")} waited for a turn and ended meanwhile`;
+  const what = `${stale.join(", ")} waited in the queue and are gone`;
   return [
     byDoctor("warning", what, app.name, async () => {
       await sweep(app);
-      return `took ${stale.join(", ")} out of the queue`;
+      return `removed ${stale.join(", ")} from the queue`;
     }),
   ];
 }
@@ -61,7 +61,7 @@ async function runFindings(app: App, io: Io): Promise<Finding[]> {
   const findings = unfinished.map(({ id }) =>
     byHand(
       "warning",
-      `${id} was interrupted; the next deploy ends it`,
+      `${id} was interrupted; the next deploy finishes or undoes it`,
       id === runs.at(-1)?.id ? `dp resume ${name}` : `dp deploy ${name}`,
     ),
   );

@@ -11,7 +11,7 @@ const check: Check = {
   async server() {
     const available = availableMemory();
     if (available === null || available >= LEAST) return [];
-    const what = `${sizeText(available)} of memory is free: the kernel is about to end processes`;
+    const what = `${sizeText(available)} of memory is free: the kernel will soon kill processes`;
     return [byHand("warning", what, "ps -eo rss,pid,args --sort=-rss | head")];
   },
 };

@@ -33,14 +33,14 @@ async function frontFindings(app: App, live: string | null | undefined): Promise
   if (route.listen.port !== server.port || route.listen.host !== server.host)
     return again(
       "warning",
-      `the ${front.name} holds ${route.listen.host}:${route.listen.port}, and config.yml says ${server.host}:${server.port}`,
+      `the ${front.name} holds ${route.listen.host}:${route.listen.port}, but config.yml has ${server.host}:${server.port}`,
     );
   if (live === null) return [];
   const port = await portOf(app, live);
   const to = route.target ? `${route.target.id} on port ${route.target.port}` : "nothing";
   if (route.target?.id !== live || route.target.port !== port)
     return again("error", `the ${front.name} sends to ${to}, and ${live} on port ${port ?? "?"} is live`);
-  return route.isHeld ? again("error", `the ${front.name} holds requests back, and no deploy is running`) : [];
+  return route.isHeld ? again("error", `the ${front.name} holds requests back, but no deploy is running`) : [];
 }
 
 async function ownFindings(app: App, live: string | null | undefined): Promise<Finding[]> {

@@ -8,7 +8,7 @@ const check: Check = {
   async app(app) {
     const before = await setUpBy(app);
     if (before === null || !isOlder(version, before)) return [];
-    const what = `dp ${version} is older than dp ${before}, which has set ${app.name} up`;
+    const what = `dp ${version} is older than dp ${before}, which set ${app.name} up`;
     return [byHand("warning", what, `./install.sh, in a clone of dp ${before} or newer`)];
   },
 };

@@ -57,7 +57,7 @@ async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
   } catch (error) {
     await refuseOther(route);
     const owners = await listener(port);
-    throw new DpError("host", `the relay cannot have port ${port}: ${messageOf(error)}`, {
+    throw new DpError("host", `the relay cannot listen on port ${port}: ${messageOf(error)}`, {
       lines: owners.length > 0 ? [`the port is held by ${await describeOwners(owners)}`] : [],
       hint: `end that process, or give the app another port: dp setup ${route.app} --port N`,
       cause: error,

@@ -13,7 +13,7 @@ export async function readCommitted(tree: Tree, path: string, how?: Reading): Pr
   if (!entry) return null;
   throw new DpError(
     "config",
-    `${path}: a ${entry.kind === "symlink" ? "symbolic link" : entry.kind}, and dp reads only regular files`,
+    `${path}: a ${entry.kind === "symlink" ? "symbolic link" : entry.kind}, but dp reads only regular files`,
     {
       hint: `commit ${path} as a regular file`,
     },

@@ -104,6 +104,6 @@ export async function layOutSubmodules(source: Source, folder: string, fetcher: 
 function cannot(path: string, url: string, lines: string[]): DpError {
   return new DpError("command", `the submodule ${path} cannot be fetched from ${url}`, {
     lines,
-    hint: "it is fetched as the app's user: what needs a key or a password finds it in that user's home only",
+    hint: "it is fetched as the app's user, with the keys and passwords in that user's home",
   });
 }

@@ -13,7 +13,7 @@ export function hintForAnswer({ status, location }: Pick<Answer, "status" | "loc
   if (status === null || status < 300 || status > 399) return null;
   if (location?.startsWith("https:"))
     return `the app wants https (Django: SECURE_SSL_REDIRECT): healthCheck: {path: ${path}, headers: {X-Forwarded-Proto: https}}`;
-  return `a redirect is no health: name a path that answers 2xx itself${location ? `, such as the one it leads to` : ""}`;
+  return `a redirect does not count as healthy: choose a path that answers 2xx${location ? `, such as the one it leads to` : ""}`;
 }
 
 const READ_ONLY = /\bEROFS\b|read-?only (?:file ?system|database)|attempt to write a readonly database/i;

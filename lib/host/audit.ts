@@ -60,7 +60,7 @@ export function audit(line: Omit<AuditLine, "time">, warn: (message: string) => 
   try {
     append(fileOf(), `${jsonText({ time: new Date().toISOString(), ...line })}\n`, MOST, warn);
   } catch (error) {
-    warn(`the audit log lacks a line, ${codeOf(error) ?? messageOf(error)}: ${fileOf()}`);
+    warn(`the audit log misses a line, ${codeOf(error) ?? messageOf(error)}: ${fileOf()}`);
   }
 }
 
@@ -100,7 +100,7 @@ function putAside(fd: number, file: string, warn: (message: string) => void): vo
   if (!tryFlock(fd) || statSync(file).ino !== fstatSync(fd).ino) return;
   const oldest = `${file}.${KEPT}`;
   if (statSync(oldest, { throwIfNoEntry: false }))
-    warn(`the audit log is full, and its oldest lines make room: keep copies of ${file}.1 elsewhere`);
+    warn(`the audit log is full and its oldest lines are removed: keep copies of ${file}.1 elsewhere`);
   for (let number = KEPT; number > 1; number--) {
     const from = `${file}.${number - 1}`;
     if (statSync(from, { throwIfNoEntry: false })) renameSync(from, `${file}.${number}`);

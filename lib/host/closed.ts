@@ -22,7 +22,8 @@ export async function closeParents(shared: string, names: readonly string[], use
   // From the top down: what a folder holds is looked at when nobody can change that any more.
   for (const folder of [shared, ...new Set(names.flatMap(parentsOf).map((parent) => join(shared, parent)))]) {
     const stat = (await statOf(folder)) ?? (await made(folder));
-    if (!stat.isDirectory()) throw new DpError("config", `${folder} is no folder, and cannot be shown to a container`);
+    if (!stat.isDirectory())
+      throw new DpError("config", `${folder} is not a folder, and cannot be mounted into a container`);
     if (stat.uid === 0 && stat.gid === gid && (stat.mode & 0o7777) === MODE) continue;
     await lchown(folder, 0, gid);
     // By its mode a list of further rights, that the app may have left on it, is narrowed as well.

@@ -11,7 +11,7 @@ export async function target(link: string): Promise<string | null> {
   } catch (error) {
     if (codeOf(error) === "ENOENT") return null;
     if (codeOf(error) !== "EINVAL") throw error;
-    throw new DpError("host", `${link} is not a link, and dp replaces nothing but its own links`, {
+    throw new DpError("host", `${link} is not a link, and dp replaces only its own links`, {
       hint: `move it away: mv ${link} ${link}.old`,
     });
   }

@@ -9,7 +9,7 @@ import type { Io } from "./io.ts";
  */
 export async function removeTree(folder: string, user: string | undefined, io: Io): Promise<void> {
   try {
-    if (!(await lstat(folder)).isDirectory()) throw new Error(`${folder} is no folder`);
+    if (!(await lstat(folder)).isDirectory()) throw new Error(`${folder} is not a folder`);
   } catch (error) {
     if (codeOf(error) === "ENOENT") return;
     throw error;

@@ -74,7 +74,7 @@ function failure(argv: readonly string[], result: Result, { timeout, confined }:
       ? `was killed by ${result.signal}`
       : `exited with ${result.code}`;
   const memory = result.code === KILLED && !result.timedOut ? confined?.build?.memory : undefined;
-  const hint = memory === undefined ? lineEndHint(result.text) : `build in config.yml allows it ${memory} of memory`;
+  const hint = memory === undefined ? lineEndHint(result.text) : `build in config.yml limits it to ${memory} of memory`;
   return new DpError("command", `${argv.join(" ")} ${how}`, {
     lines: tail(result.text, 25),
     ...(hint === undefined ? {} : { hint }),
@@ -106,7 +106,7 @@ function spawn({ argv, env }: Confinement, options: RunOptions, write: number) {
     });
   } catch (error) {
     if (codeOf(error) !== "ENOENT" && codeOf(error) !== "EACCES") throw error;
-    throw new DpError("host", `${argv[0]}: not found, or not to be run, on this server`, { cause: error });
+    throw new DpError("host", `${argv[0]}: not found on this server, or not executable`, { cause: error });
   }
 }
 

@@ -46,7 +46,7 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
   for (;;) {
     const state = await readRecord<State>(files.state);
     if (state?.hasRun) return;
-    if (performance.now() > end) throw cannot(`its supervisor says nothing for ${START_TIMEOUT / 1000} s`);
+    if (performance.now() > end) throw cannot(`its supervisor has not answered for ${START_TIMEOUT / 1000} s`);
     if (state?.state === "failed") throw cannot(state.refusal ?? state.detail);
     if (child.exitCode !== null || child.signalCode !== null) throw cannot("its supervisor ended at once");
     await io.sleep(LOOK);
@@ -63,7 +63,7 @@ async function adopt(name: InstanceName, io: Io): Promise<boolean> {
   const end = performance.now() + START_TIMEOUT;
   while ((await status(name)).isOrphan === true) {
     if (child.exitCode !== null || child.signalCode !== null || performance.now() > end)
-      throw new DpError("command", `${name.app}@${name.id} cannot be given a supervisor`, {
+      throw new DpError("command", `${name.app}@${name.id} could not get a supervisor`, {
         hint: `dp restart ${name.app}`,
       });
     await io.sleep(10);

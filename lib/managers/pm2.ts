@@ -132,7 +132,7 @@ const enabled = async (app: string) => (isEnabled(app) ? savedIds(app, makeIo(si
 export function makePm2(delay = 1_000, path?: string): Manager {
   return {
     name: "pm2",
-    summary: "pm2, one daemon for each app, for those who know it from node",
+    summary: "pm2, with one daemon for each app",
     unavailable: async (given) => missing(given ?? path),
     setup: (managed, io) => setup({ ...managed, path: managed.path ?? path }, io),
     requireStartable,

@@ -28,7 +28,7 @@ const REASONS: Record<string, string> = {
   209: "its output cannot be connected to the journal",
   216: "the group of its user does not exist",
   217: "its user does not exist",
-  226: "its sandbox cannot be set up, a folder of it is missing",
+  226: "its sandbox cannot be set up: one of its folders is missing",
 };
 
 /** How often it is asked how a try to start ends, and after how long again, in ms. */
@@ -93,7 +93,7 @@ async function stop(name: InstanceName, io: Io): Promise<void> {
   await systemctl(["reset-failed", unit], io, false);
   const { state, pid } = await status(name);
   if (state !== "stopped")
-    throw new DpError("command", `${unit} does not stop, its main process is ${pid}`, {
+    throw new DpError("command", `${unit} does not stop; its main process is ${pid}`, {
       hint: `systemctl status ${unit}`,
     });
 }

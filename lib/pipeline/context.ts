@@ -54,7 +54,7 @@ export async function load(path: string): Promise<Run> {
   }
   const version = (data as { version?: unknown } | null)?.version;
   if (version !== 1)
-    throw new DpError("context", `${path}: version ${JSON.stringify(version)}, and this dp reads version 1`, {
+    throw new DpError("context", `${path}: version ${JSON.stringify(version)}, but this dp reads version 1`, {
       reason: "version",
     });
   const parsed = v.safeParse(file, data);
@@ -78,7 +78,7 @@ function readOwn(path: string): string {
     const stat = fstatSync(fd);
     if (!stat.isFile()) throw new DpError("context", `${path}: not a file`);
     if (stat.uid !== process.getuid?.() || stat.mode & 0o022) {
-      throw new DpError("context", `${path}: must belong to you and be writable by nobody else`, {
+      throw new DpError("context", `${path}: must belong to you, and nobody else may write it`, {
         hint: `chmod 600 ${path}`,
       });
     }

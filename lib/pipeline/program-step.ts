@@ -35,9 +35,9 @@ function parseFacts(file: StepFile, text: string): Record<string, unknown> {
   try {
     facts = JSON.parse(text);
   } catch (cause) {
-    throw new DpError("command", `step ${file.name} printed something else than one JSON object`, {
+    throw new DpError("command", `step ${file.name} did not print exactly one JSON object`, {
       lines: text.trimEnd().split("\n").slice(0, 5),
-      hint: "facts go to stdout, talk goes to stderr",
+      hint: "facts go to stdout, messages go to stderr",
       cause,
     });
   }
@@ -50,7 +50,7 @@ function parseFacts(file: StepFile, text: string): Record<string, unknown> {
 
 function check(file: StepFile, name: string, value: unknown): void {
   if (!/^[a-z][A-Za-z0-9]*$/.test(name))
-    throw new DpError("command", `step ${file.name}: ${JSON.stringify(name)} is no name for a fact`);
+    throw new DpError("command", `step ${file.name}: ${JSON.stringify(name)} cannot be the name of a fact`);
   const schema = Object.hasOwn(fact, name) ? (fact as Record<string, v.GenericSchema>)[name] : undefined;
   if (schema && !v.is(schema, value))
     throw new DpError("command", `step ${file.name}: fact "${name}" cannot be ${JSON.stringify(value)}`);

@@ -83,7 +83,7 @@ export async function undoStep(name: string, context: string, receipt: Receipt):
   const file = stepFile(name);
   const run = await load(context);
   if (file.isModule) {
-    const what = `the way back of step ${name}`;
+    const what = `the undo of step ${name}`;
     await within(stepLimit(run), what, undefined, (stop) => undoModule(file, run, makeIo(receipt, stop)));
   }
   const entry = run.journal[name];
@@ -140,7 +140,7 @@ export async function goBack(context: string, receipt: Receipt, error: unknown):
 
 function stuck(step: string, context: string, first: unknown, second: unknown): DpError {
   const lines = second instanceof DpError ? second.lines : [];
-  return new DpError("stuck", `${messageOf(first)}; and the way back failed at ${step}: ${messageOf(second)}`, {
+  return new DpError("stuck", `${messageOf(first)}; and the undo failed at ${step}: ${messageOf(second)}`, {
     lines,
     hint: `mend the cause, then: dp step ${step} --undo --context ${context}`,
     cause: second,

@@ -22,7 +22,7 @@ function folderProblem(entries: readonly TreeEntry[], folder: string): string | 
   const other = entries.find(({ path }) => path === folder || folder.startsWith(`${path}/`));
   if (!other) return `the commit has no folder ${folder}`;
   if (other.kind === "submodule") return `${other.path} is a submodule, and dp reads only files of the commit itself`;
-  return `${other.path} is a ${other.kind === "symlink" ? "symbolic link" : "file"} of the commit, no folder`;
+  return `${other.path} is a ${other.kind === "symlink" ? "symbolic link" : "file"} of the commit, not a folder`;
 }
 
 async function rootProblems(tree: Tree, { root }: DeployConfig): Promise<Wrong[]> {
@@ -51,7 +51,7 @@ function inTheWay(entries: readonly TreeEntry[], name: string, kind: "dirs" | "f
   const parents = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join("/"));
   for (const { path, kind: is } of entries) {
     if (parents.includes(path) && is !== "submodule")
-      return `${path} is a ${is === "symlink" ? "symbolic link" : "file"} of the commit, no folder`;
+      return `${path} is a ${is === "symlink" ? "symbolic link" : "file"} of the commit, not a folder`;
     if (path === name && is === "symlink") return `${path} is a symbolic link of the commit: git rm --cached ${path}`;
     if (path === name && kind === "dirs" && is !== "submodule")
       return `${path} is a file of the commit: write it under shared.files`;

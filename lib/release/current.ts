@@ -29,16 +29,16 @@ export async function damageOf(app: NamedApp): Promise<Damage | null> {
   const away = why === "is missing" ? "" : `mv ${current} ${current}.old && `;
   const back = good === null ? `dp deploy ${app.name}` : `dp rollback ${app.name} ${good}`;
   // A link that leads nowhere is replaced by the way back; without one it is in the way of a deploy, too.
-  const isInTheWay = why === "is no link" || good === null;
+  const isInTheWay = why === "is not a link" || good === null;
   return { what: `${current} ${why}`, good, command: `${isInTheWay ? away : ""}${back}` };
 }
 
 function problemOf({ places: { current, releases } }: NamedApp): string | null {
   const to = linkOf(current);
   if (to === null) return "is missing";
-  if (to === undefined) return "is no link";
+  if (to === undefined) return "is not a link";
   const id = /^releases\/([^/]+)$/.exec(to)?.[1] ?? "";
-  if (!isReleaseId(id)) return `leads to ${to}, which is no release`;
+  if (!isReleaseId(id)) return `leads to ${to}, which is not a release`;
   const folder = statSync(join(releases, id), { throwIfNoEntry: false });
   return folder?.isDirectory() ? null : `names ${id}, whose files are gone`;
 }
@@ -58,7 +58,7 @@ function linkOf(path: string): string | null | undefined {
 export async function requireCurrent(app: NamedApp): Promise<void> {
   const damage = await damageOf(app);
   if (damage === null) return;
-  throw new DpError("host", `${damage.what}; dp does not guess which release shall serve, and nothing was changed`, {
+  throw new DpError("host", `${damage.what}; dp does not guess which release should serve, and nothing was changed`, {
     hint: hintOf(damage),
   });
 }

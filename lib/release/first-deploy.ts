@@ -9,7 +9,7 @@ import { tipOf } from "../git/ref.ts";
 export async function firstDeploy(app: App): Promise<string> {
   const { name, places, server } = app;
   const last = (await newestRun(app))?.state;
-  if (last === "failed") return `dp logs ${name} --deploy tells why the last deploy failed; mend it, and push again`;
+  if (last === "failed") return `dp logs ${name} --deploy shows why the last deploy failed; mend it, and push again`;
   if (last === "running" || last === "waiting") return `dp logs ${name} --deploy -f`;
   if (last === "unfinished") return `dp resume ${name}`;
   const { branch } = server;
@@ -17,7 +17,7 @@ export async function firstDeploy(app: App): Promise<string> {
   if ((await tipOf(repo, `refs/heads/${branch}`)) !== "" || (await hasOrigin(repo))) return `dp deploy ${name}`;
   const [stored] = await branches(repo);
   if (stored === undefined) return `push to deploy: git push production ${branch}`;
-  return `${stored} is stored, and ${name} deploys ${branch}: git push production ${stored}:${branch}`;
+  return `${stored} is stored, but ${name} deploys ${branch}: git push production ${stored}:${branch}`;
 }
 
 /** The error of a command that needs a live release. */

@@ -37,7 +37,7 @@ export async function takePublicPort(app: App, io: Io): Promise<void> {
   for (const other of frontNames()) if (other !== server.front) await (await frontNamed(other)).remove(name, io);
   const isNew = front.holdsPort && (await front.status(name)) === null;
   if (isNew && (await ownersOf(app, server.port)).own.length > 0) {
-    io.warn(`${name} held port ${server.port} itself, and stops while the ${front.name} takes it`);
+    io.warn(`${name} held port ${server.port} itself, and stops while the ${front.name} takes over`);
     await stopOthers(app, [], io);
   }
   await front.setup(await routeOf(app), io);

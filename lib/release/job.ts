@@ -70,7 +70,7 @@ export async function runJob(
     const there = names.length > 0 ? `there is ${names.join(", ")}` : "deploy.yml has no cron";
     throw new DpError(
       "usage",
-      `no cron entry ${JSON.stringify(name)} in ${release}, ${there}`,
+      `no scheduled job ${JSON.stringify(name)} in ${release}: ${there}`,
       didYouMean(name, names),
     );
   }
@@ -78,7 +78,7 @@ export async function runJob(
   const lock = tryLock(lockOf(app, name));
   try {
     const [other] = lock === null ? ["another dp"] : await jobsUnderWay(app, name);
-    if (other !== undefined) throw new DpError("locked", `cron ${name} of ${app.name} runs already, ${other}`);
+    if (other !== undefined) throw new DpError("locked", `cron ${name} of ${app.name} is already running, ${other}`);
     const instance = await otherInstance(facts, jobId(release, name));
     const begun = { name, release, startedAt: new Date().toISOString() };
     await keep(app, { ...begun, endedAt: null, code: null, detail: "" });

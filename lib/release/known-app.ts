@@ -25,7 +25,7 @@ export async function knownApp(name: string): Promise<Known> {
 /** The same; the mistake is told. */
 export async function toldApp(name: string, tell: (line: string) => void): Promise<App> {
   const { app, mistake } = await knownApp(name);
-  if (mistake !== null) tell(`${mistake}; this is by the config.yml of the last deploy`);
+  if (mistake !== null) tell(`${mistake}; this is from the config.yml of the last deploy`);
   return app;
 }
 

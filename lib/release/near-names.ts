@@ -31,7 +31,7 @@ export function nearNames(app: string, root: string, entries: readonly TreeEntry
     notes.push(`${at(procfile)} is not read, a Procfile is: git mv ${at(procfile)} ${at("Procfile")}`);
   for (const name of [...new Set([...top, ...own.map(at)])].filter((path) => ENV.test(posix.basename(path))))
     notes.push(
-      `${name} is in the commit, for all who can read the repository: git rm --cached ${name}; its settings belong on the server: dp env ${app} import`,
+      `${name} is in the commit, readable by everybody who can read the repository: git rm --cached ${name}; its settings belong on the server: dp env ${app} import`,
     );
   return notes;
 }

@@ -56,7 +56,7 @@ export async function requireHost(app: App): Promise<void> {
   const { home } = places;
   const owner = lstatSync(home).uid;
   if (owner !== uid)
-    throw new DpError("host", `${home} belongs to uid ${owner}, and config.yml names ${user}, who is ${uid}`, {
+    throw new DpError("host", `${home} belongs to uid ${owner}, but config.yml names ${user}, who is ${uid}`, {
       hint: `dp setup ${app} puts it right`,
     });
 }
@@ -108,5 +108,5 @@ export async function memoryOf(app: NamedApp): Promise<{ available: number | nul
 /** What is said when a second release beside the live one may be too much for the memory that is free, or null. */
 export function memoryProblem({ available, live }: { available: number | null; live: number | null }): string | null {
   if (available === null || live === null || live <= available) return null;
-  return `the live release takes ${sizeText(live)} of memory and ${sizeText(available)} is free: the new one starts beside it, and one of them may be killed; strategy: restart needs no room for two`;
+  return `the live release uses ${sizeText(live)} of memory and ${sizeText(available)} is free: the new one starts beside it, and one of them may be killed; strategy: restart runs only one at a time`;
 }

@@ -52,8 +52,8 @@ export const roomFor = async (app: App) => roomNeeded(await takenLately(app), ap
 /** Why that is not enough, with the figures, or null when it is. */
 export function roomProblem(free: Room, needed: { bytes: number; files: number }): string | null {
   if (free.bytes < needed.bytes)
-    return `the disk has ${sizeText(free.bytes)} free, and a deploy needs up to ${sizeText(needed.bytes)}`;
+    return `the disk has ${sizeText(free.bytes)} free, but a deploy needs up to ${sizeText(needed.bytes)}`;
   if (free.files !== null && free.files < needed.files)
-    return `the disk has room for ${free.files} more files, and a deploy needs up to ${needed.files}`;
+    return `the disk has room for ${free.files} more files, but a deploy needs up to ${needed.files}`;
   return null;
 }

@@ -59,11 +59,11 @@ async function requireFit({ shared, user, timeout }: LinkPlace, names: Shared, i
   if (wrong.length === 0) return;
   const lines = wrong.map((path) => {
     const isFile = names.files.includes(relative(shared, path));
-    return `${path} is no ${isFile ? "file" : "folder"}, and deploy.yml shares ${isFile ? "a file" : "a folder"} of that name`;
+    return `${path} is not a ${isFile ? "file" : "folder"}, but deploy.yml shares ${isFile ? "a file" : "a folder"} of that name`;
   });
-  throw new DpError("config", "what is in shared/ does not fit deploy.yml; nothing was changed", {
+  throw new DpError("config", "the files in shared/ do not fit deploy.yml; nothing was changed", {
     lines,
-    hint: `write it otherwise in deploy.yml, or on the server: mv ${wrong[0]} ${wrong[0]}.old`,
+    hint: `change deploy.yml, or on the server: mv ${wrong[0]} ${wrong[0]}.old`,
   });
 }
 

@@ -16,15 +16,15 @@ const PATIENCE = 60_000;
 
 /** What is proved, in order: each answers why it was skipped, if it was. Throws DpError when it does not hold. */
 export const PROOFS: [step: string, prove: (stage: Stage) => Promise<string | void>][] = [
-  ["set up an app of its own", setUp],
+  ["set up a test app", setUp],
   ["push a commit: it is live", (stage) => pushVersion(stage, 1)],
   ["push another: it takes over", (stage) => pushVersion(stage, 2)],
   ["push a broken one: refused, the old one answers", pushBroken],
   ["kill -9 in the middle of a deploy: the old one answers", killDeploy],
   ["push after that: it is live, and nothing else runs", pushAfterKill],
-  ["push on a disk without a free byte: refused, the old one answers", pushOnFullDisk],
-  ["push with less room than is needed: nothing is touched", pushWithoutRoom],
-  ["roll back: the release before answers", rollBack],
+  ["push on a full disk: refused, the old one answers", pushOnFullDisk],
+  ["push with too little disk space: nothing is changed", pushWithoutRoom],
+  ["roll back: the previous release answers", rollBack],
 ];
 
 async function setUp(stage: Stage): Promise<void> {

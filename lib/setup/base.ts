@@ -66,7 +66,7 @@ export async function baseDrift(app: NamedApp, user: string | undefined): Promis
   for (const [path, mode, whose] of plan(app)) {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (!stat?.isDirectory()) {
-      if (stat) wrong.push({ path, kind: "foreign", what: `${path} is no folder` });
+      if (stat) wrong.push({ path, kind: "foreign", what: `${path} is not a folder` });
       else wrong.push({ path, kind: "missing", what: `${path} is missing` });
       continue;
     }
@@ -87,11 +87,11 @@ export async function setupBase(app: NamedApp, user: string | undefined): Promis
     const stat = await lstat(path);
     const [uid, gid] = made ? newOwner(whose, owners) : ownerOf(app, path, whose, stat, owners);
     if (!stat.isDirectory())
-      throw new DpError("host", `${path} is no folder`, { hint: `move it away: mv ${path} ${path}.old` });
+      throw new DpError("host", `${path} is not a folder`, { hint: `move it away: mv ${path} ${path}.old` });
     if ((stat.mode & 0o7777) !== mode) await chmod(path, mode);
     if (stat.uid !== uid || stat.gid !== gid) await chown(path, uid, gid);
     if (!made && ((stat.mode & 0o7777) !== mode || stat.uid !== uid || stat.gid !== gid))
-      changes.push(`put mode and owner of ${path} right`);
+      changes.push(`corrected mode and owner of ${path}`);
     else if (made && path === app.places.base) changes.push(`made ${path}`);
   }
   await makeBallast();

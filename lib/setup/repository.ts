@@ -60,7 +60,7 @@ async function makeRepository(app: NamedApp, branch: string, io: Io): Promise<st
     changes.push(`made the repository ${repo}`);
   }
   changes.push(...(await closeToOthers(repo)));
-  if (await setCredentialsApart(app, io)) changes.push(`took the password of origin out of ${repo}/config`);
+  if (await setCredentialsApart(app, io)) changes.push(`removed the password of origin from ${repo}/config`);
   for (const [name, value] of Object.entries({ ...DEFAULTS, ...SETTINGS })) {
     const now = await io.run(git(repo, "config", "--get", name), { check: false, quiet: true });
     if (now.text === value || (now.text !== "" && name in DEFAULTS)) continue;
@@ -70,7 +70,7 @@ async function makeRepository(app: NamedApp, branch: string, io: Io): Promise<st
   const head = await io.run(git(repo, "symbolic-ref", "HEAD"), { check: false, quiet: true });
   if (head.text !== `refs/heads/${branch}`) {
     await io.run(git(repo, "symbolic-ref", "HEAD", `refs/heads/${branch}`), { quiet: true });
-    changes.push(`the repository's branch is ${branch} now`);
+    changes.push(`the repository's branch is now ${branch}`);
   }
   for (const hook of HOOKS) changes.push(...(await setupHook(app, hook)));
   return changes;
@@ -105,7 +105,7 @@ export async function repositoryDrift(app: NamedApp, io: Io): Promise<Drift[]> {
 // Under a name of its own until it is whole: a killed init must not be taken for a repository.
 async function initialise(repo: string, branch: string, io: Io): Promise<void> {
   if (existsSync(repo))
-    throw new DpError("host", `${repo} exists and is no git repository`, { hint: `mv ${repo} ${repo}.old` });
+    throw new DpError("host", `${repo} exists, but it is not a git repository`, { hint: `mv ${repo} ${repo}.old` });
   await mkdir(repositories(), { recursive: true, mode: 0o711 });
   const temp = `${repo}.tmp`;
   await rm(temp, { recursive: true, force: true });

@@ -41,6 +41,6 @@ export async function checkSetup({ name, places, server, manager }: App, io: Io)
   if (problems.length > 0)
     throw new DpError("host", "the setup is not complete", {
       lines: problems,
-      hint: `mend that and repeat: dp setup ${name}`,
+      hint: `mend that and run again: dp setup ${name}`,
     });
 }

@@ -53,7 +53,7 @@ describe("the Dockerfile", () => {
     ["docker: {file: web/Dockerfile}\n", ["Dockerfile"], "file", /^the commit has no web\/Dockerfile$/],
     ["", ["compose.yaml"], "file", /no Dockerfile; compose\.yaml is not read: dp runs one container/],
     ["", ["docker-compose.yml"], "file", /docker-compose\.yml is not read/],
-    ["", ["Dockerfile"], "symlink", /^Dockerfile is a symlink, and must be a file$/],
+    ["", ["Dockerfile"], "symlink", /^Dockerfile is a symlink; it must be a file$/],
   ] as const)("%j of %j, each a %s, is refused", async (more, paths, kind, says) => {
     const error = await errorOf(dockerfileOf({ tree: treeOf(paths, kind), config: config(more) }));
     expect(error!.message).toMatch(says);

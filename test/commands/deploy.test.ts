@@ -96,7 +96,7 @@ describe("one app", () => {
   test("goes back without arguments, and names refuse what is no good release", async () => {
     const failed = (await rows(app))[0]!;
     expect((await runDp(["rollback", app.app, failed.id])).err).toContain(`${failed.id} is failed`);
-    expect((await runDp(["rollback", app.app, ids[0]!])).err).toContain("is live already");
+    expect((await runDp(["rollback", app.app, ids[0]!])).err).toContain("is already live");
     expect((await runDp(["rollback", app.app, "99"])).err).toContain('no release "99"');
     expect((await runDp(["rollback", app.app])).code).toBe(0);
     expect(await answer(app)).toBe(ids[1]!);

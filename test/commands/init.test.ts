@@ -149,7 +149,7 @@ describe("an empty folder", () => {
     }
     expect(await refusal({ dir, types, type: "pyton" })).toMatchObject({
       exit: "usage",
-      message: 'unknown app type "pyton", there is docker, node, python, static',
+      message: 'unknown app type "pyton"; the types are docker, node, python, static',
       hint: 'did you mean "python"?',
     });
   });
@@ -160,7 +160,7 @@ describe("a Dockerfile beside requirements.txt", () => {
     types.map((type) => {
       if (type.name !== "docker") return type;
       const requireHost = () =>
-        isThere ? Promise.resolve() : Promise.reject(new DpError("host", "there is no docker command on this server"));
+        isThere ? Promise.resolve() : Promise.reject(new DpError("host", "this server has no docker command"));
       return { ...type, requireHost };
     });
   const typeOf = async () => deployConfig(await readFile(join(dir, "deploy.yml"), "utf8")).type;
@@ -328,7 +328,7 @@ test("an unknown example and a bad name are usage errors", async () => {
   const unknown = await refusal({ dir, types, example: "flsk" });
   expect(unknown).toMatchObject({ exit: "usage", hint: 'did you mean "flask"?' });
   expect(unknown.message).toBe(
-    'unknown example "flsk", there is bun, django, docker, express, fastapi, flask, next, static, worker',
+    'unknown example "flsk"; the examples are bun, django, docker, express, fastapi, flask, next, static, worker',
   );
   expect(await refusal({ dir, types, example: "../apps/flask" })).toMatchObject({ exit: "usage" });
   expect(await refusal({ dir, types, example: "flask", name: "My_Api" })).toMatchObject({ exit: "usage" });

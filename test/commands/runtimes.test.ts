@@ -202,10 +202,10 @@ test.each([
   ["ruby 3", 'dp installs node and python, not "ruby"'],
   ["nodejs 20", 'dp installs node and python, not "nodejs"'],
   ["node", "dp runtimes install needs NAME and VERSION"],
-  ["node latest", '"latest" is no version of node'],
-  ["node file:/etc", '"file:/etc" is no version of node'],
-  ["python 2.7", '"2.7" is no version of python'],
-  ["python ../3", '"../3" is no version of python'],
+  ["node latest", '"latest" is not a version of node'],
+  ["node file:/etc", '"file:/etc" is not a version of node'],
+  ["python 2.7", '"2.7" is not a version of python'],
+  ["python ../3", '"../3" is not a version of python'],
 ])("dp runtimes install %s: exit code 2, and what to type", async (words, message) => {
   const { code, stderr } = await typed(["runtimes", "install", ...words.split(" ")], {}, join(root, "unused"));
   expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);

@@ -41,8 +41,8 @@ test("a change is made, said, and leaves the rest of config.yml alone", async ()
   writeFileSync(places(app).config, text);
   const port = await freePort();
   const { changes } = await setup(app, { port, branch: "live" }, io);
-  expect(changes.join("\n")).toContain(`port is ${port} now, it was `);
-  expect(changes.join("\n")).toContain("branch is live now, it was main");
+  expect(changes.join("\n")).toContain(`port is now ${port}, it was `);
+  expect(changes.join("\n")).toContain("branch is now live, it was main");
   expect(readFileSync(places(app).config, "utf8")).toContain("# a note of the operator\nkeep: 9\n");
   expect(await readServer(places(app))).toMatchObject({ port, branch: "live", keep: 9 });
 });
@@ -101,7 +101,7 @@ describe("refused:", () => {
         const error = await errorOf(setup(each, { ...options, port: taken.port }, io));
         expect([error?.exit, error?.message]).toEqual([
           "host",
-          expect.stringContaining(`cannot have port ${taken.port}`),
+          expect.stringContaining(`cannot listen on port ${taken.port}`),
         ]);
       }
     } finally {

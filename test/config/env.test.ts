@@ -56,8 +56,8 @@ I="s3cret
     const lines = problems(text);
     expect(lines).toEqual([
       ".env:2 must be NAME=value, without spaces around the =",
-      ".env:3 C: has a space after the =, remove it or put quotes around the value",
-      ".env:4 the name before the = must be letters, digits and underscores, and start with no digit",
+      ".env:3 C: has a space after the =: remove it, or put the value in quotes",
+      ".env:4 the name before the = must be letters, digits and underscores, not starting with a digit",
       ".env:5 must be NAME=value, without spaces around the =",
       ".env:6 E: has text after the closing quote",
       ".env:7 A is set twice, first in line 1",

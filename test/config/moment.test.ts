@@ -17,6 +17,6 @@ test.each([
   ["2026-13-01", Number.NaN],
   ["", Number.NaN],
 ])("%j", (text, expected) => {
-  if (Number.isNaN(expected)) expect(() => momentOf(text, now)).toThrow("is no time");
+  if (Number.isNaN(expected)) expect(() => momentOf(text, now)).toThrow("is not a time");
   else expect(momentOf(text, now)).toBe(expected);
 });

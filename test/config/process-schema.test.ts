@@ -64,7 +64,7 @@ processes:
 `;
     expect(problems(() => deploy(text))).toEqual([
       'deploy.yml:1:1 healthCheck: missing, add "healthCheck: /health"',
-      "deploy.yml:3:1 command: is given as processes.web as well, keep one of them",
+      "deploy.yml:3:1 command: is also given as processes.web, keep one of them",
       "deploy.yml:5:25 processes.web.overlap: is not for web",
       "deploy.yml:5:40 processes.web.healthCheck: web has the healthCheck at the top of the file, write it there",
       "deploy.yml:6:40 processes.worker.healthCheck: needs stayUp or command",
@@ -73,7 +73,7 @@ processes:
       expect.stringMatching(/^deploy\.yml:7:9 processes\.cron: must be a name such as worker: .*not "cron"$/),
       expect.stringMatching(/^deploy\.yml:8:16 processes\."two words": must be a name such as worker: /),
       'deploy.yml:9:38 processes.mail.stopTimeout: needs a unit, write "5s"',
-      "deploy.yml:10:39 processes.clock.healthCheck: stayUp stands alone, keep it or command",
+      "deploy.yml:10:39 processes.clock.healthCheck: keep either stayUp or command",
       "deploy.yml:11:9 processes.empty: empty, give it a value or remove the line",
     ]);
     expect(problems(() => deploy(`${HEAD}processes: [work]\n`))).toEqual([
@@ -87,14 +87,14 @@ test.each([
     "static",
     "static: {root: public}\nprocesses: {worker: work}\ncron: []\n",
     [
-      "deploy.yml:5:1 processes: nothing is started for type static, remove it",
-      "deploy.yml:6:1 cron: nothing is started for type static, remove it",
+      "deploy.yml:5:1 processes: type static starts nothing, remove it",
+      "deploy.yml:6:1 cron: type static starts nothing, remove it",
     ],
   ],
   [
     "docker",
     "processes: {worker: {command: work, healthCheck: {command: ./check}}}\n",
-    ["deploy.yml:4:51 processes.worker.healthCheck.command: would run beside the container, not in it; write stayUp"],
+    ["deploy.yml:4:51 processes.worker.healthCheck.command: would run beside the container, not in it; use stayUp"],
   ],
 ])("what type %s cannot do", (type, more, lines) => {
   const text = `name: shop\ntype: ${type}\nhealthCheck: /\n${more}`;

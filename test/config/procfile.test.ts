@@ -24,7 +24,7 @@ test.each([
 test.each([
   ["web gunicorn", "Procfile:1: expected"],
   ["web: a\nworker:", 'Procfile:2: expected "type: command", found "worker:"'],
-  ["web: a\n\nweb: b", "Procfile:3: web is there twice"],
+  ["web: a\n\nweb: b", "Procfile:3: web is defined twice"],
   ["web: a\n2nd: b", "Procfile:2: 2nd cannot be the name of a process: a letter, then"],
   ["cron: a", "Procfile:1: cron cannot be the name of a process"],
 ])("%j is refused", (text, message) => {

@@ -50,12 +50,12 @@ describe("deploy.yml", () => {
     ["{dirs: uploads}", ["deploy.yml:4:16 shared.dirs: must be a list of names such as [uploads]"]],
     ["[uploads]", ["deploy.yml:4:9 shared: must be a mapping"]],
     ["{folders: [a]}", ["deploy.yml:4:10 shared.folders: unknown key"]],
-    ["{files: [deploy.yml]}", ["deploy.yml:4:18 shared.files.0: is read from the commit, and cannot be shared"]],
+    ["{files: [deploy.yml]}", ["deploy.yml:4:18 shared.files.0: is read from the commit and cannot be shared"]],
     ["{dirs: [1]}", ["deploy.yml:4:17 shared.dirs.0: must be the name"]],
-    ["{dirs: [a, a]}", ["deploy.yml:4:20 shared.dirs.1: given twice, keep one of them"]],
+    ["{dirs: [a, a]}", ["deploy.yml:4:20 shared.dirs.1: given twice, keep one"]],
     ["{dirs: [a], files: [a]}", ["deploy.yml:4:29 shared.files.0: given twice"]],
-    ["{dirs: [a, a/b]}", ["deploy.yml:4:20 shared.dirs.1: lies in a, which is shared itself"]],
-    ["{dirs: [a/b], files: [a]}", ["deploy.yml:4:17 shared.dirs.0: lies in a"]],
+    ["{dirs: [a, a/b]}", ["deploy.yml:4:20 shared.dirs.1: is inside a, which is shared too"]],
+    ["{dirs: [a/b], files: [a]}", ["deploy.yml:4:17 shared.dirs.0: is inside a"]],
   ])("refuses %s", (shared, words) => {
     const lines = problems(shared);
     expect(lines.length).toBe(words.length);

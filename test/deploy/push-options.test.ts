@@ -44,7 +44,7 @@ test.each(["skiphooks", "", "Dry-Run", "skip-hooks ", "wait", "wait=", "wait=soo
     })();
     expect([error?.exit, error?.message]).toEqual([
       "usage",
-      `unknown push option ${JSON.stringify(option)}, dp knows skip-hooks, dry-run, wait=30s`,
+      `unknown push option ${JSON.stringify(option)}; dp knows skip-hooks, dry-run, wait=30s`,
     ]);
   },
 );

@@ -38,7 +38,7 @@ test("it does the work itself, says all of it, and keeps its exit code", async (
   expect([code, box.link("current")]).toEqual([0, ids[0]!]);
   expect(text).toMatch(/^start .*^live: shop/ms);
   expect(box.log(box.ids().at(-1)!)).toContain("live: shop");
-  expect(await typed(ids[0]!).done).toMatchObject({ code: 2, text: expect.stringContaining("is live already") });
+  expect(await typed(ids[0]!).done).toMatchObject({ code: 2, text: expect.stringContaining("is already live") });
 });
 
 test("Ctrl-C leaves it to its end, and says so", async () => {
@@ -50,7 +50,10 @@ test("Ctrl-C leaves it to its end, and says so", async () => {
   await until("what is said to whoever leaves", () => process.kill(lockHolder(), 0) && !works(pid));
   writeFileSync(join(box.root, "door"), "");
   const { code, stderr, stdout } = await done;
-  expect([code, stderr]).toEqual([130, expect.stringContaining("dp: the rollback goes on: dp logs shop --deploy -f")]);
+  expect([code, stderr]).toEqual([
+    130,
+    expect.stringContaining("dp: the rollback continues: dp logs shop --deploy -f"),
+  ]);
   expect(stdout).not.toContain("live: shop");
   await until("the end of the rollback", () => box.run().result?.state === "good");
   expect(box.link("current")).toBe(ids[1]!);
@@ -101,7 +104,7 @@ describe("a push", () => {
     process.kill(worker, "SIGKILL");
     const { code, text } = await done;
     expect(code).toBe(1);
-    expect(text).toContain("dp: the process of the deploy was killed; what it left is ended by: dp resume shop");
+    expect(text).toContain("dp: the process of the deploy was killed; to finish or undo it: dp resume shop");
     expect(text).toContain("hook declined");
     expect(box.link("current")).toBe(live);
     writeFileSync(join(box.root, "door"), "");

@@ -228,7 +228,7 @@ describe("dp logs", () => {
 
   test.each([
     [["--grep", "("], "--grep"],
-    [["--since", "tomorrow"], "is no time"],
+    [["--since", "tomorrow"], "is not a time"],
     [["--since"], "--since needs a value"],
     [["--deploy", "--since", "1h"], "has none"],
     [["--failed"], "has failed"],

@@ -130,7 +130,7 @@ describe("deploys", () => {
     await box.commit(files("echo not yet; exit 4"));
     const { code, text } = await box.push();
     expect(code).toBe(1);
-    expect(text).toMatch(/FAILED at workers: the health check of shop@\S+ exited with 4, at all of \d+ tries/);
+    expect(text).toMatch(/FAILED at workers: the health check of shop@\S+ exited with 4 in all \d+ tries/);
     expect(text).toContain("| not yet");
     await expectWell(2);
     await box.release(files("test $DP_PROCESS = worker.1 || test $DP_PROCESS = worker.2"));

@@ -78,14 +78,14 @@ describe("before the first deploy", () => {
 
   test.each([
     [["set", "PORT=1"], "dp setup shop --port N"],
-    [["set", "DP_APP=x"], "is set by dp and git"],
-    [["set", "PATH=/x"], "write path: in config.yml"],
+    [["set", "DP_APP=x"], "is set by dp or git"],
+    [["set", "PATH=/x"], "use path in config.yml"],
     [["set", "A=1", "2B=2"], "must be letters, digits and underscores"],
     [["set", "A=1", "A=2"], "is named twice"],
     [["set"], "NAME=value"],
     [["set", "A", "B"], "stdin holds one value"],
     [["unset", "A", "KEPT"], '"A" is not set'],
-    [["unset"], "their names"],
+    [["unset"], "name the settings"],
     [["sett", "A=1"], 'did you mean "set"?'],
     [["import", "/no/such"], "there is no file"],
   ])("%j is refused, and nothing is changed", async (words, why) => {
@@ -167,7 +167,7 @@ describe("with a live release", () => {
     const [pid] = box.instances()[live]!;
     const { stdout } = await dp(7, "env", "shop", "set", "BROKEN=yes-it-is", "SPACES=other");
     expect(stdout).toContain(`serving: ${live}, as before`);
-    const tried = /what was tried is in (\S+)/.exec(stdout)![1]!;
+    const tried = /the ones that were tried are in (\S+)/.exec(stdout)![1]!;
     expect(readFileSync(tried, "utf8")).toContain("BROKEN=yes-it-is");
     expect(statSync(tried).mode & 0o777).toBe(0o600);
     expect(text()).toBe(before);

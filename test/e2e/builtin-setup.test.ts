@@ -48,7 +48,7 @@ describe("an app that is live", () => {
     const port = await freePort();
     const before = await get(box.port);
     const { code, stdout } = await box.dp("setup", "shop", "--port", String(port));
-    expect([code, stdout]).toEqual([0, expect.stringContaining(`port is ${port} now, it was ${box.port}\n`)]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining(`port is now ${port}, it was ${box.port}\n`)]);
     expect(stdout).toContain(`the relay holds 127.0.0.1:${port} for shop\n`);
     expect(stdout).toMatch(
       new RegExp(
@@ -70,7 +70,7 @@ describe("an app that is live", () => {
     await until("it is asked", () => load.count() > 20);
     for (const host of ["0.0.0.0", "127.0.0.1"]) {
       const { code, stdout } = await box.dp("setup", "shop", "--host", host);
-      expect([code, stdout]).toEqual([0, expect.stringContaining(`host is ${host} now, it was `)]);
+      expect([code, stdout]).toEqual([0, expect.stringContaining(`host is now ${host}, it was `)]);
       expect(stdout).not.toContain("dp restart");
       expect(stdout.includes("this server only")).toBe(host === "127.0.0.1");
       const now = load.count();
@@ -85,7 +85,7 @@ describe("an app that is live", () => {
     try {
       const { code, stdout, stderr } = await box.dp("setup", "shop", "--port", String(taken.port));
       expect([code, stdout]).toEqual([8, ""]);
-      expect(stderr).toContain(`cannot have port ${taken.port}`);
+      expect(stderr).toContain(`cannot listen on port ${taken.port}`);
       expect(stderr).toContain(`port ${taken.port} is taken by another program`);
       expect(stderr).not.toContain("verbose");
     } finally {
@@ -111,7 +111,7 @@ describe("an app that is live", () => {
       0,
       expect.stringMatching(
         new RegExp(
-          `port is ${port} now, it was ${box.port}; deploy \\S+ by .* is running; when it has ended: dp restart shop`,
+          `port is now ${port}, it was ${box.port}; deploy \\S+ by .* is running; when it has ended: dp restart shop`,
         ),
       ),
     ]);
@@ -128,10 +128,10 @@ describe("an app that is live", () => {
     expect([code, stdout]).toEqual([
       0,
       expect.stringContaining(
-        "env is staging now, it was production; the next deploy uses it, or now: dp restart shop\n",
+        "env is now staging, it was production; the next deploy uses it, or now: dp restart shop\n",
       ),
     ]);
-    expect(stdout).toContain("branch is live now, it was main\n");
+    expect(stdout).toContain("branch is now live, it was main\n");
   });
 });
 
@@ -150,7 +150,7 @@ test("an app that holds its port itself: a port in use is refused, a free one wa
     expect([code, stdout]).toEqual([
       0,
       expect.stringContaining(
-        `port is ${port} now, it was ${box.port}; the next deploy uses it, or now: dp restart shop`,
+        `port is now ${port}, it was ${box.port}; the next deploy uses it, or now: dp restart shop`,
       ),
     ]);
     expect([await isRefused(port), await isRefused(box.port)]).toEqual([true, false]);

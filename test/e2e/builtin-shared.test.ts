@@ -44,7 +44,7 @@ test("a conflict is told, and the old release serves on", async () => {
   const { code, text } = await box.push();
   expect(code).not.toBe(0);
   expect(text).toContain("FAILED at link");
-  expect(text).toContain("shared/data is no folder, and deploy.yml shares a folder of that name");
+  expect(text).toContain("shared/data is not a folder, but deploy.yml shares a folder of that name");
   expect(box.link("current")).toBe(live);
   expect(readFileSync(shared("data"), "utf8")).toBe("a file");
   rmSync(shared("data"));

@@ -302,7 +302,7 @@ describe("without a front", () => {
     const servers = () => pids().filter((pid) => commandOf(pid).includes(`lib/apps/static/process.ts\0${alone.root}`));
     expect(servers().length).toBe(1);
     expect((await alone.dp("destroy", "alone", "--yes")).text).toContain(
-      "ended the static server, which had no app any more",
+      "stopped the static server, which had no app left",
     );
     expect(servers()).toEqual([]);
   });

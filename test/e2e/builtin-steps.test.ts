@@ -136,10 +136,10 @@ describe("a step in another language", () => {
 
   test.each([
     ["fails", "echo it went wrong >&2; exit 3", 6, /step announce .* exited with 3[\s\S]*it went wrong/],
-    ["prints no JSON", "echo hello", 6, /printed something else than one JSON object[\s\S]*hello/],
+    ["prints no JSON", "echo hello", 6, /did not print exactly one JSON object[\s\S]*hello/],
     ["prints JSON that is no object", "echo '[1]'", 6, /printed \[1\], not a JSON object/],
     ["prints a fact of a wrong type", `echo '{"port": "eighty"}'`, 6, /fact "port" cannot be "eighty"/],
-    ["prints a fact of a wrong name", `echo '{"../x": 1}'`, 6, /is no name for a fact/],
+    ["prints a fact of a wrong name", `echo '{"../x": 1}'`, 6, /cannot be the name of a fact/],
   ])("that %s ends with the code of a failed command, and leaves the facts alone", async (_, script, code, says) => {
     step("announce.sh", script);
     const path = await begin();
@@ -169,11 +169,11 @@ describe("a context that cannot be trusted is refused, exit 4", () => {
     [
       "of another version",
       (path: string) => writeFileSync(path, '{"version": 2, "facts": {}, "journal": {}}'),
-      /version 2, and this dp reads version 1/,
+      /version 2, but this dp reads version 1/,
     ],
     ["that is no JSON", (path: string) => writeFileSync(path, "{"), /not JSON/],
     ["that is something else", (path: string) => writeFileSync(path, '{"version": 1, "facts": []}'), /not a context/],
-    ["that others may write", (path: string) => chmodSync(path, 0o666), /writable by nobody else[\s\S]*chmod 600/],
+    ["that others may write", (path: string) => chmodSync(path, 0o666), /nobody else may write it[\s\S]*chmod 600/],
     [
       "that lacks a fact",
       (path: string) => writeFileSync(path, '{"version": 1, "facts": {}, "journal": {}}'),

@@ -81,7 +81,7 @@ test("a live release that does not run is not said to serve", async () => {
   await until("its end", () => supervisors().length === 0 && !running().includes(live()));
   // Refused before anything is started: what fails later has started it again on its way back.
   const text = await failing({ "deploy.yml": "name: shop\n" });
-  expect(text).toContain(`serving: nothing; ${live()} is live and does not run: dp doctor shop`);
+  expect(text).toContain(`serving: nothing; ${live()} is live and is not running: dp doctor shop`);
   await must("reconcile", "shop");
   expect(await failing({ "deploy.yml": "name: shop\n" })).toContain(`serving: ${live()}, as before`);
 });

@@ -49,7 +49,7 @@ test("what is to be typed first follows from what was pushed, and how it ended",
   const next = async () => (await expectCode(box.dp("status", "shop"), 0)).stdout.match(/nothing yet: (.*)/)![1];
   expect(await next()).toBe("push to deploy: git push production main");
   await expectCode(box.push("production", "HEAD:refs/heads/trial"), 0);
-  expect(await next()).toBe("trial is stored, and shop deploys main: git push production trial:main");
+  expect(await next()).toBe("trial is stored, but shop deploys main: git push production trial:main");
   await expectCode(box.dp("deploy", "shop"), 2);
   await expectCode(box.git("--git-dir", box.repo, "update-ref", "refs/heads/main", "refs/heads/trial"), 0);
   expect(await next()).toBe("dp deploy shop");
@@ -63,7 +63,7 @@ test("a first deploy that fails is what the next commands speak of", async () =>
     await other.commit({ mode: "crash" });
     await expectCode(other.push(), 1);
     expect((await expectCode(other.dp("ps", "shop"), 2)).text).toContain(
-      "→ dp logs shop --deploy tells why the last deploy failed; mend it, and push again",
+      "→ dp logs shop --deploy shows why the last deploy failed; mend it, and push again",
     );
   } finally {
     await other.stop();
@@ -247,8 +247,8 @@ describe("rollback", () => {
     const before = box.ids();
     const failed = (await releases()).find(({ state }) => state === "failed")!.id;
     for (const [wish, says] of [
-      [two, "is live already"],
-      [failed, "is failed, dp goes back to good releases only"],
+      [two, "is already live"],
+      [failed, "is failed, dp goes back only to good releases"],
       [before.at(-1)!, "is a rollback, not a release"],
       ["4711", 'has no release "4711"'],
     ] as const)
@@ -280,7 +280,7 @@ describe("prune", () => {
     expect(box.link("previous")).toBe(before);
     const second = await box.release({ say: "p2" });
     const pushed = await box.dp("deploy", "shop");
-    expect(pushed.text).toContain("releases/my-backup is not dp's and was left alone");
+    expect(pushed.text).toContain("releases/my-backup is not from dp and was left alone");
     const third = box.link("current")!;
     const good = onDisk().filter((id) => id !== "my-backup" && box.run(id).result?.state === "good");
     expect(good).toEqual([second, third]);

@@ -96,7 +96,7 @@ describe("a push that is not", () => {
     ],
     ["a crash at boot", { mode: "crash" }, /FAILED at check: .*exited with 1[\s\S]*\| boom: it does not start/],
     ["a health check that answers 500", { mode: "unhealthy" }, /FAILED at check: GET .*\/health: .*\b500/],
-    ["a health check that redirects", { mode: "redirect" }, /302 → \/login[\s\S]*a redirect is no health/],
+    ["a health check that redirects", { mode: "redirect" }, /302 → \/login[\s\S]*a redirect does not count as healthy/],
     [
       "a deploy.yml with mistakes",
       { "deploy.yml": "name: shop\ntype: pyton\nhealtCheck: /\n" },
@@ -190,7 +190,7 @@ describe("refs", () => {
     const before = await branch();
     const pushed = await box.push("production", ":main");
     expectCode(pushed, 1);
-    expect(pushed.text).toContain("main is what shop is deployed from and cannot be deleted");
+    expect(pushed.text).toContain("shop is deployed from main, which cannot be deleted");
     expect(await branch()).toBe(before);
     expect(await box.answer()).toStartWith("four");
   });
@@ -248,7 +248,7 @@ describe("push options", () => {
     await box.commit(files);
     const pushed = await box.push();
     expectCode(pushed, 0);
-    expect(pushed.text).toContain("postDeploy failed, and the release is live all the same");
+    expect(pushed.text).toContain("postDeploy failed, but the release is live");
     expect(await box.answer()).toStartWith("seven");
   });
 
@@ -266,7 +266,7 @@ describe("push options", () => {
     const runs = box.ids();
     const pushed = await box.push("-o", "skip_hooks", "production", "main");
     expectCode(pushed, 1);
-    expect(pushed.text).toContain('unknown push option "skip_hooks", dp knows skip-hooks, dry-run, wait=30s');
+    expect(pushed.text).toContain('unknown push option "skip_hooks"; dp knows skip-hooks, dry-run, wait=30s');
     expect(box.ids()).toEqual(runs);
   });
 });
@@ -297,7 +297,7 @@ describe("a port that somebody else holds", () => {
     const refused = await box.dp("setup", "late", "--port", String(port), "--manager", "builtin");
     await new Promise((resolve) => held.close(resolve));
     expectCode(refused, 8);
-    expect(refused.text).toMatch(new RegExp(`the relay cannot have port ${port}`));
+    expect(refused.text).toMatch(new RegExp(`the relay cannot listen on port ${port}`));
     expect(refused.text).toContain(`held by pid ${process.pid}`);
     expectCode(await box.dp("setup", "late", "--port", String(port), "--manager", "builtin"), 0);
 
@@ -382,7 +382,7 @@ describe("while a deploy runs", () => {
     const middle = box.ids().at(-2)!;
     const back = await box.dp("rollback", "shop", middle);
     expectCode(back, 2);
-    expect(back.text).toContain("is superseded, dp goes back to good releases only");
+    expect(back.text).toContain("is superseded, dp goes back only to good releases");
   });
 
   test("a rollback goes back to what is live when its turn comes", async () => {

@@ -150,7 +150,7 @@ describe.skipIf(why !== null)(`processes in containers${why === null ? "" : ` (s
     const { code, text } = await box.push();
     expect([code, text]).toEqual([1, expect.stringMatching(/FAILED at workers: shop@\S+\.worker\.\d /)]);
     expect(text).toContain("there is no queue");
-    expect(text).not.toContain("way back failed");
+    expect(text).not.toContain("undo failed");
     expect(live()).toBe(before);
     await expectWell(2);
     expect(await must("logs", "shop", "worker", "--failed")).toMatch(/ worker\.\d\[\S+\]: .*there is no queue$/m);

@@ -41,7 +41,7 @@ describe.skipIf(why !== null)(`settings of containers${why === null ? "" : ` (sk
     const name = await box.engine.must("container", "ls", "--filter", label, "--format", "{{.Names}}");
     await box.engine.must("container", "update", "--restart=no", name);
     const { code, stdout } = await box.dp("doctor", "shop");
-    expect(`${code} ${stdout}`).toContain("nothing comes up at boot, and should be shop@");
+    expect(`${code} ${stdout}`).toContain("nothing starts at boot, but it should be shop@");
     expect(`${code} ${stdout}`).toStartWith("7 ");
     expect(ended(await box.dp("doctor", "shop", "--fix"))).toBe("0");
     const format = "{{.HostConfig.RestartPolicy.Name}}";

@@ -94,7 +94,7 @@ const fixedByDp: Case[] = [
   {
     name: "the live process is gone",
     damage: () => killInstance(live()),
-    finds: ["instances", "error", /shop@\S+ does not run, it is failed/],
+    finds: ["instances", "error", /shop@\S+ is not running, it is failed/],
     command: /^dp reconcile shop$/,
   },
   {
@@ -110,13 +110,13 @@ const fixedByDp: Case[] = [
       unlinkSync(at("current"));
       symlinkSync(`releases/${releases[0]}`, at("current"));
     },
-    finds: ["instances", "warning", /shop@\S+ runs, and should not/],
+    finds: ["instances", "warning", /shop@\S+ runs, but should not/],
     command: /^dp reconcile shop$/,
   },
   {
     name: "nothing comes up at boot",
     damage: () => rmSync(at("instances/enabled")),
-    finds: ["instances", "error", /^nothing comes up at boot, and should be shop@/],
+    finds: ["instances", "error", /^nothing starts at boot, but it should be shop@/],
     command: /^dp reconcile shop$/,
   },
   {
@@ -128,7 +128,7 @@ const fixedByDp: Case[] = [
   {
     name: "a hook was changed",
     damage: () => writeFileSync(join(box.repo, "hooks/update"), "#!/bin/sh\n# written by dp: long ago\nexit 0\n"),
-    finds: ["hooks", "error", /hooks\/update is of another dp/],
+    finds: ["hooks", "error", /hooks\/update is from another version of dp/],
     command: /^dp setup shop$/,
   },
   {
@@ -194,7 +194,7 @@ const fixedByDp: Case[] = [
   {
     name: "a place in the queue",
     damage: () => writeFileSync(at("queue/7-abcdef0"), ""),
-    finds: ["leftovers", "warning", /7-abcdef0 waited for a turn/],
+    finds: ["leftovers", "warning", /7-abcdef0 waited in the queue/],
     command: /^dp doctor shop --fix$/,
   },
 ];
@@ -272,7 +272,7 @@ const byHand: Case[] = [
   {
     name: "a newer dp has set the app up",
     damage: () => writeFileSync(at("setup.json"), '{"version":"99.10.0"}\n'),
-    finds: ["version", "warning", /^dp \d+\.\d+\.\d+ is older than dp 99\.10\.0, which has set shop up$/],
+    finds: ["version", "warning", /^dp \d+\.\d+\.\d+ is older than dp 99\.10\.0, which set shop up$/],
     command: /^\.\/install\.sh, in a clone of dp 99\.10\.0 or newer$/,
     // Set up once more by this dp, by somebody who goes back on purpose.
     mend: () => typed("dp setup shop"),
@@ -298,7 +298,7 @@ const byHand: Case[] = [
       unlinkSync(at("current"));
       mkdirSync(at("current"));
     },
-    finds: ["current", "error", /current is no link$/],
+    finds: ["current", "error", /current is not a link$/],
     command: /^mv \S+current \S+current\.old && dp rollback shop \S+$/,
     mend: async (command) => {
       await typed(command);
@@ -342,7 +342,7 @@ const byHand: Case[] = [
     name: "the disk has less than was asked for",
     damage: () =>
       void writeFileSync(at("config.yml"), `${readFileSync(at("config.yml"), "utf8")}minFree: 999999999g\n`),
-    finds: ["disk", "warning", /the disk has .* free, and a deploy needs up to .* TB: the next one will be refused/],
+    finds: ["disk", "warning", /the disk has .* free, but a deploy needs up to .* TB: the next one will be refused/],
     command: /^du /,
     mend: () => writeFileSync(at("config.yml"), readFileSync(at("config.yml"), "utf8").replace(/^minFree.*\n/m, "")),
   },
@@ -431,7 +431,7 @@ describe("while config.yml has a mistake", () => {
 
   test("status and apps go on, and name it", async () => {
     const text = (await ok(box.dp("status", "shop"))).stdout;
-    expect(text).toContain(`  MISTAKE    ${place()}; the rest is by the config.yml of the last deploy\n`);
+    expect(text).toContain(`  MISTAKE    ${place()}; the rest is from the config.yml of the last deploy\n`);
     expect(text).toContain("health     healthy: 200");
     const now = JSON.parse((await ok(box.dp("status", "shop", "--json"))).stdout) as object;
     expect(now).toMatchObject({ mistake: place(), live: live(), isHealthy: true });
@@ -450,7 +450,7 @@ describe("while config.yml has a mistake", () => {
   ])("dp %p goes on, and names it on stderr", async (words, says) => {
     const { stdout, stderr } = await ok(box.dp(...words));
     expect(stdout).toMatch(says);
-    expect(stderr).toBe(`dp: ${place()}; this is by the config.yml of the last deploy\n`);
+    expect(stderr).toBe(`dp: ${place()}; this is from the config.yml of the last deploy\n`);
   });
 
   test("doctor has it among what else it finds", async () => {
@@ -506,7 +506,7 @@ test.skipIf(!canMount)("a server without memory: doctor names it, a deploy warns
   );
   expect((await having(65_536, "doctor")).stdout).toContain("nothing wrong");
   const before = live();
-  const short = /the live release takes \d[\d.]* MB of memory and 1\.0 MB is free: .*strategy: restart/;
+  const short = /the live release uses \d[\d.]* MB of memory and 1\.0 MB is free: .*strategy: restart/;
   expect((await having(1_024, "deploy", "shop")).text).toMatch(short);
   expect(live()).not.toBe(before);
   expect((await having(1_048_576, "deploy", "shop")).text).not.toContain("of memory and");
@@ -574,9 +574,9 @@ describe("while current is damaged", () => {
     const before = readdirSync(at("releases"));
     const pushed = await box.push();
     expect(pushed.code).toBe(1);
-    expect(pushed.text).toContain("current is missing; dp does not guess which release shall serve");
+    expect(pushed.text).toContain("current is missing; dp does not guess which release should serve");
     expect(pushed.text).toContain(`the newest good release is ${id}: dp rollback shop ${id}`);
-    expect(pushed.text).toContain("serving: what served before, and nothing was changed; dp status shop tells");
+    expect(pushed.text).toContain("serving: the same as before, nothing was changed; see dp status shop");
     expect(readdirSync(at("releases"))).toEqual(before);
     expect(running()).toEqual([id]);
     expect(await box.answer()).toEndWith(id);

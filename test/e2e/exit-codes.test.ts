@@ -168,7 +168,7 @@ const cases: [ExitName, string, () => Promise<Outcome>, RegExp][] = [
         renameSync(`${live}.away`, live);
       }
     },
-    /the way back failed at start[\s\S]*→ mend the cause, then: dp step start --undo [\s\S]*serving: unknown; dp status shop/,
+    /the undo failed at start[\s\S]*→ mend the cause, then: dp step start --undo [\s\S]*serving: unknown; see dp status shop/,
   ],
 ];
 
@@ -200,7 +200,7 @@ test("a reader that leaves says that the deploy goes on, and it does", async () 
   await until("the check", () => box.ids().length > before && box.run().journal["check"]?.state === "running");
   process.kill(reader.pid, "SIGINT");
   const { code, text } = await reader.done;
-  expect(text).toContain("the deploy goes on: dp logs shop --deploy -f");
+  expect(text).toContain("the deploy continues: dp logs shop --deploy -f");
   expect(code).toBe(EXIT.interrupted);
   slow.open();
   await until("the end of the deploy", () => box.run().result);

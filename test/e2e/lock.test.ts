@@ -165,7 +165,7 @@ test("in an outage dp rollback --force goes back all the same, and leaves the lo
   const bad = await box.release(quick("bad"));
   await dp(0, "lock", "shop", "-m", "nobody touches it");
   expect((await dp(5, "rollback", "shop")).stderr).toContain(
-    "→ dp unlock shop, or in an outage, with the lock left in place: dp rollback shop --force",
+    "→ dp unlock shop, or in an outage, leaving the lock in place: dp rollback shop --force",
   );
   expect(box.link("current")).toBe(bad);
   await dp(0, "rollback", "shop", "--force");
@@ -218,7 +218,7 @@ describe("a deploy that is under way", () => {
     const [first, second] = [await expectCode(client.done, 0), await expectCode(again.done, 0)];
     expect(box.ids().at(-1)).toBe(id);
     expect(second.text).toMatch(
-      new RegExp(`${sha.slice(0, 7)} is being deployed already: deploy ${id} by \\S+, since`),
+      new RegExp(`${sha.slice(0, 7)} is already being deployed: deploy ${id} by \\S+, since`),
     );
     for (const { text } of [first, second]) expect(text).toContain(`live: shop ${id}`);
     expect((await box.git("ls-remote", "production", "main")).stdout).toStartWith(sha);
@@ -239,7 +239,9 @@ describe("a deploy that is under way", () => {
 describe("dp cancel", () => {
   test("says that nothing is running, and that is no failure", async () => {
     expect((await dp(0, "cancel", "shop")).stdout).toBe("no deploy of shop is running\n");
-    expect((await dp(2, "cancel", "shop", "99")).stderr).toContain('shop has no deploy "99" that runs or waits');
+    expect((await dp(2, "cancel", "shop", "99")).stderr).toContain(
+      'shop has no deploy "99" that is running or waiting',
+    );
   });
 
   test.each(["build", "preDeploy"])(
@@ -290,7 +292,7 @@ describe("dp cancel", () => {
   test("after the switch it is too late, and says what to type", async () => {
     const { client, id } = await pushToDoor("switched", "postDeploy");
     const { stderr } = await dp(5, "cancel", "shop");
-    expect(stderr).toBe(`dp: ${id} is live already, it is too late to cancel it\n  → dp rollback shop\n`);
+    expect(stderr).toBe(`dp: ${id} is already live: it is too late to cancel it\n  → dp rollback shop\n`);
     writeFileSync(door(), "");
     await expectCode(client.done, 0);
     expect(await box.answer()).toBe(`switched ${id}`);
@@ -392,7 +394,7 @@ describe("dp audit", () => {
     rmSync(log);
     await Bun.$`mkdir ${log}`.quiet();
     try {
-      expect((await dp(0, "lock", "shop")).stderr).toContain(`dp: the audit log lacks a line, EISDIR: ${log}`);
+      expect((await dp(0, "lock", "shop")).stderr).toContain(`dp: the audit log misses a line, EISDIR: ${log}`);
       await dp(0, "unlock", "shop");
       await box.release(quick("all the same"));
     } finally {

@@ -65,7 +65,7 @@ test.each<[string, () => Record<string, string | null>, string[]]>([
     () => withScripts({}, { dependencies: { ms: "2.0.0" } }),
     ["FAILED at install", "ms@2.1.3", "→ npm install, commit package-lock.json, push"],
   ],
-  ["package.json that is none", () => ({ "package.json": "{" }), ["FAILED at install", "package.json: no valid JSON"]],
+  ["package.json that is none", () => ({ "package.json": "{" }), ["FAILED at install", "package.json: not valid JSON"]],
   ["a node that nobody has", () => ({ ".nvmrc": "4" }), ["wants node 4 (.nvmrc), this server has ", "22.23.3"]],
   [
     "a build that fails",

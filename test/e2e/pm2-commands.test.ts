@@ -117,7 +117,7 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     const dump = join(box.base, "home/.pm2/dump.pm2");
     writeFileSync(dump, readFileSync(dump, "utf8").replaceAll(`shop-${box.link("current")}`, "shop-1-abcdef0"));
     const { stdout } = await dp(7, "doctor", "shop");
-    expect(stdout).toContain(`shop@1-abcdef0 comes up at boot, and should be shop@${box.link("current")}`);
+    expect(stdout).toContain(`shop@1-abcdef0 starts at boot, but it should be shop@${box.link("current")}`);
     expect((await dp(0, "doctor", "shop", "--fix")).stdout).toBe(
       "fixed: did: dp reconcile shop\nnothing wrong: shop\n",
     );

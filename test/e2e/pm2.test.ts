@@ -78,7 +78,7 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     symlinkSync(join(await pm2Folder(), "pm2"), join(dirname(box.root), "tools/pm2"));
     const set = await box.dp("setup", "shop", "--manager", "pm2");
     expect(ended(set)).toBe("0");
-    expect(set.stdout).toContain("manager is pm2 now, it was builtin; the next deploy uses it");
+    expect(set.stdout).toContain("manager is now pm2, it was builtin; the next deploy uses it");
     expect(await box.answer()).toContain(first);
     const proof = await under(box, HTTP, () => box.release(flask()));
     console.log(figures("from builtin to pm2", proof));
@@ -162,7 +162,7 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     process.kill(daemon, "SIGKILL");
     await until("its end", () => !isRunning(daemon));
     const told = await box.dp("status", "shop");
-    expect(told.stdout).toContain("failed: the daemon of pm2 was killed, and it runs on unwatched as pid ");
+    expect(told.stdout).toContain("failed: the daemon of pm2 was killed, and it still runs unsupervised as pid ");
     expect(await box.answer()).toContain(live());
     const put = await box.dp("reconcile", "shop");
     expect(ended(put)).toBe("0");

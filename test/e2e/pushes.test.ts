@@ -204,10 +204,10 @@ describe("with gate: false", () => {
     renameSync(`${hook()}.away`, hook());
     expect([await tip(), owed(), box.run().facts["sha"] === sha]).toEqual([sha, true, false]);
     expect((await box.dp("status", "shop")).stdout).toContain(
-      `${sha.slice(0, 7)} was pushed, and is not deployed: dp reconcile shop`,
+      `${sha.slice(0, 7)} was pushed but not deployed: dp reconcile shop`,
     );
     const { stdout } = await expectCode(box.dp("reconcile"), 0);
-    expect(stdout).toContain(`deployed ${box.link("current")}, which was pushed and not deployed yet`);
+    expect(stdout).toContain(`deployed ${box.link("current")}, which was pushed but not deployed yet`);
     expect([await box.answer(), owed()]).toEqual([`accepted ${box.link("current")}`, false]);
     expect((await expectCode(box.dp("reconcile"), 0)).stdout).toBe("shop: nothing to do\n");
   });

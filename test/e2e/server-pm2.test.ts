@@ -142,11 +142,11 @@ describe.skipIf(why !== null)(`pm2 on a server${why === null ? "" : ` (skipped: 
     const asked = await box.dp("doctor", "shop");
     expect(asked.code).toBe(7);
     expect(asked.stdout).toContain(`units: /etc/systemd/system/${UNIT} is not as this dp writes it`);
-    expect(asked.stdout).toContain(`nothing comes up at boot, and should be shop@${id}`);
+    expect(asked.stdout).toContain(`nothing starts at boot, but it should be shop@${id}`);
     expect(await box.mustDp("doctor", "shop", "--fix")).toEndWith("nothing wrong: shop");
     expect(await box.must(["systemctl", "is-enabled", UNIT])).toBe("enabled");
     await box.must(`sed -i s/shop-${id}/shop-9-abcdef0/ ${HOME}/dump.pm2`);
-    const stale = `shop@9-abcdef0 comes up at boot, and should be shop@${id}`;
+    const stale = `shop@9-abcdef0 starts at boot, but it should be shop@${id}`;
     expect((await box.dp("doctor", "shop")).stdout).toContain(stale);
     expect(await box.mustDp("doctor", "shop", "--fix")).toEndWith("nothing wrong: shop");
     await expectServing(id);
@@ -192,7 +192,7 @@ describe.skipIf(why !== null)(`pm2 on a server${why === null ? "" : ` (skipped: 
   }, 180_000);
 
   test("the next deploy moves the app to systemd, and a boot brings up nothing else", async () => {
-    expect(await box.mustDp("setup", "shop", "--manager", "systemd")).toContain("manager is systemd now, it was pm2");
+    expect(await box.mustDp("setup", "shop", "--manager", "systemd")).toContain("manager is now systemd, it was pm2");
     const id = await push({ "server.js": `${SERVER}// moved\n` });
     expect(await box.get(port)).toBe(id);
     expect(await box.instances("shop")).toEqual([id]);

@@ -146,9 +146,7 @@ describe.skipIf(why !== null)(`static sites on a server${why === null ? "" : ` (
     expect(await unit()).toEqual(["inactive", "disabled"]);
     await box.mustDp("start", "site");
     expect([await unit(), await box.get(port)]).toEqual([["active", "enabled"], "front two"]);
-    expect(await box.mustDp("destroy", "site", "--yes")).toContain(
-      "ended the static server, which had no app any more",
-    );
+    expect(await box.mustDp("destroy", "site", "--yes")).toContain("stopped the static server, which had no app left");
     expect(await unit()).toEqual(["inactive", "disabled"]);
   });
 

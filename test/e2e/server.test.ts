@@ -84,9 +84,9 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
       stderr: expect.stringMatching(new RegExp(`port ${shop} belongs to the app "shop"\n.*the next free one is 8\\d+`)),
     });
     const moved = await box.mustDp("setup", "shop", "--port", `${shopPort}`);
-    expect(moved).toContain(`port is ${shopPort} now, it was ${shop}`);
+    expect(moved).toContain(`port is now ${shopPort}, it was ${shop}`);
     expect(moved).toContain(`the relay holds 127.0.0.1:${shopPort} for shop`);
-    expect(await box.mustDp("setup", "api", "--port", `${apiPort}`)).toContain(`port is ${apiPort} now, it was ${api}`);
+    expect(await box.mustDp("setup", "api", "--port", `${apiPort}`)).toContain(`port is now ${apiPort}, it was ${api}`);
   });
 
   test.each(["Shop", "../shop", "ssh", "a--b", "shop app", "0shop", "a".repeat(29), "shop\nUser=root"])(
@@ -261,7 +261,7 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
     expect(await box.live("shop")).toMatch(/^2-/);
     expect(await box.dp("rollback", "shop", "2")).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("is live already"),
+      stderr: expect.stringContaining("is already live"),
     });
     expect(await box.dp("rollback", "shop", "3")).toMatchObject({ code: 2, stderr: expect.stringContaining("failed") });
   });

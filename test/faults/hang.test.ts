@@ -32,7 +32,7 @@ test("its process is gone, the old release serves, and when the disk is back so 
   const outcome = await done;
   // 9: the way back needs what hangs, and says so.
   expect(`${outcome.code}\n${outcome.text}`).toMatch(
-    /^9\n[^]*FAILED at start: step start did not end within \d+ms, its limit; and the way back failed at start/,
+    /^9\n[^]*FAILED at start: step start did not end within \d+ms, its limit; and the undo failed at start/,
   );
   expect(isRunning(worker)).toBe(false);
   expect(await box.answer()).toBe(`one ${before}`);

@@ -91,14 +91,14 @@ describe.skipIf(!hasLfs)("with git-lfs", () => {
     writeFileSync(server.path("included"), config());
     const include = `[include]\n\tpath = ${server.path("included")}\n`;
     const { context } = await begun({ ".lfsconfig": include, "a.bin": forge.lfs("a") });
-    expect((await refusal(runSteps(context, "read")))?.lines.join("\n")).toContain("a push brings no such files");
+    expect((await refusal(runSteps(context, "read")))?.lines.join("\n")).toContain("which a push does not contain");
   });
 
   test("nothing that says where they are: refused before anything is changed", async () => {
     const { context } = await begun({ "a.bin": forge.lfs("a"), "b.bin": forge.lfs("b") });
     const error = await refusal(runSteps(context, "read"));
     expect(error?.exit).toBe("config");
-    expect(error?.lines.join("\n")).toContain("a.bin and 1 more: kept by Git LFS, and a push brings no such files");
+    expect(error?.lines.join("\n")).toContain("a.bin and 1 more: kept by Git LFS, which a push does not contain");
     expect(error?.lines.join("\n")).toContain("git config -f .lfsconfig lfs.url URL");
   });
 });
@@ -119,7 +119,7 @@ test("a server without git-lfs is told so, with the words to type", async () => 
   try {
     const error = await refusal(runSteps(context, "read"));
     expect([error?.exit, error?.hint]).toEqual(["host", "apt install git-lfs"]);
-    expect(error?.message).toContain("a.bin: kept by Git LFS, which is not on this server");
+    expect(error?.message).toContain("a.bin: kept by Git LFS, but this server has no git-lfs");
   } finally {
     process.env["PATH"] = path;
     delete process.env["GIT_EXEC_PATH"];

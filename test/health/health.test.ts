@@ -117,7 +117,7 @@ test("the end of the time tells every answer that was seen", async () => {
   expect(error?.message).toContain(`GET http://127.0.0.1:${port}/: `);
   expect(error?.message).toContain("302 → /login");
   expect(error?.message).toMatch(/500( \(\d+ times\))?/);
-  expect(error?.hint).toContain("a redirect is no health");
+  expect(error?.hint).toContain("a redirect does not count as healthy");
 });
 
 test("a steady answer of the app ends the wait long before its time, with the answer and what to do", async () => {

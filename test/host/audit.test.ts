@@ -62,7 +62,9 @@ test("what several processes write at once is all there, over files that are put
 
 test("the oldest lines make room with a word, and no more than five files are kept", () => {
   for (let n = 1; n <= 5; n++) append(file, `${n}\n`, 1, warn);
-  expect(warned).toEqual([`the audit log is full, and its oldest lines make room: keep copies of ${file}.1 elsewhere`]);
+  expect(warned).toEqual([
+    `the audit log is full and its oldest lines are removed: keep copies of ${file}.1 elsewhere`,
+  ]);
   audit(line, warn);
   expect(readdirSync(join(file, "..")).length).toBe(5);
   expect(auditFiles().map((path) => linesIn(path)[0])).toEqual(["2", "3", "4", "5", expect.stringContaining("shop")]);
@@ -73,7 +75,7 @@ test("a link in its place is not followed", () => {
   rmSync(file);
   symlinkSync(join(folder, "elsewhere"), file);
   audit(line, warn);
-  expect(warned).toEqual([`the audit log lacks a line, ELOOP: ${file}`]);
+  expect(warned).toEqual([`the audit log misses a line, ELOOP: ${file}`]);
   expect(existsSync(join(folder, "elsewhere"))).toBe(false);
 });
 

@@ -232,7 +232,7 @@ for number in range(100000):
     await until("another supervisor", isWatched(instance, first));
     process.kill(pid!, "SIGKILL");
     await until("its end", async () => (await quick.status(instance)).state === "failed");
-    expect(await quick.status(instance)).toMatchObject({ detail: "ended while nobody watched it", restarts: 0 });
+    expect(await quick.status(instance)).toMatchObject({ detail: "ended unobserved", restarts: 0 });
   });
 
   test("a killed supervisor: status finds the app and says what is wrong", async () => {
@@ -359,7 +359,7 @@ for number in range(100000):
 
   test("a name that is no release never becomes a path", async () => {
     const { app } = await shop.instance("sleep 1000");
-    await expect(quick.status({ app, id: "../../etc/1-aaaaaaa" })).rejects.toThrow("is no instance");
+    await expect(quick.status({ app, id: "../../etc/1-aaaaaaa" })).rejects.toThrow("is not the name of an instance");
     await expect(quick.status({ app: "../x", id: "1-aaaaaaa" })).rejects.toThrow("app name");
   });
 

@@ -209,14 +209,14 @@ describe.skipIf(why !== null)("containers", () => {
       const now = await manager.status(instance);
       return now.isUnhealthy === true && now;
     });
-    expect(ill).toMatchObject({ state: "running", detail: "HEALTHCHECK says unhealthy" });
+    expect(ill).toMatchObject({ state: "running", detail: "HEALTHCHECK reports unhealthy" });
     expect((await outputOf(manager, instance)).join("\n")).toMatch(
-      /HEALTHCHECK says unhealthy: its command exited with 1\n  not well/,
+      /HEALTHCHECK reports unhealthy: its command exited with 1\n  not well/,
     );
     await engine.must("exec", containerName(instance), "touch", "/tmp/well");
     const well = await until("healthy", async () => {
       const now = await manager.status(instance);
-      return now.detail === "HEALTHCHECK says healthy" && now;
+      return now.detail === "HEALTHCHECK reports healthy" && now;
     });
     expect((well as InstanceStatus).isUnhealthy).toBeUndefined();
   }, 60_000);
@@ -282,12 +282,12 @@ describe.skipIf(why !== null)("containers", () => {
     const two = await shows("2-bbbbbbb", [`${SHARED}/inner`]);
     const error = await errorOf(manager.start(two, io));
     expect(error!.message).toBe(
-      `${inner} cannot be shown to a container while ${containerName(one)} runs, which has ${dirname(inner)}`,
+      `${inner} cannot be mounted into a container while ${containerName(one)} runs with ${dirname(inner)}`,
     );
     expect(error!.hint).toContain(`dp stop ${one.app}`);
     await manager.stop(one, io);
     await manager.start(two, io);
-    expect((await errorOf(manager.start(one, io)))!.message).toContain(`${dirname(inner)} cannot be shown`);
+    expect((await errorOf(manager.start(one, io)))!.message).toContain(`${dirname(inner)} cannot be mounted`);
     expect(await manager.instances(one.app)).toEqual([two.id]);
   });
 
@@ -337,7 +337,7 @@ describe.skipIf(why !== null)("containers", () => {
   test("without a docker command the words to install one are said", async () => {
     const script = `import docker from "${resolve("lib/apps/docker.ts")}"; console.log(await docker.manager.unavailable());`;
     const child = Bun.spawnSync([process.execPath, "-e", script], { env: { PATH: "/nowhere" } });
-    expect(child.stdout.toString()).toBe("there is no docker command on this server: apt-get install docker.io\n");
+    expect(child.stdout.toString()).toBe("this server has no docker command: apt-get install docker.io\n");
   });
 
   test("a user outside of the group docker is told so", async () => {

@@ -269,7 +269,7 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
         await until("no daemon", async () => (await listing(instance.app)) === null);
         const { state, detail } = await pm2.status(instance);
         expect(state).toBe("failed");
-        expect(detail).toMatch(/the daemon of pm2 was killed, and it runs on unwatched as pid \d+/);
+        expect(detail).toMatch(/the daemon of pm2 was killed, and it still runs unsupervised as pid \d+/);
         expect(await pm2.instances(instance.app)).toEqual([instance.id]);
         expect((await pm2.pids(instance)).sort()).toEqual(pids.sort());
         await pm2.start(instance, io);
@@ -471,7 +471,7 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
             const now = await pm2.status(instance);
             return now.state === "failed" && now;
           });
-          expect(failed).toMatchObject({ state: "failed", detail: "ended, and pm2 does not say how" });
+          expect(failed).toMatchObject({ state: "failed", detail: "ended; pm2 does not report how" });
         },
         LONG,
       );
@@ -514,7 +514,7 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
   });
 
   test("a name that is no release never becomes a path", async () => {
-    expect(() => filesOf({ app: "shop", id: "../../etc/1-aaaaaaa" })).toThrow("is no instance");
+    expect(() => filesOf({ app: "shop", id: "../../etc/1-aaaaaaa" })).toThrow("is not the name of an instance");
     await expect(pm2.status({ app: "../x", id: "1-aaaaaaa" })).rejects.toThrow("app name");
   });
 });

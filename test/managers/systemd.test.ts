@@ -209,10 +209,10 @@ const inside = () => {
       expect(await setUp(1_000, false)).toEqual([`wrote ${path}`]);
       expect(await setUp(1_000)).toEqual([]);
       writeFileSync(path, text(2_000)); // and whoever wrote it was ended
-      expect(await setUp(2_000)).toEqual([`told systemd of ${path}`]);
+      expect(await setUp(2_000)).toEqual([`told systemd about ${path}`]);
       expect(systemctl("show", "--property=ExecStart")).toContain("sleep 2000");
       systemctl("disable");
-      expect(await setUp(2_000)).toEqual([`told systemd of ${path}`]);
+      expect(await setUp(2_000)).toEqual([`told systemd about ${path}`]);
       expect([systemctl("is-enabled"), await setUp(2_000)]).toEqual(["enabled", []]);
     } finally {
       systemctl("disable", "--now");
@@ -225,12 +225,12 @@ const inside = () => {
     const managed = { app, base: places(app).base, user: USER, stopTimeout: 5_000 };
     const own = `/etc/systemd/system/${app}@.service`;
     writeFileSync(own, "[Service]\nExecStart=/bin/true\n");
-    await expect(systemd.setup(managed, io)).rejects.toThrow(`${own} is a unit of somebody else`);
+    await expect(systemd.setup(managed, io)).rejects.toThrow(`${own} is a unit that dp did not write`);
     expect(readFileSync(own, "utf8")).toBe("[Service]\nExecStart=/bin/true\n");
     rmSync(own);
     const packaged = `/usr/lib/systemd/system/${app}@.service`;
     writeFileSync(packaged, "[Service]\nExecStart=/bin/true\n");
-    await expect(systemd.setup(managed, io)).rejects.toThrow("is a unit of somebody else");
+    await expect(systemd.setup(managed, io)).rejects.toThrow("is a unit that dp did not write");
     expect(existsSync(own)).toBe(false);
     rmSync(packaged);
   });

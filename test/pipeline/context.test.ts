@@ -100,7 +100,7 @@ describe("refused:", () => {
     ['{"version":1,"facts":{', "not JSON"],
     ["null", "version undefined"],
     ["[]", "version undefined"],
-    ['{"version":2,"facts":{},"journal":{}}', "version 2, and this dp reads version 1"],
+    ['{"version":2,"facts":{},"journal":{}}', "version 2, but this dp reads version 1"],
     ['{"version":"1","facts":{},"journal":{}}', 'version "1"'],
     ['{"version":1,"journal":{}}', "not a context"],
     ['{"version":1,"facts":[],"journal":{}}', "not a context"],

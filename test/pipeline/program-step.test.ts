@@ -93,16 +93,16 @@ describe("fails", () => {
   });
 
   test.each([
-    ["hello", "something else than one JSON object"],
-    ['{"port": 1} {"port": 2}', "something else than one JSON object"],
+    ["hello", "did not print exactly one JSON object"],
+    ['{"port": 1} {"port": 2}', "did not print exactly one JSON object"],
     ["[1]", "not a JSON object"],
     ["null", "not a JSON object"],
     ['"text"', "not a JSON object"],
     ['{"port": "4711"}', 'fact "port" cannot be "4711"'],
     ['{"release": "relative"}', 'fact "release" cannot be "relative"'],
-    ['{"Port": 1}', '"Port" is no name for a fact'],
-    ['{"a-b": 1}', '"a-b" is no name for a fact'],
-    ['{"__proto__": {}}', '"__proto__" is no name for a fact'],
+    ['{"Port": 1}', '"Port" cannot be the name of a fact'],
+    ['{"a-b": 1}', '"a-b" cannot be the name of a fact'],
+    ['{"__proto__": {}}', '"__proto__" cannot be the name of a fact'],
   ])("when it prints %s", async (text, words) => {
     step("bad", `cat <<'END'\n${text}\nEND`);
     const error = await errorOf(runSteps(context, "bad"));

@@ -173,7 +173,7 @@ describe("the way back", () => {
     const error = await errorOf(deploy(context));
     expect(error?.exit).toBe("stuck");
     expect(exitCodeOf(error)).toBe(9);
-    expect(error?.message).toContain("and the way back failed at start: ");
+    expect(error?.message).toContain("and the undo failed at start: ");
     expect(error?.hint).toEndWith(`dp step start --undo --context ${context}`);
     expect(await states(context)).toMatchObject({ check: "undone", start: "ok", clone: "ok", read: "ok" });
     expect((await load(context)).result).toMatchObject({ state: "failed", code: 9 });

@@ -95,7 +95,7 @@ test("what was read before is read again once it is another", async () => {
   chmodSync(runFile(app, id(2)), 0o666);
   const damaged: string[] = [];
   expect((await runsOf(app, (message) => damaged.push(message))).length).toBe(1);
-  expect(damaged.join()).toContain("must belong to you and be writable by nobody else");
+  expect(damaged.join()).toContain("must belong to you, and nobody else may write it");
   rmSync(runFile(app, id(1)));
   expect(await runsOf(app)).toEqual([]);
 });

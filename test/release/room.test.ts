@@ -19,8 +19,8 @@ const needed = { bytes: 100 * MB, files: 2_000 };
 test.each([
   [{ bytes: 100 * MB, files: 2_000 }, null],
   [{ bytes: 100 * MB, files: null }, null],
-  [{ bytes: 99 * MB, files: 9_999 }, "the disk has 99 MB free, and a deploy needs up to 100 MB"],
-  [{ bytes: 900 * MB, files: 1_999 }, "the disk has room for 1999 more files, and a deploy needs up to 2000"],
+  [{ bytes: 99 * MB, files: 9_999 }, "the disk has 99 MB free, but a deploy needs up to 100 MB"],
+  [{ bytes: 900 * MB, files: 1_999 }, "the disk has room for 1999 more files, but a deploy needs up to 2000"],
 ])("%j: %p", (free, problem) => {
   expect(roomProblem(free, needed)).toBe(problem);
 });

@@ -150,8 +150,8 @@ describe("a conflict is an error before anything is changed:", () => {
     const error = await refusal(link(to, ["uploads"], ["other", "conf"]));
     expect(error?.exit).toBe("config");
     expect(error?.lines).toEqual([
-      `${shared}/uploads is no folder, and deploy.yml shares a folder of that name`,
-      `${shared}/conf is no file, and deploy.yml shares a file of that name`,
+      `${shared}/uploads is not a folder, but deploy.yml shares a folder of that name`,
+      `${shared}/conf is not a file, but deploy.yml shares a file of that name`,
     ]);
     expect(error?.hint).toContain(`mv ${shared}/uploads ${shared}/uploads.old`);
     expect(readFileSync(join(shared, "uploads"), "utf8")).toBe("text");
@@ -162,7 +162,7 @@ describe("a conflict is an error before anything is changed:", () => {
   test("a file where a folder is to be in", async () => {
     file(join(shared, "a"), "text");
     const error = await refusal(link(release("1-aaaaaaa"), ["a/b"]));
-    expect(error?.lines).toEqual([`${shared}/a is no folder, and deploy.yml shares a folder of that name`]);
+    expect(error?.lines).toEqual([`${shared}/a is not a folder, but deploy.yml shares a folder of that name`]);
   });
 
   test("a link that leads nowhere", async () => {
@@ -271,7 +271,10 @@ describe.skipIf(!isRoot)("for what root mounts", () => {
     mkdirSync(secret, { mode: 0o755 });
     symlinkSync(secret, join(shared, "data"));
     const error = await refusal(mount(release("1-aaaaaaa"), ["data/uploads"]));
-    expect([error?.exit, error?.message]).toEqual(["config", expect.stringContaining(`${shared}/data is no folder`)]);
+    expect([error?.exit, error?.message]).toEqual([
+      "config",
+      expect.stringContaining(`${shared}/data is not a folder`),
+    ]);
     expect([readdirSync(secret), lstatSync(secret).mode & 0o777]).toEqual([[], 0o755]);
   });
 });

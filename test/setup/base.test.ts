@@ -48,7 +48,7 @@ test("what was opened to others is closed again, and that is said", async () => 
   await setupBase(namedApp("two"), undefined);
   chmodSync(places("two").runs, 0o777);
   rmSync(places("two").shared, { recursive: true });
-  expect(await setupBase(namedApp("two"), undefined)).toEqual([`put mode and owner of ${places("two").runs} right`]);
+  expect(await setupBase(namedApp("two"), undefined)).toEqual([`corrected mode and owner of ${places("two").runs}`]);
   expect(modes("two")).toEqual(MODES);
 });
 
@@ -68,7 +68,7 @@ test.skipIf(!asRoot)("only shared and home are the app's, and nothing of dp's is
   expect([shared, home].map((path) => statSync(path).uid)).toEqual([uid, uid]);
   expect([base, releases, runs, instances].map((path) => statSync(path).uid)).toEqual([0, 0, 0, 0]);
   chownSync(runs, uid, uid);
-  expect(await setupBase(namedApp("four"), "daemon")).toEqual([`put mode and owner of ${runs} right`]);
+  expect(await setupBase(namedApp("four"), "daemon")).toEqual([`corrected mode and owner of ${runs}`]);
   expect(statSync(runs).uid).toBe(0);
 });
 
@@ -86,7 +86,7 @@ test.skipIf(!asRoot)("dependencies are root's, and only the app's group gets the
   for (const path of folders) chownSync(path, 0, 0);
   for (const path of folders) chmodSync(path, 0o755);
   expect(await setupBase(namedApp("six"), "daemon")).toEqual(
-    folders.map((path) => `put mode and owner of ${path} right`),
+    folders.map((path) => `corrected mode and owner of ${path}`),
   );
   expect(stats()).toEqual([
     [0, gid, 0o750],
@@ -104,5 +104,5 @@ test.skipIf(!asRoot)("shared stays root's where containers are shown what is in 
   expect([uid, group, mode & 0o7777]).toEqual([0, gid, 0o750]);
   // What somebody else made as root is the app's.
   chownSync(shared, 0, 0);
-  expect(await setupBase(namedApp("five"), "daemon")).toEqual([`put mode and owner of ${shared} right`]);
+  expect(await setupBase(namedApp("five"), "daemon")).toEqual([`corrected mode and owner of ${shared}`]);
 });

@@ -111,7 +111,7 @@ describe("by HTTP:", () => {
     const path = `${repo}/config`;
     const what = `${path} has a password, in the address of origin`;
     expect(await repositoryDrift(app, io)).toEqual([{ path, kind: "changed", what }]);
-    expect(await setupRepository(app, "main", io)).toEqual([`took the password of origin out of ${repo}/config`]);
+    expect(await setupRepository(app, "main", io)).toEqual([`removed the password of origin from ${repo}/config`]);
     expect(git("config", "remote.origin.url")).toBe(url);
     expect(await repositoryDrift(app, io)).toEqual([]);
     git("config", "remote.origin.url", before);

@@ -51,7 +51,7 @@ test("another branch, a changed setting and a lost run bit are put right", async
   chmodSync(join(repo, "hooks/update"), 0o644);
   expect(await setupRepository(app, "live", io)).toEqual([
     `set receive.fsckObjects in ${repo}`,
-    "the repository's branch is live now",
+    "the repository's branch is now live",
   ]);
   expect(git("symbolic-ref", "HEAD")).toBe("refs/heads/live");
   expect(git("config", "receive.fsckObjects")).toBe("true");

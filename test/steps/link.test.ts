@@ -28,7 +28,7 @@ test("names are linked, what the commit has is moved, and a second run changes n
   await runSteps(context, "read", "clone");
   const said = await runSteps(context, "link");
   expect(said.join("\n")).toContain("shared: uploads, .secret");
-  expect(said.join("\n")).toContain("moved from the commit into shared/, once and for all: uploads");
+  expect(said.join("\n")).toContain("moved from the commit into shared/, this once: uploads");
   expect(readFileSync(join(app.shared, "uploads/a"), "utf8")).toBe("a");
   expect((await runSteps(context, "link")).join("\n")).not.toContain("moved");
   expect(readlinkSync(join(release, ".secret"))).toBe("../../shared/.secret");
@@ -55,7 +55,7 @@ test.each<[string, string, Record<string, File>, string]>([
   ["a folder as a file", "{files: [x]}", { "x/y": "" }, "shared.files.0: x is a folder of the commit"],
   ["a link", "{dirs: [x]}", { x: { link: "y" }, "y/z": "" }, "shared.dirs.0: x is a symbolic link of the commit"],
   ["what lies behind a link", "{dirs: [a/x]}", { a: { link: "b" }, "b/c": "" }, "a is a symbolic link of the commit"],
-  ["what lies in a file", "{dirs: [a/x]}", { a: "" }, "a is a file of the commit, no folder"],
+  ["what lies in a file", "{dirs: [a/x]}", { a: "" }, "a is a file of the commit, not a folder"],
 ])("read refuses to share %s", async (_, shared, files, words) => {
   const { context } = await begun(`shared: ${shared}\n`, files);
   const error = await runSteps(context, "read").catch((thrown: unknown) => thrown as { lines: string[] });

@@ -74,7 +74,7 @@ test("minFree is the operator's own word", async () => {
 
 test("memory is short from the byte on that the live release takes more than is free", () => {
   expect(memoryProblem({ available: 90 * MB, live: 90 * MB })).toBeNull();
-  expect(memoryProblem({ available: 90 * MB, live: 90 * MB + 1 })).toContain("takes 90 MB of memory and 90 MB is free");
+  expect(memoryProblem({ available: 90 * MB, live: 90 * MB + 1 })).toContain("uses 90 MB of memory and 90 MB is free");
   expect(memoryProblem({ available: 0, live: null })).toBeNull();
   expect(memoryProblem({ available: null, live: 90 * MB })).toBeNull();
 });
@@ -135,7 +135,7 @@ test.skipIf(!canMount)(
     rmdirSync(folder);
     const { bytes, files } = came.refused;
     expect([bytes.code, files.code]).toEqual([1, 1]);
-    expect(bytes.text).toMatch(/FAILED at preflight: the disk has \d+ MB free, and a deploy needs up to 100 MB/);
+    expect(bytes.text).toMatch(/FAILED at preflight: the disk has \d+ MB free, but a deploy needs up to 100 MB/);
     expect(bytes.text).toContain("serving: ");
     expect(files.text).toMatch(/FAILED at preflight: the disk has room for \d+ more files/);
     expect(came.answered).toStartWith("one ");

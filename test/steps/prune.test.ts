@@ -84,7 +84,7 @@ test("names that dp never made are left alone, and named", async () => {
   const said = (await runSteps(context, "prune")).join("\n");
   for (const name of ["backup", "2-AAAAAAA", "03-aaaaaaa", ".cache"]) {
     expect(existsSync(join(app.releases, name))).toBe(true);
-    expect(said).toContain(`! releases/${name} is not dp's and was left alone`);
+    expect(said).toContain(`! releases/${name} is not from dp and was left alone`);
   }
 });
 

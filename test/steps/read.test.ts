@@ -55,7 +55,7 @@ test("a root that is a folder of the commit is taken, with the hooks in it", asy
 
 test.each<[string, string, Record<string, File>, string]>([
   ["is missing", "web", {}, "deploy.yml:8:7 root: the commit has no folder web"],
-  ["is a file", "web", { web: "" }, "deploy.yml:8:7 root: web is a file of the commit, no folder"],
+  ["is a file", "web", { web: "" }, "deploy.yml:8:7 root: web is a file of the commit, not a folder"],
   ["is a link", "web", { web: { link: "x" }, "x/y": "" }, "deploy.yml:8:7 root: web is a symbolic link of the commit"],
   ["lies behind a link", "web/a", { web: { link: "x" }, "x/a/y": "" }, "root: web is a symbolic link of the commit"],
   [

@@ -94,7 +94,7 @@ describe("save-env", () => {
     const { id, context } = await begun(2, { envBefore: await stamp() });
     await keepSettings(app.own, id, "A=2\n");
     writeFileSync(file(), "A=theirs\n");
-    expect((await runSteps(context, "save-env")).join("\n")).toContain("was changed meanwhile and stays");
+    expect((await runSteps(context, "save-env")).join("\n")).toContain("has changed meanwhile and stays");
     expect(readFileSync(file(), "utf8")).toBe("A=theirs\n");
   });
 

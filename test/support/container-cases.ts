@@ -48,7 +48,7 @@ export async function expectRefused(box: DockerBox, files: Refusal[1], says: Reg
   const pushed = await box.push();
   await box.git("reset", "--quiet", "--hard", "HEAD~1");
   expect(pushed.text).toMatch(says);
-  expect(pushed.text).not.toMatch(/way back failed|Emulate Docker/);
+  expect(pushed.text).not.toMatch(/undo failed|Emulate Docker/);
   expect(ended(pushed, 1)).toBe("1");
   if (pushed.text.includes("FAILED at check")) expect(box.run().result).toMatchObject({ state: "failed", code: 7 });
   await expectServing(box, live);

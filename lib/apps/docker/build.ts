@@ -42,8 +42,8 @@ export async function buildImage(place: Place, file: string, io: Io): Promise<Im
   if (!isBuilt) throw dockerError("docker build", built, timeout);
   const image = await imageOf(place);
   if (image !== null) return image;
-  throw new DpError("command", `docker build ended well and left no image ${imageName(place)}`, {
-    hint: "its default builder may keep images to itself: docker buildx use default",
+  throw new DpError("command", `docker build succeeded but left no image ${imageName(place)}`, {
+    hint: "the default builder may not load images: docker buildx use default",
   });
 }
 

@@ -48,7 +48,7 @@ async function started<T>(running: Promise<T>): Promise<T> {
     return await running;
   } catch (error) {
     if (!(error instanceof DpError) || error.exit !== "host") throw error;
-    throw new DpError("host", "there is no docker command on this server", { hint: INSTALL, cause: error });
+    throw new DpError("host", "this server has no docker command", { hint: INSTALL, cause: error });
   }
 }
 

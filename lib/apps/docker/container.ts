@@ -92,7 +92,7 @@ export function statusFrom(found: Container | null, wasStopped: boolean): Instan
   const { State, RestartCount } = found;
   if (isRunning(found)) {
     const { Status: health = "" } = healthOf(found) ?? {};
-    const detail = State.Status === "paused" ? "paused" : health === "" ? "" : `HEALTHCHECK says ${health}`;
+    const detail = State.Status === "paused" ? "paused" : health === "" ? "" : `HEALTHCHECK reports ${health}`;
     const since = new Date(State.StartedAt).toISOString();
     return {
       state: "running",

@@ -11,7 +11,7 @@ export async function dockerfileOf({ tree, config }: Pick<Place, "tree" | "confi
   const path = settingsOf(config)?.file ?? "Dockerfile";
   const entry = (await tree.list()).find((candidate) => candidate.path === path);
   if (entry?.kind === "file" || entry?.kind === "executable") return path;
-  if (entry) throw new DpError("config", `${path} is a ${entry.kind}, and must be a file`);
+  if (entry) throw new DpError("config", `${path} is a ${entry.kind}; it must be a file`);
   const compose = await composeFile(tree);
   throw new DpError(
     "config",

@@ -68,11 +68,7 @@ export function containerPort({ Config }: Image, config: DeployConfig, byDefault
   const [first] = exposed;
   if (first === undefined) return { port: byDefault, because: "the image exposes no port" };
   if (exposed.length === 1) return { port: Number.parseInt(first, 10), because: "EXPOSE of the image" };
-  throw new DpError(
-    "config",
-    `the image exposes ${exposed.join(", ")}, and deploy.yml does not say which is the app's`,
-    {
-      hint: `write docker: {port: ${Number.parseInt(first, 10)}}`,
-    },
-  );
+  throw new DpError("config", `the image exposes ${exposed.join(", ")}, and deploy.yml does not name the app's`, {
+    hint: `write docker: {port: ${Number.parseInt(first, 10)}}`,
+  });
 }

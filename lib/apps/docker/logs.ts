@@ -47,7 +47,7 @@ export async function keepLog(name: InstanceName, io: Io): Promise<void> {
     await copyLog(name, io);
   } catch (error) {
     if (io.signal.aborted) throw error;
-    io.warn(`what ${name.app}@${name.id} said is lost: ${messageOf(error)}`);
+    io.warn(`the output of ${name.app}@${name.id} is lost: ${messageOf(error)}`);
   }
 }
 
@@ -100,7 +100,7 @@ function healthLines(found: Container): string[] {
   const last = health?.Log?.at(-1);
   if (!health || health.Status === "healthy" || !last) return [];
   return [
-    `HEALTHCHECK says ${health.Status}: its command exited with ${last.ExitCode}`,
+    `HEALTHCHECK reports ${health.Status}: its command exited with ${last.ExitCode}`,
     ...tail(last.Output, 5).map((line) => `  ${line}`),
   ];
 }

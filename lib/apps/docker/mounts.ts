@@ -40,7 +40,7 @@ function requireReal(root: string, path: string): void {
     const stat = lstatSync(at, { throwIfNoEntry: false });
     if (stat?.isDirectory() || stat?.isFile()) continue;
     const what = stat === undefined ? "is missing" : "is neither a file nor a folder";
-    throw new DpError("command", `${at} ${what}, and cannot be shown to a container`);
+    throw new DpError("command", `${at} ${what}, and cannot be mounted into a container`);
   }
 }
 
@@ -53,7 +53,7 @@ async function requireApart(app: string, root: string, paths: readonly string[])
     for (const path of paths.map((each) => `${root}/${each}`)) {
       const other = sources.find((source) => isInside(source, path) || isInside(path, source));
       if (other === undefined) continue;
-      throw new DpError("command", `${path} cannot be shown to a container while ${name} runs, which has ${other}`, {
+      throw new DpError("command", `${path} cannot be mounted into a container while ${name} runs with ${other}`, {
         hint: `dp stop ${app}, or share the same folders as before`,
       });
     }

@@ -6,7 +6,8 @@ import type { InstanceName } from "../../host/instance.ts";
 
 /** The container of an instance, `shop-42-3f9c2ab`. Throws DpError "usage" for a bad name. */
 export function containerName({ app, id }: InstanceName): string {
-  if (!isInstanceId(id)) throw new DpError("usage", `${JSON.stringify(id)} is no instance such as 42-3f9c2ab`);
+  if (!isInstanceId(id))
+    throw new DpError("usage", `${JSON.stringify(id)} is not the name of an instance, such as 42-3f9c2ab`);
   return `${places(app).app}-${id}${realm()}`;
 }
 

@@ -34,7 +34,7 @@ const argument = v.pipe(
 );
 const argumentName = v.pipe(
   v.string(),
-  v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name must be letters, digits and underscores, and start with no digit"),
+  v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name must be letters, digits and underscores, not starting with a digit"),
 );
 
 /** The key docker of deploy.yml. */
@@ -50,7 +50,7 @@ const docker = v.pipe(
     args: v.optional(
       v.pipe(
         v.record(argumentName, argument, must("a mapping of names to values")),
-        v.description("Build arguments, for ARG of the Dockerfile; they stay in the image: no secrets."),
+        v.description("Build arguments for ARG in the Dockerfile. They stay in the image, so no secrets."),
       ),
       {},
     ),
@@ -84,7 +84,7 @@ function sharedProblems(own: unknown, shared: unknown): Wrong[] {
         ? [
             {
               path: ["shared", kind, index],
-              what: `${file} is what the image is built by, and is read from the commit`,
+              what: `${file} is the Dockerfile, and it is read from the commit`,
             },
           ]
         : [],
@@ -93,7 +93,7 @@ function sharedProblems(own: unknown, shared: unknown): Wrong[] {
 }
 
 function checkProblems(processes: unknown): Wrong[] {
-  const what = "would run beside the container, not in it; write stayUp";
+  const what = "would run beside the container, not in it; use stayUp";
   return Object.entries(isMapping(processes) ? processes : {}).flatMap(([name, process]) => {
     const check = isMapping(process) ? process["healthCheck"] : undefined;
     return isMapping(check) && "command" in check
@@ -105,7 +105,7 @@ function checkProblems(processes: unknown): Wrong[] {
 // What users of other tools look for.
 const REFUSED = {
   compose: "compose files are not read: dp runs one container, built by a Dockerfile",
-  image: "images are built from the commit: a Dockerfile with FROM and that image is enough",
+  image: "images are built from the commit: a Dockerfile with FROM that image is enough",
 };
 
 function problems({ docker: own, build, shared, processes }: Readonly<Record<string, unknown>>): Wrong[] {
@@ -113,7 +113,7 @@ function problems({ docker: own, build, shared, processes }: Readonly<Record<str
   if (build !== undefined)
     found.push({
       path: ["build"],
-      what: "an app of type docker is built by its Dockerfile, write a RUN line there",
+      what: "type docker is built by its Dockerfile: write a RUN line there",
     });
   for (const [key, what] of Object.entries(REFUSED))
     if (isMapping(own) && key in own) found.push({ path: ["docker", key], what });

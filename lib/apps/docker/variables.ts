@@ -33,7 +33,7 @@ export async function withVariables<T>(
   const heeded = all.filter(([key]) => HEEDED.test(key));
   const plain = all.filter(([key]) => !HEEDED.test(key));
   const broken = heeded.find(([, value]) => /[\r\n]/.test(value));
-  if (broken) throw new DpError("config", `${broken[0]} of the env file must be one line, to be passed to a container`);
+  if (broken) throw new DpError("config", `${broken[0]} in the env file must be one line: a container cannot get more`);
   const options = plain.map(([key]) => `--env=${key}`);
   const env = Object.fromEntries(plain);
   if (heeded.length === 0) return use({ options, env });

@@ -88,7 +88,7 @@ async function makeProject(place: Place, root: string, io: Io): Promise<void> {
 async function checkHash(place: Place, { kind, name, pinned, hash }: Manager, npm: string, root: string, io: Io) {
   if (hash === null) return;
   if (kind === "berry")
-    return io.warn(`the hash of yarn ${pinned} is not checked: it is that of another file than npm's`);
+    return io.warn(`the hash of yarn ${pinned} is not checked: it belongs to another file than npm's`);
   const hint = `corepack use ${name}@${pinned} writes the right one`;
   const [algorithm, wanted] = hash.split(".");
   const what = `${name}@${pinned}`;

@@ -42,12 +42,12 @@ const HASH = /^sha(?:1|224|256|384|512)\.[0-9a-f]+$/;
 function parsePinned(text: string): { name: Manager["name"]; version: string; hash: string | null } {
   const [, name, version, hash] = PINNED.exec(text) ?? [];
   if (hash !== undefined && !HASH.test(hash))
-    throw new DpError("config", `package.json: the hash of packageManager, ${hash}, is none that dp can check`, {
+    throw new DpError("config", `package.json: the hash of packageManager, ${hash}, is not one that dp can check`, {
       hint: `corepack use ${name}@${version} writes the right one`,
     });
   if (name !== undefined && version !== undefined)
     return { name: name as Manager["name"], version, hash: hash ?? null };
-  throw new DpError("config", `package.json: packageManager ${JSON.stringify(text)} is no NAME@VERSION`, {
+  throw new DpError("config", `package.json: packageManager ${JSON.stringify(text)} is not NAME@VERSION`, {
     hint: 'write one such as "pnpm@10.34.1"; dp knows npm, pnpm, yarn and bun',
   });
 }
@@ -64,14 +64,14 @@ export async function readManager(tree: Tree, pkg: Package | null): Promise<Mana
   if (pinned && locks.length > 0 && fitting.length === 0) {
     throw new DpError(
       "config",
-      `package.json says packageManager ${pinned.name}, and the lock file is ${locks[0]![0]}`,
+      `package.json has packageManager ${pinned.name}, but the lock file is ${locks[0]![0]}`,
       {
         hint: `${pinned.name} install, commit its lock file, remove ${locks[0]![0]}, push`,
       },
     );
   }
   const [path, byLock] = fitting[0] ?? [null, "npm" as const];
-  const why = pinned ? "as packageManager says" : "say in package.json which one: packageManager";
+  const why = pinned ? "as packageManager says" : "choose one in package.json: packageManager";
   const isSeveral = new Set(locks.map(([, name]) => name)).size > 1;
   const warning = isSeveral ? `${locks.map(([lock]) => lock).join(" and ")}: ${path} is used, ${why}` : null;
   const name = pinned?.name ?? byLock;

@@ -37,7 +37,9 @@ export async function installModules(
     const where = project.workspace ? " of the workspace" : "";
     io.info(`installing ${manager.lock?.path ?? "package.json"}${where} with ${manager.name} ${tool.version}, ${on}`);
     if (manager.lock === null)
-      io.warn(`no lock file: every deploy may install other versions; ${manager.name} install, commit what it writes`);
+      io.warn(
+        `no lock file: every deploy may install other versions; ${manager.name} install, and commit its lock file`,
+      );
     await installAnew(place, project, tool, project.withDev, io);
     if (key !== null) archive = await keepModules(place, key, place.folder, io);
   }

@@ -48,7 +48,7 @@ export function parsePackage(source: string, path = "package.json"): Package {
       return value;
     });
   } catch (cause) {
-    throw new DpError("config", `${path}: no valid JSON (${(cause as Error).message})`, { cause });
+    throw new DpError("config", `${path}: not valid JSON (${(cause as Error).message})`, { cause });
   }
   // Names, versions and scripts become words and variables of processes, which end at a NUL.
   if (hasNul) throw new DpError("config", `${path}: has a NUL character (\\u0000)`);

@@ -26,7 +26,7 @@ function npmFor(version: string): string {
 async function install(wanted: string, io: Io): Promise<FoundRuntime> {
   const range = wanted.replace(/^v(?=\d)/, "");
   if (range.trim() === "" || !isRange(range))
-    throw new DpError("usage", `${JSON.stringify(wanted)} is no version of node`, {
+    throw new DpError("usage", `${JSON.stringify(wanted)} is not a version of node`, {
       hint: "dp runtimes install node 22",
     });
   const name = PACKAGE[process.arch];

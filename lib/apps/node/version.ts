@@ -38,7 +38,7 @@ export function isRange(text: string): boolean {
 /** Whether a version is in a semver range (`>=18 <23`, `^20.11`, `20.x || 22.x`). Throws DpError "config" when it is none. */
 export function inRange(from: string, range: string): (version: Version) => boolean {
   if (isRange(range)) return ({ text }) => Bun.semver.satisfies(text, range);
-  throw new DpError("config", `${from}: ${JSON.stringify(range)} is no range of versions`, {
+  throw new DpError("config", `${from}: ${JSON.stringify(range)} is not a range of versions`, {
     hint: 'write one such as ">=20"',
   });
 }
@@ -64,7 +64,7 @@ export function parseVersionFile(from: string, content: string): Wish | null {
   }
   const number = /^(?:node-)?v?(\d+(?:\.(?:\d+|x)){0,2})$/.exec(text)?.[1];
   if (number !== undefined) return { from, text, asked: number, fits: inRange(from, number) };
-  throw new DpError("config", `${from}: ${JSON.stringify(text)} is no version of node`, {
+  throw new DpError("config", `${from}: ${JSON.stringify(text)} is not a version of node`, {
     hint: "write 20, 20.11.1 or lts/*",
   });
 }

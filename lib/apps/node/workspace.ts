@@ -45,7 +45,7 @@ export async function pnpmPackages(tree: Tree): Promise<string[]> {
     const { packages } = (Bun.YAML.parse(text) ?? {}) as { packages?: unknown };
     return Array.isArray(packages) ? packages.filter((entry) => typeof entry === "string") : [];
   } catch (cause) {
-    throw new DpError("config", `pnpm-workspace.yaml: no valid YAML (${(cause as Error).message})`, { cause });
+    throw new DpError("config", `pnpm-workspace.yaml: not valid YAML (${(cause as Error).message})`, { cause });
   }
 }
 

@@ -82,7 +82,7 @@ function withPip(definition: Definition, interpreter: Interpreter, venv: string,
   if (needsUv) {
     throw new DpError(
       "host",
-      `pyproject.toml has ${needsUv}, which only uv knows, and there is no uv on this server's PATH`,
+      `pyproject.toml has ${needsUv}, which only uv supports, and there is no uv on this server's PATH`,
       {
         hint: "install uv on the server, or commit a requirements.txt",
       },

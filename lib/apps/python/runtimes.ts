@@ -20,7 +20,7 @@ function isAsked(wanted: string): (version: Version) => boolean {
   }
   const fits = /^[<>=!~]/.test(wanted) ? parseSpecifiers(wanted) : null;
   if (fits) return fits;
-  throw new DpError("usage", `${JSON.stringify(wanted)} is no version of python`, {
+  throw new DpError("usage", `${JSON.stringify(wanted)} is not a version of python`, {
     hint: "dp runtimes install python 3.12",
   });
 }

@@ -38,7 +38,7 @@ export function parseVersionFile(from: string, text: string): Wish | null {
   const asked = (lines.find((line) => lineTest(line) !== null) ?? "").replace(/^(?:c?python-?)/i, "");
   if (tests.length > 0)
     return { from, text: lines.join(" or "), asked, fits: (version) => tests.some((test) => test(version)) };
-  throw new DpError("config", `${from}: ${JSON.stringify(lines[0])} is no version of python`, {
+  throw new DpError("config", `${from}: ${JSON.stringify(lines[0])} is not a version of python`, {
     hint: "write 3.11 or 3.11.7",
   });
 }
@@ -94,7 +94,7 @@ function clauseTest(clause: string): ((version: Version) => boolean) | null {
 export function parseRequiresPython(text: string): Wish {
   const fits = parseSpecifiers(text);
   if (fits) return { from: "requires-python in pyproject.toml", text, asked: text, fits };
-  throw new DpError("config", `pyproject.toml: requires-python ${JSON.stringify(text)} is no version specifier`, {
+  throw new DpError("config", `pyproject.toml: requires-python ${JSON.stringify(text)} is not a version specifier`, {
     hint: 'write ">=3.11"',
   });
 }

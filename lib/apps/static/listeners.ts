@@ -44,7 +44,7 @@ function openTree({ release, root }: Tree): number | null {
 
 function openSite(site: Site): OpenSite {
   const folder = openTree(site);
-  if (folder === null) throw new Error(`there is no folder ${site.root} in the release that can be read`);
+  if (folder === null) throw new Error(`the release has no readable folder ${site.root}`);
   const older = site.older.flatMap((tree) => {
     try {
       const open = openTree(tree);

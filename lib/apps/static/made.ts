@@ -17,8 +17,8 @@ export function requireMade({ release, folder, config }: Place): void {
   const served = openBeneath(top, root, "folder");
   closeSync(top);
   if (served === null) {
-    throw new DpError("config", `static.root in deploy.yml is ${site.root}, and there is no such folder`, {
-      hint: "name the folder that is served, as it is after the build",
+    throw new DpError("config", `static.root in deploy.yml is ${site.root}, but there is no such folder`, {
+      hint: "name the folder to serve, as it is after the build",
     });
   }
   try {

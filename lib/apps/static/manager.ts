@@ -59,7 +59,7 @@ async function start(instance: Instance, io: Io): Promise<void> {
   await removeSite(staticFolder(), instance);
   const why = found?.error ?? "the static server ended";
   throw new DpError("command", `${app}@${id} cannot be served: ${why}`, {
-    hint: "static.root in deploy.yml names the folder that is served, as it is after the build",
+    hint: "static.root in deploy.yml must name the folder to serve, as it is after the build",
   });
 }
 
@@ -141,7 +141,7 @@ const manager: Manager = {
     await removeSite(staticFolder(), name);
     await endIdleStatic(io);
   },
-  remove: async (_app, io) => ((await endIdleStatic(io)) ? ["ended the static server, which had no app any more"] : []),
+  remove: async (_app, io) => ((await endIdleStatic(io)) ? ["stopped the static server, which had no app left"] : []),
   logs,
 };
 

@@ -58,25 +58,25 @@ const headers = v.pipe(
 const staticSite = v.pipe(
   mapping({
     root: v.pipe(
-      plainPath("the folder that is served, such as public or dist", (path) =>
-        path === "." ? null : pathProblem(path),
-      ),
+      plainPath("the folder to serve, such as public or dist", (path) => (path === "." ? null : pathProblem(path))),
       v.description(
-        "The folder that is served, relative to the app's own folder: public, what the build makes, or . for all of it.",
+        "The folder to serve, relative to the app's own folder: public, the output of the build, or . for all of it.",
       ),
       v.examples(["public"]),
     ),
     spa: v.optional(
       v.pipe(
         claim(),
-        v.description("true: a page that is not there is answered with index.html, for the app's own router."),
+        v.description(
+          "true: requests for pages that do not exist are answered with index.html, for the app's own router.",
+        ),
       ),
       false,
     ),
     notFound: v.exactOptional(
       v.pipe(
         plainPath("a file of the served folder such as 404.html"),
-        v.description("The page for what is not there: 404.html."),
+        v.description("The page for everything that does not exist: 404.html."),
       ),
     ),
     headers: v.optional(headers, {}),
@@ -85,7 +85,7 @@ const staticSite = v.pipe(
       "24h",
     ),
   }),
-  v.description("For type static: the folder that is served, and how."),
+  v.description("For type static: the folder to serve, and how."),
 );
 
 const settings: AppSettings = {

@@ -24,7 +24,8 @@ export function flood(write: (line: string) => void, most = MOST, end = END) {
     },
     /** Writes the end of what was held back, and says how much was left out before it. Called when a step ends. */
     flush(say: (line: string) => void) {
-      if (left > 0) say(`(${left} lines are left out here: a log has ${Math.round(most / 1024 / 1024)} MiB of output)`);
+      if (left > 0)
+        say(`(${left} lines are left out here: a log holds ${Math.round(most / 1024 / 1024)} MiB of output)`);
       for (const line of held) write(line);
       [held, size, left] = [[], 0, 0];
     },

@@ -51,7 +51,7 @@ function head(now: Progress, put: Put): void {
 function signOfLife(now: Progress, put: Put): void {
   if (performance.now() - now.spokeAt < QUIET) return;
   head(now, put);
-  put(`${now.step.padEnd(12)}${seconds(performance.now() - now.startedAt).padStart(8)}  … still at it`);
+  put(`${now.step.padEnd(12)}${seconds(performance.now() - now.startedAt).padStart(8)}  … still running`);
 }
 
 /**

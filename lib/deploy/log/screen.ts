@@ -58,7 +58,7 @@ export async function forwardLines({ name, places, server }: App, run: Run): Pro
   const tip = await tipOf(places.repo, `refs/heads/${branch}`);
   if (tip === "" || tip === factOf(run, "sha", fact.sha)) return [];
   return [
-    `  ${branch} is still at ${tip.slice(0, 7)}, which is not live: git push calls it up to date`,
+    `  ${branch} is still at ${tip.slice(0, 7)}, which is not live: so git push prints "Everything up-to-date"`,
     `  → dp deploy ${name} deploys it again, or push a commit that mends it`,
   ];
 }
@@ -84,7 +84,7 @@ export async function failureScreen(
   const id = factOf(run, "id", fact.id);
   lines.push(await serving(app, run, error));
   if (typeof run.facts["envBefore"] === "string")
-    lines.push(`settings: as before; what was tried is in ${settingsFile(app, id)}`);
+    lines.push(`settings: as before; the ones that were tried are in ${settingsFile(app, id)}`);
   lines.push(`log: ${logOf(app, id)}`);
   // A way back that failed names its own cure, as the hint above.
   if (!(error instanceof DpError && error.exit === "stuck")) lines.push(`next: ${nextCommand(app.name, run, error)}`);
@@ -105,9 +105,9 @@ const isShown = (lines: readonly string[], shown: readonly string[]) =>
 
 async function serving(app: App, run: Run, error: unknown): Promise<string> {
   const live = await app.live();
-  if (error instanceof DpError && error.exit === "stuck") return `serving: unknown; dp status ${app.name} tells`;
+  if (error instanceof DpError && error.exit === "stuck") return `serving: unknown; see dp status ${app.name}`;
   if (live === null && (await damageOf(app)))
-    return `serving: what served before, and nothing was changed; dp status ${app.name} tells`;
+    return `serving: the same as before, nothing was changed; see dp status ${app.name}`;
   if (live === null) return "serving: nothing, as before; this app has no live release yet";
   const wasStopped = run.journal["start"] !== undefined && app.server.strategy === "restart";
   return `serving: ${await servingWords(app, live, wasStopped ? "started again, and healthy" : undefined)}`;
@@ -117,15 +117,15 @@ function nextCommand(app: string, run: Run, error: unknown): string {
   const exit = error instanceof DpError ? EXIT[error.exit] : EXIT.bug;
   const kind = run.facts["kind"];
   const isEnded = exit === EXIT.terminated || exit === EXIT.interrupted;
-  if (kind === "restart") return isEnded ? `dp restart ${app}, when it is wanted again` : `dp logs ${app} --deploy`;
+  if (kind === "restart") return isEnded ? `dp restart ${app}, to start it again` : `dp logs ${app} --deploy`;
   if (exit === EXIT.locked) return `dp releases ${app}`;
   if (kind === "rollback") {
     const again = `dp rollback ${app} ${releaseOf(run)}`;
     return isEnded
-      ? `${again}, when it is wanted again`
+      ? `${again}, to start it again`
       : `dp logs ${app} --deploy, mend it, and ${again}; or: dp releases ${app}`;
   }
-  if (isEnded) return `push again, or dp resume ${app} goes on with it`;
+  if (isEnded) return `push again, or continue it: dp resume ${app}`;
   if (exit === EXIT.config || exit === EXIT.command) return "mend it, commit, and push again";
   if (exit === EXIT.host) return `mend it on the server, then push again`;
   return `dp logs ${app} --deploy, mend it, and push again`;

@@ -20,7 +20,7 @@ function word(path: string): string {
 
 function address(text: string): string {
   if (/^[0-9a-fA-F.:]+$/.test(text)) return text;
-  throw new DpError("usage", `${JSON.stringify(text)} is no IP address`);
+  throw new DpError("usage", `${JSON.stringify(text)} is not an IP address`);
 }
 
 function servers(route: KeptRoute): string {

@@ -92,7 +92,7 @@ async function validate(config: string, io: Io): Promise<void> {
   const { code, text } = await io.run(argv, { check: false, quiet: true });
   if (code === 0) return;
   await removeFile(config);
-  throw new DpError("host", "HAProxy refuses the configuration that dp has made for it", { lines: tail(text, 10) });
+  throw new DpError("host", "HAProxy refuses the configuration that dp wrote", { lines: tail(text, 10) });
 }
 
 async function startOrReload(io: Io): Promise<string[]> {
@@ -117,7 +117,7 @@ async function startOrReload(io: Io): Promise<string[]> {
 async function failure(): Promise<DpError> {
   const lines = isService() ? [] : tail((await readText(filesOf().log)) ?? "", 5);
   const hint = isService() ? "journalctl -u dp-haproxy" : `see ${filesOf().log}`;
-  return new DpError("host", "HAProxy cannot load its new configuration; the one before is still in force", {
+  return new DpError("host", "HAProxy cannot load its new configuration; the previous one is still active", {
     lines,
     hint,
   });

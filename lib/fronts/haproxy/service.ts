@@ -35,7 +35,7 @@ export async function setUpService(io: Io): Promise<string[]> {
   if (!isWritten) await writeFileAtomic(path, text, 0o644);
   await systemctl(["daemon-reload"], io);
   await systemctl(["enable", UNIT], io);
-  return [isWritten ? `told systemd of ${path}` : `wrote ${path}`];
+  return [isWritten ? `told systemd about ${path}` : `wrote ${path}`];
 }
 
 /** Starts the service; returns when it takes connections. */

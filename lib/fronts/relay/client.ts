@@ -98,7 +98,7 @@ function problemOf(path: string, error: Error): DpError {
   if (NOT_RUNNING.has(code ?? ""))
     return new DpError("host", "the relay is not running", { hint: "dp reconcile", cause: error });
   if (code === "EACCES")
-    return new DpError("host", `this user may not talk to the relay: ${path} belongs to somebody else`, {
+    return new DpError("host", `this user may not talk to the relay: ${path} belongs to another user`, {
       hint: "run the command as the user that dp was set up by, or with sudo",
       cause: error,
     });

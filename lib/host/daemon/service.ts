@@ -61,7 +61,7 @@ export async function setUpUnits(
   }
   // Whoever wrote them may have been ended before systemd heard of it.
   if (changes.length === 0)
-    changes.push(...(await untold(Object.keys(units))).map((unit) => `told systemd of ${UNITS}/${unit}`));
+    changes.push(...(await untold(Object.keys(units))).map((unit) => `told systemd about ${UNITS}/${unit}`));
   if (changes.length > 0) {
     await systemctl(["daemon-reload"], io);
     await systemctl(["enable", ...Object.keys(units)], io);

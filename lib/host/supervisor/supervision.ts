@@ -49,7 +49,8 @@ export interface State extends Omit<InstanceStatus, "pid" | "ended"> {
 
 /** The files that the builtin manager keeps of an instance. Throws DpError "usage" for a bad name. */
 export function filesOf({ app, id }: InstanceName) {
-  if (!isInstanceId(id)) throw new DpError("usage", `${JSON.stringify(id)} is no instance such as 42-3f9c2ab`);
+  if (!isInstanceId(id))
+    throw new DpError("usage", `${JSON.stringify(id)} is not the name of an instance, such as 42-3f9c2ab`);
   const { instances, logs } = places(app);
   const stem = `${instances}/${id}`;
   return { spec: `${stem}.json`, script: `${stem}.sh`, state: `${stem}.state.json`, log: `${logs}/${id}.app.log` };

@@ -38,7 +38,7 @@ interface Run {
   refusal: string | null;
 }
 
-const UNSEEN = "ended while nobody watched it";
+const UNSEEN = "ended unobserved";
 
 /** Sees one run of the main process to its end or until `stop`; nothing of it is left then. */
 async function runOnce(

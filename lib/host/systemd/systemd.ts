@@ -17,7 +17,8 @@ export const jobsOf = (app: string) => `${app}.cron`;
 
 /** The unit of an instance, `my-api@42-3f9c2ab.service`; of a job, `my-api.cron@…`. Throws DpError "usage" for a bad name. */
 export function unitOf({ app, id }: InstanceName): string {
-  if (!isInstanceId(id)) throw new DpError("usage", `${JSON.stringify(id)} is no instance such as 42-3f9c2ab`);
+  if (!isInstanceId(id))
+    throw new DpError("usage", `${JSON.stringify(id)} is not the name of an instance, such as 42-3f9c2ab`);
   const { app: name } = places(app);
   return `${isJob(id) ? jobsOf(name) : name}@${id}.service`;
 }

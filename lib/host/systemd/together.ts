@@ -20,7 +20,7 @@ export function together<Answer>(
         const answers = await ask([...some.keys()]);
         for (const [name, { resolve, reject }] of some) {
           if (answers.has(name)) resolve(answers.get(name)!);
-          else reject(new Error(`systemd says nothing about ${name}`));
+          else reject(new Error(`systemd reports nothing about ${name}`));
         }
       } catch (error) {
         for (const { reject } of some.values()) reject(error);

@@ -99,7 +99,7 @@ async function setUpUnit(name: string, text: string): Promise<string[]> {
   const old = await readText(path);
   const taken =
     old === null || old.startsWith(MARK) ? FOREIGN.map((folder) => `${folder}/${name}`).find(existsSync) : path;
-  if (taken) throw new DpError("config", `${taken} is a unit of somebody else; choose another name for the app`);
+  if (taken) throw new DpError("config", `${taken} is a unit that dp did not write; choose another name for the app`);
   if (old === text) return [];
   await writeFileAtomic(path, text, 0o644);
   return [`wrote ${path}`];

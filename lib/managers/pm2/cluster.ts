@@ -32,7 +32,7 @@ export function clusterOf(command: string, workers: number, env: Readonly<Record
   if (!isPlain || values[0] !== "node" || at < 1 || !flags.every((flag) => flag.startsWith("--"))) {
     throw new DpError(
       "config",
-      `instances: ${workers} needs a command that is "node FILE", and this is ${JSON.stringify(line)}`,
+      `instances: ${workers} needs a command that is "node FILE", not ${JSON.stringify(line)}`,
       {
         lines: ["workers share the port in pm2's cluster mode only, which loads a file of node, without a shell"],
         hint: "write command: node FILE in deploy.yml, or instances: 1 in config.yml and let the app start its own workers",

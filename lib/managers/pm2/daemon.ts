@@ -50,7 +50,7 @@ export async function setUpDaemon(app: string, path: string | undefined, io: Io)
   if (isWritten && (await show(unitOf(app), ["NeedDaemonReload"]))["NeedDaemonReload"] !== "yes") return [];
   if (!isWritten) await writeFileAtomic(file, text, 0o644);
   await systemctl(["daemon-reload"], io);
-  return [isWritten ? `told systemd of ${file}` : `wrote ${file}`];
+  return [isWritten ? `told systemd about ${file}` : `wrote ${file}`];
 }
 
 /** What of the unit is not as this dp writes it: one sentence each; none without systemd. */

@@ -18,7 +18,7 @@ export function homeOf(app: string) {
 export function requireShortHome(app: string): void {
   const { rpc } = homeOf(app);
   if (Buffer.byteLength(rpc) <= LONGEST_SOCKET) return;
-  throw new DpError("host", `${rpc} is too long for a socket: ${LONGEST_SOCKET} bytes are what pm2 can use`, {
+  throw new DpError("host", `${rpc} is too long for a socket: pm2 can use at most ${LONGEST_SOCKET} bytes`, {
     hint: "a shorter DP_ROOT, or a shorter name for the app",
   });
 }
@@ -30,7 +30,7 @@ export function ownerOf(app: string): { uid: number; user: string | undefined } 
   const lines = readFileSync("/etc/passwd", "utf8").split("\n");
   const user = lines.find((line) => line.split(":")[2] === String(uid))?.split(":")[0];
   if (user === undefined)
-    throw new DpError("host", `${places(app).home} belongs to user ${uid}, whom the system does not know`, {
+    throw new DpError("host", `${places(app).home} belongs to user ${uid}, who does not exist`, {
       hint: `dp setup ${app}`,
     });
   return { uid, user };
@@ -38,7 +38,8 @@ export function ownerOf(app: string): { uid: number; user: string | undefined } 
 
 /** The name of an instance in pm2: `shop-42-3f9c2ab`. Throws DpError "usage" for a bad one. */
 export function processName({ app, id }: InstanceName): string {
-  if (!isInstanceId(id)) throw new DpError("usage", `${JSON.stringify(id)} is no instance such as 42-3f9c2ab`);
+  if (!isInstanceId(id))
+    throw new DpError("usage", `${JSON.stringify(id)} is not the name of an instance, such as 42-3f9c2ab`);
   return `${places(app).app}-${id}`;
 }
 

@@ -28,7 +28,7 @@ export async function listing(app: string): Promise<Listed[] | null> {
   if (answer === null) return null;
   const parsed = v.safeParse(v.pipe(v.array(Listed), v.maxLength(MOST_PROCESSES)), answer);
   if (parsed.success) return parsed.output;
-  throw new DpError("command", `pm2 of ${app} lists its processes in a way that dp does not know`);
+  throw new DpError("command", `pm2 of ${app} lists its processes in an unknown format`);
 }
 
 /** The processes of one instance: one, or as many as it has workers; null when the daemon does not run. */

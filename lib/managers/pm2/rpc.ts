@@ -11,7 +11,7 @@ const TRIES = 10;
 // The daemon is the app's: what it answers may be anything.
 const Answer = v.fallback(
   v.object({
-    error: v.optional(v.fallback(v.string(), "with something that is no message")),
+    error: v.optional(v.fallback(v.string(), "with something that is not a message")),
     args: v.fallback(v.array(v.unknown()), []),
   }),
   { args: [] },
@@ -103,7 +103,7 @@ function exchange(path: string, request: Buffer, timeout: number): Promise<unkno
           const body = bodyOf(Buffer.concat(chunks));
           if (body !== undefined) resolve(body);
         } catch {
-          refuse("answers something that is no JSON");
+          refuse("answered with something that is not JSON");
         }
       },
       close: () => resolve(CLOSED),

@@ -30,8 +30,8 @@ export async function statusFrom(name: InstanceName, listed: readonly Listed[] |
 async function unlisted(name: InstanceName, isDaemonGone: boolean): Promise<InstanceStatus> {
   const left = appProcesses(name, []);
   if (left.length === 0 && !isMissed(await readRecord(name))) return STOPPED;
-  const why = isDaemonGone ? "the daemon of pm2 was killed" : "pm2 does not know it any more";
-  const rest = left.length > 0 ? `, and it runs on unwatched as pid ${left[0]}` : "";
+  const why = isDaemonGone ? "the daemon of pm2 was killed" : "pm2 no longer knows it";
+  const rest = left.length > 0 ? `, and it still runs unsupervised as pid ${left[0]}` : "";
   return { ...STOPPED, state: "failed", detail: `${why}${rest}` };
 }
 
@@ -54,7 +54,7 @@ function endOf(entry: Listed): Pick<InstanceStatus, "detail" | "ended"> {
   const code = entry.pm2_env.exit_code;
   if (code === null) return { detail: "" };
   if (code === 0)
-    return { detail: isWorker(entry) ? "ended, and pm2 does not say how" : "the shell that watches it was killed" };
+    return { detail: isWorker(entry) ? "ended; pm2 does not report how" : "the shell that watches it was killed" };
   const ended = isWorker(entry) ? { code } : endedOf(code);
   return { detail: howEnded(ended), ended };
 }

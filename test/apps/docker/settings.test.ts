@@ -55,7 +55,7 @@ test.each([
 
 test("deploy.yml: docker with another type is refused, beside whatever else is wrong", () => {
   expect(problems(() => deploy("docker: {port: x}\n", "python"))).toEqual([
-    "deploy.yml:4:1 docker: is for type: docker only, remove it",
+    "deploy.yml:4:1 docker: is only for type docker, remove it",
     'deploy.yml:4:16 docker.port: must be a whole number from 1 to 65535, not "x"',
   ]);
 });

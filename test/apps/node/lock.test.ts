@@ -53,7 +53,7 @@ test("of several lock files packageManager's is used, else the first of pnpm, ya
   const first = await manager(files);
   expect(first).toMatchObject({ kind: "yarn" });
   expect(first.warning).toBe(
-    "yarn.lock and bun.lock and package-lock.json: yarn.lock is used, say in package.json which one: packageManager",
+    "yarn.lock and bun.lock and package-lock.json: yarn.lock is used, choose one in package.json: packageManager",
   );
   const named = await manager(files, { packageManager: "npm@10.9.0" });
   expect(named).toMatchObject({ kind: "npm", lock: { path: "package-lock.json" } });
@@ -65,7 +65,7 @@ test("packageManager without its lock file, and one that is no version, are refu
   const other = await refusal(manager({ "yarn.lock": "" }, { packageManager: "pnpm@9.1.0" }));
   expect(other).toMatchObject({
     exit: "config",
-    message: expect.stringContaining("packageManager pnpm, and the lock file is yarn.lock"),
+    message: expect.stringContaining("packageManager pnpm, but the lock file is yarn.lock"),
   });
   for (const packageManager of ["pnpm", "pnpm@9", "cnpm@9.0.0", "pnpm@latest", "pnpm@9.1.0+md5.00", "pnpm@9.1.0+build"])
     expect(await refusal(manager({}, { packageManager }))).toMatchObject({ exit: "config" });

@@ -162,7 +162,7 @@ describe("which lock file counts", () => {
 
   test("a pnpm-workspace.yaml that is none is named", async () => {
     const place = await member({ ...app, "package.json": "{}", "pnpm-workspace.yaml": "packages: [" });
-    await expect(findWorkspace(place)).rejects.toThrow(/^pnpm-workspace\.yaml: no valid YAML/);
+    await expect(findWorkspace(place)).rejects.toThrow(/^pnpm-workspace\.yaml: not valid YAML/);
   });
 
   test("node is what the app wishes, else what the workspace does", async () => {
@@ -181,7 +181,7 @@ describe("which lock file counts", () => {
     const place = await member({ ...app, "package.json": top });
     const said = recorder();
     await node.install(place, said.io);
-    expect(said.warnings).toEqual([expect.stringMatching(/^no lock file: .*; npm install, commit what it writes$/)]);
+    expect(said.warnings).toEqual([expect.stringMatching(/^no lock file: .*; npm install, and commit its lock file$/)]);
     expect(await told(place, { path: [], env: {}, dependencies: null }, "node -p 'require(\"ms\")(1000)'")).toBe("1s");
     const typed = recorder().io.run(["npm", "install", "--no-audit", "--no-fund"], {
       cwd: place.folder,

@@ -30,7 +30,7 @@ test.each(["", "# nothing\n", "system"])("a file with %j wishes nothing", (text)
 });
 
 test.each(["myenv", "2.7", "3.x", "../3.11", "3.11; rm -rf /"])("a file with %j is refused", (text) => {
-  expect(() => parseVersionFile("runtime.txt", text)).toThrow(/^runtime\.txt: .* is no version of python$/);
+  expect(() => parseVersionFile("runtime.txt", text)).toThrow(/^runtime\.txt: .* is not a version of python$/);
 });
 
 test.each<[string, Version, boolean]>([
@@ -53,7 +53,7 @@ test.each<[string, Version, boolean]>([
 });
 
 test.each(["^3.9", "3.9", ">=", ">=3.9 || <3", "~=3"])("requires-python %j is refused", (text) => {
-  expect(() => parseRequiresPython(text)).toThrow("is no version specifier");
+  expect(() => parseRequiresPython(text)).toThrow("is not a version specifier");
 });
 
 test("versions compare by number, not by letter", () => {

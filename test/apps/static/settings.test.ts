@@ -59,11 +59,11 @@ test.each([
   ["static: {root: a, headers: {/x: {A: 1}}}", "must be a text, not the number 1"],
   ["static: {root: a, headers: {/**/*/*: {A: b}}}", 'may have "*" or "**" twice at most'],
   ["static: {root: a, headers: [x]}", "must be a mapping"],
-  ["static: {root: a}\ncommand: ./start", "deploy.yml:5:1 command: nothing is started for type static"],
+  ["static: {root: a}\ncommand: ./start", "deploy.yml:5:1 command: type static starts nothing"],
 ])("%j is refused", (more, words) => expect(problems(text(more)).join("\n")).toContain(words));
 
 test("static is for type static", () => {
   expect(problems(text("static: {root: a}", "python"))).toEqual([
-    "deploy.yml:4:1 static: is for type: static only, remove it",
+    "deploy.yml:4:1 static: is only for type static, remove it",
   ]);
 });

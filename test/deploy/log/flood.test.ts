@@ -45,7 +45,9 @@ test("300 MB of a build are 16 MiB and its last lines in the log, with secrets m
   expect(size).toBeLessThan(17 * 1024 * 1024);
   expect(last.at(-1)).toBe("build          1.0 s");
   expect(last.at(-2)).toContain(" more)");
-  expect(last.some((one) => /^ {2}\(\d+ lines are left out here: a log has 16 MiB of output\)$/.test(one))).toBe(true);
+  expect(last.some((one) => /^ {2}\(\d+ lines are left out here: a log holds 16 MiB of output\)$/.test(one))).toBe(
+    true,
+  );
   out.begin("check");
   out.output("the password is hunter2");
   out.end("check", 1000);

@@ -85,10 +85,10 @@ test("the last lines of output are remembered, at least 100 of them", () => {
 
 test("a silent step gives a sign of life, and none after its end", async () => {
   const signs = Promise.withResolvers<string>();
-  const out = receipt((line) => line.includes("still at it") && signs.resolve(line));
+  const out = receipt((line) => line.includes("still running") && signs.resolve(line));
   out.begin("install");
   const waiting = setInterval(() => undefined, 100);
-  expect(await signs.promise).toMatch(/^install\s+\d+\.\d s {2}… still at it$/);
+  expect(await signs.promise).toMatch(/^install\s+\d+\.\d s {2}… still running$/);
   clearInterval(waiting);
   out.end("install", 1);
 }, 20_000);

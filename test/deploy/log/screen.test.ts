@@ -104,11 +104,11 @@ describe("a failure", () => {
   });
 
   test.each<[string, ExitName, string]>([
-    ["deploy", "terminated", "push again, or dp resume APP goes on with it"],
-    ["deploy", "interrupted", "push again, or dp resume APP goes on with it"],
-    ["rollback", "terminated", "dp rollback APP 42-3f9c2ab, when it is wanted again"],
+    ["deploy", "terminated", "push again, or continue it: dp resume APP"],
+    ["deploy", "interrupted", "push again, or continue it: dp resume APP"],
+    ["rollback", "terminated", "dp rollback APP 42-3f9c2ab, to start it again"],
     ["rollback", "unhealthy", "dp logs APP --deploy, mend it, and dp rollback APP 42-3f9c2ab; or: dp releases APP"],
-    ["restart", "terminated", "dp restart APP, when it is wanted again"],
+    ["restart", "terminated", "dp restart APP, to start it again"],
   ])("of a %s by %s does not speak of mending what was only ended", async (kind, exit, next) => {
     const lines = await failureScreen(await own(), run({ kind }), new DpError(exit, "x"), plain);
     expect(lines.at(-1)).toBe(`next: ${next.replaceAll("APP", app)}`);
@@ -126,7 +126,7 @@ describe("a failure", () => {
 
   test("whose way back failed too claims nothing", async () => {
     await point(places(app).current, join(places(app).releases, "41-aaaaaaa"));
-    expect(await screen(new DpError("stuck", "x"))).toContain(`serving: unknown; dp status ${app} tells`);
+    expect(await screen(new DpError("stuck", "x"))).toContain(`serving: unknown; see dp status ${app}`);
     const cured = await screen(new DpError("stuck", "x", { hint: "dp step start --undo" }));
     expect(cured).toContain("  → dp step start --undo");
     expect(cured.filter((line) => line.startsWith("next: "))).toEqual([]);

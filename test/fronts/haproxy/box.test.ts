@@ -95,7 +95,7 @@ describe.skipIf(why !== null)(`in a server of its own${why === null ? "" : ` (sk
     await box.must("systemctl disable --quiet dp-haproxy");
     expect(JSON.parse(await box.must(["bun", "/root/drift.ts", SOURCE, String(port)]))).toEqual([
       [`systemd does not know ${unit}, or does not start it at boot`],
-      [`told systemd of ${unit}`],
+      [`told systemd about ${unit}`],
       [],
     ]);
     expect(await serves()).toBe(true);

@@ -57,8 +57,8 @@ describe("configuration", () => {
 
   test.each([
     [{ app: "shop\n  bind :80" }, "app name"],
-    [{ listen: { host: "127.0.0.1:1 ssl", port: 80 } }, "no IP address"],
-    [{ trustedProxies: ["10.0.0.1 or true"] }, "no IP address"],
+    [{ listen: { host: "127.0.0.1:1 ssl", port: 80 } }, "not an IP address"],
+    [{ trustedProxies: ["10.0.0.1 or true"] }, "not an IP address"],
   ])("%j never reaches it", async (more, message) => {
     await expect(textOf({ ...fresh, ...more })).rejects.toThrow(message);
   });

@@ -80,7 +80,7 @@ test("one that holds the pipe holds nobody, and what it said is not lost", async
 test("a limit of memory is named when something was killed", async () => {
   const more = { confined: { ...confined, build: { memory: "700m" } } };
   const error = (await sh("kill -9 $$", more).catch((thrown: unknown) => thrown)) as DpError;
-  expect(error.hint).toBe("build in config.yml allows it 700m of memory");
+  expect(error.hint).toBe("build in config.yml limits it to 700m of memory");
 });
 
 test("one that ignores SIGTERM ends, too, when the command has run out of time", async () => {

@@ -67,15 +67,15 @@ describe("an answer that is none is a failed command:", () => {
   const size = Buffer.alloc(4);
   size.writeUInt32BE(deep.length);
   test.each<[string, Buffer | null, string]>([
-    ["no JSON", Buffer.concat([frame({}).subarray(0, 5), Buffer.from("j:{x")]), "no JSON"],
+    ["no JSON", Buffer.concat([frame({}).subarray(0, 5), Buffer.from("j:{x")]), "not JSON"],
     [
       "one that is too deep to be written again",
       Buffer.concat([Buffer.from([18]), size, Buffer.from(deep)]),
-      "no JSON",
+      "not JSON",
     ],
-    ["an error that is no text", frame({ error: { toString: 1, valueOf: 1 } }), "something that is no message"],
-    ["a list that is none", frame({ args: [{ length: 3 }] }), "in a way that dp does not know"],
-    ["more processes than a server has", frame({ args: [Array(1_001).fill(one({}))] }), "in a way that dp does not"],
+    ["an error that is no text", frame({ error: { toString: 1, valueOf: 1 } }), "something that is not a message"],
+    ["a list that is none", frame({ args: [{ length: 3 }] }), "in an unknown format"],
+    ["more processes than a server has", frame({ args: [Array(1_001).fill(one({}))] }), "in an unknown format"],
     ["the end, each time", null, "ends each time it is asked"],
   ])("%s", async (_, bytes, why) => {
     answer(bytes);
