@@ -86,7 +86,7 @@ import { byHand, type Check } from "../contracts/check.ts";
 
 const check: Check = {
   summary: "the mood of the app",
-  app: async ({ app }) => [byHand("note", \`\${app} is in a good mood\`, "smile")],
+  app: async ({ app }) => [byHand("note", \`\${app.name} is in a good mood\`, "smile")],
 };
 
 export default check;

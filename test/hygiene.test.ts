@@ -122,6 +122,10 @@ test.each(filesIn("lib/**/*.ts"))("%s says in its first line what it owns", (fil
   expect(read(file)).toMatch(/^\/\/ \S/);
 });
 
+test("one place reads /etc/passwd", () => {
+  expect(sources.filter((file) => /\/etc\/passwd|\bgetent\b/.test(read(file)))).toEqual(["lib/host/passwd.ts"]);
+});
+
 test("prose is no left-over", () => {
   expect(
     leftOvers(

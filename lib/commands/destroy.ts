@@ -87,7 +87,7 @@ async function serverOf({ name, places: { base, config } }: NamedApp): Promise<S
 /** The app's own system user while it exists, and no other app uses it. */
 async function ownUserOf(app: string, server: ServerConfig): Promise<string | null> {
   const user = userOf(app);
-  if (server.user !== user || process.getuid?.() !== 0 || root() !== "" || !(await userExists(user))) return null;
+  if (server.user !== user || process.getuid?.() !== 0 || root() !== "" || !userExists(user)) return null;
   for (const other of await appNames()) {
     const text = other === app ? null : await readText(places(other).config);
     if (text !== null && new RegExp(`^user:\\s*["']?${user}["']?\\s*(?:#.*)?$`, "m").test(text)) return null;

@@ -72,7 +72,7 @@ async function leaveNothing({ app: name, folder, port }: Stage): Promise<void> {
   await unmountSmallDisk(name);
   await destroy(name, { purge: true });
   const left = [base, repo, logs].filter(existsSync);
-  if (await userExists(userOf(name))) left.push(`the user ${userOf(name)}`);
+  if (userExists(userOf(name))) left.push(`the user ${userOf(name)}`);
   if ((await listener(port)).length > 0) left.push(`port ${port}`);
   for (const each of allPids()) if (hasEnvironment(each, `HOME=${home}`)) left.push(`process ${each}`);
   if (left.length > 0) throw new DpError("command", `still there: ${left.join(", ")}`);

@@ -57,7 +57,7 @@ export async function configText(routes: ReadonlyMap<string, KeptRoute>): Promis
   const apps = [...routes.values()].sort((a, b) => (a.app < b.app ? -1 : 1));
   // The service has no rights to give up.
   const isRoot = process.getuid?.() === 0 && !isService();
-  const rights = isRoot && (await userExists(USER)) && existsSync(JAIL);
+  const rights = isRoot && userExists(USER) && existsSync(JAIL);
   return render(await template("haproxy/dp.cfg"), {
     lua: word(lua),
     socket: word(socket),

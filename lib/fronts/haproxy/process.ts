@@ -19,7 +19,7 @@ type Routes = ReadonlyMap<string, KeptRoute>;
 
 /** Who besides dp reads the folder, and is given its configuration: the service's user, once there is one. */
 async function reader(): Promise<{ owner?: [uid: number, gid: number] }> {
-  return isService() && (await userExists(USER)) ? { owner: [0, (await idsOf(USER))[1]] } : {};
+  return isService() && userExists(USER) ? { owner: [0, (await idsOf(USER))[1]] } : {};
 }
 
 /** Makes the folder, closed to all but dp and HAProxy's own user, who reads it. */

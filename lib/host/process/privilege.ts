@@ -1,6 +1,6 @@
 // Giving up rights: how a program of the app is started by root.
-import { existsSync, fchownSync, readFileSync } from "node:fs";
-import { DpError } from "../../errors.ts";
+import { existsSync, fchownSync } from "node:fs";
+import { requireAccount } from "../passwd.ts";
 
 /** Where a program of the system is. Never by PATH: the child's begins with folders of the app, and this still runs as root. */
 export const program = (name: string) =>
@@ -19,20 +19,11 @@ export function asStranger(argv: readonly string[]): string[] {
   return [SETPRIV, `--reuid=${STRANGER}`, `--regid=${STRANGER}`, "--clear-groups", ...CONFINED, "--", ...argv];
 }
 
-/** The numbers of a user and of its own group, whose name need not be the user's. Throws DpError "host" when there is none. */
-function numbersOf(user: string): [user: string, group: string] {
-  const lines = readFileSync("/etc/passwd", "utf8").split("\n");
-  const [, , own, group] = lines.find((line) => line.startsWith(`${user}:`))?.split(":") ?? [];
-  if (own === undefined || group === undefined)
-    throw new DpError("host", `the system has no user "${user}"`, { hint: "dp setup APP makes it again" });
-  return [own, group];
-}
-
-const groupOf = (user: string) => numbersOf(user)[1];
-
 /** Gives a pipe to the user that shall write into it: by its name, /dev/stderr, only its owner can open it. */
 export function givePipe(fd: number, user: string | undefined): void {
-  if (isOther(user)) fchownSync(fd, Number(numbersOf(user)[0]), Number(groupOf(user)));
+  if (!isOther(user)) return;
+  const { uid, gid } = requireAccount(user);
+  fchownSync(fd, uid, gid);
 }
 
 /** Whether a program of that user is run by somebody else than dp itself. */
@@ -47,7 +38,7 @@ export function asUser(argv: readonly string[], user: string | undefined, folder
   if (!isOther(user)) return [...argv];
   const rights = ["--init-groups", ...CONFINED];
   const inside = folder === "/" ? argv : ["/bin/sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh", folder, ...argv];
-  return [SETPRIV, `--reuid=${user}`, `--regid=${groupOf(user)}`, ...rights, "--", ...inside];
+  return [SETPRIV, `--reuid=${user}`, `--regid=${requireAccount(user).gid}`, ...rights, "--", ...inside];
 }
 
 /**
@@ -59,5 +50,5 @@ export function asUserInTerminal(argv: readonly string[], user: string | undefin
   if (!isOther(user)) return inside;
   // Before the rights are given up, and on its own stdin: what the user's program holds by then may be any file.
   const line = '"$1" -- "$2" /proc/self/fd/0 && shift 2 && exec "$@"';
-  return ["/bin/sh", "-c", line, "sh", CHOWN, `${user}:${groupOf(user)}`, ...inside];
+  return ["/bin/sh", "-c", line, "sh", CHOWN, `${user}:${requireAccount(user).gid}`, ...inside];
 }

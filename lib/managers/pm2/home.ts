@@ -1,9 +1,10 @@
 // Where the pm2 of an app is: a daemon of its own, below the home of the app's user, whom it runs as.
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { DpError } from "../../errors.ts";
 import { isInstanceId, places } from "../../paths.ts";
 import type { InstanceName } from "../../host/instance.ts";
+import { accountWith } from "../../host/passwd.ts";
 
 // What a socket's address can hold, the final NUL not counted: unix(7).
 const LONGEST_SOCKET = 107;
@@ -27,8 +28,7 @@ export function requireShortHome(app: string): void {
 export function ownerOf(app: string): { uid: number; user: string | undefined } {
   const uid = statSync(places(app).home, { throwIfNoEntry: false })?.uid ?? process.getuid!();
   if (process.getuid!() !== 0 || uid === 0) return { uid, user: undefined };
-  const lines = readFileSync("/etc/passwd", "utf8").split("\n");
-  const user = lines.find((line) => line.split(":")[2] === String(uid))?.split(":")[0];
+  const user = accountWith(uid)?.name;
   if (user === undefined)
     throw new DpError("host", `${places(app).home} belongs to user ${uid}, who does not exist`, {
       hint: `dp setup ${app}`,

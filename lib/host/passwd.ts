@@ -1,0 +1,32 @@
+// The users of this system: the one place that reads /etc/passwd.
+import { readFileSync } from "node:fs";
+import { DpError } from "../errors.ts";
+
+export interface Account {
+  name: string;
+  uid: number;
+  /** Its own group, whose name need not be the user's. */
+  gid: number;
+}
+
+function find(fits: (name: string, uid: number) => boolean): Account | null {
+  for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {
+    const [name = "", , uid, gid] = line.split(":");
+    if (uid !== undefined && gid !== undefined && fits(name, Number(uid)))
+      return { name, uid: Number(uid), gid: Number(gid) };
+  }
+  return null;
+}
+
+/** The user of that name, or null. */
+export const accountNamed = (wanted: string) => find((name) => name === wanted);
+
+/** The user with that number, or null. */
+export const accountWith = (wanted: number) => find((_name, uid) => uid === wanted);
+
+/** The user of that name. Throws DpError "host" when there is none. */
+export function requireAccount(name: string): Account {
+  const found = accountNamed(name);
+  if (found) return found;
+  throw new DpError("host", `the system has no user "${name}"`, { hint: "dp setup APP makes it again" });
+}
