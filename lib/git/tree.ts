@@ -116,8 +116,7 @@ async function walk(root: string, folder: string): Promise<TreeEntry[]> {
 
 function tooLarge(path: string, size: number): void {
   if (size <= LIMIT) return;
-  const [is, most] = [size, LIMIT].map((bytes) => (bytes / 1024 / 1024).toFixed(1));
-  throw new DpError("config", `${path} has ${is} MiB, and dp reads ${most} MiB of such a file`, {
+  throw new DpError("config", `${path}: ${size} bytes, more than the ${LIMIT} that dp reads`, {
     hint: `make it smaller, or take it out of the commit: git rm --cached ${path}`,
   });
 }
