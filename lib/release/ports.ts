@@ -5,7 +5,7 @@ import { DpError } from "../errors.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
 import { deployments, places, root } from "../paths.ts";
-import { listener, listeningPorts } from "../host/process/process.ts";
+import { listenedPorts, listeningPorts } from "../host/process/process.ts";
 import { appNames } from "../config/server.ts";
 
 /** Below the kernel's own choice for outgoing connections (32768 to 60999), which could take any of them. */
@@ -23,7 +23,7 @@ export async function portOf(app: NamedApp, id: string): Promise<number | null> 
 
 /**
  * Gives an instance a port of its own, the one that it has already if any: none that an app has, that another
- * instance has, or that anybody listens on. Throws DpError "host" when all are taken.
+ * instance has, or that anybody listens on. Throws DpError "host" when all are taken, those of the kernel too.
  */
 export async function takePort(app: NamedApp, id: string): Promise<number> {
   const lock = await waitForLock(
@@ -34,18 +34,32 @@ export async function takePort(app: NamedApp, id: string): Promise<number> {
   try {
     const now = await portOf(app, id);
     if (now !== null) return now;
-    const taken = await portsTaken();
-    const first = firstTry(app, id);
-    for (let tries = 0; tries < COUNT; tries++) {
-      const port = FIRST + ((first + tries) % COUNT);
-      if (taken.has(port) || (await listener(port)).length > 0) continue;
-      await writeFileAtomic(recordOf(app, id), `${port}\n`, 0o600);
-      return port;
-    }
-    throw new DpError("host", `all ports from ${FIRST} to ${LAST} are taken`);
+    const port = freePort(firstTry(app, id), (await portsTaken()).union(listenedPorts()));
+    await writeFileAtomic(recordOf(app, id), `${port}
+`, 0o600);
+    return port;
   } finally {
     lock.release();
   }
+}
+
+// Looked at once: an app that listens on thousands of them must not keep all others from their deploys.
+function freePort(first: number, taken: ReadonlySet<number>): number {
+  for (let tries = 0; tries < COUNT; tries++) {
+    const port = FIRST + ((first + tries) % COUNT);
+    if (!taken.has(port)) return port;
+  }
+  return portOfKernel(taken);
+}
+
+/** A free port of those for outgoing connections, when somebody has taken all others. Throws DpError "host". */
+function portOfKernel(taken: ReadonlySet<number>): number {
+  for (let tries = 0; tries < 100; tries++) {
+    const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+    server.stop(true);
+    if (!taken.has(server.port)) return server.port;
+  }
+  throw new DpError("host", `all ports from ${FIRST} to ${LAST} are taken`, { hint: "ss -ltnp tells by whom" });
 }
 
 // Somewhere of its own, so that whoever else looks for ports on this machine seldom looks at the same one.

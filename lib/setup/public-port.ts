@@ -1,7 +1,7 @@
 // The public port of an app: which are taken, and the next that is not.
 import { readText } from "../host/files.ts";
 import { places } from "../paths.ts";
-import { listener } from "../host/process/process.ts";
+import { listenedPorts } from "../host/process/process.ts";
 import { appNames } from "../config/server.ts";
 
 const FIRST_PORT = 8000;
@@ -19,7 +19,8 @@ export async function portsOfOthers(app: string): Promise<Map<number, string>> {
 
 /** The first port that neither an app has nor anybody listens on. */
 export async function firstFree(taken: Map<number, string>): Promise<number> {
+  const listened = listenedPorts();
   let port = FIRST_PORT;
-  while (taken.has(port) || (await listener(port)).length > 0) port++;
+  while (taken.has(port) || listened.has(port)) port++;
   return port;
 }

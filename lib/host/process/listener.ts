@@ -32,6 +32,9 @@ export async function listener(port: number): Promise<Listener[]> {
   });
 }
 
+/** Every TCP port that anything on this machine listens on, by one look. */
+export const listenedPorts = (): Set<number> => new Set(listening().map(({ port }) => port));
+
 /** Where anything listens in the network that a process is in, a container's own; nothing when it may not be seen. */
 export function listeningIn(pid: number): { port: number; address: string }[] {
   const sockets = listening(`${pid}/net`).map(({ port, address }) => ({ port, address }));

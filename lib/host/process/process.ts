@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { allPids, listProc, readProc } from "./proc.ts";
 
-export { listener, listeningIn, listeningPorts, type Listener } from "./listener.ts";
+export { listenedPorts, listener, listeningIn, listeningPorts, type Listener } from "./listener.ts";
 
 /** One process as /proc/PID/stat has it. `startTime` is in clock ticks since boot. */
 export interface ProcessEntry {
