@@ -4,6 +4,7 @@ import { appOf } from "../lib/release/app.ts";
 import { basename } from "node:path";
 import { fact } from "../lib/pipeline/facts.ts";
 import { waitUntilHealthy } from "../lib/health/health.ts";
+import { openAddress } from "../lib/health/open-address.ts";
 import { candidateOf } from "../lib/release/instances.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
@@ -24,11 +25,14 @@ const step = defineStep(import.meta.path, {
       io.info("no web process; the others are checked when they start");
       return { pid: null, healthyAt: new Date().toISOString(), downtime: null };
     }
-    const candidate = candidateOf(await appOf({ app, server }), basename(release), healthCheck, port);
+    const opened = await appOf({ app, server });
+    const candidate = candidateOf(opened, basename(release), healthCheck, port);
     const { pid, tries } = await waitUntilHealthy(candidate, io);
     const now = new Date();
     const downtime = stoppedAt === null ? null : Math.max(0, now.getTime() - Date.parse(stoppedAt));
     io.info(`GET ${healthCheck.path} is healthy, ${tries === 1 ? "at once" : `after ${tries} tries`}`);
+    const open = opened.front.holdsPort ? await openAddress(candidate.name, opened.manager, port) : null;
+    if (open !== null) io.warn(`the app ${open}`);
     return { pid, healthyAt: now.toISOString(), downtime };
   },
 });

@@ -104,6 +104,7 @@ const APP_TYPE: Omit<
   Members<Required<AppType>>,
   | "manager"
   | "build"
+  | "listenVariables"
   | "inspect"
   | "requireHost"
   | "runHook"

@@ -92,6 +92,13 @@ const python: AppType = {
 
   command: (place, runtime) => startCommand(place.tree, (program) => isInstalled(runtime, program)),
 
+  // Of their own accord they would listen for the whole network (gunicorn with $PORT), or on another port (uvicorn).
+  listenVariables: (host, port) => ({
+    GUNICORN_CMD_ARGS: `--bind=${host}:${port}`,
+    UVICORN_HOST: host,
+    UVICORN_PORT: String(port),
+  }),
+
   prune: pruneVenvs,
 };
 

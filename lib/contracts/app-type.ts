@@ -109,6 +109,8 @@ export interface AppType {
   inspect?(place: Place): void;
   /** The shell line that starts the web process when deploy.yml names none, empty for an image's own; throws DpError "config". */
   command(place: Place, runtime: Runtime): Promise<string>;
+  /** Variables by which servers of this type that are told nothing else listen where they should; settings count more. */
+  listenVariables?(host: string, port: number): Record<string, string>;
   /** Runs a hook, when that is not the app's user's shell in the release's folder. Throws DpError "command". */
   runHook?(line: string, place: Place, io: Io): Promise<void>;
   /** Ends what a hook of that release left running when its deploy was killed, where that is no process of the app's user. */

@@ -32,7 +32,9 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
   const { name, places, server, manager, front } = app;
   const env = await appEnvironment(front.holdsPort ? { ...facts, port } : facts, runtime);
   const place = placeOf(facts, env);
-  const command = config.command ?? (await (await appType(config.type)).command(place, runtime));
+  const type = await appType(config.type);
+  const command = config.command ?? (await type.command(place, runtime));
+  const listen = type.listenVariables?.(env["DP_HOST"] ?? "127.0.0.1", Number(env["PORT"]));
   const { user, stopTimeout, path, settings: operator, instances: workers = 1 } = server;
   const id = basename(release);
   const instance: Instance = {
@@ -41,7 +43,7 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
     folder: place.folder,
     config,
     command,
-    env: { ...env, DP_PROCESS: processOf(id) },
+    env: { ...listen, ...env, DP_PROCESS: processOf(id) },
     user,
     stopTimeout,
     path,

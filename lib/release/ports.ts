@@ -35,8 +35,12 @@ export async function takePort(app: NamedApp, id: string): Promise<number> {
     const now = await portOf(app, id);
     if (now !== null) return now;
     const port = freePort(firstTry(app, id), (await portsTaken()).union(listenedPorts()));
-    await writeFileAtomic(recordOf(app, id), `${port}
-`, 0o600);
+    await writeFileAtomic(
+      recordOf(app, id),
+      `${port}
+`,
+      0o600,
+    );
     return port;
   } finally {
     lock.release();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { deployConfig } from "../support/configs.ts";
 import { DpError } from "../../lib/errors.ts";
 import { stillHealthy, waitUntilHealthy, type Candidate } from "../../lib/health/health.ts";
+import { openAddress } from "../../lib/health/open-address.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { makeBuiltin } from "../../lib/managers/builtin.ts";
 import { places } from "../../lib/paths.ts";
@@ -143,6 +144,18 @@ test("an app that could not write into its release is told where that belongs", 
   const line = "Error: EROFS: read-only file system, open '/srv/releases/1-aaaaaaa/uploads/a.png'";
   const error = await errorOf(waitUntilHealthy(await candidate(`echo "${line}"; exit 1`), io));
   expect(error?.hint).toContain("shared: {dirs: [uploads]}");
+});
+
+test.each([
+  ["0.0.0.0", /^listens on 0\.0\.0\.0:\d+, where others reach it past the front: let it listen on \$DP_HOST/],
+  ["::", /^listens on \[::\]:\d+, where others/],
+  ["127.0.0.1", null],
+])("an app that listens on %s", async (address, words) => {
+  const ill = await candidate(START, {}, serve('return new Response("ok");').replace("127.0.0.1", address));
+  await waitUntilHealthy(ill, io);
+  const found = await openAddress(ill.name, ill.manager, port);
+  if (words === null) expect(found).toBeNull();
+  else expect(found).toMatch(words);
 });
 
 test("a wrong port is named", async () => {
