@@ -80,7 +80,7 @@ function tookOf(run: PastRun["run"]): number | null {
 export function releaseLines(rows: readonly ReleaseRow[]): string[] {
   if (rows.length === 0) return ["no deploy yet"];
   const mark = (row: ReleaseRow) =>
-    [row.isLive && "live", row.isPrevious && "previous", row.isWayBack && "way back"].filter(Boolean).join(", ");
+    [row.isLive && "live", row.isPrevious && "previous", row.isWayBack && "rollback target"].filter(Boolean).join(", ");
   const what = (row: ReleaseRow) => (row.kind === "rollback" ? `back to ${row.release}` : row.subject.slice(0, 50));
   return table(
     ["RELEASE", "STATE", "", "WHEN", "TOOK", "BY", "WHAT"],

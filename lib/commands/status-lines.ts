@@ -33,7 +33,7 @@ function backLines({ app, previous, wayBack, settingsBack }: Status): string[] {
   if (previous && previous !== wayBack && previous !== settingsBack)
     lines.push(`  previous   ${previous}  dp rollback ${app} ${previous} goes back`);
   if (wayBack)
-    lines.push(`  ${wayBack === previous ? "previous" : "way back"}   ${wayBack}  dp rollback ${app} goes back`);
+    lines.push(`  ${wayBack === previous ? "previous" : "rollback"}   ${wayBack}  dp rollback ${app} goes back`);
   if (settingsBack)
     lines.push(
       `  settings   ${settingsBack}  the same files, its own settings: dp rollback ${app} --with-env goes back`,

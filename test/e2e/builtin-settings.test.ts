@@ -272,7 +272,7 @@ describe("what a release ran with", () => {
     );
     expect(stdout).not.toContain(`dp rollback shop ${live}`);
     const { wayBack } = JSON.parse((await dp(0, "status", "shop", "--json")).stdout) as Status;
-    expect(stdout).toContain(`  way back   ${wayBack}  dp rollback shop goes back`);
+    expect(stdout).toContain(`  rollback   ${wayBack}  dp rollback shop goes back`);
     await dp(0, "rollback", "shop", "--with-env");
     expect(await environment()).toMatchObject({ GREETING: "good-morning", DP_RELEASE: live });
     expect(text()).toBe(before);

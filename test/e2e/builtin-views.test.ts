@@ -200,7 +200,7 @@ describe("rollback", () => {
   const told = async () => {
     const { previous, wayBack } = await status();
     const marks = (await expectCode(box.dp("releases", "shop"), 0)).stdout.match(
-      /^\S+ (?=.*\b(previous|way back)\b)/gm,
+      /^\S+ (?=.*\b(previous|rollback target)\b)/gm,
     );
     return { previous, wayBack, lines: (await expectCode(box.dp("status", "shop"), 0)).stdout, marks };
   };
@@ -215,7 +215,7 @@ describe("rollback", () => {
     const between = await told();
     expect(between).toMatchObject({ previous: three, wayBack: one, marks: [`${three} `, `${one} `] });
     expect(between.lines).toContain(
-      `  previous   ${three}  dp rollback shop ${three} goes back\n  way back   ${one}  dp rollback shop goes back\n`,
+      `  previous   ${three}  dp rollback shop ${three} goes back\n  rollback   ${one}  dp rollback shop goes back\n`,
     );
     await expectCode(box.dp("rollback", "shop"), 0);
     expect(live()).toEqual([one, two]);
