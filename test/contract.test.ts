@@ -5,7 +5,7 @@ import { join, parse, resolve } from "node:path";
 import type * as v from "valibot";
 import type { AppType } from "../lib/contracts/app-type.ts";
 import type { Check } from "../lib/contracts/check.ts";
-import { create } from "../lib/pipeline/context.ts";
+import { create } from "../lib/pipeline/run-file.ts";
 import { fact, type Kind } from "../lib/pipeline/facts.ts";
 import { runFile } from "../lib/release/history.ts";
 import type { Manager } from "../lib/contracts/manager.ts";

@@ -35,7 +35,7 @@ interface Entry {
 
 /**
  * The words of a command line behind the command -> what is written down; null: nothing.
- * `step` is missing: which app it is about is known to the context, and it writes its line by itself.
+ * `step` is missing: which app it is about is known to the run file, and it writes its line by itself.
  */
 const ENTRIES: Readonly<Record<string, (words: readonly string[]) => Entry | null>> = {
   begin: ([app]) => ({ app, what: "begin" }),

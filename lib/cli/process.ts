@@ -2,9 +2,9 @@
 import type { CAC } from "cac";
 import { answer, print, warn, type Options } from "./arguments.ts";
 import { DpError, EXIT } from "../errors.ts";
-import type { Deed } from "../commands/control.ts";
+import type { Action } from "../commands/control.ts";
 
-const DEEDS: Record<Exclude<Deed, "restart">, string> = {
+const ACTIONS: Record<Exclude<Action, "restart">, string> = {
   stop: "Stop all processes of the live release, or one, worker.2, until dp start or the next deploy",
   start: "Start stopped processes again",
 };
@@ -30,11 +30,13 @@ export function declareProcessCommands(cli: CAC): void {
       answer(options, now, () => Object.entries(now).map(([process, count]) => `${process}=${count}`));
     });
 
-  for (const [deed, summary] of Object.entries(DEEDS) as [Deed, string][]) {
+  for (const [action, summary] of Object.entries(ACTIONS) as [Action, string][]) {
     cli
-      .command(`${deed} <app> [process]`, summary)
+      .command(`${action} <app> [process]`, summary)
       .option("--json", "As JSON")
-      .action((app: string, process: string | undefined, options: Options) => controlled(deed, app, process, options));
+      .action((app: string, process: string | undefined, options: Options) =>
+        controlled(action, app, process, options),
+      );
   }
 
   cli
@@ -54,13 +56,13 @@ export function declareProcessCommands(cli: CAC): void {
 
 /** Restarts, stops or starts processes, and answers which. */
 export async function controlled(
-  deed: Deed,
+  action: Action,
   app: string,
   process: string | undefined,
   options: Options,
 ): Promise<void> {
   const { control } = await import("../commands/control.ts");
-  const done = await control(app, deed, process, options["json"] ? warn : print);
+  const done = await control(app, action, process, options["json"] ? warn : print);
   answer(options, { app, done }, () => []);
 }
 

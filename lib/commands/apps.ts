@@ -1,5 +1,5 @@
 // `dp apps`: every app of the server in one line, quickly: nothing is asked over the network.
-import { factOf, load } from "../pipeline/context.ts";
+import { factOf, load } from "../pipeline/run-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import type { App } from "../contracts/app.ts";

@@ -1,6 +1,6 @@
 // `dp cancel`: ends a deploy before its switch, or one that waits for its turn.
 import type { App } from "../contracts/app.ts";
-import type { RunResult } from "../pipeline/context.ts";
+import type { RunResult } from "../pipeline/run-file.ts";
 import { DpError, EXIT } from "../errors.ts";
 import { COMMIT } from "../pipeline/pipeline.ts";
 import { isAlive } from "../host/process/process.ts";

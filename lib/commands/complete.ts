@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { settingsIn, sourceOf } from "../config/env.ts";
 import { envText } from "../config/env-file.ts";
-import { factOf, load } from "../pipeline/context.ts";
+import { factOf, load } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
 import { namedApp, openApp } from "../release/app.ts";
 import { runFile, runIds } from "../release/history.ts";

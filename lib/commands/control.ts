@@ -10,19 +10,19 @@ import { openApp } from "../release/app.ts";
 import { liveFacts, liveOf, named } from "./processes.ts";
 
 /** What can be done to processes. */
-export type Deed = "restart" | "stop" | "start";
+export type Action = "restart" | "stop" | "start";
 
 /** Does it, one process after the other; answers which. Throws DpError "unhealthy" at the first that does not come up. */
 export async function control(
   name: string,
-  deed: Deed,
+  action: Action,
   word: string | undefined,
   say: (line: string) => void,
 ): Promise<string[]> {
   const app = await openApp(name);
   // Whoever has locked the app may still stop a process, and start it again.
-  if (deed === "restart") requireUnlocked(app);
-  const lock = await lockNow(app, `dp ${deed} ${name}`);
+  if (action === "restart") requireUnlocked(app);
+  const lock = await lockNow(app, `dp ${action} ${name}`);
   try {
     // Whoever held the lock may have changed config.yml.
     const facts = await liveFacts(await openApp(name));
@@ -30,9 +30,9 @@ export async function control(
     const io = makeIo({ ...silentLog, warn: say });
     const done: string[] = [];
     for (const id of ids) {
-      await doOne(facts, deed, id, io);
+      await doOne(facts, action, id, io);
       done.push(processOf(id));
-      say(`${deed === "stop" ? "stopped" : `${deed}ed`} ${name} ${processOf(id)}`);
+      say(`${action === "stop" ? "stopped" : `${action}ed`} ${name} ${processOf(id)}`);
     }
     return done;
   } finally {
@@ -40,14 +40,14 @@ export async function control(
   }
 }
 
-async function doOne(facts: InstanceFacts, deed: Deed, id: string, io: Io): Promise<void> {
+async function doOne(facts: InstanceFacts, action: Action, id: string, io: Io): Promise<void> {
   const { app, config } = facts;
   const stopped = await stoppedIds(app);
-  if (deed === "stop") stopped.add(id);
+  if (action === "stop") stopped.add(id);
   else stopped.delete(id);
   // Noted first: whatever happens then, a reboot ends where the user wanted it.
   await keepStopped(app, [...stopped]);
-  if (deed === "stop") await stopInstance(app, id, io);
-  else await (deed === "start" ? startInstance : restartInstance)(facts, id, io);
+  if (action === "stop") await stopInstance(app, id, io);
+  else await (action === "start" ? startInstance : restartInstance)(facts, id, io);
   await app.manager.enable(app.name, await wantedIds(app, liveOf(facts), config), io);
 }

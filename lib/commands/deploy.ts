@@ -7,7 +7,7 @@ import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
 import { goodReleases, runsOf, type PastRun } from "../release/history.ts";
 import { settingsOfRelease } from "../release/settings.ts";
-import { wayBack } from "../release/way-back.ts";
+import { rollbackTarget } from "../release/rollback-target.ts";
 import { silentLog, makeIo } from "../host/io.ts";
 import { fetchOrigin } from "../setup/origin.ts";
 import { orderOf } from "../pipeline/runner.ts";
@@ -61,7 +61,7 @@ function requireStep({ run }: PastRun, from: string): void {
 }
 
 /**
- * Goes back to a release: by ID, number or commit; without one, as way-back.ts says. `withEnv`: with the settings that it ran with, so that a restart with others is a release to go back from, too. `force`: though
+ * Goes back to a release: by ID, number or commit; without one, as rollback-target.ts says. `withEnv`: with the settings that it ran with, so that a restart with others is a release to go back from, too. `force`: though
  * somebody has locked the app. Throws DpError "locked" else.
  */
 export async function rollback(
@@ -90,19 +90,19 @@ async function goalOf(app: App, wish: string | undefined, withEnv: boolean): Pro
   // Without it nobody knows what "before" is.
   if (wish === undefined) await requireCurrent(app);
   const live = await app.live();
-  const to = wish === undefined ? await wayBack(app, live, withEnv) : await find(app, wish);
+  const to = wish === undefined ? await rollbackTarget(app, live, withEnv) : await find(app, wish);
   if (to === null) {
     throw new DpError("usage", `${app.name} has no good release before ${live ?? "the first"} to go back to`, {
-      hint: await otherWayBack(app, live),
+      hint: await otherTarget(app, live),
     });
   }
   if (to === live) throw new DpError("usage", `${to} is already live`, { hint: `dp releases ${app.name}` });
   return to;
 }
 
-async function otherWayBack(app: App, live: string | null): Promise<string> {
+async function otherTarget(app: App, live: string | null): Promise<string> {
   if (live === null) return firstDeploy(app);
-  if ((await wayBack(app, live, true)) !== null)
+  if ((await rollbackTarget(app, live, true)) !== null)
     return `dp rollback ${app.name} --with-env goes back to the settings before`;
   const { name, places } = app;
   const tree = (id: string) => treeOf(places.releases, id);

@@ -1,5 +1,5 @@
 // `dp fact`: facts of a context, for scripts.
-import { load } from "../pipeline/context.ts";
+import { load } from "../pipeline/run-file.ts";
 import { DpError } from "../errors.ts";
 import { didYouMean } from "../text/suggestion.ts";
 

@@ -16,7 +16,7 @@ import { namedApp, openApp } from "../release/app.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { print } from "../text/say.ts";
 import { who } from "../host/who.ts";
-import { wasKilled } from "../deploy/worker.ts";
+import { wasKilled } from "../deploy/runner-process.ts";
 import { noteOwed, settleOwed } from "../deploy/owed.ts";
 import { notedPushOptions, notePushOptions, pushOptions, type PushOptions } from "../deploy/push-options.ts";
 import { quiet } from "../deploy/queue.ts";

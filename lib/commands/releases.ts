@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
 import { runsOf, type PastRun, type RunState } from "../release/history.ts";
 import { idOf, sequenceOf } from "../paths.ts";
-import { wayBack } from "../release/way-back.ts";
+import { rollbackTarget } from "../release/rollback-target.ts";
 import { toldApp } from "../release/known-app.ts";
 import { table, when } from "../text/table.ts";
 
@@ -35,11 +35,11 @@ export interface ReleaseRow {
   isKept: boolean;
 }
 
-/** Every run of the app, newest first; `warn` gets a line for each context that cannot be read, and for config.yml. */
+/** Every run of the app, newest first; `warn` gets a line for each run file that cannot be read, and for config.yml. */
 export async function releases(name: string, warn: (message: string) => void): Promise<ReleaseRow[]> {
   const app = await toldApp(name, warn);
   const live = await app.live();
-  const now = { live, previous: await app.previous(), back: await wayBack(app, live) };
+  const now = { live, previous: await app.previous(), back: await rollbackTarget(app, live) };
   return (await runsOf(app, warn)).map((past) => rowOf(app, past, now)).toReversed();
 }
 

@@ -6,7 +6,7 @@ import { codeOf, DpError } from "../errors.ts";
 import { makeIo, silentLog, type Io } from "../host/io.ts";
 import { nobody } from "../host/runtime-folder.ts";
 import { isReleaseId, SYSTEM_PATH } from "../paths.ts";
-import { factOf, load } from "../pipeline/context.ts";
+import { factOf, load } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
 import { appTypes } from "../registry.ts";
 import { namedApp } from "../release/app.ts";

@@ -1,6 +1,6 @@
 // `dp status`: what serves, whether it is healthy, and what is under way.
 import type { App } from "../contracts/app.ts";
-import { factOf, load } from "../pipeline/context.ts";
+import { factOf, load } from "../pipeline/run-file.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import { damageOf, hintOf } from "../release/current.ts";
@@ -17,7 +17,7 @@ import { straysOf, wantedOf } from "../release/wanted.ts";
 import { urlOf } from "../deploy/log/screen.ts";
 import { knownApp } from "../release/known-app.ts";
 import { appNames } from "../config/server.ts";
-import { settingsBack, wayBack } from "../release/way-back.ts";
+import { rollbackTarget, settingsTarget } from "../release/rollback-target.ts";
 import { warmIds } from "../release/warm.ts";
 import type { InstanceStatus } from "../host/instance.ts";
 
@@ -84,7 +84,7 @@ export async function status(name: string): Promise<Status> {
     mistake,
     manager: live === null ? server.manager : await managerNameOf(app, live),
     live,
-    ...(await waysBack(app, live)),
+    ...(await targetsOf(app, live)),
     firstDeploy: live === null && !damaged ? await firstDeploy(app) : null,
     damage: damaged && `${damaged.what}; ${hintOf(damaged)}`,
     ...(live === null ? NOTHING : await liveStatus(app, live)),
@@ -99,9 +99,12 @@ export async function status(name: string): Promise<Status> {
 }
 
 // Something else in its place is told by `dp doctor`.
-async function waysBack(app: App, live: string | null): Promise<Pick<Status, "previous" | "wayBack" | "settingsBack">> {
+async function targetsOf(
+  app: App,
+  live: string | null,
+): Promise<Pick<Status, "previous" | "wayBack" | "settingsBack">> {
   try {
-    const [to, settings] = [await wayBack(app, live), await settingsBack(app, live)];
+    const [to, settings] = [await rollbackTarget(app, live), await settingsTarget(app, live)];
     return { previous: await app.previous(), wayBack: to, settingsBack: settings };
   } catch (error) {
     if (error instanceof DpError) return { previous: null, wayBack: null, settingsBack: null };

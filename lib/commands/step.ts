@@ -1,6 +1,6 @@
 // `dp step`: the list of steps, and one step, or the way back of all, by hand over the same file as in a deploy.
 import { basename, resolve } from "node:path";
-import { load } from "../pipeline/context.ts";
+import { load } from "../pipeline/run-file.ts";
 import { audit, resultOf } from "../host/audit.ts";
 import { DpError, EXIT, exitCodeOf } from "../errors.ts";
 import { redactor } from "../deploy/log/redactor.ts";
@@ -17,7 +17,7 @@ import type { Receipt } from "../pipeline/receipt.ts";
 import { stepFile, stepFiles } from "../pipeline/step-files.ts";
 
 export interface StepOptions {
-  /** A context's path. */
+  /** The path of a run file. */
   context?: string;
   /** Or an app: its newest run. */
   app?: string;
@@ -36,7 +36,7 @@ export async function listSteps(order: readonly string[]): Promise<{ name: strin
   );
 }
 
-/** The context that `--context` or `--app` names. Throws DpError "usage" or "context". */
+/** The run file that `--context` or `--app` names. Throws DpError "usage" or "context". */
 export async function contextFrom({ context, app: name }: Pick<StepOptions, "context" | "app">): Promise<string> {
   if (context !== undefined && name !== undefined) throw new DpError("usage", "--context or --app, not both");
   if (context !== undefined) return resolve(context);
@@ -79,7 +79,7 @@ export function undoRun(options: StepOptions): Promise<void> {
 async function byHand(
   options: StepOptions,
   [what, step]: string[],
-  act: (context: string, out: Receipt) => Promise<void>,
+  act: (runFile: string, out: Receipt) => Promise<void>,
 ): Promise<void> {
   const path = await contextFrom(options);
   const run = await load(path);

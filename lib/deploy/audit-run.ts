@@ -1,7 +1,7 @@
 // The line of the audit log about a run: what it was for, at which step it ended, and how.
 import type { NamedApp } from "../contracts/app.ts";
 import { audit, resultOf, type AuditLine } from "../host/audit.ts";
-import type { Run } from "../pipeline/context.ts";
+import type { Run } from "../pipeline/run-file.ts";
 import type { Who } from "../host/who.ts";
 import { idOf } from "../paths.ts";
 import { runOf } from "../release/history.ts";

@@ -2,7 +2,7 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
-import { create } from "../pipeline/context.ts";
+import { create } from "../pipeline/run-file.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { namesIn, readText, writeFileAtomic } from "../host/files.ts";
 import type { Push } from "./gate.ts";
@@ -19,7 +19,7 @@ import { starter } from "../host/who.ts";
 
 export interface Begun {
   id: string;
-  /** Its run file. */
+  /** Its run file, as `--context` wants it. */
   context: string;
 }
 

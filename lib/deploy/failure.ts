@@ -1,6 +1,6 @@
 // How a run that fails is concluded in its run file, and what its log says of it.
 import type { App } from "../contracts/app.ts";
-import { conclude, load, type Run } from "../pipeline/context.ts";
+import { conclude, load, type Run } from "../pipeline/run-file.ts";
 import { DpError, exitCodeOf, messageOf } from "../errors.ts";
 import { failureScreen } from "./log/screen.ts";
 import type { Receipt } from "../pipeline/receipt.ts";

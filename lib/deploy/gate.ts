@@ -4,7 +4,7 @@ import { DpError } from "../errors.ts";
 import { isAlive, startTime } from "../host/process/process.ts";
 import { receiverPid } from "./push-options.ts";
 import { run } from "../host/run.ts";
-import { factOf } from "../pipeline/context.ts";
+import { factOf } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
 import { runsOf } from "../release/history.ts";
 import { contains, tipOf } from "../git/ref.ts";

@@ -1,6 +1,6 @@
 // A push of the commit that is being deployed already: it reads that deploy's log, and ends as it does.
 import type { NamedApp } from "../contracts/app.ts";
-import { factOf } from "../pipeline/context.ts";
+import { factOf } from "../pipeline/run-file.ts";
 import { EXIT } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import { isReleaseId } from "../paths.ts";

@@ -1,12 +1,12 @@
 // A run that is worked on, and whoever started it as its reader.
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import type { NamedApp } from "../contracts/app.ts";
-import { conclude } from "../pipeline/context.ts";
+import { conclude } from "../pipeline/run-file.ts";
 import { follow, printer } from "./log/follower.ts";
 import { auditRun } from "./audit-run.ts";
 import { logOf, runOf, type PastRun, type RunState } from "../release/history.ts";
 import { who } from "../host/who.ts";
-import { hire, type Worker } from "./worker.ts";
+import { startRunner, type RunnerProcess } from "./runner-process.ts";
 import { say } from "../text/say.ts";
 import type { Order } from "./order.ts";
 
@@ -32,7 +32,7 @@ export interface LaunchOptions extends Omit<Order, "id" | "who"> {
 }
 
 /**
- * Begins a run, and launches it by a worker that gets ready meanwhile. `begin` may answer what it has left of the time to
+ * Begins a run, and launches it by a process that gets ready meanwhile. `begin` may answer what it has left of the time to
  * wait. Throws what it throws.
  */
 export async function beginAndLaunch(
@@ -40,30 +40,36 @@ export async function beginAndLaunch(
   begin: () => Promise<{ id: string; wait?: number | undefined }>,
   options: LaunchOptions = {},
 ): Promise<Ended> {
-  const worker = hire(app);
+  const runner = startRunner(app);
   let begun: Awaited<ReturnType<typeof begin>>;
   try {
     begun = await begin();
   } catch (error) {
-    worker.order(null);
+    runner.order(null);
     throw error;
   }
-  return employ(worker, app, begun.id, { ...options, wait: begun.wait ?? options.wait });
+  return launchBy(runner, app, begun.id, { ...options, wait: begun.wait ?? options.wait });
 }
 
 /** Launches a begun run, and prints its log until it ends: on stdout, or on stderr when the answer is JSON. */
-export const launch = (app: NamedApp, id: string, options: LaunchOptions = {}) => employ(hire(app), app, id, options);
+export const launch = (app: NamedApp, id: string, options: LaunchOptions = {}) =>
+  launchBy(startRunner(app), app, id, options);
 
-async function employ(worker: Worker, app: NamedApp, id: string, { json, ...options }: LaunchOptions): Promise<Ended> {
+async function launchBy(
+  runner: RunnerProcess,
+  app: NamedApp,
+  id: string,
+  { json, ...options }: LaunchOptions,
+): Promise<Ended> {
   mkdirSync(app.places.logs, { recursive: true, mode: 0o750 });
   const log = logOf(app, id);
   closeSync(openSync(log, "a", 0o640));
   const start = Bun.file(log).size;
   const begun = performance.now();
   const order: Order = { id, ...options, who: who() };
-  worker.order(order);
+  runner.order(order);
   const kind = await kindOf(app, id);
-  const code = await follow(log, start, worker.ended, worker.watched(printer(json ? 2 : 1), kind));
+  const code = await follow(log, start, runner.ended, runner.watched(printer(json ? 2 : 1), kind));
   const took = Math.round(performance.now() - begun);
   const past = await runOf(app, id).catch(() => null); // the exit code is all that is left to tell
   if (past?.state === "unfinished") await endOf(past, app, code, order);

@@ -1,7 +1,7 @@
-// What whoever works on a run is told.
+// What the process that works on a run is told.
 import type { Who } from "../host/who.ts";
 
-/** What a worker is told; as a process of its own, as one JSON object on its stdin. */
+/** What a runner process is told; one of its own gets it as one JSON object on its stdin. */
 export interface Order {
   id: string;
   /** Begin at this step. */

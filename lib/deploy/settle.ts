@@ -1,6 +1,6 @@
 // What a deploy left that was killed: it is ended first, forward when its release is live already, else back.
 import type { NamedApp } from "../contracts/app.ts";
-import { factOf, type Run } from "../pipeline/context.ts";
+import { factOf, type Run } from "../pipeline/run-file.ts";
 import { DpError, EXIT, exitCodeOf, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import { auditRun } from "./audit-run.ts";

@@ -1,7 +1,7 @@
 // `dp work`: the process of a deploy. It holds the lock, runs the steps, and writes the log that others follow.
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import type { NamedApp } from "../contracts/app.ts";
-import { factOf, load, type Run } from "../pipeline/context.ts";
+import { factOf, load, type Run } from "../pipeline/run-file.ts";
 import { makeBallast } from "../host/ballast.ts";
 import { DpError, EXIT, hostError } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";

@@ -1,7 +1,7 @@
 // The deploy branch: what was pushed to it is what is live, unless somebody wanted it otherwise.
 import { byHand, type Check } from "../contracts/check.ts";
 import { tipOf } from "../git/ref.ts";
-import { factOf } from "../pipeline/context.ts";
+import { factOf } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
 import { runsOf } from "../release/history.ts";
 

@@ -3,7 +3,7 @@ import { readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { byDoctor, byHand, type Check, type Finding } from "../contracts/check.ts";
 import type { App } from "../contracts/app.ts";
-import { load, type Run } from "../pipeline/context.ts";
+import { load, type Run } from "../pipeline/run-file.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { point } from "../host/link.ts";
 import { isReleaseId } from "../paths.ts";

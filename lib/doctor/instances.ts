@@ -3,7 +3,7 @@ import { byCommand, byHand, type Check, type Finding } from "../contracts/check.
 import type { App } from "../contracts/app.ts";
 import { processOf, releaseOf } from "../paths.ts";
 import { damageOf } from "../release/current.ts";
-import { wayBack } from "../release/way-back.ts";
+import { rollbackTarget } from "../release/rollback-target.ts";
 import { stoppedByHand, straysOf, wantedOf } from "../release/wanted.ts";
 
 /** Restarts after crashes that are no bad luck any more. */
@@ -49,7 +49,7 @@ async function instanceFindings(app: App, id: string): Promise<Finding[]> {
 /** The command that tells why, and the way back from a release that crashes, when there is one. */
 async function orBack(app: App, id: string, logs: string): Promise<string> {
   const live = await app.live();
-  const back = live === releaseOf(id) ? await wayBack(app, live) : null;
+  const back = live === releaseOf(id) ? await rollbackTarget(app, live) : null;
   return back === null ? logs : `${logs}; or go back to ${back}: dp rollback ${app.name}`;
 }
 

@@ -1,6 +1,6 @@
 // Programs: those of every deploy, of the manager, of the front, and of the app's type.
 import { byHand, type Check, type Finding } from "../contracts/check.ts";
-import { factOf } from "../pipeline/context.ts";
+import { factOf } from "../pipeline/run-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import { appType } from "../registry.ts";

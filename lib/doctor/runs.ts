@@ -2,7 +2,7 @@
 import { lstatSync } from "node:fs";
 import { chmod, rename } from "node:fs/promises";
 import { byDoctor, byHand, type Check, type Finding } from "../contracts/check.ts";
-import { load } from "../pipeline/context.ts";
+import { load } from "../pipeline/run-file.ts";
 import { DpError } from "../errors.ts";
 import { DAMAGED, runFile, runIds } from "../release/history.ts";
 

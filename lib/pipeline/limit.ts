@@ -1,6 +1,6 @@
 // How long one step may take as a whole: a net under the limits of its commands, below all that it may rightly wait for.
 import { durationText } from "../config/duration.ts";
-import { factOf, type Run } from "./context.ts";
+import { factOf, type Run } from "./run-file.ts";
 import { DpError } from "../errors.ts";
 import { fact } from "./facts.ts";
 import type { ProcessConfig, ServerConfig } from "../config/types.ts";

@@ -1,6 +1,6 @@
 // A step as a module: only the facts that it declares go in, and those that it promised come out.
 import * as v from "valibot";
-import { factOf, type Run } from "./context.ts";
+import { factOf, type Run } from "./run-file.ts";
 import { fact, type FactName } from "./facts.ts";
 import type { Io } from "../host/io.ts";
 import { loadModule } from "../host/modules.ts";

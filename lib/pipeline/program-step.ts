@@ -1,8 +1,8 @@
-// A step in any language: it gets the context's path, and prints its facts as one JSON object.
+// A step in any language: it gets the run file's path, and prints its facts as one JSON object.
 import { closeSync, openSync, readFileSync, unlinkSync } from "node:fs";
 import * as v from "valibot";
 import { durationText } from "../config/duration.ts";
-import { factOf, type Run } from "./context.ts";
+import { factOf, type Run } from "./run-file.ts";
 import { DpError, EXIT } from "../errors.ts";
 import { fact } from "./facts.ts";
 import type { Io } from "../host/io.ts";
@@ -11,14 +11,14 @@ import { selfEnv } from "../host/self.ts";
 import type { StepFile } from "./step-files.ts";
 
 /** Runs the program; answers the facts that it printed. Throws DpError "command" when it fails or prints something else. */
-export async function runProgram(file: StepFile, context: string, run: Run, io: Io): Promise<Record<string, unknown>> {
+export async function runProgram(file: StepFile, runFile: string, run: Run, io: Io): Promise<Record<string, unknown>> {
   // A file, not a pipe: a daemon that the step leaves behind cannot hold it open for ever.
-  const path = `${context}.out.${process.pid}`;
+  const path = `${runFile}.out.${process.pid}`;
   const stdout = openSync(path, "wx+", 0o600);
   unlinkSync(path);
   try {
     const { stepTimeout: timeout } = factOf(run, "server", fact.server);
-    const result = await io.run([file.path, context], { env: selfEnv(), stdout, timeout, check: false });
+    const result = await io.run([file.path, runFile], { env: selfEnv(), stdout, timeout, check: false });
     if (result.code !== EXIT.ok || result.timedOut) {
       const how = result.timedOut ? `did not end within ${durationText(timeout)}` : `exited with ${result.code}`;
       throw new DpError("command", `step ${file.name} (${file.path}) ${how}`, { lines: tail(result.text, 25) });

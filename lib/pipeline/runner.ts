@@ -1,5 +1,5 @@
 // The only road by which a step runs or is undone, alone or in a row.
-import { conclude, factOf, load, save, type Run } from "./context.ts";
+import { conclude, factOf, load, save, type Run } from "./run-file.ts";
 import { DpError, EXIT, exitCodeOf, hostError, messageOf } from "../errors.ts";
 import { fact } from "./facts.ts";
 import { makeIo, type Io } from "../host/io.ts";
@@ -20,12 +20,12 @@ interface InRow {
 }
 
 /**
- * Runs one step over a context file, and writes its facts and its journal there. Throws what the step throws; answers
+ * Runs one step over a run file, and writes its facts and its journal there. Throws what the step throws; answers
  * the run when `next` is begun in it.
  */
 export async function runStep(
   name: string,
-  context: string,
+  runFile: string,
   receipt: Receipt,
   row: InRow = {},
 ): Promise<Run | undefined> {
@@ -33,21 +33,21 @@ export async function runStep(
   const { signal } = row;
   const startedAt = isoNow();
   const begun = performance.now();
-  const run = row.begun ?? (await record(context, await load(context), { [name]: { state: "running", startedAt } }));
+  const run = row.begun ?? (await record(runFile, await load(runFile), { [name]: { state: "running", startedAt } }));
   receipt.begin(name);
   try {
-    const work = (stop: AbortSignal) => perform(file, context, run, makeIo(receipt, stop));
+    const work = (stop: AbortSignal) => perform(file, runFile, run, makeIo(receipt, stop));
     const facts = await within(stepLimit(run), `step ${name}`, signal, work);
     const took = Math.round(performance.now() - begun);
     const next = signal?.aborted ? undefined : row.next;
     const follows: Journal = next === undefined ? {} : { [next]: { state: "running", startedAt: isoNow() } };
-    const saved = await record(context, run, { [name]: { state: "ok", startedAt, took }, ...follows }, facts);
+    const saved = await record(runFile, run, { [name]: { state: "ok", startedAt, took }, ...follows }, facts);
     receipt.end(name, took);
     return next === undefined ? undefined : saved;
   } catch (error) {
     const took = Math.round(performance.now() - begun);
     receipt.end(name, took, true);
-    await record(context, run, { [name]: { state: "failed", startedAt, took, error: messageOf(error) } });
+    await record(runFile, run, { [name]: { state: "failed", startedAt, took, error: messageOf(error) } });
     throw error;
   }
 }
@@ -56,7 +56,7 @@ type Journal = Run["journal"];
 const isoNow = () => new Date().toISOString();
 
 // One save for all of it: each costs two waits for the disk. Answers what was saved; `before` stays as it is.
-async function record(context: string, before: Run, entries: Journal, facts: Record<string, unknown> = {}) {
+async function record(runFile: string, before: Run, entries: Journal, facts: Record<string, unknown> = {}) {
   // The journal keeps the order in which the steps ran last.
   const others = Object.entries(before.journal).filter(([step]) => !(step in entries));
   const journal = { ...Object.fromEntries(others), ...entries };
@@ -64,7 +64,7 @@ async function record(context: string, before: Run, entries: Journal, facts: Rec
   if (orderOf(run).every((name) => journal[name]?.state === "ok")) {
     run.result = { state: "good", code: EXIT.ok, endedAt: isoNow() };
   }
-  await save(context, run);
+  await save(runFile, run);
   return run;
 }
 
@@ -74,14 +74,14 @@ export function orderOf(run: Run): readonly string[] {
 }
 
 // Facts of a step, whatever it is written in.
-function perform(file: StepFile, context: string, run: Run, io: Io): Promise<Record<string, unknown>> {
-  return file.isModule ? runModule(file, run, io) : runProgram(file, context, run, io);
+function perform(file: StepFile, runFile: string, run: Run, io: Io): Promise<Record<string, unknown>> {
+  return file.isModule ? runModule(file, run, io) : runProgram(file, runFile, run, io);
 }
 
 /** Takes one step back, if it has a way back, and writes so in the journal. Throws what the step throws. */
-export async function undoStep(name: string, context: string, receipt: Receipt): Promise<void> {
+export async function undoStep(name: string, runFile: string, receipt: Receipt): Promise<void> {
   const file = stepFile(name);
-  const run = await load(context);
+  const run = await load(runFile);
   if (file.isModule) {
     const what = `the undo of step ${name}`;
     await within(stepLimit(run), what, undefined, (stop) => undoModule(file, run, makeIo(receipt, stop)));
@@ -90,7 +90,7 @@ export async function undoStep(name: string, context: string, receipt: Receipt):
   if (!entry) return;
   run.journal[name] = { ...entry, state: "undone" };
   delete run.result;
-  await save(context, run);
+  await save(runFile, run);
 }
 
 /**
@@ -99,11 +99,11 @@ export async function undoStep(name: string, context: string, receipt: Receipt):
  * run first reaches its end. Throws the first error; DpError "stuck" when the way back failed too.
  */
 export async function runPipeline(
-  context: string,
+  runFile: string,
   receipt: Receipt,
   options: { signal?: AbortSignal; from?: string } = {},
 ): Promise<void> {
-  const run = await load(context);
+  const run = await load(runFile);
   const order = orderOf(run);
   const isDue = (name: string) => run.journal[name]?.state !== "ok";
   const due = options.from === undefined ? order.filter(isDue) : order.slice(order.indexOf(options.from));
@@ -112,37 +112,37 @@ export async function runPipeline(
     const signal = order.indexOf(name) <= order.indexOf(COMMIT) ? options.signal : undefined;
     try {
       signal?.throwIfAborted();
-      begun = await runStep(name, context, receipt, { signal, begun, next: due[index + 1] });
+      begun = await runStep(name, runFile, receipt, { signal, begun, next: due[index + 1] });
     } catch (error) {
-      throw await goBack(context, receipt, hostError(error));
+      throw await goBack(runFile, receipt, hostError(error));
     }
   }
 }
 
 /** Takes back all that ran, writes the result, and answers the error that the run ends with. */
-export async function goBack(context: string, receipt: Receipt, error: unknown): Promise<unknown> {
+export async function goBack(runFile: string, receipt: Receipt, error: unknown): Promise<unknown> {
   const failures: DpError[] = [];
-  const ran = orderOf(await load(context)).toReversed();
+  const ran = orderOf(await load(runFile)).toReversed();
   for (const name of ran) {
-    const state = (await load(context)).journal[name]?.state;
+    const state = (await load(runFile)).journal[name]?.state;
     if (state === undefined || state === "undone") continue;
     try {
-      await undoStep(name, context, receipt);
+      await undoStep(name, runFile, receipt);
     } catch (failure) {
-      failures.push(stuck(name, context, error, failure));
+      failures.push(stuck(name, runFile, error, failure));
       break; // what ran before it may need what it left
     }
   }
   const end = failures[0] ?? error;
-  await conclude(context, { state: "failed", code: exitCodeOf(end), error: messageOf(end) });
+  await conclude(runFile, { state: "failed", code: exitCodeOf(end), error: messageOf(end) });
   return end;
 }
 
-function stuck(step: string, context: string, first: unknown, second: unknown): DpError {
+function stuck(step: string, runFile: string, first: unknown, second: unknown): DpError {
   const lines = second instanceof DpError ? second.lines : [];
   return new DpError("stuck", `${messageOf(first)}; and the undo failed at ${step}: ${messageOf(second)}`, {
     lines,
-    hint: `mend the cause, then: dp step ${step} --undo --context ${context}`,
+    hint: `mend the cause, then: dp step ${step} --undo --context ${runFile}`,
     cause: second,
   });
 }

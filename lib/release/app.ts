@@ -4,7 +4,7 @@ import { readServer } from "../config/server.ts";
 import type { ServerConfig } from "../config/types.ts";
 import { target } from "../host/link.ts";
 import { idOf, places } from "../paths.ts";
-import { factOf, type Run } from "../pipeline/context.ts";
+import { factOf, type Run } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
 import { front } from "../registry.ts";
 import { managerOf } from "./manager.ts";

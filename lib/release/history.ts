@@ -3,7 +3,7 @@ import { existsSync, lstatSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
-import { load, type Run } from "../pipeline/context.ts";
+import { load, type Run } from "../pipeline/run-file.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { holderOf, isLocked } from "../host/lock.ts";
 import { isReleaseId, sequenceOf } from "../paths.ts";

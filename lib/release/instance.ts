@@ -2,7 +2,7 @@
 import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
 import type { App } from "../contracts/app.ts";
-import { factOf, load } from "../pipeline/context.ts";
+import { factOf, load } from "../pipeline/run-file.ts";
 import { appEnvironment } from "./environment.ts";
 import { DpError } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";

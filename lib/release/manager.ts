@@ -2,7 +2,7 @@
 // so that releases of another type, or from before config.yml named another manager, are found and stopped as well.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { factOf, load } from "../pipeline/context.ts";
+import { factOf, load } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";

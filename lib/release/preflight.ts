@@ -2,7 +2,7 @@
 import { constants, lstatSync } from "node:fs";
 import { access } from "node:fs/promises";
 import { sizeText } from "../config/size.ts";
-import { factOf, load } from "../pipeline/context.ts";
+import { factOf, load } from "../pipeline/run-file.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import type { App, NamedApp } from "../contracts/app.ts";

@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
-import { factOf } from "../pipeline/context.ts";
+import { factOf } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
 import { removeFile } from "../host/files.ts";
 import { goodReleases, runIds, runsOf, type PastRun } from "./history.ts";
@@ -14,7 +14,7 @@ import { appType } from "../registry.ts";
 import { pruneRecords } from "./records.ts";
 import { removeTree } from "../host/remove.ts";
 import { pruneSettings } from "./settings.ts";
-import { stoodIn } from "./standing.ts";
+import { releasesInUse } from "./in-use.ts";
 import { treeOf } from "../host/release-folder.ts";
 
 /** The releases on disk, oldest first; `foreign`: names that dp never made, which it leaves alone. */
@@ -41,7 +41,7 @@ async function kept(app: App, runs: readonly PastRun[]): Promise<Set<string>> {
   const failed = runs.filter(({ run, state }) => state === "failed" && run.facts["kind"] === "deploy").slice(-1);
   const busy = runs.filter(({ state }) => state === "running" || state === "waiting" || state === "unfinished");
   const named = [live, await app.previous()].filter((id) => id !== null);
-  const pinned = [...named, ...(await manager.instances(name)).map(releaseOf), ...stoodIn(app)];
+  const pinned = [...named, ...(await manager.instances(name)).map(releaseOf), ...releasesInUse(app)];
   // What is not known of one is no reason to remove it: dp doctor names its record.
   const known = new Set(runs.map(({ id }) => id));
   const unknown = (await runIds(app)).filter((id) => !known.has(id));

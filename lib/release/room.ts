@@ -1,6 +1,6 @@
 // The room on the disk that a deploy needs: twice what the files of one took lately, when it had been built.
 import type { App, NamedApp } from "../contracts/app.ts";
-import { factOf, load } from "../pipeline/context.ts";
+import { factOf, load } from "../pipeline/run-file.ts";
 import { DpError } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import type { Room } from "../host/disk.ts";

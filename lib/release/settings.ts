@@ -1,4 +1,4 @@
-// Which environment each run had: the env file as it was then, kept beside its context, for dp alone.
+// Which environment each run had: the env file as it was then, kept beside its run file, for dp alone.
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";

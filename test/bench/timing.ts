@@ -2,7 +2,7 @@
 import { connect } from "node:net";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Run } from "../../lib/pipeline/context.ts";
+import type { Run } from "../../lib/pipeline/run-file.ts";
 import type { Spec, State } from "../../lib/host/supervisor/supervision.ts";
 import { freePort } from "../support/core-server.ts";
 import type { Sandbox } from "../support/sandbox.ts";

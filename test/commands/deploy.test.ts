@@ -4,7 +4,7 @@ import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ReleaseRow } from "../../lib/commands/releases.ts";
 import type { Status } from "../../lib/commands/status.ts";
-import { load, save } from "../../lib/pipeline/context.ts";
+import { load, save } from "../../lib/pipeline/run-file.ts";
 import { envFile } from "../../lib/paths.ts";
 import { commit, deployYml, makeApp, runDp, SERVER, useServer, type App } from "../support/core-server.ts";
 import { makeRelease } from "../support/core-release.ts";

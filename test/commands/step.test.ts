@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { AuditLine } from "../../lib/host/audit.ts";
-import { load } from "../../lib/pipeline/context.ts";
+import { load } from "../../lib/pipeline/run-file.ts";
 import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
 import { starter } from "../../lib/host/who.ts";
 import { beginDeploy, endInstances, makeApp, runDp, useServer, type App } from "../support/core-server.ts";

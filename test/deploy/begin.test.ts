@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { begin, beginRollback, commitOf } from "../../lib/deploy/begin.ts";
-import { load } from "../../lib/pipeline/context.ts";
+import { load } from "../../lib/pipeline/run-file.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { runIds } from "../../lib/release/history.ts";
 import { openApp } from "../../lib/release/app.ts";
@@ -111,7 +111,7 @@ test("a rollback takes the facts of the release that it goes back to, and the se
   // Its commit is known by its name alone here.
   const run = await load(old.context);
   run.facts["sha"] = sha;
-  await (await import("../../lib/pipeline/context.ts")).save(old.context, run);
+  await (await import("../../lib/pipeline/run-file.ts")).save(old.context, run);
   const { id, context } = await beginRollback(await openApp(app.app), old.id);
   expect(id).toStartWith("4-");
   expect((await load(context)).facts).toMatchObject({

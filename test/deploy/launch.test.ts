@@ -12,7 +12,7 @@ import { until } from "../support/sandbox.ts";
 import { logOf } from "../../lib/release/history.ts";
 
 const server = useServer();
-const workersOf = (app: string) =>
+const runnersOf = (app: string) =>
   processTable().filter(({ pid }) => argumentsOf(pid).slice(-2).join(" ") === `work ${app}`);
 
 /** `dp work` with that on its stdin. */
@@ -27,7 +27,7 @@ async function work(app: string, text: string) {
   return { code: await child.exited, out, err };
 }
 
-test("a worker without an order ends, and leaves nothing", async () => {
+test("a runner process without an order ends, and leaves nothing", async () => {
   const app = await makeApp();
   const before = readdirSync(app.base).sort();
   expect(await work(app.app, "")).toEqual({ code: 0, out: "", err: "" });
@@ -57,10 +57,10 @@ test("it is there while the run is begun, and gone when that fails", async () =>
   `;
   const env = { ...plainEnv(), DP_ROOT: server.path() };
   const child = Bun.spawn([process.execPath, "-e", script, app.app], { env, stdin: "pipe", stdout: "pipe" });
-  await until("the worker", () => workersOf(app.app).length === 1);
+  await until("the runner process", () => runnersOf(app.app).length === 1);
   child.stdin.end();
   expect([await child.stdout.text(), await child.exited]).toEqual(["begins\nnot begun\n", 0]);
-  await until("its end", () => workersOf(app.app).length === 0);
+  await until("its end", () => runnersOf(app.app).length === 0);
   expect(readdirSync(app.logs)).toEqual([]);
 });
 

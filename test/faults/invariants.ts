@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
-import type { Run } from "../../lib/pipeline/context.ts";
+import type { Run } from "../../lib/pipeline/run-file.ts";
 import { isLocked } from "../../lib/host/lock.ts";
 import { isReleaseId, sequenceOf } from "../../lib/paths.ts";
 import { pidsWith, until, type Outcome, type Sandbox } from "../support/sandbox.ts";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Run } from "../../lib/pipeline/context.ts";
+import type { Run } from "../../lib/pipeline/run-file.ts";
 import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
 import type { Status } from "../../lib/commands/status.ts";
 import { deployYml, sandbox, type Outcome, type Sandbox } from "../support/sandbox.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { containerLimits, settingsOf } from "../../lib/apps/docker/settings.ts";
 import { siteIn } from "../../lib/apps/static/settings.ts";
-import { factOf, type Run } from "../../lib/pipeline/context.ts";
+import { factOf, type Run } from "../../lib/pipeline/run-file.ts";
 import { fact } from "../../lib/pipeline/facts.ts";
 
 const runOf = (facts: Record<string, unknown>): Run => ({ version: 1, facts, journal: {} });

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { load } from "../../lib/pipeline/context.ts";
+import { load } from "../../lib/pipeline/run-file.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { makeApp, runSteps, undo, useServer, type App } from "../support/core-server.ts";
 import { makeRelease } from "../support/core-release.ts";

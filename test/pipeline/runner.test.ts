@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { load, save } from "../../lib/pipeline/context.ts";
+import { load, save } from "../../lib/pipeline/run-file.ts";
 import { DpError, EXIT, exitCodeOf } from "../../lib/errors.ts";
 import { runFile, runsOf } from "../../lib/release/history.ts";
 import builtin from "../../lib/managers/builtin.ts";

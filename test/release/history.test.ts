@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { save, type Run } from "../../lib/pipeline/context.ts";
+import { save, type Run } from "../../lib/pipeline/run-file.ts";
 import { goodReleases, holder, queueFile, runFile, releaseBefore, runIds, runsOf } from "../../lib/release/history.ts";
 import { point } from "../../lib/host/link.ts";
 import { tryLock } from "../../lib/host/lock.ts";

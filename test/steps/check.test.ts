@@ -1,6 +1,6 @@
 // check and verify: the new instance answers for itself, before the switch and once more after it.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { load } from "../../lib/pipeline/context.ts";
+import { load } from "../../lib/pipeline/run-file.ts";
 import type { DpError } from "../../lib/errors.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { until } from "../managers/contract.ts";

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { begin } from "../../lib/deploy/begin.ts";
-import { load, save } from "../../lib/pipeline/context.ts";
+import { load, save } from "../../lib/pipeline/run-file.ts";
 import { commit, makeApp, runSteps, undo, useServer, type App, type File } from "../support/core-server.ts";
 
 const server = useServer();

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { load, save } from "../../lib/pipeline/context.ts";
+import { load, save } from "../../lib/pipeline/run-file.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { envFile } from "../../lib/paths.ts";
 import { until } from "../managers/contract.ts";

@@ -1,6 +1,6 @@
 // install: the app type's own way, its answer a fact for the steps behind it.
 import { beforeAll, expect, test } from "bun:test";
-import { load } from "../../lib/pipeline/context.ts";
+import { load } from "../../lib/pipeline/run-file.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { beginDeploy, makeApp, runSteps, useServer, type App } from "../support/core-server.ts";
 

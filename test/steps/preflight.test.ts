@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmdirSync, utimesSync, writeFileSync
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { load, save } from "../../lib/pipeline/context.ts";
+import { load, save } from "../../lib/pipeline/run-file.ts";
 import { DpError } from "../../lib/errors.ts";
 import { memoryProblem } from "../../lib/release/preflight.ts";
 import { beginDeploy, makeApp, runSteps, someConfig, useServer, type App } from "../support/core-server.ts";

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { begin } from "../../lib/deploy/begin.ts";
-import { load, save, type Run } from "../../lib/pipeline/context.ts";
+import { load, save, type Run } from "../../lib/pipeline/run-file.ts";
 import { point } from "../../lib/host/link.ts";
 import { runFile, runIds } from "../../lib/release/history.ts";
 import { keepSettings, liveRunOf, settingsFile, settingsText } from "../../lib/release/settings.ts";

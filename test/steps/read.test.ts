@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { begin } from "../../lib/deploy/begin.ts";
-import { load } from "../../lib/pipeline/context.ts";
+import { load } from "../../lib/pipeline/run-file.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { envFile } from "../../lib/paths.ts";
 import { commit, deployYml, makeApp, runSteps, useServer, type App, type File } from "../support/core-server.ts";

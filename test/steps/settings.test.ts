@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { create, load, save } from "../../lib/pipeline/context.ts";
+import { create, load, save } from "../../lib/pipeline/run-file.ts";
 import { envStamp } from "../../lib/config/env-file.ts";
 import { point } from "../../lib/host/link.ts";
 import { envFile } from "../../lib/paths.ts";

@@ -1,6 +1,6 @@
 // start: the old instance leaves the port, the new one takes it; undone, the old one serves again.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { load } from "../../lib/pipeline/context.ts";
+import { load } from "../../lib/pipeline/run-file.ts";
 import type { DpError } from "../../lib/errors.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { point } from "../../lib/host/link.ts";

@@ -1,7 +1,7 @@
 // swap: one rename decides; done twice nothing changes, undone all is as before.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
-import { load } from "../../lib/pipeline/context.ts";
+import { load } from "../../lib/pipeline/run-file.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { point, target } from "../../lib/host/link.ts";
 import builtin from "../../lib/managers/builtin.ts";

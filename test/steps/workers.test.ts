@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { load, save } from "../../lib/pipeline/context.ts";
+import { load, save } from "../../lib/pipeline/run-file.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { isWeb } from "../../lib/paths.ts";
 import { factsOfRelease } from "../../lib/release/instance.ts";

@@ -1,7 +1,7 @@
 // Releases made by hand: what the steps from "start" on find, without the seconds of a whole deploy.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { create, load, save, type RunResult } from "../../lib/pipeline/context.ts";
+import { create, load, save, type RunResult } from "../../lib/pipeline/run-file.ts";
 import { runFile } from "../../lib/release/history.ts";
 import { instanceOf, type InstanceFacts } from "../../lib/release/instance.ts";
 import { point } from "../../lib/host/link.ts";

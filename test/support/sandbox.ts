@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Run } from "../../lib/pipeline/context.ts";
+import type { Run } from "../../lib/pipeline/run-file.ts";
 import { programOf, tested } from "./installed.ts";
 import { pauseAfter } from "./pause.ts";
 import { claimPort } from "./port.ts";

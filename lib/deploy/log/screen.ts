@@ -1,7 +1,7 @@
 // The first and last lines of a deploy: what it is, and how it ended, on one screen.
 import { hostname } from "node:os";
 import type { App } from "../../contracts/app.ts";
-import { factOf, type Run } from "../../pipeline/context.ts";
+import { factOf, type Run } from "../../pipeline/run-file.ts";
 import { DpError, EXIT, messageOf } from "../../errors.ts";
 import { fact } from "../../pipeline/facts.ts";
 import { tipOf } from "../../git/ref.ts";

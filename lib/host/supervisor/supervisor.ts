@@ -28,7 +28,8 @@ export function countCrash(crashes: Crashes, now: number, ran: number, first: nu
 
 const identityOf = (pid: number): Identity => ({ pid, startTime: startTime(pid) ?? 0 });
 
-interface Run {
+/** One life of the main process, from its start to its end. */
+interface Life {
   /** Milliseconds between start and end. */
   ran: number;
   detail: string;
@@ -46,7 +47,7 @@ async function runOnce(
   begin: () => AppProcess,
   stop: Promise<void>,
   started: (app: AppProcess) => Promise<void>,
-): Promise<Run> {
+): Promise<Life> {
   const begun = performance.now();
   try {
     const app = begin();
@@ -66,7 +67,7 @@ async function runOnce(
   }
 }
 
-const isGood = ({ ended }: Run): boolean => ended !== null && "code" in ended && ended.code === 0;
+const isGood = ({ ended }: Life): boolean => ended !== null && "code" in ended && ended.code === 0;
 
 /** The state that this supervisor begins with. */
 const stateAfter = (before: State | null): State => ({

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Run } from "../../../lib/pipeline/context.ts";
+import type { Run } from "../../../lib/pipeline/run-file.ts";
 import { DpError, type ExitName } from "../../../lib/errors.ts";
 import { point } from "../../../lib/host/link.ts";
 import { places } from "../../../lib/paths.ts";

@@ -10,8 +10,8 @@ import type { Order } from "./order.ts";
 import type { Sink } from "../host/sink.ts";
 import { logOf } from "../release/history.ts";
 
-/** Somebody that is about to work on a run. */
-export interface Worker {
+/** A process that is about to work on a run. */
+export interface RunnerProcess {
   /** Tells it what to do; null: nothing, and it ends. */
   order(order: Order | null): void;
   /** Its exit code. */
@@ -21,10 +21,10 @@ export interface Worker {
 }
 
 /**
- * Hires a worker, which gets ready while the run is still being begun. install.sh has `dp rollback` run in a session
+ * Starts a runner process, which gets ready while the run is still being begun. install.sh has `dp rollback` run in a session
  * of its own, with a small program to wait for it: it need not start dp a second time.
  */
-export const hire = (app: NamedApp): Worker => (isOnItsOwn() ? itself(app) : another(app));
+export const startRunner = (app: NamedApp): RunnerProcess => (isOnItsOwn() ? itself(app) : another(app));
 
 // After what the terminal shows of Ctrl-C.
 function goesOn({ name }: NamedApp, what: string): void {
@@ -33,7 +33,7 @@ function goesOn({ name }: NamedApp, what: string): void {
 }
 
 /** A process in a session of its own. Without an order it ends when this process does. */
-function another(app: NamedApp): Worker {
+function another(app: NamedApp): RunnerProcess {
   const [read, write] = pipe();
   try {
     const stdio = { stdin: read, stdout: "ignore", stderr: "inherit" } as const;
@@ -82,7 +82,7 @@ function leaveOnSignals(app: NamedApp, what: string): void {
 }
 
 /** This process. Whoever typed the command has left when its parent is another one. */
-function itself(app: NamedApp): Worker {
+function itself(app: NamedApp): RunnerProcess {
   const parent = process.ppid;
   const ended = Promise.withResolvers<number>();
   const module = import("./work.ts");

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import * as v from "valibot";
-import { create, factOf, load, save, type Run } from "../../lib/pipeline/context.ts";
+import { create, factOf, load, save, type Run } from "../../lib/pipeline/run-file.ts";
 import { DpError } from "../../lib/errors.ts";
 import { fact } from "../../lib/pipeline/facts.ts";
 
@@ -122,7 +122,7 @@ describe("refused:", () => {
 });
 
 const WRITER = `
-  const { save } = await import(${JSON.stringify(resolve("lib/pipeline/context.ts"))});
+  const { save } = await import(${JSON.stringify(resolve("lib/pipeline/run-file.ts"))});
   for (let turn = 0; ; turn++) {
     await save(process.argv[1], { version: 1, facts: { text: "x".repeat(100000 + turn) }, journal: {} });
     if (turn === 0) console.log("writing");

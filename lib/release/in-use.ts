@@ -1,4 +1,4 @@
-// The releases that a process stands in: a one-off command, a shell of somebody's, whatever still uses their files.
+// The releases in use: in whose files a process stands, a one-off command, a shell of somebody's, whatever else it is.
 import { readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
@@ -6,7 +6,7 @@ import { isReleaseId } from "../paths.ts";
 import { allPids } from "../host/process/proc.ts";
 
 /** The IDs of the releases in whose folders any process has its current folder or its program. */
-export function stoodIn({ places }: NamedApp): string[] {
+export function releasesInUse({ places }: NamedApp): string[] {
   const folder = `${realOf(places.releases)}/`;
   const found = new Set<string>();
   for (const pid of allPids()) {

@@ -9,7 +9,7 @@ import { treeOf } from "../host/release-folder.ts";
  * a rollback a newer one was live before, and the way goes on further back. `withEnv`: of the same files those with
  * settings from before count, too. Null: there is none.
  */
-export async function wayBack(app: NamedApp, live: string | null, withEnv = false): Promise<string | null> {
+export async function rollbackTarget(app: NamedApp, live: string | null, withEnv = false): Promise<string | null> {
   if (live === null) return null;
   const treeNumber = (id: string) => sequenceOf(treeOf(app.places.releases, id));
   const isOlder = ({ id }: PastRun) =>
@@ -24,7 +24,7 @@ export async function wayBack(app: NamedApp, live: string | null, withEnv = fals
 }
 
 /** The release of the live one's own files that `dp rollback --with-env` takes, for its settings, or null. */
-export async function settingsBack(app: NamedApp, live: string | null): Promise<string | null> {
-  const to = await wayBack(app, live, true);
+export async function settingsTarget(app: NamedApp, live: string | null): Promise<string | null> {
+  const to = await rollbackTarget(app, live, true);
   return to !== null && treeOf(app.places.releases, to) === treeOf(app.places.releases, live!) ? to : null;
 }

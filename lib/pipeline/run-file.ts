@@ -22,7 +22,7 @@ const result = v.strictObject({
   endedAt: v.string(),
 });
 
-// Not v.record, which copies them one by one: all contexts there ever were are read, and that is half of the time.
+// Not v.record, which copies them one by one: all runs there ever were are read, and that is half of the time.
 const facts = v.custom<Record<string, unknown>>(
   (value) => typeof value === "object" && value !== null && !Array.isArray(value),
   "must be an object",
@@ -41,7 +41,7 @@ export type Entry = v.InferOutput<typeof entry>;
 export type RunResult = v.InferOutput<typeof result>;
 
 /**
- * Reads a context. Throws DpError "context" when it is missing, unreadable, of another version (reason "version"), or
+ * Reads a run file. Throws DpError "context" when it is missing, unreadable, of another version (reason "version"), or
  * could have been written by somebody else: the steps trust it.
  */
 export async function load(path: string): Promise<Run> {
@@ -88,7 +88,7 @@ function readOwn(path: string): string {
   }
 }
 
-/** Saves a context durably. */
+/** Saves a run file durably. */
 export function save(path: string, run: Run): Promise<void> {
   return writeFileAtomic(path, `${JSON.stringify(run, null, 2)}\n`, 0o600);
 }
@@ -100,13 +100,13 @@ export async function conclude(path: string, end: Omit<RunResult, "endedAt">): P
   await save(path, run);
 }
 
-/** Makes a context; throws DpError "context" when it exists. */
+/** Makes a run file; throws DpError "context" when it exists. */
 export async function create(path: string, facts: Record<string, unknown>): Promise<void> {
   if (existsSync(path)) throw new DpError("context", `${path}: exists already`);
   await save(path, { version: 1, facts, journal: {} });
 }
 
-/** One fact of a context, parsed; throws DpError "context" when it is missing or wrong. */
+/** One fact of a run, parsed; throws DpError "context" when it is missing or wrong. */
 export function factOf<S extends v.GenericSchema>(run: Run, name: string, schema: S): v.InferOutput<S> {
   const parsed = v.safeParse(schema, run.facts[name]);
   if (parsed.success) return parsed.output;

@@ -22,9 +22,9 @@ afterAll(() => box?.stop());
 const typed = (...words: string[]) =>
   box.start(["setsid", "-f", "-w", programOf(box.program), "rollback", box.app, ...words]);
 const works = (pid: number) => processTable().find(({ parent }) => parent === pid)?.pid;
-const isWorker = (pid: number) =>
+const isRunner = (pid: number) =>
   argumentsOf(pid).slice(-2).join(" ") === `work ${box.app}` && hasEnvironment(pid, `DP_ROOT=${box.root}`);
-const hasWorker = () => processTable().some(({ pid }) => isWorker(pid));
+const hasRunner = () => processTable().some(({ pid }) => isRunner(pid));
 const lockHolder = () => (JSON.parse(readFileSync(join(box.base, "lock"), "utf8")) as { pid: number }).pid;
 const isChecking = (before: number) => box.ids().length > before && box.run().journal["check"]?.state === "running";
 
@@ -32,7 +32,7 @@ test("it does the work itself, says all of it, and keeps its exit code", async (
   const before = box.ids().length;
   const { pid, done } = typed(ids[0]!);
   await until("the check", () => isChecking(before));
-  expect([lockHolder(), hasWorker()]).toEqual([works(pid)!, false]);
+  expect([lockHolder(), hasRunner()]).toEqual([works(pid)!, false]);
   writeFileSync(join(box.root, "door"), "");
   const { code, text } = await done;
   expect([code, box.link("current")]).toEqual([0, ids[0]!]);
@@ -62,7 +62,7 @@ test("Ctrl-C leaves it to its end, and says so", async () => {
 test("left before its turn has come, it is called off", async () => {
   rmSync(join(box.root, "door"), { force: true });
   const deploying = box.start([programOf(box.program), "rollback", box.app, ids[0]!]);
-  await until("the check", () => box.run().journal["check"]?.state === "running" && hasWorker());
+  await until("the check", () => box.run().journal["check"]?.state === "running" && hasRunner());
   const before = box.ids().length;
   const words = ["setsid", "-f", "-w", programOf(box.program), "rollback", box.app];
   const waiting = Bun.spawn(words, { env: box.env, stdio: ["ignore", "ignore", "pipe"] });
@@ -84,13 +84,13 @@ describe("a push", () => {
     await box.commit({ say });
     const { pid, done } = box.start(["git", "push", "production", "main"]);
     await until("the check", () => isChecking(before));
-    return { pid, done, worker: lockHolder() };
+    return { pid, done, runner: lockHolder() };
   };
 
   test("is worked on by its hook, in a session of its own and below a shell", async () => {
-    const { done, worker } = await pushUntilCheck("three");
-    const { session, parent } = processEntry(worker)!;
-    expect([hookOf(worker), session, hasWorker()]).toEqual([true, worker, false]);
+    const { done, runner } = await pushUntilCheck("three");
+    const { session, parent } = processEntry(runner)!;
+    expect([hookOf(runner), session, hasRunner()]).toEqual([true, runner, false]);
     expect(argumentsOf(parent).join(" ")).toContain("hooks/update");
     writeFileSync(join(box.root, "door"), "");
     const { code, text } = await done;
@@ -100,8 +100,8 @@ describe("a push", () => {
 
   test("whose process is killed says how it is gone on with, and moves no branch", async () => {
     const live = box.link("current");
-    const { done, worker } = await pushUntilCheck("four");
-    process.kill(worker, "SIGKILL");
+    const { done, runner } = await pushUntilCheck("four");
+    process.kill(runner, "SIGKILL");
     const { code, text } = await done;
     expect(code).toBe(1);
     expect(text).toContain("dp: the process of the deploy was killed; to finish or undo it: dp resume shop");
