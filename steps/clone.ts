@@ -1,11 +1,12 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Lays the commit's files out in releases/ID, owned by the app's user, without any git folder.
+// Lays the commit's files out in releases/ID, owned by the user that builds, without any git folder.
 import { appOf } from "../lib/release/app.ts";
 import { closeSync } from "node:fs";
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { hasRoom } from "../lib/host/ballast.ts";
 import { appEnvironment } from "../lib/release/environment.ts";
+import { buildEnvironment, readyBuilder } from "../lib/release/builder.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { fetchLfs } from "../lib/git/lfs.ts";
 import { fetchEnv, NO_FILTERS, ownSource } from "../lib/git/source.ts";
@@ -24,26 +25,31 @@ const step = defineStep(import.meta.path, {
   async run({ sha, id, ...given }, io) {
     const app = await appOf(given);
     const { repo, releases } = app.places;
-    const { user, stepTimeout: timeout } = app.server;
+    const { stepTimeout: timeout } = app.server;
     // Once for all: whatever becomes of the env file meanwhile, build, hooks and app get the same.
     await keepSettings(app, id);
+    const user = await readyBuilder(app, io);
     const release = join(releases, id);
     await removeTree(release, user, io); // half of it, from a run that was killed
     await mkdir(release, { mode: 0o750 });
     await chmod(release, 0o750);
-    if (user) await chown(release, ...(await idsOf(user)));
+    // The app's user may read it, by its group.
+    const reader = app.server.user;
+    if (user && reader) await chown(release, (await idsOf(user))[0], (await idsOf(reader))[1]);
     const [read, write] = pipe();
     const archive = io
       .run(["git", "--git-dir", repo, ...NO_FILTERS, "archive", "--format=tar", sha], { stdout: write, timeout })
       .finally(() => closeSync(write));
-    // tar runs as the app's user: whatever the archive holds, it can go nowhere that the user cannot.
+    // tar runs as who builds: whatever the archive holds, it can go nowhere that the user cannot.
+    const unpack = 'umask 022 && exec tar -x -f - --no-same-owner -C "$1"';
     const extract = io
-      .run(["tar", "-x", "-f", "-", "--no-same-owner", "-C", release], { stdin: read, user, timeout })
+      .run(["sh", "-c", unpack, "sh", release], { stdin: read, user, timeout })
       .finally(() => closeSync(read));
     const [archived, extracted] = await Promise.allSettled([archive, extract]);
     if (archived.status === "rejected") throw archived.reason;
     if (extracted.status === "rejected") throw extracted.reason;
-    const fetcher = { user, timeout, env: fetchEnv(await appEnvironment({ app, sha, release })) };
+    const env = buildEnvironment(app, await appEnvironment({ app, sha, release }), user);
+    const fetcher = { user, timeout, env: fetchEnv(env) };
     const source = ownSource(repo, sha, io.signal);
     await fetchLfs(source, release, fetcher, io);
     await layOutSubmodules(source, release, fetcher, io);

@@ -3,7 +3,7 @@
 import { appOf } from "../lib/release/app.ts";
 import { appEnvironment } from "../lib/release/environment.ts";
 import { fact } from "../lib/pipeline/facts.ts";
-import { placeOf } from "../lib/release/place.ts";
+import { buildPlaceOf } from "../lib/release/place.ts";
 import { hasWeb } from "../lib/release/processes.ts";
 import { appType, manager } from "../lib/registry.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
@@ -25,7 +25,7 @@ const step = defineStep(import.meta.path, {
     const type = await appType(config.type);
     const name = { app: app.name, id };
     if (type.manager === undefined && hasWeb(config)) (await manager(app.server.manager)).prepare?.(name);
-    return { runtime: await type.install(placeOf(facts, await appEnvironment(facts)), io) };
+    return { runtime: await type.install(await buildPlaceOf(facts, await appEnvironment(facts), io), io) };
   },
 });
 export default step;

@@ -3,6 +3,7 @@
 import { fact } from "../lib/pipeline/facts.ts";
 import { appOf } from "../lib/release/app.ts";
 import { appType } from "../lib/registry.ts";
+import { builderOf } from "../lib/release/builder.ts";
 import { linkShared } from "../lib/release/shared-files.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 import { appFolder } from "../lib/host/release-folder.ts";
@@ -18,11 +19,13 @@ const step = defineStep(import.meta.path, {
       io.info("nothing is shared");
       return {};
     }
-    const { places, server } = await appOf(given);
+    const app = await appOf(given);
+    const { places, server } = app;
     const place = {
       shared: places.shared,
       folder: appFolder(release, config),
       user: server.user,
+      builder: await builderOf(app),
       timeout: server.stepTimeout,
       mounts: (await appType(config.type)).mountsShared === true,
     };

@@ -24,7 +24,7 @@ const step = defineStep(import.meta.path, {
     try {
       if (line === undefined) io.info("no hook");
       else if (skipHooks) io.info("skipped, as asked");
-      else await runHook(line, facts, runtime, io);
+      else await runHook(line, facts, runtime, io, { unfinished: false });
     } catch (error) {
       if (!(error instanceof DpError)) throw error;
       io.warn(`postDeploy failed, but the release is live: ${error.message}`);

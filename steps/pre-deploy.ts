@@ -1,9 +1,10 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Runs the preDeploy hook; its failure ends the deploy before anything was started or stopped.
+// Runs the preDeploy hook, and closes the release; a failure ends the deploy before anything was started or stopped.
 import { appOf } from "../lib/release/app.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { commitTree } from "../lib/git/tree.ts";
 import { strayData } from "../lib/release/stray-data.ts";
+import { sealRelease } from "../lib/release/sealing.ts";
 import { runHook } from "../lib/release/shell-line.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
@@ -25,10 +26,11 @@ const step = defineStep(import.meta.path, {
     if (line === undefined) io.info("no hook");
     else if (skipHooks) io.info("skipped, as asked");
     else {
-      await runHook(line, facts, runtime, io);
+      await runHook(line, facts, runtime, io, { unfinished: true });
       // What it made in the release is on the disk before anything names the release.
       await io.run(["sync", "-f", facts.release], { quiet: true, timeout: given.server.stepTimeout });
     }
+    await sealRelease(facts.app, facts.release, io);
     for (const what of await strayData(facts.release, commitTree(facts.app.places.repo, facts.sha, io.signal)))
       io.warn(what);
     return {};

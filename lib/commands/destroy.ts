@@ -16,7 +16,7 @@ import { namedApp, openApp } from "../release/app.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { lockNow } from "../deploy/queue.ts";
 import { appNames } from "../config/server.ts";
-import { idsOf, userExists, userOf } from "../host/users.ts";
+import { builderName, idsOf, userExists, userOf } from "../host/users.ts";
 import type { ServerConfig } from "../config/types.ts";
 import { frontNames } from "../config/kinds.ts";
 
@@ -65,10 +65,10 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
     await remove(releases, io);
     for (const entry of await readdir(base)) if (!LAST.includes(entry)) await remove(join(base, entry), io);
     changes.push("removed its releases");
-    if (user)
+    for (const each of await usersToRemove(app, user))
       await note(
-        `removed the system user ${user}`,
-        io.run(["userdel", user], { quiet: true }).then(() => true),
+        `removed the system user ${each}`,
+        io.run(["userdel", each], { quiet: true }).then(() => true),
       );
     await note("removed its logs", remove(logs, io));
     for (const file of ["destroyed", "config.yml"]) await removeFile(join(base, file));
@@ -95,6 +95,12 @@ async function ownUserOf(app: string, server: ServerConfig): Promise<string | nu
   return user;
 }
 
+// The builder first: it is in the group of the other.
+async function usersToRemove({ name }: NamedApp, user: string | null): Promise<string[]> {
+  const hasBuilder = process.getuid?.() === 0 && root() === "" && userExists(builderName(name));
+  return [...(hasBuilder ? [builderName(name)] : []), ...(user === null ? [] : [user])];
+}
+
 async function stopAll(app: NamedApp, server: ServerConfig | null, io: Io): Promise<string[]> {
   const { name } = app;
   const stopped: string[] = [];
@@ -109,11 +115,10 @@ async function stopAll(app: NamedApp, server: ServerConfig | null, io: Io): Prom
 }
 
 // One-off commands, builds, what an instance left behind: all that has the app's user or its home.
-async function endLeftovers({ places }: NamedApp, user: string | null): Promise<void> {
-  const uid = user === null ? null : (await idsOf(user))[0];
-  const home = `HOME=${places.home}`;
-  const isOf = (pid: number) =>
-    pid !== process.pid && ((uid !== null && ownerOf(pid) === uid) || hasEnvironment(pid, home));
+async function endLeftovers(app: NamedApp, user: string | null): Promise<void> {
+  const uids = await Promise.all((await usersToRemove(app, user)).map(async (each) => (await idsOf(each))[0]));
+  const home = `HOME=${app.places.home}`;
+  const isOf = (pid: number) => pid !== process.pid && (uids.includes(ownerOf(pid) ?? -1) || hasEnvironment(pid, home));
   await endAll(() => allPids().filter(isOf), PATIENCE);
 }
 

@@ -9,7 +9,9 @@ import { setupUser, userOf } from "../host/users.ts";
 import { envFile, root } from "../paths.ts";
 import { manager } from "../registry.ts";
 import { namedApp, openApp, withServer } from "../release/app.ts";
+import { setupBuilder } from "../release/builder.ts";
 import { routeOf } from "../release/route.ts";
+import { sealAll } from "../release/sealing.ts";
 import { setupBase } from "../setup/base.ts";
 import { changeLines, isOfRoute, moveRoute, requireFree } from "../setup/live-port.ts";
 import { addressOf, fetchFrom } from "../setup/origin.ts";
@@ -53,6 +55,7 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   if (differing === null) changes.push(`wrote ${config}`);
   const app = await openApp(name);
   const { places, server } = app;
+  changes.push(...(await setupBuilder(app, io)), ...(await sealAll(app, true, io)));
   changes.push(...(await setupEnvFile(app)));
   changes.push(...(await setupRepository(app, server.branch, io)));
   const { stopTimeout, path } = server;

@@ -42,7 +42,8 @@ const NICKNAMES: Readonly<Record<string, string>> = {
 
 /** Reads a cron line; a text that is answered says what is wrong with it. */
 export function parseSchedule(text: string): Schedule | string {
-  const line = text.trim();
+  // Blanks alone: what else trim() takes for white space would go on into a unit.
+  const line = text.replace(/^[ \t]+|[ \t]+$/g, "");
   if (line.startsWith("@")) {
     const fields = NICKNAMES[line.toLowerCase()];
     if (fields !== undefined) return parseSchedule(fields);

@@ -22,8 +22,12 @@ export interface Place {
   tree: Tree;
   /** All files of the commit, where that folder is only a part of it. */
   commit?: Tree | undefined;
-  /** The system user of the app, or undefined when dp does not run as root. */
+  /** The system user that builds, or runs a hook; undefined when dp does not run as root. */
   user: string | undefined;
+  /** The system user that runs the app, and may read what was built. */
+  reader: string | undefined;
+  /** What a build or hook may write to in the app's base, see walls.ts. */
+  opens: readonly string[];
   /** The environment of builds and of the app: the env file, PATH, HOME, DP_*. */
   env: Record<string, string>;
   /** What config.yml says under the keys of app types and managers, by name. */

@@ -13,6 +13,7 @@ import { endAll } from "../host/process/end-all.ts";
 import { allPids } from "../host/process/proc.ts";
 import { environmentOf, hasEnvironment } from "../host/process/process.ts";
 import { ONE_OFF_MARK } from "../release/one-off.ts";
+import { buildPlaces } from "../release/builder.ts";
 import { reconcile, sweep } from "../release/reconcile.ts";
 import { appType } from "../registry.ts";
 import { goBack, runPipeline } from "../pipeline/runner.ts";
@@ -69,11 +70,13 @@ export async function pickUp(run: Run, out: Receipt): Promise<string | undefined
 
 // A build or hook outlives its deploy when that is killed; a second one beside it would be one too many. It is known
 // by its environment, and is neither an instance nor a command of the operator's.
-async function endLeftovers({ name, places }: NamedApp, id: string): Promise<void> {
-  const marks = [`HOME=${places.home}`, `DP_RELEASE=${id}`];
+async function endLeftovers(app: NamedApp, id: string): Promise<void> {
+  const { name, places } = app;
+  const homes = [places.home, buildPlaces(app).home].map((home) => `HOME=${home}`);
   const isInstance = (pid: number) => environmentOf(pid, "DP_INSTANCE")?.startsWith(`${name}@${id}`) === true;
   const isOther = (pid: number) => isInstance(pid) || hasEnvironment(pid, ONE_OFF_MARK);
-  const isLeft = (pid: number) => marks.every((mark) => hasEnvironment(pid, mark)) && !isOther(pid);
+  const isLeft = (pid: number) =>
+    hasEnvironment(pid, `DP_RELEASE=${id}`) && homes.some((home) => hasEnvironment(pid, home)) && !isOther(pid);
   await endAll(() => allPids().filter((pid) => pid !== process.pid && isLeft(pid)), PATIENCE);
   await endConfined({ app: name, id });
 }

@@ -1,10 +1,12 @@
 // Rights and owners: what dp decides by belongs to dp, and what the app writes to the app.
+import { existsSync } from "node:fs";
 import { chmod, stat } from "node:fs/promises";
 import type { App } from "../contracts/app.ts";
 import { byCommand, byDoctor, byDrift, type Check, type Finding } from "../contracts/check.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { envFile } from "../paths.ts";
 import { baseDrift } from "../setup/base.ts";
+import { unsealed } from "../release/sealing.ts";
 import { repositoryDrift } from "../setup/repository.ts";
 
 const check: Check = {
@@ -13,8 +15,12 @@ const check: Check = {
     const { name, places, server } = app;
     const { base, config } = places;
     const open = await repositoryDrift(app, io);
+    const loose = existsSync(places.releases) ? await unsealed(app, true) : [];
     return [
       ...(await folderFindings(app)),
+      ...loose.map((path) =>
+        byCommand("warning", `${path} belongs to the app's user, who can change it`, "setup", name),
+      ),
       ...open.map((drift) => byDrift(name, drift)),
       ...(await fileFindings(name, config)),
       ...(await fileFindings(name, envFile(base, server.env))),

@@ -1,11 +1,12 @@
-// Removal of a folder whose content belongs to the app: never with more rights than the app has.
+// Removal of a folder whose content the app may have made.
 import { lstat, rmdir } from "node:fs/promises";
 import { codeOf } from "../errors.ts";
 import type { Io } from "./io.ts";
+import { isOther } from "./process/privilege.ts";
 
 /**
- * Removes a release's or venv's folder. As root its content is removed by the app's user, so that nothing
- * the app swaps in meanwhile can lead outside. Safe to repeat.
+ * Removes a release's or venv's folder; `user`: whose it may be, when dp is root. rm follows no link, whatever the app
+ * puts in place of a folder meanwhile. Safe to repeat.
  */
 export async function removeTree(folder: string, user: string | undefined, io: Io): Promise<void> {
   try {
@@ -14,7 +15,11 @@ export async function removeTree(folder: string, user: string | undefined, io: I
     if (codeOf(error) === "ENOENT") return;
     throw error;
   }
+  if (isOther(user)) {
+    await io.run(["rm", "-rf", "--one-file-system", "--", folder], { quiet: true, timeout: 300_000 });
+    return;
+  }
   const script = 'chmod -R u+rwX -- "$1" && find "$1" -mindepth 1 -delete';
-  await io.run(["sh", "-c", script, "sh", folder], { user, quiet: true, timeout: 300_000 });
+  await io.run(["sh", "-c", script, "sh", folder], { quiet: true, timeout: 300_000 });
   await rmdir(folder);
 }

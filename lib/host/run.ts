@@ -1,11 +1,12 @@
 // One child process: a group of its own, a real pipe, a time limit that ends the whole group.
 import { closeSync } from "node:fs";
+import { constants } from "node:os";
 import { codeOf, DpError } from "../errors.ts";
 import { confine, type Confined, type Confinement } from "./process/confine.ts";
 import { groupOf } from "./process/group.ts";
 import { pipe } from "./process/libc.ts";
 import { readLines, tail } from "./process/output.ts";
-import { asUser, givePipe, isOther } from "./process/privilege.ts";
+import { commandOf, givePipe, isOther } from "./process/privilege.ts";
 
 export interface RunOptions {
   /** Where it runs; entered by the user that it runs as. Default "/". */
@@ -90,8 +91,8 @@ function lineEndHint(text: string): string | undefined {
 
 /** The command as it is started: by its user, and confined if it is to be. */
 function made(argv: readonly string[], { user, cwd, env = plainEnv(), confined }: RunOptions): Confinement {
-  const own = asUser(argv, user, cwd);
-  return confined ? confine(own, env, confined) : { argv: own, env, end: () => Promise.resolve() };
+  const own = commandOf(argv, env, user, cwd);
+  return confined ? confine(own, confined, user) : { ...own, end: () => Promise.resolve() };
 }
 
 function spawn({ argv, env }: Confinement, options: RunOptions, write: number) {
@@ -154,12 +155,19 @@ async function finish(argv: readonly string[], options: RunOptions): Promise<Res
   await command.end();
   if (!drained) await output.cancel();
   closeSync(read);
+  const code = await child.exited;
   return {
-    code: await child.exited,
-    signal: child.signalCode === null ? null : String(child.signalCode),
+    code,
+    signal: child.signalCode === null ? signalIn(command.isWalled ? code : 0) : String(child.signalCode),
     timedOut: guard.timedOut(),
     text: output.text(),
   };
+}
+
+/** The signal that an exit code stands for, as a shell says it; null: none. */
+function signalIn(code: number): string | null {
+  const found = Object.entries(constants.signals).find(([, number]) => number === code - 128);
+  return found?.[0] ?? null;
 }
 
 /** Whether a promise is fulfilled within `ms`; the timer does not outlive the answer, or dp would not end before it. */

@@ -21,15 +21,19 @@ export const userExists = (user: string): boolean => accountNamed(user) !== null
 /** The name of an app's own user. */
 export const userOf = (app: string) => `dp-${app}`;
 
+/** The name of the user that builds an app; with "-build" behind it, it could be longer than Linux allows. */
+export const builderName = (app: string) => `dpb-${app}`;
+
 /** Makes the app's own system user; answers whether it was missing. */
 export function setupUser(app: string, io: Io): Promise<boolean> {
   return makeSystemUser(userOf(app), places(app).home, io);
 }
 
-/** Makes a system user without password or shell; answers whether it was missing. */
-export async function makeSystemUser(user: string, home: string, io: Io): Promise<boolean> {
+/** Makes a system user without password or shell, in further groups; answers whether it was missing. */
+export async function makeSystemUser(user: string, home: string, io: Io, groups: number[] = []): Promise<boolean> {
   if (userExists(user)) return false;
   const options = ["--system", "--user-group", "--no-create-home", "--home-dir", home, "--shell", "/usr/sbin/nologin"];
+  if (groups.length > 0) options.push("--groups", groups.join(","));
   await io.run(["useradd", ...options, user], { quiet: true });
   return true;
 }

@@ -4,7 +4,10 @@ import type { App } from "../contracts/app.ts";
 import type { Place } from "../contracts/app-type.ts";
 import { commitTree, subtree } from "../git/tree.ts";
 import type { DeployConfig } from "../config/types.ts";
+import type { Io } from "../host/io.ts";
+import { handTo } from "../host/ownership.ts";
 import { appFolder } from "../host/release-folder.ts";
+import { buildEnvironment, builderOf, buildPlaces } from "./builder.ts";
 
 /** The facts that a place is made of. */
 export interface PlaceFacts {
@@ -17,7 +20,7 @@ export interface PlaceFacts {
   run?: string | undefined;
 }
 
-/** The place of a release, with the environment that its commands get. */
+/** The place of a release for those who do nothing in it but as the app itself, with the environment that they get. */
 export function placeOf({ app, config, sha, release }: PlaceFacts, env: Record<string, string>): Place {
   const { name, places, server } = app;
   const whole = commitTree(places.repo, sha);
@@ -32,9 +35,23 @@ export function placeOf({ app, config, sha, release }: PlaceFacts, env: Record<s
     tree,
     commit: config.root === undefined ? undefined : whole,
     user: server.user,
+    reader: server.user,
+    opens: [places.shared, places.home],
     env,
     operator: server.settings,
     timeout: server.stepTimeout,
     build: server.build,
   };
+}
+
+/** The place of a release for its build: in the hands of whoever builds, with that one's home. */
+export async function buildPlaceOf(facts: PlaceFacts, env: Record<string, string>, io: Io): Promise<Place> {
+  const { app, release } = facts;
+  const reader = app.server.user;
+  const builder = await builderOf(app);
+  const { home, tmp } = buildPlaces(app);
+  await handTo(release, { maker: builder, reader }, io);
+  const place = placeOf(facts, buildEnvironment(app, env, builder));
+  if (builder === reader) return { ...place, opens: [release, ...place.opens] };
+  return { ...place, user: builder, opens: [release, home, tmp] };
 }

@@ -14,6 +14,7 @@ import { isWeb, releaseOf } from "../paths.ts";
 import { portOf } from "./ports.ts";
 import { hasWeb, wantedIds } from "./processes.ts";
 import { routeOf, targetOf } from "./route.ts";
+import { sealAll } from "./sealing.ts";
 import { straysOf, wantedOf } from "./wanted.ts";
 import { warmIds } from "./warm.ts";
 import { startInstances } from "./workers.ts";
@@ -35,6 +36,8 @@ export async function reconcile(app: App, io: Io, changes: string[] = []): Promi
   const live = await app.live();
   const facts = live === null ? null : await factsOfRelease(app, live);
   const wanted = live && facts ? await wantedIds(app, live, facts.config) : [];
+  // The live release is left to "dp setup", or the next deploy: an app that changes its own files stays up at a boot.
+  changes.push(...(await sealAll(app, false, io)));
   changes.push(...(await mendPrevious(app, live)));
   changes.push(...(await holdPort(app, facts, io)));
   changes.push(...(await adoptAll(app, wanted, io)));

@@ -16,6 +16,8 @@ export interface LinkPlace {
   /** The app's own folder in the release. */
   folder: string;
   user: string | undefined;
+  /** Who makes the release, when that is somebody else: the links in it are that one's. */
+  builder?: string | undefined;
   /** Milliseconds that copying may take. */
   timeout: number;
   /** True: the folders on the way to what is shared become root's, see closed.ts, unless they are already. */
@@ -39,14 +41,19 @@ fill() {
 }
 `;
 
-const LINK = `${FILL}kind=$1 own=$2 in_release=$3 link=$4 temp=$5
-mkdir -p -- "$(dirname "$own")" "$(dirname "$in_release")"
+// By the app's user, who may read the release that is made.
+const KEEP = `${FILL}kind=$1 own=$2 in_release=$3 temp=$4
+mkdir -p -- "$(dirname "$own")"
 rm -rf -- "$temp"
 if [ ! -e "$own" ] && [ ! -L "$own" ]; then
   fill "$kind" "$in_release" "$temp"
   mv -nT -- "$temp" "$own"
   rm -rf -- "$temp"
-fi
+fi`;
+
+const LINK = `set -e
+in_release=$1 link=$2
+mkdir -p -- "$(dirname "$in_release")"
 rm -rf -- "$in_release"
 ln -s -- "$link" "$in_release"`;
 
@@ -109,10 +116,14 @@ export async function linkShared(place: LinkPlace, names: Shared, io: Io): Promi
     const link = relative(dirname(inRelease), own);
     const temp = join(dirname(own), `.dp-new.${name.split("/").at(-1)}`);
     if (closed && (await put(place, user, kind, name, temp, io))) moved.push(name);
-    const argv = ["sh", "-c", LINK, "sh", kind, own, inRelease, link, temp];
-    const { code, text } = await io.run(argv, { user, timeout, quiet: true, check: false });
-    if (code !== 0) throw new DpError("command", `${name} cannot be linked to ${own}`, { lines: tail(text, 5) });
-    if (text === "moved") moved.push(name);
+    const sh = async (script: string, as: string | undefined, ...words: string[]) => {
+      const options = { user: as, timeout, quiet: true, check: false };
+      const { code, text } = await io.run(["sh", "-c", script, "sh", ...words], options);
+      if (code !== 0) throw new DpError("command", `${name} cannot be linked to ${own}`, { lines: tail(text, 5) });
+      return text;
+    };
+    if ((await sh(KEEP, user, kind, own, inRelease, temp)) === "moved") moved.push(name);
+    await sh(LINK, place.builder ?? user, inRelease, link);
   }
   if (all.length > 0) await io.run(["sync", "-f", shared], { quiet: true, timeout });
   return moved;

@@ -25,7 +25,8 @@ function plan({ places }: NamedApp): [path: string, mode: number, whose: Whose][
     [join(base, "queue"), 0o700, "dp"],
     [logs, 0o750, "dp"],
     [shared, 0o750, "app"],
-    [home, 0o700, "app"],
+    // The builder gets through, by its group: what runs node may be in there.
+    [home, 0o710, "app"],
   ];
 }
 

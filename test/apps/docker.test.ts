@@ -166,7 +166,15 @@ describe.skipIf(why !== null)("with an engine", () => {
       writeFileSync(join(release, name), text);
     }
     const of = { app, id, base, release, folder: release, config: config(more), tree: treeOf(Object.keys(files)) };
-    return { ...of, user: undefined, env: { PORT: "20001", SECRET: "hunter2 is the word" }, timeout: 60_000, ...rest };
+    return {
+      ...of,
+      user: undefined,
+      reader: undefined,
+      opens: [],
+      env: { PORT: "20001", SECRET: "hunter2 is the word" },
+      timeout: 60_000,
+      ...rest,
+    };
   }
   const inImage = (of: Place, ...argv: string[]) => engine.must("run", "--rm", imageName(of), ...argv);
   const tags = async (app = "shop") =>

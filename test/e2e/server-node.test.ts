@@ -67,10 +67,10 @@ describe.skipIf(why !== null)(`node apps on a server${why === null ? "" : ` (ski
       ).toBe("NODE_ENV=production\nnpm_package_name=app");
     });
 
-    test("what it has installed belongs to it, what is kept to root", async () => {
+    test("what was installed, and what is kept of it, is root's", async () => {
       const base = "/opt/deployments/express";
-      expect(await box.must(`stat -c '%U %a' ${base}/node ${base}/node/*.tar`)).toBe("root 755\nroot 600");
-      expect(await box.must(`stat -c %U ${base}/current/node_modules/express`)).toBe("dp-express");
+      expect(await box.must(`stat -c '%U %a' ${base}/node ${base}/node/*.tar`)).toBe("root 750\nroot 600");
+      expect(await box.must(`stat -c '%U %G' ${base}/current/node_modules/express`)).toBe("root dp-express");
     });
 
     test("the next push installs nothing, and loses no request", async () => {

@@ -63,7 +63,7 @@ const CLOSED = [
 const PROBE = `#!/bin/sh
 exec 2>/dev/null
 cat /etc/hostname >/dev/null && echo "reads /etc/hostname"
-touch ${BASE}/shared/probe && echo "writes shared"
+for path in . ${BASE}/shared ${BASE}/home; do touch "$path/probe" && echo "writes $path"; done
 echo "I am $(id -un) $(id -Gn)"
 grep -E '^(Cap(Inh|Prm|Eff|Amb)|NoNewPrivs|Uid|Gid|Groups):' /proc/self/status | tr -s '\\t ' ' '
 for path in ${HIDDEN.join(" ")}; do
@@ -100,9 +100,9 @@ const fakes =
   "setpriv git sh tar sync install find chmod mkdir systemctl journalctl useradd sudo bun dp env flock".split(" ");
 /** Puts programs of its own first on the PATH: each notes who runs it, then runs the real one. */
 const PLANT = `#!/bin/sh
-bin=$(dirname "$(command -v python)")
+mkdir -p "$HOME/bin" && cd "$HOME/bin" && bin=$PWD
 for name in ${fakes.join(" ")}; do
-    printf '#!/bin/sh\\n/usr/bin/id -u >>%s/fake-%s\\nexec /usr/bin/%s "$@"\\n' "$HOME" "$name" "$name" >"$bin/$name"
+    printf '#!/bin/sh\\n/usr/bin/id -u >>"$HOME/fake-%s"\\nexec /usr/bin/%s "$@"\\n' "$name" "$name" >"$bin/$name"
     chmod 755 "$bin/$name"
 done
 ls "$bin/setpriv"
@@ -138,11 +138,13 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     await box?.stop();
   });
 
-  /** What the probe said, apart from who it is. */
-  const judge = (text: string) => {
-    // The first two prove that the probe would tell.
-    const [reads, writes, who, ...lines] = text.trim().split("\n");
-    expect([reads, writes, who]).toEqual(["reads /etc/hostname", "writes shared", "I am dp-shop dp-shop"]);
+  /** What the probe said: who it is, what it writes to, and that it has nothing else. */
+  const judge = (text: string, who: string, ...writes: string[]) => {
+    // What it reads and writes proves that the probe would tell.
+    const [reads, ...rest] = text.trim().split("\n");
+    const lines = rest.slice(writes.length + 1);
+    const first = ["reads /etc/hostname", ...writes.map((path) => `writes ${path}`), `I am ${who}`];
+    expect([reads, ...rest.slice(0, writes.length + 1)]).toEqual(first);
     const status = lines.filter((line) => /^\w+: /.test(line));
     const zero = "0000000000000000";
     for (const name of ["CapInh", "CapPrm", "CapEff", "CapAmb"]) expect(status).toContain(`${name}: ${zero}`);
@@ -150,13 +152,18 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     expect(lines.filter((line) => !status.includes(line))).toEqual([]);
   };
 
-  test("build, hooks and app are the app's user, without rights, and see only what is theirs", async () => {
-    const probe = (when: string) => `./probe.sh > ${BASE}/shared/${when}`;
-    const lines = `build: ${probe("build")}\nhooks:\n  preDeploy: ${probe("pre")}\n  postDeploy: ${probe("post")}\n`;
+  test("build, hooks and app have no rights, and see and write only what is theirs", async () => {
+    const probe = (file: string) => `./probe.sh > ${file}`;
+    const [pre, post] = ["pre", "post"].map((when) => probe(`${BASE}/shared/${when}`));
+    const lines = `build: ${probe("built")}\nhooks:\n  preDeploy: ${pre}\n  postDeploy: ${post}\n`;
     await shop.commit({ ...plainApp("shop", lines), "probe.sh": PROBE });
     await shop.push();
-    for (const when of ["build", "pre", "post"]) judge(await box.read(`${BASE}/shared/${when}`));
-    judge(await box.get(port, "/probe"));
+    const [shared, home] = [`${BASE}/shared`, `${BASE}/home`];
+    const user = "dp-shop dp-shop";
+    judge(await box.read(`${BASE}/current/built`), "dpb-shop dpb-shop dp-shop", ".");
+    judge(await box.read(`${BASE}/shared/pre`), user, ".", shared, home);
+    judge(await box.read(`${BASE}/shared/post`), user, shared, home);
+    judge(await box.get(port, "/probe"), user, shared, home);
   });
 
   test("a user without rights sees and changes no more than an app", async () => {
@@ -177,10 +184,10 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     expect(exposure).toBeLessThan(3);
   });
 
-  test("programs that a build puts first on the PATH never run as root", async () => {
-    const line = "./plant.sh";
+  test("programs that the app puts first on the PATH never run as root", async () => {
+    await box.must(`echo 'path: ${BASE}/home/bin:/usr/local/bin:/usr/bin:/bin' >> ${BASE}/config.yml`);
     await shop.commit({
-      ...plainApp("shop", `build: ${line}\nhooks:\n  preDeploy: git --version\n  postDeploy: git --version\n`),
+      ...plainApp("shop", "build: git --version\nhooks:\n  preDeploy: ./plant.sh\n  postDeploy: git --version\n"),
       "plant.sh": PLANT,
     });
     expect((await shop.push()).text).toContain("bin/setpriv");
@@ -188,9 +195,12 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     await shop.commit({}, "once more");
     await shop.push();
     await box.mustDp("rollback", "shop");
-    const uid = await box.must("id -u dp-shop");
-    expect(await box.must("sort -u /opt/deployments/shop/home/fake-*")).toBe(uid);
-    expect(await box.must("ls /opt/deployments/shop/home")).toContain("fake-git");
+    for (const [home, user] of [["home", "dp-shop"] as const, ["build/home", "dpb-shop"] as const]) {
+      expect(await box.must(`sort -u ${BASE}/${home}/fake-*`)).toBe(await box.must(`id -u ${user}`));
+      expect(await box.must(`ls ${BASE}/${home}`)).toContain("fake-git");
+    }
+    expect(await box.must("ls -d /root/fake-* 2>/dev/null; true")).toBe("");
+    await box.must(`sed -i '/^path:/d' ${BASE}/config.yml && rm -r ${BASE}/home/bin`);
   });
 
   test("settings that bun would read from a folder do nothing to dp", async () => {
@@ -232,7 +242,7 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     const units = entries.split("\n").map((line) => (JSON.parse(line) as Record<string, string>)["_SYSTEMD_UNIT"]);
     expect(units.filter((unit) => !unit?.startsWith("shop@"))).toEqual([]);
     expect(await box.must("systemctl show 'shop@*'")).not.toContain(SECRET);
-    expect(await box.read(`${BASE}/home/token`)).toBe(SECRET);
+    expect(await box.read(`${BASE}/build/home/token`)).toBe(SECRET);
     const logs = await box.must(
       "cat /var/log/deployments/shop/*.log /opt/deployments/shop/runs/*.json; dp logs shop --deploy",
     );

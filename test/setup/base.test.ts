@@ -26,7 +26,7 @@ const MODES = {
   runs: "700",
   logs: "750",
   shared: "750",
-  home: "700",
+  home: "710",
   instances: "751",
   queue: "700",
   venvs: "750",

@@ -41,4 +41,4 @@ export function plainApp(name: string, more = ""): Record<string, string> {
 }
 
 /** A build line that says "building" and goes on when there is a file "go" in the app's home. */
-export const PATIENT_BUILD = 'echo building; until [ -e "$HOME/go" ]; do sleep 0.05; done';
+export const PATIENT_BUILD = 'echo building; until [ -e "/opt/deployments/$DP_APP/home/go" ]; do sleep 0.05; done';

@@ -10,9 +10,9 @@ import type { InstanceName } from "../../host/instance.ts";
 const isServers = ([key, value]: [string, string]) =>
   key === "PATH" || key === "HOME" || (key === "LANG" && value === "C.UTF-8");
 
-// Names that docker or podman would heed themselves.
+// Names that docker or podman would heed themselves, as root, and those by which their C library loads code.
 const HEEDED =
-  /^(?:DOCKER|BUILDKIT|BUILDX|CONTAINERS?|PODMAN|BUILDAH|STORAGE|REGISTRY|XDG|GO|SSL|LC)_|^(?:GO[A-Z]*|TMPDIR|TZ|LANG)$|_PROXY$/i;
+  /^(?:GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|HOSTALIASES|LOCALDOMAIN|LOCPATH|NIS_PATH|NLSPATH|RES_OPTIONS|RESOLV_HOST_CONF|TZDIR)$|^(?:LD|MALLOC)_|^(?:DOCKER|BUILDKIT|BUILDX|CONTAINERS?|PODMAN|BUILDAH|STORAGE|REGISTRY|XDG|GO|SSL|LC)_|^(?:GO[A-Z]*|TMPDIR|TZ|LANG)$|_PROXY$/i;
 
 /** Options of `docker create` and `docker run`, and the environment that they need. */
 export interface Passed {

@@ -37,14 +37,15 @@ export async function fetchTool(place: Place, manager: Manager, installed: strin
     const { user, env, timeout } = place;
     try {
       await makeProject(place, root, io);
-      await io.run([npm, "install", ...OPTIONS, "--", what], { user, env, timeout, confined: place, cwd: root });
+      const confined = { ...place, opens: [...place.opens, root] };
+      await io.run([npm, "install", ...OPTIONS, "--", what], { user, env, timeout, confined, cwd: root });
       await checkHash(place, manager, npm, root, io);
       await io.run(["rm", "-f", "--", ".npmrc"], { user, cwd: root, quiet: true });
     } catch (error) {
       await removeKept(place, key, io);
       throw error;
     }
-    await markComplete(place.base, key, { tool: what }, io);
+    await markComplete(place, key, { tool: what }, io);
   }
   const argv = [join(bin, name)];
   const version = await answerOf([...argv, "--version"], place, io);

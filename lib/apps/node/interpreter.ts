@@ -128,10 +128,12 @@ async function probe(name: "node" | "bun", program: string, place: Seeker, io: I
   return { name, program, version: { text, lts }, platform };
 }
 
-// Without root the app is who runs dp, and has that home's programs too.
+// A build has another home than the app. Without root the app is who runs dp, and has that home's programs too.
 function homes(place: Seeker): string[] {
-  const own = place.env["HOME"] ?? "";
-  return [own, place.user === undefined ? (process.env["HOME"] ?? "") : ""].filter((home) => home.startsWith("/"));
+  const own = [place.env["HOME"] ?? "", join(place.base, "home")];
+  return [...new Set(own), place.user === undefined ? (process.env["HOME"] ?? "") : ""].filter((home) =>
+    home.startsWith("/"),
+  );
 }
 
 // systemd starts the app without any home of people: what lies there would be gone when it starts.

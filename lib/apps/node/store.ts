@@ -6,6 +6,7 @@ import type { Place, Runtime } from "../../contracts/app-type.ts";
 import { codeOf, messageOf } from "../../errors.ts";
 import { readText, removeFile, removeStaleTemps, syncFolder, writeFileAtomic } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
+import { seal } from "../../host/ownership.ts";
 import { removeTree } from "../../host/remove.ts";
 
 /**
@@ -16,7 +17,7 @@ import { removeTree } from "../../host/remove.ts";
  * What the next release starts from is an archive, `KEY.tar`: packed by the app's user into a file that dp opened and
  * owns, so that nothing that the app runs later can change it, and unpacked by the app's user, so that dp never walks
  * through folders that an app has made. It is there when it is complete, by one rename. `NAME-VERSION` is a package
- * manager: its folder belongs to the app's user, its marker `NAME-VERSION.json` to dp.
+ * manager: both its folder, once it is complete, and its marker `NAME-VERSION.json` belong to dp.
  */
 export const storeFolder = (base: string): string => join(base, "node");
 
@@ -127,7 +128,7 @@ export async function isComplete(base: string, key: string): Promise<boolean> {
   return (await readText(`${folder}.json`)) !== null && (await exists(folder));
 }
 
-/** An empty folder KEY that belongs to the app's user; what lay there is removed. Needs the app's lock. */
+/** An empty folder KEY that belongs to who builds; what lay there is removed. Needs the app's lock. */
 export async function freshFolder({ base, user }: Owner, key: string, io: Io): Promise<void> {
   await mkdir(storeFolder(base), { recursive: true, mode: 0o755 });
   await removeKept({ base, user }, key, io);
@@ -136,9 +137,10 @@ export async function freshFolder({ base, user }: Owner, key: string, io: Io): P
   await io.run(["install", "-d", "-m", "755", ...owner, "--", folder], { quiet: true });
 }
 
-/** Marks the folder KEY as complete, after its files have reached the disk. */
-export async function markComplete(base: string, key: string, facts: Record<string, unknown>, io: Io): Promise<void> {
-  const folder = join(storeFolder(base), key);
+/** Marks the folder KEY as complete, after it was closed, and its files have reached the disk. */
+export async function markComplete(place: Place, key: string, facts: Record<string, unknown>, io: Io): Promise<void> {
+  const folder = join(storeFolder(place.base), key);
+  await seal(folder, { maker: place.user, reader: place.reader }, io);
   await io.run(["sync", "-f", folder], { quiet: true, timeout: 300_000 });
   await writeFileAtomic(`${folder}.json`, `${JSON.stringify({ version: 1, ...facts })}\n`, 0o644);
 }

@@ -57,7 +57,9 @@ export function recipe(
 
 function withUv(uv: string, definition: Definition, { executable }: Interpreter, venv: string): Recipe {
   // A python that is missing is an error of ours with the versions there are, not a download.
-  const env = { UV_PYTHON_DOWNLOADS: "never", UV_PROJECT_ENVIRONMENT: venv };
+  // Its files are its own: a link into uv's cache would make those of the cache root's. Nobody can compile them later.
+  const own = { UV_LINK_MODE: "copy", UV_COMPILE_BYTECODE: "1" };
+  const env = { UV_PYTHON_DOWNLOADS: "never", UV_PROJECT_ENVIRONMENT: venv, ...own };
   const make = [uv, "venv", "--quiet", "--no-project", "--allow-existing", "--python", executable, venv];
   const install = [uv, "pip", "install", "--no-progress", "--python", `${venv}/bin/python`];
   if (definition.from === "uv.lock") {

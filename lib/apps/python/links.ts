@@ -27,6 +27,6 @@ export async function interpreterFolder(place: Place, interpreter: Interpreter, 
   await freshFolder(place, key, io);
   const script = `mkdir "$1" && cd "$1" && for name in ${NAMES.join(" ")}; do ln -s "$2" "$name"; done`;
   await io.run(["sh", "-c", script, "sh", bin, interpreter.executable], { user: place.user, quiet: true });
-  await markComplete(place.base, key, { python, interpreter: interpreter.executable }, io);
+  await markComplete(place, key, { python, interpreter: interpreter.executable }, io);
   return bin;
 }

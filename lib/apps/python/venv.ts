@@ -5,6 +5,7 @@ import type { Place, Runtime } from "../../contracts/app-type.ts";
 import { codeOf, DpError, messageOf } from "../../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
+import { seal } from "../../host/ownership.ts";
 import { removeTree } from "../../host/remove.ts";
 import type { Definition } from "./definition.ts";
 import type { RunOptions } from "../../host/run.ts";
@@ -14,7 +15,7 @@ import type { Interpreter } from "./interpreter.ts";
 import { decides } from "./variables.ts";
 import { versionText } from "./version.ts";
 
-/** The folder of an app's environments. It belongs to dp; each folder KEY in it belongs to the app's user. */
+/** The folder of an app's environments. It belongs to dp, and so does each folder KEY in it once it is complete. */
 export const venvsFolder = (base: string): string => join(base, "venvs");
 
 const OURS = /^([0-9a-f]{16}|release-[0-9]+-[0-9a-f]{7})(\.json|\.txt)?$/;
@@ -68,9 +69,10 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Marks the folder KEY as complete, after its files have reached the disk. */
-export async function markComplete(base: string, key: string, facts: Record<string, unknown>, io: Io): Promise<void> {
-  const folder = join(venvsFolder(base), key);
+/** Marks the folder KEY as complete, after it was closed, and its files have reached the disk. */
+export async function markComplete(place: Place, key: string, facts: Record<string, unknown>, io: Io): Promise<void> {
+  const folder = join(venvsFolder(place.base), key);
+  await seal(folder, { maker: place.user, reader: place.reader }, io);
   await io.run(["sync", "-f", folder], { quiet: true, timeout: 300_000 });
   await writeFileAtomic(`${folder}.json`, `${JSON.stringify({ version: 1, ...facts })}\n`, 0o644);
 }
@@ -85,7 +87,7 @@ export async function removeVenv({ base, user }: Owner, key: string, io: Io): Pr
   await removeTree(folder, user, io);
 }
 
-/** An empty folder KEY that belongs to the app's user; what lay there is removed. Needs the app's lock. */
+/** An empty folder KEY that belongs to who builds; what lay there is removed. Needs the app's lock. */
 export async function freshFolder({ base, user }: Owner, key: string, io: Io): Promise<string> {
   const folder = join(venvsFolder(base), key);
   await mkdir(venvsFolder(base), { recursive: true, mode: 0o755 });
@@ -114,14 +116,15 @@ export async function buildVenv(
   if (plan.requirements !== null) await writeFileAtomic(`${venv}.txt`, plan.requirements, 0o644);
   const env = { ...place.env, ...plan.env };
   try {
-    for (const argv of plan.argvs) await runFolded(argv, { user, timeout, confined: place, env, cwd }, installer, io);
+    const confined = { ...place, opens: [...place.opens, venv] };
+    for (const argv of plan.argvs) await runFolded(argv, { user, timeout, confined, env, cwd }, installer, io);
   } catch (error) {
     // Without its marker it counts for nothing: what cannot be removed now is removed by the next install.
     await removeVenv(place, key, io).catch((left) => io.warn(`${venv} is still there: ${messageOf(left)}`));
     throw error;
   }
   const facts = { python: versionText(interpreter.version), interpreter: interpreter.executable };
-  await markComplete(base, key, { ...facts, installer: installer.name, files: [...definition.files.keys()] }, io);
+  await markComplete(place, key, { ...facts, installer: installer.name, files: [...definition.files.keys()] }, io);
 }
 
 async function runFolded(argv: readonly string[], how: RunOptions, { name }: Installer, io: Io): Promise<void> {

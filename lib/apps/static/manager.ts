@@ -1,6 +1,7 @@
 // The manager of static apps: an instance is a folder that the static server serves, on a port of its own.
-import { chown, lstat, mkdir } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { idsOf } from "../../host/users.ts";
 import { parseLine } from "../../host/supervisor/output.ts";
 import { isService } from "../../host/daemon/service.ts";
 import { DpError } from "../../errors.ts";
@@ -39,11 +40,15 @@ async function siteOf(instance: Instance): Promise<Site> {
 }
 
 /** Lets the static server into a release, and nobody else: the folder above belongs to dp, so it is no link. */
-async function letIn(release: string): Promise<void> {
+async function letIn(release: string, user: string | undefined): Promise<void> {
   const group = await serverGroup();
   if (group === null) return;
   const { uid, gid } = await lstat(release);
-  if (gid !== group) await chown(release, uid, group);
+  if (gid === group) return;
+  if (uid !== 0 || user === undefined) return chown(release, uid, group);
+  // A finished one, whose group is taken now: its hooks get in as its owner, who may write nothing.
+  await chmod(release, 0o550);
+  await chown(release, (await idsOf(user))[0], group);
 }
 
 async function start(instance: Instance, io: Io): Promise<void> {
@@ -51,7 +56,7 @@ async function start(instance: Instance, io: Io): Promise<void> {
   const site = await siteOf(instance);
   await inItsTurn(async () => {
     await ensureStatic(io);
-    await letIn(site.release);
+    await letIn(site.release, instance.user);
     await writeSite(staticFolder(), site);
   });
   const found = (await syncSites())?.sites.find((each) => each.app === app && each.id === id);

@@ -1,4 +1,5 @@
 // The relay as a service of systemd, and the unit that puts things right after a boot.
+import { existsSync } from "node:fs";
 import { serviceDrift, setUpUnits, setUpUser, words } from "../../host/daemon/service.ts";
 import type { Io } from "../../host/io.ts";
 import { deployments, repositories } from "../../paths.ts";
@@ -19,7 +20,11 @@ async function unitTexts(folder: string): Promise<Record<string, string>> {
       deployments: unitPath(deployments()),
       repositories: unitPath(repositories()),
     }),
-    "dp-reconcile.service": render(await template("dp-reconcile.service"), { command: words(SELF) }),
+    "dp-reconcile.service": render(await template("dp-reconcile.service"), {
+      command: words(SELF),
+      // Without a daemon of its own, podman's containers are started by this very process, and would be as confined.
+      hardening: existsSync("/usr/bin/podman") ? "" : await template("dp-reconcile.conf"),
+    }),
   };
 }
 

@@ -3,18 +3,20 @@ import { closeSync, writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import { signalGroup } from "./group.ts";
 import { isTerminal, pipe } from "./libc.ts";
-import { asUser, isOther } from "./privilege.ts";
+import { inOwnScope } from "./confine.ts";
+import { commandOf, isOther } from "./privilege.ts";
 import { show, type Foreground } from "./terminal.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 /** Runs it to its end; signals that dp gets go to all of its group. Answers its exit code. */
-export async function attached({ argv, cwd, env, user }: Foreground): Promise<number> {
+export async function attached({ argv, cwd, env, user, app }: Foreground): Promise<number> {
   const typed = isTerminal(0) ? pipe() : null;
   const shown = ([1, 2] as const).map((fd) => (isTerminal(fd) ? { fd, ends: pipe() } : null));
-  const child = Bun.spawn(asUser(argv, user, cwd), {
+  const command = inOwnScope(commandOf(argv, env, user, cwd), app, user);
+  const child = Bun.spawn(command.argv, {
     cwd: isOther(user) ? "/" : cwd,
-    env,
+    env: command.env,
     stdin: typed ? typed[0] : "inherit",
     stdout: shown[0] ? shown[0].ends[1] : "inherit",
     stderr: shown[1] ? shown[1].ends[1] : "inherit",

@@ -1,7 +1,8 @@
 // A child with a terminal of its own, shown on dp's: what runs there can type nothing into the operator's shell.
 import { writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
-import { asUserInTerminal, isOther } from "./privilege.ts";
+import { inOwnScope } from "./confine.ts";
+import { commandInTerminal, isOther } from "./privilege.ts";
 
 /** A program to be run for the operator, in sight. */
 export interface Foreground {
@@ -10,20 +11,24 @@ export interface Foreground {
   env: Record<string, string>;
   /** Its user when dp is root. */
   user: string | undefined;
+  /** The app in whose name it runs, beside its processes; without one it has no limits of its own. */
+  app?: string;
 }
 
 /** How long what was printed last may be on its way, in ms. */
 const LAST = 1_000;
 
 /** Runs it to its end with a pseudo terminal that follows the size of dp's; answers its exit code. */
-export async function inTerminal({ argv, cwd, env, user }: Foreground): Promise<number> {
+export async function inTerminal({ argv, cwd, env, user, app }: Foreground): Promise<number> {
   const drained = Promise.withResolvers<void>();
   // Before the child is there: a key that is typed while the mode changes could be lost.
   process.stdin.setRawMode(true);
   try {
-    const child = Bun.spawn(asUserInTerminal(argv, user, cwd), {
+    const inside = commandInTerminal(argv, { ...env, TERM: terminalType() }, user, cwd);
+    const command = inOwnScope(inside, app, user);
+    const child = Bun.spawn(command.argv, {
       cwd: isOther(user) ? "/" : cwd,
-      env: { ...env, TERM: terminalType() },
+      env: command.env,
       // Made by spawn itself: only so the child gets a session of its own, and with it no hold of dp's terminal.
       terminal: { ...size(), data: (_, chunk) => show(chunk, 1), exit: () => drained.resolve() },
     });

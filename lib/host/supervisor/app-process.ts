@@ -1,7 +1,7 @@
 // The main process of an instance: started by a supervisor, or found again by the one that follows a killed one.
 import { closeSync, constants, fchownSync, fstatSync, openSync, readdirSync, readlinkSync } from "node:fs";
 import { pipe } from "../process/libc.ts";
-import { asUser, isOther } from "../process/privilege.ts";
+import { commandOf, isOther } from "../process/privilege.ts";
 import { isAlive, startTime } from "../process/process.ts";
 import { keepOutput, openOutput } from "./output.ts";
 import { ownUser, processesOf, type Identity, type Spec } from "./supervision.ts";
@@ -27,7 +27,7 @@ export interface AppProcess {
 /** Starts the main process, in a session of its own; its output goes through here into the log. */
 export function launch(spec: Spec): AppProcess {
   const user = spec.user ?? undefined;
-  const argv = asUser(["/bin/sh", spec.script], user, spec.folder);
+  const { argv, env } = commandOf(["/bin/sh", spec.script], spec.env, user, spec.folder);
   const [read, write] = pipe();
   let both: number | null = null;
   try {
@@ -38,7 +38,7 @@ export function launch(spec: Spec): AppProcess {
     const output = fstatSync(write).ino;
     const child = Bun.spawn(argv, {
       cwd: isOther(user) ? "/" : spec.folder,
-      env: spec.env,
+      env,
       stdin: "ignore",
       stdout: both,
       stderr: both,

@@ -5,26 +5,7 @@ import { removeFile, writeFileAtomic } from "../files.ts";
 import type { Startable } from "../instance.ts";
 import { isJob, places } from "../../paths.ts";
 import { filesOf, markerOf, ownUser, writeRecord } from "./supervision.ts";
-import { shellQuote } from "../template.ts";
 import { idsOf } from "../users.ts";
-
-// What glibc hides from setuid programs. On the way to the app's user root runs a program with this environment,
-// so these are set by the script instead, which runs as the app's user.
-const LOADER =
-  /^(LD_\w+|MALLOC_\w+|GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|HOSTALIASES|LOCALDOMAIN|LOCPATH|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$/;
-
-/** The start script of an instance, and the environment that it is run with. */
-function prepare(instance: Startable): { script: string; env: Record<string, string> } {
-  const entries = Object.entries(instance.env);
-  const exports = entries
-    .filter(([name]) => LOADER.test(name))
-    .map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
-  const env = Object.fromEntries(entries.filter(([name]) => !LOADER.test(name)));
-  return {
-    script: `${exports.join("")}${startScript(instance.command)}\n`,
-    env: { ...env, DP_INSTANCE: markerOf(instance) },
-  };
-}
 
 /** Writes all that a supervisor needs; only the app's user and dp can read it. Throws DpError "host" for an unknown user. */
 export async function writeSpec(instance: Startable, restartDelay: number): Promise<void> {
@@ -34,8 +15,8 @@ export async function writeSpec(instance: Startable, restartDelay: number): Prom
   const [uid, gid] = user === null ? [ownUser(), process.getgid?.() ?? 0] : await idsOf(user);
   await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
   await mkdir(places(app).logs, { recursive: true, mode: 0o750 });
-  const { script, env } = prepare(instance);
-  await writeFileAtomic(files.script, script, 0o600);
+  const env = { ...instance.env, DP_INSTANCE: markerOf(instance) };
+  await writeFileAtomic(files.script, `${startScript(instance.command)}\n`, 0o600);
   if (user !== null) {
     await chown(files.script, 0, gid);
     await chmod(files.script, 0o640);

@@ -67,7 +67,7 @@ export async function release(files: Record<string, string>, options: Partial<Pl
   return {
     ...{ app: "app", id, base, release: folder, folder, config },
     tree: memoryTree(files),
-    ...{ user: undefined, env, timeout: 240_000 },
+    ...{ user: undefined, reader: undefined, opens: [], env, timeout: 240_000 },
     ...options,
   };
 }

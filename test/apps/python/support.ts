@@ -76,6 +76,8 @@ export async function release(files: Record<string, string>, options: Partial<Pl
     config,
     tree: folderTree(folder),
     user: undefined,
+    reader: undefined,
+    opens: [],
     env,
     timeout: 240_000,
     ...options,

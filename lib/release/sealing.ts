@@ -1,0 +1,51 @@
+// A release and its dependencies become root's when they are finished: what serves is changed by the next deploy only.
+import { existsSync, lstatSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { App } from "../contracts/app.ts";
+import type { Io } from "../host/io.ts";
+import { canTake, isSealed, seal } from "../host/ownership.ts";
+import { idsOf } from "../host/users.ts";
+import { builderOf } from "./builder.ts";
+import { treeOf } from "../host/release-folder.ts";
+import { goodReleases } from "./history.ts";
+
+/** Closes a release that was built, whoever had it last: the builder, or the app's user for a hook. */
+export async function sealRelease(app: App, release: string, io: Io): Promise<void> {
+  const { server } = app;
+  if (!canTake(server.user)) return;
+  const [apps] = await idsOf(server.user);
+  const maker = lstatSync(release).uid === apps ? server.user : await builderOf(app);
+  await seal(release, { maker, reader: server.user }, io);
+}
+
+/** What is finished and still the app's to change, as an earlier dp left it; paths. `live`: with the live release. */
+export async function unsealed(app: App, live: boolean): Promise<string[]> {
+  const { places, server } = app;
+  if (!canTake(server.user)) return [];
+  const [uid, gid] = await idsOf(server.user);
+  const { base, releases } = places;
+  const isKept = live ? null : await app.live();
+  const good = (await goodReleases(app)).map(({ id }) => id).filter((id) => treeOf(releases, id) === id);
+  const trees = good.filter((id) => isKept === null || treeOf(releases, isKept) !== id).map((id) => join(releases, id));
+  const made = ["venvs", "node"].flatMap((name) => completeIn(join(base, name)));
+  return [...trees, ...made].filter((path) => {
+    const stat = lstatSync(path);
+    // One that the static server reads has another group, and nobody's process writes into it.
+    return !isSealed(path) && stat.uid === uid && (stat.gid === gid || made.includes(path));
+  });
+}
+
+// Beside each folder that is complete lies its marker.
+function completeIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  const names = new Set(readdirSync(folder));
+  return [...names].filter((name) => names.has(`${name}.json`)).map((name) => join(folder, name));
+}
+
+/** Closes what is not closed yet; answers one sentence for each. */
+export async function sealAll(app: App, live: boolean, io: Io): Promise<string[]> {
+  const open = await unsealed(app, live);
+  const { user } = app.server;
+  for (const path of open) await seal(path, { maker: user, reader: user }, io);
+  return open.map((path) => `closed ${path} to the app's user, who may read it`);
+}
