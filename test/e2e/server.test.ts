@@ -66,7 +66,7 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
   test("dp setup makes an app, says what to type, and says so when there is nothing to do", async () => {
     const made = await box.mustDp("setup", "shop");
     expect(made).toContain("made the system user dp-shop");
-    expect(made).toContain(`git remote add production ssh://root@${box.name}/var/repos/shop.git`);
+    expect(made).toContain(`git remote add production ${box.gitUrl("/var/repos/shop.git")}`);
     expect(await box.mustDp("setup", "shop")).toContain("nothing to change for shop");
     expect(await box.mustDp("status")).toContain("nothing yet: push to deploy");
   });
