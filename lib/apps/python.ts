@@ -11,6 +11,7 @@ import { candidates, findInterpreter, readWishes } from "./python/interpreter.ts
 import { interpreterFolder } from "./python/links.ts";
 import runtimes from "./python/runtimes.ts";
 import { startCommand } from "./python/start.ts";
+import { findUvWorkspace } from "./python/uv-workspace.ts";
 import { buildVenv, isComplete, pruneVenvs, venvKey, venvsFolder } from "./python/venv.ts";
 import { versionText } from "./python/version.ts";
 import type { Tree } from "../git/tree.ts";
@@ -64,7 +65,7 @@ const python: AppType = {
     // Both wait for programs. What is wrong with the definition is told first, and no python may be needed at all.
     const asked = findInterpreter(place, io);
     asked.catch(() => undefined);
-    const definition = await readDefinition(place.tree, place.env);
+    const definition = await readDefinition(place.tree, place.env, await findUvWorkspace(place));
     if (!definition && (await needsNoPython(place))) {
       io.info("no dependencies, and no python on this server");
       return { path: [], env, dependencies: null };

@@ -4,6 +4,7 @@ import type { Tree } from "../../git/tree.ts";
 import { readCommitted } from "../../git/committed.ts";
 import { readPyproject, type Pyproject } from "./pyproject.ts";
 import { isLocalRequirement, normalName, readRequirements, requirementName } from "./requirements.ts";
+import type { UvWorkspace } from "./uv-workspace.ts";
 import { withVariables, type Variables } from "./variables.ts";
 import { locksLocal, parseUvLock, rootOf, type LockedPackage } from "./uv-lock.ts";
 
@@ -20,6 +21,8 @@ export interface Definition {
   /** requirements.txt with hashes: every line must have one. */
   isHashed: boolean;
   project: Pyproject | null;
+  /** The uv.lock is that of a workspace above the app's folder. */
+  isWorkspace?: boolean;
   /** The packages of a uv.lock, else none. */
   packages: readonly LockedPackage[];
 }
@@ -32,17 +35,22 @@ const FOREIGN: Record<string, string> = {
 };
 
 /**
- * Reads what defines the dependencies: uv.lock, else requirements.txt, else pyproject.toml, where the latter two may
- * name variables of the app. Null when nothing is to be installed. Throws DpError "config", also for lock files that dp
- * cannot install.
+ * Reads what defines the dependencies: uv.lock, else requirements.txt, else the uv.lock of the workspace, else
+ * pyproject.toml. Without a lock it may name variables of the app. Null when nothing is to be installed. Throws DpError
+ * "config", also for lock files that dp cannot install.
  */
-export async function readDefinition(tree: Tree, variables: Variables = {}): Promise<Definition | null> {
+export async function readDefinition(
+  tree: Tree,
+  variables: Variables = {},
+  workspace: UvWorkspace | null = null,
+): Promise<Definition | null> {
   const project = await readPyproject(tree);
   const lock = await readCommitted(tree, "uv.lock");
   if (lock !== null) return fromLock(tree, lock, project);
   const requirements = await readRequirements(tree, variables);
   if (requirements?.isEmpty) return null;
   if (requirements) return { ...requirements, from: "requirements.txt", project, packages: [] };
+  if (project && workspace) return fromWorkspace(tree, workspace, project);
   await refuseForeign(tree);
   return project ? fromPyproject(tree, project, variables) : null;
 }
@@ -83,6 +91,14 @@ async function fromLock(tree: Tree, lock: string, project: Pyproject | null): Pr
   const files = (await projectFiles(tree, {})).set("uv.lock", lock);
   const names = new Set(packages.filter((locked) => locked !== root).map((locked) => normalName(locked.name)));
   return { from: "uv.lock", files, names, isLocal, isHashed: true, project, packages };
+}
+
+/** Never shared: members of a workspace are installed as links to their folders in the release. */
+async function fromWorkspace(tree: Tree, { lock, pyproject }: UvWorkspace, project: Pyproject): Promise<Definition> {
+  const packages = parseUvLock(lock);
+  const files = (await projectFiles(tree, {})).set("uv.lock", lock).set("pyproject.toml of the workspace", pyproject);
+  const names = new Set(packages.map((locked) => normalName(locked.name)));
+  return { from: "uv.lock", files, names, isLocal: true, isHashed: true, project, packages, isWorkspace: true };
 }
 
 async function fromPyproject(tree: Tree, project: Pyproject, variables: Variables): Promise<Definition | null> {

@@ -64,7 +64,7 @@ function withUv(uv: string, definition: Definition, { executable }: Interpreter,
   const install = [uv, "pip", "install", "--no-progress", "--python", `${venv}/bin/python`];
   if (definition.from === "uv.lock") {
     const sync = [uv, "sync", "--no-progress", "--frozen", "--no-dev", "--python", executable];
-    const root = rootOf(definition.packages);
+    const root = definition.isWorkspace ? undefined : rootOf(definition.packages);
     return {
       argvs: [[...sync, ...(root?.source["virtual"] ? ["--no-install-project"] : [])]],
       env,
@@ -80,16 +80,7 @@ function withUv(uv: string, definition: Definition, { executable }: Interpreter,
 const projectWithUv = ({ project }: Definition): string[] => (project?.isPackage ? ["."] : ["-r", "pyproject.toml"]);
 
 function withPip(definition: Definition, interpreter: Interpreter, venv: string, lockPath: string): Recipe {
-  const needsUv = definition.from === "pyproject.toml" && usesUvIndex(definition);
-  if (needsUv) {
-    throw new DpError(
-      "host",
-      `pyproject.toml has ${needsUv}, which only uv supports, and there is no uv on this server's PATH`,
-      {
-        hint: "install uv on the server, or commit a requirements.txt",
-      },
-    );
-  }
+  requireNoUv(definition);
   if (!interpreter.hasVenv) throw noVenv(interpreter);
   // -I: without it the release's folder comes first on sys.path, and a logging.py of the app would be pip's.
   const make = [interpreter.executable, "-I", "-m", "venv", venv];
@@ -115,6 +106,28 @@ function withPip(definition: Definition, interpreter: Interpreter, venv: string,
   if (requirements !== "") argvs.push([...pip, "--require-hashes", "--no-deps", "-r", lockPath]);
   if (!rootOf(definition.packages)?.source["virtual"]) argvs.push([...pip, "--no-deps", "--", "."]);
   return { argvs, env: {}, requirements };
+}
+
+/** Throws DpError "host" for what only uv can install. */
+function requireNoUv(definition: Definition): void {
+  const needsUv = definition.from === "pyproject.toml" && usesUvIndex(definition);
+  if (needsUv) {
+    throw new DpError(
+      "host",
+      `pyproject.toml has ${needsUv}, which only uv supports, and there is no uv on this server's PATH`,
+      {
+        hint: "install uv on the server, or commit a requirements.txt",
+      },
+    );
+  }
+  if (definition.isWorkspace)
+    throw new DpError(
+      "host",
+      "uv.lock is that of a workspace, which only uv can install, and there is no uv on this server's PATH",
+      {
+        hint: "install uv on the server, or commit a requirements.txt in the app's folder",
+      },
+    );
 }
 
 function usesUvIndex({ project }: Definition): string | null {

@@ -65,7 +65,8 @@ export async function release(files: Record<string, string>, options: Partial<Pl
   const config = { name: "app", type: "node", healthCheck: "/", hooks: {} } as unknown as Place["config"];
   const env = { ...handedOn(), PATH: await nodePath(), HOME: home, LANG: "C.UTF-8" };
   return {
-    ...{ app: "app", id, base, release: folder, folder, config },
+    // What a build leaves running is known by app and release: another file's must not be ended with it.
+    ...{ app: `app-${process.pid}`, id, base, release: folder, folder, config },
     tree: memoryTree(files),
     ...{ user: undefined, reader: undefined, opens: [], env, timeout: 240_000 },
     ...options,

@@ -68,7 +68,8 @@ export async function release(files: Record<string, string>, options: Partial<Pl
   const config = { name: "app", type: "python", healthCheck: "/", hooks: {} } as unknown as Place["config"];
   const env = { ...handedOn(), PATH: await pythonPath(), HOME: home, LANG: "C.UTF-8" };
   return {
-    app: "app",
+    // What a build leaves running is known by app and release: another file's must not be ended with it.
+    app: `app-${process.pid}`,
     id,
     base,
     release: folder,
