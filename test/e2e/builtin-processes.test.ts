@@ -307,7 +307,7 @@ describe("cron", () => {
     await until("it runs", async () => (await entry("long")).isRunning);
     expect(await box.dp("cron", "run", "shop", "long")).toMatchObject({
       code: 5,
-      stderr: expect.stringContaining("runs already"),
+      stderr: expect.stringContaining("already running"),
     });
     await box.release({ version: "while it runs" });
     expect(running()).toContain(`${before}.cron.long`);

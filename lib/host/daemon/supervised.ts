@@ -1,24 +1,12 @@
 // A process of the whole server (the relay, the static server) where there is no systemd: kept by the same small
 // supervisor as the apps.
-import { chmod, chown, mkdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  ownUser,
-  processesOf,
-  readRecord,
-  supervisorsOf,
-  writeRecord,
-  type Spec,
-  type State,
-} from "../supervisor/supervision.ts";
-import { endAll } from "../process/end-all.ts";
 import { DpError } from "../../errors.ts";
-import { removeFile, writeFileAtomic } from "../files.ts";
 import { waitForLock } from "../lock.ts";
 import { plainEnv } from "../run.ts";
-import { program, supervisor } from "../self.ts";
-import { idsOf } from "../users.ts";
-import { shellQuote } from "../template.ts";
+import { program } from "../self.ts";
+import { endKept, isKept, startKept, type Kept } from "./kept.ts";
 
 /** What is kept running, once for each folder. */
 export interface Daemon {
@@ -35,15 +23,12 @@ export interface Daemon {
 const STOP_TIMEOUT = 35_000;
 const PATIENCE = 10_000;
 
-const instanceOf = ({ name }: Daemon) => ({ app: name, id: "0" });
 // With the folder: the end of one server's relay must not take another's for its own.
-const markerOf = ({ name, folder }: Daemon) => `${name}@0:${folder}`;
-
-const filesOf = ({ name, folder }: Daemon) => ({
-  spec: join(folder, `${name}.json`),
-  state: join(folder, `${name}.state.json`),
-  script: join(folder, `${name}.sh`),
-  log: logOf({ name, folder }),
+const keptOf = ({ name, folder }: Daemon): Kept => ({
+  stem: join(folder, name),
+  instance: { app: name, id: "0" },
+  marker: `${name}@0:${folder}`,
+  stopTimeout: STOP_TIMEOUT,
 });
 
 /** What it says, without systemd. */
@@ -59,12 +44,11 @@ export async function superviseDaemon(daemon: Daemon, answers: () => Promise<boo
   );
   try {
     if (await answers()) return;
-    const files = filesOf(daemon);
-    if (supervisorsOf(files.spec).length === 0) await launch(daemon);
+    if (!isKept(keptOf(daemon))) await launch(daemon);
     const end = performance.now() + PATIENCE;
     while (!(await answers())) {
       if (performance.now() > end)
-        throw new DpError("host", `the ${daemon.name} does not start`, { hint: `see ${files.log}` });
+        throw new DpError("host", `the ${daemon.name} does not start`, { hint: `see ${logOf(daemon)}` });
       await Bun.sleep(20);
     }
   } finally {
@@ -72,43 +56,16 @@ export async function superviseDaemon(daemon: Daemon, answers: () => Promise<boo
   }
 }
 
-async function launch(daemon: Daemon): Promise<void> {
-  const files = filesOf(daemon);
+function launch(daemon: Daemon): Promise<void> {
   const argv = [...program(daemon.program), daemon.folder];
-  const [uid, gid] = daemon.user === null ? [ownUser(), 0] : await idsOf(daemon.user);
-  await writeFileAtomic(files.script, `exec ${argv.map(shellQuote).join(" ")}\n`, 0o600);
-  if (daemon.user !== null) {
-    await chown(files.script, 0, gid);
-    await chmod(files.script, 0o640);
-  }
-  const env = { ...plainEnv(), DP_INSTANCE: markerOf(daemon) };
-  await removeFile(files.state);
-  await writeRecord(files.spec, {
-    ...instanceOf(daemon),
-    folder: "/",
-    script: files.script,
-    env,
-    user: daemon.user,
-    uid,
-    stopTimeout: STOP_TIMEOUT,
-    restartDelay: 50,
-    log: files.log,
-    state: files.state,
-  });
-  Bun.spawn([...supervisor(), files.spec], {
-    cwd: "/",
+  return startKept(keptOf(daemon), {
+    argv,
     env: plainEnv(),
-    stdio: ["ignore", "ignore", "ignore"],
-    detached: true,
-  }).unref();
+    user: daemon.user,
+    restartDelay: 50,
+    log: logOf(daemon),
+  });
 }
 
 /** Ends it and its supervisor. Safe to repeat. */
-export async function stopSupervised(daemon: Daemon): Promise<void> {
-  const files = filesOf(daemon);
-  await endAll(() => supervisorsOf(files.spec), STOP_TIMEOUT);
-  const state = await readRecord<State>(files.state);
-  const spec = await readRecord<Spec>(files.spec);
-  if (spec && state?.main)
-    await endAll(() => processesOf(instanceOf(daemon), spec.uid, state.main, markerOf(daemon)), STOP_TIMEOUT);
-}
+export const stopSupervised = (daemon: Daemon): Promise<void> => endKept(keptOf(daemon));
