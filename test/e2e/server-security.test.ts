@@ -1,8 +1,9 @@
 // What a pushed commit may do on a real server: its build, its hooks and the app itself look for more than they
 // were given. The tests build on each other, on one server with a second app as the neighbour.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { watchArguments } from "../support/argv-watch.ts";
-import { boxUnavailable, freePort } from "../support/box.ts";
+import { boxUnavailable, freePort, until } from "../support/box.ts";
 import { plainApp } from "../support/server-apps.ts";
 import { type Server, startServer } from "../support/server-box.ts";
 import { type Laptop, openLaptop } from "../support/server-laptop.ts";
@@ -177,6 +178,31 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     expect([reads, who]).toEqual(["reads /etc/hostname", "I am mallory mallory"]);
     expect(lines.filter((line) => !/^\w+: /.test(line))).toEqual([]);
   });
+
+  test("another app that takes its port while it is down gets none of its requests", async () => {
+    const id = await box.live("shop");
+    const at = Number(await box.read(`${BASE}/instances/${id}.port`));
+    const uid = Number(await box.must("id -u dp-shop"));
+    const { routes } = JSON.parse(await box.read("/var/lib/dp/relay/routes.json")) as { routes: { app: string }[] };
+    expect(routes.find(({ app }) => app === "shop")).toMatchObject({ uid, target: { id, port: at, uid } });
+    await box.write("/srv/steal.py", await Bun.file(join(import.meta.dir, "../fixtures/attack/port-steal.py")).text());
+    const unit = "--unit=steal -p User=dp-other -p StandardOutput=file:/run/stolen";
+    await box.must(`systemd-run --quiet ${unit} python3 -u /srv/steal.py ${at} 5`);
+    await box.must(`systemctl kill --signal=KILL shop@${id}`);
+    await until("the port is taken", async () => (await box.read("/run/stolen")).includes("BOUND"));
+    const ask = () =>
+      fetch(`http://127.0.0.1:${port}/`, { headers: { Cookie: "session=1", Connection: "close" } }).then(
+        (answer) => answer.text(),
+        () => "nothing",
+      );
+    const answers: string[] = [];
+    while ((await box.ssh("systemctl is-active --quiet steal")).code === 0) answers.push(await ask());
+    expect(answers.filter((answer) => answer.includes("answered by A"))).toEqual([]);
+    expect(answers.some((answer) => answer.includes("is held by another user"))).toBe(true);
+    expect(await box.read("/run/stolen")).toContain("requests stolen 0");
+    expect(await box.must("journalctl -u dp-relay --no-pager")).toContain(`${id} is held by dp-other `);
+    await until("it serves again", async () => (await ask()) === id);
+  }, 60_000);
 
   test("the app's sandbox holds: systemd calls its exposure low", async () => {
     const said = await box.must(`systemd-analyze security --no-pager shop@${await box.live("shop")}`);
