@@ -109,6 +109,8 @@ const fixedByDp: Case[] = [
       // As if the end of a deploy had been lost: current names the other one.
       unlinkSync(at("current"));
       symlinkSync(`releases/${releases[0]}`, at("current"));
+      const { sha } = box.run(releases[0]).facts as { sha: string };
+      Bun.spawnSync(["git", "--git-dir", box.repo, "update-ref", "refs/heads/main", sha]);
     },
     finds: ["instances", "warning", /shop@\S+ runs, but should not/],
     command: /^dp reconcile shop$/,

@@ -1,5 +1,5 @@
 // What each package manager is told: to install exactly what its lock says, and to remove what only a build needs.
-import type { Kind, Manager } from "./lock.ts";
+import type { Kind, PackageManager } from "./lock.ts";
 import type { Progress } from "../../text/fold.ts";
 import type { Tool } from "./tool.ts";
 
@@ -24,7 +24,7 @@ const SILENT_NPM = ["--no-audit", "--no-fund", "--no-progress", "--no-update-not
 const OWN_FILES = ["--config.package-import-method=clone-or-copy", "--config.extend-node-path=false"];
 
 /** The words that follow the program to install. */
-export function installWords({ kind, lock }: Manager, { withDev }: Wanted): string[] {
+export function installWords({ kind, lock }: PackageManager, { withDev }: Wanted): string[] {
   const isLocked = lock !== null;
   switch (kind) {
     case "npm":
@@ -94,7 +94,7 @@ const OUT_OF_STEP =
   /can only install packages when your package\.json|ERR_PNPM_(?:OUTDATED_LOCKFILE|LOCKFILE_CONFIG_MISMATCH)|Your lockfile needs to be updated|YN0028|lockfile had changes, but lockfile is frozen/;
 
 /** What to type when an install failed with these words; undefined when it was no stale lock. */
-export function staleLockHint({ name, lock }: Manager, text: string): string | undefined {
+export function staleLockHint({ name, lock }: PackageManager, text: string): string | undefined {
   return lock !== null && OUT_OF_STEP.test(text) ? `${name} install, commit ${lock.path}, push` : undefined;
 }
 

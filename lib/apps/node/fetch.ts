@@ -4,7 +4,7 @@ import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { answerOf, findProgram } from "../../host/program.ts";
-import type { Manager } from "./lock.ts";
+import type { PackageManager } from "./lock.ts";
 import { freshFolder, isComplete, markComplete, removeKept, storeFolder } from "./store.ts";
 
 /** A program that was fetched. */
@@ -22,7 +22,12 @@ const OPTIONS = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "-
  * `installed`: what the server has instead, for the message. Throws DpError "host" without npm, "config" when what came
  * is not what packageManager's hash says.
  */
-export async function fetchTool(place: Place, manager: Manager, installed: string | null, io: Io): Promise<Fetched> {
+export async function fetchTool(
+  place: Place,
+  manager: PackageManager,
+  installed: string | null,
+  io: Io,
+): Promise<Fetched> {
   const { kind, name, pinned, hash } = manager;
   const wanted = pinned ?? manager.fetch;
   // With the hash in its name: what was fetched without one has not been compared.
@@ -53,7 +58,11 @@ export async function fetchTool(place: Place, manager: Manager, installed: strin
   return { argv, version, folder: bin };
 }
 
-async function requireNpm(place: Place, { name, pinned, fetch }: Manager, installed: string | null): Promise<string> {
+async function requireNpm(
+  place: Place,
+  { name, pinned, fetch }: PackageManager,
+  installed: string | null,
+): Promise<string> {
   const npm = await findProgram("npm", place.env["PATH"] ?? "");
   if (npm !== null) return npm;
   const wanted = pinned ?? fetch;
@@ -86,7 +95,13 @@ async function makeProject(place: Place, root: string, io: Io): Promise<void> {
 }
 
 // packageManager's hash is that of npm's own archive, but for berry's, which comes from elsewhere.
-async function checkHash(place: Place, { kind, name, pinned, hash }: Manager, npm: string, root: string, io: Io) {
+async function checkHash(
+  place: Place,
+  { kind, name, pinned, hash }: PackageManager,
+  npm: string,
+  root: string,
+  io: Io,
+) {
   if (hash === null) return;
   if (kind === "berry")
     return io.warn(`the hash of yarn ${pinned} is not checked: it belongs to another file than npm's`);

@@ -8,7 +8,7 @@ import type { Package } from "./package.ts";
 export type Kind = "npm" | "pnpm" | "yarn" | "berry" | "bun";
 
 /** What installs an app. */
-export interface Manager {
+export interface PackageManager {
   kind: Kind;
   /** The command's name: berry's is "yarn" too. */
   name: "npm" | "pnpm" | "yarn" | "bun";
@@ -39,14 +39,14 @@ const PINNED = /^(npm|pnpm|yarn|bun)@(\d+\.\d+\.\d+(?:-[\w.]+)?)(?:\+([\w.-]+))?
 
 const HASH = /^sha(?:1|224|256|384|512)\.[0-9a-f]+$/;
 
-function parsePinned(text: string): { name: Manager["name"]; version: string; hash: string | null } {
+function parsePinned(text: string): { name: PackageManager["name"]; version: string; hash: string | null } {
   const [, name, version, hash] = PINNED.exec(text) ?? [];
   if (hash !== undefined && !HASH.test(hash))
     throw new DpError("config", `package.json: the hash of packageManager, ${hash}, is not one that dp can check`, {
       hint: `corepack use ${name}@${version} writes the right one`,
     });
   if (name !== undefined && version !== undefined)
-    return { name: name as Manager["name"], version, hash: hash ?? null };
+    return { name: name as PackageManager["name"], version, hash: hash ?? null };
   throw new DpError("config", `package.json: packageManager ${JSON.stringify(text)} is not NAME@VERSION`, {
     hint: 'write one such as "pnpm@10.34.1"; dp knows npm, pnpm, yarn and bun',
   });
@@ -56,7 +56,7 @@ function parsePinned(text: string): { name: Manager["name"]; version: string; ha
  * The package manager of a commit. Of several lock files that of packageManager decides, else the first of pnpm,
  * yarn, bun, npm, with a warning. Throws DpError "config" when no lock file is packageManager's.
  */
-export async function readManager(tree: Tree, pkg: Package | null): Promise<Manager> {
+export async function readPackageManager(tree: Tree, pkg: Package | null): Promise<PackageManager> {
   const paths = new Set((await tree.list()).map((entry) => entry.path));
   const locks = LOCKS.filter(([path]) => paths.has(path));
   const pinned = pkg?.packageManager === undefined ? null : parsePinned(pkg.packageManager);
@@ -83,10 +83,10 @@ export async function readManager(tree: Tree, pkg: Package | null): Promise<Mana
 }
 
 function versions(
-  name: Manager["name"],
+  name: PackageManager["name"],
   lock: string,
   pinned: string | null,
-): Pick<Manager, "kind" | "range" | "fetch"> {
+): Pick<PackageManager, "kind" | "range" | "fetch"> {
   if (name === "pnpm") return { kind: "pnpm", ...ofPnpm(/^lockfileVersion: '?(\d+)/m.exec(lock)?.[1]) };
   if (name !== "yarn") return { kind: name, range: "*", fetch: "latest" };
   const berry = /^__metadata:\n {2}version: (\d+)/m.exec(lock)?.[1];
@@ -98,7 +98,7 @@ function versions(
 }
 
 // A lock of pnpm names its own format, and older ones are read by older versions only.
-function ofPnpm(format: string | undefined): Pick<Manager, "range" | "fetch"> {
+function ofPnpm(format: string | undefined): Pick<PackageManager, "range" | "fetch"> {
   if (format === undefined || Number(format) >= 9) return { range: ">=9", fetch: "10" };
   return format === "6" ? { range: "8", fetch: "8" } : { range: ">=6 <8", fetch: "7" };
 }

@@ -5,7 +5,7 @@ import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { findProgram } from "../../host/program.ts";
 import { findBun, findNode, type Interpreter } from "./interpreter.ts";
-import { readManager, type Manager } from "./lock.ts";
+import { readPackageManager, type PackageManager } from "./lock.ts";
 import { readPackage, type Package } from "./package.ts";
 import { INSTALL_SCRIPTS } from "./script.ts";
 import type { Wish } from "./version.ts";
@@ -19,7 +19,7 @@ export interface Project {
   workspace: Workspace | null;
   /** The package.json of the folder in which they are. */
   top: Package | null;
-  manager: Manager;
+  manager: PackageManager;
   /** What node must be. */
   wishes: Wish[];
   /** It starts under bun: nothing of it asks for node. */
@@ -44,10 +44,10 @@ export async function readProject(place: Pick<Place, "tree" | "config" | "commit
   const [from, top] = workspace ? [workspace.tree, workspace.pkg] : [tree, pkg];
   const wishes = await readNodeWishes(workspace ? [tree, from] : [tree], workspace ? [pkg, top] : [pkg]);
   const startsBun = MENTIONS_BUN.test(config.command ?? pkg?.scripts["start"] ?? "");
-  const read = await readManager(from, top);
+  const read = await readPackageManager(from, top);
   const isFree = read.lock === null && read.pinned === null && wishes.length === 0;
   const isBun = isFree && (startsBun || pkg?.engines["bun"] !== undefined);
-  const manager: Manager = isBun ? { ...read, kind: "bun", name: "bun" } : read;
+  const manager: PackageManager = isBun ? { ...read, kind: "bun", name: "bun" } : read;
   // The file holds pnpm's settings too, of apps that are one package.
   const hasMembers =
     top !== null && (top.workspaces.length > 0 || (manager.kind === "pnpm" && (await pnpmPackages(from)).length > 0));

@@ -7,11 +7,11 @@ import type { Io } from "../../host/io.ts";
 import { answerOf, findProgram } from "../../host/program.ts";
 import { fetchTool } from "./fetch.ts";
 import { findBun, type Interpreter } from "./interpreter.ts";
-import type { Manager } from "./lock.ts";
+import type { PackageManager } from "./lock.ts";
 
 /** A package manager that runs. */
 export interface Tool {
-  manager: Manager;
+  manager: PackageManager;
   /** How it is called: `["/usr/bin/npm"]`, or node and a file of the commit. */
   argv: string[];
   version: string;
@@ -24,7 +24,7 @@ export interface Tool {
  * fetched with npm, once for all releases. `place.env.PATH` begins with the chosen node. Throws DpError "host" when
  * there is neither, "config" when what was fetched is not what packageManager's hash says.
  */
-export async function findTool(place: Place, manager: Manager, bun: Interpreter | null, io: Io): Promise<Tool> {
+export async function findTool(place: Place, manager: PackageManager, bun: Interpreter | null, io: Io): Promise<Tool> {
   if (manager.kind === "bun") return ofBun(manager, bun ?? (await findBun(place, [], io)));
   const own = manager.kind === "berry" ? await committedYarn(place) : null;
   const installed = own ?? (await onPath(place, manager.name));
@@ -36,7 +36,7 @@ export async function findTool(place: Place, manager: Manager, bun: Interpreter 
   return { manager, ...fetched };
 }
 
-function ofBun(manager: Manager, { program, version }: Interpreter): Tool {
+function ofBun(manager: PackageManager, { program, version }: Interpreter): Tool {
   const { pinned } = manager;
   const isOlder = pinned !== null && Bun.semver.order(version.text, pinned) < 0;
   if (isOlder || (pinned !== null && !Bun.semver.satisfies(version.text, `^${pinned}`))) {
@@ -47,7 +47,7 @@ function ofBun(manager: Manager, { program, version }: Interpreter): Tool {
   return { manager, argv: [program], version: version.text, folder: null };
 }
 
-const isWanted = (manager: Manager, version: string) =>
+const isWanted = (manager: PackageManager, version: string) =>
   manager.pinned === null ? Bun.semver.satisfies(version, manager.range) : version === manager.pinned;
 
 async function onPath(place: Place, name: string): Promise<string[] | null> {

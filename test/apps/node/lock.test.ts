@@ -1,13 +1,13 @@
 // Which package manager a commit means, and in which version.
 import { expect, test } from "bun:test";
 import type { DpError } from "../../../lib/errors.ts";
-import { readManager } from "../../../lib/apps/node/lock.ts";
+import { readPackageManager } from "../../../lib/apps/node/lock.ts";
 import { parsePackage } from "../../../lib/apps/node/package.ts";
 import { memoryTree, pkg } from "./support.ts";
 
 const BERRY = (version: number) => `# yarn\n\n__metadata:\n  version: ${version}\n  cacheKey: 10c0\n`;
 const manager = (files: Record<string, string>, more: Record<string, unknown> = {}) =>
-  readManager(memoryTree(files), parsePackage(pkg(more)));
+  readPackageManager(memoryTree(files), parsePackage(pkg(more)));
 const refusal = (promise: Promise<unknown>): Promise<DpError> =>
   promise.then(
     () => Promise.reject(new Error("accepted")),
@@ -32,7 +32,7 @@ test.each<[string, string, string, string]>([
 
 test("without a lock file it is npm", async () => {
   expect(await manager({})).toMatchObject({ kind: "npm", lock: null });
-  expect(await readManager(memoryTree({}), null)).toMatchObject({ kind: "npm" });
+  expect(await readPackageManager(memoryTree({}), null)).toMatchObject({ kind: "npm" });
 });
 
 test("packageManager decides, with its hash, and yarn's version decides which yarn", async () => {
@@ -73,7 +73,7 @@ test("packageManager without its lock file, and one that is no version, are refu
 
 test("a lock file that is a link is refused: what an installer reads through it is not in the commit", async () => {
   const tree = { ...memoryTree({}), list: async () => [{ path: "package-lock.json", kind: "symlink" as const }] };
-  expect(await refusal(readManager(tree, null))).toMatchObject({
+  expect(await refusal(readPackageManager(tree, null))).toMatchObject({
     exit: "config",
     message: expect.stringContaining("symbolic link"),
   });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { networkLines } from "../../../lib/apps/node/fetch.ts";
-import { readManager } from "../../../lib/apps/node/lock.ts";
+import { readPackageManager } from "../../../lib/apps/node/lock.ts";
 import { parsePackage } from "../../../lib/apps/node/package.ts";
 import { findTool } from "../../../lib/apps/node/tool.ts";
 import type { Place } from "../../../lib/contracts/app-type.ts";
@@ -48,7 +48,7 @@ const wanting = async (files: Record<string, string> = {}, hash = "", base?: str
 
 const find = async (place: Place) => {
   const { io, infos } = recorder();
-  const manager = await readManager(place.tree, parsePackage((await place.tree.read("package.json"))!));
+  const manager = await readPackageManager(place.tree, parsePackage((await place.tree.read("package.json"))!));
   return { ...(await findTool(place, manager, null, io)), infos };
 };
 
