@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Builds the release: by the build line of deploy.yml, or as its type does it.
+// Builds the release, with the build line of deploy.yml or as its type builds.
 import { lstat } from "node:fs/promises";
 import { appOf } from "../lib/release/app.ts";
 import { appEnvironment } from "../lib/release/environment.ts";
@@ -10,7 +10,7 @@ import { appType } from "../lib/registry.ts";
 import { runLine } from "../lib/release/shell-line.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
-// An earlier release's dependencies that are used once more take nothing.
+// Reused dependencies of an earlier release need no new space.
 async function isNew(path: string, startedAt: string): Promise<boolean> {
   return (await lstat(path)).mtimeMs >= Date.parse(startedAt);
 }

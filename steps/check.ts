@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Proves the new instance healthy, and that it is the one that answered.
+// Proves that the new instance is healthy, and that it is the one that answered.
 import { appOf } from "../lib/release/app.ts";
 import { basename } from "node:path";
 import { fact } from "../lib/pipeline/facts.ts";

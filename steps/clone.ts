@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Lays the commit's files out in releases/ID, owned by the user that builds, without any git folder.
+// Unpacks the commit's files into releases/ID, owned by the build user, without a git folder.
 import { appOf } from "../lib/release/app.ts";
 import { closeSync } from "node:fs";
 import { chmod, chown, mkdir } from "node:fs/promises";
@@ -26,21 +26,21 @@ const step = defineStep(import.meta.path, {
     const app = await appOf(given);
     const { repo, releases } = app.places;
     const { stepTimeout: timeout } = app.server;
-    // Once for all: whatever becomes of the env file meanwhile, build, hooks and app get the same.
+    // Settings are kept once: whatever happens to the env file meanwhile, build, hooks and app get the same.
     await keepSettings(app, id);
     const user = await readyBuilder(app, io);
     const release = join(releases, id);
-    await removeTree(release, user, io); // half of it, from a run that was killed
+    await removeTree(release, user, io); // A killed run may have left half a tree
     await mkdir(release, { mode: 0o750 });
     await chmod(release, 0o750);
-    // The app's user may read it, by its group.
+    // The app's user may read the release, by its group.
     const reader = app.server.user;
     if (user && reader) await chown(release, (await idsOf(user))[0], (await idsOf(reader))[1]);
     const [read, write] = pipe();
     const archive = io
       .run(["git", "--git-dir", repo, ...NO_FILTERS, "archive", "--format=tar", sha], { stdout: write, timeout })
       .finally(() => closeSync(write));
-    // tar runs as who builds: whatever the archive holds, it can go nowhere that the user cannot.
+    // tar runs as the build user: whatever the archive contains, it can write only where that user can.
     const unpack = 'umask 022 && exec tar -x -f - --no-same-owner -C "$1"';
     const extract = io
       .run(["sh", "-c", unpack, "sh", release], { stdin: read, user, timeout })
@@ -56,7 +56,7 @@ const step = defineStep(import.meta.path, {
     await io.run(["sync", "-f", release], { timeout });
     return { release };
   },
-  // The newest failed release stays, as evidence; those before it go, and what has filled the disk.
+  // The newest failed release stays, as evidence. Earlier failed ones go, and so does this one if it filled the disk.
   async undo({ id, ...given }, io) {
     const app = await appOf(given);
     await removeFailed(app, id, io);

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Installs what the app depends on, as its type does it.
+// Installs the app's dependencies, as its type does it.
 import { appOf } from "../lib/release/app.ts";
 import { appEnvironment } from "../lib/release/environment.ts";
 import { fact } from "../lib/pipeline/facts.ts";

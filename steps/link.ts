@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Links the files that stay into the release, before anything is built in it.
+// Links the shared files into the release, before anything is built in it.
 import { fact } from "../lib/pipeline/facts.ts";
 import { appOf } from "../lib/release/app.ts";
 import { appType } from "../lib/registry.ts";
@@ -12,7 +12,7 @@ const step = defineStep(import.meta.path, {
   summary: "Link the shared folders and files",
   needs: { app: fact.app, server: fact.server, config: fact.config, release: fact.release },
   provides: {},
-  // There is no way back: what was moved into shared/ stays there, and the release itself goes with clone.
+  // No undo: files that were moved into shared/ stay there, and the undo of clone removes the release.
   async run({ config, release, ...given }, io) {
     const { shared: names } = config;
     if (names === undefined) {

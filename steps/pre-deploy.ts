@@ -27,7 +27,7 @@ const step = defineStep(import.meta.path, {
     else if (skipHooks) io.info("skipped, as asked");
     else {
       await runHook(line, facts, runtime, io, { unfinished: true });
-      // What it made in the release is on the disk before anything names the release.
+      // Its files must be on the disk before anything names the release.
       await io.run(["sync", "-f", facts.release], { quiet: true, timeout: given.server.stepTimeout });
     }
     await sealRelease(facts.app, facts.release, io);

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Refuses a deploy that could not end well, with figure and remedy, while nothing has been touched yet.
+// Refuses a deploy that could not succeed, with figure and remedy, while nothing has been touched yet.
 import { appOf } from "../lib/release/app.ts";
 import { sizeText } from "../lib/config/size.ts";
 import { DpError } from "../lib/errors.ts";
@@ -20,7 +20,7 @@ const step = defineStep(import.meta.path, {
     const { base } = app.places;
     const room = await freeRoom(base);
     await requireCurrent(app);
-    // What has switched already only has to reach its end.
+    // A run that has already switched only needs to reach its end.
     if ((await app.live()) === id) return {};
     await requireHost(app);
     const needed = await roomFor(app);
@@ -34,7 +34,7 @@ const step = defineStep(import.meta.path, {
     const found = await memoryOf(app);
     const memory = found.available === null ? "" : `; memory ${sizeText(found.available)} free`;
     io.info(`needs ${sizeText(needed.bytes)}, ${sizeText(room.bytes)} free${memory}`);
-    // It may fit all the same, by swap or because the new one is smaller: a figure, no refusal.
+    // Not a refusal: the deploy may still fit, thanks to swap or a smaller release.
     const scarce = hasWeb(config) && app.server.strategy === "blue-green" ? memoryProblem(found) : null;
     if (scarce) io.warn(scarce);
     return {};

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Removes releases that nothing needs any more; a failure here never harms the deploy.
+// Removes releases that are no longer needed; a failure here never harms the deploy.
 import { appOf } from "../lib/release/app.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { messageOf } from "../lib/errors.ts";

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Reads deploy.yml from the commit itself, and refuses what could not be deployed.
+// Reads deploy.yml from the commit itself, and refuses a commit that cannot be deployed.
 import { posix } from "node:path";
 import { parseDeployConfig } from "../lib/config/config.ts";
 import { readEnvFile } from "../lib/config/env-file.ts";
@@ -29,7 +29,10 @@ async function readText(tree: Tree, app: string): Promise<string> {
   return (await tree.read(FILE, "by mark")) ?? "";
 }
 
-/** The error for a commit without deploy.yml: what has nearly its name, or the lines that are enough for these files. */
+/**
+ * The error for a commit without deploy.yml: a file with a similar name, or the lines that would suffice for these
+ * files.
+ */
 async function missing(tree: Tree, app: string): Promise<DpError> {
   const what = `the commit has no ${FILE} at its top`;
   const near = nearDeployYml(await tree.list());

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Lets the old instance end its requests, stops it or keeps it warm, and puts right what follows from current.
+// Lets the old instance finish its requests, stops it or keeps it warm, and cleans up what follows from current.
 import { appOf } from "../lib/release/app.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
@@ -39,7 +39,7 @@ const step = defineStep(import.meta.path, {
     }
     const drainProbes = prober?.seen() ?? NO_PROBES;
     const { failed } = sumOf([swapProbes, verifyProbes, drainProbes]);
-    // The old instance still runs: going back costs nothing.
+    // The old instance still runs, so going back costs nothing.
     if (server.maxFailed !== undefined && failed > server.maxFailed) {
       throw new DpError("unhealthy", `${failed} of dp's own requests failed, but maxFailed is ${server.maxFailed}`);
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Makes a release of its own out of the live one's files: a link to them, nothing is copied or built.
+// Makes a new release from the live one's files: a link to them, without copying or building.
 import { appOf } from "../lib/release/app.ts";
 import { join } from "node:path";
 import { envStamp } from "../lib/config/env-file.ts";

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Makes the settings that the release was started with those of the env file: only now are they proven.
+// Writes the settings of this release to the env file: only now are they proven.
 import { appOf } from "../lib/release/app.ts";
 import { basename } from "node:path";
 import { envStamp, envText, writeEnvFile } from "../lib/config/env-file.ts";

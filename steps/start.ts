@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Starts the new release: beside the old one, or by strategy "restart" in its place, while requests wait.
+// Starts the new release: beside the old one, or with strategy "restart" in its place, while requests wait.
 import { appOf } from "../lib/release/app.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { instanceOf, takeInstancePort } from "../lib/release/instance.ts";
@@ -29,12 +29,12 @@ const step = defineStep(import.meta.path, {
     const { name, server, manager } = app;
     const id = idOf(given.release)!;
     const facts = { ...given, app, run };
-    // A deploy has its settings from the beginning.
+    // A deploy has had its settings since clone.
     const isSame = kind !== "deploy" && (await takeSettings({ app, run, envBefore }, id));
-    // On a second run, after the swap, current is already ours: then previous is what served before.
+    // On a second run, after the swap, current is already this release; previous then names what served before.
     const named = await app.live();
     const live = named === id ? await app.previous() : named;
-    // The new release runs as a whole; of the old one it is noted what does not, for the way back.
+    // The new release runs all its processes. Those of the old one that were stopped by hand are noted for the undo.
     await keepStopped(
       app,
       [...(await stoppedIds(app))].filter((one) => releaseOf(one) === live && live !== id),
@@ -45,7 +45,7 @@ const step = defineStep(import.meta.path, {
     }
     await takePublicPort(app, io);
     if (isSame && (await manager.status({ app: name, id })).state === "running") {
-      const port = await takeInstancePort(facts); // its own already; check proves that it is there
+      const port = await takeInstancePort(facts); // the port is this run's own already; check proves that the instance is there
       io.info(`${name}@${id} is still warm on port ${port}`);
       return { live, port, isWarm: true, stoppedAt: null };
     }
@@ -63,7 +63,7 @@ const step = defineStep(import.meta.path, {
     const { name, server, manager, front } = app;
     const id = idOf(release)!;
     const live = await app.live();
-    if (live === id) return; // a rollback to what is live already, or a run that had swapped and stays
+    if (live === id) return; // this is a rollback to the live release, or a run that has swapped and stays
     if (live) await serveAgain(app, live, io);
     await front.drain(name, id, server.drainTimeout, io);
     await manager.stop({ app: name, id }, io);

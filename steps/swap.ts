@@ -39,10 +39,10 @@ const step = defineStep(import.meta.path, {
       const why = status.detail || status.state;
       throw new DpError("unhealthy", `the new instance was healthy but exited before the switch: ${why}`);
     }
-    // On a second run current is already ours: what was live before is what start found.
+    // On a second run current is already this release; start has noted what was live before.
     const live = await target(places.current);
     const before = live === release ? folderOf(app, old) : live;
-    const previous = before !== null && existsSync(before) ? before : null; // never to what is gone
+    const previous = before !== null && existsSync(before) ? before : null; // previous must never name a missing release
     const isServing = old !== null && server.strategy === "blue-green" && !(await stoppedIds(app)).has(old);
     const prober = healthCheck && isServing ? startProber(healthCheck, server) : null;
     try {
@@ -58,21 +58,21 @@ const step = defineStep(import.meta.path, {
       if (front.holdsPort && port !== null) io.info(`switched in ${switchTime} ms`);
       return { previous, switchTime, swapProbes: (await prober?.stop()) ?? NO_PROBES };
     } finally {
-      // One that goes on asking would keep the process of a failed deploy from ending.
+      // A running prober would keep the process of a failed deploy from exiting.
       await prober?.stop();
     }
   },
   async undo({ release, live: old, ...given }, io) {
     const app = await appOf(given);
     const { name, places, server, front } = app;
-    // Asks the host: when current is not ours, the rename never came.
+    // Asks the host: if current is not this release, the rename never happened.
     const live = await target(places.current);
     const back = live === release ? folderOf(app, old) : live;
     await point(places.previous, folderOf(app, await releaseBefore(app, idOf(back))));
     await point(places.current, back);
     const id = idOf(back);
     if (id === null) await front.point(name, null, io);
-    // By strategy restart the old instance has no port before the new one is gone: that is start's to undo.
+    // With strategy "restart" the old instance has no port until the new one is gone: the undo of start handles that.
     else if (server.strategy === "blue-green") await serveAgain(app, id, io);
   },
 });

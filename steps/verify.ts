@@ -1,5 +1,5 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Asks through the public port, and watches for a while: what fails now goes back, and nothing was lost.
+// Asks through the public port, and watches for a while: a failure now undoes the deploy without a lost request.
 import { appOf } from "../lib/release/app.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
@@ -9,7 +9,7 @@ import { candidateOf } from "../lib/release/instances.ts";
 import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
-/** Milliseconds between two looks at the process while it is watched. */
+/** Milliseconds between two checks of the process while it is watched. */
 const LOOK = 250;
 
 const step = defineStep(import.meta.path, {
@@ -34,7 +34,7 @@ const step = defineStep(import.meta.path, {
     const candidate = candidateOf(app, idOf(release)!, healthCheck, port);
     await publiclyHealthy(candidate, server, app.front, io);
     const prober = startProber(healthCheck, server);
-    // A release that served before has been watched before.
+    // A warm release was watched when it was first deployed.
     const end = performance.now() + (isWarm ? 0 : server.verifyTime);
     try {
       do await stillHealthy(candidate, pid, io);

@@ -1,5 +1,6 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Changes the processes besides web, and cron, over to the new release: a worker ends its job before the next starts.
+// Changes the processes other than web, and cron, over to the new release: a worker finishes its job before the next
+// starts.
 import { appOf } from "../lib/release/app.ts";
 import { setCron } from "../lib/cron/cron.ts";
 import { fact } from "../lib/pipeline/facts.ts";

@@ -1,4 +1,4 @@
-// The line of the audit log about a run: what it was for, at which step it ended, and how.
+// The line of the audit log about a run: its purpose, the step at which it ended, and the outcome.
 import type { NamedApp } from "../contracts/app.ts";
 import { audit, resultOf, type AuditLine } from "../host/audit.ts";
 import type { Run } from "../pipeline/run-file.ts";
@@ -6,14 +6,14 @@ import type { Who } from "../host/who.ts";
 import { idOf } from "../paths.ts";
 import { runOf } from "../release/history.ts";
 
-/** Writes it; `what` is the run's kind unless something else is said. */
+/** Writes it; `what` is the run's kind unless the caller gives another word. */
 export async function auditRun(
   app: NamedApp,
   id: string,
   { code, who, what }: { code: number; who: Who; what?: string | undefined },
   warn: (message: string) => void,
 ): Promise<void> {
-  const run = (await runOf(app, id).catch(() => null))?.run; // the line counts more than what the run file adds to it
+  const run = (await runOf(app, id).catch(() => null))?.run; // the line matters more than its details
   const result = run?.result?.state === "superseded" ? "superseded" : resultOf(code);
   audit(
     { app: app.name, what: what ?? "deploy", run: id, ...(run ? toldBy(run, what) : {}), ...who, result, code },

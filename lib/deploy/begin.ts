@@ -1,4 +1,4 @@
-// `dp begin`: decides once what must not vary between two runs, and writes the run file.
+// `dp begin`: decides once what must not change during a run, and writes the run file.
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
@@ -19,7 +19,7 @@ import { starter } from "../host/who.ts";
 
 export interface Begun {
   id: string;
-  /** Its run file, as `--context` wants it. */
+  /** Path of its run file, as `--context` takes it. */
   context: string;
 }
 
@@ -44,7 +44,7 @@ const unknownCommit = (repo: string, ref: string) =>
   });
 
 async function findCommit(repo: string, ref: string): Promise<{ sha: string; subject: string }> {
-  // What a push names is a full name already, and one start of git less.
+  // A push names a full commit already, which saves one start of git.
   const name = /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref) ? ref : await commitOf(repo, ref);
   const words = ["log", "-1", "--no-walk", "--no-show-signature", "--format=%H %s", `${name}^{commit}`, "--"];
   const found = await run(["git", "--git-dir", repo, ...words], { check: false });
@@ -54,8 +54,8 @@ async function findCommit(repo: string, ref: string): Promise<{ sha: string; sub
 }
 
 /**
- * Begins a deploy of a commit: branch, tag or sha. Nothing but the run file is made. Throws DpError "locked" when
- * somebody has locked the app.
+ * Begins a deploy of a commit (branch, tag or sha): it makes the run file and nothing else. Throws DpError "locked"
+ * when somebody has locked the app.
  */
 export async function begin(app: App, ref: string | undefined, options: BeginOptions = {}): Promise<Begun> {
   requireUnlocked(app);
@@ -68,14 +68,14 @@ export async function begin(app: App, ref: string | undefined, options: BeginOpt
   });
 }
 
-/** Settings that a run brings along: it starts with them, and they become the env file when they are proven. */
+/** Settings that a run starts with; they become the env file once they are proven. */
 export interface Brought {
   text: string;
-  /** The stamp of the env file that they are made from. */
+  /** The stamp of the env file that they were made from. */
   stamp: string;
 }
 
-/** Begins the way back to a release, with its own settings or today's; throws DpError "context" for an unknown one. */
+/** Begins a rollback to a release, with its own settings or today's; throws DpError "context" for an unknown one. */
 export async function beginRollback(app: App, to: string, brought?: Brought): Promise<Begun> {
   const { config, release, runtime, sha, subject } = await factsOfRelease(app, to);
   return make(app, sha, { kind: "rollback", subject, ...QUIETLY, config, release, runtime }, brought);
@@ -97,7 +97,7 @@ async function make(app: App, sha: string, facts: Record<string, unknown>, broug
   const { base, repo } = app.places;
   const id = `${await nextNumber(app)}-${sha.slice(0, 7)}`;
   if (brought) await keepSettings(app, id, brought.text);
-  // A force push and a gc must not take the commit away from a release. A rollback goes to one that has its ref.
+  // The ref keeps the commit when a force push and a gc would drop it. A rollback's release has its ref already.
   if (facts["kind"] !== "rollback") await run(["git", "--git-dir", repo, "update-ref", `refs/dp/${id}`, sha]);
   const context = runFile(app, id);
   const begun = { app: name, base, repo, id, sha, by: starter(), startedAt: new Date().toISOString(), server };
@@ -106,7 +106,8 @@ async function make(app: App, sha: string, facts: Record<string, unknown>, broug
   return { id, context };
 }
 
-// Only ever grows, whatever the clock does: the file, and in case it is lost all that was ever numbered.
+// The number only ever grows, whatever the clock does. It is kept in a file; if that is lost, every number ever used
+// counts.
 async function nextNumber(app: NamedApp): Promise<number> {
   const { base, releases, logs } = app.places;
   const file = join(base, "counter");

@@ -1,4 +1,4 @@
-// `dp logs --deploy`: what a deploy said.
+// `dp logs --deploy`: the output of a deploy.
 import type { App, NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { readText } from "../host/files.ts";
@@ -12,13 +12,13 @@ import { lineSink } from "../host/sink.ts";
 /** Which lines of a log are wanted. */
 export interface LogsOptions {
   follow: boolean;
-  /** How many of the last lines, of those that are wanted. */
+  /** How many lines to print, counted from the end. */
   lines: number;
-  /** Only lines from then on, ms since 1970. */
+  /** Only lines since then, in ms since 1970. */
   since?: number;
-  /** Only lines that it matches, secrets masked before. */
+  /** Only lines that match it, after secrets have been masked. */
   grep?: RegExp;
-  /** What the newest failure said, instead of what is live or newest. */
+  /** The newest failed run instead of the live or newest one. */
   failed?: boolean;
 }
 
@@ -63,7 +63,10 @@ async function findRun(app: App, wish: string | undefined, failed: boolean) {
   );
 }
 
-/** Waits until a run no longer holds the lock. That tells, not its log: it is free as soon as the run is over, however it ended. */
+/**
+ * Waits until a run no longer holds the lock. The lock tells, not the log: it is free as soon as the run is over,
+ * however it ended.
+ */
 export async function ended(app: NamedApp, id: string): Promise<number> {
   while (holder(app)?.id === id) await Bun.sleep(100);
   return 0;

@@ -1,4 +1,4 @@
-// The branch that a push wants to move: it ends where the live release is, whatever became of git meanwhile.
+// The branch that a push wants to move: it ends at the live release, whatever has happened in git meanwhile.
 import type { NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { isAlive, startTime } from "../host/process/process.ts";
@@ -9,21 +9,21 @@ import { fact } from "../pipeline/facts.ts";
 import { runsOf } from "../release/history.ts";
 import { contains, tipOf } from "../git/ref.ts";
 
-/** What a push wants. A fact: a resumed deploy moves the branch, too. */
+/** What a push wants. It is a fact, so that a resumed deploy moves the branch as well. */
 export interface Push {
   /** `refs/heads/main`. */
   ref: string;
-  /** Where the branch was when the push began; zeros: nowhere. */
+  /** Where the branch was when the push began; zeros: it did not exist. */
   old: string;
 }
 
-/** The process of git that moves the branch when its hook agrees, as `PID:START`, START in ticks since boot. */
+/** The git process that moves the branch when its hook agrees, as `PID:START`, START in ticks since boot. */
 export function receiver(): string {
   const pid = receiverPid();
   return `${pid}:${startTime(pid) ?? 0}`;
 }
 
-/** Whether that process of git is still there. */
+/** Whether that git process is still running. */
 export function isReceiving(text: string | undefined): boolean {
   const [pid, start] = (text ?? "").split(":").map(Number);
   return pid !== undefined && pid > 1 && start !== undefined && isAlive(pid, start);
@@ -33,8 +33,8 @@ const NOWHERE = /^0+$/;
 const git = (repo: string, ...args: string[]) => run(["git", "--git-dir", repo, ...args], { check: false });
 
 /**
- * Throws DpError "superseded" when the branch has moved since the push began, to something that an ordinary push
- * would have to contain: deploying would silently take it back. `landing`: what git may be about to move it to.
+ * Throws DpError "superseded" when the branch has moved since the push began to a commit that an ordinary push would
+ * have to contain: a deploy would silently undo it. `landing`: the commit that git may be about to move the branch to.
  */
 export async function requireTip(
   repo: string,
@@ -59,8 +59,8 @@ export async function requireTip(
 }
 
 /**
- * After a good deploy: git, if it still waits for its hook, finds the branch where it expects it; if it is gone,
- * the branch is moved here.
+ * After a good deploy: leaves the branch where git expects it while git still waits for its hook; if git is gone, moves
+ * the branch here.
  */
 export async function settleRef(
   repo: string,
@@ -74,9 +74,9 @@ export async function settleRef(
   await git(repo, "update-ref", ...(NOWHERE.test(wanted) ? ["-d", ref] : [ref, wanted]));
 }
 
-/** What a push has brought that git may not have moved the branch to yet. */
+/** A commit that was deployed by a push, but that git may not have moved the branch to yet. */
 export interface Landing {
-  /** Where the branch was before it. */
+  /** Where the branch was before. */
   old: string;
   sha: string;
 }

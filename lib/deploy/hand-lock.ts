@@ -1,4 +1,5 @@
-// The lock that somebody sets by hand: nobody changes the app until it is taken away. A file, so that it outlives reboots.
+// The lock that an operator sets by hand: nobody changes the app until it is removed. It is a file, so that it outlives
+// reboots.
 import { readFileSync } from "node:fs";
 import { link } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -16,7 +17,7 @@ export type HandLock = v.InferOutput<typeof schema>;
 
 const fileOf = ({ places }: NamedApp) => join(places.base, "locked.json");
 
-/** The lock that was set by hand, or null. One that cannot be read holds all the same. */
+/** The lock that was set by hand, or null. A lock that cannot be read still holds. */
 export function handLock(app: NamedApp): HandLock | null {
   let text: string;
   try {
@@ -41,7 +42,7 @@ function refusal(app: NamedApp, held: HandLock, hint: string): DpError {
   return new DpError("locked", `${app.name} is locked by ${describeHandLock(held)}`, { hint });
 }
 
-/** Throws DpError "locked", with who, since when, why and the way on, when somebody has locked the app. */
+/** Throws DpError "locked", with who, since when, why and how to go on, when somebody has locked the app. */
 export function requireUnlocked(app: NamedApp, hint = `dp unlock ${app.name}`): void {
   const held = handLock(app);
   if (held) throw refusal(app, held, hint);
@@ -54,7 +55,7 @@ export async function lockByHand(app: NamedApp, reason: string | null): Promise<
   const whole = `${file}.tmp.${process.pid}`;
   await writeFileAtomic(whole, `${JSON.stringify(held)}\n`, 0o600);
   try {
-    // Of two who lock at the same moment one is told so: a rename would replace the other's.
+    // When two lock at the same moment, one of them gets an error; a rename would replace the other's lock.
     await link(whole, file);
   } catch (error) {
     const other = codeOf(error) === "EEXIST" ? handLock(app) : null;
@@ -66,7 +67,7 @@ export async function lockByHand(app: NamedApp, reason: string | null): Promise<
   return held;
 }
 
-/** Takes that lock away; answers what it was, or null when there was none. */
+/** Removes that lock; answers what it was, or null when there was none. */
 export async function unlockByHand(app: NamedApp): Promise<HandLock | null> {
   const held = handLock(app);
   if (held && (await removeFile(fileOf(app)))) await syncFolder(app.places.base);

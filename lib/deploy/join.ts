@@ -1,4 +1,4 @@
-// A push of the commit that is being deployed already: it reads that deploy's log, and ends as it does.
+// A push of a commit that is already being deployed: it follows that deploy's log, and takes its exit code.
 import type { NamedApp } from "../contracts/app.ts";
 import { factOf } from "../pipeline/run-file.ts";
 import { EXIT } from "../errors.ts";
@@ -11,7 +11,7 @@ import { print } from "../text/say.ts";
 import { follow } from "./log/follower.ts";
 import { ended } from "./deploy-logs.ts";
 
-/** What is pushed, and how. */
+/** The commit that is pushed, and the options of the push. */
 interface Pushed {
   sha: string;
   skipHooks: boolean;
@@ -29,7 +29,8 @@ export async function joinRunning(app: NamedApp, { sha, skipHooks, push }: Pushe
   await follow(logOf(app, held.id), 0, ended(app, held.id));
   const { result } = (await runOf(app, held.id)).run;
   if (result?.state !== "good") return result?.code ?? EXIT.terminated;
-  // Both want to move the branch: the one that came first does, and this one must find it as when it began.
+  // Both pushes want to move the branch. The first one moves it, and this one must then find it where it was at its
+  // start.
   for (const isOver = deadline(PATIENCE); isReceiving(held.git) && !isOver();) await Bun.sleep(20);
   const { repo } = app.places;
   await requireTip(repo, push, sha);

@@ -1,4 +1,4 @@
-// A run that is worked on, and whoever started it as its reader.
+// A launched run, with the command that started it as the reader of its log.
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import type { NamedApp } from "../contracts/app.ts";
 import { conclude } from "../pipeline/run-file.ts";
@@ -20,20 +20,20 @@ export interface Ended {
   /** The exit code. */
   code: number;
   error: string | null;
-  /** Milliseconds from begin to end. */
+  /** Milliseconds from start to end. */
   took: number;
   log: string;
 }
 
 /** How a run is launched. */
 export interface LaunchOptions extends Omit<Order, "id" | "who"> {
-  /** The answer is JSON on stdout, so that the log goes to stderr. */
+  /** The answer is JSON on stdout, so the log goes to stderr. */
   json?: boolean | undefined;
 }
 
 /**
- * Begins a run, and launches it by a process that gets ready meanwhile. `begin` may answer what it has left of the time to
- * wait. Throws what it throws.
+ * Begins a run and launches it in a process that starts up meanwhile. `begin` may answer the rest of the waiting time.
+ * Throws what `begin` throws.
  */
 export async function beginAndLaunch(
   app: NamedApp,
@@ -51,7 +51,7 @@ export async function beginAndLaunch(
   return launchBy(runner, app, begun.id, { ...options, wait: begun.wait ?? options.wait });
 }
 
-/** Launches a begun run, and prints its log until it ends: on stdout, or on stderr when the answer is JSON. */
+/** Launches a begun run and prints its log until it ends: to stdout, or to stderr when the answer is JSON. */
 export const launch = (app: NamedApp, id: string, options: LaunchOptions = {}) =>
   launchBy(startRunner(app), app, id, options);
 
@@ -71,7 +71,7 @@ async function launchBy(
   const kind = await kindOf(app, id);
   const code = await follow(log, start, runner.ended, runner.watched(printer(json ? 2 : 1), kind));
   const took = Math.round(performance.now() - begun);
-  const past = await runOf(app, id).catch(() => null); // the exit code is all that is left to tell
+  const past = await runOf(app, id).catch(() => null); // without a record, only the exit code is left
   if (past?.state === "unfinished") await endOf(past, app, code, order);
   const error = past?.run.result?.error ?? null;
   return { app: app.name, id, live: await app.live(), state: past?.state ?? "unfinished", code, error, took, log };
@@ -80,7 +80,7 @@ async function launchBy(
 const kindOf = async (app: NamedApp, id: string): Promise<string> =>
   String((await runOf(app, id).catch(() => null))?.run.facts["kind"] ?? "deploy");
 
-/** Its process has ended without a word. Before its first step that is the end of it; else it can be gone on with. */
+/** Its process died silently. If no step had begun, the run has failed; otherwise it can be resumed. */
 export async function endOf(
   { id, path, run }: PastRun,
   app: NamedApp,

@@ -1,18 +1,18 @@
-// What the process that works on a run is told.
+// The order that the process of a run gets.
 import type { Who } from "../host/who.ts";
 
-/** What a runner process is told; one of its own gets it as one JSON object on its stdin. */
+/** The order for a run; a runner process gets it as one JSON object on its stdin. */
 export interface Order {
   id: string;
   /** Begin at this step. */
   from?: string | undefined;
-  /** The process of git that waits for its hook, see gate.ts. */
+  /** The git process that waits for its hook, see gate.ts. */
   git?: string | undefined;
-  /** How long it may wait for its turn, in ms; without, as long as it takes. */
+  /** How long it may wait for its turn, in ms; without it, for ever. */
   wait?: number | undefined;
-  /** It runs although somebody has locked the app. */
+  /** Runs even if somebody has locked the app. */
   force?: boolean | undefined;
-  /** What the audit log calls it; without, by its kind. */
+  /** The word for it in the audit log; without it, the run's kind. */
   what?: string | undefined;
   who: Who;
 }

@@ -1,4 +1,5 @@
-// The options of a push, `git push -o NAME`: git tells them to pre-receive and post-receive, and the gate needs them.
+// The options of a push, `git push -o NAME`: git gives them to pre-receive and post-receive, but the gate needs them,
+// too.
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { waitTime } from "../config/duration.ts";
@@ -35,7 +36,7 @@ function given(env: NodeJS.ProcessEnv): string[] {
 /** The options of this push, from git's environment; throws DpError "usage" for one that dp does not know. */
 export const pushOptions = (env: NodeJS.ProcessEnv): PushOptions => parse(given(env));
 
-/** The process of git whose hook this is: all hooks of one push are children of the same receive-pack. */
+/** The git process that runs this hook: all hooks of one push are children of the same receive-pack. */
 export const receiverPid = (): number => Number(process.env["DP_RECEIVER"]) || process.ppid;
 
 const folderOf = (repo: string) => join(repo, "dp-push-options");
@@ -47,11 +48,11 @@ export async function notePushOptions(repo: string, env: NodeJS.ProcessEnv): Pro
   await mkdir(folderOf(repo), { recursive: true, mode: 0o700 });
   for (const pid of await readdir(folderOf(repo)))
     if (!isAlive(Number.parseInt(pid))) await removeFile(join(folderOf(repo), pid));
-  // Written even when there are none: the number may have been another push's, whose note is still there.
+  // Written even when there are none: pids are reused, and an earlier push may have left its note.
   await writeFileAtomic(fileOf(repo), JSON.stringify(given(env)));
 }
 
-/** For `update`: what pre-receive noted; none when there was no such hook. */
+/** For `update`: the options that pre-receive noted; none when there was no such hook. */
 export async function notedPushOptions(repo: string): Promise<PushOptions> {
   const text = await readText(fileOf(repo));
   return parse(text === null ? [] : (JSON.parse(text) as string[]));

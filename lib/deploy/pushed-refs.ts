@@ -1,4 +1,5 @@
-// The refs that a push moves, and whether git will: known before anything starts, because git moves them after the deploy.
+// The refs that a push moves, and whether git can move them: checked before anything starts, because git moves them
+// after the deploy.
 import { closeSync, openSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { isAlive } from "../host/process/process.ts";
 import { run } from "../host/run.ts";
 import { receiverPid } from "./push-options.ts";
 
-/** A ref that a push moves; zeros: it is made, or deleted. */
+/** A ref that a push moves; zeros as the old or new commit: it is created or deleted. */
 export interface RefChange {
   ref: string;
   old: string;
@@ -17,9 +18,9 @@ export interface RefChange {
 
 const NOTHING = /^0+$/;
 const folderOf = (repo: string) => join(repo, "dp-pushes");
-/** Written by the hook pre-receive, in git's own lines. */
+/** Written by the hook pre-receive, in git's own format. */
 const refsFile = (repo: string) => join(folderOf(repo), String(receiverPid()));
-/** Tells the hook update that it has to see whether git moves the branch: templates/update.sh. */
+/** Tells the hook update to check whether git moves the branch: templates/update.sh. */
 const deployedFile = (repo: string) => `${refsFile(repo)}.deployed`;
 
 /** Every ref that this push moves; none when there was no hook to note them. */
@@ -31,22 +32,22 @@ export async function pushedRefs(repo: string): Promise<RefChange[]> {
   });
 }
 
-/** Notes that what was pushed is live: git is about to move the branch. */
+/** Notes that the pushed commit is live: git is about to move the branch. */
 export async function noteDeployed(repo: string): Promise<void> {
   await mkdir(folderOf(repo), { recursive: true, mode: 0o700 });
   await writeFileAtomic(deployedFile(repo), "");
 }
 
-/** Removes what pushes that are over have noted. */
+/** Removes the notes of pushes that are over. */
 async function sweepNotes(repo: string): Promise<void> {
   for (const name of await readdir(folderOf(repo)).catch(() => []))
     if (!isAlive(Number.parseInt(name))) await removeFile(join(folderOf(repo), name));
 }
 
 /**
- * Throws DpError "usage" when git would not move a ref of this push: a tag object on a branch, a name below another
- * branch's, no room on the disk. Each ref counts, because an atomic push moves all or none. Changes nothing: the
- * transaction is tried out and taken back.
+ * Throws DpError "usage" when git would refuse to move a ref of this push: a tag object on a branch, a name below
+ * another branch's, a full disk. Every ref counts, because an atomic push moves all or none. Changes nothing: the
+ * transaction is prepared and then aborted.
  */
 export async function requireMovable(repo: string, change: RefChange): Promise<void> {
   await mkdir(folderOf(repo), { recursive: true, mode: 0o700 });
@@ -61,7 +62,7 @@ export async function requireMovable(repo: string, change: RefChange): Promise<v
   });
 }
 
-/** What git says against the changes, or null. */
+/** Git's objection to the changes, or null. */
 async function refusalOf(repo: string, changes: readonly RefChange[]): Promise<string | null> {
   const lines = changes.map(({ ref, sha }) => (NOTHING.test(sha) ? `delete ${ref}` : `update ${ref} ${sha}`));
   const file = `${refsFile(repo)}.try`;

@@ -1,4 +1,4 @@
-// Whose turn it is: one deploy at a time, and of several that wait only the newest runs.
+// Queueing: one deploy at a time, and if several are waiting, only the newest runs.
 import { mkdir, readdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { readdirSync } from "node:fs";
@@ -14,10 +14,10 @@ import { requireUnlocked } from "./hand-lock.ts";
 import { holder, queueFile, type Holder } from "../release/history.ts";
 import type { Kind } from "../pipeline/facts.ts";
 
-/** A deploy that waits for its turn. */
+/** A queued deploy. */
 export type Waiting = Holder & { kind: Kind };
 
-/** The deploys that wait, oldest first; none that has not noted itself yet. */
+/** The queued deploys, oldest first, without any that have not yet noted their names. */
 export function waitingFor(app: NamedApp): Waiting[] {
   let names: string[];
   try {
@@ -30,23 +30,23 @@ export function waitingFor(app: NamedApp): Waiting[] {
   return noted.filter((one) => one !== null).sort((a, b) => sequenceOf(a.id) - sequenceOf(b.id));
 }
 
-/** The newest deploy that waits behind `id`; a restart brings no commit, so that none is left out for it. */
+/** The newest queued deploy after `id`. A restart brings no commit, so it supersedes nothing. */
 const newerThan = (app: NamedApp, id: string) =>
   waitingFor(app).findLast((other) => sequenceOf(other.id) > sequenceOf(id) && other.kind !== "restart");
 
 /** A run that wants the app's lock. */
 export interface Turn extends Pick<Holder, "id" | "by" | "git"> {
   kind: Kind;
-  /** How long it may wait, in ms; without, as long as it takes. */
+  /** How long it may wait, in ms; without it, for ever. */
   wait?: number | undefined;
-  /** It runs although somebody has locked the app. */
+  /** Runs even if somebody has locked the app. */
   force?: boolean | undefined;
 }
 
 /**
- * Waits for the app's lock. Throws DpError "superseded" when a newer deploy came to wait as well, "locked" when the
- * time to wait is over or the app is locked by hand when its turn comes, or when `stop` is aborted, its reason. `say`
- * gets one line when there is something to wait for.
+ * Waits for the app's lock. Throws DpError "superseded" when a newer deploy has joined the queue, "locked" when the
+ * waiting time is over or the app turns out to be locked by hand; throws the reason of `stop` when that is aborted.
+ * `say` gets one line if the run has to wait.
  */
 export async function takeTurn(
   app: NamedApp,
@@ -62,7 +62,7 @@ export async function takeTurn(
   const isOver = deadline(wait);
   const turn = () => {
     stop.throwIfAborted();
-    // What brings new settings is worth its turn, whatever comes after it.
+    // A restart with new settings deserves its turn, whatever comes after it.
     const newer = kind === "restart" ? undefined : newerThan(app, id);
     if (newer) throw new DpError("superseded", `superseded by ${newer.id}, which was pushed later`);
     requirePatience(app, isOver);
@@ -82,13 +82,13 @@ export async function takeTurn(
   }
 }
 
-/** The runs that died while they waited: their places are still there. */
+/** Runs that died while they were queued: their queue files are still there. */
 export async function stalePlaces(app: NamedApp): Promise<string[]> {
   const names = await readdir(dirname(queueFile(app, "1-0000000")));
   return names.filter((name) => isReleaseId(name) && !isLocked(queueFile(app, name)));
 }
 
-/** Removes their places. */
+/** Removes those queue files. */
 export async function sweep(app: NamedApp): Promise<void> {
   for (const name of await stalePlaces(app)) await removeFile(queueFile(app, name));
 }
@@ -101,13 +101,13 @@ const myself = (id: string, by: string): Holder => ({
   since: new Date().toISOString(),
 });
 
-/** Tells when a time in ms, from now on, is over; without, never. */
+/** Answers whether `wait` ms from now are over; never, without `wait`. */
 export function deadline(wait: number | undefined): () => boolean {
   const end = performance.now() + (wait ?? Infinity);
   return () => performance.now() >= end;
 }
 
-/** Throws DpError "locked", with who holds the app, when somebody does and the time to wait is over. */
+/** Throws DpError "locked", with the holder's name, when the app is held and the waiting time is over. */
 export function requirePatience(app: NamedApp, isOver: () => boolean): void {
   const held = isOver() ? holder(app) : null;
   if (!held) return;
@@ -115,7 +115,7 @@ export function requirePatience(app: NamedApp, isOver: () => boolean): void {
   throw new DpError("locked", `${describeHolder(held)}, is running`, { hint });
 }
 
-// Whoever only asks holds a lock for a moment: it takes a second to be sure that it is held.
+// A mere check takes a lock for a moment, too: only after a second is it certain that somebody holds it.
 function soon(path: string, held: () => DpError): Promise<Lock> {
   const isOver = deadline(1_000);
   const turn = () => {
@@ -124,7 +124,7 @@ function soon(path: string, held: () => DpError): Promise<Lock> {
   return waitForLock(path, turn, () => undefined);
 }
 
-/** Takes the app's lock for a single command; throws DpError "locked" that names the holder. */
+/** Takes the app's lock for a single command; throws DpError "locked" with the holder's name. */
 export async function lockNow(app: NamedApp, what: string): Promise<Lock> {
   const hint = `dp logs ${app.name} --deploy -f`;
   const lock = await soon(
@@ -132,7 +132,7 @@ export async function lockNow(app: NamedApp, what: string): Promise<Lock> {
     () => new DpError("locked", `${describeHolder(holder(app))}, is running`, { hint }),
   ).catch((error) => {
     if (codeOf(error) !== "ENOENT") throw error;
-    throw new DpError("usage", `there is no app "${app.name}" on this server any more`); // destroyed meanwhile
+    throw new DpError("usage", `there is no app "${app.name}" on this server any more`); // the app was destroyed meanwhile
   });
   lock.note(myself(what, starter()));
   return lock;
@@ -145,17 +145,17 @@ export function describeHolder(held: Holder | null): string {
   return `${isReleaseId(held.id) ? `deploy ${held.id}` : held.id} by ${held.by}, since ${since}`;
 }
 
-/** How the answer is given, and how long it may take to begin. */
+/** How a command answers, and how long it may wait before it starts. */
 export interface Answer {
-  /** The answer is JSON on stdout, so that the log goes to stderr. */
+  /** The answer is JSON on stdout, so the log goes to stderr. */
   json?: boolean | undefined;
-  /** How long to wait for whatever holds the app, in ms; without, as long as it takes. */
+  /** How long to wait for the holder of the app, in ms; without it, for ever. */
   wait?: number | undefined;
 }
 
 /**
- * Waits until no deploy is under way: what is restarted must be what is live by then. Answers what is left of the
- * time, in ms; throws DpError "locked" when it is over.
+ * Waits until no deploy is running, because a restart takes the release that is live by then. Answers the rest of the
+ * waiting time, in ms; throws DpError "locked" when it is over.
  */
 export async function quiet(app: NamedApp, wait?: number): Promise<number | undefined> {
   const begun = performance.now();

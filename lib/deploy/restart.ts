@@ -1,4 +1,4 @@
-// Restarting, stopping and starting what is live, process by process.
+// Restarts, stops and starts the live release, process by process.
 import type { App } from "../contracts/app.ts";
 import type { Io } from "../host/io.ts";
 import { isWeb, releaseOf } from "../paths.ts";
@@ -19,7 +19,7 @@ async function restartWeb(app: App, live: string, io: Io): Promise<void> {
   }
 }
 
-/** Restarts an instance of the live release; it must prove itself. Throws DpError "unhealthy". */
+/** Restarts an instance of the live release, which must then prove healthy. Throws DpError "unhealthy". */
 export async function restartInstance(facts: InstanceFacts, id: string, io: Io): Promise<void> {
   const { app } = facts;
   if (isWeb(id)) return restartWeb(app, id, io);
@@ -27,14 +27,14 @@ export async function restartInstance(facts: InstanceFacts, id: string, io: Io):
   await startInstance(facts, id, io);
 }
 
-/** Starts an instance of the live release unless it runs; it must prove itself. Throws DpError "unhealthy". */
+/** Starts an instance of the live release unless it runs; it must then prove healthy. Throws DpError "unhealthy". */
 export async function startInstance(facts: InstanceFacts, id: string, io: Io): Promise<void> {
   if (isWeb(id)) return serveAgain(facts.app, releaseOf(id), io);
   await startInstances(facts, [id], io);
   await proveInstances(facts, [id], io);
 }
 
-/** Stops an instance of the live release; of a web process the front lets go first. */
+/** Stops an instance of the live release; the front releases a web process first. */
 export async function stopInstance({ name, server, manager, front }: App, id: string, io: Io): Promise<void> {
   if (isWeb(id)) {
     await front.point(name, null, io);

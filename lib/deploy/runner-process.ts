@@ -1,4 +1,4 @@
-// Who works on a run: a process that survives this one, or this one itself when nothing can end it by accident.
+// The process that works on a run: one that survives this one, or this one itself when nothing can end it by accident.
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { NamedApp } from "../contracts/app.ts";
 import { codeOf, EXIT } from "../errors.ts";
@@ -12,33 +12,33 @@ import { logOf } from "../release/history.ts";
 
 /** A process that is about to work on a run. */
 export interface RunnerProcess {
-  /** Tells it what to do; null: nothing, and it ends. */
+  /** Gives it its order; null: there is nothing to do, and it exits. */
   order(order: Order | null): void;
   /** Its exit code. */
   ended: Promise<number>;
-  /** Lets whoever typed the command leave, who is told that `what` goes on; answers where its log is to be printed. */
+  /** Lets the caller detach, who is told that `what` goes on; answers the sink for the log. */
   watched(out: Sink, what: string): Sink;
 }
 
 /**
- * Starts a runner process, which gets ready while the run is still being begun. install.sh has `dp rollback` run in a session
- * of its own, with a small program to wait for it: it need not start dp a second time.
+ * Starts a runner process, which starts up while the run is still being begun. install.sh runs `dp rollback` in a
+ * session of its own, watched by a small program, so dp need not start a second time there.
  */
 export const startRunner = (app: NamedApp): RunnerProcess => (isOnItsOwn() ? itself(app) : another(app));
 
-// After what the terminal shows of Ctrl-C.
+// Goes below the ^C that the terminal shows.
 function goesOn({ name }: NamedApp, what: string): void {
   say("");
   say(`dp: the ${what} continues: dp logs ${name} --deploy -f`);
 }
 
-/** A process in a session of its own. Without an order it ends when this process does. */
+/** A process in a session of its own. It exits with this process unless it got an order. */
 function another(app: NamedApp): RunnerProcess {
   const [read, write] = pipe();
   try {
     const stdio = { stdin: read, stdout: "ignore", stderr: "inherit" } as const;
     const child = Bun.spawn([...SELF, "work", app.name], { cwd: "/", env: selfEnv(), ...stdio, detached: true });
-    child.unref(); // or this process would wait for one that waits for it
+    child.unref(); // otherwise this process would wait for one that waits for it
     return {
       order(order) {
         if (order) tell(write, JSON.stringify(order));
@@ -55,7 +55,7 @@ function another(app: NamedApp): RunnerProcess {
   }
 }
 
-// One that died before it was told anything says so by its exit code.
+// If it died before it got its order, its exit code tells so.
 function tell(fd: number, text: string): void {
   try {
     writeSync(fd, text);
@@ -64,13 +64,13 @@ function tell(fd: number, text: string): void {
   }
 }
 
-/** Says it, and what is to be done; answers the exit code. */
+/** Reports that the run was killed and what to do; answers the exit code. */
 export function wasKilled({ name }: NamedApp): number {
   say(`dp: the process of the deploy was killed; to finish or undo it: dp resume ${name}`);
   return EXIT.terminated;
 }
 
-// Whoever stops reading does not stop the deploy.
+// A reader that stops reading does not stop the deploy.
 function leaveOnSignals(app: NamedApp, what: string): void {
   const leave = (code: number) => () => {
     goesOn(app, what);
@@ -81,13 +81,13 @@ function leaveOnSignals(app: NamedApp, what: string): void {
   process.on("SIGHUP", () => undefined);
 }
 
-/** This process. Whoever typed the command has left when its parent is another one. */
+/** This process itself. A changed parent means that the caller has left. */
 function itself(app: NamedApp): RunnerProcess {
   const parent = process.ppid;
   const ended = Promise.withResolvers<number>();
   const module = import("./work.ts");
   let isLeft = false;
-  // Before there is a run, leaving calls it off.
+  // Until there is a run, a caller who leaves cancels it.
   const waiting = setInterval(() => process.ppid !== parent && process.exit(EXIT.interrupted), 50);
   return {
     order(order) {

@@ -1,20 +1,20 @@
-// What serves after a run that failed, in the words of its last lines.
+// What serves after a failed run, in the words of its last lines.
 import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { hasWeb, idsOfRelease, stoppedIds } from "../release/processes.ts";
 
-/** `41-3f9c2ab, as before`; of a live release that does not run, why, and what to type. Never throws a DpError. */
+/** `41-3f9c2ab, as before`; for a live release that does not run, why, and what to type. Never throws a DpError. */
 export async function servingWords(app: App, live: string, how = "as before"): Promise<string> {
   const { name, server, manager } = app;
   let facts: InstanceFacts;
   try {
     facts = await factsOfRelease(app, live);
   } catch (error) {
-    if (error instanceof DpError) return `${live}, ${how}`; // what is wrong with its record is dp status' to say
+    if (error instanceof DpError) return `${live}, ${how}`; // `dp status` reports what is wrong with the record
     throw error;
   }
-  // What answers is its web process; where there is none, any that runs.
+  // The web process answers for the release; without one, any running process does.
   const ids = hasWeb(facts.config) ? [live] : idsOfRelease(live, facts.config, server);
   const stopped = await stoppedIds(app);
   if (ids.length > 0 && ids.every((id) => stopped.has(id)))

@@ -1,4 +1,4 @@
-// What a deploy left that was killed: it is ended first, forward when its release is live already, else back.
+// Cleans up after a killed deploy: finishes it if its release is already live, undoes it otherwise.
 import type { NamedApp } from "../contracts/app.ts";
 import { factOf, type Run } from "../pipeline/run-file.ts";
 import { DpError, EXIT, exitCodeOf, messageOf } from "../errors.ts";
@@ -21,7 +21,7 @@ import type { Receipt } from "../pipeline/receipt.ts";
 
 const PATIENCE = 5_000;
 
-/** Ends every run but `mine` that is unfinished and did anything; one that waits for its turn is left alone. */
+/** Ends every run but `mine` that is unfinished and has done anything; queued runs are left alone. */
 export async function settle(app: NamedApp, mine: string, out: Receipt): Promise<void> {
   await sweep(app);
   for (const past of await runsOf(app, (message) => out.warn(message))) {
@@ -50,8 +50,8 @@ async function isLiveRun(app: NamedApp, run: Run): Promise<boolean> {
 }
 
 /**
- * Prepares a run to be gone on with: ends what its killed process left running. When its instance is another process by
- * now, or none (a reboot, `dp reconcile`), answers the step to go on from: a live one has been started again.
+ * Prepares a run for resuming: ends the processes that its killed runner left. If its instance is gone or another
+ * process by now (a reboot, `dp reconcile`), answers the step to resume at; a live one has been started again already.
  */
 export async function pickUp(run: Run, out: Receipt): Promise<string | undefined> {
   const app = await appOfRun(run);
@@ -68,8 +68,8 @@ export async function pickUp(run: Run, out: Receipt): Promise<string | undefined
   return pid !== null && pid === (run.facts["pid"] ?? pid) ? undefined : "start";
 }
 
-// A build or hook outlives its deploy when that is killed; a second one beside it would be one too many. It is known
-// by its environment, and is neither an instance nor a command of the operator's.
+// A build or hook outlives a killed deploy, and must not run beside the next one. Its environment identifies it;
+// instances and the operator's one-off commands are spared.
 async function endLeftovers(app: NamedApp, id: string): Promise<void> {
   const { name, places } = app;
   const homes = [places.home, buildPlaces(app).home].map((home) => `HOME=${home}`);

@@ -30,8 +30,8 @@ import type { Order } from "./order.ts";
 import { stepFile } from "../pipeline/step-files.ts";
 
 /**
- * Loads what a deploy needs, waits for the order on stdin, and runs it, saying all that is to be said in its log. Answers
- * the exit code; 0 when whoever started this has gone, or thought better of it.
+ * Loads what a deploy needs, waits for the order on stdin, and runs it; everything it has to report goes to its log.
+ * Answers the exit code; 0 when the caller has gone or has called it off.
  */
 export async function workOnOrder(name: string): Promise<number> {
   const app = namedApp(name);
@@ -43,11 +43,14 @@ export async function workOnOrder(name: string): Promise<number> {
   for (const fd of [1, 2]) duplicate(log, fd);
   closeSync(log);
   const code = await work(app, order, 1);
-  // All is told by now. A file call that never returns would keep this process, and whoever waits for its end.
+  // Everything is reported by now. A hanging file operation would keep this process alive, and the reader waiting.
   process.exit(code);
 }
 
-/** Runs a begun deploy or rollback to its end, and writes its log, `log`, and a line to the audit log; answers the exit code. */
+/**
+ * Runs a begun deploy or rollback to its end, writes to the file descriptor `log`, and adds a line to the audit log;
+ * answers the exit code.
+ */
 export async function work(app: NamedApp, order: Order, log: number): Promise<number> {
   const write = writerOf(log);
   let code: number = EXIT.bug;
@@ -59,7 +62,7 @@ export async function work(app: NamedApp, order: Order, log: number): Promise<nu
   return code;
 }
 
-/** What is known of a run before its turn has come. */
+/** A run before its turn. */
 interface Work extends Told {
   order: Order;
   run: Run;
@@ -90,14 +93,14 @@ async function runToEnd(named: NamedApp, order: Order, write: (line: string) => 
     for (const line of await forwardLines(app, ended)) work.out.say(line);
     return EXIT.ok;
   } catch (thrown) {
-    return await failed(work, hostError(thrown)); // under the lock
+    return await failed(work, hostError(thrown)); // this part runs under the lock
   } finally {
     await makeBallast();
     lock.release();
   }
 }
 
-/** Waits for its turn, and takes the lock; throws when there is no more sense in it by then. */
+/** Waits for the run's turn and takes the lock; throws when the run has become pointless meanwhile. */
 async function turnOf({ app, order, run, push, out, stop }: Work): Promise<Lock> {
   const turn = { ...order, kind: factOf(run, "kind", fact.kind), by: factOf(run, "by", fact.by) };
   const lock = await takeTurn(app, turn, out.say, stop);
@@ -111,13 +114,13 @@ async function turnOf({ app, order, run, push, out, stop }: Work): Promise<Lock>
   }
 }
 
-/** Puts right what is left of others, runs the steps, and lets the branch follow. */
+/** Cleans up after other runs, runs the steps, and lets the branch follow. */
 async function runInTurn({ app, order, file, run, push, out, stop }: Work): Promise<void> {
-  // The way back is what mends it, and its end puts the rest right: nothing may keep it waiting.
+  // A rollback is the repair, and its end cleans up the rest: nothing may delay it.
   const isBack = factOf(run, "kind", fact.kind) === "rollback";
   if (!isBack) await requireCurrent(app);
   await settle(app, order.id, out);
-  // One that is gone on with has an instance of its own already.
+  // A resumed run has an instance of its own already.
   const isFresh = Object.keys(run.journal).length === 0;
   for (const change of isFresh && !isBack ? await tidy(app, makeIo(out)) : []) out.say(change);
   const from = order.from ?? (isFresh ? undefined : await pickUp(run, out));
@@ -125,7 +128,7 @@ async function runInTurn({ app, order, file, run, push, out, stop }: Work): Prom
   if (push) await settleRef(app.places.repo, push, factOf(run, "sha", fact.sha), order.git);
 }
 
-// The log is told, never trusted: a full disk must not change what the deploy does.
+// A log that cannot be written is ignored: a full disk must not change what the deploy does.
 function writerOf(log: number): (line: string) => void {
   let lost = 0;
   return (line) => {
@@ -139,7 +142,7 @@ function writerOf(log: number): (line: string) => void {
   };
 }
 
-/** Aborted by SIGTERM, which may be `dp cancel`, or SIGINT; a lost terminal is nothing to stop for. */
+/** Aborted by SIGTERM, which may be `dp cancel`, or SIGINT; a lost terminal is no reason to stop. */
 function stopSignal(app: NamedApp, id: string): AbortSignal {
   const controller = new AbortController();
   const stop = (exit: "interrupted" | "terminated", signal: string) => () => {

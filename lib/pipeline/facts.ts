@@ -1,4 +1,4 @@
-// The vocabulary: every fact that steps share, and the schema that it keeps.
+// The vocabulary: every fact that steps share, with its schema.
 import * as v from "valibot";
 import { isReleaseId } from "../paths.ts";
 import { appTypeNames } from "../config/kinds.ts";
@@ -10,12 +10,12 @@ const time = v.pipe(v.string(), v.isoTimestamp());
 const milliseconds = v.pipe(v.number(), v.minValue(0));
 const described = <S extends v.GenericSchema>(schema: S, text: string) => v.pipe(schema, v.description(text));
 
-// Both configs were read strictly when the run began; here they only must be what they were, and what an older dp
-// had not thought of gets its default.
+// Both configs were validated strictly when the run began. Here they only need their former shape, and keys unknown to
+// an older dp get their defaults.
 const config = v.pipe(
   v.custom<DeployConfig>((input) => v.is(v.looseObject({ name: v.string(), type: v.string() }), input)),
   v.transform((known): DeployConfig => {
-    // dp 0.1.0 kept them under the name of the type, as deploy.yml has them.
+    // dp 0.1.0 kept them under the name of the type, as in deploy.yml.
     const settings = known.settings ?? (known as unknown as Record<string, unknown>)[known.type];
     return { ...known, settings, processes: known.processes ?? {}, cron: known.cron ?? [] };
   }),
@@ -25,7 +25,7 @@ const server = v.pipe(
     v.is(v.looseObject({ port: v.number(), manager: v.string(), front: v.string() }), input),
   ),
   v.transform((known): ServerConfig => {
-    // dp 0.1.0 kept them beside the others, each under the name of its owner.
+    // dp 0.1.0 kept them beside the other keys, each under the name of its owner.
     const own = Object.entries(known).filter(([key]) => appTypeNames().includes(key));
     const settings = known.settings ?? Object.fromEntries(own);
     return { ...known, settings, scale: known.scale ?? {}, keepLogs: known.keepLogs ?? 200 };
@@ -48,10 +48,10 @@ const runtime = v.strictObject({
 });
 
 const KINDS = ["deploy", "rollback", "restart"] as const;
-/** What a run is for. */
+/** The purpose of a run. */
 export type Kind = (typeof KINDS)[number];
 
-/** Fact name -> schema. A step names what it needs and provides out of these. */
+/** Fact name -> schema. A step names its needs and its provides from these. */
 export const fact = {
   app: described(v.string(), "the app's name"),
   base: described(path, "the app's base folder"),

@@ -1,18 +1,19 @@
-// How long one step may take as a whole: a net under the limits of its commands, below all that it may rightly wait for.
+// How long one step may take in all: a safety net around the limits of its commands, above every wait that it is
+// allowed.
 import { durationText } from "../config/duration.ts";
 import { factOf, type Run } from "./run-file.ts";
 import { DpError } from "../errors.ts";
 import { fact } from "./facts.ts";
 import type { ProcessConfig, ServerConfig } from "../config/types.ts";
 
-/** The most commands, each with its stepTimeout, that one step needs. */
+/** The largest number of commands, each with its stepTimeout, that one step runs. */
 const COMMANDS = 4;
-/** What a step that was told to stop may take for it, in ms: its commands get SIGTERM, then SIGKILL. */
+/** How long a step may take to stop, in ms: its commands get SIGTERM, then SIGKILL. */
 const GRACE = 10_000;
-/** The longest that a timer can wait. */
+/** The longest delay of a timer. */
 const LONGEST = 2 ** 31 - 1;
 
-/** The limit of each step of a run in ms: it follows from stepTimeout and from every wait that the configs ask for. */
+/** The limit of each step of a run in ms, from stepTimeout and every wait in the configs. */
 export function stepLimit(run: Run): number {
   const server = factOf(run, "server", fact.server);
   const config = "config" in run.facts ? factOf(run, "config", fact.config) : undefined;
@@ -22,7 +23,7 @@ export function stepLimit(run: Run): number {
     ([name, process]) => (server.scale[name] ?? 1) * changeOver(process, server),
   );
   const waits = [drainTimeout, holdTimeout, verifyTime, ...web, ...others].reduce((sum, ms) => sum + ms, 0);
-  // Twice: what does not come up is stopped again, and the old one started.
+  // Twice, because a new instance that fails is stopped again, and the old one started.
   return Math.min(COMMANDS * stepTimeout + 2 * waits, LONGEST);
 }
 
@@ -32,8 +33,8 @@ function changeOver({ healthCheck, stopTimeout }: ProcessConfig, server: ServerC
 }
 
 /**
- * What `work` answers. After `ms` its signal is aborted, and it is waited for no longer than it takes to stop: throws
- * DpError "command" then, with `what` as its subject. The signal is aborted with `stop`, too.
+ * Answers what `work` answers. After `ms` its signal is aborted, and `within` waits only until it has stopped, then
+ * throws DpError "command" with `what` as its subject. Aborting `stop` aborts the signal, too.
  */
 export async function within<T>(
   ms: number,

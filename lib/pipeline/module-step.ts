@@ -1,4 +1,4 @@
-// A step as a module: only the facts that it declares go in, and those that it promised come out.
+// A step as a module: only the facts that it declares go in, and only those that it promised come out.
 import * as v from "valibot";
 import { factOf, type Run } from "./run-file.ts";
 import { fact, type FactName } from "./facts.ts";
@@ -7,7 +7,7 @@ import { loadModule } from "../host/modules.ts";
 import type { Facts, In, Step } from "./step.ts";
 import type { StepFile } from "./step-files.ts";
 
-/** A step's module. */
+/** The module of a step. */
 export async function stepModule(file: StepFile): Promise<Step<Facts, Facts>> {
   return ((await loadModule(file.path)) as { default: Step<Facts, Facts> }).default;
 }
@@ -22,7 +22,7 @@ export async function runModule(file: StepFile, run: Run, io: Io): Promise<Recor
   return answer;
 }
 
-/** Takes the step back, if it has a way back. Throws what it throws. */
+/** Undoes the step, if it has an undo. Throws what it throws. */
 export async function undoModule(file: StepFile, run: Run, io: Io): Promise<void> {
   const step = await stepModule(file);
   if (!step.undo) return;

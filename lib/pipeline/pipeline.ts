@@ -25,20 +25,20 @@ export const PIPELINES = {
   restart: ["reuse", "start", "check", "swap", "verify", "workers", "retire", "save-env", "prune"],
 } as const satisfies Record<Kind, readonly string[]>;
 
-/** Facts that `dp begin` decides once, for every step after it. */
+/** Facts that `dp begin` decides once, for all steps. */
 const BEGUN = [
   ...["app", "base", "repo", "id", "kind", "sha", "subject", "by", "startedAt", "server", "push", "skipHooks"],
   "envBefore",
 ];
 
-/** Facts that are there before the first step. A rollback takes those of the release it goes back to. */
+/** Facts that exist before the first step. A rollback takes those of the release it goes back to. */
 export const GIVEN: Record<Kind, readonly string[]> = {
   deploy: BEGUN,
   rollback: [...BEGUN, "config", "release", "runtime"],
   restart: [...BEGUN, "config", "restarts", "runtime", "reason"],
 };
 
-/** The step that commits: before it the old release never noticed, after it the new one serves. */
+/** The commit point: before this step the old release is untouched, after it the new one serves. */
 export const COMMIT = "swap";
 
 /** Every need that no earlier step provides, as "step: fact"; empty when the order is right. */

@@ -1,4 +1,4 @@
-// A step in any language: it gets the run file's path, and prints its facts as one JSON object.
+// A step in any language: it gets the path of the run file, and prints its facts as one JSON object.
 import { closeSync, openSync, readFileSync, unlinkSync } from "node:fs";
 import * as v from "valibot";
 import { durationText } from "../config/duration.ts";
@@ -12,7 +12,7 @@ import type { StepFile } from "./step-files.ts";
 
 /** Runs the program; answers the facts that it printed. Throws DpError "command" when it fails or prints something else. */
 export async function runProgram(file: StepFile, runFile: string, run: Run, io: Io): Promise<Record<string, unknown>> {
-  // A file, not a pipe: a daemon that the step leaves behind cannot hold it open for ever.
+  // A file instead of a pipe: a daemon left behind by the step would keep a pipe open for ever.
   const path = `${runFile}.out.${process.pid}`;
   const stdout = openSync(path, "wx+", 0o600);
   unlinkSync(path);

@@ -1,4 +1,4 @@
-// The run file: one JSON file a deploy, shared by all steps; with its journal it is the history, too.
+// The run file: one JSON file for each run, shared by all steps; with its journal it is the history, too.
 import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
 import * as v from "valibot";
 import { codeOf, DpError } from "../errors.ts";
@@ -22,7 +22,7 @@ const result = v.strictObject({
   endedAt: v.string(),
 });
 
-// Not v.record, which copies them one by one: all runs there ever were are read, and that is half of the time.
+// v.record would copy every entry. All run files are read at once, and that copying took half of the time.
 const facts = v.custom<Record<string, unknown>>(
   (value) => typeof value === "object" && value !== null && !Array.isArray(value),
   "must be an object",
@@ -31,7 +31,7 @@ const facts = v.custom<Record<string, unknown>>(
 const file = v.strictObject({
   version: v.literal(1),
   facts,
-  /** Step -> what became of it. "running" after a crash means: run it again. */
+  /** Step -> its state. "running" after a crash means: run it again. */
   journal: v.record(v.string(), entry),
   result: v.optional(result),
 });
@@ -42,7 +42,7 @@ export type RunResult = v.InferOutput<typeof result>;
 
 /**
  * Reads a run file. Throws DpError "context" when it is missing, unreadable, of another version (reason "version"), or
- * could have been written by somebody else: the steps trust it.
+ * writable by somebody else, because the steps trust it.
  */
 export async function load(path: string): Promise<Run> {
   const text = readOwn(path);
@@ -93,14 +93,14 @@ export function save(path: string, run: Run): Promise<void> {
   return writeFileAtomic(path, `${JSON.stringify(run, null, 2)}\n`, 0o600);
 }
 
-/** Writes down how a run ended that has nothing more to do. */
+/** Writes down how a run ended that has nothing left to do. */
 export async function conclude(path: string, end: Omit<RunResult, "endedAt">): Promise<void> {
   const run = await load(path);
   run.result = { ...end, endedAt: new Date().toISOString() };
   await save(path, run);
 }
 
-/** Makes a run file; throws DpError "context" when it exists. */
+/** Creates a run file; throws DpError "context" when it exists. */
 export async function create(path: string, facts: Record<string, unknown>): Promise<void> {
   if (existsSync(path)) throw new DpError("context", `${path}: exists already`);
   await save(path, { version: 1, facts, journal: {} });

@@ -1,4 +1,4 @@
-// The only road by which a step runs or is undone, alone or in a row.
+// The only place where a step is run or undone, alone or in a row.
 import { conclude, factOf, load, save, type Run } from "./run-file.ts";
 import { DpError, EXIT, exitCodeOf, hostError, messageOf } from "../errors.ts";
 import { fact } from "./facts.ts";
@@ -10,18 +10,18 @@ import { runProgram } from "./program-step.ts";
 import type { Receipt } from "./receipt.ts";
 import { stepFile, type StepFile } from "./step-files.ts";
 
-/** How a step is run in a row. */
+/** Options of a step that runs in a row. */
 interface InRow {
   signal?: AbortSignal | undefined;
-  /** The run as it was saved last, when its journal says "running" already. */
+  /** The run as it was last saved, when its journal already says "running". */
   begun?: Run | undefined;
-  /** The step that comes next: its "running" is written together with this one's "ok", unless `signal` is aborted. */
+  /** The step after this one: its "running" is saved together with this one's "ok", unless `signal` is aborted. */
   next?: string | undefined;
 }
 
 /**
- * Runs one step over a run file, and writes its facts and its journal there. Throws what the step throws; answers
- * the run when `next` is begun in it.
+ * Runs one step over a run file, and writes its facts and its journal there. Throws what the step throws; answers the
+ * saved run when `next` is marked as running in it.
  */
 export async function runStep(
   name: string,
@@ -55,9 +55,10 @@ export async function runStep(
 type Journal = Run["journal"];
 const isoNow = () => new Date().toISOString();
 
-// One save for all of it: each costs two waits for the disk. Answers what was saved; `before` stays as it is.
+// One save for everything, because each save costs two waits for the disk. Answers the saved run; `before` is not
+// changed.
 async function record(runFile: string, before: Run, entries: Journal, facts: Record<string, unknown> = {}) {
-  // The journal keeps the order in which the steps ran last.
+  // The journal keeps the order of the last runs.
   const others = Object.entries(before.journal).filter(([step]) => !(step in entries));
   const journal = { ...Object.fromEntries(others), ...entries };
   const run: Run = { version: before.version, facts: { ...before.facts, ...facts }, journal };
@@ -73,12 +74,12 @@ export function orderOf(run: Run): readonly string[] {
   return PIPELINES[factOf(run, "kind", fact.kind)];
 }
 
-// Facts of a step, whatever it is written in.
+// Runs the step, in whatever language it is written; answers its facts.
 function perform(file: StepFile, runFile: string, run: Run, io: Io): Promise<Record<string, unknown>> {
   return file.isModule ? runModule(file, run, io) : runProgram(file, runFile, run, io);
 }
 
-/** Takes one step back, if it has a way back, and writes so in the journal. Throws what the step throws. */
+/** Undoes one step, if it has an undo, and writes that into the journal. Throws what the step throws. */
 export async function undoStep(name: string, runFile: string, receipt: Receipt): Promise<void> {
   const file = stepFile(name);
   const run = await load(runFile);
@@ -94,9 +95,9 @@ export async function undoStep(name: string, runFile: string, receipt: Receipt):
 }
 
 /**
- * Runs the steps of the run's own pipeline that are not done yet, or those from `from` on. When one fails,
- * everything that ran is taken back, last first. After the commit point an abort is no longer heard: the
- * run first reaches its end. Throws the first error; DpError "stuck" when the way back failed too.
+ * Runs the unfinished steps of the run's own pipeline, or all from `from` on. When one fails, all that ran are undone,
+ * last first. After the commit point an abort is ignored until the run has reached its end. Throws the first error;
+ * DpError "stuck" when the undo failed, too.
  */
 export async function runPipeline(
   runFile: string,
@@ -119,7 +120,7 @@ export async function runPipeline(
   }
 }
 
-/** Takes back all that ran, writes the result, and answers the error that the run ends with. */
+/** Undoes all that ran, writes the result, and answers the error that the run ends with. */
 export async function goBack(runFile: string, receipt: Receipt, error: unknown): Promise<unknown> {
   const failures: DpError[] = [];
   const ran = orderOf(await load(runFile)).toReversed();
@@ -130,7 +131,7 @@ export async function goBack(runFile: string, receipt: Receipt, error: unknown):
       await undoStep(name, runFile, receipt);
     } catch (failure) {
       failures.push(stuck(name, runFile, error, failure));
-      break; // what ran before it may need what it left
+      break; // the steps before this one may need what its failed undo left
     }
   }
   const end = failures[0] ?? error;

@@ -1,4 +1,4 @@
-// Which steps there are: dp's own, and the executables in the folder that DP_STEPS names.
+// Which steps there are: dp's own, and the executables in the folder DP_STEPS.
 import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { join, parse } from "node:path";
 import { DpError } from "../errors.ts";
@@ -13,7 +13,7 @@ export interface StepFile {
 
 const own = join(import.meta.dir, "../../steps");
 
-/** Every step: dp's own, and the executables in the folder that DP_STEPS names. Throws DpError "usage". */
+/** Every step: dp's own, and the executables in the folder DP_STEPS. Throws DpError "usage". */
 export function stepFiles(): StepFile[] {
   const files = readdirSync(own).map((file) => ({
     name: parse(file).name,

@@ -18,9 +18,9 @@ export interface Step<N extends Facts = Facts, P extends Facts = Facts> {
   readonly needs: N;
   /** run returns exactly these; parsed, merged, saved. */
   readonly provides: P;
-  /** Safe to repeat: a second run with the same facts ends in the same place. */
+  /** Must be repeatable: a second run with the same facts ends in the same state. */
   run(facts: In<N>, io: Io): Promise<Out<P>>;
-  /** Puts the host back as it was before run, even if run stopped half way. Asks the host, not saved facts. */
+  /** Restores the host as it was before run, even if run stopped half-way. It asks the host, not saved facts. */
   undo?(facts: In<N> & Partial<In<P>>, io: Io): Promise<void>;
 }
 

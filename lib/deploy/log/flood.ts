@@ -1,11 +1,14 @@
-// How much of what commands say is written down: all of it up to a bound, and then the end of each step's.
+// How much output of commands is written to the log: everything up to a limit, after that only the end of each step's
+// output.
 
-/** Characters of a whole run that are written as they come: no disk is filled by a build that says the same for ever. */
+/**
+ * Characters of a whole run that are written as they come, so that an endlessly repeating build cannot fill the disk.
+ */
 const MOST = 16 * 1024 * 1024;
-/** Characters at the end of a step that are kept for its end. */
+/** Characters at the end of a step's output that are kept beyond the limit. */
 const END = 64 * 1024;
 
-/** Passes lines on to `write` as long as there is room for them. */
+/** Passes lines on to `write` as long as there is room. */
 export function flood(write: (line: string) => void, most = MOST, end = END) {
   let room = most;
   let held: string[] = [];
@@ -22,7 +25,7 @@ export function flood(write: (line: string) => void, most = MOST, end = END) {
       room -= line.length + 1;
       write(line);
     },
-    /** Writes the end of what was held back, and says how much was left out before it. Called when a step ends. */
+    /** Writes the end of the held-back output, and how much was left out before it. Called when a step ends. */
     flush(say: (line: string) => void) {
       if (left > 0)
         say(`(${left} lines are left out here: a log holds ${Math.round(most / 1024 / 1024)} MiB of output)`);

@@ -1,4 +1,4 @@
-// Reads a log while it grows and prints it, without ever waiting for whoever reads the print.
+// Reads a growing log and prints it, without ever waiting for a slow reader.
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import { isTerminal } from "../../host/process/libc.ts";
@@ -6,15 +6,15 @@ import type { Sink } from "../../host/sink.ts";
 
 const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants;
 const POLL = 40;
-/** The pause while a reader takes what there is, in ms. */
+/** The pause while the reader keeps up, in ms. */
 const SHORT = 2;
-/** How long a reader may take nothing once the deploy has ended, in ms. */
+/** How long a reader may take nothing after the deploy has ended, in ms. */
 const LAST = 2_000;
 
 /**
- * Prints what is appended to `log` from byte `start` on, until `ended` resolves; answers its value. What a slow
- * reader does not take stays in the log, and is offered again. One that is gone (git with a dead client stops
- * reading, and a full pipe would block for ever) loses the rest, nothing else.
+ * Prints what is appended to `log` from byte `start` on, until `ended` resolves; answers its value. Data that a slow
+ * reader does not take stays in the log and is offered again. Only a reader that is gone loses the rest: git with a
+ * dead client stops reading, and a full pipe would block for ever.
  */
 export async function follow(
   log: string,
@@ -26,7 +26,7 @@ export async function follow(
   const buffer = Buffer.alloc(64 * 1024);
   let at = start;
   let hasMore = false;
-  // Answers whether anything was taken.
+  // Answers whether the reader took anything.
   const drain = (): boolean => {
     const before = at;
     for (;;) {
@@ -71,7 +71,7 @@ export function printer(to: 1 | 2): Sink {
   };
 }
 
-// A pipe or terminal opened anew has flags of its own: O_NONBLOCK here is not seen by those who share the old one.
+// A pipe or terminal that is opened anew has its own flags, so processes that share the old one do not see O_NONBLOCK.
 function openForPrint(to: 1 | 2): number {
   try {
     if (!fstatSync(to).isFIFO() && !isTerminal(to)) return to;

@@ -1,15 +1,15 @@
-// What a deploy says: one line a step with its time, children's output indented, signs of life between.
+// The log of a deploy: one line for each step with its time, commands' output indented, signs of life in between.
 import type { Receipt } from "../../pipeline/receipt.ts";
 import { flood } from "./flood.ts";
 
 /** How long a step may be quiet before a sign of life, in ms. */
 const QUIET = 5_000;
 
-/** How many lines of output are remembered: more than an error quotes. */
+/** How many lines of output are kept: more than an error quotes. */
 const KEPT = 100;
 const LONGEST = 400;
 
-/** A line that fits a screen: pip lists every version there is in one. */
+/** Cuts a line to fit a screen: pip lists every existing version in one line. */
 export const cut = (line: string) =>
   line.length > LONGEST ? `${line.slice(0, LONGEST)} … (${line.length - LONGEST} more)` : line;
 
@@ -20,15 +20,15 @@ export function stepLine(step: string, ms: number, notes: readonly string[]): st
   return `${step.padEnd(12)}${seconds(ms).padStart(8)}  ${notes.join("; ")}`.trimEnd();
 }
 
-/** What has been said of the step at hand. Times are those of performance.now(). */
+/** What has been printed of the current step. Times are those of performance.now(). */
 interface Progress {
   step: string;
   notes: string[];
   /** Its last lines of output. */
   shown: string[];
-  /** Its first line is out: something came before its end. */
+  /** Its heading is printed already, because output came before its end. */
   isHeaded: boolean;
-  /** How many notes that line had. */
+  /** How many notes its heading had. */
   told: number;
   startedAt: number;
   spokeAt: number;
@@ -55,8 +55,8 @@ function signOfLife(now: Progress, put: Put): void {
 }
 
 /**
- * A receipt that hands each line to `write`. `clean` masks secrets in what children and errors say; dp's own
- * lines never hold any.
+ * A receipt that hands each line to `write`. `clean` masks secrets in output and errors of commands; dp's own lines
+ * never contain any.
  */
 export function receipt(write: Put, clean: (line: string) => string = (line) => line): Receipt {
   let now = progressOf("");

@@ -1,15 +1,18 @@
-// Secrets in what is printed: values of the env file are masked.
+// Masks secrets in printed text: the values of the env file.
 import { plainText } from "../../text/text.ts";
 
-// Words that settings share with ordinary log lines: hiding them would hide nothing and spoil the log.
+// Words that settings share with ordinary log lines: masking them would hide nothing and spoil the log.
 const COMMON =
   /^(?:[0-9.:]+|true|false|production|development|staging|testing|default|disabled|enabled|localhost|warning|verbose|critical)$/i;
 
-/** A function that makes a line of output plain text and puts *** for every value, or line of one, that may be a secret. */
+/**
+ * A function that makes a line of output plain text and replaces every value, or line of a value, that may be a secret
+ * by ***.
+ */
 export function redactor(values: Readonly<Record<string, string>>): (line: string) => string {
   const secrets = new Set<string>();
   for (const value of Object.values(values)) {
-    // The password of a URL is a secret without the URL around it as well.
+    // The password in a URL is a secret without the URL around it, too.
     const password = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*?:([^/?#]+)@/i.exec(value)?.[1] ?? "";
     for (const part of [...value.split(/[\r\n]+/), password].map((text) => plainText(text).trim())) {
       if (part.length >= 6 && !COMMON.test(part)) secrets.add(part);

@@ -31,12 +31,12 @@ export function headLine(run: Run): string {
   return `dp: ${app} ${what} ${quoted(factOf(run, "subject", fact.subject))} ${by}`;
 }
 
-/** Where the app is reached, as far as dp knows. */
+/** The app's URL, as far as dp knows it. */
 export function urlOf({ host, port }: Pick<ServerConfig, "host" | "port">): string {
   return `http://${host === "0.0.0.0" ? hostname() : host}:${port}`;
 }
 
-/** What dp's own requests saw in a run, all steps together; null when the run made none. */
+/** The results of dp's own probe requests during a run, over all steps; null when there were none. */
 export function probesOf(run: Run): Probes | null {
   const parts = (["swapProbes", "verifyProbes", "drainProbes"] as const).filter((name) => name in run.facts);
   return parts.length > 0 ? sumOf(parts.map((name) => factOf(run, name, fact[name]))) : null;
@@ -51,7 +51,7 @@ export function closingLine(app: string, run: Run, ms: number): string {
   return `live: ${app} ${releaseOf(run)}${url}, ${(ms / 1000).toFixed(1)} s in all${proof}`;
 }
 
-/** After a rollback: how to go forward again, when the deploy branch is not at what is live; else nothing. */
+/** After a rollback: how to go forward again, when the deploy branch is not at the live release; otherwise nothing. */
 export async function forwardLines({ name, places, server }: App, run: Run): Promise<string[]> {
   if (factOf(run, "kind", fact.kind) !== "rollback") return [];
   const { branch } = server;
@@ -64,8 +64,8 @@ export async function forwardLines({ name, places, server }: App, run: Run): Pro
 }
 
 /**
- * One screen: the step, what went wrong, its last lines, what serves now, where the log is, what to type.
- * Lines that are `shown` already, right above, are not said again.
+ * One screen: the step, the error, its last lines, what serves now, where the log is, what to type. Lines in `shown`
+ * are right above already and are not repeated.
  */
 export async function failureScreen(
   app: App,
@@ -86,7 +86,7 @@ export async function failureScreen(
   if (typeof run.facts["envBefore"] === "string")
     lines.push(`settings: as before; the ones that were tried are in ${settingsFile(app, id)}`);
   lines.push(`log: ${logOf(app, id)}`);
-  // A way back that failed names its own cure, as the hint above.
+  // A failed undo names its own cure in the hint above.
   if (!(error instanceof DpError && error.exit === "stuck")) lines.push(`next: ${nextCommand(app.name, run, error)}`);
   return lines;
 }
@@ -96,10 +96,10 @@ function failedStep(run: Run): string {
   return failed ? ` at ${failed[0]}` : "";
 }
 
-/** Lines of other output between the reason and the screen that push it out of sight. */
+/** Lines of other output between the error and this screen that push the error out of sight. */
 const SCREEN = 20;
 
-// With a screen of something else behind them, they are worth saying again.
+// With a screen of other output after them, they are worth repeating.
 const isShown = (lines: readonly string[], shown: readonly string[]) =>
   lines.every((line) => shown.includes(line)) && shown.length - shown.lastIndexOf(lines.at(-1) ?? "") <= SCREEN;
 
