@@ -193,7 +193,7 @@ describe.skipIf(why !== null)(`static sites on a server${why === null ? "" : ` (
     expect((await box.ssh([...asApp, "cat", `${uploads}/own/key`])).code).not.toBe(0);
     await box.must("ln -sfn /root/own/key /opt/deployments/api/shared/.secret");
     await api.commit({ "services/api/note": "x" });
-    expect((await api.failingPush()).text).toContain("shared/.secret is no file");
+    expect((await api.failingPush()).text).toContain("shared/.secret is not a file");
     expect(await state()).toBe(before);
     api.remove();
   });
