@@ -52,8 +52,8 @@ describe.skipIf(why !== null)(`three apps${why === null ? "" : ` (skipped: ${why
       app: await environmentOf("foo"),
       run: valuesIn((await box.dp("run", "foo", "--", "env", "-0")).stdout),
     };
-    for (const name of ["build", "pre", "post", "cron"])
-      seen[name] = await valuesOf(`/opt/deployments/foo/home/${name}`);
+    for (const name of ["build/home/build", "home/pre", "home/post", "home/cron"])
+      seen[name] = await valuesOf(`/opt/deployments/foo/${name}`);
     for (const [where, env] of Object.entries(seen))
       expect([where, env]).toEqual([where, expect.objectContaining({ ...ODD_VALUES, DP_APP: "foo" })]);
   }, 60_000);
