@@ -1,4 +1,5 @@
-// The audit log: one line for each change of an app, by whom and how it ended. Only ever appended to, and it outlives the app.
+// The audit log: one line for each change to an app, with who made it and how it ended. It is append-only and outlives
+// the app.
 import {
   closeSync,
   constants,
@@ -17,9 +18,9 @@ import { jsonText } from "../text/text.ts";
 import { tryFlock } from "./process/libc.ts";
 import type { Who } from "./who.ts";
 
-/** One line, as JSON. Nothing in it is a secret: no values, no arguments, no text of errors. */
+/** One line, as JSON. It holds no secrets: no values, arguments or error texts. */
 export interface AuditLine extends Who {
-  /** ISO 8601: when it had ended. */
+  /** When the action ended, in ISO 8601. */
   time: string;
   app: string;
   /** `deploy`, `lock`, `env set` ... */
@@ -28,21 +29,21 @@ export interface AuditLine extends Who {
   sha?: string;
   /** The step at which a run failed. */
   step?: string;
-  /** The name of a one-off command, the names of settings, the release that a rollback went to. */
+  /** The name of a one-off command, the names of settings, or the release that a rollback went to. */
   detail?: string;
   result: "ok" | "failed" | "refused" | "superseded" | "stopped";
   /** The exit code. */
   code: number;
 }
 
-/** A file holds that many bytes, about twenty thousand lines, and is then put aside as `.1`. */
+/** When the file has this many bytes (about twenty thousand lines), it is renamed to `.1`. */
 const MOST = 4 * 1024 * 1024;
-/** So many are kept aside. */
+/** The number of older files that are kept. */
 const KEPT = 4;
 
 const fileOf = () => `${root()}/var/log/deployments/audit.log`;
 
-/** The files of the audit log, oldest first, whether they are there or not. */
+/** The files of the audit log, oldest first, including those that do not exist yet. */
 export const auditFiles = () => [
   ...Array.from({ length: KEPT }, (_, index) => `${fileOf()}.${KEPT - index}`),
   fileOf(),
@@ -55,7 +56,7 @@ export function resultOf(code: number): AuditLine["result"] {
   return code === EXIT.interrupted || code === EXIT.terminated ? "stopped" : "failed";
 }
 
-/** Writes a line. What cannot be written is lost with a warning: no command fails for it. */
+/** Writes a line. A line that cannot be written is lost with a warning; the command does not fail. */
 export function audit(line: Omit<AuditLine, "time">, warn: (message: string) => void): void {
   try {
     append(fileOf(), `${jsonText({ time: new Date().toISOString(), ...line })}\n`, MOST, warn);
@@ -64,7 +65,7 @@ export function audit(line: Omit<AuditLine, "time">, warn: (message: string) => 
   }
 }
 
-/** Appends a line by one write, so that those of several processes do not mix; from `most` bytes on the file is put aside. */
+/** Appends a line with one write, so that lines of several processes do not mix. A file of `most` bytes is rotated. */
 export function append(file: string, line: string, most: number, warn: (message: string) => void): void {
   const fd = openLog(file);
   try {
@@ -87,15 +88,15 @@ function openLog(file: string): number {
   }
 }
 
-// Half a line of a disk that was full then must not spoil the next one.
+// After a full disk the file may end in half a line, which must not spoil the next one.
 function endsInside(fd: number): boolean {
   const { size } = fstatSync(fd);
   const last = Buffer.alloc(1);
   return size > 0 && readSync(fd, last, 0, 1, size - 1) === 1 && last.toString() !== "\n";
 }
 
-// Who has opened the file before goes on writing into it under its new name. Of two that would put it aside, the one
-// with the lock does, and the other finds another file in its place.
+// A process that opened the file earlier goes on writing into it under its new name. If two want to rotate it, the one
+// with the lock does; the other finds a new file there.
 function putAside(fd: number, file: string, warn: (message: string) => void): void {
   if (!tryFlock(fd) || statSync(file).ino !== fstatSync(fd).ino) return;
   const oldest = `${file}.${KEPT}`;

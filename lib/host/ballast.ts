@@ -1,4 +1,4 @@
-// The ballast: room on the disk that is given up when the disk is full, so that there is still a way back.
+// The ballast: reserved disk space that is given up when the disk is full, so that a rollback is still possible.
 import { open, rename, stat, statfs, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf } from "../errors.ts";
@@ -6,38 +6,38 @@ import { deployments } from "../paths.ts";
 
 /** Bytes: a rollback writes about thirty small files. */
 const SIZE = 1024 * 1024;
-/** Bytes of random data that can be had at once. */
+/** The most bytes of random data that one call returns. */
 const MOST = 64 * 1024;
-/** Bytes that must be free for it to be made: it must not be what fills the disk. */
+/** Bytes that must be free before the ballast is made: it must not fill the disk itself. */
 const ROOM = 16 * SIZE;
 const FILES = 256;
 
 const path = () => join(deployments(), ".ballast");
 
-/** Whether there is one. */
+/** Whether the ballast exists. */
 export const hasBallast = async () => (await deviceOf(path())) !== null;
 
-/** Whether there is room on the disk of the apps: for the ballast, and some more, in bytes and in files. */
+/** Whether the apps' disk has room for the ballast and a reserve, both in bytes and in inodes. */
 export async function hasRoom(): Promise<boolean> {
   const { bavail, bsize, files, ffree } = await statfs(deployments());
-  // A file system that has as many files as it likes says that it has none.
+  // A file system without an inode limit reports zero inodes.
   return bavail * bsize >= ROOM && (files === 0 || ffree >= FILES);
 }
 
-/** Makes the ballast when there is none, and room for it; answers whether it was made. */
+/** Makes the ballast if it is missing and there is room; returns whether it was made. */
 export async function makeBallast(): Promise<boolean> {
   try {
     if ((await hasBallast()) || !(await hasRoom())) return false;
     await write(`${path()}.tmp.${process.pid}`);
     return true;
   } catch (error) {
-    // Without it all goes on as before, whatever the system has against it: only the way back on a full disk is lost.
+    // dp works without a ballast, whatever the reason for the failure. Only the rollback on a full disk is lost.
     if (codeOf(error) !== undefined) return false;
     throw error;
   }
 }
 
-// Random bytes, because a file system may keep zeros in no room at all.
+// Random bytes: a file system may store zeros without using any space.
 async function write(temp: string): Promise<void> {
   const handle = await open(temp, "w", 0o600);
   try {
@@ -52,7 +52,7 @@ async function write(temp: string): Promise<void> {
   }
 }
 
-/** Gives the ballast up when it lies on the disk of that folder; false when there is none that would help. */
+/** Gives up the ballast if it is on the same disk as the folder; returns false when there is none that would help. */
 export async function dropBallast(folder: string): Promise<boolean> {
   const device = await deviceOf(path());
   if (device === null || device !== (await deviceOf(folder))) return false;
@@ -60,7 +60,7 @@ export async function dropBallast(folder: string): Promise<boolean> {
     await unlink(path());
     return true;
   } catch (error) {
-    // Somebody else gave it up at the same moment, which helps as well; or it is not this user's to give up.
+    // ENOENT: another process gave it up at the same moment, which helps as well. Otherwise this user may not remove it.
     return codeOf(error) === "ENOENT";
   }
 }

@@ -1,22 +1,22 @@
-// Room on a disk: the bytes and the names (inodes) that are free where a folder lies.
+// Disk space: the free bytes and inodes on the file system of a folder.
 import { statfs } from "node:fs/promises";
 import type { Io } from "./io.ts";
 
 export interface Room {
   bytes: number;
-  /** Files that can still be made; null: the file system sets no limit of its own, as btrfs. */
+  /** Files that can still be made; null: the file system has no limit of its own (btrfs, for example). */
   files: number | null;
 }
 
-/** What is free where a folder lies, for whoever is not root. */
+/** What is free for a user other than root on the file system of a folder. */
 export async function freeRoom(folder: string): Promise<Room> {
   const { bavail, bsize, files, ffree } = await statfs(folder);
   return { bytes: bavail * bsize, files: files === 0 ? null : ffree };
 }
 
 /**
- * What files and folders take of the disk, each inode once; null when that cannot be told. Links are not followed.
- * `timeout` in ms.
+ * The disk space that files and folders use, with each inode counted once; null when it cannot be determined. Links are
+ * not followed. `timeout` is in ms.
  */
 export async function roomOf(paths: readonly string[], timeout: number, io: Io): Promise<Room | null> {
   const sum = async (what: string): Promise<number> => {

@@ -1,4 +1,4 @@
-// Files that are complete or not there: temp, fsync, rename, fsync of the folder.
+// Atomic file writes: temp file, fsync, rename, fsync of the folder.
 import { closeSync, fchmodSync, fchownSync, fsync, openSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -6,8 +6,8 @@ import { dropBallast } from "./ballast.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { isAlive } from "./process/process.ts";
 
-// The one call that may take long, and must not keep dp from noticing that it does. The others are over sooner than they
-// could be handed to another thread.
+// Only fsync may take long, and dp must stay responsive while it does. The other calls take less time than a hand-over to
+// another thread.
 const sync = (fd: number) =>
   new Promise<void>((resolve, reject) => fsync(fd, (error) => (error ? reject(error) : resolve())));
 
@@ -22,9 +22,9 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Replaces a file by one rename, durably; a reader sees the old text or the new one. The temp file lies
- * beside it and is never a link that somebody else made. `owner` is whose it becomes; default: dp's. On a full disk
- * the ballast is given up for it; throws DpError "host" when that is not enough.
+ * Replaces a file with one rename, durably; a reader sees either the old text or the new one. The temp file is in the
+ * same folder and is never a link made by somebody else. `owner` becomes the file's owner; default: dp's user. On a full
+ * disk the ballast is given up first; throws DpError "host" when that is not enough.
  */
 export async function writeFileAtomic(
   path: string,
@@ -49,7 +49,7 @@ async function replace(path: string, text: string, mode: number, owner?: readonl
   rmSync(temp, { force: true });
   const fd = openSync(temp, "wx", mode);
   try {
-    fchmodSync(fd, mode); // whatever the umask is
+    fchmodSync(fd, mode); // independent of the umask
     if (owner) fchownSync(fd, ...owner);
     writeFileSync(fd, text);
     await sync(fd);
@@ -60,7 +60,7 @@ async function replace(path: string, text: string, mode: number, owner?: readonl
   await syncFolder(dirname(path));
 }
 
-/** The temp files of a folder whose writer was killed. */
+/** Temp files in a folder whose writer was killed. */
 export async function staleTemps(folder: string): Promise<string[]> {
   return (await namesIn(folder)).filter((name) => {
     const writer = /\.tmp\.(\d+)$/.exec(name)?.[1];
@@ -68,12 +68,12 @@ export async function staleTemps(folder: string): Promise<string[]> {
   });
 }
 
-/** Removes them: nobody else would. */
+/** Removes stale temp files: no other code does. */
 export async function removeStaleTemps(folder: string): Promise<void> {
   for (const name of await staleTemps(folder)) await removeFile(join(folder, name));
 }
 
-/** The names in a folder; none when there is no folder. */
+/** The names in a folder; empty when the folder does not exist. */
 export async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
@@ -83,7 +83,7 @@ export async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** Removes a file or link; false when there was none. */
+/** Removes a file or link; returns false when it did not exist. */
 export async function removeFile(path: string): Promise<boolean> {
   try {
     await unlink(path);
@@ -94,7 +94,7 @@ export async function removeFile(path: string): Promise<boolean> {
   }
 }
 
-/** The text of a file, or null when there is none. */
+/** The text of a file, or null when it does not exist. */
 export async function readText(path: string): Promise<string | null> {
   try {
     return await Bun.file(path).text();

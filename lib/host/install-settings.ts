@@ -1,19 +1,19 @@
-// What a package manager reads from outside of the commit: compilers' variables, and settings files on the server.
+// Settings from outside the commit that affect an install: the compilers' variables, and settings files on the server.
 import type { Io } from "./io.ts";
 
 const COMPILERS =
   /^(?:CC|CXX|CPP|AR|LD|CFLAGS|CPPFLAGS|CXXFLAGS|LDFLAGS|ARCHFLAGS|CPATH|C_INCLUDE_PATH|LIBRARY_PATH|RUSTFLAGS)$|^(?:CMAKE|PKG_CONFIG|SETUPTOOLS)_/;
 
-/** Whether a variable of that name changes what a compiler makes of a native module. */
+/** Whether the variable of that name changes how a compiler builds a native module. */
 export const isForCompilers = (name: string): boolean => COMPILERS.test(name);
 
-// What a file says of who asks, and of how the server is reached, does not change what comes.
+// Lines about credentials and about the way to the registry do not change what is installed.
 const HARMLESS = "auth|password|username|token|cert|cafile|proxy|timeout|retries";
 const SUM =
   'said=$1; shift; for one; do [ ! -f "$one" ] || { echo "$one"; grep -viE "$said" -- "$one" | sha256sum; }; done';
 
 /**
- * Which of these files there are, seen from the app's folder, with a sum of each as the app's user can read it; lines
+ * Which of these files exist, seen from the app's folder, with a checksum of each as the app's user can read it. Lines
  * with credentials are left out.
  */
 export async function sumOfFiles(

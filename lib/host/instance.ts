@@ -1,4 +1,4 @@
-// What is started, watched and listened to on the host: a process of a release, by its name.
+// An instance: one process of a release that is started, watched and logged under its own name.
 import type { Ended } from "./process/ending.ts";
 
 /** One process of a release of an app: `APP@ID`. */

@@ -1,27 +1,27 @@
-// What a step may do to the world: run programs, say something, wait.
+// What a step may do to the outside world: run programs, print messages, wait.
 import { run, type Result, type RunOptions } from "./run.ts";
 
-/** The log of a deploy: whoever runs the steps decides where its lines go. */
+/** The log of a deploy. The runner of the steps decides where its lines go. */
 export interface Log {
-  /** A sentence of dp's own about the step at hand. */
+  /** A sentence by dp about the current step. */
   info(text: string): void;
-  /** Something the user should look at; the deploy goes on. */
+  /** Something for the user to look at; the deploy goes on. */
   warn(text: string): void;
   /** One line of a child's output, shown indented. */
   output(line: string): void;
 }
 
-/** Handed to every step, app type and manager. */
+/** Passed to every step, app type and manager. */
 export interface Io extends Log {
-  /** Runs a program to its end; throws DpError "command" when it fails, unless `check` is false. */
+  /** Runs a program until it exits; throws DpError "command" when it fails, unless `check` is false. */
   run(argv: readonly string[], options?: RunOptions): Promise<Result>;
   /** Resolves after `ms` milliseconds, or rejects as soon as `signal` is aborted. */
   sleep(ms: number): Promise<void>;
-  /** Aborted when the deploy shall stop: SIGINT, SIGTERM, a time limit. */
+  /** Aborted when the deploy must stop: SIGINT, SIGTERM or a time limit. */
   readonly signal: AbortSignal;
 }
 
-/** An Io that writes to `log`; children's lines go to `log.output` unless they are `quiet`. */
+/** An Io that writes to `log`. Output of child processes goes to `log.output` unless they are `quiet`. */
 export function makeIo(log: Log, signal: AbortSignal = new AbortController().signal): Io {
   return {
     ...log,
@@ -51,5 +51,5 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** A log that keeps nothing: for commands that only ask. */
+/** A log that discards everything, for commands that only read. */
 export const silentLog: Log = { info() {}, warn() {}, output() {} };

@@ -1,10 +1,13 @@
-// The links `current` and `previous`: relative, straight to releases/ID, replaced by one rename(2).
+// The links `current` and `previous`: relative, straight to releases/ID, replaced with one rename(2).
 import { readlink, rename, symlink } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
 import { removeFile, syncFolder } from "./files.ts";
 
-/** What a link points at, as an absolute path, or null when there is no link. Throws DpError "host" when it is no link. */
+/**
+ * The target of a link as an absolute path, or null when there is no link. Throws DpError "host" when the path is not a
+ * link.
+ */
 export async function target(link: string): Promise<string | null> {
   try {
     return resolve(dirname(link), await readlink(link));
@@ -17,7 +20,7 @@ export async function target(link: string): Promise<string | null> {
   }
 }
 
-/** Points a link at a folder, or removes it when that is null. At no moment is there no link or a half one. */
+/** Points a link at a folder, or removes it when `folder` is null. The link is never missing or half-written in between. */
 export async function point(link: string, folder: string | null): Promise<void> {
   const live = await target(link);
   if (live === folder) return;
@@ -25,7 +28,7 @@ export async function point(link: string, folder: string | null): Promise<void> 
     await removeFile(link);
   } else {
     const temp = join(dirname(link), `.${basename(link)}.tmp.${process.pid}`);
-    await removeFile(temp); // a killed run's: it must never be published by this one
+    await removeFile(temp); // left by a killed run, and must never be published by this one
     await symlink(relative(dirname(link), folder), temp);
     await rename(temp, link);
   }

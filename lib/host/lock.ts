@@ -3,12 +3,12 @@ import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync 
 import { tryFlock } from "./process/libc.ts";
 
 export interface Lock {
-  /** Says who holds it, for those who wait: any JSON value. */
+  /** Records the holder, for those who wait: any JSON value. */
   note(holder: unknown): void;
   release(): void;
 }
 
-/** Takes the lock of a file without waiting; null when another process has it. */
+/** Takes the lock of a file without waiting; null when another process holds it. */
 export function tryLock(path: string): Lock | null {
   // Bun opens close-on-exec: no child ever holds the lock.
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
@@ -34,7 +34,7 @@ export function isLocked(path: string): boolean {
   return false;
 }
 
-// Opens without creating or truncating: asking must not wipe the holder's note. undefined: no such file.
+// Opens without creating or truncating: a query must not wipe the holder's note. undefined: the file does not exist.
 function probe(path: string): number | null | undefined {
   let fd: number;
   try {
@@ -42,23 +42,23 @@ function probe(path: string): number | null | undefined {
   } catch {
     return undefined;
   }
-  // Shared: two that ask at the same moment must not take each other for the holder.
+  // A shared lock: two simultaneous queries must not take each other for the holder.
   if (tryFlock(fd, "shared")) return fd;
   closeSync(fd);
   return null;
 }
 
-/** What the holder noted, or null when nobody holds the lock or nothing was noted yet. */
+/** The holder's note, or null when nobody holds the lock or the note is not written yet. */
 export function holderOf(path: string): unknown {
   if (!isLocked(path)) return null;
   try {
     return JSON.parse(readFileSync(path, "utf8"));
   } catch {
-    return null; // taken, and not yet noted
+    return null; // held, but the note is not written yet
   }
 }
 
-/** Waits for the lock, asking `turn` before each try: it may throw to give up. `waiting` is called once. */
+/** Waits for the lock. `turn` is called before each try and may throw to give up; `waiting` is called once. */
 export async function waitForLock(path: string, turn: () => void, waiting: () => void): Promise<Lock> {
   for (let tries = 0; ; tries++) {
     turn();

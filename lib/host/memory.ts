@@ -1,27 +1,27 @@
-// Memory that new processes can have: what the kernel says is available, or less where this is a container with a limit.
+// Memory that new processes can use: what the kernel reports as available, or less in a container with a limit.
 import { readFileSync } from "node:fs";
 import { readProc } from "./process/proc.ts";
 
-/** What the limit of a control group leaves: null where there is none. */
+/** The memory files of one control group; null where there is no limit. */
 export interface Group {
   limit: string;
   used: string;
-  /** Text of memory.stat: pages of files are given back when somebody else wants them. */
+  /** The text of memory.stat. The page cache counts as available: the kernel frees it on demand. */
   stat: string;
 }
 
-/** Where a container finds its own group, unified and of version 1; on a machine of its own there is no limit there. */
+/** Where a container finds its own control group (v2, then v1). Outside a container these files do not exist. */
 const GROUPS = [
   { limit: "memory.max", used: "memory.current" },
   { limit: "memory/memory.limit_in_bytes", used: "memory/memory.usage_in_bytes" },
 ];
 
-/** Bytes that can be had without swapping; null when the kernel does not say. */
+/** Bytes available without swapping; null when the kernel does not report them. */
 export function availableMemory(): number | null {
   return availableFrom(readProc("meminfo") ?? "", GROUPS.map(groupOf));
 }
 
-/** The same, out of the kernel's own words. */
+/** The same, computed from the text of the kernel's files. */
 export function availableFrom(meminfo: string, groups: readonly (Group | null)[]): number | null {
   const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1];
   if (kilobytes === undefined) return null;
@@ -39,6 +39,6 @@ function groupOf({ limit, used }: (typeof GROUPS)[number]): Group | null {
   try {
     return { limit: read(limit), used: read(used), stat: read(used.replace(/[^/]*$/, "memory.stat")) };
   } catch {
-    return null; // another version, or no container
+    return null; // the other cgroup version, or no container
   }
 }

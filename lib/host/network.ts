@@ -1,4 +1,4 @@
-// How whoever types a command reaches package registries: proxies, certificates and the settings of package managers.
+// How the user of a command reaches package registries: proxies, certificates and the settings of package managers.
 import { plainEnv } from "./run.ts";
 
 const NAME =

@@ -5,7 +5,7 @@ import { DpError } from "../errors.ts";
 export interface Account {
   name: string;
   uid: number;
-  /** Its own group, whose name need not be the user's. */
+  /** The user's own group, which may have another name. */
   gid: number;
 }
 

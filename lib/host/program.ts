@@ -1,4 +1,4 @@
-// Programs on the app's PATH: where they are, and what they say of themselves.
+// Programs on the app's PATH: where they are, and what they print about themselves.
 import { access, constants, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
@@ -16,7 +16,7 @@ export async function findProgram(name: string, path: string): Promise<string | 
   return null;
 }
 
-/** Whether a path is a file, or leads to one, that somebody may execute. */
+/** Whether a path is, or links to, an executable file. */
 export async function isExecutable(file: string): Promise<boolean> {
   try {
     await access(file, constants.X_OK);
@@ -27,14 +27,17 @@ export async function isExecutable(file: string): Promise<boolean> {
   }
 }
 
-/** Where a program is run, and as whom. */
+/** The user and environment that a program is run with. */
 export interface Standpoint {
   user: string | undefined;
   env: Record<string, string>;
   folder: string;
 }
 
-/** What a program says, run as the app's user; null when it fails or cannot be run, as a version manager's shim may. */
+/**
+ * The output of a program, run as the app's user; null when it fails or cannot be run (a version manager's shim, for
+ * example).
+ */
 export async function answerOf(argv: readonly string[], place: Standpoint, io: Io): Promise<string | null> {
   const { user, env, folder: cwd } = place;
   try {

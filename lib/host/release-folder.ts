@@ -1,9 +1,9 @@
-// Where the files of a release are: the folder that a run made, or that of the release whose files it uses once more.
+// Where the files of a release are: in its own folder, or in that of an older release whose files it reuses.
 import { readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { isReleaseId } from "../paths.ts";
 
-/** The release, of those in a folder, whose files a release uses: its own, or for a restart those of an older one. */
+/** The release whose files a release uses: its own id, or for a restart that of an older one. */
 export function treeOf(releases: string, id: string): string {
   try {
     const to = readlinkSync(join(releases, id));
@@ -14,8 +14,8 @@ export function treeOf(releases: string, id: string): string {
 }
 
 /**
- * The app's own folder, absolute. Whatever works there must enter it as the app's user: a build may have put a link
- * in its place, which root must not follow.
+ * The app's own folder, absolute. Code that works there must enter it as the app's user: a build may have replaced it
+ * with a link that root must not follow.
  */
 export function appFolder(release: string, { root }: { root?: string }): string {
   return root === undefined ? release : join(release, root);

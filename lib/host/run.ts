@@ -1,4 +1,4 @@
-// One child process: a group of its own, a real pipe, a time limit that ends the whole group.
+// Runs one child process: in its own process group, on a real pipe, with a time limit that ends the whole group.
 import { closeSync } from "node:fs";
 import { constants } from "node:os";
 import { codeOf, DpError } from "../errors.ts";
@@ -9,27 +9,27 @@ import { readLines, tail } from "./process/output.ts";
 import { commandOf, givePipe, isOther } from "./process/privilege.ts";
 
 export interface RunOptions {
-  /** Where it runs; entered by the user that it runs as. Default "/". */
+  /** The working folder, entered as the user that the program runs as. Default "/". */
   cwd?: string;
-  /** The whole environment of the child. Default: only PATH, HOME and the locale of dp itself. */
+  /** The whole environment of the child. Default: PATH, HOME and the locale of dp itself. */
   env?: Record<string, string>;
-  /** Run as this user when dp is root; ignored otherwise, because then dp is that user. */
+  /** The user it runs as when dp is root; ignored otherwise, because then dp already is that user. */
   user?: string | undefined;
-  /** Milliseconds until the group gets SIGTERM, and SIGKILL five seconds later. Default 60 s. */
+  /** Milliseconds until the group gets SIGTERM; SIGKILL follows five seconds later. Default 60 s. */
   timeout?: number;
   signal?: AbortSignal;
-  /** False: a failure is an answer, not an error. */
+  /** False: a failure is returned, not thrown. */
   check?: boolean;
   /** True: lines are not passed to the log. */
   quiet?: boolean;
   onLine?: (line: string) => void;
-  /** An open file that becomes the child's stdin; default is /dev/null. Closed by the caller. */
+  /** An open file that becomes the child's stdin; default /dev/null. The caller closes it. */
   stdin?: number;
-  /** An open file that takes stdout instead of the pipe (stderr stays in the pipe). Closed by the caller. */
+  /** An open file that takes stdout instead of the pipe (stderr stays on the pipe). The caller closes it. */
   stdout?: number;
-  /** A build or hook: below the app in rank, within limits, and all that it started ends with it. */
+  /** For a build or hook: it runs with low priority and limits, and everything that it started ends with it. */
   confined?: Confined | undefined;
-  /** Bytes of output kept for `text`. Default 1 MiB: the end is kept. */
+  /** Bytes of output kept in `text`; the end is kept. Default 1 MiB. */
   keep?: number;
 }
 
@@ -38,16 +38,16 @@ export interface Result {
   code: number;
   signal: string | null;
   timedOut: boolean;
-  /** The output's end, stdout and stderr together, without a final newline. */
+  /** The last part of the output, stdout and stderr together, without a final newline. */
   text: string;
 }
 
-/** Also what a shell says of a command of its own that SIGKILL has ended. */
+/** The code that a shell also reports when SIGKILL has ended one of its commands. */
 const KILLED = 128 + 9;
-// A daemon that the child left behind may hold the pipe for ever: wait this long, then go on.
+// A daemon that the child left behind may hold the pipe forever: wait at most this long.
 const DRAIN = 500;
 
-/** dp's own environment, reduced to what any program may see. */
+/** dp's own environment, reduced to the variables that any program may see. */
 export function plainEnv(): Record<string, string> {
   const env: Record<string, string> = {};
   for (const name of ["PATH", "HOME", "LANG", "LC_ALL", "TZ"]) {
@@ -58,8 +58,8 @@ export function plainEnv(): Record<string, string> {
 }
 
 /**
- * Runs a program to its end. Throws DpError "command" with the last lines when it exits non-zero or runs
- * out of time, DpError "host" when it does not exist; AbortSignal's reason when aborted.
+ * Runs a program until it exits. Throws DpError "command" with the last lines when it exits non-zero or runs out of time,
+ * DpError "host" when the program does not exist, and the AbortSignal's reason when aborted.
  */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<Result> {
   const result = await finish(argv, options);
@@ -82,14 +82,14 @@ function failure(argv: readonly string[], result: Result, { timeout, confined }:
   });
 }
 
-/** What to type when a shell, or env, has stumbled over a carriage return. */
+/** The hint when a shell, or env, has failed on a carriage return. */
 function lineEndHint(text: string): string | undefined {
   const found =
     /(\S+): \S*(?:\^M|\r): bad interpreter|(\S+): line \d+: \$'[^']*\\r': command|env: \S+\\r['’]: No such/.exec(text);
   return found ? `Windows line ends: sed -i 's/\\r$//' ${found[1] ?? found[2] ?? "SCRIPT"}, then commit` : undefined;
 }
 
-/** The command as it is started: by its user, and confined if it is to be. */
+/** The final command: with its user, and confined if requested. */
 function made(argv: readonly string[], { user, cwd, env = plainEnv(), confined }: RunOptions): Confinement {
   const own = commandOf(argv, env, user, cwd);
   return confined ? confine(own, confined, user) : { ...own, end: () => Promise.resolve() };
@@ -111,7 +111,7 @@ function spawn({ argv, env }: Confinement, options: RunOptions, write: number) {
   }
 }
 
-/** Ends a group when its time is over, or whoever wants its answer gives up, until `stop`. */
+/** Ends a group when its time is up or the caller aborts, until `stop` is called. */
 function guardOf(group: ReturnType<typeof groupOf>, { timeout = 60_000, signal }: RunOptions) {
   let timedOut = false;
   const limit = setTimeout(() => {
@@ -148,7 +148,7 @@ async function finish(argv: readonly string[], options: RunOptions): Promise<Res
   const output = readLines(read, options);
   await child.exited;
   const drained = await within(DRAIN, output.done);
-  // The child heeded SIGTERM; what it started may not have, whether it holds the pipe or not.
+  // The child obeyed SIGTERM, but processes that it started may not have, whether or not they hold the pipe.
   if (guard.timedOut() || options.signal?.aborted) group.kill("SIGKILL");
   guard.stop();
   group.forget();
@@ -170,7 +170,7 @@ function signalIn(code: number): string | null {
   return found?.[0] ?? null;
 }
 
-/** Whether a promise is fulfilled within `ms`; the timer does not outlive the answer, or dp would not end before it. */
+/** Whether a promise is fulfilled within `ms`. The timer is cleared, as a pending one would keep dp from exiting. */
 async function within(ms: number, promise: Promise<void>): Promise<boolean> {
   const late = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => late.resolve(false), ms);

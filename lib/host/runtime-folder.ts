@@ -1,4 +1,5 @@
-// The folder of runtimes for all apps: made by whoever may, readable by everybody, and tried as somebody without rights.
+// The folder of runtimes for all apps: made by anyone who may, readable by everybody, and tested as a user without
+// rights.
 import { chmod, mkdir, mkdtemp, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
@@ -6,7 +7,7 @@ import { root, runtimes } from "../paths.ts";
 import type { Io } from "./io.ts";
 import { shellQuote } from "./template.ts";
 
-/** Makes the folder of one kind, `node`, and a temp folder in it. Throws DpError "host" without the right to. */
+/** Makes the folder of one kind, `node`, and a temp folder in it. Throws DpError "host" when dp lacks the right. */
 export async function runtimeFolder(kind: string): Promise<{ folder: string; temp: string }> {
   const folder = join(runtimes(), kind);
   try {
@@ -20,11 +21,11 @@ export async function runtimeFolder(kind: string): Promise<{ folder: string; tem
   }
 }
 
-/** The command that brings a version, as a shell takes it. */
+/** The command that installs a version, quoted for a shell. */
 export const howToInstall = (kind: string, version: string): string =>
   `dp runtimes install ${kind} ${/^[\w.]+$/.test(version) ? version : shellQuote(version)}`;
 
-/** The folders of programs below those that were installed. */
+/** The bin folders of the installed runtimes. */
 export async function runtimeBins(kind: string): Promise<string[]> {
   const folder = join(runtimes(), kind);
   const names = await readdir(folder).catch((error) => {
@@ -34,9 +35,9 @@ export async function runtimeBins(kind: string): Promise<string[]> {
   return names.filter((name) => !name.startsWith(".")).map((name) => join(folder, name, "bin"));
 }
 
-/** Lets everybody read and run what lies in a folder, and nobody but its owner change it. */
+/** Lets everybody read and run the contents of a folder, and only the owner change them. */
 export const openToAll = (folder: string, io: Io) =>
   io.run(["chmod", "-R", "a+rX,go-w", "--", folder], { quiet: true, timeout: 300_000 });
 
-/** Whoever has no rights at all, when dp is root of a whole server: what runs for that user runs for every app. */
+/** A user without any rights, when dp is root of a whole server: a program that runs for that user runs for every app. */
 export const nobody = (): string | undefined => (process.getuid?.() === 0 && root() === "" ? "nobody" : undefined);

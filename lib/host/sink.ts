@@ -1,13 +1,13 @@
-// Where a log that is read goes, piece by piece or line by line.
+// Where the log that a command reads is written, piece by piece or line by line.
 
-/** Where what was read goes. */
+/** The destination of a log. */
 export interface Sink {
-  /** Answers how many of the bytes were taken; 0: the reader is slow, ask again. */
+  /** Returns how many of the bytes were taken; 0: the reader is slow, try again. */
   print(chunk: Buffer): number;
   end(): void;
 }
 
-/** A sink that hands over whole lines. */
+/** A sink that passes on whole lines. */
 export function lineSink(onLine: (line: string) => void): Sink {
   const decoder = new TextDecoder();
   let rest = "";

@@ -1,4 +1,4 @@
-// The files that dp writes for its users: read from templates/, their {{names}} filled in.
+// Templates of the files that dp writes for its users: read from templates/, with their {{names}} filled in.
 import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { treeOfDp } from "./self.ts";
 /** The folder of the templates, absolute. */
 export const templates = join(import.meta.dir, "../../templates");
 
-/** The examples of `dp init`, by name: a folder in templates/apps is one. */
+/** The names of the examples for `dp init`: the folders in templates/apps. */
 export const exampleNames = (): string[] => readdirSync(join(templates, "apps")).sort();
 
 /** The text of templates/PATH. */
@@ -15,14 +15,14 @@ export function template(path: string): Promise<string> {
   return readFile(join(templates, path), "utf8");
 }
 
-/** The address of a schema in templates/, for the first line of a YAML file: editors complete and check by it. */
+/** The URL of a schema in templates/ for the first line of a YAML file: editors complete and validate with it. */
 export function schemaUrl(file: "config.schema.json"): string {
   return Bun.pathToFileURL(join(treeOfDp, "templates", file)).href;
 }
 
 /**
- * Puts values for the {{names}} of a template; values are not looked at again. Throws Error, a bug in dp, when
- * a name has no value or a value no name.
+ * Fills in the {{names}} of a template; the values are not expanded again. Throws Error, a bug in dp, when a name has no
+ * value or a value has no name.
  */
 export function render(text: string, values: Readonly<Record<string, string>>): string {
   const unused = new Set(Object.keys(values));
@@ -35,7 +35,7 @@ export function render(text: string, values: Readonly<Record<string, string>>): 
   return filled;
 }
 
-/** A text as one word of a POSIX shell script, whatever is in it. Throws Error for a NUL, which no shell can hold. */
+/** Quotes any text as one word of a POSIX shell script. Throws Error for a NUL, which no shell can hold. */
 export function shellQuote(text: string): string {
   if (text.includes("\0")) throw new Error("a NUL cannot be quoted for a shell");
   return `'${text.replaceAll("'", "'\\''")}'`;

@@ -1,4 +1,4 @@
-// The system user of an app.
+// The system users of apps and services.
 import type { Io } from "./io.ts";
 import { accountNamed, accountWith, requireAccount } from "./passwd.ts";
 import { places } from "../paths.ts";
@@ -9,7 +9,7 @@ export async function idsOf(user: string): Promise<[uid: number, gid: number]> {
   return [uid, gid];
 }
 
-/** The login name of whoever runs dp: bun's userInfo() trusts $USER, and a git hook may have none. */
+/** The login name of the user who runs dp. bun's userInfo() trusts $USER, which may be missing in a git hook. */
 export const loginName = (): string => nameOf(process.getuid?.() ?? 0);
 
 /** The name of the user with that uid, or "uid 1234" when there is none. */
@@ -24,7 +24,7 @@ export const userOf = (app: string) => `dp-${app}`;
 /** The name of the user that builds an app; with "-build" behind it, it could be longer than Linux allows. */
 export const builderName = (app: string) => `dpb-${app}`;
 
-/** Makes the app's own system user; answers whether it was missing. */
+/** Makes the app's own system user; returns whether it was missing. */
 export function setupUser(app: string, io: Io): Promise<boolean> {
   return makeSystemUser(userOf(app), places(app).home, io);
 }

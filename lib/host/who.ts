@@ -1,25 +1,25 @@
-// Who types this: the login name, where from, and by which ssh key when sshd tells.
+// Who runs a command: the login name, the client address, and the ssh key when sshd reports it.
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { environmentOf, processEntry } from "./process/process.ts";
 import { loginName } from "./users.ts";
 
 export interface Who {
-  /** `root@203.0.113.5`, or the name alone; `system`: nobody, a unit of dp's own. */
+  /** `root@203.0.113.5`, or the name alone; `system`: one of dp's own units. */
   by: string;
   /** `SHA256:…`, as ssh-keygen -l prints it. */
   key?: string;
 }
 
-// Units of dp's own set DP_BY: nobody typed what they run.
+// dp's own units set DP_BY: nobody typed their commands.
 const LOGIN = ["SUDO_USER", "SSH_CONNECTION", "SSH_USER_AUTH", "DP_BY"] as const;
 
-/** What tells who it is, for another dp that this one starts on their behalf. */
+/** The variables that identify the user, for another dp that this one starts on their behalf. */
 export function loginEnv(): Record<string, string> {
   return Object.fromEntries(LOGIN.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }
 
-/** Who starts this: the login name, before sudo, and where from when it came over ssh; `system`: dp by itself. */
+/** Who started this process: the login name before sudo, and the client address for ssh; `system`: dp itself. */
 export function starter(): string {
   if (process.env["DP_BY"] === "system") return "system";
   const name = process.env["SUDO_USER"] ?? loginName();
@@ -27,24 +27,24 @@ export function starter(): string {
   return from ? `${name}@${from}` : name;
 }
 
-/** The same, with the key that sshd let in; it tells with `ExposeAuthInfo yes` in sshd_config. */
+/** The same, with the key that sshd accepted; sshd reports it with `ExposeAuthInfo yes` in sshd_config. */
 export function who(): Who {
   const key = keyIn(ofLogin("SSH_USER_AUTH"));
   return { by: starter(), ...(key === null ? {} : { key }) };
 }
 
-/** An address of the server as an ssh client reaches it. */
+/** The server's address as an ssh client reaches it. */
 export interface SshServer {
-  /** As it is written in a URL: IPv6 in brackets, a name where the address is not the one that the client used. */
+  /** As in a URL: IPv6 in brackets, and the server's name where the client used an address that is not known here. */
   address: string;
   port: number;
 }
 
-/** The server's side of this login over ssh, or null when this is none. */
+/** The server's side of this ssh login, or null when this is not an ssh login. */
 export function serverOfLogin(): SshServer | null {
   const [client = "", , server = "", port = ""] = ofLogin("SSH_CONNECTION")?.split(" ") ?? [];
   if (server === "" || !/^\d+$/.test(port)) return null;
-  // A client from outside that ends at a private address came through a router, by an address that is not known here.
+  // A public client at a private server address came through a router, whose public address is not known here.
   const isTranslated = PRIVATE.test(server) && !PRIVATE.test(client);
   const address = server.includes(":") ? `[${server}]` : server;
   return { address: isTranslated || server.includes("%") ? hostname() : address, port: Number(port) };
@@ -52,7 +52,7 @@ export function serverOfLogin(): SshServer | null {
 
 const PRIVATE = /^(?:10|127|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01]))\.|^(?:::1$|f[cd]|fe80)/i;
 
-// sudo keeps nothing of the login but its name; the shell above it has the rest.
+// sudo keeps only the name of the login; the shell above it has the rest.
 function ofLogin(name: "SSH_CONNECTION" | "SSH_USER_AUTH"): string | null {
   const own = process.env[name] ?? null;
   if (own !== null || process.env["SUDO_USER"] === undefined) return own;
@@ -63,7 +63,7 @@ function ofLogin(name: "SSH_CONNECTION" | "SSH_USER_AUTH"): string | null {
   return null;
 }
 
-// Lines such as `publickey ssh-ed25519 AAAA…`, one for each way in which the login was proven.
+// Lines such as `publickey ssh-ed25519 AAAA…`, one for each authentication method that was used.
 function keyIn(file: string | null): string | null {
   if (file === null) return null;
   try {
@@ -72,6 +72,6 @@ function keyIn(file: string | null): string | null {
     const digest = new Bun.CryptoHasher("sha256").update(Buffer.from(blob, "base64")).digest("base64");
     return `SHA256:${digest.replace(/=+$/, "")}`;
   } catch {
-    return null; // gone with its session, or somebody else's
+    return null; // removed with its session, or owned by another user
   }
 }

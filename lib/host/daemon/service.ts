@@ -1,4 +1,4 @@
-// A process of the whole server as a service of systemd: its unit, its user, its folder.
+// A server-wide process as a systemd service: its units, its user and its folder.
 import { existsSync } from "node:fs";
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -9,17 +9,17 @@ import { idsOf, makeSystemUser } from "../users.ts";
 import { show, systemctl } from "../systemd/systemd.ts";
 import { driftOf, UNITS, unitPath } from "../systemd/unit.ts";
 
-/** Whether such processes are services here: on a server, as root; under DP_ROOT a supervisor keeps them. */
+/** Whether server-wide processes are services here: on a server, as root. Under DP_ROOT a supervisor runs them. */
 export const isService = () => root() === "" && process.getuid?.() === 0 && existsSync("/run/systemd/system");
 
-/** An argv as a unit has it. */
+/** An argv in the syntax of a unit file. */
 export const words = (argv: readonly string[]) =>
   argv.map((word) => (word.startsWith("/") ? unitPath(word) : word)).join(" ");
 
-/** Makes the system user and its folder, closed to others; answers what was made. */
+/** Makes the system user and its folder, closed to others; returns what was made. */
 export async function setUpUser(user: string, folder: string, io: Io): Promise<string[]> {
   const isNew = await makeSystemUser(user, folder, io);
-  // Its parent must let that user through.
+  // The user must be able to pass through the parent folder.
   await mkdir(dirname(folder), { recursive: true, mode: 0o755 });
   await chmod(dirname(folder), 0o755);
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -35,7 +35,7 @@ async function untold(units: readonly string[]): Promise<string[]> {
   return units.filter((_, at) => isUntold(shown[at]!));
 }
 
-/** What of units, name -> text, is not as they say, or not known to systemd: one sentence each. */
+/** One sentence for each unit (name -> text) that is different on disk or not known to systemd. */
 export async function serviceDrift(units: Readonly<Record<string, string>>): Promise<string[]> {
   const wrong = await driftOf(units);
   if (wrong.length > 0) return wrong;
@@ -45,8 +45,8 @@ export async function serviceDrift(units: Readonly<Record<string, string>>): Pro
 }
 
 /**
- * Writes units, name -> text, where they differ or are not enabled, and starts the first of them unless it runs;
- * `changes`: what was changed for it before. Answers all that was changed.
+ * Writes the units (name -> text) that differ or are not enabled, and starts the first unless it is running. `changes`:
+ * what was changed for the service before this call. Returns all changes.
  */
 export async function setUpUnits(
   units: Readonly<Record<string, string>>,
@@ -59,7 +59,7 @@ export async function setUpUnits(
     await writeFileAtomic(`${UNITS}/${name}`, text, 0o644);
     changes.push(`wrote ${UNITS}/${name}`);
   }
-  // Whoever wrote them may have been ended before systemd heard of it.
+  // An earlier dp may have been killed after it wrote the units and before it reloaded systemd.
   if (changes.length === 0)
     changes.push(...(await untold(Object.keys(units))).map((unit) => `told systemd about ${UNITS}/${unit}`));
   if (changes.length > 0) {
@@ -67,7 +67,7 @@ export async function setUpUnits(
     await systemctl(["enable", ...Object.keys(units)], io);
   }
   const [first = ""] = Object.keys(units);
-  // Type=notify: this returns when its sockets accept, those of before among them.
+  // Type=notify: systemctl returns once the sockets accept connections, including the inherited ones.
   if (changes.length > 0 || !isRunning) await systemctl([isRunning ? "restart" : "start", first], io);
   return changes;
 }

@@ -1,5 +1,4 @@
-// A process of the whole server (the relay, the static server) where there is no systemd: kept by the same small
-// supervisor as the apps.
+// A server-wide process (the relay, the static server) without systemd: run by the same small supervisor as the apps.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DpError } from "../../errors.ts";
@@ -8,22 +7,22 @@ import { plainEnv } from "../run.ts";
 import { program } from "../self.ts";
 import { endKept, isKept, startKept, type Kept } from "./kept.ts";
 
-/** What is kept running, once for each folder. */
+/** A process that is kept running, one for each folder. */
 export interface Daemon {
   /** "relay". */
   name: string;
-  /** Its program in dp's tree, given the folder as the only argument. */
+  /** The path of the program in dp's tree. Its only argument is the folder. */
   program: string;
-  /** Where its records are kept; it belongs to dp, and its user cannot write there. */
+  /** The folder of its records. It belongs to dp, and the process's user cannot write there. */
   folder: string;
-  /** Who it runs as; null: whoever dp is. */
+  /** The user that it runs as; null: the user that runs dp. */
   user: string | null;
 }
 
 const STOP_TIMEOUT = 35_000;
 const PATIENCE = 10_000;
 
-// With the folder: the end of one server's relay must not take another's for its own.
+// The folder is part of the marker: stopping one server's relay must not stop another's.
 const keptOf = ({ name, folder }: Daemon): Kept => ({
   stem: join(folder, name),
   instance: { app: name, id: "0" },
@@ -31,10 +30,10 @@ const keptOf = ({ name, folder }: Daemon): Kept => ({
   stopTimeout: STOP_TIMEOUT,
 });
 
-/** What it says, without systemd. */
+/** The log file of a process that runs without systemd. */
 export const logOf = ({ name, folder }: Pick<Daemon, "name" | "folder">) => join(folder, `${name}.log`);
 
-/** Starts it under a supervisor unless one has it; returns when `answers` says so. Throws DpError "host". */
+/** Starts the process under a supervisor unless it has one; returns once `answers` is true. Throws DpError "host". */
 export async function superviseDaemon(daemon: Daemon, answers: () => Promise<boolean>): Promise<void> {
   await mkdir(daemon.folder, { recursive: true, mode: 0o700 });
   const lock = await waitForLock(
@@ -67,5 +66,5 @@ function launch(daemon: Daemon): Promise<void> {
   });
 }
 
-/** Ends it and its supervisor. Safe to repeat. */
+/** Ends the process and its supervisor. Safe to repeat. */
 export const stopSupervised = (daemon: Daemon): Promise<void> => endKept(keptOf(daemon));

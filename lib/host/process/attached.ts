@@ -1,4 +1,4 @@
-// A child on dp's own stdin, stdout and stderr, as far as these are no terminal: those it only gets through pipes.
+// A child on dp's own stdin, stdout and stderr. Where one of these is a terminal, the child gets a pipe instead.
 import { closeSync, writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import { signalGroup } from "./group.ts";
@@ -9,7 +9,7 @@ import { show, type Foreground } from "./terminal.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
-/** Runs it to its end; signals that dp gets go to all of its group. Answers its exit code. */
+/** Runs a program until it exits. Signals that dp receives go to the program's whole group. Returns the exit code. */
 export async function attached({ argv, cwd, env, user, app }: Foreground): Promise<number> {
   const typed = isTerminal(0) ? pipe() : null;
   const shown = ([1, 2] as const).map((fd) => (isTerminal(fd) ? { fd, ends: pipe() } : null));
@@ -46,13 +46,13 @@ async function copy(from: number, to: 1 | 2): Promise<void> {
   closeSync(from);
 }
 
-// Line by line, as the terminal hands it over; its end is the child's.
+// Passes input on line by line, as the terminal delivers it; the end of input ends the child's input.
 function forward(to: number): () => void {
   const type = (chunk: Uint8Array) => {
     try {
       writeSync(to, chunk);
     } catch (error) {
-      if (codeOf(error) !== "EPIPE") throw error; // it reads no more
+      if (codeOf(error) !== "EPIPE") throw error; // the child has closed its stdin
     }
   };
   const end = () => closeSync(to);

@@ -1,12 +1,12 @@
-// Control groups as the kernel shows them: which processes are in one.
+// Control groups in the kernel's file tree: which processes are in one.
 import { readdirSync, readFileSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import { readProc } from "./proc.ts";
 
-// Where the tree of groups is: unified, hybrid, version 1.
+// Mount points of the cgroup tree: unified, hybrid, version 1.
 const MOUNTS = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
 
-/** The processes in a control group such as /system.slice/cron.service, those of groups below it included. */
+/** The processes in a control group such as /system.slice/cron.service, including its child groups. */
 export function processesInGroup(group: string): number[] {
   for (const mount of MOUNTS) {
     const pids = processesBelow(`${mount}${group}`);
@@ -20,7 +20,7 @@ function processesBelow(folder: string): number[] {
     const own = readFileSync(`${folder}/cgroup.procs`, "utf8").split("\n").filter(Boolean).map(Number);
     return [...own, ...foldersIn(folder).flatMap((name) => processesBelow(`${folder}/${name}`))];
   } catch (error) {
-    // The group goes with its last process.
+    // The group disappears with its last process.
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ENODEV") return [];
     throw error;
   }
@@ -31,13 +31,13 @@ const foldersIn = (folder: string) =>
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name);
 
-/** The group of systemd's system.slice: in a container it need not be at the top. */
+/** The path of systemd's system.slice, which may be nested in a container. */
 export function systemSlice(): string {
   const found = /:((?:\/[^\n]*)?)\/init\.scope$/m.exec(readProc("1/cgroup") ?? "");
   return `${found?.[1] ?? ""}/system.slice`;
 }
 
-/** The names of the groups in one that have this beginning. */
+/** The names of a group's children that start with `beginning`. */
 export function groupsIn(group: string, beginning: string): string[] {
   const names = MOUNTS.flatMap((mount) => {
     try {

@@ -1,7 +1,7 @@
-// The shell line that starts an app, made ready for sh.
+// The shell line that starts an app, prepared for sh.
 import { shellQuote } from "../template.ts";
 
-// Words that sh itself acts upon: `exec` before them would look for a program of that name.
+// Words that sh handles itself: `exec` in front of them would look for a program of that name.
 const SHELL_WORDS = new Set(
   "! { } [[ . : alias bg break case cd command continue do done elif else esac eval exec exit export fg fi for function getopts hash if jobs local pushd popd read readonly return select set shift source then time times trap type ulimit umask unalias unset until wait while".split(
     " ",
@@ -12,9 +12,8 @@ const SHELL_WORDS = new Set(
 const PART = /\\[\s\S]|'[^']*'|"(?:\\[\s\S]|[^"\\])*"|\$\([^()'"`]*\)|\$\{\w+\}|`[^`'"]*`/g;
 
 /**
- * The text of a script for /bin/sh that runs a shell line, in `folder` if there is one. One simple command gets `exec`
- * before it, so that no sh stays between the manager and the app; lists, pipes, redirections and assignments are left
- * to sh.
+ * The text of a /bin/sh script that runs a shell line, in `folder` if given. One simple command gets `exec` in front of
+ * it, so that no sh stays between the manager and the app; lists, pipes, redirections and assignments are left to sh.
  */
 export function startScript(command: string, folder?: string): string {
   if (folder !== undefined) return `cd -- ${shellQuote(folder)} || exit 200\n${startScript(command)}`;
@@ -27,8 +26,8 @@ export function startScript(command: string, folder?: string): string {
 }
 
 /**
- * The same for a job. sh stays and says how it ended: to systemd an end by SIGTERM is a good one, and a job that was
- * told to stop has not done its work.
+ * The same for a job. sh stays and exits with code 143 when the job is told to stop: systemd would count an end by
+ * SIGTERM as success, but the job has not done its work.
  */
 export const jobScript = (command: string, folder: string) =>
   `cd -- ${shellQuote(folder)} || exit 200\ntrap 'exit 143' TERM INT HUP\n${command.trim()}`;

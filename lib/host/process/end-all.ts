@@ -1,18 +1,18 @@
-// The end of processes, however they are found: asked first, then made to.
+// Ending processes, however they are found: SIGTERM first, then SIGKILL.
 import { codeOf, DpError } from "../../errors.ts";
 import { isAlive } from "./process.ts";
 
 const GIVE_UP = 10_000;
 
 /**
- * Ends whatever `find` finds until it finds nothing: SIGTERM once, SIGKILL after `timeout` ms. Throws DpError
- * "command" when processes outlive SIGKILL by ten seconds.
+ * Ends whatever `find` finds until it finds nothing: SIGTERM once, SIGKILL after `timeout` ms. Throws DpError "command"
+ * when processes survive SIGKILL for ten seconds.
  */
 export async function endAll(find: () => number[], timeout: number): Promise<void> {
   const begun = performance.now();
   const told = new Set<number>();
   for (let delay = 5; ; delay = Math.min(delay * 1.5, 100)) {
-    // Looked at twice: a process that forks and ends while /proc is read is seen on neither side.
+    // Two reads: one read of /proc may miss both a process that forks and exits meanwhile and its child.
     const pids = [...new Set([...find(), ...find()])];
     if (pids.length === 0) return;
     const late = performance.now() - begun - timeout;
@@ -29,7 +29,7 @@ export async function endAll(find: () => number[], timeout: number): Promise<voi
   }
 }
 
-/** Waits until all of them are gone, `ms` at most: that is quick to see, and all processes need not be looked at for it. */
+/** Waits until all of these processes are gone, at most `ms`. Checking them is cheaper than another look at all processes. */
 async function untilGone(pids: readonly number[], ms: number): Promise<void> {
   const end = performance.now() + ms;
   do await Bun.sleep(Math.min(5, ms));

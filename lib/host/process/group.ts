@@ -3,7 +3,7 @@ import { codeOf } from "../../errors.ts";
 
 const GRACE = 5_000;
 
-/** Sends a signal to all of a group; one that is gone needs none. */
+/** Sends a signal to all of a group; does nothing when the group is gone. */
 export function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
@@ -12,7 +12,7 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** The group of a child that leads one; `end` is SIGTERM, then SIGKILL when that was not enough, unless `forget` was called. */
+/** The process group that a child leads. `end` sends SIGTERM, and SIGKILL later unless `forget` was called. */
 export function groupOf(pid: number) {
   let timer: Timer | undefined;
   return {

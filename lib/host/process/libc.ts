@@ -1,4 +1,4 @@
-// The few calls of the C library that Bun does not offer, or only beside much that has to be loaded: node:tty is all of
+// The few C library calls that Bun does not offer, or only in modules that are slow to load: node:tty pulls in all of
 // node:net.
 import { FFIType, ptr } from "bun:ffi";
 import { libcWith } from "./library.ts";
@@ -16,7 +16,10 @@ const libc = libcWith({
   pipe2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
 });
 
-/** Takes the lock of an open file without waiting; false when somebody else has it. "shared" is held beside other shared ones. */
+/**
+ * Takes the lock of an open file without waiting; returns false when another process holds it. "shared" locks do not
+ * exclude each other.
+ */
 export function tryFlock(fd: number, kind: "exclusive" | "shared" = "exclusive"): boolean {
   return libc().flock(fd, (kind === "shared" ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0;
 }
@@ -24,10 +27,10 @@ export function tryFlock(fd: number, kind: "exclusive" | "shared" = "exclusive")
 /** Whether an open file is a terminal. */
 export const isTerminal = (fd: number): boolean => libc().isatty(fd) === 1;
 
-/** Makes this process the leader of a session of its own, unless it leads a group already; answers whether it is one. */
+/** Makes this process the leader of a new session, unless it leads a group already; returns whether it succeeded. */
 export const leaveSession = (): boolean => libc().setsid() !== -1;
 
-/** Makes `to` another name of the open file `fd`. */
+/** Makes `to` a duplicate of the open file `fd`. */
 export function duplicate(fd: number, to: number): void {
   if (libc().dup2(fd, to) !== to) throw new Error(`dup2 failed: ${fd} to ${to}`);
 }

@@ -4,7 +4,7 @@ import { allPids, listProc, readProc, readProcLines } from "./proc.ts";
 
 /** A process that holds a listening socket. */
 export interface Listener {
-  /** Null when the process may not be seen by this user. */
+  /** Null when this user may not see the process. */
   pid: number | null;
   /** The user that opened the socket. */
   uid: number;
@@ -21,7 +21,7 @@ interface Socket {
 
 const LISTEN = "0A";
 
-/** Every process that holds a socket listening on the TCP port; none when the port is free. */
+/** Every process that holds a socket listening on the TCP port; empty when the port is free. */
 export async function listener(port: number): Promise<Listener[]> {
   const sockets = listening().filter((socket) => socket.port === port);
   if (sockets.length === 0) return [];
@@ -32,10 +32,10 @@ export async function listener(port: number): Promise<Listener[]> {
   });
 }
 
-/** Every TCP port that anything on this machine listens on, by one look. */
+/** Every TCP port with a listener on this machine, in one read. */
 export const listenedPorts = (): Set<number> => new Set(listening().map(({ port }) => port));
 
-/** Where anything listens in the network that a process is in, a container's own; nothing when it may not be seen. */
+/** Every listening socket in the network namespace of a process (a container has its own); empty when it may not be seen. */
 export function listeningIn(pid: number): { port: number; address: string }[] {
   const sockets = listening(`${pid}/net`).map(({ port, address }) => ({ port, address }));
   return sockets.sort((a, b) => a.port - b.port);
@@ -51,7 +51,7 @@ export function listeningPorts(pids: readonly number[]): { port: number; address
     .sort((a, b) => a.port - b.port);
 }
 
-/** `network` is the folder of a network below /proc. */
+/** `network` is the folder of a network namespace below /proc. */
 const listening = (network = "net"): Socket[] => [
   ...listeningOf(network, "", "TCP"),
   ...listeningOf(network, "6", "TCP6"),
@@ -65,7 +65,7 @@ function listeningOf(network: string, family: "" | "6", protocol: string): Socke
     // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
     const fields = line.trim().split(/\s+/);
     if (fields[0] === "sl") return true;
-    // The kernel lists what listens first; behind it may come tens of thousands of connections.
+    // The kernel lists listening sockets first; tens of thousands of connections may follow.
     if (fields[3] !== LISTEN) return false;
     const [address = "", port = ""] = fields[1]!.split(":");
     sockets.push({
@@ -80,8 +80,8 @@ function listeningOf(network: string, family: "" | "6", protocol: string): Socke
 }
 
 /**
- * How many sockets there are in all, by the kernel's own count. To look for one more than there is makes the kernel
- * walk the whole table of connections, which takes it milliseconds even when that is empty.
+ * The kernel's own count of all sockets. A read past the last socket makes the kernel walk the whole connection table,
+ * which takes milliseconds even when the table is empty.
  */
 function inUse(file: string, protocol: string): number {
   const count = new RegExp(`^${protocol}: inuse (\\d+)`, "m").exec(readProc(file) ?? "")?.[1];
@@ -98,18 +98,18 @@ function holdersOf(inodes: ReadonlySet<string>, pids: readonly number[]): Map<st
   return holders;
 }
 
-/** The inodes of a process's sockets; none when it may not be seen. */
+/** The inodes of a process's sockets; empty when they may not be seen. */
 function socketsOf(pid: number): string[] {
   return listProc(`${pid}/fd`).flatMap((fd) => {
     try {
       return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
     } catch {
-      return []; // closed meanwhile
+      return []; // closed in the meantime
     }
   });
 }
 
-/** An address as the kernel prints it, in words of the host's byte order: `0100007F` is 127.0.0.1. */
+/** Converts an address from the kernel's format, words in host byte order: `0100007F` is 127.0.0.1. */
 export function addressOf(hex: string): string {
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, "hex")].reverse());
   if (bytes.length === 4) return bytes.join(".");
@@ -118,6 +118,6 @@ export function addressOf(hex: string): string {
   const groups = Array.from({ length: 8 }, (_, index) =>
     ((bytes[2 * index]! << 8) | bytes[2 * index + 1]!).toString(16),
   );
-  // The URL parser writes the short form.
+  // The URL parser writes the short form of an IPv6 address.
   return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
 }

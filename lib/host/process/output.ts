@@ -1,9 +1,9 @@
-// What a child prints: lines as they come, and the end of it all.
+// The output of a child: lines as they arrive, and the tail of the text.
 
-/** What is behind so many characters of one line is no part of it for `onLine`. */
+/** Characters of a line that are passed to `onLine`; the rest is cut off. */
 const LONGEST = 64 * 1024;
 
-/** Reads a pipe to its end: whole lines to `onLine`, the last `keep` characters to `text`. */
+/** Reads a pipe to its end: passes whole lines to `onLine` and keeps the last `keep` characters as `text`. */
 export function readLines(fd: number, options: { keep?: number; onLine?: (line: string) => void }) {
   const stream = Bun.file(fd).stream().getReader();
   const decoder = new TextDecoder();
@@ -14,7 +14,7 @@ export function readLines(fd: number, options: { keep?: number; onLine?: (line: 
     kept = (kept + text).slice(-keep);
     const lines = text.split("\n");
     for (const [index, part] of lines.entries()) {
-      // A line without end must not grow for ever.
+      // A line without an end must not grow forever.
       rest += part.slice(0, LONGEST - rest.length);
       if (index === lines.length - 1) return;
       options.onLine?.(rest);
@@ -32,7 +32,7 @@ export function readLines(fd: number, options: { keep?: number; onLine?: (line: 
   return { done, text: () => kept.trimEnd(), cancel: () => stream.cancel().catch(() => undefined) };
 }
 
-/** The last `count` lines of a text, without empty ones at its end. */
+/** The last `count` lines of a text, without trailing empty lines. */
 export function tail(text: string, count: number): string[] {
   return text
     .trimEnd()

@@ -1,9 +1,12 @@
-// Giving up rights: how a program of the app is started by root.
+// Dropping privileges: how root starts a program of the app.
 import { existsSync, fchownSync } from "node:fs";
 import { requireAccount } from "../passwd.ts";
 import { SYSTEM_PATH } from "../../paths.ts";
 
-/** Where a program of the system is. Never by PATH: the child's begins with folders of the app, and this still runs as root. */
+/**
+ * The path of a system program. It is never looked up on PATH: the child's PATH begins with folders of the app, and this
+ * still runs as root.
+ */
 export const program = (name: string) =>
   ["/usr/bin", "/bin", "/usr/sbin", "/sbin"].map((folder) => `${folder}/${name}`).find(existsSync) ??
   `/usr/bin/${name}`;
@@ -12,26 +15,26 @@ const CHOWN = program("chown");
 
 const CONFINED = ["--no-new-privs", "--inh-caps=-all"];
 
-/** A number that no user has and no process runs as: between those that systemd gives away and that of nobody. */
+/** A uid that no user has and no process runs as, between the range that systemd allocates and nobody's. */
 export const STRANGER = 65533;
 
-/** The argv that runs `argv` as nobody whom any process of the app, or of another service, could get hold of. */
+/** The argv that runs `argv` as a user that no process of the app or of another service can interfere with. */
 export function asStranger(argv: readonly string[]): string[] {
   return [SETPRIV, `--reuid=${STRANGER}`, `--regid=${STRANGER}`, "--clear-groups", ...CONFINED, "--", ...argv];
 }
 
-/** Gives a pipe to the user that shall write into it: by its name, /dev/stderr, only its owner can open it. */
+/** Gives a pipe to the user who will write to it: only the owner can open it by its name, /dev/stderr. */
 export function givePipe(fd: number, user: string | undefined): void {
   if (!isOther(user)) return;
   const { uid, gid } = requireAccount(user);
   fchownSync(fd, uid, gid);
 }
 
-/** Whether a program of that user is run by somebody else than dp itself. */
+/** Whether a program of that user runs under another uid than dp itself. */
 export const isOther = (user: string | undefined): user is string =>
   user !== undefined && user !== "" && user !== "root" && process.getuid?.() === 0;
 
-/** The argv that runs `argv` as `user` with nothing of root's left, when dp is root. */
+/** The argv that runs `argv` as `user` with all of root's privileges dropped, when dp is root. */
 export function asUser(argv: readonly string[], user: string | undefined): string[] {
   if (!isOther(user)) return [...argv];
   return [
@@ -51,10 +54,10 @@ export interface Command {
   env: Record<string, string>;
 }
 
-// What no loader, C library or shell heeds, and by which processes are told apart from their first moment on.
+// Variables that no loader, C library or shell reads. Processes are identified by them from their start.
 const HARMLESS = /^(?:HOME|DP_[A-Z_]+)$/;
 
-// By the user, in the end: the environment is unpacked, and the folder entered; on the way there may be links of the app's.
+// Runs as the user: it unpacks the environment and enters the folder, whose path may contain links that the app made.
 const UNPACK = `DP_AT=0
 while [ "$DP_AT" -lt "$DP_VALUES" ]; do
   eval "command export \\"\\$DP_VALUE_$DP_AT\\" 2>/dev/null; unset DP_VALUE_$DP_AT"
@@ -64,8 +67,8 @@ unset DP_AT DP_VALUES
 cd -- "$1" && shift && exec "$@"`;
 
 /**
- * The command that runs `argv` as `user` in `folder` with `env`. Root's programs on the way, setpriv among them, get
- * none of these variables as such: a name such as GCONV_PATH would have them load code.
+ * The command that runs `argv` as `user` in `folder` with `env`. Programs that run as root before that, such as
+ * setpriv, get these variables only in packed form: GCONV_PATH, for example, would make them load code.
  */
 export function commandOf(
   argv: readonly string[],
@@ -88,8 +91,8 @@ export function commandOf(
 }
 
 /**
- * As commandOf, for a child with a terminal of its own on stdin, which becomes the user's: programs open it by its name,
- * and root made it.
+ * As commandOf, for a child with its own terminal on stdin. The terminal is given to the user: root made it, and
+ * programs open it by its name.
  */
 export function commandInTerminal(
   argv: readonly string[],
@@ -99,7 +102,7 @@ export function commandInTerminal(
 ): Command {
   const command = commandOf(argv, env, user, folder);
   if (!isOther(user)) return command;
-  // Before the rights are given up, and on its own stdin: what the user's program holds by then may be any file.
+  // Before the privileges are dropped, and on the script's own stdin: later, stdin of the user's program may be any file.
   const line = '"$1" -- "$2" /proc/self/fd/0 && shift 2 && exec "$@"';
   return {
     argv: ["/bin/sh", "-c", line, "sh", CHOWN, `${user}:${requireAccount(user).gid}`, ...command.argv],

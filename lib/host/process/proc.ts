@@ -1,25 +1,25 @@
-// Reading /proc: whatever has gone, or may not be seen, is an empty answer.
+// Reads /proc: a process that is gone, or may not be seen, gives an empty result.
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 
-/** The text of a file below /proc, or null when the process is gone or belongs to somebody else. */
+/** The text of a file below /proc, or null when the process is gone or belongs to another user. */
 export function readProc(path: string): string | null {
   try {
     return readFileSync(`/proc/${path}`, "latin1");
   } catch {
-    return null; // ENOENT, ESRCH, EACCES: nothing can be said about it
+    return null; // ENOENT, ESRCH, EACCES
   }
 }
 
-// Little at a time: to fill a larger buffer the kernel would go on looking behind the lines that are wanted.
+// A small chunk: to fill a larger buffer the kernel would search on behind the lines that are wanted.
 const CHUNK = 256;
 
-/** Hands over the lines of a file below /proc until one is answered false: of a long file no more than that is read. */
+/** Passes the lines of a file below /proc to `wantsMore` until it returns false. A long file is read no further than that. */
 export function readProcLines(path: string, wantsMore: (line: string) => boolean): void {
   let fd: number;
   try {
     fd = openSync(`/proc/${path}`, "r");
   } catch {
-    return; // not to be seen, or no IPv6
+    return; // not readable, or no IPv6
   }
   try {
     const buffer = Buffer.alloc(CHUNK);
@@ -37,11 +37,11 @@ function read(fd: number, buffer: Buffer): number {
   try {
     return readSync(fd, buffer);
   } catch {
-    return 0; // ESRCH: gone meanwhile
+    return 0; // ESRCH: gone in the meantime
   }
 }
 
-/** The names in a folder below /proc; none when it cannot be read. */
+/** The names in a folder below /proc; empty when it cannot be read. */
 export function listProc(path: string): string[] {
   try {
     return readdirSync(`/proc/${path}`);
@@ -50,7 +50,7 @@ export function listProc(path: string): string[] {
   }
 }
 
-/** The number of every process that can be seen. */
+/** The pid of every process that can be seen. */
 export function allPids(): number[] {
   return listProc("").map(Number).filter(Number.isInteger);
 }

@@ -1,10 +1,10 @@
-// A signal for exactly one process, never for another that has got its number since: pidfd_send_signal(2).
+// Signals exactly one process, never another one that has taken over its pid: pidfd_send_signal(2).
 import { FFIType } from "bun:ffi";
 import { closeSync } from "node:fs";
 import { isAlive } from "./process.ts";
 import { libcWith } from "./library.ts";
 
-// The same numbers on every architecture.
+// These numbers are the same on every architecture.
 const PIDFD_SEND_SIGNAL = 424;
 const PIDFD_OPEN = 434;
 const SIGTERM = 15;
@@ -12,13 +12,13 @@ const SIGTERM = 15;
 const { i32, i64, ptr } = FFIType;
 const libc = libcWith({ syscall: { args: [i64, i32, i32, ptr, i32], returns: i32 } });
 
-/** Sends SIGTERM to the process of that number and start, in ticks since boot; false when it has ended. */
+/** Sends SIGTERM to the process with that pid and start time (ticks since boot); returns false when it has ended. */
 export function terminate(pid: number, startTime: number): boolean {
   const handle = libc().syscall(PIDFD_OPEN, pid, 0, null, 0);
   try {
-    // Looked at while the handle is held: from here on the number cannot become another's.
+    // Checked while the handle is held: from here on the pid cannot be reused.
     if (!isAlive(pid, startTime)) return false;
-    // A kernel before 5.3 has no such handles.
+    // Kernels before 5.3 have no pidfds.
     if (handle < 0) return process.kill(pid, "SIGTERM");
     return libc().syscall(PIDFD_SEND_SIGNAL, handle, SIGTERM, null, 0) === 0;
   } finally {

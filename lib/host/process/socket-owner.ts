@@ -1,4 +1,5 @@
-// Whose a TCP socket is. The kernel is asked for that one socket (sock_diag); /proc/net/tcp would be read whole.
+// Finds the owner of a TCP socket. The kernel is asked for that one socket (sock_diag); /proc/net/tcp would have to be
+// read as a whole.
 import { FFIType, type Pointer, ptr } from "bun:ffi";
 import { libcWith } from "./library.ts";
 
@@ -33,18 +34,18 @@ export interface Endpoint {
 interface Found {
   state: number;
   uid: number;
-  /** A process has it: not so before accept(2) and after close(2). */
+  /** A process holds the socket: false before accept(2) and after close(2). */
   isHeld: boolean;
 }
 
-// struct nlmsghdr and struct inet_diag_req_v2: what never changes is written once, the rest by each question.
+// struct nlmsghdr and struct inet_diag_req_v2: the constant fields are written once, the others for each question.
 const question = new DataView(new ArrayBuffer(72));
 question.setUint32(0, 72, true);
 question.setUint16(4, SOCK_DIAG_BY_FAMILY, true);
 question.setUint16(6, NLM_F_REQUEST, true);
 question.setUint8(17, TCP);
 question.setUint32(20, 0xffffffff, true); // in any state
-// As a packet of this machine would come, so that a socket that is bound to the device is found, too.
+// As if a packet came from this machine, so that a socket bound to the device is found as well.
 question.setUint32(60, LOOPBACK, true);
 question.setBigUint64(64, 0xffffffffffffffffn, true); // INET_DIAG_NOCOOKIE
 const asked = new Uint8Array(question.buffer);
@@ -60,7 +61,7 @@ function open(): boolean {
   return netlink >= 0;
 }
 
-/** The socket that gets what comes to `local` from `remote`: that of a connection, else a listening one; null: none. */
+/** The socket that receives packets to `local` from `remote`: the connection's, otherwise a listening one; null: none. */
 function find(local: Endpoint, remote: Endpoint | null): Found | null {
   if (netlink < 0 && !open()) return null;
   const bytes = bytesOf(local.address);
@@ -76,48 +77,50 @@ function find(local: Endpoint, remote: Endpoint | null): Found | null {
   for (;;) {
     const size = Number(libc().recv(netlink, to, answer.byteLength, MSG_DONTWAIT));
     if (size <= 0) return null;
-    if (answer.getUint32(8, true) !== count) continue; // to an earlier question
+    if (answer.getUint32(8, true) !== count) continue; // the reply to an earlier question
     if (answer.getUint16(4, true) !== SOCK_DIAG_BY_FAMILY || size < 88) return null;
     const [uid, inode] = [answer.getUint32(80, true), answer.getUint32(84, true)];
     return { state: answer.getUint8(17), uid, isHeld: inode !== 0 };
   }
 }
 
-/** The user that whatever listens on this machine's `address` and `port` belongs to; null: nothing listens. */
+/** The user who owns the listening socket on this machine's `address` and `port`; null: nothing listens. */
 export function listenerUid(address: string, port: number): number | null {
   const found = find({ address, port }, null);
   return found?.state === LISTEN ? found.uid : null;
 }
 
-// Whether a connection that nobody has accepted shows its user: 0 on older kernels (before 6.17), whoever listens.
+// Whether a connection that is not accepted yet shows its user. Older kernels (before 6.17) report 0 for every user.
 let isShownEarly = false;
 
 /**
- * The user that the `local` end of an open connection inside this machine belongs to: nobody else reads what is sent
- * there. Before accept(2) that is the user of the listening socket. Null: that end is closed, or it cannot be told.
+ * The user who owns the `local` end of an open connection inside this machine: nobody else can read what is sent there.
+ * Before accept(2) that is the owner of the listening socket. Null: that end is closed, or the owner cannot be
+ * determined.
  */
 export function connectionUid(local: Endpoint, remote: Endpoint): number | null {
-  // Asked first: a connection that waits to be accepted afterwards came by the socket that was open then.
+  // The listening socket first: a connection that is still waiting after this was made through the socket that is open
+  // now.
   const listening = isShownEarly ? null : listenerUid(local.address, local.port);
   const found = find(local, remote);
   if (found === null) return null;
   if (found.isHeld && found.state !== LISTEN) return found.uid;
   if (found.isHeld) return null;
-  // It is not made before its first byte comes, as TCP_DEFER_ACCEPT wants it; then by this listening socket, or never.
+  // TCP_DEFER_ACCEPT: the connection is made when its first byte arrives, by this listening socket or not at all.
   if (found.state === SYN_RECEIVED) return listening ?? listenerUid(local.address, local.port);
-  // Every other state is one of a connection that its owner has closed.
+  // In every other state the owner has closed the connection.
   if (found.state !== ESTABLISHED) return null;
   if (found.uid !== 0) isShownEarly = true;
   return isShownEarly ? found.uid : listening;
 }
 
-/** The user whose process holds the `local` end of a connection inside this machine; null: no process does. */
+/** The user whose process holds the `local` end of a connection inside this machine; null: no process holds it. */
 export function holderUid(local: Endpoint, remote: Endpoint): number | null {
   const found = find(local, remote);
   return found?.isHeld && found.state !== LISTEN ? found.uid : null;
 }
 
-/** Whether an open connection leads out of this network, though its address does not: no socket here is its other end. */
+/** Whether an open connection to a local address leaves this network after all: no socket here is its other end. */
 export function isElsewhere(other: Endpoint, own: Endpoint): boolean {
   const found = find(other, own);
   return (found === null || found.state === LISTEN) && find(own, other)?.state === ESTABLISHED;
@@ -125,7 +128,7 @@ export function isElsewhere(other: Endpoint, own: Endpoint): boolean {
 
 let isTold: boolean | undefined;
 
-/** Whether this kernel answers such questions at all: one without the module for it knows no socket. */
+/** Whether this kernel answers such questions: without the sock_diag module it finds no socket. */
 export function tellsOwners(): boolean {
   if (isTold !== undefined) return isTold;
   const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });

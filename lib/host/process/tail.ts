@@ -1,17 +1,17 @@
-// The end of a log file, and what comes after it.
+// The last lines of a log file, and the lines that follow.
 import type { Io } from "../io.ts";
 import type { LogOptions } from "../instance.ts";
 
-// What the file does not have of as many lines is in FILE.1, where it was put when the file had grown too big.
+// When the file has fewer lines than requested, the rest comes from FILE.1, the previous file of the rotation.
 const OLDER = `[ ! -f "$2.1" ] || {
   now=$(cat -- "$2" 2>/dev/null | wc -l)
   [ "$now" -ge "$1" ] || tail -n $(($1 - now)) -- "$2.1"
 }`;
 
-/** Hands over the last lines of a file, and with `follow` each new one until `io.signal` is aborted. */
+/** Passes on the last lines of a file and, with `follow`, each new line until `io.signal` is aborted. */
 export async function tailFile(file: string, options: LogOptions, io: Io, user?: string): Promise<void> {
   const { lines, follow, onLine } = options;
-  // tail speaks of rotation on stderr, which is not the app's output.
+  // tail reports a rotation on stderr, which is not the app's output.
   const script = follow ? 'exec tail -n "$1" -F -- "$2" 2>/dev/null' : '[ ! -f "$2" ] || exec tail -n "$1" -- "$2"';
   const timeout = follow ? 2 ** 31 - 1 : 60_000;
   try {

@@ -1,27 +1,27 @@
-// A child with a terminal of its own, shown on dp's: what runs there can type nothing into the operator's shell.
+// A child on its own pseudo-terminal, shown on dp's: the child cannot type into the operator's shell.
 import { writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import { inOwnScope } from "./confine.ts";
 import { commandInTerminal, isOther } from "./privilege.ts";
 
-/** A program to be run for the operator, in sight. */
+/** A program that runs in the foreground for the operator. */
 export interface Foreground {
   argv: readonly string[];
   cwd: string;
   env: Record<string, string>;
-  /** Its user when dp is root. */
+  /** The user it runs as when dp is root. */
   user: string | undefined;
   /** The app in whose name it runs, beside its processes; without one it has no limits of its own. */
   app?: string;
 }
 
-/** How long what was printed last may be on its way, in ms. */
+/** How long the last output may take to arrive, in ms. */
 const LAST = 1_000;
 
-/** Runs it to its end with a pseudo terminal that follows the size of dp's; answers its exit code. */
+/** Runs a program on a pseudo-terminal that follows the size of dp's, until it exits; returns its exit code. */
 export async function inTerminal({ argv, cwd, env, user, app }: Foreground): Promise<number> {
   const drained = Promise.withResolvers<void>();
-  // Before the child is there: a key that is typed while the mode changes could be lost.
+  // Before the child starts: a key that is typed while the mode changes could be lost.
   process.stdin.setRawMode(true);
   try {
     const inside = commandInTerminal(argv, { ...env, TERM: terminalType() }, user, cwd);
@@ -29,7 +29,8 @@ export async function inTerminal({ argv, cwd, env, user, app }: Foreground): Pro
     const child = Bun.spawn(command.argv, {
       cwd: isOther(user) ? "/" : cwd,
       env: command.env,
-      // Made by spawn itself: only so the child gets a session of its own, and with it no hold of dp's terminal.
+      // spawn must make the terminal itself: only then does the child get its own session, without access to dp's
+      // terminal.
       terminal: { ...size(), data: (_, chunk) => show(chunk, 1), exit: () => drained.resolve() },
     });
     const hangUp = () => child.kill("SIGHUP");
@@ -47,7 +48,7 @@ export async function inTerminal({ argv, cwd, env, user, app }: Foreground): Pro
 
 const size = () => ({ cols: process.stdout.columns, rows: process.stdout.rows });
 
-/** Passes keys and sizes of dp's terminal on to another, until the answer is called. */
+/** Passes keys and size changes of dp's terminal on to another, until the returned function is called. */
 function handOver(terminal: Bun.Terminal): () => void {
   const resize = () => terminal.resize(size().cols, size().rows);
   const type = (chunk: Uint8Array) => void (terminal.closed || terminal.write(chunk));
@@ -60,19 +61,19 @@ function handOver(terminal: Bun.Terminal): () => void {
   };
 }
 
-// What the operator's terminal can do; nothing else of the operator's environment is handed on.
+// The child learns the type of the operator's terminal; nothing else of the operator's environment is passed on.
 function terminalType(): string {
   const type = process.env["TERM"] ?? "";
   return /^[\w.+-]{1,64}$/.test(type) ? type : "xterm-256color";
 }
 
-/** Writes all of it, however slowly it is taken; what nobody looks at any more is dropped. */
+/** Writes the whole chunk, however slow the reader is. It is dropped when the reader is gone. */
 export function show(chunk: Uint8Array, to: 1 | 2): void {
   for (let at = 0; at < chunk.length;) {
     try {
       at += writeSync(to, chunk, at);
     } catch (error) {
-      if (codeOf(error) !== "EAGAIN") return; // nobody looks any more
+      if (codeOf(error) !== "EAGAIN") return; // the reader is gone
       Bun.sleepSync(1);
     }
   }

@@ -1,4 +1,4 @@
-// The main process of an instance: started by a supervisor, or found again by the one that follows a killed one.
+// The main process of an instance: started by a supervisor, or adopted by the successor of a killed supervisor.
 import { closeSync, constants, fchownSync, fstatSync, openSync, readdirSync, readlinkSync } from "node:fs";
 import { pipe } from "../process/libc.ts";
 import { commandOf, isOther } from "../process/privilege.ts";
@@ -6,34 +6,34 @@ import { isAlive, startTime } from "../process/process.ts";
 import { keepOutput, openOutput } from "./output.ts";
 import { ownUser, processesOf, type Identity, type Spec } from "./supervision.ts";
 
-/** How long what an ended process printed last may be on its way, in ms. */
+/** How long the last output of an ended process may take to arrive, in ms. */
 const DRAIN = 500;
-/** How often it is asked whether a process that is no child still runs, in ms. */
+/** How often to check whether a process that is not a child is still running, in ms. */
 const LOOK = 100;
 
-/** How a main process ended; both null: nobody was there to see it. */
+/** How a main process ended; both null: nobody saw it. */
 export type Ended = [code: number | null, signal: string | null];
 
-/** A main process that runs. */
+/** A running main process. */
 export interface AppProcess {
   main: Identity;
-  /** The inode of the pipe that it prints into. */
+  /** The inode of its output pipe. */
   output: number;
   ended: Promise<Ended>;
-  /** Once all of it has ended: waits until what it printed is in the log. */
+  /** Called when all of its processes have ended: waits until their output is in the log. */
   finish(): Promise<void>;
 }
 
-/** Starts the main process, in a session of its own; its output goes through here into the log. */
+/** Starts the main process in a new session; its output is copied into the log. */
 export function launch(spec: Spec): AppProcess {
   const user = spec.user ?? undefined;
   const { argv, env } = commandOf(["/bin/sh", spec.script], spec.env, user, spec.folder);
   const [read, write] = pipe();
   let both: number | null = null;
   try {
-    // It holds the end that is read from, too: without that its next print would end it when this process is killed.
+    // The app also holds the read end: otherwise its next write would kill it after this process has been killed.
     both = openSync(`/proc/self/fd/${write}`, constants.O_RDWR);
-    // Else its user could not open /dev/stderr.
+    // Without this the app's user could not open /dev/stderr.
     if (spec.uid !== ownUser()) fchownSync(write, spec.uid, fstatSync(write).gid);
     const output = fstatSync(write).ino;
     const child = Bun.spawn(argv, {
@@ -56,7 +56,7 @@ export function launch(spec: Spec): AppProcess {
   }
 }
 
-/** Goes on with a main process whose supervisor was killed. */
+/** Takes over a main process whose supervisor was killed. */
 export function adopt(spec: Spec, main: Identity, output: number): AppProcess {
   const read = readEndOf(spec, main, output);
   const gone = async (): Promise<Ended> => {
@@ -66,7 +66,7 @@ export function adopt(spec: Spec, main: Identity, output: number): AppProcess {
   return { main, output, ended: gone(), finish: read === null ? async () => undefined : keep(read, spec) };
 }
 
-/** Writes what comes out of a pipe into the log; answers what waits for the end of that. */
+/** Copies the output of a pipe into the log; returns a function that waits for its end. */
 function keep(read: number, spec: Spec): () => Promise<void> {
   const log = openOutput(spec.log);
   const ended = Promise.withResolvers<void>();
@@ -81,18 +81,18 @@ function keep(read: number, spec: Spec): () => Promise<void> {
   };
 }
 
-/** Opens the pipe of that inode anew by a process of the instance that has it; null: none has it any more. */
+/** Reopens the pipe with that inode through a process of the instance that holds it; null: no process holds it any more. */
 function readEndOf(spec: Spec, main: Identity, output: number): number | null {
   for (const pid of processesOf(spec, spec.uid, main, spec.env["DP_INSTANCE"])) {
     for (const path of filesOf(pid)) {
       try {
-        // What the app has open may be anything: only that very pipe is opened.
+        // The app's open files may be anything: only the expected pipe is opened.
         if (readlinkSync(path) !== `pipe:[${output}]`) continue;
         const read = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
         if (fstatSync(read).isFIFO() && fstatSync(read).ino === output) return read;
         closeSync(read);
       } catch {
-        // it has gone, or closed it, meanwhile
+        // the process has gone, or closed the pipe, in the meantime
       }
     }
   }
@@ -103,6 +103,6 @@ function filesOf(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/fd`).map((name) => `/proc/${pid}/fd/${name}`);
   } catch {
-    return []; // it has gone
+    return []; // the process is gone
   }
 }

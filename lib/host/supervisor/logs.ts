@@ -1,14 +1,14 @@
-// What a builtin instance says, out of its log.
+// The output of a builtin instance, from its log.
 import type { Io } from "../io.ts";
 import { parseLine, reader } from "./output.ts";
 import { filesOf } from "./supervision.ts";
 import type { InstanceName, LogOptions } from "../instance.ts";
 import { lineSink } from "../sink.ts";
 
-/** How often a log that is followed is looked at, in ms. */
+/** How often to check a log that is followed, in ms. */
 const POLL = 50;
 
-/** The lines of an instance, with their times. */
+/** The lines of an instance with their times. */
 export async function logs(name: InstanceName, { lines, follow, onLine }: LogOptions, io: Io): Promise<void> {
   const log = reader(filesOf(name).log);
   try {

@@ -1,23 +1,23 @@
-// What an instance says, kept in a file by its supervisor: each line with its time, and never more than two files.
+// The log of an instance, written by its supervisor: each line with its time, in at most two files.
 import { closeSync, constants, fstatSync, openSync, readSync, renameSync, statSync, writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 
-/** A file that has grown to this many bytes becomes `FILE.1`, and the one of that name goes. */
+/** A file that has grown to this many bytes becomes `FILE.1` and replaces the previous one. */
 const LIMIT = 10 * 1024 * 1024;
-/** A line without end is cut into pieces of this many characters. */
+/** A line without an end is cut into pieces of this many characters. */
 const LONGEST = 64 * 1024;
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 const openLog = (path: string) => openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o640);
 
-/** Where a supervisor writes lines. */
+/** The log that a supervisor writes to. */
 export interface Output {
-  /** `time`, ISO 8601, is when it was said; default now. */
+  /** `time`, in ISO 8601, is when the line was printed. Default: now. */
   write(line: string, time?: string): void;
   close(): void;
 }
 
-/** Opens a log for writing. A full disk loses lines, and says how many; it never stops the app. */
+/** Opens a log for writing. On a full disk lines are lost and counted; the app is never stopped. */
 export function openOutput(path: string, limit = LIMIT): Output {
   let fd = openLog(path);
   let size = fstatSync(fd).size;
@@ -27,7 +27,7 @@ export function openOutput(path: string, limit = LIMIT): Output {
     try {
       renameSync(path, `${path}.1`);
     } catch (error) {
-      // It was removed, or renamed before and then no other could be opened.
+      // The log was removed, or it was renamed and no new one could be opened.
       if (codeOf(error) !== "ENOENT") throw error;
     }
     const next = openLog(path);
@@ -49,7 +49,7 @@ export function openOutput(path: string, limit = LIMIT): Output {
   };
 }
 
-/** Writes all that comes out of a pipe, line by line, until its end or until `giveUp`. */
+/** Writes everything that comes out of a pipe, line by line, until its end or until `giveUp` resolves. */
 export async function keepOutput(
   from: ReadableStream<Uint8Array>,
   to: Output,
@@ -58,7 +58,7 @@ export async function keepOutput(
   const reader = from.getReader();
   const decoder = new TextDecoder();
   let rest = "";
-  // Whatever holds the pipe then is none of this instance.
+  // A process that still holds the pipe at this point is not part of the instance.
   void giveUp.then(() => reader.cancel());
   for (;;) {
     const { done, value } = await reader.read();
@@ -73,7 +73,7 @@ export async function keepOutput(
 
 const LINE = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (.*)$/s;
 
-/** A line of a log as its text and time; one without a time is older than this format, or cut. */
+/** Splits a line of a log into its text and time. A line without a time was cut, or is older than this format. */
 export function parseLine(line: string): [text: string, time: string | null] {
   const found = LINE.exec(line);
   return found ? [found[2]!, found[1]!] : [line, null];
@@ -81,7 +81,7 @@ export function parseLine(line: string): [text: string, time: string | null] {
 
 const CHUNK = 256 * 1024;
 
-/** Reads a log as it grows, through its rotations: `read` hands over what is new since it was called last. */
+/** Reads a growing log through its rotations: `read` passes on what is new since the last call. */
 export function reader(path: string) {
   let fd: number | null = null;
   let at = 0;
@@ -90,7 +90,7 @@ export function reader(path: string) {
     try {
       fd = openSync(file, O_RDONLY | O_NOFOLLOW);
     } catch {
-      fd = null; // not there yet
+      fd = null; // does not exist yet
     }
     at = 0;
   };
@@ -105,7 +105,7 @@ export function reader(path: string) {
     fd = null;
   };
   return {
-    /** Begins with the older file, when there is one. */
+    /** Starts with the older file, if there is one. */
     read(take: (chunk: Buffer) => void): void {
       if (fd === null) open(inode(`${path}.1`) === null ? path : `${path}.1`);
       for (;;) {
@@ -113,7 +113,7 @@ export function reader(path: string) {
         const [now, old] = [inode(path), inode(`${path}.1`)];
         drain(take);
         if (now === null || now === mine || mine === null) return;
-        // Nothing is written to a file that was renamed: what was read is all of it.
+        // Nobody writes to a renamed file any more: it has been read completely.
         drain(take);
         close();
         open(old === mine ? path : `${path}.1`);

@@ -1,4 +1,4 @@
-// The spec of an instance: the files by which a supervisor starts it, and nothing else.
+// The spec of an instance: the files from which a supervisor starts it.
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { startScript } from "../process/command-line.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
@@ -7,7 +7,10 @@ import { isJob, places } from "../../paths.ts";
 import { filesOf, markerOf, ownUser, writeRecord } from "./supervision.ts";
 import { idsOf } from "../users.ts";
 
-/** Writes all that a supervisor needs; only the app's user and dp can read it. Throws DpError "host" for an unknown user. */
+/**
+ * Writes everything that a supervisor needs. The spec is readable by dp alone, the script by the app's user as well.
+ * Throws DpError "host" for an unknown user.
+ */
 export async function writeSpec(instance: Startable, restartDelay: number): Promise<void> {
   const { app, id, folder, stopTimeout } = instance;
   const files = filesOf(instance);

@@ -1,11 +1,11 @@
-// How a supervisor is started: at once, or before there is anything for it to do.
+// Starts supervisors: at once, or ahead of time so that they are ready when needed.
 import { closeSync, writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import { pipe } from "../process/libc.ts";
 import { plainEnv } from "../run.ts";
 import { supervisor } from "../self.ts";
 
-/** Starts one; with `gate` it waits until a byte can be read there, and ends when none ever can. */
+/** Starts a supervisor. With `gate` it waits until it can read a byte there, and exits when the pipe is closed. */
 export function spawnSupervisor(spec: string, gate?: number): Bun.Subprocess {
   const env = { ...plainEnv(), ...(gate === undefined ? {} : { DP_GATE: "3" }) };
   const stdio = ["ignore", "ignore", "ignore", ...(gate === undefined ? [] : [gate])] as const;
@@ -14,10 +14,10 @@ export function spawnSupervisor(spec: string, gate?: number): Bun.Subprocess {
   return child;
 }
 
-/** Supervisors that have nothing to do yet, by their specs, each with the end of the pipe that holds it back. */
+/** Supervisors that are waiting, by their specs, each with the write end of the pipe that holds it back. */
 const waiting = new Map<string, { child: Bun.Subprocess; gate: number }>();
 
-/** Starts the supervisor of a spec that is not written yet; it ends when this process does without having sent it off. */
+/** Starts the supervisor of a spec that is not written yet. It exits with this process unless `sendOff` was called. */
 export function prepare(spec: string): void {
   if (waiting.has(spec)) return;
   const [read, gate] = pipe();
@@ -28,7 +28,7 @@ export function prepare(spec: string): void {
   }
 }
 
-/** Lets the one go that waits; null: there is none, or it has ended meanwhile. */
+/** Releases the waiting supervisor of a spec; null: there is none, or it has exited. */
 export function sendOff(spec: string): Bun.Subprocess | null {
   const found = waiting.get(spec);
   if (found === undefined) return null;

@@ -7,16 +7,16 @@ import { argumentsOf, bootId, descendants, hasEnvironment, isAlive, processTable
 import type { InstanceName, InstanceStatus } from "../instance.ts";
 import type { Ended } from "../process/ending.ts";
 
-/** A process for good: a number alone may be another process by now. */
+/** Identifies a process for good: a pid alone may belong to another process by now. */
 export interface Identity {
   pid: number;
   /** Clock ticks since boot. */
   startTime: number;
 }
 
-/** `instances/ID.json`: all that a supervisor needs to know. */
+/** `instances/ID.json`: everything that a supervisor needs to know. */
 export interface Spec extends InstanceName {
-  /** Where it starts. */
+  /** The working folder. */
   folder: string;
   /** The start script, run by /bin/sh. */
   script: string;
@@ -26,28 +26,28 @@ export interface Spec extends InstanceName {
   uid: number;
   /** Milliseconds between SIGTERM and SIGKILL. */
   stopTimeout: number;
-  /** Milliseconds until the first restart, each further one takes twice as long; null: it runs once, to its end. */
+  /** Milliseconds until the first restart, doubled for each further one; null: it runs once, until it exits. */
   restartDelay: number | null;
   log: string;
   state: string;
 }
 
-/** `instances/ID.state.json`: what its supervisor last knew. */
+/** `instances/ID.state.json`: the last state that the supervisor recorded. */
 export interface State extends Omit<InstanceStatus, "pid" | "ended"> {
-  /** How the last one ended; null: not known. */
+  /** How the last main process ended; null: not known. */
   ended: Ended | null;
   boot: string;
   supervisor: Identity;
   main: Identity | null;
-  /** The inode of the pipe that it prints into. */
+  /** The inode of its output pipe. */
   output: number | null;
   /** False: no process could be started at all. */
   hasRun: boolean;
-  /** Why the last one could not be started. */
+  /** Why the last main process could not be started. */
   refusal: string | null;
 }
 
-/** The files that the builtin manager keeps of an instance. Throws DpError "usage" for a bad name. */
+/** The files that the builtin manager keeps for an instance. Throws DpError "usage" for a bad name. */
 export function filesOf({ app, id }: InstanceName) {
   if (!isInstanceId(id))
     throw new DpError("usage", `${JSON.stringify(id)} is not the name of an instance, such as 42-3f9c2ab`);
@@ -56,7 +56,7 @@ export function filesOf({ app, id }: InstanceName) {
   return { spec: `${stem}.json`, script: `${stem}.sh`, state: `${stem}.state.json`, log: `${logs}/${id}.app.log` };
 }
 
-/** What a file of ours says; null when it is missing or damaged, for then the processes themselves are asked. */
+/** Reads one of dp's own records; null when it is missing or damaged. The processes themselves are the truth then. */
 export async function readRecord<T extends Spec | State>(path: string): Promise<T | null> {
   const text = await readText(path);
   try {
@@ -66,7 +66,7 @@ export async function readRecord<T extends Spec | State>(path: string): Promise<
   }
 }
 
-/** Writes a spec or a state, for dp alone: the environment is in it. */
+/** Writes a spec or a state, readable by dp alone: it contains the environment. */
 export async function writeRecord(path: string, value: Spec | State): Promise<void> {
   await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`, 0o600);
 }
@@ -74,22 +74,25 @@ export async function writeRecord(path: string, value: Spec | State): Promise<vo
 /** The user that dp runs as. */
 export const ownUser = () => process.getuid?.() ?? 0;
 
-/** The entry by which a process of the instance is known, wherever it went: two servers in folders must not meet. */
+/**
+ * The environment entry that marks a process of the instance, wherever it moved. It includes DP_ROOT: two servers in
+ * folders must not be confused.
+ */
 export const markerOf = ({ app, id }: InstanceName) => `${app}@${id}${root() && `:${root()}`}`;
 
-/** Whether that very process still runs, in this boot of the machine. */
+/** Whether exactly this process is still running, in this boot of the machine. */
 export function isRunning(state: State, identity: Identity | null): boolean {
   return identity !== null && state.boot === bootId() && isAlive(identity.pid, identity.startTime);
 }
 
 /**
- * Every process of an instance: the session of its main process, whoever carries its DP_INSTANCE, and all below them.
- * Only processes of its own user count: another app could claim the name.
+ * Every process of an instance: the session of its main process, every process with its DP_INSTANCE, and all their
+ * descendants. Only processes of the instance's own user count: another app could claim the name.
  */
 export function processesOf(name: InstanceName, uid: number, main: Identity | null, marker = markerOf(name)): number[] {
   const table = processTable();
   const leader = table.find((entry) => entry.pid === main?.pid);
-  // The number belongs to somebody else now, and so does the session of that number.
+  // The pid has been reused, so the session with that number belongs to another process.
   const session = leader && leader.startTime !== main?.startTime ? undefined : main?.pid;
   const roots = table.filter(({ pid, session: own }) => {
     const user = userOf(pid);
@@ -100,7 +103,7 @@ export function processesOf(name: InstanceName, uid: number, main: Identity | nu
   return descendants(pids, table).filter((pid) => pid !== process.pid);
 }
 
-/** The supervisors of an instance, wherever they come from: a starter that died early has recorded none. */
+/** The supervisors of an instance, whoever started them: a starter that died early has recorded none. */
 export function supervisorsOf(spec: string): number[] {
   return allPids().filter((pid) => {
     const argv = argumentsOf(pid);

@@ -1,4 +1,4 @@
-// Keeps one instance running: a process of its own, started by the builtin manager with the instance's spec.
+// Keeps one instance running: a separate process, started by the builtin manager with the instance's spec.
 import { closeSync, readFileSync, readSync } from "node:fs";
 import { endAll } from "../process/end-all.ts";
 import { howEnded, type Ended } from "../process/ending.ts";
@@ -12,13 +12,13 @@ const MAX_EXITS = 5;
 
 /** The crashes of the last minute, and the delay before the next start. */
 export interface Crashes {
-  /** Times in ms, of any clock that only goes forward. */
+  /** Times in ms, of a monotonic clock. */
   recent: readonly number[];
-  /** Milliseconds to wait now; null: five crashes within a minute, give up. */
+  /** Milliseconds to wait now; null: five crashes within a minute, so it gives up. */
   delay: number | null;
 }
 
-/** Counts one more crash at `now`, after the process had run for `ran` ms; `first` is the shortest delay. */
+/** Counts a crash at `now`, after the process had run for `ran` ms; `first` is the shortest delay. */
 export function countCrash(crashes: Crashes, now: number, ran: number, first: number): Crashes {
   const recent = [...crashes.recent.filter((time) => now - time < MINUTE), now];
   if (recent.length >= MAX_EXITS) return { recent, delay: null };
@@ -28,20 +28,20 @@ export function countCrash(crashes: Crashes, now: number, ran: number, first: nu
 
 const identityOf = (pid: number): Identity => ({ pid, startTime: startTime(pid) ?? 0 });
 
-/** One life of the main process, from its start to its end. */
+/** One life of the main process, from start to end. */
 interface Life {
   /** Milliseconds between start and end. */
   ran: number;
   detail: string;
-  /** How it ended; null: nobody saw it, or it could not be started. */
+  /** How the process ended; null: nobody saw it, or it could not be started. */
   ended: Ended | null;
-  /** Why it could not be started. */
+  /** Why the process could not be started. */
   refusal: string | null;
 }
 
 const UNSEEN = "ended unobserved";
 
-/** Sees one run of the main process to its end or until `stop`; nothing of it is left then. */
+/** Watches one run of the main process to its end or until `stop`; ends all its processes. */
 async function runOnce(
   spec: Spec,
   begin: () => AppProcess,
@@ -54,7 +54,7 @@ async function runOnce(
     await started(app);
     await Promise.race([app.ended, stop]);
     const ran = performance.now() - begun;
-    // The spec says it, because a supervisor has no DP_ROOT.
+    // The marker is in the spec, because a supervisor has no DP_ROOT.
     await endAll(() => processesOf(spec, spec.uid, app.main, spec.env["DP_INSTANCE"]), spec.stopTimeout);
     const [code, signal] = await app.ended;
     await app.finish();
@@ -69,7 +69,7 @@ async function runOnce(
 
 const isGood = ({ ended }: Life): boolean => ended !== null && "code" in ended && ended.code === 0;
 
-/** The state that this supervisor begins with. */
+/** The initial state of this supervisor. */
 const stateAfter = (before: State | null): State => ({
   state: "waiting",
   restarts: before?.restarts ?? 0,
@@ -85,8 +85,8 @@ const stateAfter = (before: State | null): State => ({
 });
 
 /**
- * Starts the instance, and again whenever it ends, with whatever code, until it fails for good or `stop` resolves; a
- * job once. `before`: the state that a killed supervisor left behind; the main process that it had goes on.
+ * Starts the instance, and restarts it whenever it ends, with any code, until it fails for good or `stop` resolves. A job
+ * is started once. `before`: the state that a killed supervisor left behind; its main process is adopted.
  */
 export async function supervise(spec: Spec, stop: Promise<void>, before: State | null = null): Promise<void> {
   if (before?.state === "stopped" || before?.state === "failed") return;
@@ -98,7 +98,7 @@ export async function supervise(spec: Spec, stop: Promise<void>, before: State |
     try {
       await writeRecord(spec.state, state);
     } catch {
-      // A full disk must not end the app: the next change is written with all the rest.
+      // A full disk must not end the app: the next state is written in full as well.
     }
   };
   let crashes: Crashes = { recent: [], delay: null };
@@ -123,7 +123,7 @@ export async function supervise(spec: Spec, stop: Promise<void>, before: State |
   }
 }
 
-/** Waits for the byte that lets it begin; false: whoever would have sent it has gone. */
+/** Waits for the byte that lets it begin; false: the process that would have sent the byte is gone. */
 function isLetIn(gate: number): boolean {
   try {
     return readSync(gate, Buffer.alloc(1)) === 1;
@@ -133,7 +133,8 @@ function isLetIn(gate: number): boolean {
 }
 
 async function main(): Promise<void> {
-  // Before a signal is heard: one that waits just ends. One that follows a killed one was let in with that.
+  // Before the signal handlers: a waiting supervisor simply exits on a signal. The successor of a killed supervisor needs
+  // no gate.
   const gate = process.env["DP_AGAIN"] === undefined ? process.env["DP_GATE"] : undefined;
   if (gate !== undefined && !isLetIn(Number(gate))) return;
   const asked = Promise.withResolvers<void>();
@@ -143,12 +144,12 @@ async function main(): Promise<void> {
   const spec = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Spec;
   const noted = await readRecord<State>(spec.state);
   const before = noted?.boot === bootId() ? noted : null;
-  // The one before was killed after it had started the app, and before it could note that.
+  // The previous supervisor was killed after it had started the app and before it could record that.
   const isLost = process.env["DP_AGAIN"] !== undefined && !before?.main;
   if (isLost) await endAll(() => processesOf(spec, spec.uid, null, spec.env["DP_INSTANCE"]), spec.stopTimeout);
   await supervise(spec, asked.promise, before);
   process.exit(0);
 }
 
-// Not awaited: bytecode knows no await outside of functions.
+// Not awaited: bytecode does not support top-level await.
 if (import.meta.main) void main();

@@ -1,4 +1,4 @@
-// What a unit of an app's template reads of its instance: environment, script, and the folder that it begins in.
+// The files that an app's template unit reads for an instance: environment, script, and a link to its working folder.
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { systemdEnv } from "./environment-file.ts";
@@ -15,13 +15,13 @@ const filesOf = ({ app, id }: InstanceName) => {
   return { env: `${stem}.env`, script: `${stem}.sh`, folder: `${stem}.folder` };
 };
 
-/** Writes them; only dp and the app's user can read them. */
+/** Writes the files; only dp and the app's user can read them. */
 export async function writeFiles(instance: Startable): Promise<void> {
   const files = filesOf(instance);
   const [, gid] = instance.user === undefined ? [0, 0] : await idsOf(instance.user);
   const { instances, releases } = places(instance.app);
   await mkdir(instances, { recursive: true, mode: 0o711 });
-  // All that a unit knows of its instance is the name, and several begin in the folder of one release.
+  // A unit knows its instance only by name, and several instances start in the folder of one release.
   await point(files.folder, join(releases, releaseOf(instance.id)));
   await writeFileAtomic(files.env, systemdEnv(instance.env), 0o600);
   const start = (isJob(instance.id) ? jobScript : startScript)(instance.command, instance.folder);
@@ -30,7 +30,7 @@ export async function writeFiles(instance: Startable): Promise<void> {
   await chmod(files.script, 0o640);
 }
 
-/** Removes them. Safe to repeat. */
+/** Removes the files. Safe to repeat. */
 export async function removeFiles(name: InstanceName): Promise<void> {
   for (const file of Object.values(filesOf(name))) await removeFile(file);
 }

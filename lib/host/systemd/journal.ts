@@ -1,16 +1,16 @@
-// What an instance says, out of the journal.
+// The output of an instance, from the journal.
 import type { Io } from "../io.ts";
 import { systemdTool, unitOf } from "./systemd.ts";
 import type { InstanceName, LogOptions } from "../instance.ts";
 
-/** The lines of an instance, with their times. */
+/** The lines of an instance with their times. */
 export const logs = (name: InstanceName, options: LogOptions, io: Io): Promise<void> =>
   unitLogs(unitOf(name), options, io);
 
-/** The lines that a unit's processes have said, with their times. */
+/** The output lines of a unit's processes with their times. */
 export async function unitLogs(unit: string, options: LogOptions, io: Io): Promise<void> {
   const { lines, follow, since, onLine } = options;
-  // What the app wrote a moment ago may still be on its way.
+  // The last lines of the app may not have reached the journal yet.
   await systemdTool(["journalctl", "--sync"], io, false);
   const argv = [
     ...["journalctl", "--no-pager", "--all", "-o", "json", "--output-fields=MESSAGE", "-n", String(lines)],
@@ -29,7 +29,7 @@ export async function unitLogs(unit: string, options: LogOptions, io: Io): Promi
   }
 }
 
-// A message that is no text comes as bytes.
+// The journal returns a message that is not valid text as an array of bytes.
 function passOn(entry: string, onLine: LogOptions["onLine"]): void {
   if (!entry.startsWith("{")) return; // "-- No entries --"
   const { MESSAGE, __REALTIME_TIMESTAMP } = JSON.parse(entry) as Record<string, string | number[] | null>;

@@ -8,14 +8,17 @@ import { plainEnv, run, type Result, type RunOptions } from "../run.ts";
 import { together } from "./together.ts";
 import type { InstanceName, InstanceStatus } from "../instance.ts";
 
-// Stopping may take as long as the operator's stopTimeout says.
+// A stop may take as long as the operator's stopTimeout.
 const PATIENCE = 15 * 60_000;
 const QUESTION = 60_000;
 
-/** What a job's unit has before its "@", where those of the app's processes have the name alone: no app has a dot in it. */
+/** The part before the "@" in the unit names of an app's jobs. No app can have this name: app names contain no dot. */
 export const jobsOf = (app: string) => `${app}.cron`;
 
-/** The unit of an instance, `my-api@42-3f9c2ab.service`; of a job, `my-api.cron@…`. Throws DpError "usage" for a bad name. */
+/**
+ * The unit of an instance, `my-api@42-3f9c2ab.service`, or of a job, `my-api.cron@…`. Throws DpError "usage" for a bad
+ * name.
+ */
 export function unitOf({ app, id }: InstanceName): string {
   if (!isInstanceId(id))
     throw new DpError("usage", `${JSON.stringify(id)} is not the name of an instance, such as 42-3f9c2ab`);
@@ -23,30 +26,29 @@ export function unitOf({ app, id }: InstanceName): string {
   return `${isJob(id) ? jobsOf(name) : name}@${id}.service`;
 }
 
-/** Runs a tool of systemd, in English, in UTC and without a pager. Throws DpError "host" under DP_ROOT. */
+/** Runs a systemd tool, in English, in UTC and without a pager. Throws DpError "host" under DP_ROOT. */
 export async function systemdTool(
   argv: readonly string[],
   io?: Io,
   check = true,
   more: RunOptions = {},
 ): Promise<Result> {
-  // The units of the real system have nothing to do with a trial under DP_ROOT.
+  // A trial under DP_ROOT must not touch the units of the real system.
   if (root() !== "") throw new DpError("host", "manager systemd needs the real /etc; use builtin under DP_ROOT");
   const env = { ...plainEnv(), LANG: "C", LC_ALL: "C", TZ: "UTC", SYSTEMD_PAGER: "", SYSTEMD_COLORS: "0" };
   return (io?.run ?? run)(argv, { env, check, quiet: true, timeout: PATIENCE, ...more });
 }
 
-/** Runs systemctl. */
 export function systemctl(argv: readonly string[], io?: Io, check = true): Promise<Result> {
   return systemdTool(["systemctl", "--no-pager", ...argv], io, check);
 }
 
-/** Properties of a unit; one that does not exist has them too. */
+/** Properties of a unit; systemd reports them for a missing unit as well. */
 export async function show(unit: string, names: readonly string[]): Promise<Record<string, string>> {
   return (await showAll([unit], names)).get(unit)!;
 }
 
-/** The same of several units. */
+/** The properties of several units. */
 async function showAll(units: readonly string[], names: readonly string[]) {
   const argv = ["systemctl", "--no-pager", "show", `--property=${names.join(",")}`, "--", ...units];
   const { text } = await systemdTool(argv, undefined, true, { timeout: QUESTION });
@@ -71,12 +73,12 @@ const PROPERTIES = [
 
 const known = together((units) => showAll(units, PROPERTIES));
 
-/** The state of a unit, in the words of every manager. */
+/** The status of a unit, in the terms that all managers share. */
 export async function readStatus(unit: string): Promise<InstanceStatus> {
   return statusFrom(await known(unit));
 }
 
-/** The state that properties of a unit amount to. */
+/** The status that follows from a unit's properties. */
 export function statusFrom(shown: Record<string, string>): InstanceStatus {
   const state = stateFrom(shown);
   const isRunning = state === "running";
@@ -93,7 +95,7 @@ function stateFrom({ ActiveState, SubState = "", MainPID }: Record<string, strin
   if (ActiveState === "failed") return "failed";
   if (SubState.startsWith("auto-restart")) return "waiting";
   if (ActiveState === "inactive" || ActiveState === undefined) return "stopped";
-  // Between the end of its main process and that of the last of its others, it waits for a restart.
+  // After its main process has ended and before its last process has, the unit is waiting for a restart.
   return ActiveState === "deactivating" && MainPID === "0" ? "waiting" : "running";
 }
 
@@ -107,13 +109,13 @@ function endFrom({ ExecMainCode, ExecMainStatus, Result }: Record<string, string
   return { detail: howEnded(ended), ended };
 }
 
-/** "Sat 2025-11-22 14:49:31 UTC" as ISO 8601, or null for an empty one. */
+/** "Sat 2025-11-22 14:49:31 UTC" as ISO 8601, or null for an empty text. */
 export function timeFrom(text: string): string | null {
   const [, day, time] = /^\w+ (\S+) (\S+) UTC$/.exec(text) ?? [];
   return day && time ? new Date(`${day}T${time}Z`).toISOString() : null;
 }
 
-/** The processes in a unit's control group, those of groups below it included. */
+/** The processes in a unit's control group, including its child groups. */
 export async function groupProcesses(unit: string): Promise<number[]> {
   const { ControlGroup = "" } = await known(unit);
   return ControlGroup === "" ? [] : processesInGroup(ControlGroup);

@@ -1,11 +1,11 @@
-// Questions that are asked at the same time, as one: an answer of systemd costs a process, whatever it is about.
+// Batches simultaneous questions to systemd: each call costs a process, whatever it asks.
 
-/** The most that is asked about at once: the arguments of a program are limited. */
+/** The most names in one call: the length of a command line is limited. */
 const MOST = 500;
 
 /**
- * A question about one thing, made of one about many. While systemd works on an answer the next questions gather, so
- * that nobody waits for others to come, and everybody gets an answer to a question that was put after they asked.
+ * Turns a question about many names into a question about one. While systemd works on an answer, the next questions are
+ * collected. Nobody waits for others to ask, and every answer is at least as recent as its question.
  */
 export function together<Answer>(
   ask: (names: readonly string[]) => Promise<ReadonlyMap<string, Answer>>,
@@ -14,7 +14,7 @@ export function together<Answer>(
   let isAsking = false;
   const work = async () => {
     isAsking = true;
-    await null; // what is asked in the same turn belongs to the first question
+    await null; // questions from the same turn of the event loop belong to the first batch
     for (let some = take(); some.size > 0; some = take()) {
       try {
         const answers = await ask([...some.keys()]);

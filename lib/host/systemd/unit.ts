@@ -1,4 +1,4 @@
-// The template units of an app, APP@.service and APP.cron@.service: rendered, compared, replaced by one rename.
+// The template units of an app, APP@.service and APP.cron@.service: rendered, compared, replaced with one rename.
 import { existsSync } from "node:fs";
 import { mkdir, rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -10,11 +10,11 @@ import { jobsOf, systemctl, unitOf } from "./systemd.ts";
 import { render, template } from "../template.ts";
 import type { InstanceName, ManagedApp } from "../instance.ts";
 
-/** Where the units of this server are. */
+/** The folder of this server's units. */
 export const UNITS = "/etc/systemd/system";
-/** How every unit of dp's own begins. */
+/** The first line of every unit that dp writes. */
 export const MARK = "# written by dp:";
-/** The folder whose links name the units that come up at boot. */
+/** The folder whose links name the units that start at boot. */
 export const WANTS = `${UNITS}/multi-user.target.wants`;
 // Where packages and other tools keep units.
 const FOREIGN = [
@@ -24,14 +24,17 @@ const FOREIGN = [
   "/lib/systemd/system",
 ];
 
-/** A path as a unit can hold it: its % are no specifiers. Throws DpError "usage" for one with spaces or quotes. */
+/** A path in the syntax of a unit file, with % escaped. Throws DpError "usage" for a path with spaces or quotes. */
 export function unitPath(path: string): string {
   if (!/^\/[\w.%/@+-]*$/.test(path))
     throw new DpError("usage", `${JSON.stringify(path)} cannot be named in a unit of systemd`);
   return path.replaceAll("%", "%%");
 }
 
-/** The text of an app's template unit; `isJob`: of the one for jobs of cron. Throws DpError "config" without a user: an app is never run by root. */
+/**
+ * The text of an app's template unit, or with `isJob` of the one for its cron jobs. Throws DpError "config" without a
+ * user: root never runs an app.
+ */
 export async function unitText({ app, base, user, stopTimeout }: ManagedApp, isJob = false): Promise<string> {
   if (user === undefined)
     throw new DpError("config", `manager systemd needs a user for ${app}`, { hint: `dp setup ${app}` });
@@ -51,7 +54,10 @@ export async function unitText({ app, base, user, stopTimeout }: ManagedApp, isJ
   });
 }
 
-/** Removes the app's template units, and the operator's own settings for them; another's of that name stay. */
+/**
+ * Removes the app's template units and the operator's overrides for them. Units of the same name that dp did not write
+ * stay.
+ */
 export async function removeUnits(app: string, io: Io): Promise<string[]> {
   const { app: name } = places(app);
   const removed: string[] = [];
@@ -71,12 +77,12 @@ const textsOf = async (managed: ManagedApp) => ({
   [`${jobsOf(managed.app)}@.service`]: await unitText(managed, true),
 });
 
-/** The app's template units that are not as this dp writes them: one sentence each. */
+/** One sentence for each of the app's template units that is not as this dp writes it. */
 export async function unitDrift(managed: ManagedApp): Promise<string[]> {
   return driftOf(await textsOf(managed));
 }
 
-/** Of units, name -> text, those that are missing or have another text: one sentence each. */
+/** One sentence for each unit (name -> text) that is missing or has another text. */
 export async function driftOf(units: Readonly<Record<string, string>>): Promise<string[]> {
   const wrong: string[] = [];
   for (const [name, text] of Object.entries(units)) {
@@ -86,7 +92,7 @@ export async function driftOf(units: Readonly<Record<string, string>>): Promise<
   return wrong;
 }
 
-/** Writes the app's template units where they are not there yet or have changed. Throws DpError "config" when a name is taken. */
+/** Writes the app's template units that are missing or have changed. Throws DpError "config" when a name is taken. */
 export async function setUpUnits(managed: ManagedApp, io: Io): Promise<string[]> {
   const changes: string[] = [];
   for (const [name, text] of Object.entries(await textsOf(managed))) changes.push(...(await setUpUnit(name, text)));
@@ -105,14 +111,14 @@ async function setUpUnit(name: string, text: string): Promise<string[]> {
   return [`wrote ${path}`];
 }
 
-/** The milliseconds that an app's template unit gives its processes to stop; null: the app has none of dp's. */
+/** The stop timeout in the app's template unit, in ms; null: dp has written no unit for the app. */
 async function stopTimeoutOf(app: string): Promise<number | null> {
   const text = await readText(`${UNITS}/${app}@.service`);
   const found = /^TimeoutStopSec=(\d+)ms$/m.exec(text?.startsWith(MARK) ? text : "")?.[1];
   return found === undefined ? null : Number(found);
 }
 
-/** Brings the units of an app that was set up by another version of dp to this one's. */
+/** Updates the units of an app that another version of dp has set up. */
 export async function renewUnits({ app, user }: Pick<ManagedApp, "app" | "user">, io: Io): Promise<void> {
   const stopTimeout = await stopTimeoutOf(app);
   if (stopTimeout !== null) await setUpUnits({ app, user, stopTimeout, base: places(app).base }, io);
@@ -120,7 +126,7 @@ export async function renewUnits({ app, user }: Pick<ManagedApp, "app" | "user">
 
 const dropInOf = (unit: string) => `${UNITS}/${unit}.d/50-dp.conf`;
 
-/** Gives an instance the time to stop that it asks for, where that is not the app's own. systemd has to be told after. */
+/** Writes an override for an instance whose stop timeout differs from the app's. systemd must be reloaded afterwards. */
 export async function keepStopTimeout(instance: InstanceName & { stopTimeout: number }): Promise<void> {
   const path = dropInOf(unitOf(instance));
   const wanted = Math.ceil(instance.stopTimeout);
@@ -131,11 +137,11 @@ export async function keepStopTimeout(instance: InstanceName & { stopTimeout: nu
   await writeFileAtomic(path, text, 0o644);
 }
 
-/** Takes away what an instance had of its own. Safe to repeat. */
+/** Removes the override of an instance. Safe to repeat. */
 export async function removeDropIn(unit: string): Promise<void> {
   const path = dropInOf(unit);
   if (!(await removeFile(path))) return;
-  // The operator may have a file of their own there.
+  // The operator may have an override file there too.
   await rmdir(dirname(path)).catch((error: unknown) => {
     if (codeOf(error) !== "ENOTEMPTY") throw error;
   });
