@@ -1,4 +1,4 @@
-// HAProxy as the front: Debian's program, switched by its runtime API, never by a reload.
+// HAProxy as the front: Debian's program, switched through its runtime API, never by a reload.
 import { existsSync } from "node:fs";
 import { DpError } from "../errors.ts";
 import type { Drained, Front, Route, RouteStatus, Target } from "../contracts/front.ts";
@@ -23,7 +23,7 @@ async function unavailable(): Promise<string | null> {
   return /USE_LUA=1|\+LUA/.test(text) ? null : `${program} was built without Lua`;
 }
 
-/** Does one change at a time: the apps share the file of routes. */
+/** Makes one change at a time: all apps share the file of routes. */
 async function locked<T>(change: (routes: Map<string, KeptRoute>) => Promise<T>): Promise<T> {
   const nobody = () => undefined;
   await makeFolder();
@@ -64,7 +64,10 @@ const setup = (wanted: Omit<Route, "target">, io: Io): Promise<string[]> =>
     return isMoved ? [...changes, `HAProxy holds ${listen.host}:${listen.port} for ${app}`] : changes;
   });
 
-/** What takes a route from one state of its slots to the next: the new server is ready before the old one is not. */
+/**
+ * The commands that take HAProxy from one state of a route's slots to the next: the new server is ready before the old
+ * one is not.
+ */
 function commands({ app, slots, live }: KeptRoute, before: KeptRoute): string[] {
   const server = (slot: number) => `set server dp-${app}/${serverOf(slot)}`;
   const target = live === null ? null : slots[live]!;
@@ -72,7 +75,7 @@ function commands({ app, slots, live }: KeptRoute, before: KeptRoute): string[] 
     live === null || target === null
       ? []
       : [`${server(live)} addr 127.0.0.1 port ${target.port}`, `${server(live)} state ready`];
-  // A release that was never drained loses its slot with all that it still has.
+  // A release that was never drained loses its slot, and its connections are cut off.
   const old = live === null ? null : before.slots[live];
   const isTaken = old !== null && old !== undefined && old.id !== target?.id;
   const cut = isTaken ? [`shutdown sessions server dp-${app}/${serverOf(live!)}`] : [];
@@ -84,7 +87,8 @@ const point = (app: string, target: Target | null): Promise<void> =>
   locked(async (routes) => {
     const before = known(routes, app);
     const after = pointed(before, target);
-    // First what a restart finds: both releases run now, and only one of them will later.
+    // The file that a restart reads comes first: a crash now leaves both releases running, a later one perhaps only the
+    // new one.
     await keep(new Map(routes).set(app, after));
     for (const [worker, answer] of await tellAll(commands(after, before))) {
       if (worker.isCurrent && /No such (backend|server)/i.test(answer))
@@ -92,7 +96,7 @@ const point = (app: string, target: Target | null): Promise<void> =>
     }
   });
 
-/** Holds the app (`limit` in ms), or lets go of it (null). */
+/** Holds the app (`limit` in ms), or resumes it (null). */
 const setHold = (app: string, limit: number | null): Promise<void> =>
   locked(async (routes) => {
     const route = known(routes, app);

@@ -11,12 +11,12 @@ import { relayDrift, restartService, setUpService } from "./relay/service.ts";
 import { stopSupervisedRelay, superviseRelay } from "./relay/supervised.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
 
-/** Where the relay keeps its routes and its control socket. */
+/** The folder of the relay's routes and control socket. */
 export const relayFolder = () => `${root()}/var/lib/dp/relay`;
 
 const client = () => relayAt(relayFolder());
 
-/** Makes the relay run, in this version of dp; answers what was changed. */
+/** Makes sure that the relay is running in this version of dp; returns what was changed. */
 async function ensure(io: Io): Promise<string[]> {
   const running = await client().statusIfRunning();
   const isRunning = running !== null;
@@ -65,7 +65,10 @@ async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
   }
 }
 
-/** Throws DpError "host" when the relay holds the port for another app: nobody should end the relay for that. */
+/**
+ * Throws DpError "host" when the relay holds the port for another app. Checked first, as the generic hint would be to
+ * stop the relay.
+ */
 async function refuseOther({ app, listen: { port } }: Omit<Route, "target">): Promise<void> {
   const { routes } = await client().status();
   const other = routes.find((route) => route.app !== app && route.listen.port === port);
@@ -77,7 +80,7 @@ async function point(app: string, target: Target | null, io: Io): Promise<void> 
   try {
     await client().point(app, target);
   } catch (error) {
-    // The way back must not fail for a relay that has died: it comes up with the routes that it had.
+    // A rollback must not fail because the relay has died: the relay starts again with the routes that it had.
     if (await client().isRunning()) throw error;
     await ensure(io);
     await client().point(app, target);
@@ -88,7 +91,7 @@ async function remove(app: string, io: Io): Promise<void> {
   if (!(await client().isRunning())) return;
   const port = (await routeOf(app))?.listen.port;
   await client().remove(app);
-  // systemd, which keeps the socket for the relay, closes it a moment later.
+  // systemd keeps the socket for the relay and closes it a moment later.
   for (let tries = 0; port !== undefined && tries < 100 && (await listener(port)).length > 0; tries++)
     await io.sleep(20);
   if (!isService() && (await client().status()).routes.length === 0) await stopSupervisedRelay(relayFolder());

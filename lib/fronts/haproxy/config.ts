@@ -1,4 +1,4 @@
-// The configuration of dp's HAProxy, made from the routes alone: dp.cfg.
+// The configuration of dp's HAProxy, dp.cfg: rendered from the routes alone.
 import { existsSync } from "node:fs";
 import { DpError } from "../../errors.ts";
 import { appName } from "../../paths.ts";
@@ -7,12 +7,12 @@ import { userExists } from "../../host/users.ts";
 import { filesOf, isService } from "./places.ts";
 import { serverOf, type KeptRoute } from "./routes.ts";
 
-/** How long a request waits, in ms, when HAProxy comes up in a hold. */
+/** How long a request waits, in ms, when HAProxy starts during a hold. */
 const HOLD = 30_000;
 // Debian's package makes both.
 const [USER, JAIL] = ["haproxy", "/var/lib/haproxy"];
 
-/** The path as a word of the configuration. Throws DpError "usage" for one that would have to be quoted. */
+/** A path as a word of the configuration. Throws DpError "usage" for a path that would need quotes. */
 function word(path: string): string {
   if (/^\/[\w./@+:-]*$/.test(path)) return path;
   throw new DpError("usage", `${JSON.stringify(path)} cannot be named in HAProxy's configuration`);
@@ -44,7 +44,7 @@ async function section(route: KeptRoute): Promise<string> {
   return render(await template("haproxy/http.cfg"), { ...values, isIdle, forwarded: await forwarded(trustedProxies) });
 }
 
-/** What becomes of the client's word about itself: removed at the edge, kept from a proxy that is trusted. */
+/** The rules for the client's X-Forwarded-* headers: removed at the public edge, kept from a trusted proxy. */
 async function forwarded(trustedProxies: readonly string[]): Promise<string> {
   if (trustedProxies.length === 0) return (await template("haproxy/edge.cfg")).trimEnd();
   const trusted = trustedProxies.map(address).join(" ");
@@ -55,7 +55,7 @@ async function forwarded(trustedProxies: readonly string[]): Promise<string> {
 export async function configText(routes: ReadonlyMap<string, KeptRoute>): Promise<string> {
   const { lua, socket } = filesOf();
   const apps = [...routes.values()].sort((a, b) => (a.app < b.app ? -1 : 1));
-  // The service has no rights to give up.
+  // The service has no privileges to drop.
   const isRoot = process.getuid?.() === 0 && !isService();
   const rights = isRoot && userExists(USER) && existsSync(JAIL);
   return render(await template("haproxy/dp.cfg"), {

@@ -1,15 +1,15 @@
-// What HAProxy says of an app's traffic: its statistics, and the streams that are under way.
+// Traffic counts of an app, from HAProxy's statistics and its open streams.
 import type { RouteStatus } from "../../contracts/front.ts";
 import { serverOf, type KeptRoute } from "./routes.ts";
 import { tellAll } from "./runtime.ts";
 
-/** What is under way on one server. */
+/** The requests and connections in flight on one server. */
 export interface InFlight {
   requests: number;
   tunnels: number;
 }
 
-/** Lines of "show stat", by server name ("FRONTEND", "BACKEND", "s1"). */
+/** Rows of "show stat", by server name ("FRONTEND", "BACKEND", "s1"). */
 export function statsFrom(text: string, proxy: string): Map<string, Record<string, string>> {
   const lines = text.split("\n");
   const names = (lines.find((line) => line.startsWith("# pxname")) ?? "").slice(2).split(",");
@@ -18,8 +18,8 @@ export function statsFrom(text: string, proxy: string): Map<string, Record<strin
 }
 
 /**
- * The streams of "show sess" that have a server, by its name. In mode http a stream that nothing analyses any more
- * is an upgraded connection.
+ * The streams of "show sess" that have a server, counted by its name. In mode http a stream without analysers is an
+ * upgraded connection.
  */
 export function inFlightFrom(text: string, proxy: string, protocol: "http" | "tcp"): Map<string, InFlight> {
   const found = new Map<string, InFlight>();
@@ -35,7 +35,7 @@ export function inFlightFrom(text: string, proxy: string, protocol: "http" | "tc
   return found;
 }
 
-/** What is under way on each server of a route, over all workers. Throws DpError "host" when HAProxy does not run. */
+/** The in-flight counts of each server of a route, over all workers. Throws DpError "host" when HAProxy is not running. */
 export async function inFlight(route: KeptRoute): Promise<Map<string, InFlight>> {
   const sum = new Map<string, InFlight>();
   for (const text of (await tellAll(["show sess"])).values()) {
@@ -47,7 +47,7 @@ export async function inFlight(route: KeptRoute): Promise<Map<string, InFlight>>
   return sum;
 }
 
-/** The counts of a route, over all workers. Throws DpError "host" when HAProxy does not run. */
+/** The counts of a route, over all workers. Throws DpError "host" when HAProxy is not running. */
 export async function countsOf(
   route: KeptRoute,
 ): Promise<Pick<RouteStatus, "isListening" | "connections" | "requests" | "failed" | "waiting" | "inFlight">> {

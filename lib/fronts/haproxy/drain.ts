@@ -1,17 +1,17 @@
-// Waiting until a release has no request under way in HAProxy, and cutting what is left.
+// Waits until a release has no in-flight requests in HAProxy, and cuts off the rest.
 import type { Drained } from "../../contracts/front.ts";
 import type { Io } from "../../host/io.ts";
 import { inFlight, type InFlight } from "./counts.ts";
 import { serverOf, type KeptRoute } from "./routes.ts";
 import { tellAll } from "./runtime.ts";
 
-/** The longest pause between two looks, in ms. */
+/** The longest pause between two checks, in ms. */
 const PAUSE = 50;
-/** How long cut connections may take to be gone, in ms. */
+/** How long cut connections may take to close, in ms. */
 const CUT = 2_000;
 const NOTHING: InFlight = { requests: 0, tunnels: 0 };
 
-/** Waits until no request is under way in a slot, `timeout` ms at most; then closes what is left there. */
+/** Waits until no request is in flight in a slot, at most `timeout` ms, then closes the remaining connections. */
 export async function drainSlot(route: KeptRoute, slot: number, timeout: number, io: Io): Promise<Drained> {
   const server = serverOf(slot);
   const end = performance.now() + timeout;

@@ -1,33 +1,33 @@
-// Where dp's HAProxy keeps what it needs, and which program it is.
+// The paths of dp's HAProxy: its folder, its files and the program.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../../paths.ts";
 
-/** The folder of dp's HAProxy; nothing of it lies in /etc/haproxy, which is the operator's. */
+/** The folder of dp's HAProxy. dp keeps nothing in /etc/haproxy, which is the operator's. */
 export const folderOf = () => `${root()}/var/lib/dp/haproxy`;
 
-/** The user that the service runs as, who reads the folder and writes nothing but its own run folder. */
+/** The user of the service, who can read the folder and write only to its own run folder. */
 export const USER = "dp-haproxy";
 
-/** Its files, absolute. `routes` is the truth, from which `config` follows. */
+/** The absolute paths of its files. `routes` is the source of truth; `config` is derived from it. */
 export function filesOf(folder = folderOf()) {
   return {
     folder,
     routes: join(folder, "routes.json"),
     config: join(folder, "dp.cfg"),
     lua: join(folder, "dp.lua"),
-    /** The master's control socket, mode 600: it reaches workers that a reload has left behind, too. */
+    /** The master's control socket, mode 600. It also reaches workers left over from a reload. */
     socket: join(isService() ? `/run/${USER}` : folder, "master.sock"),
     lock: join(folder, "lock"),
     log: join(folder, "haproxy.log"),
   };
 }
 
-// A user's PATH has no sbin.
+// The PATH of an ordinary user has no sbin.
 const PROGRAMS = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy", "/usr/local/bin/haproxy"];
 
 /** The path of haproxy, or null when it is not installed. */
 export const haproxyProgram = (): string | null => PROGRAMS.find(existsSync) ?? null;
 
-/** Whether HAProxy is a service here: on a server, as root; under DP_ROOT a supervisor keeps it. */
+/** Whether HAProxy is a service here: on a server, as root. Under DP_ROOT a supervisor runs it. */
 export const isService = () => root() === "" && process.getuid?.() === 0 && existsSync("/run/systemd/system");

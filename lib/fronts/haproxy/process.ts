@@ -1,4 +1,4 @@
-// HAProxy with a configuration: proven valid, put in place, loaded; and the one before again when that fails.
+// Loads a configuration into HAProxy: validates it, puts it in place, reloads, and restores the previous one on failure.
 import { chmod, chown, mkdir, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DpError } from "../../errors.ts";
@@ -17,17 +17,17 @@ import { startSupervised, stopSupervised } from "./supervised.ts";
 const PATIENCE = 10_000;
 type Routes = ReadonlyMap<string, KeptRoute>;
 
-/** Who besides dp reads the folder, and is given its configuration: the service's user, once there is one. */
+/** The owner of the folder and its files when somebody besides dp must read them: the service's user, once it exists. */
 async function reader(): Promise<{ owner?: [uid: number, gid: number] }> {
   return isService() && userExists(USER) ? { owner: [0, (await idsOf(USER))[1]] } : {};
 }
 
-/** Makes the folder, closed to all but dp and HAProxy's own user, who reads it. */
+/** Makes the folder, closed to all but dp and HAProxy's own user, who can read it. */
 export async function makeFolder(): Promise<void> {
   const { folder } = filesOf();
   const { owner } = await reader();
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  // Its parent must let that user through.
+  // HAProxy's user must be able to pass through the parent folder.
   if (owner) await chmod(dirname(folder), 0o755);
   if (owner) await chown(folder, ...owner);
   await chmod(folder, owner ? 0o750 : 0o700);
@@ -38,14 +38,14 @@ async function write(path: string, text: string): Promise<void> {
   await writeFileAtomic(path, text, owner ? 0o640 : 0o600, owner);
 }
 
-/** Whether the files in place are what the routes amount to. */
+/** Whether the files on disk are what follows from the routes. */
 export async function isInPlace(routes: Routes): Promise<boolean> {
   const { config, lua } = filesOf();
   const isConfig = (await readText(config)) === (await configText(routes));
   return isConfig && (await readText(lua)) === (await template("haproxy/dp.lua"));
 }
 
-/** What of HAProxy as a whole is not as the routes and this dp would have it: one sentence each. */
+/** One sentence for each server-wide part of HAProxy that is not as this dp would make it from the routes. */
 export async function driftFrom(routes: Routes): Promise<string[]> {
   const { folder } = filesOf();
   return [
@@ -56,15 +56,15 @@ export async function driftFrom(routes: Routes): Promise<string[]> {
 }
 
 /**
- * Keeps the routes, and what follows from them for HAProxy's next start: only numbers differ from the
- * configuration that was proven valid. What runs is changed by whoever calls.
+ * Writes the routes, and the configuration for HAProxy's next start. The configuration differs only in numbers from the
+ * one that was validated. The caller changes the running HAProxy.
  */
 export async function keep(routes: Routes): Promise<void> {
-  // Either may be there without the other after a power cut: the next setup sees it.
+  // After a power cut one may be on disk without the other: the next setup notices.
   await Promise.all([writeRoutes(routes), write(filesOf().config, await configText(routes))]);
 }
 
-/** Makes HAProxy run with the routes, by a reload or a start. Throws DpError "host", and all is as it was before. */
+/** Starts or reloads HAProxy with the routes. Throws DpError "host" after restoring the previous state. */
 export async function load(routes: Routes, before: Routes, io: Io): Promise<string[]> {
   const { config, lua } = filesOf();
   const made =
@@ -79,9 +79,9 @@ export async function load(routes: Routes, before: Routes, io: Io): Promise<stri
   try {
     return [...made, ...(await startOrReload(io))];
   } catch (error) {
-    // What HAProxy could not load must not be what it finds at its next start.
+    // HAProxy must not find a configuration at its next start that it could not load.
     await keep(before);
-    // A master that could not load has no worker but an old one, until it loads again.
+    // A master whose reload failed has only old workers until it reloads again.
     await (before.size > 0 ? startOrReload(io) : stop(io));
     throw error;
   }
@@ -123,7 +123,7 @@ async function failure(): Promise<DpError> {
   });
 }
 
-/** Ends HAProxy: there is no app left. Safe to repeat. */
+/** Stops HAProxy when no app is left. Safe to repeat. */
 export async function stop(io: Io): Promise<void> {
   await (isService() ? removeService(io) : stopSupervised());
 }

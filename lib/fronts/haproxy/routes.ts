@@ -1,22 +1,22 @@
-// The routes of dp's HAProxy: the durable file from which its configuration follows.
+// The routes of dp's HAProxy: the durable file from which its configuration is derived.
 import { DpError, messageOf } from "../../errors.ts";
 import { readText, writeFileAtomic } from "../../host/files.ts";
 import type { Route, Target } from "../../contracts/front.ts";
 import { filesOf } from "./places.ts";
 
-/** How many releases of an app can have requests under way at once: one live, the others draining. */
+/** How many releases of an app can have in-flight requests at once: one live, the others draining. */
 export const SLOTS = 4;
 
-/** A route as it is kept: every release that may still have requests has a slot, a server of HAProxy's. */
+/** A route as it is stored: every release that may still have requests has a slot, which is a server in HAProxy. */
 export interface KeptRoute extends Omit<Route, "target"> {
   slots: (Target | null)[];
-  /** The slot that gets the requests, or null. */
+  /** The slot that receives the requests, or null. */
   live: number | null;
-  /** Milliseconds that a request may wait while the app is held; null: it is not. */
+  /** Milliseconds that a request may wait while the app is held; null: it is not held. */
   held: number | null;
 }
 
-/** The routes by app. Throws DpError "host" for a file that cannot be read. */
+/** The stored routes, by app. Throws DpError "host" when the file cannot be read. */
 export async function readRoutes(): Promise<Map<string, KeptRoute>> {
   const { routes } = filesOf();
   const text = await readText(routes);
@@ -30,20 +30,23 @@ export async function readRoutes(): Promise<Map<string, KeptRoute>> {
   }
 }
 
-/** Writes the routes, durably. */
+/** Writes the routes durably. */
 export async function writeRoutes(routes: ReadonlyMap<string, KeptRoute>): Promise<void> {
   const text = JSON.stringify({ version: 1, routes: [...routes.values()] }, null, 2);
   await writeFileAtomic(filesOf().routes, `${text}\n`, 0o600);
 }
 
-/** A route as it is set up, with what the one before knew of releases. */
+/** A route with new settings that keeps the releases of the previous one. */
 export function routeFrom(wanted: Omit<Route, "target">, before: KeptRoute | undefined): KeptRoute {
   const { app, listen, protocol, trustedProxies } = wanted;
   const known = before ?? { slots: Array<null>(SLOTS).fill(null), live: null, held: null };
   return { app, listen, protocol, trustedProxies, slots: known.slots, live: known.live, held: known.held };
 }
 
-/** Where a target goes: its own slot, else an empty one, else the one after the live slot, whose release is cut then. */
+/**
+ * The slot for a target: its own, otherwise an empty one, otherwise the one after the live slot, whose release is then
+ * cut off.
+ */
 export function slotFor(route: KeptRoute, target: Target): number {
   const own = route.slots.findIndex((slot) => slot?.id === target.id);
   if (own !== -1) return own;
@@ -51,7 +54,7 @@ export function slotFor(route: KeptRoute, target: Target): number {
   return empty !== -1 ? empty : ((route.live ?? 0) + 1) % route.slots.length;
 }
 
-/** The route with the target live; null: nothing is. */
+/** The route with `target` live; null: no release is live. */
 export function pointed(route: KeptRoute, target: Target | null): KeptRoute {
   if (target === null) return { ...route, live: null };
   const live = slotFor(route, target);

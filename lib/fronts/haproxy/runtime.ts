@@ -1,12 +1,12 @@
-// The runtime API of dp's HAProxy: commands to the master, and through it to every worker.
+// The runtime API of dp's HAProxy: sends commands to the master and, through it, to every worker.
 import { codeOf, DpError } from "../../errors.ts";
 import { filesOf } from "./places.ts";
 
 const TIMEOUT = 10_000;
-/** What connect(2) says when nobody is there. */
+/** The error codes of connect(2) when HAProxy is not running. */
 const ABSENT = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE"]);
 
-/** Sends one line to the master; gives what came back. Rejects with the system's error. */
+/** Sends one line to the master; returns its reply. Rejects with the system's error. */
 function ask(line: string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const parts: Buffer[] = [];
@@ -14,7 +14,7 @@ function ask(line: string): Promise<string> {
   const socket = Bun.connect({
     unix: filesOf().socket,
     socket: {
-      // "quit" makes the master close; a half-closed connection would do, but Bun's is read no more.
+      // "quit" makes the master close the connection. Half-closing it would do, but Bun then stops reading.
       open: (opened) => void opened.write(`${line};quit\n`),
       data: (_, chunk) => void parts.push(chunk),
       close: () => resolve(Buffer.concat(parts).toString()),
@@ -32,7 +32,7 @@ function ask(line: string): Promise<string> {
   });
 }
 
-/** One worker. `isCurrent`: it is no one that a reload has left behind to finish. */
+/** One worker. `isCurrent`: it is not left over from a reload. */
 export interface Worker {
   pid: number;
   isCurrent: boolean;
@@ -45,7 +45,7 @@ export interface Processes {
   failed: number;
 }
 
-/** The answer of "show proc". */
+/** Parses the output of "show proc". */
 export function processesFrom(text: string): Processes | null {
   const master = /^(\d+)\s+master\s+\d+(?:\s+\[failed: (\d+)\])?/m.exec(text);
   if (master === null) return null;
@@ -57,7 +57,7 @@ export function processesFrom(text: string): Processes | null {
   return { master: Number(master[1]), workers, failed: Number(master[2] ?? 0) };
 }
 
-/** The processes of HAProxy, or null when it does not run. Throws DpError "host" when this user may not ask. */
+/** The processes of HAProxy, or null when it is not running. Throws DpError "host" when this user may not ask. */
 export async function processes(): Promise<Processes | null> {
   try {
     return processesFrom(await ask("show proc"));
@@ -69,11 +69,11 @@ export async function processes(): Promise<Processes | null> {
   }
 }
 
-/** Makes the master read its configuration again; answers before that is done. */
+/** Makes the master read its configuration again; returns before that is done. */
 export const reload = () => ask("reload").catch(ignoreAbsence);
 
 function ignoreAbsence(error: unknown): string {
-  // The master becomes a new program at that moment, and its connections end.
+  // The master re-executes itself during a reload, which closes its connections.
   if (ABSENT.has(codeOf(error) ?? "")) return "";
   throw error;
 }
@@ -81,8 +81,8 @@ function ignoreAbsence(error: unknown): string {
 const PATIENCE = 10_000;
 
 /**
- * Sends commands to every worker, and again to those that came up meanwhile; answers by worker. Waits for an
- * HAProxy that restarts. Throws DpError "host" when it does not run.
+ * Sends commands to every worker, including workers that start in the meantime; returns the replies by worker. Waits for
+ * a HAProxy that is restarting. Throws DpError "host" when it is not running.
  */
 export async function tellAll(commands: readonly string[]): Promise<Map<Worker, string>> {
   const answers = new Map<Worker, string>();
@@ -95,7 +95,7 @@ export async function tellAll(commands: readonly string[]): Promise<Map<Worker, 
     if (isComplete && next.length === 0) return answers;
     for (const worker of next) {
       const answer = await ask(commands.map((command) => `@!${worker.pid} ${command}`).join(";")).catch(ignoreAbsence);
-      // One that ended has nothing to do any more, and one that was not there yet is listed again.
+      // A worker that has exited needs no commands, and one that is still starting is in the next list.
       if (answer.includes("Can't find the target")) continue;
       told.add(worker.pid);
       answers.set(worker, answer);
@@ -105,5 +105,5 @@ export async function tellAll(commands: readonly string[]): Promise<Map<Worker, 
   }
 }
 
-/** HAProxy does not run. */
+/** The error when HAProxy is not running. */
 export const notRunning = () => new DpError("host", "HAProxy does not run", { hint: "dp reconcile" });

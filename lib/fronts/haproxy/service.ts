@@ -1,4 +1,4 @@
-// HAProxy as a service of systemd, dp-haproxy: beside Debian's own haproxy.service, which is never touched.
+// HAProxy as a systemd service, dp-haproxy, beside Debian's own haproxy.service, which dp never touches.
 import { existsSync } from "node:fs";
 import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
@@ -24,10 +24,10 @@ async function unitText(): Promise<string> {
   });
 }
 
-/** What of the unit is not as this dp writes it, or not known to systemd: one sentence each. */
+/** One sentence when the unit is not as this dp writes it, or is not known to systemd. */
 export const unitDrift = async () => serviceDrift({ [UNIT]: await unitText() });
 
-/** Writes the unit where it differs, and has it come up at boot; answers what was changed. */
+/** Writes the unit if it differs and enables it at boot; returns what was changed. */
 export async function setUpService(io: Io): Promise<string[]> {
   if ((await unitDrift()).length === 0) return [];
   const text = await unitText();
@@ -38,7 +38,7 @@ export async function setUpService(io: Io): Promise<string[]> {
   return [isWritten ? `told systemd about ${path}` : `wrote ${path}`];
 }
 
-/** Starts the service; returns when it takes connections. */
+/** Starts the service; returns when it accepts connections. */
 export const startService = (io: Io) => systemctl(["restart", UNIT], io);
 
 /** Stops the service and removes its unit. Safe to repeat. */

@@ -1,4 +1,4 @@
-// HAProxy where there is no systemd: kept by the same small supervisor as the apps.
+// HAProxy without systemd: run by the same small supervisor as the apps.
 import { join } from "node:path";
 import { DpError } from "../../errors.ts";
 import { endKept, startKept, stateOf, type Kept } from "../../host/daemon/kept.ts";
@@ -9,7 +9,7 @@ import { markerOf } from "../../host/supervisor/supervision.ts";
 import { filesOf, haproxyProgram } from "./places.ts";
 import { processes } from "./runtime.ts";
 
-// "dp" can be no app's name.
+// No app can be named "dp".
 const NAME = { app: "dp", id: "haproxy" };
 const STOP_TIMEOUT = 5_000;
 const PATIENCE = 10_000;
@@ -21,7 +21,7 @@ const keptIn = (folder: string): Kept => ({
   stopTimeout: STOP_TIMEOUT,
 });
 
-/** Starts HAProxy under a supervisor of its own; returns when it takes connections. Throws DpError "host". */
+/** Starts HAProxy under its own supervisor; returns when it accepts connections. Throws DpError "host". */
 export async function startSupervised(): Promise<void> {
   const { folder, config, socket, log } = filesOf();
   const kept = keptIn(folder);
@@ -39,7 +39,7 @@ export async function startSupervised(): Promise<void> {
   }
 }
 
-/** Ends HAProxy and its supervisor. Safe to repeat. */
+/** Stops HAProxy and its supervisor. Safe to repeat. */
 export async function stopSupervised(): Promise<void> {
   const { folder, socket } = filesOf();
   await endKept(keptIn(folder));

@@ -1,4 +1,4 @@
-// What it means that no front holds the port.
+// The settings that are allowed when no front holds the port.
 import type { FrontSettings } from "../../config/declared.ts";
 
 const settings: FrontSettings = { holdsPort: false };

@@ -1,9 +1,9 @@
-// A request whose target is a URL: it is read as one for the URL's path, with the URL's host as its Host.
+// Requests whose target is a URL: rewritten to the URL's path, with the URL's host as Host.
 import type { RequestHead } from "./request-line.ts";
 
 /**
- * The bytes of a request whose head was just read from `buffer` and ends at `at`, as RFC 9112 3.2.2 wants them passed on:
- * the Host that the client sent counts for nothing. They are to be read again; what follows the head stays.
+ * Rewrites a request as RFC 9112 3.2.2 requires, ignoring the client's own Host. The head was just read from `buffer` and
+ * ends at `at`. The returned bytes must be read again; the bytes after the head are unchanged.
  */
 export function inOriginForm({ start }: RequestHead, buffer: Buffer, at: number): Buffer {
   const [line = "", ...fields] = buffer.toString("latin1", start, at).split("\r\n");

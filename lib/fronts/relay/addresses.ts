@@ -1,17 +1,17 @@
-// Who the clients are, and how much each has open: no one of them may take the room of all others.
+// Identifies clients and counts their open connections: no single client may take the room of all others.
 import { holderUid, tellsOwners } from "../../host/process/socket-owner.ts";
 import { CONNECTIONS_PER_CLIENT } from "./limits.ts";
 
-/** A client as it is counted: an address, a network of them, or a user of this machine. */
+/** A client as a counting unit: an address, a network, or a user of this machine. */
 export interface Party {
   readonly key: string;
-  /** Its connections, and its requests that come by a trusted proxy. */
+  /** Its connections, and its requests through a trusted proxy. */
   count: number;
 }
 
 const parties = new Map<string, Party>();
 
-/** Counts one more of a client. */
+/** Adds one to a client's count. */
 export function admit(key: string): Party {
   let party = parties.get(key);
   if (party === undefined) parties.set(key, (party = { key, count: 0 }));
@@ -19,21 +19,24 @@ export function admit(key: string): Party {
   return party;
 }
 
-/** Counts one less. */
+/** Subtracts one from a client's count. */
 export function dismiss(party: Party): void {
   if (--party.count === 0) parties.delete(party.key);
 }
 
-/** By how many a client has more than its share; less than 1: it has not. */
+/** How far a client is above its share; less than 1: it is not above. */
 export const excessOf = (party: Party): number => party.count - CONNECTIONS_PER_CLIENT;
 
 const isLoopback = (address: string) => address.startsWith("127.") || address === "::1";
 
-/** An address as people write it: a dual-stack socket shows IPv4 clients as ::ffff:192.0.2.1. */
+/** An address in its usual form: a dual-stack socket shows IPv4 clients as ::ffff:192.0.2.1. */
 export const plainAddress = (address: string): string =>
   address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 
-/** What counts as one client: an IPv4 address, or the /64 that an IPv6 address is of, because all of it is one's own. */
+/**
+ * The unit that counts as one client: an IPv4 address, or the /64 of an IPv6 address, which usually belongs to one
+ * client.
+ */
 export function clientOf(address: string): string {
   if (!address.includes(":")) return address;
   const [head = "", tail] = address.split("%")[0]!.split("::");
@@ -44,7 +47,10 @@ export function clientOf(address: string): string {
   return [...groups, ...zeros, ...behind].slice(0, 4).join(":");
 }
 
-/** The user of this machine, by uid, whose process has opened a connection; null: it comes from elsewhere, or nobody can tell. */
+/**
+ * The uid of the local user whose process opened a connection; null: the client is on another machine, or the user is
+ * unknown.
+ */
 export function localUid(socket: Bun.Socket<unknown>): number | null {
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
   const [from, to] = [plainAddress(remoteAddress), plainAddress(localAddress)];
@@ -52,11 +58,11 @@ export function localUid(socket: Bun.Socket<unknown>): number | null {
   return holderUid({ address: from, port: remotePort }, { address: to, port: localPort });
 }
 
-/** The client that a connection counts for: on this machine its user, all of whom have all of 127.0.0.0/8. */
+/** The client that a connection counts for. A local client is its user, because every user can use all of 127.0.0.0/8. */
 export function partyKey(address: string, uid: number | null): string {
   if (uid !== null) return `uid ${uid}`;
   return isLoopback(address) ? "this machine" : clientOf(address);
 }
 
-/** Whether a user of this machine has no limit: root, and whoever runs the relay, could stop it anyway. */
+/** Whether a local user has no limit: root and the relay's own user could stop the relay anyway. */
 export const isSpared = (uid: number | null): boolean => uid === 0 || (uid !== null && uid === process.getuid?.());

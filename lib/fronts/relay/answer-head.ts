@@ -1,4 +1,4 @@
-// The head of an app's answer: status, framing, and what of it is for the relay alone.
+// The head of an app's answer: status, framing, and the fields meant for the relay alone.
 import { CR, LF, SP, VALUE, isWord } from "./bytes.ts";
 import {
   type Head,
@@ -14,12 +14,12 @@ import {
 } from "./field.ts";
 import { HEAD_SIZE } from "./limits.ts";
 
-/** What the head of an answer says. */
+/** The parsed head of an answer. */
 export interface AnswerHead extends Head {
-  /** The answer's own status code; `status` is that of the refusal. */
+  /** The answer's own status code; `status` is the code of a refusal. */
   code: number;
   fieldsEnd: number;
-  /** The Transfer-Encoding line, as start and end: an HTTP/1.0 client does not get it. */
+  /** The start and end of the Transfer-Encoding line, which an HTTP/1.0 client does not get. */
   codingAt: number;
   codingEnd: number;
 }
@@ -42,7 +42,7 @@ export const answer: AnswerHead = {
   codingEnd: -1,
 };
 
-/** Reads a head into `answer`; gives the place after it, INCOMPLETE or REFUSED. */
+/** Reads a head into `answer`; returns the position after it, INCOMPLETE or REFUSED. */
 export function readAnswer(buffer: Buffer, start: number, end: number): number {
   clear(answer);
   answer.codingAt = -1;
@@ -58,7 +58,7 @@ export function readAnswer(buffer: Buffer, start: number, end: number): number {
 
 const START = "HTTP/1.";
 
-/** "HTTP/1.1 200 OK"; the words after the code may be missing. */
+/** "HTTP/1.1 200 OK"; the reason phrase may be missing. */
 function readLine(buffer: Buffer, start: number, end: number): number {
   for (let i = 0; i < START.length; i++) {
     if (start + i >= end) return INCOMPLETE;

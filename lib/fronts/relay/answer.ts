@@ -1,4 +1,4 @@
-// The app's answer on its way to the client.
+// Passes the app's answer on to the client.
 import { answer, readAnswer } from "./answer-head.ts";
 import { enter, leave, relay } from "./app.ts";
 import { CHUNKED, LENGTH, NONE, UNTIL_CLOSE, startBody, takeBody } from "./body.ts";
@@ -12,10 +12,10 @@ import { drop, send } from "./outlet.ts";
 import { answerFor } from "./rewrite.ts";
 import type { Client, Upstream } from "./types.ts";
 
-/** A body's start that is sent in one piece with its head. */
+/** A head and a body's first bytes up to this size are sent in one piece. */
 const TOGETHER = 16 * 1024;
 
-/** Bytes of the answer. */
+/** Takes bytes of the answer. */
 export function takeAnswer(client: Client, chunk: Buffer): void {
   if (client.hasAnswerHead) return takeRest(client, chunk, 0);
   const buffer = client.answerPending === null ? chunk : Buffer.concat([client.answerPending, chunk]);
@@ -31,13 +31,13 @@ export function takeAnswer(client: Client, chunk: Buffer): void {
     if (answer.code === 101) return startTunnel(client, buffer, at);
     if (answer.code >= 200) return takeFinal(client, buffer, at, next);
     if (answer.code === 100) client.expectsContinue = false;
-    // HTTP/1.0 knows no answer before the answer.
+    // HTTP/1.0 has no interim (1xx) answers.
     if (!client.isOld) send(client, buffer, at, next);
     at = next;
   }
 }
 
-/** The head of the answer proper, and how its body will end. */
+/** Handles the head of the final answer: decides how its body ends. */
 function takeFinal(client: Client, buffer: Buffer, start: number, bodyAt: number): void {
   const { code } = answer;
   const kind =
@@ -52,7 +52,7 @@ function takeFinal(client: Client, buffer: Buffer, start: number, bodyAt: number
   client.keepsUpstream = answer.minor === 1 && !answer.isClose && kind !== UNTIL_CLOSE;
   startBody(client.answer, kind, answer.length);
   if (kind === CHUNKED) client.answer.cuts = [];
-  // A client that was not told to go on may never send its body: only the end of the connection is clear to both.
+  // A client that was not told to continue may never send its body: only closing the connection is unambiguous for both.
   if (kind === UNTIL_CLOSE || relay.isStopping || client.expectsContinue) client.willClose = true;
   const isRaw = client.isOld && kind === CHUNKED;
   const head = answerFor(buffer, start, client.willClose, client.isOld);
@@ -65,8 +65,8 @@ function takeFinal(client: Client, buffer: Buffer, start: number, bodyAt: number
 }
 
 /**
- * Bytes of the body from `at` on. With the first of them goes the head: it is what stands before them from `start` on, or
- * `head`. Nothing of either is sent before they were found to be sound.
+ * Passes on bytes of the body from `at` on. The head goes with the first of them: it is the bytes between `start` and
+ * `at`, or `head`. Nothing is sent before all of it has been validated.
  */
 function takeRest(client: Client, buffer: Buffer, at: number, start = at, head: Buffer | null = null): void {
   const body = client.answer;
@@ -97,13 +97,13 @@ function sendKept(client: Client, buffer: Buffer, start: number, end: number, cu
   send(client, buffer, from, end);
 }
 
-/** The app's answer cannot be passed on: 502, or a reset when some of it was. The log has it either way. */
+/** Handles an answer that cannot be passed on: 502, or a reset when part of it was sent. Either way it is logged. */
 function fail(client: Client, why: string): void {
   logAnswer(client, client.hasAnswerHead ? `${why}; the client was cut off` : `${why}; answered 502`);
   refuse(client, 502, why);
 }
 
-/** 101: from here on both sides say what they like. */
+/** After 101 both sides may send anything. */
 function startTunnel(client: Client, buffer: Buffer, start: number): void {
   const { target, upstream } = client;
   if (!client.wantsUpgrade || target === null || upstream === null)
@@ -118,7 +118,7 @@ function startTunnel(client: Client, buffer: Buffer, start: number): void {
   if (pending !== null) send(upstream, pending, 0, pending.length);
 }
 
-/** The app's side is gone, before or after it was through. */
+/** Handles the end of the app's side, before or after its answer was complete. */
 export function upstreamGone(client: Client, upstream: Upstream, isError: boolean): void {
   if (client.phase === TUNNEL) return tunnelGone(client, isError);
   client.upstream = null;
@@ -136,7 +136,7 @@ export function upstreamGone(client: Client, upstream: Upstream, isError: boolea
     return answered(client);
   }
   if (upstream.isReused && !upstream.hasAnswered && client.replay !== null) {
-    // It closed a connection that it thought idle: the request is sent once more, on a fresh one.
+    // The app closed a connection that it thought idle: the request is sent once more, on a fresh connection.
     settle(client);
     client.unsent = client.replay;
     return assign(client);
@@ -146,7 +146,7 @@ export function upstreamGone(client: Client, upstream: Upstream, isError: boolea
 
 function tunnelGone(client: Client, isError: boolean): void {
   if (isError) return cut(client);
-  // Without an error this is its FIN after ours: the client has one more thing to get, our FIN.
+  // Without an error this is the app's FIN after ours: only our FIN still has to reach the client.
   settle(client);
   leaveUpstream(client, false);
   linger(client);

@@ -1,11 +1,11 @@
-// One app in the relay: its route, its connections, and what is under way on which release.
+// One app in the relay: its route, its connections, and the in-flight counts of its releases.
 import type { InFlight, Route, Target } from "../../contracts/front.ts";
 import type { App } from "./types.ts";
 
 /** The relay's apps, by name. */
 export const apps = new Map<string, App>();
 
-/** Whether a user of this machine is an app's own. */
+/** Whether a local user is the own user of any app. */
 export const isAppUser = (uid: number | null): boolean =>
   uid !== null && [...apps.values()].some(({ route }) => route.uid === uid);
 
@@ -23,22 +23,22 @@ export const makeApp = (route: Route): App => ({
   failed: 0,
 });
 
-/** The whole relay's state that connections look at. */
+/** The state of the whole relay that connections use. */
 export const relay = {
   /** Client connections of all apps. */
   connections: 0,
-  /** SIGTERM came: answers say `Connection: close`. */
+  /** True after SIGTERM: answers get `Connection: close`. */
   isStopping: false,
 };
 
-/** One more of `kind` under way on a release. */
+/** Counts one more `kind` in flight on a release. */
 export function enter(app: App, id: string, kind: keyof InFlight): void {
   const tally = app.inFlight.get(id);
   if (tally) tally[kind]++;
   else app.inFlight.set(id, { requests: 0, tunnels: 0, [kind]: 1 });
 }
 
-/** One less. */
+/** Counts one less. */
 export function leave(app: App, id: string, kind: keyof InFlight): void {
   const tally = app.inFlight.get(id);
   if (!tally) return;
@@ -47,9 +47,9 @@ export function leave(app: App, id: string, kind: keyof InFlight): void {
   for (const watcher of app.watchers) watcher(id);
 }
 
-/** What is under way on a release. */
+/** The in-flight counts of a release. */
 export const underWay = (app: App, id: string): InFlight => app.inFlight.get(id) ?? { requests: 0, tunnels: 0 };
 
-/** Whether two targets are the same place. */
+/** Whether two targets are the same. */
 export const isSame = (a: Target | null, b: Target | null): boolean =>
   a?.id === b?.id && a?.port === b?.port && a?.uid === b?.uid;

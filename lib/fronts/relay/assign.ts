@@ -1,4 +1,4 @@
-// Which release gets a request: picked when its head is read, and again as long as nothing of it was sent.
+// Assigns a release to a request: when its head is read, and again as long as nothing has been sent to the app.
 import { enter } from "./app.ts";
 import { clock } from "./clock.ts";
 import { leaveUpstream, refuse, steer } from "./ending.ts";
@@ -6,12 +6,12 @@ import { REUSE_TIME } from "./limits.ts";
 import { send } from "./outlet.ts";
 import type { Client, Upstream } from "./types.ts";
 
-/** Picks the release, in the same turn in which the request is counted on it, and sends what there is. */
+/** Picks the release, counts the request on it in the same turn of the event loop, and sends what is available. */
 export function assign(client: Client): void {
   const { app } = client;
   client.retry = null;
   if (app.hold !== null) {
-    // An idle connection that it still has belongs to the app that is going away; a body must not go there.
+    // The client's idle connection belongs to a release that is going away; a body must not go there.
     leaveUpstream(client, false);
     client.since = clock.now;
     app.waiting.add(client);

@@ -1,10 +1,10 @@
-// Where the body of a message ends: by length, by chunks, or with the connection.
+// Finds the end of a message's body: by length, by chunks, or by the end of the connection.
 import { CR, HEX, LF, SEMICOLON, SP, TAB, VALUE } from "./bytes.ts";
 import { REFUSED } from "./field.ts";
 import { CHUNK_DIGITS, EXTENSION_SIZE } from "./limits.ts";
 import { type Trailer, takeTrailer } from "./trailer.ts";
 
-/** How a body's end is found. */
+/** How the end of a body is found. */
 export const NONE = 0;
 export const LENGTH = 1;
 export const CHUNKED = 2;
@@ -19,24 +19,25 @@ const TRAILER = 5;
 const EXTENSION = 6;
 
 /**
- * A body that is being read. With `cuts`, what RFC 9112 allows between chunks and nobody needs is left out: the places of
- * extensions, of the space before them and of trailers, as pairs of start and end. Without, extensions are refused.
+ * A body that is being read. With `cuts`, parts that RFC 9112 allows between chunks and nobody needs are left out: `cuts`
+ * lists the positions of extensions, the space before them and trailers, as pairs of start and end. Without `cuts`,
+ * extensions are refused.
  */
 export interface Body extends Trailer {
   kind: number;
-  /** Bytes left of the body, or of the chunk. */
+  /** Bytes left in the body, or in the chunk. */
   left: number;
   state: number;
-  /** Digits of the size so far. */
+  /** Digits of the chunk size so far. */
   count: number;
-  /** Whether the ";" of an extension was there, and bytes behind the size so far. */
+  /** Whether the ";" of an extension has been read, and the number of bytes after the size so far. */
   hasExtension: boolean;
   extra: number;
-  /** When set: the places of the data, as pairs of start and end, for those who want no chunks. */
+  /** When set: the positions of the data, as pairs of start and end, for a client that cannot read chunks. */
   spans: number[] | null;
 }
 
-/** A body that has ended. */
+/** A body in its final state. */
 export const makeBody = (): Body => ({
   kind: NONE,
   isDone: true,
@@ -51,7 +52,7 @@ export const makeBody = (): Body => ({
   kept: null,
 });
 
-/** Starts a body; `length` counts for LENGTH only. */
+/** Starts a body; `length` is used for LENGTH only. */
 export function startBody(body: Body, kind: number, length: number): void {
   body.kind = kind;
   body.left = kind === LENGTH ? length : 0;
@@ -64,7 +65,7 @@ export function startBody(body: Body, kind: number, length: number): void {
   body.spans = body.cuts = body.kept = null;
 }
 
-/** Takes what belongs to the body from `[start, end)`; gives the place after it, or REFUSED. */
+/** Reads the part of `[start, end)` that belongs to the body; returns the position after it, or REFUSED. */
 export function takeBody(body: Body, buffer: Buffer, start: number, end: number): number {
   if (body.isDone) return start;
   if (body.kind === CHUNKED) return takeChunks(body, buffer, start, end);
@@ -95,11 +96,11 @@ function takeChunks(body: Body, buffer: Buffer, start: number, end: number): num
   return at;
 }
 
-/** Whether a size is over and something stands behind it. */
+/** Whether the chunk size is complete and an extension follows. */
 const isExtension = (body: Body, byte: number) =>
   body.state === SIZE && body.count > 0 && (byte === SEMICOLON || byte === SP || byte === TAB);
 
-/** What stands between a chunk's size and the end of its line: space, then what begins with ";". It is left out. */
+/** Reads what is between a chunk's size and the end of its line: space, then text that begins with ";". It is left out. */
 function takeExtension(body: Body, buffer: Buffer, start: number, end: number): number {
   body.state = EXTENSION;
   let at = start;
@@ -117,7 +118,7 @@ function takeExtension(body: Body, buffer: Buffer, start: number, end: number): 
   return at + 1;
 }
 
-/** One byte between the chunks: "1f", CR, LF. */
+/** Reads one byte between the chunks: "1f", CR, LF. */
 function takeByte(body: Body, byte: number): boolean {
   switch (body.state) {
     case SIZE: {
@@ -126,7 +127,7 @@ function takeByte(body: Body, byte: number): boolean {
         body.left = body.left * 16 + digit;
         return ++body.count <= CHUNK_DIGITS;
       }
-      // A client's ";extension" is refused: nobody sends one but to find servers that end it elsewhere.
+      // A client's ";extension" is refused: they are only used to find servers that disagree about the end of the line.
       body.state = SIZE_LF;
       return byte === CR && body.count > 0;
     }

@@ -1,18 +1,18 @@
-// A client's connection: its state, and that of the one request at a time that it carries.
+// The state of a client's connection, and of the one request at a time that it carries.
 import { admit, localUid, partyKey } from "./addresses.ts";
 import { makeBody } from "./body.ts";
 import { clock } from "./clock.ts";
 import { originOf } from "./rewrite.ts";
 import type { App, Client, Upstream } from "./types.ts";
 
-/** What a connection does: waits for a head, carries a request, carries anything, reads on after its FIN, is gone. */
+/** The phases of a connection: waiting for a head, carrying a request, a tunnel, reading on after our FIN, closed. */
 export const IDLE = 0;
 export const ACTIVE = 1;
 export const TUNNEL = 2;
 export const LINGER = 3;
 export const CLOSED = 4;
 
-/** What a connection knows of its request, as long as there is none. */
+/** The request's part of the state when there is no request. */
 const noRequest = () => ({
   pending: null,
   cameAt: clock.now,
@@ -64,7 +64,7 @@ export function makeClient(app: App, socket: Bun.Socket<Client>, connect: Client
   };
 }
 
-/** Stops or goes on reading from a socket. */
+/** Pauses or resumes reading from a socket. */
 export function setPaused(side: Client | Upstream, isPaused: boolean): void {
   if (side.isPaused === isPaused || side.socket === null) return;
   side.isPaused = isPaused;

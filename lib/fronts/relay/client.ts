@@ -5,23 +5,29 @@ import type { Drained, FrontStatus, RouteChange, Target } from "../../contracts/
 import type { Command, Reply } from "./control.ts";
 import { HOLD_TIME } from "./limits.ts";
 
-/** How long the relay may take to answer, in ms, apart from what the command itself waits for. */
+/** How long the relay may take to answer, in ms, not counting the time that the command itself waits. */
 const TIMEOUT = 10_000;
 
-/** dp's side of the relay, which holds the public ports of all apps. Every call throws DpError "host" when it cannot be done. */
+/** dp's side of the relay, which holds the public ports of all apps. Every call throws DpError "host" when it fails. */
 export interface RelayClient {
   isRunning(): Promise<boolean>;
-  /** With the routes of all apps, or of that one alone. */
+  /** The status, with the routes of all apps or of one. */
   status(app?: string): Promise<FrontStatus>;
-  /** The same, or null when the relay does not run. */
+  /** The same, or null when the relay is not running. */
   statusIfRunning(app?: string): Promise<FrontStatus | null>;
   set(route: RouteChange): Promise<void>;
-  /** Every request whose head is read from now on goes to the target. Null: they are answered 503. Gives the ms it took. */
+  /**
+   * Sends every request whose head is read from now on to the target; null: answers them with 503. Returns the ms it
+   * took.
+   */
   point(app: string, target: Target | null): Promise<number>;
-  /** Lets requests wait, each `limitMs` at most, until `resume`. */
+  /** Holds requests, each at most `limitMs`, until `resume`. */
   hold(app: string, limitMs?: number): Promise<void>;
   resume(app: string): Promise<void>;
-  /** Waits until nothing is under way on a release, then closes its upgraded connections; cuts the rest at the timeout. */
+  /**
+   * Waits until no request is in flight on a release, then closes its upgraded connections; cuts off the rest at the
+   * timeout.
+   */
   drain(app: string, id: string, timeoutMs: number): Promise<Drained>;
   remove(app: string): Promise<void>;
 }
@@ -53,10 +59,10 @@ export function relayAt(folder: string): RelayClient {
 }
 
 const NOT_RUNNING = new Set(["ENOENT", "ECONNREFUSED", "ENOTDIR"]);
-/** It took the connection, and was killed before it said anything. */
+/** The relay accepted the connection and was killed before it answered. */
 const ENDED = new Set([...NOT_RUNNING, "EPIPE", "ECONNRESET"]);
 
-/** Sends one command; gives what the relay answered, or throws DpError "host". */
+/** Sends one command; returns the relay's answer, or throws DpError "host". */
 async function exchange<T>(path: string, command: Command, timeout: number): Promise<T> {
   const answer = Promise.withResolvers<string>();
   const fail = (error: Error) => answer.reject(problemOf(path, error));
@@ -70,7 +76,7 @@ async function exchange<T>(path: string, command: Command, timeout: number): Pro
     error: (_: Bun.Socket, error: Error) => fail(error),
     close: () => answer.resolve(Buffer.concat(chunks).toString()),
   };
-  // Bun's sockets, because node:net takes 20 ms of a processor to load.
+  // Bun's sockets, because loading node:net costs 20 ms of CPU time.
   const connected = Bun.connect({ unix: path, socket }).catch(fail);
   const limit = setTimeout(() => {
     fail(new Error(`it did not answer within ${timeout / 1000} s`));

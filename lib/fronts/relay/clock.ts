@@ -1,4 +1,4 @@
-// The relay's time, read once a sweep: what is measured in seconds needs no system call a byte.
+// The relay's clock, read once a sweep: limits in seconds do not justify a system call for each byte.
 
-/** Milliseconds of a clock that only goes forward, as of the last sweep. */
+/** Milliseconds of a monotonic clock, as of the last sweep. */
 export const clock = { now: performance.now() };

@@ -1,4 +1,4 @@
-// The control socket: one line of JSON in, one out, then the connection ends.
+// The control socket: one line of JSON in, one line out, then the connection is closed.
 import { chmodSync } from "node:fs";
 import { type Server, type Socket, createServer } from "node:net";
 import { DpError, messageOf } from "../../errors.ts";
@@ -8,7 +8,7 @@ import pkg from "../../../package.json" with { type: "json" };
 import { CONTROL_SIZE } from "./limits.ts";
 import { drainApp, holdApp, pointRoute, removeRoute, resumeApp, setRoute, statusOf } from "./routes.ts";
 
-/** What the client may ask for. */
+/** The commands that a client may send. */
 export type Command =
   | { do: "status"; app?: string }
   | { do: "set"; route: RouteChange }
@@ -31,7 +31,7 @@ const status = (app: string | undefined): FrontStatus => ({
   routes: statusOf(app),
 });
 
-// Changes are made one after the other: each writes the whole state file.
+// Changes run one after the other: each writes the whole state file.
 let changes: Promise<unknown> = Promise.resolve();
 
 function inTurn<T>(change: () => Promise<T>): Promise<T> {
@@ -88,7 +88,10 @@ function serve(folder: string, socket: Socket): void {
   });
 }
 
-/** Listens on the control socket, which only dp's own user can open. The caller has made sure that it is alone. */
+/**
+ * Listens on the control socket, which only dp's own user can open. The caller has made sure that no other relay is
+ * running.
+ */
 export async function listenControl(folder: string): Promise<Server> {
   const path = `${folder}/control.sock`;
   await removeFile(path);

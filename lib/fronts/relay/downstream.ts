@@ -1,4 +1,4 @@
-// Client connections: accepting them, and what comes of them.
+// Client connections: accepts them and handles their events.
 import { excessOf, isSpared } from "./addresses.ts";
 import { relay } from "./app.ts";
 import { ACTIVE, CLOSED, IDLE, LINGER, TUNNEL, makeClient, setPaused } from "./client-connection.ts";
@@ -13,7 +13,7 @@ import { excess, makeRoom } from "./room.ts";
 import { connect, finishUpstream } from "./upstream.ts";
 import type { App, Client, Upstream } from "./types.ts";
 
-/** What a listening socket of the app does with its connections. */
+/** The handlers for connections of the app's listening socket. */
 export function handlersFor(app: App): Bun.SocketHandler<Client> {
   return { open: (socket) => open(app, socket), data, drain, end: ended, close, error };
 }
@@ -53,7 +53,7 @@ function data(socket: Bun.Socket<Client>, chunk: Buffer): void {
   }
 }
 
-/** Keeps bytes whose turn has not come. */
+/** Keeps bytes that cannot be handled yet. */
 function stash(client: Client, chunk: Buffer): void {
   client.pending = client.pending === null ? chunk : Buffer.concat([client.pending, chunk]);
   steer(client);
@@ -70,7 +70,7 @@ function drain(socket: Bun.Socket<Client>): void {
   }
 }
 
-/** The client's FIN. What it asked for is answered all the same: it may only have closed its own side. */
+/** Handles the client's FIN. Its request is still answered: it may have closed only its own side. */
 function ended(socket: Bun.Socket<Client>): void {
   const client = socket.data;
   client.isEof = true;
@@ -79,9 +79,9 @@ function ended(socket: Bun.Socket<Client>): void {
   else if (client.phase === LINGER) {
     if (isEmpty(client)) drop(client, false);
   } else if (client.phase === ACTIVE) {
-    // A request that will never be whole; one that waits in a hold is looked at when it is fed.
+    // The request will never be complete. A held request is checked when it is fed.
     if (!client.body.isDone && client.upstream !== null) abort(client);
-    // Whether it is gone altogether only a probe tells.
+    // Only a probe shows whether the client is gone altogether.
     else socket.setKeepAlive(true, 15_000);
   }
 }
@@ -97,7 +97,7 @@ function close(socket: Bun.Socket<Client>, error?: Error): void {
   if (client.phase === CLOSED) return;
   const { upstream } = client;
   client.socket = null;
-  // Without an error this is the client's FIN after ours: the app may still have to take what it sent.
+  // Without an error this is the client's FIN after ours: the app may still have to read what the client sent.
   if (client.phase === TUNNEL && upstream !== null && error === undefined) finishTunnel(client, upstream);
   forget(client);
 }

@@ -1,4 +1,4 @@
-// Waiting until a release has nothing under way, so that it can be stopped.
+// Waits until a release has nothing in flight, so that it can be stopped.
 import type { Drained } from "../../contracts/front.ts";
 import { underWay } from "./app.ts";
 import { TUNNEL } from "./client-connection.ts";
@@ -7,7 +7,7 @@ import { TUNNEL_GRACE } from "./limits.ts";
 import { end } from "./outlet.ts";
 import type { App, Client } from "./types.ts";
 
-/** Waits for the requests on a release, closes its tunnels, and cuts what is left after `timeout` ms. */
+/** Waits for the requests on a release, closes its tunnels, and cuts off the rest after `timeout` ms. */
 export async function drainRelease(app: App, id: string, timeout: number): Promise<Drained> {
   const until = performance.now() + timeout;
   await settled(app, id, () => underWay(app, id).requests === 0, timeout);
@@ -23,7 +23,7 @@ export async function drainRelease(app: App, id: string, timeout: number): Promi
 
 const clientsOf = (app: App, id: string): Client[] => [...app.clients].filter((client) => client.target?.id === id);
 
-/** Closes a tunnel in good order: a FIN to both sides, after what is queued for them. */
+/** Closes a tunnel gracefully: a FIN to both sides after their queued bytes. */
 export function closeTunnel(client: Client): void {
   if (client.phase !== TUNNEL) return;
   if (client.upstream !== null) end(client.upstream);

@@ -1,4 +1,4 @@
-// How a request ends before its time, and how a client connection ends.
+// Ends requests early, and ends client connections.
 import { dismiss } from "./addresses.ts";
 import { leave, relay } from "./app.ts";
 import { ACTIVE, CLOSED, IDLE, LINGER, TUNNEL, setPaused } from "./client-connection.ts";
@@ -9,7 +9,7 @@ import { drop, end, isEmpty, send } from "./outlet.ts";
 import { refusal } from "./refusal.ts";
 import type { Client } from "./types.ts";
 
-/** Whether the client may be read from: not while what it sent has nowhere to go. */
+/** Pauses reading from the client while its bytes have nowhere to go. */
 export function steer(client: Client): void {
   const { upstream, phase, pending } = client;
   let isPaused = false;
@@ -21,14 +21,14 @@ export function steer(client: Client): void {
   setPaused(client, isPaused);
 }
 
-/** The request, or tunnel, no longer counts on its release. */
+/** Stops counting the request, or tunnel, on its release. */
 export function settle(client: Client): void {
   const { target } = client;
   client.target = null;
   if (target !== null) leave(client.app, target.id, client.kind);
 }
 
-/** Gives up the connection to the app. `isReset`: it was not through. */
+/** Gives up the connection to the app. `isReset`: its exchange was not complete. */
 export function leaveUpstream(client: Client, isReset: boolean): void {
   const { upstream } = client;
   client.upstream = null;
@@ -37,7 +37,7 @@ export function leaveUpstream(client: Client, isReset: boolean): void {
   drop(upstream, isReset);
 }
 
-/** Answers in the app's place, or resets the client when the app's answer has begun. */
+/** Answers in place of the app, or resets the client when the app's answer has begun. */
 export function refuse(client: Client, status: number, why: string): void {
   if (status >= 502 && status !== 505) client.app.failed++;
   stop(client);
@@ -48,7 +48,7 @@ export function refuse(client: Client, status: number, why: string): void {
   linger(client);
 }
 
-/** Resets the client: its answer has an end that it must not take for the true one. */
+/** Resets the client, so that it does not take a truncated answer for a complete one. */
 export function cut(client: Client): void {
   client.app.failed++;
   abort(client);
@@ -60,7 +60,7 @@ export function abort(client: Client): void {
   drop(client, true);
 }
 
-/** Takes a request out of wherever it is. */
+/** Removes a request from wherever it is. */
 export function stop(client: Client): void {
   if (client.retry !== null) clearTimeout(client.retry);
   client.retry = null;
@@ -74,7 +74,7 @@ export function stop(client: Client): void {
   leaveUpstream(client, true);
 }
 
-/** A connection that is no more, whether its socket has told so or not: it counts nowhere. */
+/** Stops counting a connection that is gone, whether or not its socket has reported it. */
 export function forget(client: Client): void {
   stop(client);
   client.phase = CLOSED;
@@ -84,7 +84,7 @@ export function forget(client: Client): void {
   relay.connections--;
 }
 
-/** Sends a FIN after the last byte, and reads on until the client's own: a close(2) now would reset what it has not read. */
+/** Sends a FIN after the last byte and reads on until the client's own FIN: a close(2) now would reset unread data. */
 export function linger(client: Client): void {
   stop(client);
   client.phase = LINGER;

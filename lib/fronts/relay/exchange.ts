@@ -1,4 +1,4 @@
-// One request and its answer, from the head to the next one.
+// One request and its answer, from its head to the next request.
 import { inOriginForm } from "./absolute.ts";
 import { relay } from "./app.ts";
 import { assign } from "./assign.ts";
@@ -15,12 +15,12 @@ import { readRequest, request } from "./request-head.ts";
 import { requestFor } from "./rewrite.ts";
 import type { Client, Upstream } from "./types.ts";
 
-/** Bytes of a client that waits for its next request. */
+/** Takes bytes from a client that is between requests. */
 export function takeHead(client: Client, chunk: Buffer): void {
   let buffer = chunk;
   if (client.pending !== null) {
     buffer = Buffer.concat([client.pending, chunk]);
-    // Only the end of a line can change what was found before.
+    // Only the end of a line can complete a head that was incomplete before.
     if (!chunk.includes(10) && buffer.length < HEAD_SIZE) return void (client.pending = buffer);
   } else {
     client.since = clock.now;
@@ -64,7 +64,7 @@ function begin(client: Client, buffer: Buffer, at: number): void {
   if (at < buffer.length && client.phase === ACTIVE) feed(client, buffer, at);
 }
 
-/** Bytes of the request's body, and of the next requests. */
+/** Takes bytes of the request's body, and of the requests after it. */
 export function feed(client: Client, buffer: Buffer, from: number): void {
   const { upstream, body } = client;
   let at = from;
@@ -93,7 +93,7 @@ function remember(client: Client, buffer: Buffer, from: number, to: number): voi
   else client.replay.push(buffer.subarray(from, to));
 }
 
-/** The answer has been passed on; the request's body may still be on its way. */
+/** Called when the answer has been passed on; the request's body may still be arriving. */
 export function answered(client: Client): void {
   client.isAnswered = true;
   if (client.body.isDone) return complete(client);
@@ -103,13 +103,13 @@ export function answered(client: Client): void {
   linger(client);
 }
 
-/** Both sides of the exchange are through: the connection is free for the next one. */
+/** Both sides of the exchange are complete: the connection is free for the next request. */
 function complete(client: Client): void {
   dismissGuest(client);
   settle(client);
   const { upstream } = client;
-  // A request that was sent ahead gets a connection of its own: on this one an answer may be on its way that nobody asked
-  // for, and would be taken for that to the next request.
+  // A pipelined request gets a fresh connection: on this one an unsolicited answer may be arriving, and would be taken
+  // for the answer to the next request.
   const isReusable = client.keepsUpstream && !client.willClose && client.pending === null;
   if (upstream !== null && isReusable) upstream.idleSince = performance.now();
   else leaveUpstream(client, false);
@@ -119,7 +119,7 @@ function complete(client: Client): void {
   next(client);
 }
 
-/** Goes on with what the client sent ahead, as soon as it has taken the answers before. */
+/** Handles the client's pipelined bytes once the client has taken the previous answers. */
 export function next(client: Client): void {
   const { pending } = client;
   if (pending !== null && isEmpty(client)) {
@@ -129,7 +129,7 @@ export function next(client: Client): void {
   else steer(client);
 }
 
-/** Assigns a request that waited, and sends what came of its body meanwhile. */
+/** Assigns a held request, and sends the part of its body that has arrived. */
 export function assignAgain(client: Client): void {
   client.app.waiting.delete(client);
   assign(client);
@@ -141,7 +141,7 @@ export function assignAgain(client: Client): void {
   steer(client);
 }
 
-/** The connection to the app was refused: nothing was sent, so it is tried again, maybe on another release. */
+/** The app refused the connection. Nothing was sent, so it is tried again, perhaps on another release. */
 export function refused(client: Client, upstream: Upstream): void {
   const { port } = upstream.target;
   client.unsent = upstream.queue;

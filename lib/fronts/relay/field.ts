@@ -1,32 +1,32 @@
-// The fields of a head: read strictly, in one pass, and what they say about the message's framing.
+// Parses the fields of a head: strictly, in one pass, with their effect on the message's framing.
 import { COLON, CR, LF, SP, TAB, TOKEN, VALUE, decimal, isWord } from "./bytes.ts";
 import { HEAD_FIELDS, LENGTH_DIGITS } from "./limits.ts";
 
-/** Returned for a head that is not complete yet, and for one that is refused. */
+/** Returned for a head that is not complete yet, and for a refused head. */
 export const INCOMPLETE = 0;
 export const REFUSED = -1;
 
-/** What a head says, of a request or of an answer. One object is used again and again. */
+/** The parsed head of a request or an answer. One object is reused for all of them. */
 export interface Head {
-  /** The answer to a refused head, and why. */
+  /** The status and reason for refusing the head. */
   status: number;
   why: string;
-  /** It is an app's: space where RFC 9112 wants it ignored or removed is no reason to refuse it. */
+  /** True for an app's answer: space that RFC 9112 says to ignore or remove is no reason to refuse it. */
   readonly isAnswer: boolean;
-  /** HTTP/1.0 or HTTP/1.1. */
+  /** The minor version: HTTP/1.0 or HTTP/1.1. */
   minor: number;
   /** Content-Length, or -1. */
   length: number;
   isChunked: boolean;
   isClose: boolean;
   isKeepAlive: boolean;
-  /** Connection names Upgrade. */
+  /** The Connection field contains Upgrade. */
   isUpgrade: boolean;
   /** Lines that are not passed on, as pairs of start and end. */
   cuts: number[];
 }
 
-/** Clears what both kinds of head have. */
+/** Clears the fields that both kinds of head have. */
 export function clear(head: Head): void {
   head.status = 0;
   head.why = "";
@@ -43,7 +43,7 @@ export function refuse(head: Head, status: number, why: string): typeof REFUSED 
   return REFUSED;
 }
 
-/** Takes one field: name `[at, nameEnd)`, value `[valueAt, valueEnd)`, line `[at, lineEnd)`; false when it is refused. */
+/** Handles one field: name `[at, nameEnd)`, value `[valueAt, valueEnd)`, line `[at, lineEnd)`; returns false to refuse it. */
 export type Visit<H extends Head> = (
   head: H,
   buffer: Buffer,
@@ -54,7 +54,7 @@ export type Visit<H extends Head> = (
   lineEnd: number,
 ) => boolean;
 
-/** Reads fields up to the empty line; gives the place after it, INCOMPLETE or REFUSED. */
+/** Reads fields up to the empty line; returns the position after it, INCOMPLETE or REFUSED. */
 export function readFields<H extends Head>(
   head: H,
   buffer: Buffer,
@@ -90,7 +90,7 @@ export function readFields<H extends Head>(
     at += 2;
     const { length } = head.cuts;
     if (!visit(head, buffer, line, nameEnd, valueAt, valueEnd, at)) return REFUSED;
-    // A proxy removes the space before a colon.
+    // A proxy must remove the space before a colon.
     if (colon > nameEnd && head.cuts.length === length) head.cuts.push(nameEnd, colon);
   }
 }
@@ -105,11 +105,11 @@ function nameProblem(buffer: Buffer, line: number, at: number): string {
 
 const valueProblem = (byte: number) => (byte === LF ? "a line that ends without CR" : "a control byte in a field");
 
-/** Whether a framing field's value stands alone: servers differ in what they take for space around it. */
+/** Whether a framing field has no unusual space around its value: servers differ in the space they accept. */
 const isBare = (head: Head, buffer: Buffer, at: number, end: number) =>
   head.isAnswer || (buffer[end] === CR && buffer[at - 1] !== TAB);
 
-/** Content-Length: one, of digits only. */
+/** Content-Length: only once, and digits only. */
 export function takeLength(head: Head, buffer: Buffer, at: number, end: number): boolean {
   if (!isBare(head, buffer, at, end)) return refuse(head, 400, "space around a Content-Length") !== REFUSED;
   const length = decimal(buffer, at, end, LENGTH_DIGITS);
@@ -119,7 +119,7 @@ export function takeLength(head: Head, buffer: Buffer, at: number, end: number):
   return true;
 }
 
-/** Transfer-Encoding: "chunked" and nothing else, once. */
+/** Transfer-Encoding: only "chunked", and only once. */
 export function takeCoding(head: Head, buffer: Buffer, at: number, end: number): boolean {
   if (head.isChunked) return refuse(head, 400, "Transfer-Encoding twice") !== REFUSED;
   if (!isBare(head, buffer, at, end)) return refuse(head, 400, "space around a Transfer-Encoding") !== REFUSED;
@@ -129,7 +129,7 @@ export function takeCoding(head: Head, buffer: Buffer, at: number, end: number):
   return true;
 }
 
-/** Connection: what it says about this connection. */
+/** Connection: the options that apply to this connection. */
 export function takeConnection(head: Head, buffer: Buffer, at: number, end: number): void {
   for (const word of buffer.toString("latin1", at, end).toLowerCase().split(",")) {
     const token = word.trim();
@@ -139,7 +139,7 @@ export function takeConnection(head: Head, buffer: Buffer, at: number, end: numb
   }
 }
 
-/** Whether a name must not appear in a trailer: it would change a message that has been read. */
+/** Whether a field must not appear in a trailer: it would change a message that has already been read. */
 export function isFramingField(buffer: Buffer, at: number, end: number): boolean {
   const size = end - at;
   if (size === 4) return isWord(buffer, at, "host");
@@ -149,7 +149,7 @@ export function isFramingField(buffer: Buffer, at: number, end: number): boolean
   return size > 12 && isWord(buffer, at, "x-forwarded-");
 }
 
-/** What no head may have: two answers to where the body ends. */
+/** Refuses a head with two answers to where the body ends. */
 export function checkFraming(head: Head): boolean {
   if (!head.isChunked) return true;
   if (head.length !== -1) return refuse(head, 400, "both Content-Length and Transfer-Encoding") !== REFUSED;
@@ -157,7 +157,7 @@ export function checkFraming(head: Head): boolean {
   return true;
 }
 
-/** Puts cuts in order that were noted out of it; one inside another is no more than the outer one. */
+/** Sorts cuts that were noted out of order; a cut inside another one is merged into it. */
 export function sortCuts(cuts: number[]): void {
   const pairs: [number, number][] = [];
   for (let i = 0; i < cuts.length; i += 2) pairs.push([cuts[i]!, cuts[i + 1]!]);

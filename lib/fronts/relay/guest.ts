@@ -1,10 +1,10 @@
-// Whose request a trusted proxy passes on: it counts for that client, as one of its connections would.
+// Clients behind a trusted proxy: each of their requests counts like a connection of that client.
 import { admit, clientOf, dismiss, excessOf, plainAddress } from "./addresses.ts";
 import { isWord } from "./bytes.ts";
 import { request } from "./request-head.ts";
 import type { Client } from "./types.ts";
 
-/** The address that the proxy nearest to the client names, of those that are trusted; null: none of them says. */
+/** The client's address as named by the outermost trusted proxy; null: no proxy names one. */
 function addressBefore(buffer: Buffer, trustedProxies: readonly string[]): string | null {
   let said = "";
   for (let i = 0; i < request.forwarded.length; i += 3) {
@@ -16,11 +16,11 @@ function addressBefore(buffer: Buffer, trustedProxies: readonly string[]): strin
   return addresses.findLast((address) => address !== "" && !trustedProxies.includes(address)) ?? null;
 }
 
-/** Counts the request that was read last for its client; false when that has too many under way. */
+/** Counts the request that was read last for its client; returns false when the client has too many in flight. */
 export function admitGuest(client: Client, buffer: Buffer): boolean {
   const address = addressBefore(buffer, client.app.route.trustedProxies);
   if (address === null) return true;
-  // Some write "192.0.2.1:4711" or "[2001:db8::1]:4711".
+  // Some proxies write "192.0.2.1:4711" or "[2001:db8::1]:4711".
   const party = admit(clientOf(address.replace(/^\[([^\]]+)\].*$|^([\d.]+):\d+$/, "$1$2")));
   if (excessOf(party) < 1) {
     client.guest = party;
@@ -30,7 +30,7 @@ export function admitGuest(client: Client, buffer: Buffer): boolean {
   return false;
 }
 
-/** The request is over. */
+/** Stops counting the request when it is over. */
 export function dismissGuest(client: Client): void {
   if (client.guest !== null) dismiss(client.guest);
   client.guest = null;

@@ -1,4 +1,4 @@
-// The listening sockets: systemd's where it kept one, else bound here and given to it to keep.
+// The listening sockets: those that systemd kept, otherwise new ones, which are given to systemd to keep.
 import { DpError, codeOf, messageOf } from "../../errors.ts";
 import type { Route } from "../../contracts/front.ts";
 import { handlersFor } from "./downstream.ts";
@@ -8,7 +8,7 @@ import { closeFd, handedOver, notify, setBacklog, sharePort } from "./systemd.ts
 import { quietDown } from "./retire-socket.ts";
 import type { App, Client } from "./types.ts";
 
-/** What Bun's listener has besides its types. */
+/** Members of Bun's listener that its types lack. */
 type Listener = Bun.TCPSocketListener<Client> & { readonly fd: number; getsockname(out: Address): void };
 type Address = { address?: string; port?: number };
 
@@ -18,7 +18,7 @@ for (const [name, fd] of handedOver()) {
   else kept.set(name, fd);
 }
 
-/** Makes the app listen on its address; what is wrong stands in its `error`. */
+/** Makes the app listen on its address; records a failure in its `error`. */
 export function listen(app: App): void {
   const { app: name, listen: address } = app.route;
   app.error = null;
@@ -35,7 +35,7 @@ export function listen(app: App): void {
   }
 }
 
-/** A socket on the route's address. Throws what Bun.listen throws. */
+/** Binds a socket to the route's address. Throws what Bun.listen throws. */
 function bind(app: App, route: Route, reusePort = false): Bun.TCPSocketListener<Client> {
   const { host, port } = route.listen;
   const options = { hostname: host, port, reusePort, allowHalfOpen: true, socket: handlersFor(app) };
@@ -49,17 +49,18 @@ function keep(app: App): void {
   if (app.listener !== null) notify(`FDSTORE=1\nFDNAME=${app.route.app}`, (app.listener as Listener).fd);
 }
 
-/** A move to another address that has been prepared. */
+/** A prepared move to another address. */
 export interface Move {
-  /** Listens there from now on; whoever has connected to the old address by then is answered. */
+  /** Switches to the new address; connections already made to the old address are answered. */
   commit(): Promise<void>;
   cancel(): void;
 }
 
-/** Prepares to listen on the route's address; throws DpError "host" when it cannot be had. */
+/** Prepares to listen on the route's address; throws DpError "host" when that is not possible. */
 export function move(app: App, route: Route): Move {
   const { host, port } = route.listen;
-  // 0.0.0.0 has the port of 127.0.0.1 as well: both sockets must share it for a moment, or neither could be had.
+  // 0.0.0.0 covers the port of 127.0.0.1 as well: both sockets must share it for a moment, or the second could not be
+  // bound.
   const old = app.listener !== null && app.route.listen.port === port ? (app.listener as Listener) : null;
   let listener: Bun.TCPSocketListener<Client>;
   if (old !== null) sharePort(old.fd, true);
@@ -88,7 +89,7 @@ export function move(app: App, route: Route): Move {
   };
 }
 
-/** The socket that systemd kept for the app, if it is bound to the address that the route has now. */
+/** The socket that systemd kept for the app, if it is bound to the route's current address. */
 function takeKept(app: App): Bun.TCPSocketListener<Client> | null {
   const { app: name, listen: address } = app.route;
   const fd = kept.get(name);
@@ -109,14 +110,14 @@ const isSameHost = (bound: string | undefined, host: string) =>
 
 const forget = (app: App) => notify(`FDSTOREREMOVE=1\nFDNAME=${app.route.app}`);
 
-/** Stops listening. `isForgotten`: systemd shall not keep the socket either. Connections stay. */
+/** Stops listening. `isForgotten`: systemd drops the socket as well. Existing connections stay. */
 export function unlisten(app: App, isForgotten: boolean): void {
   if (isForgotten) forget(app);
   app.listener?.stop();
   app.listener = null;
 }
 
-/** Closes the sockets of apps that are no more. */
+/** Closes the kept sockets of apps that no longer exist. */
 export function dropUnclaimed(): void {
   for (const [name, fd] of kept) {
     closeFd(fd);

@@ -1,4 +1,4 @@
-// The relay's log: one line an event on stderr, and never more of them than somebody can read.
+// The relay's log: one line per event on stderr, at a rate that a person can read.
 import { nameOf } from "../../host/users.ts";
 import { say } from "../../text/say.ts";
 import type { Client } from "./types.ts";
@@ -8,12 +8,11 @@ const PER_MINUTE = 20;
 let minute = 0;
 const counts = new Map<string, number>();
 
-/** One line. */
 export function log(text: string): void {
   say(text);
 }
 
-/** What others can cause as often as they like: of each kind 20 lines a minute are written. */
+/** Logs events that others can cause as often as they like: at most 20 lines a minute of each kind. */
 function logSome(kind: string, text: () => string): void {
   const now = Math.floor(Date.now() / 60_000);
   if (now !== minute) {
@@ -27,22 +26,22 @@ function logSome(kind: string, text: () => string): void {
   if (count <= PER_MINUTE) log(text());
 }
 
-/** A refused head, of anybody who can reach the port. */
+/** A refused head, which anybody who can reach the port can send. */
 export const logRefusal = (client: Client, why: string): void =>
   logSome("heads", () => `${client.app.route.app}: refused a head from ${client.origin.address}: ${why}`);
 
-/** A client that has its share of connections, and wants more. */
+/** A client that is refused because it has used up its share of connections. */
 export const logCrowd = ({ app, party }: Client): void =>
   logSome("crowds", () => {
     const hint = party.key.startsWith("uid") ? "; is it a proxy before the relay? name it in trustedProxies" : "";
     return `${app.route.app}: refused a connection of ${party.key}, which has ${party.count - 1}${hint}`;
   });
 
-/** An answer of the app's that could not be passed on. */
+/** An answer of the app that could not be passed on. */
 export const logAnswer = (client: Client, why: string): void =>
   logSome("answers", () => `${client.app.route.app}@${client.target?.id}: ${why}`);
 
-/** Somebody else listens on the app's port. */
+/** Another user listens on the app's port. */
 export const logTheft = (client: Client, port: number, uid: number): void =>
   logSome(`user ${uid} on the port of ${client.app.route.app}`, () => {
     const { app, target } = client.app.route;

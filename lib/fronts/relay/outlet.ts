@@ -1,19 +1,19 @@
-// Writing to a socket that takes what it can: the rest is queued here, and its source stops.
+// Writes to a socket that may be slow: the rest is queued here, and its source is paused.
 import { clock } from "./clock.ts";
 
-/** The writing side of a socket. `S` is what the socket carries as its data. */
+/** The writing side of a socket. `S` is the type of the socket's data. */
 export interface Outlet<S = unknown> {
-  /** Null while it is being connected, and after it was closed. */
+  /** Null while the socket is connecting, and after it was closed. */
   socket: Bun.Socket<S> | null;
   queue: Buffer[];
-  /** Send a FIN when the queue is empty; and whether that was done. */
+  /** Whether to send a FIN when the queue is empty, and whether it was sent. */
   isEnding: boolean;
   isEnded: boolean;
-  /** When the socket last took a byte, or was last without a queue. */
+  /** When the socket last took a byte, or last had no queue. */
   tookAt: number;
 }
 
-/** Writes `[start, end)`, or what of it the socket does not take, later. The buffer is kept: nobody may change it. */
+/** Writes `[start, end)` and queues what the socket does not take yet. The buffer is kept, so it must not be changed. */
 export function send(outlet: Outlet, buffer: Buffer, start: number, end: number): void {
   if (start === end) return;
   if (outlet.socket === null || outlet.queue.length > 0) {
@@ -25,10 +25,10 @@ export function send(outlet: Outlet, buffer: Buffer, start: number, end: number)
   if (taken < end - start) outlet.queue.push(buffer.subarray(start + taken, end));
 }
 
-/** Whether everything that was sent has been taken. */
+/** Whether everything has been taken. */
 export const isEmpty = (outlet: Outlet): boolean => outlet.queue.length === 0;
 
-/** Goes on writing, when the socket drains; true when nothing is left. */
+/** Writes queued bytes when the socket drains; returns true when none are left. */
 export function flush(outlet: Outlet): boolean {
   const { socket, queue } = outlet;
   if (socket === null) return false;
@@ -46,7 +46,7 @@ export function flush(outlet: Outlet): boolean {
   return true;
 }
 
-/** Sends a FIN after all that was sent. The other direction stays open: `end()` would be close(2), and a reset. */
+/** Sends a FIN after all queued bytes. The other direction stays open: `end()` would be close(2), and a reset. */
 export function end(outlet: Outlet): void {
   outlet.isEnding = true;
   if (outlet.queue.length === 0) finish(outlet);
@@ -58,7 +58,7 @@ function finish(outlet: Outlet): void {
   outlet.socket.shutdown();
 }
 
-/** Drops the socket and what is queued. `isReset`: the peer shall know that something is missing. */
+/** Drops the socket and its queue. `isReset`: the peer must notice that something is missing. */
 export function drop(outlet: Outlet, isReset: boolean): void {
   const { socket } = outlet;
   outlet.socket = null;

@@ -17,10 +17,10 @@ import { startSweep } from "./sweep.ts";
 import { notify } from "./systemd.ts";
 import type { Client } from "./types.ts";
 
-/** Starts the relay: its sockets accept when this returns. Throws DpError "host". */
+/** Starts the relay; its sockets accept connections when this returns. Throws DpError "host". */
 export async function startRelay(folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  // Held for as long as the process lives: two relays would take each other's control socket.
+  // The lock is held as long as the process lives: two relays would take each other's control socket.
   if (!tryFlock(openSync(join(folder, "relay.lock"), "a", 0o600)))
     throw new DpError("host", `another relay runs in ${folder}`);
   for (const route of await loadRoutes(folder)) apps.set(route.app, makeApp(route));
@@ -40,8 +40,8 @@ const clients = (...phases: number[]) =>
   [...apps.values()].flatMap((app) => [...app.clients]).filter((client) => phases.includes(client.phase));
 
 /**
- * Ends connections that were idle for a while; `since` remembers from when. Not at once, whenever their answer ended:
- * a client may be sending its next request just now. It still gets its answer, and is told to come back.
+ * Ends connections that have been idle for a while; `since` records from when. Not right after an answer: the client may
+ * be sending its next request, which still gets its answer, with `Connection: close`.
  */
 function endIdle(since: Map<Client, number>): void {
   const now = performance.now();
@@ -51,7 +51,7 @@ function endIdle(since: Map<Client, number>): void {
   }
 }
 
-/** Accepts no more, and finishes what is under way. */
+/** Stops accepting connections, and finishes what is in flight. */
 export async function stopRelay(): Promise<void> {
   if (relay.isStopping) return;
   relay.isStopping = true;

@@ -1,4 +1,4 @@
-// The relay's own answers: which app, and why.
+// The relay's own answers, which name the app and the reason.
 const REASONS: Record<number, string> = {
   400: "Bad Request",
   405: "Method Not Allowed",
@@ -11,7 +11,7 @@ const REASONS: Record<number, string> = {
   505: "HTTP Version Not Supported",
 };
 
-/** A whole answer with `Connection: close`; to a HEAD request without its body. */
+/** A complete answer with `Connection: close`; without a body for a HEAD request. */
 export function refusal(status: number, app: string, why: string, isHead: boolean): Buffer {
   const reason = REASONS[status] ?? "Error";
   const text = `${status} ${reason}\n${status < 502 && status !== 501 ? `the request was refused: ${why}` : `${app}: ${why}`}\n`;

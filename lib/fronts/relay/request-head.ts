@@ -1,4 +1,4 @@
-// The head of a request, strictly: whatever two servers could read in two ways is refused.
+// Parses the head of a request strictly: anything that two servers could read in two ways is refused.
 import { HOST, isWord } from "./bytes.ts";
 import {
   INCOMPLETE,
@@ -41,7 +41,7 @@ export const request: RequestHead = {
   forwarded: [],
 };
 
-/** Reads a head into `request`; gives the place after it, INCOMPLETE or REFUSED. The bytes are kept by the caller. */
+/** Reads a head into `request`; returns the position after it, INCOMPLETE or REFUSED. The caller keeps the bytes. */
 export function readRequest(buffer: Buffer, start: number, end: number): number {
   clear(request);
   request.hostAt = request.upgradeAt = -1;
@@ -57,17 +57,17 @@ export function readRequest(buffer: Buffer, start: number, end: number): number 
   return isSound(buffer) ? at : REFUSED;
 }
 
-/** Fields that the relay reads or does not pass on. The switch is on the name's length: most fields end there. */
+/** Handles the fields that the relay reads or removes. It switches on the length of the name, which rules out most fields. */
 function visit(head: RequestHead, b: Buffer, at: number, nameEnd: number, value: number, end: number, next: number) {
   switch (nameEnd - at) {
     case 2:
-      // Trailers are passed on; a coded answer would not be understood.
+      // Trailers are passed on, but a compressed message could not be read.
       if (isWord(b, at, "te") && !(end - value === 8 && isWord(b, value, "trailers"))) head.cuts.push(at, next);
       return true;
     case 4:
       return isWord(b, at, "host") ? takeHost(b, value, end) : true;
     case 5:
-      // CGI would make it HTTP_PROXY, by which programs choose their own proxy.
+      // Through CGI it would become HTTP_PROXY, from which programs take their own proxy.
       if (isWord(b, at, "proxy")) head.cuts.push(at, next);
       return true;
     case 6:
@@ -98,7 +98,7 @@ function visit(head: RequestHead, b: Buffer, at: number, nameEnd: number, value:
   return true;
 }
 
-/** "Content_Length" is not Content-Length, but some apps would take it for that. */
+/** "Content_Length" is not Content-Length, but some apps would treat it as such. */
 function isPlain(buffer: Buffer, at: number, end: number): boolean {
   const under = buffer.indexOf(95, at);
   return under === -1 || under >= end || refuse(request, 400, 'a framing field with "_" in its name') !== REFUSED;
@@ -128,7 +128,7 @@ function takeForwarded(at: number, value: number, end: number, next: number): vo
   request.cuts.push(at, next);
 }
 
-/** What only the whole head tells. */
+/** Checks that need the whole head. */
 function isSound(buffer: Buffer): boolean {
   if (request.minor === 1 && request.hostAt === -1) return refuse(request, 400, "no Host") !== REFUSED;
   if (!checkFraming(request)) return false;

@@ -2,34 +2,34 @@
 import { CR, LF, SP, TARGET, TOKEN, isWord } from "./bytes.ts";
 import { type Head, INCOMPLETE, refuse } from "./field.ts";
 
-/** What the head of a request says. */
+/** The parsed head of a request. */
 export interface RequestHead extends Head {
-  /** Where the request line starts: a CRLF may precede it. */
+  /** The start of the request line, which a CRLF may precede. */
   start: number;
-  /** Where the empty line starts. */
+  /** The start of the empty line. */
   fieldsEnd: number;
-  /** Its target is a URL, not a path: `inOriginForm` is to be read in its place. */
+  /** The target is a URL, not a path: the result of `inOriginForm` must be read instead. */
   isAbsolute: boolean;
   isHead: boolean;
-  /** May be sent twice: GET, HEAD, PUT, DELETE, OPTIONS. */
+  /** The request may be sent twice: GET, HEAD, PUT, DELETE, OPTIONS. */
   isIdempotent: boolean;
   expectsContinue: boolean;
-  /** The Host's value. */
+  /** The start and end of the Host value. */
   hostAt: number;
   hostEnd: number;
-  /** It asks for another protocol, one that may be passed on. */
+  /** It asks for an upgrade to a protocol that may be passed on. */
   hasUpgrade: boolean;
-  /** The Upgrade line, as start and end. */
+  /** The start and end of the Upgrade line. */
   upgradeAt: number;
   upgradeEnd: number;
-  /** What the peer says of those before it, as triples: line start, value start, value end. */
+  /** The peer's X-Forwarded-* and similar fields, as triples: line start, value start, value end. */
   forwarded: number[];
 }
 
-/** Reads method, target and version into the head; gives the place after the line, INCOMPLETE or REFUSED. */
+/** Reads method, target and version into the head; returns the position after the line, INCOMPLETE or REFUSED. */
 export function readRequestLine(head: RequestHead, buffer: Buffer, start: number, end: number): number {
   let at = start;
-  // One CRLF before a request is allowed: old clients end a body with it.
+  // One CRLF before a request is allowed: old clients send it after a body.
   if (at < end && buffer[at] === CR) {
     if (at + 1 >= end) return INCOMPLETE;
     if (buffer[at + 1] !== LF) return refuse(head, 400, "a bare CR");
@@ -57,7 +57,7 @@ function isPath(buffer: Buffer, start: number, target: number, end: number): boo
   return end - target === 1 && buffer[target] === 42 && target - start === 8 && isExactly(buffer, start, "OPTIONS");
 }
 
-/** "http://…", "https://…": every server has to take it, though only proxies are sent it. */
+/** "http://…", "https://…": every server must accept these, though clients send them only to proxies. */
 function isUrl(buffer: Buffer, target: number, end: number): boolean {
   if (end - target < 8 || !isWord(buffer, target, "http")) return false;
   const colon = isWord(buffer, target + 4, "s") ? target + 5 : target + 4;
@@ -71,7 +71,7 @@ function readVersion(head: RequestHead, buffer: Buffer, start: number, end: numb
     if (start + i >= end) return INCOMPLETE;
     const code = buffer[start + i]!;
     if (code === VERSION.charCodeAt(i)) continue;
-    // "HTTP/2.0" of the HTTP/2 preface, and "HTTP/3".
+    // "HTTP/2.0" from the HTTP/2 preface, or "HTTP/3".
     if (i === 5 && code >= 48 && code <= 57) return refuse(head, 505, "a version other than HTTP/1.1");
     return refuse(head, 400, "a bad version");
   }

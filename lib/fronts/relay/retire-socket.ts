@@ -1,4 +1,5 @@
-// Closing a listening socket without a reset for those who have just connected: the kernel resets what nobody accepted.
+// Closes a listening socket without resetting clients that have just connected: the kernel resets connections that are
+// not accepted.
 import { FFIType, ptr } from "bun:ffi";
 import { libcWith } from "../../host/process/library.ts";
 
@@ -11,23 +12,23 @@ const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
 const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
-/** Where tcp_info has how many connections wait to be accepted. */
+/** The index of the accept queue's length in tcp_info. */
 const UNACKED = 24;
 
-// Lets pass what has ACK set, the handshakes that have begun; a SYN is dropped, and its client tries again soon.
+// Passes packets with ACK set, from handshakes that have begun; drops a SYN, and its client soon tries again.
 const NO_SYN = [
   [0x30, 0, 0, 13], // the byte with the flags
-  [0x45, 0, 1, 0x10], // is ACK among them?
+  [0x45, 0, 1, 0x10], // is ACK set?
   [0x06, 0, 0, 0xffffffff],
   [0x06, 0, 0, 0],
 ] as const;
 
-/** In ms: so long nobody must be waiting for the socket to be closed, and how long that is waited for at most. */
+/** In ms: how long the accept queue must stay empty before the socket is closed, and the longest wait for that. */
 const QUIET = 5;
 const MOST = 2_000;
 const STEP = 1;
 
-/** Has the listening socket accept what has begun to connect, and nothing else; it can be closed when this returns. */
+/** Lets the socket accept connections that have begun, but no new ones; it can be closed when this returns. */
 export async function quietDown(fd: number): Promise<void> {
   refuseNew(fd);
   let quiet = 0;
@@ -51,7 +52,7 @@ function refuseNew(fd: number): void {
   libc().setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, ptr(program), program.byteLength);
 }
 
-/** How many connections wait to be accepted. */
+/** The number of connections that wait to be accepted. */
 function waitingOn(fd: number): number {
   const info = new Uint32Array(64);
   const length = new Uint32Array([info.byteLength]);

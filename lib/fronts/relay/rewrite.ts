@@ -1,4 +1,5 @@
-// The heads that the relay sends on: the bytes it got, less what is for it alone, plus what it has to say.
+// Rewrites heads for the next hop: the original bytes without the fields meant for the relay, plus the relay's own
+// fields.
 import { plainAddress } from "./addresses.ts";
 import { isAppUser } from "./app.ts";
 import { isWord } from "./bytes.ts";
@@ -8,7 +9,7 @@ import { request } from "./request-head.ts";
 import type { RequestHead } from "./request-line.ts";
 import type { Origin } from "./types.ts";
 
-/** The origin of a connection from `address`. A process of an app is no proxy, whatever its address. */
+/** The origin of a connection from `address`. A process of an app is never a trusted proxy, whatever its address. */
 export function originOf(address: string, trustedProxies: readonly string[], uid: number | null = null): Origin {
   const plain = plainAddress(address);
   const lines = `X-Forwarded-For: ${plain}\r\nX-Forwarded-Proto: http\r\nX-Real-IP: ${plain}\r\nX-Forwarded-Host: `;
@@ -43,7 +44,7 @@ function put(out: Buffer, at: number, bytes: Buffer): number {
   return at + bytes.length;
 }
 
-/** Copies `[start, end)` without the cuts; gives the length. */
+/** Copies `[start, end)` without the cuts; returns the length. */
 function copyKept(out: Buffer, buffer: Buffer, start: number, end: number, cuts: readonly number[]): number {
   let at = 0;
   let from = start;
@@ -55,15 +56,15 @@ function copyKept(out: Buffer, buffer: Buffer, start: number, end: number, cuts:
 }
 
 /**
- * Behind a trusted proxy: what it said, and its own address after it. X-Real-IP and Forwarded it need not know, and
- * would pass on what its client made up: the one follows from X-Forwarded-For, the other is left out.
+ * The fields behind a trusted proxy: its own, with its address appended. A proxy may not know X-Real-IP and Forwarded and
+ * pass on forged ones: X-Real-IP is derived from X-Forwarded-For, and Forwarded is left out.
  */
 function appended(head: RequestHead, buffer: Buffer, origin: Origin): string {
   const said = new Map<string, string>();
   let others = "";
   for (let i = 0; i < head.forwarded.length; i += 3) {
     const [at, value, end] = [head.forwarded[i]!, head.forwarded[i + 1]!, head.forwarded[i + 2]!];
-    // "X_Forwarded_For" is a client's try that the proxy let through.
+    // "X_Forwarded_For" is a client's attempt that the proxy let through.
     if (buffer.subarray(at, value).includes(95)) continue;
     if (isWord(buffer, at, "x-real-ip:") || isWord(buffer, at, "forwarded:")) continue;
     const name = KNOWN.find((known) => isWord(buffer, at, `${known}:`));
@@ -78,7 +79,7 @@ function appended(head: RequestHead, buffer: Buffer, origin: Origin): string {
     `X-Forwarded-For: ${before ? `${before}, ` : ""}${address}\r\n` +
     `X-Forwarded-Proto: ${said.get("x-forwarded-proto") ?? "http"}\r\n` +
     `X-Forwarded-Host: ${said.get("x-forwarded-host") ?? host}\r\n` +
-    // The last one is the proxy's own word; those before it may be its client's.
+    // The last address was added by the proxy itself; those before it may be forged by its client.
     `X-Real-IP: ${before?.split(",").at(-1)!.trim() || address}\r\n` +
     others
   );
@@ -89,8 +90,8 @@ const KNOWN = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"];
 const empty: readonly number[] = [];
 
 /**
- * The head of the answer that was read last, as the client gets it; null when it may go as it is. `isRaw`: the
- * client speaks HTTP/1.0, so the chunks' line goes too.
+ * The head of the answer that was read last, as the client gets it; null when it needs no change. `isRaw`: the client
+ * speaks HTTP/1.0, so the Transfer-Encoding line is removed too.
  */
 export function answerFor(buffer: Buffer, start: number, isClosing: boolean, isRaw: boolean): Buffer | null {
   const head: AnswerHead = answer;
@@ -103,7 +104,7 @@ export function answerFor(buffer: Buffer, start: number, isClosing: boolean, isR
   }
   const out = Buffer.allocUnsafe(head.fieldsEnd - start + CLOSE.length + END.length);
   let at = copyKept(out, buffer, start, head.fieldsEnd, cuts);
-  out[7] = 49; // HTTP/1.1: the version is ours, not the app's
+  out[7] = 49; // HTTP/1.1: the version is the relay's, not the app's
   if (isClosing) at = put(out, at, CLOSE);
   return out.subarray(0, put(out, at, END));
 }

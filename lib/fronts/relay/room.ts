@@ -1,4 +1,4 @@
-// Room for one more connection when the relay is full: those that carry no request go first.
+// Makes room for one more connection when the relay is full: connections without a request are closed first.
 import type { Party } from "./addresses.ts";
 import { apps, relay } from "./app.ts";
 import { IDLE, LINGER } from "./client-connection.ts";
@@ -8,17 +8,17 @@ import { drop, isEmpty, send } from "./outlet.ts";
 import { refusal } from "./refusal.ts";
 import type { App, Client } from "./types.ts";
 
-/** How many are ended at once: all connections are looked at for it. */
+/** How many connections are closed at once: each time all connections are searched. */
 const BATCH = 32;
 
-/** By how many connections the relay, or the app, has more than it may; less than 1: it has not. */
+/** How many connections the relay, or the app, has above its limit; less than 1: it is not above. */
 export const excess = (app: App): number =>
   Math.max(relay.connections - CONNECTIONS, app.clients.size - CONNECTIONS_PER_APP);
 
 /**
- * Ends connections without a request when there is no room for `newcomer`: of the client that has the most of them, and of
- * a trusted proxy only when nobody else has any. The oldest go first: those that only wait for the client's FIN, then those
- * with an unfinished head, then idle ones.
+ * Closes connections without a request when there is no room for `newcomer`: those of the client that has the most, and
+ * those of a trusted proxy only when nobody else has any. Order: connections that only wait for the client's FIN, then
+ * unfinished heads, then idle ones; the oldest first.
  */
 export function makeRoom(newcomer: Client): void {
   const { app } = newcomer;

@@ -1,4 +1,4 @@
-// What can be done to the routes: each change is durable before it counts.
+// The operations on routes: each change is durable before it takes effect.
 import { DpError } from "../../errors.ts";
 import type { Drained, Route, RouteChange, RouteStatus, Target } from "../../contracts/front.ts";
 import { apps, isSame, makeApp } from "./app.ts";
@@ -12,7 +12,7 @@ import { originOf } from "./rewrite.ts";
 import { saveRoutes } from "./state.ts";
 import type { App } from "./types.ts";
 
-/** Saves the routes as they will be: `name` changed to `route`, or gone. */
+/** Saves the routes as they will be: `name` changed to `route`, or removed. */
 async function save(folder: string, name: string, route: Route | null): Promise<void> {
   const others = [...apps.values()].map((app) => app.route).filter((other) => other.app !== name);
   const routes = route === null ? others : [...others, route];
@@ -36,7 +36,7 @@ export async function setRoute(folder: string, change: RouteChange): Promise<voi
   const app = old ?? makeApp(route);
   const { host, port } = route.listen;
   const isThere = app.listener !== null && app.route.listen.host === host && app.route.listen.port === port;
-  // The socket is bound first: a port that cannot be had must not be written down.
+  // The socket is bound first: a route whose port cannot be bound must not be saved.
   const moved = isThere ? null : move(app, route);
   try {
     await save(folder, route.app, route);
@@ -46,14 +46,14 @@ export async function setRoute(folder: string, change: RouteChange): Promise<voi
   }
   app.route = route;
   apps.set(route.app, app);
-  // A proxy keeps its connections: what it may say changes on those, too.
+  // A proxy keeps its connections open: its new rights must apply to them as well.
   for (const client of app.clients)
     client.origin = originOf(client.origin.address, route.trustedProxies, client.origin.uid);
   leaveOthers(app);
   await moved?.commit();
 }
 
-/** Closes idle connections to releases that are not the target, or that is about to be stopped. */
+/** Closes idle connections to releases other than the target: those releases may be stopped soon. */
 function leaveOthers(app: App): void {
   for (const client of app.clients) {
     const isOther = client.upstream !== null && (client.upstream.target !== app.route.target || app.hold !== null);
@@ -61,7 +61,7 @@ function leaveOthers(app: App): void {
   }
 }
 
-/** Points an app at a release: once this has returned, every head that is read goes there. */
+/** Points an app at a release: every head that is read after this returns goes there. */
 export async function pointRoute(folder: string, name: string, target: Target | null): Promise<void> {
   const app = appOf(name);
   const before = app.route.target;
@@ -78,7 +78,7 @@ const isIdle = (app: App, id: string) => {
   return tally?.requests === 0 && tally.tunnels === 0;
 };
 
-/** Lets an app's requests wait, `limit` ms each. */
+/** Holds an app's requests, each at most `limit` ms. */
 export function holdApp(name: string, limit: number): void {
   const app = appOf(name);
   app.hold = limit;
@@ -86,7 +86,7 @@ export function holdApp(name: string, limit: number): void {
   log(`${name}: held`);
 }
 
-/** Sends the requests that wait on their way, in the order in which they came. */
+/** Sends the held requests on, in the order in which they arrived. */
 export function resumeApp(name: string): void {
   const app = appOf(name);
   app.hold = null;
@@ -95,7 +95,7 @@ export function resumeApp(name: string): void {
   log(`${name}: resumed, ${size} requests had waited`);
 }
 
-/** Waits until nothing is under way on a release. */
+/** Waits until nothing is in flight on a release. */
 export async function drainApp(name: string, id: string, timeout: number): Promise<Drained> {
   const app = appOf(name);
   if (app.route.target?.id === id && app.hold === null)
@@ -107,7 +107,7 @@ export async function drainApp(name: string, id: string, timeout: number): Promi
   return drained;
 }
 
-/** Forgets an app: its port is free, idle connections are closed, and what is under way ends. */
+/** Removes an app: frees its port, closes idle connections, and lets in-flight requests finish. */
 export async function removeRoute(folder: string, name: string): Promise<void> {
   const app = apps.get(name);
   if (app === undefined) return;
@@ -122,7 +122,7 @@ export async function removeRoute(folder: string, name: string): Promise<void> {
   log(`${name}: removed`);
 }
 
-/** How the app of that name does, or all of them, by name. */
+/** The status of the app of that name, or of all apps by name. */
 export const statusOf = (name: string | undefined): RouteStatus[] =>
   [...apps.values()]
     .filter((app) => name === undefined || app.route.app === name)

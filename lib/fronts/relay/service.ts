@@ -1,4 +1,4 @@
-// The relay as a service of systemd, and the unit that puts things right after a boot.
+// The relay as a systemd service, and the unit that repairs the server's state after boot.
 import { existsSync } from "node:fs";
 import { serviceDrift, setUpUnits, setUpUser, words } from "../../host/daemon/service.ts";
 import type { Io } from "../../host/io.ts";
@@ -28,13 +28,13 @@ async function unitTexts(folder: string): Promise<Record<string, string>> {
   };
 }
 
-/** Writes units and user where they differ, and starts the relay unless it runs; answers what was changed. */
+/** Writes units and user where they differ, and starts the relay unless it is running; returns what was changed. */
 export async function setUpService(folder: string, isRunning: boolean, io: Io): Promise<string[]> {
   const changes = await setUpUser(USER, folder, io);
   return setUpUnits(await unitTexts(folder), isRunning, changes, io);
 }
 
-/** What of its units is not as this dp writes them: one sentence each. */
+/** One sentence for each of its units that is not as this dp writes it. */
 export const relayDrift = async (folder: string) => serviceDrift(await unitTexts(folder));
 
 /** Restarts the relay with the program that is installed now; no connection is refused. */

@@ -1,4 +1,4 @@
-// What the front relay declares of config.yml.
+// The settings in config.yml that the front `relay` declares.
 import type { FrontSettings } from "../../config/declared.ts";
 
 const settings: FrontSettings = { isUsual: true };

@@ -1,4 +1,4 @@
-// routes.json: what the relay comes back with after a restart.
+// routes.json: the routes that the relay loads after a restart.
 import { closeSync, fchmodSync, fsync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -10,7 +10,7 @@ const VERSION = 1;
 
 const pathOf = (folder: string) => join(folder, "routes.json");
 
-/** The routes as they were saved last; none when there is no file. Throws DpError "host" for a file that cannot be read. */
+/** The saved routes; none when the file does not exist. Throws DpError "host" when the file cannot be read. */
 export async function loadRoutes(folder: string): Promise<Route[]> {
   const text = await readText(pathOf(folder));
   if (text === null) return [];
@@ -31,7 +31,7 @@ export async function saveRoutes(folder: string, routes: readonly Route[]): Prom
   const temp = `${pathOf(folder)}.tmp`;
   rmSync(temp, { force: true });
   await durably(openSync(temp, "wx", 0o600), (fd) => {
-    fchmodSync(fd, 0o600); // whatever the umask is
+    fchmodSync(fd, 0o600); // independent of the umask
     writeSync(fd, `${JSON.stringify({ version: VERSION, routes }, null, 2)}\n`);
   });
   renameSync(temp, pathOf(folder));
@@ -41,8 +41,8 @@ export async function saveRoutes(folder: string, routes: readonly Route[]): Prom
 const sync = promisify(fsync);
 
 /**
- * Changes an open file, waits until that is on the disk, and closes it. Only the wait is left to another thread: it
- * is the one part that takes time, and every wait costs a turn of a loop that may be busy with requests.
+ * Changes an open file, waits until the change is on disk, and closes it. Only the wait runs on another thread: it is the
+ * slow part, and every `await` costs a turn of an event loop that may be busy with requests.
  */
 async function durably(fd: number, change: (fd: number) => void): Promise<void> {
   try {

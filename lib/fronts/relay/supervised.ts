@@ -1,4 +1,4 @@
-// The relay where there is no systemd.
+// The relay without systemd: run by the same small supervisor as the apps.
 import { stopSupervised, superviseDaemon, type Daemon } from "../../host/daemon/supervised.ts";
 
 const daemonIn = (folder: string): Daemon => ({
@@ -8,9 +8,9 @@ const daemonIn = (folder: string): Daemon => ({
   user: null,
 });
 
-/** Starts the relay under a supervisor unless one has it; returns when `answers` says so. Throws DpError "host". */
+/** Starts the relay under a supervisor unless it has one; returns once `answers` is true. Throws DpError "host". */
 export const superviseRelay = (folder: string, answers: () => Promise<boolean>) =>
   superviseDaemon(daemonIn(folder), answers);
 
-/** Ends the relay and its supervisor. Safe to repeat. */
+/** Stops the relay and its supervisor. Safe to repeat. */
 export const stopSupervisedRelay = (folder: string) => stopSupervised(daemonIn(folder));

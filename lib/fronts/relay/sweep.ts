@@ -1,4 +1,4 @@
-// The limits in time: looked at all together, a few times a second.
+// Enforces the time limits: all connections are checked together, a few times a second.
 import { ACTIVE, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { cut, leaveUpstream, linger, refuse } from "./ending.ts";
@@ -17,7 +17,7 @@ import {
 import { drop, isEmpty } from "./outlet.ts";
 import type { App, Client } from "./types.ts";
 
-/** Starts looking after the connections of the apps. */
+/** Starts the regular check of the apps' connections. */
 export function startSweep(apps: ReadonlyMap<string, App>): ReturnType<typeof setInterval> {
   return setInterval(() => {
     clock.now = performance.now();
@@ -30,7 +30,7 @@ function check(client: Client): void {
   if (now - client.since > PROBE_TIME) probe(client);
   const isStuck = !isEmpty(client) && now - client.tookAt > STALL_TIME;
   if (client.phase === IDLE) {
-    // It would not be used again, and some apps keep a thread for each.
+    // It would not be reused, and some apps keep a thread for each connection.
     if (client.upstream !== null && now - client.upstream.idleSince > REUSE_TIME) leaveUpstream(client, false);
     if (isStuck) drop(client, true);
     else if (client.pending !== null) {
@@ -47,7 +47,7 @@ function check(client: Client): void {
   }
 }
 
-/** Lets the kernel find out whether the client is still there: nothing else would, while the app has nothing to say. */
+/** Lets the kernel find out whether the client is still there: nothing else would while the app sends nothing. */
 function probe(client: Client): void {
   if (client.isProbed) return;
   client.isProbed = true;
@@ -70,7 +70,7 @@ function checkActive(client: Client, now: number): void {
     refuse(client, 504, "it did not answer in time");
 }
 
-/** Whether a body comes so slowly that it only holds a connection. While nobody wants it, nothing is asked of it. */
+/** Whether a body arrives so slowly that it only holds a connection. The rate does not count while nobody reads the body. */
 function comesTooSlowly(client: Client, now: number): boolean {
   const isWanted =
     !client.isPaused && !client.expectsContinue && !client.hasAnswerHead && !client.app.waiting.has(client);

@@ -1,4 +1,4 @@
-// systemd's side of the relay: it keeps the listening sockets (the fd store), so that a restart refuses nobody.
+// The relay's link to systemd, which keeps the listening sockets (the fd store), so that a restart refuses nobody.
 import { FFIType, ptr } from "bun:ffi";
 import { libcWith } from "../../host/process/library.ts";
 
@@ -22,12 +22,12 @@ const libc = libcWith({
   fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
 });
 
-/** Lets more connections wait to be accepted than Bun's 512. */
+/** Raises the accept queue above Bun's 512. */
 export function setBacklog(fd: number, backlog: number): void {
   libc().listen(fd, backlog);
 }
 
-/** Lets another socket of this user have the port of a socket as well, or no longer. */
+/** Allows or forbids that another socket of this user binds the same port. */
 export function sharePort(fd: number, isShared: boolean): void {
   libc().setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, ptr(new Int32Array([isShared ? 1 : 0])), 4);
 }
@@ -53,7 +53,7 @@ function rightsOf(fd: number): Uint8Array {
   return control;
 }
 
-/** A msghdr of 64-bit Linux. What it points to must live until the call. */
+/** A msghdr of 64-bit Linux. The buffers it points to must live until the call. */
 function messageOf(address: Uint8Array, text: Uint8Array, control: Uint8Array | null): [Uint8Array, Uint8Array] {
   const iov = new Uint8Array(16);
   new DataView(iov.buffer).setBigUint64(0, BigInt(ptr(text)), true);
@@ -71,7 +71,7 @@ function messageOf(address: Uint8Array, text: Uint8Array, control: Uint8Array | 
   return [message, iov];
 }
 
-// Taken out of the environment at once: no child shall speak in the relay's name.
+// Removed from the environment at once: no child may speak in the relay's name.
 const notifySocket = process.env["NOTIFY_SOCKET"];
 const handed = {
   pid: process.env["LISTEN_PID"],
@@ -80,7 +80,7 @@ const handed = {
 };
 for (const name of ["NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]) delete process.env[name];
 
-/** Tells systemd something (`READY=1`), with an fd if there is one; false when there is nobody to tell, or it failed. */
+/** Notifies systemd (`READY=1`), with an fd if given; returns false when there is no systemd to notify, or it failed. */
 export function notify(text: string, fd?: number, name = notifySocket): boolean {
   if (name === undefined || name === "") return false;
   const socket = libc().socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -93,7 +93,7 @@ export function notify(text: string, fd?: number, name = notifySocket): boolean 
   return sent === bytes.length && iov.length === 16;
 }
 
-/** The fds that systemd handed over, as name and number; a name may come more than once. */
+/** The fds that systemd passed to the relay, as name and number; a name may occur more than once. */
 export function handedOver(): [string, number][] {
   if (Number(handed.pid) !== process.pid) return [];
   const names = (handed.names ?? "").split(":");
@@ -103,7 +103,7 @@ export function handedOver(): [string, number][] {
   });
 }
 
-/** Closes an fd that nobody wants. */
+/** Closes an fd that is not needed. */
 export function closeFd(fd: number): void {
   libc().close(fd);
 }

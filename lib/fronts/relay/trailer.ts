@@ -3,14 +3,14 @@ import { CR, LF } from "./bytes.ts";
 import { type Head, REFUSED, clear, isFramingField, readFields } from "./field.ts";
 import { TRAILER_SIZE } from "./limits.ts";
 
-/** What reading a trailer needs of the body that it ends. */
+/** The part of a body's state that reading its trailer needs. */
 export interface Trailer {
   isDone: boolean;
-  /** What has come of it. */
+  /** The bytes of the trailer so far. */
   trailer: string;
-  /** Set: the trailer is left out where it stands, and passed on as `kept` says. Not set: it is passed on as it comes. */
+  /** When set: the trailer is cut where it stands and passed on as `kept`. Otherwise it is passed on as it arrives. */
   cuts: number[] | null;
-  /** With cuts, of a body that has ended: the trailer without fields that no trailer may have. */
+  /** After the end of a body with cuts: the trailer without the fields that no trailer may have. */
   kept: Buffer | null;
 }
 
@@ -27,7 +27,10 @@ const head: Head = {
   cuts: [],
 };
 
-/** Takes bytes until the empty line, then reads them like the fields of a head; gives the place after them, or REFUSED. */
+/**
+ * Reads bytes until the empty line, then parses them like the fields of a head; returns the position after them, or
+ * REFUSED.
+ */
 export function takeTrailer(body: Trailer, buffer: Buffer, start: number, end: number): number {
   if (body.trailer === "" && end - start >= 2 && buffer[start] === CR && buffer[start + 1] === LF) {
     body.isDone = true;

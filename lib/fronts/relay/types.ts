@@ -4,32 +4,32 @@ import type { Party } from "./addresses.ts";
 import type { Body } from "./body.ts";
 import type { Outlet } from "./outlet.ts";
 
-/** An app's state. */
+/** The state of an app. */
 export interface App {
   route: Route;
   listener: Bun.TCPSocketListener<Client> | null;
-  /** Why it does not listen. */
+  /** Why the app does not listen. */
   error: string | null;
   /** Milliseconds that a request waits while the app is held; null: it is not held. */
   hold: number | null;
-  /** Those that wait for the end of the hold, first come first. */
+  /** The held clients, in order of arrival. */
   waiting: Set<Client>;
   clients: Set<Client>;
   inFlight: Map<string, InFlight>;
-  /** Called whenever less is under way on a release. */
+  /** Called whenever an in-flight count of a release goes down. */
   watchers: Set<(id: string) => void>;
   requests: number;
   failed: number;
 }
 
-/** What a connection's requests say about its client. */
+/** The client of a connection, as its requests report it to the app. */
 export interface Origin {
   /** The client's address, or that of the trusted proxy. */
   address: string;
-  /** The user of this machine that it is a process of; null: none. */
+  /** The uid of the local user whose process it is; null: none. */
   uid: number | null;
   isTrusted: boolean;
-  /** The lines for a client of our own: all but the host's value. */
+  /** The lines for a direct client: everything except the host's value. */
   lines: Buffer;
 }
 
@@ -38,20 +38,20 @@ export interface Upstream extends Outlet<Upstream> {
   client: Client | null;
   target: Target;
   isPaused: boolean;
-  /** It carried a request before this one, so the app may just be closing it. */
+  /** It has carried a request before, so the app may be closing it right now. */
   isReused: boolean;
   hasAnswered: boolean;
-  /** It sent its FIN. */
+  /** The app sent its FIN. */
   isEof: boolean;
   idleSince: number;
 }
 
-/** A client connection. Its fields are one object for the speed of it; the request's are reset by `begin`. */
+/** A client connection. Its fields are in one object for speed; `begin` resets those of the request. */
 export interface Client extends Outlet<Client> {
   app: App;
   phase: number;
   origin: Origin;
-  /** Whom the connection counts for, and, of a trusted proxy, whom its request does. */
+  /** The client that the connection counts for and, behind a trusted proxy, the client that its request counts for. */
   party: Party;
   guest: Party | null;
   isPaused: boolean;
@@ -59,21 +59,23 @@ export interface Client extends Outlet<Client> {
   isEof: boolean;
   /** TCP keep-alive is on. */
   isProbed: boolean;
-  /** Bytes that wait: a head that is not complete, the next requests, a body without a connection to the app. */
+  /** Waiting bytes: an incomplete head, the next requests, or a body that has no connection to the app yet. */
   pending: Buffer | null;
-  /** When a byte last came, and when the phase, or the wait of a request, began. */
+  /** When the last byte arrived, and when the phase, or the wait of a request, began. */
   cameAt: number;
   since: number;
-  /** From when on the bytes of the request's body are counted, and how many came since. */
+  /** Since when the bytes of the request's body are counted, and how many have arrived. */
   bodySince: number;
   bodyCame: number;
   upstream: Upstream | null;
-  /** Starts a connection to a release; what is sent meanwhile waits in its queue. */
+  /** Starts a connection to a release; bytes sent in the meantime wait in its queue. */
   connect(client: Client, target: Target): Upstream;
 
-  /** The request: the release that it counts on, and as what; what the app shall get first; its body. */
+  /** The release on which the request counts. */
   target: Target | null;
+  /** The in-flight count that includes the request. */
   kind: keyof InFlight;
+  /** Bytes of the request for the app, before there is a connection. */
   unsent: Buffer[];
   body: Body;
   isHead: boolean;
@@ -83,14 +85,14 @@ export interface Client extends Outlet<Client> {
   expectsContinue: boolean;
   /** The connection ends after this answer. */
   willClose: boolean;
-  /** Everything sent on a connection that was used before, to send it again; null: it must not be. */
+  /** Everything sent on a reused connection, to send it again; null: it must not be sent again. */
   replay: Buffer[] | null;
   replaySize: number;
-  /** When the first connect to the app failed, or 0. */
+  /** When the first connection to the app failed, or 0. */
   refusedAt: number;
   retry: ReturnType<typeof setTimeout> | null;
 
-  /** The answer: a head that is not complete, and its body. */
+  /** The head of the answer while it is incomplete. */
   answerPending: Buffer | null;
   hasAnswerHead: boolean;
   isAnswered: boolean;

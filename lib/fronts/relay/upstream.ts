@@ -1,4 +1,4 @@
-// Connections to apps: opening them, and what comes of them.
+// Connections to apps: opens them and handles their events.
 import type { Target } from "../../contracts/front.ts";
 import { takeAnswer, upstreamGone } from "./answer.ts";
 import { ACTIVE, TUNNEL, setPaused } from "./client-connection.ts";
@@ -53,7 +53,7 @@ const handlers: Bun.SocketHandler<Upstream> = {
   },
 };
 
-/** Whether the app's own user is at the other end. If not, nothing is sent there, and nothing of it is taken. */
+/** Whether the app's own user is at the other end. If not, nothing is sent there, and nothing from there is accepted. */
 function isOwn(upstream: Upstream, socket: Bun.Socket<Upstream>): boolean {
   const { client, target } = upstream;
   if (client === null) return true;
@@ -68,7 +68,7 @@ function isOwn(upstream: Upstream, socket: Bun.Socket<Upstream>): boolean {
   return false;
 }
 
-/** Starts a connection to a release; what is sent meanwhile waits in its queue. */
+/** Starts a connection to a release; bytes sent in the meantime wait in its queue. */
 export function connect(client: Client, target: Target): Upstream {
   const upstream: Upstream = {
     socket: null,
@@ -85,7 +85,7 @@ export function connect(client: Client, target: Target): Upstream {
     idleSince: 0,
   };
   const options = { hostname: "127.0.0.1", port: target.port, allowHalfOpen: true, data: upstream, socket: handlers };
-  // The rejection is the one that connectError was called with.
+  // connectError has already been called for this rejection.
   Bun.connect(options).catch(() => undefined);
   return upstream;
 }
@@ -109,7 +109,10 @@ function take(upstream: Upstream, chunk: Buffer): void {
   if (!isEmpty(client) && client.upstream === upstream) setPaused(upstream, true);
 }
 
-/** The client of a tunnel is gone, and both sides sent all they had: the app takes what is queued, then it is closed. */
+/**
+ * The client of a tunnel is gone, and both sides have sent everything: the app takes the queued bytes, then the
+ * connection is closed.
+ */
 export function finishUpstream(upstream: Upstream): void {
   upstream.client = null;
   if (isEmpty(upstream)) return drop(upstream, false);
