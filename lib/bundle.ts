@@ -1,18 +1,21 @@
 // Makes dp quick to start: `bun lib/bundle.ts FOLDER` writes dp.js and supervisor.js, each one file with its bytecode.
 //
-// install.sh does it, once, in the place where dp will run: the paths of that place are written into them. Bun itself
-// checks that the bytecode is of this very text and of this very Bun, and else reads the text.
+// install.sh runs this once, in the folder where dp will stay: the bundles contain the paths of that folder. Bun itself
+// checks that the bytecode fits the text and the Bun version, and falls back to the text otherwise.
 import { dirname, join, relative } from "node:path";
 import { messageOf } from "./errors.ts";
 
 const lib = import.meta.dir;
 const MODULES = join(lib, "host/modules.ts");
-/** Folders whose files are loaded by their name. */
+/** Folders whose files are loaded by name. */
 const FOLDERS = ["apps", "managers", "fronts", "doctor", "../steps"].map((folder) => join(lib, folder));
-/** What is started as a program -> the name of its bundle. */
+/** The source of each program -> the name of its bundle. */
 const PROGRAMS = { "cli.ts": "dp.js", "host/supervisor/supervisor.ts": "supervisor.js" };
 
-/** modules.ts with everything that can be loaded by its path in it; what came later is still loaded from its file. */
+/**
+ * A replacement for modules.ts: a table of everything that is loaded by path. Files added later are still loaded from
+ * disk.
+ */
 function table(): string {
   const files = FOLDERS.flatMap((folder) =>
     ["*.ts", "*/settings.ts"].flatMap((pattern) =>
@@ -29,7 +32,7 @@ const plugin: Bun.BunPlugin = {
     build.onLoad({ filter: /\/lib\/host\/modules\.ts$/ }, ({ path }) =>
       path === MODULES ? { contents: table(), loader: "js" } : undefined,
     );
-    // A step in a bundle is no program; and bytecode knows no await outside of functions.
+    // A step in a bundle is not a program of its own, and bytecode does not support top-level await.
     build.onLoad({ filter: /\/steps\/[^/]+\.ts$/ }, async ({ path }) => ({
       contents: (await Bun.file(path).text()).replace(/^if \(import\.meta\.main\) .*$/m, ""),
       loader: "ts",
@@ -37,7 +40,7 @@ const plugin: Bun.BunPlugin = {
   },
 };
 
-/** Writes the bundles of dp's programs into a folder. Throws what the bundler has to say. */
+/** Writes the bundles of dp's programs into a folder. Throws the bundler's errors. */
 export async function bundle(folder: string): Promise<void> {
   for (const [source, name] of Object.entries(PROGRAMS)) {
     await Bun.build({

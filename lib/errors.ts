@@ -1,4 +1,4 @@
-// Errors that a user can cause or cure, and the public exit codes.
+// Errors that a user can cause or fix, and the public exit codes.
 import { dirname } from "node:path";
 
 /** Exit codes of every dp command and step. They are public: scripts may rely on them. */
@@ -9,19 +9,19 @@ export const EXIT = {
   usage: 2,
   /** deploy.yml, config.yml or the env file is wrong; nothing was changed. */
   config: 3,
-  /** The context is missing, unreadable or lacks a fact. */
+  /** The run file is missing, unreadable or lacks a fact. */
   context: 4,
-  /** Another deploy holds the app, or somebody has locked it; or it is too late to cancel. */
+  /** Another deploy holds the lock, somebody has locked the app, or it is too late to cancel. */
   locked: 5,
-  /** A newer deploy goes first, and this one does not run. */
+  /** A newer deploy takes precedence, so this one does not run. */
   superseded: 5,
-  /** A command failed: git, pip, a hook. Its own code is in the text, never ours. */
+  /** A command failed: git, pip, a hook. Its own exit code is in the message and is never dp's. */
   command: 6,
-  /** The new release was unhealthy; the old one still serves. Of `dp doctor`: it found an error. */
+  /** The new release was unhealthy and the old one still serves; for `dp doctor`: it found an error. */
   unhealthy: 7,
   /** The host lacks a program or a right. */
   host: 8,
-  /** The way back failed too: hands are needed. */
+  /** The rollback failed too: somebody must repair it by hand. */
   stuck: 9,
   interrupted: 130,
   terminated: 143,
@@ -29,13 +29,13 @@ export const EXIT = {
 
 export type ExitName = keyof typeof EXIT;
 
-/** What a DpError may carry besides its message. */
+/** The details of a DpError besides its message. */
 export interface ErrorDetails {
-  /** Lines shown under the message: the tail of a log, the list of problems. */
+  /** Lines printed below the message: the end of a log, the list of problems. */
   lines?: readonly string[];
-  /** The command or change that cures it, shown last as "→ …". */
+  /** The command or change that fixes it, printed last as "→ …". */
   hint?: string;
-  /** A word for code that acts on it, where the exit code says too little. */
+  /** A word for code that handles the error, where the exit code is not specific enough. */
   reason?: string;
   cause?: unknown;
 }
@@ -57,18 +57,21 @@ export class DpError extends Error {
   }
 }
 
-/** The exit code that an error ends dp with. */
+/** The exit code of dp for an error. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof DpError ? EXIT[error.exit] : EXIT.bug;
 }
 
-/** What a system has against it, and a bug of dp's does not cause. */
+/** Errno codes caused by the host, not by a bug in dp. */
 const OF_THE_HOST = new Set([
   ...["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EIO", "EMFILE", "ENFILE", "ENOMEM", "EAGAIN"],
 ]);
 const FULL = new Set(["ENOSPC", "EDQUOT"]);
 
-/** A system error that the host causes, a full disk or a missing right, as DpError "host"; any other error as it is. */
+/**
+ * Turns a system error caused by the host (a full disk, a missing right) into DpError "host"; returns any other error
+ * unchanged.
+ */
 export function hostError(error: unknown): unknown {
   const code = codeOf(error) ?? "";
   if (error instanceof DpError || !OF_THE_HOST.has(code)) return error;
@@ -78,10 +81,10 @@ export function hostError(error: unknown): unknown {
   return new DpError("host", messageOf(error), { hint, cause: error });
 }
 
-// What Bun advises whoever writes the program, and a user cannot do.
+// Bun's advice to programmers, which does not help a user.
 const ADVICE = /\.? (?:Is the computer able to access the url\?|For more information, pass `verbose: true`.*)$/;
 
-/** The message of anything thrown, in one line. */
+/** The message of any thrown value, in one line. */
 export function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.replace(ADVICE, "").replace("Was there a typo in the url or port?", "nobody is there");

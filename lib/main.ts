@@ -1,11 +1,11 @@
-// From an error to its text and exit code, once for all of dp.
+// Turns errors into messages and exit codes, once for all of dp.
 import { DpError, EXIT, hostError, messageOf } from "./errors.ts";
 import { say, sayAfter } from "./text/say.ts";
 
-// Loaded when there is an error to show: it looks at the terminal, which costs half as much as all of dp's start.
+// Loaded only when there is an error to print: it inspects the terminal, which costs half of dp's start-up time.
 const colours = () => require("picocolors") as typeof import("picocolors");
 
-/** Prints an error for the user, on stderr; answers the exit code. */
+/** Prints an error for the user on stderr; returns the exit code. */
 export function report(thrown: unknown): number {
   const error = hostError(thrown);
   const pc = colours();
@@ -21,9 +21,10 @@ export function report(thrown: unknown): number {
   return EXIT[error.exit];
 }
 
-/** Runs a command to its end and sets the exit code; output still under way is not cut. */
+/** Runs a command until it is done and sets the exit code; pending output is not cut off. */
 export async function guarded(action: () => Promise<number | void>): Promise<void> {
-  // What is laid out and built must not depend on whose login deploys: a root with 077 would close it to all but the app.
+  // The files of a release must not depend on the umask of the login that deploys: with root's 077 only the app could
+  // read them.
   process.umask(0o022);
   try {
     process.exitCode = (await action()) ?? EXIT.ok;

@@ -1,8 +1,8 @@
-// Every path that dp uses, and the one gate by which a name reaches a path, a unit or an argv.
+// Every path that dp uses, and the one check that a name passes before it is used in a path, a unit or an argv.
 import { basename, join } from "node:path";
 import { DpError } from "./errors.ts";
 
-// Names that would make `NAME@.service` or the user `dp-NAME` somebody else's.
+// Names for which `NAME@.service` or the user `dp-NAME` would belong to somebody else.
 const RESERVED = new Set([
   "autovt",
   "container-getty",
@@ -18,8 +18,8 @@ const RESERVED = new Set([
 const NAME = /^[a-z](?:-?[a-z0-9]){0,27}$/;
 
 /**
- * The name of an app, checked: a lower-case letter, then letters, digits and single dashes, 28 characters
- * at most (the app's user is `dp-NAME`, and Linux ends user names at 32). Throws DpError "usage".
+ * The name of an app, checked: a lower-case letter, then letters, digits and single dashes, at most 28 characters (the
+ * app's user is `dp-NAME`, and Linux limits user names to 32). Throws DpError "usage".
  */
 export function appName(name: string): string {
   if (isAppName(name)) return name;
@@ -29,7 +29,7 @@ export function appName(name: string): string {
   throw new DpError("usage", `app name ${JSON.stringify(name)} ${why}`);
 }
 
-/** Whether an app can have that name. */
+/** Whether an app may have that name. */
 export const isAppName = (name: string) => NAME.test(name) && !RESERVED.has(name);
 
 const RELEASE = "[1-9][0-9]{0,8}-[0-9a-f]{7}";
@@ -40,33 +40,33 @@ const isInstance = new RegExp(
   `^${RELEASE}(?:\\.(?:cron\\.${WORD}|(?!(?:web|cron|release)\\.)${WORD}\\.[1-9][0-9]{0,2}))?$`,
 );
 
-/** Whether a string is the name of a release or run: sequence number and short sha, `42-3f9c2ab`. */
+/** Whether a string is the id of a release or run: sequence number and short sha, `42-3f9c2ab`. */
 export function isReleaseId(id: string): boolean {
   return isRelease.test(id);
 }
 
-/** Whether a string can name a process of an app (`worker`) or an entry of its `cron`. */
+/** Whether a string is a valid name for a process of an app (`worker`) or an entry of its `cron`. */
 export function isProcessName(name: string): boolean {
   return isWord.test(name) && name !== "cron" && name !== "release";
 }
 
 /**
- * Whether a string is the name of an instance: the release's own for its web process, `42-3f9c2ab`; that and process
- * and number for the others, `42-3f9c2ab.worker.2`; that, "cron" and the entry for a job, `42-3f9c2ab.cron.cleanup`.
+ * Whether a string is the id of an instance. The web process has the release's id, `42-3f9c2ab`. For other processes the
+ * name and number follow, `42-3f9c2ab.worker.2`; for a job "cron" and the entry, `42-3f9c2ab.cron.cleanup`.
  */
 export function isInstanceId(id: string): boolean {
   return isInstance.test(id);
 }
 
-/** The instance of a release's process. */
+/** The instance id of a release's process. */
 export function instanceId(release: string, process: string, number: number): string {
   return process === "web" ? release : `${release}.${process}.${number}`;
 }
 
-/** The instance of a release's `cron` entry. */
+/** The instance id of a release's `cron` entry. */
 export const jobId = (release: string, name: string) => `${release}.cron.${name}`;
 
-/** The release of an instance. */
+/** The release of an instance id. */
 export const releaseOf = (id: string) => id.split(".", 1)[0]!;
 
 /** The process of an instance as people type it: `web.1`, `worker.2`, `cron.cleanup`. */
@@ -75,14 +75,14 @@ export const processOf = (id: string) => id.slice(releaseOf(id).length + 1) || "
 /** Whether an instance is the web process of its release. */
 export const isWeb = (id: string) => !id.includes(".");
 
-/** Whether an instance is a job of `cron`: it runs once, to its end. */
+/** Whether an instance is a `cron` job, which runs once and exits. */
 export const isJob = (id: string) => id.split(".")[1] === "cron";
 
-/** The order of instances: by release, then process, then number. */
+/** Sorts instances: by release, then process, then number. */
 export const compareInstances = (a: string, b: string) =>
   sequenceOf(a) - sequenceOf(b) || (isWeb(a) ? -1 : isWeb(b) ? 1 : a.localeCompare(b, "en", { numeric: true }));
 
-/** The release whose folder that is, or null when it is none. */
+/** The release id of a folder, or null when the folder is not a release. */
 export function idOf(folder: string | null): string | null {
   const id = basename(folder ?? "");
   return isReleaseId(id) ? id : null;
@@ -93,7 +93,7 @@ export function sequenceOf(id: string): number {
   return Number(id.slice(0, id.indexOf("-")));
 }
 
-/** The folder that stands for "/": DP_ROOT, or "" on a server. Throws DpError "usage" when it is relative. */
+/** The folder that stands for "/": DP_ROOT, or "" on a server. Throws DpError "usage" when DP_ROOT is relative. */
 export function root(): string {
   const dir = process.env["DP_ROOT"] ?? "";
   if (dir !== "" && !dir.startsWith("/"))
@@ -101,13 +101,13 @@ export function root(): string {
   return dir.replace(/\/+$/, "");
 }
 
-/** What tells apart two names on one machine, where one is a server's in a folder: "" without DP_ROOT. */
+/** A suffix that keeps names on one machine apart when several servers live in folders: "" without DP_ROOT. */
 export const realm = () =>
   root() === "" ? "" : `-${new Bun.CryptoHasher("sha256").update(root()).digest("hex").slice(0, 8)}`;
 
 /** The folder that holds every app's base folder. */
 export const deployments = () => `${root()}/opt/deployments`;
-/** The folder of the runtimes that `dp runtimes install` brings, for all apps. */
+/** The folder of the runtimes that `dp runtimes install` installs, for all apps. */
 export const runtimes = () => `${root()}/opt/dp-runtimes`;
 /** The folder that holds every app's bare repository. */
 export const repositories = () => `${root()}/var/repos`;
@@ -117,23 +117,23 @@ export interface Places {
   app: string;
   base: string;
   repo: string;
-  /** releases/ID: the trees. */
+  /** releases/ID: the files of each release. */
   releases: string;
   current: string;
   previous: string;
-  /** runs/ID.json: one context a deploy. */
+  /** runs/ID.json: one run file for each deploy. */
   runs: string;
-  /** ID.log: what a deploy said. */
+  /** ID.log: the output of a deploy. */
   logs: string;
   /** The operator's config.yml. */
   config: string;
-  /** What managers keep of an instance: its environment and start script. */
+  /** What managers keep for an instance: its environment and start script. */
   instances: string;
-  /** Kept between releases, writable by the app. */
+  /** Shared files: kept between releases, writable by the app. */
   shared: string;
-  /** The HOME of the app's user: caches of pip and the like. */
+  /** The HOME of the app's user, with caches of pip and the like. */
   home: string;
-  /** The file whose lock is the right to change the app. Never removed. */
+  /** The lock file: its holder may change the app. Never removed. */
   lock: string;
 }
 
@@ -163,10 +163,10 @@ export function envFile(base: string, env: string): string {
   return join(base, `.env.${env}`);
 }
 
-/** Where programs are looked for when config.yml has no `path`. */
+/** The PATH for programs when config.yml has no `path`. */
 export const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** The address by which this machine reaches the app's public port. */
+/** The address at which this machine reaches the app's public port. */
 export function publicAddress({ host }: { host: string }): string {
   return host === "0.0.0.0" ? "127.0.0.1" : host;
 }

@@ -1,4 +1,4 @@
-// What there is of each kind: a file in the folder is an entry, and nothing else needs to know it.
+// The registry of app types, managers, fronts and checks: a file in the folder is an entry, and no other code lists it.
 import { join } from "node:path";
 import type { AppType } from "./contracts/app-type.ts";
 import type { Check } from "./contracts/check.ts";

@@ -1,45 +1,48 @@
-// What a check of `dp doctor` is: one kind of thing that may be wrong, how it is found, and what mends it.
+// The contract of a `dp doctor` check: one kind of problem, how it is found and how it is fixed.
 import type { Io } from "../host/io.ts";
 import type { App } from "./app.ts";
 
-/** Something on the host that is not as dp makes it. */
+/** Something on the host that differs from what dp writes. */
 export interface Drift {
   path: string;
-  /** "foreign": somebody else made what is there, and dp leaves it alone; the rest dp puts right. */
+  /** "foreign": made by somebody else, and dp leaves it alone. dp repairs the other kinds. */
   kind: "missing" | "changed" | "foreign";
-  /** One sentence without its dot. */
+  /** One sentence without its full stop. */
   what: string;
 }
 
-/** Something that is wrong, or will be. */
+/** A problem, or something that will become one. */
 export interface Finding {
-  /** "error": something does not work now. "warning": it will not, or is not as it should be. "note": it is as somebody wants it. */
+  /** "error": broken now. "warning": it may break later, or is not as it should be. "note": somebody wanted it so. */
   severity: "error" | "warning" | "note";
-  /** One sentence without its dot. */
+  /** One sentence without its full stop. */
   what: string;
-  /** What mends it, as it is typed. */
+  /** The command that fixes it, as it is typed. */
   command: string;
-  /** How `--fix` mends it, when that is safe: the words of a dp command, or a change that answers one sentence. */
+  /**
+   * How `--fix` fixes it, when that is safe: the words of a dp command, or a function that returns one sentence about its
+   * change.
+   */
   fix?: readonly string[] | (() => Promise<string>);
 }
 
 export interface Check {
-  /** What is looked at, in a few words. */
+  /** The subject of the check, in a few words. */
   readonly summary: string;
-  /** While a deploy runs it would prove nothing. */
+  /** True: the check is skipped during a deploy, when its result would prove nothing. */
   readonly atRest?: boolean;
-  /** What is wrong with an app. */
+  /** The problems of one app. */
   app?(app: App, io: Io): Promise<Finding[]>;
-  /** What is wrong with the server as a whole. */
+  /** The problems of the server as a whole. */
   server?(io: Io): Promise<Finding[]>;
 }
 
 type Severity = Finding["severity"];
 
-/** Mended by somebody who knows more than dp. */
+/** A finding that a person must fix, who knows more than dp. */
 export const byHand = (severity: Severity, what: string, command: string): Finding => ({ severity, what, command });
 
-/** Mended by a command of dp that is safe at any time. */
+/** A finding that a dp command fixes, safe at any time. */
 export const byCommand = (severity: Severity, what: string, ...words: string[]): Finding => ({
   severity,
   what,
@@ -47,13 +50,13 @@ export const byCommand = (severity: Severity, what: string, ...words: string[]):
   fix: words,
 });
 
-/** What drifted: mended by setup, but for what is somebody else's, which is moved away first. */
+/** A finding for something that drifted: setup repairs it, but a foreign file must be moved away first. */
 export const byDrift = (app: string, { path, kind, what }: Drift): Finding =>
   kind === "foreign"
     ? byHand("error", what, `mv ${path} ${path}.old && dp setup ${app}`)
     : byCommand("error", what, "setup", app);
 
-/** Mended by `dp doctor APP --fix` alone. */
+/** A finding that only `dp doctor APP --fix` fixes. */
 export const byDoctor = (severity: Severity, what: string, app: string, fix: () => Promise<string>): Finding => ({
   severity,
   what,

@@ -1,4 +1,4 @@
-// What a front is: whatever holds the public port of an app and picks the release for every request.
+// The contract of a front: it holds the public port of an app and picks the release for every request.
 import type { Io } from "../host/io.ts";
 
 /** A release that can take requests. */
@@ -7,24 +7,30 @@ export interface Target {
   id: string;
   /** The port on 127.0.0.1. */
   port: number;
-  /** The user who listens there, by uid: nobody else may answer. Missing: all is one user, or it is not known. */
+  /**
+   * The uid of the user who listens on the port: nobody else may answer. Missing: everything runs as one user, or the
+   * user is not known.
+   */
   uid?: number;
 }
 
-/** What the front does for one app. */
+/** The front's settings for one app. */
 export interface Route {
   app: string;
   /** The public address. */
   listen: { host: string; port: number };
   protocol: "http" | "tcp";
   target: Target | null;
-  /** Addresses of proxies whose X-Forwarded-* are believed (exact IPs). Empty: the front is the public edge. */
+  /** IP addresses of the proxies whose X-Forwarded-* headers are trusted. Empty: the front is the public edge. */
   trustedProxies: string[];
-  /** The app's own user, by uid: no proxy, whatever its address is. Missing: all is one user. */
+  /**
+   * The uid of the app's own user, who is never a trusted proxy, whatever the address. Missing: everything runs as one
+   * user.
+   */
   uid?: number;
 }
 
-/** What is under way on one release. */
+/** The requests and connections in flight on one release. */
 export interface InFlight {
   /** Requests; connections when the protocol is tcp. */
   requests: number;
@@ -32,21 +38,21 @@ export interface InFlight {
   tunnels: number;
 }
 
-/** A route and how it does. */
+/** A route and its current state. */
 export interface RouteStatus extends Route {
   isListening: boolean;
-  /** Why it does not listen: the port is taken, or needs rights. */
+  /** Why it does not listen: the port is taken, or needs a right. */
   error: string | null;
   isHeld: boolean;
-  /** Requests that wait for the end of the hold. */
+  /** Requests that are held. */
   waiting: number;
   /** Client connections. */
   connections: number;
-  /** By release id. */
+  /** In-flight counts by release id. */
   inFlight: Record<string, InFlight>;
   /** Since the front started. */
   requests: number;
-  /** Answered 502, 503 or 504, or cut by the front's or the app's side. */
+  /** Requests answered with 502, 503 or 504, or cut off by the front or the app. */
   failed: number;
 }
 
@@ -61,13 +67,13 @@ export interface FrontStatus {
 
 /** How a drain ended. */
 export interface Drained {
-  /** Requests that were left when the time was over; they were cut. */
+  /** Requests that were still in flight at the timeout and were cut off. */
   requests: number;
   /** Upgraded connections that were closed. */
   tunnelsClosed: number;
 }
 
-/** A route to be made or changed; without `target` the one it has stays. */
+/** A new or changed route; without `target` the current target stays. */
 export type RouteChange = Omit<Route, "target"> & { target?: Target | null };
 
 export interface Front {
@@ -77,20 +83,23 @@ export interface Front {
   readonly holdsPort: boolean;
   /** Why this host cannot use it, or null when it can. */
   unavailable(): Promise<string | null>;
-  /** Makes the front run and hold the app's port; keeps the target. Answers one sentence for each change. */
+  /**
+   * Starts the front if necessary and makes it hold the app's port; keeps the target. Returns one sentence for each
+   * change.
+   */
   setup(route: Omit<Route, "target">, io: Io): Promise<string[]>;
-  /** What of the front as a whole is not as `setup` would make it now: one sentence each. */
+  /** One sentence for each server-wide part of the front that `setup` would make differently now. */
   drift?(): Promise<string[]>;
-  /** From the moment this returns every request goes to the target; null: 503. Durable. */
+  /** Once this returns, every new request goes to the target; null: 503. Durable. */
   point(app: string, target: Target | null, io: Io): Promise<void>;
-  /** Requests wait from now on, `limit` ms at most. */
+  /** Holds new requests, each at most `limit` ms. */
   hold(app: string, limit: number, io: Io): Promise<void>;
-  /** Requests that wait go to the target. Safe when it is not held. */
+  /** Sends the held requests to the target. Safe when the app is not held. */
   resume(app: string, io: Io): Promise<void>;
-  /** Waits until nothing is under way on a release, `timeout` ms at most; then cuts what is left. */
+  /** Waits until nothing is in flight on a release, at most `timeout` ms, then cuts off the rest. */
   drain(app: string, id: string, timeout: number, io: Io): Promise<Drained>;
-  /** How the app's route is doing; null: the front does not know the app. */
+  /** The current state of the app's route; null: the front does not know the app. */
   status(app: string): Promise<RouteStatus | null>;
-  /** Lets go of the app's port. Safe to repeat. */
+  /** Releases the app's port. Safe to repeat. */
   remove(app: string, io: Io): Promise<void>;
 }

@@ -1,10 +1,10 @@
-// A definition file of the commit, which must not hide behind a link.
+// Reads a definition file from the commit. A symbolic link is refused.
 import { DpError } from "../errors.ts";
 import type { Reading, Tree } from "./tree.ts";
 
 /**
- * The text of a file of the commit, or null when there is none. Throws DpError "config" when it is a symbolic
- * link: what an installer reads through it could not be known.
+ * The text of a file in the commit, or null when there is none. Throws DpError "config" when the file is a symbolic link:
+ * an installer could read anything through it.
  */
 export async function readCommitted(tree: Tree, path: string, how?: Reading): Promise<string | null> {
   const text = await tree.read(path, how);

@@ -1,7 +1,7 @@
 // The entries of a commit, as git lists them.
 import { run } from "../host/run.ts";
 
-/** Enough for the listing of any commit, in bytes. */
+/** A size limit in bytes that is enough for the listing of any commit. */
 export const LISTING = 256 * 1024 * 1024;
 
 export interface TreeEntry {
@@ -18,16 +18,16 @@ const KIND: Record<string, TreeEntry["kind"]> = {
   "160000": "submodule",
 };
 
-/** An entry of a commit; `object` is what git calls its content, `size` is in bytes, 0 for a submodule. */
+/** An entry of a commit; `object` is git's name for its content, `size` is in bytes, 0 for a submodule. */
 export interface CommitEntry extends TreeEntry {
   object: string;
   size: number;
 }
 
-// The commit that was listed last: each step of a deploy looks at the same one, and a commit never changes.
+// The commit that was listed last: every step of a deploy reads the same one, and a commit never changes.
 let listed: { name: string; entries: Promise<readonly CommitEntry[]> } | undefined;
 
-/** Every entry of a commit of a bare repository that is no folder. */
+/** Every entry of a commit in a bare repository, except folders. */
 export function entriesOf(repo: string, sha: string, signal?: AbortSignal): Promise<readonly CommitEntry[]> {
   const name = `${sha} ${repo}`;
   if (listed?.name === name) return listed.entries;
@@ -42,10 +42,10 @@ async function listCommit(repo: string, sha: string, signal?: AbortSignal): Prom
   return parseListing((await run(argv, { keep: LISTING, ...(signal ? { signal } : {}) })).text);
 }
 
-/** What git is asked, before the name of a commit, for what `parseListing` reads. */
+/** The git command whose output `parseListing` reads; the name of a commit follows. */
 export const LIST = ["ls-tree", "-r", "-l", "-z", "--full-tree"];
 
-/** The entries in the answer of git. */
+/** Parses the entries in git's output. */
 export function parseListing(text: string): CommitEntry[] {
   const entries: CommitEntry[] = [];
   for (const line of text.split("\0")) {

@@ -1,4 +1,4 @@
-// Files that Git LFS keeps elsewhere: found by their pointers, fetched as the app's user.
+// Files that are stored in Git LFS: found by their pointers, fetched as the app's user.
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import type { Io } from "../host/io.ts";
@@ -10,7 +10,7 @@ const OID = "^oid sha256:[0-9a-f]{64}$";
 const ATTRIBUTES = ".gitattributes";
 const VERSION = "version https://git-lfs.github.com/spec/v1";
 
-/** The paths of a commit's pointer files; none unless a .gitattributes of it says `filter=lfs`. */
+/** The paths of a commit's pointer files; empty unless one of its .gitattributes files contains `filter=lfs`. */
 export async function pointersIn({ git, sha, list }: Source): Promise<string[]> {
   const entries = await list();
   if (!entries.some(({ path }) => path === ATTRIBUTES || path.endsWith(`/${ATTRIBUTES}`))) return [];
@@ -20,13 +20,13 @@ export async function pointersIn({ git, sha, list }: Source): Promise<string[]> 
     check: false,
   });
   const named = new Set(found.text.split("\0").map((line) => line.slice(sha.length + 1)));
-  // A pointer is never longer: what is, only speaks of one.
+  // A pointer is never longer: a larger file only quotes one.
   return entries.flatMap(({ path, kind, size }) =>
     (kind === "file" || kind === "executable") && size <= 1024 && named.has(path) ? [path] : [],
   );
 }
 
-/** Why a commit's LFS files could not be fetched, one a line. Throws DpError "host" without git-lfs. */
+/** Why a commit's LFS files could not be fetched, one reason a line. Throws DpError "host" without git-lfs. */
 export async function lfsProblems(source: Source): Promise<string[]> {
   const [first, ...more] = await pointersIn(source);
   if (first === undefined) return [];
@@ -36,7 +36,7 @@ export async function lfsProblems(source: Source): Promise<string[]> {
       hint: "apt install git-lfs",
     });
   const blob = `${source.sha}:.lfsconfig`;
-  // An include of it would have git open any file of the server.
+  // An include in the blob would make git open any file of the server.
   const ask = ["config", "--no-includes", "--blob", blob, "--get-regexp", "^(lfs\\.url|remote\\..*\\.lfsurl)$"];
   const own = await source.git(ask, { check: false });
   if (own.code === 0 || (await source.url()) !== null) return [];
@@ -44,7 +44,7 @@ export async function lfsProblems(source: Source): Promise<string[]> {
   return [`${which}: kept by Git LFS, which a push does not contain; name the LFS server: ${mend}`];
 }
 
-// A repository of nothing but the pointers, over the files as they lie there: git-lfs puts them in place by itself.
+// A repository with only the pointers, over the files in the folder: git-lfs then replaces them itself.
 const FETCH = `set -e
 export GIT_DIR=$1 GIT_WORK_TREE=$2 GIT_LITERAL_PATHSPECS=1
 url=$3; shift 3
@@ -58,7 +58,7 @@ git lfs pull
 left=$(xargs -0 grep -lx -m 1 '${VERSION}' <"$GIT_DIR/pointers" || :)
 [ -z "$left" ] || { echo "still pointers: $left"; exit 1; }`;
 
-/** Replaces the pointers of a commit that is laid out in `folder`. Throws DpError "command" with git-lfs's words. */
+/** Replaces the pointers of a commit that is laid out in `folder`. Throws DpError "command" with git-lfs's output. */
 export async function fetchLfs(source: Source, folder: string, fetcher: Fetcher, io: Io): Promise<void> {
   const pointers = await pointersIn(source);
   if (pointers.length === 0) return;

@@ -7,12 +7,12 @@ import { fetchLfs } from "./lfs.ts";
 import { fetchable, NO_FILTERS, userSource, type Fetcher, type Source } from "./source.ts";
 
 export interface Submodule {
-  /** Relative to the repository's top. */
+  /** Relative to the root of the repository. */
   path: string;
   sha: string;
-  /** Where its repository is; null when nothing says so, or it is none that dp fetches. */
+  /** The address of its repository; null when none is given, or dp does not fetch from it. */
   url: string | null;
-  /** As .gitmodules has it; null when it has none. */
+  /** The url in .gitmodules; null when it has none. */
   named: string | null;
 }
 
@@ -28,7 +28,7 @@ export async function submodulesOf({ git, sha, url, list }: Source): Promise<Sub
   });
 }
 
-/** Path -> url, as .gitmodules has them, without the files that it may tell git to include; what is wrong with the file shows as a missing url. */
+/** Path -> url from .gitmodules, without the files that it may include. An error in the file shows as a missing url. */
 async function urlsOf(git: Source["git"], sha: string): Promise<Map<string, string>> {
   const argv = [
     "config",
@@ -49,7 +49,7 @@ async function urlsOf(git: Source["git"], sha: string): Promise<Map<string, stri
   return new Map(paths.map(([key, path]) => [path, values.get(key.replace(/\.path$/, ".url")) ?? ""]));
 }
 
-/** Why submodules of a commit could not be fetched, one a line; empty when nothing speaks against it. */
+/** Why submodules of a commit could not be fetched, one reason a line; empty when there is none. */
 export async function submoduleProblems(source: Source): Promise<string[]> {
   const submodules = await submodulesOf(source);
   const base = submodules.length === 0 ? null : await source.url();
@@ -65,7 +65,7 @@ export async function submoduleProblems(source: Source): Promise<string[]> {
   });
 }
 
-// By its name where the server allows that, else all of it.
+// Fetches the commit alone where the server allows that, otherwise all branches and tags.
 const FETCH = `set -e
 temp=$1 url=$2 sha=$3 to=$4; shift 4
 git init --quiet --bare --template= -- "$temp"
@@ -78,8 +78,8 @@ tar -x -f "$temp/tar" --no-same-owner -C "$to"
 rm -- "$temp/tar"`;
 
 /**
- * Lays every submodule of a commit out in `folder`, those of submodules too, with their LFS files. Throws DpError
- * "command", with git's words, when one cannot be fetched.
+ * Lays out every submodule of a commit in `folder`, including nested submodules and LFS files. Throws DpError "command"
+ * with git's output when one cannot be fetched.
  */
 export async function layOutSubmodules(source: Source, folder: string, fetcher: Fetcher, io: Io): Promise<void> {
   for (const { path, sha, url, named } of await submodulesOf(source)) {

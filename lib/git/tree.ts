@@ -1,26 +1,29 @@
-// The files of an app, as they are in a commit or in a folder.
+// The files of an app, read from a commit or from a folder.
 import { lstat, readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
 import { entriesOf, type CommitEntry, type TreeEntry } from "./entries.ts";
 import { plainEnv } from "../host/run.ts";
 
-/** How a file's text is read. "by mark": as UTF-16 when its first bytes say so, as Windows PowerShell writes it. */
+/**
+ * How the text of a file is decoded. "by mark": as UTF-16 when it starts with that byte order mark, as Windows PowerShell
+ * writes it.
+ */
 export type Reading = "by mark";
 
 export interface Tree {
   /**
-   * The text of a regular file, or null when there is none of that name. Throws DpError "config" over 16 MiB, and when
-   * it is no UTF-8.
+   * The text of a regular file, or null when there is none of that name. Throws DpError "config" when the file is over 16
+   * MiB or not UTF-8.
    */
   read(path: string, how?: Reading): Promise<string | null>;
-  /** What a symbolic link points at, or null when there is no link of that name. */
+  /** The target of a symbolic link, or null when there is no link of that name. */
   link(path: string): Promise<string | null>;
-  /** Every entry that is no folder. */
+  /** Every entry except folders. */
   list(): Promise<readonly TreeEntry[]>;
 }
 
-/** Lock files of large apps have some MiB. */
+/** Bytes: lock files of large apps have several MiB. */
 const LIMIT = 16 * 1024 * 1024;
 /** The files of one commit of a bare repository; `sha` must be a full object name. `signal` ends git. */
 export function commitTree(repo: string, sha: string, signal?: AbortSignal): Tree {
@@ -39,7 +42,7 @@ export function commitTree(repo: string, sha: string, signal?: AbortSignal): Tre
   };
 }
 
-/** A folder of a tree, as if it were all there is. */
+/** A folder of a tree, as a tree of its own. */
 export function subtree(tree: Tree, folder: string): Tree {
   const before = `${folder}/`;
   const inside = (path: string) => before + path;
@@ -56,7 +59,7 @@ export function subtree(tree: Tree, folder: string): Tree {
 async function readBlob(repo: string, entry: CommitEntry, signal?: AbortSignal): Promise<ArrayBuffer> {
   const { path, object, size } = entry;
   tooLarge(path, size);
-  // Not by run(): its text is lines, and this must be the bytes.
+  // run() splits output into lines, but this must return the exact bytes.
   const blob = Bun.spawn(["git", "--git-dir", repo, "cat-file", "blob", object], {
     cwd: "/",
     env: plainEnv(),
@@ -73,7 +76,7 @@ async function readBlob(repo: string, entry: CommitEntry, signal?: AbortSignal):
   return bytes;
 }
 
-/** The files of a folder on disk; folders whose name starts with a dot, and node_modules, are passed over. */
+/** The files of a folder on disk. Folders whose name starts with a dot, and node_modules, are skipped. */
 export function folderTree(root: string): Tree {
   return {
     list: () => walk(root, ""),

@@ -1,13 +1,14 @@
-// The progress of a package manager in one line: what is the same for each of hundreds of packages is counted.
+// Folds the progress of a package manager into one line: repeated lines, one for each of hundreds of packages, are
+// counted.
 import { plainText } from "./text.ts";
 
-/** What lines are counted as, and which; those under "" are left out and not counted. */
+/** The words under which lines are counted, and the patterns of these lines. Lines under "" are dropped and not counted. */
 export type Progress = Readonly<Record<string, RegExp>>;
 
-/** A Progress may count the words of a group of this name: `Successfully installed a-1 b-2`. */
+/** The name of a group in a pattern whose words are counted: `Successfully installed a-1 b-2`. */
 const WORDS = "words";
 
-/** Whether a line is progress, and of which kind; what speaks of an error never is. */
+/** Whether a line is progress, and of which kind. A line about an error never is. */
 function kindOf(line: string, progress: Progress): { what: string; count: number } | null {
   const text = plainText(line);
   if (/\berr(?:or|!)/i.test(text)) return null;
@@ -18,11 +19,11 @@ function kindOf(line: string, progress: Progress): { what: string; count: number
   return null;
 }
 
-/** The lines that are no progress. */
+/** The lines that are not progress. */
 export const withoutProgress = (lines: readonly string[], progress: Progress): string[] =>
   lines.filter((line) => kindOf(line, progress) === null);
 
-/** Passes lines on to `write`, but for progress, which `end` says in one: `pip: 12 collected, 11 downloaded`. */
+/** Passes lines on to `write`, except progress, which `end` sums up in one line: `pip: 12 collected, 11 downloaded`. */
 export function fold(name: string, progress: Progress, write: (line: string) => void) {
   const counts = new Map<string, number>();
   return {

@@ -1,6 +1,6 @@
-// A page of the documents as a terminal shows it: wrapped, without the marks of Markdown.
+// Shows a page of the documentation in a terminal: wrapped, without Markdown syntax.
 
-/** What a part of a page is; a list item and a paragraph are both text, with their indentation. */
+/** The kind of a part of a page; list items and paragraphs are both text, with their indentation. */
 type Part =
   | { kind: "code" | "table"; lines: string[] }
   | { kind: "heading"; rank: number; text: string }
@@ -9,7 +9,10 @@ type Part =
 const FENCE = /^```/;
 const ITEM = /^(\s*(?:-|\d+\.) )(.*)$/;
 
-/** The lines of a page of at most `width` characters, blocks and table heads excepted. `linked` says how a link is shown. */
+/**
+ * The lines of a page, at most `width` characters wide except in blocks and table heads. `linked` returns the text for a
+ * link.
+ */
 export function pageLines(markdown: string, width: number, linked: (target: string) => string | null): string[] {
   const plain = (text: string) => withoutMarks(text, linked);
   return partsOf(markdown).flatMap((part) => {
@@ -53,7 +56,7 @@ function partsOf(markdown: string): Part[] {
   return parts;
 }
 
-/** Takes lines from the front as long as they belong. */
+/** Takes lines from the front as long as `belongs` is true. */
 function taken(lines: string[], belongs: (line: string) => boolean): string[] {
   const end = lines.findIndex((line) => !belongs(line));
   return lines.splice(0, end < 0 ? lines.length : end);
@@ -67,7 +70,7 @@ const cellsOf = (row: string) =>
     .slice(1, -1)
     .map((cell) => cell.trim());
 
-/** Each row as its first cell, and below it the second; the others by the names of their columns. */
+/** Each row as its first cell, with the second cell below it and the others labelled with their column names. */
 function tableLines([head = [], , ...rows]: string[][], width: number): string[] {
   return rows.flatMap(([first = "", second = "", ...others]) => {
     const more = others.map((cell, at) => `${head[at + 2]}: ${cell}`);

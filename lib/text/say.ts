@@ -1,14 +1,15 @@
-// The gate to stdout and stderr: every line that dp shows goes through it, so that no text of others acts on a terminal.
+// The only way to stdout and stderr: every line that dp prints passes through here, so that foreign text cannot control
+// the terminal.
 import { isatty } from "node:tty";
 import { jsonText, shown } from "./text.ts";
 
-/** One line of an answer, on stdout. */
+/** Prints one line of a result on stdout. */
 export const print = (line: string): void => console.log(shown(line));
-/** One line that is no answer, on stderr. */
+/** Prints one line that is not part of the result on stderr. */
 export const say = (line: string): void => console.error(shown(line));
-/** The same behind a `mark` of dp's own, which may be coloured. */
+/** The same after a `mark` by dp, which may be coloured. */
 export const sayAfter = (mark: string, line: string): void => console.error(`${mark} ${shown(line)}`);
-/** A value as JSON, on stdout: one line, or indented. */
+/** Prints a value as JSON on stdout: in one line, or indented. */
 export const printJson = (value: unknown, indent?: number): void => console.log(jsonText(value, indent));
-/** A text that a program may want to the byte, on stdout; a terminal gets it as a line like any other. */
+/** Prints a text byte for byte on stdout, for programs; on a terminal, as an ordinary line. */
 export const printExact = (text: string): void => console.log(isatty(1) ? shown(text) : text);

@@ -1,4 +1,4 @@
-// "did you mean": the nearest of the words that would have been right.
+// "did you mean": the nearest of the valid words.
 
 /** The candidate nearest to a mistyped word, or null when none is near. */
 export function closest(word: string, candidates: readonly string[]): string | null {
@@ -11,13 +11,13 @@ export function closest(word: string, candidates: readonly string[]): string | n
   return best;
 }
 
-/** `did you mean "healthCheck"?`, or undefined: as the hint of a DpError. */
+/** `did you mean "healthCheck"?` as the hint of a DpError, or undefined. */
 export function didYouMean(word: string, candidates: readonly string[]): { hint?: string } {
   const near = closest(word, candidates);
   return near === null ? {} : { hint: `did you mean ${JSON.stringify(near)}?` };
 }
 
-// Edits (insert, delete, replace, swap of neighbours) that turn one word into another.
+// Counts the edits (insert, delete, replace, swap of neighbours) that turn one word into another.
 function distance(from: string, to: string): number {
   let before: number[] = [];
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);

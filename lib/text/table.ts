@@ -1,9 +1,9 @@
-// Columns for people.
+// Tables and times for people.
 import { shown } from "./text.ts";
 
-/** Rows as lines, each column as wide as its widest cell. */
+/** Formats rows as lines; each column is as wide as its widest cell. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  // As wide as they are shown: a tab or a hidden character would move the columns behind it.
+  // Width is measured on the shown text: a tab or a hidden character would shift the columns after it.
   const all = [head, ...rows].map((row) => row.map((cell) => shown(cell).replaceAll("\t", " ")));
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
   return all.map((row) =>
@@ -14,7 +14,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   );
 }
 
-/** An ISO time as `2026-03-01 12:04`, in the server's own zone. */
+/** An ISO time as `2026-03-01 12:04`, in the server's time zone. */
 export function when(iso: string): string {
   const time = new Date(iso);
   if (Number.isNaN(time.getTime())) return "?";
@@ -22,7 +22,7 @@ export function when(iso: string): string {
   return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${two(time.getHours())}:${two(time.getMinutes())}`;
 }
 
-/** `3d 4h`, `12m 5s`: a time that has passed, in ms, by its two largest units. */
+/** `3d 4h`, `12m 5s`: an elapsed time in ms, in its two largest units. */
 export function spanText(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const parts = [

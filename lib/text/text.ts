@@ -1,21 +1,21 @@
-// Foreign text, made safe to show: what an app, a commit or a file says never moves the cursor or hides a word.
+// Makes foreign text safe to print: text of an app, a commit or a file never moves the cursor or hides a word.
 
-// The classes exclude ESC, so that an unfinished sequence costs one look and never a second scan of the line.
+// The classes exclude ESC, so that an unfinished sequence never causes a second scan of the line.
 const ESCAPES = [
   /(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)/g, // OSC: titles, links
   /(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x1b\\|\x9c)/g, // DCS, SOS, PM, APC
   /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]/g, // CSI: colours, cursor
-  /\x1b[ -/]*[0-~]/g, // the short ones
+  /\x1b[ -/]*[0-~]/g, // the short sequences
 ];
-// What ends a line somewhere: on a terminal, in a browser, or in Unicode.
+// Characters that end a line anywhere: on a terminal, in a browser, or in Unicode.
 const LINE_END = /\r\n|[\n\v\f\r\x85\u2028\u2029]/g;
-// Control characters, what nobody sees, what turns the reading direction, halves of a character. Tabs may stay, and
-// the signs that choose between the forms of an emoji.
+// Control characters, invisible characters, changes of the reading direction, and lone surrogates. Tabs may stay, and so
+// may the selectors of emoji variants.
 const HIDDEN = /[[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{DI}]--[\t\ufe0e\ufe0f]]/gv;
 
 const isPlain = (text: string) => !/[^\x20-\x7e\t]/.test(text);
 
-/** A text as one line for people: without escape sequences and hidden characters, a space for each line end. */
+/** A text as one line for people: without escape sequences and hidden characters, and with a space for each line end. */
 export function shown(text: string): string {
   if (isPlain(text)) return text;
   return ESCAPES.reduce((rest, escape) => rest.replace(escape, ""), text)
@@ -23,19 +23,19 @@ export function shown(text: string): string {
     .replace(HIDDEN, "");
 }
 
-/** The same for a line that a program drew: what was drawn over with carriage returns is left out. */
+/** The same for a line drawn by a program: text that was overwritten after a carriage return is left out. */
 export function plainText(line: string): string {
   return shown(line.split("\r").findLast((part) => part !== "") ?? "");
 }
 
-/** A foreign word in double quotes, at most `limit` characters of it, everything unprintable as \u{…}. */
+/** A foreign word in double quotes, cut to `limit` characters, with unprintable characters as \u{…}. */
 export function quoted(text: string, limit = 60): string {
   const short = text.length > limit ? `${text.slice(0, limit)}…` : text;
   const escaped = JSON.stringify(short).slice(1, -1);
   return `"${escaped.replace(HIDDEN, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`)}"`;
 }
 
-/** JSON that may be looked at: what JSON leaves as it is, though a terminal obeys or hides it, is escaped as well. */
+/** JSON that is safe to print: characters that JSON leaves alone but a terminal obeys or hides are escaped as well. */
 export function jsonText(value: unknown, indent?: number): string {
   const text = JSON.stringify(value, null, indent) ?? "null";
   if (!/[^\x20-\x7e\n]/.test(text)) return text;
