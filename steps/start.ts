@@ -45,7 +45,7 @@ const step = defineStep(import.meta.path, {
     }
     await takePublicPort(app, io);
     if (isSame && (await manager.status({ app: name, id })).state === "running") {
-      const port = await takeInstancePort(facts); // the port is this run's own already; check proves that the instance is there
+      const port = await takeInstancePort(facts); // check proves that the instance is there
       io.info(`${name}@${id} is still warm on port ${port}`);
       return { live, port, isWarm: true, stoppedAt: null };
     }

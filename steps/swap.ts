@@ -42,7 +42,7 @@ const step = defineStep(import.meta.path, {
     // On a second run current is already this release; start has noted what was live before.
     const live = await target(places.current);
     const before = live === release ? folderOf(app, old) : live;
-    const previous = before !== null && existsSync(before) ? before : null; // previous must never name a missing release
+    const previous = before !== null && existsSync(before) ? before : null; // never a missing release
     const isServing = old !== null && server.strategy === "blue-green" && !(await stoppedIds(app)).has(old);
     const prober = healthCheck && isServing ? startProber(healthCheck, server) : null;
     try {

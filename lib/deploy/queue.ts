@@ -132,7 +132,7 @@ export async function lockNow(app: NamedApp, what: string): Promise<Lock> {
     () => new DpError("locked", `${describeHolder(holder(app))}, is running`, { hint }),
   ).catch((error) => {
     if (codeOf(error) !== "ENOENT") throw error;
-    throw new DpError("usage", `there is no app "${app.name}" on this server any more`); // the app was destroyed meanwhile
+    throw new DpError("usage", `there is no app "${app.name}" on this server any more`); // destroyed meanwhile
   });
   lock.note(myself(what, starter()));
   return lock;

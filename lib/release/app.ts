@@ -20,22 +20,25 @@ export function namedApp(name: string): NamedApp {
   };
 }
 
-/** The app with its config.yml of now. Throws DpError "usage" when there is no such app, "config" when the file is wrong. */
+/**
+ * The app with its current config.yml. Throws DpError "usage" when there is no such app, "config" when the file is
+ * wrong.
+ */
 export async function openApp(name: string): Promise<App> {
   const app = namedApp(name);
   return withServer(app, await readServer(app.places));
 }
 
-/** The app as a run knows it, by the facts of its steps: with config.yml as it was when the run began. */
+/** The app as a run knows it, from the facts of its steps: with config.yml as it was when the run began. */
 export async function appOf({ app, server }: { app: string; server: ServerConfig }): Promise<App> {
   return withServer(namedApp(app), server);
 }
 
-/** The same by a whole run. Throws DpError "context" for one that lacks those facts. */
+/** The same from a whole run. Throws DpError "context" when it lacks those facts. */
 export const appOfRun = (run: Run): Promise<App> =>
   appOf({ app: factOf(run, "app", fact.app), server: factOf(run, "server", fact.server) });
 
-/** The app with that for its config.yml. */
+/** The app with this config.yml. */
 export async function withServer(app: NamedApp, server: ServerConfig): Promise<App> {
   return { ...app, server, manager: managerOf(app, server), front: await front(server.front) };
 }

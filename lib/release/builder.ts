@@ -1,4 +1,4 @@
-// Who builds an app, and where: a user of its own with a home of its own, so that a build changes nothing that serves.
+// Who builds an app, and where: a separate user with its own home, so that a build can change nothing that serves.
 import { closeSync, lstatSync, readdirSync } from "node:fs";
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,20 +12,20 @@ import { root } from "../paths.ts";
 /** The folders of an app's builds. */
 export function buildPlaces({ places }: NamedApp) {
   const folder = join(places.base, "build");
-  // files: what the operator puts into the home of every build. tmp: $TMPDIR.
+  // files: the operator's files for the home of every build. tmp: $TMPDIR.
   return { folder, files: join(folder, "files"), home: join(folder, "home"), tmp: join(folder, "tmp") };
 }
 
-/** Whether builds have a user of their own here. */
+/** Whether builds have a user of their own on this host. */
 const hasBuilder = ({ server }: App) => root() === "" && canTake(server.user);
 
-/** The user that builds: whoever runs the app where builds have none of their own. */
+/** The build user; without one, the user that runs the app. */
 export async function builderOf(app: App): Promise<string | undefined> {
   const builder = builderName(app.name);
   return hasBuilder(app) && userExists(builder) ? builder : app.server.user;
 }
 
-/** The environment of the app, as a build gets it. */
+/** The app's environment for a build. */
 export function buildEnvironment(
   app: NamedApp,
   env: Readonly<Record<string, string>>,
@@ -36,7 +36,7 @@ export function buildEnvironment(
   return { ...env, HOME: home, TMPDIR: tmp };
 }
 
-/** Makes the user and the folders of builds, or puts them right; answers one sentence for each change. */
+/** Makes the user and the folders for builds, or corrects them; answers one sentence for each change. */
 export async function setupBuilder(app: App, io: Io): Promise<string[]> {
   if (!hasBuilder(app)) return [];
   const { name, places, server } = app;
@@ -44,7 +44,7 @@ export async function setupBuilder(app: App, io: Io): Promise<string[]> {
   const { folder, files, home, tmp } = buildPlaces(app);
   const [, gid] = await idsOf(server.user!);
   const isNew = await makeSystemUser(builder, home, io, [gid]);
-  // The group lets it read what the app may read; the app's user may be another than before.
+  // The group lets the builder read what the app may read. The app's user may have changed since the last setup.
   const groups = (await io.run(["id", "-G", builder], { quiet: true })).text.split(" ");
   if (!groups.includes(String(gid))) await io.run(["usermod", "-a", "-G", String(gid), builder], { quiet: true });
   const ids = await idsOf(builder);
@@ -59,20 +59,23 @@ export async function setupBuilder(app: App, io: Io): Promise<string[]> {
     await chmod(path, mode);
     await chown(path, owner[0], owner[1]);
   }
-  // What runs node, or has a key, may be in the app's home: the group gets through, and cannot list it.
+  // node or a key may be in the app's home: the builder's group can pass through it, but not list it.
   if ((lstatSync(places.home).mode & 0o7777) === 0o700) await chmod(places.home, 0o710);
   return isNew ? [`made the system user ${builder}`] : [];
 }
 
-/** What of the home of builds outlives a deploy: caches, and nothing that a refused commit could have others run. */
+/**
+ * The parts of the builder's home that outlive a deploy: caches, and nothing that a refused commit could make others
+ * run.
+ */
 const CACHES = [".cache", ".npm", ".bun", ".yarn", ".node-gyp"];
-/** What is taken from the app's home, as long as the operator has put nothing into `files`. */
+/** The files taken from the app's home, unless the operator has put some into `files`. */
 const KEYS = [
   ...[".ssh", ".netrc", ".gitconfig", ".git-credentials", ".npmrc", ".yarnrc", ".yarnrc.yml", ".bunfig.toml"],
   ...[".pip", ".config/pip", ".config/uv", ".config/git"],
 ];
 
-/** Makes the home of builds anew for a deploy; answers who builds. Needs the app's lock. */
+/** Makes the builder's home anew for a deploy; answers the build user. Needs the app's lock. */
 export async function readyBuilder(app: App, io: Io): Promise<string | undefined> {
   await setupBuilder(app, io);
   const { name, places, server } = app;
@@ -93,7 +96,8 @@ export async function readyBuilder(app: App, io: Io): Promise<string | undefined
   return builder;
 }
 
-// Read by whose they are and written by whose they shall be: nothing in the app's home leads further than its user gets.
+// The owner reads and the future owner writes, so that a link in the app's home leads no further than the app's user
+// may go.
 async function copy(
   { folder, names }: { folder: string; names: readonly string[] },
   reader: string | undefined,

@@ -1,4 +1,4 @@
-// What of a commit cannot be deployed: what its deploy.yml names must be in it, and nothing may lead out of it.
+// Why a commit cannot be deployed: a path that its deploy.yml names is missing, or leads out of the commit.
 import { posix } from "node:path";
 import { hookFile } from "../config/hook.ts";
 import { problemLines, readYaml, type Path } from "../config/yaml.ts";
@@ -10,13 +10,13 @@ import type { TreeEntry } from "../git/entries.ts";
 import type { DeployConfig } from "../config/types.ts";
 import { lineEndProblems } from "./line-ends.ts";
 
-/** Something wrong at a place of deploy.yml. */
+/** An error at a place of deploy.yml. */
 interface Wrong {
   path: Path;
   what: string;
 }
 
-/** What keeps a path of the commit from being a folder with files, as the rest of a sentence, or null. */
+/** Why a path of the commit is not a folder with files, as the end of a sentence, or null. */
 function folderProblem(entries: readonly TreeEntry[], folder: string): string | null {
   if (entries.some(({ path }) => path.startsWith(`${folder}/`))) return null;
   const other = entries.find(({ path }) => path === folder || folder.startsWith(`${path}/`));
@@ -45,7 +45,7 @@ async function hookProblems(tree: Tree, { root = "", hooks }: DeployConfig): Pro
   return problems;
 }
 
-/** What the commit has at a shared name that cannot be moved away or built on, as the rest of a sentence. */
+/** An entry of the commit at a shared name that can neither be moved away nor built on, as the end of a sentence. */
 function inTheWay(entries: readonly TreeEntry[], name: string, kind: "dirs" | "files"): string | null {
   const parts = name.split("/");
   const parents = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join("/"));
@@ -84,7 +84,7 @@ async function treeProblems(tree: Tree): Promise<string[]> {
   return problems;
 }
 
-/** Every reason why a commit cannot be deployed, one a line; `text` is its deploy.yml, as `file`. */
+/** Every reason why a commit cannot be deployed, one line each; `text` is its deploy.yml, named `file`. */
 export async function commitProblems(
   { tree, source }: { tree: Tree; source: Source },
   config: DeployConfig,
@@ -93,7 +93,7 @@ export async function commitProblems(
 ): Promise<string[]> {
   const yaml = readYaml(text);
   const wrong = await rootProblems(tree, config);
-  // Without the folder nothing in it can be looked for.
+  // Without the app's folder there is nothing to look for in it.
   if (wrong.length === 0) {
     wrong.push(...(await hookProblems(tree, config)), ...(await sharedProblems(tree, config)));
     wrong.push(...(await lineEndProblems(tree, config)));

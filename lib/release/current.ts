@@ -1,4 +1,4 @@
-// Whether `current` is what dp left. When it is not, dp does not guess which release is to serve.
+// Whether `current` is as dp left it. If not, dp does not guess which release should serve.
 import { lstatSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
@@ -11,7 +11,7 @@ export interface Damage {
   what: string;
   /** The newest good release, or null. */
   good: string | null;
-  /** What to type. */
+  /** The command to type. */
   command: string;
 }
 
@@ -28,7 +28,7 @@ export async function damageOf(app: NamedApp): Promise<Damage | null> {
   if (why === "is missing" && good === null) return null;
   const away = why === "is missing" ? "" : `mv ${current} ${current}.old && `;
   const back = good === null ? `dp deploy ${app.name}` : `dp rollback ${app.name} ${good}`;
-  // A link that leads nowhere is replaced by the way back; without one it is in the way of a deploy, too.
+  // A link that leads nowhere is replaced by a rollback; without a release to go back to, it blocks a deploy, too.
   const isInTheWay = why === "is not a link" || good === null;
   return { what: `${current} ${why}`, good, command: `${isInTheWay ? away : ""}${back}` };
 }
@@ -43,7 +43,7 @@ function problemOf({ places: { current, releases } }: NamedApp): string | null {
   return folder?.isDirectory() ? null : `names ${id}, whose files are gone`;
 }
 
-// Null: there is nothing; undefined: there is something else.
+// Null: there is nothing; undefined: there is something other than a link.
 function linkOf(path: string): string | null | undefined {
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return null;
   try {
@@ -54,7 +54,7 @@ function linkOf(path: string): string | null | undefined {
   }
 }
 
-/** Throws DpError "host" that names the newest good release, and how to go back to it, when `current` is damaged. */
+/** Throws DpError "host", which names the newest good release and how to go back to it, when `current` is damaged. */
 export async function requireCurrent(app: NamedApp): Promise<void> {
   const damage = await damageOf(app);
   if (damage === null) return;

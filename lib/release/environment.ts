@@ -1,11 +1,11 @@
-// The environment that builds, hooks and the app get: built up from nothing, the same for all of them.
+// The environment of builds, hooks and the app: built up from nothing, the same for all of them.
 import { basename } from "node:path";
 import type { App } from "../contracts/app.ts";
 import type { Runtime } from "../contracts/app-type.ts";
 import { SYSTEM_PATH } from "../paths.ts";
 import { settingsOf } from "./settings.ts";
 
-/** What the environment of a release is made of. */
+/** The sources of a release's environment. */
 export interface Origin {
   app: App;
   sha: string;
@@ -13,13 +13,13 @@ export interface Origin {
   release: string;
   /** The run whose settings it gets; default: the deploy that made the release. */
   run?: string | undefined;
-  /** The instance's own port on 127.0.0.1, behind a front; without one the app has the public port. */
+  /** The instance's own port on 127.0.0.1, behind a front; without it the app has the public port. */
   port?: number;
 }
 
 /**
- * The variables of a release: system, then the runtime's, then the settings that the run was given, then dp's own, later ones
- * winning. Throws DpError "config" when the env file is wrong.
+ * The variables of a release: system, runtime, the run's settings, dp's own; later ones win. Throws DpError "config"
+ * when the env file is wrong.
  */
 export async function appEnvironment(
   { app, sha, release, run, port }: Origin,

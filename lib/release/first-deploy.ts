@@ -1,11 +1,11 @@
-// What to type while an app has no live release: by what was pushed, and how its last deploy ended.
+// What to type while an app has no live release; that depends on what was pushed and how the last deploy ended.
 import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { run } from "../host/run.ts";
 import { newestRun } from "./history.ts";
 import { tipOf } from "../git/ref.ts";
 
-/** How a first release comes to be live, as a hint: `push to deploy: git push production main`. */
+/** How to get a first release live, as a hint: `push to deploy: git push production main`. */
 export async function firstDeploy(app: App): Promise<string> {
   const { name, places, server } = app;
   const last = (await newestRun(app))?.state;

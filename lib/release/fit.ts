@@ -1,4 +1,4 @@
-// Which app type fits files that have no deploy.yml yet, and what such a file says for them.
+// Which app type fits files without a deploy.yml, and the lines for such a deploy.yml.
 import type { AppType, Detected } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
 import type { Tree } from "../git/tree.ts";
@@ -20,7 +20,7 @@ export async function fitsFor(tree: Tree, types: readonly AppType[]): Promise<Fi
   return fits;
 }
 
-/** The one that is meant when nobody says: the first whose apps can run here, for a Dockerfile may be there besides. */
+/** The default choice: the first type whose apps can run here, because a Dockerfile is often just an extra. */
 export async function usualFit(fits: readonly Fit[]): Promise<Fit | undefined> {
   if (fits.length > 1) for (const fit of fits) if (await isHere(fit.type)) return fit;
   return fits[0];
@@ -36,13 +36,13 @@ async function isHere(type: AppType): Promise<boolean> {
   }
 }
 
-/** The path to ask whether the app is healthy: the type's, or one that its code has, else "/". */
+/** The path of the health check: the type's, or a route found in the code, otherwise "/". */
 export async function healthOf(tree: Tree, found: Detected | null): Promise<Route | { path: string; file: null }> {
   if (found?.healthCheck !== undefined) return { path: found.healthCheck, file: null };
   return (await healthRoute(tree)) ?? { path: "/", file: null };
 }
 
-/** The lines of a deploy.yml that are enough for the files of an app, or null when no type recognises them. */
+/** The lines of a deploy.yml that suffice for the files of an app, or null when no type recognises them. */
 export async function enoughLines(
   app: string,
   tree: Tree,

@@ -1,4 +1,4 @@
-// What was deployed: read from the run files and nothing else.
+// The history of deploys: read from the run files and nothing else.
 import { existsSync, lstatSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -18,16 +18,16 @@ export interface PastRun {
   state: RunState;
 }
 
-/** Noted by who holds an app's lock, or waits for it. */
+/** Written by the process that holds an app's lock, or is queued for it. */
 export interface Holder {
-  /** A run, or the command that holds it: `dp scale shop`. */
+  /** The ID of a run, or the command that holds the lock: `dp scale shop`. */
   id: string;
   by: string;
   pid: number;
-  /** When that process started, in ticks since boot: by both it is told from another of that number. */
+  /** Start of that process, in ticks since boot. pid and start time together identify a process; pids are reused. */
   startTime: number;
   since: string;
-  /** For a push, the process of git that waits for its hook, see gate.ts. */
+  /** For a push, the git process that waits for its hook, see gate.ts. */
   git?: string | undefined;
 }
 
@@ -36,7 +36,7 @@ export function holder({ places }: NamedApp): Holder | null {
   return holderOf(places.lock) as Holder | null;
 }
 
-/** The queue file whose lock a waiting deploy holds. */
+/** The queue file whose lock a queued deploy holds. */
 export function queueFile({ places }: NamedApp, id: string): string {
   return join(places.base, "queue", id);
 }
@@ -46,7 +46,7 @@ export function runFile({ places }: NamedApp, id: string): string {
   return join(places.runs, `${id}.json`);
 }
 
-/** What follows the name of a run file that could not be read, and was put aside. */
+/** The suffix of an unreadable run file that was put aside. */
 export const DAMAGED = ".damaged";
 
 /** The IDs of all runs, oldest first. */
@@ -62,10 +62,10 @@ export async function runIds({ places }: NamedApp): Promise<string[]> {
   return ids.filter(isReleaseId).sort((a, b) => sequenceOf(a) - sequenceOf(b));
 }
 
-/** Run files that are read at a time: an app may have had thousands of deploys. */
+/** How many run files are read at a time: an app may have had thousands of deploys. */
 const AT_ONCE = 32;
 
-/** Every run of an app, oldest first, to be read and not to be changed; a run file that cannot be read is passed to `damaged`. */
+/** Every run of an app, oldest first, read-only; `damaged` gets a message for each run file that cannot be read. */
 export async function runsOf(app: NamedApp, damaged: (message: string) => void = () => undefined): Promise<PastRun[]> {
   const runs: PastRun[] = [];
   const holding = holder(app)?.id;
@@ -89,13 +89,13 @@ async function readRun(app: NamedApp, id: string, holding: string | undefined, d
   }
 }
 
-/** Ended runs that this process has read, and the file that each was. */
+/** Finished runs that this process has read, and the state of the file at that time. */
 const known = new Map<string, { file: string; run: Run }>();
 
-// One deploy asks several times for all runs there ever were, and hardly any of them is another by then.
+// One deploy asks several times for all runs, and hardly any run file has changed in between.
 async function loadOnce(path: string): Promise<Run> {
   const stat = lstatSync(path, { throwIfNoEntry: false });
-  // Whoever writes, replaces or opens the file to others changes one of these.
+  // Any write, replacement or change of mode changes one of these.
   const file = stat ? `${stat.dev} ${stat.ino} ${stat.ctimeMs} ${stat.size}` : "";
   const before = known.get(path);
   if (before && before.file === file) return before.run;
@@ -104,7 +104,7 @@ async function loadOnce(path: string): Promise<Run> {
   return run;
 }
 
-/** The newest run whose run file can be read, or null. */
+/** The newest run with a readable run file, or null. */
 export async function newestRun(app: NamedApp): Promise<PastRun | null> {
   const holding = holder(app)?.id;
   for (const id of (await runIds(app)).toReversed()) {
@@ -114,7 +114,7 @@ export async function newestRun(app: NamedApp): Promise<PastRun | null> {
   return null;
 }
 
-/** The run of that ID. Throws DpError "context" when its run file cannot be read. */
+/** The run with that ID. Throws DpError "context" when its run file cannot be read. */
 export async function runOf(app: NamedApp, id: string): Promise<PastRun> {
   const path = runFile(app, id);
   const run = await load(path);
@@ -127,7 +127,7 @@ function stateOf(app: NamedApp, id: string, run: Run, holding: string | undefine
   return isLocked(queueFile(app, id)) ? "waiting" : "unfinished";
 }
 
-/** The good releases whose files are still there, oldest first: the only ones to go back to. */
+/** The good releases whose files are still on disk, oldest first: the only possible rollback targets. */
 export async function goodReleases(app: NamedApp): Promise<PastRun[]> {
   const good = (await runsOf(app)).filter(({ run, state }) => state === "good" && run.facts["kind"] !== "rollback");
   return good.filter(({ id }) => existsSync(join(app.places.releases, id)));

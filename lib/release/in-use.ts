@@ -1,11 +1,12 @@
-// The releases in use: in whose files a process stands, a one-off command, a shell of somebody's, whatever else it is.
+// The releases in use: a process has its current folder there, be it a one-off command, somebody's shell or anything
+// else.
 import { readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
 import { isReleaseId } from "../paths.ts";
 import { allPids } from "../host/process/proc.ts";
 
-/** The IDs of the releases in whose folders any process has its current folder or its program. */
+/** The IDs of the releases that contain the current folder or the program of any process. */
 export function releasesInUse({ places }: NamedApp): string[] {
   const folder = `${realOf(places.releases)}/`;
   const found = new Set<string>();
@@ -19,7 +20,7 @@ export function releasesInUse({ places }: NamedApp): string[] {
   return [...found];
 }
 
-// /proc names folders by where they really are.
+// /proc shows paths with all links resolved.
 function realOf(folder: string): string {
   try {
     return realpathSync(folder);
@@ -32,6 +33,6 @@ function linkOf(path: string): string | null {
   try {
     return readlinkSync(path);
   } catch {
-    return null; // gone, or somebody else's
+    return null; // gone, or another user's
   }
 }

@@ -1,4 +1,4 @@
-// The live process of a release: made from what its run file says, the same way for every step.
+// The instances of a release: made from its run file, the same way for every step.
 import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
 import type { App } from "../contracts/app.ts";
@@ -16,12 +16,12 @@ import { liveRunOf } from "./settings.ts";
 import { takePort } from "./ports.ts";
 import { appType } from "../registry.ts";
 
-/** The facts that an instance is made of. */
+/** The facts behind an instance. */
 export interface InstanceFacts extends PlaceFacts {
   runtime: Runtime;
 }
 
-/** The port that an instance has to listen on: one of its own behind a front, else the public one. */
+/** The port that an instance must listen on: its own behind a front, otherwise the public one. */
 export async function takeInstancePort({ app, release }: Pick<InstanceFacts, "app" | "release">): Promise<number> {
   return app.front.holdsPort ? takePort(app, basename(release)) : app.server.port;
 }
@@ -56,7 +56,7 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
   return instance;
 }
 
-/** The release that serves until `id` does; before a live one the release that `previous` names. */
+/** The release that serves until `id` does; for the live one, the release that `previous` names. */
 async function predecessorOf(app: App, id: string): Promise<Predecessor | null> {
   const live = await app.live();
   const before = live === id ? await app.previous() : live;
@@ -71,7 +71,7 @@ async function predecessorOf(app: App, id: string): Promise<Predecessor | null> 
   }
 }
 
-/** An instance of a release besides web: of a process, or of an entry of `cron`. It has no port. */
+/** An instance of a release other than web: for a process or an entry of `cron`. It has no port. */
 export async function otherInstance(facts: InstanceFacts, id: string): Promise<Instance> {
   const { app, config, runtime } = facts;
   const { server } = app;
@@ -87,7 +87,7 @@ export async function otherInstance(facts: InstanceFacts, id: string): Promise<I
   return { app: app.name, id, folder, config, command, env: variables, user, stopTimeout, path, operator };
 }
 
-/** The facts of a release that was deployed before, with the settings that it had and the server's config of today. */
+/** The facts of an earlier release, with the settings that it had and the server's current config. */
 export async function factsOfRelease(app: App, id: string): Promise<InstanceFacts & { subject: string }> {
   const run = await load(runFile(app, id));
   return {

@@ -1,4 +1,4 @@
-// The instances of an app: which run, which should, and the way back to the live one.
+// The instances of an app: which run, which should, and how to return to the live one.
 import { basename } from "node:path";
 import { DpError } from "../errors.ts";
 import { waitUntilHealthy, type Candidate } from "../health/health.ts";
@@ -16,7 +16,7 @@ import { describeOwners } from "../host/process/port-owners.ts";
 import type { HealthCheck } from "../config/types.ts";
 import { frontNames } from "../config/kinds.ts";
 
-/** Who listens on a port and is no instance of this app. */
+/** Processes that listen on a port and do not belong to this app. */
 export const strangersOn = async (app: App, port: number) => (await ownersOf(app, port)).others;
 
 /** Throws DpError "host" when the port is held by anything but an instance of this app. */
@@ -29,8 +29,8 @@ export async function requireFreePort(app: App, port: number): Promise<void> {
 }
 
 /**
- * Makes the app's front hold the public port, and no other front: config.yml may name another one than at the last
- * deploy. An app that held the port itself is stopped for it, once.
+ * Makes the app's front hold the public port, and releases any other front's hold: config.yml may have named another
+ * one at the last deploy. An app that held the port itself is stopped for this, once.
  */
 export async function takePublicPort(app: App, io: Io): Promise<void> {
   const { name, server, front } = app;
@@ -43,7 +43,7 @@ export async function takePublicPort(app: App, io: Io): Promise<void> {
   await front.setup(await routeOf(app), io);
 }
 
-/** Who listens on a port: instances of the app, and others. */
+/** The listeners on a port: instances of the app, and others. */
 async function ownersOf({ name, manager }: App, port: number) {
   const owners = await listener(port);
   const own = new Set<number>();
@@ -56,8 +56,8 @@ async function ownersOf({ name, manager }: App, port: number) {
 }
 
 /**
- * The port that an instance can be started on. Behind a front another one is taken when somebody else has come to
- * hold it; the public port has no other: throws DpError "host".
+ * A port on which the instance can be started. Behind a front it gets another one if somebody else has taken its own.
+ * The public port has no substitute: throws DpError "host".
  */
 export async function usablePort({ app, release }: Pick<InstanceFacts, "app" | "release">): Promise<number> {
   for (let tries = 0; ; tries++) {
@@ -72,14 +72,17 @@ export async function usablePort({ app, release }: Pick<InstanceFacts, "app" | "
   }
 }
 
-/** Stops every web instance of the app but those; answers the IDs of the stopped ones. */
+/** Stops every web instance of the app except those in `keep`; answers the IDs of the stopped ones. */
 export async function stopOthers({ name, manager }: App, keep: readonly (string | null)[], io: Io): Promise<string[]> {
   const others = (await manager.instances(name)).filter((id) => isWeb(id) && !keep.includes(id));
   for (const id of others) await manager.stop({ app: name, id }, io);
   return others;
 }
 
-/** For strategy restart: stops what serves, once the front holds its requests back; answers when, or null when nothing served. */
+/**
+ * With strategy "restart": stops what serves, once the front holds its requests back; answers when, or null when
+ * nothing served.
+ */
 export async function makeRoom(app: App, id: string, live: string | null, io: Io): Promise<string | null> {
   const { name, server, front } = app;
   const stoppedAt = new Date().toISOString();
@@ -89,21 +92,21 @@ export async function makeRoom(app: App, id: string, live: string | null, io: Io
   return live && stopped.length > 0 ? stoppedAt : null;
 }
 
-/** Forgets a stopped instance: what its manager kept, and its port. Safe to repeat. */
+/** Forgets a stopped instance: its manager's files and its port. Safe to repeat. */
 export async function forget(app: App, id: string, io: Io): Promise<void> {
   await app.manager.forget({ app: app.name, id }, io);
   await givePortBack(app, id);
 }
 
-/** The same for all instances that a release ever had. */
+/** The same for all instances of a release. */
 export async function forgetRelease(app: App, release: string, io: Io): Promise<void> {
   const known = (await knownInstances(app, release)).filter((id) => id !== release);
   for (const id of [release, ...known]) await forget(app, id, io);
 }
 
 /**
- * Makes a release serve that did so before: starts its web process unless it runs, waits until it is healthy, and
- * points the front at it. What was stopped by hand stays so. Throws DpError "unhealthy".
+ * Makes an earlier release serve again: starts its web process unless it runs, waits until it is healthy, and points
+ * the front at it. Instances that were stopped by hand stay stopped. Throws DpError "unhealthy".
  */
 export async function serveAgain(app: App, id: string, io: Io): Promise<void> {
   const { name, server, manager, front } = app;
@@ -116,9 +119,9 @@ export async function serveAgain(app: App, id: string, io: Io): Promise<void> {
     return front.resume(name, io);
   }
   const isRunning = (await manager.status({ app: name, id })).state === "running";
-  // One that runs where nobody knows can only be started anew.
+  // If its port is unknown, a running instance can only be restarted.
   if (!isRunning || (front.holdsPort && !(await hasPort(app, id)))) {
-    // Without a front, or by strategy restart, two must never run at once.
+    // Without a front, or with strategy "restart", two must never run at once.
     if (server.strategy === "restart") await stopOthers(app, [id], io);
     await manager.start(await instanceOf(facts, await usablePort(facts)), io);
   }
@@ -128,7 +131,7 @@ export async function serveAgain(app: App, id: string, io: Io): Promise<void> {
   await front.resume(name, io);
 }
 
-// What serves already needs no record of it, and a damaged one is no reason to be stuck.
+// A serving release needs no record of it, and a damaged record is no reason to be stuck.
 async function factsOrNone(app: App, id: string): Promise<InstanceFacts | null> {
   try {
     return await factsOfRelease(app, id);
@@ -143,7 +146,7 @@ async function factsOrNone(app: App, id: string): Promise<InstanceFacts | null> 
   }
 }
 
-/** An instance as health.ts asks it. */
+/** An instance in the form that health.ts checks. */
 export function candidateOf({ name, manager }: App, id: string, check: HealthCheck, port: number): Candidate {
   return { name: { app: name, id }, manager, check, port };
 }

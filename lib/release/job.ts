@@ -1,4 +1,4 @@
-// One run of a cron entry: in the live release, never beside another of the same, and how it ended is kept.
+// One run of a cron entry: in the live release, never two of the same entry at once, with a record of how it ended.
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
@@ -18,9 +18,9 @@ export interface JobRun {
   name: string;
   release: string;
   startedAt: string;
-  /** Null while it runs, or when whoever watched it was killed. */
+  /** Null while it runs, or when its watcher was killed. */
   endedAt: string | null;
-  /** The exit code, or 128 + the signal's number; null when it is not known. */
+  /** The exit code, or 128 + the signal's number; null when unknown. */
   code: number | null;
   /** "exited with 3", "killed by SIGKILL"; empty when all is well. */
   detail: string;
@@ -31,8 +31,8 @@ const recordOf = ({ places }: NamedApp, name: string) => join(places.instances, 
 const lockOf = ({ places }: NamedApp, name: string) => join(places.instances, `cron.${name}.lock`);
 
 /**
- * Whether somebody is running a job of this instance's entry, from before its start until it is forgotten: in between its
- * manager may know nothing of it yet, or call it ended.
+ * Whether somebody is running a job of this instance's entry, from before its start until it is forgotten. At either
+ * end its manager may not know the job yet, or may call it ended.
  */
 export const isInHand = (app: NamedApp, id: string) => isLocked(lockOf(app, processOf(id).slice("cron.".length)));
 
@@ -45,7 +45,7 @@ export async function lastRun(app: NamedApp, name: string): Promise<JobRun | nul
 const keep = (app: NamedApp, run: JobRun) =>
   writeFileAtomic(recordOf(app, run.name), `${JSON.stringify(run, null, 2)}\n`, 0o600);
 
-/** The instances of an entry that are under way, in whatever release. */
+/** The running instances of an entry, in any release. */
 export async function jobsUnderWay({ name: app, manager }: App, name: string): Promise<string[]> {
   const own = (await manager.instances(app)).filter((id) => isJob(id) && processOf(id) === `cron.${name}`);
   const states = await Promise.all(own.map((id) => manager.status({ app, id })));
@@ -53,8 +53,8 @@ export async function jobsUnderWay({ name: app, manager }: App, name: string): P
 }
 
 /**
- * Runs an entry of the live release to its end; `watch` is called before it starts. Throws DpError "usage" when there is
- * none of that name, "locked" while it runs already.
+ * Runs an entry of the live release to its end; `watch` is called before it starts. Throws DpError "usage" when there
+ * is no entry of that name, "locked" when it is running already.
  */
 export async function runJob(
   app: App,

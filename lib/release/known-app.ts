@@ -1,4 +1,4 @@
-// An app for whoever only looks: while its config.yml has a mistake, with what was known of that last.
+// An app for commands that only look: while its config.yml has a mistake, with the last known one.
 import type { App } from "../contracts/app.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { namedApp, openApp, appOfRun } from "./app.ts";
@@ -10,7 +10,10 @@ export interface Known {
   mistake: string | null;
 }
 
-/** The app; while config.yml has a mistake, with that of the newest run. Throws what openApp throws when there is no such run. */
+/**
+ * The app; while config.yml has a mistake, with that of the newest run. Throws what openApp throws when there is no
+ * such run.
+ */
 export async function knownApp(name: string): Promise<Known> {
   try {
     return { app: await openApp(name), mistake: null };
@@ -22,7 +25,7 @@ export async function knownApp(name: string): Promise<Known> {
   }
 }
 
-/** The same; the mistake is told. */
+/** The same; `tell` gets the mistake. */
 export async function toldApp(name: string, tell: (line: string) => void): Promise<App> {
   const { app, mistake } = await knownApp(name);
   if (mistake !== null) tell(`${mistake}; this is from the config.yml of the last deploy`);

@@ -21,7 +21,7 @@ function shellLines({ hooks, build, command, processes, cron }: DeployConfig): [
 const BEFORE = /^(?:[A-Za-z_][A-Za-z0-9_]*=.*|exec|nohup|time|env|command)$/;
 const SHELLS = ["sh", "bash", "dash", "source", "."];
 
-/** The files that a shell line runs by their own names or by a shell: `./a.sh && sh b.sh` runs `a.sh` and `b.sh`. */
+/** The files that a shell line runs by name or through a shell: `./a.sh && sh b.sh` runs `a.sh` and `b.sh`. */
 export function scriptsOf(line: string): string[] {
   return line.split(/&&|\|\||[;|&()\n]/).flatMap((part) => {
     const words = part.trim().split(/\s+/);
@@ -33,17 +33,20 @@ export function scriptsOf(line: string): string[] {
   });
 }
 
-/** The text of a file of the commit; "" for one that is no text. */
+/** The text of a file of the commit; "" for one that is not text. */
 async function textOf(tree: Tree, file: string): Promise<string> {
   try {
     return (await tree.read(file)) ?? "";
   } catch (error) {
-    if (error instanceof DpError) return ""; // a program
+    if (error instanceof DpError) return ""; // A binary program
     throw error;
   }
 }
 
-/** What is wrong with the scripts that a config runs, at its places in deploy.yml, and the command that mends each. */
+/**
+ * The scripts of a config that have Windows line ends, at their places in deploy.yml, with the command that repairs
+ * each.
+ */
 export async function lineEndProblems(tree: Tree, config: DeployConfig): Promise<{ path: Path; what: string }[]> {
   const problems: { path: Path; what: string }[] = [];
   for (const [path, line] of shellLines(config)) {

@@ -1,5 +1,5 @@
-// The manager of each release: the one of config.yml, or the one that its app type brings. Noted when it is started,
-// so that releases of another type, or from before config.yml named another manager, are found and stopped as well.
+// The manager of each release: the one of config.yml, or the one of its app type. It is noted at the start, so that
+// releases of another type, or from before a change of config.yml, are found and stopped as well.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { factOf, load } from "../pipeline/run-file.ts";
@@ -18,14 +18,14 @@ import { appTypeNames } from "../config/kinds.ts";
 
 const SUFFIX = ".manager";
 const recordOf = ({ places }: NamedApp, id: string) => join(places.instances, `${id}${SUFFIX}`);
-/** The manager whose instances come up at boot: they are all of one release. */
+/** The manager whose instances start at boot: they all belong to one release. */
 const enabledBy = ({ places }: NamedApp) => join(places.instances, "enabled-by");
 
-/** A manager by its name: an operator's choice, or what an app type brings (named like the type). */
+/** A manager by name: the operator's choice, or the one of an app type (named like the type). */
 const named = async (name: string): Promise<Manager> =>
   (appTypeNames().includes(name) ? (await appType(name)).manager : undefined) ?? manager(name);
 
-/** The name of the manager that an instance is to be started by. */
+/** The name of the manager that must start an instance. */
 const wanted = async ({ config }: Instance, server: ServerConfig): Promise<string> =>
   (await appType(config.type)).manager?.name ?? server.manager;
 
@@ -41,13 +41,16 @@ async function notedIds({ places }: NamedApp): Promise<string[]> {
   return files.flatMap((file) => (file.endsWith(SUFFIX) ? [file.slice(0, -SUFFIX.length)] : [])).filter(isInstanceId);
 }
 
-/** Every manager that may have an instance of the app, by name. */
+/** The names of all managers that may have an instance of the app. */
 async function namesInUse(app: NamedApp, server: ServerConfig): Promise<Set<string>> {
   const names = (await notedIds(app)).map((id) => noted(recordOf(app, id), server));
   return new Set([server.manager, ...(await Promise.all(names))]);
 }
 
-/** The names of the managers that were given something of the app's to run, or to start at boot, and not forgotten since. */
+/**
+ * The names of the managers that were given an instance of the app to run, or to start at boot, and have not forgotten
+ * it since.
+ */
 export async function recordedManagers(app: NamedApp): Promise<Set<string>> {
   const records = (await notedIds(app)).map((id) => recordOf(app, id));
   const names = await Promise.all([...records, enabledBy(app)].map(readText));
@@ -75,23 +78,24 @@ async function enable(app: NamedApp, ids: readonly string[], server: ServerConfi
   const before = await noted(enabledBy(app), server);
   const [id] = ids;
   const after = id === undefined ? before : await noted(recordOf(app, id), server);
-  // The new one first: a machine that goes down in between comes up with both, and reconcile stops one.
+  // The new manager first: if the machine goes down in between, both start their instances, and reconcile stops one.
   const isNew = await (await named(after)).enable(app.name, ids, io);
   if (before !== after) await (await named(before)).enable(app.name, [], io);
-  // Noted the first time as well: config.yml may name another manager by the next.
+  // Noted the first time as well, because config.yml may name another manager the next time.
   if ((await readText(enabledBy(app)))?.trim() !== after) await note(app, enabledBy(app), after);
   return isNew || before !== after;
 }
 
-/** The name of the manager that an instance is in the hands of. */
+/** The name of the manager that has an instance. */
 export const managerNameOf = (app: App, id: string): Promise<string> => noted(recordOf(app, id), app.server);
 
-/** The instances of a release that were started once and not forgotten since, whether they run or not. */
+/** The instances of a release that were started and not forgotten since, whether they run or not. */
 export async function knownInstances(app: NamedApp, release: string): Promise<string[]> {
   return (await notedIds(app)).filter((id) => releaseOf(id) === release);
 }
 
-// What an instance said is kept by its manager when it is forgotten: a job when it has ended, a release when it has failed.
+// The manager keeps an instance's output when the instance is forgotten: after the end of a job, or the failure of a
+// release.
 async function keeper(app: NamedApp, id: string, server: ServerConfig): Promise<Manager> {
   const release = releaseOf(id);
   for (const known of [id, release]) {
@@ -109,8 +113,8 @@ async function ownerBy(managed: Manager, name: InstanceName, port: number, serve
 }
 
 /**
- * The managers of an app's releases, as one: each release is in the hands of the one that started it. They are loaded
- * when they are asked.
+ * The managers of an app's releases, as one: each release belongs to the manager that started it. Managers are loaded
+ * on first use.
  */
 export function managerOf(app: NamedApp, server: ServerConfig): Manager {
   const chosen = () => manager(server.manager);

@@ -1,8 +1,8 @@
-// Files of a commit whose names are nearly those that dp reads, and an env file that should not be there.
+// Files of a commit whose names are almost those that dp reads, and an env file that should not be there.
 import { posix } from "node:path";
 import type { TreeEntry } from "../git/entries.ts";
 
-/** What is nearly called `deploy.yml`, at the top or in a folder: the path, the nearest first; null: nothing is. */
+/** A path that is almost `deploy.yml`, at the top or in a folder, the nearest first; null: there is none. */
 export function nearDeployYml(entries: readonly TreeEntry[]): string | null {
   const near = entries.map(({ path }) => path).filter((path) => /(?:^|\/)\.?deploy\.ya?ml$/i.test(path));
   const depth = (path: string) => path.split("/").length;
@@ -12,10 +12,10 @@ export function nearDeployYml(entries: readonly TreeEntry[]): string | null {
 }
 
 const NEAR_PROCFILE = /^procfile(?:\.txt|\.ya?ml)?$/i;
-// Examples are meant to be read.
+// Example files are meant to be committed.
 const ENV = /^\.env(?:\.(?!.*(?:example|sample|template|dist|defaults?)$)[\w.-]+)?$/;
 
-/** A sentence for each file in the app's folder, `root`, that does not do what its name promises. */
+/** A sentence for each file in the app's folder, `root`, that does not have the effect its name suggests. */
 export function nearNames(app: string, root: string, entries: readonly TreeEntry[]): string[] {
   const top = entries.flatMap(({ path }) => (path.includes("/") ? [] : [path]));
   const own = entries.flatMap(({ path }) => {

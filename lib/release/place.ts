@@ -1,4 +1,4 @@
-// What an app type is told of the release it works on.
+// The view of a release that an app type gets.
 import { basename } from "node:path";
 import type { App } from "../contracts/app.ts";
 import type { Place } from "../contracts/app-type.ts";
@@ -9,7 +9,7 @@ import { handTo } from "../host/ownership.ts";
 import { appFolder } from "../host/release-folder.ts";
 import { buildEnvironment, builderOf, buildPlaces } from "./builder.ts";
 
-/** The facts that a place is made of. */
+/** The facts behind a place. */
 export interface PlaceFacts {
   app: App;
   config: DeployConfig;
@@ -20,7 +20,7 @@ export interface PlaceFacts {
   run?: string | undefined;
 }
 
-/** The place of a release for those who do nothing in it but as the app itself, with the environment that they get. */
+/** The place of a release for work as the app's own user, with that environment. */
 export function placeOf({ app, config, sha, release }: PlaceFacts, env: Record<string, string>): Place {
   const { name, places, server } = app;
   const whole = commitTree(places.repo, sha);
@@ -44,7 +44,7 @@ export function placeOf({ app, config, sha, release }: PlaceFacts, env: Record<s
   };
 }
 
-/** The place of a release for its build: in the hands of whoever builds, with that one's home. */
+/** The place of a release for its build: with the build user, and that user's home. */
 export async function buildPlaceOf(facts: PlaceFacts, env: Record<string, string>, io: Io): Promise<Place> {
   const { app, release } = facts;
   const reader = app.server.user;

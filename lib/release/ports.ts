@@ -1,4 +1,4 @@
-// The ports of instances behind a front: each has one of its own, on 127.0.0.1, until it is gone.
+// The ports of instances behind a front: each instance has its own, on 127.0.0.1, until it is gone.
 import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
@@ -8,7 +8,7 @@ import { deployments, places, root } from "../paths.ts";
 import { listenedPorts, listeningPorts } from "../host/process/process.ts";
 import { appNames } from "../config/server.ts";
 
-/** Below the kernel's own choice for outgoing connections (32768 to 60999), which could take any of them. */
+/** Below the kernel's range for outgoing connections (32768 to 60999), which could take any of them. */
 const FIRST = 20_000;
 const LAST = 29_999;
 const COUNT = LAST - FIRST + 1;
@@ -22,8 +22,8 @@ export async function portOf(app: NamedApp, id: string): Promise<number | null> 
 }
 
 /**
- * Gives an instance a port of its own, the one that it has already if any: none that an app has, that another
- * instance has, or that anybody listens on. Throws DpError "host" when all are taken, those of the kernel too.
+ * Gives an instance its own port, or the one that it has already: a port that no app has, no other instance has, and
+ * nobody listens on. Throws DpError "host" when all are taken, the kernel's included.
  */
 export async function takePort(app: NamedApp, id: string): Promise<number> {
   const lock = await waitForLock(
@@ -47,7 +47,7 @@ export async function takePort(app: NamedApp, id: string): Promise<number> {
   }
 }
 
-// Looked at once: an app that listens on thousands of them must not keep all others from their deploys.
+// One look at all listeners: an app that listens on thousands of ports must not block the deploys of others.
 function freePort(first: number, taken: ReadonlySet<number>): number {
   for (let tries = 0; tries < COUNT; tries++) {
     const port = FIRST + ((first + tries) % COUNT);
@@ -56,7 +56,7 @@ function freePort(first: number, taken: ReadonlySet<number>): number {
   return portOfKernel(taken);
 }
 
-/** A free port of those for outgoing connections, when somebody has taken all others. Throws DpError "host". */
+/** A free port from the kernel's range, when all others are taken. Throws DpError "host". */
 function portOfKernel(taken: ReadonlySet<number>): number {
   for (let tries = 0; tries < 100; tries++) {
     const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
@@ -66,17 +66,17 @@ function portOfKernel(taken: ReadonlySet<number>): number {
   throw new DpError("host", `all ports from ${FIRST} to ${LAST} are taken`, { hint: "ss -ltnp tells by whom" });
 }
 
-// Somewhere of its own, so that whoever else looks for ports on this machine seldom looks at the same one.
+// A starting point that differs by instance, so that two searches on this machine seldom meet at the same port.
 const firstTry = ({ name }: NamedApp, id: string) => Number(Bun.hash(`${root()} ${name} ${id}`) % BigInt(COUNT));
 
-/** Gives the port of an instance back. Safe to repeat. */
+/** Releases the port of an instance. Safe to repeat. */
 export async function givePortBack(app: NamedApp, id: string): Promise<void> {
   await removeFile(recordOf(app, id));
 }
 
 /**
- * Whether the port of a running instance is known: when its record is lost it is written again, if the instance is
- * reached by one port of the range and no more.
+ * Whether the port of a running instance is known. A lost record is written again if the instance listens on exactly
+ * one port of the range.
  */
 export async function hasPort(app: App, id: string): Promise<boolean> {
   if ((await portOf(app, id)) !== null) return true;
@@ -92,7 +92,7 @@ export async function hasPort(app: App, id: string): Promise<boolean> {
 async function portsTaken(): Promise<Set<number>> {
   const taken = new Set<number>();
   for (const { config, instances } of (await appNames()).map(places)) {
-    // By the line alone: another app's config may be broken, and that must not stop this one.
+    // Only this line is read: another app's config may be broken, and that must not stop this one.
     const port = /^port:\s*(\d+)/m.exec((await readText(config)) ?? "")?.[1];
     if (port !== undefined) taken.add(Number(port));
     for (const file of await namesIn(instances)) {

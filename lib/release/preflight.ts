@@ -1,4 +1,4 @@
-// What a deploy finds wrong before it touches anything: programs, rights, manager, front, port.
+// What stops a deploy before it touches anything: programs, rights, manager, front, port.
 import { constants, lstatSync } from "node:fs";
 import { access } from "node:fs/promises";
 import { sizeText } from "../config/size.ts";
@@ -17,10 +17,13 @@ import { hasWeb } from "./processes.ts";
 import type { DeployConfig } from "../config/types.ts";
 import { frontNames } from "../config/kinds.ts";
 
-/** Programs of the system that every deploy uses -> Debian's package of each; setpriv: where the app has a user. */
+/** System programs that every deploy uses -> their Debian packages; setpriv only where the app has a user. */
 const PROGRAMS = { git: "git", tar: "tar", sync: "coreutils", setpriv: "util-linux" };
 
-/** What is said of those that this server lacks, or null. `user`: who builds and runs the app, if not whoever dp is. */
+/**
+ * The programs that this server lacks, as a message, or null. `user`: the user for builds and the app, if that is not
+ * dp's.
+ */
 export function missingPrograms(user: string | undefined): { what: string; command: string } | null {
   const wanted = Object.entries(PROGRAMS).filter(([name]) => user !== undefined || name !== "setpriv");
   const missing = wanted.filter(([name]) => Bun.which(name) === null);
@@ -29,7 +32,7 @@ export function missingPrograms(user: string | undefined): { what: string; comma
   return { what: `this server lacks ${names.join(", ")}`, command: `apt-get install ${packages.join(" ")}` };
 }
 
-/** The app's folders into which this process cannot write. */
+/** The app's folders that this process cannot write to. */
 export async function unwritable({ places: { base, releases, runs, instances, logs } }: NamedApp): Promise<string[]> {
   const closed: string[] = [];
   for (const folder of [base, releases, runs, instances, logs]) {
@@ -42,7 +45,7 @@ export async function unwritable({ places: { base, releases, runs, instances, lo
   return closed;
 }
 
-/** Throws DpError "host" when a program or a right is missing, or the app's user is not whose the app's folder is. */
+/** Throws DpError "host" when a program or a right is missing, or the app's user does not own the app's folder. */
 export async function requireHost(app: App): Promise<void> {
   const { name, places, server } = app;
   const { user } = server;
@@ -61,7 +64,7 @@ export async function requireHost(app: App): Promise<void> {
     });
 }
 
-/** Throws DpError "host" when manager or front of the app cannot be had, or somebody else has its port. */
+/** Throws DpError "host" when the manager or the front of the app is not available, or somebody else has its port. */
 export async function requireServices(app: App, config: DeployConfig): Promise<void> {
   const { name, server, front } = app;
   const type = await appType(config.type);
@@ -81,7 +84,7 @@ export async function requireServices(app: App, config: DeployConfig): Promise<v
   await requireFreePort(app, server.port);
 }
 
-// By a front: the one of config.yml, or the one that it named at the last deploy.
+// Held by a front: the one of config.yml, or the one that it named at the last deploy.
 async function isHeld({ name, server }: App): Promise<boolean> {
   for (const each of frontNames()) {
     const route = await (await frontNamed(each)).status(name);
@@ -90,7 +93,7 @@ async function isHeld({ name, server }: App): Promise<boolean> {
   return false;
 }
 
-/** Memory of the machine and of the live web process, in bytes; null: not known, or nothing to run beside. */
+/** Memory of the machine and of the live web process, in bytes; null: unknown, or no second release runs beside it. */
 export async function memoryOf(app: NamedApp): Promise<{ available: number | null; live: number | null }> {
   const available = availableMemory();
   const live = await app.live();
@@ -105,7 +108,7 @@ export async function memoryOf(app: NamedApp): Promise<{ available: number | nul
   }
 }
 
-/** What is said when a second release beside the live one may be too much for the memory that is free, or null. */
+/** The message when the free memory may not suffice for a second release beside the live one, or null. */
 export function memoryProblem({ available, live }: { available: number | null; live: number | null }): string | null {
   if (available === null || live === null || live <= available) return null;
   return `the live release uses ${sizeText(live)} of memory and ${sizeText(available)} is free: the new one starts beside it, and one of them may be killed; strategy: restart runs only one at a time`;

@@ -1,4 +1,4 @@
-// Which releases go: never the live one, the one before it, a running one, or the newest good ones.
+// Which releases are removed: never the live one, the one before it, a running one, or the newest good ones.
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
@@ -17,7 +17,7 @@ import { pruneSettings } from "./settings.ts";
 import { releasesInUse } from "./in-use.ts";
 import { treeOf } from "../host/release-folder.ts";
 
-/** The releases on disk, oldest first; `foreign`: names that dp never made, which it leaves alone. */
+/** The releases on disk, oldest first; `foreign`: names that dp never made, and leaves alone. */
 export async function releasesOnDisk({ places }: NamedApp): Promise<{ ids: string[]; foreign: string[] }> {
   const names = await readdir(places.releases);
   const ids = names.filter(isReleaseId).sort((a, b) => sequenceOf(a) - sequenceOf(b));
@@ -25,16 +25,16 @@ export async function releasesOnDisk({ places }: NamedApp): Promise<{ ids: strin
 }
 
 /**
- * The releases that stay: live, previous, running, unfinished, stood in, with a damaged record, the newest failed one, and the `keep` newest
- * good ones. Restarts are counted apart, for they are links: they go with the files that they use, and never the
- * files before them.
+ * The releases that are kept: live, previous, running, unfinished, in use, with a damaged record, the newest failed
+ * one, and the `keep` newest good ones. Restarts are counted apart, because they are links: they are removed with the
+ * files that they link to, and never the other way round.
  */
 async function kept(app: App, runs: readonly PastRun[]): Promise<Set<string>> {
   const { name, server, manager } = app;
   const { releases } = app.places;
   const live = await app.live();
   const newest = (past: readonly PastRun[]) => past.map(({ id }) => id).slice(-server.keep);
-  // The live one counts: its own run is still under way while it prunes, and not good yet.
+  // The live one counts as good: its own run is not finished while it prunes.
   const good = await goodReleases(app);
   const own = runs.filter((past) => past.id === live && !good.some(({ id }) => id === live));
   const [restarts, deploys] = partition([...good, ...own], ({ run }) => run.facts["kind"] === "restart");
@@ -42,7 +42,7 @@ async function kept(app: App, runs: readonly PastRun[]): Promise<Set<string>> {
   const busy = runs.filter(({ state }) => state === "running" || state === "waiting" || state === "unfinished");
   const named = [live, await app.previous()].filter((id) => id !== null);
   const pinned = [...named, ...(await manager.instances(name)).map(releaseOf), ...releasesInUse(app)];
-  // What is not known of one is no reason to remove it: dp doctor names its record.
+  // A release without a known run is kept: dp doctor reports its record.
   const known = new Set(runs.map(({ id }) => id));
   const unknown = (await runIds(app)).filter((id) => !known.has(id));
   const stay = new Set([...newest(deploys), ...pinned, ...unknown, ...[...failed, ...busy].flatMap(releasesOf)]);
@@ -51,7 +51,7 @@ async function kept(app: App, runs: readonly PastRun[]): Promise<Set<string>> {
   return stay;
 }
 
-// Its own, the one that it goes back to, the one that it restarts.
+// The run's own release, the one that it goes back to, the one that it restarts.
 function releasesOf({ id, run }: PastRun): string[] {
   const named = [run.facts["release"], run.facts["restarts"]].map((name) => idOf(String(name ?? "")));
   return [id, ...named.filter((one) => one !== null)];
@@ -61,7 +61,10 @@ function partition<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[
   return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }
 
-/** Removes the releases that no rule keeps, dependencies that no kept release uses, and old logs; answers what went. */
+/**
+ * Removes the releases that no rule keeps, dependencies that no kept release uses, and old logs; answers what was
+ * removed.
+ */
 export async function prune(app: App, io: Io): Promise<string[]> {
   const { keepLogs, user } = app.server;
   // Read once: there may be thousands.
@@ -84,7 +87,7 @@ export async function prune(app: App, io: Io): Promise<string[]> {
   return count === 0 ? gone : [...gone, `the logs of ${count} old deploys`];
 }
 
-// What an instance said, where its manager keeps it in a file: it goes with its release.
+// An instance's output, if its manager keeps it in a file, is removed with its release.
 async function pruneOutput({ places: { logs } }: NamedApp, stay: ReadonlySet<string>): Promise<void> {
   for (const name of await readdir(logs)) {
     const id = /^(.+)\.app\.log(?:\.\d+)?$/.exec(name)?.[1];
@@ -105,13 +108,13 @@ function runtimesOf(runs: readonly PastRun[], stay: ReadonlySet<string>): Map<st
   return runtimes;
 }
 
-/** Removes the trees of failed releases but `keep`'s own: the newest failure is evidence enough. */
+/** Removes the trees of failed releases except that of `keep`: the newest failure is evidence enough. */
 export async function removeFailed(app: App, keep: string, io: Io): Promise<void> {
   const failed = (await runsOf(app)).filter(({ id, state }) => state === "failed" && id !== keep);
   for (const { id } of failed) await removeRelease(app, id, io);
 }
 
-// A restart's release is dp's own link to the files of another.
+// The release of a restart is dp's own link to the files of another.
 async function removeRelease({ places, server }: App, id: string, io: Io): Promise<void> {
   const path = join(places.releases, id);
   if (treeOf(places.releases, id) === id) await removeTree(path, server.user, io);

@@ -1,4 +1,4 @@
-// What follows from `current`: which instances run, where the front points, what comes up at boot and by the clock.
+// What follows from `current`: which instances run, where the front points, and what starts at boot or on a schedule.
 import { join } from "node:path";
 import { setCron } from "../cron/cron.ts";
 import { requireCurrent } from "./current.ts";
@@ -19,15 +19,16 @@ import { straysOf, wantedOf } from "./wanted.ts";
 import { warmIds } from "./warm.ts";
 import { startInstances } from "./workers.ts";
 
-/** Removes the temp files and links that a killed dp left among the app's state. */
+/** Removes the temp files and links that a killed dp left in the app's folders. */
 export async function sweep({ places: { base, runs, instances, releases } }: NamedApp): Promise<void> {
   for (const folder of [base, runs, instances, releases]) await removeStaleTemps(folder);
 }
 
 /**
- * Makes it true: the live release's processes run at their scale and the front points at its web process, nothing else
- * runs but warm releases and jobs under way, and exactly that comes up at boot. Answers `changes`, one sentence for each;
- * none the second time. Throws DpError "host", and changes nothing, when `current` is damaged.
+ * Brings the host in line with `current`: the live release's processes run at their scale, the front points at its web
+ * process, nothing else runs except warm releases and jobs in progress, and exactly that starts at boot. Answers
+ * `changes`, one sentence each; none the second time. Throws DpError "host", and changes nothing, when `current` is
+ * damaged.
  */
 export async function reconcile(app: App, io: Io, changes: string[] = []): Promise<string[]> {
   await requireCurrent(app);
@@ -36,7 +37,8 @@ export async function reconcile(app: App, io: Io, changes: string[] = []): Promi
   const live = await app.live();
   const facts = live === null ? null : await factsOfRelease(app, live);
   const wanted = live && facts ? await wantedIds(app, live, facts.config) : [];
-  // The live release is left to "dp setup", or the next deploy: an app that changes its own files stays up at a boot.
+  // The live release is left to "dp setup" or the next deploy, so that an app that changes its own files still starts
+  // at boot.
   changes.push(...(await sealAll(app, false, io)));
   changes.push(...(await mendPrevious(app, live)));
   changes.push(...(await holdPort(app, facts, io)));
@@ -59,7 +61,8 @@ export async function reconcile(app: App, io: Io, changes: string[] = []): Promi
   return changes;
 }
 
-// First of all: one whose output nobody reads stands still, and answers nothing, when its pipe is full.
+// This comes first: without a reader for its output, an instance blocks as soon as its pipe is full, and then answers
+// nothing.
 async function adoptAll({ name, manager }: App, wanted: readonly string[], io: Io): Promise<string[]> {
   const changes: string[] = [];
   for (const id of wanted)
@@ -68,7 +71,7 @@ async function adoptAll({ name, manager }: App, wanted: readonly string[], io: I
   return changes;
 }
 
-// A rollback that was cut off between its two links leaves both at the same release.
+// A rollback that was interrupted between its two links leaves both at the same release.
 async function mendPrevious(app: App, live: string | null): Promise<string[]> {
   if (live === null || (await app.previous()) !== live) return [];
   const before = await releaseBefore(app, live);
@@ -77,7 +80,7 @@ async function mendPrevious(app: App, live: string | null): Promise<string[]> {
   return [`pointed previous at ${before ?? "nothing"}`];
 }
 
-// An app without a web process has no port to hold; before the first release that is not known.
+// An app without a web process has no port to hold; before the first release that is unknown.
 async function holdPort(app: App, facts: InstanceFacts | null, io: Io): Promise<string[]> {
   const { name, front } = app;
   if (facts && !hasWeb(facts.config)) {
@@ -90,8 +93,8 @@ async function holdPort(app: App, facts: InstanceFacts | null, io: Io): Promise<
 }
 
 /**
- * The part of it that is quick and cannot fail for the live release's own reasons: a deploy may be what mends that.
- * What `start` does anyway is left to it.
+ * The part of reconcile that is quick and cannot fail because of the live release: a deploy may be what repairs that
+ * release. Whatever `start` does anyway is left to it.
  */
 export async function tidy(app: App, io: Io): Promise<string[]> {
   const { name, manager, front } = app;

@@ -1,4 +1,4 @@
-// What is kept of deploys long gone: run file, settings, log and ref, of the newest ones and of every kept release.
+// The records of old deploys: run file, settings, log and ref are kept for the newest ones and for every kept release.
 import { closeSync, writeSync } from "node:fs";
 import type { NamedApp } from "../contracts/app.ts";
 import { removeFile } from "../host/files.ts";
@@ -8,12 +8,13 @@ import { pipe } from "../host/process/libc.ts";
 import { logOf, runFile, type PastRun } from "./history.ts";
 import { settingsFile } from "./settings.ts";
 
-/** Refs that are removed by one command: their names fit into a pipe. */
+/** How many refs one command removes: their names fit into a pipe. */
 const ONE_COMMAND = 500;
 
 /**
- * Removes what is left of all runs but the `keep` newest, those under way, those of the releases in `stay`, and the
- * newest by which each of these went live: its settings are the release's. Answers how many went. Safe to repeat.
+ * Removes the records of all runs except the `keep` newest, those in progress, those of the releases in `stay`, and for
+ * each of these the newest run that put it live, because its settings are the release's. Answers how many were removed.
+ * Safe to repeat.
  */
 export async function pruneRecords(
   app: NamedApp,
@@ -51,7 +52,7 @@ async function removeRefs({ places }: NamedApp, ids: readonly string[], io: Io):
   }
 }
 
-// The run file last: by it a run that was removed half is found again.
+// The run file last: it is how a half-removed record is found again.
 async function removeRecord(app: NamedApp, id: string): Promise<void> {
   await removeFile(logOf(app, id));
   await removeFile(settingsFile(app, id));

@@ -1,13 +1,13 @@
-// The release that `dp rollback` takes when none is named: one rule, for whoever goes back and whoever says where to.
+// The rollback target when none is named: one rule, for the rollback itself and for those who announce it.
 import type { NamedApp } from "../contracts/app.ts";
 import { sequenceOf } from "../paths.ts";
 import { goodReleases, type PastRun } from "./history.ts";
 import { treeOf } from "../host/release-folder.ts";
 
 /**
- * The good release of older files than the live one's: that which was live before, when it is one, else the newest. After
- * a rollback a newer one was live before, and the way goes on further back. `withEnv`: of the same files those with
- * settings from before count, too. Null: there is none.
+ * The good release with older files than the live one's: the one that was live before, if it qualifies, otherwise the
+ * newest. After a rollback the release that was live before is newer, so a second rollback goes further back.
+ * `withEnv`: earlier settings of the same files count as well. Null: there is none.
  */
 export async function rollbackTarget(app: NamedApp, live: string | null, withEnv = false): Promise<string | null> {
   if (live === null) return null;
@@ -23,7 +23,7 @@ export async function rollbackTarget(app: NamedApp, live: string | null, withEnv
   );
 }
 
-/** The release of the live one's own files that `dp rollback --with-env` takes, for its settings, or null. */
+/** The release with the live one's own files that `dp rollback --with-env` takes for its settings, or null. */
 export async function settingsTarget(app: NamedApp, live: string | null): Promise<string | null> {
   const to = await rollbackTarget(app, live, true);
   return to !== null && treeOf(app.places.releases, to) === treeOf(app.places.releases, live!) ? to : null;

@@ -1,9 +1,9 @@
-// What the front is told of an app, out of its config.yml, and of a release that serves.
+// An app's route as its front gets it, from its config.yml and from a serving release.
 import type { App } from "../contracts/app.ts";
 import type { Route, Target } from "../contracts/front.ts";
 import { idsOf } from "../host/users.ts";
 
-/** The app's route, without its target: that follows from `current`. */
+/** The app's route, without its target: the target follows from `current`. */
 export async function routeOf({ name, server }: App): Promise<Omit<Route, "target">> {
   const { host, port, protocol, trustedProxies, user } = server;
   const route: Omit<Route, "target"> = { app: name, listen: { host, port }, protocol, trustedProxies };
@@ -11,7 +11,7 @@ export async function routeOf({ name, server }: App): Promise<Omit<Route, "targe
   return route;
 }
 
-/** Where a release takes requests, and who must answer there. */
+/** Where a release takes requests, and which processes must answer there. */
 export async function targetOf({ name, manager }: App, id: string, port: number): Promise<Target> {
   const target: Target = { id, port };
   const uid = (await manager.owner?.({ app: name, id }, port)) ?? null;

@@ -1,4 +1,4 @@
-// A release and its dependencies become root's when they are finished: what serves is changed by the next deploy only.
+// A finished release and its dependencies belong to root: only the next deploy changes what serves.
 import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { App } from "../contracts/app.ts";
@@ -9,7 +9,7 @@ import { builderOf } from "./builder.ts";
 import { treeOf } from "../host/release-folder.ts";
 import { goodReleases } from "./history.ts";
 
-/** Closes a release that was built, whoever had it last: the builder, or the app's user for a hook. */
+/** Closes a built release, whoever wrote to it last: the builder, or the app's user in a hook. */
 export async function sealRelease(app: App, release: string, io: Io): Promise<void> {
   const { server } = app;
   if (!canTake(server.user)) return;
@@ -18,7 +18,10 @@ export async function sealRelease(app: App, release: string, io: Io): Promise<vo
   await seal(release, { maker, reader: server.user }, io);
 }
 
-/** What is finished and still the app's to change, as an earlier dp left it; paths. `live`: with the live release. */
+/**
+ * Paths that are finished but can still be changed by the app, as an earlier dp left them. `live`: include the live
+ * release.
+ */
 export async function unsealed(app: App, live: boolean): Promise<string[]> {
   const { places, server } = app;
   if (!canTake(server.user)) return [];
@@ -30,19 +33,19 @@ export async function unsealed(app: App, live: boolean): Promise<string[]> {
   const made = ["venvs", "node"].flatMap((name) => completeIn(join(base, name)));
   return [...trees, ...made].filter((path) => {
     const stat = lstatSync(path);
-    // One that the static server reads has another group, and nobody's process writes into it.
+    // A release that the static server reads has another group, and no process of the app writes into it.
     return !isSealed(path) && stat.uid === uid && (stat.gid === gid || made.includes(path));
   });
 }
 
-// Beside each folder that is complete lies its marker.
+// A complete folder has its marker beside it.
 function completeIn(folder: string): string[] {
   if (!existsSync(folder)) return [];
   const names = new Set(readdirSync(folder));
   return [...names].filter((name) => names.has(`${name}.json`)).map((name) => join(folder, name));
 }
 
-/** Closes what is not closed yet; answers one sentence for each. */
+/** Closes everything that is still open; answers one sentence for each. */
 export async function sealAll(app: App, live: boolean, io: Io): Promise<string[]> {
   const open = await unsealed(app, live);
   const { user } = app.server;

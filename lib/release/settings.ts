@@ -1,4 +1,4 @@
-// Which environment each run had: the env file as it was then, kept beside its run file, for dp alone.
+// The environment of each run: the env file as it was then, kept beside the run file, readable only by dp.
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
@@ -10,13 +10,16 @@ import { runsOf, type PastRun } from "./history.ts";
 
 const SUFFIX = ".env";
 
-/** Where the settings of a run are kept. */
+/** The file with the settings of a run. */
 export const settingsFile = ({ places }: NamedApp, run: string) => join(places.runs, `${run}${SUFFIX}`);
 
 /** The settings of a run as text, or null when none were kept. */
 export const settingsText = (app: NamedApp, run: string): Promise<string | null> => readText(settingsFile(app, run));
 
-/** Keeps settings for a run; without `text` the env file as it is now. Throws DpError "config" for what is no .env text. */
+/**
+ * Keeps settings for a run; without `text`, the current env file. Throws DpError "config" for text that is not a valid
+ * env file.
+ */
 export async function keepSettings(app: App, run: string, text?: string): Promise<void> {
   const { env } = app.server;
   const kept = text ?? (await envText(app.places.base, env));
@@ -24,34 +27,36 @@ export async function keepSettings(app: App, run: string, text?: string): Promis
   await writeFileAtomic(settingsFile(app, run), kept, 0o600);
 }
 
-/** The settings that a run was given; those of the env file when none were kept. Throws DpError "config". */
+/** The settings of a run; those of the env file when none were kept. Throws DpError "config". */
 export async function settingsOf(app: App, run: string): Promise<Record<string, string>> {
   const text = await settingsText(app, run);
   return text === null ? readEnvFile(app.places.base, app.server.env) : parseEnv(text, settingsFile(app, run));
 }
 
-/** The run but `now` by which a release was put live last: its settings are the release's. Null: there is no run of it. */
+/**
+ * The last run other than `now` that put a release live: its settings are the release's. Null: no such run is known.
+ */
 export async function liveRunOf(app: NamedApp, release: string, now?: string): Promise<string | null> {
   const isOf = ({ id, run }: PastRun) => id !== now && idOf(String(run.facts["release"] ?? "")) === release;
   const own = (await runsOf(app)).filter(isOf);
   const isLive = (await app.live()) === release;
   const wentLive = own.filter(({ run, state }) => {
     const swap = run.journal["swap"]?.state;
-    // A power cut after the one commit point, before the journal said so.
+    // A power cut came after the commit point, before the journal was saved.
     return state === "good" || swap === "ok" || (swap === "running" && isLive && run.result === undefined);
   });
   return (wentLive.at(-1) ?? own.at(-1))?.id ?? null;
 }
 
-/** The settings that a release ran with before the run `now` as text, or null when they are not known. */
+/** The settings that a release had before the run `now`, as text, or null when unknown. */
 export async function settingsOfRelease(app: NamedApp, release: string, now?: string): Promise<string | null> {
   const run = await liveRunOf(app, release, now);
   return run === null ? null : settingsText(app, run);
 }
 
 /**
- * Gives a rollback or restart the env file as it is now, unless it brought settings along. Answers whether the release
- * ran with the same before.
+ * Gives a rollback or restart the current env file, unless it brought settings along. Answers whether the release had
+ * the same settings before.
  */
 export async function takeSettings(
   { app, run, envBefore }: { app: App; run: string; envBefore: string | null },
@@ -71,8 +76,8 @@ async function runsWithSettings({ places }: NamedApp): Promise<string[]> {
 }
 
 /**
- * Removes the settings of runs whose release is not among `stay`; what failed last is kept, to be looked at. A run
- * that is being begun has its settings before anything else is known of it.
+ * Removes the settings of runs whose release is not in `stay`; those of the newest failed run are kept for inspection.
+ * The settings of a new run exist before its run file does.
  */
 export async function pruneSettings(app: NamedApp, stay: ReadonlySet<string>, runs: readonly PastRun[]): Promise<void> {
   const failed = runs.findLast(({ state }) => state === "failed")?.id;
@@ -84,7 +89,7 @@ export async function pruneSettings(app: NamedApp, stay: ReadonlySet<string>, ru
   }
 }
 
-/** Every value that dp still knows of, under names of its own: for masking. What cannot be read is left out. */
+/** Every value that dp still knows, under unique names, for masking. Unreadable files are skipped. */
 export async function secretsOf(app: App): Promise<Record<string, string>> {
   const secrets: Record<string, string> = {};
   const add = (from: string, values: Record<string, string>) => {
@@ -93,13 +98,13 @@ export async function secretsOf(app: App): Promise<Record<string, string>> {
   try {
     add("now", await readEnvFile(app.places.base, app.server.env));
   } catch {
-    // The step "read", or `dp env`, says what is wrong with it.
+    // The step "read", or `dp env`, reports what is wrong with it.
   }
   for (const run of await runsWithSettings(app)) {
     try {
       add(run, parseEnv((await settingsText(app, run)) ?? "", settingsFile(app, run)));
     } catch {
-      // Its own rollback says so; no other run ends for it.
+      // A rollback to that run reports it; no other run fails because of it.
     }
   }
   return secrets;

@@ -1,4 +1,4 @@
-// Files that stay: folders and files of shared/, linked into a release by the app's own user.
+// Shared files: files and folders of shared/, linked into a release by the app's own user.
 import { lchown, mkdir, rename } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { Shared } from "../config/shared-schema.ts";
@@ -9,29 +9,29 @@ import { isOther } from "../host/process/privilege.ts";
 import { idsOf } from "../host/users.ts";
 import { closeParents, isClosed, parentsOf, statOf } from "../host/closed.ts";
 
-/** Where links are made, and by whom. Paths are absolute. */
+/** Where links are made, and by which user. Paths are absolute. */
 export interface LinkPlace {
-  /** The app's folder shared/, writable by the app: whatever is in it is the app's word, and never followed by root. */
+  /** The app's folder shared/, writable by the app: root trusts nothing in it and follows no link there. */
   shared: string;
   /** The app's own folder in the release. */
   folder: string;
   user: string | undefined;
-  /** Who makes the release, when that is somebody else: the links in it are that one's. */
+  /** The build user, if it is not the app's: it owns the links in the release. */
   builder?: string | undefined;
-  /** Milliseconds that copying may take. */
+  /** Limit for copying, in milliseconds. */
   timeout: number;
-  /** True: the folders on the way to what is shared become root's, see closed.ts, unless they are already. */
+  /** True: the parent folders of shared paths become root's, see closed.ts, unless they are already. */
   mounts?: boolean;
 }
 
-// Names what is there and is not what it should be; arguments are pairs of d or f and a path.
+// Prints the paths that exist and are of the wrong kind; arguments are pairs of d or f and a path.
 const CHECK = `while [ $# -gt 1 ]; do
   if [ -e "$2" ] || [ -L "$2" ]; then [ -"$1" "$2" ] || printf '%s\\n' "$2"; fi
   shift 2
 done`;
 
-// What the commit has is copied under another name and then put in place at once: half of it is never found there, and
-// what appeared meanwhile stays.
+// The commit's files are copied under another name and then renamed: no half copy is ever found, and a path that
+// appeared meanwhile stays.
 const FILL = `set -e
 umask 027
 fill() {
@@ -41,7 +41,7 @@ fill() {
 }
 `;
 
-// By the app's user, who may read the release that is made.
+// Runs as the app's user, who may read the new release.
 const KEEP = `${FILL}kind=$1 own=$2 in_release=$3 temp=$4
 mkdir -p -- "$(dirname "$own")"
 rm -rf -- "$temp"
@@ -74,7 +74,8 @@ async function requireFit({ shared, user, timeout }: LinkPlace, names: Shared, i
   });
 }
 
-// Where only root may put something: the app's user makes it in a folder of its own, and root moves it from there.
+// For places where only root may write: the app's user makes the file in a folder of its own, and root moves it from
+// there.
 async function put(
   { shared, folder, timeout }: LinkPlace,
   user: string,
@@ -100,9 +101,9 @@ async function put(
 }
 
 /**
- * Links every shared name into the release. What is missing in shared/ is made: from what the commit has there, the
- * first time, else empty. Answers the names that the commit brought. Safe to repeat. Throws DpError "config" when a
- * folder is where a file is wanted, or the other way round; then nothing was changed.
+ * Links every shared name into the release. A missing one is created in shared/: the first time from the commit's
+ * files, otherwise empty. Answers the names that came from the commit. Safe to repeat. Throws DpError "config" when a
+ * folder is where a file is wanted, or the other way round, and then changes nothing.
  */
 export async function linkShared(place: LinkPlace, names: Shared, io: Io): Promise<string[]> {
   const { shared, folder, user, timeout } = place;

@@ -6,15 +6,15 @@ import type { Io } from "../host/io.ts";
 import { appType } from "../registry.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
 
-/** Runs the line to its end; throws DpError "command" with its last words when it fails. */
+/** Runs the line to its end; throws DpError "command" with its last lines of output when it fails. */
 export async function runLine(line: string, place: Place, io: Io): Promise<void> {
   const { user, timeout, env, folder: cwd } = place;
   await io.run(["sh", "-c", line], { cwd, env, user, timeout, confined: place });
 }
 
 /**
- * Runs a hook as its app type does: by the app's user in the release, or in a container of its image. Only before the
- * release is live, when it is `unfinished`, may a hook write into it.
+ * Runs a hook in the way of its app type: as the app's user in the release, or in a container of its image. A hook may
+ * write into the release only while that is `unfinished`, before it is live.
  */
 export async function runHook(
   line: string,

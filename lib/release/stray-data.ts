@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Tree } from "../git/tree.ts";
 
 const DATABASE = /\.(?:db3?|sqlite3?)$/;
-/** Folders below folders that are looked through; dependencies have files of their own kind. */
+/** How many levels of folders are searched; dependencies have files of their own kind. */
 const DEPTH = 3;
 const SKIPPED = new Set(["node_modules", ".git", ".venv", "vendor"]);
 
@@ -23,7 +23,7 @@ async function databasesIn(release: string, folder: string, depth: number): Prom
   for (const entry of await readdir(join(release, folder), { withFileTypes: true })) {
     const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
     if (entry.isFile() && DATABASE.test(entry.name)) found.push(path);
-    // A link to what is shared is no folder here.
+    // A link to a shared folder is skipped.
     else if (entry.isDirectory() && depth > 0 && !SKIPPED.has(entry.name))
       found.push(...(await databasesIn(release, path, depth - 1)));
   }

@@ -1,4 +1,4 @@
-// Which instances of an app shall run, and which run besides.
+// Which instances should run, and which run that should not.
 import { isInHand } from "./job.ts";
 import { DpError } from "../errors.ts";
 import type { App } from "../contracts/app.ts";
@@ -8,7 +8,7 @@ import { factsOfRelease } from "./instance.ts";
 import { hasWeb, idsOfRelease, stoppedIds, wantedIds } from "./processes.ts";
 import { warmIds } from "./warm.ts";
 
-/** What shall run of the live release; all that does when its run file is damaged. */
+/** The instances of the live release that should run; all that do run when its run file is damaged. */
 export async function wantedOf(app: App, live: string | null): Promise<string[]> {
   if (live === null) return [];
   try {
@@ -19,7 +19,10 @@ export async function wantedOf(app: App, live: string | null): Promise<string[]>
   }
 }
 
-/** The processes of the live release that were stopped by hand, and whether those are all; none when its run file is damaged. */
+/**
+ * The processes of the live release that were stopped by hand, and whether those are all; none when its run file is
+ * damaged.
+ */
 export async function stoppedByHand(app: App, live: string | null): Promise<{ processes: string[]; isAll: boolean }> {
   const none = { processes: [], isAll: false };
   const stopped = await stoppedIds(app);
@@ -34,7 +37,7 @@ export async function stoppedByHand(app: App, live: string | null): Promise<{ pr
   }
 }
 
-/** The live release when its web process shall run, or null; undefined: it has none. */
+/** The live release when its web process should run, or null; undefined: it has no web process. */
 export async function liveWeb(app: App): Promise<string | null | undefined> {
   const live = (await damageOf(app)) ? null : await app.live();
   if (live === null) return null;
@@ -43,19 +46,19 @@ export async function liveWeb(app: App): Promise<string | null | undefined> {
     if (!hasWeb(config)) return undefined;
     return (await wantedIds(app, live, config)).includes(live) ? live : null;
   } catch (error) {
-    if (error instanceof DpError) return null; // its record is damaged, which dp doctor finds by itself
+    if (error instanceof DpError) return null; // dp doctor reports the damaged record
     throw error;
   }
 }
 
-/** The instances of an app that neither shall run, nor stay warm, nor are jobs under way. */
+/** The instances of an app that should neither run, nor stay warm, and are not jobs in progress. */
 export async function straysOf(app: App, live: string | null, wanted: readonly string[]): Promise<string[]> {
   const { name, manager } = app;
   const warm = (await warmIds(app)).filter((id) => id !== live);
   const strays: string[] = [];
   for (const id of await manager.instances(name)) {
     if (wanted.includes(id) || warm.includes(id)) continue;
-    // A job ends in the release that it began in.
+    // A job ends in the release in which it began.
     const isUnderWay = async () => (await manager.status({ app: name, id })).state === "running";
     if (isJob(id) && (isInHand(app, id) || (await isUnderWay()))) continue;
     strays.push(id);

@@ -1,4 +1,4 @@
-// Old instances that keep running for a while after a switch, so that the way back is a switch, too.
+// Old instances that keep running for a while after a switch, so that a rollback is only a switch, too.
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
@@ -7,7 +7,7 @@ import { SELF, selfEnv } from "../host/self.ts";
 
 const recordOf = ({ places }: NamedApp, id: string) => join(places.instances, `${id}.warm`);
 
-/** Keeps an instance warm for `ms` from now, and has it stopped then, by a process that outlives this one. */
+/** Keeps an instance warm for `ms` from now; a process that outlives this one then stops it. */
 export async function keepWarm(app: NamedApp, id: string, ms: number): Promise<void> {
   const until = Date.now() + ms;
   await writeFileAtomic(recordOf(app, id), `${new Date(until).toISOString()}\n`, 0o600);
@@ -17,12 +17,12 @@ export async function keepWarm(app: NamedApp, id: string, ms: number): Promise<v
   Bun.spawn(argv, { cwd: "/", env: selfEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();
 }
 
-/** Ends the right of an instance to keep running. Safe to repeat. */
+/** Ends an instance's permission to keep running. Safe to repeat. */
 export async function coolDown(app: NamedApp, id: string): Promise<void> {
   await removeFile(recordOf(app, id));
 }
 
-/** The instances of the app that may keep running though they are not live. */
+/** The instances of the app that may keep running although they are not live. */
 export async function warmIds(app: NamedApp): Promise<string[]> {
   const warm: string[] = [];
   for (const file of await namesIn(app.places.instances)) {

@@ -1,4 +1,4 @@
-// The processes of a release besides web: how they start, prove themselves, stop, and change over to the next release.
+// The processes of a release other than web: how they start, prove healthy, stop, and change over to the next release.
 import { basename } from "node:path";
 import { waitUntilUp, type Candidate } from "../health/process-check.ts";
 import type { Io } from "../host/io.ts";
@@ -8,18 +8,21 @@ import { forget } from "./instances.ts";
 import { otherInstance, type InstanceFacts } from "./instance.ts";
 import { otherIds } from "./processes.ts";
 
-/** Waits for all of them, also when one has failed: nothing may go on behind the back of whoever takes it back. Throws the first error. */
+/**
+ * Waits for all tasks, even when one has failed: none may still be running when the caller undoes the step. Throws the
+ * first error.
+ */
 export async function together<T>(tasks: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(tasks);
   return Promise.all(tasks);
 }
 
-/** The instances of an app besides web that run, wait, or failed; jobs of cron are none of them. */
+/** The instances of an app other than web that run, wait, or failed; cron jobs do not count. */
 export async function otherInstances({ name, manager }: App): Promise<string[]> {
   return (await manager.instances(name)).filter((id) => !isWeb(id) && !isJob(id));
 }
 
-/** Stops instances, all at once: each may have a job in hand. What was kept of them is forgotten. */
+/** Stops instances, all at once, because each may have a job to finish. Their records are removed. */
 export async function stopInstances(app: App, ids: readonly string[], io: Io): Promise<void> {
   await together(
     ids.map(async (id) => {
@@ -41,7 +44,7 @@ export async function startInstances(facts: InstanceFacts, ids: readonly string[
   return started;
 }
 
-/** Waits until every instance has proven itself. Throws DpError "unhealthy". */
+/** Waits until every instance has proven healthy. Throws DpError "unhealthy". */
 export async function proveInstances(facts: InstanceFacts, ids: readonly string[], io: Io): Promise<void> {
   await together(
     ids.map(async (id) => {
@@ -52,9 +55,9 @@ export async function proveInstances(facts: InstanceFacts, ids: readonly string[
 }
 
 /**
- * Brings the processes of a release up in the place of those of every other one: each starts when the one of its own
- * name and number has stopped, or with `overlap` before that, and all must prove themselves. Safe to repeat. Throws
- * DpError "unhealthy".
+ * Replaces the processes of every other release by those of this one: each starts when its predecessor (same name and
+ * number) has stopped, or with `overlap` before that, and all must prove healthy. Safe to repeat. Throws DpError
+ * "unhealthy".
  */
 export async function changeOver(facts: InstanceFacts, io: Io): Promise<string[]> {
   const { app, config, release } = facts;
@@ -69,7 +72,7 @@ export async function changeOver(facts: InstanceFacts, io: Io): Promise<string[]
   const inTurn = (task: () => Promise<unknown>) => (turn = turn.then(task));
   const replaced = new Set(wanted.map(processOf));
   await together([
-    // A worker that still has a job in hand does not keep the others from their turn.
+    // A worker with a long job does not delay the replacement of the others.
     ...wanted.map(async (next) => {
       await stopInstances(
         app,
