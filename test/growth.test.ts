@@ -86,7 +86,7 @@ import { byHand, type Check } from "../contracts/check.ts";
 
 const check: Check = {
   summary: "the mood of the app",
-  app: async ({ app }) => [byHand("note", \`\${app.name} is in a good mood\`, "smile")],
+  app: async (app) => [byHand("note", \`\${app.name} is in a good mood\`, "smile")],
 };
 
 export default check;
@@ -157,7 +157,7 @@ test(
     expect(said).toContain('deploy.yml:5:8 echo.greting: unknown key, did you mean "greeting"?');
     expect(said).toContain('deploy.yml:5:34 echo.greeting: must be a word, not "HELLO"');
     await box.commit({ "deploy.yml": "name: shop\ntype: python\nhealthCheck: /\necho: {greeting: a}\n" });
-    expect((await box.push()).text).toContain("deploy.yml:4:1 echo: is for type: echo only, remove it");
+    expect((await box.push()).text).toContain("deploy.yml:4:1 echo: is only for type echo, remove it");
   },
   LIMIT,
 );

@@ -54,6 +54,6 @@ export function changeLines(app: string, changes: readonly Change[], isLive: boo
   return changes.map(({ key, value, was }) => {
     const next = `the next deploy uses it, or now: dp restart ${app}`;
     const when = !isLive || key === "branch" ? null : isOfRoute(key) ? later : next;
-    return `${key} is ${value} now, it was ${was ?? "not set"}${when === null ? "" : `; ${when}`}`;
+    return `${key} is now ${value}, it was ${was ?? "not set"}${when === null ? "" : `; ${when}`}`;
   });
 }

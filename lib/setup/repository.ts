@@ -135,7 +135,7 @@ export async function hookDrift(app: NamedApp): Promise<Drift[]> {
     else if (!now.includes(MARKER))
       wrong.push({ path, kind: "foreign", what: `${path} is a hook that dp did not write` });
     else if (now !== (await hookText(app, hook)))
-      wrong.push({ path, kind: "changed", what: `${path} is of another dp` });
+      wrong.push({ path, kind: "changed", what: `${path} is from another version of dp` });
     else if ((statSync(path).mode & 0o111) === 0)
       wrong.push({ path, kind: "changed", what: `the hook ${path} cannot be run` });
   }

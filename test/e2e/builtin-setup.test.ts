@@ -169,7 +169,7 @@ test.skipIf(Bun.which("haproxy") === null && !existsSync("/usr/sbin/haproxy"))(
       await box.release(FILES);
       const chosen = (await box.dp("setup", "shop", "--front", "haproxy")).stdout;
       expect(chosen).toContain(
-        "front is haproxy now, it was relay; the next deploy uses it, or now: dp restart shop\n",
+        "front is now haproxy, it was relay; the next deploy uses it, or now: dp restart shop\n",
       );
       expect(chosen).toContain(`\nlive at http://127.0.0.1:${box.port} `);
       expect((await box.dp("restart", "shop")).code).toBe(0);

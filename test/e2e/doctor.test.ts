@@ -175,7 +175,7 @@ const fixedByDp: Case[] = [
       rmSync(at("previous"), { force: true });
       symlinkSync("releases/99-abcdef0", at("previous"));
     },
-    finds: ["current", "warning", /previous leads to releases\/99-abcdef0, which is no good release/],
+    finds: ["current", "warning", /previous leads to releases\/99-abcdef0, which is not a good release/],
     command: /^dp doctor shop --fix$/,
   },
   {
@@ -313,7 +313,7 @@ const byHand: Case[] = [
       unlinkSync(at("current"));
       symlinkSync("current", at("current"));
     },
-    finds: ["current", "error", /current leads to current, which is no release$/],
+    finds: ["current", "error", /current leads to current, which is not a release$/],
     command: /^dp rollback shop \S+$/,
   },
   {
@@ -364,7 +364,7 @@ const byHand: Case[] = [
   {
     name: "the record of the live release is damaged",
     damage: () => writeFileSync(at("runs", `${live()}.json`), "{"),
-    finds: ["current", "error", /what is known of \S+, which is live, cannot be read/],
+    finds: ["current", "error", /the record of \S+, which is live, cannot be read/],
     command: /^dp deploy shop$/,
     mend: async (command) => {
       const id = live();
@@ -480,6 +480,9 @@ test("a run that was interrupted is named, and gone on with", async () => {
   expect(interrupted).toMatchObject({ severity: "warning", command: "dp resume shop" });
   await ok(box.dp("resume", "shop"));
   await ok(box.dp("doctor", "shop", "--fix"));
+  // Live is the commit of another branch, as somebody wanted it.
+  expect((await diagnose("shop")).found).toMatchObject([{ check: "branch", severity: "note" }]);
+  await ok(box.push());
   expect((await diagnose("shop")).found).toEqual([]);
 });
 
