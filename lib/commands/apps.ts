@@ -1,4 +1,4 @@
-// `dp apps`: every app of the server in one line, quickly: nothing is asked over the network.
+// `dp apps`: every app of the server in one line each, quickly and without network requests.
 import { factOf, load } from "../pipeline/run-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
@@ -20,17 +20,17 @@ export interface AppRow {
   env: string | null;
   /** The live release, or null. */
   live: string | null;
-  /** What its manager says; null: nothing is live. */
+  /** The state that its manager reports; null: nothing is live. */
   process: InstanceStatus | null;
   /** When the live release last passed its health check, ISO 8601. */
   healthyAt: string | null;
   /** The newest run, or null. */
   lastRun: { id: string; kind: string; state: string; by: string; startedAt: string } | null;
-  /** What is wrong with config.yml, or why nothing more can be told of it; null: nothing. */
+  /** The error in config.yml, or the reason why the row is incomplete; null: none. */
   error: string | null;
 }
 
-/** Every app, sorted by name; one that is damaged says how, and hides no other. */
+/** Every app, sorted by name; a damaged one shows its error and hides no other. */
 export async function apps(): Promise<AppRow[]> {
   return Promise.all((await appNames()).map(rowOf));
 }
@@ -70,7 +70,7 @@ async function liveOf(app: App, id: string) {
   return { type: config.type, process, healthyAt };
 }
 
-/** How the release's processes do: the first that does not run speaks for all. */
+/** The state of the release's processes: the first that does not run speaks for all. */
 async function worstOf({ name, manager }: App, id: string, wanted: readonly string[]): Promise<InstanceStatus> {
   const ids = wanted.length > 0 ? wanted : [id];
   const states = await Promise.all(ids.map((one) => manager.status({ app: name, id: one })));

@@ -1,4 +1,4 @@
-// `dp audit`: who changed what, when, and how it ended; also of apps that are gone.
+// `dp audit`: who changed what, when, and with what outcome; it includes apps that are gone.
 import { auditFiles, type AuditLine } from "../host/audit.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { readText } from "../host/files.ts";
@@ -7,15 +7,15 @@ import { appNames, noSuchApp } from "../config/server.ts";
 import { table, when } from "../text/table.ts";
 
 export interface AuditOptions {
-  /** So many of the last lines. */
+  /** How many lines to show, counted from the end. */
   lines: number;
-  /** Only lines from then on, in ms since 1970. */
+  /** Only lines since then, in ms since 1970. */
   since?: number;
 }
 
 /**
- * The lines of one app or of all, oldest first; `warn` is told of lines that cannot be read. Throws DpError "usage" for an
- * app that there is not, and of which the log has nothing.
+ * The lines of one app or of all, oldest first; `warn` gets a message for each line that cannot be read. Throws DpError
+ * "usage" for an app that neither exists nor appears in the log.
  */
 export async function auditLines(
   app: string | undefined,
@@ -54,7 +54,7 @@ function parse(text: string): AuditLine | null {
     const line = JSON.parse(text) as AuditLine;
     return typeof line.time === "string" && typeof line.app === "string" ? line : null;
   } catch {
-    return null; // half of one, from a disk that was full
+    return null; // A full disk cut this line off
   }
 }
 

@@ -1,4 +1,4 @@
-// `dp cancel`: ends a deploy before its switch, or one that waits for its turn.
+// `dp cancel`: ends a deploy before its switch, or a queued one.
 import type { App } from "../contracts/app.ts";
 import type { RunResult } from "../pipeline/run-file.ts";
 import { DpError, EXIT } from "../errors.ts";
@@ -15,21 +15,22 @@ import { starter } from "../host/who.ts";
 
 export interface Cancelled {
   app: string;
-  /** The run that was ended; null: nothing was running. */
+  /** The run that was cancelled; null: nothing was running. */
   id: string | null;
-  /** How it ended, as its run file has it; null: its process was killed meanwhile. */
+  /** The outcome from its run file; null: its process was killed meanwhile. */
   result: RunResult | null;
-  /** The release that serves, or null. */
+  /** The release that is live, or null. */
   live: string | null;
-  /** The same in words, and whether it does. */
+  /** The same in words, with whether it serves. */
   serving: string;
   /** The exit code: 0 also when nothing was running. */
   code: number;
 }
 
 /**
- * Tells the running deploy to end, or the one that `wish` names by ID or number, which may be waiting, and waits until
- * it has. Others that wait go on. Throws DpError "locked" when its release is live already, or when what runs is no deploy.
+ * Tells a deploy to end and waits until it has: the running one, or the one that `wish` names by ID or number, which
+ * may be queued. Other queued deploys go on. Throws DpError "locked" when its release is live already, or when the
+ * lock's holder is no deploy.
  */
 export async function cancel(name: string, wish: string | undefined, say: (line: string) => void): Promise<Cancelled> {
   const app = await openApp(name);
@@ -47,7 +48,7 @@ export async function cancel(name: string, wish: string | undefined, say: (line:
   }
   const result = (await runOf(app, id)).run.result ?? null;
   if (result?.state === "good") throw tooLate(name, id);
-  // An end of its own, in the same moment, is told as what it is.
+  // If the deploy ended by itself in the same moment, its own outcome is reported.
   const code = result?.code === EXIT.terminated ? EXIT.ok : (result?.code ?? EXIT.terminated);
   return { app: name, id, result, ...(await nowServing(app)), code };
 }
@@ -70,7 +71,7 @@ function named(app: App, wish: string): Holder {
 const tooLate = (app: string, id: string) =>
   new DpError("locked", `${id} is already live: it is too late to cancel it`, { hint: `dp rollback ${app}` });
 
-/** How it ended, for people. */
+/** The outcome, for people. */
 export function cancelledLines({ app, id, result, serving }: Cancelled): string[] {
   if (id === null) return [`no deploy of ${app} is running`];
   const how = result?.error ?? `its process was killed; to finish or undo it: dp resume ${app}`;

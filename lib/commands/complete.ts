@@ -1,4 +1,4 @@
-// `dp complete`: what a word of a command line may be, for the completion of shells. It asks nobody, and is quick.
+// `dp complete`: the possible words at a place of a command line, for shell completion. It asks nothing, and is quick.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { settingsIn, sourceOf } from "../config/env.ts";
@@ -14,23 +14,23 @@ import { appNames } from "../config/server.ts";
 import type { DeployConfig } from "../config/types.ts";
 import { treeOf } from "../host/release-folder.ts";
 
-/** A command as the shell needs to know it. */
+/** A command in the form that completion needs. */
 export interface Described {
   name: string;
   description: string;
-  /** The names of its words in order, `app`; the last one again and again when `isVariadic`. */
+  /** The names of its words in order, `app`; with `isVariadic` the last one repeats. */
   words: readonly { name: string; isVariadic: boolean }[];
-  /** As declared: `-n, --lines <count>`. */
+  /** The declared form: `-n, --lines <count>`. */
   options: readonly { declared: string; description: string }[];
 }
 
-/** A word, and what it means when that helps. */
+/** A word, and its meaning where that helps. */
 export type Candidate = readonly [word: string, meaning?: string];
 
-// Shells put a word into the operator's line as it is, and a branch may be named by whoever pushes. None is an option.
+// Shells insert a candidate unquoted, and anyone who pushes may name a branch. No candidate is taken for an option.
 const PLAIN = /^(?:--)?[\w./@+][\w./@+:=-]*$/;
 
-/** What the last of the words, which may be half typed, can be. A word that a shell would not take as it is, is left out. */
+/** The candidates for the last word, which may be half typed. A word that a shell would have to quote is left out. */
 export async function candidates(
   words: readonly string[],
   commands: readonly Described[],
@@ -43,7 +43,7 @@ export async function candidates(
 
 function commandWords(typed: string, commands: readonly Described[], aliases: readonly string[]): Candidate[] {
   const own = commands.map(({ name, description }): Candidate => [name, description]);
-  // The words of other tools: for whoever is typing one.
+  // The words of other tools are offered only to those who are typing one.
   return typed.length > 1 || typed.includes(":") ? [...own, ...aliases.map((word): Candidate => [word])] : own;
 }
 
@@ -54,7 +54,7 @@ async function wordsOf(words: readonly string[], commands: readonly Described[])
   const before = words.slice(1, -1);
   const option = valueOption(command, before.at(-1) ?? "");
   const positional = before.filter((word, at) => !word.startsWith("-") && !isTaken(command, before, at));
-  // Whatever belongs to the command of `dp run` is none of dp's.
+  // The words behind `dp run APP` belong to another program.
   if (command.name === "run" && positional.length > 0) return [];
   if (command.name === "help" && !typed.startsWith("-"))
     return positional.length === 0 ? [...commandWords(typed, commands, []), ...topics(commands)] : [];
@@ -66,7 +66,7 @@ async function wordsOf(words: readonly string[], commands: readonly Described[])
   return option ? [...(await valuesOf(option.value, command.name, positional[0])), ...found] : found;
 }
 
-/** The pages of `dp help` that no command is called like. */
+/** The pages of `dp help` that are not named like a command. */
 function topics(commands: readonly Described[]): Candidate[] {
   const own = new Set(commands.map(({ name }) => name));
   const found = pages().filter(({ name }) => !own.has(name));
@@ -96,7 +96,7 @@ function valueOption({ options }: Described, word: string) {
 const isTaken = (command: Described, words: readonly string[], at: number) =>
   valueOption(command, words[at - 1] ?? "")?.isRequired === true;
 
-/** What may stand before the app's name: `dp lock status APP`. */
+/** A word that may stand before the app's name: `dp lock status APP`. */
 const BEFORE_APP: Readonly<Record<string, string>> = { lock: "status", cron: "run" };
 
 async function valuesOf(name: string, command: string, app?: string, action?: string): Promise<Candidate[]> {
@@ -138,7 +138,7 @@ async function steps(): Promise<Candidate[]> {
   return (await import("../pipeline/step-files.ts")).stepFiles().map(({ name }): Candidate => [name]);
 }
 
-/** Releases whose files are there, for `rollback`; elsewhere every run. Newest first. */
+/** Releases that are still on disk, for `rollback`; for other commands every run. Newest first. */
 async function releaseWords(name: string, command: string): Promise<Candidate[]> {
   const app = namedApp(name);
   const { releases } = app.places;
@@ -168,7 +168,7 @@ async function liveConfig(name: string): Promise<DeployConfig | null> {
   return live === null ? null : factOf(await load(runFile(app, live)), "config", fact.config);
 }
 
-/** `worker`, and for `dp scale` `worker=`; of `dp logs` jobs, too. */
+/** `worker`, and for `dp scale` `worker=`; for `dp logs` jobs as well. */
 async function processWords(app: string, command: string): Promise<Candidate[]> {
   const config = await liveConfig(app);
   const names = config === null ? [] : processNames(config);

@@ -9,10 +9,13 @@ import { restartInstance, startInstance, stopInstance } from "../deploy/restart.
 import { openApp } from "../release/app.ts";
 import { liveFacts, liveOf, named } from "./processes.ts";
 
-/** What can be done to processes. */
+/** An action on processes. */
 export type Action = "restart" | "stop" | "start";
 
-/** Does it, one process after the other; answers which. Throws DpError "unhealthy" at the first that does not come up. */
+/**
+ * Does the action, one process after the other; answers which. Throws DpError "unhealthy" at the first process that
+ * does not start.
+ */
 export async function control(
   name: string,
   action: Action,
@@ -20,11 +23,11 @@ export async function control(
   say: (line: string) => void,
 ): Promise<string[]> {
   const app = await openApp(name);
-  // Whoever has locked the app may still stop a process, and start it again.
+  // Even while the app is locked by hand, a process may be stopped and started again.
   if (action === "restart") requireUnlocked(app);
   const lock = await lockNow(app, `dp ${action} ${name}`);
   try {
-    // Whoever held the lock may have changed config.yml.
+    // The previous holder of the lock may have changed config.yml.
     const facts = await liveFacts(await openApp(name));
     const ids = named(facts, word);
     const io = makeIo({ ...silentLog, warn: say });
@@ -45,7 +48,7 @@ async function doOne(facts: InstanceFacts, action: Action, id: string, io: Io): 
   const stopped = await stoppedIds(app);
   if (action === "stop") stopped.add(id);
   else stopped.delete(id);
-  // Noted first: whatever happens then, a reboot ends where the user wanted it.
+  // Noted first, so that a reboot at any moment ends in the state that the user wanted.
   await keepStopped(app, [...stopped]);
   if (action === "stop") await stopInstance(app, id, io);
   else await (action === "start" ? startInstance : restartInstance)(facts, id, io);

@@ -1,4 +1,4 @@
-// `dp cron`: the entries of the live release, when they run, how they ended; and one of them by hand.
+// `dp cron`: the entries of the live release, their next runs and last results; or a run of one of them by hand.
 import { scheduleOf } from "../config/schedule.ts";
 import { nextRun } from "../cron/cron.ts";
 import { isDue } from "../cron/summer-time.ts";
@@ -16,10 +16,10 @@ import type { InstanceName } from "../host/instance.ts";
 export interface CronRow {
   name: string;
   schedule: string;
-  /** Null: the server's. */
+  /** Null: the server's time zone. */
   timeZone: string | null;
   command: string;
-  /** ISO 8601; null: nothing will run it. */
+  /** ISO 8601; null: it is not scheduled. */
   next: string | null;
   isRunning: boolean;
   last: JobRun | null;
@@ -69,7 +69,7 @@ export function resultText({ startedAt, endedAt, code, detail }: JobRun): string
   return `${how} after ${spanText(Date.parse(endedAt) - Date.parse(startedAt))}`;
 }
 
-/** Whether an entry of the live release is due; true for one that there is not, so that running it says so. */
+/** Whether an entry of the live release is due; true for an unknown one, so that running it reports the error. */
 export async function isDueNow(name: string, job: string): Promise<boolean> {
   const app = await openApp(name);
   const entry = (await liveFacts(app)).config.cron.find((each) => each.name === job);
@@ -78,7 +78,7 @@ export async function isDueNow(name: string, job: string): Promise<boolean> {
   return isDue(scheduleOf(entry.schedule), entry.timeZone, last && Date.parse(last.startedAt), Date.now());
 }
 
-/** Runs an entry now and prints what it says, secrets masked; a scheduled one writes to its log alone. */
+/** Runs an entry now and prints its output, secrets masked; a scheduled run writes only to its log. */
 export async function cronRun(
   name: string,
   job: string,
@@ -95,12 +95,12 @@ export async function cronRun(
   return runJob(app, job, io, isScheduled ? undefined : watch);
 }
 
-/** All that a log holds, for whoever wants to know what is new in it. */
+/** More lines than a log holds, so that new lines can be told from all of them. */
 const ALL = 1_000_000;
 const FIRST_LOOK = 200;
 const LAST_LOOK = 5_000;
 
-// Looks again and again: whoever only follows may come too late for what a quick job says.
+// Reads the log repeatedly, because a follower may start too late for the output of a quick job.
 async function watchOutput(instance: InstanceName, manager: Manager, print: (line: string) => void) {
   const read = async () => {
     const lines: string[] = [];

@@ -1,9 +1,9 @@
-// `dp demo`: the main job for real, in a temp folder: push, push again, break it, go back. Nothing stays.
+// `dp demo`: a real deploy in a temp folder: push, push again, break it, roll back. Nothing stays.
 import { DpError, EXIT } from "../errors.ts";
 import { answers, BREAK, leaveNothing, makeStage, type, type Stage } from "../selftest/stage.ts";
 import { commit, dp, makeCode, push } from "../selftest/scenario.ts";
 
-/** Shows a deploy from nothing to rollback; answers the exit code. Throws DpError when something is not as it should be. */
+/** Shows a deploy from nothing to rollback; answers the exit code. Throws DpError when something goes wrong. */
 export async function demo(print: (line: string) => void): Promise<number> {
   const leave = new AbortController();
   const stage = await makeStage("demo", print, "server");
@@ -15,7 +15,7 @@ export async function demo(print: (line: string) => void): Promise<number> {
       leave.signal.throwIfAborted();
     }
   } catch (error) {
-    // What was under way had the same signal, and may have ended first.
+    // The current command got the same signal, and may have ended first.
     leave.signal.throwIfAborted();
     throw error;
   } finally {

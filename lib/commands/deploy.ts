@@ -1,4 +1,4 @@
-// `dp deploy`, `dp execute`, `dp resume`, `dp rollback`: each begins a run, or finds one, and launches it.
+// `dp deploy`, `dp execute`, `dp resume`, `dp rollback`: each begins or finds a run, and launches it.
 import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { envStamp } from "../config/env-file.ts";
@@ -18,7 +18,7 @@ import { beginAndLaunch, launch, type Ended } from "../deploy/launch.ts";
 import { quiet, type Answer } from "../deploy/queue.ts";
 import { treeOf } from "../host/release-folder.ts";
 
-/** Deploys a branch, tag or commit; without one, the deploy branch, fetched anew when the app has an origin. */
+/** Deploys a branch, tag or commit; without one, the deploy branch, which is fetched first if the app has an origin. */
 export async function deploy(
   name: string,
   ref: string | undefined,
@@ -26,13 +26,13 @@ export async function deploy(
 ): Promise<Ended> {
   const app = await openApp(name);
   requireUnlocked(app);
-  // Who will not wait at all leaves no run behind.
+  // With `--wait 0` a busy app leaves no run behind.
   if (options.wait === 0) await quiet(app, 0);
   if (ref === undefined) await fetchOrigin(app, app.server.branch, makeIo(silentLog));
   return beginAndLaunch(app, () => begin(app, ref, options), { json: options.json, wait: options.wait });
 }
 
-/** Goes on with the newest run that did not end well, at its first step that is not done, or at `from`; null: it ended well. */
+/** Resumes the newest run that did not end well, at its first unfinished step or at `from`; null: it ended well. */
 export async function resume(name: string, from?: string, options: Answer = {}): Promise<Ended | null> {
   const app = await openApp(name);
   requireUnlocked(app);
@@ -61,8 +61,9 @@ function requireStep({ run }: PastRun, from: string): void {
 }
 
 /**
- * Goes back to a release: by ID, number or commit; without one, as rollback-target.ts says. `withEnv`: with the settings that it ran with, so that a restart with others is a release to go back from, too. `force`: though
- * somebody has locked the app. Throws DpError "locked" else.
+ * Goes back to a release: by ID, number or commit; without one, to the rollback target. `withEnv`: with the settings
+ * that it ran with, so a restart with other settings is a target as well. `force`: ignores a lock by hand, which is
+ * otherwise a DpError "locked".
  */
 export async function rollback(
   name: string,
@@ -76,7 +77,7 @@ export async function rollback(
   if (options.force !== true)
     requireUnlocked(named, `dp unlock ${name}, or in an outage, leaving the lock in place: ${anyway}`);
   const beginning = async () => {
-    // What was live before is told by what is live when its turn comes, not while another release is about to be.
+    // The target depends on the live release, so it is chosen only when no deploy is about to change that.
     const wait = wish === undefined || options.wait === 0 ? await quiet(named, options.wait) : options.wait;
     const app = await openApp(name);
     const to = await goalOf(app, wish, withEnv);
@@ -87,7 +88,7 @@ export async function rollback(
 }
 
 async function goalOf(app: App, wish: string | undefined, withEnv: boolean): Promise<string> {
-  // Without it nobody knows what "before" is.
+  // Without an intact `current` nobody knows what "before" means.
   if (wish === undefined) await requireCurrent(app);
   const live = await app.live();
   const to = wish === undefined ? await rollbackTarget(app, live, withEnv) : await find(app, wish);

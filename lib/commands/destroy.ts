@@ -1,4 +1,4 @@
-// `dp destroy`: takes an app away, piece by piece; whoever is interrupted types it again.
+// `dp destroy`: removes an app, piece by piece; after an interruption it is typed again.
 import { existsSync } from "node:fs";
 import { chmod, mkdir, open, readdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -22,24 +22,27 @@ import { frontNames } from "../config/kinds.ts";
 
 export interface Destroyed {
   app: string;
-  /** One sentence for each thing that was taken away. */
+  /** One sentence for each thing that was removed. */
   changes: string[];
-  /** Where the settings, config.yml and shared files are, or null. */
+  /** The archive of the settings, config.yml and shared files, or null. */
   archive: string | null;
 }
 
 const PATIENCE = 10_000;
 const LONG = 60 * 60_000;
-/** What stays in the base to the end: by it an interrupted run is gone on with. */
+/** These stay in the base folder to the end, so that an interrupted run can be repeated. */
 const LAST = ["config.yml", "lock", "destroyed"];
 
-/** What the owner is asked before an app goes. Throws DpError "usage" without such an app. */
+/** The question to the owner before an app is removed. Throws DpError "usage" when there is no such app. */
 export async function questionFor(name: string): Promise<string> {
   if (!existsSync(namedApp(name).places.base)) await openApp(name);
   return `This removes ${name}: its processes, releases, logs and repository. Type its name: `;
 }
 
-/** Takes an app away. Throws DpError "locked" while a deploy runs, or somebody has locked it. Safe to repeat after an interruption. */
+/**
+ * Removes an app. Throws DpError "locked" while a deploy runs, or while somebody has locked the app. Safe to repeat
+ * after an interruption.
+ */
 export async function destroy(name: string, options: { purge: boolean }): Promise<Destroyed> {
   const app = namedApp(name);
   const { base, repo, releases, logs } = app.places;
@@ -61,7 +64,7 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
     await endLeftovers(app, user);
     const archive = options.purge ? null : await archiveOf(app, io);
     for (const each of await managersOf(app, server)) changes.push(...((await each.remove?.(name, io)) ?? []));
-    // First of all: while they are there, the app can come back, and with it what the archive does not have.
+    // Releases first: while they exist, the app could start again and write data that the archive does not have.
     await remove(releases, io);
     for (const entry of await readdir(base)) if (!LAST.includes(entry)) await remove(join(base, entry), io);
     changes.push("removed its releases");
@@ -79,12 +82,12 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
   }
 }
 
-// Without a config.yml it is what an interrupted run left.
+// An app without config.yml is the rest of an interrupted run.
 async function serverOf({ name, places: { base, config } }: NamedApp): Promise<ServerConfig | null> {
   return existsSync(base) && !existsSync(config) ? null : (await openApp(name)).server;
 }
 
-/** The app's own system user while it exists, and no other app uses it. */
+/** The app's own system user, if it exists and no other app uses it. */
 async function ownUserOf(app: string, server: ServerConfig): Promise<string | null> {
   const user = userOf(app);
   if (server.user !== user || process.getuid?.() !== 0 || root() !== "" || !userExists(user)) return null;
@@ -95,7 +98,7 @@ async function ownUserOf(app: string, server: ServerConfig): Promise<string | nu
   return user;
 }
 
-// The builder first: it is in the group of the other.
+// The builder first: it is in the group of the app's user.
 async function usersToRemove({ name }: NamedApp, user: string | null): Promise<string[]> {
   const hasBuilder = process.getuid?.() === 0 && root() === "" && userExists(builderName(name));
   return [...(hasBuilder ? [builderName(name)] : []), ...(user === null ? [] : [user])];
@@ -114,7 +117,7 @@ async function stopAll(app: NamedApp, server: ServerConfig | null, io: Io): Prom
   return stopped;
 }
 
-// One-off commands, builds, what an instance left behind: all that has the app's user or its home.
+// Ends one-off commands, builds and processes left by an instance: everything with the app's user or its home.
 async function endLeftovers(app: NamedApp, user: string | null): Promise<void> {
   const uids = await Promise.all((await usersToRemove(app, user)).map(async (each) => (await idsOf(each))[0]));
   const home = `HOME=${app.places.home}`;
@@ -122,7 +125,7 @@ async function endLeftovers(app: NamedApp, user: string | null): Promise<void> {
   await endAll(() => allPids().filter(isOf), PATIENCE);
 }
 
-/** Keeps what cannot be pushed again; a run that was interrupted after it had taken the releases away has it already. */
+/** Archives what cannot be pushed again; if the releases are gone, an interrupted run has done so already. */
 async function archiveOf({ name, places: { base, releases } }: NamedApp, io: Io): Promise<string | null> {
   const marker = join(base, "destroyed");
   const before = (await readText(marker))?.trim();
@@ -151,7 +154,7 @@ async function archiveOf({ name, places: { base, releases } }: NamedApp, io: Io)
   return path;
 }
 
-/** Removes a file or folder; false when there was none. rm follows no link, and nothing of the app runs any more. */
+/** Removes a file or folder; false when there was none. rm follows no link, and no process of the app runs any more. */
 async function remove(path: string, io: Io): Promise<boolean> {
   if (!(await readdir(dirname(path)).catch((): string[] => [])).includes(basename(path))) return false;
   await io.run(["rm", "-rf", "--one-file-system", "--", path], { quiet: true, timeout: LONG });

@@ -1,4 +1,4 @@
-// `dp doctor`: what is wrong with the server and its apps, or will be, and the command that mends each of it.
+// `dp doctor`: what is wrong with the server and its apps, or soon will be, with the command that repairs each.
 import { audit, resultOf } from "../host/audit.ts";
 import type { Check, Finding } from "../contracts/check.ts";
 import { DpError, EXIT, messageOf } from "../errors.ts";
@@ -13,7 +13,7 @@ import { SELF, selfEnv } from "../host/self.ts";
 import { appNames } from "../config/server.ts";
 import { loginEnv, who } from "../host/who.ts";
 
-/** A finding, and where it was made. */
+/** A finding, and the app that it belongs to. */
 export interface Found extends Finding {
   /** Null: the server as a whole. */
   app: string | null;
@@ -21,16 +21,16 @@ export interface Found extends Finding {
 }
 
 export interface Diagnosis {
-  /** What was looked at. */
+  /** The apps that were checked. */
   apps: string[];
   found: Found[];
-  /** What `--fix` did, one sentence each. */
+  /** The repairs of `--fix`, one sentence each. */
   fixed: string[];
 }
 
 const io = makeIo(silentLog);
 
-/** Looks at one app, or at the server and all apps. Throws DpError "usage" for an app that there is not. */
+/** Checks one app, or the server and all apps. Throws DpError "usage" when there is no such app. */
 export async function examine(app: string | undefined): Promise<Omit<Diagnosis, "fixed">> {
   if (app !== undefined && !(await appNames()).includes(app)) await openApp(app);
   const apps = app === undefined ? await appNames() : [app];
@@ -58,7 +58,7 @@ async function examineApp(name: string, all: readonly [string, Check][]): Promis
   return [...(known.mistake === null ? [] : [{ ...config, what: known.mistake, command }]), ...found.flat()];
 }
 
-/** What a check that cannot be made has to say is a finding as well. */
+/** A check that fails with an error gives a finding as well. */
 async function foundBy(
   app: string | null,
   check: string,
@@ -73,7 +73,7 @@ async function foundBy(
   }
 }
 
-/** Something that was mended, or tried: one sentence, and the exit code. */
+/** A repair, done or tried: one sentence, and the exit code. */
 interface Mended {
   app: string | null;
   what: string;
@@ -81,14 +81,14 @@ interface Mended {
 }
 
 /**
- * Looks, mends what can be mended safely, says each in one sentence, in the audit log as well, and looks again. `warn` is
- * told what the audit log lacks.
+ * Checks, makes the safe repairs, and checks again; each repair gets one sentence, in the audit log as well. `warn`
+ * gets a message when the audit log cannot be written.
  */
 export async function mend(app: string | undefined, warn: (message: string) => void): Promise<Diagnosis> {
   const { found } = await examine(app);
   const mended: Mended[] = [];
   try {
-    // First what lies about: a command of dp may stumble over it.
+    // Left-over files first: another command of dp may stumble over them.
     for (const { app: name, fix } of found)
       if (typeof fix === "function") mended.push({ app: name, what: await fixOne(name, fix), code: EXIT.ok });
     const commands = found.flatMap(({ app: name, fix }) => (Array.isArray(fix) ? [{ name, words: fix }] : []));
@@ -100,7 +100,7 @@ export async function mend(app: string | undefined, warn: (message: string) => v
   return { ...(await examine(app)), fixed: mended.map(({ what }) => what) };
 }
 
-// What belongs to the server as a whole is of no app: the commands that mend it write lines of their own.
+// Repairs of the whole server belong to no app: their commands write lines of their own.
 function note(mended: readonly Mended[], warn: (message: string) => void): void {
   for (const [app, all] of Map.groupBy(mended, (each) => each.app)) {
     if (app === null) continue;
@@ -126,7 +126,7 @@ async function runSelf(words: readonly string[]): Promise<Omit<Mended, "app">> {
   return { what: code === 0 ? `did: ${command}` : `${command} exited with ${code}, see its output`, code };
 }
 
-/** The exit code of a diagnosis: errors are what does not work. */
+/** The exit code of a diagnosis: only errors count. */
 export const codeOf = ({ found }: Diagnosis): number =>
   found.some(({ severity }) => severity === "error") ? EXIT.unhealthy : EXIT.ok;
 

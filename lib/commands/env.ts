@@ -1,4 +1,4 @@
-// `dp env`: the app's settings, shown masked; a change is proven by a restart before it is saved.
+// `dp env`: the app's settings, shown masked; a change must survive a restart before it is saved.
 import { join } from "node:path";
 import { formatValue, isName, nameProblem, parseEnv } from "../config/env.ts";
 import { editEnv, type EnvChange } from "../config/env-edit.ts";
@@ -52,7 +52,7 @@ export async function assignments(
   for (const word of words) {
     const [name, value] = word.includes("=") ? splitAt(word, word.indexOf("=")) : [word, null];
     if (Object.hasOwn(change, name)) throw new DpError("usage", `${quoted(name)} is named twice`);
-    // A word that is no name may be a value, typed after a space: it is not shown.
+    // A word without a valid name may be a value, typed after a space, so it is not shown.
     if (!isName(name)) throw new DpError("usage", `the name before the = ${nameProblem(name)}`);
     const problem = nameProblem(name);
     if (value === null && problem !== null) throw new DpError("usage", `${name} ${problem}`);
@@ -63,14 +63,16 @@ export async function assignments(
 
 const splitAt = (text: string, at: number): [string, string] => [text.slice(0, at), text.slice(at + 1)];
 
-/** The settings in a file, or without one on stdin: all of them are set. Throws DpError "config" with every problem. */
+/**
+ * The settings from a file, or from stdin without one: all of them are set. Throws DpError "config" with every problem.
+ */
 export async function importedFrom(file: string | null): Promise<EnvChange> {
   const text = file === null ? await Bun.stdin.text() : await readText(file);
   if (text === null) throw new DpError("usage", `there is no file ${file}`);
   return parseEnv(text, file ?? "stdin");
 }
 
-/** How a change is made. */
+/** Options of a change. */
 export interface ChangeOptions extends Answer {
   /** False: the next deploy or restart uses it. */
   restart: boolean;
@@ -82,11 +84,11 @@ export interface EnvChanged {
   set: string[];
   unset: string[];
   file: string;
-  /** The restart that proved it; null: none was wanted, or nothing is live, or nothing differs. */
+  /** The restart that proved it; null: it was not wanted, nothing is live, or nothing differs. */
   restart: Ended | null;
 }
 
-/** Takes settings away. Throws DpError "usage" when one is not set. */
+/** Removes settings. Throws DpError "usage" when one is not set. */
 export async function unsetEnv(app: string, names: readonly string[], options: ChangeOptions): Promise<EnvChanged> {
   if (names.length === 0) throw new DpError("usage", "name the settings");
   const settings = await listEnv(app);
@@ -96,9 +98,9 @@ export async function unsetEnv(app: string, names: readonly string[], options: C
 }
 
 /**
- * Changes settings, all or none. The live release is restarted with them, and only when that is healthy they are
- * saved. Throws DpError "usage" for names and values that cannot be, "config" when the env file is wrong, "locked" when
- * somebody has locked the app.
+ * Changes settings, all or none. The live release is restarted with them, and they are saved only when that is healthy.
+ * Throws DpError "usage" for invalid names and values, "config" when the env file is wrong, "locked" when somebody has
+ * locked the app.
  */
 export async function changeEnv(name: string, change: EnvChange, options: ChangeOptions): Promise<EnvChanged> {
   const app = await openApp(name);

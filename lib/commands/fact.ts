@@ -1,9 +1,9 @@
-// `dp fact`: facts of a context, for scripts.
+// `dp fact`: the facts of a run file, for scripts.
 import { load } from "../pipeline/run-file.ts";
 import { DpError } from "../errors.ts";
 import { didYouMean } from "../text/suggestion.ts";
 
-/** One fact as text: strings as they are, anything else as JSON. Throws DpError "context" when it is not there. */
+/** One fact as text: strings as they are, anything else as JSON. Throws DpError "context" when it is missing. */
 export async function factText(context: string, name: string): Promise<string> {
   const { facts } = await load(context);
   if (!(name in facts)) {
@@ -18,7 +18,7 @@ export async function factText(context: string, name: string): Promise<string> {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** All facts of a context. */
+/** All facts of a run file. */
 export async function allFacts(context: string): Promise<Record<string, unknown>> {
   return (await load(context)).facts;
 }

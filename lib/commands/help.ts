@@ -1,4 +1,4 @@
-// `dp help TOPIC`: the pages of docs/, found by their name or by one of the words that they list for it.
+// `dp help TOPIC`: the pages of docs/, found by name or by one of the words that each page lists.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { treeOfDp } from "../host/self.ts";
@@ -7,7 +7,7 @@ import { table } from "../text/table.ts";
 
 /** A page of docs/. */
 export interface Page {
-  /** The name of its file, `shared-files`: what leads to it first of all. */
+  /** The name of its file, `shared-files`: the first word that leads to it. */
   name: string;
   title: string;
   /** All words that lead to it, its name first. */
@@ -33,11 +33,11 @@ export function pages(): Page[] {
 export const pageOf = (word: string): Page | undefined =>
   pages().find(({ words }) => words.includes(word.toLowerCase()));
 
-/** A page for a terminal of so many columns. */
+/** A page for a terminal with this many columns. */
 export const linesOf = ({ text }: Page, columns: number): string[] =>
   pageLines(text, Math.min(columns, 100), shownLink);
 
-// Another page is shown by what prints it; what is outside of dp by its address.
+// A link to another page is shown as the command that prints it, an external link as its address.
 function shownLink(target: string): string | null {
   const page = /^([\w-]+)\.md(#.*)?$/.exec(target)?.[1];
   if (page !== undefined) return `dp help ${page}`;

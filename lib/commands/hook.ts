@@ -1,4 +1,4 @@
-// `dp hook`, `dp execute`: what git's hooks call. A push may deploy, be stored, or be refused.
+// `dp hook`, `dp execute`: the commands that git's hooks call. A push may deploy, be stored, or be refused.
 import { DpError, EXIT } from "../errors.ts";
 import { leaveSession } from "../host/process/libc.ts";
 import { receiver, type Push } from "../deploy/gate.ts";
@@ -23,22 +23,22 @@ import { quiet } from "../deploy/queue.ts";
 
 const NOTHING = /^0+$/;
 
-/** Before any ref moves: keeps the push options for the gate. Throws DpError "usage" for one that dp does not know. */
+/** Before any ref moves: keeps the push options for the gate. Throws DpError "usage" for an unknown option. */
 export async function preReceive(repo: string): Promise<number> {
   await appOfRepo(repo);
   await notePushOptions(repo, process.env);
   return EXIT.ok;
 }
 
-/** The hooks that may deploy: whatever ends git, its client or a terminal does not end the deploy. Never returns an answer. */
+/** The hooks that may deploy: a deploy outlives git, its client and the terminal. Never returns. */
 export async function deployingHook(name: string, repo: string, [ref = "", old = "", sha = ""]: string[]) {
   leaveSession();
   const code = name === "update" ? await update(repo, ref, old, sha) : await postReceive(repo, await Bun.stdin.text());
-  // All is told by now. A file call that never returns would keep this process, and git waits for its end.
+  // Everything is reported by now. A hanging file operation would keep this process alive, and git waits for it.
   process.exit(code);
 }
 
-/** The gate, once for each ref of a push: answers the exit code that lets git move the ref, or not. */
+/** The gate, once for each ref of a push: answers the exit code that lets git move the ref or refuse it. */
 export async function update(repo: string, ref: string, old: string, sha: string): Promise<number> {
   const app = await openApp(await appOfRepo(repo));
   const { branch, gate } = app.server;
@@ -65,8 +65,8 @@ export async function update(repo: string, ref: string, old: string, sha: string
 }
 
 /**
- * After a good deploy of a push whose branch git did not move, for whatever reason: goes back to the release before,
- * unless something else is live by now. Answers the exit code.
+ * After a good deploy of a push whose branch git did not move for whatever reason: rolls back, unless another release
+ * is live by now. Answers the exit code.
  */
 export async function refusedByGit(repo: string, ref: string, sha: string): Promise<number> {
   const app = namedApp(await appOfRepo(repo));
@@ -77,7 +77,7 @@ export async function refusedByGit(repo: string, ref: string, sha: string): Prom
   return (await rollback(app.name, undefined, { what: "git did not move the branch" })).code;
 }
 
-/** After the push, with `gate: false`: reads git's lines from stdin and deploys the deploy branch once. */
+/** After the push, with `gate: false`: reads git's lines and deploys the deploy branch once. */
 export async function postReceive(repo: string, lines: string): Promise<number> {
   const app = await openApp(await appOfRepo(repo));
   const { branch, gate } = app.server;
@@ -90,7 +90,7 @@ export async function postReceive(repo: string, lines: string): Promise<number> 
   return EXIT.ok;
 }
 
-/** For whoever pushed, and the audit log: the process that deployed, of that commit if it is known, was killed. */
+/** Tells the pusher and the audit log that the process of a deploy was killed; `sha` is its commit, if known. */
 export async function killed(repo: string, sha?: string): Promise<number> {
   const app = namedApp(await appOfRepo(repo));
   const isOf = ({ state, run }: PastRun) => state === "unfinished" && (sha === undefined || run.facts["sha"] === sha);
@@ -99,7 +99,10 @@ export async function killed(repo: string, sha?: string): Promise<number> {
   return wasKilled(app);
 }
 
-/** Deploys a commit of a repository. Throws DpError "usage" when the repository is no app's, or the name no commit's. */
+/**
+ * Deploys a commit of a repository. Throws DpError "usage" when the repository belongs to no app, or has no such
+ * commit.
+ */
 export async function execute(repo: string, sha: string): Promise<number> {
   return deployCommit(await openApp(await appOfRepo(repo)), sha, pushOptions(process.env));
 }

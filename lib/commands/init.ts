@@ -12,11 +12,11 @@ import { newDeployYml, type Wishes } from "./new-deploy-yml.ts";
 import { refuseExisting, writeNew } from "./new-files.ts";
 
 export interface InitOptions extends Wishes {
-  /** The example to copy: "flask". */
+  /** The name of the example to copy: "flask". */
   example?: string | undefined;
 }
 
-/** What was written, relative to the folder, what to look at in it, and the commands to type next. */
+/** The written files, relative to the folder, what to check in them, and the commands to type next. */
 export interface Initialised {
   files: string[];
   edit: string[];
@@ -26,8 +26,8 @@ export interface Initialised {
 type Files = Record<string, string>;
 
 /**
- * Writes deploy.yml, or the files of an example. Throws DpError "bug" when a file is there already, "config"
- * when no app type fits, "usage" for a bad name, an unknown type or example; then nothing was written.
+ * Writes deploy.yml, or the files of an example. Throws DpError "bug" when a file exists already, "config" when no app
+ * type fits, "usage" for a bad name, an unknown type or example; then nothing is written.
  */
 export async function init(options: InitOptions): Promise<Initialised> {
   const { dir, example } = options;
@@ -67,13 +67,13 @@ async function ownFiles(wishes: Wishes, name: string): Promise<{ files: Files; e
   return { files: { "deploy.yml": text }, edit };
 }
 
-/** The top of the repository that a folder lies in, or null. */
+/** The top of the repository that contains a folder, or null. */
 function topOf(dir: string): string | null {
   if (existsSync(join(dir, ".git"))) return dir;
   return dir === dirname(dir) ? null : topOf(dirname(dir));
 }
 
-/** Throws DpError "config" for a folder inside of a repository: deploy.yml lies at its top. */
+/** Throws DpError "config" for a folder inside a repository: deploy.yml belongs at its top. */
 function requireTop(dir: string): void {
   const top = topOf(dir);
   if (top === null || top === dir) return;
@@ -97,7 +97,7 @@ async function exampleFiles(dir: string, name: string, example: string): Promise
   return files;
 }
 
-/** The files of a folder and of those in it, relative paths; a name with a dot in front counts too. */
+/** The files of a folder and its subfolders, as relative paths, hidden ones included. */
 async function filesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile());

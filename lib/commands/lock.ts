@@ -1,4 +1,4 @@
-// `dp lock`, `dp unlock`, `dp lock status`: nobody changes the app for a while, and what holds it now.
+// `dp lock`, `dp unlock`, `dp lock status`: keeps others from changing the app, and shows who holds it.
 import { DpError } from "../errors.ts";
 import { describeHandLock, handLock, lockByHand, unlockByHand, type HandLock } from "../deploy/hand-lock.ts";
 import { holder, type Holder } from "../release/history.ts";
@@ -6,20 +6,20 @@ import { describeHolder, waitingFor, type Waiting } from "../deploy/queue.ts";
 import { openApp } from "../release/app.ts";
 import type { NamedApp } from "../contracts/app.ts";
 
-/** What holds an app. */
+/** Who holds an app. */
 export interface LockStatus {
   app: string;
-  /** Whether anything does. */
+  /** Whether anybody holds it. */
   isHeld: boolean;
   /** The lock that somebody set by hand, or null. */
   lock: HandLock | null;
-  /** The deploy or command that is under way, or null. */
+  /** The running deploy or command, or null. */
   running: Holder | null;
-  /** Deploys that wait for their turn, oldest first. */
+  /** Queued deploys, oldest first. */
   waiting: Waiting[];
 }
 
-/** What holds the app: nobody, a deploy, a lock by hand, or both. */
+/** Who holds the app: nobody, a deploy, a lock by hand, or both. */
 export async function lockStatus(name: string): Promise<LockStatus> {
   return statusOf(await openApp(name));
 }
@@ -39,7 +39,7 @@ export function lockLines({ app, isHeld, lock, running, waiting }: LockStatus): 
   ];
 }
 
-/** Locks an app. Throws DpError "locked" when somebody has, "usage" for a reason that is no line. */
+/** Locks an app. Throws DpError "locked" when it is locked already, "usage" for a reason that is not one line. */
 export async function lock(name: string, reason: string | null): Promise<LockStatus> {
   const app = await openApp(name);
   const words = reason?.trim() ?? "";
@@ -49,7 +49,7 @@ export async function lock(name: string, reason: string | null): Promise<LockSta
   return statusOf(app);
 }
 
-/** Takes the lock away; answers what it was, or null when there was none. */
+/** Removes the lock; answers what it was, or null when there was none. */
 export async function unlock(name: string): Promise<HandLock | null> {
   return unlockByHand(await openApp(name));
 }

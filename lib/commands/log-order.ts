@@ -1,26 +1,26 @@
-// Lines of several processes, each heard by a reader of its own, put in the order of their times.
+// Lines of several processes, each with its own reader, put in order of time.
 
-/** How long a line waits for an earlier one of another process, in ms. */
+/** How long a line waits for earlier ones of other processes, in ms. */
 const HOLD = 300;
-/** What there is already comes at once: it has ended when nothing came for so long, in ms; and then at the latest. */
+/** The past of all processes is complete after QUIET ms without a new line, or after LONGEST ms at the latest. */
 const QUIET = 400;
 const LONGEST = 5_000;
-/** How often it is looked whether lines are due, in ms. */
+/** The pause between two checks for lines that are due, in ms. */
 const LOOK = 50;
-/** More than these do not wait. */
+/** The most lines that may wait. */
 const MOST = 20_000;
 
 interface Held<T> {
   line: T;
-  /** When it was said, in ms since 1970. */
+  /** Time of the line itself, in ms since 1970. */
   said: number;
-  /** When it came, in ms. */
+  /** Time of arrival, in ms. */
   came: number;
 }
 
 /**
- * Hands lines on to `write` in the order of their times, as far as they come within a moment of each other. The first
- * that come are the past of all processes: the last `first` of them are handed on.
+ * Hands lines on to `write` in order of time, if they arrive within a moment of each other. The first ones are the past
+ * of all processes: only the last `first` of them are handed on.
  */
 export function inOrder<T extends { time: string | null }>(write: (line: T) => void, first: number) {
   const began = performance.now();
@@ -52,7 +52,7 @@ export function inOrder<T extends { time: string | null }>(write: (line: T) => v
     take(line: T): void {
       held.push({ line, said: line.time === null ? Date.now() : Date.parse(line.time), came: performance.now() });
     },
-    /** Hands on what still waits. */
+    /** Hands on the lines that still wait. */
     end(): void {
       clearInterval(timer);
       if (isPast) return flushPast();

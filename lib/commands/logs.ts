@@ -1,4 +1,4 @@
-// `dp logs`: what the app says, process by process.
+// `dp logs`: the output of the app, process by process.
 import { DpError } from "../errors.ts";
 import { nothingLive } from "../release/first-deploy.ts";
 import { runsOf } from "../release/history.ts";
@@ -16,7 +16,7 @@ import type { LogsOptions } from "../deploy/deploy-logs.ts";
 
 /** One line of an app's output. */
 export interface AppLine {
-  /** ISO 8601, or null where it is not known. */
+  /** ISO 8601, or null when unknown. */
   time: string | null;
   process: string;
   release: string;
@@ -28,12 +28,12 @@ export const appLineText = ({ time, process, release, line }: AppLine): string =
   `${time ?? "-"} ${process}[${release}]: ${line}`;
 
 const ALL = 1_000_000;
-/** How often it is asked whether another release went live, in ms. */
+/** The pause between two checks whether another release went live, in ms. */
 const LOOK = 250;
 
 /**
- * Prints the output of the live release, of one of its processes with `word`: `worker`, `worker.2`, `cron.cleanup`; with
- * `follow` until SIGINT, and that of the releases that follow it. `tell` gets what is wrong with config.yml.
+ * Prints the output of the live release, or only of the process that `word` names: `worker`, `worker.2`,
+ * `cron.cleanup`; with `follow` until SIGINT, including the releases after it. `tell` gets the mistake in config.yml.
  */
 export async function appLogs(
   name: string,
@@ -53,7 +53,7 @@ export async function appLogs(
   }
   const all: AppLine[] = [];
   for (const id of await idsOf(release)) all.push(...(await lastOf(app, id, options, clean)));
-  // Those of several processes as they came; where a time is not known, one after the other.
+  // Lines of several processes are sorted by time; if any time is unknown, they stay process by process.
   if (all.every(({ time }) => time !== null)) all.sort((a, b) => Date.parse(a.time!) - Date.parse(b.time!));
   if (options.lines > 0) all.slice(-options.lines).forEach(print);
 }
@@ -125,7 +125,7 @@ async function followApp(
   try {
     await addRelease(first.release, count);
     while (!stop.signal.aborted) {
-      // A follower that fails is heard of at once.
+      // A follower that fails is noticed at once.
       await Promise.race([...followed.values(), Bun.sleep(LOOK)]);
       const live = await app.live();
       if (live !== null && !seen.has(live)) await addRelease(live, ALL);

@@ -1,4 +1,4 @@
-// The managers that an app which is taken away may have something of.
+// The managers that may still have something of an app that is being removed.
 import type { NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import type { Manager } from "../contracts/manager.ts";
@@ -8,8 +8,8 @@ import type { ServerConfig } from "../config/types.ts";
 import { managerNames } from "../config/kinds.ts";
 
 /**
- * Every manager that this host can have an instance in, whatever config.yml names by now. Throws DpError "host" when one
- * that has something of the app's cannot be asked: it would start it again some day.
+ * Every manager that may have an instance on this host, whatever config.yml names now. Throws DpError "host" when a
+ * manager with an instance of the app cannot be asked, because it would start that again some day.
  */
 export async function managersOf(app: NamedApp, server: ServerConfig | null): Promise<Manager[]> {
   const own = (await appTypes()).flatMap((type) => type.manager ?? []);

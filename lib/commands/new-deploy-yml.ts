@@ -1,4 +1,4 @@
-// The deploy.yml for the files of a folder that has none: which type they are, and what there is to look at.
+// The deploy.yml for a folder that has none: the type that its files fit, and what to check in it.
 import type { AppType, Detected } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
 import { folderTree, type Tree } from "../git/tree.ts";
@@ -10,27 +10,27 @@ import { plainText } from "../text/text.ts";
 export interface Wishes {
   /** The folder of the app. */
   dir: string;
-  /** The app's name; default: made from the folder's. */
+  /** The app's name; default: derived from the folder's. */
   name?: string | undefined;
   /** The app type; default: the one that fits the files. */
   type?: string | undefined;
   /** The app types to look for. */
   types: readonly AppType[];
-  /** Asks which of several that fit is meant; without it the usual one is. */
+  /** Asks which of several fitting types is meant; without it, the usual one is taken. */
   choose?: ((fits: readonly Fit[], usual: Fit) => Promise<Fit>) | undefined;
 }
 
-/** What deploy.yml is written from, and why. */
+/** The choice behind the new deploy.yml, and its reason. */
 interface Chosen {
   type: AppType;
   found: Detected | null;
   /** Why this type: "because of requirements.txt". */
   why: string;
-  /** What else the files could be. */
+  /** Other types that the files fit. */
   note: string | null;
 }
 
-/** Its text, and what to look at in it. Throws DpError "config" when no type fits, "usage" for an unknown one. */
+/** Its text, and what to check in it. Throws DpError "config" when no type fits, "usage" for an unknown one. */
 export async function newDeployYml(wishes: Wishes, name: string): Promise<{ text: string; edit: string[] }> {
   const tree = folderTree(wishes.dir);
   const chosen = await choice(wishes, tree);
@@ -70,7 +70,7 @@ async function choice({ type: wanted, types, choose }: Wishes, tree: Tree): Prom
 
 const NO_CODE = /^(?:\.|README|LICEN[CS]E|CHANGELOG)/i;
 
-/** What an empty folder becomes. Throws DpError "config" for one with files that no type recognises. */
+/** The choice for an empty folder. Throws DpError "config" for a folder whose files no type recognises. */
 async function blank(tree: Tree, types: readonly AppType[]): Promise<Chosen> {
   const type = types.find(({ name }) => name === "python") ?? types[0]!;
   const isEmpty = (await tree.list()).every(({ path }) => NO_CODE.test(path));
@@ -81,7 +81,7 @@ async function blank(tree: Tree, types: readonly AppType[]): Promise<Chosen> {
   });
 }
 
-/** What to look at in the new file. */
+/** What to check in the new file. */
 function editLines(
   { type, found, why: because, note }: Chosen,
   health: Awaited<ReturnType<typeof healthOf>>,

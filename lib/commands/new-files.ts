@@ -1,9 +1,9 @@
-// New files of a folder: all of them, or none, and never over one that is there.
+// New files in a folder: all or none, and never over an existing one.
 import { lstat, mkdir, rmdir, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
 
-/** Throws DpError "bug" when one of the names is there already, whatever it is. */
+/** Throws DpError "bug" when any of the names exists already, of whatever kind. */
 export async function refuseExisting(dir: string, names: readonly string[]): Promise<void> {
   const there: string[] = [];
   for (const name of names) {
@@ -11,7 +11,7 @@ export async function refuseExisting(dir: string, names: readonly string[]): Pro
       await lstat(join(dir, name));
       there.push(name);
     } catch (error) {
-      // A file where a folder is wanted.
+      // There is a file in the place of a folder.
       if (codeOf(error) === "ENOTDIR") there.push(dirname(name));
       else if (codeOf(error) !== "ENOENT") throw error;
     }
@@ -24,7 +24,7 @@ function alreadyThere(names: string, all: readonly string[]): DpError {
   return new DpError("bug", `${names} already exists; nothing was written`, { hint });
 }
 
-/** Writes all of the files (path -> text), or none: whoever creates one of them at the same moment wins. */
+/** Writes all of the files (path -> text), or none: if two create the same file at once, the first one wins. */
 export async function writeNew(dir: string, files: Readonly<Record<string, string>>): Promise<void> {
   const written: string[] = [];
   const made: string[] = [];
@@ -43,7 +43,7 @@ export async function writeNew(dir: string, files: Readonly<Record<string, strin
   }
 }
 
-/** Makes the folders of a relative path that are not there yet; answers those, the outer first. */
+/** Makes the missing folders of a relative path; answers those, the outermost first. */
 async function makeFolders(dir: string, path: string): Promise<string[]> {
   const made: string[] = [];
   let folder = dir;

@@ -1,4 +1,4 @@
-// What `dp setup` says in the end: where the app is, and the commands to type next, exactly.
+// The last lines of `dp setup`: where the app is, and the exact commands to type next.
 import { hostname } from "node:os";
 import type { ServerConfig } from "../config/types.ts";
 import { urlOf } from "../deploy/log/screen.ts";
@@ -9,13 +9,13 @@ import { places, root } from "../paths.ts";
 
 const dp = () => (root() ? `DP_ROOT=${root()} dp` : "dp");
 
-/** Three commands: two for the machine with the code (unless it was fetched), and one for here. */
+/** Three commands: two for the machine with the code (unless it was fetched), and one for this server. */
 export function nextCommands(app: string, { branch }: ServerConfig, isFetched: boolean): string[] {
   if (isFetched) return [`${dp()} deploy ${app}`, `${dp()} status ${app}`, `${dp()} logs ${app}`];
   return [`git remote add production ${remoteOf(app)}`, `git push production ${branch}`, `${dp()} status ${app}`];
 }
 
-/** The repository as the machine with the code reaches it: by the address and the port of this login over ssh. */
+/** The repository's address for the machine with the code: with the address and port of this ssh login. */
 function remoteOf(app: string): string {
   const { repo } = places(app);
   if (root()) return repo;
@@ -24,7 +24,7 @@ function remoteOf(app: string): string {
   return `ssh://${loginName()}@${login?.address ?? hostname()}${port}${repo}`;
 }
 
-/** Where the app is, and how it is opened when nothing on this server answers anybody outside. */
+/** Where the app is, and how to open it when nothing on this server can be reached from outside. */
 export async function addressLine(app: string, server: ServerConfig, isLive: boolean): Promise<string> {
   const where = `${isLive ? "live at" : "will be live at"} ${urlOf(server)}`;
   if (!(await isClosed(server))) return where;
@@ -33,7 +33,9 @@ export async function addressLine(app: string, server: ServerConfig, isLive: boo
 
 const WEB = [80, 443];
 
-/** Whether the public port is this machine's alone, with no proxy named and no web server here that may pass requests. */
+/**
+ * Whether only this machine reaches the public port: no proxy is named, and no local web server may pass requests on.
+ */
 async function isClosed({ host, trustedProxies }: ServerConfig): Promise<boolean> {
   if (!host.startsWith("127.") || trustedProxies.length > 0) return false;
   const owners = await Promise.all(WEB.map((port) => listener(port)));

@@ -17,7 +17,7 @@ export interface PlannedStep {
   provides: string[];
 }
 
-/** What each step of a kind of run needs and provides, in order. */
+/** The needs and provides of each step of a kind of run, in order. */
 export async function planOfKind(
   kind: Kind,
 ): Promise<{ given: readonly string[]; steps: PlannedStep[]; unmet: string[] }> {
@@ -31,7 +31,7 @@ export async function planOfKind(
   return { given: GIVEN[kind], steps, unmet: unmetNeeds(kind, modules) };
 }
 
-/** What a deploy of a commit would do: everything that is known before anything is changed. */
+/** A deploy of a commit: everything that is known before anything is changed. */
 export interface Plan {
   app: string;
   sha: string;
@@ -43,7 +43,7 @@ export interface Plan {
   postDeploy: string | null;
   /** Null: there is no web process. */
   healthCheck: string | null;
-  /** Process -> its shell line; those besides web. */
+  /** Process -> its shell line, without web. */
   processes: Record<string, string>;
   /** `NAME: SCHEDULE`. */
   cron: string[];
@@ -52,7 +52,7 @@ export interface Plan {
   port: number;
 }
 
-/** Reads and checks a commit as the step "read" does; throws what it throws. */
+/** Reads and checks a commit like the step "read"; throws what that throws. */
 export async function planOf({ name, places, server, live }: App, sha: string): Promise<Plan> {
   const { base, repo } = places;
   const read = (await import("../../steps/read.ts")).default;
@@ -89,7 +89,7 @@ export async function planFor(name: string, ref: string | undefined): Promise<Pl
   return planOf(app, await commitOf(app.places.repo, ref ?? (await deployRef(app))));
 }
 
-/** The order of a deploy for people: each step, what it needs, what it provides. */
+/** The order of a deploy for people: each step with its needs and provides. */
 export function orderLines({ given, steps }: Awaited<ReturnType<typeof planOfKind>>): string[] {
   const lines = [`begin         provides ${given.join(", ")}`];
   for (const { name, summary, provides } of steps) {

@@ -8,7 +8,7 @@ import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { idsOfRelease, processNames, scaleOf } from "../release/processes.ts";
 import { didYouMean } from "../text/suggestion.ts";
 
-/** The live release's facts. Throws DpError "usage" when there is none. */
+/** The live release's facts. Throws DpError "usage" when nothing is live. */
 export async function liveFacts(app: App): Promise<InstanceFacts> {
   await requireCurrent(app);
   const live = await app.live();
@@ -16,10 +16,10 @@ export async function liveFacts(app: App): Promise<InstanceFacts> {
   return factsOfRelease(app, live);
 }
 
-/** The live release of such facts. */
+/** The release's ID, from its facts. */
 export const liveOf = ({ release }: InstanceFacts) => release.slice(release.lastIndexOf("/") + 1);
 
-/** Every instance that a release consists of, those stopped by hand among them. */
+/** Every instance of a release, including those that were stopped by hand. */
 export const idsOf = (facts: InstanceFacts): string[] => idsOfRelease(liveOf(facts), facts.config, facts.app.server);
 
 /** The instances that `worker` or `worker.2` names; all of them without a word. Throws DpError "usage". */
@@ -43,6 +43,6 @@ export function named(facts: InstanceFacts, word: string | undefined): string[] 
   });
 }
 
-/** The instances of a process at a scale, of the live release. */
+/** The instances of one process of the live release at that scale. */
 export const instancesAt = (facts: InstanceFacts, process: string, count: number) =>
   Array.from({ length: count }, (_, index) => instanceId(liveOf(facts), process, index + 1));

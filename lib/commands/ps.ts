@@ -1,4 +1,4 @@
-// `dp ps`: every process of an app, and how it does.
+// `dp ps`: every process of an app and its state.
 import { DpError } from "../errors.ts";
 import { isWeb, processOf, releaseOf } from "../paths.ts";
 import { residentMemory } from "../host/process/process.ts";
@@ -13,13 +13,13 @@ export interface ProcessRow extends InstanceStatus {
   /** `worker.2` */
   process: string;
   release: string;
-  /** Resident memory of all its processes, in bytes; null: it does not run. */
+  /** Resident memory of the whole process tree, in bytes; null: it does not run. */
   memory: number | null;
   /** Its shell line. */
   command: string;
 }
 
-/** Every process of an app: those that shall run, and whatever runs besides; `tell` gets what is wrong with config.yml. */
+/** Every process of an app: those that should run, and any others that do; `tell` gets the mistake in config.yml. */
 export async function ps(name: string, tell: (line: string) => void): Promise<ProcessRow[]> {
   const app = await toldApp(name, tell);
   const { manager } = app;
@@ -46,7 +46,7 @@ async function commandOf(facts: InstanceFacts, id: string): Promise<string> {
     return (isWeb(id) ? await instanceOf(own, app.server.port) : await otherInstance(own, id)).command;
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
-    return "?"; // a release that nothing is known of any more
+    return "?"; // A release without a record
   }
 }
 

@@ -1,4 +1,4 @@
-// `dp reconcile`: instances and boot follow from `current`, whatever happened.
+// `dp reconcile`: brings instances, boot and cron in line with `current`.
 import type { App } from "../contracts/app.ts";
 import { openApp } from "../release/app.ts";
 import { audit, resultOf } from "../host/audit.ts";
@@ -16,13 +16,13 @@ import { deploy, resume } from "./deploy.ts";
 import type { Ended } from "../deploy/launch.ts";
 
 export interface Reconciled {
-  /** App -> what was changed; empty when nothing was to do. */
+  /** App -> its changes; empty when there was nothing to do. */
   changes: Record<string, string[]>;
-  /** The first failure's exit code, or 0. */
+  /** The exit code of the first failure, or 0. */
   code: number;
 }
 
-/** One app, or all: a bad one is reported, and does not keep the others from being put right. */
+/** One app, or all: an error of one app is reported, and the others are reconciled all the same. */
 export async function reconcileApps(app: string | undefined, warn: (message: string) => void): Promise<Reconciled> {
   const all: Reconciled = { changes: {}, code: 0 };
   for (const name of app === undefined ? await appNames() : [app]) {
@@ -40,7 +40,7 @@ export async function reconcileApps(app: string | undefined, warn: (message: str
   return all;
 }
 
-/** Under the app's lock; what was changed is in the audit log, also when it was not all that was to do. */
+/** Runs under the app's lock; the audit log names the changes, even when an error ended them early. */
 async function reconcileOne(app: App, warn: (message: string) => void): Promise<string[]> {
   const lock = await lockNow(app, "dp reconcile");
   const changes: string[] = [];
@@ -58,7 +58,7 @@ async function reconcileOne(app: App, warn: (message: string) => void): Promise<
   }
 }
 
-// A push that git has accepted is deployed, even if the machine went down before that had begun.
+// A push that git has accepted is deployed, even if the machine went down before the deploy had begun.
 async function deployOwed(app: App): Promise<Ended | null> {
   const due = handLock(app) ? null : await owed(app);
   if (due === null) return null;

@@ -1,4 +1,4 @@
-// `dp releases`: what was deployed, newest first.
+// `dp releases`: the history of deploys, newest first.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
@@ -11,7 +11,10 @@ import { table, when } from "../text/table.ts";
 export interface ReleaseRow {
   number: number;
   id: string;
-  /** The release that the run put live: its own, or for a rollback an older one. A restart's uses the files of another. */
+  /**
+   * The release that the run put live: its own, or for a rollback an older one. The release of a restart uses the files
+   * of another.
+   */
   release: string | null;
   kind: "deploy" | "rollback" | "restart";
   sha: string;
@@ -20,16 +23,16 @@ export interface ReleaseRow {
   /** ISO 8601. */
   startedAt: string;
   /**
-   * Milliseconds that its steps took, or null while it is under way: neither what it waited for its turn, nor the time
-   * until it was gone on with. Of a step that ran twice the last time counts.
+   * The sum of its steps in ms, or null while it runs: without queueing, and without the pause before it was resumed.
+   * For a step that ran twice, only its last run counts.
    */
   took: number | null;
-  /** "pruned": it was good, and its files are gone; nothing goes back to it. */
+  /** "pruned": it was good, but its files are gone, so it is no rollback target. */
   state: RunState | "pruned";
   error: string | null;
   isLive: boolean;
   isPrevious: boolean;
-  /** Whether `dp rollback` takes it. */
+  /** Whether it is the rollback target. */
   isWayBack: boolean;
   /** Whether its files are still on the server. */
   isKept: boolean;
@@ -43,7 +46,7 @@ export async function releases(name: string, warn: (message: string) => void): P
   return (await runsOf(app, warn)).map((past) => rowOf(app, past, now)).toReversed();
 }
 
-/** Releases that are something to the app now. */
+/** The releases with a role in the app now. */
 type Now = Record<"live" | "previous" | "back", string | null>;
 
 function rowOf({ places }: NamedApp, { id, run, state }: PastRun, { live, previous, back }: Now): ReleaseRow {

@@ -1,4 +1,4 @@
-// `dp restart`, and what follows a change of the settings: a new instance beside the old one, as in a deploy.
+// `dp restart`, and the restart after a change of settings: a new instance beside the old one, as in a deploy.
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { quiet, type Answer } from "../deploy/queue.ts";
 import { openApp } from "../release/app.ts";
@@ -14,8 +14,8 @@ export async function restart(name: string, options: Answer = {}): Promise<Ended
 }
 
 /**
- * Restarts the live release, with new settings or today's; `reason` is shown and kept, and holds no secret. The app is
- * opened anew: what this command waited for may have changed config.yml.
+ * Restarts the live release, with new settings or the current ones; `reason` is shown and kept, and must contain no
+ * secret. The app is opened again, because config.yml may have changed while this command waited.
  */
 export async function restartWith(
   name: string,

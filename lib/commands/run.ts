@@ -11,8 +11,8 @@ import { appType } from "../registry.ts";
 import { openApp } from "../release/app.ts";
 
 /**
- * Runs a command to its end; answers its exit code, or 128 and the signal's number. One word with spaces is a line
- * for sh. With a terminal of its own when dp has one: what is pushed never gets hold of the operator's.
+ * Runs a command to its end; answers its exit code, or 128 and the signal's number. One word with spaces is a line for
+ * sh. At a terminal it gets a pseudo-terminal of its own: pushed code never gets hold of the operator's.
  */
 export async function runOnce(name: string, words: readonly string[], options: { tty: boolean }): Promise<number> {
   const app = await openApp(name);

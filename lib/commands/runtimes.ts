@@ -1,4 +1,4 @@
-// `dp runtimes`: which node and python there are for all apps, who runs on them, and how another one comes.
+// `dp runtimes`: the versions of node and python for all apps, which apps use them, and how to install another.
 import { readdir, realpath } from "node:fs/promises";
 import { appNames } from "../config/server.ts";
 import type { FoundRuntime, Runtimes } from "../contracts/app-type.ts";
@@ -14,7 +14,7 @@ import { runFile } from "../release/history.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { table } from "../text/table.ts";
 
-/** A runtime, and the apps that have releases which run on it. */
+/** A runtime, and the apps with releases that run on it. */
 export interface RuntimeRow extends FoundRuntime {
   apps: string[];
 }
@@ -22,7 +22,7 @@ export interface RuntimeRow extends FoundRuntime {
 const kinds = async (): Promise<Runtimes[]> =>
   (await appTypes()).map((type) => type.runtimes).filter((kind) => kind !== undefined);
 
-/** What is on the server's PATH or was installed for all apps, and what a release that is kept runs on besides. */
+/** The runtimes on the server's PATH, those installed for all apps, and any others that kept releases run on. */
 export async function runtimes(): Promise<RuntimeRow[]> {
   const seeker = { user: nobody(), env: { PATH: SYSTEM_PATH, HOME: "/" }, base: "/", folder: "/" };
   const io = makeIo(silentLog);
@@ -42,10 +42,10 @@ export async function runtimes(): Promise<RuntimeRow[]> {
 const byName = (a: RuntimeRow, b: RuntimeRow) =>
   a.name.localeCompare(b.name) || b.version.localeCompare(a.version, "en", { numeric: true });
 
-// It may be gone: an app that runs on it is shown all the same.
+// The program may be gone: an app that runs on it is shown all the same.
 const real = (program: string): Promise<string> => realpath(program).catch(() => program);
 
-/** What the releases of an app that are kept run on. */
+/** The runtimes of an app's kept releases. */
 async function usedBy(name: string): Promise<FoundRuntime[]> {
   const app = namedApp(name);
   const names = await readdir(app.places.releases).catch((error) => {
@@ -57,14 +57,14 @@ async function usedBy(name: string): Promise<FoundRuntime[]> {
       const run = await load(runFile(app, id));
       return "runtime" in run.facts ? factOf(run, "runtime", fact.runtime).interpreter : undefined;
     } catch (error) {
-      if (error instanceof DpError) return undefined; // damaged: it says nothing
+      if (error instanceof DpError) return undefined; // A damaged record counts for nothing
       throw error;
     }
   });
   return (await Promise.all(used)).filter((found) => found !== undefined);
 }
 
-/** Brings a version. Throws DpError "usage" for what is no runtime or version, else as its kind does. */
+/** Installs a version. Throws DpError "usage" for an unknown runtime or version, otherwise whatever its kind throws. */
 export async function installRuntime(name: string | undefined, version: string | undefined, io: Io) {
   const all = await kinds();
   const kind = all.find((one) => one.name === name);

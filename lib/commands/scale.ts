@@ -1,4 +1,4 @@
-// `dp scale`: how many of each process run, written to config.yml and made true at once.
+// `dp scale`: how many of each process run; the number is written to config.yml and takes effect at once.
 import { parseServerConfig, setServerMapping } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
@@ -16,7 +16,7 @@ import { didYouMean } from "../text/suggestion.ts";
 import { instancesAt, liveOf } from "./processes.ts";
 import type { ServerConfig } from "../config/types.ts";
 
-/** `worker=2` and so on as a mapping. Throws DpError "usage". */
+/** Parses words such as `worker=2` into a mapping. Throws DpError "usage". */
 export function parseScale(words: readonly string[]): Record<string, number> {
   return Object.fromEntries(
     words.map((word) => {
@@ -30,7 +30,7 @@ export function parseScale(words: readonly string[]): Record<string, number> {
   );
 }
 
-/** How many of each process of the live release shall run. */
+/** How many of each process of the live release should run. */
 export async function scales(name: string): Promise<Record<string, number>> {
   const app = await openApp(name);
   const { server } = app;
@@ -45,8 +45,8 @@ const factsOf = async (app: App): Promise<InstanceFacts | null> => {
 };
 
 /**
- * Writes the scale and starts or stops what differs. When a new process does not come up, all is as before. Throws
- * DpError "usage" for a process that the live release has not, "unhealthy".
+ * Writes the scale and starts or stops the difference. When a new process does not start, everything is restored.
+ * Throws DpError "usage" for a process that the live release lacks, "unhealthy".
  */
 export async function scale(
   name: string,
@@ -58,7 +58,7 @@ export async function scale(
   const lock = await lockNow(app, `dp scale ${name}`);
   try {
     const { config } = app.places;
-    // Whoever held the lock may have changed config.yml.
+    // The previous holder of the lock may have changed config.yml.
     const before = await openApp(name);
     const facts = await factsOf(before);
     if (facts) requireKnown(facts, wanted);

@@ -1,4 +1,4 @@
-// `dp selftest`: proves on this very server that a deploy keeps its promises, with an app of its own that goes again.
+// `dp selftest`: proves on this very server that a deploy keeps its promises, with a temporary app of its own.
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { DpError, EXIT, exitCodeOf, messageOf } from "../errors.ts";
@@ -12,20 +12,21 @@ import { destroy } from "./destroy.ts";
 import { PROOFS, until } from "../selftest/proofs.ts";
 import { unmountSmallDisk } from "../selftest/small-disk.ts";
 
-/** One thing that was tried. */
+/** The result of one proof. */
 export interface Proof {
   step: string;
-  /** "skipped": it cannot be tried here; "not run": one before it failed. */
+  /** "skipped": not possible on this server; "not run": an earlier one failed. */
   result: "passed" | "failed" | "skipped" | "not run";
   /** Milliseconds. */
   took: number;
-  /** Why it failed, or was skipped; empty while all is well. */
+  /** Why it failed or was skipped; otherwise empty. */
   why: string;
 }
 
 /**
- * Proves all of it; `told` gets a line for each step that begins, and what was said in one that failed. Answers what came
- * of each, and the exit code. Throws DpError "interrupted" or "terminated": the command at hand ends first, and the app goes.
+ * Runs every proof; `told` gets a line when each step begins, and the output of one that failed. Answers the results
+ * and the exit code. Throws DpError "interrupted" or "terminated" after the current command has ended and the app is
+ * removed.
  */
 export async function selftest(told: (line: string) => void): Promise<{ proofs: Proof[]; code: number }> {
   const leave = new AbortController();
@@ -60,7 +61,7 @@ export async function selftest(told: (line: string) => void): Promise<{ proofs: 
   return { proofs, code };
 }
 
-/** Ends what is under way, takes the app away, and looks whether that is all. */
+/** Ends running commands, removes the app, and checks that nothing is left. */
 async function leaveNothing({ app: name, folder, port }: Stage): Promise<void> {
   const app = namedApp(name);
   const { base, repo, logs, home } = app.places;

@@ -22,12 +22,12 @@ import { choose, configText, isServer, restoreConfig, writeConfig, type SetupOpt
 import { checkSetup } from "../setup/setup-check.ts";
 
 export interface SetupResult {
-  /** One sentence for each thing that was made or changed; empty when all was as asked. */
+  /** One sentence for each thing that was made or changed; empty when everything was as requested. */
   changes: string[];
   server: ServerConfig;
-  /** Whether the live release answers at the address that config.yml names. */
+  /** Whether the live release answers at the address in config.yml. */
   isLive: boolean;
-  /** Why the other repository could not be fetched, when that was all that failed. */
+  /** Why the other repository could not be fetched, if nothing else failed. */
   unfetched: DpError | null;
 }
 
@@ -41,7 +41,7 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   const why = await managed.unavailable(chosen.path);
   if (why) throw new DpError("host", `manager ${managed.name}: ${why}`, { hint: `dp setup ${name} --manager builtin` });
 
-  // Whatever is wrong with what was asked for is said before anything is made.
+  // All mistakes in the request are reported before anything is made.
   const user = isServer() ? (chosen.user ?? userOf(name)) : undefined;
   const { config } = named.places;
   const before = await readText(config);
@@ -65,20 +65,20 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   changes.push(...changeLines(name, differing ?? [], isLive, held.later), ...held.changes);
   await checkSetup(app, io);
   await recordSetup(app);
-  // At the end: without a network all else is done, and the app can be pushed to.
+  // Last, so that without a network everything else is done and the app can be pushed to.
   const unfetched = options.url === undefined ? null : await fetched(app, options.url, changes, io);
   const isElsewhere = held.later !== null && (differing ?? []).some(({ key }) => isOfRoute(key));
   return { changes, server, isLive: isLive && !isElsewhere, unfetched };
 }
 
 interface Port {
-  /** The text of config.yml before. */
+  /** The former text of config.yml. */
   before: string | null;
   was: App | undefined;
   isLive: boolean;
 }
 
-/** Makes the front hold the port; when that cannot be, config.yml is as it was. */
+/** Makes the front hold the port; if that fails, config.yml is restored. */
 async function holdPort(app: App, { before, was, isLive }: Port, io: Io) {
   const { name, front } = app;
   try {
@@ -86,12 +86,12 @@ async function holdPort(app: App, { before, was, isLive }: Port, io: Io) {
     return { changes: await front.setup(await routeOf(app), io), later: null };
   } catch (error) {
     await restoreConfig(app, before);
-    if (!isLive) await front.remove(name, io).catch(() => undefined); // the front's own error has been told
+    if (!isLive) await front.remove(name, io).catch(() => undefined); // the front's own error is reported already
     throw error;
   }
 }
 
-/** Fetches from the other repository; answers why it could not be, else adds to the changes. */
+/** Fetches from the other repository and adds to the changes; if that fails, answers why. */
 async function fetched(app: App, url: string, changes: string[], io: Io) {
   const { name } = app;
   const { branch } = app.server;

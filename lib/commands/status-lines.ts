@@ -1,4 +1,4 @@
-// What `dp status` tells people.
+// `dp status` for people.
 import type { RouteStatus } from "../contracts/front.ts";
 import { describeHandLock } from "../deploy/hand-lock.ts";
 import { describeHolder } from "../deploy/queue.ts";

@@ -1,4 +1,4 @@
-// `dp status`: what serves, whether it is healthy, and what is under way.
+// `dp status`: what serves, whether it is healthy, and what is in progress.
 import type { App } from "../contracts/app.ts";
 import { factOf, load } from "../pipeline/run-file.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
@@ -26,44 +26,47 @@ export interface Status {
   url: string;
   manager: string;
   branch: string;
-  /** What is wrong with config.yml: then the rest is told by that of the last deploy; null: nothing. */
+  /** The mistake in config.yml, in which case the last deploy's config is used; null: none. */
   mistake: string | null;
   /** The live release, or null before the first good deploy. */
   live: string | null;
-  /** What to type while nothing is live; null: something is, or the link is damaged. */
+  /** What to type while nothing is live; null: a release is live, or the link is damaged. */
   firstDeploy: string | null;
   subject: string | null;
   by: string | null;
   deployedAt: string | null;
   /** The release that was live before. */
   previous: string | null;
-  /** The release that `dp rollback` takes. */
+  /** The target of `dp rollback`. */
   wayBack: string | null;
-  /** The release of the same files that `dp rollback --with-env` takes, for its settings. */
+  /** The release with the same files that `dp rollback --with-env` takes for its settings. */
   settingsBack: string | null;
-  /** What is wrong with `current`, or with what is known of its release, and what to type; null: nothing. */
+  /** The damage to `current` or to the record of its release, and what to type; null: none. */
   damage: string | null;
   /** The web process; null: there is none. */
   process: InstanceStatus | null;
-  /** The processes besides web, as they should be: `worker.1` -> how it is. */
+  /** The other processes that should run: `worker.1` -> its state. */
   others: Record<string, InstanceStatus>;
-  /** Whether the health check is answered as it should be now, or without a web process all run; null when nothing is live. */
+  /**
+   * Whether the health check succeeds now, or, without a web process, whether all processes run; null when nothing is
+   * live.
+   */
   isHealthy: boolean | null;
-  /** What the health check answered: "200", "connection refused"; null: there is none to ask. */
+  /** The answer to the health check: "200", "connection refused"; null: there is no web process. */
   health: string | null;
   /** Instances that keep running for an instant rollback. */
   warm: string[];
-  /** Instances besides those: none, outside of a deploy. */
+  /** Other instances that run: none, except during a deploy. */
   strays: string[];
-  /** What holds the public port, and how it does; null: the app itself, or a front that does not run. */
+  /** The front that holds the public port, and its state; null: the app itself, or a front that does not run. */
   front: RouteStatus | null;
-  /** The deploy under way, or null. */
+  /** The running deploy, or null. */
   deploying: Holder | null;
-  /** With `gate: false`, the commit or run that was pushed and is not deployed, or null. */
+  /** With `gate: false`, the commit or run that was pushed but not deployed, or null. */
   owed: string | null;
   /** Who has locked the app by hand, or null. */
   lock: HandLock | null;
-  /** The newest run when it did not end well: its ID and error. */
+  /** The newest run if it did not end well: its ID and error. */
   lastFailure: { id: string; error: string } | null;
 }
 
@@ -75,7 +78,7 @@ export async function status(name: string): Promise<Status> {
   const live = damaged ? null : await app.live();
   const running = await manager.instances(name);
   const warm = (await warmIds(app)).filter((id) => id !== live && running.includes(id));
-  // Without current nobody knows which of them is one too many.
+  // Without current nobody knows which instances are strays.
   const strays = damaged ? [] : await straysOf(app, live, await wantedOf(app, live));
   return {
     app: name,
@@ -98,7 +101,7 @@ export async function status(name: string): Promise<Status> {
   };
 }
 
-// Something else in its place is told by `dp doctor`.
+// `dp doctor` reports a link that is something else.
 async function targetsOf(
   app: App,
   live: string | null,
@@ -155,11 +158,11 @@ async function lastFailure(app: App): Promise<Status["lastFailure"]> {
   return { id: last.id, error: last.run.result?.error ?? `it was interrupted: dp resume ${app.name}` };
 }
 
-/** The status of every app; one that cannot be told goes to `broken`, and the others are told all the same. */
+/** The status of every app; the error of an app goes to `broken`, and the others are reported all the same. */
 export async function statusOfAll(broken: (error: unknown) => void): Promise<Status[]> {
   const told = await Promise.allSettled((await appNames()).map(status));
   const wrong = told.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
-  // A missing right is the same for all: once is enough.
+  // A missing right affects all apps: one report is enough.
   const refused = wrong.filter((error) => error instanceof Error && codeOf(error.cause) === "EACCES");
   for (const error of wrong) if (!refused.includes(error) || error === refused[0]) broken(error);
   return told.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));

@@ -1,4 +1,4 @@
-// `dp step`: the list of steps, and one step, or the way back of all, by hand over the same file as in a deploy.
+// `dp step`: lists the steps, or runs or undoes one, or undoes all of a run, over the same run file as in a deploy.
 import { basename, resolve } from "node:path";
 import { load } from "../pipeline/run-file.ts";
 import { audit, resultOf } from "../host/audit.ts";
@@ -19,12 +19,12 @@ import { stepFile, stepFiles } from "../pipeline/step-files.ts";
 export interface StepOptions {
   /** The path of a run file. */
   context?: string;
-  /** Or an app: its newest run. */
+  /** An app instead: its newest run. */
   app?: string;
   undo?: boolean;
 }
 
-/** One line a step, in the order of a deploy, then those of DP_STEPS. */
+/** One line for each step, in the order of a deploy, then those of DP_STEPS. */
 export async function listSteps(order: readonly string[]): Promise<{ name: string; summary: string }[]> {
   const place = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
   const files = stepFiles().sort((a, b) => place(a.name) - place(b.name) || a.name.localeCompare(b.name));
@@ -47,7 +47,7 @@ export async function contextFrom({ context, app: name }: Pick<StepOptions, "con
   return runFile(app, newest);
 }
 
-/** Runs or undoes one step, holding the app's lock meanwhile; what it says goes to stderr. */
+/** Runs or undoes one step under the app's lock; its output goes to stderr. */
 export async function stepByHand(name: string, options: StepOptions): Promise<void> {
   stepFile(name);
   const act = options.undo ? undoStep : runStep;
@@ -56,8 +56,8 @@ export async function stepByHand(name: string, options: StepOptions): Promise<vo
 }
 
 /**
- * Takes back all that ran of a run, last first, and ends it as failed. Throws DpError "usage" for one that has ended, and
- * "stuck" when a way back fails.
+ * Undoes every step of a run that ran, last first, and ends it as failed. Throws DpError "usage" for a finished run,
+ * and "stuck" when an undo fails.
  */
 export function undoRun(options: StepOptions): Promise<void> {
   return byHand(options, ["step --undo"], async (path, out) => {
@@ -75,7 +75,7 @@ export function undoRun(options: StepOptions): Promise<void> {
   });
 }
 
-/** Does something to a run with the app's lock held, and writes down who did, and how it ended. */
+/** Does something to a run under the app's lock, and writes who did it and the outcome to the audit log. */
 async function byHand(
   options: StepOptions,
   [what, step]: string[],
