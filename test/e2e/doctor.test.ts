@@ -65,6 +65,19 @@ test("an app that there is not is a usage error", async () => {
   expect([code, stderr]).toEqual([2, expect.stringContaining('no app "shpo"')]);
 });
 
+test("a branch that is not what is live is named, with the deploy that makes it so", async () => {
+  const { sha } = box.run(releases[0]).facts as { sha: string };
+  const tip = (await ok(box.git("--git-dir", box.repo, "rev-parse", "main"))).stdout.trim();
+  await ok(box.git("--git-dir", box.repo, "update-ref", "refs/heads/main", sha));
+  const { code, found } = await diagnose("shop");
+  expect([code, found]).toEqual([
+    0,
+    [expect.objectContaining({ check: "branch", severity: "warning", command: "dp deploy shop", isSafe: false })],
+  ]);
+  expect(found[0]!.what).toBe(`main is at ${sha.slice(0, 7)}, and ${live()} is live`);
+  await ok(box.git("--git-dir", box.repo, "update-ref", "refs/heads/main", tip));
+});
+
 interface Case {
   name: string;
   damage(): void | Promise<void>;
@@ -106,11 +119,11 @@ const fixedByDp: Case[] = [
   {
     name: "another release runs beside it",
     damage: async () => {
-      // As if the end of a deploy had been lost: current names the other one.
+      // As if the end of a deploy had been lost: current and the branch name the other one.
       unlinkSync(at("current"));
       symlinkSync(`releases/${releases[0]}`, at("current"));
       const { sha } = box.run(releases[0]).facts as { sha: string };
-      Bun.spawnSync(["git", "--git-dir", box.repo, "update-ref", "refs/heads/main", sha]);
+      await ok(box.git("--git-dir", box.repo, "update-ref", "refs/heads/main", sha));
     },
     finds: ["instances", "warning", /shop@\S+ runs, but should not/],
     command: /^dp reconcile shop$/,
