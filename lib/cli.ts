@@ -1,4 +1,4 @@
-// The command line: every command is declared in cli/, found, and handed over to.
+// The command line: finds the command that cli/ declares, and runs it.
 import cac, { type CAC } from "cac";
 import { HIDDEN, print } from "./cli/arguments.ts";
 import { ALIASES, insteadOf } from "./cli/alias.ts";
@@ -19,7 +19,7 @@ import { DpError } from "./errors.ts";
 import { guarded } from "./main.ts";
 import { didYouMean } from "./text/suggestion.ts";
 
-/** All commands, and how their help looks. */
+/** All commands, with the layout of their help. */
 export function declared(): CAC {
   const cli = cac("dp");
   declareServerCommands(cli);
@@ -43,14 +43,14 @@ export function declared(): CAC {
       .filter((section) => !section.title?.startsWith("For more info"))
       .map((section) => ({
         ...section,
-        // The default of what is left out, as if it were on.
+        // cac shows "(default: true)" for every --no option.
         body: section.body.replaceAll(hidden, "").replaceAll(/^( *--no-.*?) \(default: true\)$/gm, "$1"),
       })),
   );
   return cli;
 }
 
-/** Runs dp with the words behind it, and sets the exit code. */
+/** Runs dp with the given words, and sets the exit code. */
 export function main(words: readonly string[]): Promise<void> {
   return guarded(async () => {
     const cli = declared();
@@ -62,7 +62,7 @@ export function main(words: readonly string[]): Promise<void> {
     if (options["help"] === true) return command ? usage(command) : cli.outputHelp();
     if (options["version"] === true) return printVersion();
     if (command === undefined) return cli.outputHelp();
-    // Before anything is written down about it.
+    // Before the audit log gets anything about it.
     if (command.name === "env") line.words = await withAppFirst(line.words);
     return audited(line, () => runLine(line));
   });

@@ -1,7 +1,7 @@
-// The words of other tools: `config:set APP A=1` is `env APP set A=1`, and what to type for those that dp has not.
+// The words of other tools: `config:set APP A=1` is `env APP set A=1`; and advice for commands that dp lacks.
 import { isAppName, places } from "../paths.ts";
 
-/** Alias -> the command that it stands for, and what follows the app's name there. */
+/** Alias -> the command that it stands for, and the words after the app's name there. */
 export const ALIASES: Readonly<Record<string, readonly [command: string, ...afterApp: string[]]>> = {
   "apps:create": ["setup"],
   "apps:destroy": ["destroy"],
@@ -33,7 +33,7 @@ export const ALIASES: Readonly<Record<string, readonly [command: string, ...afte
   "releases:rollback": ["rollback"],
 };
 
-/** What somebody types for a command that dp has no such word for -> what to type. */
+/** A foreign command that dp has no word for -> what to type instead. */
 const INSTEAD: Readonly<Record<string, (app: string) => string>> = {
   backup: (app) =>
     `dp keeps no backups; what an app keeps is in its folder: tar -C ${isAppName(app) ? places(app).base : "/opt/deployments/APP"} -czf ${app}.tar.gz shared`,
@@ -53,12 +53,12 @@ const INSTEAD: Readonly<Record<string, (app: string) => string>> = {
   ssh: (app) => `dp run ${app} -- sh`,
 };
 
-/** What to type in place of a command that dp does not have, for those that other tools have; else null. */
+/** What to type instead of another tool's command that dp does not have, otherwise null. */
 export function insteadOf(word: string, app: string | undefined): string | null {
   return Object.hasOwn(INSTEAD, word) ? INSTEAD[word]!(isAppName(app ?? "") ? app! : "APP") : null;
 }
 
-/** The words of a command line with `help COMMAND` as `COMMAND --help`, and with the alias, if any, replaced. */
+/** The words of a command line, with `help COMMAND` as `COMMAND --help` and aliases replaced. */
 export function inDpsWords(words: readonly string[]): string[] {
   const [first = "", ...rest] = withoutHelp(words);
   const [command, ...afterApp] = (Object.hasOwn(ALIASES, first) ? ALIASES[first] : undefined) ?? [first];
@@ -68,7 +68,7 @@ export function inDpsWords(words: readonly string[]): string[] {
   return [command, ...rest.slice(0, app + 1), ...afterApp, ...rest.slice(app + 1)];
 }
 
-// What follows the command has no part in it.
+// Only a leading `help` counts.
 function withoutHelp(words: readonly string[]): readonly string[] {
   const [first, command] = words;
   if (first !== "help" || command?.startsWith("-")) return words;

@@ -4,7 +4,6 @@ import { answer, patience, WAIT, type Options } from "./arguments.ts";
 import { controlled } from "./process.ts";
 import { DpError } from "../errors.ts";
 
-/** Declares them. */
 export function declareAppCommands(cli: CAC): void {
   cli
     .command("apps", "List the apps of this server and their state")
@@ -56,7 +55,7 @@ export function declareAppCommands(cli: CAC): void {
     });
 }
 
-/** Asks for the app's name. Throws DpError "usage" when the answer is another, or nobody can be asked. */
+/** Asks for the app's name. Throws DpError "usage" when the answer differs, or there is nobody to ask. */
 async function confirm(app: string, question: string): Promise<void> {
   if (!process.stdin.isTTY)
     throw new DpError("usage", `this destroys ${app}: confirm it with --yes`, { hint: `dp destroy ${app} --yes` });

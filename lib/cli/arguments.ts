@@ -1,36 +1,36 @@
-// The options of a command as it reads them, and the two ways to answer.
+// The options of a command as the command reads them, and its two forms of answer.
 import { waitTime } from "../config/duration.ts";
 import { DpError } from "../errors.ts";
 import { print, printJson, say } from "../text/say.ts";
 
 export { print } from "../text/say.ts";
 
-/** Options by name, `skipHooks`: the text of those with a value, else true, or false of `--no-tty`. */
+/** Options by name, `skipHooks`: the text of those with a value, otherwise true, or false for `--no-tty`. */
 export type Options = Record<string, string | boolean>;
 
-/** What a command ends with: its exit code, and the run that it was about. */
+/** The result of a command: its exit code, and the run that it was about. */
 export type Outcome = number | void | { code: number; run: string | null };
 
-/** The description of a command that the help leaves out. */
+/** The description of a command that does not appear in the help. */
 export const HIDDEN = "(internal)";
 
-/** An answer for programs, on stdout. */
+/** Prints an answer for programs, on stdout. */
 export const json = (value: unknown) => printJson(value, 2);
-/** An answer as `--json` asks for it: the value, or lines for people. */
+/** Prints the value if `--json` asks for it, otherwise lines for people. */
 export function answer(options: Options, value: unknown, lines: () => readonly string[]): void {
   if (options["json"]) json(value);
   else lines().forEach(print);
 }
-/** A word to the user that is no answer, on stderr. */
+/** Prints a message that is not part of the answer, on stderr. */
 export const warn = (line: string) => say(`dp: ${line}`);
 
-/** The text that was given with an option, or undefined. */
+/** The value of an option as text, or undefined. */
 export function textOf(options: Options, name: string): string | undefined {
   const value = options[name];
   return typeof value === "string" ? value : undefined;
 }
 
-/** An option that must be a whole number from `least` to `most`. Throws DpError "usage". */
+/** The value of an option that must be a whole number from `least` to `most`. Throws DpError "usage". */
 export function whole(text: string | undefined, name: string, most: number, least = 0): number | undefined {
   if (text === undefined) return undefined;
   if (/^[0-9]{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
@@ -38,7 +38,7 @@ export function whole(text: string | undefined, name: string, most: number, leas
   throw new DpError("usage", `${name} must be a whole number ${range}, not ${JSON.stringify(text)}`);
 }
 
-/** The option `--wait` in ms: 30s, 5m, or seconds alone; without it, nothing. Throws DpError "usage". */
+/** The option `--wait` in ms, from 30s, 5m, or plain seconds; empty without it. Throws DpError "usage". */
 export function patience(options: Options): { wait?: number } {
   const text = textOf(options, "wait");
   const wait = text === undefined ? undefined : waitTime(text);
@@ -46,8 +46,8 @@ export function patience(options: Options): { wait?: number } {
   return given("wait", wait);
 }
 
-/** How that option is declared. */
+/** The declaration of that option. */
 export const WAIT = ["--wait <time>", "How long to wait for a running deploy, 30s or 5m; 0: not at all"] as const;
 
-/** `{key: value}`, or nothing when there is no value: optional keys stay away. */
+/** `{key: value}`, or nothing when there is no value, so that optional keys stay absent. */
 export const given = <T>(key: string, value: T | undefined) => (value === undefined ? {} : { [key]: value });

@@ -1,4 +1,5 @@
-// The command line, read once by what cac declares: cac's own reading makes numbers of 007 and 1e3, and lists of repeats.
+// The command line, parsed once by cac's declarations: cac's own parser turns 007 and 1e3 into numbers, and repeats
+// into lists.
 import type { CAC, Command } from "cac";
 import type { Options, Outcome } from "./arguments.ts";
 import { inDpsWords } from "./alias.ts";
@@ -9,23 +10,25 @@ import { closest } from "../text/suggestion.ts";
 export interface Line {
   /** Undefined: none was typed. */
   command: Command | undefined;
-  /** The words behind the command. */
+  /** The words after the command. */
   words: string[];
-  /** By name, `skipHooks`: the text of those with a value, of those typed twice the last, else true; false of `--no-tty`. */
+  /**
+   * By name, `skipHooks`: the text of those with a value (the last one counts), otherwise true; false for `--no-tty`.
+   */
   options: Options;
 }
 
 type Declared = Command["options"][number];
 
-/** One option as it was typed: `-n2` is `-n` with the value 2. */
+/** One option as typed: `-n2` is `-n` with the value 2. */
 interface Typed {
   flag: string;
   value: string | undefined;
 }
 
 /**
- * Reads the words behind `dp`. After `--` all are words; what follows `dp run APP` is another program's, options and
- * all. Throws DpError "usage" for what is not declared, unless help is asked for.
+ * Parses the words after `dp`. After `--` everything is a word; everything after `dp run APP` belongs to another
+ * program, including options. Throws DpError "usage" for undeclared words, unless help is requested.
  */
 export function readLine(cli: CAC, typed: readonly string[]): Line {
   const left = inDpsWords(typed);
@@ -33,7 +36,7 @@ export function readLine(cli: CAC, typed: readonly string[]): Line {
   const command = cli.commands.find((candidate) => candidate.name === name);
   if (name !== undefined && command === undefined)
     return { command, words: left.slice(left.indexOf(name)), options: {} };
-  // The version is asked of dp, not of a command.
+  // The version is an option of dp, not of a command.
   const ofAll = cli.globalCommand.options.filter((option) => !command || option.name !== "version");
   const declared = [...(command?.options ?? []), ...ofAll];
   const words: string[] = [];
@@ -56,10 +59,10 @@ export function readLine(cli: CAC, typed: readonly string[]): Line {
   return { command, words: words.slice(1), options };
 }
 
-// "-" alone is a word: stdin.
+// A single "-" is a word: stdin.
 const isOption = (word: string) => word.startsWith("-") && word !== "-";
 
-/** How an option is written: `-n` and `--lines`. */
+/** The spellings of an option: `-n` and `--lines`. */
 const flagsOf = (option: Declared): readonly string[] => option.rawName.match(/(?<![\w-])--?[\w-]+/g) ?? [];
 
 const declaredAs = (flag: string, declared: readonly Declared[]) =>
@@ -83,7 +86,7 @@ function optionsIn(word: string, declared: readonly Declared[]): Typed[] {
   return found;
 }
 
-/** Puts an option, with the next word where that is its value, to those that were read; answers what is wrong. */
+/** Adds an option, with the next word if that is its value; answers the error, if any. */
 function take({ flag, value }: Typed, declared: readonly Declared[], left: string[], options: Options) {
   const option = declaredAs(flag, declared);
   if (option === undefined) {
@@ -107,12 +110,12 @@ function take({ flag, value }: Typed, declared: readonly Declared[], left: strin
   return undefined;
 }
 
-/** A mistake on the command line, with the help that says how it is typed, or something nearer. */
+/** An error on the command line, with the usage or a similar word as its hint. */
 function usage(message: string, command: Command | undefined, hint?: string): DpError {
   return new DpError("usage", message, { hint: hint ?? `dp ${command ? `${command.name} ` : ""}--help` });
 }
 
-/** Hands over to the command. Throws DpError "usage" for words that are missing or too many. */
+/** Runs the command. Throws DpError "usage" for missing or extra words. */
 export async function runLine({ command, words, options }: Line): Promise<Outcome> {
   if (command?.commandAction === undefined) return undefined;
   const { args, name } = command;

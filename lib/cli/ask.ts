@@ -1,11 +1,11 @@
-// Questions to whoever sits at the terminal.
+// Questions to the user at the terminal.
 import { DpError } from "../errors.ts";
 
 const [ETX, EOT, BACKSPACE, DELETE] = ["\x03", "\x04", "\b", "\x7f"];
 
-/** Asks for a line; `hidden`: what is typed is not shown. Throws DpError "interrupted" on Ctrl-C. */
+/** Asks for a line; `hidden`: the input is not shown. Throws DpError "interrupted" on Ctrl-C. */
 export async function ask(question: string, hidden = false): Promise<string> {
-  // First: what is typed as soon as the question is seen must not be shown.
+  // Raw mode first: input typed as soon as the question appears must not be shown.
   process.stdin.setRawMode(true);
   process.stderr.write(question);
   let line = "";

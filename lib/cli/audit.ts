@@ -1,4 +1,4 @@
-// The command that shows the audit log, and which commands are written down there: audit.
+// The command that shows the audit log, and the list of commands that are logged: audit.
 import type { CAC } from "cac";
 import type { Line } from "./argv.ts";
 import { answer, given, textOf, warn, whole, type Options, type Outcome } from "./arguments.ts";
@@ -7,7 +7,6 @@ import { exitCodeOf, EXIT } from "../errors.ts";
 
 const MOST = 1_000_000;
 
-/** Declares it. */
 export function declareAuditCommand(cli: CAC): void {
   cli
     .command("audit [app]", "Show who changed what, when, and the result; also for apps that are gone")
@@ -24,7 +23,7 @@ export function declareAuditCommand(cli: CAC): void {
     });
 }
 
-/** A command as the log has it; `isRun`: once it has begun, the process of the deploy writes the line. */
+/** The log entry for a command; `isRun`: once the run has begun, its own process writes the line. */
 interface Entry {
   app: string | undefined;
   what: string;
@@ -34,8 +33,8 @@ interface Entry {
 }
 
 /**
- * The words of a command line behind the command -> what is written down; null: nothing.
- * `step` is missing: which app it is about is known to the run file, and it writes its line by itself.
+ * The words after a command -> its log entry; null: none. `step` is missing, because only the run file knows its app:
+ * that command writes its own line.
  */
 const ENTRIES: Readonly<Record<string, (words: readonly string[]) => Entry | null>> = {
   begin: ([app]) => ({ app, what: "begin" }),
@@ -69,10 +68,10 @@ function namesIn(action: string, words: readonly string[]): string {
   return action === "import" ? "" : names.filter(isName).join(", ");
 }
 
-// The name alone: what follows it, or is assigned before it, may be a secret.
+// Only the program's name: arguments and leading assignments may contain a secret.
 const programOf = (line: string) => /^\s*([\w./-]+)(?=\s|$)/.exec(line)?.[1] ?? "sh";
 
-/** Runs a command, and writes a line about it when it is one that changes an app; mistyped ones changed nothing. */
+/** Runs a command, and logs it if it changes an app; a mistyped command changed nothing. */
 export async function audited(
   { command, words }: Pick<Line, "command" | "words">,
   action: () => Promise<Outcome>,

@@ -1,4 +1,4 @@
-// Commands for shells: completion, and complete, which its scripts call.
+// Commands for shells: completion, and complete, which the scripts call.
 import type { CAC } from "cac";
 import { HIDDEN, print } from "./arguments.ts";
 import type { Described } from "../commands/complete.ts";
@@ -10,7 +10,6 @@ import { ALIASES, inDpsWords } from "./alias.ts";
 /** Shell -> the name of its script. */
 const SCRIPTS = { bash: "dp.bash", zsh: "_dp", fish: "dp.fish" } as const;
 
-/** Declares them. */
 export function declareCompletionCommands(cli: CAC): void {
   cli
     .command("completion <shell>", "Print the completion script of a shell: bash, zsh, fish")
@@ -34,13 +33,13 @@ export function declareCompletionCommands(cli: CAC): void {
       const found = await candidates(meant(words), described(cli), Object.keys(ALIASES));
       for (const [word, meaning] of found) print(meaning === undefined ? word : `${word}\t${meaning}`);
     } catch (error) {
-      // Nothing to offer, where the user is about to be told why.
+      // No candidates: the command itself will report the error.
       if (!(error instanceof DpError)) throw error;
     }
   });
 }
 
-// What stands before the half typed word, in dp's own words.
+// The words before the half-typed one, with aliases replaced.
 const meant = (words: readonly string[]) => {
   const before = words.slice(0, -1);
   return [...(before[0] === "help" ? before : inDpsWords(before)), ...words.slice(-1)];

@@ -1,17 +1,16 @@
-// Commands about deploys: deploy rollback releases resume execute, and what hooks call.
+// Commands about deploys: deploy rollback releases resume execute, and those that hooks call.
 import type { CAC } from "cac";
 import { answer, patience, textOf, warn, HIDDEN, WAIT, type Options } from "./arguments.ts";
 import type { Ended } from "../deploy/launch.ts";
 
 const isJson = (options: Options) => options["json"] === true;
 
-/** The answer of a deploy that was launched; people have read its log. */
+/** The answer for a launched deploy; people have read its log already. */
 function ended(options: Options, result: Ended): number {
   answer(options, result, () => []);
   return result.code;
 }
 
-/** Declares them. */
 export function declareDeployCommands(cli: CAC): void {
   cli
     .command("deploy <app> [ref]", "Deploy a branch, tag or commit that was pushed before, also the live one again")
@@ -69,7 +68,7 @@ export function declareDeployCommands(cli: CAC): void {
       return execute(repo, sha);
     });
 
-  // What dp calls itself: not in the help.
+  // Commands that dp calls itself are not in the help.
   cli.command("hook <name> <git-dir> [...args]", HIDDEN).action(async (name: string, repo: string, args: string[]) => {
     const { deployingHook, killed, preReceive, refusedByGit } = await import("../commands/hook.ts");
     if (name === "pre-receive") return preReceive(repo);

@@ -9,7 +9,6 @@ import { didYouMean } from "../text/suggestion.ts";
 const ACTIONS = ["list", "get", "set", "unset", "import"] as const;
 const MASK = "********";
 
-/** Declares it. */
 export function declareEnvCommand(cli: CAC): void {
   cli
     .command("env <app> [action] [...words]", "Show or change the settings: list, get, set, unset, import")
@@ -48,8 +47,8 @@ export function declareEnvCommand(cli: CAC): void {
 }
 
 /**
- * The words behind `dp env` with the app in front: who types `dp env set APP A=1` means `dp env APP set A=1`, unless
- * an app is called set. Throws DpError "usage" when no app is among them.
+ * The words after `dp env` with the app first: `dp env set APP A=1` means `dp env APP set A=1`, unless an app is called
+ * set. Throws DpError "usage" when they name no app.
  */
 export async function withAppFirst(words: readonly string[]): Promise<string[]> {
   const [first = "", second, ...rest] = words;
@@ -90,13 +89,13 @@ function changed(result: EnvChanged, options: Options): number {
   const what = [...set.map((name) => `set ${name}`), ...unset.map((name) => `unset ${name}`)].join(", ");
   answer(options, result, () => {
     if (what === "") return [`nothing to change for ${app}`];
-    // What a restart has to say was said by its log.
+    // The log of a restart has said everything.
     return restart ? [] : [`${what} in ${file}; the next deploy uses it, or: dp restart ${app}`];
   });
   return restart?.code ?? 0;
 }
 
-/** The value of a setting that is not to be seen: typed in the dark, or all of stdin but its last line end. */
+/** The value of a secret setting: typed without echo, or all of stdin without its last line end. */
 async function valueOf(name: string): Promise<string> {
   if (!process.stdin.isTTY) {
     const text = (await Bun.stdin.text()).replace(/\r?\n$/, "");

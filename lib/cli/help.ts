@@ -1,4 +1,4 @@
-// `dp help TOPIC`, and what `--help` says about the page of a command.
+// `dp help TOPIC`, and the line of `--help` about a command's page.
 import type { CAC, Command } from "cac";
 import { HIDDEN, print } from "./arguments.ts";
 import { ALIASES, inDpsWords, insteadOf } from "./alias.ts";
@@ -9,11 +9,11 @@ import { didYouMean } from "../text/suggestion.ts";
 export const commandNames = (cli: CAC): string[] =>
   cli.commands.filter(({ description }) => description !== HIDDEN).map(({ name }) => name);
 
-/** What the words behind `dp help` ask for: a topic; undefined: they are left to the usual reading. */
+/** The topic in the words after `dp help`; undefined: they are parsed as usual. */
 export const topicOf = ([first, topic]: readonly string[]): string | undefined =>
   first === "help" && topic !== undefined && !topic.startsWith("-") ? topic : undefined;
 
-/** Prints how a command is used, then the page, where one is; or only one of both. Throws DpError "usage" for neither. */
+/** Prints a command's usage and then its page, or the one that exists. Throws DpError "usage" when there is neither. */
 export async function help(cli: CAC, topic: string): Promise<void> {
   const { linesOf, pageOf, pages, topicLines } = await import("../commands/help.ts");
   if (topic === "topics") return topicLines().forEach(print);
@@ -28,7 +28,7 @@ export async function help(cli: CAC, topic: string): Promise<void> {
   for (const line of linesOf(page, process.stdout.columns || 100).slice(0, -1)) print(line);
 }
 
-/** Prints how a command is used, and where more is. */
+/** Prints a command's usage, and where to read more. */
 export async function usage(command: Command): Promise<void> {
   command.outputHelp();
   const { pageOf } = await import("../commands/help.ts");

@@ -1,9 +1,8 @@
-// Commands about what holds an app: lock unlock cancel.
+// Commands about who holds an app: lock unlock cancel.
 import type { CAC } from "cac";
 import { answer, textOf, warn, type Options } from "./arguments.ts";
 import { DpError, EXIT } from "../errors.ts";
 
-/** Declares them. */
 export function declareLockCommands(cli: CAC): void {
   cli
     .command(

@@ -8,7 +8,6 @@ import { printJson } from "../text/say.ts";
 
 const MOST = 1_000_000;
 
-/** Declares it. */
 export function declareLogsCommand(cli: CAC): void {
   cli
     .command("logs <app> [process]", "Show the output of the live release, of web, worker or cron.NAME, or of a deploy")

@@ -9,7 +9,6 @@ const ACTIONS: Record<Exclude<Action, "restart">, string> = {
   start: "Start stopped processes again",
 };
 
-/** Declares them. */
 export function declareProcessCommands(cli: CAC): void {
   cli
     .command("ps <app>", "Show every process of an app: pid, uptime, restarts, memory, command")

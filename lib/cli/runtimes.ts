@@ -1,9 +1,8 @@
-// The command about what apps run on: runtimes.
+// The command about the versions of node and python: runtimes.
 import type { CAC } from "cac";
 import { answer, print, warn, type Options } from "./arguments.ts";
 import { DpError } from "../errors.ts";
 
-/** Declares it. */
 export function declareRuntimesCommand(cli: CAC): void {
   cli
     .command("runtimes [action] [name] [version]", "List every node and python and the apps on it, or install one")

@@ -15,7 +15,6 @@ const nextLines = (commands: readonly string[]) => ["next:", ...commands.map((li
 /** Words as a choice: "builtin, pm2 or systemd". */
 const oneOf = (names: readonly string[]) => `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
 
-/** Declares them. */
 export function declareServerCommands(cli: CAC): void {
   cli
     .command("init", "Write a deploy.yml that fits the current folder")
@@ -131,7 +130,7 @@ export function declareServerCommands(cli: CAC): void {
   });
 }
 
-/** Asks which of the types that fit is meant; nothing typed is the usual one. */
+/** Asks which of the fitting types is meant; an empty answer takes the usual one. */
 async function chosenType(fits: readonly Fit[], usual: Fit): Promise<Fit> {
   const { ask } = await import("./ask.ts");
   const words = fits.map(({ type, found }) => `${type.name} (${plainText(found.because)})`);

@@ -1,9 +1,9 @@
-// A step as a program of its own: `./steps/NAME.ts CONTEXT [--undo]`.
+// A step as a program: `./steps/NAME.ts CONTEXT [--undo]`.
 import { stepByHand } from "../commands/step.ts";
 import { DpError } from "../errors.ts";
 import { guarded } from "../main.ts";
 
-/** Runs a step; the process ends with it. */
+/** Runs a step and exits with its exit code. */
 export function main({ name }: { name: string }): Promise<void> {
   return guarded(async () => {
     const args = process.argv.slice(2);

@@ -4,7 +4,6 @@ import { answer, given, json, print, textOf, type Options } from "./arguments.ts
 import { EXIT } from "../errors.ts";
 import { printExact } from "../text/say.ts";
 
-/** Declares them. */
 export function declareStepCommands(cli: CAC): void {
   cli
     .command("step [name]", "List the steps, or run one by hand")

@@ -1,4 +1,4 @@
-// When a schedule comes next, by the wall clock of a time zone and its changes between summer and winter.
+// The next time of a schedule, by the clock of a time zone with its changes between summer and winter time.
 import { hasDay, type Schedule } from "../config/schedule.ts";
 
 const MINUTE = 60_000;
@@ -6,7 +6,7 @@ const DAY = 24 * 60 * MINUTE;
 /** The 29th of February can be eight years away, around a year such as 2100. */
 const YEARS = 8 * 366;
 
-/** Tells how many milliseconds a zone's clock is ahead of UTC at a moment. */
+/** A function that answers how many milliseconds a zone's clock is ahead of UTC. */
 export function offsetsBy(zone: string): (ms: number) => number {
   const format = formatOf(zone);
   return (ms) => offsetBy(ms, format);
@@ -32,8 +32,8 @@ const formatOf = (zone: string | undefined) =>
   });
 
 /**
- * The moments, in ms, at which a zone's clock shows a time (given as if it were UTC): none twice. A time that the
- * change to summer leaves out comes an hour later.
+ * The moments, in ms, at which a zone's clock shows a time (given as if it were UTC), each once. A time that the change
+ * to summer time skips comes an hour later.
  */
 function momentsOf(shown: number, format: Intl.DateTimeFormat): number[] {
   const [before, after] = [offsetBy(shown - DAY, format), offsetBy(shown + DAY, format)];
@@ -42,12 +42,15 @@ function momentsOf(shown: number, format: Intl.DateTimeFormat): number[] {
   return real.length > 0 ? real.sort((a, b) => a - b) : [shown - before];
 }
 
-/** The first moment of a schedule after `after`, by the clock of `zone` or of this server; null: there is none in eight years. */
+/**
+ * The first moment of a schedule after `after`, by the clock of `zone` or of this server; null: none within eight
+ * years.
+ */
 export function nextTime(schedule: Schedule, after: Date, zone?: string): Date | null {
   const format = formatOf(zone);
   const now = after.getTime();
   const today = Math.floor((now + offsetBy(now, format)) / DAY) * DAY;
-  // An hour that comes twice in autumn counts twice for what runs in every hour, and once for what has its hours.
+  // The hour that repeats in autumn counts twice for a schedule of every hour, and once for one with fixed hours.
   const isEveryHour = schedule.hours.length === 24;
   for (let day = today - DAY; day < today + YEARS * DAY; day += DAY) {
     const date = new Date(day);
@@ -57,7 +60,7 @@ export function nextTime(schedule: Schedule, after: Date, zone?: string): Date |
     for (const hour of schedule.hours) {
       for (const minute of schedule.minutes) {
         const shown = day + (hour * 60 + minute) * MINUTE;
-        // On all but two days of the year the clock does not change, and one of the two costs nothing.
+        // On all but two days of the year the clock does not change, so one offset suffices.
         const moments = before === later ? [shown - before] : momentsOf(shown, format);
         for (const moment of moments.slice(0, isEveryHour ? 2 : 1))
           if (moment > now && (first === null || moment < first)) first = moment;

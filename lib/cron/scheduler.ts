@@ -1,4 +1,4 @@
-// Cron without systemd: a process of its own for each app that looks, every minute, which entries are due.
+// Cron without systemd: one process for each app, which checks every minute which entries are due.
 import { join } from "node:path";
 import { readText } from "../host/files.ts";
 import { SELF, selfEnv } from "../host/self.ts";
@@ -7,12 +7,12 @@ import { scheduleOf } from "../config/schedule.ts";
 import type { CronEntry } from "../config/types.ts";
 
 const MINUTE = 60_000;
-/** After a longer sleep of the machine what was missed is missed, as with every cron. */
+/** After a longer sleep of the machine, missed runs are skipped, as in every cron. */
 const LATE = 3 * MINUTE;
-/** No sleep is longer: whoever sets the clock shall not be waited for. */
+/** Sleeps are never longer, so that a change of the clock is noticed soon. */
 const NAP = 5_000;
 
-/** Where the scheduler reads the entries, and what it does at their times. */
+/** Where the scheduler reads the entries, and what it does when they are due. */
 export interface Duty {
   /** Milliseconds since 1970. */
   now(): number;
@@ -29,13 +29,13 @@ export function dueAt(entries: readonly CronEntry[], minute: number): string[] {
   return entries.filter(isDue).map(({ name }) => name);
 }
 
-/** Fires each entry in its minutes, from the next one on, until it is over. */
+/** Fires each entry in its minutes, from the next minute on, until `isOver`. */
 export async function keepTime(duty: Duty): Promise<void> {
   const minuteOf = (ms: number) => Math.floor(ms / MINUTE) * MINUTE;
   let last = minuteOf(duty.now());
   while (!duty.isOver()) {
     const [now, next] = [duty.now(), last + MINUTE];
-    // The clock was set, either way: begin anew from where it is.
+    // The clock was set, forward or back: start again from its current time.
     if (now < last || now - next >= LATE) last = minuteOf(now) - (now < last ? 0 : MINUTE);
     else if (now < next) await duty.sleep(Math.min(next - now, NAP));
     else {
@@ -45,13 +45,14 @@ export async function keepTime(duty: Duty): Promise<void> {
   }
 }
 
-/** The entries as `setCron` has left them in the app's folder of instances. */
+/** The entries that `setCron` wrote to the app's folder of instances. */
 async function entriesIn(folder: string): Promise<CronEntry[]> {
   const text = await readText(join(folder, "cron.json"));
   return text === null ? [] : (JSON.parse(text) as CronEntry[]);
 }
 
-// Behind an sh that ends at once: the job must outlive the scheduler, which is stopped with all below it.
+// An sh that exits at once starts the job, because the job must outlive the scheduler, whose whole process tree is
+// stopped with it.
 function fire(app: string, name: string): void {
   const argv = [
     "/bin/sh",

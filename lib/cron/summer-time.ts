@@ -1,24 +1,26 @@
-// Time zones whose clock changes, under timers of systemd: it leaves a lost hour out, and pauses in a doubled one.
-// There the timer elapses at each moment that may be meant, in UTC, and what it starts asks whether one is.
+// Time zones with summer time under systemd timers: systemd skips a lost hour, and pauses in a repeated one. The timer
+// therefore elapses in UTC at every possible moment, and the started command asks whether the job is due.
 import type { Schedule } from "../config/schedule.ts";
 import { nextTime, offsetsBy } from "./next.ts";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-/** How late a job may be started, in ms: a machine may be busy. Less than any change of a clock. */
+/** How late a job may start, in ms, on a busy machine. It must be less than any change of a clock. */
 const LATE = 10 * MINUTE;
 
 /** The zone of this server, as Intl names it. */
 const ownZone = () => new Intl.DateTimeFormat("en-US").resolvedOptions().timeZone;
 
-/** The minutes that a zone's clock, or this server's, is ahead of UTC within a year; one where it never changes. */
+/**
+ * The minutes by which a zone's clock, or this server's, is ahead of UTC within a year; one value if it never changes.
+ */
 export function offsetsOf(zone = ownZone(), now = Date.now()): number[] {
   const offsetAt = offsetsBy(zone);
   const days = Array.from({ length: 367 }, (_, day) => offsetAt(now + day * DAY) / MINUTE);
   return [...new Set(days)].sort((a, b) => a - b);
 }
 
-/** The lines of OnCalendar= in UTC at which the schedule may be due by a clock with one of these offsets. */
+/** The lines of OnCalendar= in UTC at which the schedule may be due, for a clock with any of these offsets. */
 export function candidateLines({ hours, minutes }: Schedule, offsets: readonly number[]): string[] {
   const times = new Set<string>();
   for (const hour of hours)
@@ -33,7 +35,7 @@ export function candidateLines({ hours, minutes }: Schedule, offsets: readonly n
   });
 }
 
-/** Whether the schedule came within the last minutes, and later than `last`, when it was run last, in ms. */
+/** Whether the schedule was due within the last minutes, and after its last run at `last`, in ms. */
 export function isDue(schedule: Schedule, zone: string | undefined, last: number | null, now: number): boolean {
   let latest: number | null = null;
   for (let at = now - LATE; ; at = latest) {

@@ -1,4 +1,4 @@
-// The scheduler of an app where there is no systemd: kept by the same small supervisor as the app itself.
+// An app's scheduler without systemd: kept running by the same small supervisor as the app itself.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
@@ -24,7 +24,9 @@ const entriesFile = ({ places }: NamedApp) => join(places.instances, "cron.json"
 /** Whether the scheduler of an app runs. */
 export const isScheduled = (app: NamedApp) => isKept(keptOf(app));
 
-/** Makes the app's scheduler run with exactly these entries; with none it is stopped. Answers one sentence for each change. */
+/**
+ * Makes the app's scheduler run exactly these entries; without any it is stopped. Answers one sentence for each change.
+ */
 export async function setSchedule(app: NamedApp, entries: readonly CronEntry[]): Promise<string[]> {
   const file = entriesFile(app);
   if (entries.length === 0) {
@@ -52,7 +54,7 @@ async function launch(app: NamedApp): Promise<void> {
   await startKept(keptOf(app), { argv, env: selfEnv(), user: null, restartDelay: 1_000, log });
 }
 
-/** Ends the app's scheduler, and forgets its entries. Safe to repeat. */
+/** Stops the app's scheduler, and removes its entries. Safe to repeat. */
 export async function stopScheduler(app: NamedApp): Promise<void> {
   await removeFile(entriesFile(app));
   await endKept(keptOf(app));

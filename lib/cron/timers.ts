@@ -1,4 +1,4 @@
-// Cron by timers of systemd: one timer and one service for each entry, APP.cron.NAME.
+// Cron with systemd timers: one timer and one service for each entry, APP.cron.NAME.
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { words as unitWords } from "../host/daemon/service.ts";
@@ -36,13 +36,13 @@ async function unitTexts(app: string, { name, schedule, timeZone }: CronEntry): 
   };
 }
 
-/** The units of the app's entries that are there, by file name. */
+/** The existing units of the app's entries, by file name. */
 async function unitFiles(app: string): Promise<string[]> {
   const names = await readdir(UNITS);
   return names.filter((name) => name.startsWith(`${jobsOf(app)}.`) && /\.(timer|service)$/.test(name));
 }
 
-/** Makes the timers of an app be exactly those of the entries. Answers one sentence for each change. */
+/** Makes the app's timers match the entries exactly. Answers one sentence for each change. */
 export async function setTimers(app: string, entries: readonly CronEntry[], io: Io): Promise<string[]> {
   const wanted = Object.assign({}, ...(await Promise.all(entries.map((entry) => unitTexts(app, entry))))) as Record<
     string,
@@ -83,7 +83,7 @@ async function inactive(timers: readonly string[]): Promise<string[]> {
   return timers.filter((_, index) => states[index] !== "active");
 }
 
-/** When a timer elapses next, ISO 8601; null: it does not. */
+/** The next time that a timer elapses, ISO 8601; null: never. */
 export async function timerNext(app: string, name: string): Promise<string | null> {
   const { NextElapseUSecRealtime = "" } = await show(timerOf(app, name), ["NextElapseUSecRealtime"]);
   return timeFrom(NextElapseUSecRealtime);

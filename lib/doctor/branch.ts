@@ -1,4 +1,4 @@
-// The deploy branch: what was pushed to it is what is live, unless somebody wanted it otherwise.
+// The deploy branch: it should point at the live commit, unless somebody chose otherwise.
 import { byHand, type Check } from "../contracts/check.ts";
 import { tipOf } from "../git/ref.ts";
 import { factOf } from "../pipeline/run-file.ts";
@@ -18,7 +18,7 @@ const check: Check = {
     if (run === undefined || tip === "") return [];
     const sha = factOf(run, "sha", fact.sha);
     if (sha === tip) return [];
-    // After a rollback, or dp deploy of another commit, it is as somebody wanted it.
+    // After a rollback, or dp deploy of another commit, the difference is intended.
     const isWanted = runs.at(-1)?.run.facts["kind"] === "rollback" || run.facts["push"] === null;
     const what = `${branch} is at ${tip.slice(0, 7)}, and ${live} is live`;
     return [byHand(isWanted ? "note" : "warning", what, `dp deploy ${name}`)];

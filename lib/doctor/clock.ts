@@ -1,4 +1,4 @@
-// The server's clock: what was deployed in the future was deployed while it was wrong, or it is wrong now.
+// The server's clock: a deploy in the future means that it was wrong then, or is wrong now.
 import { byHand, type Check } from "../contracts/check.ts";
 import { runsOf } from "../release/history.ts";
 

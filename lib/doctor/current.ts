@@ -37,7 +37,7 @@ async function releaseFindings(app: App, live: string): Promise<Finding[]> {
   return files.length === 0 ? wrong(`the files of ${live}, which is live, are gone`) : [];
 }
 
-// A missing one is none: there is a way back without it.
+// A missing `previous` is no finding: a rollback works without it.
 async function previousFindings(app: App, live: string): Promise<Finding[]> {
   const { previous, releases } = app.places;
   let to: string;

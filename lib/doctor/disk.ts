@@ -1,4 +1,4 @@
-// Room on the disk: what the next deploy of an app needs, and what the server itself does.
+// Disk space: enough for the next deploy of an app, and for the server itself.
 import { byHand, type Check } from "../contracts/check.ts";
 import { sizeText } from "../config/size.ts";
 import { freeRoom } from "../host/disk.ts";
@@ -6,7 +6,7 @@ import { deployments } from "../paths.ts";
 import { roomFor, roomProblem } from "../release/room.ts";
 import { appNames } from "../config/server.ts";
 
-/** Below that not even a rollback can write its few files. */
+/** With less, not even a rollback can write its few files. */
 const LEAST = { bytes: 1024 ** 2, files: 100 };
 
 const command = (folder: string) => `du -xh -d 2 ${folder} | sort -h`;

@@ -1,4 +1,4 @@
-// The fronts that the server's apps use: each runs, as this dp would have it, and comes up at boot.
+// The fronts of the server's apps: each must run, be configured as by this dp, and start at boot.
 import { byCommand, type Check, type Finding } from "../contracts/check.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { places } from "../paths.ts";
@@ -27,7 +27,7 @@ async function frontsInUse(): Promise<Map<string, string>> {
       const own = places(app);
       if (lstatSync(own.current, { throwIfNoEntry: false })) found.set((await readServer(own)).front, app);
     } catch (error) {
-      // Its own findings say so.
+      // Its own check reports that.
       if (!(error instanceof DpError) && codeOf(error) === undefined) throw error;
     }
   }

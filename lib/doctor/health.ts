@@ -1,4 +1,4 @@
-// The health check of the live release, asked through the public port, as clients are answered.
+// The health check of the live release, through the public port, as clients reach it.
 import { byHand, type Check } from "../contracts/check.ts";
 import { probe } from "../health/probe.ts";
 import { factsOfRelease } from "../release/instance.ts";
@@ -12,7 +12,7 @@ const check: Check = {
     const { name, server, manager, front } = app;
     const live = await liveWeb(app);
     if (!live) return [];
-    // One that does not run, and a port that nobody holds, are findings of their own.
+    // A stopped instance, and a port that nobody holds, are findings of other checks.
     if ((await manager.status({ app: name, id: live })).state !== "running") return [];
     if (front.holdsPort && !(await front.status(name))?.isListening) return [];
     const { healthCheck } = (await factsOfRelease(app, live)).config;

@@ -1,4 +1,4 @@
-// The hooks of the bare repository, by which a push becomes a deploy.
+// The hooks of the bare repository, which turn a push into a deploy.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { byCommand, byDrift, type Check } from "../contracts/check.ts";

@@ -1,4 +1,4 @@
-// dp itself: what the hooks start is there, and nobody else may change it.
+// dp itself: the program that the hooks call must exist, and nobody else may change it.
 import { accessSync, constants, statSync } from "node:fs";
 import { byHand, type Check } from "../contracts/check.ts";
 import { SELF, treeOfDp } from "../host/self.ts";

@@ -1,4 +1,4 @@
-// The processes of an app: those that shall run do, nothing else does, and the same come up at boot.
+// The processes of an app: exactly those that should run do, and the same ones start at boot.
 import { byCommand, byHand, type Check, type Finding } from "../contracts/check.ts";
 import type { App } from "../contracts/app.ts";
 import { processOf, releaseOf } from "../paths.ts";
@@ -6,14 +6,14 @@ import { damageOf } from "../release/current.ts";
 import { rollbackTarget } from "../release/rollback-target.ts";
 import { stoppedByHand, straysOf, wantedOf } from "../release/wanted.ts";
 
-/** Restarts after crashes that are no bad luck any more. */
+/** The number of restarts after crashes that is more than bad luck. */
 const OFTEN = 3;
 
 const check: Check = {
   summary: "processes: running as wanted, and coming up at boot",
   atRest: true,
   async app(app) {
-    if (await damageOf(app)) return []; // nobody knows what is wanted
+    if (await damageOf(app)) return []; // without current nobody knows which should run
     const { name } = app;
     const live = await app.live();
     const wanted = await wantedOf(app, live);
@@ -46,14 +46,14 @@ async function instanceFindings(app: App, id: string): Promise<Finding[]> {
   return detail ? [byHand("warning", `${name}@${id} runs, but ${detail}`, `dp restart ${name}`)] : [];
 }
 
-/** The command that tells why, and the way back from a release that crashes, when there is one. */
+/** The command that shows the cause, and for a crashing release the rollback, if there is a target. */
 async function orBack(app: App, id: string, logs: string): Promise<string> {
   const live = await app.live();
   const back = live === releaseOf(id) ? await rollbackTarget(app, live) : null;
   return back === null ? logs : `${logs}; or go back to ${back}: dp rollback ${app.name}`;
 }
 
-// What somebody has stopped is as they want it.
+// A process that somebody has stopped is as they want it.
 async function stoppedFindings(app: App, live: string | null): Promise<Finding[]> {
   const { processes, isAll } = await stoppedByHand(app, live);
   const [only, ...more] = isAll ? [`all of ${live}`] : processes;

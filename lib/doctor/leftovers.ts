@@ -1,4 +1,4 @@
-// What was left lying: temp files, places in the queue, runs that were interrupted, trees of old failures, foreign names.
+// Left-overs: temp files, queue files, interrupted runs, trees of old failures, unknown names.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { App } from "../contracts/app.ts";
@@ -80,7 +80,7 @@ async function foreignFindings(app: App): Promise<Finding[]> {
   if (!existsSync(releases)) return [];
   const { ids, foreign } = await releasesOnDisk(app);
   const away = (name: string) => `mv ${join(releases, name)} ${base}/`;
-  // One whose damaged record was put aside has been told already.
+  // A damaged record that was put aside has been reported already.
   const isKnown = (id: string) => existsSync(runFile(app, id)) || existsSync(`${runFile(app, id)}${DAMAGED}`);
   const unknown = ids.filter((id) => !isKnown(id));
   return [

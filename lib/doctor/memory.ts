@@ -3,7 +3,7 @@ import { byHand, type Check } from "../contracts/check.ts";
 import { sizeText } from "../config/size.ts";
 import { availableMemory } from "../host/memory.ts";
 
-/** A deploy itself takes that much: dp, git, tar. */
+/** The memory that a deploy itself uses: dp, git, tar. */
 const LEAST = 64 * 1024 ** 2;
 
 const check: Check = {

@@ -1,4 +1,4 @@
-// Live apps that listen for the whole network beside their front.
+// Live apps that listen on the whole network, past their front.
 import { byHand, type Check } from "../contracts/check.ts";
 import { openAddress } from "../health/open-address.ts";
 import { portOf } from "../release/ports.ts";

@@ -1,4 +1,4 @@
-// The public port of an app: its front listens there, and sends to the live release.
+// The public port of an app: its front must listen there, and pass requests to the live release.
 import type { App } from "../contracts/app.ts";
 import { byCommand, byHand, type Check, type Finding } from "../contracts/check.ts";
 import { listener } from "../host/process/process.ts";

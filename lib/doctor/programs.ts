@@ -1,4 +1,4 @@
-// Programs: those of every deploy, of the manager, of the front, and of the app's type.
+// Programs that a deploy needs: those of dp, of the manager, of the front, and of the app's type.
 import { byHand, type Check, type Finding } from "../contracts/check.ts";
 import { factOf } from "../pipeline/run-file.ts";
 import { DpError, messageOf } from "../errors.ts";

@@ -1,4 +1,4 @@
-// Rights and owners: what dp decides by belongs to dp, and what the app writes to the app.
+// Rights and owners: dp owns the files that it relies on, and the app owns those that it writes.
 import { existsSync } from "node:fs";
 import { chmod, stat } from "node:fs/promises";
 import type { App } from "../contracts/app.ts";
@@ -34,13 +34,13 @@ async function folderFindings(app: App): Promise<Finding[]> {
   try {
     return (await baseDrift(app, server.user)).map((drift) => byDrift(name, drift));
   } catch (error) {
-    // The app's own user is made again.
+    // The repair makes the app's own user again.
     if (error instanceof DpError) return [byCommand("error", messageOf(error), "setup", name)];
     throw error;
   }
 }
 
-/** Files with secrets, or that decide: for dp alone. */
+/** Files that contain secrets, or that dp relies on: only dp may read and write them. */
 async function fileFindings(app: string, path: string): Promise<Finding[]> {
   const found = await stat(path).catch(() => null);
   if (found === null || (found.mode & 0o077) === 0) return [];

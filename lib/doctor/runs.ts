@@ -1,4 +1,4 @@
-// The records of deploys: one that cannot be read hides what became of its release.
+// The records of deploys: an unreadable one hides the outcome of its release.
 import { lstatSync } from "node:fs";
 import { chmod, rename } from "node:fs/promises";
 import { byDoctor, byHand, type Check, type Finding } from "../contracts/check.ts";
@@ -30,7 +30,7 @@ function findingsOf(app: string, path: string, isLive: boolean, { message: what,
   const stat = lstatSync(path);
   if (stat.isFile() && stat.uid === process.getuid?.() && stat.mode & 0o022)
     return [byDoctor("error", what, app, () => close(path))];
-  // That of the live release is told with it, and a newer dp's is not damaged.
+  // The live release's record is reported with the release, and a record of a newer dp is not damaged.
   if (isLive) return [];
   if (reason === "version") return [byHand("warning", what, "install the dp that wrote it")];
   return [byDoctor("warning", what, app, () => putAside(path))];

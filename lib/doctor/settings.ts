@@ -1,4 +1,4 @@
-// The app's settings: an env file that cannot be read ends the next deploy.
+// The app's settings: an env file that cannot be read fails the next deploy.
 import { byHand, type Check } from "../contracts/check.ts";
 import { readEnvFile } from "../config/env-file.ts";
 import { DpError, messageOf } from "../errors.ts";

@@ -1,4 +1,4 @@
-// What the manager of an app wrote for it: units of systemd, as this dp would write them.
+// The files that an app's manager wrote: systemd units must be as this dp would write them.
 import { byCommand, type Check } from "../contracts/check.ts";
 
 const check: Check = {

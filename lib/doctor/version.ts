@@ -1,4 +1,4 @@
-// The version of dp: what has set an app up may know more than the dp that is installed now.
+// The version of dp: a newer dp than the installed one may have set an app up.
 import { byHand, type Check } from "../contracts/check.ts";
 import { isOlder, version } from "../host/version.ts";
 import { setUpBy } from "../setup/record.ts";

@@ -1,4 +1,4 @@
-// What the self-test proves, step by step, over the real hooks, manager and front of this server.
+// The proofs of the self-test, step by step, over this server's real hooks, manager and front.
 import { readdirSync } from "node:fs";
 import { setServerValues } from "../config/config.ts";
 import { DpError } from "../errors.ts";
@@ -14,7 +14,7 @@ import { hasSmallDisk, mountProblem, mountSmallDisk, withFullDisk } from "./smal
 
 const PATIENCE = 60_000;
 
-/** What is proved, in order: each answers why it was skipped, if it was. Throws DpError when it does not hold. */
+/** The proofs in order: each answers why it was skipped, if it was. Throws DpError when the proof fails. */
 export const PROOFS: [step: string, prove: (stage: Stage) => Promise<string | void>][] = [
   ["set up a test app", setUp],
   ["push a commit: it is live", (stage) => pushVersion(stage, 1)],
@@ -72,7 +72,7 @@ async function killDeploy(stage: Stage): Promise<void> {
   await answers(stage, "version 2");
 }
 
-/** What `dp status` says of the app. */
+/** The answer of `dp status` about the app. */
 async function statusOf({ app, env }: Stage): Promise<{ strays: string[]; isHealthy: boolean | null }> {
   return JSON.parse((await run([...SELF, "status", app, "--json"], { env, quiet: true })).text);
 }
@@ -91,7 +91,7 @@ async function pushOnFullDisk(stage: Stage): Promise<string | void> {
   await answers(stage, "version 4");
 }
 
-// The disk is not filled for it, which would not be fair on the other apps: more is asked for than any disk has.
+// The disk is not filled, which would harm other apps: the deploy asks for more space than any disk has.
 async function pushWithoutRoom(stage: Stage): Promise<void> {
   const { releases } = places(stage.app);
   const [before, config] = [readdirSync(releases).sort(), await configure(stage.app, { minFree: "999999999g" })];
@@ -111,7 +111,7 @@ async function rollBack(stage: Stage): Promise<void> {
   await answers(stage, "version 2");
 }
 
-/** Waits until it is so, for a minute at most. Throws DpError "command". */
+/** Waits until `check` succeeds, for a minute at most. Throws DpError "command". */
 export async function until(what: string, check: () => Promise<boolean>): Promise<void> {
   for (const end = performance.now() + PATIENCE; !(await check()); await Bun.sleep(20)) {
     if (performance.now() > end) throw new DpError("command", `${what} did not come`);

@@ -1,4 +1,4 @@
-// What the demo and the self-test do alike: an app whose versions differ by what they answer, committed and pushed.
+// The common parts of demo and self-test: an app that answers with its version, committed and pushed.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../host/run.ts";
@@ -8,14 +8,14 @@ import { template } from "../host/template.ts";
 
 const git = (...args: string[]) => ["git", ...args];
 
-/** `dp`, as it would be typed. */
+/** Runs `dp`, shown as it would be typed. */
 export const dp = (stage: Stage, ...args: string[]) => type(stage, `dp ${args.join(" ")}`, [...SELF, ...args]);
 
-/** `git push production main`. */
+/** Runs `git push production main`. */
 export const push = (stage: Stage, wanted: "succeeds" | "is refused" = "succeeds") =>
   type(stage, "git push production main", git("push", "production", "main"), wanted);
 
-/** Makes the folder of the code, with a deploy.yml; `bun` is how the app starts it where there is no python. */
+/** Makes the folder of the code, with a deploy.yml; `bun` is the start command where there is no python. */
 export async function makeCode(stage: Stage, bun: string): Promise<void> {
   const { app, code, file, repo, env } = stage;
   await mkdir(code);
@@ -25,7 +25,7 @@ export async function makeCode(stage: Stage, bun: string): Promise<void> {
   await run(git("remote", "add", "production", repo), { cwd: code, env });
 }
 
-/** Commits the app that answers with a version, after what comes first in its program. */
+/** Commits a version of the app, whose program begins with `first`. */
 export async function commit(stage: Stage, version: number, message: string, first = ""): Promise<void> {
   const { code, file, env } = stage;
   const text = (await template(`demo/${file}`)).replace("version 1", `version ${version}`);

@@ -1,4 +1,4 @@
-// Where the demo and the self-test play: a folder that stands for the laptop, a server, and what is typed there.
+// The stage of demo and self-test: a folder that stands for the laptop, a server, and the commands typed there.
 import { createServer } from "node:net";
 import { realpath, rm, mkdtemp } from "node:fs/promises";
 import { constants, tmpdir } from "node:os";
@@ -12,26 +12,26 @@ import { selfEnv } from "../host/self.ts";
 
 const { SIGINT } = constants.signals;
 
-/** What makes the app's program crash at once. */
+/** Code that makes the app's program crash at once. */
 export const BREAK = {
   "server.py": 'raise SystemExit("boom: this commit is broken")\n',
   "server.ts": 'throw new Error("boom: this commit is broken");\n',
 };
 
-/** What makes it slow to start, so that a deploy can be met in its middle. */
+/** Code that makes it slow to start, so that a command can arrive in the middle of a deploy. */
 export const SLOW = {
   "server.py": "import time\n\ntime.sleep(5)\n",
   "server.ts": "await Bun.sleep(5_000);\n",
 };
 
-/** What the parts of the demo, or of the self-test, share. */
+/** The state that the parts of the demo, or of the self-test, share. */
 export interface Stage {
   app: string;
-  /** The temp folder that holds all that is not the server's. */
+  /** The temp folder for everything that is not the server's. */
   folder: string;
   /** Prints a line. */
   print(line: string): void;
-  /** The folder of the code, as on somebody's laptop. */
+  /** The folder of the code, as on a laptop. */
   code: string;
   /** The app's bare repository. */
   repo: string;
@@ -41,14 +41,14 @@ export interface Stage {
 }
 
 /**
- * Makes the temp folder; nothing runs yet. `server` is the folder in it that becomes DP_ROOT, for this process as well;
- * without one it is the server of this dp.
+ * Makes the temp folder; nothing runs yet. `server` is the subfolder that becomes DP_ROOT, for this process as well;
+ * without it, the server is the real one.
  */
 export async function makeStage(app: string, print: (line: string) => void, server?: string): Promise<Stage> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), `dp-${server ? app : "selftest"}-`)));
   const python = await run(["python3", "-c", "0"], { check: false, env: plainEnv() }).catch(() => null);
   if (server) process.env["DP_ROOT"] = join(folder, server);
-  // Bun is there, or this would not run; the app may need it.
+  // Bun exists, or this would not run; the app may need it.
   const PATH = [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter);
   const git = {
     GIT_CONFIG_GLOBAL: "/dev/null",
@@ -57,7 +57,7 @@ export async function makeStage(app: string, print: (line: string) => void, serv
     GIT_COMMITTER_NAME: app,
   };
   const mail = { GIT_AUTHOR_EMAIL: "demo@localhost", GIT_COMMITTER_EMAIL: "demo@localhost" };
-  // fetch would ask a proxy even for this machine.
+  // Otherwise fetch would use a proxy even for this machine.
   process.env["NO_PROXY"] = "127.0.0.1";
   return {
     app,
@@ -83,7 +83,7 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Shows a command as it would be typed, runs it, shows what it says; throws DpError "command" for a wrong outcome. */
+/** Shows a command as it would be typed, runs it, shows its output; throws DpError "command" for a wrong outcome. */
 export async function type(
   stage: Stage,
   shown: string,
@@ -103,7 +103,7 @@ export async function type(
   throw new DpError("command", `expected that this ${wanted}: ${shown}; it exited with ${result.code}`);
 }
 
-/** Asks the app; throws DpError "command" for an answer that does not end as wanted. */
+/** Sends a request to the app; throws DpError "command" for an answer that does not end with `wanted`. */
 export async function answers(stage: Stage, wanted: string): Promise<void> {
   const url = `http://127.0.0.1:${stage.port}/`;
   stage.print(`\n$ curl ${url}`);
@@ -112,7 +112,7 @@ export async function answers(stage: Stage, wanted: string): Promise<void> {
   if (!text.endsWith(wanted)) throw new DpError("command", `expected an answer that ends with ${wanted}`);
 }
 
-/** Ends the app of a server in the folder, and removes that. */
+/** Removes the app from a server in the folder, and then the folder. */
 export async function leaveNothing({ app, print, folder }: Stage): Promise<void> {
   const managed = await manager("builtin");
   const io = makeIo(silentLog);

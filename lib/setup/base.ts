@@ -1,4 +1,4 @@
-// The base folder of an app: who may read and write what.
+// The base folder of an app: its subfolders, with their modes and owners.
 import { lstatSync, type Stats } from "node:fs";
 import { chmod, chown, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,16 +8,16 @@ import { makeBallast } from "../host/ballast.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { idsOf } from "../host/users.ts";
 
-/** Whose a folder is: dp's, dp's and to be read by the app's user alone, or the app's. */
+/** The owner of a folder: dp, dp with read access for the app's user, or the app. */
 type Whose = "dp" | "group" | "app";
 
-/** Folder -> mode, and whose it is; only its own can the app write. */
+/** Folder -> mode and owner; the app can write only to its own. */
 function plan({ places }: NamedApp): [path: string, mode: number, whose: Whose][] {
   const { base, releases, runs, instances, shared, home, logs } = places;
   return [
     [base, 0o755, "dp"],
     [releases, 0o755, "dp"],
-    // Dependencies: a neighbour has no business with private packages.
+    // Other users must not read private dependencies.
     [join(base, "venvs"), 0o750, "group"],
     [join(base, "node"), 0o750, "group"],
     [instances, 0o751, "dp"],
@@ -25,12 +25,12 @@ function plan({ places }: NamedApp): [path: string, mode: number, whose: Whose][
     [join(base, "queue"), 0o700, "dp"],
     [logs, 0o750, "dp"],
     [shared, 0o750, "app"],
-    // The builder gets through, by its group: what runs node may be in there.
+    // The builder's group can pass through: node may be in there.
     [home, 0o710, "app"],
   ];
 }
 
-// False when there is something of that name already, whatever it is.
+// False when the name exists already, of whatever kind.
 async function makeFolder(path: string, mode: number): Promise<boolean> {
   try {
     return (await mkdir(path, { recursive: true, mode })) !== undefined;
@@ -40,7 +40,7 @@ async function makeFolder(path: string, mode: number): Promise<boolean> {
   }
 }
 
-/** Whose each folder is: dp's, or the app's. */
+/** The uid and gid of each owner. */
 async function ownersOf(user: string | undefined) {
   const own: [number, number] = [process.getuid!(), process.getgid!()];
   return { own, apps: user ? await idsOf(user) : own };
@@ -48,7 +48,7 @@ async function ownersOf(user: string | undefined) {
 
 type Owners = Awaited<ReturnType<typeof ownersOf>>;
 
-// What containers are shown has been taken from the app for good: see closed.ts.
+// Folders that containers see belong to root for good: see closed.ts.
 function ownerOf({ places }: NamedApp, path: string, whose: Whose, stat: Stats, owners: Owners): [number, number] {
   const isClosed = path === places.shared && stat.uid === 0 && stat.gid !== 0;
   return isClosed ? [0, owners.apps[1]] : newOwner(whose, owners);
@@ -59,7 +59,7 @@ function newOwner(whose: Whose, { own, apps }: Owners): [number, number] {
   return whose === "app" ? apps : own;
 }
 
-/** What of the base folder is not as setup makes it. Throws DpError "host" when the app's user is gone. */
+/** How the base folder differs from what setup makes. Throws DpError "host" when the app's user is gone. */
 export async function baseDrift(app: NamedApp, user: string | undefined): Promise<Drift[]> {
   const owners = await ownersOf(user);
   const wrong: Drift[] = [];
@@ -79,7 +79,7 @@ export async function baseDrift(app: NamedApp, user: string | undefined): Promis
   return wrong;
 }
 
-/** Makes the folders, or puts modes and owners right; answers one sentence for each change. */
+/** Makes the folders, or corrects modes and owners; answers one sentence for each change. */
 export async function setupBase(app: NamedApp, user: string | undefined): Promise<string[]> {
   const owners = await ownersOf(user);
   const changes: string[] = [];

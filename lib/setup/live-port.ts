@@ -1,4 +1,4 @@
-// The public port of an app whose config.yml has changed: the front moves to it at once, where no request is lost by that.
+// The public port of an app after a change of config.yml: the front moves to it at once, if that loses no request.
 import type { App } from "../contracts/app.ts";
 import { lockNow } from "../deploy/queue.ts";
 import { DpError } from "../errors.ts";
@@ -7,14 +7,14 @@ import { requireFreePort } from "../release/instances.ts";
 import { routeOf } from "../release/route.ts";
 import type { Change } from "./server-config.ts";
 
-/** What the front holds for the app now; null: nothing, or config.yml had named another front than it does now. */
+/** The front's current route for the app; null: none, or config.yml had named another front. */
 async function routeNow(before: App | undefined, { name, front }: App) {
   return before === undefined || before.front === front ? front.status(name) : null;
 }
 
 /**
- * Throws DpError "host" when the port that was asked for is another program's, where no front finds that out now: when
- * the app itself listens there, or the front is to change at the next deploy.
+ * Throws DpError "host" when another program has the new port and no front would notice that now: when the app itself
+ * listens there, or the front changes only at the next deploy.
  */
 export async function requireFree(before: App | undefined, after: App): Promise<void> {
   const { port } = after.server;
@@ -23,17 +23,20 @@ export async function requireFree(before: App | undefined, after: App): Promise<
   if (!isFrontToFind) await requireFreePort(after, port);
 }
 
-/** What the front of a live app did: its changes, or why it has to wait. */
+/** The changes of a live app's front, or the reason why they have to wait. */
 type Moved = { changes: string[]; later: null } | { changes: []; later: string };
 
-/** Tells the front of a live app the new address. Throws DpError "host" when it cannot be had; then the old one is held on. */
+/**
+ * Gives the front of a live app its new address. Throws DpError "host" when that is not available; the front then keeps
+ * the old one.
+ */
 export async function moveRoute(before: App, after: App, io: Io): Promise<Moved> {
   const { name, server, front } = after;
   const route = await routeNow(before, after);
   if (route === null) return { changes: [], later: `the next deploy uses it, or now: dp restart ${name}` };
   if (route.listen.port === server.port && route.listen.host === server.host) return { changes: [], later: null };
   try {
-    // A deploy that runs has read config.yml before, and would move it back.
+    // A running deploy has read config.yml already, and would move the route back.
     const lock = await lockNow(after, `dp setup ${name}`);
     try {
       return { changes: await front.setup(await routeOf(after), io), later: null };
@@ -46,10 +49,10 @@ export async function moveRoute(before: App, after: App, io: Io): Promise<Moved>
   }
 }
 
-/** Whether a key of config.yml says where the app answers. */
+/** Whether a key of config.yml is part of the app's address. */
 export const isOfRoute = (key: string) => key === "port" || key === "host";
 
-/** A sentence for each changed key; `later`: what uses the port and its address, null when it is in use. */
+/** A sentence for each changed key; `later`: when the port and address take effect, null when they have. */
 export function changeLines(app: string, changes: readonly Change[], isLive: boolean, later: string | null): string[] {
   return changes.map(({ key, value, was }) => {
     const next = `the next deploy uses it, or now: dp restart ${app}`;

@@ -1,4 +1,5 @@
-// The repository that an app's own is fetched from: its address in git's config, its password in a file for dp alone.
+// The repository that an app's code is fetched from: its address is in git's config, its password in a file that only
+// dp reads.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
@@ -11,13 +12,13 @@ const git = (repo: string, ...args: string[]) => ["git", "--git-dir", repo, ...a
 const fileOf = ({ places }: NamedApp) => join(places.repo, "dp-credentials");
 
 interface Address {
-  /** Without a password. A user name alone stays: ssh needs it, and it is no secret. */
+  /** Without a password. A user name stays: ssh needs it, and it is no secret. */
   url: string;
-  /** What git asks a credential helper for, as lines; null: the address has no password. */
+  /** The answer for git's credential helper, as lines; null: the address has no password. */
   credentials: string | null;
 }
 
-/** An address and its password, apart. Throws DpError "usage" for one that would be more than a line. */
+/** Splits an address and its password. Throws DpError "usage" for a text of several lines. */
 export function addressOf(text: string): Address {
   const [whole = "", scheme = "", name = "", password = ""] = /^(https?:\/\/)([^/?#@:]*):([^/?#]*)@/i.exec(text) ?? [];
   if (whole === "") return { url: text, credentials: null };
@@ -32,7 +33,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return text; // a "%" that stands for itself
+    return text; // A literal "%"
   }
 }
 
@@ -42,12 +43,12 @@ async function originOf(app: NamedApp, io: Io): Promise<string | null> {
   return code === 0 ? text : null;
 }
 
-/** Whether git's config has a password of origin, which an earlier dp wrote there. */
+/** Whether git's config contains a password for origin, which an earlier dp wrote there. */
 export async function hasCredentials(app: NamedApp, io: Io): Promise<boolean> {
   return addressOf((await originOf(app, io)) ?? "").credentials !== null;
 }
 
-/** Takes a password out of git's config, into the file; answers whether there was one. */
+/** Moves a password from git's config to the file; answers whether there was one. */
 export async function setCredentialsApart(app: NamedApp, io: Io): Promise<boolean> {
   const now = await originOf(app, io);
   if (now === null || addressOf(now).credentials === null) return false;
@@ -55,7 +56,7 @@ export async function setCredentialsApart(app: NamedApp, io: Io): Promise<boolea
   return true;
 }
 
-// The password first: a deploy that fetches between the two has it twice, and never not at all.
+// The password first: a deploy that fetches in between finds it twice rather than not at all.
 async function keepOrigin(app: NamedApp, text: string, io: Io): Promise<void> {
   const { url, credentials } = addressOf(text);
   if (credentials !== null) await writeFileAtomic(fileOf(app), credentials, 0o600);
@@ -63,10 +64,10 @@ async function keepOrigin(app: NamedApp, text: string, io: Io): Promise<void> {
     await io.run(git(app.places.repo, "config", "remote.origin.url", url), { quiet: true });
 }
 
-/** Fetches the branch of another repository, and remembers it as "origin"; answers its address without a password. */
+/** Fetches the branch of another repository, and saves that as "origin"; answers its address without a password. */
 export async function fetchFrom(app: NamedApp, text: string, branch: string, io: Io): Promise<string> {
   const { url, credentials } = addressOf(text);
-  // The password of another address may be another server's.
+  // The stored password may belong to another server.
   if (credentials === null && url !== (await originOf(app, io))) await removeFile(fileOf(app));
   await keepOrigin(app, text, io);
   await fetchOrigin(app, branch, io);
@@ -90,14 +91,14 @@ export async function fetchOrigin(app: NamedApp, branch: string, io: Io): Promis
 }
 
 /**
- * How git gets the password: by a helper for that host alone. In the address it would be an argument of git's own
- * programs, for every user to read; git's "store" helper would forget it when a server refuses it once.
+ * Gives git the password through a helper for that host alone. In the address it would be an argument of git's
+ * programs, which every user can read; git's "store" helper would delete it when a server refuses it once.
  */
 function helper(app: NamedApp, url: string): string[] {
   const host = /^https?:\/\/[^/?#]+/i.exec(url)?.[0];
   const file = fileOf(app);
   if (host === undefined || !existsSync(file)) return [];
   const key = `credential.${host}.helper`;
-  // The empty one takes away those of the operator's own settings.
+  // An empty helper first, to disable those of the operator's settings.
   return ["-c", `${key}=`, "-c", `${key}=!f() { [ "$1" != get ] || cat ${shellQuote(file)}; }; f`];
 }

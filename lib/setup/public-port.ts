@@ -1,4 +1,4 @@
-// The public port of an app: which are taken, and the next that is not.
+// The public ports of all apps, and the next free one.
 import { readText } from "../host/files.ts";
 import { places } from "../paths.ts";
 import { listenedPorts } from "../host/process/process.ts";
@@ -6,7 +6,7 @@ import { appNames } from "../config/server.ts";
 
 const FIRST_PORT = 8000;
 
-/** Public port -> the other app that has it. By the line alone: its config.yml may be broken otherwise. */
+/** Public port -> the other app that has it. Only this line is read: the rest of its config.yml may be broken. */
 export async function portsOfOthers(app: string): Promise<Map<number, string>> {
   const taken = new Map<number, string>();
   for (const other of await appNames()) {
@@ -17,7 +17,7 @@ export async function portsOfOthers(app: string): Promise<Map<number, string>> {
   return taken;
 }
 
-/** The first port that neither an app has nor anybody listens on. */
+/** The first port that no app has and nobody listens on. */
 export async function firstFree(taken: Map<number, string>): Promise<number> {
   const listened = listenedPorts();
   let port = FIRST_PORT;

@@ -1,4 +1,4 @@
-// The bare repository of an app: what is pushed to, with dp's two hooks.
+// The bare repository of an app, with dp's hooks.
 import { existsSync, statSync } from "node:fs";
 import { chmod, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -16,21 +16,24 @@ import { hasCredentials, setCredentialsApart } from "./origin.ts";
 const HOOKS = ["pre-receive", "update", "post-receive"] as const;
 const MARKER = "# written by dp:";
 
-/** What dp needs of git: push options, sound objects, and its own refs kept out of sight. */
+/** The git settings that dp needs: push options, intact objects, and hidden refs of its own. */
 const SETTINGS: Record<string, string> = {
   "receive.advertisePushOptions": "true",
   "receive.fsckObjects": "true",
   // A CI job pushes from a clone of depth 1.
   "receive.shallowUpdate": "true",
-  // The gate refuses it, and says why in one line.
+  // The gate refuses that, with a reason in one line.
   "receive.denyDeleteCurrent": "ignore",
   "transfer.hideRefs": "refs/dp",
 };
 
-/** What is left as it is once it is set: a push may not fill the disk. */
+/** Settings that stay once they are set: a push must not fill the disk. */
 const DEFAULTS: Record<string, string> = { "receive.maxInputSize": "2g" };
 
-/** Who may read what: git runs as dp does, so nobody else has to. The folder above is only passed through. */
+/**
+ * The modes: git runs as the same user as dp, so nobody else needs access. The parent folder can only be passed
+ * through.
+ */
 const modes = (repo: string): [path: string, closed: number][] => [
   [dirname(repo), 0o066],
   [repo, 0o077],
@@ -38,12 +41,12 @@ const modes = (repo: string): [path: string, closed: number][] => [
 
 const git = (repo: string, ...args: string[]) => ["git", "--git-dir", repo, ...args];
 
-/** Makes the repository, or puts right what differs; answers one sentence for each change. */
+/** Makes the repository, or corrects it; answers one sentence for each change. */
 export async function setupRepository(app: NamedApp, branch: string, io: Io): Promise<string[]> {
   const { base } = app.places;
   const nothing = () => undefined;
   await mkdir(base, { recursive: true });
-  // Two that set up the same app at once would make the same repository.
+  // Otherwise two setups of the same app at once would make the same repository.
   const lock = await waitForLock(join(base, "setup.lock"), nothing, nothing);
   try {
     return await makeRepository(app, branch, io);
@@ -87,7 +90,7 @@ async function closeToOthers(repo: string): Promise<string[]> {
   return changes;
 }
 
-/** What others could read in the repository. */
+/** What other users could read in the repository. */
 export async function repositoryDrift(app: NamedApp, io: Io): Promise<Drift[]> {
   const { repo } = app.places;
   if (!existsSync(repo)) return [];
@@ -102,7 +105,7 @@ export async function repositoryDrift(app: NamedApp, io: Io): Promise<Drift[]> {
   return wrong;
 }
 
-// Under a name of its own until it is whole: a killed init must not be taken for a repository.
+// Made under a temporary name: a killed init must not be taken for a repository.
 async function initialise(repo: string, branch: string, io: Io): Promise<void> {
   if (existsSync(repo))
     throw new DpError("host", `${repo} exists, but it is not a git repository`, { hint: `mv ${repo} ${repo}.old` });
@@ -125,7 +128,7 @@ async function hookText(app: NamedApp, hook: (typeof HOOKS)[number]): Promise<st
   });
 }
 
-/** The hooks that are not as this dp writes them, or cannot be run. */
+/** The hooks that differ from those of this dp, or that cannot be run. */
 export async function hookDrift(app: NamedApp): Promise<Drift[]> {
   const wrong: Drift[] = [];
   for (const hook of HOOKS) {

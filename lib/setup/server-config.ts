@@ -1,4 +1,5 @@
-// The config.yml of an app as `dp setup` writes it: what was asked for, what was there, else what fits this server.
+// The config.yml of an app as `dp setup` writes it: the requested values, then the existing ones, then defaults that
+// fit this server.
 import { existsSync } from "node:fs";
 import { parseServerConfig, setServerValues } from "../config/config.ts";
 import { usualOf } from "../config/declared.ts";
@@ -12,12 +13,12 @@ import { manager } from "../registry.ts";
 import { openApp } from "../release/app.ts";
 import { firstFree, portsOfOthers } from "./public-port.ts";
 
-/** What `dp setup` was asked for. */
+/** The options of `dp setup`. */
 export interface SetupOptions {
   url?: string;
   port?: number;
   manager?: string;
-  /** What deploy.yml calls the app. */
+  /** The app's name in deploy.yml. */
   for?: string;
   env?: string;
   branch?: string;
@@ -25,19 +26,19 @@ export interface SetupOptions {
   front?: string;
 }
 
-// Under DP_ROOT nothing outside of it is touched: no system user, and the app runs as whoever tries it.
+// Under DP_ROOT nothing outside is touched: there is no system user, and the app runs as the current user.
 export const isServer = () => process.getuid?.() === 0 && root() === "";
 
-/** What is always decided, asked for or not. */
+/** Values that are always set. */
 export interface Choice {
   port: number;
   manager: string;
   user?: string;
-  /** For those without root: what works in their shell works in their deploys. */
+  /** Without root: programs that work in the user's shell also work in their deploys. */
   path?: string;
 }
 
-/** What is not asked for stays as it is; what never was gets a default that fits this server. */
+/** Existing values stay unless new ones are requested; missing ones get a default that fits this server. */
 export async function choose({ name, places }: NamedApp, options: SetupOptions): Promise<Choice> {
   const now = existsSync(places.config) ? (await openApp(name)).server : undefined;
   const taken = await portsOfOthers(name);
@@ -57,7 +58,7 @@ export async function choose({ name, places }: NamedApp, options: SetupOptions):
   };
 }
 
-/** The usual manager, or the first that this host can use. */
+/** The usual manager, or the first one that works on this host. */
 async function firstManager(): Promise<string> {
   const declared = await managerSettings();
   const usual = usualOf(declared);
@@ -66,7 +67,7 @@ async function firstManager(): Promise<string> {
   return usual;
 }
 
-/** The config.yml that has those values. Throws DpError "config" for one that cannot be. */
+/** The text of config.yml with those values. Throws DpError "config" for an invalid one. */
 export async function configText({ places: { config } }: NamedApp, values: SetupOptions & Choice): Promise<string> {
   const now = await readText(config);
   const { url: _, ...keys } = values;
@@ -82,14 +83,14 @@ export async function configText({ places: { config } }: NamedApp, values: Setup
   return text;
 }
 
-/** A key of config.yml that has another value now; `was` is undefined when it had none. */
+/** A changed key of config.yml; `was` is undefined when it is new. */
 export interface Change {
   key: string;
   value: unknown;
   was: unknown;
 }
 
-/** Writes config.yml; answers what differs, or null when there was none before. */
+/** Writes config.yml; answers the differences, or null when the file is new. */
 export async function writeConfig({ places: { config } }: NamedApp, text: string): Promise<Change[] | null> {
   const now = await readText(config);
   const kinds = await serverKinds();
@@ -102,7 +103,7 @@ export async function writeConfig({ places: { config } }: NamedApp, text: string
   return differing.map(([key, value]) => ({ key, value, was: before[key] }));
 }
 
-/** Puts config.yml back as it was, or away: the next setup must not want what could not be had. */
+/** Restores config.yml, or removes a new one: the next setup must not ask for what was not available. */
 export async function restoreConfig({ places: { config } }: NamedApp, before: string | null): Promise<void> {
   if (before === null) await removeFile(config);
   else await writeFileAtomic(config, before, 0o600);

@@ -1,4 +1,4 @@
-// What `dp setup` looks at when it is done: its own work, as the first push will find it.
+// The last check of `dp setup`: the result, as the first push will find it.
 import { constants } from "node:fs";
 import { access, chmod, stat } from "node:fs/promises";
 import { join } from "node:path";
