@@ -9,8 +9,8 @@ import { serverKeys, serverSchema } from "./server-schema.ts";
 import { setInner, setKeys, type Scalar } from "./yaml-edit.ts";
 
 /**
- * Reads deploy.yml; throws DpError "config" whose lines are all its problems. `types`: the app types allowed, with what
- * they declare; `app`: the app that it must be for.
+ * Reads deploy.yml; throws DpError "config" with all its problems as lines. `types`: the allowed app types with their
+ * settings; `app`: the app that it must be for.
  */
 export function parseDeployConfig(
   text: string,
@@ -29,14 +29,17 @@ export function parseDeployConfig(
   return config;
 }
 
-/** Reads config.yml; throws DpError "config" whose lines are all its problems. `kinds`: what it may name. */
+/**
+ * Reads config.yml; throws DpError "config" with all its problems as lines. `kinds`: the types, managers and fronts it
+ * may name.
+ */
 export function parseServerConfig(text: string, file: string, kinds: ServerKinds): ServerConfig {
   const parsed = parse(serverSchema(kinds), text, file);
   const [read, settings] = apart(parsed, serverKeys(kinds));
   return { ...read, settings, strategy: checkServer(read, kinds, file) };
 }
 
-/** What was read, apart from what is somebody's own. */
+/** Splits the parsed values into those of the core and those of app types and managers. */
 function apart<T extends object>(parsed: T, keys: readonly string[]): [read: T, own: Mapping] {
   const read: Mapping = {};
   const own: Mapping = {};
@@ -47,7 +50,7 @@ function apart<T extends object>(parsed: T, keys: readonly string[]): [read: T, 
   return [read as T, own];
 }
 
-/** Sets values of a config.yml and leaves every other character of it; durations as written: "30s". */
+/** Sets values in a config.yml and leaves everything else as it is; durations as written: "30s". */
 export function setServerValues(
   text: string,
   values: Readonly<Partial<Record<keyof ServerConfig, Scalar | undefined>>>,
@@ -56,7 +59,7 @@ export function setServerValues(
   return setKeys(text, values, file);
 }
 
-/** Sets values inside a mapping of a config.yml, `scale`, and leaves every other character of it. */
+/** Sets values in a mapping of a config.yml, `scale`, and leaves everything else as it is. */
 export function setServerMapping(
   text: string,
   key: keyof ServerConfig,

@@ -1,53 +1,53 @@
-// What an app type, a manager and a front declare of deploy.yml and config.yml, each in NAME/settings.ts of its folder.
+// The settings in deploy.yml and config.yml of app types, managers and fronts, each declared in NAME/settings.ts.
 import { exactOptional, type GenericSchema } from "valibot";
 import type { Wrong } from "./yaml.ts";
 
-/** What each of a kind declares, by name; nothing for one without settings. */
+/** The declarations of one kind, by name; empty for one without settings. */
 export type Declared<T> = Readonly<Record<string, T>>;
 
 export interface AppSettings {
   /** It is the example where deploy.yml names none. */
   readonly isUsual?: boolean;
-  /** Its key of deploy.yml, called like the type. Apps of other types are refused it. */
+  /** Its key of deploy.yml, named like the type. Apps of other types must not use it. */
   readonly deploy?: GenericSchema;
-  /** Its key of config.yml, called like the type. */
+  /** Its key of config.yml, named like the type. */
   readonly server?: GenericSchema;
   /** Its apps have no processes: command, processes and cron are refused, and a Procfile is not read. */
   readonly startsNothing?: boolean;
-  /** What is wrong between the keys of a deploy.yml of this type, as they were read: nothing of it is judged yet. */
+  /** Errors between the keys of such a deploy.yml; the values are as read, not yet validated. */
   problems?(deploy: Readonly<Record<string, unknown>>): Wrong[];
 }
 
 export interface ManagerSettings {
-  /** It is the one that setup takes where this host can use it. */
+  /** Setup takes this one where the host can use it. */
   readonly isUsual?: boolean;
-  /** Its key of config.yml, called like the manager. */
+  /** Its key of config.yml, named like the manager. */
   readonly server?: GenericSchema;
-  /** Several workers can share the port, for an app that has this: "a command that is node FILE". */
+  /** Set if several workers can share the port: the kind of command that this needs, "a command that is node FILE". */
   readonly workers?: string;
 }
 
 export interface FrontSettings {
-  /** It is the one of a config.yml that names none. */
+  /** A config.yml that names none means this one. */
   readonly isUsual?: boolean;
   /** False: the app listens on the public port itself. */
   readonly holdsPort?: boolean;
 }
 
-/** What config.yml can name, and what of it is theirs. */
+/** The app types, managers and fronts that config.yml can name, with their settings. */
 export interface ServerKinds {
   readonly apps: Declared<AppSettings>;
   readonly managers: Declared<ManagerSettings>;
   readonly fronts: Declared<FrontSettings>;
 }
 
-/** The name to take where none is given: the usual one, else the first. */
+/** The default name: the usual one, otherwise the first. */
 export function usualOf(declared: Declared<{ readonly isUsual?: boolean }>): string {
   const names = Object.keys(declared);
   return names.find((name) => declared[name]?.isUsual) ?? names[0] ?? "";
 }
 
-/** The schemas of the keys that are somebody's own, by name; each may be left out. */
+/** The schemas of the keys of app types or managers, by name; each key is optional. */
 export function ownKeys<K extends string>(
   declared: Declared<{ readonly [key in K]?: GenericSchema }>,
   file: K,

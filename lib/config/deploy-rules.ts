@@ -1,4 +1,4 @@
-// What the keys of deploy.yml mean for each other: the rules that no key has by itself.
+// The rules between keys of deploy.yml.
 import { quoted } from "../text/text.ts";
 import { ownKeys, type AppSettings, type Declared } from "./declared.ts";
 import { isMapping, type Mapping } from "./parse.ts";
@@ -6,10 +6,7 @@ import { misplaced } from "./misplaced.ts";
 import { nameFrom } from "./process-schema.ts";
 import type { Wrong } from "./yaml.ts";
 
-/**
- * What is wrong between the keys of a deploy.yml as it was read, or with it for that app: nothing of it may have been
- * judged yet.
- */
+/** Errors between the keys of a deploy.yml, or between it and the app; the values are as read, not yet validated. */
 export function deployProblems(value: Mapping, types: Declared<AppSettings>, app?: string): Wrong[] {
   return [
     ...appProblems(value, app),
@@ -30,7 +27,7 @@ function appProblems({ name }: Mapping, app: string | undefined): Wrong[] {
   ];
 }
 
-// Known with a glance at the type: which keys are another type's, and those of what is never started.
+// Rules that depend on the type: keys of other types, and keys for processes of a type that starts none.
 function typeProblems(value: Mapping, types: Declared<AppSettings>): Wrong[] {
   const type = value["type"];
   if (typeof type !== "string") return [];

@@ -27,7 +27,7 @@ const name = v.pipe(
   v.examples(["my-api"]),
 );
 
-// No scheme, no host, no "//": whatever is written here, only the app itself is asked.
+// No scheme, no host, no "//": whatever the commit says, only the app itself gets the request.
 const path = v.pipe(
   text(/^\/(?!\/)[A-Za-z0-9._~/%-]*(?:\?[A-Za-z0-9._~/%=&-]*)?$/, 'a path such as "/health"'),
   v.maxLength(1024, "must be at most 1024 characters long"),
@@ -63,7 +63,7 @@ const statuses = v.pipe(
   v.transform((codes) => (typeof codes === "number" ? [codes] : codes)),
 );
 
-// dp sends these itself, or they would change what the request is.
+// dp sends these itself, or they would change the meaning of the request.
 const OWN_HEADERS = ["host", "connection", "content-length", "transfer-encoding", "user-agent", "upgrade", "expect"];
 
 const headers = v.pipe(
@@ -109,7 +109,7 @@ const hook = (description: string) =>
     v.description(description),
   );
 
-/** deploy.yml, for the app types that there are; it keeps their own keys beside those that the core knows. */
+/** The schema of deploy.yml for the given app types; it keeps their own keys beside those of the core. */
 export function deploySchema(types: Declared<AppSettings>) {
   const entries = declareKeys(types);
   return mapping({ ...entries, ...ownKeys(types, "deploy") } as typeof entries);

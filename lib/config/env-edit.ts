@@ -1,12 +1,12 @@
-// Changes of an env file's text: what is not asked for stays as it is, comments and order too.
+// Changes to an env file's text: everything else stays as it is, with comments and order.
 import { formatValue, settingsIn, sourceOf, type Setting } from "./env.ts";
 
-/** What to change: name -> new value, or null to take the setting away. */
+/** The changes: name -> new value, or null to remove the setting. */
 export type EnvChange = Readonly<Record<string, string | null>>;
 
 /**
- * A .env text with the change made; new settings come last. Throws DpError "config" for a text that parseEnv
- * refuses, and for a name or value that it would refuse.
+ * A .env text with the changes; new settings come last. Throws DpError "config" for a text, name or value that parseEnv
+ * refuses.
  */
 export function editEnv(text: string, change: EnvChange, file: string): string {
   const source = sourceOf(text);
@@ -25,7 +25,7 @@ export function editEnv(text: string, change: EnvChange, file: string): string {
   return edited + added.map(([name, value]) => `${name}=${formatValue(name, value!)}\n`).join("");
 }
 
-// "export " before it and a comment behind it stay.
+// A leading "export " and a trailing comment stay.
 function replaced(source: string, { name, start, at, to, end }: Setting, value: string): string {
   const rest = source.slice(to, end);
   const gap = rest.startsWith("#") ? " " : "";

@@ -1,4 +1,4 @@
-// The app's settings: `.env.ENV` in its base, readable by dp alone.
+// The app's settings: `.env.ENV` in its base folder, readable only by dp.
 import { realpath, stat } from "node:fs/promises";
 import { parseEnv } from "./env.ts";
 import { codeOf } from "../errors.ts";
@@ -10,12 +10,12 @@ export async function readEnvFile(base: string, env: string): Promise<Record<str
   return parseEnv(await envText(base, env), envFile(base, env));
 }
 
-/** The env file as it is; empty when there is none. */
+/** The text of the env file; empty when there is none. */
 export async function envText(base: string, env: string): Promise<string> {
   return (await readText(envFile(base, env))) ?? "";
 }
 
-/** Replaces the env file by one rename: mode 600, its owner kept; where it is a link, what that leads to. */
+/** Replaces the env file by one rename: mode 600, the same owner; a link stays, and its target is replaced. */
 export async function writeEnvFile(base: string, env: string, text: string): Promise<void> {
   const path = envFile(base, env);
   const real = await realpath(path).catch((error: unknown) => {
@@ -26,7 +26,7 @@ export async function writeEnvFile(base: string, env: string, text: string): Pro
   await writeFileAtomic(real, text, 0o600, before === null ? undefined : [before.uid, before.gid]);
 }
 
-/** Changes whenever the env file does, and tells nothing of what is in it. */
+/** A stamp that changes with the env file, and reveals nothing of its content. */
 export async function envStamp(base: string, env: string): Promise<string> {
   const found = await stat(envFile(base, env)).catch(() => null);
   return found === null ? "none" : `${found.ino}:${found.mtimeMs}:${found.size}`;

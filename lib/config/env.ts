@@ -6,34 +6,34 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 const ESCAPES: Record<string, string> = { n: "\n", t: "\t", r: "\r", '"': '"', "\\": "\\", $: "$" };
 
-/** Whether a word could be a variable of a shell. */
+/** Whether a word is a valid name of a shell variable. */
 export const isName = (word: string): boolean => NAME.test(word);
 
-/** Why a name may not be in an env file, or null when it may. */
+/** Why a name is not allowed in an env file, or null when it is. */
 export function nameProblem(name: string): string | null {
   if (!NAME.test(name)) return "must be letters, digits and underscores, not starting with a digit";
   if (name === "PATH") return "cannot be set here: use path in config.yml";
   if (name === "PORT") return "cannot be set here: use port in config.yml";
   if (/^(?:HOME|USER|LOGNAME)$|^(?:DP|GIT)_/.test(name)) return "is set by dp or git, choose another name";
-  // They would run code, or other code, in every program that dp starts for the app.
+  // These would run other code in every program that dp starts for the app.
   if (/^(?:BASH_ENV|ENV|BUN_OPTIONS|BUN_BE_BUN)$|^LD_/.test(name))
     return "changes how programs start, which is not allowed here";
   return null;
 }
 
 /**
- * Reads a .env text: `NAME=value`, `export ` before it if you like, # comments, 'literal' and "with \n escapes"
- * over several lines; `$` is only a `$`. Throws DpError "config" with every problem as `file:line …`; values are
- * never shown.
+ * Parses a .env text: `NAME=value`, optional `export ` before it, # comments, 'literal' and "with \n escapes" over
+ * several lines; `$` is only a `$`. Throws DpError "config" with every problem as `file:line …`; values are never
+ * shown.
  */
 export function parseEnv(text: string, file: string): Record<string, string> {
   return Object.fromEntries(settingsIn(sourceOf(text), file).map(({ name, value }) => [name, value]));
 }
 
-/** A .env text as the reader sees it: without byte order mark, with plain line ends. */
+/** A .env text for the parser: without byte order mark, with plain line ends. */
 export const sourceOf = (text: string): string => text.replace(/^\ufeff/, "").replaceAll("\r\n", "\n");
 
-/** A setting, and where it is in its source: its lines are from `start` to `end`, its value from `at` to `to`. */
+/** A setting and its position in the source: its lines from `start` to `end`, its value from `at` to `to`. */
 export interface Setting {
   name: string;
   value: string;
@@ -65,12 +65,12 @@ export function settingsIn(source: string, file: string): Setting[] {
   return [...settings.values()];
 }
 
-/** What one entry turned out to be; an empty line or comment has no name. `end`: where the next line starts. */
+/** One parsed entry; an empty line or comment has no name. `end`: the start of the next line. */
 interface Entry {
   end: number;
   name?: string;
   value?: string;
-  /** Where the value begins, quotes and all, and where it ends. */
+  /** The start and end of the value, quotes included. */
   at?: number;
   to?: number;
   problem?: string;
@@ -88,7 +88,7 @@ function entryAt(source: string, start: number): Entry {
   const at = start + head.length;
   const quote = source[at];
   const value = quote === '"' || quote === "'" ? quotedAt(source, at) : unquotedAt(line.slice(head.length), at, end);
-  // A "name" that is none may be a line of a secret, pasted without quotes: it is not shown.
+  // An invalid name may be a line of a secret that was pasted without quotes, so it is not shown.
   if (!NAME.test(name)) return { end, problem: `the name before the = ${problem}` };
   if (problem !== null) return { end: value.end, problem: `${name} ${problem}` };
   if (value.problem !== undefined) return { end: value.end, problem: `${name}: ${value.problem}` };
@@ -113,7 +113,7 @@ function quotedAt(source: string, start: number): Entry {
     if (escaped !== undefined && ESCAPES[escaped] === undefined) problem = 'has an unknown escape, write \\\\ for "\\"';
     value += escaped === undefined ? (source[at] ?? "") : (ESCAPES[escaped] ?? "");
   }
-  // Whatever follows an open quote may be meant as its inside: there is nothing left to judge.
+  // After an open quote the rest may be its content, so nothing more can be checked.
   if (at >= source.length) return { end: source.length, problem: `the quote (${quote}) is never closed` };
   const newline = source.indexOf("\n", at);
   const end = newline < 0 ? source.length : newline + 1;
@@ -121,14 +121,17 @@ function quotedAt(source: string, start: number): Entry {
   return problem === undefined ? { end, value, to: at + 1 } : { end, problem };
 }
 
-/** Settings in dp's own dialect, which parseEnv reads back as they were. Throws DpError "config" for what it would refuse. */
+/**
+ * Settings in dp's own dialect, which parseEnv reads back unchanged. Throws DpError "config" for those that it would
+ * refuse.
+ */
 export function formatEnv(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)
     .map(([name, value]) => `${name}=${formatValue(name, value)}\n`)
     .join("");
 }
 
-/** The value of a setting as it is written behind its `=`. Throws DpError "config" for what parseEnv would refuse. */
+/** The value of a setting as written after its `=`. Throws DpError "config" for one that parseEnv would refuse. */
 export function formatValue(name: string, value: string): string {
   const problem = nameProblem(name) ?? (CONTROL.test(value) ? "has a control character" : null);
   if (problem !== null) throw new DpError("config", `${quoted(name)} ${problem}`);

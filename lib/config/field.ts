@@ -1,4 +1,4 @@
-// The kinds of values that deploy.yml and config.yml are made of, each with the words for what is wrong.
+// The kinds of values in deploy.yml and config.yml, each with its error message.
 import * as v from "valibot";
 import { DURATION, durationText, milliseconds } from "./duration.ts";
 import { bytesOf, SIZE } from "./size.ts";
@@ -9,7 +9,7 @@ interface Wrong {
   readonly input: unknown;
 }
 
-/** The message of a value that is something else: `must be …, not …`. */
+/** The message for a wrong value: `must be …, not …`. */
 export function must(be: string): (issue: Wrong) => string {
   return ({ input }) =>
     input === null ? "empty, give it a value or remove the line" : `must be ${be}, not ${shown(input)}`;
@@ -21,7 +21,7 @@ function shown(input: unknown): string {
   return typeof input === "object" ? "a mapping" : `the ${typeof input} ${input}`;
 }
 
-/** A mapping with these keys and no others; a missing one is named with an example of its value. */
+/** A mapping with exactly these keys; the message for a missing one shows an example of its value. */
 export function mapping<E extends v.ObjectEntries>(entries: E) {
   return v.strictObject(entries, (issue) => {
     const key = String(issue.path?.[0]?.key ?? "");
@@ -32,7 +32,7 @@ export function mapping<E extends v.ObjectEntries>(entries: E) {
   });
 }
 
-/** A text, by a pattern; `be` ends the sentence "must be …". */
+/** A text that matches a pattern; `be` ends the sentence "must be …". */
 export function text(pattern: RegExp, be: string) {
   const message = must(be);
   return v.pipe(v.string(message), v.regex(pattern, message));
@@ -48,10 +48,10 @@ export function whole(least: number, most: number) {
   return v.pipe(v.number(message), v.integer(message), v.minValue(least, message), v.maxValue(most, message));
 }
 
-/** true or false. */
+/** A boolean: true or false. */
 export const claim = () => v.boolean(must("true or false"));
 
-/** One of a few words, with a suggestion for a mistyped one. */
+/** One of a few words; a mistyped one gets a suggestion. */
 export function oneOf<const T extends readonly string[]>(words: T) {
   return v.picklist(words, (issue) => {
     const near = typeof issue.input === "string" ? closest(issue.input, words) : null;

@@ -2,11 +2,11 @@
 
 const SCRIPT = /^[A-Za-z0-9._@+/-]+$/;
 
-// An assignment before the command (`A=b/c cmd`) is the shell's business: such a line names no file.
+// A line that begins with an assignment (`A=b/c cmd`) is left to the shell and names no file.
 const firstWord = (line: string) => line.trim().split(/\s+/)[0]!;
 const isScript = (word: string) => word.includes("/") && !/^[A-Za-z_][A-Za-z0-9_]*=/.test(word);
 
-/** Why a hook's line cannot be run, or null when it can: a script is a plain relative path inside the repo. */
+/** Why a hook's line cannot run, or null when it can: a script must be a plain relative path inside the repo. */
 export function hookProblem(line: string): string | null {
   const word = firstWord(line);
   if (!isScript(word)) return null;
@@ -19,8 +19,8 @@ export function hookProblem(line: string): string | null {
 }
 
 /**
- * The file of the repo that a hook's line runs, `scripts/migrate.sh` for `./scripts/migrate.sh --all`; null
- * when the first word is a plain command such as `flask`, or when `hookProblem` refuses the line.
+ * The file in the repo that a hook's line runs, `scripts/migrate.sh` for `./scripts/migrate.sh --all`; null when the
+ * first word is a plain command such as `flask`, or when `hookProblem` refuses the line.
  */
 export function hookFile(line: string): string | null {
   const word = firstWord(line);

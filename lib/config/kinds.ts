@@ -1,5 +1,5 @@
-// Which app types, managers, fronts and checks there are, and what they declare of the configs: each is a file of its
-// folder, and nothing else knows it.
+// The existing app types, managers, fronts and checks, with their settings: each is one file in its folder, and no
+// other place names it.
 import { existsSync, readdirSync } from "node:fs";
 import { join, parse } from "node:path";
 import { loadModule } from "../host/modules.ts";
@@ -8,7 +8,7 @@ import type { AppSettings, Declared, FrontSettings, ManagerSettings, ServerKinds
 const lib = join(import.meta.dir, "..");
 const listed = new Map<string, string[]>();
 
-// Listed once: every config that is read asks for them.
+// Listed once: reading any config needs them.
 function namesIn(folder: string): string[] {
   const names = listed.get(folder) ?? readdirSync(join(lib, folder)).filter((file) => file.endsWith(".ts"));
   listed.set(folder, names);
@@ -23,17 +23,17 @@ export const frontNames = () => namesIn("fronts");
 async function declaredIn<T extends object>(folder: string): Promise<Declared<T>> {
   const entries = namesIn(folder).map(async (name): Promise<[string, T]> => {
     const file = join(lib, folder, name, "settings.ts");
-    // Only what is small is loaded for a config: the files of an engine, or of an installer, are not.
+    // Only the small settings files are loaded for a config, not an engine or an installer.
     return [name, existsSync(file) ? ((await loadModule(file)) as { default: T }).default : ({} as T)];
   });
   return Object.fromEntries(await Promise.all(entries));
 }
 
-/** What the app types declare. */
+/** The settings of the app types. */
 export const appSettings = () => declaredIn<AppSettings>("apps");
-/** What the managers declare. */
+/** The settings of the managers. */
 export const managerSettings = () => declaredIn<ManagerSettings>("managers");
-/** What everything declares that config.yml can name. */
+/** The settings of everything that config.yml can name. */
 export async function serverKinds(): Promise<ServerKinds> {
   const all = [appSettings(), managerSettings(), declaredIn<FrontSettings>("fronts")] as const;
   const [apps, managers, fronts] = await Promise.all(all);

@@ -1,4 +1,4 @@
-// The keys docker and build of config.yml: how much of the machine something may have.
+// The keys docker and build of config.yml: limits on a container or a build.
 import * as v from "valibot";
 import { mapping, must, text, whole } from "./field.ts";
 

@@ -1,4 +1,4 @@
-// Keys in deploy.yml that are the server's to decide: where they belong, and what to type.
+// Keys in deploy.yml that the server decides about: where they belong, and what to type.
 import { isAppName, places } from "../paths.ts";
 import { serverSchema } from "./server-schema.ts";
 import type { Mapping } from "./parse.ts";
@@ -10,7 +10,7 @@ const inConfig = (app: string) =>
 const domainWords = (app: string) =>
   `domains are set in the web server before dp; dp status ${app} prints the address to pass requests to`;
 
-/** Where keys belong that are not deploy.yml's, and what to type; `app` is its name. */
+/** Keys that do not belong in deploy.yml -> their place and what to type; `app` is its name. */
 const ELSEWHERE: Readonly<Record<string, (app: string, value: unknown) => string>> = {
   port: (app) => `the public port is set on the server: dp setup ${app} --port N; the app itself listens on $PORT`,
   env: (app, value) =>
@@ -29,10 +29,10 @@ const ELSEWHERE: Readonly<Record<string, (app: string, value: unknown) => string
   host: (app) => `the public address is set on the server: dp setup ${app} --host ADDRESS`,
 };
 
-// Keys of both files, but for those of an app type.
+// Keys of both files, apart from those of app types.
 const OF_BOTH = ["build"];
 
-/** The keys of a deploy.yml that are not its own, and where they belong; `app`: the app that it must be for. */
+/** The misplaced keys of a deploy.yml, and where they belong; `app`: the app that it must be for. */
 export function misplaced(value: Mapping, app: string | undefined): Wrong[] {
   const { name } = value;
   const serverKeys = Object.keys(serverSchema({ apps: {}, managers: {}, fronts: {} }).entries);

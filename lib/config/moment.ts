@@ -13,7 +13,7 @@ export function momentOf(text: string, now = Date.now()): number {
   if (ago !== null) return now - ago;
   const [clock, hours, minutes, seconds = "0"] = CLOCK.exec(text) ?? [];
   if (clock !== undefined) return new Date(now).setHours(Number(hours), Number(minutes), Number(seconds), 0);
-  // Without a time it would be read as UTC, and everything else as here.
+  // A date without a time would be parsed as UTC, all other forms as local time.
   const at = DATE.test(text) ? new Date(text.length === 10 ? `${text}T00:00` : text).getTime() : Number.NaN;
   if (!Number.isNaN(at)) return at;
   throw new DpError("usage", `${JSON.stringify(text)} is not a time`, {

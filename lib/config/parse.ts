@@ -6,8 +6,8 @@ import { readYaml, yamlError, type Path, type Problem, type Wrong, type Yaml } f
 type Rules = (value: Mapping) => Wrong[];
 
 /**
- * Reads a file by its schema; `rules` are those that no key has by itself, told of the values as they were read. Throws
- * DpError "config" whose lines are all its problems.
+ * Reads a file by its schema; `rules` check several keys together, on the values as read. Throws DpError "config" with
+ * all problems as lines.
  */
 export function parse<S extends v.GenericSchema>(
   schema: S,
@@ -21,7 +21,7 @@ export function parse<S extends v.GenericSchema>(
     throw yamlError(file, yaml, [{ offset: 0, path: [], what: 'must be lines of "key: value"' }, ...yaml.problems]);
   }
   const problems = [...yaml.problems];
-  // What the reader refused has no value to judge: one line about each place is enough.
+  // A value that the YAML reader refused is not checked again: one message for each place is enough.
   const placeOf = (problem: Problem) => problem.path.join("\0");
   const known = new Set(problems.map(placeOf));
   const add = (problem: Problem) => {
@@ -38,22 +38,22 @@ export function parse<S extends v.GenericSchema>(
   return result.output;
 }
 
-/** Keys and values, as they were read. */
+/** Keys and values as read. */
 export type Mapping = Record<string, unknown>;
 
-/** Whether it is one. */
+/** Whether a value is a mapping. */
 export function isMapping(value: unknown): value is Mapping {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** What the walk over a schema looks at: of mappings the entries, through "optional" and "one of". */
+/** The part of a schema that the search for unknown keys follows, through "optional" and "one of". */
 interface Part {
   entries?: Record<string, Part>;
   wrapped?: Part;
   options?: readonly (Part | string)[];
-  /** Of each item of a list. */
+  /** The schema of each item of a list. */
   item?: Part;
-  /** Of each value of a mapping whose keys are names. */
+  /** The schema of each value of a mapping whose keys are names. */
   value?: Part;
 }
 
@@ -66,8 +66,8 @@ const valueOf = (part: Part): Part | undefined => part.value ?? (part.wrapped &&
 
 type Report = (path: Path, part: "key" | "value", what: string) => void;
 
-// valibot reports the first unknown key of a mapping only, and takes a list for a mapping: both are found, and
-// taken out, before.
+// valibot reports only the first unknown key of a mapping, and accepts a list as a mapping. Both are therefore found
+// and removed first.
 function takeUnknown(part: Part, mapping: unknown, path: Path, report: Report): void {
   const each = Array.isArray(mapping) ? (part.wrapped ?? part).item : valueOf(part);
   if (each && typeof mapping === "object" && mapping !== null) {
@@ -91,7 +91,7 @@ function takeUnknown(part: Part, mapping: unknown, path: Path, report: Report): 
   }
 }
 
-// An issue of "one of" has the issues of every branch: those deeper inside tell which branch was meant.
+// An issue of "one of" contains the issues of every branch: the deeper ones show which branch was meant.
 function problemsOf(issue: v.BaseIssue<unknown>, outer: Path, yaml: Yaml): Problem[] {
   const path = [...outer, ...(issue.path ?? []).map((item) => item.key as string | number)];
   const deeper = (issue.issues ?? []).filter((inner) => inner.path !== undefined);

@@ -4,7 +4,7 @@ import { must } from "./field.ts";
 
 const PART = /^[A-Za-z0-9._@+-]+$/;
 
-/** Why a text is no plain relative path of the repo, or null when it is one. */
+/** Why a text is not a plain relative path of the repo, or null when it is one. */
 export function pathProblem(path: string): string | null {
   if (path === "") return "is empty, write the name of a file or folder";
   if (path.length > 255) return "is longer than 255 characters";
@@ -17,7 +17,7 @@ export function pathProblem(path: string): string | null {
   return parts.includes(".git") ? "is git's own, and no release has it" : null;
 }
 
-/** A plain relative path; `be` ends the sentence "must be …". `problem` may say more about it. */
+/** A plain relative path; `be` ends the sentence "must be …". `problem` may add further rules. */
 export function plainPath(be: string, problem: (path: string) => string | null = pathProblem) {
   return v.pipe(
     v.string(must(be)),

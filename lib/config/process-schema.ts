@@ -1,4 +1,4 @@
-// `processes` and `cron` of deploy.yml: what runs besides the web process, and by the clock.
+// `processes` and `cron` of deploy.yml: the processes other than web, and the scheduled jobs.
 import * as v from "valibot";
 import { parseSchedule } from "./schedule.ts";
 import { isProcessName } from "../paths.ts";
@@ -84,7 +84,7 @@ function isTimeZone(zone: string): boolean {
     new Intl.DateTimeFormat("en-US", { timeZone: zone });
     return /^[A-Za-z]/.test(zone);
   } catch {
-    return false; // RangeError: there is none of that name
+    return false; // rangeError: unknown time zone
   }
 }
 const zoneWords = must("a time zone such as Europe/Berlin");
@@ -115,14 +115,14 @@ const entry = v.pipe(
   v.transform((given) => ({ ...given, name: given.name ?? nameFrom(given.command) })),
 );
 
-/** A name for an entry without one: the words of its command, `python-manage-py-cleanup`. */
+/** A name for an entry without one, from its command: `python-manage-py-cleanup`. */
 export function nameFrom(command: string): string {
   const words = command.replace(/[^A-Za-z0-9]+/g, "-").replace(/^[^A-Za-z]+/, "");
   const name = words.toLowerCase().slice(0, 28).replace(/-+$/, "");
   return isProcessName(name) ? name : "job";
 }
 
-/** `cron`: what runs by the clock. */
+/** `cron`: the scheduled jobs. */
 export const cron = v.pipe(
   v.array(entry, must("a list of entries with schedule and command")),
   v.maxLength(100, "has more than 100 entries"),

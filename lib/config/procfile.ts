@@ -1,4 +1,4 @@
-// The Procfile: process types and their shell lines, as Heroku made it known.
+// The Procfile: process types and their shell lines, in Heroku's format.
 import { DpError } from "../errors.ts";
 import { isProcessName } from "../paths.ts";
 import type { Tree } from "../git/tree.ts";
@@ -38,13 +38,13 @@ export async function webProcess(tree: Tree): Promise<string | null> {
   return text === null ? null : (parseProcfile(text).get("web") ?? null);
 }
 
-/** What a process of a Procfile is besides its line. */
+/** The defaults of a process from a Procfile. */
 const PLAIN = { healthCheck: { stayUp: 3_000 }, overlap: false };
 
 /**
- * A deploy.yml and what the Procfile adds to it: `web` where there is no command, the other processes where deploy.yml
- * names none, `release` as preDeploy where it has no such hook. `ignored`: the lines that count for nothing. `type`: what
- * the app's type declares.
+ * A deploy.yml completed by the Procfile: `web` where there is no command, the other processes where deploy.yml names
+ * none, `release` as preDeploy where that hook is missing. `ignored`: the lines without effect. `type`: the settings of
+ * the app's type.
  */
 export async function withProcfile(
   config: DeployConfig,

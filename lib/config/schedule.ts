@@ -1,13 +1,13 @@
-// A cron line: the five fields of crontab(5), or @daily and its kin, read strictly.
+// A cron line: the five fields of crontab(5), or @daily and the like, parsed strictly.
 
-/** When something runs. The lists are sorted and complete; weekdays count from Sunday, 0. */
+/** A parsed schedule. The lists are sorted and complete; weekdays count from Sunday, 0. */
 export interface Schedule {
   minutes: number[];
   hours: number[];
   days: number[];
   months: number[];
   weekdays: number[];
-  /** Day and weekday are both restricted, and either is enough, as crontab(5) has it. */
+  /** Day and weekday are both restricted, and either one suffices, as in crontab(5). */
   isEitherDay: boolean;
 }
 
@@ -18,7 +18,7 @@ interface Field {
   name: string;
   least: number;
   most: number;
-  /** The word of each number, from `least` on. */
+  /** The word for each number, from `least` on. */
   words: readonly string[];
 }
 
@@ -40,9 +40,9 @@ const NICKNAMES: Readonly<Record<string, string>> = {
   "@annually": "0 0 1 1 *",
 };
 
-/** Reads a cron line; a text that is answered says what is wrong with it. */
+/** Parses a cron line; a text as the answer is the error. */
 export function parseSchedule(text: string): Schedule | string {
-  // Blanks alone: what else trim() takes for white space would go on into a unit.
+  // Only blanks: other white space that trim() removes would end up in a unit.
   const line = text.replace(/^[ \t]+|[ \t]+$/g, "");
   if (line.startsWith("@")) {
     const fields = NICKNAMES[line.toLowerCase()];
@@ -69,7 +69,7 @@ export function parseSchedule(text: string): Schedule | string {
   return comes(schedule) ? schedule : "never runs: those months have no such day";
 }
 
-// The numbers of a field, sorted, or what is wrong with it.
+// The numbers of a field, sorted, or the error.
 function parseField(text: string, field: Field): number[] | string {
   const found = new Set<number>();
   for (const item of text.split(",")) {
@@ -105,12 +105,12 @@ function rangeOf(text: string, field: Field): number[] | string {
   return ends;
 }
 
-// A leap year has every day that there is.
+// A leap year has every possible day.
 function comes({ days, months, isEitherDay }: Schedule): boolean {
   return isEitherDay || months.some((month) => days.some((day) => day <= new Date(2024, month, 0).getDate()));
 }
 
-/** Whether a schedule has that day; `weekday` counts from Sunday, 0. */
+/** Whether a schedule includes that day; `weekday` counts from Sunday, 0. */
 export function hasDay(schedule: Schedule, month: number, day: number, weekday: number): boolean {
   if (!schedule.months.includes(month)) return false;
   const [isDay, isWeekday] = [schedule.days.includes(day), schedule.weekdays.includes(weekday)];
@@ -120,7 +120,7 @@ export function hasDay(schedule: Schedule, month: number, day: number, weekday: 
 const two = (number: number) => String(number).padStart(2, "0");
 const list = (numbers: readonly number[], all: number) => (numbers.length === all ? "*" : numbers.map(two).join(","));
 
-/** The lines of OnCalendar= of systemd.time(7) that mean the same; two of them where either day is enough. */
+/** The equivalent lines of OnCalendar=, see systemd.time(7); two of them where either day suffices. */
 export function calendarLines(schedule: Schedule, timeZone?: string): string[] {
   const { minutes, hours, days, months, weekdays, isEitherDay } = schedule;
   const time = `${list(hours, 24)}:${list(minutes, 60)}:00${timeZone === undefined ? "" : ` ${timeZone}`}`;
@@ -131,7 +131,7 @@ export function calendarLines(schedule: Schedule, timeZone?: string): string[] {
   return [`${week}*-${month}-${day} ${time}`];
 }
 
-/** The schedule of a line that was read before. Throws when it is none after all. */
+/** The schedule of a line that was validated before. Throws when the line is invalid all the same. */
 export function scheduleOf(text: string): Schedule {
   const schedule = parseSchedule(text);
   if (typeof schedule === "string") throw new Error(`${JSON.stringify(text)}: ${schedule}`);

@@ -6,7 +6,7 @@ import type { serverSchema } from "./server-schema.ts";
 
 type Parsed = v.InferOutput<ReturnType<typeof serverSchema>>;
 
-/** Throws DpError "config" for the first rule that is broken; answers the strategy, chosen when none is named. */
+/** Throws DpError "config" for the first broken rule; answers the strategy, with a default when none is named. */
 export function checkServer(
   { strategy, instances, manager, front, protocol }: Parsed,
   { managers, fronts }: ServerKinds,

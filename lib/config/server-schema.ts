@@ -5,9 +5,9 @@ import { isProcessName } from "../paths.ts";
 import { ownKeys, usualOf, type ManagerSettings, type Declared, type ServerKinds } from "./declared.ts";
 import { claim, duration, mapping, must, oneOf, size, text, whole } from "./field.ts";
 
-// The rules of git-check-ref-format, as far as one branch name can break them.
+// The rules of git-check-ref-format that apply to one branch name.
 const BAD_BRANCH = [
-  /^-/, // git would read an option
+  /^-/, // git would take it for an option
   /[\x00-\x20\x7f~^:?*[\\]/,
   /\.\.|@\{|\/\//,
   /^\/|\/$|\.$/,
@@ -69,7 +69,7 @@ const scale = v.pipe(
   v.description("How many of each process run: {worker: 2}. Default: one of each."),
 );
 
-// The keys of app types and managers, each called like its owner.
+// The keys of app types and managers, each named like its owner.
 const own = ({ apps, managers }: ServerKinds) => ({ ...ownKeys(managers, "server"), ...ownKeys(apps, "server") });
 
 /** The names of those keys. */
@@ -80,7 +80,9 @@ const workersNeed = (managers: Declared<ManagerSettings>): string =>
     .flatMap(([name, { workers }]) => (workers === undefined ? [] : [`manager ${name} and ${workers}`]))
     .join(", or ");
 
-/** config.yml, for what it can name; it keeps the keys of app types and managers beside those that the core knows. */
+/**
+ * The schema of config.yml for what it can name; it keeps the keys of app types and managers beside those of the core.
+ */
 export function serverSchema(kinds: ServerKinds) {
   const entries = declareKeys(kinds);
   return mapping({ ...entries, ...own(kinds) } as typeof entries);

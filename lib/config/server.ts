@@ -22,7 +22,7 @@ export async function appNames(): Promise<string[]> {
   }
 }
 
-// What may not be looked at is there: "no app" would be a lie.
+// A file that may not be read exists: "no app" would be a lie.
 function isThere(file: string): boolean {
   try {
     return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
@@ -38,7 +38,7 @@ export async function readServer({ app, base, config }: Readonly<Places>): Promi
   return parsed(base, config, text);
 }
 
-/** The error for a name that is none of these apps'; `known`: the names that may have been meant. */
+/** The error for an unknown app; `known`: the names for a suggestion. */
 export function noSuchApp(app: string, names: readonly string[], known = names): DpError {
   return new DpError("usage", `there is no app "${app}" on this server`, {
     lines: names.length > 0 ? [`there is ${names.join(", ")}`] : [],
@@ -46,7 +46,7 @@ export function noSuchApp(app: string, names: readonly string[], known = names):
   });
 }
 
-// Only of an installation: the files of any other dp may change under its name.
+// Kept only for an installed dp: the files of a checkout may change without a new name.
 async function parsed(base: string, file: string, text: string): Promise<ServerConfig> {
   const kept = installedTree && (await keptServer(base, installedTree, text));
   if (kept) return kept;
@@ -65,17 +65,17 @@ async function readConfig(path: string): Promise<string | null> {
   }
 }
 
-// The folder of all apps belongs to whoever ran dp setup.
+// The folder of all apps belongs to the user who ran dp setup.
 const asWhom = () =>
   statSync(deployments()).uid === 0
     ? `run it with sudo: sudo dp ${process.argv.slice(2).join(" ")}`
     : "run it as the user who ran dp setup";
 
-/** The app whose bare repository that is. Throws DpError "usage" when it is none of dp's. */
+/** The app of a bare repository. Throws DpError "usage" when it is not one of dp's. */
 export async function appOfRepo(repo: string): Promise<string> {
   const real = await realpath(repo).catch(() => null);
   const name = basename(real ?? repo, ".git");
-  // Only what setup made counts: the name leads to the path, never the other way round.
+  // Only repositories made by setup count: the path is derived from the name, never the name from the path.
   for (const app of await appNames()) {
     if (app === name && real === (await realpath(places(app).repo).catch(() => null))) return app;
   }

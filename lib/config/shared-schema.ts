@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { mapping, must } from "./field.ts";
 import { pathProblem, plainPath } from "./plain-path.ts";
 
-/** What outlives releases: names relative to the app's own folder. */
+/** Files and folders that outlive releases: names relative to the app's own folder. */
 export interface Shared {
   dirs: string[];
   files: string[];
@@ -26,7 +26,7 @@ const names = (description: string) =>
 
 const isInside = (inner: string, outer: string) => inner === outer || inner.startsWith(`${outer}/`);
 
-/** The schema of `shared`: no name is given twice, or lies inside another. */
+/** The schema of `shared`: no name occurs twice, or lies inside another. */
 export const shared = v.pipe(
   mapping({
     dirs: names("Folders, relative to the app's own folder: public/uploads."),

@@ -1,11 +1,11 @@
 // Sizes as people write them: 512k, 100m, 2g.
 
-/** What a size looks like: a whole number and its unit, 1024 of the one before. */
+/** The form of a size: a whole number and its unit, each 1024 times the one before. */
 export const SIZE = /^(0|[1-9][0-9]{0,8})([kmg])$/;
 
 const UNIT: Record<string, number> = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
-/** The bytes of a size such as "100m", or null when the text is none. */
+/** The bytes of a size such as "100m", or null for another text. */
 export function bytesOf(text: string): number | null {
   const [, count, unit] = SIZE.exec(text) ?? [];
   return count === undefined || unit === undefined ? null : Number(count) * UNIT[unit]!;

@@ -1,4 +1,4 @@
-// What deploy.yml and config.yml say, once they were read.
+// The values of deploy.yml and config.yml after parsing.
 import type { Shared } from "./shared-schema.ts";
 import type { Limits } from "../host/process/confine.ts";
 
@@ -11,29 +11,29 @@ export interface HealthCheck {
   headers?: Record<string, string>;
   /** The statuses that count; default: any from 200 to 299. */
   status?: number[];
-  /** For one answer. */
+  /** The limit for one answer. */
   timeout: number;
-  /** The first pause between two tries; it grows from try to try. */
+  /** The first pause between two tries; later pauses are longer. */
   interval: number;
-  /** From the start to the first healthy answer. */
+  /** The limit from the start to the first healthy answer. */
   startTimeout: number;
 }
 
-/** How a process without HTTP proves that it is healthy: it stays up, or a command says so. Times are in ms. */
+/** How a process without HTTP proves healthy: it stays up, or a command succeeds. Times are in ms. */
 export type ProcessCheck =
   { stayUp: number } | { command: string; timeout: number; interval: number; startTimeout: number };
 
-/** A process besides web. */
+/** A process other than web. */
 export interface ProcessConfig {
   command: string;
   healthCheck: ProcessCheck;
   /** The new one starts before the old one is stopped. */
   overlap: boolean;
-  /** In ms; default: that of config.yml. */
+  /** In ms; default: the one of config.yml. */
   stopTimeout?: number;
 }
 
-/** What runs by the clock. */
+/** A scheduled job. */
 export interface CronEntry {
   name: string;
   /** A cron line. */
@@ -42,7 +42,7 @@ export interface CronEntry {
   timeZone?: string;
 }
 
-/** What a commit asks for. */
+/** The settings of a commit. */
 export interface DeployConfig {
   name: string;
   type: string;
@@ -50,33 +50,33 @@ export interface DeployConfig {
   root?: string;
   /** Missing: the app has no web process, no port and no front. */
   healthCheck?: HealthCheck;
-  /** The web process's. */
+  /** The command of the web process. */
   command?: string;
   build?: string;
   hooks: { preDeploy?: string; postDeploy?: string };
   shared?: Shared;
-  /** What stands under the key of its type, as that type's own schema read it: only the type knows what it is. */
+  /** The value of the type's own key, parsed by the type's schema: only the type knows its form. */
   settings?: unknown;
-  /** Those besides web. */
+  /** The processes other than web. */
   processes: Record<string, ProcessConfig>;
   cron: CronEntry[];
 }
 
-/** What the operator decided. Times are in ms. */
+/** The operator's settings. Times are in ms. */
 export interface ServerConfig {
   port: number;
   manager: string;
   /** How many workers share the port. */
   instances: number;
-  /** What deploy.yml calls the app; default: its own name. */
+  /** The app's name in deploy.yml; default: its own name. */
   for?: string;
   env: string;
   branch: string;
   host: string;
   keep: number;
-  /** In bytes; default: by what deploys took lately. */
+  /** In bytes; default: derived from what recent deploys used. */
   minFree?: number;
-  /** Of how many runs log and record stay. */
+  /** The number of runs whose log and record are kept. */
   keepLogs: number;
   strategy: "blue-green" | "restart";
   front: string;
@@ -87,11 +87,11 @@ export interface ServerConfig {
   holdTimeout: number;
   keepWarm: number;
   maxFailed?: number;
-  /** What builds and hooks are held to. */
+  /** The limits of builds and hooks. */
   build?: Limits;
-  /** Process -> how many of it; one where nothing is said. */
+  /** Process -> number of instances; default: one. */
   scale: Record<string, number>;
-  /** What stands under keys of app types and managers, by name: only its owner knows what it is. */
+  /** The values of the keys of app types and managers, by name: only the owner knows their form. */
   settings: Readonly<Record<string, unknown>>;
   gate: boolean;
   user?: string;

@@ -1,10 +1,10 @@
-// Changing a few values of a YAML file while every other character stays as it is.
+// Changes a few values of a YAML file and leaves every other character as it is.
 import { isMap, isScalar, parseDocument, type ParsedNode, type YAMLMap } from "yaml";
 import { DpError } from "../errors.ts";
 
 export type Scalar = string | number | boolean;
 
-// A letter or a path at the start, nothing that YAML reads as a comment or as a key.
+// It starts with a letter or a path, and contains nothing that YAML reads as a comment or a key.
 const PLAIN = /^(?:[A-Za-z/]|\.\/)(?!.*(?::(?: |$)| #| $))[\x20-\x7e]*$/;
 const WORDS = /^(?:true|false|null|yes|no|on|off|y|n)$/i;
 
@@ -15,9 +15,8 @@ export function yamlScalar(value: Scalar): string {
 }
 
 /**
- * Sets keys at the top of a YAML mapping: a key that is there gets the new value, another one a new line,
- * below its commented example (`# keep: 5`) when there is one. Throws DpError "config" for a text that is no
- * plain mapping.
+ * Sets keys at the top of a YAML mapping: an existing key gets the new value, a missing one a new line, below its
+ * commented example (`# keep: 5`) if there is one. Throws DpError "config" for a text that is no plain mapping.
  */
 export function setKeys(text: string, values: Readonly<Record<string, Scalar | undefined>>, file: string): string {
   let edited = text;
@@ -28,8 +27,8 @@ export function setKeys(text: string, values: Readonly<Record<string, Scalar | u
 }
 
 /**
- * Sets values in the mapping below a key at the top, `scale: {worker: 2}`, which may be written in either way; a key
- * that is not there is made. Throws DpError "config" as `setKeys` does.
+ * Sets values in the mapping below a top-level key, `scale: {worker: 2}`, in either notation; a missing key is added.
+ * Throws DpError "config" as `setKeys` does.
  */
 export function setInner(text: string, key: string, values: Readonly<Record<string, Scalar>>, file: string): string {
   let edited = text;

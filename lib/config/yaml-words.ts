@@ -1,7 +1,7 @@
-// What is wrong with a text that is no YAML, in words that say what to write: the parser's own speak of its grammar.
+// Error messages for invalid YAML that say what to write: the parser's own messages speak of its grammar.
 import { plainText } from "../text/text.ts";
 
-/** The parser's code, part of its message, and what is said instead; the first that fits. */
+/** The parser's code, part of its message, and our message; the first match counts. */
 const WORDS: readonly [code: string, part: string, words: string][] = [
   ["TAB_AS_INDENT", "", "indent with spaces, not with a tab"],
   ["MULTIPLE_DOCS", "", 'only one document is read, remove what follows the line "---"'],
@@ -41,7 +41,7 @@ const WORDS: readonly [code: string, part: string, words: string][] = [
   ["BAD_ALIAS", "", "a value that begins with * or & needs quotes around it"],
 ];
 
-/** The words for an error of the parser; its own where nobody has found better ones. */
+/** Our message for an error of the parser; its own message where there is none. */
 export function wordsOf({ code, message }: { code: string; message: string }): string {
   const found = WORDS.find(([known, part]) => known === code && message.includes(part));
   return found?.[2] ?? plainText(message);

@@ -6,24 +6,24 @@ import { wordsOf } from "./yaml-words.ts";
 
 export type Path = readonly (string | number)[];
 
-/** Something wrong in a file; `offset` counts characters from the start of the text. */
+/** An error in a file; `offset` counts characters from the start of the text. */
 export interface Problem {
   offset: number;
   path: Path;
   what: string;
 }
 
-/** Something wrong with what a file means; its place is looked up. */
+/** An error in the meaning of a file; its position is looked up later. */
 export type Wrong = Pick<Problem, "path" | "what">;
 
-/** A file as read. `isBroken`: it is not YAML, and the value says nothing. */
+/** A file as read. `isBroken`: it is not YAML, and the value is meaningless. */
 export interface Yaml {
   text: string;
   /** Mappings (without a prototype), lists, texts, booleans, whole numbers, null. */
   value: unknown;
   problems: Problem[];
   isBroken: boolean;
-  /** Where a key (of a mapping) or a value begins; for a missing one, the mapping that lacks it. */
+  /** The start of a key (of a mapping) or a value; for a missing one, of the mapping that lacks it. */
   offset(path: Path, part: "key" | "value"): number;
 }
 
@@ -31,7 +31,7 @@ const LIMIT = 64 * 1024;
 const DEPTH = 8;
 const SHOWN = 50;
 
-// 0x1F90, 08000 and 1e3 stay texts: only a number that looks the same to everybody is one.
+// 0x1F90, 08000 and 1e3 stay texts: a number must look the same to everybody.
 const decimal = {
   tag: "tag:yaml.org,2002:int",
   default: true,
@@ -43,7 +43,7 @@ const customTags = (tags: Tags): Tags => [
   decimal,
 ];
 
-/** Reads a YAML text of at most 64 KiB. It never throws: what is wrong is in `problems`. */
+/** Reads a YAML text of at most 64 KiB. It never throws: errors are in `problems`. */
 export function readYaml(source: string): Yaml {
   const text = source.replace(/^\ufeff/, "");
   const places = new Map<string, { key: number; value: number }>();
@@ -55,7 +55,7 @@ export function readYaml(source: string): Yaml {
     return broken([{ offset: 0, path: [], what: `larger than ${LIMIT / 1024} KiB: write long commands into scripts` }]);
   // Duplicate keys are found below: the parser's own search takes quadratic time.
   const document = parseDocument(text, { customTags, uniqueKeys: false, prettyErrors: false, logLevel: "error" });
-  // The first error of a place is the cause, those after it there are its consequences.
+  // The first error at a position is the cause, the later ones there are its consequences.
   const causes = new Map(document.errors.toReversed().map((error) => [error.pos[0], error]));
   const faults: Problem[] = [...causes.values()].map((error) => ({
     offset: error.pos[0],

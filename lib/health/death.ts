@@ -1,4 +1,4 @@
-// What is said of an instance that has ended: how, and its last words.
+// The message about an instance that has ended: how it ended, and its last lines.
 import { DpError, messageOf } from "../errors.ts";
 import type { Io } from "../host/io.ts";
 import type { Manager } from "../contracts/manager.ts";
@@ -9,7 +9,7 @@ const LOG_LINES = 25;
 const LOOKS = 10;
 const LOOK = 100;
 
-/** The error for an instance that does not run any more, or not for the first time. */
+/** The error for an instance that has stopped running, or is crashing repeatedly. */
 export async function died(
   name: InstanceName,
   manager: Manager,
@@ -18,7 +18,7 @@ export async function died(
   path?: string,
 ): Promise<DpError> {
   let status = seen;
-  // Between two crashes it runs for a moment, and its manager knows no longer how it ended.
+  // Between two crashes it runs for a moment, and its manager no longer knows how the last one ended.
   for (let look = 0; status.state === "running" && look < LOOKS; look++) {
     await io.sleep(LOOK);
     status = await manager.status(name);
@@ -31,8 +31,8 @@ export async function died(
 }
 
 /**
- * The last lines of an instance's log, without those about dp's own requests to `path`. What went wrong is the error; a
- * log that cannot be read must not take its place.
+ * The last lines of an instance's log, without those about dp's own requests to `path`. An unreadable log must not
+ * replace the actual error.
  */
 export async function lastWords(name: InstanceName, manager: Manager, io: Io, path?: string): Promise<string[]> {
   const lines: string[] = [];

@@ -1,4 +1,4 @@
-// Whether an instance is healthy, and that it is the one that answered.
+// Whether an instance is healthy, and whether it is the one that answered.
 import { died as diedOf, lastWords as lastWordsOf } from "./death.ts";
 import { DpError } from "../errors.ts";
 import type { Front } from "../contracts/front.ts";
@@ -14,7 +14,7 @@ import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 import { publicAddress } from "../paths.ts";
 import type { HealthCheck, ServerConfig } from "../config/types.ts";
 
-/** An instance that is asked: where, by whom it is managed, and what counts as healthy. */
+/** The instance to check: its address, its manager, and its health check. */
 export interface Candidate {
   name: InstanceName;
   manager: Manager;
@@ -23,18 +23,18 @@ export interface Candidate {
 }
 
 const SLOWEST = 2_000;
-/** Of the time waited so far: what a try may come too late. */
+/** Longest pause, as a share of the time already waited. */
 const LATENESS = 0.1;
-/** The same, and the shortest pause in ms, as long as nobody listens: such a try costs the app nothing. */
+/** The same while nobody listens, with the shortest pause in ms: such a try costs the app nothing. */
 const EAGER = { lateness: 0.03, pause: 5 };
-/** The pause is that many times what the try took, at least: some managers are asked by a program. */
+/** The pause is at least this many times the duration of the try: some managers are asked through a program. */
 const IDLE = 2;
 
 const urlOf = ({ check, port }: Candidate) => `http://127.0.0.1:${port}${check.path}`;
 
 /**
- * Asks until the instance is healthy, at once and then with a growing delay, for `startTimeout` at most; stops
- * as soon as its process has died. Answers the main process. Throws DpError "unhealthy" with what was seen.
+ * Checks until the instance is healthy, at once and then with a growing delay, for `startTimeout` at most; stops as
+ * soon as its process has died. Answers the main process. Throws DpError "unhealthy" with the last findings.
  */
 export async function waitUntilHealthy(candidate: Candidate, io: Io): Promise<{ pid: number; tries: number }> {
   const { check } = candidate;
@@ -68,7 +68,7 @@ export async function waitUntilHealthy(candidate: Candidate, io: Io): Promise<{ 
   }
 }
 
-/** Asks once more, and that the main process is still `pid`. Throws DpError "unhealthy". */
+/** Checks once more, and that the main process is still `pid`. Throws DpError "unhealthy". */
 export async function stillHealthy(candidate: Candidate, pid: number, io: Io): Promise<void> {
   const status = await candidate.manager.status(candidate.name);
   if (status.state !== "running" || status.pid !== pid) throw await died(candidate, status, io);
@@ -82,8 +82,8 @@ export async function stillHealthy(candidate: Candidate, pid: number, io: Io): P
 }
 
 /**
- * Asks through the public port until the release answers there. Throws DpError "unhealthy" when the front
- * points elsewhere, or its answers stay bad for the time that one answer may take.
+ * Checks through the public port until the release answers there. Throws DpError "unhealthy" when the front points
+ * elsewhere, or its answers stay bad for the timeout of one answer.
  */
 export async function publiclyHealthy(candidate: Candidate, server: ServerConfig, front: Front, io: Io): Promise<void> {
   const { name, check } = candidate;
@@ -106,13 +106,13 @@ export async function publiclyHealthy(candidate: Candidate, server: ServerConfig
   }
 }
 
-// An answer proves nothing until the socket that gave it is the instance's own.
+// An answer proves nothing unless the socket that gave it belongs to the instance.
 async function owner(candidate: Candidate, status: InstanceStatus, io: Io): Promise<number> {
   const { name, manager, port } = candidate;
-  // Mostly the main process has the socket: then no other process has to be looked at.
+  // Usually the main process has the socket: then no other process needs a look.
   const isMain = status.pid !== null && listeningPorts([status.pid]).some((socket) => socket.port === port);
   if (isMain) return status.pid!;
-  // A published port is no process's socket, or that of a proxy; its engine gives it to one container only.
+  // A published port has no socket of the app's, or only a proxy's; its engine gives it to one container only.
   const isPublished = (await manager.published?.(name))?.ports.includes(port);
   if (isPublished && status.pid !== null) return status.pid;
   const own = await manager.pids(name);
@@ -126,7 +126,7 @@ async function owner(candidate: Candidate, status: InstanceStatus, io: Io): Prom
   );
 }
 
-// It may have died since it was looked at, and then that is the news.
+// It may have died since the last look, and then that is the error to report.
 async function requireAlive(candidate: Candidate, before: InstanceStatus, io: Io): Promise<void> {
   const now = await candidate.manager.status(candidate.name);
   if (now.state !== "running" || now.pid !== before.pid) throw await died(candidate, now, io);
@@ -147,7 +147,7 @@ async function unhealthy(candidate: Candidate, seen: Map<string, number>, io: Io
   return new DpError("unhealthy", `GET ${urlOf(candidate)}: ${answers}`, { lines, ...(hint === null ? {} : { hint }) });
 }
 
-/** What its log says first, then where it listens, then what it answers. */
+/** In this order: its log, the port it listens on, its answer. */
 async function hintFor(
   candidate: Candidate,
   last: Answer | undefined,

@@ -1,9 +1,9 @@
-// What to do about an app that is not healthy: by what it answers, and by what it printed.
+// Hints for an unhealthy app: from its answer, and from its output.
 import { basename } from "node:path";
 import type { HealthCheck } from "../config/types.ts";
 import type { Answer } from "./probe.ts";
 
-/** What a bad answer mostly means, as a hint; null: nothing is known of it. */
+/** The usual meaning of a bad answer, as a hint; null: unknown. */
 export function hintForAnswer({ status, location }: Pick<Answer, "status" | "location">, check: HealthCheck) {
   const { path, host } = check;
   if (status === 400 && host === undefined)
@@ -19,7 +19,7 @@ export function hintForAnswer({ status, location }: Pick<Answer, "status" | "loc
 const READ_ONLY = /\bEROFS\b|read-?only (?:file ?system|database)|attempt to write a readonly database/i;
 const PATH = /(?:^|[\s'"`(=[])(\/[^\s'"`:,)\]]+)/;
 
-/** What to do when the app could not write into its release; null: its last lines say nothing of that. */
+/** The hint for an app that could not write into its release; null: its last lines do not show that. */
 export function hintForLines(lines: readonly string[]): string | null {
   const at = lines.findLastIndex((line) => READ_ONLY.test(line));
   if (at < 0) return null;
@@ -36,7 +36,7 @@ function inRelease(path: string): string {
   return inside.length > 1 ? inside[0]! : "data";
 }
 
-/** The last `count` lines of an app's log, without those that it wrote about dp's own requests. */
+/** The last `count` lines of an app's log, without those about dp's own requests. */
 export function withoutProbes(lines: readonly string[], path: string | undefined, count: number): string[] {
   const own = path === undefined ? null : new RegExp(`\\bGET ${RegExp.escape(path)} HTTP/1\\.[01]\\b`);
   return lines.filter((line) => !line.includes("dp-health-check") && own?.test(line) !== true).slice(-count);

@@ -1,16 +1,16 @@
-// One question to an app's health check: bounded in time and bytes, never through a proxy, never redirected.
+// One request to an app's health check: limited in time and bytes, never through a proxy, never redirected.
 import { codeOf, messageOf } from "../errors.ts";
 import type { HealthCheck } from "../config/types.ts";
 import { shown } from "../text/text.ts";
 
-/** What came back. `text` is a few words for the user: "500", "302 → /login", "connection refused". */
+/** The answer. `text` is a few words for the user: "500", "302 → /login", "connection refused". */
 export interface Answer {
   isHealthy: boolean;
   status: number | null;
   text: string;
-  /** Where a redirect leads. */
+  /** The target of a redirect. */
   location?: string | undefined;
-  /** The first line of a body of text, without its tags; empty: there is none. */
+  /** The first line of a text body, without tags; empty: there is none. */
   firstLine?: string;
   /** Nobody listens on the port. */
   isRefused?: boolean;
@@ -18,7 +18,7 @@ export interface Answer {
 
 const AGENT = "dp-health-check";
 const BODY_LIMIT = 64 * 1024;
-/** What is looked at of a body, in bytes, and shown of it, in characters. */
+/** How many bytes of a body are read, and how many characters of it shown. */
 const START = 4096;
 const LINE = 200;
 
@@ -50,7 +50,7 @@ export async function probe(check: HealthCheck, port: number, host = "127.0.0.1"
   }
 }
 
-// Bun names what it could not read, then the address, and what to pass to it.
+// Bun names the unreadable part, then the address, and then advice for programmers.
 function unreadable(message: string): string {
   const name = /^(\w+) fetching /.exec(message)?.[1];
   return name === undefined ? message : `no sound HTTP answer (${name})`;
@@ -58,8 +58,8 @@ function unreadable(message: string): string {
 
 const NO_PROXY = ["NO_PROXY", "no_proxy"];
 
-// fetch, because node:http takes 40 ms of a processor to load. It would send even 127.0.0.1 through $http_proxy, and
-// looks for the exceptions while it is called.
+// fetch, because loading node:http takes 40 ms of CPU time. fetch would send even 127.0.0.1 through $http_proxy, and
+// reads the exceptions at the time of the call.
 function direct(url: string, init: BunFetchRequestInit): Promise<Response> {
   const before = NO_PROXY.map((name) => process.env[name]);
   for (const name of NO_PROXY) process.env[name] = "*";
@@ -73,7 +73,7 @@ function direct(url: string, init: BunFetchRequestInit): Promise<Response> {
   }
 }
 
-/** The headers of the request; whoever has a domain is behind TLS, and says so. */
+/** The headers of the request; an app with a domain is behind TLS, so the request says https. */
 function headersFor(check: HealthCheck, address: string): Headers {
   const headers = new Headers({ Host: check.host ?? address, "User-Agent": AGENT, Connection: "close" });
   if (check.host !== undefined && /[a-z]/i.test(check.host)) headers.set("X-Forwarded-Proto", "https");
@@ -81,7 +81,7 @@ function headersFor(check: HealthCheck, address: string): Headers {
   return headers;
 }
 
-/** Reads a body to its end, or more than anybody reads; answers its beginning. */
+/** Reads a body to its end, or up to a limit; answers its beginning. */
 async function drain({ body }: Response): Promise<Uint8Array> {
   let bytes = 0;
   const start: Uint8Array[] = [];

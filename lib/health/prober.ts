@@ -1,9 +1,9 @@
-// dp's own requests through the public port while a release changes: the proof that nothing was lost.
+// dp's own probe requests through the public port while a release changes: the proof that no request is lost.
 import { probe } from "./probe.ts";
 import { publicAddress } from "../paths.ts";
 import type { HealthCheck, ServerConfig } from "../config/types.ts";
 
-/** What the requests saw. */
+/** The results of the probe requests. */
 export interface Probes {
   requests: number;
   failed: number;
@@ -11,20 +11,20 @@ export interface Probes {
   longestGap: number;
 }
 
-/** What is seen where nothing is asked. */
+/** The results where nothing is probed. */
 export const NO_PROBES: Probes = { requests: 0, failed: 0, longestGap: 0 };
 
 export interface Prober {
-  /** Ends the stream; answers what it saw. */
+  /** Stops the requests; answers the results. */
   stop(): Promise<Probes>;
-  /** What it saw so far. */
+  /** The results so far. */
   seen(): Probes;
 }
 
-/** Milliseconds between an answer and the next request: light, and finer than what a person could notice. */
+/** Milliseconds between an answer and the next request: little load, yet shorter than a person could notice. */
 const PAUSE = 15;
 
-/** Asks the public port again and again, one request at a time, until it is stopped. */
+/** Sends probe requests to the public port, one at a time, until it is stopped. */
 export function startProber(check: HealthCheck, server: Pick<ServerConfig, "host" | "port">): Prober {
   const seen: Probes = { requests: 0, failed: 0, longestGap: 0 };
   const stopped = Promise.withResolvers<void>();
@@ -54,7 +54,7 @@ export function startProber(check: HealthCheck, server: Pick<ServerConfig, "host
   };
 }
 
-/** The sum of what several streams saw. */
+/** The sum of several results. */
 export function sumOf(parts: readonly Probes[]): Probes {
   return {
     requests: parts.reduce((sum, part) => sum + part.requests, 0),

@@ -1,4 +1,4 @@
-// Whether a process without HTTP is healthy: it stays up, or a command of the app's own says so.
+// Whether a process without HTTP is healthy: it stays up, or a command of the app succeeds.
 import { DpError } from "../errors.ts";
 import type { Io } from "../host/io.ts";
 import type { Instance, Manager } from "../contracts/manager.ts";
@@ -10,13 +10,16 @@ import type { ProcessCheck } from "../config/types.ts";
 /** Milliseconds between two looks at a process. */
 const LOOK = 200;
 
-/** An instance that was started, and how it proves itself. */
+/** A started instance, and its check. */
 export interface Candidate {
   instance: Instance;
   check: ProcessCheck;
 }
 
-/** Waits until an instance has proven itself. Throws DpError "unhealthy" as soon as it ends or restarts, or when it never does. */
+/**
+ * Waits until an instance has proven healthy. Throws DpError "unhealthy" as soon as it ends or restarts, or when it
+ * never does.
+ */
 export async function waitUntilUp({ instance, check }: Candidate, manager: Manager, io: Io): Promise<void> {
   const first = await manager.status(instance);
   const requireUp = async () => {
@@ -55,7 +58,7 @@ export async function waitUntilUp({ instance, check }: Candidate, manager: Manag
   }
 }
 
-// A first look may come after a crash already: then it has restarts, or does not run.
+// The first look may come after a crash: then it has restarts, or does not run.
 function isOther(first: InstanceStatus, now: InstanceStatus): boolean {
   return now.state !== "running" || now.pid !== first.pid || now.restarts !== first.restarts;
 }

@@ -1,22 +1,22 @@
-// The health path that an app's code has: found in its files by what routes are called and how they are written.
+// The health path in an app's own code: found by the names of routes and the ways to write them.
 import { posix } from "node:path";
 import { DpError } from "../errors.ts";
 import type { Tree } from "../git/tree.ts";
 
-/** A path that the code answers, and the file that says so. */
+/** A path that the code answers, and the file that shows it. */
 export interface Route {
   path: string;
   file: string;
 }
 
-// In this order: what is there for this very purpose first.
+// In order of preference: routes made for this purpose first.
 const WORDS = ["health", "healthz", "_health", "healthcheck", "health-check", "livez", "readyz", "up", "ping"];
 const NAME = WORDS.toSorted((a, b) => b.length - a.length).join("|");
 
 const CODE = /\.(?:py|[cm]?[jt]s|[jt]sx|rb|go|php|java|kt|rs|ex|cs)$/;
 const NOT_SERVED = /(?:^|\/)(?:tests?|__tests__|specs?|e2e|migrations|vendor|dist|build|docs?|examples?)\/|\.min\.js$/;
 const OF_TESTS = /(?:\.(?:test|spec|d)\.[cm]?[jt]sx?|(?:^|\/)(?:test_[^/]*|[^/]*_test)\.(?:py|go))$/;
-/** More files than this are not opened, the outer ones first. */
+/** The most files that are opened, outer ones first. */
 const MOST_FILES = 100;
 
 /** Frameworks whose routes are files. */
@@ -28,14 +28,14 @@ const FILES = [
   new RegExp(`^server/(api/(?:[^/]+/)*(?:${NAME}))(?:\\.get)?\\.[jt]s$`),
 ];
 
-// A whole text in quotes. Django's have no slash in front.
+// A complete text in quotes. Django's paths have no leading slash.
 const QUOTED = new RegExp(`(["'\`])(/(?:api/(?:v\\d+/)?)?(?:${NAME})/?)\\1`);
 const DJANGO = new RegExp(`\\b(?:path|url)\\(\\s*(["'])((?:${NAME})/?)\\1`);
-// Who asks another server, a comment, and a list of what is let through.
+// Requests to other servers, comments, and assertions are no routes.
 const NO_ROUTE =
   /^\s*(?:#|\/\/|\*|\/\*)|\b(?:fetch|urlopen|curl|expect|assert)\b|\b(?:axios|requests|httpx|client)\s*[.(]/;
 
-/** The path to ask whether the app is healthy, as its own code has it; null: none was found. */
+/** The path of the health check in the app's own code; null: none was found. */
 export async function healthRoute(tree: Tree): Promise<Route | null> {
   const files = (await tree.list()).filter(({ kind }) => kind === "file" || kind === "executable");
   const served = files
@@ -48,7 +48,7 @@ export async function healthRoute(tree: Tree): Promise<Route | null> {
   return found[ranks.indexOf(Math.min(...ranks))] ?? null;
 }
 
-// A folder in brackets, (shop), is none of the address; one that stands for many, [id], makes no fixed address.
+// A folder in brackets, (shop), is not part of the address; a parameter, [id], makes no fixed address.
 function fileRoute(file: string): Route[] {
   const inner = FILES.map((pattern) => pattern.exec(file)?.[1]).find(Boolean);
   if (inner === undefined || inner.includes("[")) return [];
@@ -67,7 +67,7 @@ function routesIn(text: string, file: string): Route[] {
   return found;
 }
 
-/** The text of a file; of one that is too large, or no text, nothing. */
+/** The text of a file; empty for one that is too large or not text. */
 async function textOf(tree: Tree, file: string): Promise<string> {
   try {
     return (await tree.read(file)) ?? "";

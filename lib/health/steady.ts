@@ -1,19 +1,19 @@
-// An answer that does not change: an app that has booted, and says no.
+// A repeated answer: an app that has booted, and refuses.
 import type { Answer } from "./probe.ts";
 
-/** How long an app must go on with the same answer, in ms, until that is worth a word, and until it is the end. */
+/** How long an app must repeat the same answer, in ms, until that is reported, and until the wait ends. */
 const TOLD = 1_000;
 const CERTAIN = 5_000;
 /** How often it must have given that answer at least. */
 const LEAST = 5;
 
-/** Whether an answer may be an app's last word: a redirect or a refusal. While it boots, an app may well answer 503. */
+/** Whether an answer may be an app's final one: a redirect or a refusal. While it boots, an app may well answer 503. */
 export const isWord = (status: number | null): status is number => status !== null && status >= 300 && status < 500;
 
-/** What an answer is worth: nothing yet, a word while it is waited on, or the end of the waiting. */
+/** The verdict on an answer: go on, report it while waiting, or stop waiting. */
 export type Verdict = "wait" | "tell" | "end";
 
-/** Judges answer after answer, each at its time in ms of a clock that only goes forward. "tell" comes once. */
+/** Judges one answer after the other, each with its time in ms of a monotonic clock. "tell" comes once. */
 export function watchSteady(): (answer: Answer, now: number) => Verdict {
   let last: number | null = null;
   let since = 0;

@@ -1,9 +1,9 @@
-// An app that listens somewhere else than it was told: the commonest reason for no answer.
+// An app that listens on another port than it was told: the most common reason for no answer.
 import type { Manager, Published } from "../contracts/manager.ts";
 import { listeningPorts } from "../host/process/process.ts";
 import type { InstanceName } from "../host/instance.ts";
 
-/** Where an instance listens instead of its port, in words that say what it must do; null when it does listen there. */
+/** Where an instance listens instead of on its port, with what it must do; null when it listens there. */
 export async function wrongPort(name: InstanceName, manager: Manager, port: number): Promise<string | null> {
   const published = await manager.published?.(name);
   if (published) return wrongPortInside(published);
@@ -20,14 +20,17 @@ const isOnlyIpv6 = (open: readonly { port: number; address: string }[], port: nu
 const onlyIpv6 = (port: number) =>
   `the app listens on [::1]:${port} alone, the IPv6 loopback; it must listen on $DP_HOST, here 127.0.0.1`;
 
-/** How long an app listens elsewhere before that is worth a word, in ms: some open another port first. */
+/** How long an app must listen elsewhere before that is reported, in ms: some open another port first. */
 const PATIENCE = 2_000;
-/** When its sockets are looked at first, and the shortest time between two looks, in ms: all processes are gone through. */
+/**
+ * The time of the first look at its sockets, and the shortest time between two looks, in ms: a look goes through all
+ * processes.
+ */
 const [FIRST, LOOK] = [1_000, 250];
 
 /**
- * Looks from try to try whether an instance listens elsewhere, and not on its port. When it has for two seconds, the
- * answer is that in words, once; else null.
+ * Checks with each try whether an instance listens elsewhere, and not on its port. After two seconds it answers the
+ * message, once; otherwise null.
  */
 export function watchElsewhere(name: InstanceName, manager: Manager, port: number) {
   let since: number | null = null;
@@ -48,7 +51,7 @@ export function watchElsewhere(name: InstanceName, manager: Manager, port: numbe
   };
 }
 
-// From outside only what listens on all addresses of the container is reached, and only on the published port.
+// From outside a container, only sockets on all its addresses are reachable, and only on the published port.
 function wrongPortInside({ listening, inside }: Published): string | null {
   if (inside === null) return null;
   if (listening.some(({ port, address }) => port === inside && !address.startsWith("127.") && address !== "::1"))
