@@ -26,7 +26,7 @@ export interface Place {
   user: string | undefined;
   /** The system user that runs the app, and may read what was built. */
   reader: string | undefined;
-  /** What a build or hook may write to in the app's base, see walls.ts. */
+  /** Paths in the app's base that a build or hook may write to, see walls.ts. */
   opens: readonly string[];
   /** The environment of the build and of the app: the env file, PATH, HOME, DP_*. */
   env: Record<string, string>;

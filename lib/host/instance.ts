@@ -4,17 +4,17 @@ import type { Ended } from "./process/ending.ts";
 /** One process of a release of an app: `APP@ID`. */
 export interface InstanceName {
   app: string;
-  /** `42-3f9c2ab`, `42-3f9c2ab.worker.2` or, for a job that runs once, `42-3f9c2ab.cron.cleanup`: see paths.ts. */
+  /** `42-3f9c2ab`, `42-3f9c2ab.worker.2` or, for a scheduled job, `42-3f9c2ab.cron.cleanup`: see paths.ts. */
   id: string;
 }
 
-/** What a process is started from. */
+/** Everything that is needed to start a process. */
 export interface Startable extends InstanceName {
-  /** The folder that it starts in, absolute: in the release itself, never through `current`. */
+  /** The working folder, absolute: in the release itself, never through `current`. */
   folder: string;
-  /** A shell line, run by the app's user; empty: what an image starts by itself. */
+  /** A shell line, run by the app's user; empty: the image's own command. */
   command: string;
-  /** The whole environment; PORT is in that of a web process. */
+  /** The whole environment; for a web process it includes PORT. */
   env: Record<string, string>;
   user: string | undefined;
   /** Milliseconds between SIGTERM and SIGKILL. */
@@ -22,35 +22,35 @@ export interface Startable extends InstanceName {
 }
 
 export interface InstanceStatus {
-  /** "waiting" is between a crash and the next start. */
+  /** "waiting": between a crash and the next start. */
   state: "running" | "waiting" | "failed" | "stopped";
   /** The main process, or null. */
   pid: number | null;
-  /** How often it was started again after a crash. */
+  /** The number of restarts after crashes. */
   restarts: number;
   /** When the running process was started, ISO 8601, or null. */
   since: string | null;
-  /** What is to say of it, for people: "exited with 3", "killed by SIGKILL"; empty while all is well. */
+  /** The status in words: "exited with code 3", "killed by SIGKILL"; empty while all is well. */
   detail: string;
-  /** How it ended last, when it has, and that is known. */
+  /** How it last ended, if it has ended and that is known. */
   ended?: Ended;
-  /** It runs, and nobody looks after it any more: `adopt` mends that. */
+  /** It is running without a supervisor: `adopt` repairs that. */
   isOrphan?: boolean;
-  /** An image's own health check says that it is not well, while it runs. */
+  /** It is running, but the image's own health check fails. */
   isUnhealthy?: boolean;
 }
 
 export interface LogOptions {
-  /** How many of the last lines. */
+  /** The number of last lines. */
   lines: number;
   follow: boolean;
-  /** Only lines from then on, ms since 1970. A manager may leave it to its caller, and hand over older ones too. */
+  /** Only lines since this time, in ms since 1970. A manager may also pass on older lines; the caller then drops them. */
   since?: number | undefined;
-  /** `time`: when the line was written, ISO 8601, where that is known. */
+  /** `time`: when the line was written, in ISO 8601, if that is known. */
   onLine(line: string, time?: string | null): void;
 }
 
-/** What a manager needs to know of an app once, at setup. */
+/** What a manager needs to know about an app at setup. */
 export interface ManagedApp {
   app: string;
   base: string;

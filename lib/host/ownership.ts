@@ -1,11 +1,11 @@
-// Whose a release or its dependencies are: in the hands of one user while they are made, and root's for good afterwards.
+// The ownership of a release and its dependencies: they belong to one user during the build, and to root from then on.
 import { lstatSync, readFileSync } from "node:fs";
 import { DpError } from "../errors.ts";
 import type { Io } from "./io.ts";
 import { isOther } from "./process/privilege.ts";
 import { idsOf } from "./users.ts";
 
-/** Who makes something, and who may read it then: the app's user, by its group. */
+/** The user who makes something, and the user who may then read it through its group: the app's. */
 export interface Makers {
   maker: string | undefined;
   reader: string | undefined;
@@ -13,15 +13,15 @@ export interface Makers {
 
 const LONG = 15 * 60_000;
 
-// Where a user may link to files of others, what lies in its folder need not be its own, and is not handed to anybody.
+// If users may hard-link files of others, a file in a user's folder may belong to somebody else and must not change hands.
 const linksAreSafe = () => readFileSync("/proc/sys/fs/protected_hardlinks", "utf8").trim() !== "0";
 
-/** Whether what a user made can be taken from it here. */
+/** Whether files can be taken from the user who made them here. */
 export const canTake = (reader: string | undefined): reader is string => isOther(reader) && linksAreSafe();
 
 /**
- * Gives a folder, and all in it, to another user; its own owner last, so that by it a second call goes on with what one
- * that was killed began. chown follows no link, whatever takes the place of a file meanwhile.
+ * Gives a folder and its contents to another user. The folder's own owner changes last, so that a second call resumes
+ * after a killed one. chown follows no links, even if a file is replaced by one in the meantime.
  */
 export async function handTo(folder: string, { maker, reader }: Makers, io: Io): Promise<void> {
   if (maker === undefined || !canTake(reader)) return;
@@ -31,21 +31,21 @@ export async function handTo(folder: string, { maker, reader }: Makers, io: Io):
   await io.run(["chown", "-R", "-h", `${uid}:${gid}`, "--", folder], { quiet: true, timeout: LONG });
 }
 
-/** Whether nobody but root can change what is in a folder; what the static server reads is told by its mode. */
+/** Whether only root can change the contents of a folder. For files of the static server the mode decides. */
 export function isSealed(folder: string): boolean {
   const { uid, mode } = lstatSync(folder);
   return uid === 0 || (mode & 0o222) === 0;
 }
 
 /**
- * Makes a folder, and all in it, root's: the reader may read what its maker could, and nobody can write. Safe to repeat.
- * Throws DpError "command" when somebody keeps opening it meanwhile.
+ * Gives a folder and its contents to root: the reader may read what the maker could, and nobody can write. Safe to
+ * repeat. Throws DpError "command" when somebody keeps making it writable in the meantime.
  */
 export async function seal(folder: string, { maker, reader }: Makers, io: Io): Promise<void> {
   if (!canTake(reader)) return;
   const [, gid] = await idsOf(reader);
   const options = { quiet: true, timeout: LONG };
-  // As its maker: by then a name may lead to another file, and only the maker's own are changed so.
+  // Runs as the maker: a name may lead to another file by now, and this way only the maker's own files are changed.
   await io.run(["chmod", "-R", "g=u,go-w,ug-s", "--", folder], { ...options, user: maker, check: false });
   await io.run(["chown", "-R", "-h", `0:${gid}`, "--", folder], options);
   const tests = ["!", "-type", "l", "(", "-perm", "/022", "-o", "!", "-uid", "0", ")"];

@@ -1,12 +1,12 @@
-// Removal of a folder whose content the app may have made.
+// Removal of a folder whose contents the app may have made.
 import { lstat, rmdir } from "node:fs/promises";
 import { codeOf } from "../errors.ts";
 import type { Io } from "./io.ts";
 import { isOther } from "./process/privilege.ts";
 
 /**
- * Removes a release's or venv's folder; `user`: whose it may be, when dp is root. rm follows no link, whatever the app
- * puts in place of a folder meanwhile. Safe to repeat.
+ * Removes the folder of a release or venv. `user`: its possible owner, when dp is root. rm follows no links, even if the
+ * app replaces a folder with one in the meantime. Safe to repeat.
  */
 export async function removeTree(folder: string, user: string | undefined, io: Io): Promise<void> {
   try {

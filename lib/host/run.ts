@@ -164,7 +164,7 @@ async function finish(argv: readonly string[], options: RunOptions): Promise<Res
   };
 }
 
-/** The signal that an exit code stands for, as a shell says it; null: none. */
+/** The signal that an exit code stands for in a shell; null: none. */
 function signalIn(code: number): string | null {
   const found = Object.entries(constants.signals).find(([, number]) => number === code - 128);
   return found?.[0] ?? null;

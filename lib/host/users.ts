@@ -21,7 +21,7 @@ export const userExists = (user: string): boolean => accountNamed(user) !== null
 /** The name of an app's own user. */
 export const userOf = (app: string) => `dp-${app}`;
 
-/** The name of the user that builds an app; with "-build" behind it, it could be longer than Linux allows. */
+/** The name of the user that builds an app. The suffix "-build" could make the name longer than Linux allows. */
 export const builderName = (app: string) => `dpb-${app}`;
 
 /** Makes the app's own system user; returns whether it was missing. */
@@ -29,7 +29,7 @@ export function setupUser(app: string, io: Io): Promise<boolean> {
   return makeSystemUser(userOf(app), places(app).home, io);
 }
 
-/** Makes a system user without password or shell, in further groups; answers whether it was missing. */
+/** Makes a system user without a password or shell, with supplementary groups; returns whether it was missing. */
 export async function makeSystemUser(user: string, home: string, io: Io, groups: number[] = []): Promise<boolean> {
   if (userExists(user)) return false;
   const options = ["--system", "--user-group", "--no-create-home", "--home-dir", home, "--shell", "/usr/sbin/nologin"];

@@ -22,7 +22,7 @@ async function unitTexts(folder: string): Promise<Record<string, string>> {
     }),
     "dp-reconcile.service": render(await template("dp-reconcile.service"), {
       command: words(SELF),
-      // Without a daemon of its own, podman's containers are started by this very process, and would be as confined.
+      // podman has no daemon: this process itself starts the containers, which would inherit its sandbox.
       hardening: existsSync("/usr/bin/podman") ? "" : await template("dp-reconcile.conf"),
     }),
   };

@@ -1,4 +1,4 @@
-// A program that is kept running where there is no systemd, by the same small supervisor as the apps.
+// Keeps a program running without systemd, under the same small supervisor as the apps.
 import { chmod, chown } from "node:fs/promises";
 import { removeFile, writeFileAtomic } from "../files.ts";
 import type { InstanceName } from "../instance.ts";
@@ -17,41 +17,41 @@ import {
 import { shellQuote } from "../template.ts";
 import { idsOf } from "../users.ts";
 
-/** What is kept, and where its records are: STEM.json, STEM.state.json and STEM.sh, all of them dp's. */
+/** A program that is kept running. dp owns its records: STEM.json, STEM.state.json and STEM.sh. */
 export interface Kept {
   stem: string;
   instance: InstanceName;
-  /** DP_INSTANCE of its processes, by which they are found again. */
+  /** The DP_INSTANCE of its processes, which identifies them. */
   marker: string;
   /** Milliseconds between SIGTERM and SIGKILL. */
   stopTimeout: number;
 }
 
-/** How it is run. */
+/** How the program is run. */
 export interface Program {
   argv: readonly string[];
   env: Readonly<Record<string, string>>;
-  /** Who it runs as; null: whoever dp is. */
+  /** The user that it runs as; null: the user that runs dp. */
   user: string | null;
   /** Milliseconds until the first restart. */
   restartDelay: number;
   log: string;
 }
 
-/** The files of its records. */
+/** The paths of a program's records. */
 export const recordsOf = ({ stem }: Pick<Kept, "stem">) => ({
   spec: `${stem}.json`,
   state: `${stem}.state.json`,
   script: `${stem}.sh`,
 });
 
-/** Whether a supervisor has it. */
+/** Whether a supervisor is running the program. */
 export const isKept = (kept: Pick<Kept, "stem">) => supervisorsOf(recordsOf(kept).spec).length > 0;
 
-/** What its supervisor last knew; null: nothing. */
+/** The last state that its supervisor recorded; null: none. */
 export const stateOf = (kept: Kept) => readRecord<State>(recordsOf(kept).state);
 
-/** Starts it under a supervisor of its own; there must be none. */
+/** Starts the program under its own supervisor; there must be none yet. */
 export async function startKept(kept: Kept, { argv, env, user, restartDelay, log }: Program): Promise<void> {
   const { spec, state, script } = recordsOf(kept);
   const [uid, gid] = user === null ? [ownUser(), 0] : await idsOf(user);
@@ -81,10 +81,10 @@ export async function startKept(kept: Kept, { argv, env, user, restartDelay, log
   }).unref();
 }
 
-/** Ends it and its supervisor. Safe to repeat. */
+/** Ends the program and its supervisor. Safe to repeat. */
 export async function endKept(kept: Kept): Promise<void> {
   const { spec } = recordsOf(kept);
-  // It ends the program first, which may take as long as it is given.
+  // The supervisor ends the program first, which may take the whole stop timeout.
   await endAll(() => supervisorsOf(spec), kept.stopTimeout * 2);
   const uid = (await readRecord<Spec>(spec))?.uid ?? ownUser();
   const main = (await stateOf(kept))?.main ?? null;

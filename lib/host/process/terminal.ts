@@ -11,7 +11,7 @@ export interface Foreground {
   env: Record<string, string>;
   /** The user it runs as when dp is root. */
   user: string | undefined;
-  /** The app in whose name it runs, beside its processes; without one it has no limits of its own. */
+  /** The app that it runs for, apart from the app's own processes. Missing: it has no limits of its own. */
   app?: string;
 }
 

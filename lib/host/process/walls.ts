@@ -1,19 +1,19 @@
-// What a build or hook sees of the server: its own mounts, processes and messages, and of all apps only its own.
+// Isolates builds and hooks: their own mounts, processes and IPC, and no app's files but their own.
 import { totalmem } from "node:os";
 import { program } from "./privilege.ts";
 import { deployments, places, root } from "../../paths.ts";
 
-/** What is open to a command: paths in the app's base that it may write to, when its rights allow it. */
+/** The paths in the app's base that a command may write to, if its user has the right. */
 export interface Walls {
   app: string;
   opens: readonly string[];
 }
 
-// It takes memory: what needs more has $TMPDIR, on the disk.
+// The tmpfs uses memory: a command that needs more space has $TMPDIR, on the disk.
 const ROOM = `size=${Math.min(2 ** 30, Math.floor(totalmem() / 4))},nr_inodes=100k,mode=1777,nosuid,nodev`;
 
-// As root, in a mount namespace of its own. The base is moved aside, an empty folder put in place of all apps, and the
-// base back into it, to be read only. The last process of the line is 1 there: it waits, and all others end with it.
+// Runs as root, in its own mount namespace. The app's base is moved aside, an empty folder is mounted over all apps, and
+// the base is moved back into it, read-only. The shell is pid 1 of the namespace: it waits, and all others end with it.
 const RAISE = `set -e
 mount -t tmpfs -o ${ROOM} dp-tmp /tmp
 mount --bind /tmp /var/tmp
@@ -41,7 +41,7 @@ exit $?`;
 const NAMESPACES = ["--mount", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc"];
 let can: boolean | undefined;
 
-/** Whether they can be had: by root on a server, unless it is in a container that may not mount. */
+/** Whether walls are possible: only for root on a server, and not in a container that may not mount. */
 export function hasWalls(): boolean {
   if (process.getuid?.() !== 0 || root() !== "") return false;
   return (can ??= tried());
@@ -56,7 +56,7 @@ function tried(): boolean {
   }
 }
 
-/** The argv that runs `argv`, which begins as root, behind them. */
+/** The argv that runs `argv` behind walls; it must be started by root. */
 export function behindWalls(argv: readonly string[], { app, opens }: Walls): string[] {
   const raise = ["/bin/sh", "-c", RAISE, "sh", deployments(), places(app).base, ...opens, "--"];
   return [program("unshare"), ...NAMESPACES, ...raise, ...argv];
