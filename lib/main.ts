@@ -11,7 +11,7 @@ export function report(thrown: unknown): number {
   const pc = colours();
   if (!(error instanceof DpError)) {
     sayAfter(pc.red("dp:"), messageOf(error));
-    say(`  this is a bug in dp; what it was doing:`);
+    say(`  this is a bug in dp; where it happened:`);
     for (const line of (error instanceof Error ? (error.stack ?? "") : "").split("\n").slice(1, 8)) say(line);
     return EXIT.bug;
   }

@@ -25,7 +25,7 @@ export function appName(name: string): string {
   if (isAppName(name)) return name;
   const why = RESERVED.has(name)
     ? "is reserved"
-    : "must be a lower-case letter, then letters, digits and single dashes, 28 characters at most";
+    : "must start with a lower-case letter, then letters, digits and single dashes, at most 28 characters";
   throw new DpError("usage", `app name ${JSON.stringify(name)} ${why}`);
 }
 

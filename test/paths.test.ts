@@ -36,7 +36,7 @@ describe("the name of an app", () => {
     ...["a@b", "a%i", "a$b", "a;b", "--host=x", "x".repeat(29), "shop.git", "*"],
   ])("may not be %j", (name) => {
     expect(() => appName(name)).toThrow(DpError);
-    expect(() => places(name)).toThrow("must be a lower-case letter");
+    expect(() => places(name)).toThrow("must start with a lower-case letter");
   });
 
   test.each(["root", "ssh", "sshd", "systemd", "dp", "user", "getty", "dbus"])("may not be %s", (name) => {

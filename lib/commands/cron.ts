@@ -62,7 +62,7 @@ export function cronLines(rows: readonly CronRow[]): string[] {
   );
 }
 
-/** `exited with 3 after 12s`. */
+/** `exited with code 3 after 12s`. */
 export function resultText({ startedAt, endedAt, code, detail }: JobRun): string {
   if (endedAt === null) return "unknown: it was interrupted";
   const how = code === 0 ? "ok" : detail || "failed";

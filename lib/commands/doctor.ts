@@ -123,7 +123,7 @@ async function runSelf(words: readonly string[]): Promise<Omit<Mended, "app">> {
   const env = { ...selfEnv(), ...loginEnv() };
   const { code } = await run([...SELF, ...words], { env, check: false, timeout: 600_000 });
   const command = `dp ${words.join(" ")}`;
-  return { what: code === 0 ? `did: ${command}` : `${command} exited with ${code}, see its output`, code };
+  return { what: code === 0 ? `did: ${command}` : `${command} exited with code ${code}, see its output`, code };
 }
 
 /** The exit code of a diagnosis: only errors count. */

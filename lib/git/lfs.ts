@@ -32,7 +32,7 @@ export async function lfsProblems(source: Source): Promise<string[]> {
   if (first === undefined) return [];
   const which = `${first}${more.length > 0 ? ` and ${more.length} more` : ""}`;
   if ((await run(["git", "lfs", "version"], { check: false })).code !== 0)
-    throw new DpError("host", `${which}: kept by Git LFS, but this server has no git-lfs`, {
+    throw new DpError("host", `${which}: stored in Git LFS, but this server has no git-lfs`, {
       hint: "apt install git-lfs",
     });
   const blob = `${source.sha}:.lfsconfig`;
@@ -41,7 +41,7 @@ export async function lfsProblems(source: Source): Promise<string[]> {
   const own = await source.git(ask, { check: false });
   if (own.code === 0 || (await source.url()) !== null) return [];
   const mend = "git config -f .lfsconfig lfs.url URL, and commit .lfsconfig; or on the server: dp setup APP URL";
-  return [`${which}: kept by Git LFS, which a push does not contain; name the LFS server: ${mend}`];
+  return [`${which}: stored in Git LFS, which a push does not contain; name the LFS server: ${mend}`];
 }
 
 // A repository with only the pointers, over the files in the folder: git-lfs then replaces them itself.
@@ -67,7 +67,7 @@ export async function fetchLfs(source: Source, folder: string, fetcher: Fetcher,
     const argv = ["sh", "-c", FETCH, "sh", join(temp, "git"), folder, (await source.url()) ?? "", ...NO_FILTERS];
     const { code, text } = await io.run(argv, { ...fetcher, check: false, quiet: true });
     if (code === 0) return io.info(`${pointers.length} LFS ${pointers.length === 1 ? "file" : "files"}`);
-    throw new DpError("command", `the files that Git LFS keeps cannot be fetched (${pointers[0]} is one of them)`, {
+    throw new DpError("command", `the Git LFS files cannot be fetched (${pointers[0]} is one of them)`, {
       lines: tail(text, 10),
       hint: "push them to the LFS server, git lfs push --all REMOTE; they are fetched as the app's user, with the credentials in its home",
     });

@@ -133,6 +133,6 @@ function decode(path: string, bytes: ArrayBuffer | Uint8Array, how?: Reading): s
   } catch (cause) {
     const hint = "save it as UTF-8; in PowerShell: Set-Content -Encoding utf8";
     const isWide = how === undefined && wide !== undefined;
-    throw new DpError("config", `${path}: ${isWide ? "UTF-16, and must be UTF-8" : "not UTF-8 text"}`, { cause, hint });
+    throw new DpError("config", `${path}: ${isWide ? "UTF-16, but must be UTF-8" : "not UTF-8 text"}`, { cause, hint });
   }
 }

@@ -50,7 +50,7 @@ export async function waitUntilUp({ instance, check }: Candidate, manager: Manag
     await requireUp();
     if (code === 0 && !timedOut) return;
     if (performance.now() + interval > end) {
-      const how = timedOut ? `did not end within ${timeout / 1000} s` : `exited with ${code}`;
+      const how = timedOut ? `did not end within ${timeout / 1000} s` : `exited with code ${code}`;
       const message = `the health check of ${instance.app}@${instance.id} ${how} in all ${tries} tries: ${command}`;
       throw new DpError("unhealthy", message, { lines: tail(text, 25) });
     }

@@ -73,7 +73,7 @@ function failure(argv: readonly string[], result: Result, { timeout, confined }:
     ? `did not end within ${Math.round((timeout ?? 60_000) / 1000)} s and was stopped`
     : result.signal
       ? `was killed by ${result.signal}`
-      : `exited with ${result.code}`;
+      : `exited with code ${result.code}`;
   const memory = result.code === KILLED && !result.timedOut ? confined?.build?.memory : undefined;
   const hint = memory === undefined ? lineEndHint(result.text) : `build in config.yml limits it to ${memory} of memory`;
   return new DpError("command", `${argv.join(" ")} ${how}`, {

@@ -17,7 +17,7 @@ export async function runtimeFolder(kind: string): Promise<{ folder: string; tem
     return { folder, temp };
   } catch (error) {
     if (!["EACCES", "EPERM", "EROFS"].includes(codeOf(error) ?? "")) throw error;
-    throw new DpError("host", `cannot write into ${folder} (${codeOf(error)})`, { hint: "type it as root, with sudo" });
+    throw new DpError("host", `cannot write into ${folder} (${codeOf(error)})`, { hint: "run it as root, with sudo" });
   }
 }
 

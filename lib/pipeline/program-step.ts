@@ -20,7 +20,7 @@ export async function runProgram(file: StepFile, runFile: string, run: Run, io: 
     const { stepTimeout: timeout } = factOf(run, "server", fact.server);
     const result = await io.run([file.path, runFile], { env: selfEnv(), stdout, timeout, check: false });
     if (result.code !== EXIT.ok || result.timedOut) {
-      const how = result.timedOut ? `did not end within ${durationText(timeout)}` : `exited with ${result.code}`;
+      const how = result.timedOut ? `did not end within ${durationText(timeout)}` : `exited with code ${result.code}`;
       throw new DpError("command", `step ${file.name} (${file.path}) ${how}`, { lines: tail(result.text, 25) });
     }
     return parseFacts(file, readFileSync(`/proc/self/fd/${stdout}`, "utf8"));

@@ -22,7 +22,7 @@ export interface JobRun {
   endedAt: string | null;
   /** The exit code, or 128 + the signal's number; null when unknown. */
   code: number | null;
-  /** "exited with 3", "killed by SIGKILL"; empty when all is well. */
+  /** "exited with code 3", "killed by SIGKILL"; empty when all is well. */
   detail: string;
 }
 

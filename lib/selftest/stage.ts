@@ -100,7 +100,7 @@ export async function type(
   });
   if (result.code === 128 + SIGINT) throw new DpError("interrupted", "it was interrupted");
   if ((result.code === 0) === (wanted === "succeeds")) return;
-  throw new DpError("command", `expected that this ${wanted}: ${shown}; it exited with ${result.code}`);
+  throw new DpError("command", `expected that this ${wanted}: ${shown}; it exited with code ${result.code}`);
 }
 
 /** Sends a request to the app; throws DpError "command" for an answer that does not end with `wanted`. */

@@ -283,7 +283,7 @@ describe.skipIf(why !== null)("with an engine", () => {
   test("a build that fails says so with its last lines", async () => {
     const error = await errorOf(docker.install(place({ Dockerfile: `${FROM}RUN echo so it goes; exit 3\n` }), io));
     expect(error!.exit).toBe("command");
-    expect(error!.message).toBe("docker build exited with 3");
+    expect(error!.message).toBe("docker build exited with code 3");
     expect(error!.lines.join("\n")).toContain("so it goes");
   });
 
@@ -340,7 +340,7 @@ describe.skipIf(why !== null)("with an engine", () => {
     await docker.runHook!('echo "$(pwd): $SECRET" && sh ./migrate.sh', built, io);
     expect(said.slice(-2)).toEqual(["/app: hunter2 is the word", "migrated"]);
     const error = await errorOf(docker.runHook!("echo no migration; exit 4", built, io));
-    expect(error!.message).toBe("echo no migration; exit 4 exited with 4");
+    expect(error!.message).toBe("echo no migration; exit 4 exited with code 4");
     expect(error!.lines).toContain("no migration");
     const late = await errorOf(docker.runHook!("sleep 1234", { ...built, timeout: 2_000 }, io));
     expect(late!.message).toBe("sleep 1234 did not end within 2 s and was stopped");

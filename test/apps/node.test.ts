@@ -282,7 +282,7 @@ describe("modules", () => {
     expect(await Bun.file(join(place.folder, "made")).text()).toBe("true\n");
     const failing = await next(place, "2-bbbbbbb", files);
     const error = await thrown(build(failing, await node.install(failing, recorder().io), recorder().io));
-    expect(error).toMatchObject({ exit: "command", message: expect.stringContaining("exited with 9") });
+    expect(error).toMatchObject({ exit: "command", message: expect.stringContaining("exited with code 9") });
   });
 
   test("a registry that is not there: the installer's words, and nothing is left that counts", async () => {
@@ -302,7 +302,7 @@ describe("modules", () => {
     const said = recorder();
     await build(place, runtime, said.io);
     expect(said.warnings).toEqual([
-      expect.stringMatching(/^development dependencies stay: bun install .* exited with 1$/),
+      expect.stringMatching(/^development dependencies stay: bun install .* exited with code 1$/),
     ]);
     expect(await modules(place)).toEqual(["is-number", "ms"]);
     expect(await readdir(place.folder)).not.toContain("node_modules.built");

@@ -60,7 +60,7 @@ export async function timed(box: Sandbox, wanted: string, argv: readonly string[
   const endedAt = Date.now();
   // The last look may be under way.
   if (Number.isNaN(await Promise.race([first, Bun.sleep(1_000).then(() => Number.NaN)]))) isOver = true;
-  if (code !== 0) throw new Error(`${argv.join(" ")} exited with ${code}:\n${out}${err}`);
+  if (code !== 0) throw new Error(`${argv.join(" ")} exited with code ${code}:\n${out}${err}`);
   const cpu = Number(child.resourceUsage()?.cpuTime.total ?? Number.NaN) / 1000;
   return timingOf(box, { total, firstAnswer: await first, cpu, begunAt, endedAt });
 }

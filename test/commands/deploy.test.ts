@@ -70,13 +70,13 @@ describe("one app", () => {
     const { code, out } = await runDp(["deploy", app.app]);
     expect(code).toBe(6);
     expect(out).toContain("FAILED at build: sh -c ");
-    expect(out).toContain("exited with 4");
+    expect(out).toContain("exited with code 4");
     expect(out).toContain("  | key ***");
     expect(out).toContain(`serving: ${ids[0]}, as before`);
     expect(out).toMatch(/^log: \S+\.log$/m);
     expect(out).toMatch(/^next: /m);
     expect(await answer(app)).toBe(ids[0]!);
-    expect((await status(app)).lastFailure?.error).toContain("exited with 4");
+    expect((await status(app)).lastFailure?.error).toContain("exited with code 4");
     const logged = await runDp(["logs", app.app, "--deploy"]);
     expect(logged.out).toContain("FAILED at build");
     for (const name of readdirSync(app.logs))

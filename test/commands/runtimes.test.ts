@@ -194,7 +194,7 @@ test.skipIf(process.getuid?.() !== 0)("without the right to write there it is ty
   rmSync(closed, { recursive: true });
   expect([came.code, came.text]).toEqual([
     8,
-    expect.stringMatching(/cannot write into .*\(EACCES\)\n.*type it as root/),
+    expect.stringMatching(/cannot write into .*\(EACCES\)\n.*run it as root/),
   ]);
 });
 

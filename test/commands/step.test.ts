@@ -79,7 +79,7 @@ test.each<[string[], number, string]>([
   [["step", "read"], 2, "which run?"],
   [["step", "read", "--context", "/missing.json"], 4, "no such context"],
   [["step", "read", "--app", "nobody"], 2, 'there is no app "nobody"'],
-  [["step", "read", "--app", "../x"], 2, "must be a lower-case letter"],
+  [["step", "read", "--app", "../x"], 2, "must start with a lower-case letter"],
   [["fact", "/missing.json"], 4, "no such context"],
   [["plan", "nobody"], 2, 'there is no app "nobody"'],
 ])("dp %j is refused with %d", async (words, code, text) => {

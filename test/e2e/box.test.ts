@@ -32,7 +32,7 @@ describe.skipIf(why !== null)(`box${why === null ? "" : ` (skipped: ${why})`}`, 
       stdout: "out\n",
       stderr: "err\n",
     });
-    await expect(box.must("echo broken >&2; false")).rejects.toThrow(/exited with 1:\nbroken/);
+    await expect(box.must("echo broken >&2; false")).rejects.toThrow(/exited with code 1:\nbroken/);
   });
 
   test("root's commands share a connection, also many at once; a fresh one and another user's do not", async () => {

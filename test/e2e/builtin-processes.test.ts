@@ -113,7 +113,7 @@ describe("deploys", () => {
     await box.commit({ "worker.py": 'raise SystemExit("there is no queue")\n' });
     const { code, text } = await box.push();
     expect(code).toBe(1);
-    expect(text).toMatch(/FAILED at workers: shop@\d+-\w+\.worker\.\d is not running: exited with 1/);
+    expect(text).toMatch(/FAILED at workers: shop@\d+-\w+\.worker\.\d is not running: exited with code 1/);
     expect(text).toContain("| there is no queue");
     expect(live()).toBe(before);
     expect(await box.answer()).toBe(before);
@@ -130,7 +130,7 @@ describe("deploys", () => {
     await box.commit(files("echo not yet; exit 4"));
     const { code, text } = await box.push();
     expect(code).toBe(1);
-    expect(text).toMatch(/FAILED at workers: the health check of shop@\S+ exited with 4 in all \d+ tries/);
+    expect(text).toMatch(/FAILED at workers: the health check of shop@\S+ exited with code 4 in all \d+ tries/);
     expect(text).toContain("| not yet");
     await expectWell(2);
     await box.release(files("test $DP_PROCESS = worker.1 || test $DP_PROCESS = worker.2"));
@@ -288,16 +288,16 @@ describe("cron", () => {
     });
     expect(await box.dp("cron", "run", "shop", "bad")).toMatchObject({
       ...{ code: 6, stdout: "no luck\n" },
-      stderr: expect.stringContaining("exited with 3"),
+      stderr: expect.stringContaining("exited with code 3"),
     });
     expect(await must("logs", "shop", "cron.bad", "-n", "1")).toEndWith(` cron.bad[${live()}]: no luck\n`);
-    expect((await entry("bad")).last).toMatchObject({ code: 3, detail: "exited with 3", release: live() });
+    expect((await entry("bad")).last).toMatchObject({ code: 3, detail: "exited with code 3", release: live() });
     expect(await box.dp("cron", "run", "shop", "hands")).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('did you mean "hand"?'),
     });
     expect(await must("cron", "shop")).toMatch(
-      new RegExp(`^bad +0 0 1 \\d+ \\* +${FAR_TIME} +.* exited with 3 after 0s +echo no luck; exit 3$`, "m"),
+      new RegExp(`^bad +0 0 1 \\d+ \\* +${FAR_TIME} +.* exited with code 3 after 0s +echo no luck; exit 3$`, "m"),
     );
   });
 

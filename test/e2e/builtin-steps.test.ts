@@ -135,7 +135,7 @@ describe("a step in another language", () => {
   });
 
   test.each([
-    ["fails", "echo it went wrong >&2; exit 3", 6, /step announce .* exited with 3[\s\S]*it went wrong/],
+    ["fails", "echo it went wrong >&2; exit 3", 6, /step announce .* exited with code 3[\s\S]*it went wrong/],
     ["prints no JSON", "echo hello", 6, /did not print exactly one JSON object[\s\S]*hello/],
     ["prints JSON that is no object", "echo '[1]'", 6, /printed \[1\], not a JSON object/],
     ["prints a fact of a wrong type", `echo '{"port": "eighty"}'`, 6, /fact "port" cannot be "eighty"/],

@@ -117,7 +117,7 @@ describe("status and releases", () => {
       health: "200",
     });
     expect(now.process).toMatchObject({ state: "running", restarts: 0 });
-    expect(now.lastFailure?.error).toContain("exited with 3");
+    expect(now.lastFailure?.error).toContain("exited with code 3");
     const [failed, good] = await releases();
     expect(failed).toMatchObject({ number: 2, kind: "deploy", state: "failed", isLive: false });
     expect(good).toMatchObject({

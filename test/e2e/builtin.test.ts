@@ -79,12 +79,12 @@ describe("a push that is not", () => {
     [
       "dependencies that cannot be installed",
       { "requirements.txt": "--no-index\nno-such-package-at-all==1.0\n" },
-      /No matching distribution found for no-such-package-at-all[\s\S]*FAILED at install: .* exited with 1/,
+      /No matching distribution found for no-such-package-at-all[\s\S]*FAILED at install: .* exited with code 1/,
     ],
     [
       "a build that fails",
       { "deploy.yml": deployYml("shop", "build: echo so it goes; exit 3\n") },
-      /FAILED at build: .*exited with 3/,
+      /FAILED at build: .*exited with code 3/,
     ],
     [
       "a hook that fails",
@@ -92,9 +92,9 @@ describe("a push that is not", () => {
         "deploy.yml": deployYml("shop", "hooks: {preDeploy: ./no.sh}\n"),
         "no.sh": "#!/bin/sh\necho no migration\nexit 4\n",
       },
-      /\| no migration[\s\S]*FAILED at pre-deploy: .*exited with 4/,
+      /\| no migration[\s\S]*FAILED at pre-deploy: .*exited with code 4/,
     ],
-    ["a crash at boot", { mode: "crash" }, /FAILED at check: .*exited with 1[\s\S]*\| boom: it does not start/],
+    ["a crash at boot", { mode: "crash" }, /FAILED at check: .*exited with code 1[\s\S]*\| boom: it does not start/],
     ["a health check that answers 500", { mode: "unhealthy" }, /FAILED at check: GET .*\/health: .*\b500/],
     ["a health check that redirects", { mode: "redirect" }, /302 → \/login[\s\S]*a redirect does not count as healthy/],
     [

@@ -179,7 +179,7 @@ describe.skipIf(why !== null)(`processes in containers${why === null ? "" : ` (s
     for (let time = 1; time <= 2; time++)
       expect(await box.dp("cron", "run", "shop", "hand")).toMatchObject({ code: 0, stdout: said });
     expect(await box.dp("cron", "run", "shop", "bad")).toMatchObject({ code: 6, stdout: "no luck\n" });
-    expect((await entry("bad")).last).toMatchObject({ code: 3, detail: "exited with 3", release: live() });
+    expect((await entry("bad")).last).toMatchObject({ code: 3, detail: "exited with code 3", release: live() });
     const since = new Date().toISOString();
     const deadline = performance.now() + 120_000;
     while (!(((await entry("tick")).last?.endedAt ?? "") > since)) {

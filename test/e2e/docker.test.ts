@@ -72,7 +72,7 @@ describe.skipIf(why !== null)("an app in containers", () => {
     [
       "a command that is not there",
       { "deploy.yml": dockerYml("shop", "command: ./nothing\n") },
-      /FAILED at check: .*exited with 127/,
+      /FAILED at check: .*exited with code 127/,
     ],
     [
       "an app that listens on its own loopback",
@@ -93,7 +93,7 @@ describe.skipIf(why !== null)("an app in containers", () => {
     [
       "a hook that fails",
       { "deploy.yml": dockerYml("shop", "hooks: {preDeploy: 'echo no migration for $DP_RELEASE; exit 5'}\n") },
-      /no migration for \d+-[\s\S]*FAILED at pre-deploy: .* exited with 5/,
+      /no migration for \d+-[\s\S]*FAILED at pre-deploy: .* exited with code 5/,
     ],
     [
       "no Dockerfile",
@@ -115,7 +115,7 @@ describe.skipIf(why !== null)("an app in containers", () => {
     expect(ended(pushed, 0)).toBe("0");
     expect(pushed.text).toContain(`ready for ${box.link("current")}`);
     // The image has no such file: only server.ts is copied into it.
-    expect(pushed.text).toMatch(/postDeploy failed, but the release is live: \.\/none\.sh exited with 127/);
+    expect(pushed.text).toMatch(/postDeploy failed, but the release is live: \.\/none\.sh exited with code 127/);
     const [name] = await containers();
     expect(await box.engine.must("container", "top", name!, "-o", "pid,args")).toContain("bun server.ts --by-command");
   });

@@ -70,12 +70,12 @@ test.each<[string, () => Record<string, string | null>, string[]]>([
   [
     "a build that fails",
     () => withScripts({ build: "echo its words; exit 4" }),
-    ["FAILED at build", "its words", "exited with 4"],
+    ["FAILED at build", "its words", "exited with code 4"],
   ],
   [
     "an install script of its own that fails",
     () => withScripts({ postinstall: "exit 5" }),
-    ["FAILED at install", "exited with 5"],
+    ["FAILED at install", "exited with code 5"],
   ],
   ["a crash at boot", () => ({ "server.js": 'throw new Error("boom at boot");' }), ["boom at boot"]],
   ["a prestart that fails", () => withScripts({ prestart: "echo not today; exit 3" }), ["not today"]],

@@ -100,7 +100,10 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     });
     const live = box.link("current")!;
     for (const [files, says] of [
-      [{ "deploy.yml": yml("build: echo so it goes; exit 3\n") }, /so it goes[^]*FAILED at build: .*exited with 3/],
+      [
+        { "deploy.yml": yml("build: echo so it goes; exit 3\n") },
+        /so it goes[^]*FAILED at build: .*exited with code 3/,
+      ],
       // It has to answer within that, on a busy machine too, and is then waited for to the end of it.
       [{ sick: "yes", "deploy.yml": yml("", "8s") }, /FAILED at check: .*\b500/],
     ] as [Record<string, string>, RegExp][]) {

@@ -111,8 +111,8 @@ describe.skipIf(why !== null)(`pm2${why === null ? "" : ` (skipped: ${why})`}`, 
     console.log(figures("on pm2, three refused and one good", proof));
     expect(complaints(proof)).toEqual([]);
     const [build, crash, sick] = proof.result;
-    expect(build).toMatch(/^1 [\s\S]*FAILED at build: .*exited with 3/);
-    expect(crash).toMatch(/^1 [\s\S]*FAILED at check: .*exited with 4[\s\S]*\| the last words/);
+    expect(build).toMatch(/^1 [\s\S]*FAILED at build: .*exited with code 3/);
+    expect(crash).toMatch(/^1 [\s\S]*FAILED at check: .*exited with code 4[\s\S]*\| the last words/);
     expect(sick).toMatch(/^1 [\s\S]*FAILED at check: .*\b500/);
     await expectUnchanged(live());
     expect(live()).not.toBe(before);

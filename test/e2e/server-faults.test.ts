@@ -72,7 +72,7 @@ describe.skipIf(why !== null)(`faults on a server${why === null ? "" : ` (skippe
       return (await box.ssh(`systemctl is-failed shop@${crashing}`)).code === 0;
     });
     const status = await box.mustDp("status", "shop");
-    expect(status).toMatch(/process +failed.*: exited with 3/);
+    expect(status).toMatch(/process +failed.*: exited with code 3/);
     expect(status).toContain("NOT healthy");
     await box.must(`rm ${HOME}/die`);
     await box.mustDp("rollback", "shop");

@@ -81,7 +81,7 @@ describe.skipIf(why !== null)(`limits on a server${why === null ? "" : ` (skippe
 
   test("a build that fails keeps its own exit code, and one that is killed its signal", async () => {
     await shop.commit(yml("echo to stderr > /dev/stderr; exit 41"));
-    expect((await shop.failingPush()).text).toMatch(/\| to stderr[\s\S]*exited with 41/);
+    expect((await shop.failingPush()).text).toMatch(/\| to stderr[\s\S]*exited with code 41/);
     await shop.commit(yml("kill -SEGV $$"));
     expect((await shop.failingPush()).text).toContain("was killed by SIGSEGV");
     expect(await scopes()).toBe("");

@@ -104,7 +104,7 @@ describe.skipIf(why !== null)(`node apps on a server${why === null ? "" : ` (ski
       await refuse(json({ dependencies: { express: "4.0.0" } }), /npm install, commit package-lock\.json, push/);
       await refuse(
         json({ scripts: { build: "echo no; exit 4", start: "node server.js" } }),
-        /FAILED at build: .*exited with 4/,
+        /FAILED at build: .*exited with code 4/,
       );
       await refuse({ "server.js": 'throw new Error("boom at boot");\n' }, /boom at boot/);
       const sick = readFileSync(join(laptop.dir, "server.js"), "utf8").replace('"ok\\n"', "undefined.x");

@@ -118,7 +118,7 @@ describe.skipIf(why !== null)(`pm2 on a server${why === null ? "" : ` (skipped: 
     await expectServing(second);
     await shop.commit({ "server.js": "process.exit(3);\n" });
     const refused = await shop.failingPush();
-    expect(refused.text).toMatch(/FAILED at check: .*exited with 3/);
+    expect(refused.text).toMatch(/FAILED at check: .*exited with code 3/);
     await expectServing(second);
     expect((await box.dp("rollback", "shop")).code).toBe(0);
     await expectServing(first);

@@ -115,7 +115,7 @@ describe.skipIf(why !== null)(`processes on a server${why === null ? "" : ` (ski
     const before = await live();
     await shop.commit({ "worker.py": 'raise SystemExit("there is no queue")\n' });
     const { text } = await shop.failingPush();
-    expect(text).toMatch(/FAILED at workers: shop@\d+-\w+\.worker\.\d (is not running: exited with 1|crashed)/);
+    expect(text).toMatch(/FAILED at workers: shop@\d+-\w+\.worker\.\d (is not running: exited with code 1|crashed)/);
     expect(text).toContain("| there is no queue");
     expect([await live(), await box.get(port)]).toEqual([before, before]);
     await expectWell(2);

@@ -137,7 +137,7 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
         "app.py": FLASK("bad", 'raise RuntimeError("there is no database")'),
         "deploy.yml": config(GUNICORN, "30s"),
       }),
-      [/FAILED at check: shop@\d+-\w+ is not running: exited with 3/, /RuntimeError: there is no database/],
+      [/FAILED at check: shop@\d+-\w+ is not running: exited with code 3/, /RuntimeError: there is no database/],
     ],
     [
       "its health check says 500",
@@ -157,7 +157,7 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
     [
       "its preDeploy hook fails",
       () => ({ "deploy.yml": `${config(GUNICORN)}hooks:\n  preDeploy: echo no migration; exit 4\n` }),
-      [/FAILED at pre-deploy: .*exited with 4/, /\| no migration/],
+      [/FAILED at pre-deploy: .*exited with code 4/, /\| no migration/],
     ],
   ];
   test.each(broken)("a push is rejected when %s, and the old release serves", async (_what, files, words) => {

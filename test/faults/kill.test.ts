@@ -79,7 +79,7 @@ async function expectWell(id: string, before: string): Promise<void> {
 async function killAt(failpoint: string): Promise<string | null> {
   const { code, text } = await box.dpKilledAt(failpoint, "deploy", "shop");
   if (code === 0) return null;
-  if (code !== KILLED) throw new Error(`${failpoint}: exited with ${code}\n${text}`);
+  if (code !== KILLED) throw new Error(`${failpoint}: exited with code ${code}\n${text}`);
   const id = box.ids().at(-1)!;
   expect((await status()).deploying).toBeNull();
   // Whatever it was, current is a release that was proved healthy.

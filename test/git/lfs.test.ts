@@ -98,7 +98,7 @@ describe.skipIf(!hasLfs)("with git-lfs", () => {
     const { context } = await begun({ "a.bin": forge.lfs("a"), "b.bin": forge.lfs("b") });
     const error = await refusal(runSteps(context, "read"));
     expect(error?.exit).toBe("config");
-    expect(error?.lines.join("\n")).toContain("a.bin and 1 more: kept by Git LFS, which a push does not contain");
+    expect(error?.lines.join("\n")).toContain("a.bin and 1 more: stored in Git LFS, which a push does not contain");
     expect(error?.lines.join("\n")).toContain("git config -f .lfsconfig lfs.url URL");
   });
 });
@@ -119,7 +119,7 @@ test("a server without git-lfs is told so, with the words to type", async () => 
   try {
     const error = await refusal(runSteps(context, "read"));
     expect([error?.exit, error?.hint]).toEqual(["host", "apt install git-lfs"]);
-    expect(error?.message).toContain("a.bin: kept by Git LFS, but this server has no git-lfs");
+    expect(error?.message).toContain("a.bin: stored in Git LFS, but this server has no git-lfs");
   } finally {
     process.env["PATH"] = path;
     delete process.env["GIT_EXEC_PATH"];

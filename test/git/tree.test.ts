@@ -52,14 +52,14 @@ describe("a commit", () => {
     const tree = commitTree(repo, sha);
     await expect(tree.read("huge")).rejects.toThrow("huge: 16777217 bytes, more than");
     await expect(tree.read("binary")).rejects.toThrow("binary: not UTF-8 text");
-    await expect(tree.read("wide")).rejects.toThrow("wide: UTF-16, and must be UTF-8");
+    await expect(tree.read("wide")).rejects.toThrow("wide: UTF-16, but must be UTF-8");
     expect(await tree.read("wide", "by mark")).toBe("a\r\n");
     await expect(tree.read("binary", "by mark")).rejects.toThrow("binary: not UTF-8 text");
   });
 
   test("without files has none; one that is not there is git's failure", async () => {
     expect(await commitTree(repo, await commit(repo, {})).list()).toEqual([]);
-    await expect(commitTree(repo, "1".repeat(40)).list()).rejects.toThrow("exited with 128");
+    await expect(commitTree(repo, "1".repeat(40)).list()).rejects.toThrow("exited with code 128");
   });
 });
 

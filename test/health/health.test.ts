@@ -78,8 +78,8 @@ test("a worker below the main process may hold the socket", async () => {
 });
 
 test.each([
-  ["a crash", "echo no such module >&2; exit 3", "exited with 3"],
-  ["an end with 0", "echo no such module; exit 0", "exited with 0"],
+  ["a crash", "echo no such module >&2; exit 3", "exited with code 3"],
+  ["an end with 0", "echo no such module; exit 0", "exited with code 0"],
   ["a signal", "echo no such module; kill -9 $$", "killed by SIGKILL"],
 ])("%s ends the wait at once, and shows the last words", async (_, command, how) => {
   const error = await errorOf(waitUntilHealthy(await candidate(command), io));
@@ -95,7 +95,7 @@ test("a process that dies while it is asked ends the wait as well", async () => 
     serve('if (asked > 2) process.exit(4); return new Response("", { status: 500 });'),
   );
   const error = await errorOf(waitUntilHealthy(ill, io));
-  expect(error?.message).toContain("exited with 4");
+  expect(error?.message).toContain("exited with code 4");
 });
 
 test("a process that was started again after a crash is not healthy", async () => {

@@ -100,7 +100,7 @@ describe("ends", () => {
     expect(error).toBeInstanceOf(DpError);
     const { exit, message, lines } = error as DpError;
     expect(exit).toBe("command");
-    expect(message).toEndWith("exited with 3");
+    expect(message).toEndWith("exited with code 3");
     expect(lines.length).toBe(25);
     expect(lines.at(-1)).toBe("9+");
   });

@@ -42,7 +42,7 @@ export interface Subject {
     hidden: readonly string[];
     /** The user of its main process. */
     uid: number;
-    /** The engine knows no policy by which a container that exited with 0 is started again. */
+    /** The engine knows no policy by which a container that exited with code 0 is started again. */
     staysDownAfterZero?: boolean;
   };
 }
@@ -231,7 +231,7 @@ export function managerContract(subject: () => Subject): void {
   );
 
   test.each([
-    ["echo last words; exit 3", "exited with 3"],
+    ["echo last words; exit 3", "exited with code 3"],
     ["echo last words; kill -9 $$", "killed by SIGKILL"],
   ])(
     "%s: failed, with its end and its last words; a start begins afresh",
@@ -362,7 +362,7 @@ export function managerContract(subject: () => Subject): void {
 
   test.each([
     ["echo done", { state: "stopped", detail: "" }],
-    ["echo done; exit 3", { state: "failed", detail: "exited with 3", ended: { code: 3 } }],
+    ["echo done; exit 3", { state: "failed", detail: "exited with code 3", ended: { code: 3 } }],
     ["echo done; kill -9 $$", { state: "failed", detail: "killed by SIGKILL", ended: { signal: "SIGKILL" } }],
   ])(
     "a job, %s: runs once and to its end",

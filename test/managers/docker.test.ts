@@ -198,7 +198,7 @@ describe.skipIf(why !== null)("containers", () => {
     await build(engine, folder, instance, `FROM scratch\nCOPY --from=${BASE} /bin/busybox /busybox\n`);
     await started(instance);
     await until("failed", async () => (await manager.status(instance)).state === "failed");
-    expect((await manager.status(instance)).detail).toBe("exited with 127");
+    expect((await manager.status(instance)).detail).toBe("exited with code 127");
     expect((await outputOf(manager, instance)).join("\n")).toContain("exec /bin/sh failed");
   });
 
@@ -211,7 +211,7 @@ describe.skipIf(why !== null)("containers", () => {
     });
     expect(ill).toMatchObject({ state: "running", detail: "HEALTHCHECK reports unhealthy" });
     expect((await outputOf(manager, instance)).join("\n")).toMatch(
-      /HEALTHCHECK reports unhealthy: its command exited with 1\n  not well/,
+      /HEALTHCHECK reports unhealthy: its command exited with code 1\n  not well/,
     );
     await engine.must("exec", containerName(instance), "touch", "/tmp/well");
     const well = await until("healthy", async () => {

@@ -74,7 +74,7 @@ describe("units", () => {
     ],
     [
       { ActiveState: "activating", SubState: "auto-restart" },
-      { state: "waiting", pid: null, since: null, detail: "exited with 3" },
+      { state: "waiting", pid: null, since: null, detail: "exited with code 3" },
     ],
     [
       { ActiveState: "activating", SubState: "auto-restart-queued" },
@@ -264,7 +264,7 @@ const inside = () => {
         const died = waitUntilUp({ instance, check: { stayUp: 60_000 } }, systemd, io);
         const error = await died.catch((thrown: unknown) => thrown as DpError);
         expect(error).toMatchObject({
-          message: `${instance.app}@1-aaaaaaa is not running: exited with 3`,
+          message: `${instance.app}@1-aaaaaaa is not running: exited with code 3`,
           lines: expect.arrayContaining(["no settings"]),
         });
       }

@@ -86,7 +86,7 @@ describe("fails", () => {
     step("bad", `printf '{"port": 1}'; echo it is broken >&2; exit 3`);
     const error = await errorOf(runSteps(context, "bad"));
     expect(error?.exit).toBe("command");
-    expect(error?.message).toBe(`step bad (${join(folder, "bad")}) exited with 3`);
+    expect(error?.message).toBe(`step bad (${join(folder, "bad")}) exited with code 3`);
     expect(error?.lines).toEqual(["it is broken"]);
     expect((await load(context)).facts["port"]).toBeUndefined();
     expect((await load(context)).journal["bad"]?.state).toBe("failed");

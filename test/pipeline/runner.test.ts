@@ -157,7 +157,7 @@ test("ten deploys that fail leave the files of the newest, and nothing that runs
       app,
       count % 2 === 0 ? "build: exit 3\n" : "hooks: {preDeploy: exit 3}\n",
     );
-    expect((await errorOf(deploy(context)))?.message).toEndWith("exited with 3");
+    expect((await errorOf(deploy(context)))?.message).toEndWith("exited with code 3");
     last = id;
   }
   expect(readdirSync(app.releases).sort()).toEqual([old.id, last].sort());

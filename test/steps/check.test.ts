@@ -45,7 +45,7 @@ test("an instance that dies is unhealthy, with its last words", async () => {
   await runSteps(context, "start");
   const error = await errorOf(runSteps(context, "check"));
   expect(error?.exit).toBe("unhealthy");
-  expect(error?.message).toContain("is not running: exited with 3");
+  expect(error?.message).toContain("is not running: exited with code 3");
   expect(error?.lines).toContain("no database");
   const { facts } = await load(context);
   expect([facts["pid"], facts["healthyAt"]]).toEqual([undefined, undefined]);

@@ -68,7 +68,7 @@ describe.each(["build", "pre-deploy"] as const)("%s", (kind) => {
     const { context } = await withLine(kind, "echo it is broken >&2; exit 42");
     const error = (await runSteps(context, kind).catch((thrown: unknown) => thrown)) as DpError;
     expect(error.exit).toBe("command");
-    expect(error.message).toEndWith("exited with 42");
+    expect(error.message).toEndWith("exited with code 42");
     expect(error.lines).toEqual(["it is broken"]);
     expect((await load(context)).journal[kind]).toMatchObject({ state: "failed", error: error.message });
   });
@@ -85,7 +85,7 @@ describe.each(["build", "pre-deploy"] as const)("%s", (kind) => {
 test("a postDeploy that fails is a warning, and the step is done", async () => {
   const { context } = await withLine("post-deploy", "echo it is broken; exit 42");
   const said = await runSteps(context, "post-deploy");
-  expect(said.join("\n")).toMatch(/ {2}! postDeploy failed, but the release is live: .* exited with 42/);
+  expect(said.join("\n")).toMatch(/ {2}! postDeploy failed, but the release is live: .* exited with code 42/);
   expect((await load(context)).journal["post-deploy"]?.state).toBe("ok");
 });
 

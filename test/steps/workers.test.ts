@@ -75,17 +75,17 @@ test("with overlap the new one has proven itself before the old one stops", asyn
 });
 
 test.each([
-  ["ends at once", { command: "echo no queue; exit 3" }, /exited with 3/],
+  ["ends at once", { command: "echo no queue; exit 3" }, /exited with code 3/],
   ["ends by itself", { command: "echo no queue" }, /is not running/],
   [
     "ends after a while",
     { command: "echo no queue; sleep 0.2; exit 4" },
-    /exited with 4|crashed and was started again/,
+    /exited with code 4|crashed and was started again/,
   ],
   [
     "has a check that never exits with 0",
     { healthCheck: { command: "echo no queue; exit 5", timeout: 1_000, interval: 50, startTimeout: 200 } },
-    /exited with 5/,
+    /exited with code 5/,
   ],
   [
     "has a check that does not end",

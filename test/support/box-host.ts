@@ -61,7 +61,7 @@ export function detach(argv: readonly string[], log: string): void {
     stdio: ["ignore", fd, fd],
   });
   closeSync(fd);
-  if (started.exitCode !== 0) throw new Error(`setsid exited with ${started.exitCode}`);
+  if (started.exitCode !== 0) throw new Error(`setsid exited with code ${started.exitCode}`);
 }
 
 /** Polls until `probe` is true. Throws with `what` after `deadline` ms. */

@@ -95,6 +95,8 @@ export async function ensureBoxImage(
   });
   const [code, out, err] = await Promise.all([build.exited, build.stdout.text(), build.stderr.text()]);
   if (code !== 0)
-    throw new Error(`building the test server exited with ${code}:\n${(out + err).split("\n").slice(-30).join("\n")}`);
+    throw new Error(
+      `building the test server exited with code ${code}:\n${(out + err).split("\n").slice(-30).join("\n")}`,
+    );
   return join(folder, image);
 }

@@ -83,7 +83,7 @@ export function connection(client: readonly string[], shared: () => readonly str
   };
   const demand = async (command: string | readonly string[], options?: SshOptions) => {
     const answer = await ssh(command, options);
-    if (answer.code !== 0) throw new Error(`${String(command)} exited with ${answer.code}:\n${answer.text}`);
+    if (answer.code !== 0) throw new Error(`${String(command)} exited with code ${answer.code}:\n${answer.text}`);
     return answer.stdout;
   };
   const save = (path: string, content: string | Blob, mode: number) =>

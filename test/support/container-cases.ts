@@ -16,12 +16,12 @@ export const REFUSALS: Refusal[] = [
   [
     "a build that fails",
     { Dockerfile: `${example("Dockerfile")}RUN echo no luck; exit 3\n` },
-    /no luck[\s\S]*FAILED at install: docker build exited with 3/,
+    /no luck[\s\S]*FAILED at install: docker build exited with code 3/,
   ],
   [
     "a crash at boot",
     { "server.ts": 'console.log("boom"); process.exit(4);' },
-    /FAILED at check: shop@\S+ is not running: exited with 4[\s\S]*\| boom/,
+    /FAILED at check: shop@\S+ is not running: exited with code 4[\s\S]*\| boom/,
   ],
   [
     "an unhealthy answer",

@@ -25,7 +25,7 @@ export async function withInstalled<T>(use: (dp: string) => Promise<T>): Promise
       env: { ...plainEnv(), DP_BUN: process.execPath },
       stdin: "ignore",
     });
-    if (exitCode !== 0) throw new Error(`install.sh exited with ${exitCode}:\n${stderr.toString()}`);
+    if (exitCode !== 0) throw new Error(`install.sh exited with code ${exitCode}:\n${stderr.toString()}`);
     return await use(join(prefix, "bin/dp"));
   } finally {
     rmSync(prefix, { recursive: true, force: true });

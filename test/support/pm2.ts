@@ -23,7 +23,7 @@ export async function pm2Folder(): Promise<string> {
   const argv = [process.execPath, "install", "--ignore-scripts", "--no-save", "--cwd", temp];
   const install = Bun.spawn(argv, { stdio: ["ignore", "pipe", "pipe"] });
   const [code, out, err] = await Promise.all([install.exited, install.stdout.text(), install.stderr.text()]);
-  if (code !== 0) throw new Error(`installing pm2 exited with ${code}:\n${out}${err}`);
+  if (code !== 0) throw new Error(`installing pm2 exited with code ${code}:\n${out}${err}`);
   try {
     renameSync(temp, folder);
   } catch (error) {

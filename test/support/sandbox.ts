@@ -147,7 +147,7 @@ export async function sandbox(app = "shop", front: "relay" | "none" = "relay", d
   };
   const must = async (what: string, done: Promise<Outcome>) => {
     const outcome = await done;
-    if (outcome.code !== 0) throw new Error(`${what} exited with ${outcome.code}:\n${outcome.text}`);
+    if (outcome.code !== 0) throw new Error(`${what} exited with code ${outcome.code}:\n${outcome.text}`);
     return outcome;
   };
   const self: Sandbox = {

@@ -54,7 +54,7 @@ export async function openLaptop(box: Box, app: string): Promise<Laptop> {
   };
   const must = async (argv: string[]) => {
     const { code, stdout, text } = await exec(argv);
-    if (code !== 0) throw new Error(`${argv.join(" ")} exited with ${code}:\n${text}`);
+    if (code !== 0) throw new Error(`${argv.join(" ")} exited with code ${code}:\n${text}`);
     return stdout.trim();
   };
   const git = (...argv: string[]) => must(["git", "-c", "user.name=dp", "-c", "user.email=dp@localhost", ...argv]);
@@ -62,7 +62,7 @@ export async function openLaptop(box: Box, app: string): Promise<Laptop> {
   const push = async (expected: number, ...options: string[]) => {
     const outcome = await exec(pushArgv(...options));
     if (outcome.code === expected) return outcome;
-    throw new Error(`git push exited with ${outcome.code}, not ${expected}:\n${outcome.text}`);
+    throw new Error(`git push exited with code ${outcome.code}, not ${expected}:\n${outcome.text}`);
   };
   await git("init", "-q", "-b", "main");
   await git("remote", "add", "production", box.gitUrl(`/var/repos/${app}.git`));

@@ -39,7 +39,9 @@ export async function docker(argv: readonly string[], io?: Io, options: RunOptio
 
 /** The error of a docker command that did not do what it should. */
 export function dockerError(what: string, { code, timedOut, text }: Result, timeout: number, hint?: string): DpError {
-  const how = timedOut ? `did not end within ${Math.round(timeout / 1000)} s and was stopped` : `exited with ${code}`;
+  const how = timedOut
+    ? `did not end within ${Math.round(timeout / 1000)} s and was stopped`
+    : `exited with code ${code}`;
   return new DpError("command", `${what} ${how}`, { lines: tail(text, 25), ...(hint === undefined ? {} : { hint }) });
 }
 

@@ -100,7 +100,7 @@ function healthLines(found: Container): string[] {
   const last = health?.Log?.at(-1);
   if (!health || health.Status === "healthy" || !last) return [];
   return [
-    `HEALTHCHECK reports ${health.Status}: its command exited with ${last.ExitCode}`,
+    `HEALTHCHECK reports ${health.Status}: its command exited with code ${last.ExitCode}`,
     ...tail(last.Output, 5).map((line) => `  ${line}`),
   ];
 }

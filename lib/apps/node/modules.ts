@@ -88,7 +88,9 @@ async function runManager(place: Place, tool: Tool, argv: readonly string[], io:
   const how = { user, timeout, confined: place, cwd, env, check: false, keep: 64 * 1024, onLine: folded.line };
   const result = await io.run(argv, how).finally(folded.end);
   if (result.code === 0 && !result.timedOut) return;
-  const end = result.timedOut ? `did not end within ${Math.round(timeout / 1000)} s` : `exited with ${result.code}`;
+  const end = result.timedOut
+    ? `did not end within ${Math.round(timeout / 1000)} s`
+    : `exited with code ${result.code}`;
   const hint = staleLockHint(tool.manager, result.text);
   const words = argv.slice(tool.argv.length).filter((word) => !word.startsWith("--config."));
   throw new DpError("command", `${tool.manager.name} ${words.join(" ")} ${end}`, {

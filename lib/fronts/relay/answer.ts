@@ -27,7 +27,7 @@ export function takeAnswer(client: Client, chunk: Buffer): void {
       client.answerPending = buffer.subarray(at);
       return;
     }
-    if (next === REFUSED) return fail(client, `it sent an answer that is not sound: ${answer.why}`);
+    if (next === REFUSED) return fail(client, `it sent a malformed answer: ${answer.why}`);
     if (answer.code === 101) return startTunnel(client, buffer, at);
     if (answer.code >= 200) return takeFinal(client, buffer, at, next);
     if (answer.code === 100) client.expectsContinue = false;
@@ -76,7 +76,7 @@ function takeRest(client: Client, buffer: Buffer, at: number, start = at, head: 
   const to = takeBody(body, buffer, at, buffer.length);
   if (to === REFUSED) {
     if (start < at || head !== null) client.hasAnswerHead = false;
-    return fail(client, "it sent a body that is not sound: a bad chunk, or a bad trailer");
+    return fail(client, "it sent a malformed body: a bad chunk or trailer");
   }
   if (head !== null) send(client, head, 0, head.length);
   if (spans !== null) for (let i = 0; i < spans.length; i += 2) send(client, buffer, spans[i]!, spans[i + 1]!);

@@ -128,7 +128,7 @@ export function dropUnclaimed(): void {
 
 function problemOf(error: unknown, host: string, port: number): string {
   if (codeOf(error) === "EADDRINUSE") return `port ${port} is taken by another program: ss -ltnp sport = :${port}`;
-  if (codeOf(error) === "EACCES") return `port ${port} needs the right CAP_NET_BIND_SERVICE`;
+  if (codeOf(error) === "EACCES") return `port ${port} needs the capability CAP_NET_BIND_SERVICE`;
   if (codeOf(error) === "EADDRNOTAVAIL") return `this machine has no address ${host}`;
   return `cannot listen on ${host}:${port}: ${messageOf(error)}`;
 }

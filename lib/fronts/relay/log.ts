@@ -34,7 +34,7 @@ export const logRefusal = (client: Client, why: string): void =>
 export const logCrowd = ({ app, party }: Client): void =>
   logSome("crowds", () => {
     const hint = party.key.startsWith("uid") ? "; is it a proxy before the relay? name it in trustedProxies" : "";
-    return `${app.route.app}: refused a connection of ${party.key}, which has ${party.count - 1}${hint}`;
+    return `${app.route.app}: refused a connection from ${party.key}, which has ${party.count - 1}${hint}`;
   });
 
 /** An answer of the app that could not be passed on. */

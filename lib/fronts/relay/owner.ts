@@ -25,5 +25,6 @@ export function ownerAt({ port, uid }: Target, localPort: number): number {
 
 /** Logs when this kernel cannot name the owner of a socket. */
 export function checkOwners(): void {
-  if (!tellsOwners()) log("this kernel does not tell whose a socket is: the relay cannot check who answers for an app");
+  if (!tellsOwners())
+    log("this kernel does not report the owner of a socket: the relay cannot check who answers for an app");
 }

@@ -4,9 +4,9 @@ import { constants } from "node:os";
 /** How a process ended: it exited with a code, or a signal killed it. */
 export type Ended = { code: number } | { signal: string };
 
-/** "exited with 3", "killed by SIGKILL". */
+/** "exited with code 3", "killed by SIGKILL". */
 export const howEnded = (ended: Ended): string =>
-  "signal" in ended ? `killed by ${ended.signal}` : `exited with ${ended.code}`;
+  "signal" in ended ? `killed by ${ended.signal}` : `exited with code ${ended.code}`;
 
 /** The exit code, or 128 + the signal's number as in a shell; null for a signal that has no name here. */
 export function exitCodeOf(ended: Ended): number | null {

@@ -47,6 +47,6 @@ export async function runPm2(app: string, argv: readonly string[], path: string 
   const options = { cwd: "/", env, user: ownerOf(app).user, quiet: true, timeout: TIMEOUT, check: false };
   const result = await io.run(command, options);
   if (result.code === 0 && !result.timedOut) return result;
-  const how = result.timedOut ? `did not end within ${TIMEOUT / 1000} s` : `exited with ${result.code}`;
+  const how = result.timedOut ? `did not end within ${TIMEOUT / 1000} s` : `exited with code ${result.code}`;
   throw new DpError("command", `pm2 ${argv.join(" ")} ${how}`, { lines: tail(result.text, 10).map(plainText) });
 }

@@ -131,5 +131,5 @@ test.each([
 test("a file that others read as UTF-8 is refused by name when it is UTF-16", async () => {
   const place = await release({});
   await writeFile(join(place.folder, "pyproject.toml"), wide("[project]\n", "le"));
-  await expect(python.install(place, recorder().io)).rejects.toThrow("pyproject.toml: UTF-16, and must be UTF-8");
+  await expect(python.install(place, recorder().io)).rejects.toThrow("pyproject.toml: UTF-16, but must be UTF-8");
 });

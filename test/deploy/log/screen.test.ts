@@ -67,10 +67,13 @@ describe("a failure", () => {
 
   test("names the step, shows the words, masks the secrets, and ends with the next command", async () => {
     await point(places(app).current, join(places(app).releases, "41-aaaaaaa"));
-    const error = new DpError("command", "sh secret exited with 3", { lines: ["one secret"], hint: "mend secret" });
+    const error = new DpError("command", "sh secret exited with code 3", {
+      lines: ["one secret"],
+      hint: "mend secret",
+    });
     expect(await screen(error, { read: { state: "undone", startedAt: "x" }, build: entry })).toEqual([
       "",
-      "FAILED at build: sh *** exited with 3",
+      "FAILED at build: sh *** exited with code 3",
       "  | one ***",
       "  → mend ***",
       "serving: 41-aaaaaaa, as before",

@@ -130,10 +130,8 @@ const UNSOUND = [
 
 test.each(UNSOUND)("%s is 502, and stands in the log", async (_name, body) => {
   const { name, port } = await behind([CHUNKED + body]);
-  expect((await raw(port, GET)).text).toMatch(
-    new RegExp(`^HTTP/1.1 502 [^]*\n${name}: it sent a body that is not sound`),
-  );
-  expect(relay.log()).toContain(`${name}@1-aaaaaaa: it sent a body that is not sound`);
+  expect((await raw(port, GET)).text).toMatch(new RegExp(`^HTTP/1.1 502 [^]*\n${name}: it sent a malformed body`));
+  expect(relay.log()).toContain(`${name}@1-aaaaaaa: it sent a malformed body`);
 });
 
 describe("what the log has of answers", () => {
@@ -144,16 +142,12 @@ describe("what the log has of answers", () => {
   afterAll(() => other?.stop());
 
   test.each([
-    [
-      "a bad head",
-      ["HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"],
-      /it sent an answer that is not sound: .*; answered 502/,
-    ],
+    ["a bad head", ["HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"], /it sent a malformed answer: .*; answered 502/],
     ["no answer", ["FIN"], /it closed the connection without an answer; answered 502/],
     [
       "a bad chunk after the start",
       [`${CHUNKED}5\r\nhello\r\n`, "x\r\n"],
-      /it sent a body that is not sound: .*; the client was cut off/,
+      /it sent a malformed body: .*; the client was cut off/,
     ],
     [
       "half an answer",

@@ -64,7 +64,7 @@ describe.skipIf(why !== null)(`neighbours${why === null ? "" : ` (skipped: ${why
   test("the relay has no rights, and asks the kernel all the same", async () => {
     const pid = await box.must("systemctl show -P MainPID dp-relay");
     expect(await box.must(`ps -o user= -p ${pid}`)).toBe("dp-relay");
-    expect(await box.must("journalctl -u dp-relay --no-pager")).not.toContain("does not tell whose a socket is");
+    expect(await box.must("journalctl -u dp-relay --no-pager")).not.toContain("does not report the owner of a socket");
   });
 
   test.each(["dp-a", "guest"])(

@@ -132,7 +132,7 @@ describe.skipIf(!isRoot)("a user of this machine", () => {
     expect(during).toBeLessThan(before * 5 + 5);
     const { answers } = await attacks[1]!.look();
     expect(answers[0]).toMatch(/^HTTP\/1.1 503 [^]*this address has too many connections/);
-    expect(relay.log()).toMatch(new RegExp(`refused a connection of uid ${STRANGER}, which has 256; is it a proxy`));
+    expect(relay.log()).toMatch(new RegExp(`refused a connection from uid ${STRANGER}, which has 256; is it a proxy`));
     // Another user has a share of its own.
     const other = await crowd(one, 10, "GET / HTTP/1.1\r\nHost: web\r\n\r\n", STRANGER + 1);
     await until("its answers", async () => (await other.look()).answers.length === 10);

@@ -57,8 +57,8 @@ describe("crashes", () => {
 
 describe("ends", () => {
   test.each([
-    [{ code: 0 }, "exited with 0", 0],
-    [{ code: 3 }, "exited with 3", 3],
+    [{ code: 0 }, "exited with code 0", 0],
+    [{ code: 3 }, "exited with code 3", 3],
     [{ signal: "SIGTERM" }, "killed by SIGTERM", 143],
     [{ signal: "SIGINT" }, "killed by SIGINT", 130],
     [{ signal: "SIGKILL" }, "killed by SIGKILL", 137],
@@ -72,15 +72,21 @@ describe("ends", () => {
 describe("supervise", () => {
   test("five crashes: four restarts, then failed, and all output is in the log", async () => {
     await supervise(spec("echo out; echo err >&2; exit 3"), never);
-    expect(state()).toMatchObject({ state: "failed", restarts: 4, detail: "exited with 3", main: null, hasRun: true });
+    expect(state()).toMatchObject({
+      state: "failed",
+      restarts: 4,
+      detail: "exited with code 3",
+      main: null,
+      hasRun: true,
+    });
     expect(logged()).toBe("out\nerr\n".repeat(5));
   });
 
   test("an end with 0 counts like any other, and is the end of a job", async () => {
     await supervise(spec("echo once"), never);
-    expect(state()).toMatchObject({ state: "failed", restarts: 4, detail: "exited with 0" });
+    expect(state()).toMatchObject({ state: "failed", restarts: 4, detail: "exited with code 0" });
     await supervise(spec("echo once", { restartDelay: null }), never);
-    expect(state()).toMatchObject({ state: "stopped", restarts: 0, detail: "exited with 0" });
+    expect(state()).toMatchObject({ state: "stopped", restarts: 0, detail: "exited with code 0" });
     expect(logged()).toBe("once\n".repeat(6));
   });
 
@@ -109,7 +115,7 @@ describe("supervise", () => {
     const asked = Promise.withResolvers<void>();
     const ended = supervise(spec("echo once; exit 1", { restartDelay: 3_600_000 }), asked.promise);
     await until("waiting", () => state()?.state === "waiting");
-    expect(state()).toMatchObject({ detail: "exited with 1", main: null });
+    expect(state()).toMatchObject({ detail: "exited with code 1", main: null });
     asked.resolve();
     await ended;
     expect(state()?.state).toBe("stopped");
