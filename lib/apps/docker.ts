@@ -43,7 +43,7 @@ const docker: AppType = {
     try {
       return await pruneImages(app, io);
     } catch (error) {
-      // An app that was once of this type is no reason to keep an engine.
+      // Left-overs of an earlier type docker must not make the app depend on an engine.
       if (kept.length === 0 && error instanceof DpError && error.exit === "host") return [];
       throw error;
     }

@@ -1,4 +1,4 @@
-// Node apps, and those of Bun: a version, a package manager, modules as the lock says, a build, and a start command.
+// Node and Bun apps: a runtime version, a package manager, modules as locked, a build, and a start command.
 import { join } from "node:path";
 import type { AppType, Place } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
@@ -14,22 +14,25 @@ import { findTool } from "./node/tool.ts";
 import { installPlace } from "./node/workspace.ts";
 import type { Tree } from "../git/tree.ts";
 
-// An app in one of them may well have a package.json for its assets.
+// A Python app may well have a package.json for its assets.
 const OF_PYTHON = ["uv.lock", "requirements.txt", "pyproject.toml", "Pipfile", "manage.py"];
 
-/** The place with folders in front of its PATH. */
+/** The place with these folders first on its PATH. */
 const withPath = (place: Place, path: readonly string[]): Place => ({
   ...place,
   env: { ...place.env, PATH: [...path, place.env["PATH"] ?? ""].join(":") },
 });
 
-/** The place without what the release itself puts on PATH: what installs and removes modules must not be one of them. */
+/**
+ * The place without the release's own folders on PATH: the tool that installs and removes modules must not be one of
+ * them.
+ */
 const outside = (place: Place): Place => {
   const folders = (place.env["PATH"] ?? "").split(":").filter((folder) => !folder.startsWith(`${place.release}/`));
   return { ...place, env: { ...place.env, PATH: folders.join(":") } };
 };
 
-/** Whether the files say how the app starts. */
+/** Whether the files show how the app starts. */
 async function canStart(tree: Tree): Promise<boolean> {
   const config = { name: "app", type: "node" } as Place["config"];
   try {
@@ -48,7 +51,7 @@ async function build(place: Place, io: Io): Promise<void> {
   const own = installPlace(outside(place), project.workspace);
   const runners = withDev ? await findRunners(own, project, io) : null;
   const tool = runners && (await findTool(own, manager, runners.bun, io));
-  // A second run needs what the first has removed in the end.
+  // A repeated build needs the development dependencies that the first one removed at its end.
   if (tool && (await isTrimmed(own, io))) await installModules(own, project, tool, runners, io);
   await buildLines(place, project, io);
   if (tool) await trimModules(own, project, tool, io);
@@ -59,7 +62,7 @@ async function buildLines(place: Place, { pkg, manager }: Project, io: Io): Prom
   const run = (line: string) => io.run(["sh", "-c", line], { user, timeout, confined: place, env, cwd });
   if (config.build !== undefined) await run(config.build);
   else if (!pkg?.scripts["build"]?.trim()) io.info("nothing to build");
-  // By bun itself: where there is no node, it stands in for it in scripts that ask for one.
+  // bun runs the script itself: where there is no node, it replaces node in scripts that call it.
   else if (manager.kind === "bun") await run("bun run build");
   else {
     const names = ["prebuild", "build", "postbuild"].filter((name) => pkg.scripts[name]?.trim());

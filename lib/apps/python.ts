@@ -16,7 +16,7 @@ import { buildVenv, isComplete, pruneVenvs, venvKey, venvsFolder } from "./pytho
 import { versionText } from "./python/version.ts";
 import type { Tree } from "../git/tree.ts";
 
-// Without it a print before a crash stays in the buffer, and the log does not have it.
+// Otherwise output before a crash stays in the buffer and never reaches the log.
 const env = { PYTHONUNBUFFERED: "1" };
 
 const SIGNS = ["uv.lock", "requirements.txt", "pyproject.toml", "Pipfile", "manage.py"];
@@ -32,7 +32,7 @@ async function isInstalled(runtime: Runtime, program: string): Promise<boolean> 
   }
 }
 
-/** The start command as far as the files alone tell it, or null when they do not. */
+/** The start command as far as the files alone show it, otherwise null. */
 async function proposed(tree: Tree): Promise<string | null> {
   try {
     if ((await webProcess(tree)) !== null) return null;
@@ -44,7 +44,7 @@ async function proposed(tree: Tree): Promise<string | null> {
   }
 }
 
-// An app that installs nothing and says itself how it starts may have a command that is no python at all.
+// An app without dependencies and with its own start command may not use python at all.
 async function needsNoPython(place: Place): Promise<boolean> {
   if (place.config.command === undefined || (await readWishes(place)).length > 0) return false;
   return (await candidates(place.env["PATH"] ?? "")).length === 0;
@@ -62,7 +62,7 @@ const python: AppType = {
   },
 
   async install(place, io) {
-    // Both wait for programs. What is wrong with the definition is told first, and no python may be needed at all.
+    // Both wait for programs. An error in the definition is reported first, and python may not be needed at all.
     const asked = findInterpreter(place, io);
     asked.catch(() => undefined);
     const definition = await readDefinition(place.tree, place.env, await findUvWorkspace(place));
@@ -93,7 +93,7 @@ const python: AppType = {
 
   command: (place, runtime) => startCommand(place.tree, (program) => isInstalled(runtime, program)),
 
-  // Of their own accord they would listen for the whole network (gunicorn with $PORT), or on another port (uvicorn).
+  // By default they would listen on the whole network (gunicorn with $PORT), or on another port (uvicorn).
   listenVariables: (host, port) => ({
     GUNICORN_CMD_ARGS: `--bind=${host}:${port}`,
     UVICORN_HOST: host,

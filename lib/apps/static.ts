@@ -1,10 +1,10 @@
-// Static sites: a folder of files, served by dp itself; there is no process to start.
+// Static sites: a folder of files, served by dp itself, without a process of the app.
 import type { AppType } from "../contracts/app-type.ts";
 import { requireMade } from "./static/made.ts";
 import manager from "./static/manager.ts";
 import { siteIn } from "./static/settings.ts";
 
-// Where people and their tools put what is to be served.
+// Folders where people and their tools put the files to serve.
 const FOLDERS = ["public", "dist", "site", "www", "html", "docs"];
 
 const staticType: AppType = {
@@ -28,7 +28,7 @@ const staticType: AppType = {
 
   inspect: requireMade,
 
-  // Nothing is started: it is only what `dp` shows.
+  // Nothing is started: `dp` only shows this text.
   command: async ({ config }) => `dp serves ${siteIn(config)?.root ?? "nothing"}`,
 
   prune: async () => [],

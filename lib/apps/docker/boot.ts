@@ -1,4 +1,5 @@
-// Which container comes up at boot: its restart policy says so, or where podman lacks that, a note that dp reconcile heeds.
+// Which container starts at boot: its restart policy decides, or where podman lacks that, a note that dp reconcile
+// follows.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
@@ -14,11 +15,11 @@ const noteOf = (app: string) => join(places(app).instances, "enabled-container")
 const TRIES = 10;
 const PAUSE = 200;
 
-/** Sets the restart policy of a container unless it is that already; answers whether it was another. */
+/** Sets the restart policy of a container; answers whether it was another one before. */
 export async function setPolicy(name: InstanceName, found: Container, policy: string, io: Io): Promise<boolean> {
   if (found.HostConfig.RestartPolicy.Name === policy) return false;
   const argv = ["container", "update", `--restart=${policy}`, containerName(name)];
-  // The engine refuses it between a crash and the next start.
+  // The engine refuses this between a crash and the next start.
   for (let tries = 1; ; tries++) {
     const isLast = tries === TRIES;
     if ((await docker(argv, io, { check: isLast })).code === 0) return true;
@@ -26,11 +27,11 @@ export async function setPolicy(name: InstanceName, found: Container, policy: st
   }
 }
 
-/** Makes exactly these instances come up at boot; answers whether anything changed. */
+/** Makes exactly these instances start at boot; answers whether anything changed. */
 export async function enable(app: string, ids: readonly string[], io: Io): Promise<boolean> {
   if (await isPodman()) return noteEnabled(app, ids);
   const found = [...(await containersOf(app))];
-  // The new one first: a power cut between the two must not leave an app that nothing starts.
+  // The new one first: a power cut in between must not leave an app that nothing starts.
   const sorted = found.sort(([a], [b]) => Number(ids.includes(b)) - Number(ids.includes(a)));
   let isChanged = false;
   for (const [other, container] of sorted) {
@@ -40,14 +41,14 @@ export async function enable(app: string, ids: readonly string[], io: Io): Promi
   return isChanged;
 }
 
-/** What comes up at boot, as `enable` made it. */
+/** The instances that start at boot, as `enable` set them. */
 export async function enabled(app: string): Promise<string[]> {
   if (await isPodman()) return ((await readText(noteOf(app))) ?? "").split("\n").filter(Boolean);
   const found = [...(await containersOf(app))];
   return found.filter(([, { HostConfig }]) => HostConfig.RestartPolicy.Name === "unless-stopped").map(([id]) => id);
 }
 
-// podman starts no container at boot before its fifth version: the unit of dp reconcile does.
+// podman before version 5 starts no containers at boot; the unit of dp reconcile does it instead.
 async function noteEnabled(app: string, ids: readonly string[]): Promise<boolean> {
   const file = noteOf(app);
   const text = ids.map((id) => `${id}\n`).join("");

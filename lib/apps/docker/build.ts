@@ -1,4 +1,4 @@
-// Building the image of a release, and keeping account of what else a build leaves in the engine.
+// Builds the image of a release, and keeps track of what else a build leaves in the engine.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
@@ -51,8 +51,8 @@ const STEP = /^(?:\[\d+\/\d+\] )?STEP \d+(?:\/\d+)? ?: (\w+)/i;
 const MADE = /^ ?-+> (?:Using cache )?([0-9a-f]{11,64})$/;
 
 /**
- * The last image of each stage, by the lines of a build. The classic builder and podman print each image they make,
- * and leave those of other stages, and of a build that fails, without a name: nobody would know whose they are.
+ * The last image of each stage, from the output of a build. The classic builder and podman print each image they make;
+ * images of other stages, and of a failed build, have no name, so their origin would be lost.
  */
 export function leavesOf(lines: readonly string[]): string[] {
   const stages: string[][] = [];
@@ -62,13 +62,13 @@ export function leavesOf(lines: readonly string[]): string[] {
     if (instruction !== undefined) isBase = instruction === "FROM";
     if (instruction === "FROM") stages.push([]);
     const id = MADE.exec(line.trimEnd())?.[1];
-    // What a stage begins with is somebody else's.
+    // The base image of a stage belongs to somebody else.
     if (id !== undefined && !isBase) stages.at(-1)?.push(id);
   }
   return stages.flatMap((made) => made.at(-1) ?? []);
 }
 
-// dp/shop:42-3f9c2ab.1 goes with dp/shop:42-3f9c2ab; until then it is the cache of the next build.
+// dp/shop:42-3f9c2ab.1 is removed with dp/shop:42-3f9c2ab; until then it is the cache of the next build.
 async function tagLeaves(name: InstanceName, leaves: readonly string[], io: Io): Promise<void> {
   for (const [index, id] of leaves.entries())
     await docker(["image", "tag", id, `${imageName(name)}.${index + 1}`], io, { check: false });
@@ -86,7 +86,7 @@ export async function pruneImages(app: string, io: Io): Promise<string[]> {
   return gone;
 }
 
-/** The images of an app's releases, and what their builds left. Only names of dp's own are looked at. */
+/** The images of an app's releases, and the left-overs of their builds. Only names made by dp count. */
 export async function imagesOf(app: string, io: Io): Promise<{ image: string; id: string }[]> {
   const repository = imageRepository(app);
   const { text } = await docker(
@@ -94,7 +94,7 @@ export async function imagesOf(app: string, io: Io): Promise<{ image: string; id
     io,
   );
   return text.split("\n").flatMap((line) => {
-    // podman calls what has no registry localhost's.
+    // podman puts localhost/ before a name without a registry.
     const image = line.trim().replace(/^localhost\//, "");
     const tag = image.startsWith(`${repository}:`) ? image.slice(repository.length + 1) : "";
     const [id = ""] = tag.split(".");

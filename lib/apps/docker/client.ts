@@ -1,4 +1,4 @@
-// The docker command, of Docker Engine or of podman: how it is run, and what is said when it cannot be.
+// The docker command, of Docker Engine or of podman: how it is run, and the errors when that fails.
 import { DpError, type ErrorDetails } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { tail } from "../../host/process/output.ts";
@@ -6,13 +6,13 @@ import { ENGINE_VARIABLES } from "../../host/self.ts";
 import { loginName } from "../../host/users.ts";
 import { plainEnv, run, type Result, type RunOptions } from "../../host/run.ts";
 
-// Stopping may take as long as the operator's stopTimeout says.
+// A stop may take as long as the operator's stopTimeout.
 const PATIENCE = 15 * 60_000;
-// What podman-docker says before every answer.
+// The banner that podman-docker prints before every answer.
 const BANNER = /^Emulate Docker CLI using podman\b.*\n?/m;
 const INSTALL = "apt-get install docker.io";
 
-/** The environment of the docker command: which engine it talks to is the operator's to say, never the app's. */
+/** The environment of the docker command: the operator chooses the engine, never the app. */
 export function clientEnv(): Record<string, string> {
   const chosen = ENGINE_VARIABLES.flatMap((name) => {
     const value = process.env[name];
@@ -31,13 +31,14 @@ export async function docker(argv: readonly string[], io?: Io, options: RunOptio
   const ended = await started((io?.run ?? run)(command, wanted));
   const result = { ...ended, text: ended.text.replace(BANNER, "") };
   if (result.code === 0 && !result.timedOut) return result;
-  // Why a command failed is asked of the engine, not read out of its words; these can only be an engine's own.
+  // A failure's cause is checked with the engine, not parsed from the message; only these messages surely come from an
+  // engine.
   if (!/\bno such (?:container|image|object)\b/i.test(result.text)) await requireEngine();
   if (options.check === false) return result;
   throw dockerError(`docker ${argv.slice(0, 2).join(" ")}`, result, options.timeout ?? PATIENCE);
 }
 
-/** The error of a docker command that did not do what it should. */
+/** The error for a failed docker command. */
 export function dockerError(what: string, { code, timedOut, text }: Result, timeout: number, hint?: string): DpError {
   const how = timedOut
     ? `did not end within ${Math.round(timeout / 1000)} s and was stopped`
@@ -54,7 +55,7 @@ async function started<T>(running: Promise<T>): Promise<T> {
   }
 }
 
-/** Throws DpError "host" with the words to type when the docker command is missing, or no engine answers it. */
+/** Throws DpError "host", with what to type, when the docker command is missing, or no engine answers it. */
 export async function requireEngine(): Promise<void> {
   const asked = await started(
     run(["docker", "version", "--format", "{{.Server.Version}}"], { env: clientEnv(), check: false, timeout: 30_000 }),

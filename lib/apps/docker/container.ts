@@ -11,7 +11,7 @@ const health = v.object({
 });
 const binding = v.object({ HostIp: v.string(), HostPort: v.string() });
 
-/** The part of `docker container inspect` that dp reads; podman's is the same but for a name. */
+/** The parts of `docker container inspect` that dp reads; podman's differ only in one name. */
 const schema = v.object({
   Name: v.string(),
   RestartCount: v.number(),
@@ -32,7 +32,7 @@ const schema = v.object({
 });
 export type Container = v.InferOutput<typeof schema>;
 
-/** The release of a container, when it is one of dp's own, by its name and its labels. */
+/** The release of a container, by its name and labels, or null when dp did not make it. */
 function releaseOf(app: string, { Name, Config }: Container): string | null {
   const id = Config.Labels?.["dp.release"] ?? "";
   const wanted = Object.entries(labels({ app, id }));
@@ -42,13 +42,13 @@ function releaseOf(app: string, { Name, Config }: Container): string | null {
 
 async function inspect(names: readonly string[]): Promise<Container[]> {
   if (names.length === 0) return [];
-  // One of several may have gone meanwhile: the others are described all the same.
+  // One of several may be gone meanwhile: the others are still described.
   const argv = ["container", "inspect", ...names];
   const { text } = await docker(argv, undefined, { check: false, keep: 16 * 1024 * 1024 });
   return objectsIn(text).map((one) => v.parse(schema, one));
 }
 
-/** What these containers have of the server's folders, absolute. */
+/** The server's folders that these containers have mounted, as absolute paths. */
 export async function mountsOf(names: readonly string[]): Promise<{ name: string; sources: string[] }[]> {
   const all = await inspect(names);
   return all.map(({ Name, Mounts }) => ({
@@ -57,21 +57,21 @@ export async function mountsOf(names: readonly string[]): Promise<{ name: string
   }));
 }
 
-/** The container of an instance, or null when there is none of dp's own. */
+/** The container of an instance, or null when dp made none. */
 export async function containerOf(name: InstanceName): Promise<Container | null> {
   const [found] = await inspect([containerName(name)]);
   return found && releaseOf(name.app, found) === name.id ? found : null;
 }
 
-/** The names of every container of an app, of one-off ones as well; `isAll`: also of those that do not run. */
+/** The names of all containers of an app, one-off ones included; `isAll`: also those that do not run. */
 export async function namesOf(app: string, isAll = true): Promise<string[]> {
   const argv = ["container", "ls", ...(isAll ? ["--all"] : []), "--format", "{{.Names}}", ...ownOptions(app)];
   const { text } = await docker(argv);
-  // A line of another kind is a warning of the engine.
+  // Any other line is a warning of the engine.
   return text.split("\n").filter((line) => /^[\w.-]+$/.test(line));
 }
 
-/** Every container of an app's releases, by release; one-off containers are none. */
+/** The containers of an app's releases, by release, without one-off containers. */
 export async function containersOf(app: string): Promise<Map<string, Container>> {
   const own = (await inspect(await namesOf(app))).flatMap((found): [string, Container][] => {
     const id = releaseOf(app, found);
@@ -82,10 +82,12 @@ export async function containersOf(app: string): Promise<Map<string, Container>>
 
 /** Whether its main process runs. */
 export const isRunning = ({ State }: Container) => State.Status === "running" || State.Status === "paused";
-/** Whether it waits to be started again after a crash. */
+/** Whether it waits to be restarted after a crash. */
 export const isWaiting = ({ State }: Container) => State.Status === "restarting";
 
-/** The state of a container, in the words of every manager. `wasStopped`: dp ended it, so its exit code says nothing. */
+/**
+ * The state of a container in the terms of every manager. `wasStopped`: dp stopped it, so its exit code means nothing.
+ */
 export function statusFrom(found: Container | null, wasStopped: boolean): InstanceStatus {
   const ended = { pid: null, restarts: found?.RestartCount ?? 0, since: null };
   if (found === null) return { ...ended, state: "stopped", detail: "" };
@@ -108,7 +110,7 @@ export function statusFrom(found: Container | null, wasStopped: boolean): Instan
   return isFailed ? { ...ended, state: "failed", ...endOf(found) } : { ...ended, state: "stopped", detail: "" };
 }
 
-/** The image's own health check as last seen, or null when it has none. */
+/** The last result of the image's own health check, or null when it has none. */
 export function healthOf({ State }: Container) {
   const health = State.Health ?? State.Healthcheck;
   return health && health.Status !== "" && health.Status !== "none" ? health : null;
@@ -121,13 +123,13 @@ function endOf({ State: { OOMKilled, ExitCode, Error } }: Container): Pick<Insta
   return { detail: howEnded(ended), ended };
 }
 
-// The engine knows a signal as 128 and its number only.
+// The engine reports a signal only as 128 and its number.
 function endedOf(code: number): Ended {
   const signal = signalNamed(code - 128);
   return signal === null ? { code } : { signal };
 }
 
-/** The ports of this machine that lead into a running container. */
+/** The ports of this machine that lead to a running container. */
 export function publishedPorts(found: Container | null): { address: string; port: number; inside: number }[] {
   if (!found || !isRunning(found)) return [];
   return Object.entries(found.NetworkSettings.Ports ?? {}).flatMap(([key, bindings]) =>

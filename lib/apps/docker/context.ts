@@ -1,4 +1,4 @@
-// What an image is built from: the release's folder, as nobody but dp can change it while the image is built.
+// The build context of an image: the release's folder, in a form that only dp can change during the build.
 import { closeSync, lstatSync } from "node:fs";
 import { chown, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,9 +11,9 @@ import { asStranger, STRANGER } from "../../host/process/privilege.ts";
 const PREFIX = ".build-";
 
 /**
- * Runs `use` with the folder to build from, in which `file` is a file indeed. The release's folder belongs to the app's
- * user, and the docker command reads as root: a process of that user could lead it out by a link. So root builds from a
- * copy, packed by that user and unpacked by one that nobody is. Throws DpError "config".
+ * Runs `use` with the build folder, in which `file` is a regular file. The release's folder belongs to the app's user,
+ * and the docker command reads as root, so a process of that user could lead it outside through a link. Root therefore
+ * builds from a copy, packed by that user and unpacked by a user that nobody else is. Throws DpError "config".
  */
 export async function withContext<T>(
   place: Place,
@@ -38,7 +38,7 @@ export async function withContext<T>(
   }
 }
 
-/** Removes what a build that was killed left. The app's lock is held: no other one is under way. */
+/** Removes the left-overs of killed builds. The caller holds the app's lock, so no other build is running. */
 export async function removeContexts(base: string): Promise<void> {
   const left = (await readdir(base)).filter((name) => name.startsWith(PREFIX));
   for (const name of left) await rm(join(base, name), { recursive: true, force: true });
@@ -49,8 +49,8 @@ async function copy({ folder, user, timeout }: Place, to: string, io: Io): Promi
   const pack = io
     .run(["tar", "-c", "-f", "-", "-C", folder, "."], { stdout: write, user, timeout })
     .finally(() => closeSync(write));
-  // Entered by root, on a way that only root can change. Not by the app's user: any other process of that user could
-  // take the open folder out of this one, and change the copy by it later.
+  // Root opens the folder, through parents that only root can change. The app's user does not unpack: another process
+  // of that user could move the open folder elsewhere and change the copy later.
   const unpack = io
     .run(asStranger(["tar", "-x", "-f", "-", "--no-same-owner"]), { cwd: to, stdin: read, timeout })
     .finally(() => closeSync(read));
@@ -59,7 +59,7 @@ async function copy({ folder, user, timeout }: Place, to: string, io: Io): Promi
   if (unpacked.status === "rejected") throw unpacked.reason;
 }
 
-// These the docker command reads itself, as root, and through links.
+// The docker command reads these files itself, as root, and follows links.
 function requireFile(folder: string, path: string, isOptional = false): void {
   const parts = path.split("/");
   for (const [index] of parts.entries()) {

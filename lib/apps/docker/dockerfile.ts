@@ -1,4 +1,4 @@
-// The Dockerfile that deploy.yml names: a file of the commit itself.
+// The Dockerfile named in deploy.yml: a file of the commit itself.
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Tree } from "../../git/tree.ts";

@@ -1,4 +1,4 @@
-// The image of a release: what it says about itself, and the port that its app listens on.
+// The image of a release: its metadata, and the port that its app listens on.
 import * as v from "valibot";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
@@ -27,19 +27,19 @@ export async function imageOf(name: InstanceName): Promise<Image | null> {
 }
 
 /**
- * The bytes of the layers of a release's image that were made since a moment, in ms; those of its base, and what the
- * build found made already, took their room before.
+ * The bytes of those layers of a release's image that are newer than a moment, in ms; the base and cached layers used
+ * their space before.
  */
 export async function layersSince(name: InstanceName, since: number, io: Io): Promise<number> {
   const format = ["--no-trunc", "--human=false", "--format={{.CreatedAt}}\t{{.Size}}"];
   const { text } = await docker(["image", "history", ...format, imageName(name)], io, { check: false });
-  // Made in a second, of which the first part may be before the moment.
+  // The time has whole seconds, and the moment may be later within the same second.
   const isNew = (at: string) => Date.parse(at) >= Math.floor(since / 1000) * 1000;
   const rows = text.split("\n").map((line) => line.split("\t"));
   return rows.reduce((sum, [at = "", size]) => sum + (isNew(at) ? Number(size) || 0 : 0), 0);
 }
 
-/** The image of a release; a restart, whose files are another release's, shares that one's under a name of its own. */
+/** The image of a release; a restart uses the files of another release, and so shares that image under its own name. */
 export async function ownImageOf(name: InstanceName, io: Io): Promise<Image | null> {
   const release = releaseOf(name.id);
   const tree = treeOf(places(name.app).releases, release);
@@ -51,15 +51,15 @@ export async function ownImageOf(name: InstanceName, io: Io): Promise<Image | nu
   return tagged.code === 0 ? imageOf(name) : null;
 }
 
-/** The port inside of the container, and why it is that one. */
+/** The port inside the container, and the reason for it. */
 export interface ContainerPort {
   port: number;
   because: string;
 }
 
 /**
- * The port on which the app listens in its container: deploy.yml's, else the one that the image exposes, else
- * `byDefault`, which the app is told as $PORT. Throws DpError "config" when the image exposes several.
+ * The port on which the app listens in its container: deploy.yml's, otherwise the one that the image exposes, otherwise
+ * `byDefault`, which the app gets as $PORT. Throws DpError "config" when the image exposes several.
  */
 export function containerPort({ Config }: Image, config: DeployConfig, byDefault: number): ContainerPort {
   const port = settingsOf(config)?.port;

@@ -1,4 +1,4 @@
-// What a container says, what the image's own health check says of it, and what was said by those that are gone.
+// The output of a container, the results of the image's health check, and the kept output of containers that are gone.
 import { mkdir } from "node:fs/promises";
 import { logs as keptLogs } from "../../host/supervisor/logs.ts";
 import { openOutput } from "../../host/supervisor/output.ts";
@@ -15,7 +15,7 @@ import type { InstanceName, LogOptions } from "../../host/instance.ts";
 const FOR_EVER = 2 ** 31 - 1;
 const LOOK = 500;
 
-/** The last lines of a container; with `follow` also what it says after a restart, until `io.signal` is aborted. */
+/** The last lines of a container; with `follow` also those after a restart, until `io.signal` is aborted. */
 export async function containerLogs(name: InstanceName, options: LogOptions, io: Io): Promise<void> {
   const found = await containerOf(name);
   if (isJob(name.id) && !options.follow) return jobLogs(name, found !== null, options, io);
@@ -25,7 +25,7 @@ export async function containerLogs(name: InstanceName, options: LogOptions, io:
   for (const line of healthLines(found)) options.onLine(line);
 }
 
-// Of the runs that were forgotten, then of the one whose container is there.
+// First the kept output of earlier runs, then that of the existing container.
 async function jobLogs(name: InstanceName, isThere: boolean, options: LogOptions, io: Io): Promise<void> {
   const all: Parameters<LogOptions["onLine"]>[] = [];
   const gather = { ...options, onLine: (...line: Parameters<LogOptions["onLine"]>) => void all.push(line) };
@@ -34,12 +34,12 @@ async function jobLogs(name: InstanceName, isThere: boolean, options: LogOptions
   for (const line of options.lines === 0 ? [] : all.slice(-options.lines)) options.onLine(...line);
 }
 
-/** How many of its last lines stay of a container that is no job. */
+/** How many last lines are kept of a container that is no job. */
 const KEPT = 1_000;
 
 /**
- * Keeps what an instance said, before its container goes: beside the logs of deploys, as the builtin manager keeps it. On a
- * full disk, say, it is lost with a warning: nothing waits for it.
+ * Keeps the output of an instance before its container is removed: beside the logs of deploys, like the builtin
+ * manager. If that fails (a full disk), the output is lost with a warning, because nothing depends on it.
  */
 export async function keepLog(name: InstanceName, io: Io): Promise<void> {
   if ((await containerOf(name)) === null) return;
@@ -75,7 +75,7 @@ async function print(name: InstanceName, argv: string[], { follow, onLine }: Log
   await docker(words, io, { onLine: take, quiet: false, timeout });
 }
 
-// docker ends when the container does, and the next start of it is to be seen as well.
+// `docker logs` ends with the container, but the output after the next start must appear as well.
 async function follow(name: InstanceName, options: LogOptions, io: Io): Promise<void> {
   let since = [`--tail=${options.lines}`];
   try {

@@ -1,4 +1,4 @@
-// Containers as instances: one for each process of a release, made from the release's own image.
+// Containers as instances: one for each process of a release, made from that release's image.
 import { codeOf, DpError, messageOf } from "../../errors.ts";
 import { removeFile } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
@@ -37,7 +37,7 @@ async function stop(name: InstanceName, io: Io): Promise<void> {
     throw new DpError("command", `the container ${containerName(name)} does not stop`, {
       hint: `docker rm -f ${containerName(name)}`,
     });
-  // It would come up with the engine's next start otherwise.
+  // Otherwise it would start with the engine.
   if (left && !(await isPodman())) await setPolicy(name, left, "no", io);
 }
 
@@ -45,7 +45,7 @@ async function status(name: InstanceName): Promise<InstanceStatus> {
   return statusFrom(await containerOf(name), wasStopped(name));
 }
 
-/** Its init and all below: whatever a container starts stays below its first process. */
+/** Its init and every process below: all processes of a container descend from its first one. */
 async function pids(name: InstanceName): Promise<number[]> {
   const found = await containerOf(name);
   if (!found || !isRunning(found) || found.State.Pid === 0) return [];
@@ -55,7 +55,7 @@ async function pids(name: InstanceName): Promise<number[]> {
 async function published(name: InstanceName): Promise<Published> {
   const found = await containerOf(name);
   const ports = publishedPorts(found);
-  // Docker's own resolver listens in every container of a network with a name.
+  // Docker's own resolver listens in every container of a named network.
   const listening = ports.length === 0 ? [] : listeningIn(found!.State.Pid);
   return {
     ports: ports.map(({ port }) => port),
@@ -64,7 +64,7 @@ async function published(name: InstanceName): Promise<Published> {
   };
 }
 
-// The engine's user: root, or whoever an engine without root belongs to. It holds the port as long as the container runs.
+// The engine's user: root, or the user of a rootless engine. It holds the port while the container runs.
 async function owner(name: InstanceName, port: number): Promise<number | null> {
   return publishedPorts(await containerOf(name)).some((each) => each.port === port)
     ? listenerUid("127.0.0.1", port)
@@ -77,7 +77,7 @@ async function instances(app: string): Promise<string[]> {
   return alive.map(([id]) => id).sort(compareInstances);
 }
 
-/** The manager that the app type docker brings. */
+/** The manager of the app type docker. */
 export const containers: Manager = {
   name: "docker",
   summary: "containers of Docker or podman, one for each release",

@@ -1,4 +1,4 @@
-// Folders of the server that a container sees: those that deploy.yml shares between releases, and no others.
+// Folders of the server that a container can see: only those that deploy.yml shares between releases.
 import { lstatSync } from "node:fs";
 import { posix } from "node:path";
 import { DpError } from "../../errors.ts";
@@ -12,7 +12,10 @@ import type { DeployConfig } from "../../config/types.ts";
 /** The folders and files that deploy.yml shares between releases, as paths below the app's `shared`. */
 export const sharedPaths = ({ shared }: DeployConfig): string[] => [...(shared?.dirs ?? []), ...(shared?.files ?? [])];
 
-/** Options of `docker create` that show each shared path below the image's WORKDIR. Throws DpError "command" or "config". */
+/**
+ * Options of `docker create` that mount each shared path below the image's WORKDIR. Throws DpError "command" or
+ * "config".
+ */
 export async function mountOptions(
   { app, user }: InstanceName & { user: string | undefined },
   paths: readonly string[],
@@ -20,8 +23,8 @@ export async function mountOptions(
 ): Promise<string[]> {
   if (paths.length === 0) return [];
   const { shared } = places(app);
-  // The engine looks a path up at every start, of its own accord too, and follows links as root: one in it, whenever
-  // it is made, would show the container any folder of the server.
+  // The engine resolves a path at every start, even at its own restarts, and follows links as root: a link in the path,
+  // whenever it is made, would show the container any folder of the server.
   await closeParents(shared, paths, user);
   await requireApart(app, shared, paths);
   return paths.map((path) => {
@@ -32,7 +35,7 @@ export async function mountOptions(
   });
 }
 
-// What lies beside a shared path is not mounted, so that no container can make a link of it.
+// Only shared paths are mounted, not their neighbours, so no container can replace one by a link.
 function requireReal(root: string, path: string): void {
   let at = root;
   for (const part of path.split("/")) {
@@ -46,8 +49,8 @@ function requireReal(root: string, path: string): void {
 
 const isInside = (inner: string, outer: string) => inner.startsWith(`${outer}/`);
 
-// A container has root's rights in what it is shown: one that has a folder whole can make a link of what another one,
-// of a release that shares less of it, is shown.
+// A container has root's rights in its mounts: with a whole folder mounted, it can make a link of a path inside that
+// folder, which a release that shares less has mounted.
 async function requireApart(app: string, root: string, paths: readonly string[]): Promise<void> {
   for (const { name, sources } of await mountsOf(await namesOf(app, false))) {
     for (const path of paths.map((each) => `${root}/${each}`)) {

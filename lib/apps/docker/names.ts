@@ -1,5 +1,5 @@
-// What dp's images and containers are called and labelled, so that it knows its own and touches no others.
-// An engine serves the whole machine: what was made under a DP_ROOT must not be taken for the server's own.
+// The names and labels of dp's images and containers, which set them apart from all others. An engine serves the whole
+// machine, so images made under a DP_ROOT must not be taken for the server's own.
 import { DpError } from "../../errors.ts";
 import { isInstanceId, places, realm, releaseOf, root } from "../../paths.ts";
 import type { InstanceName } from "../../host/instance.ts";
@@ -17,7 +17,7 @@ export const imageRepository = (app: string) => `dp/${places(app).app}${realm()}
 /** The image of an instance's release, `dp/shop:42-3f9c2ab`. */
 export const imageName = ({ app, id }: InstanceName) => `${imageRepository(app)}:${releaseOf(id)}`;
 
-/** The label of an image; one only, because each is a step of its build. */
+/** The label of an image; only one, because each label is a step of its build. */
 export const imageLabel = ({ app, id }: InstanceName) => `--label=dp.instance=${app}@${id}`;
 
 /** Labels of containers. */
@@ -25,7 +25,7 @@ export function labels({ app, id }: InstanceName): Record<string, string> {
   return { "dp.app": app, "dp.release": id, "dp.root": root() || "/" };
 }
 
-/** Those as options of `docker create` and `docker run`; they win over labels of the image. */
+/** The same as options of `docker create` and `docker run`; they override labels of the image. */
 export const labelOptions = (name: InstanceName) =>
   Object.entries(labels(name)).map(([key, value]) => `--label=${key}=${value}`);
 

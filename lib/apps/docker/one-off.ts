@@ -1,4 +1,5 @@
-// A hook, or a command of `dp run`, in a one-off container of the release's image: with the app's variables, and gone when it has ended.
+// A hook, or a command of `dp run`, in a one-off container of the release's image: with the app's variables, removed
+// when it ends.
 import type { Place } from "../../contracts/app-type.ts";
 import type { Io } from "../../host/io.ts";
 import type { Foreground } from "../../host/process/terminal.ts";
@@ -19,7 +20,7 @@ async function optionsOf(name: string, place: Place): Promise<string[]> {
   return ["--rm", `--name=${name}`, ...labelOptions(place), ...held, ...mounts];
 }
 
-/** Runs a command, the arguments of the image's entrypoint, with `run`; answers its exit code, or docker's own 125. */
+/** Runs a command with `run`, as arguments of the image's entrypoint; answers its exit code, or docker's own 125. */
 export async function runInSight(
   argv: readonly string[],
   place: Place,
@@ -35,7 +36,10 @@ export async function runInSight(
   });
 }
 
-/** Runs a shell line to its end in the image's WORKDIR; throws DpError "command" with its last words when it fails. */
+/**
+ * Runs a shell line to its end in the image's WORKDIR; throws DpError "command" with its last lines of output when it
+ * fails.
+ */
 export async function runOneOff(line: string, place: Place, io: Io): Promise<void> {
   const { timeout } = place;
   await endHook(place);
@@ -53,7 +57,7 @@ export async function runOneOff(line: string, place: Place, io: Io): Promise<voi
 
 const hookName = (name: InstanceName) => `${containerName(name)}-hook`;
 
-/** Ends and removes the container of a release's hook: the client's end, when its deploy is killed, is not the container's. */
+/** Ends and removes the container of a release's hook: it outlives a docker client that was killed with its deploy. */
 export async function endHook(name: InstanceName): Promise<void> {
   await docker(["container", "rm", "--force", "--volumes", hookName(name)], undefined, { check: false });
 }

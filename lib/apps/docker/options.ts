@@ -1,14 +1,16 @@
-// What every container of dp is held to. Nothing of it can be loosened by a commit.
+// The restrictions on every container of dp. No commit can loosen them.
 import { isPodman } from "./client.ts";
 import type { Limits } from "../../host/process/confine.ts";
 
-// What entrypoints of common images need to prepare files and to become another user; of Docker's own default
-// this leaves out raw sockets, devices, chroot, file capabilities and the audit log.
+// The capabilities that entrypoints of common images need to prepare files and to change user. Of Docker's defaults
+// this omits raw sockets, devices, chroot, file capabilities and the audit log.
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"];
 /** Processes and threads; more is a leak or a fork bomb. */
 const PIDS = 4096;
 
-/** Options of `docker create` and `docker run`: rights, limits, a bounded log, and an init that ends what is left. */
+/**
+ * Options of `docker create` and `docker run`: rights, limits, a bounded log, and an init that ends leftover processes.
+ */
 export async function confinement({ memory, cpus, pids = PIDS }: Limits = {}): Promise<string[]> {
   return [
     "--init",
@@ -17,7 +19,7 @@ export async function confinement({ memory, cpus, pids = PIDS }: Limits = {}): P
     "--cap-drop=ALL",
     ...CAPABILITIES.map((name) => `--cap-add=${name}`),
     `--pids-limit=${pids}`,
-    // Swap counts as memory: a limit that spills over to the disk is none.
+    // Swap counts as memory: a limit that spills over to the disk is no limit.
     ...(memory === undefined ? [] : [`--memory=${memory}`, `--memory-swap=${memory}`]),
     ...(cpus === undefined ? [] : [`--cpus=${cpus}`]),
     "--log-driver=json-file",

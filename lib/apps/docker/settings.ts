@@ -1,4 +1,4 @@
-// The keys of deploy.yml and config.yml that are for apps of type docker.
+// The keys of deploy.yml and config.yml for apps of type docker.
 import * as v from "valibot";
 import type { AppSettings } from "../../config/declared.ts";
 import { mapping, must, text, whole } from "../../config/field.ts";
@@ -21,7 +21,7 @@ export interface DockerConfig {
 }
 
 const relativePath = text(
-  // podman hands a file of the name *.in to the C preprocessor, which reads any file of the server.
+  // podman runs a file named *.in through the C preprocessor, which can include any file of the server.
   /^(?!.*(?:^|\/)\.{0,2}(?:\/|$))(?!.*\.in$)[A-Za-z0-9._@+ /-]+$/,
   'a path inside the repository, such as docker/Dockerfile, and not end in ".in"',
 );
@@ -72,7 +72,7 @@ const docker = v.pipe(
   v.description("For type docker: how the image is built."),
 );
 
-// Shared, it would be a link in the release, to a file that no commit has said anything about.
+// A shared Dockerfile would be a link in the release, to a file that is not part of the commit.
 function sharedProblems(own: unknown, shared: unknown): Wrong[] {
   const file = (isMapping(own) ? own["file"] : undefined) ?? "Dockerfile";
   if (typeof file !== "string" || !isMapping(shared)) return [];
@@ -102,7 +102,7 @@ function checkProblems(processes: unknown): Wrong[] {
   });
 }
 
-// What users of other tools look for.
+// Keys that users of other tools look for.
 const REFUSED = {
   compose: "compose files are not read: dp runs one container, built by a Dockerfile",
   image: "images are built from the commit: a Dockerfile with FROM that image is enough",
@@ -126,10 +126,10 @@ const settings: AppSettings = {
   problems,
 };
 
-/** What deploy.yml of an app of this type says. */
+/** The settings of this type in deploy.yml. */
 export const settingsOf = (config: DeployConfig) => config.settings as DockerConfig | undefined;
 
-/** What the operator allows a container. */
+/** The operator's limits for a container. */
 export const containerLimits = (operator: Readonly<Record<string, unknown>> = {}) =>
   operator["docker"] as Limits | undefined;
 

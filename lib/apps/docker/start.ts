@@ -15,14 +15,14 @@ import { containerLimits } from "./settings.ts";
 import { withVariables } from "./variables.ts";
 import type { InstanceName } from "../../host/instance.ts";
 
-/** How often it is started again after a crash, before it is live: a crash loop ends as failed within seconds. */
+/** How often it is restarted after a crash before it is live, so that a crash loop fails within seconds. */
 const RESTARTS = 5;
 const TRIES = 5;
 
-/** What follows the image's name: arguments of its entrypoint; none for its own CMD. */
+/** The words after the image's name: arguments of its entrypoint; none for its own CMD. */
 export const commandArguments = (line: string) => (line === "" ? [] : ["/bin/sh", "-c", startScript(line)]);
 
-/** The environment inside, and the options that lead to it: what is no web process has no port. */
+/** The environment inside, and the network options; only a web process has a port. */
 function networkOf(instance: Instance, image: Image): { env: Record<string, string>; published: string[] } {
   const { PORT, DP_HOST = "127.0.0.1" } = instance.env;
   if (PORT === undefined) return { env: instance.env, published: [] };
@@ -31,7 +31,7 @@ function networkOf(instance: Instance, image: Image): { env: Record<string, stri
   return { env, published: [`--publish=${DP_HOST}:${PORT}:${port}`] };
 }
 
-/** Makes and starts the container of an instance; there must be none of its name. Throws DpError "command". */
+/** Makes and starts the container of an instance; none of that name may exist. Throws DpError "command". */
 export async function startContainer(instance: Instance, io: Io): Promise<void> {
   const cannot = (why: string, lines: string[] = [], hint?: string) =>
     new DpError("command", `${instance.app}@${instance.id} cannot be started: ${why}`, {
@@ -59,15 +59,15 @@ export async function startContainer(instance: Instance, io: Io): Promise<void> 
   });
   if (tried.code === 0) return;
   await removeContainer(instance, io);
-  // podman has no init of its own.
+  // podman brings no init.
   const hint = tried.text.includes("container-init") ? "apt-get install catatonit" : undefined;
   throw cannot("docker refuses", tail(tried.text, 10), hint);
 }
 
-/** Removes the container of an instance with its anonymous volumes, even one that runs. Safe to repeat. */
+/** Removes the container of an instance with its anonymous volumes, even while it runs. Safe to repeat. */
 export async function removeContainer(name: InstanceName, io: Io): Promise<void> {
   for (let tries = 1; (await containerOf(name)) !== null; tries++) {
-    // One that ends at the same moment may be refused once.
+    // The engine may refuse once if the container ends at the same moment.
     const check = tries === TRIES;
     await docker(["container", "rm", "--force", "--volumes", containerName(name)], io, { check });
     if (check) return;

@@ -1,4 +1,4 @@
-// The note that dp stopped a container itself: its exit code then tells of the signal, not of the app.
+// The note that dp stopped a container: its exit code then reports the signal, not the app's own end.
 import { mkdir } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";

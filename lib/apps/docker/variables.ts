@@ -1,4 +1,4 @@
-// How variables reach a container: by the docker command's own environment, so that no value is seen in a list of processes.
+// How variables reach a container: through the docker command's own environment, so that no process list shows a value.
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DpError } from "../../errors.ts";
@@ -6,11 +6,11 @@ import { removeFile, writeFileAtomic } from "../../host/files.ts";
 import { places } from "../../paths.ts";
 import type { InstanceName } from "../../host/instance.ts";
 
-// What says how things are on the server; in a container the image says it.
+// Variables about the server; in a container the image sets them.
 const isServers = ([key, value]: [string, string]) =>
   key === "PATH" || key === "HOME" || (key === "LANG" && value === "C.UTF-8");
 
-// Names that docker or podman would heed themselves, as root, and those by which their C library loads code.
+// Names that docker or podman would interpret themselves, as root, and those that make their C library load code.
 const HEEDED =
   /^(?:GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|HOSTALIASES|LOCALDOMAIN|LOCPATH|NIS_PATH|NLSPATH|RES_OPTIONS|RESOLV_HOST_CONF|TZDIR)$|^(?:LD|MALLOC)_|^(?:DOCKER|BUILDKIT|BUILDX|CONTAINERS?|PODMAN|BUILDAH|STORAGE|REGISTRY|XDG|GO|SSL|LC)_|^(?:GO[A-Z]*|TMPDIR|TZ|LANG)$|_PROXY$/i;
 
@@ -21,8 +21,8 @@ export interface Passed {
 }
 
 /**
- * Runs `use` with the variables passed on. A value whose name the command would heed goes by a file that is gone
- * afterwards. Throws DpError "config" for such a one with more than one line, which such a file cannot hold.
+ * Runs `use` with the variables passed on. A value whose name the command would interpret goes through a temporary
+ * file. Throws DpError "config" for such a value with several lines, which the file cannot hold.
  */
 export async function withVariables<T>(
   name: InstanceName,
@@ -47,5 +47,5 @@ export async function withVariables<T>(
   }
 }
 
-/** The file that holds some of an instance's variables while its container is made. */
+/** The temporary file with some of an instance's variables while its container is made. */
 export const variablesFile = ({ app, id }: InstanceName) => join(places(app).instances, `${id}.docker.env`);

@@ -1,9 +1,9 @@
-// What each package manager is told: to install exactly what its lock says, and to remove what only a build needs.
+// The commands of each package manager: to install exactly what is locked, and to remove what only a build needs.
 import type { Kind, PackageManager } from "./lock.ts";
 import type { Progress } from "../../text/fold.ts";
 import type { Tool } from "./tool.ts";
 
-/** What package managers say of each package. */
+/** The progress lines of package managers. */
 export const PROGRESS: Progress = {
   "deprecated packages": /^npm warn deprecated |^warning .*\bdeprecated\b|^ ?WARN .*\bdeprecated\b/i,
   fetched: /^➤ YN0013: .*\bcan't be found in the cache/,
@@ -13,17 +13,18 @@ export const PROGRESS: Progress = {
 
 /** How modules are installed. */
 export interface Wanted {
-  /** Development dependencies too. */
+  /** With development dependencies. */
   withDev: boolean;
-  /** The app has several packages in one repository. */
+  /** The app is one of several packages in a repository. */
   isWorkspace: boolean;
 }
 
 const SILENT_NPM = ["--no-audit", "--no-fund", "--no-progress", "--no-update-notifier"];
-// Links into pnpm's store would be the same files in every release, and NODE_PATH the folder of the first one.
+// Links into pnpm's store would be the same files in every release, and NODE_PATH would name the folder of the first
+// one.
 const OWN_FILES = ["--config.package-import-method=clone-or-copy", "--config.extend-node-path=false"];
 
-/** The words that follow the program to install. */
+/** The words after the program that install. */
 export function installWords({ kind, lock }: PackageManager, { withDev }: Wanted): string[] {
   const isLocked = lock !== null;
   switch (kind) {
@@ -49,10 +50,10 @@ export function installWords({ kind, lock }: PackageManager, { withDev }: Wanted
         "--no-progress",
       ];
     case "berry":
-      // It looks at the lock file only when it installs everything.
+      // yarn checks its lock file only when it installs everything.
       return ["install", isLocked ? "--immutable" : "--no-immutable"];
     case "bun":
-      // --backend: as with pnpm, no links into a cache.
+      // --backend: no links into a cache, as with pnpm.
       return [
         "install",
         ...(isLocked ? ["--frozen-lockfile"] : ["--no-save"]),
@@ -63,7 +64,7 @@ export function installWords({ kind, lock }: PackageManager, { withDev }: Wanted
   }
 }
 
-/** The words that remove development dependencies of what is installed; null when the manager has none for this. */
+/** The words that remove installed development dependencies; null when the manager has no command for it. */
 export function trimWords({ manager, version }: Tool, { isWorkspace }: Wanted): string[] | null {
   switch (manager.kind) {
     case "npm":
@@ -79,26 +80,29 @@ export function trimWords({ manager, version }: Tool, { isWorkspace }: Wanted): 
   }
 }
 
-/** More variables for a package manager. */
+/** Additional variables for a package manager. */
 export function managerEnv(kind: Kind): Record<string, string> {
-  // CI: nobody is there to be asked, and output is lines.
+  // CI: there is nobody to answer questions, and progress comes as lines.
   const env = { CI: "true", COREPACK_ENABLE_DOWNLOAD_PROMPT: "0" };
   return kind === "berry" ? { ...env, ...BERRY } : env;
 }
 
-/** Plug'n'Play has no node_modules to be kept, and the packages in a cache that all releases would run from. */
+/**
+ * Plug'n'Play makes no node_modules that could be kept, and leaves the packages in a cache that all releases would
+ * share.
+ */
 export const BERRY = { YARN_NODE_LINKER: "node-modules", YARN_NM_MODE: "classic", YARN_ENABLE_TELEMETRY: "0" };
 
-// What an installer says when package.json has changed and the lock has not.
+// An installer's message when package.json has changed and the lock file has not.
 const OUT_OF_STEP =
   /can only install packages when your package\.json|ERR_PNPM_(?:OUTDATED_LOCKFILE|LOCKFILE_CONFIG_MISMATCH)|Your lockfile needs to be updated|YN0028|lockfile had changes, but lockfile is frozen/;
 
-/** What to type when an install failed with these words; undefined when it was no stale lock. */
+/** What to type when an install failed with this output; undefined when a stale lock file was not the cause. */
 export function staleLockHint({ name, lock }: PackageManager, text: string): string | undefined {
   return lock !== null && OUT_OF_STEP.test(text) ? `${name} install, commit ${lock.path}, push` : undefined;
 }
 
-/** The lines that say why an install failed: npm adds its whole manual, which would push them off the screen. */
+/** The lines with the cause of a failed install: npm adds its whole manual, which would push them off the screen. */
 export function reasonLines(text: string): string[] {
   const lines = text.split("\n");
   const manual = lines.findIndex((line) => /^npm (?:error|ERR!) (?:Clean install a project|Usage:)$/.test(line));

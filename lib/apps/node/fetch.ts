@@ -1,4 +1,5 @@
-// A package manager fetched by npm into a folder of its own, by the settings of the server, of the app's user and of the app.
+// Fetches a package manager with npm into a folder of its own, with the settings of the server, the app's user and the
+// app.
 import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
@@ -7,20 +8,20 @@ import { answerOf, findProgram } from "../../host/program.ts";
 import type { PackageManager } from "./lock.ts";
 import { freshFolder, isComplete, markComplete, removeKept, storeFolder } from "./store.ts";
 
-/** A program that was fetched. */
+/** A fetched program. */
 interface Fetched {
   argv: string[];
   version: string;
-  /** The folder that it is in, to come first on PATH. */
+  /** Its folder, to come first on PATH. */
   folder: string;
 }
 
 const OPTIONS = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
 
 /**
- * The version of a package manager that packageManager names or the lock file needs, once for all releases.
- * `installed`: what the server has instead, for the message. Throws DpError "host" without npm, "config" when what came
- * is not what packageManager's hash says.
+ * The version of a package manager that packageManager names or the lock file needs, fetched once for all releases.
+ * `installed`: the server's own versions, for the message. Throws DpError "host" without npm, "config" when the result
+ * does not match packageManager's hash.
  */
 export async function fetchTool(
   place: Place,
@@ -30,7 +31,7 @@ export async function fetchTool(
 ): Promise<Fetched> {
   const { kind, name, pinned, hash } = manager;
   const wanted = pinned ?? manager.fetch;
-  // With the hash in its name: what was fetched without one has not been compared.
+  // The hash is part of the name: a copy fetched without one has not been verified.
   const key = `${kind}-${[wanted, ...(hash === null ? [] : [hash.slice(0, 24)])].join("-").replace(/[^\w.-]/g, "_")}`;
   const root = join(storeFolder(place.base), key);
   const bin = join(root, "node_modules/.bin");
@@ -72,29 +73,29 @@ async function requireNpm(
   });
 }
 
-// Where packages come from, and how they are reached. All else in an app's .npmrc is for its own modules.
+// Settings about where packages come from. Everything else in an app's .npmrc concerns only its own modules.
 const NETWORK =
   /^\s*(?:(?:@[^\s=]+:)?registry|\/\/[^\s=]+|(?:https?-)?proxy|noproxy|ca(?:\[\])?|cafile|cert|key|strict-ssl|fetch-[\w-]+|replace-registry-host|_auth\w*)\s*=/;
 const FILE = /^(\s*[^\s=]*(?:cafile|certfile|keyfile)\s*=\s*["']?)(?![/~$"'])/;
 
-/** The lines of an app's .npmrc that say where packages come from; files in its folder by their whole path. */
+/** The lines of an app's .npmrc about where packages come from; files in its folder get absolute paths. */
 export function networkLines(npmrc: string, folder: string): string {
   const lines = npmrc.split(/\r?\n/).filter((line) => NETWORK.test(line));
   return lines.map((line) => `${line.replace(FILE, (before) => `${before}${folder}/`)}\n`).join("");
 }
 
-// A package.json makes the folder a project. --prefix would do, but npm looks for the server's npmrc below it as well.
+// A package.json makes the folder a project. With --prefix, npm would also look for the server's npmrc in it.
 const MAKE = 'umask 077; echo "{}" > package.json; printf %s "$APP_NPMRC" > .npmrc';
 
 async function makeProject(place: Place, root: string, io: Io): Promise<void> {
   const { user, folder, timeout } = place;
   const npmrc = await answerOf(["cat", "--", ".npmrc"], place, io);
-  // Not as an argument: everybody sees those, and there may be a token.
+  // Not as an argument, which every user could read: it may contain a token.
   const env = { PATH: place.env["PATH"] ?? "", APP_NPMRC: networkLines(npmrc ?? "", folder) };
   await io.run(["sh", "-c", MAKE], { user, timeout, env, cwd: root, quiet: true });
 }
 
-// packageManager's hash is that of npm's own archive, but for berry's, which comes from elsewhere.
+// packageManager's hash is that of npm's own archive; berry's archive comes from elsewhere.
 async function checkHash(
   place: Place,
   { kind, name, pinned, hash }: PackageManager,
@@ -123,7 +124,7 @@ async function checkHash(
   }
 }
 
-/** The sha512 by which npm has checked what it installed, in hex. */
+/** The sha512 that npm verified during the install, in hex. */
 async function integrity(place: Place, name: string, root: string, io: Io): Promise<string> {
   const listing = await answerOf(["cat", join(root, "node_modules/.package-lock.json")], place, io);
   const { packages } = JSON.parse(listing ?? "{}") as { packages?: Record<string, { integrity?: string }> };

@@ -1,4 +1,4 @@
-// The node, or bun, that an app runs on: what is installed, what the commit wishes, which one is taken.
+// The node or bun that an app runs on: which are installed, which the commit asks for, which one is used.
 import { readdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
@@ -13,14 +13,14 @@ import { describeWishes, NEWEST_LTS, newestFirst, type Version, type Wish } from
 /** A node or bun that works for the app's user. */
 export interface Interpreter {
   name: "node" | "bun";
-  /** The program as it was found, absolute; a link's own place, because npm lies beside it. */
+  /** The program as found, absolute; links are not resolved, because npm lies beside the link. */
   program: string;
   version: Version;
-  /** Operating system, architecture and binary interface, as far as they decide what is installed. */
+  /** Operating system, architecture and binary interface, as far as installed modules depend on them. */
   platform: string;
 }
 
-// Where version managers keep node, below a home or on the whole server; * is a version.
+// Where version managers keep node, below a home or for the whole server; * is a version.
 const BELOW_HOME = [
   ".nvm/versions/node/*/bin",
   ".local/share/fnm/node-versions/*/installation/bin",
@@ -38,22 +38,24 @@ const ON_SERVER = [
 ];
 
 /**
- * The node for the app: the first on its PATH when that is what the commit wishes, else the newest that is, out of
- * PATH, the folders of nvm, fnm, volta, asdf, mise and n, and what `dp runtimes` has installed. Throws DpError "host"
- * that names what is installed.
+ * The node for the app: the first on its PATH if it satisfies the commit, otherwise the newest that does, from PATH,
+ * the folders of nvm, fnm, volta, asdf, mise and n, and those installed by `dp runtimes`. Throws DpError "host", which
+ * names the installed ones.
  */
 export async function findNode(place: Place, wishes: readonly Wish[], io: Io): Promise<Interpreter> {
   const path = pathFolders(place.env["PATH"] ?? "");
   return choose("node", path, await managedFolders(place), wishes, place, io);
 }
 
-/** Every node that an app could have. */
+/** Every node that is available to an app. */
 export async function allNodes(seeker: Seeker, io: Io): Promise<Interpreter[]> {
   const folders = [...pathFolders(seeker.env["PATH"] ?? ""), ...(await managedFolders(seeker))];
   return probeAll("node", folders, seeker, io);
 }
 
-/** The bun for the app: on its PATH, in bun's usual places, else the one that runs dp. Throws DpError "host". */
+/**
+ * The bun for the app: from its PATH, from bun's usual places, otherwise the one that runs dp. Throws DpError "host".
+ */
 export async function findBun(place: Place, wishes: readonly Wish[], io: Io): Promise<Interpreter> {
   const path = pathFolders(place.env["PATH"] ?? "");
   const more = [...homes(place).map((home) => join(home, ".bun/bin")), dirname(SELF[0]!)];
@@ -93,7 +95,7 @@ const PROBE =
   "const v=process.versions;console.log(JSON.stringify([process.versions.bun??v.node,process.release.lts??null," +
   "[process.platform,process.arch,process.versions.bun?'bun':v.modules].join('-')]))";
 
-// The program may be the app's own, in its home: what says anything else is none.
+// The program may be the app's own, in its home: any other output means that it is no runtime.
 const Said = v.pipe(
   v.string(),
   v.parseJson(),
@@ -118,7 +120,7 @@ async function probeAll(
 }
 
 async function probe(name: "node" | "bun", program: string, place: Seeker, io: Io): Promise<Interpreter | null> {
-  // Neither a preload of the app's settings nor, for bun, one of a bunfig.toml has anything to say here.
+  // Neither a preload from the app's settings nor one from a bunfig.toml may affect the answer.
   const { NODE_OPTIONS: _, ...env } = place.env;
   const argv = name === "bun" ? [program, "--no-env-file", "--config=/dev/null", "-e", PROBE] : [program, "-e", PROBE];
   const line = (await answerOf(argv, { ...place, env }, io))?.split("\n").find((text) => text.startsWith("["));
@@ -128,7 +130,7 @@ async function probe(name: "node" | "bun", program: string, place: Seeker, io: I
   return { name, program, version: { text, lts }, platform };
 }
 
-// A build has another home than the app. Without root the app is who runs dp, and has that home's programs too.
+// A build has a different home from the app. Without root the app runs as dp's user, and has that home's programs, too.
 function homes(place: Seeker): string[] {
   const own = [place.env["HOME"] ?? "", join(place.base, "home")];
   return [...new Set(own), place.user === undefined ? (process.env["HOME"] ?? "") : ""].filter((home) =>
@@ -136,7 +138,7 @@ function homes(place: Seeker): string[] {
   );
 }
 
-// systemd starts the app without any home of people: what lies there would be gone when it starts.
+// Under systemd the app cannot see home folders, so programs there would be missing when it starts.
 const isVisible = (folder: string, place: Seeker) =>
   place.user === undefined || folder.startsWith(`${place.base}/`) || !/^\/(?:home|root|run\/user)\//.test(folder);
 

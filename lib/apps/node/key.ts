@@ -1,4 +1,4 @@
-// The name of a set of installed modules: the same while nothing has changed that decides what is installed.
+// The key of a set of installed modules: it changes with everything that affects them.
 import { realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
@@ -11,13 +11,13 @@ import type { Project, Runners } from "./project.ts";
 import { INSTALL_SCRIPTS } from "./script.ts";
 import type { Tool } from "./tool.ts";
 
-// Settings of package managers, patches that they apply, programs of theirs that the commit brings along.
+// Settings of package managers, the patches that they apply, and their programs in the commit.
 const SETTINGS =
   /(?:^|\/)(?:\.npmrc|\.yarnrc|\.yarnrc\.yml|bunfig\.toml|pnpm-workspace\.yaml|\.pnpmfile\.c?js|patches\/.*|[^/]+\.patch|\.yarn\/(?:patches|plugins|releases)\/.*)$/;
-// @prisma/client generates code when it is installed, out of the app's own schema and into node_modules or elsewhere.
+// @prisma/client generates code during its install, from the app's own schema into node_modules or elsewhere.
 const SCHEMA = /(?:^|\/)(?:[^/]+\.prisma|prisma\.config\.[cm]?[jt]s|\.config\/prisma\.[cm]?[jt]s)$/;
 const HAS_OUTPUT = /^[ \t]*output[ \t]*=/m;
-// Of a package.json, what decides about modules. Its own name and version only matter to other packages.
+// The package.json keys that affect installed modules. Its own name and version matter only to other packages.
 const FIELDS = [
   ...["dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta"],
   ...["bundleDependencies", "bundledDependencies", "dependenciesMeta", "overrides", "resolutions", "workspaces"],
@@ -25,9 +25,9 @@ const FIELDS = [
   ...["devEngines", "os", "cpu", "libc", "prisma"],
 ];
 const OF_MEMBERS = [...FIELDS, "name", "version", "bin", "directories"];
-// Those of them that may name variables: ${NAME}, in bunfig.toml $NAME too.
+// The settings files that may contain variables: ${NAME}, in bunfig.toml also $NAME.
 const NAMING = /(?:^|\/)(?:\.npmrc|\.yarnrc|\.yarnrc\.yml|bunfig\.toml|pnpm-workspace\.yaml)$/;
-// Variables of package managers; those that only say how to fetch are left out.
+// Variables of package managers, without those that only affect fetching.
 const VARIABLE = /^(?:npm_config_|NPM_CONFIG_|YARN_|BUN_|pnpm_config_|PNPM_|NODE_)/;
 const HARMLESS = /CERT|CACHE|TIMEOUT|RETRIES|RETRY|PROXY|PROGRESS|COLOR|LOGLEVEL|TOKEN|AUTH|PASSWORD|SECRET|NODE_ENV$/i;
 
@@ -42,13 +42,13 @@ function isLocal(pkg: Package): boolean {
 
 const pick = ({ json }: Package, fields: readonly string[]) => fields.map((field) => json[field] ?? null);
 
-/** The values of the variables that a settings file names. */
+/** The values of the variables in a settings file. */
 const named = (text: string | null, env: Place["env"]) =>
   [...(text ?? "").matchAll(/\$\{?(\w+)/g)].flatMap(([, name = ""]) =>
     HARMLESS.test(name) ? [] : [env[name] ?? null],
   );
 
-/** A sum over the settings files of package managers: the server's, the user's, and those that the app's folder shares. */
+/** A hash of the package managers' settings files: the server's, the user's, and those shared into the app's folder. */
 export async function settingsSum({ env, ...place }: Place, { main }: Runners, io: Io): Promise<string> {
   const { HOME = "/", XDG_CONFIG_HOME } = env;
   const own = [".npmrc", ".yarnrc", ".yarnrc.yml", "bunfig.toml"];
@@ -62,9 +62,9 @@ export async function settingsSum({ env, ...place }: Place, { main }: Runners, i
 }
 
 /**
- * 16 hex digits, or null when the result must not be kept for another release: without a lock file, with packages
- * out of the repository itself, when packages of a workspace have install scripts of their own, or when Prisma
- * generates code into a folder that the schema names. `settings`: the sum over settings files outside of the commit.
+ * 16 hex digits, or null when the modules must not be kept for another release: without a lock file, with packages from
+ * the repository itself, when workspace packages have install scripts of their own, or when Prisma generates code into
+ * a folder that the schema names. `settings`: the hash of settings files outside the commit.
  */
 export async function modulesKey(
   place: Place,

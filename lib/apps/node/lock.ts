@@ -1,31 +1,32 @@
-// Which package manager an app uses, by packageManager or its lock file, and in which version.
+// The package manager of an app, from packageManager or its lock file, and its version.
 import { DpError } from "../../errors.ts";
 import { readCommitted } from "../../git/committed.ts";
 import type { Tree } from "../../git/tree.ts";
 import type { Package } from "./package.ts";
 
-/** A package manager; yarn since version 2 is another program than yarn 1, and called berry here. */
+/** A package manager; yarn since version 2 is a different program from yarn 1, and is called berry here. */
 export type Kind = "npm" | "pnpm" | "yarn" | "berry" | "bun";
 
-/** What installs an app. */
+/** The package manager that installs an app. */
 export interface PackageManager {
   kind: Kind;
-  /** The command's name: berry's is "yarn" too. */
+  /** The command's name: "yarn" for berry, too. */
   name: "npm" | "pnpm" | "yarn" | "bun";
-  /** The version that packageManager names, exactly; null without one. */
+  /** The exact version in packageManager; null without one. */
   pinned: string | null;
-  /** The hash behind that version, `sha512.…`, or null. */
+  /** The hash after that version, `sha512.…`, or null. */
   hash: string | null;
-  /** The versions that can read the lock file, a semver range. */
+  /** The versions that can read the lock file, as a semver range. */
   range: string;
-  /** What to fetch when none is installed: a version or a range of it. */
+  /** The version or range to fetch when none is installed. */
   fetch: string;
   lock: { path: string; text: string } | null;
-  /** What to warn of: several lock files. */
+  /** A warning about several lock files. */
   warning: string | null;
 }
 
-// The order decides when there are several: npm's lock may be there by mistake, by one `npm install`; the others are not.
+// In order of preference when there are several: npm's lock may result from one accidental `npm install`; the others do
+// not.
 export const LOCKS = [
   ["pnpm-lock.yaml", "pnpm"],
   ["yarn.lock", "yarn"],
@@ -53,8 +54,8 @@ function parsePinned(text: string): { name: PackageManager["name"]; version: str
 }
 
 /**
- * The package manager of a commit. Of several lock files that of packageManager decides, else the first of pnpm,
- * yarn, bun, npm, with a warning. Throws DpError "config" when no lock file is packageManager's.
+ * The package manager of a commit. If there are several lock files, that of packageManager counts, otherwise the first
+ * of pnpm, yarn, bun, npm, with a warning. Throws DpError "config" when no lock file fits packageManager.
  */
 export async function readPackageManager(tree: Tree, pkg: Package | null): Promise<PackageManager> {
   const paths = new Set((await tree.list()).map((entry) => entry.path));
@@ -75,7 +76,7 @@ export async function readPackageManager(tree: Tree, pkg: Package | null): Promi
   const isSeveral = new Set(locks.map(([, name]) => name)).size > 1;
   const warning = isSeveral ? `${locks.map(([lock]) => lock).join(" and ")}: ${path} is used, ${why}` : null;
   const name = pinned?.name ?? byLock;
-  // bun.lockb is binary: its text says nothing, that it is there is enough.
+  // bun.lockb is binary: only its existence counts.
   const lock =
     path === null ? null : { path, text: path === "bun.lockb" ? "" : ((await readCommitted(tree, path)) ?? "") };
   const { kind, range, fetch } = versions(name, lock?.text ?? "", pinned?.version ?? null);
@@ -97,7 +98,7 @@ function versions(
     : { kind: "berry", range: ">=4", fetch: "4" };
 }
 
-// A lock of pnpm names its own format, and older ones are read by older versions only.
+// A pnpm lock names its format; older formats can be read only by older versions.
 function ofPnpm(format: string | undefined): Pick<PackageManager, "range" | "fetch"> {
   if (format === undefined || Number(format) >= 9) return { range: ">=9", fetch: "10" };
   return format === "6" ? { range: "8", fetch: "8" } : { range: ">=6 <8", fetch: "7" };

@@ -1,4 +1,4 @@
-// The modules of a release: installed as the lock says, or out of an earlier install, and thinned out after the build.
+// The modules of a release: installed as locked, or restored from an earlier install, and trimmed after the build.
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
@@ -12,8 +12,8 @@ import type { Tool } from "./tool.ts";
 import { requireLocked } from "./yarn-lock.ts";
 
 /**
- * Installs a project's modules into the release, at the place where they belong; answers the archive that they are from or in, or null when they are
- * not kept. Safe to repeat. Throws DpError "command" with the installer's words.
+ * Installs a project's modules into the release; answers the archive that they came from or went into, or null when
+ * they are not kept. Safe to repeat. Throws DpError "command" with the installer's output.
  */
 export async function installModules(
   place: Place,
@@ -48,7 +48,9 @@ export async function installModules(
   return archive;
 }
 
-/** Runs the installer, without the app's own scripts: they belong to this release, and what is kept to all. */
+/**
+ * Runs the installer, without the app's own scripts: those belong to this release, while the kept modules serve all.
+ */
 async function installAnew(place: Place, project: Project, tool: Tool, withDev: boolean, io: Io): Promise<void> {
   const { manager, isWorkspace, top: pkg, ownScripts } = project;
   const argv = [...tool.argv, ...installWords(manager, { withDev, isWorkspace })];
@@ -62,11 +64,11 @@ async function installAnew(place: Place, project: Project, tool: Tool, withDev: 
   }
 }
 
-// One word of a command has 128 KiB at most, all of them together 2 MiB; a sign has four bytes at most.
+// One word of a command may have 128 KiB, all together 2 MiB; a character has at most four bytes.
 const PIECES = /[^]{1,30000}/gu;
 const LONGEST = 400_000;
 
-// By the app's user, and as text of its own process: the folder is the app's.
+// The app's user writes the file, from an argument of its own process: the folder belongs to the app.
 async function writePackage({ user, folder: cwd }: Place, json: Readonly<Record<string, unknown>>, io: Io) {
   const text = JSON.stringify(json);
   if (text.length > LONGEST) throw new DpError("config", "package.json: too long for one with install scripts");
@@ -81,7 +83,7 @@ async function restorePackage({ user, folder: cwd }: Place, io: Io): Promise<voi
 
 async function runManager(place: Place, tool: Tool, argv: readonly string[], io: Io): Promise<void> {
   const { user, timeout, folder: cwd } = place;
-  // It would leave out what the build needs; what is wanted is said by options.
+  // NODE_ENV would leave out what the build needs; options select the dependencies instead.
   const { NODE_ENV: _, ...own } = place.env;
   const env = { ...own, ...managerEnv(tool.manager.kind) };
   const folded = fold(tool.manager.name, PROGRESS, (line) => io.output(line));
@@ -107,8 +109,8 @@ export async function isTrimmed({ user, folder: cwd }: Place, io: Io): Promise<b
 }
 
 /**
- * Removes development dependencies, after the build. What the build has written into node_modules stays. They stay
- * too, with a warning, when the package manager cannot remove them.
+ * Removes development dependencies after the build. Files that the build wrote into node_modules stay. If the package
+ * manager cannot remove the dependencies, they stay, too, with a warning.
  */
 export async function trimModules(place: Place, project: Project, tool: Tool, io: Io): Promise<void> {
   const { user, folder: cwd } = place;
@@ -124,7 +126,10 @@ export async function trimModules(place: Place, project: Project, tool: Tool, io
   await io.run(["touch", "--", TRIMMED], { user, cwd, quiet: true });
 }
 
-/** bun has no command for it: everything is installed again, and what a build made (.prisma and the like) moved over. */
+/**
+ * bun has no command for this: everything is installed again, and files that a build made (.prisma and the like) are
+ * moved over.
+ */
 async function reinstall(place: Place, project: Project, tool: Tool, io: Io): Promise<void> {
   const { user, timeout, folder: cwd } = place;
   const sh = (script: string) => io.run(["sh", "-ec", script], { user, timeout, cwd, quiet: true });

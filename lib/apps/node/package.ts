@@ -1,9 +1,9 @@
-// package.json: what dp reads of it, checked once.
+// package.json: the fields that dp reads, validated once.
 import { DpError } from "../../errors.ts";
 import { readCommitted } from "../../git/committed.ts";
 import type { Tree } from "../../git/tree.ts";
 
-/** The fields of a package.json that matter here; those of a wrong type count as missing, as they do for npm. */
+/** The relevant fields of a package.json; those of a wrong type count as missing, as in npm. */
 export interface Package {
   name: string | undefined;
   version: string | undefined;
@@ -13,14 +13,14 @@ export interface Package {
   engines: Readonly<Record<string, string>>;
   /** `pnpm@9.1.0+sha512.…`, as it is written. */
   packageManager: string | undefined;
-  /** Name -> range, of all that an install without development dependencies takes. */
+  /** Name -> range, of everything that an install without development dependencies needs. */
   dependencies: Readonly<Record<string, string>>;
   devDependencies: Readonly<Record<string, string>>;
-  /** Patterns of the folders with further packages. */
+  /** Patterns of the folders with other packages. */
   workspaces: readonly string[];
   /** `config`, for npm_package_config_NAME. */
   config: Readonly<Record<string, string>>;
-  /** All of it. */
+  /** The whole file. */
   json: Readonly<Record<string, unknown>>;
 }
 
@@ -38,7 +38,7 @@ function texts(value: unknown): Record<string, string> {
   );
 }
 
-/** Reads a package.json's text; `path` is for the message. Throws DpError "config" when it is no JSON object. */
+/** Parses a package.json; `path` is for the message. Throws DpError "config" when it is no JSON object. */
 export function parsePackage(source: string, path = "package.json"): Package {
   let json: unknown;
   let hasNul = false;
@@ -50,7 +50,7 @@ export function parsePackage(source: string, path = "package.json"): Package {
   } catch (cause) {
     throw new DpError("config", `${path}: not valid JSON (${(cause as Error).message})`, { cause });
   }
-  // Names, versions and scripts become words and variables of processes, which end at a NUL.
+  // Names, versions and scripts become arguments and variables of processes, which end at a NUL.
   if (hasNul) throw new DpError("config", `${path}: has a NUL character (\\u0000)`);
   if (!isObject(json)) throw new DpError("config", `${path}: must be a JSON object`);
   const workspaces = isObject(json["workspaces"]) ? json["workspaces"]["packages"] : json["workspaces"];

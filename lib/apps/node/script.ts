@@ -1,4 +1,4 @@
-// A script of package.json, as a shell line of its own: without npm between whoever starts it and what it starts.
+// A package.json script as a plain shell line, without an npm process between the caller and the program.
 import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
 import type { Io } from "../../host/io.ts";
@@ -6,7 +6,7 @@ import { startScript } from "../../host/process/command-line.ts";
 import { shellQuote } from "../../host/template.ts";
 import type { Package } from "./package.ts";
 
-/** What npm runs of the app itself when it installs, in this order. */
+/** The app's own scripts that npm runs during an install, in this order. */
 export const INSTALL_SCRIPTS = [
   "preinstall",
   "install",
@@ -17,10 +17,10 @@ export const INSTALL_SCRIPTS = [
   "postprepare",
 ] as const;
 
-// `npm run serve`, `pnpm serve`, `yarn serve`, `bun run serve`: another script and nothing more.
+// `npm run serve`, `pnpm serve`, `yarn serve`, `bun run serve`: a call of another script and nothing more.
 const NESTED = /^(?:npm|pnpm|yarn|bun) (?:run |run-script )?([\w:.-]+)$/;
 
-/** The variables that npm, pnpm, yarn and bun all give to a script; `folder` is where package.json lies. */
+/** The variables that npm, pnpm, yarn and bun all give to a script; `folder` contains package.json. */
 export function scriptEnv(pkg: Package, event: string, folder: string): Record<string, string> {
   const config = Object.entries(pkg.config).map(([key, value]) => [
     `npm_package_config_${key.replace(/\W/g, "_")}`,
@@ -41,13 +41,13 @@ const exportLine = (env: Record<string, string>): string =>
     .map(([name, value]) => `${name}=${shellQuote(value)}`)
     .join(" ")}`;
 
-/** The script that another one stands for: with `"start": "npm run serve"`, "serve"; at most ten times. */
+/** The script that another one calls: with `"start": "npm run serve"`, "serve"; at most ten times. */
 function follow(pkg: Package, event: string): string {
   let name = event;
   for (let steps = 0; steps < 10; steps++) {
     const line = pkg.scripts[name]?.trim() ?? "";
     const next = NESTED.exec(line)?.[1];
-    // A script with a "pre" or "post" of its own is more than its line.
+    // A script with its own "pre" or "post" is more than its line.
     if (next === undefined || pkg.scripts[next] === undefined || isWrapped(pkg, next)) return name;
     name = next;
   }
@@ -57,13 +57,13 @@ function follow(pkg: Package, event: string): string {
 const isWrapped = (pkg: Package, name: string) =>
   pkg.scripts[`pre${name}`] !== undefined || pkg.scripts[`post${name}`] !== undefined;
 
-/** The variables with which `scriptLine` is to be run; none when there is no such script. */
+/** The variables for `scriptLine`; none when there is no such script. */
 export const lineEnv = (pkg: Package | null, event: string, folder: string): Record<string, string> =>
   pkg?.scripts[event]?.trim() ? scriptEnv(pkg, follow(pkg, event), folder) : {};
 
 /**
- * The shell line that starts a script, run with `lineEnv`: the script's own, its "pre" script before it if there is
- * one. Null when there is no such script.
+ * The shell line that starts a script, run with `lineEnv`: its "pre" script, if any, and its own line. Null when there
+ * is no such script.
  */
 export function scriptLine(pkg: Package, event: string, folder: string): string | null {
   if (!pkg.scripts[event]?.trim()) return null;
@@ -74,7 +74,7 @@ export function scriptLine(pkg: Package, event: string, folder: string): string 
   return `(${env}; exec sh -c ${shellQuote(before)}) || exit; ${startScript(line)}`;
 }
 
-/** Runs a script to its end in the app's folder. Throws DpError "command" with its last words. */
+/** Runs a script to its end in the app's folder. Throws DpError "command" with its last lines of output. */
 export async function runScript(place: Place, pkg: Package, name: string, agent: string, io: Io): Promise<void> {
   const { user, timeout, folder: cwd } = place;
   const line = pkg.scripts[name]!;

@@ -1,4 +1,4 @@
-// The shell line that starts a node app's web process, when deploy.yml does not say it.
+// The shell line that starts a node app's web process when deploy.yml has no command.
 import { DpError } from "../../errors.ts";
 import { webProcess } from "../../config/procfile.ts";
 import { shellQuote } from "../../host/template.ts";
@@ -10,21 +10,21 @@ const STEMS = ["server", "index", "app"];
 const NODE = [".js", ".mjs", ".cjs"];
 const BUN = [".ts", ".tsx", ".jsx", ...NODE];
 
-/** What the start command is chosen by. */
+/** The basis for the choice of a start command. */
 export interface Starting {
   tree: Tree;
   pkg: Package | null;
-  /** The program for a file that is started by itself. */
+  /** The program for a file that is started directly. */
   runner: "node" | "bun";
   /** The folder of package.json, absolute. */
   folder: string;
-  /** Something is built, so that `main` may name a file that is not in the commit. */
+  /** There is a build, so `main` may name a file that is not in the commit. */
   hasBuild: boolean;
 }
 
 /**
- * The start command: the Procfile's `web`, the `start` script, `main`, else server.js, index.js or app.js. Throws
- * DpError "config" that says what was looked for.
+ * The start command: the Procfile's `web`, the `start` script, `main`, otherwise server.js, index.js or app.js. Throws
+ * DpError "config", which lists what was looked for.
  */
 export async function startCommand({ tree, pkg, runner, folder, hasBuild }: Starting): Promise<string> {
   const web = await webProcess(tree);
@@ -32,7 +32,7 @@ export async function startCommand({ tree, pkg, runner, folder, hasBuild }: Star
   const script = pkg && scriptLine(pkg, "start", folder);
   if (script) return script;
   const file = (await mainFile(tree, pkg, hasBuild)) ?? (await usualFile(tree, runner));
-  // "./": a file may be called like an option.
+  // "./": a file name may look like an option.
   if (file !== null) return `${runner} ${/^[\w./]+$/.test(file) ? file : shellQuote(`./${file}`)}`;
   throw new DpError(
     "config",

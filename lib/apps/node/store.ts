@@ -1,4 +1,4 @@
-// What node apps keep between releases: archives of installed modules, and package managers that were fetched.
+// What node apps keep between releases: archives of installed modules, and fetched package managers.
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { lstat, mkdir, readdir, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -27,7 +27,7 @@ export const archiveOf = (base: string, key: string): string => join(storeFolder
 const OURS = /^(?:[0-9a-f]{16}\.tar|(?:npm|pnpm|yarn|berry)-[\w.-]+)$/;
 
 const LISTING = 16 * 1024 * 1024;
-/** Paths that surely fit into one command. */
+/** Paths that fit into one command. */
 const ONE_COMMAND = 250;
 
 async function exists(path: string): Promise<boolean> {
@@ -40,18 +40,18 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** What an install has put below a folder: every node_modules that is none of the commit, and yarn's record of it. */
+/** The results of an install below a folder: every node_modules that is not in the commit, and yarn's record of it. */
 async function installedPaths({ user, timeout, tree }: Place, root: string, io: Io): Promise<string[]> {
   const find = ["find", ".", "-name", "node_modules", "-prune", "-print0", "-o"];
   const argv = [...find, "-path", "./.yarn/install-state.gz", "-print0"];
   const found = await io.run(argv, { user, timeout, cwd: root, quiet: true, keep: LISTING });
-  // Fixtures and the like; the one at the top is the package manager's, whoever committed it.
+  // These are fixtures and the like; the one at the top belongs to the package manager, even if it was committed.
   const committed = (await tree.list()).map(({ path }) => /^(.+?\/node_modules)\//.exec(path)?.[1]);
   const own = new Set(committed.map((path) => `./${path}`));
   return found.text.split("\0").filter((path) => path.startsWith("./") && !own.has(path));
 }
 
-/** Removes every node_modules below a folder that is none of the commit, as the app's user. Safe to repeat. */
+/** Removes every node_modules below a folder that is not in the commit, as the app's user. Safe to repeat. */
 export async function removeModules(place: Place, root: string, io: Io): Promise<void> {
   const { user, timeout } = place;
   const folders = (await installedPaths(place, root, io)).filter((path) => path.endsWith("/node_modules"));
@@ -65,8 +65,9 @@ export async function removeModules(place: Place, root: string, io: Io): Promise
 }
 
 /**
- * Packs what was installed below `root` into the archive of `key`; answers its path. A deploy does not fail for it:
- * null, with a warning, when it cannot be done, and without one when a link leads to this very release.
+ * Packs the modules below `root` into the archive of `key`; answers its path. A deploy does not fail because of this:
+ * the answer is null with a warning when it cannot be done, and null without one when a link leads to this very
+ * release.
  */
 export async function keepModules(place: Place, key: string, root: string, io: Io): Promise<string | null> {
   const { user, timeout, base } = place;
@@ -98,10 +99,10 @@ export async function keepModules(place: Place, key: string, root: string, io: I
   }
 }
 
-/** Whether there is an archive of a key. */
+/** Whether the archive of a key exists. */
 export const isKept = (base: string, key: string): Promise<boolean> => exists(archiveOf(base, key));
 
-/** Unpacks an archive below `root`; false, and nothing is left of it, when it cannot be read. */
+/** Unpacks an archive below `root`; false when it cannot be read, and then nothing is left of it. */
 export async function restoreModules(place: Place, key: string, root: string, io: Io): Promise<boolean> {
   const { user, timeout, base } = place;
   const archive = archiveOf(base, key);
@@ -122,13 +123,13 @@ export async function restoreModules(place: Place, key: string, root: string, io
 
 type Owner = Pick<Place, "base" | "user">;
 
-/** Whether the package manager KEY was fetched to its end. */
+/** Whether the package manager KEY is fetched completely. */
 export async function isComplete(base: string, key: string): Promise<boolean> {
   const folder = join(storeFolder(base), key);
   return (await readText(`${folder}.json`)) !== null && (await exists(folder));
 }
 
-/** An empty folder KEY that belongs to who builds; what lay there is removed. Needs the app's lock. */
+/** An empty folder KEY that belongs to the build user; earlier content is removed. Needs the app's lock. */
 export async function freshFolder({ base, user }: Owner, key: string, io: Io): Promise<void> {
   await mkdir(storeFolder(base), { recursive: true, mode: 0o755 });
   await removeKept({ base, user }, key, io);
@@ -137,7 +138,7 @@ export async function freshFolder({ base, user }: Owner, key: string, io: Io): P
   await io.run(["install", "-d", "-m", "755", ...owner, "--", folder], { quiet: true });
 }
 
-/** Marks the folder KEY as complete, after it was closed, and its files have reached the disk. */
+/** Marks the folder KEY as complete, after it is closed and its files are on the disk. */
 export async function markComplete(place: Place, key: string, facts: Record<string, unknown>, io: Io): Promise<void> {
   const folder = join(storeFolder(place.base), key);
   await seal(folder, { maker: place.user, reader: place.reader }, io);
@@ -153,7 +154,7 @@ export async function removeKept({ base, user }: Owner, name: string, io: Io): P
   await removeTree(path, user, io);
 }
 
-/** Removes what none of the runtimes uses; answers the paths removed. Foreign names stay. */
+/** Removes what none of the runtimes uses; answers the removed paths. Unknown names stay. */
 export async function pruneStore(owner: Owner, kept: readonly Runtime[], io: Io): Promise<string[]> {
   const folder = storeFolder(owner.base);
   if (!(await exists(folder))) return [];

@@ -1,4 +1,4 @@
-// The package manager as a program: one that is installed, else one that npm fetches.
+// The package manager as a program: an installed one, otherwise one that npm fetches.
 import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
 import { readCommitted } from "../../git/committed.ts";
@@ -12,17 +12,17 @@ import type { PackageManager } from "./lock.ts";
 /** A package manager that runs. */
 export interface Tool {
   manager: PackageManager;
-  /** How it is called: `["/usr/bin/npm"]`, or node and a file of the commit. */
+  /** Its command: `["/usr/bin/npm"]`, or node and a file of the commit. */
   argv: string[];
   version: string;
-  /** The folder of the program when dp fetched it, to come first on PATH; else null. */
+  /** The folder of the program if dp fetched it, to come first on PATH; otherwise null. */
   folder: string | null;
 }
 
 /**
- * The program of a package manager, in the version that packageManager names or the lock file needs: on PATH, or
- * fetched with npm, once for all releases. `place.env.PATH` begins with the chosen node. Throws DpError "host" when
- * there is neither, "config" when what was fetched is not what packageManager's hash says.
+ * The program of a package manager, in the version that packageManager names or the lock file needs: from PATH, or
+ * fetched with npm once for all releases. `place.env.PATH` begins with the chosen node. Throws DpError "host" when
+ * there is neither, "config" when the fetched one does not match packageManager's hash.
  */
 export async function findTool(place: Place, manager: PackageManager, bun: Interpreter | null, io: Io): Promise<Tool> {
   if (manager.kind === "bun") return ofBun(manager, bun ?? (await findBun(place, [], io)));
@@ -55,11 +55,12 @@ async function onPath(place: Place, name: string): Promise<string[] | null> {
   return program === null ? null : [program];
 }
 
-// Corepack's programs on PATH fetch what packageManager names, and obey no npmrc: what they do not have is fetched by npm.
+// Corepack's programs on PATH would fetch what packageManager names, without reading any npmrc. They may only use what
+// they have; npm fetches the rest.
 const OFFLINE = { COREPACK_ENABLE_DOWNLOAD_PROMPT: "0", COREPACK_ENABLE_NETWORK: "0" };
 const quiet = (place: Place): Place => ({ ...place, env: { ...place.env, ...OFFLINE } });
 
-/** The yarn that the commit brings along: `yarnPath: .yarn/releases/yarn-4.1.0.cjs` in .yarnrc.yml. */
+/** The yarn in the commit: `yarnPath: .yarn/releases/yarn-4.1.0.cjs` in .yarnrc.yml. */
 async function committedYarn(place: Place): Promise<string[] | null> {
   const settings = await readCommitted(place.tree, ".yarnrc.yml");
   const path = /^yarnPath: *["']?([^"'\n#]+?)["']? *$/m.exec(settings ?? "")?.[1];

@@ -1,7 +1,7 @@
-// Versions of node and bun: what a commit wishes, and whether an installed one fits.
+// Versions of node and bun: which ones a commit asks for, and whether an installed one fits.
 import { DpError } from "../../errors.ts";
 
-/** What an installed program says of itself; `lts` is the name of its long-term line ("Iron"), or null. */
+/** The version that an installed program reports; `lts` is the name of its long-term line ("Iron"), or null. */
 export interface Version {
   /** `20.11.1`. */
   text: string;
@@ -12,12 +12,12 @@ export interface Version {
 export interface Wish {
   from: string;
   text: string;
-  /** As `dp runtimes install` takes it: `20`, `>=18 <23`. */
+  /** The form that `dp runtimes install` takes: `20`, `>=18 <23`. */
   asked: string;
   fits(version: Version): boolean;
 }
 
-/** The long-term lines by name, the newest last: only node itself tells the name of one. */
+/** The long-term lines by name, the newest last: no other source has these names. */
 const LTS: Readonly<Record<string, string>> = { hydrogen: "18", iron: "20", jod: "22", krypton: "24" };
 export const NEWEST_LTS = Object.values(LTS).at(-1)!;
 
@@ -35,7 +35,10 @@ export function isRange(text: string): boolean {
   });
 }
 
-/** Whether a version is in a semver range (`>=18 <23`, `^20.11`, `20.x || 22.x`). Throws DpError "config" when it is none. */
+/**
+ * Whether a version is in a semver range (`>=18 <23`, `^20.11`, `20.x
+ * 22.x`). Throws DpError "config" for an invalid range.
+ */
 export function inRange(from: string, range: string): (version: Version) => boolean {
   if (isRange(range)) return ({ text }) => Bun.semver.satisfies(text, range);
   throw new DpError("config", `${from}: ${JSON.stringify(range)} is not a range of versions`, {
@@ -44,8 +47,8 @@ export function inRange(from: string, range: string): (version: Version) => bool
 }
 
 /**
- * The wish in a `.nvmrc` or `.node-version` file: `20`, `v20.11.1`, `lts/*`, `lts/iron`. Null when it says nothing,
- * or any version (`node`). Throws DpError "config" when it names no version.
+ * The condition in a `.nvmrc` or `.node-version` file: `20`, `v20.11.1`, `lts/*`, `lts/iron`. Null when it is empty or
+ * allows any version (`node`). Throws DpError "config" when it names no version.
  */
 export function parseVersionFile(from: string, content: string): Wish | null {
   const lines = content.split("\n").map((line) => line.replace(/#.*/, "").trim());

@@ -1,12 +1,12 @@
-// What a commit wishes of node and bun: version files and engines.
+// The versions of node and bun that a commit asks for: version files and engines.
 import { readCommitted } from "../../git/committed.ts";
 import type { Tree } from "../../git/tree.ts";
 import type { Package } from "./package.ts";
 import { inRange, parseVersionFile, type Wish } from "./version.ts";
 
 /**
- * What the commit wishes of node: .nvmrc or .node-version, of the first of the folders that has one; and engines, of the
- * first package that has some. Throws DpError "config".
+ * The conditions on node: .nvmrc or .node-version of the first folder that has one, and engines of the first package
+ * that has some. Throws DpError "config".
  */
 export async function readNodeWishes(folders: readonly Tree[], packages: readonly (Package | null)[]): Promise<Wish[]> {
   const engines = packages.map((pkg) => engineWish("node", pkg)).find((wishes) => wishes.length > 0) ?? [];
@@ -23,7 +23,7 @@ async function fileWish(folders: readonly Tree[]): Promise<Wish[]> {
   return [];
 }
 
-/** What package.json's engines wish of node or bun: none or one. Throws DpError "config". */
+/** The condition on node or bun in package.json's engines: none or one. Throws DpError "config". */
 export function engineWish(name: "node" | "bun", pkg: Package | null): Wish[] {
   const text = pkg?.engines[name];
   if (text === undefined) return [];

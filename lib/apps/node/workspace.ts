@@ -1,4 +1,4 @@
-// Workspaces: which one an app in a folder of its repository belongs to, and where its modules are installed then.
+// Workspaces: which one an app in a subfolder belongs to, and where its modules are then installed.
 import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
@@ -8,7 +8,7 @@ import { readPackage, type Package } from "./package.ts";
 
 /** A workspace that the app's folder is a member of. */
 export interface Workspace {
-  /** Its folder from the top of the commit; "" is the top. */
+  /** Its folder, relative to the top of the commit; "" is the top. */
   path: string;
   tree: Tree;
   pkg: Package | null;
@@ -16,7 +16,7 @@ export interface Workspace {
 
 /**
  * The workspace whose lock file counts: the nearest one above the app's folder that names it as a member. Null when
- * there is none, or the app's folder has a lock file and the workspace has none for it. Throws DpError "config".
+ * there is none, or when the app's folder has a lock file and the workspace has none for it. Throws DpError "config".
  */
 export async function findWorkspace({
   tree,
@@ -37,7 +37,7 @@ export async function findWorkspace({
   return null;
 }
 
-/** The folders that pnpm-workspace.yaml names, as patterns; none without it. Throws DpError "config". */
+/** The folder patterns in pnpm-workspace.yaml; none without the file. Throws DpError "config". */
 export async function pnpmPackages(tree: Tree): Promise<string[]> {
   const text = await tree.read("pnpm-workspace.yaml");
   if (text === null) return [];
@@ -49,7 +49,7 @@ export async function pnpmPackages(tree: Tree): Promise<string[]> {
   }
 }
 
-/** Whether a folder is one of the patterns (`apps/*`), and none of those that begin with "!". */
+/** Whether a folder matches one of the patterns (`apps/*`), and none of those that begin with "!". */
 export function isMember(folder: string, patterns: readonly string[]): boolean {
   const fits = (pattern: string) => new Bun.Glob(pattern.replace(/^\.\//, "").replace(/\/+$/, "")).match(folder);
   const [out, into] = [true, false].map((isNot) => patterns.filter((pattern) => pattern.startsWith("!") === isNot));
@@ -61,7 +61,7 @@ async function hasLock(tree: Tree): Promise<boolean> {
   return LOCKS.some(([path]) => paths.has(path));
 }
 
-// pnpm can give each member a lock file of its own; the one at the top then names no members.
+// pnpm can give each member its own lock file; the one at the top then names no members.
 async function locks(tree: Tree, member: string): Promise<boolean> {
   const text = await tree.read("pnpm-lock.yaml");
   if (text === null) return hasLock(tree);

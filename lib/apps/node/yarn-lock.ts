@@ -1,10 +1,10 @@
-// yarn 1 in a workspace: --frozen-lockfile does not look whether the lock file has what the members ask for.
+// yarn 1 in a workspace: --frozen-lockfile does not check whether the lock file covers all members.
 import { DpError } from "../../errors.ts";
 import type { Tree } from "../../git/tree.ts";
 import { parsePackage, type Package } from "./package.ts";
 import { isMember } from "./workspace.ts";
 
-// Of other places than a registry, or another package of the workspace.
+// Dependencies from outside a registry, or from another package of the workspace.
 const ELSEWHERE = /^(?:file|link|portal|workspace):/;
 
 /** The patterns of a yarn.lock: `ms@2.1.3`, `@scope/name@^1.0.0`. */
@@ -15,7 +15,7 @@ function patternsOf(lock: string): Set<string> {
   );
 }
 
-/** Throws DpError "config" when a package of the workspace asks for something that yarn.lock does not have. */
+/** Throws DpError "config" when yarn.lock lacks a dependency of a workspace package. */
 export async function requireLocked(tree: Tree, top: Package, lock: string): Promise<void> {
   const packages = new Map<string, Package>([["package.json", top]]);
   for (const { path } of await tree.list()) {
@@ -24,7 +24,7 @@ export async function requireLocked(tree: Tree, top: Package, lock: string): Pro
   }
   const names = new Set([...packages.values()].map(({ name }) => name));
   const there = patternsOf(lock);
-  // A resolution takes the place of what is asked for.
+  // A resolution replaces the requested version.
   const isFree = (name: string) => names.has(name) || top.json["resolutions"] !== undefined;
   for (const [path, { dependencies, devDependencies }] of packages)
     for (const [name, range] of Object.entries({ ...devDependencies, ...dependencies })) {

@@ -1,4 +1,4 @@
-// What defines an app's dependencies: which of its files decide, and everything that they say.
+// The definition of an app's dependencies: the files that count, and their content.
 import { DpError } from "../../errors.ts";
 import type { Tree } from "../../git/tree.ts";
 import { readCommitted } from "../../git/committed.ts";
@@ -10,20 +10,20 @@ import { locksLocal, parseUvLock, rootOf, type LockedPackage } from "./uv-lock.t
 
 /** The dependencies of a commit, as its files define them. */
 export interface Definition {
-  /** The file that decides. */
+  /** The file that counts. */
   from: "uv.lock" | "requirements.txt" | "pyproject.toml";
-  /** Path -> text, with its variables, of every file whose content changes what is installed. */
+  /** Path -> text, with its variables replaced, of every file whose content affects the install. */
   files: ReadonlyMap<string, string>;
-  /** Normalised names of what is asked for; of a lock, of all that is locked. */
+  /** Normalised names of the requested packages; for a lock, of all locked packages. */
   names: ReadonlySet<string>;
-  /** Something of the release itself is installed: the result must not be shared. */
+  /** The install includes files of the release itself, so the result must not be shared. */
   isLocal: boolean;
   /** requirements.txt with hashes: every line must have one. */
   isHashed: boolean;
   project: Pyproject | null;
   /** The uv.lock is that of a workspace above the app's folder. */
   isWorkspace?: boolean;
-  /** The packages of a uv.lock, else none. */
+  /** The packages of a uv.lock, otherwise none. */
   packages: readonly LockedPackage[];
 }
 
@@ -69,7 +69,7 @@ async function refuseForeign(tree: Tree): Promise<void> {
   }
 }
 
-/** pyproject.toml and uv's own settings, which decide together with a lock or without one. */
+/** pyproject.toml and uv's own settings, which matter with or without a lock. */
 async function projectFiles(tree: Tree, variables: Variables): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for (const path of ["pyproject.toml", "uv.toml"]) {

@@ -1,4 +1,4 @@
-// The entry point of a Python app: where in the commit the web application is, and which kind it is.
+// The entry point of a Python app: where the web application is in the commit, and of which kind.
 import type { Tree } from "../../git/tree.ts";
 
 /** A file that a server or python itself can start. */
@@ -17,11 +17,11 @@ export interface Entry {
   runsAlone: boolean;
 }
 
-// The order is the order of preference, in a folder and among the folders.
+// In order of preference, both within a folder and between folders.
 const STEMS = ["main", "app", "asgi", "wsgi", "server", "application", "api", "__init__"];
 const FILE = new RegExp(`^(src/)?(?:([A-Za-z_]\\w*)/)?(${STEMS.join("|")})\\.py$`);
 const NOT_APPS = new Set(["test", "tests", "docs", "examples", "scripts", "migrations"]);
-// A repository of thousands of packages must not be read file by file.
+// A repository with thousands of packages must not be read file by file.
 const LIMIT = 40;
 
 const ASGI =
@@ -33,7 +33,7 @@ const CALLED_FACTORY = /^(app|application)[ \t]*=[ \t]*(?:[\w.]+\.)?(?:create_ap
 const BARE_WSGI = /^def (application)\(environ\b/m;
 const IS_ASGI = /^\s*(?:from|import) (?:fastapi|starlette|quart|litestar)\b/m;
 
-/** What a file's text is: the kind and name of its application, or null. Strings and comments do not count. */
+/** The kind and name of the application in a file's text, or null. Strings and comments do not count. */
 export function parseEntry(text: string): Pick<Entry, "kind" | "name" | "isFactory" | "runsAlone"> | null {
   const code = text.replace(/"""[\s\S]*?"""|'''[\s\S]*?'''/g, "").replace(/^[ \t]*#.*$/gm, "");
   const runsAlone = /^if __name__ == ["']__main__["']/m.test(code);
@@ -66,7 +66,7 @@ function candidate(path: string): Candidate | null {
   return { path, folder: src ? "src" : ".", module, rank: depth * STEMS.length + STEMS.indexOf(stem!) };
 }
 
-/** The files that are looked at for an application, best first. */
+/** The candidate files for an application, best first. */
 export async function entryFiles(tree: Tree): Promise<Candidate[]> {
   const files = (await tree.list()).filter((entry) => entry.kind === "file" || entry.kind === "executable");
   const found = files.map((entry) => candidate(entry.path)).filter((one) => one !== null);
@@ -74,8 +74,8 @@ export async function entryFiles(tree: Tree): Promise<Candidate[]> {
 }
 
 /**
- * The app's entry point: the first file with a web application, else `main.py` or `app.py` at the root as a
- * script, else null. Read from the commit, nothing is run.
+ * The app's entry point: the first file with a web application, otherwise `main.py` or `app.py` at the root as a
+ * script, otherwise null. The files are only read; nothing is run.
  */
 export async function findEntry(tree: Tree): Promise<Entry | null> {
   const files = await entryFiles(tree);
@@ -88,7 +88,7 @@ export async function findEntry(tree: Tree): Promise<Entry | null> {
   return script ? { ...script, kind: "script", name: "", isFactory: false, runsAlone: true } : null;
 }
 
-/** The package of a Django project (`mysite` of mysite/wsgi.py beside manage.py) and the interfaces that it has. */
+/** The package of a Django project (`mysite` for mysite/wsgi.py beside manage.py) and its interfaces. */
 export async function findDjango(tree: Tree): Promise<{ project: string; wsgi: boolean; asgi: boolean } | null> {
   const paths = new Set((await tree.list()).map((entry) => entry.path));
   if (!paths.has("manage.py")) return null;

@@ -1,4 +1,4 @@
-// The commands that make a virtual environment and fill it: with uv when it is there, else venv and pip.
+// The commands that make a virtual environment and fill it: with uv if available, otherwise with venv and pip.
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
@@ -10,10 +10,10 @@ import { rootOf } from "./uv-lock.ts";
 import type { Progress } from "../../text/fold.ts";
 import { versionText } from "./version.ts";
 
-/** The program that installs; `uv` is its absolute path. */
+/** The installer; `uv` is its absolute path. */
 export type Installer = { name: "uv"; uv: string } | { name: "pip" };
 
-/** What pip and uv say of each package. */
+/** The progress lines of pip and uv. */
 export const PROGRESS: Progress = {
   collected: /^Collecting \S/,
   downloaded: /^\s*Downloading \S/,
@@ -23,16 +23,16 @@ export const PROGRESS: Progress = {
   installed: /^Successfully installed (?<words>.*)/,
 };
 
-/** How a venv comes about. */
+/** The recipe of a venv. */
 export interface Recipe {
   argvs: string[][];
-  /** More variables for these commands. */
+  /** Additional variables for these commands. */
   env: Record<string, string>;
-  /** A requirements file that must lie at `lockPath` first, or null. */
+  /** A requirements file that must exist at `lockPath` first, or null. */
   requirements: string | null;
 }
 
-/** uv when it is on the app's PATH and its user can run it, else pip. */
+/** uv if it is on the app's PATH and its user can run it, otherwise pip. */
 export async function findInstaller(place: Place, io: Io): Promise<Installer> {
   const uv = await findProgram("uv", place.env["PATH"] ?? "");
   if (uv === null) return { name: "pip" };
@@ -40,8 +40,8 @@ export async function findInstaller(place: Place, io: Io): Promise<Installer> {
 }
 
 /**
- * The commands that build `venv`, all to be run in the release's folder. Throws DpError "host" when the
- * interpreter can make no venv, or when only uv can install the definition and is not there.
+ * The commands that build `venv`, all to be run in the release's folder. Throws DpError "host" when the interpreter
+ * cannot make a venv, or when only uv can install the definition and is missing.
  */
 export function recipe(
   definition: Definition,
@@ -56,8 +56,9 @@ export function recipe(
 }
 
 function withUv(uv: string, definition: Definition, { executable }: Interpreter, venv: string): Recipe {
-  // A python that is missing is an error of ours with the versions there are, not a download.
-  // Its files are its own: a link into uv's cache would make those of the cache root's. Nobody can compile them later.
+  // A missing python is our error, which lists the available versions; uv must not download one. The venv gets copies:
+  // with links into uv's cache, sealing the venv would change the owner of the cache's files. They are compiled now,
+  // because nobody can write to them later.
   const own = { UV_LINK_MODE: "copy", UV_COMPILE_BYTECODE: "1" };
   const env = { UV_PYTHON_DOWNLOADS: "never", UV_PROJECT_ENVIRONMENT: venv, ...own };
   const make = [uv, "venv", "--quiet", "--no-project", "--allow-existing", "--python", executable, venv];

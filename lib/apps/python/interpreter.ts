@@ -1,4 +1,4 @@
-// The python that an app runs on: what is on PATH, what the commit wishes, which one is taken.
+// The python that an app runs on: which are on PATH, which the commit asks for, which one is used.
 import { readdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -20,17 +20,17 @@ import {
 
 /** A python that works. */
 export interface Interpreter {
-  /** The program itself, absolute, no link. */
+  /** The program itself, absolute, with links resolved. */
   executable: string;
   version: Version;
   /** False for an alpha, beta or release candidate. */
   isFinal: boolean;
-  /** Whether it can make a venv with pip in it; Debian has that in a package of its own. */
+  /** Whether it can make a venv with pip; Debian has that in a package of its own. */
   hasVenv: boolean;
 }
 
 const NAME = /^python(?:3(?:\.\d+)?)?$/;
-// JSON by hand: without json, importlib.util and site python answers in half the time.
+// JSON is written by hand: without importing json, importlib.util and site, python answers in half the time.
 const PROBE = [
   "import sys, os",
   "from importlib.machinery import PathFinder",
@@ -58,7 +58,7 @@ export async function candidates(path: string): Promise<string[]> {
 }
 
 const number = v.pipe(v.number(), v.integer(), v.minValue(0));
-// The program may be the app's own, in its home: what says anything else is none.
+// The program may be the app's own, in its home: any other output means that it is no python.
 const Said = v.pipe(
   v.string(),
   v.parseJson(),
@@ -74,7 +74,7 @@ async function probe(file: string, place: Seeker, io: Io): Promise<Interpreter |
   return version[0] === 3 ? { executable, version, isFinal, hasVenv } : null;
 }
 
-/** What the commit wishes of its python: .python-version or runtime.txt, and requires-python. Throws DpError "config". */
+/** The conditions on python: .python-version or runtime.txt, and requires-python. Throws DpError "config". */
 export async function readWishes(place: Pick<Place, "tree">): Promise<Wish[]> {
   const wishes: Wish[] = [];
   for (const path of [".python-version", "runtime.txt"]) {
@@ -89,9 +89,8 @@ export async function readWishes(place: Pick<Place, "tree">): Promise<Wish[]> {
 }
 
 /**
- * The newest python on place.env.PATH that is what the commit wishes, else the newest that `dp runtimes` has installed.
- * Throws DpError "host" with the versions that are installed when none fits, DpError "config" when the wish is
- * unreadable.
+ * The newest python on place.env.PATH that satisfies the commit, otherwise the newest one installed by `dp runtimes`.
+ * Throws DpError "host" with the installed versions when none fits, DpError "config" when a condition is unreadable.
  */
 export async function findInterpreter(place: Place, io: Io): Promise<Interpreter> {
   const wishes = await readWishes(place);
@@ -103,13 +102,13 @@ export async function findInterpreter(place: Place, io: Io): Promise<Interpreter
   return newest(more.filter(fits)) ?? missing(wishes, [...onPath, ...more]);
 }
 
-/** Every python on a PATH that works for whoever asks. */
+/** Every python on a PATH that works for the user in question. */
 export async function interpreters(path: string, seeker: Seeker, io: Io): Promise<Interpreter[]> {
   const files = await candidates(path);
   return (await Promise.all(files.map((file) => probe(file, seeker, io)))).filter((found) => found !== null);
 }
 
-/** The newest one, a final version before any other. The sort is stable: of two that are equally new, the first. */
+/** The newest one, final versions first. The sort is stable: of equals the first counts. */
 export const newest = (found: readonly Interpreter[]): Interpreter | undefined =>
   [...found].sort((a, b) => Number(b.isFinal) - Number(a.isFinal) || compareVersions(b.version, a.version))[0];
 

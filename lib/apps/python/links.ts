@@ -1,4 +1,4 @@
-// Without a virtual environment: a folder in which `python` and `python3` are the interpreter that was chosen.
+// Apps without a virtual environment: a folder in which `python` and `python3` are the chosen interpreter.
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
@@ -10,14 +10,14 @@ import { versionText } from "./version.ts";
 
 const NAMES = ["python", "python3"];
 
-/** Whether both names lead to the interpreter already; on Debian `python` leads nowhere. */
+/** Whether both names lead to the interpreter already; on Debian `python` does not exist. */
 async function leadsThere(path: string, interpreter: Interpreter): Promise<boolean> {
   const found = await Promise.all(NAMES.map((name) => findProgram(name, path)));
   const real = await Promise.all(found.map((file) => (file === null ? null : realpath(file))));
   return real.every((file) => file === interpreter.executable);
 }
 
-/** The folder to put first on PATH, absolute; null when PATH leads to the interpreter as it is. Safe to repeat. */
+/** The folder to put first on PATH, absolute; null when PATH already leads to the interpreter. Safe to repeat. */
 export async function interpreterFolder(place: Place, interpreter: Interpreter, io: Io): Promise<string | null> {
   if (await leadsThere(place.env["PATH"] ?? "", interpreter)) return null;
   const python = versionText(interpreter.version);

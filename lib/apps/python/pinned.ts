@@ -1,12 +1,12 @@
-// A uv.lock as requirements that pip installs exactly: every package pinned, hashed, under its markers.
+// A uv.lock as requirements that pip installs exactly: every package pinned and hashed, with its markers.
 import { DpError } from "../../errors.ts";
 import type { Pyproject } from "./pyproject.ts";
 import { isFromIndex, rootOf, type LockedDependency, type LockedPackage } from "./uv-lock.ts";
 
-/** The ways by which a package is wanted: each a set of markers that must all hold. */
+/** The paths that lead to a package: each is a set of markers that must all hold. */
 type Ways = readonly (readonly string[])[];
 
-/** A package, or one of its extras, that the app reaches. */
+/** A package, or one of its extras, that the app needs. */
 interface Node {
   locked: LockedPackage;
   extra: string | null;
@@ -14,8 +14,8 @@ interface Node {
 }
 
 /**
- * The text of a requirements file with the packages that the app needs, dev groups left out; empty when it
- * needs none. Throws DpError "host" when only uv can install the lock: git, url and path sources, no hashes.
+ * The text of a requirements file with the packages that the app needs, without dev groups; empty when it needs none.
+ * Throws DpError "host" when only uv can install the lock: git, url and path sources, no hashes.
  */
 export function pinnedRequirements(packages: readonly LockedPackage[], project: Pyproject): string {
   const root = rootOf(packages);
@@ -47,7 +47,7 @@ function requirement(locked: LockedPackage, ways: Ways): string {
   return [pin, ...hashes.map((hash) => `--hash=${hash}`)].join(" ");
 }
 
-/** Every node that the root reaches, with all the ways to it. Ends, because ways only ever become weaker. */
+/** Every node that the root reaches, with all paths to it. It terminates, because paths only become weaker. */
 function reach(packages: readonly LockedPackage[], root: LockedPackage, groups: Pyproject["groups"]): Node[] {
   const nodes = new Map<string, Node>();
   const queue: Node[] = [];
@@ -85,7 +85,7 @@ function reach(packages: readonly LockedPackage[], root: LockedPackage, groups: 
   return [...nodes.values()];
 }
 
-/** Without the ways that another, shorter one makes superfluous. */
+/** Without the paths that a shorter one makes redundant. */
 function weakest(ways: Ways): Ways {
   return ways.filter(
     (way, at) =>

@@ -1,4 +1,4 @@
-// pyproject.toml: the parts that say what an app depends on.
+// pyproject.toml: the parts that define an app's dependencies.
 import * as v from "valibot";
 import { DpError } from "../../errors.ts";
 import type { Tree } from "../../git/tree.ts";
@@ -30,12 +30,12 @@ const schema = v.object({
   ),
 });
 
-/** What dp reads of a pyproject.toml. */
+/** The parts of a pyproject.toml that dp reads. */
 export interface Pyproject {
   requiresPython: string | null;
   /** [project] dependencies, as written. */
   dependencies: string[];
-  /** Whether installing the dependencies means building and installing the app itself. */
+  /** Whether an install of the dependencies also builds and installs the app itself. */
   isPackage: boolean;
   /** [tool.uv] sources: package -> where only uv finds it. */
   sources: Record<string, unknown>;
@@ -45,7 +45,7 @@ export interface Pyproject {
   groups: string[] | "all";
 }
 
-/** Parses TOML; throws DpError "config" that names the file. */
+/** Parses TOML; throws DpError "config", which names the file. */
 export function parseToml(path: string, text: string): unknown {
   try {
     return Bun.TOML.parse(text);

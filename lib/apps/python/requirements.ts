@@ -1,28 +1,28 @@
-// requirements.txt: its lines, the files that it includes, and what installs something local.
+// requirements.txt: its lines, the files that it includes, and whether anything local is installed.
 import { posix } from "node:path";
 import { DpError } from "../../errors.ts";
 import type { Tree } from "../../git/tree.ts";
 import { readCommitted } from "../../git/committed.ts";
 import { withVariables, type Variables } from "./variables.ts";
 
-/** A requirements file with everything that it includes. */
+/** A requirements file with all included files. */
 export interface Requirements {
-  /** Path -> text with its variables: the file itself and every -r and -c file. */
+  /** Path -> text with its variables replaced: the file itself and every -r and -c file. */
   files: Map<string, string>;
-  /** Normalised names of what is asked for: "flask". */
+  /** Normalised names of the requested packages: "flask". */
   names: Set<string>;
-  /** Nothing is asked for: only comments, or nothing at all. */
+  /** It requests nothing: only comments, or nothing at all. */
   isEmpty: boolean;
-  /** Something comes from the release's folder, or from a place whose content the text does not tell. */
+  /** A package comes from the release's folder, or from a place whose content the text does not fix. */
   isLocal: boolean;
-  /** At least one line has a --hash: then every line needs one. */
+  /** At least one line has a --hash, so every line needs one. */
   isHashed: boolean;
 }
 
 /** A package's name as PEP 503 compares it: `Flask_SQLAlchemy` is `flask-sqlalchemy`. */
 export const normalName = (name: string): string => name.toLowerCase().replace(/[-_.]+/g, "-");
 
-/** The lines of a requirements file: continuations joined, comments and empty lines left out. */
+/** The lines of a requirements file: continuations joined, comments and empty lines removed. */
 export function requirementLines(text: string): string[] {
   return text
     .replace(/^\uFEFF/, "")
@@ -36,7 +36,9 @@ const INCLUDE = /^(-r|--requirement|-c|--constraint)(?:\s*=?\s*)(\S+)$/;
 const ARCHIVE = /\.(whl|zip|tar|tar\.gz|tgz|tar\.bz2|tbz|tar\.xz)$/i;
 const URL = /^[a-z][a-z0-9+.-]*:\/\//i;
 
-/** Whether a requirement (no option) is a folder or file of the release: `.`, `./pkg`, `wheels/a.whl`, `a @ file:…`. */
+/**
+ * Whether a requirement (not an option) is a folder or file of the release: `.`, `./pkg`, `wheels/a.whl`, `a @ file:…`.
+ */
 export function isLocalRequirement(requirement: string): boolean {
   const target = /^[\w.-]+\s*(?:\[[^\]]*\])?\s*@\s*(\S.*)$/.exec(requirement)?.[1] ?? requirement;
   if (/^file:/i.test(target)) return true;
@@ -51,15 +53,15 @@ function isLocalOption(line: string): boolean {
   return links !== null && (!URL.test(links[1]!) || /^file:/i.test(links[1]!));
 }
 
-/** Where the files are, and what their variables stand for. */
+/** The source of the files, and the values of their variables. */
 interface Source {
   tree: Tree;
   variables: Variables;
 }
 
 /**
- * Reads requirements.txt of the commit and all that it includes, with the values of the variables that they name. Null
- * when there is none. Throws DpError "config" when an included file is not in the commit.
+ * Reads requirements.txt of the commit and all included files, with the values of their variables. Null when there is
+ * none. Throws DpError "config" when an included file is not in the commit.
  */
 export async function readRequirements(tree: Tree, variables: Variables = {}): Promise<Requirements | null> {
   const [path, source] = ["requirements.txt", { tree, variables }];
@@ -100,7 +102,7 @@ async function takeInclude(
 ): Promise<void> {
   const isConstraint = within || option === "-c" || option === "--constraint";
   if (URL.test(name) || name.includes("${")) {
-    // What lies there may change while the line does not.
+    // The content there may change while the line does not.
     found.isLocal = true;
     if (!isConstraint) found.isEmpty = false;
     return;
@@ -129,7 +131,7 @@ function takeLine(line: string, found: Requirements, isConstraint: boolean): voi
   if (name) found.names.add(name);
 }
 
-/** The normalised name of a requirement (`Flask[async]>=3`), or null when it begins with no name. */
+/** The normalised name of a requirement (`Flask[async]>=3`), or null when it does not begin with a name. */
 export function requirementName(requirement: string): string | null {
   const match = /^([A-Za-z0-9][\w.-]*)\s*(?:[[<>=!~;@(]|$)/.exec(requirement);
   return match ? normalName(match[1]!) : null;

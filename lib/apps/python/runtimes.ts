@@ -1,4 +1,4 @@
-// A python for all apps: fetched by uv, which is fetched by pip where the server has none, and tried before it counts.
+// A python for all apps: fetched by uv (which pip fetches if the server has none), and tested before it counts.
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { FoundRuntime, Runtimes } from "../../contracts/app-type.ts";
@@ -12,7 +12,10 @@ import { parseSpecifiers, versionText, type Version } from "./version.ts";
 const MINUTES = 60_000;
 const USER = { base: "/", folder: "/" };
 
-/** Whether a version is one that was asked for: `3.12`, `3.12.1`, `>=3.11,<3.13`. Throws DpError "usage" for no version. */
+/**
+ * Whether a version matches the request: `3.12`, `3.12.1`, `>=3.11,<3.13`. Throws DpError "usage" for an invalid
+ * request.
+ */
 function isAsked(wanted: string): (version: Version) => boolean {
   if (/^3(?:\.\d{1,3}){0,2}$/.test(wanted)) {
     const parts = wanted.split(".").map(Number);
@@ -50,7 +53,7 @@ async function install(wanted: string, io: Io): Promise<FoundRuntime> {
 }
 
 async function fetchPython(uv: string, wanted: string, folder: string, io: Io): Promise<void> {
-  // Nothing into root's own ~/.local/bin.
+  // Keeps uv out of root's own ~/.local/bin.
   const where = { UV_PYTHON_INSTALL_DIR: folder, UV_PYTHON_INSTALL_BIN: "0", UV_PYTHON_DOWNLOADS: "automatic" };
   const options = { env: { ...networkEnv(), ...where }, timeout: 20 * MINUTES, check: false, quiet: true };
   const result = await io.run([uv, "python", "install", "--no-progress", "--", wanted], options);
@@ -64,7 +67,7 @@ async function fetchPython(uv: string, wanted: string, folder: string, io: Io): 
   });
 }
 
-/** uv out of pip's index, for this once: the next time a newer one comes, which knows newer versions of python. */
+/** Fetches uv from pip's index each time, because only a newer uv knows newer versions of python. */
 async function fetchUv(temp: string, io: Io): Promise<string> {
   const python = Bun.which("python3");
   const hint = "apt install python3-venv, or install uv for all users";

@@ -1,4 +1,4 @@
-// What type python declares of deploy.yml.
+// The settings of type python in deploy.yml.
 import type { AppSettings } from "../../config/declared.ts";
 
 const settings: AppSettings = { isUsual: true };

@@ -1,18 +1,18 @@
-// The shell line that starts a Python app's web process, when the app does not say it.
+// The shell line that starts a Python app's web process when the app has no command.
 import { DpError } from "../../errors.ts";
 import { webProcess } from "../../config/procfile.ts";
 import type { Tree } from "../../git/tree.ts";
 import { findDjango, findEntry, type Entry } from "./entry.ts";
 
-/** Whether the app can run a program that a dependency brings: "uvicorn", "gunicorn". */
+/** Whether the app has a program from one of its dependencies: "uvicorn", "gunicorn". */
 export type Has = (program: string) => Promise<boolean>;
 
 const GUNICORN = 'gunicorn --bind "$DP_HOST:$PORT"';
 const ADDRESS = '--host "$DP_HOST" --port "$PORT"';
 
 /**
- * The start command: the Procfile's `web`, else what the commit's files call for. Throws DpError "config"
- * that says what was looked for, or which server to add to the dependencies.
+ * The start command: the Procfile's `web`, otherwise what the commit's files suggest. Throws DpError "config", which
+ * lists what was looked for, or the server to add to the dependencies.
  */
 export async function startCommand(tree: Tree, has: Has): Promise<string> {
   const web = await webProcess(tree);

@@ -1,4 +1,4 @@
-// uv.lock: the packages that it locks, and which of them come from the release itself.
+// uv.lock: the locked packages, and which of them come from the release itself.
 import * as v from "valibot";
 import { DpError } from "../../errors.ts";
 import { parseToml } from "./pyproject.ts";
@@ -35,10 +35,10 @@ const schema = v.object({
 
 /** A locked package. `source` has one of the keys registry, git, url, path, directory, editable, virtual. */
 export type LockedPackage = v.InferOutput<typeof schema>["package"][number];
-/** An edge from a package to another, with the marker under which it holds. */
+/** An edge from one package to another, with the marker under which it holds. */
 export type LockedDependency = v.InferOutput<typeof dependency>;
 
-/** Parses a uv.lock. Throws DpError "config" for bad TOML and for a format that dp does not know. */
+/** Parses a uv.lock. Throws DpError "config" for bad TOML and for an unknown format. */
 export function parseUvLock(text: string): LockedPackage[] {
   const result = v.safeParse(schema, parseToml("uv.lock", text));
   if (result.success) return result.output.package;
@@ -48,7 +48,7 @@ export function parseUvLock(text: string): LockedPackage[] {
   });
 }
 
-/** The app itself among the locked packages, or undefined in a workspace whose root is none. */
+/** The app itself among the locked packages, or undefined in a workspace whose root is no package. */
 export function rootOf(packages: readonly LockedPackage[]): LockedPackage | undefined {
   return packages.find((candidate) =>
     ["virtual", "editable", "directory"].some((kind) => candidate.source[kind] === "."),
@@ -58,7 +58,7 @@ export function rootOf(packages: readonly LockedPackage[]): LockedPackage | unde
 /** Whether a package is downloaded by name and version from an index on the network. */
 export const isFromIndex = (locked: LockedPackage): boolean => /^https?:/.test(String(locked.source["registry"] ?? ""));
 
-/** Whether an install takes something out of the release's folder: a package there, or the app as a package. */
+/** Whether an install uses files of the release's folder: a package there, or the app as a package. */
 export function locksLocal(packages: readonly LockedPackage[]): boolean {
   return packages.some(({ source: from }) => {
     if (from["virtual"] === ".") return false;

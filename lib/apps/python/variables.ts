@@ -1,4 +1,4 @@
-// What decides about an environment besides the commit: variables that pip, uv and compilers read, their settings files.
+// What affects an environment besides the commit: variables that pip, uv and compilers read, and their settings files.
 import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
 import { isForCompilers, sumOfFiles } from "../../host/install-settings.ts";
@@ -7,22 +7,22 @@ import type { Io } from "../../host/io.ts";
 /** The app's environment, by name. */
 export type Variables = Readonly<Record<string, string>>;
 
-// Variables of pip and uv that say how to install, not what.
+// Variables of pip and uv that affect how to install, not what.
 const HARMLESS =
   /CERT|CACHE_DIR|TIMEOUT|RETRIES|PROXY|PROGRESS|COLOR|QUIET|VERBOSE|_LOG(?:_|$)|VERSION_CHECK|NO_INPUT|USERNAME|PASSWORD/;
 const NAMED = /\$\{([A-Z0-9_]+)\}/g;
-// A credential in the address of an index: with another one the same packages come.
+// A credential in the address of an index: with another one the packages are the same.
 const CREDENTIAL = /TOKEN|PASSWORD|PASSWD|SECRET|USERNAME/;
 
-/** Whether a variable of that name changes what is installed. */
+/** Whether a variable of that name affects the install. */
 export const decides = (name: string): boolean =>
   isForCompilers(name) || (/^(?:PIP|UV)_/.test(name) && !HARMLESS.test(name));
 
-/** A text with the values of the variables that it names as `${NAME}`, as pip and uv read it; credentials stay names. */
+/** A text with its variables, `${NAME}`, replaced as pip and uv do it; credentials stay names. */
 export const withVariables = (text: string, variables: Variables): string =>
   text.replace(NAMED, (whole, name: string) => (CREDENTIAL.test(name) ? whole : variables[name] || whole));
 
-/** A sum over the settings files of pip and uv, the server's and those of the app's user. */
+/** A hash of the settings files of pip and uv, the server's and those of the app's user. */
 export function settingsSum(place: Place, io: Io): Promise<string> {
   const { HOME = "/", XDG_CONFIG_HOME, XDG_CONFIG_DIRS, PIP_CONFIG_FILE, UV_CONFIG_FILE } = place.env;
   const everyone = ["/etc", ...(XDG_CONFIG_DIRS || "/etc/xdg").split(":")];

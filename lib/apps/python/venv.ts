@@ -1,4 +1,4 @@
-// The virtual environments of an app: found by the content of what defines them, complete or not there.
+// The virtual environments of an app: keyed by the content of their definitions, and either complete or absent.
 import { lstat, mkdir, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Place, Runtime } from "../../contracts/app-type.ts";
@@ -20,14 +20,14 @@ export const venvsFolder = (base: string): string => join(base, "venvs");
 
 const OURS = /^([0-9a-f]{16}|release-[0-9]+-[0-9a-f]{7})(\.json|\.txt)?$/;
 
-/** 16 hex digits of the SHA-256 over anything that JSON can say. */
+/** 16 hex digits of the SHA-256 of any JSON value. */
 export function keyOf(content: unknown): string {
   return new Bun.CryptoHasher("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 16);
 }
 
 /**
- * The name of a definition's environment: by content when it may be shared, by release when it may not. `settings`: a
- * sum over what the installer's own files on the server say.
+ * The key of a definition's environment: by content when it may be shared, by release when it may not. `settings`: a
+ * hash of the installer's settings files on the server.
  */
 export function venvKey(
   place: Pick<Place, "id" | "env">,
@@ -51,8 +51,8 @@ export function venvKey(
 }
 
 /**
- * Whether the environment KEY is complete. The marker KEY.json says so: it lies in dp's folder, where the app
- * cannot write, and is put there last.
+ * Whether the environment KEY is complete: then the marker KEY.json exists. It is written last, into dp's folder, where
+ * the app cannot write.
  */
 export async function isComplete(base: string, key: string): Promise<boolean> {
   const folder = join(venvsFolder(base), key);
@@ -69,7 +69,7 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Marks the folder KEY as complete, after it was closed, and its files have reached the disk. */
+/** Marks the folder KEY as complete, after it is closed and its files are on the disk. */
 export async function markComplete(place: Place, key: string, facts: Record<string, unknown>, io: Io): Promise<void> {
   const folder = join(venvsFolder(place.base), key);
   await seal(folder, { maker: place.user, reader: place.reader }, io);
@@ -77,7 +77,7 @@ export async function markComplete(place: Place, key: string, facts: Record<stri
   await writeFileAtomic(`${folder}.json`, `${JSON.stringify({ version: 1, ...facts })}\n`, 0o644);
 }
 
-/** Where an environment is and who may change it. */
+/** The place of an environment, and the user who may change it. */
 type Owner = Pick<Place, "base" | "user">;
 
 /** Removes the environment KEY, the marker first. Safe to repeat. */
@@ -87,7 +87,7 @@ export async function removeVenv({ base, user }: Owner, key: string, io: Io): Pr
   await removeTree(folder, user, io);
 }
 
-/** An empty folder KEY that belongs to who builds; what lay there is removed. Needs the app's lock. */
+/** An empty folder KEY that belongs to the build user; earlier content is removed. Needs the app's lock. */
 export async function freshFolder({ base, user }: Owner, key: string, io: Io): Promise<string> {
   const folder = join(venvsFolder(base), key);
   await mkdir(venvsFolder(base), { recursive: true, mode: 0o755 });
@@ -98,8 +98,8 @@ export async function freshFolder({ base, user }: Owner, key: string, io: Io): P
 }
 
 /**
- * Builds the environment KEY at its final path. Throws DpError "command" with the installer's last lines;
- * nothing is left then. The app's lock keeps two builds of the same key apart.
+ * Builds the environment KEY at its final path. Throws DpError "command" with the installer's last lines, and then
+ * leaves nothing. The app's lock prevents two builds of the same key at once.
  */
 export async function buildVenv(
   place: Place,
@@ -119,7 +119,7 @@ export async function buildVenv(
     const confined = { ...place, opens: [...place.opens, venv] };
     for (const argv of plan.argvs) await runFolded(argv, { user, timeout, confined, env, cwd }, installer, io);
   } catch (error) {
-    // Without its marker it counts for nothing: what cannot be removed now is removed by the next install.
+    // Without its marker it does not count: what cannot be removed now is removed by the next install.
     await removeVenv(place, key, io).catch((left) => io.warn(`${venv} is still there: ${messageOf(left)}`));
     throw error;
   }
@@ -141,7 +141,7 @@ async function runFolded(argv: readonly string[], how: RunOptions, { name }: Ins
   }
 }
 
-/** Removes the environments that none of the runtimes names; answers the folders removed. Foreign names stay. */
+/** Removes the environments that none of the runtimes names; answers the removed folders. Unknown names stay. */
 export async function pruneVenvs(owner: Owner, kept: readonly Runtime[], io: Io): Promise<string[]> {
   const folder = venvsFolder(owner.base);
   const used = new Set(kept.flatMap((runtime) => [runtime.dependencies, ...runtime.path.map((path) => dirname(path))]));

@@ -1,4 +1,4 @@
-// Python versions: what a file wishes, what an interpreter is, and whether they fit.
+// Python versions: the one that a file asks for, the one of an interpreter, and whether they fit.
 import { DpError } from "../../errors.ts";
 
 /** Major, minor, patch. */
@@ -8,7 +8,7 @@ export type Version = readonly [number, number, number];
 export interface Wish {
   from: string;
   text: string;
-  /** As `dp runtimes install` takes it: `3.11`, `>=3.10,<3.13`. */
+  /** The form that `dp runtimes install` takes: `3.11`, `>=3.10,<3.13`. */
   asked: string;
   fits(version: Version): boolean;
 }
@@ -16,7 +16,7 @@ export interface Wish {
 /** `3.11.2`. */
 export const versionText = (version: Version): string => version.join(".");
 
-/** Negative when `a` is older than `b`, positive when newer, else 0. */
+/** Negative when `a` is older than `b`, positive when newer, otherwise 0. */
 export function compareVersions(a: Version, b: Version): number {
   return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
 }
@@ -25,8 +25,9 @@ const isPrefix = (prefix: readonly number[], version: Version) =>
   prefix.every((part, index) => part === version[index]);
 
 /**
- * The wish in a `.python-version` or `runtime.txt` file: `3.11`, `3.11.7`, `python-3.11`, `>=3.10`; of several
- * lines any may fit. Null when the file says nothing or `system`. Throws DpError "config" when it names no version.
+ * The condition in a `.python-version` or `runtime.txt` file: `3.11`, `3.11.7`, `python-3.11`, `>=3.10`; if it has
+ * several lines, any may fit. Null when the file is empty or says `system`. Throws DpError "config" when it names no
+ * version.
  */
 export function parseVersionFile(from: string, text: string): Wish | null {
   const lines = text
@@ -53,7 +54,7 @@ function lineTest(line: string): ((version: Version) => boolean) | null {
 
 const CLAUSE = /^(~=|===?|!=|<=|>=|<|>)\s*v?(\d+(?:\.\d+)*)(\.\*)?(?:(?:a|b|rc|\.?dev|\.?post)\d*)?$/i;
 
-/** The test that a PEP 440 specifier set makes (`>=3.9,<4`, `~=3.11`, `!=3.12.*`), or null when it is none. */
+/** The test for a PEP 440 specifier set (`>=3.9,<4`, `~=3.11`, `!=3.12.*`), or null for another text. */
 export function parseSpecifiers(text: string): ((version: Version) => boolean) | null {
   const clauses = text
     .split(",")
@@ -90,7 +91,7 @@ function clauseTest(clause: string): ((version: Version) => boolean) | null {
   }
 }
 
-/** The wish of `requires-python`. Throws DpError "config" when it is no specifier. */
+/** The condition in `requires-python`. Throws DpError "config" for an invalid specifier. */
 export function parseRequiresPython(text: string): Wish {
   const fits = parseSpecifiers(text);
   if (fits) return { from: "requires-python in pyproject.toml", text, asked: text, fits };

@@ -1,4 +1,4 @@
-// What a site answers: a file, the way to a folder, an old asset, the page of a router, or that there is nothing.
+// The answer of a site: a file, a redirect to a folder, an old asset, the page of a router, or not found.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { closeSync } from "node:fs";
 import { basename } from "node:path";
@@ -12,13 +12,13 @@ import type { Site } from "./site.ts";
 /** A site whose folders are open. */
 export interface OpenSite {
   site: Site;
-  /** The folder that is served. */
+  /** The served folder. */
   folder: number;
-  /** Those of releases before; `until` in ms since 1970. */
+  /** The folders of earlier releases; `until` in ms since 1970. */
   older: { folder: number; id: string; until: number }[];
   /** The headers that deploy.yml adds for a path. */
   rules(path: string): Record<string, string>;
-  /** Whether the build has made a file of that name, and no person has given it. */
+  /** Whether the build made the file of that name, rather than a person. */
   isMade(name: string): boolean;
 }
 
@@ -29,7 +29,7 @@ function plain(response: ServerResponse, status: number, text: string, headers: 
   const type = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-cache" };
   const length = { "content-length": String(Buffer.byteLength(body)), "x-content-type-options": "nosniff" };
   response.writeHead(status, { ...type, ...length, ...headers });
-  // node:http leaves the body out of an answer to HEAD.
+  // node:http leaves out the body in an answer to HEAD.
   response.end(body);
 }
 
@@ -61,12 +61,14 @@ export function answer(open: OpenSite, request: IncomingMessage, response: Serve
   notFound(open, request, response, path);
 }
 
-// With `root: .` it lies among what is served, and is none of it.
+// With `root: .` deploy.yml lies among the served files, but must not be served.
 const isRecipe = ({ root }: Site, parts: readonly string[]) => root === "." && parts.join("/") === "deploy.yml";
 
 const join = (folder: string, name: string) => (folder === "" ? name : `${folder}/${name}`);
 
-/** The file for a path: itself, `about.html` for `about`, the index of a folder; "folder": one that has an index. */
+/**
+ * The file for a path: itself, `about.html` for `about`, the index of a folder; "folder": a folder that has an index.
+ */
 function page(open: OpenSite, name: string, isFolder: boolean): Found | "folder" | null {
   if (isFolder) return fileOf(open, join(name, "index.html"));
   const found = fileOf(open, name) ?? fileOf(open, `${name}.html`);
@@ -86,7 +88,7 @@ function fileOf(open: OpenSite, path: string): Found | null {
   return { ...found, path, folder: open.folder, id: open.site.id, isMade: open.isMade(basename(path)) };
 }
 
-/** A page of the release before may still ask for what belonged to it. Only assets: never an old page. */
+/** A page of the previous release may still request its assets. Only assets: never an old page. */
 function oldAsset({ older }: OpenSite, path: string): Found | null {
   if (!mayBeHashed(path.split("/").at(-1)!)) return null;
   for (const { folder, id, until } of older) {
@@ -98,7 +100,7 @@ function oldAsset({ older }: OpenSite, path: string): Found | null {
 }
 
 function notFound(open: OpenSite, request: IncomingMessage, response: ServerResponse, path: string): void {
-  // What is not there today may be there tomorrow, whatever deploy.yml says of its path.
+  // A missing file may exist tomorrow, so it is not cached, whatever deploy.yml says about its path.
   const headers = { ...open.rules(path), "cache-control": "no-cache" };
   const page = open.site.options.notFound === undefined ? null : fileOf(open, open.site.options.notFound);
   if (page) answerFile(request, response, page, { status: 404, headers });

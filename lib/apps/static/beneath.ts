@@ -1,4 +1,4 @@
-// Opening files that somebody else's folder holds, without any way out of it: openat2(2) with RESOLVE_BENEATH.
+// Opens files in a folder that somebody else controls, without any way out of it: openat2(2) with RESOLVE_BENEATH.
 import { closeSync, constants, fstatSync, openSync, readlinkSync, realpathSync, type Stats } from "node:fs";
 import { FFIType, ptr } from "bun:ffi";
 import { libcWith } from "../../host/process/library.ts";
@@ -19,7 +19,7 @@ function openat2(folder: number, path: string, flags: number): number | null {
   return Number(fd) < 0 ? null : Number(fd);
 }
 
-/** Without the call (Linux before 5.6): opened first, and only then asked where that was. */
+/** Without the call (Linux before 5.6) the file is opened first, and its real path is checked afterwards. */
 function openAndLook(folder: number, path: string, flags: number): number | null {
   const top = realpathSync(`/proc/self/fd/${folder}`);
   try {
@@ -35,9 +35,9 @@ function openAndLook(folder: number, path: string, flags: number): number | null
 
 let hasCall: boolean | undefined;
 
-/** Opens `path`, relative, below an open folder; null when it is not there, may not be read, or leads out. */
+/** Opens `path`, relative, below an open folder; null when it is missing, unreadable, or leads outside. */
 export function openBeneath(folder: number, path: string, kind: "any" | "folder" = "any"): number | null {
-  // O_NONBLOCK: a FIFO would wait for its writer.
+  // O_NONBLOCK: opening a FIFO would wait for its writer.
   const flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (kind === "folder" ? O_DIRECTORY : 0);
   if (path.includes("\0")) return null;
   if (hasCall === undefined) {
@@ -48,16 +48,16 @@ export function openBeneath(folder: number, path: string, kind: "any" | "folder"
   return hasCall ? openat2(folder, path, flags) : openAndLook(folder, path, flags);
 }
 
-/** Opens a folder by its absolute path; its last part is no link. */
+/** Opens a folder by its absolute path, whose last part must not be a link. */
 export const openFolder = (path: string): number => openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 
-/** An open regular file; whoever has it closes it. */
+/** An open regular file; its holder closes it. */
 export interface OpenFile {
   fd: number;
   stat: Stats;
 }
 
-/** The regular file at `path` below a folder; "folder" when it is one; null when there is nothing to serve. */
+/** The regular file at `path` below a folder; "folder" for a folder; null when there is nothing to serve. */
 export function fileBeneath(folder: number, path: string): OpenFile | "folder" | null {
   const fd = openBeneath(folder, path);
   if (fd === null) return null;

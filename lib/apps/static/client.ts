@@ -1,18 +1,18 @@
-// dp's side of the static server: is it there, what does it serve, and look at the sites again.
+// dp's client for the static server: asks whether it runs and what it serves, and makes it reload the sites.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DpError, messageOf } from "../../errors.ts";
 import type { Served } from "./listeners.ts";
 import { runFolder, staticFolder } from "./site.ts";
 
-/** What the static server says of itself. */
+/** The status of the static server. */
 export interface Status {
   pid: number;
   version: string;
   sites: Served[];
 }
 
-// Longer than what is under way on a stopped site may take.
+// Longer than in-flight requests of a stopped site may take.
 const PATIENCE = 20_000;
 
 async function ask(method: string, path: string, timeout: number): Promise<Status | null> {
@@ -30,7 +30,7 @@ async function ask(method: string, path: string, timeout: number): Promise<Statu
   }
 }
 
-/** What runs now; null when it does not run. */
+/** The current status; null when the server does not run. */
 export const status = () => ask("GET", "/status", 5_000);
-/** The same, after what is served was made to follow from the files of the sites. */
+/** The status after the server has reloaded the files of the sites. */
 export const syncSites = () => ask("POST", "/sync", PATIENCE);

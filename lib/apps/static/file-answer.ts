@@ -1,4 +1,4 @@
-// One file as the answer to one request: whole, a part, compressed, or only the word that it has not changed.
+// One file as the answer to one request: whole, partial, compressed, or "not modified".
 import { closeSync, createReadStream, readSync } from "node:fs";
 import { basename } from "node:path";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -6,25 +6,25 @@ import { fileBeneath, type OpenFile } from "./beneath.ts";
 import { cacheControl, contentType } from "./headers.ts";
 import { accepted, ENCODINGS, isUnchanged, rangeOf } from "./negotiation.ts";
 
-/** A file to be answered with. */
+/** A file for an answer. */
 export interface Found extends OpenFile {
-  /** Relative to the folder that is served: its name says its type, and what compressed copies are called. */
+  /** Relative to the served folder: its name determines its type, and the names of compressed copies. */
   path: string;
-  /** The folder, open. */
+  /** The open folder. */
   folder: number;
   /** The release, for the ETag of large files. */
   id: string;
-  /** A build has made it, and no file of the commit has its name. */
+  /** A build made it, and no file of the commit has its name. */
   isMade: boolean;
 }
 
 export interface Manner {
   status: number;
-  /** More headers, by lower-case name; they win. */
+  /** More headers, by lower-case name; they take precedence. */
   headers: Record<string, string>;
 }
 
-/** Smaller files are read at once, and their ETag is of their content. */
+/** Smaller files are read at once, and their ETag is derived from their content. */
 const SMALL = 256 * 1024;
 const CHUNK = 256 * 1024;
 
@@ -39,7 +39,7 @@ function readWhole({ fd, stat }: OpenFile): Buffer {
   return bytes.subarray(0, read);
 }
 
-/** The compressed copy that the client likes best, or null; `has`: there are such copies at all. */
+/** The compressed copy that the client prefers, or null; `has`: whether any such copy exists. */
 function compressed(found: Found, request: IncomingMessage): { copy: OpenFile; name: string } | null {
   for (const { name, suffix } of accepted(request.headers["accept-encoding"])) {
     const copy = fileBeneath(found.folder, found.path + suffix);
@@ -96,7 +96,7 @@ export function answerFile(request: IncomingMessage, response: ServerResponse, f
   send(request, response, { file, bytes }, 206, part, range.first, range.last);
 }
 
-/** Sends bytes `first` to `last`; of a large file never more than a few chunks are in memory. */
+/** Sends bytes `first` to `last`; only a few chunks of a large file are in memory. */
 function send(
   request: IncomingMessage,
   response: ServerResponse,
@@ -117,7 +117,7 @@ function send(
     return;
   }
   const stream = createReadStream("", { fd: file.fd, start: first, end: last, highWaterMark: CHUNK });
-  // A file that shrinks or fails meanwhile cannot be answered whole: the client must see that.
+  // A file that shrinks or fails meanwhile cannot be sent completely, and the client must notice that.
   stream.on("error", () => response.destroy());
   for (const end of ["close", "error"] as const) response.on(end, () => stream.destroy());
   stream.pipe(response);

@@ -1,15 +1,15 @@
-// Whether a file's name has the hash of its content, as bundlers put it there: such a file never changes.
+// Whether a file's name contains the hash of its content, as bundlers write it: such a file never changes.
 
 const ENDING =
   /(?:\.(?:chunk|bundle|min|module))?(?:\.[mc]?js|\.css)?\.(?:[mc]?js|css|map|wasm|json|webmanifest|woff2?|ttf|otf|eot|svg|png|jpe?g|gif|webp|avif|ico|mp4|webm|mp3|ogg|wav|flac|aac|m4a|opus)$/;
 /** webpack, Parcel, Vite before 4: `main.3f9c2ab1.css`, or nothing but the hash. */
 const HEX = /(?:^|[.~_-])([0-9a-f]{8,64})$/;
-/** Rollup, Vite: `index-BkH2xVqR.js`. Any of the 64 signs, "-" and "_" among them. */
+/** Rollup, Vite: `index-BkH2xVqR.js`. Any of the 64 characters, including "-" and "_". */
 const BASE64 = /(?:^|[.~_-])([A-Za-z0-9_-]{8})$/;
 /** esbuild: `chunk-5VJ3QRK2.js`. */
 const BASE32 = /^[A-Z2-7]{8}$/;
 
-/** The hash that a name may have, and how it is spelled; null: none. */
+/** The hash that a name may contain, and its spelling; null: none. */
 function hashIn(name: string): { spelling: "hex" | "base32" | "base64"; hash: string } | null {
   const stem = name.replace(ENDING, "");
   if (stem === name) return null;
@@ -19,11 +19,15 @@ function hashIn(name: string): { spelling: "hex" | "base32" | "base64"; hash: st
   return hash === undefined ? null : { spelling: BASE32.test(hash) ? "base32" : "base64", hash };
 }
 
-/** What a person would read as parts of it: words, abbreviations, numbers. `iPhone15` has three, `BkH2xVqR` six. */
+/**
+ * The number of parts that a person would read: words, abbreviations, numbers. `iPhone15` has three, `BkH2xVqR` six.
+ */
 const partsOf = (text: string): number => (text.match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+/g) ?? []).length;
 const has = (text: string, ...signs: RegExp[]) => signs.every((sign) => sign.test(text));
 
-/** Whether a name surely has one, whoever gave it: no name that people give, such as `photo-iPhone15.jpg`. */
+/**
+ * Whether a name surely contains a hash, whoever chose it: no name that people choose, such as `photo-iPhone15.jpg`.
+ */
 export function isHashed(name: string): boolean {
   const found = hashIn(name);
   if (found === null) return false;
@@ -33,7 +37,7 @@ export function isHashed(name: string): boolean {
   return partsOf(hash) >= 4 && (spelling === "base32" || has(hash, /[a-z]/, /[A-Z]/));
 }
 
-/** Whether a name looks like one: it has a hash when a build made it, and nobody gave the name. */
+/** Whether a name looks hashed: true if a build made the file, and nobody chose its name. */
 export function looksHashed(name: string): boolean {
   const found = hashIn(name);
   if (found === null) return false;
@@ -43,7 +47,7 @@ export function looksHashed(name: string): boolean {
   return partsOf(hash) >= 3 && [/[a-z]/, /[A-Z]/, /\d/].filter((sign) => sign.test(hash)).length >= 2;
 }
 
-/** Whether a name may have one: such files of the release before are kept for a while. */
+/** Whether a name may contain a hash: such files of the previous release are kept for a while. */
 export function mayBeHashed(name: string): boolean {
   const stem = name.replace(ENDING, "");
   const text = stem === name ? "" : (/[.~_-]([A-Za-z0-9_-]{8,64})$/.exec(stem)?.[1] ?? "");

@@ -1,11 +1,11 @@
-// What is said of a file beside its content: type, how long it may be kept, and what deploy.yml adds.
+// The headers of a file: type, cache time, and those of deploy.yml.
 import { isHashed, looksHashed } from "./hashed.ts";
 import type { Site } from "./site.ts";
 
 const FOREVER = "public, max-age=31536000, immutable";
 const ASK = "no-cache";
 
-/** How long a client may keep a file without asking again; `isMade`: a build has made it, and nobody gave its name. */
+/** How long a client may keep a file without asking again; `isMade`: a build made it, and nobody chose its name. */
 export const cacheControl = (name: string, isMade: boolean): string =>
   isHashed(name) || (isMade && looksHashed(name)) ? FOREVER : ASK;
 
@@ -18,13 +18,14 @@ export function contentType(name: string): string {
 }
 
 /**
- * A pattern of deploy.yml, with two stars at most: `*` stays in a folder, `**` does not. No expression: it would try
- * every pair of places for the stars, and the paths are anybody's. What is between the stars is searched once.
+ * A pattern of deploy.yml, with at most two stars: `*` stays within a folder, `**` does not. It is no regular
+ * expression, which would try every pair of positions for the stars on paths that anybody can send. The text between
+ * the stars is searched for once.
  */
 export function patternOf(glob: string): { test(path: string): boolean } {
   const parts = glob.split(/(\*+)/);
   if (parts.length === 1) return { test: (path) => path === glob };
-  // One star is as two with nothing between them.
+  // One star works like two with nothing between them.
   const [head = "", star = "", middle = "", other = "", tail = ""] =
     parts.length === 3 ? [parts[0], parts[1], "", parts[1], parts[2]] : parts;
   return {
@@ -40,7 +41,7 @@ export function patternOf(glob: string): { test(path: string): boolean } {
   };
 }
 
-/** The headers that deploy.yml adds for a path, later patterns winning, whatever case their names have. */
+/** The headers of deploy.yml for a path; later patterns take precedence, and names ignore case. */
 export function rulesOf({ options }: Pick<Site, "options">): (path: string) => Record<string, string> {
   const rules = Object.entries(options.headers).map(([glob, headers]) => ({ pattern: patternOf(glob), headers }));
   return (path) => {

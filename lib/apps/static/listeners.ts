@@ -1,4 +1,4 @@
-// The sites that are served now: a listening socket for each, as the files of the sites say.
+// The sites that are being served: a listening socket for each, as the files of the sites say.
 import { closeSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { messageOf } from "../../errors.ts";
@@ -16,7 +16,7 @@ interface Listener {
   error: string | null;
 }
 
-/** A site as the server sees it; `error`: why it is not served. */
+/** A site as the server reports it; `error`: why it is not served. */
 export interface Served {
   app: string;
   id: string;
@@ -25,10 +25,10 @@ export interface Served {
 }
 
 const listeners = new Map<string, Listener>();
-/** Milliseconds that requests under way may take when a site is stopped: the front has drained it before. */
+/** Milliseconds that in-flight requests may take when a site is stopped: the front has drained it already. */
 const STOP_TIME = 10_000;
 
-/** Longer than fronts keep connections that they do not use: who ends one must not be the one who is asked. */
+/** Longer than fronts keep idle connections: the front, not the server, must be the one that closes them. */
 const KEEP_ALIVE = 120_000;
 
 const keyOf = ({ app, id }: Pick<Site, "app" | "id">) => `${app}@${id}`;
@@ -51,10 +51,10 @@ function openSite(site: Site): OpenSite {
       const id = tree.release.split("/").at(-1)!;
       return open === null ? [] : [{ folder: open, id, until: Date.parse(tree.until) }];
     } catch {
-      return []; // it was pruned
+      return []; // the release was pruned
     }
   });
-  // The file of a site that an older dp has written says nothing of it.
+  // The file of a site from an older dp lacks these names.
   const given = site.given ? new Set(site.given) : null;
   return { site, folder, older, rules: rulesOf(site), isMade: (name) => given !== null && !given.has(name) };
 }
@@ -63,7 +63,7 @@ function closeSite({ folder, older }: OpenSite): void {
   for (const each of [{ folder }, ...older]) closeSync(each.folder);
 }
 
-/** Starts to serve a site; the answer says whether that worked. */
+/** Starts to serve a site; the answer shows whether that worked. */
 async function start(site: Site): Promise<Listener> {
   let open: OpenSite | null = null;
   try {
@@ -92,7 +92,7 @@ async function start(site: Site): Promise<Listener> {
   }
 }
 
-/** Ends one: no new connection, and what is under way ends first. */
+/** Stops a site: it accepts no new connections, and in-flight requests end first. */
 async function stop({ site, server, open }: Listener): Promise<void> {
   if (server !== null) {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -126,17 +126,17 @@ async function syncNow(folder: string): Promise<void> {
 
 let running: Promise<void> = Promise.resolve();
 
-/** Makes what is served follow from the files; one at a time. */
+/** Brings the served sites in line with the files; one call at a time. */
 export function sync(folder: string): Promise<void> {
   const next = () => syncNow(folder);
   return (running = running.then(next, next));
 }
 
-/** What is served, and what is not. */
+/** The sites that are served, and those that are not. */
 export const served = (): Served[] =>
   [...listeners.values()].map(({ site: { app, id, port }, error }) => ({ app, id, port, error }));
 
-/** Ends all of them. */
+/** Stops all sites. */
 export async function stopAll(): Promise<void> {
   await Promise.all([...listeners.values()].map(stop));
   listeners.clear();

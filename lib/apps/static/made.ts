@@ -1,4 +1,5 @@
-// Whether a commit, or its build, has made what deploy.yml says is served: a page that is not there never comes.
+// Whether the files that deploy.yml wants to serve exist, in the commit or after its build: a page that is missing now
+// never comes.
 import { closeSync } from "node:fs";
 import { relative } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
@@ -8,7 +9,7 @@ import { requestPath } from "./request-path.ts";
 import { siteIn, type StaticSite } from "./settings.ts";
 import type { HealthCheck } from "../../config/types.ts";
 
-/** Throws DpError "config" when the served folder, its index, or the page for what is not there, is missing. */
+/** Throws DpError "config" when the served folder, its index, or the not-found page is missing. */
 export function requireMade({ release, folder, config }: Place): void {
   const site = siteIn(config);
   if (site === undefined) throw new DpError("config", "deploy.yml has no static.root");
@@ -39,13 +40,13 @@ export function requireMade({ release, folder, config }: Place): void {
   }
 }
 
-/** The files that have to be there, and what wants them. */
+/** The files that must exist, and the reasons. */
 function wanted(site: StaticSite, check: HealthCheck | undefined): [path: string, why: string][] {
   const path = check === undefined || check.status !== undefined ? null : requestPath(check.path);
   const asked = path !== null && typeof path !== "string" && path.isFolder ? [...path.parts, "index.html"] : null;
   const files: [string, string][] = [];
   if (site.notFound !== undefined) files.push([site.notFound, "static.notFound in deploy.yml names it"]);
-  // With spa the page of a folder may be the router's.
+  // With spa, the page of a folder may be the router's.
   if (site.spa) files.push(["index.html", "spa: true answers with it"]);
   else if (asked) files.push([asked.join("/"), `healthCheck asks for ${check!.path}`]);
   return files;

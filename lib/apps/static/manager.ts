@@ -1,4 +1,4 @@
-// The manager of static apps: an instance is a folder that the static server serves, on a port of its own.
+// The manager of static apps: an instance is a folder that the static server serves, on its own port.
 import { chmod, chown, lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { idsOf } from "../../host/users.ts";
@@ -39,14 +39,14 @@ async function siteOf(instance: Instance): Promise<Site> {
   };
 }
 
-/** Lets the static server into a release, and nobody else: the folder above belongs to dp, so it is no link. */
+/** Gives only the static server access to a release: the parent folder belongs to dp, so the release is no link. */
 async function letIn(release: string, user: string | undefined): Promise<void> {
   const group = await serverGroup();
   if (group === null) return;
   const { uid, gid } = await lstat(release);
   if (gid === group) return;
   if (uid !== 0 || user === undefined) return chown(release, uid, group);
-  // A finished one, whose group is taken now: its hooks get in as its owner, who may write nothing.
+  // A finished release, whose group changes now: its hooks get access as its owner, who must not write.
   await chmod(release, 0o550);
   await chown(release, (await idsOf(user))[0], group);
 }
@@ -84,7 +84,7 @@ async function status({ app, id }: InstanceName): Promise<InstanceStatus> {
   return { state: "running", pid: now.pid, restarts: 0, since: site.since, detail: "" };
 }
 
-/** The file that names the instance that is served after a boot: reconcile ends the others. */
+/** The file that names the instance to serve after a boot: reconcile stops the others. */
 const enabledFile = (app: string) => join(places(app).instances, "enabled-static");
 
 async function enable(app: string, [id]: readonly string[], io: Io): Promise<boolean> {
@@ -103,10 +103,10 @@ async function enabled(app: string): Promise<string[]> {
   return id ? [id] : [];
 }
 
-/** How far back its log is read for one instance. */
+/** How many lines of the log are searched for one instance. */
 const HISTORY = 10_000;
 
-/** What the static server says of the instance, with its time: it has one log for all. */
+/** The lines of the static server's log about the instance, with their times: all instances share one log. */
 async function logs({ app, id }: InstanceName, options: LogOptions, io: Io): Promise<void> {
   const { lines, follow, onLine } = options;
   const mark = `${app}@${id}: `;

@@ -1,4 +1,4 @@
-// What of HTTP a client may ask for: a compressed copy, only a part, nothing when it has it already.
+// The parts of HTTP that a client may ask for: a compressed copy, a range, or nothing when it has the file already.
 import type { IncomingHttpHeaders } from "node:http";
 
 /** A compressed copy beside a file, best first. */
@@ -8,7 +8,7 @@ export const ENCODINGS = [
 ] as const;
 export type Encoding = (typeof ENCODINGS)[number];
 
-/** The encodings that a client takes, by its Accept-Encoding; a quality of 0 refuses. */
+/** The encodings that a client accepts, from its Accept-Encoding; a quality of 0 refuses. */
 export function accepted(header: string | undefined): Encoding[] {
   const qualities = new Map<string, number>();
   for (const item of (header ?? "").split(",")) {
@@ -23,7 +23,7 @@ export function accepted(header: string | undefined): Encoding[] {
   return ENCODINGS.filter(({ name }) => quality(name) > 0).sort((a, b) => quality(b.name) - quality(a.name));
 }
 
-/** Whether what the client has is what it would get: If-None-Match, or without that If-Modified-Since. */
+/** Whether the client's copy is current: by If-None-Match, or without that by If-Modified-Since. */
 export function isUnchanged(headers: IncomingHttpHeaders, etag: string, modified: Date): boolean {
   const tags = headers["if-none-match"];
   if (tags !== undefined) {
@@ -34,10 +34,10 @@ export function isUnchanged(headers: IncomingHttpHeaders, etag: string, modified
   return Math.floor(modified.getTime() / 1000) * 1000 <= since;
 }
 
-/** First and last byte; "whole": no part is asked for, or none that is known; "none": what is asked for is not there. */
+/** First and last byte; "whole": no (or an unknown) range; "none": unsatisfiable range. */
 export type Range = { first: number; last: number } | "whole" | "none";
 
-/** The part of a file of `size` bytes that a client asks for. If-Range must name what it would get. */
+/** The part of a file of `size` bytes that a client asks for. If-Range must match the current file. */
 export function rangeOf(headers: IncomingHttpHeaders, size: number, etag: string, modified: Date): Range {
   const [, from = "", to = ""] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(headers.range?.trim() ?? "") ?? [];
   if (from === "" && to === "") return "whole";
@@ -52,7 +52,7 @@ export function rangeOf(headers: IncomingHttpHeaders, size: number, etag: string
   return first >= size ? "none" : { first, last };
 }
 
-/** Whether a page is asked for, by somebody who would look at it: what a router of the app may answer. */
+/** Whether a person's browser requests a page, which the app's router may answer. */
 export function isNavigation(headers: IncomingHttpHeaders, lastPart: string): boolean {
   const mode = headers["sec-fetch-mode"];
   if (mode !== undefined && mode !== "navigate") return false;

@@ -1,4 +1,4 @@
-// Whose hashed assets a new site goes on to serve: those of the release before, and what that one still served.
+// The earlier releases whose hashed assets a new site still serves: the previous one, and those that it still served.
 import { basename, join, relative } from "node:path";
 import type { DeployConfig } from "../../config/types.ts";
 import type { Instance, Predecessor } from "../../contracts/manager.ts";
@@ -6,15 +6,15 @@ import { appFolder } from "../../host/release-folder.ts";
 import { siteIn } from "./settings.ts";
 import { readSite, staticFolder, type OlderTree, type Tree } from "./site.ts";
 
-/** The folder of a release that is served; `root`: within the app's own. */
+/** The served folder of a release; `root`: within the app's own folder. */
 export function treeOf(release: string, config: DeployConfig, root: string): Tree {
   return { release, root: join(relative(release, appFolder(release, config)), root) };
 }
 
-/** How many releases back: more than a day of pushes must not open folders without end. */
+/** How many releases back: a day of many pushes must not open ever more folders. */
 const MOST = 5;
 
-/** The trees whose assets stay reachable when an instance starts, newest first. */
+/** The trees whose assets stay available when an instance starts, newest first. */
 export async function olderTrees(instance: Instance, keepAssets: number, now = Date.now()): Promise<OlderTree[]> {
   const before = keepAssets === 0 ? null : ((await instance.predecessor?.()) ?? null);
   if (before === null) return [];

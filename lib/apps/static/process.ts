@@ -11,10 +11,10 @@ import { served, stopAll, sync } from "./listeners.ts";
 import type { Status } from "./client.ts";
 import { runFolder } from "./site.ts";
 
-/** Answers dp: `GET /status`, and `POST /sync`, which reads the sites anew before it answers the same. */
+/** Answers dp: `GET /status`, and `POST /sync`, which reloads the sites and then answers the same. */
 function listenControl(folder: string): Promise<void> {
   const path = join(runFolder(folder), "control.sock");
-  rmSync(path, { force: true }); // whoever left it is gone, or it would have the lock
+  rmSync(path, { force: true }); // its owner is gone, or it would hold the lock
   const server = createServer((request, response) => {
     const done = request.method === "POST" && request.url === "/sync" ? sync(folder) : Promise.resolve();
     void done.then(
@@ -31,7 +31,7 @@ function listenControl(folder: string): Promise<void> {
   });
 }
 
-/** Starts the static server: its sites accept when this returns. Throws DpError "host". */
+/** Starts the static server: its sites accept connections when this returns. Throws DpError "host". */
 export async function startStatic(folder: string): Promise<void> {
   mkdirSync(runFolder(folder), { recursive: true, mode: 0o700 });
   if (!tryFlock(openSync(join(runFolder(folder), "static.lock"), "a", 0o600)))

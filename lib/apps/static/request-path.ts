@@ -1,6 +1,6 @@
-// The path of a request, made into that of a file: one spelling, no tricks, nothing hidden.
+// The path of a request as the path of a file: one spelling, no tricks, nothing hidden.
 
-/** "bad": it cannot be decoded; "hidden": nothing that is served can have that name. */
+/** "bad": it cannot be decoded; "hidden": no served file can have that name. */
 export type RequestPath = { parts: string[]; isFolder: boolean; query: string } | "bad" | "hidden";
 
 const LONGEST = 2048;
@@ -10,7 +10,7 @@ const WELL_KNOWN = ".well-known";
 export function requestPath(target: string): RequestPath {
   const [, path = "", query = ""] = /^(?:https?:\/\/[^/?#]*)?(\/[^?#]*)?(\?[^#]*)?/i.exec(target) ?? [];
   if (!path.startsWith("/") || path.length > LONGEST) return "bad";
-  // An encoded separator is no separator: no file has one in its name.
+  // No file name contains an encoded separator.
   if (/%2f|%5c|%00|\\/i.test(path)) return "hidden";
   const decoded = decode(path);
   if (decoded === null || /[\x00-\x1f\x7f\\]/.test(decoded)) return "bad";

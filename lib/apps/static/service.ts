@@ -1,4 +1,4 @@
-// The static server kept running: by systemd, or by dp's small supervisor; always as a user of its own.
+// Keeps the static server running: under systemd, or dp's small supervisor; always as its own user.
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ const USER = "dp-static";
 export const UNIT = "dp-static.service";
 const PROCESS = "lib/apps/static/process.ts";
 
-// Under DP_ROOT nothing outside of it is touched, and everything runs as whoever tries it.
+// Under DP_ROOT nothing outside is touched, and everything runs as the current user.
 const hasUser = () => root() === "" && process.getuid?.() === 0;
 
 const daemon = (): Daemon => ({
@@ -30,20 +30,20 @@ const daemon = (): Daemon => ({
   user: hasUser() ? USER : null,
 });
 
-/** The group by which the server may read a release, or null when it runs as the app's user does. */
+/** The group that lets the server read a release, or null when it runs as the app's user does. */
 export async function serverGroup(): Promise<number | null> {
   return hasUser() ? (await idsOf(USER))[1] : null;
 }
 
-/** The user whose process serves, by uid; null: the one who runs dp. */
+/** The uid of the serving process; null: the user who runs dp. */
 export async function serverUid(): Promise<number | null> {
   return hasUser() ? (await idsOf(USER))[0] : null;
 }
 
-/** Where it says what, without systemd. */
+/** The server's log, without systemd. */
 export const staticLog = () => logOf(daemon());
 
-/** Makes the static server run, in this version of dp. */
+/** Makes the static server run, with this version of dp. */
 export async function ensureStatic(io: Io): Promise<void> {
   const now = await status();
   const changes = hasUser() ? await setUpUser(USER, runFolder(staticFolder()), io) : [];
@@ -64,7 +64,7 @@ export async function ensureStatic(io: Io): Promise<void> {
   if (done.length === 0 && now !== null && now.version !== version) await systemctl(["restart", UNIT], io);
 }
 
-/** Does something while nobody else begins to serve a site, or ends the server because there is none. */
+/** Does something while no other process starts a site, or stops the server because it has none. */
 export async function inItsTurn<T>(work: () => Promise<T>): Promise<T> {
   await mkdir(staticFolder(), { recursive: true, mode: hasUser() ? 0o755 : 0o700 });
   const nothing = () => undefined;
@@ -78,7 +78,7 @@ export async function inItsTurn<T>(work: () => Promise<T>): Promise<T> {
 
 const hasNoSite = async () => (await siteNames(staticFolder())).length === 0;
 
-/** Ends the static server when no app has a site any more; answers whether it did. Safe to repeat. */
+/** Stops the static server when no app has a site any more; answers whether it did. Safe to repeat. */
 export async function endIdleStatic(io: Io): Promise<boolean> {
   if (!existsSync(staticFolder()) || !(await hasNoSite())) return false;
   return inItsTurn(async () => {
@@ -89,7 +89,7 @@ export async function endIdleStatic(io: Io): Promise<boolean> {
   });
 }
 
-/** Whether it runs, or would after a boot. */
+/** Whether it runs, or would start at boot. */
 async function isThere(): Promise<boolean> {
   if (!isService()) return (await status()) !== null;
   const { ActiveState, UnitFileState } = await show(UNIT, ["ActiveState", "UnitFileState"]);

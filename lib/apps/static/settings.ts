@@ -1,30 +1,30 @@
-// `static` of deploy.yml: which folder is served, and how.
+// `static` of deploy.yml: the served folder, and how it is served.
 import * as v from "valibot";
 import type { AppSettings } from "../../config/declared.ts";
 import { claim, duration, mapping, must } from "../../config/field.ts";
 import { pathProblem, plainPath } from "../../config/plain-path.ts";
 import type { DeployConfig } from "../../config/types.ts";
 
-/** What is served of an app of type static. Paths are relative to the app's own folder, or to `root`. */
+/** The site of an app of type static. Paths are relative to the app's own folder, or to `root`. */
 export interface StaticSite {
   root: string;
   spa: boolean;
   notFound?: string;
   /** Path pattern -> header -> value. */
   headers: Record<string, Record<string, string>>;
-  /** Milliseconds that hashed assets of the release before stay reachable. */
+  /** Milliseconds that hashed assets of the previous release stay available. */
   keepAssets: number;
 }
 
 const NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
 const VALUE = /^[\x20-\x7e]{0,4096}$/;
-// Those of the connection, and those that say what the body is: a wrong one would break the answer.
+// Headers of the connection and of the body's form: a wrong one would break the answer.
 const OURS =
   /^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-(length|encoding|range)|accept-ranges|date|etag|last-modified|allow|vary)$/i;
 
 function patternProblem(pattern: string): string | null {
   if (!/^\/[A-Za-z0-9._~!$&'()+,;=:@%/*-]{0,199}$/.test(pattern)) return "must be a path such as /assets/*";
-  // Every request is matched against it, on the process of all apps.
+  // Every request is matched against it, in the process that serves all apps.
   return (pattern.match(/\*+/g) ?? []).length > 2 ? 'may have "*" or "**" twice at most' : null;
 }
 
@@ -97,7 +97,7 @@ const settings: AppSettings = {
       : [{ path: ["static"], what: 'missing, add "static: {root: FOLDER}", the folder that is served' }],
 };
 
-/** What is served of an app; undefined for one of another type. */
+/** The site of an app; undefined for another type. */
 export const siteIn = (config: DeployConfig) =>
   config.type === "static" ? (config.settings as StaticSite | undefined) : undefined;
 

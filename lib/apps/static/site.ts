@@ -1,4 +1,4 @@
-// What the static server serves: one file for each started release, written by dp, read by the server.
+// The sites of the static server: one file for each started release, written by dp, read by the server.
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf } from "../../errors.ts";
@@ -7,13 +7,13 @@ import { isReleaseId, root } from "../../paths.ts";
 import type { InstanceName } from "../../host/instance.ts";
 import type { StaticSite } from "./settings.ts";
 
-/** A folder that is served: `root` is below `release`, which nobody but dp can replace. */
+/** A served folder: `root` is below `release`, which only dp can replace. */
 export interface Tree {
   release: string;
   root: string;
 }
 
-/** A release whose hashed assets are still reachable. */
+/** A release whose hashed assets are still available. */
 export interface OlderTree extends Tree {
   /** ISO 8601. */
   until: string;
@@ -24,22 +24,25 @@ export interface Site extends InstanceName, Tree {
   port: number;
   options: Omit<StaticSite, "root" | "keepAssets">;
   older: OlderTree[];
-  /** Names of the commit's files that look hashed, when a build made what is served; without it, or null: nobody knows who named them. */
+  /**
+   * Names of the commit's files that look hashed, if a build made the site; missing or null: nobody knows who chose the
+   * names.
+   */
   given?: string[] | null;
-  /** When it was started, ISO 8601. */
+  /** Its start, ISO 8601. */
   since: string;
 }
 
-/** What the static server is given, and all of it. It belongs to dp. */
+/** The folder with all input of the static server. It belongs to dp. */
 export const staticFolder = () => `${root()}/var/lib/dp/static`;
-/** Where the server keeps its socket; it belongs to the server's user. */
+/** The folder of the server's socket; it belongs to the server's user. */
 export const runFolder = (folder: string) => join(folder, "run");
 /** The files of the sites; dp writes them, the server reads them. */
 const sitesFolder = (folder: string) => join(folder, "sites");
 
 const fileOf = (folder: string, { app, id }: InstanceName) => join(sitesFolder(folder), `${app}@${id}.json`);
 
-/** The instances that have a site, of one app or of all. */
+/** The instances with a site, of one app or of all. */
 export async function siteNames(folder: string, app?: string): Promise<InstanceName[]> {
   const files = await readdir(sitesFolder(folder)).catch((error: unknown) => {
     if (codeOf(error) === "ENOENT") return [];
@@ -51,7 +54,7 @@ export async function siteNames(folder: string, app?: string): Promise<InstanceN
   });
 }
 
-/** The site of an instance, or null; a damaged file is none. */
+/** The site of an instance, or null; a damaged file counts as none. */
 export async function readSite(folder: string, name: InstanceName): Promise<Site | null> {
   const text = await readText(fileOf(folder, name));
   try {
@@ -61,10 +64,9 @@ export async function readSite(folder: string, name: InstanceName): Promise<Site
   }
 }
 
-/** Writes a site. */
 export async function writeSite(folder: string, site: Site): Promise<void> {
   await mkdir(sitesFolder(folder), { recursive: true, mode: 0o755 });
-  // Nothing in it is a secret: what is served, and where.
+  // It contains no secret: only the served folder, and its address.
   await writeFileAtomic(fileOf(folder, site), `${JSON.stringify(site, null, 2)}\n`, 0o644);
 }
 

@@ -1,15 +1,15 @@
-// The requests of a connection, one after the other: what is not asked for yet by reading is not made either.
+// The requests of a connection, one after the other: the next one starts only when the client reads the answer.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** More requests than these on a connection, sent ahead of their answers, end it. */
+/** A connection ends when it sends more requests than this ahead of their answers. */
 const MOST = 100;
 
 /**
- * A handler that gets a request when the answer to the one before it on the same connection has been handed to the
- * client: requests cost nothing, and answers that nobody reads would fill the memory.
+ * A handler that gets a request only after the previous answer on the same connection has been handed to the client:
+ * requests cost a client nothing, and unread answers would fill the memory.
  */
 export function inTurn(handle: Handler): Handler {
   const waiting = new WeakMap<Socket, (() => void)[]>();
@@ -17,7 +17,7 @@ export function inTurn(handle: Handler): Handler {
     const { socket } = request;
     const queue = waiting.get(socket);
     const begin = () => {
-      // Sent whole, or given up: then the socket has ended, and whoever waits for it with it.
+      // The answer is sent, or given up: then the socket has closed, and queued requests with it.
       response.once("close", () => {
         const next = socket.destroyed ? undefined : waiting.get(socket)?.shift();
         if (next) next();
