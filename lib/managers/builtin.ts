@@ -1,4 +1,4 @@
-// dp's own manager: one small supervisor process per instance, for machines without systemd and for trying.
+// dp's own manager: one small supervisor process per instance, for machines without systemd and for tests.
 import { existsSync, statSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -26,9 +26,9 @@ import { endAll } from "../host/process/end-all.ts";
 import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 
 const STOP_TIMEOUT = 10_000;
-/** Milliseconds that a supervisor may take to say that the app runs; a machine under load takes seconds. */
+/** Milliseconds that a supervisor may take to report that the app runs; under load it takes seconds. */
 const START_TIMEOUT = 60_000;
-/** Milliseconds between two looks at what it says: one is a file of a few lines. */
+/** Milliseconds between two reads of its report: a read is a file of a few lines. */
 const LOOK = 3;
 const ORPHAN = "its supervisor was killed: nothing keeps its output or starts it again after a crash";
 
@@ -53,8 +53,8 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
   }
 }
 
-// Another supervisor finds in the state what the killed one knew, opens the app's pipe anew, and reads what is in it: an
-// app that waits for room there goes on.
+// The new supervisor takes over from the state file of the killed one, reopens the app's pipe, and reads it empty: an
+// app that waits for room in the pipe goes on.
 async function adopt(name: InstanceName, io: Io): Promise<boolean> {
   const { spec } = filesOf(name);
   // Its guard may be about to start one.
@@ -79,11 +79,11 @@ async function pids(name: InstanceName): Promise<number[]> {
 
 async function stop(name: InstanceName): Promise<void> {
   const files = filesOf(name);
-  // The spec comes before the supervisor and goes after it: without one there was never anything to stop.
+  // The spec is written before the supervisor starts and removed after it: without a spec there is nothing to stop.
   if (!existsSync(files.spec) && !existsSync(files.state)) return;
   const spec = await readRecord<Spec>(files.spec);
   const timeout = spec?.stopTimeout ?? STOP_TIMEOUT;
-  // It ends the app by itself; only one that hangs is killed, and then the app is ended here.
+  // The supervisor ends the app by itself; only one that hangs is killed, and then the app is ended here.
   await endAll(() => supervisorsOf(files.spec), timeout + STOP_TIMEOUT);
   const state = await readRecord<State>(files.state);
   const main = state?.boot === bootId() ? state.main : null;
@@ -92,13 +92,13 @@ async function stop(name: InstanceName): Promise<void> {
     await writeRecord(files.state, { ...state, state: "stopped", main: null, since: null, detail: "" });
 }
 
-/** A record whose main process has just gone is about to be written anew, with how it ended: waits for that, shortly. */
+/** A record whose main process has just gone will soon be rewritten, with how it ended: waits for that briefly. */
 async function settledRecord(name: InstanceName): Promise<State | null> {
   for (let tries = 0; ; tries++) {
     const state = await readRecord<State>(filesOf(name).state);
     const isStale = state?.state === "running" && !isRunning(state, state.main) && isRunning(state, state.supervisor);
     if (isStale && tries < 50) await Bun.sleep(10);
-    // A supervisor writes its last record before it ends: whoever finds it gone looks at that once more.
+    // A supervisor writes its last record before it exits: when it is gone, that record is read once more.
     else return state && !isRunning(state, state.supervisor) ? readRecord<State>(filesOf(name).state) : state;
   }
 }
@@ -108,7 +108,7 @@ async function status(name: InstanceName): Promise<InstanceStatus> {
   if (state === null) return { state: "stopped", pid: null, restarts: 0, since: null, detail: "" };
   const { restarts, since, detail } = state;
   const ended = { pid: null, restarts, since: null };
-  // One of an older dp has only the words.
+  // A record of an older dp has only the text.
   const how = state.ended ? { detail, ended: state.ended } : { detail };
   if (state.state === "stopped" || state.state === "failed") return { ...ended, state: state.state, ...how };
   if (state.boot !== bootId()) return { ...ended, state: "stopped", detail: "" };
@@ -133,7 +133,7 @@ async function instances(app: string): Promise<string[]> {
     .sort(compareInstances);
 }
 
-/** The file that names the instances to start at boot, one a line. */
+/** The file that names the instances to start at boot, one per line. */
 export const enabledFile = (app: string) => join(places(app).instances, "enabled");
 
 async function enable(app: string, ids: readonly string[]): Promise<boolean> {

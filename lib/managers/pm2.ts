@@ -1,4 +1,4 @@
-// pm2: a daemon of its own for each app, run by the app's user; one process APP-ID for each instance.
+// pm2: a separate daemon for each app, run by the app's user; one process APP-ID for each instance.
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
@@ -47,7 +47,7 @@ async function start(instance: Instance, delay: number, io: Io): Promise<void> {
   await endStarters(instance, STOP_TIMEOUT);
   await stop(instance);
   await startDaemon(app, path, io);
-  // A daemon that was gone has started what its dump names, this one among it.
+  // A restarted daemon has started the processes of its dump, including this one.
   await stop(instance);
   await writeFiles(instance, delay);
   const { ecosystem } = filesOf(instance);
@@ -56,7 +56,7 @@ async function start(instance: Instance, delay: number, io: Io): Promise<void> {
   } finally {
     await removeFile(ecosystem);
   }
-  // Its shell has to come so far first: until then it has no process to show.
+  // Its shell must be ready first: until then there is no process to report.
   await status(instance);
 }
 
@@ -65,7 +65,7 @@ async function stop(name: InstanceName): Promise<void> {
   const timeout = record?.stopTimeout ?? STOP_TIMEOUT;
   const processes = (await listed(name)) ?? [];
   if (record === null && processes.length === 0) return;
-  // It ends them by itself; what it cannot reach, or what it left when it was killed, is ended here.
+  // pm2 ends them by itself; what it cannot reach, or left behind when it was killed, is ended here.
   const gone = processes.map(({ pm_id }) => call(name.app, "deleteProcessId", [pm_id], timeout + STOP_TIMEOUT));
   const told = await Promise.allSettled(gone);
   await endProcesses(name, processes, timeout);
@@ -74,7 +74,7 @@ async function stop(name: InstanceName): Promise<void> {
   if (record && !record.isStopped) await writeRecord(name, { ...record, isStopped: true });
 }
 
-/** A shell that has not started the app yet, or is about to tell how it ended, is waited for, shortly. */
+/** A shell that has not started the app yet, or is about to report how it ended, is waited for briefly. */
 async function status(name: InstanceName): Promise<InstanceStatus> {
   for (let tries = 0; ; tries++) {
     const now = await statusFrom(name, await listed(name));
@@ -87,7 +87,7 @@ async function pids(name: InstanceName): Promise<number[]> {
   const processes = (await listed(name)) ?? [];
   const own = appProcesses(name, processes);
   if (!processes.some(isWorker)) return own;
-  // The workers' socket is the daemon's: it listens, and hands each connection to one of them.
+  // The workers' socket belongs to the daemon: it listens, and hands each connection to one of them.
   const parents = processes.map(({ pid }) => (pid === 0 ? undefined : processEntry(pid)?.parent));
   const daemons = parents.filter((pid) => pid !== undefined && userOf(pid) === ownerOf(name.app).uid) as number[];
   return [...new Set([...own, ...daemons])];
@@ -114,21 +114,21 @@ async function enable(app: string, ids: readonly string[], io: Io): Promise<bool
 async function forget(name: InstanceName, io: Io): Promise<void> {
   const { log, older, ...own } = filesOf(name);
   for (const file of Object.values(own)) await removeFile(file);
-  // The log of a release goes with its folder; it is in a folder of the app, so its user removes it.
+  // The log of a release is removed with its folder, by the app's user, who owns the folder of the log.
   if (!existsSync(join(places(name.app).releases, releaseOf(name.id))) && existsSync(places(name.app).home))
     await io.run(["rm", "-f", "--", log, older], { user: ownerOf(name.app).user, quiet: true, check: false });
   await endIdleDaemon(name.app, io);
 }
 
-/** In cluster mode pm2 loads a script of node itself: no other command can have workers. */
+/** In cluster mode pm2 loads a node script itself: no other command can have workers. */
 function requireStartable({ command, workers = 1, env }: Instance): void {
   if (workers > 1) clusterOf(command, workers, env);
 }
 
-/** What a daemon that comes up at boot starts. */
+/** The instances that the daemon starts at boot. */
 const enabled = async (app: string) => (isEnabled(app) ? savedIds(app, makeIo(silentLog)) : []);
 
-/** The manager; `delay` is between a crash and the next start, in ms; `path` is where pm2 is when nobody says it. */
+/** The manager; `delay`: ms between a crash and the next start; `path`: where to look for pm2 by default. */
 export function makePm2(delay = 1_000, path?: string): Manager {
   return {
     name: "pm2",

@@ -31,7 +31,7 @@ const REASONS: Record<string, string> = {
   226: "its sandbox cannot be set up: one of its folders is missing",
 };
 
-/** How often it is asked how a try to start ends, and after how long again, in ms. */
+/** How often the outcome of a start is checked, and the pause between two checks, in ms. */
 const LOOKS = 100;
 const LOOK = 20;
 
@@ -51,7 +51,7 @@ async function start(instance: Instance, io: Io): Promise<void> {
   await keepStopTimeout(instance);
   const before = await show(unit, ["NeedDaemonReload", BEGUN]);
   if (before["NeedDaemonReload"] === "yes") await systemctl(["daemon-reload"], io);
-  // Stopped first: only so are the crashes of the past forgotten.
+  // Only a stop makes systemd forget earlier crashes.
   await stop(instance, io);
   const result = await systemctl(["start", unit], io, false);
   if (result.code !== 0 && !(await hasRun(unit, before[BEGUN]))) throw await failure(instance, result.text, io);
@@ -60,13 +60,13 @@ async function start(instance: Instance, io: Io): Promise<void> {
 const BEGUN = "ExecMainStartTimestampMonotonic";
 
 /**
- * Whether its command has begun since, whatever it ended with: the end of a quick one may be seen before systemd calls it
- * started, and is the app's own.
+ * Whether its command has begun since then, however it ended: a quick command may end before systemd reports it as
+ * started, and that end is the app's own.
  */
 async function hasRun(unit: string, before: string | undefined): Promise<boolean> {
   for (let look = 0; ; look++) {
     const now = await show(unit, ["ExecMainStatus", "SubState", BEGUN]);
-    // It may be at its next try already, which has not ended yet.
+    // It may be in its next try already, which has not ended yet.
     if (now["SubState"] === "start" && look < LOOKS) await Bun.sleep(LOOK);
     else return !["", "0", before].includes(now[BEGUN]) && REASONS[now["ExecMainStatus"] ?? ""] === undefined;
   }
@@ -75,7 +75,7 @@ async function hasRun(unit: string, before: string | undefined): Promise<boolean
 async function failure(instance: InstanceName, text: string, io: Io): Promise<DpError> {
   const unit = unitOf(instance);
   const { ExecMainStatus = "", LoadState } = await show(unit, ["ExecMainStatus", "LoadState"]);
-  // It would be tried again and again otherwise.
+  // Otherwise systemd would try again for ever.
   await stop(instance, io);
   if (LoadState === "not-found")
     return new DpError("command", `there is no unit ${unit}`, { hint: `dp setup ${instance.app}` });
@@ -105,7 +105,7 @@ async function instances(app: string): Promise<string[]> {
   return ids.filter((id) => id !== null).sort(compareInstances);
 }
 
-/** The units of an app that run, wait or failed; those of others may be among them. */
+/** The units of these apps that run, wait or have failed; those of other apps may be among them. */
 const loadedUnits = together(async (apps) => {
   const patterns = apps.flatMap((app) => [`${app}@*.service`, `${jobsOf(app)}@*.service`]);
   const states = "--state=active,activating,reloading,deactivating,failed";
@@ -114,7 +114,7 @@ const loadedUnits = together(async (apps) => {
   return new Map(apps.map((app) => [app, units]));
 });
 
-/** The instance of a unit's name, or null when it is none of the app. */
+/** The instance in a unit's name, or null when it does not belong to the app. */
 function idOf(app: string, unit: string): string | null {
   const id = /^[^@]+@(.+)\.service$/.exec(unit)?.[1];
   return id !== undefined && isInstanceId(id) && unitOf({ app, id }) === unit ? id : null;

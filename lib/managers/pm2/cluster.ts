@@ -1,29 +1,29 @@
-// Cluster mode: pm2 loads a script of node itself, in several workers, so a shell line must be nothing but that.
+// Cluster mode: pm2 loads a node script itself, in several workers, so the shell line must contain nothing else.
 import { DpError } from "../../errors.ts";
 
 /** A command that cluster mode can run. */
 export interface ClusterScript {
-  /** As written: relative to the release's folder. */
+  /** As in the command: relative to the release's folder. */
   script: string;
   args: string[];
-  /** node's own: `--enable-source-maps`. */
+  /** node's own options: `--enable-source-maps`. */
   flags: string[];
 }
 
 const WORD = /^(?:'([^']*)'|"([^"$`\\]*)"|([\w@%+=:,./-]+))$/;
-// Words, quotes around whole words, and nothing that a shell would have to read.
+// Words, quotes around whole words, and nothing that a shell would interpret.
 const WORDS = /'[^']*'|"[^"]*"|[^\s'"]+/g;
-/** Names in small letters that pm2 has no setting of: proxies, and what npm tells a script. */
+/** Lower-case names that are no pm2 settings: proxies, and npm's variables for scripts. */
 const HARMLESS = /^(?:(?:http|https|ftp|all|no)_proxy|npm_.*)$/;
 
 /**
- * The script of a command that is `node [--flag] FILE [arguments]`. Throws DpError "config" for any other, and for a
- * variable whose name pm2 would take for a setting of its own.
+ * The script of a command such as `node [--flag] FILE [arguments]`. Throws DpError "config" for any other command, and
+ * for a variable whose name is a pm2 setting.
  */
 export function clusterOf(command: string, workers: number, env: Readonly<Record<string, string>>): ClusterScript {
   const line = command.trim();
   const words = (line.match(WORDS) ?? []).map((word) => WORD.exec(word));
-  // Put together again it must be the line: two quoted words without a space are one, and no plain one.
+  // The words, joined again, must equal the line: two quoted words without a space are one, and not a plain one.
   const isPlain =
     words.every((word) => word !== null) && words.map((word) => word![0]).join(" ") === line.replace(/\s+/g, " ");
   const values = words.map((word) => word?.[1] ?? word?.[2] ?? word?.[3] ?? "");

@@ -1,5 +1,5 @@
-// The dump of an app's pm2: what `pm2 resurrect` starts after a boot. Of dp's own exactly the enabled instance, and of
-// anybody else's what they saved.
+// The dump of an app's pm2, which `pm2 resurrect` starts after a boot: exactly the enabled instance of dp's, and
+// whatever others have saved.
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { removeFile, writeFileAtomic } from "../../host/files.ts";
@@ -13,16 +13,16 @@ const LONGEST = 64 * 1024 * 1024;
 
 const isOwn = (app: string, { name }: Entry) => typeof name === "string" && idOfProcess(app, name) !== null;
 
-// By the app's user: the file lies in its folder, and may be a link to anywhere.
+// Read as the app's user: the file lies in that user's folder, and may be a link to anywhere.
 async function read(app: string, io: Io): Promise<Entry[]> {
   const script = 'if [ -f "$1" ]; then cat -- "$1"; fi';
   const argv = ["/bin/sh", "-c", script, "sh", homeOf(app).dump];
   const { text } = await io.run(argv, { user: ownerOf(app).user, quiet: true, check: false, keep: LONGEST });
   try {
-    const entries: unknown = JSON.parse(text, (_, value: unknown) => value); // not deeper than it can be written
+    const entries: unknown = JSON.parse(text, (_, value: unknown) => value); // fails if nested too deep to write
     return Array.isArray(entries) ? entries.filter((entry) => typeof entry === "object" && entry !== null) : [];
   } catch {
-    return []; // none yet, or one that pm2 could not read either
+    return []; // there is none, or pm2 could not read it either
   }
 }
 
@@ -41,16 +41,19 @@ async function write(app: string, entries: Entry[], io: Io): Promise<void> {
   }
 }
 
-/** As pm2 saves a process, but without the time of its first start, by which pm2 would no longer count its crashes. */
+/**
+ * The form in which pm2 saves a process, but without the time of its first start, which would keep pm2 from counting
+ * crashes.
+ */
 function entryOf({ pm2_env }: Listed): Entry {
   const { instances: _, pm_id: __, prev_restart_delay: ___, created_at: ____, ...entry } = pm2_env;
   return entry;
 }
 
-// What matters of an entry: pm2 gives each start a number of its own.
+// The parts of an entry that count: pm2 numbers each start.
 const essence = ({ name, env, args }: Entry) => JSON.stringify([name, args, { ...(env as object), unique_id: "" }]);
 
-/** Makes it hold exactly those processes of dp's; answers whether it held others. */
+/** Makes the dump contain exactly those processes of dp's; answers whether it had others. */
 export async function save(app: string, processes: readonly Listed[], io: Io): Promise<boolean> {
   const entries = await read(app, io);
   const own = entries.filter((entry) => isOwn(app, entry));
@@ -60,11 +63,11 @@ export async function save(app: string, processes: readonly Listed[], io: Io): P
   return true;
 }
 
-/** The instances of dp's that it names. */
+/** The instances of dp's in the dump. */
 export async function savedIds(app: string, io: Io): Promise<string[]> {
   const ids = (await read(app, io)).map(({ name }) => (typeof name === "string" ? idOfProcess(app, name) : null));
   return [...new Set(ids.filter((id) => id !== null))];
 }
 
-/** Whether it holds nothing at all. */
+/** Whether the dump is empty. */
 export const isEmpty = async (app: string, io: Io) => (await read(app, io)).length === 0;

@@ -1,4 +1,4 @@
-// Where the pm2 of an app is: a daemon of its own, below the home of the app's user, whom it runs as.
+// The home of an app's pm2: a separate daemon, below the home of the app's user, who runs it.
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { DpError } from "../../errors.ts";
@@ -6,16 +6,16 @@ import { isInstanceId, places } from "../../paths.ts";
 import type { InstanceName } from "../../host/instance.ts";
 import { accountWith } from "../../host/passwd.ts";
 
-// What a socket's address can hold, the final NUL not counted: unix(7).
+// The longest address of a socket, without the final NUL: unix(7).
 const LONGEST_SOCKET = 107;
 
-/** PM2_HOME of an app and what is in it; all of it belongs to the app's user, and none of it is to be trusted. */
+/** PM2_HOME of an app and its files; they belong to the app's user, and must not be trusted. */
 export function homeOf(app: string) {
   const folder = join(places(app).home, ".pm2");
   return { folder, rpc: join(folder, "rpc.sock"), dump: join(folder, "dump.pm2"), pidFile: join(folder, "pm2.pid") };
 }
 
-/** Throws DpError "host" when the app's folder is so deep that pm2 could not make its sockets. */
+/** Throws DpError "host" when the path of the app's folder is too long for pm2's sockets. */
 export function requireShortHome(app: string): void {
   const { rpc } = homeOf(app);
   if (Buffer.byteLength(rpc) <= LONGEST_SOCKET) return;
@@ -24,7 +24,7 @@ export function requireShortHome(app: string): void {
   });
 }
 
-/** Whom the pm2 of an app runs as: the owner of its home, which the app itself cannot change. */
+/** The user of an app's pm2: the owner of its home, which the app itself cannot change. */
 export function ownerOf(app: string): { uid: number; user: string | undefined } {
   const uid = statSync(places(app).home, { throwIfNoEntry: false })?.uid ?? process.getuid!();
   if (process.getuid!() !== 0 || uid === 0) return { uid, user: undefined };
@@ -43,22 +43,22 @@ export function processName({ app, id }: InstanceName): string {
   return `${places(app).app}-${id}`;
 }
 
-/** The instance of a process's name, or null when the process is no instance of the app. */
+/** The instance in a process's name, or null when the process is no instance of the app. */
 export function idOfProcess(app: string, name: string): string | null {
   const id = name.startsWith(`${app}-`) ? name.slice(app.length + 1) : "";
   return isInstanceId(id) ? id : null;
 }
 
-/** The files of an instance. `log` is written by the app itself, and by nobody else; `older` is what it was before. */
+/** The files of an instance. `log` is written only by the app itself; `older` is the rotated log. */
 export function filesOf(name: InstanceName) {
   const stem = join(places(name.app).instances, name.id);
   const log = join(homeOf(name.app).folder, "logs", `${processName(name)}.log`);
   return {
     /** The environment and the app's command. */
     script: `${stem}.sh`,
-    /** What pm2 starts: it runs the script and looks after it. */
+    /** The program that pm2 starts: it runs the script and watches it. */
     watcher: `${stem}.pm2.sh`,
-    /** What the workers of a cluster load before the app: it keeps their log within bounds. */
+    /** Loaded by cluster workers before the app: it limits the size of their log. */
     preload: `${stem}.pm2.cjs`,
     record: `${stem}.pm2.json`,
     ecosystem: `${stem}.ecosystem.json`,

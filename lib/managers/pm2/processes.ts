@@ -1,4 +1,4 @@
-// The processes of an instance of pm2: the watcher that pm2 started, the app's own, the workers of a cluster.
+// The processes of a pm2 instance: the watcher that pm2 started, the app's own, the workers of a cluster.
 import { markerOf, processesOf } from "../../host/supervisor/supervision.ts";
 import { endAll } from "../../host/process/end-all.ts";
 import { allPids } from "../../host/process/proc.ts";
@@ -9,17 +9,17 @@ import type { InstanceName } from "../../host/instance.ts";
 
 export const isWorker = ({ pm2_env }: Listed) => pm2_env.exec_mode === "cluster_mode";
 
-/** The app's own processes, whether the daemon runs or not; `listed`: what the daemon says of the instance. */
+/** The app's own processes, whether the daemon runs or not; `listed`: the daemon's list for the instance. */
 export function appProcesses(name: InstanceName, listed: readonly Listed[]): number[] {
   const { uid } = ownerOf(name.app);
   const workers = listed.filter((entry) => isWorker(entry) && entry.pid > 0).map(({ pid }) => pid);
   const marked = processesOf(name, uid, null);
-  // What pm2 says of a process is the app's own word: only processes of its user count.
+  // pm2's list is under the app's control: only processes of its user count.
   const below = workers.length === 0 ? [] : descendants(workers).filter((pid) => userOf(pid) === uid);
   return [...new Set([...marked, ...below])].sort((a, b) => a - b);
 }
 
-/** The watchers of the instance: one, or none, or those of daemons that were killed. */
+/** The watchers of the instance: one, none, or those of killed daemons. */
 function watchers(name: InstanceName): number[] {
   const { watcher } = filesOf(name);
   const { uid } = ownerOf(name.app);
@@ -30,8 +30,8 @@ function watchers(name: InstanceName): number[] {
 }
 
 /**
- * Ends pm2's command that starts the instance, when a dp that was killed has left one under way: it would restart what is
- * started meanwhile.
+ * Ends pm2's start command for the instance, if a killed dp left one running: it would restart what is started
+ * meanwhile.
  */
 export function endStarters(name: InstanceName, timeout: number): Promise<void> {
   const { ecosystem } = filesOf(name);
@@ -49,7 +49,7 @@ export function mainBelow(name: InstanceName, watcher: number): number | null {
   return children.find(({ pid }) => hasEnvironment(pid, `DP_INSTANCE=${markerOf(name)}`))?.pid ?? null;
 }
 
-/** Ends all that is left of the instance: SIGTERM, and SIGKILL after `timeout` ms. */
+/** Ends every process that is left of the instance: SIGTERM, and SIGKILL after `timeout` ms. */
 export function endProcesses(name: InstanceName, listed: readonly Listed[], timeout: number): Promise<void> {
   return endAll(() => [...watchers(name), ...appProcesses(name, listed)], timeout);
 }

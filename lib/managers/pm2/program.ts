@@ -18,17 +18,17 @@ export function missing(path: string = SYSTEM_PATH): string | null {
   return null;
 }
 
-/** The absolute path of pm2. Throws DpError "host" when it or node is missing. */
+/** The absolute path of pm2. Throws DpError "host" when pm2 or node is missing. */
 export function pm2Path(path: string = SYSTEM_PATH): string {
   const why = missing(path);
   if (why) throw new DpError("host", `manager pm2: ${why}`);
   return Bun.which("pm2", { PATH: path })!;
 }
 
-/** All that pm2 and its daemon see of the environment. Its own settings: SIGTERM first, no banner, no look for updates. */
+/** The whole environment of pm2 and its daemon. pm2's own settings: SIGTERM first, no banner, no check for updates. */
 export function pm2Environment(app: string, path: string = SYSTEM_PATH): Record<string, string> {
   return {
-    // node beside pm2 belongs to it: the daemon and the workers of a cluster run on the same.
+    // The node beside pm2 belongs to it: the daemon and the workers of a cluster use it, too.
     PATH: `${dirname(pm2Path(path))}:${path}`,
     HOME: places(app).home,
     LANG: "C.UTF-8",
@@ -40,7 +40,7 @@ export function pm2Environment(app: string, path: string = SYSTEM_PATH): Record<
   };
 }
 
-/** Runs pm2 to its end. Throws DpError "command" with its words. */
+/** Runs pm2 to its end. Throws DpError "command" with its output. */
 export async function runPm2(app: string, argv: readonly string[], path: string | undefined, io: Io): Promise<Result> {
   const command = ["/bin/sh", "-c", 'umask 077; exec "$@"', "sh", pm2Path(path), ...argv];
   const env = pm2Environment(app, path);

@@ -1,4 +1,4 @@
-// What dp itself notes of an instance of pm2: the daemon may be gone when it is asked.
+// dp's own record of a pm2 instance, for when the daemon is gone.
 import { writeFileAtomic, readText } from "../../host/files.ts";
 import { bootId } from "../../host/process/process.ts";
 import { filesOf } from "./home.ts";
@@ -6,11 +6,11 @@ import type { InstanceName } from "../../host/instance.ts";
 
 /** `instances/ID.pm2.json`. */
 export interface Pm2Record {
-  /** The boot of the machine that it was started in. */
+  /** The boot of the machine during which it was started. */
   boot: string;
   /** Milliseconds between SIGTERM and SIGKILL. */
   stopTimeout: number;
-  /** It was stopped by dp: that it does not run is as it should be. */
+  /** dp stopped it: it is not expected to run. */
   isStopped: boolean;
 }
 
@@ -28,5 +28,5 @@ export async function writeRecord(name: InstanceName, record: Pm2Record): Promis
   await writeFileAtomic(filesOf(name).record, `${JSON.stringify(record)}\n`, 0o600);
 }
 
-/** Whether an instance that cannot be found should be there. */
+/** Whether an instance that cannot be found should exist. */
 export const isMissed = (record: Pm2Record | null) => record !== null && !record.isStopped && record.boot === bootId();

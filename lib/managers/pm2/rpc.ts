@@ -1,4 +1,4 @@
-// Asking pm2's daemon over its own socket: a call takes a millisecond, where pm2's command takes half a second.
+// Calls pm2's daemon over its own socket: a call takes a millisecond, pm2's command half a second.
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import * as v from "valibot";
 import { codeOf, DpError } from "../../errors.ts";
@@ -8,7 +8,7 @@ const O_PATH = 0o10000000;
 const LONGEST_ANSWER = 64 * 1024 * 1024;
 const TIMEOUT = 20_000;
 const TRIES = 10;
-// The daemon is the app's: what it answers may be anything.
+// The daemon belongs to the app, so its answer may be anything.
 const Answer = v.fallback(
   v.object({
     error: v.optional(v.fallback(v.string(), "with something that is not a message")),
@@ -19,8 +19,8 @@ const Answer = v.fallback(
 const CLOSED = Symbol("closed without an answer");
 
 /**
- * What pm2's daemon of an app answers to a call, or null when there is no daemon. Throws DpError "command" with its
- * words when it refuses, or does not answer within `timeout` ms, however often it is asked.
+ * The answer of an app's pm2 daemon to a call, or null when there is no daemon. Throws DpError "command" with its
+ * message when it refuses, or when it does not answer within `timeout` ms, over all tries.
  */
 export async function call(app: string, method: string, args: unknown[], timeout = TIMEOUT): Promise<unknown> {
   const end = Date.now() + timeout;
@@ -29,7 +29,7 @@ export async function call(app: string, method: string, args: unknown[], timeout
     if (answer !== CLOSED) return answer;
     if (tries === TRIES || Date.now() >= end)
       throw new DpError("command", `pm2 of ${app} ends each time it is asked for ${method}`);
-    // A daemon on its way out: it is gone in a moment, or another one is there.
+    // A daemon that is exiting: in a moment it is gone, or a new one has started.
     await Bun.sleep(50);
   }
 }
@@ -48,7 +48,8 @@ async function callOnce(app: string, method: string, args: unknown[], timeout: n
   }
 }
 
-// The socket is in a folder of the app: a link in its place must lead nowhere, and only what is the app's is asked.
+// The socket is in a folder of the app: a link in its place is not followed, and only a socket of the app's user is
+// used.
 function openSocket(path: string, uid: number): number | null {
   let fd: number;
   try {
@@ -63,7 +64,9 @@ function openSocket(path: string, uid: number): number | null {
   return null;
 }
 
-/** A message as pm2 frames it: version and count in one byte, then each part behind its length; the last is its ID. */
+/**
+ * A message in pm2's frame: version and count in one byte, then each part after its length; the last part is its ID.
+ */
 export function frame(body: unknown): Buffer {
   const parts = [Buffer.from(`j:${JSON.stringify(body)}`), Buffer.from("s:dp:0")];
   const pieces = parts.flatMap((part) => {
@@ -79,7 +82,7 @@ export function bodyOf(data: Buffer): unknown {
   if (data.length < 5) return undefined;
   const end = 5 + data.readUInt32BE(1);
   if (data.length < end) return undefined;
-  // A reviver reaches no depth that writing it again does not reach.
+  // The reviver makes the parser refuse nesting that is too deep to be written again.
   return JSON.parse(data.toString("utf8", 5, end).replace(/^j:/, ""), (_, value: unknown) => value);
 }
 
@@ -97,7 +100,8 @@ function exchange(path: string, request: Buffer, timeout: number): Promise<unkno
         chunks.push(Buffer.from(chunk));
         size += chunk.length;
         if (size > LONGEST_ANSWER) return refuse("answers without end");
-        // Only the first piece has the length; joining is dear, and comes when it can be whole.
+        // Only the first chunk has the length. Joining is expensive, so it happens only when the message may be
+        // complete.
         if (chunks[0]!.length >= 5 && size < 5 + chunks[0]!.readUInt32BE(1)) return;
         try {
           const body = bodyOf(Buffer.concat(chunks));
@@ -110,11 +114,11 @@ function exchange(path: string, request: Buffer, timeout: number): Promise<unkno
       error: (_, error) => refuse(`cannot be asked: ${error.message}`),
     },
   });
-  // A socket that nobody listens on is what a killed daemon leaves.
+  // A killed daemon leaves a socket that nobody listens on.
   connecting.catch(() => resolve(null));
   return promise.finally(() => {
     clearTimeout(timer);
-    // One that does not close its end either holds nobody up.
+    // A daemon that does not close its end must not delay anybody.
     void connecting.then((socket) => socket.terminate()).catch(() => undefined);
   });
 }

@@ -1,4 +1,4 @@
-// What pm2 is told of an instance: its files, which only dp and the app's user can read.
+// pm2's input for an instance: its files, which only dp and the app's user can read.
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { markerOf } from "../../host/supervisor/supervision.ts";
 import { writeFileAtomic } from "../../host/files.ts";
@@ -12,17 +12,20 @@ import { clusterOf } from "./cluster.ts";
 import { filesOf, processName } from "./home.ts";
 import { writeRecord } from "./record.ts";
 
-/** A log that has grown to this many bytes becomes `FILE.1`, as the builtin manager's does. */
+/** A log of this many bytes is renamed to `FILE.1`, as in the builtin manager. */
 const LOG_LIMIT = 10 * 1024 * 1024;
 
-// Five ends, each within twelve seconds of its start: as many within a minute as systemd allows.
+// Five exits, each within twelve seconds of its start: as many within a minute as systemd allows.
 const MAX_RESTARTS = 5;
 const MIN_UPTIME = 12_000;
 
-// Ends that call for no restart, as `asked.CODE`: of an app one that pm2 has asked for, of a job code 0.
+// Exits without a restart, as `asked.CODE`: for an app those that pm2 has asked for, for a job code 0.
 const CLEAN = { app: "asked.*", job: "*.0" };
 
-/** Writes them all; `delay`: ms between a crash and the next start. Throws DpError "config" for what no cluster can run. */
+/**
+ * Writes all the files; `delay`: ms between a crash and the next start. Throws DpError "config" for a command that no
+ * cluster can run.
+ */
 export async function writeFiles(instance: Instance, delay: number): Promise<void> {
   const files = filesOf(instance);
   const text = JSON.stringify({ apps: [ecosystem(instance)] });
@@ -56,7 +59,7 @@ async function writeReadable(path: string, text: string, user: string | undefine
   await chmod(path, 0o640);
 }
 
-/** The instance as an entry of pm2's ecosystem file: one process, or workers of node that share the port. */
+/** The instance as an entry of pm2's ecosystem file: one process, or node workers that share the port. */
 function ecosystem(instance: Instance): Record<string, unknown> {
   const { log, watcher, preload } = filesOf(instance);
   const { command, folder, stopTimeout, env, workers = 1 } = instance;
@@ -74,7 +77,7 @@ function ecosystem(instance: Instance): Record<string, unknown> {
     pmx: false,
     vizion: false,
     automation: false,
-    // Nothing of the environment of pm2's own command: an empty word is part of every name.
+    // Excludes the environment of pm2's own command: every name contains the empty string.
     filter_env: [""],
   };
   if (workers === 1) {

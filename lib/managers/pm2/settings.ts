@@ -1,7 +1,7 @@
-// What the manager pm2 declares of config.yml.
+// The settings of the manager pm2 in config.yml.
 import type { ManagerSettings } from "../../config/declared.ts";
 
-/** Workers share the port in cluster mode only, which loads a file of node by itself. */
+/** Workers share the port only in cluster mode, which loads a node script itself. */
 const settings: ManagerSettings = { workers: "a command that is node FILE" };
 
 export default settings;

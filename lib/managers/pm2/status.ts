@@ -1,4 +1,4 @@
-// The state of an instance of pm2, in the words of every manager.
+// The state of a pm2 instance, in the terms of every manager.
 import { isJob } from "../../paths.ts";
 import { howEnded, signalNamed, type Ended } from "../../host/process/ending.ts";
 import type { Listed } from "./listing.ts";
@@ -6,17 +6,17 @@ import { appProcesses, isWorker, mainBelow } from "./processes.ts";
 import { isMissed, readRecord } from "./record.ts";
 import type { InstanceName, InstanceStatus } from "../../host/instance.ts";
 
-// How the watcher says that an end calls for no restart, and that an app that is to be started again ended with 0: pm2
-// tells 0 of a watcher that was killed.
+// The watcher's exit codes for an end without a restart, and for an app that ended with 0 and must be restarted: pm2
+// reports 0 for a killed watcher.
 const CLEAN = 200;
 const ZERO = 199;
 
-// Of several workers the one in the best state speaks for all.
+// If there are several workers, the one in the best state counts.
 const ORDER = ["running", "waiting", "failed", "stopped"];
 
 const STOPPED: InstanceStatus = { state: "stopped", pid: null, restarts: 0, since: null, detail: "" };
 
-/** The state of an instance, by what its daemon lists of it; `listed` null: there is no daemon. */
+/** The state of an instance, from its daemon's list; `listed` null: there is no daemon. */
 export async function statusFrom(name: InstanceName, listed: readonly Listed[] | null): Promise<InstanceStatus> {
   if (listed === null || listed.length === 0) return unlisted(name, listed === null);
   const states = listed.map((entry) => stateOf(name, entry));
@@ -26,7 +26,7 @@ export async function statusFrom(name: InstanceName, listed: readonly Listed[] |
   return { ...shown, detail, restarts: states.reduce((sum, { restarts }) => sum + restarts, 0) };
 }
 
-// The daemon is gone, or does not know the instance: what runs on, nobody watches.
+// The daemon is gone, or does not know the instance: nobody watches a process that still runs.
 async function unlisted(name: InstanceName, isDaemonGone: boolean): Promise<InstanceStatus> {
   const left = appProcesses(name, []);
   if (left.length === 0 && !isMissed(await readRecord(name))) return STOPPED;
@@ -41,7 +41,7 @@ function stateOf(name: InstanceName, entry: Listed): InstanceStatus {
   if (status === "errored") return { ...ended, state: "failed", ...endOf(entry) };
   if (status === "stopped" && isJob(name.id) && exit_code !== null && exit_code !== CLEAN)
     return { ...ended, state: "failed", ...endOf(entry) };
-  // For a moment pm2 calls one stopped that it is about to start again.
+  // pm2 reports an instance as stopped for a moment before it restarts it.
   const isOver = isWorker(entry) || exit_code === null || exit_code === CLEAN;
   if (status === "stopped" && isOver) return { ...ended, state: "stopped", ...endOf(entry) };
   const pid = entry.pid === 0 ? null : isWorker(entry) ? entry.pid : mainBelow(name, entry.pid);
@@ -49,7 +49,7 @@ function stateOf(name: InstanceName, entry: Listed): InstanceStatus {
   return { state: "running", pid, restarts, since: new Date(pm_uptime).toISOString(), detail: "" };
 }
 
-/** How it ended last: the watcher says it in its exit code, as a shell does; of a worker pm2 keeps the code alone. */
+/** Its last end: the watcher passes it on in its exit code, as a shell does; for a worker pm2 keeps only the code. */
 function endOf(entry: Listed): Pick<InstanceStatus, "detail" | "ended"> {
   const code = entry.pm2_env.exit_code;
   if (code === null) return { detail: "" };

@@ -1,4 +1,4 @@
-// What the manager systemd declares of config.yml.
+// The settings of the manager systemd in config.yml.
 import type { ManagerSettings } from "../../config/declared.ts";
 
 const settings: ManagerSettings = { isUsual: true };
