@@ -16,7 +16,7 @@ export interface RunnerProcess {
   order(order: Order | null): void;
   /** Its exit code. */
   ended: Promise<number>;
-  /** Lets the caller detach, who is told that `what` goes on; answers the sink for the log. */
+  /** Tells the caller that `what` goes on, so that it can detach; answers the sink for the log. */
   watched(out: Sink, what: string): Sink;
 }
 

@@ -10,14 +10,17 @@ import { seal } from "../../host/ownership.ts";
 import { removeTree } from "../../host/remove.ts";
 
 /**
- * The folder of both; it belongs to dp.
+ * The folder of archives and package managers; it belongs to dp.
  *
- * Each release has a node_modules of its own, real files that nobody else has: a link to a shared folder breaks what
- * writes below node_modules or asks for real paths, and hard links would let one release change the files of another.
- * What the next release starts from is an archive, `KEY.tar`: packed by the app's user into a file that dp opened and
- * owns, so that nothing that the app runs later can change it, and unpacked by the app's user, so that dp never walks
- * through folders that an app has made. It is there when it is complete, by one rename. `NAME-VERSION` is a package
- * manager: both its folder, once it is complete, and its marker `NAME-VERSION.json` belong to dp.
+ * Each release has its own node_modules, as real files. A link to a shared folder would break programs that write below
+ * node_modules or ask for real paths; hard links would let one release change the files of another.
+ *
+ * `KEY.tar` is an archive for later releases. The app's user packs it into a file that dp has opened and owns, so that
+ * the app cannot change it later. The app's user also unpacks it, so that dp never walks through folders that an app has
+ * made. The archive appears complete, by one rename.
+ *
+ * `NAME-VERSION` is a package manager: both its folder, once it is complete, and its marker `NAME-VERSION.json` belong
+ * to dp.
  */
 export const storeFolder = (base: string): string => join(base, "node");
 

@@ -21,7 +21,7 @@ export interface Definition {
   /** requirements.txt with hashes: every line must have one. */
   isHashed: boolean;
   project: Pyproject | null;
-  /** The uv.lock is that of a workspace above the app's folder. */
+  /** The uv.lock belongs to a workspace above the app's folder. */
   isWorkspace?: boolean;
   /** The packages of a uv.lock, otherwise none. */
   packages: readonly LockedPackage[];
@@ -35,9 +35,9 @@ const FOREIGN: Record<string, string> = {
 };
 
 /**
- * Reads what defines the dependencies: uv.lock, else requirements.txt, else the uv.lock of the workspace, else
- * pyproject.toml. Without a lock it may name variables of the app. Null when nothing is to be installed. Throws DpError
- * "config", also for lock files that dp cannot install.
+ * Reads the definition of the dependencies: uv.lock, otherwise requirements.txt, otherwise the workspace's uv.lock,
+ * otherwise pyproject.toml. Without a lock the files may contain variables of the app. Null when there is nothing to
+ * install. Throws DpError "config", also for lock files that dp cannot install.
  */
 export async function readDefinition(
   tree: Tree,

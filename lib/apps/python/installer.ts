@@ -109,7 +109,7 @@ function withPip(definition: Definition, interpreter: Interpreter, venv: string,
   return { argvs, env: {}, requirements };
 }
 
-/** Throws DpError "host" for what only uv can install. */
+/** Throws DpError "host" for a definition that only uv can install. */
 function requireNoUv(definition: Definition): void {
   const needsUv = definition.from === "pyproject.toml" && usesUvIndex(definition);
   if (needsUv) {
