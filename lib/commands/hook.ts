@@ -114,9 +114,7 @@ async function deployCommit(app: App, sha: string, options: PushOptions, push?: 
   if (options["dry-run"]) {
     const plan = await planOf(app, await commitOf(repo, sha));
     for (const line of planLines(plan)) print(line);
-    print(
-      "dp: dry run: nothing was deployed, and the push is refused so that the branch stays where the live release is",
-    );
+    print("dp: dry run: nothing was deployed, and the push is refused, so that the branch stays where it is");
     return EXIT.usage;
   }
   const { wait, "skip-hooks": skipHooks } = options;
