@@ -103,7 +103,7 @@ describe.skipIf(why !== null)("an app in containers", () => {
     [
       "build: in deploy.yml",
       { "deploy.yml": dockerYml("shop", "build: make\n") },
-      /deploy\.yml:5:1 build: an app of type docker is built by its Dockerfile/,
+      /deploy\.yml:5:1 build: type docker is built by its Dockerfile/,
     ],
   ] as Refusal[])("%s is refused, and the old release answers", (_, files, says) => expectRefused(box, files, says));
 
@@ -280,7 +280,7 @@ describe.skipIf(why !== null)("an app in containers", () => {
     const refused = await box.dp("destroy", "shop", "--yes");
     expect(ended(refused, 8)).toBe("8");
     expect(refused.text).toMatch(
-      /docker has processes of shop and cannot be asked.*: the Docker daemon does not answer/,
+      /docker has processes of shop and cannot be reached.*: the Docker daemon does not answer/,
     );
     expect(existsSync(box.repo)).toBe(true);
     await box.engine.start();

@@ -46,7 +46,7 @@ test.each([
     "docker: {privileged: true}",
     /^deploy\.yml:4:10 docker\.privileged: unknown key, known are file, args, port, target/,
   ],
-  ["build: make", /^deploy\.yml:4:1 build: an app of type docker is built by its Dockerfile/],
+  ["build: make", /^deploy\.yml:4:1 build: type docker is built by its Dockerfile/],
 ])("deploy.yml: %j is refused", (line, says) => {
   const lines = problems(() => deploy(`${line}\n`));
   expect(lines.length).toBe(1);
