@@ -9,12 +9,17 @@ export function hintForAnswer({ status, location }: Pick<Answer, "status" | "loc
   if (status === 400 && host === undefined)
     return `if the app checks the Host header (Django: ALLOWED_HOSTS), name one that it takes: healthCheck: {path: ${path}, host: example.com}`;
   if (status === 401 || status === 403) return "name a path that needs no login: healthCheck: /health";
-  if (status === 404) return `the app has no ${path}: name a path that it answers with 2xx, such as healthCheck: /`;
+  if (status === 404) return `the app has no ${path}: name one of its paths that answers 2xx${withHost(host)}`;
+  if (status === 500)
+    return "the app itself fails: look for a migration that was not run (hooks: {preDeploy: ...}) or a missing setting";
   if (status === null || status < 300 || status > 399) return null;
   if (location?.startsWith("https:"))
     return `the app wants https (Django: SECURE_SSL_REDIRECT): healthCheck: {path: ${path}, headers: {X-Forwarded-Proto: https}}`;
   return `a redirect does not count as healthy: choose a path that answers 2xx${location ? `, such as the one it leads to` : ""}`;
 }
+
+const withHost = (host: string | undefined) =>
+  host === undefined ? ", healthCheck: /PATH" : `, healthCheck: {path: /PATH, host: ${host}}`;
 
 const READ_ONLY = /\bEROFS\b|read-?only (?:file ?system|database)|attempt to write a readonly database/i;
 const PATH = /(?:^|[\s'"`(=[])(\/[^\s'"`:,)\]]+)/;
@@ -29,11 +34,12 @@ export function hintForLines(lines: readonly string[]): string | null {
   return `${what} is read-only, and new with each deploy: keep what the app writes in shared: {dirs: [${name}]} of deploy.yml`;
 }
 
-/** The first folder below a release on a path, or the folder that the file is in. */
+/** The first folder below a release on a path; for a file at its top a folder that would have to be made. */
 function inRelease(path: string): string {
   const inside = /\/releases\/[^/]+\/(.+)$/.exec(path)?.[1]?.split("/");
   if (inside === undefined) return basename(path);
-  return inside.length > 1 ? inside[0]! : "data";
+  // A name without an ending is that of a folder which the app wanted to make.
+  return inside.length > 1 || !inside[0]!.includes(".") ? inside[0]! : "data";
 }
 
 /** The last `count` lines of an app's log, without those about dp's own requests. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { declared } from "../../lib/cli.ts";
 import { readLine } from "../../lib/cli/argv.ts";
 import { DpError } from "../../lib/errors.ts";
+import { freePort } from "../support/port.ts";
 import { sandbox, type Sandbox } from "../support/sandbox.ts";
 
 const read = (words: readonly string[]) => {
@@ -168,7 +169,7 @@ describe("by the program", () => {
   });
 
   test("an app called set is an app", async () => {
-    expect((await said("setup set --manager builtin"))[0]).toBe(0);
+    expect((await said(`setup set --manager builtin --port ${await freePort()}`))[0]).toBe(0);
     expect((await said("env set set A=1 --no-restart"))[0]).toBe(0);
     expect(await said("env set --reveal")).toEqual([0, "A=1\n"]);
     expect(await said("env set shop")).toEqual(usage('unknown action "shop"'));

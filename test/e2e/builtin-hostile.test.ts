@@ -100,8 +100,12 @@ describe("deploy.yml", () => {
     ["an alias bomb", { command: "&a [*a, *a]" }, /deploy\.yml/],
     ["a tag", { command: "!!js/function 'x'" }, /deploy\.yml/],
     ["a key twice", { "command ": "x", "? command\n": "y" }, /deploy\.yml/],
-    ["an unknown key", { user: "root" }, /user: unknown key/],
-    ["the operator's keys", { port: "22" }, /port: unknown key/],
+    ["an unknown key", { usr: "root" }, /usr: unknown key/],
+    [
+      "the operator's keys",
+      { port: "22", user: "root" },
+      /port: the public port is set on the server[\s\S]*user: is set on the server/,
+    ],
   ])("with %s is refused", async (_, changes, says) => {
     const outcome = await expectCode(planOf({ "deploy.yml": yml(changes as Record<string, string>) }), 3);
     expect(outcome.text).toMatch(says);

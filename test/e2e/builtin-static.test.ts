@@ -102,7 +102,7 @@ test("a build without the folder is told as what it is", async () => {
   await box.commit({ "deploy.yml": yml().replace("mkdir dist && cp -r src/* dist", "echo nothing") });
   const { code, text } = await box.push();
   expect(code).not.toBe(0);
-  expect(text).toContain("static.root in deploy.yml is dist, and there is no such folder");
+  expect(text).toContain("static.root in deploy.yml is dist, but there is no such folder");
   expect(text).toContain("static.root in deploy.yml");
   expect((await get("/")).text).toContain("BBBB2222");
 });

@@ -12,6 +12,7 @@ const PROGRAMS = [
   "cp",
   "cut",
   "dirname",
+  "du",
   "env",
   "find",
   "git",

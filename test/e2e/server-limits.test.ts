@@ -75,7 +75,7 @@ describe.skipIf(why !== null)(`limits on a server${why === null ? "" : ` (skippe
     expect(await box.must(["cat", `/proc/${app}/oom_score_adj`])).toBe("200");
     const own = "systemctl show -P Restart -P StartLimitBurst -P OOMPolicy -P TasksMax -P Slice";
     expect((await box.must(`${own} ${unit}`)).split("\n").toSorted()).toEqual(
-      ["on-failure", "5", "stop", "4096", "system-shop.slice"].toSorted(),
+      ["always", "5", "stop", "4096", "system-shop.slice"].toSorted(),
     );
   });
 

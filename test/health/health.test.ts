@@ -129,7 +129,7 @@ test("a steady answer of the app ends the wait long before its time, with the an
   const error = await errorOf(waitUntilHealthy(ill, listening));
   expect(error?.message).toMatch(/^GET http:\/\/127\.0\.0\.1:\d+\/: .*404 \(\d+ times\)/);
   expect(error?.lines[0]).toBe("it answers: No such page");
-  expect(error?.hint).toContain("the app has no /: name a path");
+  expect(error?.hint).toContain("the app has no /: name one of its paths");
   expect(warned).toEqual(["GET / answers 404: No such page"]);
 });
 

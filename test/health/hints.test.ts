@@ -19,7 +19,9 @@ test.each<[number | null, string | undefined, Partial<HealthCheck>, RegExp | nul
   [308, undefined, {}, /a redirect does not count as healthy/],
   [401, undefined, {}, /no login/],
   [403, undefined, {}, /no login/],
-  [404, undefined, {}, /the app has no \/health: .*healthCheck: \//],
+  [404, undefined, {}, /the app has no \/health: .*healthCheck: \/PATH$/],
+  [404, undefined, { path: "/", host: "shop.example" }, /has no \/: .*\{path: \/PATH, host: shop\.example\}$/],
+  [500, undefined, {}, /the app itself fails: .*preDeploy/],
   [200, undefined, {}, null],
   [503, undefined, {}, null],
   [null, undefined, {}, null],
@@ -33,6 +35,7 @@ describe("a release that is read-only", () => {
   test.each([
     ["OSError: [Errno 30] Read-only file system: '/opt/deployments/shop/releases/4-abcdef0/uploads/a.png'", "uploads"],
     ["Error: EROFS: read-only file system, open '/opt/deployments/shop/releases/4-abcdef0/cache.json'", "data"],
+    ["OSError: [Errno 30] Read-only file system: '/opt/deployments/shop/releases/4-abcdef0/instance'", "instance"],
     ["sqlite3.OperationalError: attempt to write a readonly database", "data"],
     ["django.db.utils.OperationalError: attempt to write a readonly database", "data"],
   ])("%s", (line, folder) => {

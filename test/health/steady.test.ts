@@ -19,7 +19,12 @@ test.each([301, 302, 400, 401, 403, 404, 429])(
   },
 );
 
-test.each([null, 500, 502, 503])("a steady %p is waited on for ever", (status) => {
+test("a steady 500 is told, and waited on for ever", () => {
+  const seen = verdicts(times(200, 500));
+  expect(seen.filter((verdict) => verdict !== "wait")).toEqual(["tell"]);
+});
+
+test.each([null, 502, 503, 504])("a steady %p is waited on for ever", (status) => {
   expect(new Set(verdicts(times(200, status)))).toEqual(new Set(["wait"]));
 });
 

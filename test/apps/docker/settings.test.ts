@@ -29,10 +29,13 @@ test.each([
   ["docker: {file: ../Dockerfile}", /^deploy\.yml:4:16 docker\.file: must be a path inside the repository/],
   ["docker: {file: /etc/passwd}", /^deploy\.yml:4:16 docker\.file: must be a path inside/],
   ["docker: {file: Containerfile.in}", /^deploy\.yml:4:16 docker\.file: must be .*, and not end in "\.in"/],
-  ["shared: {dirs: [], files: [x, Dockerfile]}", /^deploy\.yml:4:31 shared\.files\.1: Dockerfile is what the image is/],
+  [
+    "shared: {dirs: [], files: [x, Dockerfile]}",
+    /^deploy\.yml:4:31 shared\.files\.1: Dockerfile is the Dockerfile, and it is read from the commit/,
+  ],
   [
     "docker: {file: web/Dockerfile}\nshared: {dirs: [web]}",
-    /^deploy\.yml:5:17 shared\.dirs\.0: web\/Dockerfile is what the image is built by/,
+    /^deploy\.yml:5:17 shared\.dirs\.0: web\/Dockerfile is the Dockerfile, and it is read from the commit/,
   ],
   ["docker: {file: a//b}", /^deploy\.yml:4:16 docker\.file: must be a path inside/],
   ["docker: {args: {1A: x}}", /^deploy\.yml:4:21 docker\.args\.1A: the name must be letters/],
