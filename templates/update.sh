@@ -12,18 +12,17 @@ cd / || exit 1
 export DP_RECEIVER=$PPID
 {{dp}} hook update "$repo" "$@"
 code=$?
-# Git moves the branch when this has ended. When it does not, after all, what was deployed goes back.
+# Git moves the branch when this has ended, and when its client has read all that was said, however long that takes.
+# When it does not move it, after all, what was deployed goes back.
+watch='while [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ]; do sleep 0.2; done
+repo=$3 ref=$4 sha=$5
+shift 5
+[ "$(git --git-dir "$repo" rev-parse --verify --quiet "$ref")" = "$sha" ] || exec "$@" hook refused "$repo" "$ref" "$sha"'
 deployed=$repo/dp-pushes/$PPID.deployed
 if [ $code = 0 ] && [ -e "$deployed" ]; then
     rm -f "$deployed"
-    (
-        tries=0
-        while kill -0 "$PPID" 2>/dev/null && [ $tries -lt 600 ]; do
-            sleep 0.1
-            tries=$((tries + 1))
-        done
-        [ "$(git --git-dir "$repo" rev-parse --verify --quiet "$1")" = "$3" ] || {{dp}} hook refused "$repo" "$1" "$3"
-    ) </dev/null >/dev/null 2>&1 &
+    git=$(cat "/proc/$PPID/comm")
+    /bin/sh -c "$watch" dp-branch "$PPID" "$git" "$repo" "$1" "$3" {{dp}} </dev/null >/dev/null 2>&1 &
     exit 0
 fi
 case $code in ? | 130 | 143) exit $code ;; esac

@@ -46,8 +46,8 @@ test("all of it goes: closed folders, hidden files, odd names, links without wha
 
 test("a link or a file in place of the tree is refused", async () => {
   symlinkSync(outside, join(base, "link"));
-  await expect(removeTree(join(base, "link"), undefined, io)).rejects.toThrow("is no folder");
-  await expect(removeTree(join(outside, "kept"), undefined, io)).rejects.toThrow("is no folder");
+  await expect(removeTree(join(base, "link"), undefined, io)).rejects.toThrow("is not a folder");
+  await expect(removeTree(join(outside, "kept"), undefined, io)).rejects.toThrow("is not a folder");
   expect(readdirSync(outside)).toEqual(["kept"]);
 });
 
