@@ -31,7 +31,7 @@ const step = defineStep(import.meta.path, {
     const now = new Date();
     const downtime = stoppedAt === null ? null : Math.max(0, now.getTime() - Date.parse(stoppedAt));
     io.info(`GET ${healthCheck.path} is healthy, ${tries === 1 ? "at once" : `after ${tries} tries`}`);
-    const open = opened.front.holdsPort ? await openAddress(candidate.name, opened.manager, port) : null;
+    const open = opened.front.holdsPort ? await openAddress(candidate.name, opened.manager, port, pid) : null;
     if (open !== null) io.warn(`the app ${open}`);
     return { pid, healthyAt: now.toISOString(), downtime };
   },

@@ -1,10 +1,10 @@
 // The refs that a push moves, and whether git can move them: checked before anything starts, because git moves them
 // after the deploy.
 import { closeSync, openSync } from "node:fs";
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
-import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
+import { readText, removeFile } from "../host/files.ts";
 import { isAlive } from "../host/process/process.ts";
 import { run } from "../host/run.ts";
 import { receiverPid } from "./push-options.ts";
@@ -35,7 +35,7 @@ export async function pushedRefs(repo: string): Promise<RefChange[]> {
 /** Notes that the pushed commit is live: git is about to move the branch. */
 export async function noteDeployed(repo: string): Promise<void> {
   await mkdir(folderOf(repo), { recursive: true, mode: 0o700 });
-  await writeFileAtomic(deployedFile(repo), "");
+  await writeFile(deployedFile(repo), "");
 }
 
 /** Removes the notes of pushes that are over. */
@@ -66,7 +66,8 @@ export async function requireMovable(repo: string, change: RefChange): Promise<v
 async function refusalOf(repo: string, changes: readonly RefChange[]): Promise<string | null> {
   const lines = changes.map(({ ref, sha }) => (NOTHING.test(sha) ? `delete ${ref}` : `update ${ref} ${sha}`));
   const file = `${refsFile(repo)}.try`;
-  await writeFileAtomic(file, ["start", ...lines, "prepare", "abort", ""].join("\n"));
+  // Read at once and removed: it need not survive anything.
+  await writeFile(file, ["start", ...lines, "prepare", "abort", ""].join("\n"));
   const stdin = openSync(file, "r");
   try {
     const { code, text } = await run(["git", "--git-dir", repo, "update-ref", "--stdin"], { check: false, stdin });

@@ -5,11 +5,21 @@ import { listeningPorts } from "../host/process/process.ts";
 
 const isLoopback = (address: string) => address === "::1" || address.startsWith("127.");
 
-/** The message and hint for an instance that listens beyond the loopback; null: it does not. */
-export async function openAddress(name: InstanceName, manager: Manager, port: number): Promise<string | null> {
+/**
+ * The message and hint for an instance that listens beyond the loopback; null: it does not. `main`: its main process,
+ * where that is known: mostly it has the socket, and the others need not be looked for.
+ */
+export async function openAddress(
+  name: InstanceName,
+  manager: Manager,
+  port: number,
+  main?: number,
+): Promise<string | null> {
   // The engine opens a published port, on 127.0.0.1.
   if (await manager.published?.(name)) return null;
-  const own = listeningPorts(await manager.pids(name)).filter((socket) => socket.port === port);
+  const on = (pids: readonly number[]) => listeningPorts(pids).filter((socket) => socket.port === port);
+  const ofMain = main === undefined ? [] : on([main]);
+  const own = ofMain.length > 0 ? ofMain : on(await manager.pids(name));
   const open = own.find(({ address }) => !isLoopback(address));
   if (open === undefined) return null;
   const address = open.address.includes(":") ? `[${open.address}]` : open.address;
