@@ -13,6 +13,7 @@ export const ORDER: readonly (readonly string[])[] = [
   ["lib/doctor/"],
   ["lib/selftest/"],
   ["lib/setup/"],
+  ["lib/access/"],
   ["lib/deploy/"],
   ["steps/"],
   ["lib/release/"],
