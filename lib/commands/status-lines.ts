@@ -1,5 +1,4 @@
 // `dp status` for people.
-import type { RouteStatus } from "../contracts/front.ts";
 import { describeHandLock } from "../deploy/hand-lock.ts";
 import { describeHolder } from "../deploy/queue.ts";
 import { when } from "../text/table.ts";
@@ -50,7 +49,7 @@ function frontLine({
   connections,
   requests,
   failed,
-}: RouteStatus): string {
+}: NonNullable<Status["front"]>): string {
   if (!isListening) return `does NOT listen: ${error ?? "the reason is unknown"}`;
   const held = isHeld ? `, holds ${waiting} requests back` : "";
   return `sends to ${target?.id ?? "nothing"}${held}; ${connections} connections, ${requests} requests, ${failed} failed`;

@@ -59,7 +59,7 @@ export interface Status {
   /** Other instances that run: none, except during a deploy. */
   strays: string[];
   /** The front that holds the public port, and its state; null: the app itself, or a front that does not run. */
-  front: RouteStatus | null;
+  front: Omit<RouteStatus, "minutes"> | null;
   /** The running deploy, or null. */
   deploying: Holder | null;
   /** With `gate: false`, the commit or run that was pushed but not deployed, or null. */
@@ -93,12 +93,19 @@ export async function status(name: string): Promise<Status> {
     ...(live === null ? NOTHING : await liveStatus(app, live)),
     warm,
     strays,
-    front: await front.status(name),
+    front: withoutHour(await front.status(name)),
     deploying: holder(app),
     lock: handLock(app),
     owed: await owedName(app),
     lastFailure: await lastFailure(app),
   };
+}
+
+// The last hour is a matter of `dp report`: here it would be most of the answer.
+function withoutHour(route: RouteStatus | null): Status["front"] {
+  if (route === null) return null;
+  const { minutes, ...rest } = route;
+  return rest;
 }
 
 // `dp doctor` reports a link that is something else.

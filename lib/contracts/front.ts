@@ -54,6 +54,8 @@ export interface RouteStatus extends Route {
   requests: number;
   /** Requests answered with 502, 503 or 504, or cut off by the front or the app. */
   failed: number;
+  /** [requests, failed] of the last 60 minutes, oldest first, the last one not over; null: the front does not count them. */
+  minutes: [requests: number, failed: number][] | null;
 }
 
 /** The front as a whole. `since` is an ISO time, `rss` is in bytes. */

@@ -132,7 +132,7 @@ async function status(app: string): Promise<RouteStatus | null> {
   const counts = isRunning ? await countsOf(route) : NOTHING;
   const error = counts.isListening ? null : isRunning ? "HAProxy runs without this app" : "HAProxy does not run";
   const target = live === null ? null : slots[live]!;
-  return { app, listen, protocol, trustedProxies, target, error, isHeld: held !== null, ...counts };
+  return { app, listen, protocol, trustedProxies, target, error, isHeld: held !== null, minutes: null, ...counts };
 }
 
 async function remove(app: string, io: Io): Promise<void> {

@@ -1,5 +1,6 @@
 // One app in the relay: its route, its connections, and the in-flight counts of its releases.
 import type { InFlight, Route, Target } from "../../contracts/front.ts";
+import { makeHour } from "./hour.ts";
 import type { App } from "./types.ts";
 
 /** The relay's apps, by name. */
@@ -21,6 +22,7 @@ export const makeApp = (route: Route): App => ({
   watchers: new Set(),
   requests: 0,
   failed: 0,
+  hour: makeHour(performance.now()),
 });
 
 /** The state of the whole relay that connections use. */

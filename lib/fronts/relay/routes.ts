@@ -6,6 +6,7 @@ import { ACTIVE, IDLE } from "./client-connection.ts";
 import { drainRelease } from "./drain.ts";
 import { assignAgain } from "./exchange.ts";
 import { abort, leaveUpstream, linger } from "./ending.ts";
+import { countHour } from "./hour.ts";
 import { move, unlisten } from "./listening.ts";
 import { log } from "./log.ts";
 import { originOf } from "./rewrite.ts";
@@ -130,6 +131,7 @@ export const statusOf = (name: string | undefined): RouteStatus[] =>
     .toSorted((a, b) => (a.app < b.app ? -1 : 1));
 
 function routeStatus(app: App): RouteStatus {
+  countHour(app.hour, app, performance.now());
   return {
     ...app.route,
     isListening: app.listener !== null,
@@ -140,5 +142,6 @@ function routeStatus(app: App): RouteStatus {
     inFlight: Object.fromEntries([...app.inFlight].filter(([, { requests, tunnels }]) => requests + tunnels > 0)),
     requests: app.requests,
     failed: app.failed,
+    minutes: app.hour.minutes,
   };
 }

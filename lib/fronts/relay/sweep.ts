@@ -2,6 +2,7 @@
 import { ACTIVE, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { cut, leaveUpstream, linger, refuse } from "./ending.ts";
+import { countHour } from "./hour.ts";
 import {
   ANSWER_TIME,
   BODY_BYTES,
@@ -21,7 +22,10 @@ import type { App, Client } from "./types.ts";
 export function startSweep(apps: ReadonlyMap<string, App>): ReturnType<typeof setInterval> {
   return setInterval(() => {
     clock.now = performance.now();
-    for (const app of apps.values()) for (const client of app.clients) check(client);
+    for (const app of apps.values()) {
+      countHour(app.hour, app, clock.now);
+      for (const client of app.clients) check(client);
+    }
   }, SWEEP_TIME);
 }
 

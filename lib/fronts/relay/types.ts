@@ -2,6 +2,7 @@
 import type { InFlight, Route, Target } from "../../contracts/front.ts";
 import type { Party } from "./addresses.ts";
 import type { Body } from "./body.ts";
+import type { Hour } from "./hour.ts";
 import type { Outlet } from "./outlet.ts";
 
 /** The state of an app. */
@@ -20,6 +21,7 @@ export interface App {
   watchers: Set<(id: string) => void>;
   requests: number;
   failed: number;
+  hour: Hour;
 }
 
 /** The client of a connection, as its requests report it to the app. */
