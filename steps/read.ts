@@ -41,10 +41,17 @@ async function missing(tree: Tree, app: string): Promise<DpError> {
     const then = root === "." ? "" : `, and write root: ${root} in it`;
     return new DpError("config", `${what}, but ${near}`, { hint: `git mv ${near} ${FILE}${then}` });
   }
-  const enough = await enoughLines(app, tree, await appTypes());
-  if (enough === null) return new DpError("config", what, { hint: "dp init writes one; then commit it" });
-  const lines = [`because of ${enough.because} these lines are enough:`, ...enough.lines.map((line) => `  ${line}`)];
-  return new DpError("config", what, { lines, hint: `write them into ${FILE}, or dp init; then commit it` });
+  const { because, lines } = await enoughLines(app, tree, await appTypes());
+  const shown = lines.map((line) => `  ${line}`);
+  if (because !== null)
+    return new DpError("config", what, {
+      lines: [`because of ${because} these lines are enough:`, ...shown],
+      hint: `write them into ${FILE}, then commit it`,
+    });
+  return new DpError("config", what, {
+    lines: ["nothing in it shows how the app starts; with your own command these lines are enough:", ...shown],
+    hint: `write them into ${FILE} with the line that starts the app on $DP_HOST:$PORT, then commit it`,
+  });
 }
 
 /** The Procfile is in the app's own folder. */

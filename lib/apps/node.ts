@@ -1,9 +1,9 @@
 // Node and Bun apps: a runtime version, a package manager, modules as locked, a build, and a start command.
 import { join } from "node:path";
 import type { AppType, Place } from "../contracts/app-type.ts";
-import { DpError } from "../errors.ts";
 import type { Io } from "../host/io.ts";
 import { BERRY } from "./node/commands.ts";
+import { kindOf } from "./node/kind.ts";
 import { installModules, isTrimmed, trimModules } from "./node/modules.ts";
 import { findRunners, readProject, type Project } from "./node/project.ts";
 import runtimes from "./node/runtimes.ts";
@@ -12,10 +12,6 @@ import { startCommand } from "./node/start.ts";
 import { pruneStore } from "./node/store.ts";
 import { findTool } from "./node/tool.ts";
 import { installPlace } from "./node/workspace.ts";
-import type { Tree } from "../git/tree.ts";
-
-// A Python app may well have a package.json for its assets.
-const OF_PYTHON = ["uv.lock", "requirements.txt", "pyproject.toml", "Pipfile", "manage.py"];
 
 /** The place with these folders first on its PATH. */
 const withPath = (place: Place, path: readonly string[]): Place => ({
@@ -31,19 +27,6 @@ const outside = (place: Place): Place => {
   const folders = (place.env["PATH"] ?? "").split(":").filter((folder) => !folder.startsWith(`${place.release}/`));
   return { ...place, env: { ...place.env, PATH: folders.join(":") } };
 };
-
-/** Whether the files show how the app starts. */
-async function canStart(tree: Tree): Promise<boolean> {
-  const config = { name: "app", type: "node" } as Place["config"];
-  try {
-    const { pkg, isBunApp } = await readProject({ tree, config });
-    await startCommand({ tree, pkg, runner: isBunApp ? "bun" : "node", folder: "/", hasBuild: false });
-    return true;
-  } catch (error) {
-    if (error instanceof DpError) return false;
-    throw error;
-  }
-}
 
 async function build(place: Place, io: Io): Promise<void> {
   const project = await readProject(place);
@@ -76,9 +59,7 @@ const node: AppType = {
   runtimes,
 
   async detect(tree) {
-    const paths = new Set((await tree.list()).map((entry) => entry.path));
-    if (!paths.has("package.json") || OF_PYTHON.some((path) => paths.has(path))) return null;
-    return (await canStart(tree)) ? { command: null, because: "package.json" } : null;
+    return (await kindOf(tree)) === "process" ? { command: null, because: "package.json" } : null;
   },
 
   async install(place, io) {

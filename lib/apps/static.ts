@@ -1,24 +1,53 @@
 // Static sites: a folder of files, served by dp itself, without a process of the app.
 import type { AppType } from "../contracts/app-type.ts";
+import type { Tree } from "../git/tree.ts";
+import { kindOf } from "./node/kind.ts";
+import { builtSite, type BuiltSite } from "./node/site.ts";
 import { requireMade } from "./static/made.ts";
 import manager from "./static/manager.ts";
 import { siteIn } from "./static/settings.ts";
 
 // Folders where people and their tools put the files to serve.
-const FOLDERS = ["public", "dist", "site", "www", "html", "docs"];
+const FOLDERS = ["public", "dist", "site", "www", "html", "docs", "build", "out", "_site"];
+
+/** The folder with an index.html, ".", or null. */
+async function folderOf(tree: Tree): Promise<string | null> {
+  const paths = new Set((await tree.list()).map(({ path }) => path));
+  const folder = FOLDERS.find((name) => paths.has(`${name}/index.html`));
+  return folder ?? (paths.has("index.html") ? "." : null);
+}
+
+const linesOf = (root: string) => `static:\n  root: ${root}`;
+const linesOfBuilt = ({ build, root, isRouted }: BuiltSite) =>
+  `build: ${build}\n${linesOf(root)}${isRouted ? "\n  spa: true" : ""}`;
 
 const staticType: AppType = {
   name: "static",
   summary: "a folder of files, served by dp itself",
   manager,
-  settings: "static:\n  root: public",
+
+  async settings(tree) {
+    const built = await builtSite(tree);
+    return built === null ? linesOf((await folderOf(tree)) ?? "public") : linesOfBuilt(built);
+  },
 
   async detect(tree) {
-    const paths = new Set((await tree.list()).map(({ path }) => path));
-    const folder = FOLDERS.find((name) => paths.has(`${name}/index.html`)) ?? ".";
-    const index = folder === "." ? "index.html" : `${folder}/index.html`;
-    if (!paths.has(index) || paths.has("package.json")) return null;
-    return { command: null, healthCheck: "/", settings: `static:\n  root: ${folder}`, because: index };
+    const kind = await kindOf(tree);
+    if (kind !== null && kind !== "process")
+      return {
+        command: null,
+        healthCheck: "/",
+        settings: linesOfBuilt(kind),
+        because: `${kind.bundler} and the build script in package.json`,
+      };
+    const root = await folderOf(tree);
+    if (root === null || (await tree.list()).some(({ path }) => path === "package.json")) return null;
+    return {
+      command: null,
+      healthCheck: "/",
+      settings: linesOf(root),
+      because: root === "." ? "index.html" : `${root}/index.html`,
+    };
   },
 
   async install(_place, io) {

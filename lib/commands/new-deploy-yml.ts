@@ -38,14 +38,15 @@ export async function newDeployYml(wishes: Wishes, name: string): Promise<{ text
   const { yamlScalar } = await import("../config/yaml-edit.ts");
   const command = found?.command == null ? "# command: ./start.sh" : `command: ${yamlScalar(found.command)}`;
   const health = await healthOf(tree, found);
+  const settings = found?.settings ?? (await type.settings?.(tree));
   const values = {
     name,
     type: type.name,
     because: plainText(chosen.why),
     healthCheck: health.path,
-    command: found?.settings ?? type.settings ?? command,
+    command: settings ?? command,
   };
-  return { text: render(await template("deploy.yml"), values), edit: editLines(chosen, health) };
+  return { text: render(await template("deploy.yml"), values), edit: editLines(chosen, health, settings) };
 }
 
 async function choice({ type: wanted, types, choose }: Wishes, tree: Tree): Promise<Chosen> {
@@ -85,16 +86,16 @@ async function blank(tree: Tree, types: readonly AppType[]): Promise<Chosen> {
 function editLines(
   { type, found, why: because, note }: Chosen,
   health: Awaited<ReturnType<typeof healthOf>>,
+  settings: string | undefined,
 ): string[] {
-  const isKnown = found?.healthCheck !== undefined || type.settings !== undefined;
+  const isKnown = found?.healthCheck !== undefined || settings !== undefined;
   const unknown = isKnown ? "" : ", as no health route was found in the code; it must answer with 200 to 299";
   const why = health.file === null ? unknown : `, from ${plainText(health.file)}`;
   return [
     `type: ${type.name}, ${plainText(because)}`,
     ...(note === null ? [] : [`      ${note}`]),
     `healthCheck: ${health.path}${why}`,
-    ...(found === null && type.settings === undefined
-      ? ["command: the line that starts the app on $DP_HOST:$PORT"]
-      : []),
+    ...(settings?.split("\n") ?? []).filter((line) => /^ *(?:build|root): /.test(line)).map((line) => line.trim()),
+    ...(found === null && settings === undefined ? ["command: the line that starts the app on $DP_HOST:$PORT"] : []),
   ];
 }

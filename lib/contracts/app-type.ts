@@ -93,8 +93,8 @@ export interface AppType {
   readonly summary: string;
   /** The manager of the type's instances, when it is not the one in config.yml; named like the type. */
   readonly manager?: Manager;
-  /** Lines of deploy.yml that every app of this type needs, when its files do not tell. */
-  readonly settings?: string;
+  /** Lines of deploy.yml that every app of this type needs, for files that `detect` does not recognise. */
+  settings?(tree: Tree): Promise<string>;
   /** True: root mounts the shared paths, so the app must not be able to change the folders above them. */
   readonly mountsShared?: boolean;
   /** The runtimes of its apps, for `dp runtimes`. */

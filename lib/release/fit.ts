@@ -1,7 +1,7 @@
 // Which app type fits files without a deploy.yml, and the lines for such a deploy.yml.
 import type { AppType, Detected } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
-import type { Tree } from "../git/tree.ts";
+import { subtree, type Tree } from "../git/tree.ts";
 import { healthRoute, type Route } from "../health/route.ts";
 
 /** An app type that recognises the files. */
@@ -42,16 +42,49 @@ export async function healthOf(tree: Tree, found: Detected | null): Promise<Rout
   return (await healthRoute(tree)) ?? { path: "/", file: null };
 }
 
-/** The lines of a deploy.yml that suffice for the files of an app, or null when no type recognises them. */
-export async function enoughLines(
-  app: string,
-  tree: Tree,
-  types: readonly AppType[],
-): Promise<{ because: string; lines: string[] } | null> {
+/** Lines of a deploy.yml for the files of an app. */
+export interface Enough {
+  /** What the files show: "requirements.txt"; null: nothing, and the lines are to be completed. */
+  because: string | null;
+  lines: string[];
+}
+
+/**
+ * The lines of a deploy.yml that suffice for the files of an app, at the top or in the only folder with one; otherwise
+ * those to complete.
+ */
+export async function enoughLines(app: string, tree: Tree, types: readonly AppType[]): Promise<Enough> {
   const fit = await usualFit(await fitsFor(tree, types));
-  if (fit === undefined) return null;
-  const { path } = await healthOf(tree, fit.found);
-  const more = fit.found.settings?.split("\n") ?? [];
-  const lines = [`name: ${app}`, `type: ${fit.type.name}`, `healthCheck: ${path}`, ...more];
-  return { because: fit.found.because, lines };
+  if (fit !== undefined) return { because: fit.found.because, lines: await linesOf(app, tree, fit) };
+  const inner = await innerFits(tree, types);
+  const [folder, only] = inner[0] ?? [];
+  if (folder === undefined || only === undefined || inner.length > 1)
+    return { because: null, lines: await toComplete(app, tree) };
+  const [name, ...more] = await linesOf(app, subtree(tree, folder), only);
+  return { because: `${folder}/${only.found.because}`, lines: [name!, `root: ${folder}`, ...more] };
+}
+
+async function linesOf(app: string, tree: Tree, { type, found }: Fit): Promise<string[]> {
+  const { path } = await healthOf(tree, found);
+  const more = found.settings?.split("\n") ?? [];
+  return [`name: ${app}`, `type: ${type.name}`, `healthCheck: ${path}`, ...more];
+}
+
+/** The folders at the top that a type recognises by more than a script that lies there. */
+async function innerFits(tree: Tree, types: readonly AppType[]): Promise<[folder: string, fit: Fit][]> {
+  const tops = (await tree.list()).flatMap(({ path }) => /^(\w[\w.-]*)\//.exec(path)?.[1] ?? []);
+  const found: [string, Fit][] = [];
+  for (const folder of new Set(tops)) {
+    const fit = await usualFit(await fitsFor(subtree(tree, folder), types));
+    if (fit !== undefined && !fit.found.because.endsWith(".py")) found.push([folder, fit]);
+  }
+  return found;
+}
+
+/** For files that show no app: the type that is nearest, and a command to complete. */
+async function toComplete(app: string, tree: Tree): Promise<string[]> {
+  const isNode = (await tree.list()).some(({ path }) => path === "package.json");
+  const { path } = await healthOf(tree, null);
+  const command = isNode ? "node FILE.js" : "./start.sh";
+  return [`name: ${app}`, `type: ${isNode ? "node" : "python"}`, `healthCheck: ${path}`, `command: ${command}`];
 }

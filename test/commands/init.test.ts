@@ -269,6 +269,69 @@ test("a folder of pages is recognised, and what is served is named", async () =>
   expect(config).toMatchObject({ type: "static", settings: { root: "dist" }, healthCheck: { path: "/" } });
 });
 
+describe("a package.json with a build script and a bundler", () => {
+  const site = async (pkg: object, files: Record<string, string> = {}, more: object = {}) => {
+    await writeFile(join(dir, "package.json"), JSON.stringify(pkg));
+    for (const [path, text] of Object.entries(files)) await Bun.write(join(dir, path), text);
+    const { edit } = await init({ dir, types, name: "site", ...more });
+    const { type, build, settings, healthCheck } = deployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+    return { type, build, settings, path: healthCheck?.path, edit };
+  };
+  const vite = { scripts: { build: "tsc -b && vite build" }, devDependencies: { vite: "^7.0.0" } };
+
+  test.each<[string, object, Record<string, string>, string, object]>([
+    ["vite", vite, { "package-lock.json": "{}", "index.html": "" }, "npm ci && npm run build", { root: "dist" }],
+    ["vite without a lock file", vite, {}, "npm install && npm run build", { root: "dist" }],
+    [
+      "vite with pnpm, a folder of its own, and a router",
+      { ...vite, dependencies: { "react-router-dom": "^7.0.0" } },
+      {
+        "pnpm-lock.yaml": "lockfileVersion: '9.0'\n",
+        "vite.config.ts": 'export default { build: { outDir: "./out" } }',
+      },
+      "pnpm install --frozen-lockfile && pnpm run build",
+      { root: "out", spa: true },
+    ],
+    [
+      "create-react-app, whose start script is a server for developers",
+      {
+        scripts: { start: "react-scripts start", build: "react-scripts build" },
+        dependencies: { "react-scripts": "5" },
+      },
+      { "yarn.lock": "# yarn lockfile v1\n", "public/index.html": "", "src/index.js": "" },
+      "yarn install --frozen-lockfile && yarn run build",
+      { root: "build" },
+    ],
+    [
+      "vitepress",
+      { scripts: { build: "vitepress build docs" }, devDependencies: { vitepress: "1", vite: "7" } },
+      {},
+      "npm install && npm run build",
+      { root: "docs/.vitepress/dist" },
+    ],
+  ])("is a site: %s", async (_, pkg, files, build, settings) => {
+    const found = await site(pkg, files);
+    expect(found).toMatchObject({ type: "static", build, settings, path: "/" });
+    expect(found.edit.join("\n")).toMatch(/^type: static, because of [^]*build: [^]*root: /);
+  });
+
+  test.each<[string, object, Record<string, string>]>([
+    ["a start script", { ...vite, scripts: { ...vite.scripts, start: "node server.js" } }, {}],
+    ["a server beside index.html", vite, { "index.html": "", "server.js": "" }],
+    ["a Procfile", vite, { Procfile: "web: node web.js\n" }],
+    ["next", { scripts: { build: "next build", start: "next start" }, dependencies: { next: "15", vite: "7" } }, {}],
+  ])("is a process with %s", async (_, pkg, files) => {
+    expect((await site(pkg, files)).type).toBe("node");
+  });
+
+  test("--type static proposes the build of a server's pages too, and the folder with pages", async () => {
+    const server = { ...vite, scripts: { ...vite.scripts, start: "node server.js" } };
+    expect(await site(server, {}, { type: "static" })).toMatchObject({ type: "static", settings: { root: "dist" } });
+    await rm(join(dir, "deploy.yml"));
+    expect(await site({}, { "www/index.html": "" }, { type: "static" })).toMatchObject({ settings: { root: "www" } });
+  });
+});
+
 test.each([
   ["bun", ".gitignore,bun.lock,deploy.yml,package.json,server.ts"],
   ["express", ".gitignore,deploy.yml,package-lock.json,package.json,server.js"],
