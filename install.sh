@@ -116,7 +116,8 @@ needs_git() {
 
 # --- the installation ------------------------------------------------------------------------------------------------
 
-PARTS="bin lib steps templates package.json bun.lock tsconfig.json bunfig.toml README.md docs LICENSE"
+# With install.sh, so that an installed dp can be sent to another server and installed there.
+PARTS="bin lib steps templates package.json bun.lock tsconfig.json bunfig.toml install.sh README.md docs LICENSE"
 
 # One line that changes with anything that would be installed.
 fingerprint() {
@@ -129,7 +130,8 @@ build_tree() {
     for part in $PARTS; do
         if [ -e "$source/$part" ]; then cp -R "$source/$part" "$1/$part"; fi
     done
-    find_bun "$1/fetched" "$tree/bun/bin/bun" "$source/.cache/bun/node_modules/@oven/bun-$(platform)/bin/bun"
+    as_in_clone "$1"
+    find_bun "$1/fetched" "$source/bun/bin/bun" "$tree/bun/bin/bun" "$source/.cache/bun/node_modules/@oven/bun-$(platform)/bin/bun"
     # PATH may have led to a link or a shim: the program itself is what is wanted.
     program=$(cd / && "$bun" -e 'console.log(process.execPath)')
     mkdir -p "$1/bun/bin"
@@ -143,7 +145,7 @@ build_tree() {
     # Run by hand, a step starts by its first line, and PATH need not have any Bun.
     # In the quotes of env -S, then in the replacement of sed, a backslash keeps a character as it is.
     word=$(printf %s "$tree/bun/bin/bun" | sed "s/[\\\\']/\\\\&/g; s/[\\\\&|]/\\\\&/g")
-    find "$1" \( -path "$1/bin/*" -o -path "$1/steps/*" \) -type f -exec sed -i "1s|^#!/usr/bin/env -S bun |#!/usr/bin/env -S '$word' |" {} +
+    programs "$1" -exec sed -i "1s|^#!/usr/bin/env -S bun |#!/usr/bin/env -S '$word' |" {} +
     # What the clone has already needs no network; the next line completes and checks it.
     (cd "$1" && "$bun" --no-env-file -e 'console.log(Object.keys(require("./package.json").dependencies).join("\n"))') |
         while read -r package; do
@@ -161,8 +163,21 @@ build_tree() {
     fingerprint >"$1/.installed"
 }
 
+programs() {
+    at=$1
+    shift
+    find "$at" \( -path "$at/bin/*" -o -path "$at/steps/*" \) -type f "$@"
+}
+
+# The programs of an installed dp name its own Bun and its own bundle: what they are made from names neither.
+as_in_clone() {
+    programs "$1" -exec sed -i "1s|^#!/usr/bin/env -S .* --no-env-file|#!/usr/bin/env -S bun --no-env-file|" {} +
+    [ ! -f "$1/bin/dp" ] || sed -i 's|"../bundle/dp.js"|"../lib/cli.ts"|' "$1/bin/dp"
+}
+
 # The commit that is installed, or nothing: a repository around this folder would be another project's.
 write_commit() {
+    if [ -f "$source/.commit" ]; then cat "$source/.commit"; fi
     [ -e "$source/.git" ] || return 0
     git -C "$source" describe --always --dirty --exclude='*' 2>/dev/null || return 0
 }
@@ -176,7 +191,7 @@ link_moved() {
         [ -e "$1/lib/$new" ] || continue
         mkdir -p "$1/lib/$(dirname "$old")"
         # A link, so that the program itself is what is started.
-        ln -s "../$new" "$1/lib/$old"
+        ln -sf "../$new" "$1/lib/$old"
     done
 }
 
@@ -272,6 +287,14 @@ remove_old_trees() {
     done
 }
 
+# A tree that was never finished is the rest of an installation that was killed: with the lock, nobody works on it.
+remove_unfinished() {
+    for old in "$trees"/*.??????/; do
+        old=${old%/}
+        if [ -d "$old" ] && [ ! -f "$old/.installed" ]; then rm -rf "$old"; fi
+    done
+}
+
 in_use() {
     # Not grep -q: it would end the pipe early. readlink fails for processes that are gone or not ours.
     { readlink /proc/[0-9]*/exe 2>/dev/null || :; } | grep -F "$1/bun/bin/bun" >/dev/null
@@ -299,7 +322,7 @@ install_dp() {
     version=$(sed -n 's/.*"version": *"\([^"]*\)".*/\1/p' "$source/package.json" | head -n 1)
     mkdir -p "$trees"
     exec 9>"$trees/.lock"
-    if command -v flock >/dev/null 2>&1; then flock 9; fi
+    if command -v flock >/dev/null 2>&1 && flock 9; then remove_unfinished; fi
     before=$(basename "$(readlink "$tree" || :)")
     if [ -z "${DP_BUN-}" ] && [ -n "$before" ] && is_bun "$tree/bun/bin/bun" &&
         [ "$(cat "$tree/.installed" 2>/dev/null)" = "$(fingerprint)" ]; then
@@ -312,6 +335,9 @@ install_dp() {
     trap 'rm -rf "$stage"' EXIT
     trap 'exit 143' INT TERM HUP
     build_tree "$stage"
+    (cd / && hardened "$stage/bin/dp" --version) </dev/null >"$stage/start.log" 2>&1 ||
+        { tail -n 5 "$stage/start.log" >&2; fail 6 "dp $version does not start here"; }
+    rm "$stage/start.log"
     point "$tree" "$(basename "$trees")/$(basename "$stage")"
     trap - EXIT INT TERM HUP
     write_commands

@@ -15,6 +15,7 @@ import { declareProcessCommands } from "./cli/process.ts";
 import { declareRuntimesCommand } from "./cli/runtimes.ts";
 import { declareServerCommands } from "./cli/server.ts";
 import { declareStepCommands } from "./cli/step.ts";
+import { declareUpgradeCommand } from "./cli/upgrade.ts";
 import { DpError } from "./errors.ts";
 import { guarded } from "./main.ts";
 import { didYouMean } from "./text/suggestion.ts";
@@ -23,6 +24,7 @@ import { didYouMean } from "./text/suggestion.ts";
 export function declared(): CAC {
   const cli = cac("dp");
   declareServerCommands(cli);
+  declareUpgradeCommand(cli);
   declareRuntimesCommand(cli);
   declareDeployCommands(cli);
   declareLockCommands(cli);

@@ -124,6 +124,14 @@ function soon(path: string, held: () => DpError): Promise<Lock> {
   return waitForLock(path, turn, () => undefined);
 }
 
+/** Waits for the app's lock for a single command, until a running deploy has ended; `say` gets one line before that. */
+export async function lockWhenFree(app: NamedApp, what: string, say: (line: string) => void): Promise<Lock> {
+  const waiting = () => say(`${app.name}: waiting for ${describeHolder(holder(app))}`);
+  const lock = await waitForLock(app.places.lock, () => undefined, waiting);
+  lock.note(myself(what, starter()));
+  return lock;
+}
+
 /** Takes the app's lock for a single command; throws DpError "locked" with the holder's name. */
 export async function lockNow(app: NamedApp, what: string): Promise<Lock> {
   const hint = `dp logs ${app.name} --deploy -f`;
