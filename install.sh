@@ -130,7 +130,6 @@ build_tree() {
     for part in $PARTS; do
         if [ -e "$source/$part" ]; then cp -R "$source/$part" "$1/$part"; fi
     done
-    as_in_clone "$1"
     find_bun "$1/fetched" "$source/bun/bin/bun" "$tree/bun/bin/bun" "$source/.cache/bun/node_modules/@oven/bun-$(platform)/bin/bun"
     # PATH may have led to a link or a shim: the program itself is what is wanted.
     program=$(cd / && "$bun" -e 'console.log(process.execPath)')
@@ -142,6 +141,7 @@ build_tree() {
     fi
     bun=$1/bun/bin/bun
     rm -rf "$1/fetched"
+    as_in_clone "$1"
     # Run by hand, a step starts by its first line, and PATH need not have any Bun.
     # In the quotes of env -S, then in the replacement of sed, a backslash keeps a character as it is.
     word=$(printf %s "$tree/bun/bin/bun" | sed "s/[\\\\']/\\\\&/g; s/[\\\\&|]/\\\\&/g")
