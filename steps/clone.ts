@@ -8,6 +8,7 @@ import { hasRoom } from "../lib/host/ballast.ts";
 import { appEnvironment } from "../lib/release/environment.ts";
 import { buildEnvironment, readyBuilder } from "../lib/release/builder.ts";
 import { fact } from "../lib/pipeline/facts.ts";
+import { git } from "../lib/git/git.ts";
 import { fetchLfs } from "../lib/git/lfs.ts";
 import { fetchEnv, NO_FILTERS, ownSource } from "../lib/git/source.ts";
 import { layOutSubmodules } from "../lib/git/submodules.ts";
@@ -37,9 +38,10 @@ const step = defineStep(import.meta.path, {
     const reader = app.server.user;
     if (user && reader) await chown(release, (await idsOf(user))[0], (await idsOf(reader))[1]);
     const [read, write] = pipe();
-    const archive = io
-      .run(["git", "--git-dir", repo, ...NO_FILTERS, "archive", "--format=tar", sha], { stdout: write, timeout })
-      .finally(() => closeSync(write));
+    const archiving = { stdout: write, timeout, signal: io.signal, onLine: (line: string) => io.output(line) };
+    const archive = git(repo, [...NO_FILTERS, "archive", "--format=tar", sha], archiving).finally(() =>
+      closeSync(write),
+    );
     // tar runs as the build user: whatever the archive contains, it can write only where that user can.
     const unpack = 'umask 022 && exec tar -x -f - --no-same-owner -C "$1"';
     const extract = io

@@ -36,7 +36,7 @@ export function declareDeployCommands(cli: CAC): void {
     .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, id: string | undefined, options: Options) => {
-      const { rollback } = await import("../commands/deploy.ts");
+      const { rollback } = await import("../deploy/rollback.ts");
       const how = { withEnv: options["withEnv"] === true, force: options["force"] === true };
       return ended(options, await rollback(app, id, { json: isJson(options), ...how, ...patience(options) }));
     });

@@ -47,7 +47,8 @@ export function declareStepCommands(cli: CAC): void {
     .command("plan [app] [ref]", "Show the order of the steps, or what a deploy of an app would do")
     .option("--json", "As JSON")
     .action(async (app: string | undefined, ref: string | undefined, options: Options) => {
-      const { planFor, orderLines, planLines, planOfKind } = await import("../commands/plan.ts");
+      const { planFor, orderLines, planOfKind } = await import("../commands/plan.ts");
+      const { planLines } = await import("../deploy/plan.ts");
       const found = app === undefined ? await planOfKind("deploy") : await planFor(app, ref);
       answer(options, found, () => ("steps" in found ? orderLines(found) : planLines(found)));
     });

@@ -8,7 +8,7 @@ import { fact } from "../pipeline/facts.ts";
 import { namedApp, openApp } from "../release/app.ts";
 import { runFile, runIds } from "../release/history.ts";
 import { processNames } from "../release/processes.ts";
-import { run } from "../host/run.ts";
+import { git } from "../git/git.ts";
 import { pages } from "./help.ts";
 import { appNames } from "../config/server.ts";
 import type { DeployConfig } from "../config/types.ts";
@@ -151,9 +151,7 @@ async function releaseWords(name: string, command: string): Promise<Candidate[]>
 async function branches(app: string): Promise<string[]> {
   const { repo } = namedApp(app).places;
   const refs = ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags"];
-  return (await run(["git", "--git-dir", repo, ...refs], { check: false })).text
-    .split("\n")
-    .filter((name) => /^[^-]/.test(name));
+  return (await git(repo, refs, { check: false })).text.split("\n").filter((name) => /^[^-]/.test(name));
 }
 
 async function settingWords(app: string, action: string): Promise<Candidate[]> {

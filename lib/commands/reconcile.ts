@@ -64,6 +64,6 @@ async function deployOwed(app: App): Promise<Ended | null> {
   if (due === null) return null;
   if ("id" in due) return resume(app.name, undefined, { json: true });
   const ended = await deploy(app.name, due.sha, { json: true });
-  await settleOwed(app.places.repo, due.sha);
+  await settleOwed(app, due.sha);
   return ended;
 }

@@ -14,7 +14,7 @@ import { keepSettings } from "../release/settings.ts";
 import { factsOfRelease } from "../release/instance.ts";
 import { waitForLock } from "../host/lock.ts";
 import { isReleaseId, releaseOf, sequenceOf } from "../paths.ts";
-import { run } from "../host/run.ts";
+import { git, objectName } from "../git/git.ts";
 import { starter } from "../host/who.ts";
 
 export interface Begun {
@@ -33,8 +33,8 @@ export interface BeginOptions {
 /** The full name of a commit. Throws DpError "usage" when the repository has no such commit. */
 export async function commitOf(repo: string, ref: string): Promise<string> {
   const words = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${ref}^{commit}`];
-  const found = await run(["git", "--git-dir", repo, ...words], { check: false });
-  if (found.code === 0) return found.text;
+  const found = await git(repo, words, { check: false });
+  if (found.code === 0 && objectName(found.text) !== null) return found.text;
   throw unknownCommit(repo, ref);
 }
 
@@ -47,10 +47,10 @@ async function findCommit(repo: string, ref: string): Promise<{ sha: string; sub
   // A push names a full commit already, which saves one start of git.
   const name = /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref) ? ref : await commitOf(repo, ref);
   const words = ["log", "-1", "--no-walk", "--no-show-signature", "--format=%H %s", `${name}^{commit}`, "--"];
-  const found = await run(["git", "--git-dir", repo, ...words], { check: false });
+  const found = await git(repo, words, { check: false });
   const [, sha, subject = ""] = /^([0-9a-f]+) ?(.*)/s.exec(found.text) ?? [];
-  if (found.code !== 0 || sha === undefined) throw unknownCommit(repo, ref);
-  return { sha, subject };
+  if (found.code !== 0 || objectName(sha ?? "") !== name) throw unknownCommit(repo, ref);
+  return { sha: name, subject };
 }
 
 /**
@@ -98,7 +98,7 @@ async function make(app: App, sha: string, facts: Record<string, unknown>, broug
   const id = `${await nextNumber(app)}-${sha.slice(0, 7)}`;
   if (brought) await keepSettings(app, id, brought.text);
   // The ref keeps the commit when a force push and a gc would drop it. A rollback's release has its ref already.
-  if (facts["kind"] !== "rollback") await run(["git", "--git-dir", repo, "update-ref", `refs/dp/${id}`, sha]);
+  if (facts["kind"] !== "rollback") await git(repo, ["update-ref", `refs/dp/${id}`, sha]);
   const context = runFile(app, id);
   const begun = { app: name, base, repo, id, sha, by: starter(), startedAt: new Date().toISOString(), server };
   const envBefore = brought?.stamp ?? null;

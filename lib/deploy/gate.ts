@@ -3,7 +3,7 @@ import type { NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { isAlive, startTime } from "../host/process/process.ts";
 import { receiverPid } from "./push-options.ts";
-import { run } from "../host/run.ts";
+import { git } from "../git/git.ts";
 import { factOf } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
 import { runsOf } from "../release/history.ts";
@@ -30,7 +30,6 @@ export function isReceiving(text: string | undefined): boolean {
 }
 
 const NOWHERE = /^0+$/;
-const git = (repo: string, ...args: string[]) => run(["git", "--git-dir", repo, ...args], { check: false });
 
 /**
  * Throws DpError "superseded" when the branch has moved since the push began to a commit that an ordinary push would
@@ -71,7 +70,8 @@ export async function settleRef(
   const now = await tipOf(repo, ref);
   const wanted = isReceiving(waiting) ? old : sha;
   if (now === wanted || (now === "" && NOWHERE.test(wanted))) return;
-  await git(repo, "update-ref", ...(NOWHERE.test(wanted) ? ["-d", ref] : [ref, wanted]));
+  const words = NOWHERE.test(wanted) ? ["-d", ref] : [ref, wanted];
+  await git(repo, ["update-ref", ...words], { check: false });
 }
 
 /** A commit that was deployed by a push, but that git may not have moved the branch to yet. */

@@ -1,19 +1,20 @@
 // Pushes accepted with `gate: false` whose deploy has not begun. They are kept in a file, so that no reboot loses them.
 import { existsSync } from "node:fs";
-import { join } from "node:path";
-import type { App } from "../contracts/app.ts";
+import type { App, NamedApp } from "../contracts/app.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { logOf, newestRun } from "../release/history.ts";
+import { noteFile } from "../git/owner.ts";
 import { tipOf } from "../git/ref.ts";
 
-const fileOf = (repo: string) => join(repo, "dp-owed");
+const fileOf = ({ places }: NamedApp) => noteFile(places, "owed");
 
 /** Called before the branch moves to a commit: notes that its deploy is owed. post-receive.sh looks for that file. */
-export const noteOwed = (repo: string, sha: string) => writeFileAtomic(fileOf(repo), `${sha}\n`);
+export const noteOwed = (app: NamedApp, sha: string) => writeFileAtomic(fileOf(app), `${sha}\n`);
 
 /** Removes the note once the run has begun. */
-export async function settleOwed(repo: string, sha: string): Promise<void> {
-  if ((await readText(fileOf(repo)))?.trim() === sha) await removeFile(fileOf(repo));
+export async function settleOwed(app: NamedApp, sha: string): Promise<void> {
+  const file = fileOf(app);
+  if ((await readText(file))?.trim() === sha) await removeFile(file);
 }
 
 /**
@@ -23,9 +24,8 @@ export async function settleOwed(repo: string, sha: string): Promise<void> {
 export async function owed(app: App): Promise<{ sha: string } | { id: string } | null> {
   const { gate, branch } = app.server;
   if (gate) return null;
-  const { repo } = app.places;
-  const sha = (await readText(fileOf(repo)))?.trim();
-  if (sha && sha === (await tipOf(repo, `refs/heads/${branch}`))) return { sha };
+  const sha = (await readText(fileOf(app)))?.trim();
+  if (sha && sha === (await tipOf(app.places.repo, `refs/heads/${branch}`))) return { sha };
   const newest = await newestRun(app);
   if (newest?.state !== "unfinished" || Object.keys(newest.run.journal).length > 0) return null;
   // A run that was begun by hand has no log.

@@ -12,7 +12,8 @@ const OPTIONS = ["skip-hooks", "dry-run"] as const;
 /** Option -> whether it was given; and how long the push may wait for its turn, in ms. */
 export type PushOptions = Record<(typeof OPTIONS)[number], boolean> & { wait?: number };
 
-function parse(given: readonly string[]): PushOptions {
+/** Parses options as they were given. Throws DpError "usage" for one that dp does not know. */
+export function parseOptions(given: readonly string[]): PushOptions {
   const waits = given.map((option) => (option.startsWith("wait=") ? waitTime(option.slice("wait=".length)) : null));
   const isKnown = (option: string, at: number) => (OPTIONS as readonly string[]).includes(option) || waits[at] !== null;
   const unknown = given.find((option, at) => !isKnown(option, at));
@@ -34,7 +35,7 @@ function given(env: NodeJS.ProcessEnv): string[] {
 }
 
 /** The options of this push, from git's environment; throws DpError "usage" for one that dp does not know. */
-export const pushOptions = (env: NodeJS.ProcessEnv): PushOptions => parse(given(env));
+export const pushOptions = (env: NodeJS.ProcessEnv): PushOptions => parseOptions(given(env));
 
 /** The git process that runs this hook: all hooks of one push are children of the same receive-pack. */
 export const receiverPid = (): number => Number(process.env["DP_RECEIVER"]) || process.ppid;
@@ -55,5 +56,5 @@ export async function notePushOptions(repo: string, env: NodeJS.ProcessEnv): Pro
 /** For `update`: the options that pre-receive noted; none when there was no such hook. */
 export async function notedPushOptions(repo: string): Promise<PushOptions> {
   const text = await readText(fileOf(repo));
-  return parse(text === null ? [] : (JSON.parse(text) as string[]));
+  return parseOptions(text === null ? [] : (JSON.parse(text) as string[]));
 }

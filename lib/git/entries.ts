@@ -1,5 +1,6 @@
 // The entries of a commit, as git lists them.
-import { run } from "../host/run.ts";
+import { DpError } from "../errors.ts";
+import { git } from "./git.ts";
 
 /** A size limit in bytes that is enough for the listing of any commit. */
 export const LISTING = 256 * 1024 * 1024;
@@ -38,14 +39,16 @@ export function entriesOf(repo: string, sha: string, signal?: AbortSignal): Prom
 }
 
 async function listCommit(repo: string, sha: string, signal?: AbortSignal): Promise<readonly CommitEntry[]> {
-  const argv = ["git", "--git-dir", repo, ...LIST, sha];
-  return parseListing((await run(argv, { keep: LISTING, ...(signal ? { signal } : {}) })).text);
+  return parseListing((await git(repo, [...LIST, sha], { keep: LISTING, ...(signal ? { signal } : {}) })).text);
 }
 
 /** The git command whose output `parseListing` reads; the name of a commit follows. */
 export const LIST = ["ls-tree", "-r", "-l", "-z", "--full-tree"];
 
-/** Parses the entries in git's output. */
+// What a folder cannot contain: a path with such a part would lead out of it.
+const STRAY = /(?:^|\/)\.{0,2}(?:\/|$)/;
+
+/** Parses the entries in git's output. Throws DpError "config" for a path that leads out of the commit's folder. */
 export function parseListing(text: string): CommitEntry[] {
   const entries: CommitEntry[] = [];
   for (const line of text.split("\0")) {
@@ -53,6 +56,7 @@ export function parseListing(text: string): CommitEntry[] {
     const match = /^(\d+) \w+ ([0-9a-f]+) +(\d+|-)\t([\s\S]+)$/.exec(line);
     if (!match) continue;
     const [, mode = "", object = "", size = "", path = ""] = match;
+    if (STRAY.test(path)) throw new DpError("config", `${JSON.stringify(path)}: not a path inside of a repository`);
     entries.push({ path, kind: KIND[mode] ?? "file", object, size: Number(size) || 0 });
   }
   return entries;

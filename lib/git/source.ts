@@ -1,7 +1,8 @@
 // A repository whose commit is laid out: the app's own, or one of its submodules.
 import type { Io } from "../host/io.ts";
 import { entriesOf, LIST, LISTING, parseListing, type CommitEntry } from "./entries.ts";
-import { plainEnv, run, type Result, type RunOptions } from "../host/run.ts";
+import { git as gitIn } from "./git.ts";
+import { plainEnv, type Result, type RunOptions } from "../host/run.ts";
 
 /** One commit, and access to its repository. */
 export interface Source {
@@ -14,10 +15,10 @@ export interface Source {
   git(args: readonly string[], options?: RunOptions): Promise<Result>;
 }
 
-/** The app's own repository, which belongs to dp. `signal` ends git. */
+/** The app's own repository: git runs in it as its owner. `signal` ends git. */
 export function ownSource(repo: string, sha: string, signal?: AbortSignal): Source {
   const git: Source["git"] = (args, options) =>
-    run(["git", "--git-dir", repo, ...args], { keep: LISTING, ...(signal ? { signal } : {}), ...options });
+    gitIn(repo, args, { keep: LISTING, ...(signal ? { signal } : {}), ...options });
   return {
     sha,
     git,

@@ -3,6 +3,8 @@ import { lstat, readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
 import { entriesOf, type CommitEntry, type TreeEntry } from "./entries.ts";
+import { gitUserEnv } from "./git.ts";
+import { ownerOf } from "./owner.ts";
 import { plainEnv } from "../host/run.ts";
 
 /**
@@ -56,24 +58,39 @@ export function subtree(tree: Tree, folder: string): Tree {
   };
 }
 
-async function readBlob(repo: string, entry: CommitEntry, signal?: AbortSignal): Promise<ArrayBuffer> {
+async function readBlob(repo: string, entry: CommitEntry, signal?: AbortSignal): Promise<Uint8Array> {
   const { path, object, size } = entry;
   tooLarge(path, size);
+  const account = ownerOf(repo);
   // run() splits output into lines, but this must return the exact bytes.
   const blob = Bun.spawn(["git", "--git-dir", repo, "cat-file", "blob", object], {
     cwd: "/",
-    env: plainEnv(),
+    env: account ? gitUserEnv() : plainEnv(),
     stdin: "ignore",
     stderr: "ignore",
     timeout: 60_000,
     killSignal: "SIGKILL",
+    ...(account ? { uid: account.uid, gid: account.gid } : {}),
     ...(signal ? { signal } : {}),
   });
-  const bytes = await new Response(blob.stdout).arrayBuffer();
+  const bytes = await bytesOf(blob.stdout, size, () => blob.kill("SIGKILL"));
   const code = await blob.exited;
   signal?.throwIfAborted();
-  if (code !== 0) throw new DpError("command", `git cannot read ${path} (${object})`);
+  if (code !== 0 || bytes.length !== size) throw new DpError("command", `git cannot read ${path} (${object})`);
   return bytes;
+}
+
+/** Reads at most one byte more than the listing has announced: what goes beyond it is ended. */
+async function bytesOf(stream: ReadableStream<Uint8Array>, size: number, end: () => void): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let count = 0;
+  for await (const part of stream) {
+    parts.push(part);
+    count += part.length;
+    if (count > size) end();
+    if (count > size) break;
+  }
+  return Buffer.concat(parts);
 }
 
 /** The files of a folder on disk. Folders whose name starts with a dot, and node_modules, are skipped. */

@@ -6,6 +6,7 @@ import { confine, type Confined, type Confinement } from "./process/confine.ts";
 import { groupOf } from "./process/group.ts";
 import { pipe } from "./process/libc.ts";
 import { readLines, tail } from "./process/output.ts";
+import type { Account } from "./passwd.ts";
 import { commandOf, givePipe, isOther } from "./process/privilege.ts";
 
 export interface RunOptions {
@@ -15,6 +16,11 @@ export interface RunOptions {
   env?: Record<string, string>;
   /** The user it runs as when dp is root; ignored otherwise, because then dp already is that user. */
   user?: string | undefined;
+  /**
+   * The user it runs as from its first instruction, when dp is root: without a program in between, and only with an
+   * environment that dp has made.
+   */
+  account?: Account | undefined;
   /** Milliseconds until the group gets SIGTERM; SIGKILL follows five seconds later. Default 60 s. */
   timeout?: number;
   signal?: AbortSignal;
@@ -104,6 +110,7 @@ function spawn({ argv, env }: Confinement, options: RunOptions, write: number) {
       stdout: options.stdout ?? write,
       stderr: write,
       detached: true,
+      ...(options.account ? { uid: options.account.uid, gid: options.account.gid } : {}),
     });
   } catch (error) {
     if (codeOf(error) !== "ENOENT" && codeOf(error) !== "EACCES") throw error;

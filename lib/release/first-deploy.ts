@@ -1,8 +1,8 @@
 // What to type while an app has no live release; that depends on what was pushed and how the last deploy ended.
 import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
-import { run } from "../host/run.ts";
 import { newestRun } from "./history.ts";
+import { git } from "../git/git.ts";
 import { tipOf } from "../git/ref.ts";
 
 /** How to get a first release live, as a hint: `push to deploy: git push production main`. */
@@ -34,17 +34,11 @@ export async function deployRef(app: App): Promise<string> {
   });
 }
 
-const git = (repo: string, ...words: string[]) => run(["git", "--git-dir", repo, ...words], { check: false });
-
-const hasOrigin = async (repo: string) => (await git(repo, "config", "--get", "remote.origin.url")).code === 0;
+const hasOrigin = async (repo: string) =>
+  (await git(repo, ["config", "--get", "remote.origin.url"], { check: false })).code === 0;
 
 async function branches(repo: string): Promise<string[]> {
-  const { text } = await git(
-    repo,
-    "for-each-ref",
-    "--sort=-committerdate",
-    "--format=%(refname:lstrip=2)",
-    "refs/heads",
-  );
+  const words = ["for-each-ref", "--sort=-committerdate", "--format=%(refname:lstrip=2)", "refs/heads"];
+  const { text } = await git(repo, words, { check: false });
   return text.split("\n").filter(Boolean);
 }

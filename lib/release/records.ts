@@ -1,14 +1,13 @@
 // The records of old deploys: run file, settings, log and ref are kept for the newest ones and for every kept release.
-import { closeSync, writeSync } from "node:fs";
 import type { NamedApp } from "../contracts/app.ts";
+import { gitWithInput } from "../git/git.ts";
 import { removeFile } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { idOf } from "../paths.ts";
-import { pipe } from "../host/process/libc.ts";
 import { logOf, runFile, type PastRun } from "./history.ts";
 import { settingsFile } from "./settings.ts";
 
-/** How many refs one command removes: their names fit into a pipe. */
+/** How many refs one command removes. */
 const ONE_COMMAND = 500;
 
 /**
@@ -32,24 +31,11 @@ export async function pruneRecords(
   const old = runs.slice(0, -keep).filter((past) => isOver(past) && !needed.has(past.id));
   for (let at = 0; at < old.length; at += ONE_COMMAND) {
     const ids = old.slice(at, at + ONE_COMMAND).map(({ id }) => id);
-    await removeRefs(app, ids, io);
+    const lines = ids.map((id) => `delete refs/dp/${id}\n`);
+    await gitWithInput(app.places.repo, ["update-ref", "--stdin"], lines.join(""), { signal: io.signal });
     for (const id of ids) await removeRecord(app, id);
   }
   return old.length;
-}
-
-async function removeRefs({ places }: NamedApp, ids: readonly string[], io: Io): Promise<void> {
-  const [read, write] = pipe();
-  try {
-    writeSync(write, ids.map((id) => `delete refs/dp/${id}\n`).join(""));
-  } finally {
-    closeSync(write);
-  }
-  try {
-    await io.run(["git", "--git-dir", places.repo, "update-ref", "--stdin"], { stdin: read, quiet: true });
-  } finally {
-    closeSync(read);
-  }
 }
 
 // The run file last: it is how a half-removed record is found again.

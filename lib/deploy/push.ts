@@ -1,0 +1,101 @@
+// What a push does to the app: the deploy branch is deployed, and every other ref is only stored.
+import type { App, NamedApp } from "../contracts/app.ts";
+import { DpError, EXIT } from "../errors.ts";
+import { objectName } from "../git/git.ts";
+import { contains, tipOf } from "../git/ref.ts";
+import { runsOf } from "../release/history.ts";
+import { print } from "../text/say.ts";
+import { begin, commitOf } from "./begin.ts";
+import { receiver, type Push } from "./gate.ts";
+import { requireUnlocked } from "./hand-lock.ts";
+import { joinRunning } from "./join.ts";
+import { beginAndLaunch } from "./launch.ts";
+import { noteOwed, settleOwed } from "./owed.ts";
+import type { PushOptions } from "./push-options.ts";
+import { requireMovable, type RefChange } from "./pushed-refs.ts";
+import { quiet } from "./queue.ts";
+
+const NOTHING = /^0+$/;
+
+/** What git has told of a push before it moves the first ref. */
+export interface Pushing {
+  /** Every ref that it moves; empty when nobody has noted them. */
+  refs: readonly RefChange[];
+  options: PushOptions;
+}
+
+/** The lines for whoever pushes a ref that is not deployed; null: it is the deploy branch. */
+export function storedLines({ name: app, server }: App, { ref, sha }: RefChange): string[] | null {
+  const { branch } = server;
+  if (ref === `refs/heads/${branch}`) return null;
+  const what = NOTHING.test(sha) ? "is deleted" : "is stored and not deployed";
+  const name = ref.replace(/^refs\/(heads|tags)\//, "");
+  const lines = [`dp: ${name} ${what}; ${app} deploys ${branch}`];
+  if (ref.startsWith("refs/heads/") && !NOTHING.test(sha)) lines.push(`  → git push production ${name}:${branch}`);
+  return lines;
+}
+
+/**
+ * The gate of the deploy branch: deploys its new commit, or with `gate: false` notes that this is owed. Answers the exit
+ * code that lets git move the branch or refuse it.
+ */
+export async function moveBranch(app: App, change: RefChange, pushing: () => Promise<Pushing>): Promise<number> {
+  const { ref, old, sha } = change;
+  const { branch, gate } = app.server;
+  if (NOTHING.test(sha))
+    throw new DpError("usage", `${app.name} is deployed from ${branch}, which cannot be deleted`, {
+      hint: `to deploy another branch: dp setup ${app.name} --branch NAME`,
+    });
+  const { refs, options } = await pushing();
+  await requireMovable(app.places.repo, change, refs);
+  if (gate) return deployCommit(app, sha, options, { ref, old });
+  requireUnlocked(app);
+  await noteOwed(app, sha);
+  return EXIT.ok;
+}
+
+/** After the push, with `gate: false`: deploys the deploy branch once, if it has moved. */
+export async function deployMoved(app: App, refs: readonly RefChange[], options: () => PushOptions): Promise<number> {
+  const { branch, gate } = app.server;
+  const moved = refs.find(({ ref, sha }) => ref === `refs/heads/${branch}` && !NOTHING.test(sha));
+  return gate || moved === undefined ? EXIT.ok : deployCommit(app, moved.sha, options());
+}
+
+/**
+ * After a good deploy of a push whose branch git did not move for whatever reason: rolls back, unless another release
+ * is live by now. Answers the exit code.
+ */
+export async function takeBack(app: NamedApp, { ref, sha }: Pick<RefChange, "ref" | "sha">): Promise<number> {
+  const { repo } = app.places;
+  const tip = await tipOf(repo, ref);
+  if (tip === sha) return EXIT.ok;
+  const newest = (await runsOf(app)).at(-1);
+  const isOfThisPush = newest?.state === "good" && newest.run.facts["sha"] === sha && newest.run.facts["push"] !== null;
+  if (!isOfThisPush || (await app.live()) !== newest.id || (await contains(repo, tip, sha))) return EXIT.ok;
+  const { rollback } = await import("./rollback.ts");
+  return (await rollback(app.name, undefined, { what: "git did not move the branch" })).code;
+}
+
+/** Deploys a commit; `push`: the branch that follows. Answers the exit code. */
+export async function deployCommit(app: App, sha: string, options: PushOptions, push?: Push): Promise<number> {
+  if (objectName(sha) === null) throw new DpError("usage", `${JSON.stringify(sha)} is not the full name of a commit`);
+  if (options["dry-run"]) return dryRun(app, sha);
+  const { wait, "skip-hooks": skipHooks } = options;
+  const joined = push && (await joinRunning(app, { sha, skipHooks, push }));
+  if (typeof joined === "number") return joined;
+  if (wait === 0) await quiet(app, 0);
+  const beginning = async () => {
+    const begun = await begin(app, sha, { skipHooks, ...(push ? { push } : {}) });
+    await settleOwed(app, sha);
+    return begun;
+  };
+  return (await beginAndLaunch(app, beginning, { wait, ...(push ? { git: receiver() } : {}) })).code;
+}
+
+async function dryRun(app: App, sha: string): Promise<number> {
+  const { planOf, planLines } = await import("./plan.ts");
+  const plan = await planOf(app, await commitOf(app.places.repo, sha));
+  for (const line of planLines(plan)) print(line);
+  print("dp: dry run: nothing was deployed, and the push is refused, so that the branch stays where it is");
+  return EXIT.usage;
+}

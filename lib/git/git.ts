@@ -1,0 +1,50 @@
+// Runs git in a repository: as the user who owns the repositories, where there is one. Its output is data, to be checked.
+import { closeSync, write } from "node:fs";
+import { pipe } from "../host/process/libc.ts";
+import { plainEnv, run, type Result, type RunOptions } from "../host/run.ts";
+import { ownerOf } from "./owner.ts";
+
+/** The environment of git for that user: nobody's settings but the system's, which are root's. */
+export function gitUserEnv(): Record<string, string> {
+  const env = plainEnv();
+  env["HOME"] = "/nonexistent";
+  env["GIT_CONFIG_GLOBAL"] = "/dev/null";
+  return env;
+}
+
+/** Runs git with these words in a repository, as `run` does; `env` is whole, as there. */
+export function git(repo: string, words: readonly string[], options: RunOptions = {}): Promise<Result> {
+  const account = ownerOf(repo);
+  const argv = ["git", "--git-dir", repo, ...words];
+  return run(argv, account ? { env: gitUserEnv(), ...options, account } : options);
+}
+
+/** The same with a text on git's stdin, however long. */
+export async function gitWithInput(
+  repo: string,
+  words: readonly string[],
+  text: string,
+  options: RunOptions = {},
+): Promise<Result> {
+  const [read, to] = pipe();
+  const running = git(repo, words, { ...options, stdin: read }).finally(() => closeSync(read));
+  await writeAll(to, Buffer.from(text));
+  return running;
+}
+
+// Git may exit before it has read everything; its exit code tells why.
+async function writeAll(fd: number, bytes: Buffer): Promise<void> {
+  const some = (at: number) =>
+    new Promise<number>((resolve) =>
+      write(fd, bytes, at, bytes.length - at, null, (error, n) => resolve(error ? 0 : n)),
+    );
+  for (let at = 0; at < bytes.length;) {
+    const count = await some(at);
+    if (count === 0) break;
+    at += count;
+  }
+  closeSync(fd);
+}
+
+/** The full name of a commit or object in git's output, or null. */
+export const objectName = (text: string): string | null => (/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text) ? text : null);
