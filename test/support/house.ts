@@ -14,6 +14,7 @@ export const ORDER: readonly (readonly string[])[] = [
   ["lib/selftest/"],
   ["lib/setup/"],
   ["lib/access/"],
+  ["lib/remote/"],
   ["lib/deploy/"],
   ["steps/"],
   ["lib/release/"],
