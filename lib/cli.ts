@@ -8,6 +8,7 @@ import { audited, declareAuditCommand } from "./cli/audit.ts";
 import { declareCompletionCommands } from "./cli/completion.ts";
 import { declareDeployCommands } from "./cli/deploy.ts";
 import { declareEnvCommand, withAppFirst } from "./cli/env.ts";
+import { declareFleetCommands } from "./cli/fleet.ts";
 import { commandNames, help, topicOf, usage } from "./cli/help.ts";
 import { declareLockCommands } from "./cli/lock.ts";
 import { declareLogsCommand } from "./cli/logs.ts";
@@ -33,6 +34,7 @@ export function declared(): CAC {
   declareAppCommands(cli);
   declareProcessCommands(cli);
   declareAuditCommand(cli);
+  declareFleetCommands(cli);
   declareStepCommands(cli);
   declareCompletionCommands(cli);
   cli

@@ -10,6 +10,7 @@ export const ORDER: readonly (readonly string[])[] = [
   ["bin/"],
   ["lib/cli.ts", "lib/cli/"],
   ["lib/commands/"],
+  ["lib/fleet/"],
   ["lib/doctor/"],
   ["lib/selftest/"],
   ["lib/setup/"],
