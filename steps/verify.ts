@@ -6,6 +6,7 @@ import { fact } from "../lib/pipeline/facts.ts";
 import { publiclyHealthy, stillHealthy } from "../lib/health/health.ts";
 import { idOf } from "../lib/paths.ts";
 import { candidateOf } from "../lib/release/instances.ts";
+import { watched } from "../lib/health/watched.ts";
 import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
@@ -34,11 +35,15 @@ const step = defineStep(import.meta.path, {
     const candidate = candidateOf(app, idOf(release)!, healthCheck, port);
     await publiclyHealthy(candidate, server, app.front, io);
     const prober = startProber(healthCheck, server);
+    const statusOf = watched(app.manager, candidate.name);
     // A warm release was watched when it was first deployed.
     const end = performance.now() + (isWarm ? 0 : server.verifyTime);
     try {
-      do await stillHealthy(candidate, pid, io);
-      while (performance.now() < end && (await io.sleep(Math.min(LOOK, end - performance.now())), true));
+      for (let left = end - performance.now(); left > 0; left = end - performance.now()) {
+        await stillHealthy(candidate, pid, io, statusOf);
+        await io.sleep(Math.min(LOOK, left));
+      }
+      await stillHealthy(candidate, pid, io);
     } finally {
       await prober.stop();
     }

@@ -79,7 +79,9 @@ export async function status(name: string): Promise<Status> {
   const running = await manager.instances(name);
   const warm = (await warmIds(app)).filter((id) => id !== live && running.includes(id));
   // Without current nobody knows which instances are strays.
-  const strays = damaged ? [] : await straysOf(app, live, await wantedOf(app, live));
+  const strays = damaged
+    ? []
+    : await straysOf(app, live, await wantedOf(app, live), await app.manager.instances(app.name));
   return {
     app: name,
     url: urlOf(server),

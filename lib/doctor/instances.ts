@@ -18,7 +18,7 @@ const check: Check = {
     const live = await app.live();
     const wanted = await wantedOf(app, live);
     const findings = await Promise.all(wanted.map((id) => instanceFindings(app, id)));
-    const strays = (await straysOf(app, live, wanted)).map((id) =>
+    const strays = (await straysOf(app, live, wanted, await app.manager.instances(app.name))).map((id) =>
       byCommand("warning", `${name}@${id} runs, but should not`, "reconcile", name),
     );
     const stopped = await stoppedFindings(app, live);

@@ -7,6 +7,7 @@ import type { Manager } from "../contracts/manager.ts";
 import { hintForAnswer, hintForLines } from "./hints.ts";
 import { probe, type Answer } from "./probe.ts";
 import { isWord, watchSteady } from "./steady.ts";
+import { watched } from "./watched.ts";
 import { watchElsewhere, wrongPort } from "./wrong-port.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
 import { listener, listeningPorts } from "../host/process/process.ts";
@@ -42,16 +43,19 @@ export async function waitUntilHealthy(candidate: Candidate, io: Io): Promise<{ 
   const deadline = begun + check.startTimeout;
   const seen = new Map<string, number>();
   const verdict = watchSteady();
+  const statusOf = watched(candidate.manager, candidate.name);
   let word: Answer | undefined;
   const elsewhere = watchElsewhere(candidate.name, candidate.manager, candidate.port);
   let delay = check.interval;
   for (let tries = 1; ; tries++) {
     const asked = performance.now();
-    const status = await candidate.manager.status(candidate.name);
-    if (status.state !== "running" || status.restarts > 0) throw await died(candidate, status, io);
-    if (status.isUnhealthy) throw await unhealthy(candidate, new Map([[status.detail, 1]]), io);
+    await requireFirst(candidate, await statusOf(), io);
     const answer = await probe(check, candidate.port);
-    if (answer.isHealthy) return { pid: await owner(candidate, status, io), tries };
+    if (answer.isHealthy) {
+      const status = await candidate.manager.status(candidate.name);
+      await requireFirst(candidate, status, io);
+      return { pid: await owner(candidate, status, io), tries };
+    }
     seen.set(answer.text, (seen.get(answer.text) ?? 0) + 1);
     if (isWord(answer.status)) word = answer;
     const steady = verdict(answer, performance.now());
@@ -68,9 +72,23 @@ export async function waitUntilHealthy(candidate: Candidate, io: Io): Promise<{ 
   }
 }
 
-/** Checks once more, and that the main process is still `pid`. Throws DpError "unhealthy". */
-export async function stillHealthy(candidate: Candidate, pid: number, io: Io): Promise<void> {
-  const status = await candidate.manager.status(candidate.name);
+// The instance runs, and for the first time: it has not crashed.
+async function requireFirst(candidate: Candidate, status: InstanceStatus, io: Io): Promise<void> {
+  if (status.state !== "running" || status.restarts > 0) throw await died(candidate, status, io);
+  if (status.isUnhealthy) throw await unhealthy(candidate, new Map([[status.detail, 1]]), io);
+}
+
+/**
+ * Checks once more, and that the main process is still `pid`. `statusOf` answers the status of the instance; by
+ * default, its manager does. Throws DpError "unhealthy".
+ */
+export async function stillHealthy(
+  candidate: Candidate,
+  pid: number,
+  io: Io,
+  statusOf = () => candidate.manager.status(candidate.name),
+): Promise<void> {
+  const status = await statusOf();
   if (status.state !== "running" || status.pid !== pid) throw await died(candidate, status, io);
   if (status.isUnhealthy) throw await unhealthy(candidate, new Map([[status.detail, 1]]), io);
   const answer = await probe(candidate.check, candidate.port);

@@ -36,7 +36,7 @@ export interface InstanceStatus {
   ended?: Ended;
   /** It is running without a supervisor: `adopt` repairs that. */
   isOrphan?: boolean;
-  /** It is running, but the image's own health check fails. */
+  /** Whether the image's own health check fails, while it is running; undefined: it has none. */
   isUnhealthy?: boolean;
 }
 

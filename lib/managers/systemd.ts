@@ -49,15 +49,20 @@ async function start(instance: Instance, io: Io): Promise<void> {
   await renewUnits(instance, io);
   await writeFiles(instance);
   await keepStopTimeout(instance);
-  const before = await show(unit, ["NeedDaemonReload", BEGUN]);
+  const before = await show(unit, ["NeedDaemonReload", ...ORIGIN]);
   if (before["NeedDaemonReload"] === "yes") await systemctl(["daemon-reload"], io);
   // Only a stop makes systemd forget earlier crashes.
-  await stop(instance, io);
+  if (!isNew(before)) await end(instance, true, io);
   const result = await systemctl(["start", unit], io, false);
   if (result.code !== 0 && !(await hasRun(unit, before[BEGUN]))) throw await failure(instance, result.text, io);
 }
 
 const BEGUN = "ExecMainStartTimestampMonotonic";
+const ORIGIN = ["ActiveState", "Result", "NRestarts", "Job", BEGUN];
+
+/** Whether systemd has never started the unit, and is not about to: there is nothing to stop or to forget. */
+const isNew = ({ ActiveState, Result, NRestarts, Job, [BEGUN]: begun }: Record<string, string>) =>
+  ActiveState === "inactive" && Result === "success" && NRestarts === "0" && !Job && begun === "0";
 
 /**
  * Whether its command has begun since then, however it ended: a quick command may end before systemd reports it as
@@ -76,7 +81,7 @@ async function failure(instance: InstanceName, text: string, io: Io): Promise<Dp
   const unit = unitOf(instance);
   const { ExecMainStatus = "", LoadState } = await show(unit, ["ExecMainStatus", "LoadState"]);
   // Otherwise systemd would try again for ever.
-  await stop(instance, io);
+  await end(instance, true, io);
   if (LoadState === "not-found")
     return new DpError("command", `there is no unit ${unit}`, { hint: `dp setup ${instance.app}` });
   const journal = await systemdTool(["journalctl", "--no-pager", "-o", "cat", "-n", "10", "-u", unit], io, false);
@@ -88,10 +93,19 @@ async function failure(instance: InstanceName, text: string, io: Io): Promise<Dp
 }
 
 async function stop(name: InstanceName, io: Io): Promise<void> {
+  const before = await show(unitOf(name), ORIGIN);
+  if (!isNew(before)) await end(name, before["NRestarts"] !== "0", io);
+}
+
+/** Stops a unit and, if it has failed or had crashed before, makes systemd forget that. */
+async function end(name: InstanceName, hadCrashed: boolean, io: Io): Promise<void> {
   const unit = unitOf(name);
   await systemctl(["stop", unit], io, false);
-  await systemctl(["reset-failed", unit], io, false);
-  const { state, pid } = await status(name);
+  let { state, pid } = await status(name);
+  if (state !== "stopped" || hadCrashed) {
+    await systemctl(["reset-failed", unit], io, false);
+    ({ state, pid } = await status(name));
+  }
   if (state !== "stopped")
     throw new DpError("command", `${unit} does not stop; its main process is ${pid}`, {
       hint: `systemctl status ${unit}`,
@@ -136,8 +150,9 @@ async function enable(app: string, ids: readonly string[], io: Io): Promise<bool
   const extra = units(enabled.filter((id) => !ids.includes(id)));
   const missing = units(ids.filter((id) => !enabled.includes(id)));
   // In this order: a power cut between the two must not leave an app that nothing starts.
-  if (missing.length > 0) await systemctl(["enable", "--quiet", ...missing], io);
-  if (extra.length > 0) await systemctl(["disable", "--quiet", ...extra], io);
+  // Both change links that systemd reads at boot. Telling it now would make it read all units again.
+  if (missing.length > 0) await systemctl(["enable", "--quiet", "--no-reload", ...missing], io);
+  if (extra.length > 0) await systemctl(["disable", "--quiet", "--no-reload", ...extra], io);
   return missing.length > 0 || extra.length > 0;
 }
 

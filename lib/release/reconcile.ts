@@ -118,14 +118,16 @@ const isSameTarget = (one: Target | null, other: Target) =>
 async function stopStrays(app: App, live: string | null, wanted: readonly string[], io: Io): Promise<string[]> {
   const { name, manager } = app;
   const changes: string[] = [];
-  for (const id of await straysOf(app, live, wanted)) {
+  const instances = await manager.instances(name);
+  const strays = await straysOf(app, live, wanted, instances);
+  for (const id of strays) {
     await manager.stop({ app: name, id }, io);
     changes.push(`stopped ${name}@${id}, ${releaseOf(id) === live ? "one too many" : "which is not live"}`);
     await forget(app, id, io);
   }
   const previous = await app.previous();
   const isIdle = previous && previous !== live && !(await warmIds(app)).includes(previous);
-  const isBusy = (await manager.instances(name)).some((id) => releaseOf(id) === previous);
+  const isBusy = instances.some((id) => releaseOf(id) === previous && !strays.includes(id));
   if (isIdle && !isBusy) await forgetRelease(app, previous, io);
   return changes;
 }

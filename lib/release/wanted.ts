@@ -51,12 +51,17 @@ export async function liveWeb(app: App): Promise<string | null | undefined> {
   }
 }
 
-/** The instances of an app that should neither run, nor stay warm, and are not jobs in progress. */
-export async function straysOf(app: App, live: string | null, wanted: readonly string[]): Promise<string[]> {
+/** Those of an app's instances that should neither run, nor stay warm, and are not jobs in progress. */
+export async function straysOf(
+  app: App,
+  live: string | null,
+  wanted: readonly string[],
+  instances: readonly string[],
+): Promise<string[]> {
   const { name, manager } = app;
   const warm = (await warmIds(app)).filter((id) => id !== live);
   const strays: string[] = [];
-  for (const id of await manager.instances(name)) {
+  for (const id of instances) {
     if (wanted.includes(id) || warm.includes(id)) continue;
     // A job ends in the release in which it began.
     const isUnderWay = async () => (await manager.status({ app: name, id })).state === "running";

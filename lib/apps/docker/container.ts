@@ -102,7 +102,7 @@ export function statusFrom(found: Container | null, wasStopped: boolean): Instan
       restarts: RestartCount,
       since,
       detail,
-      ...(health === "unhealthy" ? { isUnhealthy: true } : {}),
+      ...(health === "" ? {} : { isUnhealthy: health === "unhealthy" }),
     };
   }
   if (isWaiting(found)) return { ...ended, state: "waiting", ...endOf(found) };

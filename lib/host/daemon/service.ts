@@ -6,7 +6,7 @@ import { readText, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
 import { root } from "../../paths.ts";
 import { idsOf, makeSystemUser } from "../users.ts";
-import { show, systemctl } from "../systemd/systemd.ts";
+import { showAll, systemctl } from "../systemd/systemd.ts";
 import { driftOf, UNITS, unitPath } from "../systemd/unit.ts";
 
 /** Whether server-wide processes are services here: on a server, as root. Under DP_ROOT a supervisor runs them. */
@@ -29,10 +29,10 @@ export async function setUpUser(user: string, folder: string, io: Io): Promise<s
 }
 
 async function untold(units: readonly string[]): Promise<string[]> {
-  const shown = await Promise.all(units.map((unit) => show(unit, ["NeedDaemonReload", "UnitFileState"])));
+  const shown = await showAll(units, ["NeedDaemonReload", "UnitFileState"]);
   const isUntold = ({ NeedDaemonReload, UnitFileState }: Record<string, string>) =>
     NeedDaemonReload === "yes" || UnitFileState !== "enabled";
-  return units.filter((_, at) => isUntold(shown[at]!));
+  return units.filter((unit) => isUntold(shown.get(unit)!));
 }
 
 /** One sentence for each unit (name -> text) that is different on disk or not known to systemd. */

@@ -48,8 +48,8 @@ export async function show(unit: string, names: readonly string[]): Promise<Reco
   return (await showAll([unit], names)).get(unit)!;
 }
 
-/** The properties of several units. */
-async function showAll(units: readonly string[], names: readonly string[]) {
+/** The properties of several units, by unit, in one question. */
+export async function showAll(units: readonly string[], names: readonly string[]) {
   const argv = ["systemctl", "--no-pager", "show", `--property=${names.join(",")}`, "--", ...units];
   const { text } = await systemdTool(argv, undefined, true, { timeout: QUESTION });
   const blocks = text.split("\n\n").map((block) => block.split("\n"));
