@@ -60,7 +60,7 @@ export async function requireHost(app: App): Promise<void> {
   const owner = lstatSync(home).uid;
   if (owner !== uid)
     throw new DpError("host", `${home} belongs to uid ${owner}, but config.yml names ${user}, who is ${uid}`, {
-      hint: `dp setup ${app} puts it right`,
+      hint: `dp setup ${name} puts it right`,
     });
 }
 
