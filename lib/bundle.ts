@@ -8,7 +8,7 @@ import { messageOf } from "./errors.ts";
 const lib = import.meta.dir;
 const MODULES = join(lib, "host/modules.ts");
 /** Folders whose files are loaded by name. */
-const FOLDERS = ["apps", "managers", "fronts", "doctor", "../steps"].map((folder) => join(lib, folder));
+const FOLDERS = ["apps", "managers", "fronts", "doctor", "notify/kinds", "../steps"].map((folder) => join(lib, folder));
 /** The source of each program -> the name of its bundle. */
 const PROGRAMS = { "cli.ts": "dp.js", "host/supervisor/supervisor.ts": "supervisor.js" };
 

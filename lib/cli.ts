@@ -17,6 +17,7 @@ import { declareRuntimesCommand } from "./cli/runtimes.ts";
 import { declareServerCommands } from "./cli/server.ts";
 import { declareStepCommands } from "./cli/step.ts";
 import { declareUpgradeCommand } from "./cli/upgrade.ts";
+import { declareWatchCommand } from "./cli/watch.ts";
 import { DpError } from "./errors.ts";
 import { guarded } from "./main.ts";
 import { didYouMean } from "./text/suggestion.ts";
@@ -35,6 +36,7 @@ export function declared(): CAC {
   declareProcessCommands(cli);
   declareAuditCommand(cli);
   declareFleetCommands(cli);
+  declareWatchCommand(cli);
   declareStepCommands(cli);
   declareCompletionCommands(cli);
   cli

@@ -1,5 +1,5 @@
-// The existing app types, managers, fronts and checks, with their settings: each is one file in its folder, and no
-// other place names it.
+// The existing app types, managers, fronts, checks and kinds of notification, with their settings: each is one file in
+// its folder, and no other place names it.
 import { existsSync, readdirSync } from "node:fs";
 import { join, parse } from "node:path";
 import { loadModule } from "../host/modules.ts";
@@ -19,6 +19,7 @@ export const appTypeNames = () => namesIn("apps");
 export const checkNames = () => namesIn("doctor");
 export const managerNames = () => namesIn("managers");
 export const frontNames = () => namesIn("fronts");
+export const notifierNames = () => namesIn("notify/kinds");
 
 async function declaredIn<T extends object>(folder: string): Promise<Declared<T>> {
   const entries = namesIn(folder).map(async (name): Promise<[string, T]> => {

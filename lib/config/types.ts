@@ -94,6 +94,8 @@ export interface ServerConfig {
   /** The values of the keys of app types and managers, by name: only the owner knows their form. */
   settings: Readonly<Record<string, unknown>>;
   gate: boolean;
+  /** Who is told about the app, and how long it must be bad before it is down; false: nobody. */
+  notify?: false | { to?: string[]; down?: number };
   user?: string;
   path?: string;
   stopTimeout: number;

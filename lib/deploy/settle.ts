@@ -11,6 +11,7 @@ import { idOf } from "../paths.ts";
 import { endConfined } from "../host/process/confine.ts";
 import { endAll } from "../host/process/end-all.ts";
 import { allPids } from "../host/process/proc.ts";
+import { hasTargets } from "../notify/targets.ts";
 import { environmentOf, hasEnvironment } from "../host/process/process.ts";
 import { ONE_OFF_MARK } from "../release/one-off.ts";
 import { buildPlaces } from "../release/builder.ts";
@@ -39,6 +40,8 @@ export async function settle(app: NamedApp, mine: string, out: Receipt): Promise
     }
     const what = isLive ? "finish" : "take back";
     await auditRun(app, past.id, { what, code, who: { by: "dp" } }, (line) => out.warn(line));
+    if (hasTargets())
+      await (await import("./tell.ts")).tellRun(app, past.id, { code, isKilled: !isLive }, (line) => out.warn(line));
   }
 }
 

@@ -13,6 +13,7 @@ import { appOfRun, namedApp } from "../release/app.ts";
 import { logOf, runFile } from "../release/history.ts";
 import { makeIo } from "../host/io.ts";
 import type { Lock } from "../host/lock.ts";
+import { hasTargets } from "../notify/targets.ts";
 import { stepModule } from "../pipeline/module-step.ts";
 import { takeTurn } from "./queue.ts";
 import { receipt } from "./log/receipt.ts";
@@ -59,6 +60,8 @@ export async function work(app: NamedApp, order: Order, log: number): Promise<nu
   } finally {
     await auditRun(app, order.id, { ...order, code }, write);
   }
+  // The lock is free by now.
+  if (hasTargets()) await (await import("./tell.ts")).tellRun(app, order.id, { code }, write);
   return code;
 }
 

@@ -1,0 +1,14 @@
+// The command of the look: watch.
+import type { CAC } from "cac";
+import { answer, HIDDEN, warn, type Options } from "./arguments.ts";
+
+export function declareWatchCommand(cli: CAC): void {
+  cli
+    .command("watch", HIDDEN)
+    .option("--json", "What was seen, as JSON")
+    .action(async (options: Options) => {
+      const { watch, watchLines } = await import("../commands/watch.ts");
+      const seen = await watch(warn);
+      answer(options, seen, () => watchLines(seen));
+    });
+}

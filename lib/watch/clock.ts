@@ -1,0 +1,17 @@
+// Looks every half minute without systemd: a program under dp's own supervisor.
+import { SELF, selfEnv } from "../host/self.ts";
+
+/** From the end of one look to the start of the next, in ms, and how long one may take. */
+const PAUSE = 30_000;
+const LIMIT = 20_000;
+
+if (import.meta.main) {
+  for (;;) {
+    const env = { ...selfEnv(), DP_BY: "system" };
+    const look = Bun.spawn([...SELF, "watch"], { cwd: "/", env, stdio: ["ignore", "ignore", "inherit"] });
+    const timer = setTimeout(() => look.kill("SIGKILL"), LIMIT);
+    await look.exited;
+    clearTimeout(timer);
+    await Bun.sleep(PAUSE);
+  }
+}
