@@ -1,6 +1,6 @@
 // The command line: finds the command that cli/ declares, and runs it.
 import cac, { type CAC } from "cac";
-import { HIDDEN, print } from "./cli/arguments.ts";
+import { byKey, print, HIDDEN } from "./cli/arguments.ts";
 import { ALIASES, insteadOf } from "./cli/alias.ts";
 import { declareAppCommands } from "./cli/apps.ts";
 import { readLine, runLine } from "./cli/argv.ts";
@@ -10,6 +10,7 @@ import { declareDeployCommands } from "./cli/deploy.ts";
 import { declareEnvCommand, withAppFirst } from "./cli/env.ts";
 import { declareFleetCommands } from "./cli/fleet.ts";
 import { commandNames, help, topicOf, usage } from "./cli/help.ts";
+import { declareKeysCommands } from "./cli/keys.ts";
 import { declareLockCommands } from "./cli/lock.ts";
 import { declareLogsCommand } from "./cli/logs.ts";
 import { declareProcessCommands } from "./cli/process.ts";
@@ -29,6 +30,7 @@ export function declared(): CAC {
   declareUpgradeCommand(cli);
   declareRuntimesCommand(cli);
   declareDeployCommands(cli);
+  declareKeysCommands(cli);
   declareLockCommands(cli);
   declareLogsCommand(cli);
   declareEnvCommand(cli);
@@ -40,7 +42,7 @@ export function declared(): CAC {
   declareStepCommands(cli);
   declareCompletionCommands(cli);
   cli
-    .command("help [topic]", "Show how a command is used, and its page; dp help topics lists the pages")
+    .command("help [topic]", "Show how a command is used, and its page; dp help topics lists the pages", byKey(null))
     .action(() => cli.outputHelp());
   cli.option("-v, --version", "Print the version and the commit it was built from");
   const hidden = new RegExp(`^.*${RegExp.escape(HIDDEN)}\\s*$\\n?`, "gm");

@@ -1,21 +1,26 @@
 // Commands about a whole app: apps run restart destroy.
 import type { CAC } from "cac";
-import { answer, patience, WAIT, type Options } from "./arguments.ts";
+import { answer, byKey, only, patience, HIDDEN, WAIT, type Options } from "./arguments.ts";
 import { controlled } from "./process.ts";
 import { DpError } from "../errors.ts";
 
 export function declareAppCommands(cli: CAC): void {
   cli
-    .command("apps", "List the apps of this server and their state")
+    .command("apps", "List the apps of this server and their state", byKey("view", { isFiltered: true }))
+    .option("--only <apps>", HIDDEN)
     .option("--json", "As JSON")
     .action(async (options: Options) => {
       const { apps, appLines } = await import("../commands/apps.ts");
-      const rows = await apps();
+      const rows = await apps(only(options));
       answer(options, rows, () => appLines(rows));
     });
 
   cli
-    .command("run <app> [...command]", "Run a command in the live release, with its environment, as its user")
+    .command(
+      "run <app> [...command]",
+      "Run a command in the live release, with its environment, as its user",
+      byKey("operate"),
+    )
     .option("--no-tty", "Give the command no terminal")
     .usage("run <app> [--] COMMAND [ARGUMENT]...       one word with spaces is a line for sh")
     .action(async (app: string, command: string[], options: Options) => {
@@ -27,6 +32,7 @@ export function declareAppCommands(cli: CAC): void {
     .command(
       "restart <app> [process]",
       "Start the live release again beside itself, check it and switch; or restart one process, worker.2",
+      byKey("push"),
     )
     .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
@@ -39,7 +45,7 @@ export function declareAppCommands(cli: CAC): void {
     });
 
   cli
-    .command("destroy <app>", "Remove an app: processes, units, user, port, repository, releases and logs")
+    .command("destroy <app>", "Remove an app: processes, units, user, port, repository, releases and logs", byKey(null))
     .option("--yes", "Do not ask")
     .option("--purge", "Keep no archive of its settings, config.yml and shared files")
     .option("--json", "As JSON")

@@ -1,9 +1,22 @@
 // The options of a command as the command reads them, and its two forms of answer.
+import type { Access } from "../access/role.ts";
 import { waitTime } from "../config/duration.ts";
 import { DpError } from "../errors.ts";
 import { print, printJson, say } from "../text/say.ts";
 
 export { print } from "../text/say.ts";
+
+/** The last argument of `command`: the least role that may use it by a key; null: no key may. */
+export const byKey = (role: (Access["role"] & {}) | null, more: Omit<Access, "role"> = {}): Declared => ({
+  role,
+  ...more,
+});
+
+/** As cac keeps it with the command. */
+type Declared = Access & { ignoreOptionDefaultValue?: boolean };
+
+/** What a command has declared. */
+export const accessOf = ({ config }: { config: Declared }): Access => config;
 
 /** Options by name, `skipHooks`: the text of those with a value, otherwise true, or false for `--no-tty`. */
 export type Options = Record<string, string | boolean>;
@@ -48,6 +61,9 @@ export function patience(options: Options): { wait?: number } {
 
 /** The declaration of that option. */
 export const WAIT = ["--wait <time>", "How long to wait for a running deploy, 30s or 5m; 0: not at all"] as const;
+
+/** The option `--only`: the apps that a key may see; undefined: all. */
+export const only = (options: Options): string[] | undefined => textOf(options, "only")?.split(",").filter(Boolean);
 
 /** `{key: value}`, or nothing when there is no value, so that optional keys stay absent. */
 export const given = <T>(key: string, value: T | undefined) => (value === undefined ? {} : { [key]: value });

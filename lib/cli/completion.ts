@@ -1,6 +1,6 @@
 // Commands for shells: completion, and complete, which the scripts call.
 import type { CAC } from "cac";
-import { HIDDEN, print } from "./arguments.ts";
+import { byKey, print, HIDDEN } from "./arguments.ts";
 import type { Described } from "../commands/complete.ts";
 import { DpError } from "../errors.ts";
 import { printExact } from "../text/say.ts";
@@ -12,7 +12,7 @@ const SCRIPTS = { bash: "dp.bash", zsh: "_dp", fish: "dp.fish" } as const;
 
 export function declareCompletionCommands(cli: CAC): void {
   cli
-    .command("completion <shell>", "Print the completion script of a shell: bash, zsh, fish")
+    .command("completion <shell>", "Print the completion script of a shell: bash, zsh, fish", byKey(null))
     .action(async (shell: string) => {
       const names = Object.keys(SCRIPTS);
       if (!names.includes(shell)) {
@@ -27,7 +27,7 @@ export function declareCompletionCommands(cli: CAC): void {
       printExact((await template(`completion/${SCRIPTS[shell as keyof typeof SCRIPTS]}`)).trimEnd());
     });
 
-  cli.command("complete [...words]", HIDDEN).action(async (words: string[]) => {
+  cli.command("complete [...words]", HIDDEN, byKey(null)).action(async (words: string[]) => {
     const { candidates } = await import("../commands/complete.ts");
     try {
       const found = await candidates(meant(words), described(cli), Object.keys(ALIASES));
@@ -52,6 +52,8 @@ function described(cli: CAC): Described[] {
       name,
       description,
       words: args.map(({ value, variadic }) => ({ name: value, isVariadic: variadic })),
-      options: options.map((option) => ({ declared: option.rawName, description: option.description })),
+      options: options
+        .filter(({ description }) => description !== HIDDEN)
+        .map((option) => ({ declared: option.rawName, description: option.description })),
     }));
 }

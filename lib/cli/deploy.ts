@@ -1,6 +1,7 @@
 // Commands about deploys: deploy rollback releases resume execute, and those that hooks call.
 import type { CAC } from "cac";
-import { answer, patience, textOf, warn, HIDDEN, WAIT, type Options } from "./arguments.ts";
+import { answer, byKey, patience, textOf, warn, HIDDEN, WAIT, type Options } from "./arguments.ts";
+import type { Typed } from "../access/role.ts";
 import type { Ended } from "../deploy/launch.ts";
 
 const isJson = (options: Options) => options["json"] === true;
@@ -11,9 +12,17 @@ function ended(options: Options, result: Ended): number {
   return result.code;
 }
 
+// A lock is somebody's word, and settings are not for the role push.
+const roleForRollback = ({ options }: Typed) =>
+  options["force"] === true || options["withEnv"] === true ? "operate" : "push";
+
 export function declareDeployCommands(cli: CAC): void {
   cli
-    .command("deploy <app> [ref]", "Deploy a branch, tag or commit that was pushed before, also the live one again")
+    .command(
+      "deploy <app> [ref]",
+      "Deploy a branch, tag or commit that was pushed before, also the live one again",
+      byKey("push"),
+    )
     .option("--skip-hooks", "Do not run preDeploy and postDeploy")
     .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
@@ -30,7 +39,11 @@ export function declareDeployCommands(cli: CAC): void {
     });
 
   cli
-    .command("rollback <app> [id]", "Go back to the release that was live before, or to the one you name")
+    .command(
+      "rollback <app> [id]",
+      "Go back to the release that was live before, or to the one you name",
+      byKey(roleForRollback),
+    )
     .option("--with-env", "Go back one release and restore its settings, also in the env file")
     .option("--force", "Go back even if the app is locked, in an outage; the lock stays")
     .option(...WAIT)
@@ -42,7 +55,7 @@ export function declareDeployCommands(cli: CAC): void {
     });
 
   cli
-    .command("releases <app>", "List the releases, newest first")
+    .command("releases <app>", "List the releases, newest first", byKey("view"))
     .option("--json", "As JSON")
     .action(async (app: string, options: Options) => {
       const { releases, releaseLines } = await import("../commands/releases.ts");
@@ -51,7 +64,7 @@ export function declareDeployCommands(cli: CAC): void {
     });
 
   cli
-    .command("resume <app>", "Continue the newest deploy that was interrupted or failed")
+    .command("resume <app>", "Continue the newest deploy that was interrupted or failed", byKey("push"))
     .option("--from <step>", "Run this step and all after it again")
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, options: Options) => {
@@ -62,21 +75,23 @@ export function declareDeployCommands(cli: CAC): void {
     });
 
   cli
-    .command("execute <git-dir> <sha>", "Deploy a commit of a repository, as its hook does")
+    .command("execute <git-dir> <sha>", "Deploy a commit of a repository, as its hook does", byKey(null))
     .action(async (repo: string, sha: string) => {
       const { execute } = await import("../commands/hook.ts");
       return execute(repo, sha);
     });
 
   // Commands that dp calls itself are not in the help.
-  cli.command("hook <name> <git-dir> [...args]", HIDDEN).action(async (name: string, repo: string, args: string[]) => {
-    const { deployingHook, killed, preReceive, refusedByGit } = await import("../commands/hook.ts");
-    if (name === "pre-receive") return preReceive(repo);
-    if (name === "refused") return refusedByGit(repo, args[0] ?? "", args[1] ?? "");
-    return name === "killed" ? killed(repo, args[0]) : deployingHook(name, repo, args);
-  });
+  cli
+    .command("hook <name> <git-dir> [...args]", HIDDEN, byKey(null))
+    .action(async (name: string, repo: string, args: string[]) => {
+      const { deployingHook, killed, preReceive, refusedByGit } = await import("../commands/hook.ts");
+      if (name === "pre-receive") return preReceive(repo);
+      if (name === "refused") return refusedByGit(repo, args[0] ?? "", args[1] ?? "");
+      return name === "killed" ? killed(repo, args[0]) : deployingHook(name, repo, args);
+    });
 
-  cli.command("work <app>", HIDDEN).action(async (app: string) => {
+  cli.command("work <app>", HIDDEN, byKey(null)).action(async (app: string) => {
     const { workOnOrder } = await import("../deploy/work.ts");
     return workOnOrder(app);
   });

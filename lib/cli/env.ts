@@ -1,7 +1,8 @@
 // The command about an app's settings: env.
 import type { CAC } from "cac";
-import { answer, type Options } from "./arguments.ts";
+import { answer, byKey, type Options } from "./arguments.ts";
 import type { ChangeOptions, EnvChanged } from "../commands/env.ts";
+import type { Role, Typed } from "../access/role.ts";
 import { DpError } from "../errors.ts";
 import { printExact } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
@@ -11,7 +12,11 @@ const MASK = "********";
 
 export function declareEnvCommand(cli: CAC): void {
   cli
-    .command("env <app> [action] [...words]", "Show or change the settings: list, get, set, unset, import")
+    .command(
+      "env <app> [action] [...words]",
+      "Show or change the settings: list, get, set, unset, import",
+      byKey(roleOf),
+    )
     .option("--reveal", "Show the values")
     .option("--no-restart", "Only write the file: the next deploy or restart uses the change")
     .option("--json", "As JSON; masked values are null")
@@ -44,6 +49,11 @@ export function declareEnvCommand(cli: CAC): void {
         ...didYouMean(action ?? "", ACTIONS),
       });
     });
+}
+
+// A file to import is one of the server, which root would read: a key brings the lines on stdin.
+function roleOf({ words: [, action, ...rest] }: Typed): Role | null {
+  return action === "import" && rest.some((word) => word !== "-") ? null : "operate";
 }
 
 /**

@@ -1,13 +1,18 @@
 // Commands about who holds an app: lock unlock cancel.
 import type { CAC } from "cac";
-import { answer, textOf, warn, type Options } from "./arguments.ts";
+import { answer, byKey, textOf, warn, type Options } from "./arguments.ts";
 import { DpError, EXIT } from "../errors.ts";
+
+const isStatus = ([first, name]: readonly string[]) => first === "status" && name !== undefined;
 
 export function declareLockCommands(cli: CAC): void {
   cli
     .command(
       "lock <app> [name]",
       "Let nobody change an app until dp unlock; dp lock status APP shows who holds the lock",
+      byKey(({ words }) => (isStatus(words) ? "view" : "operate"), {
+        app: (words) => (isStatus(words) ? words[1] : words[0]),
+      }),
     )
     .option("-m, --message <reason>", "The reason, shown to whoever is refused")
     .option("--json", "Who holds the lock, as JSON")
@@ -19,7 +24,7 @@ export function declareLockCommands(cli: CAC): void {
       const { appNames } = await import("../config/server.ts");
       const { describeHolder } = await import("../deploy/queue.ts");
       const { lock, lockLines, lockStatus } = await import("../commands/lock.ts");
-      if (app === "status" && name !== undefined) {
+      if (name !== undefined && isStatus([app, name])) {
         const now = await lockStatus(name);
         answer(options, now, () => lockLines(now));
         return now.isHeld ? EXIT.locked : EXIT.ok;
@@ -33,7 +38,7 @@ export function declareLockCommands(cli: CAC): void {
     });
 
   cli
-    .command("unlock <app>", "Remove the lock of dp lock")
+    .command("unlock <app>", "Remove the lock of dp lock", byKey("operate"))
     .option("--json", "The removed lock, as JSON")
     .action(async (app: string, options: Options) => {
       const { unlock } = await import("../commands/lock.ts");
@@ -44,7 +49,11 @@ export function declareLockCommands(cli: CAC): void {
     });
 
   cli
-    .command("cancel <app> [id]", "Cancel the running deploy before its switch, or the waiting one that you name")
+    .command(
+      "cancel <app> [id]",
+      "Cancel the running deploy before its switch, or the waiting one that you name",
+      byKey("push"),
+    )
     .option("--json", "As JSON")
     .action(async (app: string, id: string | undefined, options: Options) => {
       const { cancel, cancelledLines } = await import("../commands/cancel.ts");

@@ -1,6 +1,6 @@
 // The command that shows logs: logs.
 import type { CAC } from "cac";
-import { given, print, textOf, warn, whole, type Options } from "./arguments.ts";
+import { byKey, given, print, textOf, warn, whole, type Options } from "./arguments.ts";
 import type { AppLine } from "../commands/logs.ts";
 import { momentOf } from "../config/moment.ts";
 import { DpError, messageOf } from "../errors.ts";
@@ -10,7 +10,11 @@ const MOST = 1_000_000;
 
 export function declareLogsCommand(cli: CAC): void {
   cli
-    .command("logs <app> [process]", "Show the output of the live release, of web, worker or cron.NAME, or of a deploy")
+    .command(
+      "logs <app> [process]",
+      "Show the output of the live release, of web, worker or cron.NAME, or of a deploy",
+      byKey("view"),
+    )
     .option("-f, --follow", "Follow: print new lines as they come")
     .option("-n, --lines <count>", "How many lines; default: the last 100, of a deploy all")
     .option(

@@ -1,6 +1,6 @@
 // Commands about the processes of an app: ps scale stop start cron.
 import type { CAC } from "cac";
-import { answer, print, warn, type Options } from "./arguments.ts";
+import { answer, byKey, print, warn, type Options } from "./arguments.ts";
 import { DpError, EXIT } from "../errors.ts";
 import type { Action } from "../commands/control.ts";
 
@@ -9,9 +9,11 @@ const ACTIONS: Record<Exclude<Action, "restart">, string> = {
   start: "Start stopped processes again",
 };
 
+const isRun = ([first, name]: readonly string[]) => first === "run" && name !== undefined;
+
 export function declareProcessCommands(cli: CAC): void {
   cli
-    .command("ps <app>", "Show every process of an app: pid, uptime, restarts, memory, command")
+    .command("ps <app>", "Show every process of an app: pid, uptime, restarts, memory, command", byKey("view"))
     .option("--json", "As JSON")
     .action(async (app: string, options: Options) => {
       const { ps, processLines } = await import("../commands/ps.ts");
@@ -20,7 +22,11 @@ export function declareProcessCommands(cli: CAC): void {
     });
 
   cli
-    .command("scale <app> [...processes]", "Set how many of a process run, worker=2; without a number, show it")
+    .command(
+      "scale <app> [...processes]",
+      "Set how many of a process run, worker=2; without a number, show it",
+      byKey("operate"),
+    )
     .option("--json", "As JSON")
     .action(async (app: string, words: string[], options: Options) => {
       const { parseScale, scale, scales } = await import("../commands/scale.ts");
@@ -31,7 +37,7 @@ export function declareProcessCommands(cli: CAC): void {
 
   for (const [action, summary] of Object.entries(ACTIONS) as [Action, string][]) {
     cli
-      .command(`${action} <app> [process]`, summary)
+      .command(`${action} <app> [process]`, summary, byKey("operate"))
       .option("--json", "As JSON")
       .action((app: string, process: string | undefined, options: Options) =>
         controlled(action, app, process, options),
@@ -39,12 +45,18 @@ export function declareProcessCommands(cli: CAC): void {
   }
 
   cli
-    .command("cron <app> [name] [entry]", "Show the scheduled jobs; dp cron run APP NAME runs one now")
+    .command(
+      "cron <app> [name] [entry]",
+      "Show the scheduled jobs; dp cron run APP NAME runs one now",
+      byKey(({ words }) => (isRun(words) ? "operate" : "view"), {
+        app: (words) => (isRun(words) ? words[1] : words[0]),
+      }),
+    )
     .option("--scheduled", "Print only the result")
     .option("--due", "With run: only if the schedule came within the last ten minutes and has not been run since")
     .option("--json", "As JSON")
     .action(async (app: string, name: string | undefined, entry: string | undefined, options: Options) => {
-      if (app === "run" && name !== undefined) return runNow(name, entry, options);
+      if (name !== undefined && isRun([app, name])) return runNow(name, entry, options);
       const { cronEntries, cronLines } = await import("../commands/cron.ts");
       if (name !== undefined)
         throw new DpError("usage", `dp cron takes only the name of an app`, { hint: `dp cron run ${app} ${name}` });

@@ -1,11 +1,15 @@
 // The command about the versions of node and python: runtimes.
 import type { CAC } from "cac";
-import { answer, print, warn, type Options } from "./arguments.ts";
+import { answer, byKey, print, warn, type Options } from "./arguments.ts";
 import { DpError } from "../errors.ts";
 
 export function declareRuntimesCommand(cli: CAC): void {
   cli
-    .command("runtimes [action] [name] [version]", "List every node and python and the apps on it, or install one")
+    .command(
+      "runtimes [action] [name] [version]",
+      "List every node and python and the apps on it, or install one",
+      byKey(null),
+    )
     .option("--json", "As JSON")
     .usage(
       `runtimes

@@ -1,6 +1,6 @@
 // Commands about the server and its apps: init setup status reconcile doctor demo.
 import type { CAC } from "cac";
-import { answer, given, print, textOf, warn, whole, type Options } from "./arguments.ts";
+import { answer, byKey, given, only, print, textOf, warn, whole, HIDDEN, type Options } from "./arguments.ts";
 import { DpError } from "../errors.ts";
 import { report } from "../main.ts";
 import type { Fit } from "../release/fit.ts";
@@ -17,7 +17,7 @@ const oneOf = (names: readonly string[]) => `${names.slice(0, -1).join(", ")} or
 
 export function declareServerCommands(cli: CAC): void {
   cli
-    .command("init", "Write a deploy.yml that fits the current folder")
+    .command("init", "Write a deploy.yml that fits the current folder", byKey(null))
     .option("--name <name>", "The app's name; default: the folder's")
     .option("--type <type>", `${oneOf(appTypeNames())}; default: by the files`)
     .option("--example <name>", `Write a small working app as well: ${exampleNames().join(", ")}`)
@@ -38,7 +38,7 @@ export function declareServerCommands(cli: CAC): void {
     });
 
   cli
-    .command("setup <app> [git-url]", "Prepare the server for an app; safe to repeat")
+    .command("setup <app> [git-url]", "Prepare the server for an app; safe to repeat", byKey(null))
     .option("--port <port>", "The public port; default: the first free one from 8000")
     .option("--manager <name>", `What starts the app: ${oneOf(managerNames())}; default: systemd where it runs`)
     .option("--for <name>", "The name that deploy.yml has, to run its commits once more: shop-staging --for shop")
@@ -67,8 +67,13 @@ export function declareServerCommands(cli: CAC): void {
     });
 
   cli
-    .command("status [app]", "Show the live release and whether it is healthy; without APP for all apps")
+    .command(
+      "status [app]",
+      "Show the live release and whether it is healthy; without APP for all apps",
+      byKey("view", { isFiltered: true }),
+    )
     .option("--json", "As JSON")
+    .option("--only <apps>", HIDDEN)
     .action(async (app: string | undefined, options: Options) => {
       const { status, statusOfAll } = await import("../commands/status.ts");
       const { statusLines } = await import("../commands/status-lines.ts");
@@ -77,14 +82,18 @@ export function declareServerCommands(cli: CAC): void {
         const own = report(error);
         code ||= own;
       };
-      const found = app === undefined ? await statusOfAll(broken) : await status(app);
+      const found = app === undefined ? await statusOfAll(broken, only(options)) : await status(app);
       const lines = () => (Array.isArray(found) ? found.flatMap(statusLines) : statusLines(found));
       answer(options, found, () => (lines().length > 0 || code !== 0 ? lines() : ["no app yet: dp setup APP"]));
       return code;
     });
 
   cli
-    .command("reconcile [app]", "Start and stop processes, now and for the next boot, to match the link current")
+    .command(
+      "reconcile [app]",
+      "Start and stop processes, now and for the next boot, to match the link current",
+      byKey(null),
+    )
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
       const { reconcileApps } = await import("../commands/reconcile.ts");
@@ -98,6 +107,7 @@ export function declareServerCommands(cli: CAC): void {
     .command(
       "doctor [app]",
       "Find what is wrong with an app, or the server and all apps, and the command that mends it",
+      byKey(null),
     )
     .option("--fix", "Mend what can be mended safely, and check again")
     .option("--json", "As JSON")
@@ -110,7 +120,7 @@ export function declareServerCommands(cli: CAC): void {
     });
 
   cli
-    .command("selftest", "Prove with a test app that deploys on this server keep their promises")
+    .command("selftest", "Prove with a test app that deploys on this server keep their promises", byKey(null))
     .option("--json", "As JSON")
     .action(async (options: Options) => {
       const { selftest } = await import("../commands/selftest.ts");
@@ -124,10 +134,12 @@ export function declareServerCommands(cli: CAC): void {
       return code;
     });
 
-  cli.command("demo", "Push, deploy, break and roll back a small app in a temporary folder").action(async () => {
-    const { demo } = await import("../commands/demo.ts");
-    return demo(print);
-  });
+  cli
+    .command("demo", "Push, deploy, break and roll back a small app in a temporary folder", byKey(null))
+    .action(async () => {
+      const { demo } = await import("../commands/demo.ts");
+      return demo(print);
+    });
 }
 
 /** Asks which of the fitting types is meant; an empty answer takes the usual one. */

@@ -1,12 +1,12 @@
 // Commands about single steps: step begin fact plan.
 import type { CAC } from "cac";
-import { answer, given, json, print, textOf, type Options } from "./arguments.ts";
+import { answer, byKey, given, json, print, textOf, type Options } from "./arguments.ts";
 import { EXIT } from "../errors.ts";
 import { printExact } from "../text/say.ts";
 
 export function declareStepCommands(cli: CAC): void {
   cli
-    .command("step [name]", "List the steps, or run one by hand")
+    .command("step [name]", "List the steps, or run one by hand", byKey(null))
     .option("--context <file>", "The context file, as dp begin printed it")
     .option("--app <app>", "Use the newest context of this app")
     .option("--undo", "Take the step back; without a step, all that ran: the run has then failed")
@@ -23,7 +23,7 @@ export function declareStepCommands(cli: CAC): void {
     });
 
   cli
-    .command("begin <app> [ref]", "Write the context of a deploy and print its path; nothing else happens")
+    .command("begin <app> [ref]", "Write the context of a deploy and print its path; nothing else happens", byKey(null))
     .option("--skip-hooks", "Do not run preDeploy and postDeploy")
     .action(async (app: string, ref: string | undefined, options: Options) => {
       const { begin } = await import("../deploy/begin.ts");
@@ -34,7 +34,11 @@ export function declareStepCommands(cli: CAC): void {
     });
 
   cli
-    .command("fact [context] [name]", "Print a fact of a context, or all of them; without a context, list the facts")
+    .command(
+      "fact [context] [name]",
+      "Print a fact of a context, or all of them; without a context, list the facts",
+      byKey(null),
+    )
     .action(async (context: string | undefined, name: string | undefined) => {
       const { allFacts, factText, vocabulary } = await import("../commands/fact.ts");
       if (context === undefined)
@@ -44,7 +48,7 @@ export function declareStepCommands(cli: CAC): void {
     });
 
   cli
-    .command("plan [app] [ref]", "Show the order of the steps, or what a deploy of an app would do")
+    .command("plan [app] [ref]", "Show the order of the steps, or what a deploy of an app would do", byKey(null))
     .option("--json", "As JSON")
     .action(async (app: string | undefined, ref: string | undefined, options: Options) => {
       const { planFor, orderLines, planOfKind } = await import("../commands/plan.ts");

@@ -30,9 +30,9 @@ export interface AppRow {
   error: string | null;
 }
 
-/** Every app, sorted by name; a damaged one shows its error and hides no other. */
-export async function apps(): Promise<AppRow[]> {
-  return Promise.all((await appNames()).map(rowOf));
+/** Every app, or those of `names`, sorted by name; a damaged one shows its error and hides no other. */
+export async function apps(names?: readonly string[]): Promise<AppRow[]> {
+  return Promise.all((names ?? (await appNames())).map(rowOf));
 }
 
 const UNKNOWN = {

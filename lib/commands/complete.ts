@@ -99,6 +99,12 @@ const isTaken = (command: Described, words: readonly string[], at: number) =>
 /** A word that may stand before the app's name: `dp lock status APP`. */
 const BEFORE_APP: Readonly<Record<string, string>> = { lock: "status", cron: "run" };
 
+/** What the first word of other commands may be. */
+const ACTIONS: Readonly<Record<string, readonly string[]>> = {
+  keys: ["list", "add", "new", "allow", "deny", "remove"],
+  runtimes: ["list", "install"],
+};
+
 async function valuesOf(name: string, command: string, app?: string, action?: string): Promise<Candidate[]> {
   const plain = (words: readonly string[]) => words.map((word): Candidate => [word]);
   switch (name) {
@@ -114,7 +120,7 @@ async function valuesOf(name: string, command: string, app?: string, action?: st
       if (Object.hasOwn(BEFORE_APP, command)) return app === BEFORE_APP[command] ? plain(await appNames()) : [];
       return command === "step" ? steps() : [];
     case "action":
-      return plain(["list", "get", "set", "unset", "import"]);
+      return plain(command === "env" ? ["list", "get", "set", "unset", "import"] : (ACTIONS[command] ?? []));
     case "words":
       return app && (action === "get" || action === "unset" || action === "set") ? settingWords(app, action) : [];
     case "process":

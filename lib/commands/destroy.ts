@@ -3,7 +3,10 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, open, readdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
+import { changeHolders } from "../access/change.ts";
+import { keysFile } from "../access/places.ts";
 import { setCron } from "../cron/cron.ts";
+import { DpError } from "../errors.ts";
 import { readText, removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
 import { managersOf } from "./managers.ts";
 import { makeIo, silentLog, type Io } from "../host/io.ts";
@@ -74,11 +77,28 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
         io.run(["userdel", each], { quiet: true }).then(() => true),
       );
     await note("removed its logs", remove(logs, io));
+    changes.push(...(await takeFromKeys(name)));
     for (const file of ["destroyed", "config.yml"]) await removeFile(join(base, file));
     await note(`removed ${base}`, remove(base, io));
     return { app: name, changes, archive };
   } finally {
     lock.release();
+  }
+}
+
+// An app of the same name that is made later is nobody's. With a damaged keys.json no key is let in, and root goes on.
+async function takeFromKeys(app: string): Promise<string[]> {
+  if (!existsSync(keysFile())) return [];
+  try {
+    const names = await changeHolders((all) => {
+      const held = all.filter(({ apps }) => apps.some((each) => each.app === app));
+      for (const holder of held) holder.apps = holder.apps.filter((each) => each.app !== app);
+      return held.map(({ name }) => name);
+    });
+    return names.map((name) => `took ${app} from the keys of ${name}`);
+  } catch (error) {
+    if (!(error instanceof DpError)) throw error;
+    return [`${error.message}: when it is mended, take ${app} out of it with dp keys deny`];
   }
 }
 

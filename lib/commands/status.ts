@@ -167,9 +167,12 @@ async function lastFailure(app: App): Promise<Status["lastFailure"]> {
   return { id: last.id, error: last.run.result?.error ?? `it was interrupted: dp resume ${app.name}` };
 }
 
-/** The status of every app; the error of an app goes to `broken`, and the others are reported all the same. */
-export async function statusOfAll(broken: (error: unknown) => void): Promise<Status[]> {
-  const told = await Promise.allSettled((await appNames()).map(status));
+/**
+ * The status of every app, or of those of `names`; the error of an app goes to `broken`, and the others are reported all
+ * the same.
+ */
+export async function statusOfAll(broken: (error: unknown) => void, names?: readonly string[]): Promise<Status[]> {
+  const told = await Promise.allSettled((names ?? (await appNames())).map(status));
   const wrong = told.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
   // A missing right affects all apps: one report is enough.
   const refused = wrong.filter((error) => error instanceof Error && codeOf(error.cause) === "EACCES");

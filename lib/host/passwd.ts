@@ -7,13 +7,15 @@ export interface Account {
   uid: number;
   /** The user's own group, which may have another name. */
   gid: number;
+  home: string;
+  shell: string;
 }
 
 function find(fits: (name: string, uid: number) => boolean): Account | null {
   for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {
-    const [name = "", , uid, gid] = line.split(":");
+    const [name = "", , uid, gid, , home = "", shell = ""] = line.split(":");
     if (uid !== undefined && gid !== undefined && fits(name, Number(uid)))
-      return { name, uid: Number(uid), gid: Number(gid) };
+      return { name, uid: Number(uid), gid: Number(gid), home, shell };
   }
   return null;
 }
@@ -23,6 +25,15 @@ export const accountNamed = (wanted: string) => find((name) => name === wanted);
 
 /** The user with that number, or null. */
 export const accountWith = (wanted: number) => find((_name, uid) => uid === wanted);
+
+/** The password field of a user in /etc/shadow, which root alone may read; null: there is none. */
+export function passwordField(wanted: string): string | null {
+  for (const line of readFileSync("/etc/shadow", "utf8").split("\n")) {
+    const [name, password = ""] = line.split(":");
+    if (name === wanted) return password;
+  }
+  return null;
+}
 
 /** The user of that name. Throws DpError "host" when there is none. */
 export function requireAccount(name: string): Account {

@@ -1,7 +1,8 @@
 // Who runs a command: the login name, the client address, and the ssh key when sshd reports it.
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { environmentOf, processEntry } from "./process/process.ts";
+import { argumentsOf, environmentOf, processEntry, userOf } from "./process/process.ts";
+import { SELF } from "./self.ts";
 import { loginName } from "./users.ts";
 
 export interface Who {
@@ -11,8 +12,8 @@ export interface Who {
   key?: string;
 }
 
-// dp's own units set DP_BY: nobody typed their commands.
-const LOGIN = ["SUDO_USER", "SSH_CONNECTION", "SSH_USER_AUTH", "DP_BY"] as const;
+// dp's own units set DP_BY: nobody typed their commands. The gate sets DP_KEY: the name that a key has.
+const LOGIN = ["SUDO_USER", "SSH_CONNECTION", "SSH_USER_AUTH", "DP_BY", "DP_KEY"] as const;
 
 /** The variables that identify the user, for another dp that this one starts on their behalf. */
 export function loginEnv(): Record<string, string> {
@@ -22,15 +23,49 @@ export function loginEnv(): Record<string, string> {
 /** Who started this process: the login name before sudo, and the client address for ssh; `system`: dp itself. */
 export function starter(): string {
   if (process.env["DP_BY"] === "system") return "system";
-  const name = process.env["SUDO_USER"] ?? loginName();
+  const name = ownGate()?.name ?? process.env["SUDO_USER"] ?? loginName();
   const from = ofLogin("SSH_CONNECTION")?.split(" ")[0];
   return from ? `${name}@${from}` : name;
 }
 
-/** The same, with the key that sshd accepted; sshd reports it with `ExposeAuthInfo yes` in sshd_config. */
+/**
+ * The same, with the key: that of the gate, or the one that sshd reports with `ExposeAuthInfo yes` in sshd_config.
+ */
 export function who(): Who {
-  const key = keyIn(ofLogin("SSH_USER_AUTH"));
+  const key = ownGate()?.key ?? keyIn(ofLogin("SSH_USER_AUTH"));
   return { by: starter(), ...(key === null ? {} : { key }) };
+}
+
+/** Who came in by a key: the name, and the key's fingerprint. */
+export interface KeyHolder {
+  name: string;
+  key: string;
+}
+
+/** What the process that lets keys in was started for; null: the process is another one, or another user's. */
+export function gateOf(pid: number): KeyHolder | null {
+  const [name = "", key = "", ...more] = argumentsOf(pid).slice(SELF.length + 1);
+  const isGate = [...SELF, "gate"].every((word, at) => argumentsOf(pid)[at] === word) && more.length === 0;
+  return isGate && userOf(pid) === process.getuid?.() ? { name, key } : null;
+}
+
+let gate: KeyHolder | null | undefined;
+
+/** The gate that this process, or one above it, is. The variable alone proves nothing. */
+function ownGate(): KeyHolder | null {
+  const name = process.env["DP_KEY"];
+  if (name === undefined) return null;
+  gate ??= above(gateOf);
+  return gate?.name === name ? gate : null;
+}
+
+/** The first answer about this process or one above it, or null. */
+function above<T>(ask: (pid: number) => T | null): T | null {
+  for (let pid = process.pid; pid > 1; pid = processEntry(pid)?.parent ?? 0) {
+    const found = ask(pid);
+    if (found !== null) return found;
+  }
+  return null;
 }
 
 /** The server's address as an ssh client reaches it. */
