@@ -1,6 +1,6 @@
 // The command that replaces dp itself: upgrade.
 import type { CAC } from "cac";
-import { answer, print, warn, type Options } from "./arguments.ts";
+import { answer, byKey, print, warn, type Options } from "./arguments.ts";
 import { EXIT } from "../errors.ts";
 import { report } from "../main.ts";
 
@@ -9,6 +9,7 @@ export function declareUpgradeCommand(cli: CAC): void {
     .command(
       "upgrade [folder]",
       "Install the dp of a folder, and bring all apps up to it; without FOLDER only the latter",
+      byKey(null),
     )
     .option("--downgrade", "Install it even if it is older than the installed dp")
     .option("--json", "As JSON; without FOLDER only")
