@@ -30,7 +30,7 @@ export function appInPath(path: string): string | null {
 export const noSuchApp = (word: string) => new DpError("usage", `there is no app ${quoted(word)} for this key`);
 
 /** The answer when the role is not enough; `what`: `destroy`, `push to`. */
-export const mayNot = (name: string, what: string, app: string | undefined) =>
+export const mayNot = (name: string, what: string, app?: string) =>
   new DpError("host", `${name} may not ${what}${app === undefined ? "" : ` ${app}`}`);
 
 /** Who somebody is, and what they may: the answer when no command is typed. */

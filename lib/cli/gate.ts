@@ -73,16 +73,19 @@ async function command(cli: CAC, holder: Holder, words: readonly string[]): Prom
 async function requireAllowed(holder: Holder, found: Command, line: Line): Promise<void> {
   const access = accessOf(found);
   const word = appIn(access, line);
+  const needed = roleFor(access, line);
+  if (needed === null) throw refused(found.name, undefined, mayNot(holder.name, `use ${found.name} in that way`));
   if (access.isFiltered === true) {
     const there = await appNames();
-    const own = holder.apps.map(({ app }) => app).filter((app) => there.includes(app));
-    line.options["only"] = own.sort().join(",");
+    const own = holder.apps.filter(({ app, role }) => there.includes(app) && isEnough(role, needed));
+    line.options["only"] = own
+      .map(({ app }) => app)
+      .sort()
+      .join(",");
     if (word === undefined) return;
   }
   if (word === undefined) throw refused(found.name, undefined, new DpError("usage", `which app? dp ${found.name} APP`));
   const app = await ownApp(holder, word, word, found.name);
-  const needed = roleFor(access, line);
-  if (needed === null) throw refused(found.name, app, mayNot(holder.name, `use ${found.name} in that way on`, app));
   requireRole(holder, app, needed, { what: found.name, verb: found.name });
 }
 

@@ -11,9 +11,9 @@ import { fleetLines } from "../fleet/table.ts";
 import { withoutPaths } from "../fleet/words.ts";
 import { examine } from "./doctor.ts";
 
-/** The report; when the findings are older than an hour, a process that renews them is left behind. */
-export async function report(): Promise<Report> {
-  const made = await makeReport();
+/** The report, of these apps or of all; when the findings are older than an hour, a process that renews them is left behind. */
+export async function report(only?: readonly string[]): Promise<Report> {
+  const made = await makeReport(only);
   if (made.isStale) lookInBackground();
   return made.report;
 }
