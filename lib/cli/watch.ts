@@ -1,10 +1,10 @@
 // The command of the look: watch.
 import type { CAC } from "cac";
-import { answer, HIDDEN, warn, type Options } from "./arguments.ts";
+import { answer, byKey, warn, HIDDEN, type Options } from "./arguments.ts";
 
 export function declareWatchCommand(cli: CAC): void {
   cli
-    .command("watch", HIDDEN)
+    .command("watch", HIDDEN, byKey(null))
     .option("--json", "What was seen, as JSON")
     .action(async (options: Options) => {
       const { watch, watchLines } = await import("../commands/watch.ts");
