@@ -44,6 +44,7 @@ export function declared(): CAC {
   cli
     .command("help [topic]", "Show how a command is used, and its page; dp help topics lists the pages", byKey(null))
     .action(() => cli.outputHelp());
+  cli.option("-s, --server <name>", "Before the command: run it on that server of dp fleet");
   cli.option("-v, --version", "Print the version and the commit it was built from");
   const hidden = new RegExp(`^.*${RegExp.escape(HIDDEN)}\\s*$\\n?`, "gm");
   cli.help((sections) =>
@@ -61,12 +62,14 @@ export function declared(): CAC {
 /** Runs dp with the given words, and sets the exit code. */
 export function main(words: readonly string[]): Promise<void> {
   return guarded(async () => {
+    if (words[0] === "-s" || words[0] === "--server") return onServer(words[1], words.slice(2));
     const cli = declared();
     const topic = topicOf(words);
     if (topic !== undefined) return help(cli, topic);
     const line = readLine(cli, words);
     const { command, options } = line;
     if (command === undefined && line.words[0] !== undefined) throw unknownCommand(cli, line.words[0], line.words[1]);
+    if (options["server"] !== undefined) throw misplacedServer(options["server"]);
     if (options["help"] === true) return command ? usage(command) : cli.outputHelp();
     if (options["version"] === true) return printVersion();
     if (command === undefined) return cli.outputHelp();
@@ -75,6 +78,17 @@ export function main(words: readonly string[]): Promise<void> {
     return audited(line, () => runLine(line));
   });
 }
+
+/** `dp -s NAME ...`: the server parses the rest, as it may know other commands than this dp. */
+async function onServer(name: string | undefined, words: readonly string[]): Promise<number> {
+  if (name === undefined) throw new DpError("usage", "-s needs the name of a server", { hint: "dp fleet" });
+  const { runThere } = await import("./commands/there.ts");
+  return runThere(name, words);
+}
+
+// Elsewhere it may be a word for another program, and a command that runs here in place of there may do harm.
+const misplacedServer = (name: string | boolean) =>
+  new DpError("usage", "-s comes before the command", { hint: `dp -s ${String(name)} COMMAND` });
 
 async function printVersion(): Promise<void> {
   const { versionText } = await import("./host/version.ts");

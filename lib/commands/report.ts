@@ -6,6 +6,7 @@ import { SELF, selfEnv } from "../host/self.ts";
 import { HERE } from "../fleet/attention.ts";
 import type { Report, ServerView } from "../fleet/document.ts";
 import { findingsLock, keepFindings } from "../fleet/kept.ts";
+import { printLines } from "../fleet/paint.ts";
 import { makeReport } from "../fleet/report.ts";
 import { fleetLines } from "../fleet/table.ts";
 import { withoutPaths } from "../fleet/words.ts";
@@ -43,13 +44,8 @@ export async function renewFindings(): Promise<void> {
   }
 }
 
-/** A report for people, at most `width` characters wide. */
-export function reportLines(report: Report, width: number): string[] {
+/** Prints a report for people. */
+export function printReport(report: Report): void {
   const here: ServerView = { name: HERE, address: report.host, seen: report.now, error: null, report };
-  return fleetLines([here], report.now, width).map((line) =>
-    line
-      .map(({ text }) => text)
-      .join("")
-      .trimEnd(),
-  );
+  printLines(fleetLines([here], report.now, process.stdout.columns || 100));
 }

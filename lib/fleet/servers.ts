@@ -1,0 +1,135 @@
+// The servers of a fleet: fleet.yml of the user, or the git remotes of the current folder that lead to dp servers.
+import { mkdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import * as v from "valibot";
+import { parse } from "../config/parse.ts";
+import { setInner } from "../config/yaml-edit.ts";
+import { DpError } from "../errors.ts";
+import { readText, writeFileAtomic } from "../host/files.ts";
+import { gitRemotes } from "../remote/git.ts";
+import { destinationOf, type Server } from "../remote/ssh.ts";
+import { didYouMean } from "../text/suggestion.ts";
+import { quoted } from "../text/text.ts";
+
+/** A server by its name in fleet.yml. */
+export interface Named {
+  name: string;
+  /** `root@203.0.113.5`, as it stands there. */
+  address: string;
+  server: Server;
+}
+
+// Both become words of a command that somebody pastes into a shell.
+const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,38}[A-Za-z0-9])?$/;
+const ADDRESS =
+  /^(?:([A-Za-z0-9_][A-Za-z0-9._-]*)@)?(?:\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?)\]|([A-Za-z0-9_][A-Za-z0-9._-]*))(?::([0-9]{1,5}))?$/;
+
+const name = v.pipe(v.string(), v.regex(NAME, "must be letters, digits, dots and dashes"));
+const address = v.pipe(
+  v.string(),
+  v.check((text) => serverOf(text) !== null, "must be [USER@]HOST[:PORT]"),
+);
+const schema = v.strictObject({ servers: v.record(name, address) });
+
+/** `[USER@]HOST[:PORT]` as ssh takes it, or null. */
+export function serverOf(text: string): Server | null {
+  const [, user, bracketed, plain, port] = ADDRESS.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined || Number(port ?? 1) < 1 || Number(port ?? 1) > 65_535) return null;
+  return { host, ...(user === undefined ? {} : { user }), ...(port === undefined ? {} : { port: Number(port) }) };
+}
+
+/** The file that lists the servers. */
+export const fleetFile = () => join(process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "dp/fleet.yml");
+
+/** The servers of fleet.yml, sorted by name; null: there is no such file. Throws DpError "config". */
+export async function listedServers(): Promise<Named[] | null> {
+  const text = await readText(fleetFile());
+  if (text === null) return null;
+  // A file of which only comments are left is no mistake.
+  const { servers } = /^\s*(?:#.*\s*)*$/.test(text) ? { servers: {} } : parse(schema, text, fleetFile());
+  return namedFrom(Object.entries(servers));
+}
+
+const namedFrom = (entries: readonly (readonly [string, string])[]): Named[] =>
+  entries
+    .map(([own, where]) => ({ name: own, address: where, server: serverOf(where)! }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+
+/** The servers that are meant: those of fleet.yml, else of the folder's remotes. Throws DpError "usage" without any. */
+export async function fleetServers(): Promise<Named[]> {
+  const listed = await listedServers();
+  if (listed !== null && listed.length > 0) return listed;
+  const found = listed === null ? await remoteServers() : [];
+  if (found.length > 0) return found;
+  throw new DpError("usage", `no server is known: ${fleetFile()} ${listed === null ? "is not there" : "lists none"}`, {
+    hint: "dp fleet add NAME root@SERVER",
+  });
+}
+
+/** A remote for each server: `ssh://root@HOST/var/repos/APP.git`, or `dp@HOST:APP`. */
+async function remoteServers(): Promise<Named[]> {
+  const entries = (await gitRemotes()).flatMap((remote) => {
+    const where = remote.urls.map(addressIn).find((text) => text !== null);
+    return where !== undefined && NAME.test(remote.name) && serverOf(where) ? [[remote.name, where] as const] : [];
+  });
+  // Two apps of one server are one server.
+  return namedFrom(entries.filter(([, where], at) => entries.findIndex(([, other]) => other === where) === at));
+}
+
+function addressIn(url: string): string | null {
+  const [, long] = /^ssh:\/\/([^/]+)\/var\/repos\/[^/]+\.git\/?$/.exec(url) ?? [];
+  const [, short] = /^((?:[^@:/]+@)?[^:/[]+):\/var\/repos\/[^/]+\.git\/?$/.exec(url) ?? [];
+  const [, own] = /^(?:ssh:\/\/)?(dp@[^:/]+(?::\d+(?=\/))?)[:/][^/]+$/.exec(url) ?? [];
+  return long ?? short ?? own ?? null;
+}
+
+/** The server of that name. Throws DpError "usage" when fleet.yml has none. */
+export async function serverNamed(wanted: string): Promise<Named> {
+  const all = (await listedServers()) ?? (await remoteServers());
+  const found = all.find((each) => each.name === wanted);
+  if (found) return found;
+  const names = all.map((each) => each.name);
+  throw new DpError("usage", `the fleet has no server ${quoted(wanted)}`, {
+    lines: names.length > 0 ? [`it has ${names.join(", ")}`] : [],
+    hint: didYouMean(wanted, names).hint ?? "dp fleet add NAME root@SERVER",
+  });
+}
+
+/** Notes a server, or another address of one. Throws DpError "usage" for a bad name or address. */
+export async function addServer(own: string, where: string): Promise<Named> {
+  if (!NAME.test(own)) throw new DpError("usage", `${quoted(own)} is not a name: letters, digits, dots and dashes`);
+  const server = serverOf(where);
+  if (server === null) throw new DpError("usage", `${quoted(where)} is not [USER@]HOST[:PORT]`);
+  destinationOf(server);
+  const file = fleetFile();
+  // Read first: a file with a mistake is not changed.
+  await listedServers();
+  const text = (await readText(file)) ?? "# The servers of dp fleet: NAME: [USER@]HOST[:PORT]\n";
+  const quotedName = /^[A-Za-z]/.test(own) ? own : JSON.stringify(own);
+  await write(text.includes("servers:") ? text : `${text}servers:\n`, quotedName, where);
+  return { name: own, address: where, server };
+}
+
+async function write(text: string, own: string, where: string): Promise<void> {
+  const file = fleetFile();
+  const block = /^servers:[ \t]*$/m;
+  const next =
+    /^servers:[ \t]*\n[ \t]+\S/m.test(text) || !block.test(text)
+      ? setInner(text, "servers", { [own]: where }, file)
+      : text.replace(block, `servers:\n  ${own}: ${JSON.stringify(where)}`);
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  await writeFileAtomic(file, next, 0o600);
+}
+
+/** Takes a server off the list. Throws DpError "usage" when it is not there, "config" when its line is not its own. */
+export async function removeServer(own: string): Promise<void> {
+  const all = (await listedServers()) ?? [];
+  if (!all.some((each) => each.name === own)) await serverNamed(own);
+  const file = fleetFile();
+  const text = (await readText(file)) ?? "";
+  const line = new RegExp(`^[ \\t]+["']?${RegExp.escape(own)}["']?:[^\\n]*\\n?`, "m");
+  if (!line.test(text)) throw new DpError("config", `${file}: ${own} has no line of its own, take it out by hand`);
+  await writeFileAtomic(file, text.replace(line, ""), 0o600);
+}
