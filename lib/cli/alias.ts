@@ -50,6 +50,9 @@ const INSTEAD: Readonly<Record<string, (app: string) => string>> = {
   open: (app) => `dp status ${app} prints its address`,
   remove: (app) => `dp destroy ${app}`,
   shell: (app) => `dp run ${app} -- sh`,
+  "ssh-keys:add": () => "dp keys add NAME --app APP --role push < FILE.pub",
+  "ssh-keys:list": () => "dp keys",
+  "ssh-keys:remove": () => "dp keys remove NAME",
   ssh: (app) => `dp run ${app} -- sh`,
 };
 

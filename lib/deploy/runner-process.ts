@@ -22,9 +22,11 @@ export interface RunnerProcess {
 
 /**
  * Starts a runner process, which starts up while the run is still being begun. install.sh runs `dp rollback` in a
- * session of its own, watched by a small program, so dp need not start a second time there.
+ * session of its own, watched by a small program, so dp need not start a second time there. The session of a key may be
+ * ended at any time.
  */
-export const startRunner = (app: NamedApp): RunnerProcess => (isOnItsOwn() ? itself(app) : another(app));
+export const startRunner = (app: NamedApp): RunnerProcess =>
+  isOnItsOwn() && process.env["DP_KEY"] === undefined ? itself(app) : another(app);
 
 // Goes below the ^C that the terminal shows.
 function goesOn({ name }: NamedApp, what: string): void {

@@ -35,15 +35,18 @@ async function fileFindings(io: Io): Promise<Finding[]> {
     await changeHolders(() => undefined);
     return changes.join("; ") || `wrote ${authorizedKeysFile()}`;
   };
-  const findings = (await accountDrift()).map(({ kind, what, path }): Finding => {
+  const drift = await accountDrift();
+  // What somebody else made stands in the way of the rest.
+  const fix = drift.some(({ kind }) => kind === "foreign") ? {} : { fix: mend };
+  const findings = drift.map(({ kind, what, path }): Finding => {
     if (kind === "foreign") return byHand("error", what, path);
-    return { severity: "error", what, command: "dp doctor --fix", fix: mend };
+    return { severity: "error", what, command: "dp doctor --fix", ...fix };
   });
   // Throws when keys.json is damaged: that is a finding of its own.
   const wanted = authorizedKeys(await holders());
   if ((await readText(authorizedKeysFile())) === wanted) return findings;
   const what = `${authorizedKeysFile()} is not what keys.json says: somebody edited it by hand`;
-  return [...findings, { severity: "error", what, command: "dp doctor --fix", fix: mend }];
+  return [...findings, { severity: "error", what, command: "dp doctor --fix", ...fix }];
 }
 
 // What sshd, pam and the way to the gate start as dp.

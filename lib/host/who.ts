@@ -1,7 +1,8 @@
 // Who runs a command: the login name, the client address, and the ssh key when sshd reports it.
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import { argumentsOf, environmentOf, processEntry, userOf } from "./process/process.ts";
+import { connectionOf } from "./process/connection.ts";
+import { argumentsOf, processEntry, userOf } from "./process/process.ts";
 import { SELF } from "./self.ts";
 import { loginName } from "./users.ts";
 
@@ -24,15 +25,17 @@ export function loginEnv(): Record<string, string> {
 export function starter(): string {
   if (process.env["DP_BY"] === "system") return "system";
   const name = ownGate()?.name ?? process.env["SUDO_USER"] ?? loginName();
-  const from = ofLogin("SSH_CONNECTION")?.split(" ")[0];
+  const from = ofConnection()?.split(" ")[0];
   return from ? `${name}@${from}` : name;
 }
 
 /**
- * The same, with the key: that of the gate, or the one that sshd reports with `ExposeAuthInfo yes` in sshd_config.
+ * The same, with the key: that of the gate, or the one that sshd reports with `ExposeAuthInfo yes` in sshd_config. Behind
+ * sudo the report would be the user's own word.
  */
 export function who(): Who {
-  const key = ownGate()?.key ?? keyIn(ofLogin("SSH_USER_AUTH"));
+  const isSudo = process.env["SUDO_USER"] !== undefined;
+  const key = ownGate()?.key ?? (isSudo ? null : keyIn(process.env["SSH_USER_AUTH"] ?? null));
   return { by: starter(), ...(key === null ? {} : { key }) };
 }
 
@@ -77,7 +80,7 @@ export interface SshServer {
 
 /** The server's side of this ssh login, or null when this is not an ssh login. */
 export function serverOfLogin(): SshServer | null {
-  const [client = "", , server = "", port = ""] = ofLogin("SSH_CONNECTION")?.split(" ") ?? [];
+  const [client = "", , server = "", port = ""] = ofConnection()?.split(" ") ?? [];
   if (server === "" || !/^\d+$/.test(port)) return null;
   // A public client at a private server address came through a router, whose public address is not known here.
   const isTranslated = PRIVATE.test(server) && !PRIVATE.test(client);
@@ -87,15 +90,20 @@ export function serverOfLogin(): SshServer | null {
 
 const PRIVATE = /^(?:10|127|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01]))\.|^(?:::1$|f[cd]|fe80)/i;
 
-// sudo keeps only the name of the login; the shell above it has the rest.
-function ofLogin(name: "SSH_CONNECTION" | "SSH_USER_AUTH"): string | null {
-  const own = process.env[name] ?? null;
-  if (own !== null || process.env["SUDO_USER"] === undefined) return own;
-  for (let pid = process.ppid; pid > 1; pid = processEntry(pid)?.parent ?? 0) {
-    const found = environmentOf(pid, name);
-    if (found !== null) return found;
+// sudo tells the name of the login. What the processes above it say of it is that user's own word, so the connection is
+// the one that sshd holds.
+function ofConnection(): string | null {
+  if (process.env["SUDO_USER"] === undefined) return process.env["SSH_CONNECTION"] ?? null;
+  return above((pid) => (isSshd(pid) ? connectionOf(pid) : null));
+}
+
+// By the program itself: the name of a process is anybody's to choose.
+function isSshd(pid: number): boolean {
+  try {
+    return userOf(pid) === 0 && /^\/usr\/.*\/sshd(?:-session)?$/.test(readlinkSync(`/proc/${pid}/exe`));
+  } catch {
+    return false; // gone, or not to be seen
   }
-  return null;
 }
 
 // Lines such as `publickey ssh-ed25519 AAAA…`, one for each authentication method that was used.

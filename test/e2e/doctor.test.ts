@@ -17,6 +17,7 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import type { AuditLine } from "../../lib/host/audit.ts";
+import { loginName } from "../../lib/host/users.ts";
 import { codeOf } from "../../lib/errors.ts";
 import { pidsWith, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
@@ -540,7 +541,7 @@ test.skipIf(!canMount)("a server without memory: doctor names it, a deploy warns
 describe("the audit log", () => {
   const lines = async () =>
     JSON.parse((await ok(box.dp("audit", "shop", "-n", "1000", "--json"))).stdout) as AuditLine[];
-  const login = { SUDO_USER: "ann", SSH_CONNECTION: "203.0.113.5 50000 192.0.2.1 22" };
+  const login = { SSH_CONNECTION: "203.0.113.5 50000 192.0.2.1 22" };
   /** The lines that a command adds, whatever it ends with. */
   const added = async (env: Record<string, string>, ...words: string[]) => {
     const before = (await lines()).length;
@@ -550,20 +551,20 @@ describe("the audit log", () => {
 
   test("has what dp reconcile and dp doctor changed, by whom, and nothing when that was nothing", async () => {
     await killInstance(live());
-    const ann = { by: "ann@203.0.113.5", app: "shop", result: "ok", code: 0 };
+    const mine = { by: `${loginName()}@203.0.113.5`, app: "shop", result: "ok", code: 0 };
     const started = { what: "reconcile", detail: `started shop@${live()}` };
-    expect((await added(login, "reconcile")).lines).toMatchObject([{ ...ann, ...started }]);
+    expect((await added(login, "reconcile")).lines).toMatchObject([{ ...mine, ...started }]);
     await killInstance(live());
     chmodSync(at(".env.production"), 0o644);
     expect((await added(login, "doctor", "--fix")).lines).toMatchObject([
-      { ...ann, ...started },
-      { ...ann, what: "doctor", detail: `closed ${at(".env.production")} to others; did: dp reconcile shop` },
+      { ...mine, ...started },
+      { ...mine, what: "doctor", detail: `closed ${at(".env.production")} to others; did: dp reconcile shop` },
     ]);
     for (const words of [["reconcile"], ["doctor", "--fix"], ["doctor"]])
       expect(await added(login, ...words)).toEqual({ code: 0, lines: [] });
     await killInstance(live());
     expect((await added({ ...login, DP_BY: "system" }, "reconcile")).lines).toMatchObject([
-      { ...ann, ...started, by: "system" },
+      { ...mine, ...started, by: "system" },
     ]);
   });
 

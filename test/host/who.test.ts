@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { connectionOf } from "../../lib/host/process/connection.ts";
 import { loginName } from "../../lib/host/users.ts";
 import { loginEnv, serverOfLogin, starter, who } from "../../lib/host/who.ts";
 
@@ -25,20 +26,33 @@ test("the login name, and where from", () => {
   expect(who()).toEqual({ by: loginName() });
   process.env["SSH_CONNECTION"] = "203.0.113.5 50000 192.0.2.1 22";
   expect(starter()).toBe(`${loginName()}@203.0.113.5`);
-  process.env["SUDO_USER"] = "ann";
-  expect(starter()).toBe("ann@203.0.113.5");
 });
 
-test("behind sudo, which keeps nothing of it, where from is what the shell above knows", async () => {
+test("behind sudo the name is sudo's, and nothing counts that the user says of the login", async () => {
   const program = `
-    const { starter } = await import(${JSON.stringify(resolve(import.meta.dir, "../../lib/host/who.ts"))});
-    console.log(starter());
+    const { who } = await import(${JSON.stringify(resolve(import.meta.dir, "../../lib/host/who.ts"))});
+    console.log(JSON.stringify(who()));
   `;
-  const inner = [process.execPath, "-e", program];
-  const line = `env -i SUDO_USER=ann PATH="$PATH" "$@"; true`;
-  const env = { PATH: process.env["PATH"] ?? "", SSH_CONNECTION: "203.0.113.5 50000 192.0.2.1 22" };
-  const shell = Bun.spawn(["sh", "-c", line, "sh", ...inner], { env, stdout: "pipe" });
-  expect(await shell.stdout.text()).toBe("ann@203.0.113.5\n");
+  writeFileSync(join(folder, "auth"), "publickey ssh-ed25519 AAAA\n");
+  const said = { SSH_CONNECTION: "203.0.113.5 50000 192.0.2.1 22", SSH_USER_AUTH: join(folder, "auth"), DP_KEY: "bob" };
+  const env = { PATH: process.env["PATH"] ?? "", SUDO_USER: "ann", ...said };
+  const shell = Bun.spawn(["sh", "-c", '"$@"; true', "sh", process.execPath, "-e", program], { env, stdout: "pipe" });
+  expect(JSON.parse(await shell.stdout.text())).toEqual({ by: "ann" });
+});
+
+test("the connection of a process is what the kernel knows", async () => {
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const words = `import socket, sys; s = socket.create_connection(("127.0.0.1", ${server.port})); print(*s.getsockname(), flush=True); sys.stdin.read()`;
+  const client = Bun.spawn(["python3", "-c", words], { stdin: "pipe", stdout: "pipe" });
+  try {
+    const { value } = await client.stdout.getReader().read();
+    const own = new TextDecoder().decode(value).trim();
+    expect(connectionOf(client.pid)).toBe(`127.0.0.1 ${server.port} ${own}`);
+    expect(connectionOf(1)).toBe(null);
+  } finally {
+    client.kill();
+    server.stop(true);
+  }
 });
 
 describe("the server's side of the login, for the address of its repositories", () => {

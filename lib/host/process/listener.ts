@@ -99,7 +99,7 @@ function holdersOf(inodes: ReadonlySet<string>, pids: readonly number[]): Map<st
 }
 
 /** The inodes of a process's sockets; empty when they may not be seen. */
-function socketsOf(pid: number): string[] {
+export function socketsOf(pid: number): string[] {
   return listProc(`${pid}/fd`).flatMap((fd) => {
     try {
       return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
