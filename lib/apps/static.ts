@@ -3,6 +3,8 @@ import type { AppType } from "../contracts/app-type.ts";
 import type { Tree } from "../git/tree.ts";
 import { kindOf } from "./node/kind.ts";
 import { builtSite, type BuiltSite } from "./node/site.ts";
+import { siteRuntime } from "./node/site-build.ts";
+import { pruneStore } from "./node/store.ts";
 import { requireMade } from "./static/made.ts";
 import manager from "./static/manager.ts";
 import { siteIn } from "./static/settings.ts";
@@ -50,9 +52,10 @@ const staticType: AppType = {
     };
   },
 
-  async install(_place, io) {
-    io.info("nothing to install");
-    return { path: [], env: {}, dependencies: null };
+  async install(place, io) {
+    const runtime = await siteRuntime(place, io);
+    if (runtime === null) io.info("nothing to install");
+    return runtime ?? { path: [], env: {}, dependencies: null };
   },
 
   inspect: requireMade,
@@ -60,7 +63,8 @@ const staticType: AppType = {
   // Nothing is started: `dp` only shows this text.
   command: async ({ config }) => `dp serves ${siteIn(config)?.root ?? "nothing"}`,
 
-  prune: async () => [],
+  // Package managers that were fetched for builds.
+  prune: pruneStore,
 };
 
 export default staticType;

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readlinkSync,
   realpathSync,
   rmSync,
   statSync,
@@ -117,6 +118,47 @@ test("without npm dp's own bun fetches it; without a registry it says what must 
     await from.stop();
   }
   expect(readdirSync(join(root, "opt/dp-runtimes/node"))).toEqual([]);
+});
+
+test("without npm the registry and the certificate of ~/.npmrc count, also for the npm that dp's bun brings", async () => {
+  const [tools, home, at] = [join(root, "own-tools"), join(root, "own-home"), join(root, "own-server")];
+  for (const folder of [tools, home]) mkdirSync(folder);
+  for (const name of ["sh", "chmod", "sync", "openssl"]) symlinkSync(Bun.which(name)!, join(tools, name));
+  const request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"];
+  await run([...request, "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key", "-out", "cert"], { cwd: home });
+  const [key, cert] = [await Bun.file(join(home, "key")).text(), await Bun.file(join(home, "cert")).text()];
+  const from = await registry(await brokenNode(), { tls: { key, cert } });
+  const asked = async (npmrc: string) => {
+    writeFileSync(join(home, ".npmrc"), npmrc);
+    const env = { PATH: tools, HOME: home, npm_config_registry: "", npm_config_cafile: "" };
+    return (await typed(["runtimes", "install", "node", "20"], env, at)).stderr;
+  };
+  try {
+    expect(await asked(`registry=${from.url}/\n`)).toContain("bun could not fetch");
+    expect(from.asked).toEqual([]);
+    expect(await asked(`registry=${from.url}/\ncafile=cert\n`)).toContain("node came, and does not run");
+    expect(from.asked).toHaveLength(2);
+  } finally {
+    await from.stop();
+  }
+});
+
+test("without npm a node comes whose npm bun cannot fetch as it is: npm 11, complete, with the server's settings", async () => {
+  const [tools, at] = [join(root, "few-tools"), join(root, "few-server")];
+  mkdirSync(tools);
+  for (const name of ["sh", "chmod", "sync"]) symlinkSync(Bun.which(name)!, join(tools, name));
+  const came = await typed(["runtimes", "install", "node", "24"], { PATH: tools, HOME: join(root, "few-home") }, at);
+  expect(`${came.code} ${came.stdout}${came.stderr}`).toMatch(
+    /^0 [^]*fetching npm@11 with npm[^]*is there for all apps/,
+  );
+  const [version] = readdirSync(join(at, "opt/dp-runtimes/node"));
+  const place = join(at, "opt/dp-runtimes/node", version!);
+  const env = { PATH: `${place}/bin`, HOME: "/" };
+  expect((await run([join(place, "bin/npm"), "--version"], { env })).text).toStartWith("11.");
+  expect((await run([join(place, "bin/npm"), "config", "get", "globalconfig"], { env })).text.trim()).toBe(
+    join(place, "etc/npmrc"),
+  );
+  expect(readlinkSync(join(place, "etc/npmrc"))).toBe("/etc/npmrc");
 });
 
 /** A package that is called like node's and has a program that ends with 1. */

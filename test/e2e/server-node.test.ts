@@ -176,13 +176,15 @@ describe.skipIf(why !== null)(`node apps on a server${why === null ? "" : ` (ski
       ".nvmrc": "20\n",
     });
     expect((await laptop.failingPush()).text).toContain("dp runtimes install node 20, or change .nvmrc");
-    await box.must("NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt dp runtimes install node 20");
+    await box.mustDp("runtimes", "install", "node", "20");
     await laptop.push();
     expect(await box.get(port)).toStartWith("v20.");
     const pid = await box.must(["systemctl", "show", "-P", "MainPID", `old@${await box.live("old")}`]);
     const program = await box.must(["readlink", `/proc/${pid}/exe`]);
     expect(program).toMatch(/^\/opt\/dp-runtimes\/node\/20\.[\d.]+\/bin\/node$/);
     expect(await box.must(["stat", "-c", "%U %a", program])).toBe("root 755");
+    // npm of /usr/local has no settings of its own, and the server has some: also for the npm that came.
+    expect(await box.must(["readlink", program.replace(/bin\/node$/, "etc/npmrc")])).toBe("/etc/npmrc");
     expect(await box.mustDp("runtimes")).toMatch(new RegExp(`^node +20\\.\\S+ +${program} +old$`, "m"));
   });
 });

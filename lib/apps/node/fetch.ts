@@ -47,6 +47,7 @@ export async function fetchTool(
       await io.run([npm, "install", ...OPTIONS, "--", what], { user, env, timeout, confined, cwd: root });
       await checkHash(place, manager, npm, root, io);
       await io.run(["rm", "-f", "--", ".npmrc"], { user, cwd: root, quiet: true });
+      if (kind === "npm") await keepSettings(place, npm, root, io);
     } catch (error) {
       await removeKept(place, key, io);
       throw error;
@@ -93,6 +94,15 @@ async function makeProject(place: Place, root: string, io: Io): Promise<void> {
   // Not as an argument, which every user could read: it may contain a token.
   const env = { PATH: place.env["PATH"] ?? "", APP_NPMRC: networkLines(npmrc ?? "", folder) };
   await io.run(["sh", "-c", MAKE], { user, timeout, env, cwd: root, quiet: true });
+}
+
+// npm looks for the server's settings beside node, and the npm of a distribution elsewhere: the fetched one reads those
+// of the one that fetched it.
+async function keepSettings(place: Place, npm: string, root: string, io: Io): Promise<void> {
+  const file = (await answerOf([npm, "config", "get", "globalconfig"], place, io))?.trim();
+  if (!file?.startsWith("/") || file.includes("\n")) return;
+  const write = ["sh", "-c", 'printf "globalconfig=%s\\n" "$1" > node_modules/npm/npmrc', "sh", file];
+  await io.run(write, { user: place.user, cwd: root, quiet: true });
 }
 
 // packageManager's hash is that of npm's own archive; berry's archive comes from elsewhere.

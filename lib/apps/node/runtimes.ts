@@ -4,11 +4,10 @@ import { join } from "node:path";
 import type { FoundRuntime, Runtimes } from "../../contracts/app-type.ts";
 import { codeOf, DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import { networkEnv } from "../../host/network.ts";
 import { answerOf, isExecutable } from "../../host/program.ts";
 import { nobody, openToAll, runtimeFolder } from "../../host/runtime-folder.ts";
-import { SELF } from "../../host/self.ts";
 import { allNodes, type Interpreter } from "./interpreter.ts";
+import { fetchPackage, npmOf, serverFetcher, serverSettings, type Fetcher } from "./registry.ts";
 import { isRange } from "./version.ts";
 
 const MINUTES = 60_000;
@@ -34,45 +33,41 @@ async function install(wanted: string, io: Io): Promise<FoundRuntime> {
     throw new DpError("host", `there is no node to fetch for ${process.arch}`, { hint: "install it for all users" });
   const { folder, temp } = await runtimeFolder("node");
   try {
-    const from = await fetchPackage(join(temp, "node"), name, range, io);
+    const by = serverFetcher();
+    const from = await fetchPackage(join(temp, "node"), name, range, by, io);
     const version = await tried(from, io);
     const place = join(folder, version);
     if (await isExecutable(join(place, "bin/node"))) io.info(`node ${version} is there already`);
     else {
-      const npm = await fetchPackage(join(temp, "npm"), "npm", npmFor(version), io);
+      const npm = await fetchNpm(temp, join(from, "bin/node"), version, by, io);
       await putInPlace(await arranged(from, npm, join(temp, "tree"), io), place, io);
     }
+    await linkSettings(place);
     return await requireFound(join(place, "bin/node"), version, io);
   } finally {
     await rm(temp, { recursive: true, force: true });
   }
 }
 
-/** Fetches a package into a folder of its own; answers the folder of its files. */
-async function fetchPackage(folder: string, name: string, range: string, io: Io): Promise<string> {
-  await mkdir(folder);
-  await Bun.write(join(folder, "package.json"), "{}");
-  const npm = Bun.which("npm");
-  const by = npm === null ? "bun" : "npm";
-  io.info(`fetching ${name}@${range} with ${by}`);
-  const quiet = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"];
-  const argv =
-    npm === null
-      ? [SELF[0]!, "--no-env-file", "add", "--backend=copyfile", "--ignore-scripts", "--no-progress"]
-      : [npm, "install", ...quiet, "--ignore-scripts", "--"];
-  const options = { cwd: folder, env: networkEnv(), timeout: 20 * MINUTES, check: false, quiet: true };
-  const result = await io.run([...argv, `${name}@${range}`], options);
-  if (result.code === 0) return join(folder, "node_modules", name);
-  const isUnknown = /ETARGET|E404|No version matching|notarget/i.test(result.text);
-  throw new DpError("command", `${by} could not fetch ${name}@${range}`, {
-    lines: result.text
-      .split("\n")
-      .filter((line) => !line.includes("A complete log"))
-      .slice(-10),
-    hint: isUnknown
-      ? `npm view ${name} versions lists what there is`
-      : "npm's registry must be reachable; for a mirror or a proxy: registry= or https-proxy= in ~/.npmrc",
-  });
+/**
+ * The npm for a version of node. bun resolves the dependencies that npm 11 brings along anew, and may find others or
+ * none: it fetches npm 10, which fetches npm 11.
+ */
+async function fetchNpm(temp: string, node: string, version: string, by: Fetcher, io: Io): Promise<string> {
+  const wanted = npmFor(version);
+  if (by.name === "npm" || wanted !== "11") return fetchPackage(join(temp, "npm"), "npm", wanted, by, io);
+  const first = await fetchPackage(join(temp, "first"), "npm", "10", by, io);
+  return fetchPackage(join(temp, "npm"), "npm", wanted, npmOf(node, first), io);
+}
+
+/** npm and the like find the settings of the server beside node. */
+async function linkSettings(place: string): Promise<void> {
+  await mkdir(join(place, "etc"), { recursive: true });
+  try {
+    await symlink(await serverSettings(), join(place, "etc/npmrc"));
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+  }
 }
 
 /** The version of the fetched node; it must run for every user. */
