@@ -8,6 +8,7 @@ import type { Io } from "../host/io.ts";
 import { setupUser, userOf } from "../host/users.ts";
 import { envFile, root } from "../paths.ts";
 import { manager } from "../registry.ts";
+import { reservePorts } from "../release/ports.ts";
 import { namedApp, openApp, withServer } from "../release/app.ts";
 import { setupBuilder } from "../release/builder.ts";
 import { routeOf } from "../release/route.ts";
@@ -18,7 +19,15 @@ import { addressOf, fetchFrom } from "../setup/origin.ts";
 import { recordSetup } from "../setup/record.ts";
 import { setupRepository } from "../setup/repository.ts";
 import { serverKinds } from "../config/kinds.ts";
-import { choose, configText, isServer, restoreConfig, writeConfig, type SetupOptions } from "../setup/server-config.ts";
+import {
+  choose,
+  configText,
+  isServer,
+  requireValid,
+  restoreConfig,
+  writeConfig,
+  type SetupOptions,
+} from "../setup/server-config.ts";
 import { checkSetup } from "../setup/setup-check.ts";
 
 export interface SetupResult {
@@ -36,6 +45,7 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   const named = namedApp(name);
   requireRights();
   if (options.url !== undefined) addressOf(options.url);
+  await requireValid(options);
   const chosen = await choose(named, options);
   const managed = await manager(chosen.manager);
   const why = await managed.unavailable(chosen.path);
@@ -59,6 +69,7 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   changes.push(...(await setupEnvFile(app)));
   changes.push(...(await setupRepository(app, server.branch, io)));
   const { stopTimeout, path } = server;
+  await reservePorts(app, app.front.holdsPort ? null : server.port);
   changes.push(...(await managed.setup({ app: name, base: places.base, user: server.user, stopTimeout, path }, io)));
   const isLive = (await app.live()) !== null;
   const held = await holdPort(app, { before, was, isLive }, io);

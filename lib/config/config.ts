@@ -1,4 +1,5 @@
 // deploy.yml and config.yml: read strictly, every problem at once, with line, column and a suggestion.
+import * as v from "valibot";
 import { ownKeys, type AppSettings, type Declared, type ServerKinds } from "./declared.ts";
 import { deployProblems } from "./deploy-rules.ts";
 import { deploySchema } from "./deploy-schema.ts";
@@ -37,6 +38,12 @@ export function parseServerConfig(text: string, file: string, kinds: ServerKinds
   const parsed = parse(serverSchema(kinds), text, file);
   const [read, settings] = apart(parsed, serverKeys(kinds));
   return { ...read, settings, strategy: checkServer(read, kinds, file) };
+}
+
+/** Why config.yml cannot have this value of a key, as the end of a sentence, or null. */
+export function serverValueProblem(key: string, value: unknown, kinds: ServerKinds): string | null {
+  const result = v.safeParse(serverSchema(kinds), { [key]: value }, { abortPipeEarly: true });
+  return (result.issues ?? []).find(({ path }) => path?.[0]?.key === key)?.message ?? null;
 }
 
 /** Splits the parsed values into those of the core and those of app types and managers. */

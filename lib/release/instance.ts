@@ -13,7 +13,7 @@ import { runFile } from "./history.ts";
 import { isJob, processOf, releaseOf } from "../paths.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
 import { liveRunOf } from "./settings.ts";
-import { takePort } from "./ports.ts";
+import { reservePorts, takePort } from "./ports.ts";
 import { appType } from "../registry.ts";
 
 /** The facts behind an instance. */
@@ -23,7 +23,9 @@ export interface InstanceFacts extends PlaceFacts {
 
 /** The port that an instance must listen on: its own behind a front, otherwise the public one. */
 export async function takeInstancePort({ app, release }: Pick<InstanceFacts, "app" | "release">): Promise<number> {
-  return app.front.holdsPort ? takePort(app, basename(release)) : app.server.port;
+  if (app.front.holdsPort) return takePort(app, basename(release));
+  await reservePorts(app, app.server.port);
+  return app.server.port;
 }
 
 /** The web instance of a release. Throws DpError "config" when nothing says how to start it. */

@@ -4,14 +4,15 @@ import type { App, NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
+import { isIn, keepOwnPorts, ownPorts, RANGE, type Span } from "../host/own-ports.ts";
 import { deployments, places, root } from "../paths.ts";
 import { listenedPorts, listeningPorts } from "../host/process/process.ts";
 import { appNames } from "../config/server.ts";
 
-/** Below the kernel's range for outgoing connections (32768 to 60999), which could take any of them. */
-const FIRST = 20_000;
-const LAST = 29_999;
+const { first: FIRST, last: LAST } = RANGE;
 const COUNT = LAST - FIRST + 1;
+/** The ports of a block: for the live release, the next one, and those that stay warm or drain. */
+const BLOCK = 8;
 
 const recordOf = ({ places: { instances } }: NamedApp, id: string) => join(instances, `${id}.port`);
 
@@ -22,30 +23,72 @@ export async function portOf(app: NamedApp, id: string): Promise<number | null> 
 }
 
 /**
- * Gives an instance its own port, or the one that it has already: a port that no app has, no other instance has, and
- * nobody listens on. Throws DpError "host" when all are taken, the kernel's included.
+ * Gives an instance its own port, or the one that it has already: one of the app's block if possible, that no other
+ * instance has and nobody listens on. Throws DpError "host" when all are taken, the kernel's included.
  */
 export async function takePort(app: NamedApp, id: string): Promise<number> {
-  const lock = await waitForLock(
-    join(deployments(), ".ports.lock"),
-    () => undefined,
-    () => undefined,
-  );
-  try {
+  return underLock(async () => {
     const now = await portOf(app, id);
     if (now !== null) return now;
-    const port = freePort(firstTry(app, id), (await portsTaken()).union(listenedPorts()));
-    await writeFileAtomic(
-      recordOf(app, id),
-      `${port}
-`,
-      0o600,
-    );
+    const taken = (await portsTaken(app)).union(listenedPorts());
+    const own = await ownPorts(app.places.base);
+    const block = own.find(isBlock) ?? freeBlock(app, taken);
+    const port = freeIn(block, taken) ?? freePort(firstTry(app, id), taken);
+    await keepSpans(app, block, [port, ...(await portsOf(app))]);
+    await writeFileAtomic(recordOf(app, id), `${port}\n`, 0o600);
     return port;
+  });
+}
+
+/**
+ * Reserves the app's block, and records what its processes may bind besides: ports that they have already, and the
+ * public one, when they listen there themselves.
+ */
+export async function reservePorts(app: NamedApp, ownPublic: number | null): Promise<void> {
+  await underLock(async () => {
+    const own = await ownPorts(app.places.base);
+    const block = own.find(isBlock) ?? freeBlock(app, await portsTaken(app));
+    await keepSpans(app, block, [...(await portsOf(app)), ...(ownPublic === null ? [] : [ownPublic])]);
+  });
+}
+
+async function underLock<T>(work: () => Promise<T>): Promise<T> {
+  const quiet = () => undefined;
+  const lock = await waitForLock(join(deployments(), ".ports.lock"), quiet, quiet);
+  try {
+    return await work();
   } finally {
     lock.release();
   }
 }
+
+type Placed = Pick<NamedApp, "name" | "places">;
+
+const isBlock = ({ first, last }: Span) => first !== last;
+
+// Apart from the block, an app has the ports that its instances took while none in it was free, or before it had one.
+async function keepSpans({ places: { base } }: NamedApp, block: Span | null, ports: readonly number[]): Promise<void> {
+  const apart = [...new Set(ports)].filter((port) => isIn(RANGE, port) && !(block && isIn(block, port)));
+  const single = apart.sort((a, b) => a - b).map((port) => ({ first: port, last: port }));
+  await keepOwnPorts(base, [...(block ? [block] : []), ...single]);
+}
+
+/** A block of which no port is taken, or null. */
+function freeBlock({ name }: NamedApp, taken: ReadonlySet<number>): Span | null {
+  const blocks = Math.floor(COUNT / BLOCK);
+  const start = Number(Bun.hash(`${root()} ${name}`) % BigInt(blocks));
+  for (let tries = 0; tries < blocks; tries++) {
+    const first = FIRST + ((start + tries) % blocks) * BLOCK;
+    const block = { first, last: first + BLOCK - 1 };
+    if (portsIn(block).every((port) => !taken.has(port))) return block;
+  }
+  return null;
+}
+
+const portsIn = ({ first, last }: Span) => Array.from({ length: last - first + 1 }, (_, at) => first + at);
+
+const freeIn = (block: Span | null, taken: ReadonlySet<number>): number | undefined =>
+  block === null ? undefined : portsIn(block).find((port) => !taken.has(port));
 
 // One look at all listeners: an app that listens on thousands of ports must not block the deploys of others.
 function freePort(first: number, taken: ReadonlySet<number>): number {
@@ -83,21 +126,30 @@ export async function hasPort(app: App, id: string): Promise<boolean> {
   const name = { app: app.name, id };
   const published = await app.manager.published?.(name);
   const open = published?.ports ?? listeningPorts(await app.manager.pids(name)).map(({ port }) => port);
-  const own = [...new Set(open)].filter((port) => port >= FIRST && port <= LAST);
+  const own = [...new Set(open)].filter((port) => isIn(RANGE, port));
   if (own.length !== 1) return false;
   await writeFileAtomic(recordOf(app, id), `${own[0]}\n`, 0o600);
   return true;
 }
 
-async function portsTaken(): Promise<Set<number>> {
+/** The ports of an app's instances. */
+async function portsOf({ places: { instances } }: Placed): Promise<number[]> {
+  const files = (await namesIn(instances)).filter((file) => file.endsWith(".port"));
+  return Promise.all(files.map(async (file) => Number(await readText(join(instances, file)))));
+}
+
+/** All public ports, those of all instances, and the blocks of the other apps. */
+async function portsTaken({ name }: NamedApp): Promise<Set<number>> {
   const taken = new Set<number>();
-  for (const { config, instances } of (await appNames()).map(places)) {
+  for (const app of (await appNames()).map(namedPlaces)) {
     // Only this line is read: another app's config may be broken, and that must not stop this one.
-    const port = /^port:\s*(\d+)/m.exec((await readText(config)) ?? "")?.[1];
+    const port = /^port:\s*(\d+)/m.exec((await readText(app.places.config)) ?? "")?.[1];
     if (port !== undefined) taken.add(Number(port));
-    for (const file of await namesIn(instances)) {
-      if (file.endsWith(".port")) taken.add(Number(await readText(join(instances, file))));
-    }
+    for (const port of await portsOf(app)) taken.add(port);
+    const others = app.name === name ? [] : await ownPorts(app.places.base);
+    for (const port of others.flatMap(portsIn)) taken.add(port);
   }
   return taken;
 }
+
+const namedPlaces = (name: string): Placed => ({ name, places: places(name) });

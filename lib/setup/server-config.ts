@@ -1,7 +1,7 @@
 // The config.yml of an app as `dp setup` writes it: the requested values, then the existing ones, then defaults that
 // fit this server.
 import { existsSync } from "node:fs";
-import { parseServerConfig, setServerValues } from "../config/config.ts";
+import { parseServerConfig, serverValueProblem, setServerValues } from "../config/config.ts";
 import { usualOf } from "../config/declared.ts";
 import { managerSettings, serverKinds } from "../config/kinds.ts";
 import type { NamedApp } from "../contracts/app.ts";
@@ -36,6 +36,17 @@ export interface Choice {
   user?: string;
   /** Without root: programs that work in the user's shell also work in their deploys. */
   path?: string;
+}
+
+/** Throws DpError "usage" for an option that config.yml cannot have, named as it was typed. */
+export async function requireValid(options: SetupOptions): Promise<void> {
+  // The manager is looked for by its name, with a suggestion.
+  const { url: _url, manager: _manager, ...values } = options;
+  const kinds = await serverKinds();
+  for (const [key, value] of Object.entries(values)) {
+    const problem = value === undefined ? null : serverValueProblem(key, value, kinds);
+    if (problem !== null) throw new DpError("usage", `--${key} ${problem}`);
+  }
 }
 
 /** Existing values stay unless new ones are requested; missing ones get a default that fits this server. */

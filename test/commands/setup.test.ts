@@ -47,6 +47,17 @@ test("a change is made, said, and leaves the rest of config.yml alone", async ()
   expect(await readServer(places(app))).toMatchObject({ port, branch: "live", keep: 9 });
 });
 
+test.each([
+  [{ for: "Bad_Name" }, '--for must be the name of an app, not "Bad_Name"'],
+  [{ env: "a/b" }, '--env must be a lower-case word such as production, not "a/b"'],
+  [{ branch: "../x" }, '--branch must be a branch name such as main, not "../x"'],
+  [{ host: "nohost" }, '--host must be an IPv4 address such as 127.0.0.1, not "nohost"'],
+])("an option that is no good, %p, is named as it was typed, and nothing is made", async (option, message) => {
+  const app = name();
+  expect(await errorOf(setup(app, { ...(await builtin()), ...option }, io))).toMatchObject({ exit: "usage", message });
+  expect(existsSync(places(app).base)).toBe(false);
+});
+
 test("settings of the app are never overwritten, and are closed to others", async () => {
   const app = name();
   await setup(app, await builtin(), io);
@@ -86,7 +97,7 @@ describe("refused:", () => {
     ["port", 0],
   ])("%s %j, before anything is made", async (key, value) => {
     const app = name();
-    expect((await errorOf(setup(app, { ...(await builtin()), [key]: value }, io)))?.exit).toBe("config");
+    expect((await errorOf(setup(app, { ...(await builtin()), [key]: value }, io)))?.exit).toBe("usage");
     for (const path of [places(app).base, places(app).repo, places(app).logs]) expect(existsSync(path)).toBe(false);
   });
 

@@ -203,10 +203,26 @@ print("done")
 
   test("the unit of dp reconcile has what its work needs, and does it", async () => {
     const said = await box.must("systemd-analyze security --no-pager dp-reconcile.service");
-    expect(Number(/exposure level for .*: ([\d.]+)/.exec(said)?.[1])).toBeLessThan(6);
+    expect(Number(/exposure level for .*: ([\d.]+)/.exec(said)?.[1])).toBeLessThan(3.8);
     const live = await box.live("att");
     await box.must(`systemctl stop att@${live} && systemctl start --wait dp-reconcile.service`);
     expect(await box.get(port, "/health")).toBe(live);
+  });
+
+  test("the units of an app let it bind its own ports only, and the kernel obeys where it can", async () => {
+    const ports = (await box.read(`${ATT}/ports`)).trim();
+    expect(ports).toMatch(/^2\d{4}-2\d{4}$/);
+    const unit = `att@${await box.live("att")}`;
+    const props = await box.must(["systemctl", "show", "-p", "SocketBindAllow,SocketBindDeny", unit]);
+    expect(props.split("\n").sort()).toEqual([`SocketBindAllow=tcp:${ports}`, "SocketBindDeny=tcp:20000-29999"]);
+    expect((await box.ssh(`systemd-analyze verify /etc/systemd/system/att@.service`)).text).toBe("");
+    const hasBpf = (await box.must("systemctl --version")).includes("+BPF_FRAMEWORK");
+    if (!hasBpf || (await box.must("stat -fc %T /sys/fs/cgroup")) !== "cgroup2fs")
+      return console.log("the kernel's refusal is not tried: systemd has no BPF here, or there is no cgroup v2");
+    const bind = "import socket; socket.socket().bind(('127.0.0.1', 29999))";
+    const properties = `-p SocketBindAllow=tcp:${ports} -p SocketBindDeny=tcp:20000-29999`;
+    const tried = await box.ssh(`systemd-run --wait --pipe ${properties} python3 -c "${bind}"`);
+    expect(tried.text).toContain("Operation not permitted");
   });
 
   test("what an earlier dp left to the app is closed by dp setup, and by dp reconcile but for what is live", async () => {

@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { codeOf, DpError } from "../../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Io } from "../io.ts";
+import { ownPorts, RANGE, spanText } from "../own-ports.ts";
 import { deployments, places, repositories } from "../../paths.ts";
 import { jobsOf, systemctl, unitOf } from "./systemd.ts";
 import { render, template } from "../template.ts";
@@ -49,9 +50,18 @@ export async function unitText({ app, base, user, stopTimeout }: ManagedApp, isJ
     deployments: unitPath(deployments()),
     repositories: unitPath(repositories()),
     logs: unitPath(logs.slice(0, logs.lastIndexOf("/"))),
+    binds: await bindLines(base),
     restart: isJob ? "no" : "always",
     template: isJob ? jobsOf(app) : app,
   });
+}
+
+/** What systemd lets its processes bind: of the ports of instances only the app's own, once those are recorded. */
+async function bindLines(base: string): Promise<string> {
+  const own = await ownPorts(base);
+  if (own.length === 0) return "";
+  const allowed = own.map((span) => `SocketBindAllow=tcp:${spanText(span)}`);
+  return [...allowed, `SocketBindDeny=tcp:${spanText(RANGE)}`].join("\n");
 }
 
 /**
