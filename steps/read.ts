@@ -41,11 +41,11 @@ async function missing(tree: Tree, app: string): Promise<DpError> {
     const then = root === "." ? "" : `, and write root: ${root} in it`;
     return new DpError("config", `${what}, but ${near}`, { hint: `git mv ${near} ${FILE}${then}` });
   }
-  const { because, lines } = await enoughLines(app, tree, await appTypes());
+  const { because, lines, advice } = await enoughLines(app, tree, await appTypes());
   const shown = lines.map((line) => `  ${line}`);
   if (because !== null)
     return new DpError("config", what, {
-      lines: [`because of ${because} these lines are enough:`, ...shown],
+      lines: [`because of ${because} these lines are enough:`, ...shown, ...lacks(advice)],
       hint: `write them into ${FILE}, then commit it`,
     });
   return new DpError("config", what, {
@@ -53,6 +53,9 @@ async function missing(tree: Tree, app: string): Promise<DpError> {
     hint: `write them into ${FILE} with the line that starts the app on $DP_HOST:$PORT, then commit it`,
   });
 }
+
+const lacks = (advice: readonly string[]) =>
+  advice.length === 0 ? [] : ["the app itself still lacks:", ...advice.map((what) => `  ${what}`)];
 
 /** The Procfile is in the app's own folder. */
 const withOwnProcfile = (config: DeployConfig, tree: Tree, types: Declared<AppSettings>) =>

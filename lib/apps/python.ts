@@ -2,8 +2,8 @@
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import type { AppType, Place, Runtime } from "../contracts/app-type.ts";
-import { codeOf, DpError } from "../errors.ts";
-import { webProcess } from "../config/procfile.ts";
+import { codeOf } from "../errors.ts";
+import { proposal } from "./python/advice.ts";
 import { readDefinition } from "./python/definition.ts";
 import { settingsSum } from "./python/variables.ts";
 import { findInstaller } from "./python/installer.ts";
@@ -14,7 +14,6 @@ import { startCommand } from "./python/start.ts";
 import { findUvWorkspace } from "./python/uv-workspace.ts";
 import { buildVenv, isComplete, pruneVenvs, venvKey, venvsFolder } from "./python/venv.ts";
 import { versionText } from "./python/version.ts";
-import type { Tree } from "../git/tree.ts";
 
 // Otherwise output before a crash stays in the buffer and never reaches the log.
 const env = { PYTHONUNBUFFERED: "1" };
@@ -28,18 +27,6 @@ async function isInstalled(runtime: Runtime, program: string): Promise<boolean> 
     return true;
   } catch (error) {
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return false;
-    throw error;
-  }
-}
-
-/** The start command as far as the files alone show it, otherwise null. */
-async function proposed(tree: Tree): Promise<string | null> {
-  try {
-    if ((await webProcess(tree)) !== null) return null;
-    const names = (await readDefinition(tree))?.names;
-    return await startCommand(tree, async (program) => names?.has(program) ?? false);
-  } catch (error) {
-    if (error instanceof DpError) return null;
     throw error;
   }
 }
@@ -58,7 +45,7 @@ const python: AppType = {
   async detect(tree) {
     const paths = (await tree.list()).map((entry) => entry.path);
     const because = SIGNS.find((path) => paths.includes(path)) ?? paths.find((path) => /^[^/]+\.py$/.test(path));
-    return because === undefined ? null : { command: await proposed(tree), because };
+    return because === undefined ? null : { ...(await proposal(tree)), because };
   },
 
   async install(place, io) {
@@ -79,6 +66,10 @@ const python: AppType = {
       return { path: bin === null ? [] : [bin], env, dependencies: null, interpreter: runsOn };
     }
     const installer = await findInstaller(place, io);
+    if (definition.from === "pyproject.toml" && definition.project?.isPackage)
+      io.info(
+        "the app itself is installed, so each release has an environment of its own; for its dependencies alone: [tool.uv] package = false in pyproject.toml",
+      );
     const key = venvKey(place, definition, installer, interpreter, await settingsSum(place, io));
     const venv = join(venvsFolder(place.base), key);
     if (await isComplete(place.base, key)) {

@@ -38,7 +38,10 @@ export function declareEnvCommand(cli: CAC): void {
         case "get":
           return printExact(await env.getEnv(app, only(words, "which setting? dp env APP get NAME")));
         case "set":
-          return changed(await env.changeEnv(app, await env.assignments(words, valueOf), how), options);
+          return changed(
+            await env.changeEnv(app, await env.assignments(words, (name) => valueOf(app, name)), how),
+            options,
+          );
         case "unset":
           return changed(await env.unsetEnv(app, words, how), options);
         case "import":
@@ -106,12 +109,12 @@ function changed(result: EnvChanged, options: Options): number {
 }
 
 /** The value of a secret setting: typed without echo, or all of stdin without its last line end. */
-async function valueOf(name: string): Promise<string> {
+async function valueOf(app: string, name: string): Promise<string> {
   if (!process.stdin.isTTY) {
     const text = (await Bun.stdin.text()).replace(/\r?\n$/, "");
     if (text !== "") return text;
     throw new DpError("usage", `stdin is empty, so ${name} has no value`, {
-      hint: `dp env APP set ${name}= sets it to an empty value, dp env APP unset ${name} removes it`,
+      hint: `dp env ${app} set ${name}= sets it to an empty value, dp env ${app} unset ${name} removes it`,
     });
   }
   const { ask } = await import("./ask.ts");

@@ -114,7 +114,8 @@ export async function changeEnv(name: string, change: EnvChange, options: Change
     say("dp: waiting for another change of the settings"),
   );
   try {
-    if (options.restart) await quiet(app);
+    // Without a live release there is nothing to restart, and the first deploy may hang for want of this very setting.
+    if (options.restart && (await app.live()) !== null) await quiet(app);
     const stamp = await envStamp(base, env);
     const before = await envText(base, env);
     const text = editEnv(before, change, file);

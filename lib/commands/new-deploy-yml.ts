@@ -88,7 +88,7 @@ function editLines(
   health: Awaited<ReturnType<typeof healthOf>>,
   settings: string | undefined,
 ): string[] {
-  const isKnown = found?.healthCheck !== undefined || settings !== undefined;
+  const isKnown = found?.healthCheck !== undefined || type.settings !== undefined;
   const unknown = isKnown ? "" : ", as no health route was found in the code; it must answer with 200 to 299";
   const why = health.file === null ? unknown : `, from ${plainText(health.file)}`;
   return [
@@ -96,6 +96,7 @@ function editLines(
     ...(note === null ? [] : [`      ${note}`]),
     `healthCheck: ${health.path}${why}`,
     ...(settings?.split("\n") ?? []).filter((line) => /^ *(?:build|root): /.test(line)).map((line) => line.trim()),
+    ...(found?.advice ?? []).map((what) => `to do: ${plainText(what)}`),
     ...(found === null && settings === undefined ? ["command: the line that starts the app on $DP_HOST:$PORT"] : []),
   ];
 }

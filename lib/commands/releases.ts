@@ -33,7 +33,7 @@ export interface ReleaseRow {
   isLive: boolean;
   isPrevious: boolean;
   /** Whether it is the rollback target. */
-  isWayBack: boolean;
+  isRollbackTarget: boolean;
   /** Whether its files are still on the server. */
   isKept: boolean;
 }
@@ -69,7 +69,7 @@ function rowOf({ places }: NamedApp, { id, run, state }: PastRun, { live, previo
     error: run.result?.error ?? null,
     isLive: isRelease && id === live,
     isPrevious: isRelease && id === previous,
-    isWayBack: isRelease && id === back,
+    isRollbackTarget: isRelease && id === back,
     isKept,
   };
 }
@@ -83,7 +83,9 @@ function tookOf(run: PastRun["run"]): number | null {
 export function releaseLines(rows: readonly ReleaseRow[]): string[] {
   if (rows.length === 0) return ["no deploy yet"];
   const mark = (row: ReleaseRow) =>
-    [row.isLive && "live", row.isPrevious && "previous", row.isWayBack && "rollback target"].filter(Boolean).join(", ");
+    [row.isLive && "live", row.isPrevious && "previous", row.isRollbackTarget && "rollback target"]
+      .filter(Boolean)
+      .join(", ");
   const what = (row: ReleaseRow) => (row.kind === "rollback" ? `back to ${row.release}` : row.subject.slice(0, 50));
   return table(
     ["RELEASE", "STATE", "", "WHEN", "TOOK", "BY", "WHAT"],

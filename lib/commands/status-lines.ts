@@ -15,7 +15,7 @@ export function statusLines(now: Status): string[] {
     const what = now.subject === null ? "" : `  ${now.subject}, by ${now.by}, ${when(now.deployedAt ?? "")}`;
     lines.push(`  live       ${now.live}${what}`, ...processLines(now));
   }
-  lines.push(...backLines(now));
+  lines.push(...rollbackLines(now));
   if (now.warm.length > 0) lines.push(`  warm       ${now.warm.join(", ")} still runs, for an instant rollback`);
   if (now.front) lines.push(`  front      ${frontLine(now.front)}`);
   if (now.deploying) lines.push(`  deploying  ${describeHolder(now.deploying)}`);
@@ -27,15 +27,18 @@ export function statusLines(now: Status): string[] {
   return lines;
 }
 
-function backLines({ app, previous, wayBack, settingsBack }: Status): string[] {
+function rollbackLines({ app, previous, rollbackTarget, settingsTarget }: Status): string[] {
   const lines: string[] = [];
-  if (previous && previous !== wayBack && previous !== settingsBack)
-    lines.push(`  previous   ${previous}  dp rollback ${app} ${previous} goes back`);
-  if (wayBack)
-    lines.push(`  ${wayBack === previous ? "previous" : "rollback"}   ${wayBack}  dp rollback ${app} goes back`);
-  if (settingsBack)
+  // This one is not older: after a rollback, the release before is the newer one.
+  if (previous && previous !== rollbackTarget && previous !== settingsTarget)
+    lines.push(`  previous   ${previous}  dp rollback ${app} ${previous} returns to it`);
+  if (rollbackTarget) {
+    const word = rollbackTarget === previous ? "previous" : "rollback";
+    lines.push(`  ${word}   ${rollbackTarget}  dp rollback ${app} goes back`);
+  }
+  if (settingsTarget)
     lines.push(
-      `  settings   ${settingsBack}  the same files, its own settings: dp rollback ${app} --with-env goes back`,
+      `  settings   ${settingsTarget}  the same files, its own settings: dp rollback ${app} --with-env goes back`,
     );
   return lines;
 }

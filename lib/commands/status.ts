@@ -38,9 +38,9 @@ export interface Status {
   /** The release that was live before. */
   previous: string | null;
   /** The target of `dp rollback`. */
-  wayBack: string | null;
+  rollbackTarget: string | null;
   /** The release with the same files that `dp rollback --with-env` takes for its settings. */
-  settingsBack: string | null;
+  settingsTarget: string | null;
   /** The damage to `current` or to the record of its release, and what to type; null: none. */
   damage: string | null;
   /** The web process; null: there is none. */
@@ -114,12 +114,12 @@ function withoutHour(route: RouteStatus | null): Status["front"] {
 async function targetsOf(
   app: App,
   live: string | null,
-): Promise<Pick<Status, "previous" | "wayBack" | "settingsBack">> {
+): Promise<Pick<Status, "previous" | "rollbackTarget" | "settingsTarget">> {
   try {
     const [to, settings] = [await rollbackTarget(app, live), await settingsTarget(app, live)];
-    return { previous: await app.previous(), wayBack: to, settingsBack: settings };
+    return { previous: await app.previous(), rollbackTarget: to, settingsTarget: settings };
   } catch (error) {
-    if (error instanceof DpError) return { previous: null, wayBack: null, settingsBack: null };
+    if (error instanceof DpError) return { previous: null, rollbackTarget: null, settingsTarget: null };
     throw error;
   }
 }

@@ -86,6 +86,8 @@ export interface Detected {
   settings?: string;
   /** Why this type was chosen: "requirements.txt". */
   because: string;
+  /** What the app still lacks to be served, one sentence each. */
+  advice?: readonly string[];
 }
 
 export interface AppType {

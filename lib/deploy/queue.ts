@@ -65,7 +65,7 @@ export async function takeTurn(
     // A restart with new settings deserves its turn, whatever comes after it.
     const newer = kind === "restart" ? undefined : newerThan(app, id);
     if (newer) throw new DpError("superseded", `superseded by ${newer.id}, which was pushed later`);
-    requirePatience(app, isOver);
+    requireTimeLeft(app, isOver);
   };
   let lock: Lock | undefined;
   try {
@@ -108,7 +108,7 @@ export function deadline(wait: number | undefined): () => boolean {
 }
 
 /** Throws DpError "locked", with the holder's name, when the app is held and the waiting time is over. */
-export function requirePatience(app: NamedApp, isOver: () => boolean): void {
+export function requireTimeLeft(app: NamedApp, isOver: () => boolean): void {
   const held = isOver() ? holder(app) : null;
   if (!held) return;
   const hint = `dp logs ${app.name} --deploy -f, or wait longer: --wait 5m`;
@@ -171,8 +171,8 @@ export async function quiet(app: NamedApp, wait?: number): Promise<number | unde
   for (let told = false; ; told = true) {
     const held = holder(app);
     if (held === null) return wait === undefined ? undefined : Math.max(0, begun + wait - performance.now());
-    requirePatience(app, isOver);
-    if (!told) say(`dp: waiting for ${describeHolder(held)}`);
+    requireTimeLeft(app, isOver);
+    if (!told) say(`dp: waiting for ${describeHolder(held)}; dp cancel ${app.name} ends it`);
     await Bun.sleep(100);
   }
 }

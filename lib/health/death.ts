@@ -2,6 +2,7 @@
 import { DpError, messageOf } from "../errors.ts";
 import type { Io } from "../host/io.ts";
 import type { Manager } from "../contracts/manager.ts";
+import { foldTraces } from "../text/trace.ts";
 import { hintForLines, withoutProbes } from "./hints.ts";
 import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 
@@ -41,5 +42,5 @@ export async function lastWords(name: InstanceName, manager: Manager, io: Io, pa
   } catch (error) {
     lines.push(`(the app's log cannot be read: ${messageOf(error)})`);
   }
-  return withoutProbes(lines, path, LOG_LINES);
+  return foldTraces(withoutProbes(lines, path, LOG_LINES * 20)).slice(-LOG_LINES);
 }

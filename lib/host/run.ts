@@ -7,6 +7,7 @@ import { groupOf } from "./process/group.ts";
 import { pipe } from "./process/libc.ts";
 import { readLines, tail } from "./process/output.ts";
 import type { Account } from "./passwd.ts";
+import { foldTraces } from "../text/trace.ts";
 import { commandOf, givePipe, isOther } from "./process/privilege.ts";
 
 export interface RunOptions {
@@ -83,10 +84,13 @@ function failure(argv: readonly string[], result: Result, { timeout, confined }:
   const memory = result.code === KILLED && !result.timedOut ? confined?.build?.memory : undefined;
   const hint = memory === undefined ? lineEndHint(result.text) : `build in config.yml limits it to ${memory} of memory`;
   return new DpError("command", `${argv.join(" ")} ${how}`, {
-    lines: tail(result.text, 25),
+    lines: lastLines(result.text),
     ...(hint === undefined ? {} : { hint }),
   });
 }
+
+/** The last lines that matter: a long stack trace must not push its own beginning away. */
+const lastLines = (text: string) => foldTraces(tail(text, 200)).slice(-25);
 
 /** The hint when a shell, or env, has failed on a carriage return. */
 function lineEndHint(text: string): string | undefined {

@@ -47,6 +47,8 @@ export interface Enough {
   /** What the files show: "requirements.txt"; null: nothing, and the lines are to be completed. */
   because: string | null;
   lines: string[];
+  /** What the app still lacks to be served, one sentence each. */
+  advice: readonly string[];
 }
 
 /**
@@ -55,13 +57,17 @@ export interface Enough {
  */
 export async function enoughLines(app: string, tree: Tree, types: readonly AppType[]): Promise<Enough> {
   const fit = await usualFit(await fitsFor(tree, types));
-  if (fit !== undefined) return { because: fit.found.because, lines: await linesOf(app, tree, fit) };
+  if (fit !== undefined) {
+    const { because, advice = [] } = fit.found;
+    return { because, lines: await linesOf(app, tree, fit), advice };
+  }
   const inner = await innerFits(tree, types);
   const [folder, only] = inner[0] ?? [];
   if (folder === undefined || only === undefined || inner.length > 1)
-    return { because: null, lines: await toComplete(app, tree) };
+    return { because: null, lines: await toComplete(app, tree), advice: [] };
   const [name, ...more] = await linesOf(app, subtree(tree, folder), only);
-  return { because: `${folder}/${only.found.because}`, lines: [name!, `root: ${folder}`, ...more] };
+  const { because, advice = [] } = only.found;
+  return { because: `${folder}/${because}`, lines: [name!, `root: ${folder}`, ...more], advice };
 }
 
 async function linesOf(app: string, tree: Tree, { type, found }: Fit): Promise<string[]> {

@@ -269,6 +269,50 @@ test("a folder of pages is recognised, and what is served is named", async () =>
   expect(config).toMatchObject({ type: "static", settings: { root: "dist" }, healthCheck: { path: "/" } });
 });
 
+test("a Django project is told of migrations, its database, static files and logs", async () => {
+  const files = {
+    "requirements.txt": "django==5.2\n",
+    "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")',
+    "mysite/wsgi.py": "",
+    "mysite/urls.py": 'urlpatterns = [\n    path("admin/", admin.site.urls),\n]\n',
+    "mysite/settings.py": 'DATABASES = {"default": {"NAME": BASE_DIR / "db.sqlite3"}}\nSTATIC_URL = "static/"\n',
+  };
+  for (const [path, text] of Object.entries(files)) await Bun.write(join(dir, path), text);
+  const { edit } = await init({ dir, types, name: "shop" });
+  expect(edit.filter((line) => line.startsWith("to do: ")).join("\n")).toMatch(
+    /gunicorn is not among [^]*\n.*whitenoise[^]*\n.*the database is in the release[^]*\n.*LOGGING/,
+  );
+  expect(deployConfig(await readFile(join(dir, "deploy.yml"), "utf8"))).toMatchObject({
+    healthCheck: { path: "/admin/login/" },
+    hooks: { preDeploy: "python manage.py migrate --noinput" },
+  });
+
+  await rm(join(dir, "deploy.yml"));
+  await writeFile(join(dir, "requirements.txt"), "django\ngunicorn\nwhitenoise\n");
+  await Bun.write(join(dir, "mysite/urls.py"), 'urlpatterns = [path("", home), path("health", health)]\n');
+  await Bun.write(join(dir, "mysite/settings.py"), 'STATIC_ROOT = BASE_DIR / "static"\nLOGGING = {}\n');
+  expect((await init({ dir, types, name: "shop" })).edit.join("\n")).not.toContain("to do: ");
+  const config = deployConfig(await readFile(join(dir, "deploy.yml"), "utf8"));
+  expect(config).toMatchObject({
+    command: 'gunicorn --bind "$DP_HOST:$PORT" mysite.wsgi',
+    healthCheck: { path: "/health" },
+  });
+  expect(config.build).toBe("python manage.py collectstatic --noinput");
+});
+
+test("a Flask app without a server in its requirements is told of gunicorn", async () => {
+  await writeFile(join(dir, "requirements.txt"), "flask==3.1.3\n");
+  await writeFile(join(dir, "app.py"), "app = Flask(__name__)\n");
+  expect((await init({ dir, types, name: "shop" })).edit.join("\n")).toContain(
+    "to do: app.py is a WSGI app, and gunicorn ",
+  );
+  await rm(join(dir, "deploy.yml"));
+  await writeFile(join(dir, "app.py"), 'app = Flask(__name__)\nif __name__ == "__main__":\n    app.run()\n');
+  expect((await init({ dir, types, name: "shop" })).edit.join("\n")).toContain(
+    "to do: app.py must listen on $DP_HOST:$PORT",
+  );
+});
+
 describe("a package.json with a build script and a bundler", () => {
   const site = async (pkg: object, files: Record<string, string> = {}, more: object = {}) => {
     await writeFile(join(dir, "package.json"), JSON.stringify(pkg));

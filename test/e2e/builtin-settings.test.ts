@@ -271,8 +271,8 @@ describe("what a release ran with", () => {
       `  settings   ${live}  the same files, its own settings: dp rollback shop --with-env goes back`,
     );
     expect(stdout).not.toContain(`dp rollback shop ${live}`);
-    const { wayBack } = JSON.parse((await dp(0, "status", "shop", "--json")).stdout) as Status;
-    expect(stdout).toContain(`  rollback   ${wayBack}  dp rollback shop goes back`);
+    const { rollbackTarget } = JSON.parse((await dp(0, "status", "shop", "--json")).stdout) as Status;
+    expect(stdout).toContain(`  rollback   ${rollbackTarget}  dp rollback shop goes back`);
     await dp(0, "rollback", "shop", "--with-env");
     expect(await environment()).toMatchObject({ GREETING: "good-morning", DP_RELEASE: live });
     expect(text()).toBe(before);

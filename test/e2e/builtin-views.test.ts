@@ -198,29 +198,29 @@ describe("rollback", () => {
 
   /** What status and releases say of the way back, told apart from what was live before. */
   const told = async () => {
-    const { previous, wayBack } = await status();
+    const { previous, rollbackTarget } = await status();
     const marks = (await expectCode(box.dp("releases", "shop"), 0)).stdout.match(
       /^\S+ (?=.*\b(previous|rollback target)\b)/gm,
     );
-    return { previous, wayBack, lines: (await expectCode(box.dp("status", "shop"), 0)).stdout, marks };
+    return { previous, rollbackTarget, lines: (await expectCode(box.dp("status", "shop"), 0)).stdout, marks };
   };
 
   test("goes to the newest good release before the live one, twice in a row further back; status says where to", async () => {
     const before = await told();
-    expect(before).toMatchObject({ previous: two, wayBack: two, marks: [`${two} `] });
+    expect(before).toMatchObject({ previous: two, rollbackTarget: two, marks: [`${two} `] });
     expect(before.lines).toContain(`  previous   ${two}  dp rollback shop goes back\n`);
     await expectCode(box.dp("rollback", "shop"), 0);
     expect(live()).toEqual([two, three]);
     expect(await box.answer()).toBe(`two ${two}`);
     const between = await told();
-    expect(between).toMatchObject({ previous: three, wayBack: one, marks: [`${three} `, `${one} `] });
+    expect(between).toMatchObject({ previous: three, rollbackTarget: one, marks: [`${three} `, `${one} `] });
     expect(between.lines).toContain(
       `  previous   ${three}  dp rollback shop ${three} goes back\n  rollback   ${one}  dp rollback shop goes back\n`,
     );
     await expectCode(box.dp("rollback", "shop"), 0);
     expect(live()).toEqual([one, two]);
     expect(await box.answer()).toBe(`one ${one}`);
-    expect(await told()).toMatchObject({ previous: two, wayBack: null });
+    expect(await told()).toMatchObject({ previous: two, rollbackTarget: null });
     expect((await expectCode(box.dp("rollback", "shop"), 2)).text).toContain(`no good release before ${one}`);
     expect(Object.keys(box.instances())).toEqual([one]);
   });

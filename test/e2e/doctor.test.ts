@@ -262,6 +262,8 @@ function noteRestarts(restarts: number): void {
   writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, "utf8")) as object), restarts }));
 }
 
+const logFile = () => join(box.root, "var/log/deployments/shop", `${live()}.app.log`);
+
 const byHand: Case[] = [
   {
     name: "a stranger has the port",
@@ -287,6 +289,28 @@ const byHand: Case[] = [
       await typed(command.split(";")[0]!);
       noteRestarts(0);
     },
+  },
+  {
+    name: "a database is in the live release",
+    damage: () => writeFileSync(at("releases", live(), "orders.sqlite3"), ""),
+    finds: [
+      "read-only",
+      "warning",
+      /: orders\.sqlite3 is in the release, which is read-only .*shared: \{dirs: \[data\]\}$/,
+    ],
+    command: /^dp help shared-files$/,
+    mend: () => rmSync(at("releases", live(), "orders.sqlite3")),
+  },
+  {
+    name: "the app wanted to write into its release",
+    damage: () => appendFileSync(logFile(), "sqlite3.OperationalError: attempt to write a readonly database\n"),
+    finds: [
+      "read-only",
+      "warning",
+      /: the release is read-only, and new with each deploy: keep what the app writes in /,
+    ],
+    command: /^dp help shared-files$/,
+    mend: () => writeFileSync(logFile(), ""),
   },
   {
     name: "a newer dp has set the app up",

@@ -253,7 +253,7 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
     const id = await box.live("shop");
     expect(back).toContain(`live: shop ${id}`);
     // What status says to type leads to that release, also when it is the newer one.
-    expect(await box.mustDp("status", "shop")).toContain(`dp rollback shop ${before} goes back`);
+    expect(await box.mustDp("status", "shop")).toContain(`dp rollback shop ${before} returns to it`);
     expect(id).not.toBe(before);
     expect(await box.get(shopPort)).toBe("three");
     await box.reboot();

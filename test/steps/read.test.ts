@@ -202,7 +202,7 @@ describe("a commit without deploy.yml is told what fits it:", () => {
   test.each<[string, Record<string, File>, string[]]>([
     [
       "python",
-      { "requirements.txt": "flask\n", "app.py": '@app.route("/healthz")' },
+      { "requirements.txt": "flask\ngunicorn\n", "app.py": '@app.route("/healthz")' },
       ["because of requirements.txt these lines are enough:", "type: python", "healthCheck: /healthz"],
     ],
     ["node", { "package.json": "{}", "server.js": "" }, ["because of package.json", "type: node", "healthCheck: /"]],

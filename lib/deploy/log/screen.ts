@@ -117,16 +117,16 @@ function nextCommand(app: string, run: Run, error: unknown): string {
   const exit = error instanceof DpError ? EXIT[error.exit] : EXIT.bug;
   const kind = run.facts["kind"];
   const isEnded = exit === EXIT.terminated || exit === EXIT.interrupted;
-  if (kind === "restart") return isEnded ? `dp restart ${app}, to start it again` : `dp logs ${app} --deploy`;
+  // Not the log of the deploy: that is what the reader may be reading.
+  const mend = exit === EXIT.unhealthy ? `dp logs ${app} --failed, mend it` : "mend it";
+  if (kind === "restart") return isEnded ? `dp restart ${app}, to start it again` : `${mend}, and dp restart ${app}`;
   if (exit === EXIT.locked) return `dp releases ${app}`;
   if (kind === "rollback") {
     const again = `dp rollback ${app} ${releaseOf(run)}`;
-    return isEnded
-      ? `${again}, to start it again`
-      : `dp logs ${app} --deploy, mend it, and ${again}; or: dp releases ${app}`;
+    return isEnded ? `${again}, to start it again` : `${mend}, and ${again}; or: dp releases ${app}`;
   }
   if (isEnded) return `push again, or continue it: dp resume ${app}`;
   if (exit === EXIT.config || exit === EXIT.command) return "mend it, commit, and push again";
   if (exit === EXIT.host) return `mend it on the server, then push again`;
-  return `dp logs ${app} --deploy, mend it, and push again`;
+  return `${mend}, and push again`;
 }

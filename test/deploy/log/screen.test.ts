@@ -110,7 +110,9 @@ describe("a failure", () => {
     ["deploy", "terminated", "push again, or continue it: dp resume APP"],
     ["deploy", "interrupted", "push again, or continue it: dp resume APP"],
     ["rollback", "terminated", "dp rollback APP 42-3f9c2ab, to start it again"],
-    ["rollback", "unhealthy", "dp logs APP --deploy, mend it, and dp rollback APP 42-3f9c2ab; or: dp releases APP"],
+    ["rollback", "unhealthy", "dp logs APP --failed, mend it, and dp rollback APP 42-3f9c2ab; or: dp releases APP"],
+    ["restart", "unhealthy", "dp logs APP --failed, mend it, and dp restart APP"],
+    ["deploy", "bug", "mend it, and push again"],
     ["restart", "terminated", "dp restart APP, to start it again"],
   ])("of a %s by %s does not speak of mending what was only ended", async (kind, exit, next) => {
     const lines = await failureScreen(await own(), run({ kind }), new DpError(exit, "x"), plain);
