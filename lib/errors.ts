@@ -10,7 +10,7 @@ export const EXIT = {
   /** deploy.yml, config.yml or the env file is wrong; nothing was changed. */
   config: 3,
   /** The run file is missing, unreadable or lacks a fact. */
-  context: 4,
+  run: 4,
   /** Another deploy holds the lock, somebody has locked the app, or it is too late to cancel. */
   locked: 5,
   /** A newer deploy takes precedence, so this one does not run. */

@@ -58,14 +58,14 @@ describe.each(filesIn("steps"))("step %s", (file) => {
     expect(kinds.filter((kind) => (PIPELINES[kind] as readonly string[]).includes(name))).not.toEqual([]);
   });
 
-  test("run by hand without a context, it says how it is run", () => {
+  test("run by hand without a run file, it says how it is run", () => {
     const child = Bun.spawnSync([join(project, path)], { cwd: "/", env: { PATH: process.env["PATH"] ?? "" } });
     expect(child.exitCode).toBe(2);
-    expect(child.stderr.toString()).toContain(`usage: ${file} CONTEXT [--undo]`);
+    expect(child.stderr.toString()).toContain(`usage: ${file} RUN-FILE [--undo]`);
   });
 });
 
-describe("run by hand over a context that lacks its facts,", () => {
+describe("run by hand over a run file that lacks its facts,", () => {
   useServer();
 
   test.each(filesIn("steps"))(

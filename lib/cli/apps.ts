@@ -1,6 +1,6 @@
 // Commands about a whole app: apps run restart destroy.
 import type { CAC } from "cac";
-import { answer, byKey, only, patience, HIDDEN, WAIT, type Options } from "./arguments.ts";
+import { answer, byKey, only, waitOption, HIDDEN, WAIT, type Options } from "./arguments.ts";
 import { controlled } from "./process.ts";
 import { DpError } from "../errors.ts";
 
@@ -39,7 +39,7 @@ export function declareAppCommands(cli: CAC): void {
     .action(async (app: string, process: string | undefined, options: Options) => {
       if (process !== undefined) return controlled("restart", app, process, options);
       const { restart } = await import("../commands/restart.ts");
-      const result = await restart(app, { json: options["json"] === true, ...patience(options) });
+      const result = await restart(app, { json: options["json"] === true, ...waitOption(options) });
       answer(options, result, () => []);
       return result.code;
     });

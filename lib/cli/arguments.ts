@@ -52,7 +52,7 @@ export function whole(text: string | undefined, name: string, most: number, leas
 }
 
 /** The option `--wait` in ms, from 30s, 5m, or plain seconds; empty without it. Throws DpError "usage". */
-export function patience(options: Options): { wait?: number } {
+export function waitOption(options: Options): { wait?: number } {
   const text = textOf(options, "wait");
   const wait = text === undefined ? undefined : waitTime(text);
   if (wait === null) throw new DpError("usage", `--wait must be a time, not ${JSON.stringify(text)}: 0, 30s, 5m`);

@@ -1,6 +1,6 @@
 // Commands about deploys: deploy rollback releases resume execute, and those that hooks call.
 import type { CAC } from "cac";
-import { answer, byKey, patience, textOf, warn, HIDDEN, WAIT, type Options } from "./arguments.ts";
+import { answer, byKey, waitOption, textOf, warn, HIDDEN, WAIT, type Options } from "./arguments.ts";
 import type { Typed } from "../access/role.ts";
 import type { Ended } from "../deploy/launch.ts";
 
@@ -33,7 +33,7 @@ export function declareDeployCommands(cli: CAC): void {
         await deploy(app, ref, {
           skipHooks: options["skipHooks"] === true,
           json: isJson(options),
-          ...patience(options),
+          ...waitOption(options),
         }),
       );
     });
@@ -51,7 +51,7 @@ export function declareDeployCommands(cli: CAC): void {
     .action(async (app: string, id: string | undefined, options: Options) => {
       const { rollback } = await import("../deploy/rollback.ts");
       const how = { withEnv: options["withEnv"] === true, force: options["force"] === true };
-      return ended(options, await rollback(app, id, { json: isJson(options), ...how, ...patience(options) }));
+      return ended(options, await rollback(app, id, { json: isJson(options), ...how, ...waitOption(options) }));
     });
 
   cli

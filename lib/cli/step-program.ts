@@ -1,4 +1,4 @@
-// A step as a program: `./steps/NAME.ts CONTEXT [--undo]`.
+// A step as a program: `./steps/NAME.ts RUN-FILE [--undo]`.
 import { stepByHand } from "../commands/step.ts";
 import { DpError } from "../errors.ts";
 import { guarded } from "../main.ts";
@@ -10,8 +10,8 @@ export function main({ name }: { name: string }): Promise<void> {
     const isUndo = args.includes("--undo");
     const [context, ...rest] = args.filter((arg) => arg !== "--undo");
     if (context === undefined || rest.length > 0 || context.startsWith("-")) {
-      throw new DpError("usage", `usage: ${name}.ts CONTEXT [--undo]`, {
-        hint: "dp begin APP makes a context and prints its path",
+      throw new DpError("usage", `usage: ${name}.ts RUN-FILE [--undo]`, {
+        hint: "dp begin APP makes a run file and prints its path",
       });
     }
     await stepByHand(name, { context, undo: isUndo });

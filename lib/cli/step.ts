@@ -7,8 +7,8 @@ import { printExact } from "../text/say.ts";
 export function declareStepCommands(cli: CAC): void {
   cli
     .command("step [name]", "List the steps, or run one by hand", byKey(null))
-    .option("--context <file>", "The context file, as dp begin printed it")
-    .option("--app <app>", "Use the newest context of this app")
+    .option("--context <file>", "The run file, as dp begin printed it")
+    .option("--app <app>", "Use the newest run file of this app")
     .option("--undo", "Take the step back; without a step, all that ran: the run has then failed")
     .option("--json", "The list as JSON")
     .action(async (name: string | undefined, options: Options) => {
@@ -23,7 +23,7 @@ export function declareStepCommands(cli: CAC): void {
     });
 
   cli
-    .command("begin <app> [ref]", "Write the context of a deploy and print its path; nothing else happens", byKey(null))
+    .command("begin <app> [ref]", "Write the run file of a deploy and print its path; nothing else happens", byKey(null))
     .option("--skip-hooks", "Do not run preDeploy and postDeploy")
     .action(async (app: string, ref: string | undefined, options: Options) => {
       const { begin } = await import("../deploy/begin.ts");
@@ -35,8 +35,8 @@ export function declareStepCommands(cli: CAC): void {
 
   cli
     .command(
-      "fact [context] [name]",
-      "Print a fact of a context, or all of them; without a context, list the facts",
+      "fact [run-file] [name]",
+      "Print a fact of a run, or all of them; without a run file, list the facts",
       byKey(null),
     )
     .action(async (context: string | undefined, name: string | undefined) => {

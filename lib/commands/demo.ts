@@ -10,7 +10,7 @@ export async function demo(print: (line: string) => void): Promise<number> {
   process.once("SIGINT", () => leave.abort(new DpError("interrupted", "the demo was interrupted")));
   process.once("SIGTERM", () => leave.abort(new DpError("terminated", "the demo was stopped")));
   try {
-    for (const part of [prepare, pushFirst, pushSecond, pushBroken, goBack]) {
+    for (const part of [prepare, pushFirst, pushSecond, pushBroken, rollBack]) {
       await part(stage);
       leave.signal.throwIfAborted();
     }
@@ -54,7 +54,7 @@ async function pushBroken(stage: Stage): Promise<void> {
   await answers(stage, "version 2");
 }
 
-async function goBack(stage: Stage): Promise<void> {
+async function rollBack(stage: Stage): Promise<void> {
   await dp(stage, "rollback", stage.app);
   await answers(stage, "version 1");
   await dp(stage, "releases", stage.app);

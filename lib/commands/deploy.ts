@@ -32,7 +32,7 @@ export async function resume(name: string, from?: string, options: Answer = {}):
   requireUnlocked(app);
   const runs = await runsOf(app);
   const last = runs.at(-1);
-  if (!last) throw new DpError("context", `${name} has no run yet`, { hint: await firstDeploy(app) });
+  if (!last) throw new DpError("run", `${name} has no run yet`, { hint: await firstDeploy(app) });
   if (last.state === "running" || last.state === "waiting")
     throw new DpError("locked", `${last.id} is ${last.state}`, { hint: `dp logs ${name} --deploy -f` });
   if (last.state === "superseded")

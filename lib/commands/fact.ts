@@ -3,13 +3,13 @@ import { load } from "../pipeline/run-file.ts";
 import { DpError } from "../errors.ts";
 import { didYouMean } from "../text/suggestion.ts";
 
-/** One fact as text: strings as they are, anything else as JSON. Throws DpError "context" when it is missing. */
+/** One fact as text: strings as they are, anything else as JSON. Throws DpError "run" when it is missing. */
 export async function factText(context: string, name: string): Promise<string> {
   const { facts } = await load(context);
   if (!(name in facts)) {
     const names = Object.keys(facts);
     throw new DpError(
-      "context",
+      "run",
       `${context} has no fact ${JSON.stringify(name)}; it has ${names.join(", ")}`,
       didYouMean(name, names),
     );

@@ -10,7 +10,7 @@ import { runFile, runIds } from "../release/history.ts";
 import { stepModule } from "../pipeline/module-step.ts";
 import { lockNow } from "../deploy/queue.ts";
 import { receipt } from "../deploy/log/receipt.ts";
-import { goBack, runStep, undoStep } from "../pipeline/runner.ts";
+import { undoAll, runStep, undoStep } from "../pipeline/runner.ts";
 import { say } from "../text/say.ts";
 import { who } from "../host/who.ts";
 import type { Receipt } from "../pipeline/receipt.ts";
@@ -36,14 +36,14 @@ export async function listSteps(order: readonly string[]): Promise<{ name: strin
   );
 }
 
-/** The run file that `--context` or `--app` names. Throws DpError "usage" or "context". */
+/** The run file that `--context` or `--app` names. Throws DpError "usage" or "run". */
 export async function contextFrom({ context, app: name }: Pick<StepOptions, "context" | "app">): Promise<string> {
   if (context !== undefined && name !== undefined) throw new DpError("usage", "--context or --app, not both");
   if (context !== undefined) return resolve(context);
   if (name === undefined) throw new DpError("usage", "which run? --context FILE, or --app APP for the newest");
   const app = await openApp(name);
   const newest = (await runIds(app)).at(-1);
-  if (newest === undefined) throw new DpError("context", `${name} has no run yet`, { hint: `dp begin ${name}` });
+  if (newest === undefined) throw new DpError("run", `${name} has no run yet`, { hint: `dp begin ${name}` });
   return runFile(app, newest);
 }
 
@@ -69,7 +69,7 @@ export function undoRun(options: StepOptions): Promise<void> {
       });
     const [step, failed] = Object.entries(journal).findLast(([, { state }]) => state === "failed") ?? [];
     const error = new DpError("command", step ? `${step}: ${failed?.error ?? "failed"}` : "taken back by hand");
-    const end = await goBack(path, out, error);
+    const end = await undoAll(path, out, error);
     if (end !== error) throw end;
     out.say(`${basename(path, ".json")} is taken back`);
   });

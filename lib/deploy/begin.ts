@@ -75,7 +75,7 @@ export interface Brought {
   stamp: string;
 }
 
-/** Begins a rollback to a release, with its own settings or today's; throws DpError "context" for an unknown one. */
+/** Begins a rollback to a release, with its own settings or today's; throws DpError "run" for an unknown one. */
 export async function beginRollback(app: App, to: string, brought?: Brought): Promise<Begun> {
   const { config, release, runtime, sha, subject } = await factsOfRelease(app, to);
   return make(app, sha, { kind: "rollback", subject, ...QUIETLY, config, release, runtime }, brought);

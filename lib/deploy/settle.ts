@@ -17,7 +17,7 @@ import { ONE_OFF_MARK } from "../release/one-off.ts";
 import { buildPlaces } from "../release/builder.ts";
 import { reconcile, sweep } from "../release/reconcile.ts";
 import { appType } from "../registry.ts";
-import { goBack, runPipeline } from "../pipeline/runner.ts";
+import { undoAll, runPipeline } from "../pipeline/runner.ts";
 import type { Receipt } from "../pipeline/receipt.ts";
 
 const PATIENCE = 5_000;
@@ -31,9 +31,9 @@ export async function settle(app: NamedApp, mine: string, out: Receipt): Promise
     out.say(`deploy ${past.id} was interrupted and is ${isLive ? "finished" : "taken back"} first`);
     let code: number = EXIT.ok;
     try {
-      const from = await pickUp(past.run, out);
+      const from = await resumePoint(past.run, out);
       if (isLive) await runPipeline(past.path, out, from === undefined ? {} : { from });
-      else await goBack(past.path, out, new DpError("terminated", "interrupted"));
+      else await undoAll(past.path, out, new DpError("terminated", "interrupted"));
     } catch (error) {
       out.warn(`deploy ${past.id}: ${messageOf(error)}`);
       code = exitCodeOf(error);
@@ -56,7 +56,7 @@ async function isLiveRun(app: NamedApp, run: Run): Promise<boolean> {
  * Prepares a run for resuming: ends the processes that its killed runner left. If its instance is gone or another
  * process by now (a reboot, `dp reconcile`), answers the step to resume at; a live one has been started again already.
  */
-export async function pickUp(run: Run, out: Receipt): Promise<string | undefined> {
+export async function resumePoint(run: Run, out: Receipt): Promise<string | undefined> {
   const app = await appOfRun(run);
   const { name, manager } = app;
   const id = factOf(run, "id", fact.id);

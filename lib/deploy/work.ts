@@ -26,7 +26,7 @@ import { runPipeline } from "../pipeline/runner.ts";
 import { shown } from "../text/text.ts";
 import { closingLine, forwardLines, headLine } from "./log/screen.ts";
 import { failed, refused, type Told } from "./failure.ts";
-import { pickUp, settle } from "./settle.ts";
+import { resumePoint, settle } from "./settle.ts";
 import type { Order } from "./order.ts";
 import { stepFile } from "../pipeline/step-files.ts";
 
@@ -126,7 +126,7 @@ async function runInTurn({ app, order, file, run, push, out, stop }: Work): Prom
   // A resumed run has an instance of its own already.
   const isFresh = Object.keys(run.journal).length === 0;
   for (const change of isFresh && !isBack ? await tidy(app, makeIo(out)) : []) out.say(change);
-  const from = order.from ?? (isFresh ? undefined : await pickUp(run, out));
+  const from = order.from ?? (isFresh ? undefined : await resumePoint(run, out));
   await runPipeline(file, out, { signal: stop, ...(from === undefined ? {} : { from }) });
   if (push) await settleRef(app.places.repo, push, factOf(run, "sha", fact.sha), order.git);
 }

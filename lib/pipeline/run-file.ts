@@ -41,7 +41,7 @@ export type Entry = v.InferOutput<typeof entry>;
 export type RunResult = v.InferOutput<typeof result>;
 
 /**
- * Reads a run file. Throws DpError "context" when it is missing, unreadable, of another version (reason "version"), or
+ * Reads a run file. Throws DpError "run" when it is missing, unreadable, of another version (reason "version"), or
  * writable by somebody else, because the steps trust it.
  */
 export async function load(path: string): Promise<Run> {
@@ -50,17 +50,17 @@ export async function load(path: string): Promise<Run> {
   try {
     data = JSON.parse(text);
   } catch (cause) {
-    throw new DpError("context", `${path}: not JSON`, { cause });
+    throw new DpError("run", `${path}: not JSON`, { cause });
   }
   const version = (data as { version?: unknown } | null)?.version;
   if (version !== 1)
-    throw new DpError("context", `${path}: version ${JSON.stringify(version)}, but this dp reads version 1`, {
+    throw new DpError("run", `${path}: version ${JSON.stringify(version)}, but this dp reads version 1`, {
       reason: "version",
     });
   const parsed = v.safeParse(file, data);
   if (parsed.success) return parsed.output;
   const lines = parsed.issues.map((issue) => `${v.getDotPath(issue) ?? ""}: ${issue.message}`);
-  throw new DpError("context", `${path}: not a context`, { lines });
+  throw new DpError("run", `${path}: not a run file`, { lines });
 }
 
 function readOwn(path: string): string {
@@ -68,17 +68,17 @@ function readOwn(path: string): string {
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (cause) {
-    const why = codeOf(cause) === "ENOENT" ? "no such context" : `cannot be read (${codeOf(cause)})`;
-    throw new DpError("context", `${path}: ${why}`, {
+    const why = codeOf(cause) === "ENOENT" ? "no such run file" : `cannot be read (${codeOf(cause)})`;
+    throw new DpError("run", `${path}: ${why}`, {
       hint: "dp begin APP makes one; dp releases APP lists them",
       cause,
     });
   }
   try {
     const stat = fstatSync(fd);
-    if (!stat.isFile()) throw new DpError("context", `${path}: not a file`);
+    if (!stat.isFile()) throw new DpError("run", `${path}: not a file`);
     if (stat.uid !== process.getuid?.() || stat.mode & 0o022) {
-      throw new DpError("context", `${path}: must belong to you, and nobody else may write it`, {
+      throw new DpError("run", `${path}: must belong to you, and nobody else may write it`, {
         hint: `chmod 600 ${path}`,
       });
     }
@@ -100,16 +100,16 @@ export async function conclude(path: string, end: Omit<RunResult, "endedAt">): P
   await save(path, run);
 }
 
-/** Creates a run file; throws DpError "context" when it exists. */
+/** Creates a run file; throws DpError "run" when it exists. */
 export async function create(path: string, facts: Record<string, unknown>): Promise<void> {
-  if (existsSync(path)) throw new DpError("context", `${path}: exists already`);
+  if (existsSync(path)) throw new DpError("run", `${path}: exists already`);
   await save(path, { version: 1, facts, journal: {} });
 }
 
-/** One fact of a run, parsed; throws DpError "context" when it is missing or wrong. */
+/** One fact of a run, parsed; throws DpError "run" when it is missing or wrong. */
 export function factOf<S extends v.GenericSchema>(run: Run, name: string, schema: S): v.InferOutput<S> {
   const parsed = v.safeParse(schema, run.facts[name]);
   if (parsed.success) return parsed.output;
   const why = name in run.facts ? `is wrong: ${parsed.issues[0].message}` : "is missing";
-  throw new DpError("context", `fact "${name}" ${why}`);
+  throw new DpError("run", `fact "${name}" ${why}`);
 }

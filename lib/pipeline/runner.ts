@@ -115,13 +115,13 @@ export async function runPipeline(
       signal?.throwIfAborted();
       begun = await runStep(name, runFile, receipt, { signal, begun, next: due[index + 1] });
     } catch (error) {
-      throw await goBack(runFile, receipt, hostError(error));
+      throw await undoAll(runFile, receipt, hostError(error));
     }
   }
 }
 
 /** Undoes all that ran, writes the result, and answers the error that the run ends with. */
-export async function goBack(runFile: string, receipt: Receipt, error: unknown): Promise<unknown> {
+export async function undoAll(runFile: string, receipt: Receipt, error: unknown): Promise<unknown> {
   const failures: DpError[] = [];
   const ran = orderOf(await load(runFile)).toReversed();
   for (const name of ran) {

@@ -34,7 +34,7 @@ export async function appOf({ app, server }: { app: string; server: ServerConfig
   return withServer(namedApp(app), server);
 }
 
-/** The same from a whole run. Throws DpError "context" when it lacks those facts. */
+/** The same from a whole run. Throws DpError "run" when it lacks those facts. */
 export const appOfRun = (run: Run): Promise<App> =>
   appOf({ app: factOf(run, "app", fact.app), server: factOf(run, "server", fact.server) });
 

@@ -114,7 +114,7 @@ export async function newestRun(app: NamedApp): Promise<PastRun | null> {
   return null;
 }
 
-/** The run with that ID. Throws DpError "context" when its run file cannot be read. */
+/** The run with that ID. Throws DpError "run" when its run file cannot be read. */
 export async function runOf(app: NamedApp, id: string): Promise<PastRun> {
   const path = runFile(app, id);
   const run = await load(path);

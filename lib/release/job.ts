@@ -34,7 +34,7 @@ const lockOf = ({ places }: NamedApp, name: string) => join(places.instances, `c
  * Whether somebody is running a job of this instance's entry, from before its start until it is forgotten. At either
  * end its manager may not know the job yet, or may call it ended.
  */
-export const isInHand = (app: NamedApp, id: string) => isLocked(lockOf(app, processOf(id).slice("cron.".length)));
+export const isInProgress = (app: NamedApp, id: string) => isLocked(lockOf(app, processOf(id).slice("cron.".length)));
 
 /** The last run of an entry, or null when it never ran. */
 export async function lastRun(app: NamedApp, name: string): Promise<JobRun | null> {

@@ -67,7 +67,7 @@ async function adoptAll({ name, manager }: App, wanted: readonly string[], io: I
   const changes: string[] = [];
   for (const id of wanted)
     if (await manager.adopt?.({ app: name, id }, io))
-      changes.push(`looked after ${name}@${id} again, whose supervisor was gone`);
+      changes.push(`gave ${name}@${id} a supervisor again: its own was gone`);
   return changes;
 }
 

@@ -1,5 +1,5 @@
 // Which instances should run, and which run that should not.
-import { isInHand } from "./job.ts";
+import { isInProgress } from "./job.ts";
 import { DpError } from "../errors.ts";
 import type { App } from "../contracts/app.ts";
 import { isJob, processOf, releaseOf } from "../paths.ts";
@@ -65,7 +65,7 @@ export async function straysOf(
     if (wanted.includes(id) || warm.includes(id)) continue;
     // A job ends in the release in which it began.
     const isUnderWay = async () => (await manager.status({ app: name, id })).state === "running";
-    if (isJob(id) && (isInHand(app, id) || (await isUnderWay()))) continue;
+    if (isJob(id) && (isInProgress(app, id) || (await isUnderWay()))) continue;
     strays.push(id);
   }
   return strays;

@@ -9,10 +9,10 @@ import { codeOf, DpError } from "../errors.ts";
 import { idsOf } from "../host/users.ts";
 
 /** The owner of a folder: dp, dp with read access for the app's user, or the app. */
-type Whose = "dp" | "group" | "app";
+type OwnerKind = "dp" | "group" | "app";
 
 /** Folder -> mode and owner; the app can write only to its own. */
-function plan({ places }: NamedApp): [path: string, mode: number, whose: Whose][] {
+function plan({ places }: NamedApp): [path: string, mode: number, kind: OwnerKind][] {
   const { base, releases, runs, instances, shared, home, logs } = places;
   return [
     [base, 0o755, "dp"],
@@ -49,14 +49,14 @@ async function ownersOf(user: string | undefined) {
 type Owners = Awaited<ReturnType<typeof ownersOf>>;
 
 // Folders that containers see belong to root for good: see closed.ts.
-function ownerOf({ places }: NamedApp, path: string, whose: Whose, stat: Stats, owners: Owners): [number, number] {
+function ownerOf({ places }: NamedApp, path: string, kind: OwnerKind, stat: Stats, owners: Owners): [number, number] {
   const isClosed = path === places.shared && stat.uid === 0 && stat.gid !== 0;
-  return isClosed ? [0, owners.apps[1]] : newOwner(whose, owners);
+  return isClosed ? [0, owners.apps[1]] : newOwner(kind, owners);
 }
 
-function newOwner(whose: Whose, { own, apps }: Owners): [number, number] {
-  if (whose === "group") return [own[0], apps[1]];
-  return whose === "app" ? apps : own;
+function newOwner(kind: OwnerKind, { own, apps }: Owners): [number, number] {
+  if (kind === "group") return [own[0], apps[1]];
+  return kind === "app" ? apps : own;
 }
 
 /** How the base folder differs from what setup makes. Throws DpError "host" when the app's user is gone. */
@@ -64,14 +64,14 @@ export async function baseDrift(app: NamedApp, user: string | undefined): Promis
   const owners = await ownersOf(user);
   const wrong: Drift[] = [];
   const changed = (path: string, how: string) => wrong.push({ path, kind: "changed", what: `${path} ${how}` });
-  for (const [path, mode, whose] of plan(app)) {
+  for (const [path, mode, kind] of plan(app)) {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (!stat?.isDirectory()) {
       if (stat) wrong.push({ path, kind: "foreign", what: `${path} is not a folder` });
       else wrong.push({ path, kind: "missing", what: `${path} is missing` });
       continue;
     }
-    const [uid, gid] = ownerOf(app, path, whose, stat, owners);
+    const [uid, gid] = ownerOf(app, path, kind, stat, owners);
     if ((stat.mode & 0o7777) !== mode)
       changed(path, `has mode ${(stat.mode & 0o7777).toString(8)}, not ${mode.toString(8)}`);
     if (stat.uid !== uid || stat.gid !== gid) changed(path, `belongs to ${stat.uid}:${stat.gid}, not ${uid}:${gid}`);
@@ -83,10 +83,10 @@ export async function baseDrift(app: NamedApp, user: string | undefined): Promis
 export async function setupBase(app: NamedApp, user: string | undefined): Promise<string[]> {
   const owners = await ownersOf(user);
   const changes: string[] = [];
-  for (const [path, mode, whose] of plan(app)) {
+  for (const [path, mode, kind] of plan(app)) {
     const made = await makeFolder(path, mode);
     const stat = await lstat(path);
-    const [uid, gid] = made ? newOwner(whose, owners) : ownerOf(app, path, whose, stat, owners);
+    const [uid, gid] = made ? newOwner(kind, owners) : ownerOf(app, path, kind, stat, owners);
     if (!stat.isDirectory())
       throw new DpError("host", `${path} is not a folder`, { hint: `move it away: mv ${path} ${path}.old` });
     if ((stat.mode & 0o7777) !== mode) await chmod(path, mode);

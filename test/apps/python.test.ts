@@ -378,7 +378,7 @@ test.each([
   const runtime = await python.install(place, recorder().io);
   expect(await python.command(place, runtime)).toBe(command);
   expect(await firstPage(place, runtime, command)).toBe(page);
-  expect(await python.detect(place.tree)).toEqual({ command, because: "requirements.txt" });
+  expect(await python.detect(place.tree)).toMatchObject({ command, because: "requirements.txt" });
 });
 
 test("a script without dependencies serves with python3, and a server that is not installed is asked for", async () => {

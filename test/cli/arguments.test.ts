@@ -1,7 +1,7 @@
 // The options of a command as it reads them.
 import { expect, test } from "bun:test";
 import { DpError } from "../../lib/errors.ts";
-import { given, patience, textOf, whole } from "../../lib/cli/arguments.ts";
+import { given, waitOption, textOf, whole } from "../../lib/cli/arguments.ts";
 
 test("an option without its value has no text", () => {
   const options = { from: "007", deploy: true, tty: false };
@@ -12,11 +12,11 @@ test.each([
   ["0", 0],
   ["30s", 30_000],
   ["5m", 300_000],
-])("--wait %s is %d ms", (wait, expected) => expect(patience({ wait })).toEqual({ wait: expected }));
+])("--wait %s is %d ms", (wait, expected) => expect(waitOption({ wait })).toEqual({ wait: expected }));
 
 test("--wait that is no time is refused, and without it there is none", () => {
-  expect(patience({})).toEqual({});
-  expect(() => patience({ wait: "soon" })).toThrow('--wait must be a time, not "soon"');
+  expect(waitOption({})).toEqual({});
+  expect(() => waitOption({ wait: "soon" })).toThrow('--wait must be a time, not "soon"');
 });
 
 test.each([

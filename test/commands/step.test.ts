@@ -77,10 +77,10 @@ test("dp begin, and each step by hand or taken back, is in the audit log", async
 test.each<[string[], number, string]>([
   [["step", "swop", "--context", "x"], 2, 'did you mean "swap"?'],
   [["step", "read"], 2, "which run?"],
-  [["step", "read", "--context", "/missing.json"], 4, "no such context"],
+  [["step", "read", "--context", "/missing.json"], 4, "no such run file"],
   [["step", "read", "--app", "nobody"], 2, 'there is no app "nobody"'],
   [["step", "read", "--app", "../x"], 2, "must start with a lower-case letter"],
-  [["fact", "/missing.json"], 4, "no such context"],
+  [["fact", "/missing.json"], 4, "no such run file"],
   [["plan", "nobody"], 2, 'there is no app "nobody"'],
 ])("dp %j is refused with %d", async (words, code, text) => {
   const answer = await runDp(words);

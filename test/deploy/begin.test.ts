@@ -29,7 +29,7 @@ const errorOf = (promise: Promise<unknown>) =>
     (error: unknown) => error as DpError,
   );
 
-test("the context has all that is given, and nothing else happened", async () => {
+test("the run file has all that is given, and nothing else happened", async () => {
   const { id, context } = await begin(app.own, undefined);
   expect(id).toBe(`1-${sha.slice(0, 7)}`);
   const run = await load(context);
@@ -122,5 +122,5 @@ test("a rollback takes the facts of the release that it goes back to, and the se
     skipHooks: true,
     server: { keep: 9 },
   });
-  expect((await errorOf(beginRollback(app.own, "99-aaaaaaa")))?.exit).toBe("context");
+  expect((await errorOf(beginRollback(app.own, "99-aaaaaaa")))?.exit).toBe("run");
 });

@@ -122,7 +122,7 @@ describe("a step in another language", () => {
     chmodSync(path, 0o755);
   }
 
-  test("is listed, gets the context's path, and its facts are kept", async () => {
+  test("is listed, gets the run file's path, and its facts are kept", async () => {
     step("announce.sh", 'printf \'{"channel": "#%s", "port": 1}\' "$(basename "$1" .json)"; echo talk >&2');
     const path = await begin();
     for (const name of ["read", "clone", "announce"]) await expectCode(box.dp("step", name, "--context", path), 0);
@@ -164,7 +164,7 @@ describe("a step in another language", () => {
   });
 });
 
-describe("a context that cannot be trusted is refused, exit 4", () => {
+describe("a run file that cannot be trusted is refused, exit 4", () => {
   test.each([
     [
       "of another version",
@@ -172,7 +172,7 @@ describe("a context that cannot be trusted is refused, exit 4", () => {
       /version 2, but this dp reads version 1/,
     ],
     ["that is no JSON", (path: string) => writeFileSync(path, "{"), /not JSON/],
-    ["that is something else", (path: string) => writeFileSync(path, '{"version": 1, "facts": []}'), /not a context/],
+    ["that is something else", (path: string) => writeFileSync(path, '{"version": 1, "facts": []}'), /not a run file/],
     ["that others may write", (path: string) => chmodSync(path, 0o666), /nobody else may write it[\s\S]*chmod 600/],
     [
       "that lacks a fact",
@@ -197,7 +197,7 @@ describe("a context that cannot be trusted is refused, exit 4", () => {
 
   test("that does not exist, or that is a link", async () => {
     expect((await expectCode(box.dp("step", "read", "--context", "/nowhere.json"), 4)).text).toContain(
-      "no such context",
+      "no such run file",
     );
     const link = join(box.root, "link.json");
     await box.start(["ln", "-s", context, link]).done;

@@ -74,7 +74,7 @@ async function lockedDeploy(): Promise<Outcome> {
 
 const cases: [ExitName, string, () => Promise<Outcome>, RegExp][] = [
   [
-    "context",
+    "run",
     "resume before the first run",
     () => box.dp("resume", "shop"),
     /shop has no run yet[\s\S]*→ push to deploy: git push production main/,
@@ -117,7 +117,7 @@ const cases: [ExitName, string, () => Promise<Outcome>, RegExp][] = [
     () => withText(join(box.base, ".env.production"), "1=2\n", () => box.dp("deploy", "shop")),
     /\.env\.production:1/,
   ],
-  ["context", "a fact of no context", () => box.dp("fact", join(box.root, "none.json"), "sha"), /no such context/],
+  ["run", "a fact of no context", () => box.dp("fact", join(box.root, "none.json"), "sha"), /no such run file/],
   [
     "locked",
     "a step while a deploy runs",

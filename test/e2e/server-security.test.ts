@@ -243,7 +243,7 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     await box.must("cd /opt/deployments/shop/current && dp status && dp releases shop && dp setup shop");
     const programs = "for file in /opt/dp/bin/dp /opt/dp/steps/*; do PATH=/opt/dp/bun/bin:$PATH $file; done";
     expect((await box.ssh(`cd /opt/deployments/shop/current && { ${programs}; }`)).text).toMatch(
-      /usage: swap\.ts CONTEXT/,
+      /usage: swap\.ts RUN-FILE/,
     );
     expect(await box.must("ls -d /tmp/evil /tmp/elsewhere /opt/deployments/shop/home/evil 2>/dev/null; true")).toBe("");
     expect(await box.live("shop")).toMatch(/^\d+-/);

@@ -44,7 +44,7 @@ test("facts that are printed are saved, talk is shown, and the journal knows the
   expect(said).toContain("  | talk");
 });
 
-test("the context's path is the only argument, and the environment is dp's plain one", async () => {
+test("the run file's path is the only argument, and the environment is dp's plain one", async () => {
   process.env["LEAKED"] = "yes";
   step("look", `printf '{"words": "%s", "count": %d, "leaked": "%s", "steps": "%s"}' "$*" $# "$LEAKED" "$DP_STEPS"`);
   await runSteps(context, "look");
@@ -52,7 +52,7 @@ test("the context's path is the only argument, and the environment is dp's plain
   expect((await load(context)).facts).toMatchObject({ words: context, count: 1, leaked: "", steps: folder });
 });
 
-test("no output is no facts; nothing is left beside the context", async () => {
+test("no output is no facts; nothing is left beside the run file", async () => {
   step("quiet", "true");
   await runSteps(context, "quiet", "quiet");
   expect(readdirSync(dirname(context))).toEqual(["1-aaaaaaa.json"]);

@@ -33,7 +33,7 @@ const refusal = async (at = path) => {
     (thrown: unknown) => thrown,
   );
   expect(error).toBeInstanceOf(DpError);
-  expect((error as DpError).exit).toBe("context");
+  expect((error as DpError).exit).toBe("run");
   return error as DpError;
 };
 
@@ -58,7 +58,7 @@ test("the order of the journal is kept", async () => {
   expect(Object.keys((await load(path)).journal)).toEqual(["swap", "clone", "read"]);
 });
 
-test("a context is made once", async () => {
+test("a run file is made once", async () => {
   await create(path, { app: "shop" });
   await expect(create(path, { app: "other" })).rejects.toThrow("exists already");
   expect((await load(path)).facts).toEqual({ app: "shop" });
@@ -67,7 +67,7 @@ test("a context is made once", async () => {
 describe("refused:", () => {
   test("a file that is not there", async () => {
     const error = await refusal();
-    expect(error.message).toContain("no such context");
+    expect(error.message).toContain("no such run file");
     expect(error.hint).toContain("dp begin");
   });
 
@@ -102,12 +102,12 @@ describe("refused:", () => {
     ["[]", "version undefined"],
     ['{"version":2,"facts":{},"journal":{}}', "version 2, but this dp reads version 1"],
     ['{"version":"1","facts":{},"journal":{}}', 'version "1"'],
-    ['{"version":1,"journal":{}}', "not a context"],
-    ['{"version":1,"facts":[],"journal":{}}', "not a context"],
-    ['{"version":1,"facts":null,"journal":{}}', "not a context"],
-    ['{"version":1,"facts":{},"journal":{},"more":1}', "not a context"],
-    ['{"version":1,"facts":{},"journal":{"read":{"state":"done","startedAt":"x"}}}', "not a context"],
-    ['{"version":1,"facts":{},"journal":{},"result":{"state":"good"}}', "not a context"],
+    ['{"version":1,"journal":{}}', "not a run file"],
+    ['{"version":1,"facts":[],"journal":{}}', "not a run file"],
+    ['{"version":1,"facts":null,"journal":{}}', "not a run file"],
+    ['{"version":1,"facts":{},"journal":{},"more":1}', "not a run file"],
+    ['{"version":1,"facts":{},"journal":{"read":{"state":"done","startedAt":"x"}}}', "not a run file"],
+    ['{"version":1,"facts":{},"journal":{},"result":{"state":"good"}}', "not a run file"],
   ])("%s", async (text, words) => {
     writeFileSync(path, text, { mode: 0o600 });
     expect((await refusal()).message).toContain(words);

@@ -255,12 +255,12 @@ describe("one step", () => {
   test("passes on its error, and notes it", async () => {
     const { context } = await makeRelease(app, 1);
     const error = await errorOf(runStep("check", context, recorded()));
-    expect(error?.exit).toBe("context");
+    expect(error?.exit).toBe("run");
     expect(error?.message).toBe('fact "port" is missing');
     expect((await load(context)).journal["check"]).toMatchObject({ state: "failed", error: 'fact "port" is missing' });
   });
 
-  test("of an unknown name, or over a context of another version, is refused", async () => {
+  test("of an unknown name, or over a run file of another version, is refused", async () => {
     const { context } = await makeRelease(app, 1);
     const error = await errorOf(runStep("swop", context, recorded()));
     expect([error?.exit, error?.hint]).toEqual(["usage", 'did you mean "swap"?']);

@@ -19,7 +19,7 @@ beforeEach(async () => {
 });
 afterEach(() => endInstances(app.app));
 
-/** Writes facts into a context. */
+/** Writes facts into a run file. */
 async function name(context: string, facts: Record<string, unknown>): Promise<void> {
   const run = await load(context);
   await save(context, { ...run, facts: { ...run.facts, ...facts } });
@@ -124,7 +124,7 @@ describe("of deploys long gone", () => {
     const argv = ["git", "--git-dir", app.repo, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/dp"];
     return Bun.spawnSync(argv, { env: plainEnv() }).stdout.toString().split("\n").filter(Boolean);
   };
-  /** What is left of the past: its numbers in the folder of contexts, of settings, of logs, and among the refs. */
+  /** What is left of the past: its numbers in the folder of run files, of settings, of logs, and among the refs. */
   const records = () => {
     const numbers = (names: string[], end: string) =>
       names

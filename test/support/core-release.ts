@@ -40,7 +40,7 @@ export async function makeRelease(app: App, number: number, options: ReleaseOpti
   return { id, release, context };
 }
 
-/** Writes a result into a context, as at the end of a run. */
+/** Writes a result into a run file, as at the end of a run. */
 export async function setResult(context: string, state: RunResult["state"]): Promise<void> {
   const run = await load(context);
   run.result = { state, code: state === "good" ? 0 : 7, endedAt: "2026-03-01T13:00:00Z" };

@@ -146,14 +146,14 @@ export function recorded(): Receipt & { lines: string[] } {
   );
 }
 
-/** Runs steps over a context, in the order given; answers what they said. */
+/** Runs steps over a run file, in the order given; answers what they said. */
 export async function runSteps(context: string, ...names: string[]): Promise<string[]> {
   const said = recorded();
   for (const name of names) await runStep(name, context, said);
   return said.lines;
 }
 
-/** Undoes a step over a context. */
+/** Undoes a step over a run file. */
 export const undo = (name: string, context: string) => undoStep(name, context, recorded());
 
 /** A deploy.yml as read, for tests that begin behind the step "read". */

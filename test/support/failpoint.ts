@@ -54,7 +54,7 @@ function strike(): void {
 const isContext = (path: unknown): path is string =>
   typeof path === "string" && /^\d+-[0-9a-f]{7}\.json$/.test(basename(path)) && basename(dirname(path)) === "runs";
 
-/** What a context says: what became of each step, and which one runs; "undo" when one has failed. */
+/** What a run file says: what became of each step, and which one runs; "undo" when one has failed. */
 function journalOf(path: string): { states: Record<string, string>; running: string } {
   const { journal } = JSON.parse(readFileSync(path, "utf8")) as { journal: Record<string, { state: string }> };
   const states = Object.fromEntries(Object.entries(journal).map(([step, { state }]) => [step, state]));
@@ -62,7 +62,7 @@ function journalOf(path: string): { states: Record<string, string>; running: str
   return { states, running: state === "running" ? step : state === "failed" || state === "undone" ? "undo" : "" };
 }
 
-/** Whether a context is that of the process's own run, whose log it writes; others it only ends first. */
+/** Whether a run file is that of the process's own run, whose log it writes; others it only ends first. */
 const isOwn = (context: string) => basename(readlinkSync("/proc/self/fd/1"), ".log") === basename(context, ".json");
 
 // One save may end a step and begin the next.
@@ -109,7 +109,7 @@ for (const name of isWorker ? ["symlink", "unlink", "mkdir", "rmdir", "rename"] 
   const real = promises[name]!;
   promises[name] = async (...args: never[]) => {
     if (name === "rename" && isContext(args[1])) return save(args[0]!, args[1]!, () => real(...args));
-    // A context's temp file belongs to the journal, not to the step.
+    // A run file's temp file belongs to the journal, not to the step.
     if (!String(args[0]).includes("/runs/")) effect(name, args[0]);
     return real(...args);
   };

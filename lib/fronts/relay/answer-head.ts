@@ -6,6 +6,7 @@ import {
   REFUSED,
   checkFraming,
   clear,
+  emptyHead,
   readFields,
   refuse,
   takeCoding,
@@ -26,16 +27,7 @@ export interface AnswerHead extends Head {
 
 /** The head that was read last. */
 export const answer: AnswerHead = {
-  status: 0,
-  why: "",
-  isAnswer: true,
-  minor: 1,
-  length: -1,
-  isChunked: false,
-  isClose: false,
-  isKeepAlive: false,
-  isUpgrade: false,
-  cuts: [],
+  ...emptyHead(true),
   code: 0,
   fieldsEnd: 0,
   codingAt: -1,

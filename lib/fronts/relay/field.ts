@@ -26,6 +26,20 @@ export interface Head {
   cuts: number[];
 }
 
+/** A head that nothing was read into yet. */
+export const emptyHead = (isAnswer: boolean): Head => ({
+  status: 0,
+  why: "",
+  isAnswer,
+  minor: 1,
+  length: -1,
+  isChunked: false,
+  isClose: false,
+  isKeepAlive: false,
+  isUpgrade: false,
+  cuts: [],
+});
+
 /** Clears the fields that both kinds of head have. */
 export function clear(head: Head): void {
   head.status = 0;

@@ -5,6 +5,7 @@ import {
   REFUSED,
   checkFraming,
   clear,
+  emptyHead,
   readFields,
   refuse,
   sortCuts,
@@ -17,16 +18,7 @@ import { isExactly, readRequestLine, type RequestHead } from "./request-line.ts"
 
 /** The head that was read last. */
 export const request: RequestHead = {
-  status: 0,
-  why: "",
-  isAnswer: false,
-  minor: 1,
-  length: -1,
-  isChunked: false,
-  isClose: false,
-  isKeepAlive: false,
-  isUpgrade: false,
-  cuts: [],
+  ...emptyHead(false),
   start: 0,
   fieldsEnd: 0,
   isAbsolute: false,

@@ -1,6 +1,6 @@
 // The fields after the last chunk of a body.
 import { CR, LF } from "./bytes.ts";
-import { type Head, REFUSED, clear, isFramingField, readFields } from "./field.ts";
+import { type Head, REFUSED, clear, emptyHead, isFramingField, readFields } from "./field.ts";
 import { TRAILER_SIZE } from "./limits.ts";
 
 /** The part of a body's state that reading its trailer needs. */
@@ -14,18 +14,7 @@ export interface Trailer {
   kept: Buffer | null;
 }
 
-const head: Head = {
-  status: 0,
-  why: "",
-  isAnswer: false,
-  minor: 1,
-  length: -1,
-  isChunked: false,
-  isClose: false,
-  isKeepAlive: false,
-  isUpgrade: false,
-  cuts: [],
-};
+const head: Head = emptyHead(false);
 
 /**
  * Reads bytes until the empty line, then parses them like the fields of a head; returns the position after them, or

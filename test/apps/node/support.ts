@@ -1,27 +1,13 @@
 // What the tests of node apps share: a release in a temp folder, a log that is kept, registries that may need a certificate.
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Place, Runtime } from "../../../lib/contracts/app-type.ts";
 import { makeIo, silentLog, type Io } from "../../../lib/host/io.ts";
 import { run } from "../../../lib/host/run.ts";
 import type { Tree } from "../../../lib/git/tree.ts";
+import { releaseOf } from "../release.ts";
 import { nodeFolder } from "../../support/node-folder.ts";
 
-const made: string[] = [];
-
-/** A new temp folder that `cleanUp` removes. */
-export async function scratch(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "dp-node-"));
-  await Bun.$`chmod 755 ${folder}`.quiet();
-  made.push(folder);
-  return folder;
-}
-
-/** Removes every scratch folder; for afterAll. */
-export async function cleanUp(): Promise<void> {
-  await Promise.all(made.splice(0).map((folder) => rm(folder, { recursive: true, force: true })));
-}
+export { cleanUp, scratch, writeFiles } from "../release.ts";
 
 /** A commit that exists only in memory. */
 export const memoryTree = (files: Record<string, string>): Tree => ({
@@ -29,14 +15,6 @@ export const memoryTree = (files: Record<string, string>): Tree => ({
   link: async () => null,
   list: async () => Object.keys(files).map((path) => ({ path, kind: "file" as const })),
 });
-
-/** Writes files below a folder. */
-export async function writeFiles(folder: string, files: Record<string, string>): Promise<void> {
-  for (const [path, text] of Object.entries(files)) {
-    await mkdir(dirname(join(folder, path)), { recursive: true });
-    await writeFile(join(folder, path), text);
-  }
-}
 
 /** The PATH of the tests: their own node and npm, then the system's programs. */
 export const nodePath = async () => `${await nodeFolder()}/bin:/usr/bin:/bin`;
@@ -54,24 +32,8 @@ export const pkg = (more: Record<string, unknown> = {}) =>
   `${JSON.stringify({ name: "app", version: "1.2.3", private: true, ...more }, null, 2)}\n`;
 
 /** A release of an app: base and release folder exist, the tree is the files as they were given. */
-export async function release(files: Record<string, string>, options: Partial<Place> = {}): Promise<Place> {
-  const base = options.base ?? (await scratch());
-  const id = options.id ?? "1-aaaaaaa";
-  const folder = join(base, "releases", id);
-  const home = join(base, "home");
-  await mkdir(folder, { recursive: true });
-  await mkdir(home, { recursive: true });
-  await writeFiles(folder, files);
-  const config = { name: "app", type: "node", healthCheck: "/", hooks: {} } as unknown as Place["config"];
-  const env = { ...handedOn(), PATH: await nodePath(), HOME: home, LANG: "C.UTF-8" };
-  return {
-    // What a build leaves running is known by app and release: another file's must not be ended with it.
-    ...{ app: `app-${process.pid}`, id, base, release: folder, folder, config },
-    tree: memoryTree(files),
-    ...{ user: undefined, reader: undefined, opens: [], env, timeout: 240_000 },
-    ...options,
-  };
-}
+export const release = async (files: Record<string, string>, options: Partial<Place> = {}): Promise<Place> =>
+  releaseOf("node", files, { ...handedOn(), PATH: await nodePath() }, { tree: memoryTree(files), ...options });
 
 /** The place as the steps after install have it. */
 export function after(place: Place, runtime: Runtime): Place {

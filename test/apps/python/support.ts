@@ -1,26 +1,12 @@
 // What the tests of Python apps share: a release in a temp folder, a log that is kept, uv when it is wanted.
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Place } from "../../../lib/contracts/app-type.ts";
 import { makeIo, silentLog, type Io } from "../../../lib/host/io.ts";
 import { plainEnv, run } from "../../../lib/host/run.ts";
-import { folderTree, type Tree } from "../../../lib/git/tree.ts";
+import type { Tree } from "../../../lib/git/tree.ts";
+import { releaseOf, scratch } from "../release.ts";
 
-const made: string[] = [];
-
-/** A new temp folder that `cleanUp` removes. */
-export async function scratch(mode = 0o755): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "dp-python-"));
-  await Bun.$`chmod ${mode.toString(8)} ${folder}`.quiet();
-  made.push(folder);
-  return folder;
-}
-
-/** Removes every scratch folder; for afterAll. */
-export async function cleanUp(): Promise<void> {
-  await Promise.all(made.splice(0).map((folder) => rm(folder, { recursive: true, force: true })));
-}
+export { cleanUp, scratch, writeFiles } from "../release.ts";
 
 /** A commit that exists only in memory. */
 export const memoryTree = (files: Record<string, string>, links: string[] = []): Tree => ({
@@ -31,14 +17,6 @@ export const memoryTree = (files: Record<string, string>, links: string[] = []):
     ...links.map((path) => ({ path, kind: "symlink" as const })),
   ],
 });
-
-/** Writes files below a folder. */
-export async function writeFiles(folder: string, files: Record<string, string>): Promise<void> {
-  for (const [path, text] of Object.entries(files)) {
-    await mkdir(dirname(join(folder, path)), { recursive: true });
-    await writeFile(join(folder, path), text);
-  }
-}
 
 let found: Promise<string> | undefined;
 
@@ -57,33 +35,8 @@ export function handedOn(): Record<string, string> {
 }
 
 /** A release of an app: base and release folder exist, the tree is the release's folder. */
-export async function release(files: Record<string, string>, options: Partial<Place> = {}): Promise<Place> {
-  const base = options.base ?? (await scratch());
-  const id = options.id ?? "1-aaaaaaa";
-  const folder = join(base, "releases", id);
-  const home = join(base, "home");
-  await mkdir(folder, { recursive: true });
-  await mkdir(home, { recursive: true });
-  await writeFiles(folder, files);
-  const config = { name: "app", type: "python", healthCheck: "/", hooks: {} } as unknown as Place["config"];
-  const env = { ...handedOn(), PATH: await pythonPath(), HOME: home, LANG: "C.UTF-8" };
-  return {
-    // What a build leaves running is known by app and release: another file's must not be ended with it.
-    app: `app-${process.pid}`,
-    id,
-    base,
-    release: folder,
-    folder,
-    config,
-    tree: folderTree(folder),
-    user: undefined,
-    reader: undefined,
-    opens: [],
-    env,
-    timeout: 240_000,
-    ...options,
-  };
-}
+export const release = async (files: Record<string, string>, options: Partial<Place> = {}): Promise<Place> =>
+  releaseOf("python", files, { ...handedOn(), PATH: await pythonPath() }, options);
 
 /** An Io that really runs things, and keeps what was said and which programs were run. */
 export function recorder(): { io: Io; infos: string[]; argvs: string[][] } {
