@@ -215,7 +215,7 @@ describe("rollback", () => {
     const between = await told();
     expect(between).toMatchObject({ previous: three, rollbackTarget: one, marks: [`${three} `, `${one} `] });
     expect(between.lines).toContain(
-      `  previous   ${three}  dp rollback shop ${three} goes back\n  rollback   ${one}  dp rollback shop goes back\n`,
+      `  previous   ${three}  dp rollback shop ${three} returns to it\n  rollback   ${one}  dp rollback shop goes back\n`,
     );
     await expectCode(box.dp("rollback", "shop"), 0);
     expect(live()).toEqual([one, two]);
