@@ -23,7 +23,11 @@ export function declareStepCommands(cli: CAC): void {
     });
 
   cli
-    .command("begin <app> [ref]", "Write the run file of a deploy and print its path; nothing else happens", byKey(null))
+    .command(
+      "begin <app> [ref]",
+      "Write the run file of a deploy and print its path; nothing else happens",
+      byKey(null),
+    )
     .option("--skip-hooks", "Do not run preDeploy and postDeploy")
     .action(async (app: string, ref: string | undefined, options: Options) => {
       const { begin } = await import("../deploy/begin.ts");
