@@ -10,7 +10,7 @@ import { accountNamed, passwordField } from "../host/passwd.ts";
 import { findProgram } from "../host/program.ts";
 import { SELF } from "../host/self.ts";
 import { render, shellQuote, template } from "../host/template.ts";
-import { SYSTEM_PATH } from "../paths.ts";
+import { root, SYSTEM_PATH } from "../paths.ts";
 import { authorizedKeysFile, gateFile, keysFile, LOGIN, loginHome, shellFile, sudoersFile } from "./places.ts";
 import { requireRootsOwn } from "./roots-own.ts";
 
@@ -38,8 +38,9 @@ async function items(): Promise<Item[]> {
   ];
 }
 
-/** Whether anything of the account is here: the first `dp keys add` makes it. */
-export const hasAccount = () => existsSync(keysFile()) || existsSync(shellFile()) || accountNamed(LOGIN) !== null;
+/** Whether keys are used here: the first `dp keys add` makes their login. */
+export const hasAccount = () =>
+  process.getuid?.() === 0 && root() === "" && (existsSync(keysFile()) || existsSync(shellFile()));
 
 /** Makes the account, or mends it; answers one sentence for each change. Throws DpError "host" where it cannot be had. */
 export async function setUpAccount(io: Io): Promise<string[]> {

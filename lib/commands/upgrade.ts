@@ -1,6 +1,7 @@
 // `dp upgrade`: installs the dp of a folder in place of this one, and brings every app up to it.
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { hasAccount, setUpAccount } from "../access/account.ts";
 import { appNames } from "../config/server.ts";
 import { lockWhenFree } from "../deploy/queue.ts";
 import { DpError, EXIT, exitCodeOf } from "../errors.ts";
@@ -91,6 +92,13 @@ export async function bringApps(broken: (app: string, error: unknown) => void, s
       broken(name, error);
       brought.code ||= exitCodeOf(error);
     }
+  try {
+    // Login and gate name the program of dp, and the next one may want other words of them.
+    if (hasAccount()) brought.changes["the login of keys"] = await setUpAccount(io);
+  } catch (error) {
+    broken("the login of keys", error);
+    brought.code ||= exitCodeOf(error);
+  }
   return brought;
 }
 

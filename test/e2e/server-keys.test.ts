@@ -360,6 +360,12 @@ describe.skipIf(why !== null)(`keys${why === null ? "" : ` (skipped: ${why})`}`,
       mend: "systemctl stop foreign",
     },
     {
+      what: "a name that is no host's",
+      damage: "cp /etc/hosts /run/hosts && echo '127.0.0.1 localhost' > /etc/hosts",
+      words: /unable to resolve host/,
+      mend: "cp /run/hosts /etc/hosts",
+    },
+    {
       what: "AllowUsers",
       damage: "echo 'AllowUsers root' > /etc/ssh/sshd_config.d/0.conf",
       words: /AllowUsers root leaves dp out\n.*AllowUsers root dp/,

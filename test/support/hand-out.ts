@@ -30,6 +30,7 @@ export const LONGEST: Readonly<Record<string, number>> = {
   "e2e/server-load.test.ts": 100,
   "faults/points-error.test.ts": 100,
   "managers/systemd.test.ts": 100,
+  "e2e/server-keys.test.ts": 100,
   "faults/points-kill.test.ts": 100,
   "e2e/builtin-settings.test.ts": 90,
   "e2e/podman.test.ts": 90,
