@@ -7,6 +7,7 @@ import { readLine, runLine } from "./cli/argv.ts";
 import { audited, declareAuditCommand } from "./cli/audit.ts";
 import { declareCompletionCommands } from "./cli/completion.ts";
 import { declareDeployCommands } from "./cli/deploy.ts";
+import { declareDomainsCommand } from "./cli/domains.ts";
 import { declareEnvCommand, withAppFirst } from "./cli/env.ts";
 import { declareFleetCommands } from "./cli/fleet.ts";
 import { commandNames, help, topicOf, usage } from "./cli/help.ts";
@@ -34,6 +35,7 @@ export function declared(): CAC {
   declareLockCommands(cli);
   declareLogsCommand(cli);
   declareEnvCommand(cli);
+  declareDomainsCommand(cli);
   declareAppCommands(cli);
   declareProcessCommands(cli);
   declareAuditCommand(cli);

@@ -7,6 +7,7 @@ import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { ownSource } from "../lib/git/source.ts";
 import { hasScopes } from "../lib/host/process/confine.ts";
+import { withMainHost } from "../lib/config/main-domain.ts";
 import { withProcfile } from "../lib/config/procfile.ts";
 import { appTypes } from "../lib/registry.ts";
 import { commitProblems } from "../lib/release/commit-problems.ts";
@@ -82,7 +83,7 @@ const step = defineStep(import.meta.path, {
       io.warn(`config.yml scales ${process}, but the commit has no such process`);
     if (server.build !== undefined && !hasScopes())
       io.warn("build in config.yml has no effect here: it needs systemd and root");
-    return { config };
+    return { config: withMainHost(config, server) };
   },
 });
 export default step;

@@ -61,6 +61,7 @@ export async function destroy(name: string, options: { purge: boolean }): Promis
     if (server) {
       for (const each of frontNames()) await (await front(each)).remove(name, io);
       changes.push(`released port ${server.port}`);
+      changes.push(...(await removeDomains(name, server, io)));
     }
     await note("removed the repository", remove(repo, io));
     changes.push(...(await setCron(app, [], io)), ...(await stopAll(app, server, io)));
@@ -100,6 +101,15 @@ async function takeFromKeys(app: string): Promise<string[]> {
     if (!(error instanceof DpError)) throw error;
     return [`${error.message}: when it is mended, take ${app} out of it with dp keys deny`];
   }
+}
+
+async function removeDomains(app: string, { domains }: ServerConfig, io: Io): Promise<string[]> {
+  if (domains.length === 0) return [];
+  const { removeName } = await import("../domains/pair.ts");
+  const { stopUnused } = await import("../domains/clock.ts");
+  for (const { name } of domains) await removeName(name);
+  await stopUnused(app, io);
+  return [`removed the certificates of ${domains.map(({ name }) => name).join(", ")}`];
 }
 
 // An app without config.yml is the rest of an interrupted run.

@@ -37,7 +37,15 @@ export async function reconcileApps(app: string | undefined, warn: (message: str
     }
   }
   await makeBallast();
+  if (Object.keys(all.changes).length > 0) await keepRenewing();
   return all;
+}
+
+/** Without systemd nothing else starts the process that renews certificates after a reboot. */
+async function keepRenewing(): Promise<void> {
+  const { owners } = await import("../domains/owners.ts");
+  const { ensureClock } = await import("../domains/clock.ts");
+  if ((await owners()).size > 0) await ensureClock(makeIo(silentLog));
 }
 
 /** Runs under the app's lock; the audit log names the changes, even when an error ended them early. */

@@ -32,6 +32,8 @@ export interface FrontSettings {
   readonly isUsual?: boolean;
   /** False: the app listens on the public port itself. */
   readonly holdsPort?: boolean;
+  /** True: it serves domains over https. */
+  readonly servesDomains?: boolean;
 }
 
 /** The app types, managers and fronts that config.yml can name, with their settings. */

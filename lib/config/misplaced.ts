@@ -1,4 +1,5 @@
 // Keys in deploy.yml that the server decides about: where they belong, and what to type.
+import { isDomain } from "./domain-name.ts";
 import { isAppName, places } from "../paths.ts";
 import { serverSchema } from "./server-schema.ts";
 import type { Mapping } from "./parse.ts";
@@ -7,8 +8,10 @@ import type { Wrong } from "./yaml.ts";
 const inConfig = (app: string) =>
   `is set on the server, in ${isAppName(app) ? places(app).config : "the app's config.yml"}`;
 
-const domainWords = (app: string) =>
-  `domains are set in the web server before dp; dp status ${app} prints the address to pass requests to`;
+const domainWords = (app: string, value: unknown) => {
+  const name = [value].flat().find((one) => typeof one === "string" && isDomain(one));
+  return `domains are set on the server: dp domains ${app} add ${name ?? "NAME"}`;
+};
 
 /** Keys that do not belong in deploy.yml -> their place and what to type; `app` is its name. */
 const ELSEWHERE: Readonly<Record<string, (app: string, value: unknown) => string>> = {

@@ -2,13 +2,14 @@
 import type * as v from "valibot";
 import { DpError } from "../errors.ts";
 import { usualOf, type ServerKinds } from "./declared.ts";
+import type { DomainConfig } from "./types.ts";
 import type { serverSchema } from "./server-schema.ts";
 
 type Parsed = v.InferOutput<ReturnType<typeof serverSchema>>;
 
 /** Throws DpError "config" for the first broken rule; answers the strategy, with a default when none is named. */
 export function checkServer(
-  { strategy, instances, manager, front, protocol }: Parsed,
+  { strategy, instances, manager, front, protocol, domains }: Parsed,
   { managers, fronts }: ServerKinds,
   file: string,
 ) {
@@ -25,5 +26,25 @@ export function checkServer(
     const hint = `write front: ${usualOf(fronts)}`;
     throw new DpError("config", `${file}: ${what} needs a front, and front is ${front}`, { hint });
   }
+  if (domains.length > 0) checkDomains(domains, fronts[front]?.servesDomains === true && protocol === "http", file);
   return strategy ?? (canRunTwice ? "blue-green" : "restart");
+}
+
+function checkDomains(domains: readonly DomainConfig[], isServed: boolean, file: string): void {
+  const fail = (what: string, hint: string) => {
+    throw new DpError("config", `${file}: ${what}`, { hint });
+  };
+  if (!isServed)
+    fail("domains need front: relay and protocol: http", "without them, a web server before dp has the domains");
+  const own = new Map(domains.map((domain) => [domain.name, domain]));
+  if (own.size < domains.length) fail("domains has a name twice", "remove one of the two");
+  for (const { name, redirect } of domains) {
+    if (redirect === undefined) continue;
+    const to = own.get(redirect);
+    if (to === undefined || to.redirect !== undefined || redirect.startsWith("*"))
+      fail(
+        `${name} redirects to ${redirect}, which is no domain of the app that answers`,
+        `add "- ${redirect}" to domains`,
+      );
+  }
 }

@@ -3,6 +3,8 @@ import * as v from "valibot";
 import { limitsOf } from "./limits-schema.ts";
 import { isProcessName } from "../paths.ts";
 import { ownKeys, usualOf, type ManagerSettings, type Declared, type ServerKinds } from "./declared.ts";
+import { isDomain } from "./domain-name.ts";
+import type { DomainConfig } from "./types.ts";
 import { claim, duration, mapping, must, oneOf, size, text, whole } from "./field.ts";
 
 // The rules of git-check-ref-format that apply to one branch name.
@@ -67,6 +69,60 @@ const scale = v.pipe(
     "web is one process: it serves many requests at once, and dp starts the next release beside it; scale its own workers in command",
   ),
   v.description("How many of each process run: {worker: 2}. Default: one of each."),
+);
+
+const domainName = v.pipe(
+  v.string(must("a domain such as shop.example.com")),
+  v.check(isDomain, must("a domain such as shop.example.com, in lower case")),
+  v.description("The name, or *.example.com for all names below one."),
+);
+
+const domain = v.union(
+  [
+    v.pipe(
+      domainName,
+      v.transform((name): DomainConfig => ({ name })),
+    ),
+    mapping({
+      name: domainName,
+      redirect: v.exactOptional(
+        v.pipe(
+          v.string(must("a domain")),
+          v.check(isDomain, must("a domain in lower case")),
+          v.description("The domain of this app to which clients are redirected."),
+        ),
+      ),
+      certificate: v.exactOptional(
+        v.pipe(
+          text(/^\/[^\x00-\x1f\x7f]*$/, "an absolute folder"),
+          v.description("A folder with fullchain.pem and privkey.pem, which another program renews."),
+        ),
+      ),
+    }),
+  ],
+  must("a domain such as shop.example.com, or {name: …, redirect: …}"),
+);
+
+const domains = v.pipe(
+  v.array(domain, must("a list of domains")),
+  v.description("The names by which clients reach the app over https; dp domains writes them."),
+);
+
+const tls = v.pipe(
+  mapping({
+    http: v.optional(
+      v.pipe(
+        oneOf(["redirect", "serve"]),
+        v.description("What port 80 does with the domains: redirect to https, or serve the app as well."),
+      ),
+      "redirect",
+    ),
+    hsts: v.optional(
+      duration("0s", "17520h", "How long browsers may use only https (Strict-Transport-Security); 8760h is a year."),
+      "0s",
+    ),
+  }),
+  v.description("How the domains are served."),
 );
 
 // The keys of app types and managers, each named like its owner.
@@ -147,6 +203,8 @@ function declareKeys({ managers, fronts }: ServerKinds) {
       ),
       [],
     ),
+    domains: v.optional(domains, []),
+    tls: v.optional(tls, { http: "redirect", hsts: "0s" }),
     verifyTime: v.optional(
       duration("0s", "10m", "How long the new release is watched after the switch; if it fails, the deploy goes back."),
       "3s",

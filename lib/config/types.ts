@@ -62,6 +62,15 @@ export interface DeployConfig {
   cron: CronEntry[];
 }
 
+/** A name of an app. */
+export interface DomainConfig {
+  name: string;
+  /** The name to which its clients are redirected. */
+  redirect?: string;
+  /** A folder with fullchain.pem and privkey.pem, which somebody else renews. */
+  certificate?: string;
+}
+
 /** The operator's settings. Times are in ms. */
 export interface ServerConfig {
   port: number;
@@ -82,6 +91,9 @@ export interface ServerConfig {
   front: string;
   protocol: "http" | "tcp";
   trustedProxies: string[];
+  /** The names by which clients reach it over https; the first that redirects nowhere is the main one. */
+  domains: DomainConfig[];
+  tls: { http: "redirect" | "serve"; hsts: number };
   verifyTime: number;
   drainTimeout: number;
   holdTimeout: number;

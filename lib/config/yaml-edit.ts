@@ -1,5 +1,5 @@
 // Changes a few values of a YAML file and leaves every other character as it is.
-import { isMap, isScalar, parseDocument, type ParsedNode, type YAMLMap } from "yaml";
+import { isMap, isScalar, isSeq, parseDocument, type Node, type ParsedNode, type YAMLMap, type YAMLSeq } from "yaml";
 import { DpError } from "../errors.ts";
 
 export type Scalar = string | number | boolean;
@@ -89,4 +89,23 @@ function addLine(text: string, key: string, line: string): string {
     return `${text.slice(0, end)}\n${line}${text.slice(end)}`;
   }
   return text === "" || text.endsWith("\n") ? `${text}${line}\n` : `${text}\n${line}\n`;
+}
+
+/**
+ * Changes the list below a top-level key; a missing one is made, and one that becomes empty is removed. Comments and the
+ * other lines stay. Throws DpError "config" as `setKeys` does.
+ */
+export function editList(text: string, key: string, edit: (list: YAMLSeq<Node>) => void, file: string): string {
+  const pair = pairIn(mappingOf(text, file), key);
+  const [from, to] = pair ? [pair.key.range[0], pair.value?.range?.[2] ?? pair.key.range[2]] : [0, 0];
+  const own = parseDocument(pair ? text.slice(from, to) : `${key}:\n`);
+  const list = own.get(key, true);
+  if (!isSeq<Node>(list) && pair?.value && !(isScalar(pair.value) && pair.value.value === null))
+    throw new DpError("config", `${file}: ${key} is not a list`);
+  const items = isSeq<Node>(list) ? list : (own.createNode([]) as unknown as YAMLSeq<Node>);
+  edit(items);
+  own.set(key, items);
+  const made = items.items.length === 0 ? "" : own.toString({ lineWidth: 0 });
+  if (pair) return `${text.slice(0, from)}${text[to - 1] === "\n" ? made : made.trimEnd()}${text.slice(to)}`;
+  return made === "" ? text : addLine(text, key, made.trimEnd());
 }

@@ -1,4 +1,5 @@
 // The contract of a front: it holds the public port of an app and picks the release for every request.
+import type { Address } from "../config/tls.ts";
 import type { Io } from "../host/io.ts";
 
 /** A release that can take requests. */
@@ -14,11 +15,27 @@ export interface Target {
   uid?: number;
 }
 
+/** A name by which clients reach an app over https. */
+export interface Domain {
+  /** In lower case; `*.example.com` for all names of one label below example.com. */
+  name: string;
+  /** The name to which its clients are redirected; missing: the app answers. */
+  redirect?: string;
+}
+
+/** How an app's domains are served. */
+export interface TlsPolicy {
+  /** What port 80 does: `redirect` to https, or `serve` the app as well. */
+  http: "redirect" | "serve";
+  /** Seconds of Strict-Transport-Security; 0: the header is not sent. */
+  hsts: number;
+}
+
 /** The front's settings for one app. */
 export interface Route {
   app: string;
   /** The public address. */
-  listen: { host: string; port: number };
+  listen: Address;
   protocol: "http" | "tcp";
   target: Target | null;
   /** IP addresses of the proxies whose X-Forwarded-* headers are trusted. Empty: the front is the public edge. */
@@ -28,6 +45,9 @@ export interface Route {
    * user.
    */
   uid?: number;
+  /** Missing: none. */
+  domains?: Domain[];
+  tls?: TlsPolicy;
 }
 
 /** The requests and connections in flight on one release. */
@@ -58,12 +78,26 @@ export interface RouteStatus extends Route {
   minutes: [requests: number, failed: number][] | null;
 }
 
+/** One port of the domains: why it does not listen, or null. */
+export interface EdgePort extends Address {
+  error: string | null;
+}
+
+/** The ports of the domains, and the names whose certificates are in use. */
+export interface EdgeStatus {
+  http: EdgePort;
+  https: EdgePort;
+  certified: string[];
+}
+
 /** The front as a whole. `since` is an ISO time, `rss` is in bytes. */
 export interface FrontStatus {
   pid: number;
   version: string;
   since: string;
   rss: number;
+  /** Null: no app has a domain. */
+  edge: EdgeStatus | null;
   routes: RouteStatus[];
 }
 
@@ -102,6 +136,10 @@ export interface Front {
   drain(app: string, id: string, timeout: number, io: Io): Promise<Drained>;
   /** The current state of the app's route; null: the front does not know the app. */
   status(app: string): Promise<RouteStatus | null>;
+  /** Takes the certificate that was written for a name into use, for new connections. Missing: it serves no domains. */
+  certify?(name: string): Promise<void>;
+  /** The ports of the domains; null: no app has one, or the front does not run. */
+  edge?(): Promise<EdgeStatus | null>;
   /** Releases the app's port. Safe to repeat. */
   remove(app: string, io: Io): Promise<void>;
 }

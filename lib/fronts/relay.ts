@@ -39,11 +39,14 @@ const isSame = (one: Omit<Route, "target">, other: Omit<Route, "target">) =>
   one.listen.port === other.listen.port &&
   one.protocol === other.protocol &&
   one.uid === other.uid &&
+  Bun.deepEquals(one.domains ?? [], other.domains ?? []) &&
+  Bun.deepEquals(one.tls, other.tls) &&
   one.trustedProxies.join() === other.trustedProxies.join();
 
 async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
   const changes = await ensure(io);
   const before = await routeOf(route.app);
+  if (route.domains?.length) await secure(io);
   const { host, port } = route.listen;
   try {
     const isKnown = before !== null && isSame(before, route);
@@ -63,6 +66,13 @@ async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
       cause: error,
     });
   }
+}
+
+/** Opens the ports of the domains. Their app has its own port too: a deploy does not fail because of them. */
+async function secure(io: Io): Promise<void> {
+  const { edgeSettings } = await import("../config/tls.ts");
+  const { http, https } = (await client().secure(await edgeSettings())) ?? {};
+  for (const problem of [http?.error, https?.error]) if (problem) io.warn(`domains: ${problem}`);
 }
 
 /**
@@ -118,6 +128,8 @@ const relay: Front = {
   resume: (app) => client().resume(app),
   drain: (app, id, timeout) => client().drain(app, id, timeout),
   status: async (app) => (await client().statusIfRunning(app))?.routes.find((route) => route.app === app) ?? null,
+  certify: (name) => client().certify(name),
+  edge: async () => (await client().statusIfRunning())?.edge ?? null,
   remove,
 };
 

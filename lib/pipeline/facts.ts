@@ -28,7 +28,8 @@ const server = v.pipe(
     // dp 0.1.0 kept them beside the other keys, each under the name of its owner.
     const own = Object.entries(known).filter(([key]) => appTypeNames().includes(key));
     const settings = known.settings ?? Object.fromEntries(own);
-    return { ...known, settings, scale: known.scale ?? {}, keepLogs: known.keepLogs ?? 200 };
+    const { scale = {}, keepLogs = 200, domains = [], tls = { http: "redirect", hsts: 0 } } = known;
+    return { ...known, settings, scale, keepLogs, domains, tls };
   }),
 );
 

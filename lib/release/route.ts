@@ -5,8 +5,12 @@ import { idsOf } from "../host/users.ts";
 
 /** The app's route, without its target: the target follows from `current`. */
 export async function routeOf({ name, server }: App): Promise<Omit<Route, "target">> {
-  const { host, port, protocol, trustedProxies, user } = server;
+  const { host, port, protocol, trustedProxies, user, domains, tls } = server;
   const route: Omit<Route, "target"> = { app: name, listen: { host, port }, protocol, trustedProxies };
+  if (domains.length > 0) {
+    route.domains = domains.map(({ name: domain, redirect }) => ({ name: domain, ...(redirect && { redirect }) }));
+    route.tls = { http: tls.http, hsts: Math.floor(tls.hsts / 1000) };
+  }
   if (user !== undefined && process.getuid?.() === 0) route.uid = (await idsOf(user))[0];
   return route;
 }

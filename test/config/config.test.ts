@@ -157,8 +157,11 @@ describe("a key of the server's in deploy.yml says where it belongs, and what to
     ["port: 80", "deploy.yml:4:1 port: the public port is set on the server: dp setup shop --port N; the app itself"],
     ["env: {KEY: x}", "deploy.yml:4:1 env: settings stay on the server, out of git: dp env shop set NAME=value"],
     ["env: staging", "deploy.yml:4:1 env: the environment is set on the server: dp setup shop --env NAME"],
-    ["domain: shop.example", "deploy.yml:4:1 domain: domains are set in the web server before dp; dp status shop"],
-    ["domains: [shop.example]", "deploy.yml:4:1 domains: domains are set in the web server before dp"],
+    ["domain: shop.example", "deploy.yml:4:1 domain: domains are set on the server: dp domains shop add shop.example"],
+    [
+      "domains: [shop.example]",
+      "deploy.yml:4:1 domains: domains are set on the server: dp domains shop add shop.example",
+    ],
     [
       "replicas: 2",
       "deploy.yml:4:1 replicas: the number of processes is set on the server: dp scale shop PROCESS=N; for web",
@@ -264,6 +267,8 @@ describe("config.yml", () => {
       front: "relay",
       protocol: "http",
       trustedProxies: [],
+      domains: [],
+      tls: { http: "redirect", hsts: 0 },
       verifyTime: 3_000,
       drainTimeout: 30_000,
       holdTimeout: 30_000,

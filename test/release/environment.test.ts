@@ -14,6 +14,8 @@ const server: ServerConfig = {
   ...{ port: 8000, manager: "builtin", env: "production", branch: "main", host: "127.0.0.1", keep: 5, keepLogs: 200 },
   instances: 1,
   settings: {},
+  domains: [],
+  tls: { http: "redirect", hsts: 0 },
   ...{ strategy: "restart", front: "none", protocol: "http", trustedProxies: [], gate: true },
   ...{ stopTimeout: 1, stepTimeout: 1, verifyTime: 0, drainTimeout: 1, holdTimeout: 1, keepWarm: 0, scale: {} },
 };

@@ -19,6 +19,7 @@ export const ORDER: readonly (readonly string[])[] = [
   ["lib/watch/"],
   ["lib/deploy/"],
   ["steps/"],
+  ["lib/domains/"],
   ["lib/notify/"],
   ["lib/release/"],
   ["lib/cron/"],

@@ -13,6 +13,7 @@ import { idOf } from "../../paths.ts";
 import { probesText, sumOf, type Probes } from "../../health/prober.ts";
 import { quoted } from "../../text/text.ts";
 import { cut } from "./receipt.ts";
+import { mainDomain } from "../../config/main-domain.ts";
 import type { ServerConfig } from "../../config/types.ts";
 
 const releaseOf = (run: Run) => idOf(typeof run.facts["release"] === "string" ? run.facts["release"] : null);
@@ -32,7 +33,9 @@ export function headLine(run: Run): string {
 }
 
 /** The app's URL, as far as dp knows it. */
-export function urlOf({ host, port }: Pick<ServerConfig, "host" | "port">): string {
+export function urlOf({ host, port, domains }: Pick<ServerConfig, "host" | "port" | "domains">): string {
+  const main = mainDomain(domains);
+  if (main !== undefined) return `https://${main}`;
   return `http://${host === "0.0.0.0" ? hostname() : host}:${port}`;
 }
 

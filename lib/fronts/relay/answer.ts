@@ -2,7 +2,7 @@
 import { answer, readAnswer } from "./answer-head.ts";
 import { enter, leave, relay } from "./app.ts";
 import { CHUNKED, LENGTH, NONE, UNTIL_CLOSE, startBody, takeBody } from "./body.ts";
-import { ACTIVE, TUNNEL } from "./client-connection.ts";
+import { ACTIVE, HTTPS, TUNNEL } from "./client-connection.ts";
 import { assign } from "./assign.ts";
 import { cut, leaveUpstream, linger, refuse, settle } from "./ending.ts";
 import { answered } from "./exchange.ts";
@@ -55,7 +55,8 @@ function takeFinal(client: Client, buffer: Buffer, start: number, bodyAt: number
   // A client that was not told to continue may never send its body: only closing the connection is unambiguous for both.
   if (kind === UNTIL_CLOSE || relay.isStopping || client.expectsContinue) client.willClose = true;
   const isRaw = client.isOld && kind === CHUNKED;
-  const head = answerFor(buffer, start, client.willClose, client.isOld);
+  const hsts = client.edge === HTTPS ? client.app.hsts : null;
+  const head = answerFor(buffer, start, client.willClose, client.isOld, hsts);
   if (head === null) return takeRest(client, buffer, bodyAt, start);
   if (!isRaw && buffer.length - bodyAt <= TOGETHER) {
     const together = Buffer.concat([head, buffer.subarray(bodyAt)]);

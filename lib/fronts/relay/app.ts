@@ -6,24 +6,41 @@ import type { App } from "./types.ts";
 /** The relay's apps, by name. */
 export const apps = new Map<string, App>();
 
+/** Not an app: it has the connections to the ports of the domains whose app is not known yet. */
+export const gate: App = makeApp({
+  app: "domains",
+  listen: { host: "", port: 0 },
+  protocol: "http",
+  target: null,
+  trustedProxies: [],
+});
+
 /** Whether a local user is the own user of any app. */
 export const isAppUser = (uid: number | null): boolean =>
   uid !== null && [...apps.values()].some(({ route }) => route.uid === uid);
 
 /** An app without connections. */
-export const makeApp = (route: Route): App => ({
-  route,
-  listener: null,
-  error: null,
-  hold: null,
-  waiting: new Set(),
-  clients: new Set(),
-  inFlight: new Map(),
-  watchers: new Set(),
-  requests: 0,
-  failed: 0,
-  hour: makeHour(performance.now()),
-});
+export function makeApp(route: Route): App {
+  return {
+    route,
+    listener: null,
+    error: null,
+    hold: null,
+    waiting: new Set(),
+    clients: new Set(),
+    inFlight: new Map(),
+    watchers: new Set(),
+    requests: 0,
+    failed: 0,
+    hsts: hstsOf(route),
+    hour: makeHour(performance.now()),
+  };
+}
+
+/** The line with which an app's answers over https bind browsers to it; null: none. */
+export function hstsOf({ tls }: Route): Buffer | null {
+  return tls === undefined || tls.hsts === 0 ? null : Buffer.from(`Strict-Transport-Security: max-age=${tls.hsts}\r\n`);
+}
 
 /** The state of the whole relay that connections use. */
 export const relay = {

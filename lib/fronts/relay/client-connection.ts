@@ -11,6 +11,13 @@ export const ACTIVE = 1;
 export const TUNNEL = 2;
 export const LINGER = 3;
 export const CLOSED = 4;
+/** Over https, before its handshake is complete. */
+export const HANDSHAKE = 5;
+
+/** The ports that a connection may come to: the app's own, or one of the two of all domains. */
+export const DIRECT = 0;
+export const HTTP = 1;
+export const HTTPS = 2;
 
 /** The request's part of the state when there is no request. */
 const noRequest = () => ({
@@ -42,9 +49,15 @@ const noRequest = () => ({
 });
 
 /** The state of a connection that was just accepted. */
-export function makeClient(app: App, socket: Bun.Socket<Client>, connect: Client["connect"]): Client {
+export function makeClient(
+  app: App,
+  socket: Bun.Socket<Client>,
+  connect: Client["connect"],
+  edge: number = DIRECT,
+): Client {
   const uid = localUid(socket);
-  const origin = originOf(socket.remoteAddress, app.route.trustedProxies, uid);
+  const proto = edge === HTTPS ? "https" : "http";
+  const origin = originOf(socket.remoteAddress, app.route.trustedProxies, uid, proto);
   return {
     app,
     socket,
@@ -53,7 +66,8 @@ export function makeClient(app: App, socket: Bun.Socket<Client>, connect: Client
     isEnding: false,
     isEnded: false,
     tookAt: clock.now,
-    phase: IDLE,
+    phase: edge === HTTPS ? HANDSHAKE : IDLE,
+    edge,
     origin,
     party: admit(partyKey(origin.address, uid)),
     guest: null,

@@ -1,7 +1,8 @@
 // dp's side of the relay: commands over the control socket in the relay's folder.
 import { join } from "node:path";
 import { DpError, codeOf } from "../../errors.ts";
-import type { Drained, FrontStatus, RouteChange, Target } from "../../contracts/front.ts";
+import type { Edge } from "../../config/tls.ts";
+import type { Drained, EdgeStatus, FrontStatus, RouteChange, Target } from "../../contracts/front.ts";
 import type { Command, Reply } from "./control.ts";
 import { HOLD_TIME } from "./limits.ts";
 
@@ -30,6 +31,10 @@ export interface RelayClient {
    */
   drain(app: string, id: string, timeoutMs: number): Promise<Drained>;
   remove(app: string): Promise<void>;
+  /** Listens on the ports of the domains, for the routes that have some. */
+  secure(edge: Edge): Promise<EdgeStatus | null>;
+  /** Reads the certificate of a name again. */
+  certify(name: string): Promise<void>;
 }
 
 /** The relay whose state is in the folder. */
@@ -55,6 +60,8 @@ export function relayAt(folder: string): RelayClient {
     resume: (app) => ask({ do: "resume", app }),
     drain: (app, id, timeoutMs) => ask<Drained>({ do: "drain", app, id, timeout: timeoutMs }, timeoutMs + TIMEOUT),
     remove: (app) => ask({ do: "remove", app }),
+    secure: (edge) => ask({ do: "secure", edge }),
+    certify: (name) => ask({ do: "certificate", name }),
   };
 }
 

@@ -3,10 +3,13 @@ import { chmodSync } from "node:fs";
 import { type Server, type Socket, createServer } from "node:net";
 import { DpError, messageOf } from "../../errors.ts";
 import { removeFile } from "../../host/files.ts";
+import type { Edge } from "../../config/tls.ts";
 import type { FrontStatus, RouteChange, Target } from "../../contracts/front.ts";
 import pkg from "../../../package.json" with { type: "json" };
+import { readCertificate } from "./domains.ts";
+import { edgeStatus } from "./edge.ts";
 import { CONTROL_SIZE } from "./limits.ts";
-import { drainApp, holdApp, pointRoute, removeRoute, resumeApp, setRoute, statusOf } from "./routes.ts";
+import { drainApp, holdApp, pointRoute, removeRoute, resumeApp, secureRoutes, setRoute, statusOf } from "./routes.ts";
 
 /** The commands that a client may send. */
 export type Command =
@@ -16,7 +19,9 @@ export type Command =
   | { do: "hold"; app: string; limit: number }
   | { do: "resume"; app: string }
   | { do: "drain"; app: string; id: string; timeout: number }
-  | { do: "remove"; app: string };
+  | { do: "remove"; app: string }
+  | { do: "secure"; edge: Edge }
+  | { do: "certificate"; name: string };
 
 /** The answer to a command. */
 export type Reply = { ok: unknown } | { error: string; hint?: string };
@@ -28,6 +33,7 @@ const status = (app: string | undefined): FrontStatus => ({
   version: pkg.version,
   since,
   rss: process.memoryUsage.rss(),
+  edge: edgeStatus(),
   routes: statusOf(app),
 });
 
@@ -58,6 +64,10 @@ async function obey(folder: string, command: Command): Promise<unknown> {
       return drainApp(command.app, command.id, command.timeout);
     case "remove":
       return inTurn(() => removeRoute(folder, command.app));
+    case "secure":
+      return inTurn(() => secureRoutes(folder, command.edge));
+    case "certificate":
+      return readCertificate(command.name);
     default:
       throw new DpError("host", "the relay does not know this command: it is older than this dp", {
         hint: "restart the relay",

@@ -1,7 +1,7 @@
 // Client connections: accepts them and handles their events.
 import { excessOf, isSpared } from "./addresses.ts";
-import { relay } from "./app.ts";
-import { ACTIVE, CLOSED, IDLE, LINGER, TUNNEL, makeClient, setPaused } from "./client-connection.ts";
+import { gate, relay } from "./app.ts";
+import { ACTIVE, CLOSED, DIRECT, HTTP, IDLE, LINGER, TUNNEL, makeClient, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { assign } from "./assign.ts";
 import { abort, forget, refuse, steer } from "./ending.ts";
@@ -15,19 +15,38 @@ import type { App, Client, Upstream } from "./types.ts";
 
 /** The handlers for connections of the app's listening socket. */
 export function handlersFor(app: App): Bun.SocketHandler<Client> {
-  return { open: (socket) => open(app, socket), data, drain, end: ended, close, error };
+  return { open: (socket) => open(app, socket), ...events };
 }
 
-function open(app: App, socket: Bun.Socket<Client>): void {
-  const client = (socket.data = makeClient(app, socket, connect));
+/** The handlers for the plain port of all domains. */
+export const plainHandlers = (): Bun.SocketHandler<Client> => ({
+  open: (socket) => open(gate, socket, HTTP),
+  ...events,
+});
+
+/** The handlers that are the same for every listening socket. */
+export const events = { data, drain, end: ended, close, error };
+
+/** Counts a connection that was just accepted; returns how far it, and its client alone, are above their limits. */
+export function take(
+  app: App,
+  socket: Bun.Socket<Client>,
+  edge: number,
+): { client: Client; over: number; own: number } {
+  const client = (socket.data = makeClient(app, socket, connect, edge));
   const { origin, party } = client;
-  const ofClient = origin.isTrusted || isSpared(origin.uid) ? 0 : excessOf(party);
+  const own = origin.isTrusted || isSpared(origin.uid) ? 0 : excessOf(party);
   app.clients.add(client);
   relay.connections++;
-  if (ofClient < 1) makeRoom(client);
-  const over = Math.max(ofClient, excess(app));
+  if (own < 1) makeRoom(client);
+  const over = Math.max(own, excess(app));
+  if (own > 0 && over <= CONNECTIONS_REFUSED) logCrowd(client);
+  return { client, over, own };
+}
+
+function open(app: App, socket: Bun.Socket<Client>, edge: number = DIRECT): void {
+  const { client, over, own: ofClient } = take(app, socket, edge);
   if (over > CONNECTIONS_REFUSED) return drop(client, true);
-  if (ofClient > 0) logCrowd(client);
   if (app.route.protocol === "tcp") {
     if (over > 0) return drop(client, true);
     client.phase = TUNNEL;

@@ -48,6 +48,13 @@ export function refuse(client: Client, status: number, why: string): void {
   linger(client);
 }
 
+/** Gives an answer of the relay's own that says nothing about the app, and ends the connection. */
+export function tell(client: Client, answer: Buffer): void {
+  stop(client);
+  send(client, answer, 0, answer.length);
+  linger(client);
+}
+
 /** Resets the client, so that it does not take a truncated answer for a complete one. */
 export function cut(client: Client): void {
   client.app.failed++;

@@ -3,9 +3,10 @@ import { inOriginForm } from "./absolute.ts";
 import { relay } from "./app.ts";
 import { assign } from "./assign.ts";
 import { CHUNKED, LENGTH, NONE, startBody, takeBody } from "./body.ts";
-import { ACTIVE, CLOSED, IDLE, TUNNEL } from "./client-connection.ts";
+import { ACTIVE, CLOSED, DIRECT, IDLE, TUNNEL } from "./client-connection.ts";
 import { clock } from "./clock.ts";
-import { abort, leaveUpstream, linger, refuse, settle, steer } from "./ending.ts";
+import { edgeAnswer } from "./edge-answer.ts";
+import { abort, leaveUpstream, linger, refuse, settle, steer, tell } from "./ending.ts";
 import { INCOMPLETE, REFUSED } from "./field.ts";
 import { admitGuest, dismissGuest } from "./guest.ts";
 import { CONNECT_PAUSE, CONNECT_TIME, HEAD_SIZE, REPLAY } from "./limits.ts";
@@ -43,7 +44,6 @@ export function takeHead(client: Client, chunk: Buffer): void {
 
 /** Starts the request whose head was just read; its body, and maybe the next request, follow from `at` on. */
 function begin(client: Client, buffer: Buffer, at: number): void {
-  client.app.requests++;
   client.phase = ACTIVE;
   client.since = clock.now;
   client.isHead = request.isHead;
@@ -57,6 +57,11 @@ function begin(client: Client, buffer: Buffer, at: number): void {
   startBody(client.body, request.isChunked ? CHUNKED : request.length > 0 ? LENGTH : NONE, request.length);
   client.bodySince = clock.now;
   client.bodyCame = 0;
+  if (client.edge !== DIRECT) {
+    const own = edgeAnswer(client, buffer);
+    if (own !== null) return tell(client, own);
+  }
+  client.app.requests++;
   if (client.origin.isTrusted && !admitGuest(client, buffer))
     return refuse(client, 503, "this client has too many requests under way");
   client.unsent = [requestFor(buffer, client.origin)];

@@ -3,6 +3,8 @@
 /** The size of the head of a request or an answer. */
 export const HEAD_SIZE = 32 * 1024;
 export const HEAD_FIELDS = 100;
+/** From the start of a connection over https to the end of its handshake. */
+export const HANDSHAKE_TIME = 10_000;
 /** From a connection's first byte (or its start) to the end of the head. */
 export const HEAD_TIME = 30_000;
 /** How long a client connection may stay open without a request. */

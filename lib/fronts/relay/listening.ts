@@ -1,5 +1,6 @@
 // The listening sockets: those that systemd kept, otherwise new ones, which are given to systemd to keep.
 import { DpError, codeOf, messageOf } from "../../errors.ts";
+import type { Address } from "../../config/tls.ts";
 import type { Route } from "../../contracts/front.ts";
 import { handlersFor } from "./downstream.ts";
 import { BACKLOG } from "./limits.ts";
@@ -9,8 +10,14 @@ import { quietDown } from "./retire-socket.ts";
 import type { App, Client } from "./types.ts";
 
 /** Members of Bun's listener that its types lack. */
-type Listener = Bun.TCPSocketListener<Client> & { readonly fd: number; getsockname(out: Address): void };
-type Address = { address?: string; port?: number };
+type Listener = Bun.TCPSocketListener<Client> & { readonly fd: number; getsockname(out: Bound): void };
+type Bound = { address?: string; port?: number };
+
+/** How a socket is listened on, besides its address. */
+export interface Manner {
+  socket: Bun.SocketHandler<Client>;
+  tls?: object;
+}
 
 const kept = new Map<string, number>();
 for (const [name, fd] of handedOver()) {
@@ -23,11 +30,7 @@ export function listen(app: App): void {
   const { app: name, listen: address } = app.route;
   app.error = null;
   try {
-    app.listener = takeKept(app);
-    if (app.listener === null) {
-      app.listener = bind(app, app.route);
-      keep(app);
-    }
+    app.listener = open(name, address, { socket: handlersFor(app) });
     log(`${name}: listens on ${address.host}:${address.port}`);
   } catch (error) {
     app.error = problemOf(error, address.host, address.port);
@@ -35,18 +38,26 @@ export function listen(app: App): void {
   }
 }
 
-/** Binds a socket to the route's address. Throws what Bun.listen throws. */
-function bind(app: App, route: Route, reusePort = false): Bun.TCPSocketListener<Client> {
-  const { host, port } = route.listen;
-  const options = { hostname: host, port, reusePort, allowHalfOpen: true, socket: handlersFor(app) };
-  const listener = Bun.listen<Client>(options);
+/** The socket that systemd kept under the name if it has the address, otherwise a new one, which systemd then keeps. */
+export function open(name: string, address: Address, manner: Manner): Bun.TCPSocketListener<Client> {
+  const kept = takeKept(name, address, manner);
+  if (kept !== null) return kept;
+  const listener = bind(address, manner);
+  keep(name, listener);
+  return listener;
+}
+
+/** Binds a socket to an address. Throws what Bun.listen throws. */
+function bind({ host, port }: Address, manner: Manner, reusePort = false): Bun.TCPSocketListener<Client> {
+  const options = { hostname: host, port, reusePort, allowHalfOpen: true, ...manner };
+  const listener = Bun.listen<Client>(options as Bun.TCPSocketListenOptions<Client>);
   setBacklog((listener as Listener).fd, BACKLOG);
   return listener;
 }
 
-/** Gives the socket to systemd, under the app's name. */
-function keep(app: App): void {
-  if (app.listener !== null) notify(`FDSTORE=1\nFDNAME=${app.route.app}`, (app.listener as Listener).fd);
+/** Gives the socket to systemd, under the name of its app. */
+function keep(name: string, listener: Bun.TCPSocketListener<Client>): void {
+  notify(`FDSTORE=1\nFDNAME=${name}`, (listener as Listener).fd);
 }
 
 /** A prepared move to another address. */
@@ -65,7 +76,7 @@ export function move(app: App, route: Route): Move {
   let listener: Bun.TCPSocketListener<Client>;
   if (old !== null) sharePort(old.fd, true);
   try {
-    listener = bind(app, route, old !== null);
+    listener = bind(route.listen, { socket: handlersFor(app) }, old !== null);
   } catch (error) {
     if (old !== null) sharePort(old.fd, false);
     throw new DpError("host", `${route.app}: ${problemOf(error, host, port)}`, { cause: error });
@@ -77,10 +88,10 @@ export function move(app: App, route: Route): Move {
     },
     async commit() {
       const before = app.listener;
-      if (before !== null) forget(app);
+      if (before !== null) forget(route.app);
       app.listener = listener;
       app.error = null;
-      keep(app);
+      keep(route.app, listener);
       log(`${route.app}: listens on ${host}:${port}`);
       if (before === null) return;
       await quietDown((before as Listener).fd);
@@ -89,15 +100,14 @@ export function move(app: App, route: Route): Move {
   };
 }
 
-/** The socket that systemd kept for the app, if it is bound to the route's current address. */
-function takeKept(app: App): Bun.TCPSocketListener<Client> | null {
-  const { app: name, listen: address } = app.route;
+/** The socket that systemd kept under the name, if it is bound to the address. */
+function takeKept(name: string, address: Address, manner: Manner): Bun.TCPSocketListener<Client> | null {
   const fd = kept.get(name);
   if (fd === undefined) return null;
   kept.delete(name);
-  const options = { fd, allowHalfOpen: true, socket: handlersFor(app) };
+  const options = { fd, allowHalfOpen: true, ...manner };
   const listener = Bun.listen<Client>(options as unknown as Bun.TCPSocketListenOptions<Client>) as Listener;
-  const bound: Address = {};
+  const bound: Bound = {};
   listener.getsockname(bound);
   if (bound.port === address.port && isSameHost(bound.address, address.host)) return listener;
   listener.stop();
@@ -108,11 +118,12 @@ function takeKept(app: App): Bun.TCPSocketListener<Client> | null {
 const isSameHost = (bound: string | undefined, host: string) =>
   bound === host || (host === "localhost" && (bound === "127.0.0.1" || bound === "::1"));
 
-const forget = (app: App) => notify(`FDSTOREREMOVE=1\nFDNAME=${app.route.app}`);
+/** Makes systemd drop the socket that it keeps under the name. */
+export const forget = (name: string) => notify(`FDSTOREREMOVE=1\nFDNAME=${name}`);
 
 /** Stops listening. `isForgotten`: systemd drops the socket as well. Existing connections stay. */
 export function unlisten(app: App, isForgotten: boolean): void {
-  if (isForgotten) forget(app);
+  if (isForgotten) forget(app.route.app);
   app.listener?.stop();
   app.listener = null;
 }
@@ -126,7 +137,8 @@ export function dropUnclaimed(): void {
   kept.clear();
 }
 
-function problemOf(error: unknown, host: string, port: number): string {
+/** Why a socket cannot be bound, in words. */
+export function problemOf(error: unknown, host: string, port: number): string {
   if (codeOf(error) === "EADDRINUSE") return `port ${port} is taken by another program: ss -ltnp sport = :${port}`;
   if (codeOf(error) === "EACCES") return `port ${port} needs the capability CAP_NET_BIND_SERVICE`;
   if (codeOf(error) === "EADDRNOTAVAIL") return `this machine has no address ${host}`;

@@ -3,16 +3,17 @@ import { mkdirSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DpError, messageOf } from "../../errors.ts";
 import { tryFlock } from "../../host/process/libc.ts";
-import { apps, makeApp, relay } from "./app.ts";
-import { ACTIVE, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
+import { apps, gate, makeApp, relay } from "./app.ts";
+import { ACTIVE, HANDSHAKE, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
 import { listenControl } from "./control.ts";
 import { closeTunnel } from "./drain.ts";
+import { listenEdge, openEdge, stopEdge } from "./edge.ts";
 import { abort, linger } from "./ending.ts";
 import { IDLE_GRACE, RELISTEN_TIME, STOP_TIME, TUNNEL_GRACE } from "./limits.ts";
 import { dropUnclaimed, listen, unlisten } from "./listening.ts";
 import { log } from "./log.ts";
 import { checkOwners } from "./owner.ts";
-import { loadRoutes } from "./state.ts";
+import { loadState } from "./state.ts";
 import { startSweep } from "./sweep.ts";
 import { notify } from "./systemd.ts";
 import type { Client } from "./types.ts";
@@ -23,21 +24,30 @@ export async function startRelay(folder: string): Promise<void> {
   // The lock is held as long as the process lives: two relays would take each other's control socket.
   if (!tryFlock(openSync(join(folder, "relay.lock"), "a", 0o600)))
     throw new DpError("host", `another relay runs in ${folder}`);
-  for (const route of await loadRoutes(folder)) apps.set(route.app, makeApp(route));
+  const state = await loadState(folder);
+  for (const route of state.routes) apps.set(route.app, makeApp(route));
   for (const app of apps.values()) listen(app);
+  if (state.edge !== null) await openEdge(state.edge);
   dropUnclaimed();
   checkOwners();
-  startSweep(apps);
+  startSweep(all);
   setInterval(() => {
-    for (const app of apps.values()) if (app.listener === null && !relay.isStopping) listen(app);
+    if (relay.isStopping) return;
+    for (const app of apps.values()) if (app.listener === null) listen(app);
+    void listenEdge();
   }, RELISTEN_TIME);
   await listenControl(folder);
   notify("READY=1");
   log(`the relay runs with ${apps.size} apps, pid ${process.pid}`);
 }
 
+/** The apps, and the connections that belong to none yet. */
+const all = () => [...apps.values(), gate];
+
 const clients = (...phases: number[]) =>
-  [...apps.values()].flatMap((app) => [...app.clients]).filter((client) => phases.includes(client.phase));
+  all()
+    .flatMap((app) => [...app.clients])
+    .filter((client) => phases.includes(client.phase));
 
 /**
  * Ends connections that have been idle for a while; `since` records from when. Not right after an answer: the client may
@@ -58,10 +68,11 @@ export async function stopRelay(): Promise<void> {
   notify("STOPPING=1");
   log("the relay stops");
   for (const app of apps.values()) unlisten(app, false);
+  stopEdge();
   const until = performance.now() + STOP_TIME;
   const isOver = () => performance.now() > until;
   const idle = new Map<Client, number>();
-  while ((endIdle(idle), clients(ACTIVE, IDLE).length > 0) && !isOver()) await Bun.sleep(20);
+  while ((endIdle(idle), clients(ACTIVE, IDLE, HANDSHAKE).length > 0) && !isOver()) await Bun.sleep(20);
   for (const client of clients(TUNNEL)) closeTunnel(client);
   const grace = performance.now() + TUNNEL_GRACE;
   while (clients(TUNNEL, LINGER).length > 0 && performance.now() < grace) await Bun.sleep(20);

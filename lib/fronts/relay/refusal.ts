@@ -2,7 +2,9 @@
 const REASONS: Record<number, string> = {
   400: "Bad Request",
   405: "Method Not Allowed",
+  404: "Not Found",
   408: "Request Timeout",
+  421: "Misdirected Request",
   431: "Request Header Fields Too Large",
   501: "Not Implemented",
   502: "Bad Gateway",

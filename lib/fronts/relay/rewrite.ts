@@ -10,11 +10,16 @@ import type { RequestHead } from "./request-line.ts";
 import type { Origin } from "./types.ts";
 
 /** The origin of a connection from `address`. A process of an app is never a trusted proxy, whatever its address. */
-export function originOf(address: string, trustedProxies: readonly string[], uid: number | null = null): Origin {
+export function originOf(
+  address: string,
+  trustedProxies: readonly string[],
+  uid: number | null = null,
+  proto: Origin["proto"] = "http",
+): Origin {
   const plain = plainAddress(address);
-  const lines = `X-Forwarded-For: ${plain}\r\nX-Forwarded-Proto: http\r\nX-Real-IP: ${plain}\r\nX-Forwarded-Host: `;
+  const lines = `X-Forwarded-For: ${plain}\r\nX-Forwarded-Proto: ${proto}\r\nX-Real-IP: ${plain}\r\nX-Forwarded-Host: `;
   const isTrusted = trustedProxies.includes(plain) && !isAppUser(uid);
-  return { address: plain, uid, isTrusted, lines: Buffer.from(lines, "latin1") };
+  return { address: plain, uid, isTrusted, proto, lines: Buffer.from(lines, "latin1") };
 }
 
 const UPGRADE = Buffer.from("Connection: Upgrade\r\n");
@@ -77,7 +82,7 @@ function appended(head: RequestHead, buffer: Buffer, origin: Origin): string {
   const before = said.get("x-forwarded-for");
   return (
     `X-Forwarded-For: ${before ? `${before}, ` : ""}${address}\r\n` +
-    `X-Forwarded-Proto: ${said.get("x-forwarded-proto") ?? "http"}\r\n` +
+    `X-Forwarded-Proto: ${said.get("x-forwarded-proto") ?? origin.proto}\r\n` +
     `X-Forwarded-Host: ${said.get("x-forwarded-host") ?? host}\r\n` +
     // The last address was added by the proxy itself; those before it may be forged by its client.
     `X-Real-IP: ${before?.split(",").at(-1)!.trim() || address}\r\n` +
@@ -91,20 +96,27 @@ const empty: readonly number[] = [];
 
 /**
  * The head of the answer that was read last, as the client gets it; null when it needs no change. `isRaw`: the client
- * speaks HTTP/1.0, so the Transfer-Encoding line is removed too.
+ * speaks HTTP/1.0, so the Transfer-Encoding line is removed too. `extra`: a line of the relay's own.
  */
-export function answerFor(buffer: Buffer, start: number, isClosing: boolean, isRaw: boolean): Buffer | null {
+export function answerFor(
+  buffer: Buffer,
+  start: number,
+  isClosing: boolean,
+  isRaw: boolean,
+  extra: Buffer | null = null,
+): Buffer | null {
   const head: AnswerHead = answer;
   const isSwitching = head.code === 101;
   const cuts = isSwitching ? empty : head.cuts;
-  if (cuts.length === 0 && !isClosing && !isRaw && head.minor === 1) return null;
+  if (cuts.length === 0 && !isClosing && !isRaw && extra === null && head.minor === 1) return null;
   if (isRaw && head.codingAt !== -1) {
     head.cuts.push(head.codingAt, head.codingEnd);
     sortCuts(head.cuts);
   }
-  const out = Buffer.allocUnsafe(head.fieldsEnd - start + CLOSE.length + END.length);
+  const out = Buffer.allocUnsafe(head.fieldsEnd - start + (extra?.length ?? 0) + CLOSE.length + END.length);
   let at = copyKept(out, buffer, start, head.fieldsEnd, cuts);
   out[7] = 49; // HTTP/1.1: the version is the relay's, not the app's
+  if (extra !== null) at = put(out, at, extra);
   if (isClosing) at = put(out, at, CLOSE);
   return out.subarray(0, put(out, at, END));
 }

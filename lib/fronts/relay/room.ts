@@ -1,7 +1,7 @@
 // Makes room for one more connection when the relay is full: connections without a request are closed first.
 import type { Party } from "./addresses.ts";
-import { apps, relay } from "./app.ts";
-import { IDLE, LINGER } from "./client-connection.ts";
+import { apps, gate, relay } from "./app.ts";
+import { HANDSHAKE, IDLE, LINGER } from "./client-connection.ts";
 import { forget } from "./ending.ts";
 import { CONNECTIONS, CONNECTIONS_PER_APP } from "./limits.ts";
 import { drop, isEmpty, send } from "./outlet.ts";
@@ -18,12 +18,12 @@ export const excess = (app: App): number =>
 /**
  * Closes connections without a request when there is no room for `newcomer`: those of the client that has the most, and
  * those of a trusted proxy only when nobody else has any. Order: connections that only wait for the client's FIN, then
- * unfinished heads, then idle ones; the oldest first.
+ * unfinished handshakes and heads, then idle ones; the oldest first.
  */
 export function makeRoom(newcomer: Client): void {
   const { app } = newcomer;
   if (excess(app) < 1) return;
-  const among = app.clients.size > CONNECTIONS_PER_APP ? [app] : apps.values();
+  const among = app.clients.size > CONNECTIONS_PER_APP ? [app] : [...apps.values(), gate];
   const spare = new Map<Party, Client[]>();
   for (const { clients } of among) {
     for (const client of clients) {
@@ -38,12 +38,13 @@ export function makeRoom(newcomer: Client): void {
   for (const client of oldest.slice(0, Math.min(BATCH, Math.ceil(oldest.length / 2)))) end(client);
 }
 
-const isSpare = (client: Client) => client.phase === LINGER || (client.phase === IDLE && isEmpty(client));
+const isSpare = (client: Client) =>
+  client.phase === LINGER || client.phase === HANDSHAKE || (client.phase === IDLE && isEmpty(client));
 
 const weightOf = (clients: readonly Client[]) =>
   clients[0]!.origin.isTrusted ? clients.length - CONNECTIONS : clients.length;
 
-const rankOf = ({ phase, pending }: Client) => (phase === LINGER ? 0 : pending !== null ? 1 : 2);
+const rankOf = ({ phase, pending }: Client) => (phase === LINGER ? 0 : phase === HANDSHAKE || pending !== null ? 1 : 2);
 
 function end(client: Client): void {
   if (client.phase === IDLE && client.pending !== null) {

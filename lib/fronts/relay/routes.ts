@@ -1,8 +1,11 @@
 // The operations on routes: each change is durable before it takes effect.
 import { DpError } from "../../errors.ts";
-import type { Drained, Route, RouteChange, RouteStatus, Target } from "../../contracts/front.ts";
-import { apps, isSame, makeApp } from "./app.ts";
+import type { Edge } from "../../config/tls.ts";
+import type { Drained, EdgeStatus, Route, RouteChange, RouteStatus, Target } from "../../contracts/front.ts";
+import { apps, hstsOf, isSame, makeApp } from "./app.ts";
 import { ACTIVE, IDLE } from "./client-connection.ts";
+import { edge, refuseTaken, renewDomains } from "./domains.ts";
+import { closeEdge, edgeStatus, openEdge } from "./edge.ts";
 import { drainRelease } from "./drain.ts";
 import { assignAgain } from "./exchange.ts";
 import { abort, leaveUpstream, linger } from "./ending.ts";
@@ -10,17 +13,21 @@ import { countHour } from "./hour.ts";
 import { move, unlisten } from "./listening.ts";
 import { log } from "./log.ts";
 import { originOf } from "./rewrite.ts";
-import { saveRoutes } from "./state.ts";
+import { saveState } from "./state.ts";
 import type { App } from "./types.ts";
 
-/** Saves the routes as they will be: `name` changed to `route`, or removed. */
-async function save(folder: string, name: string, route: Route | null): Promise<void> {
+/** Saves the routes as they will be: `name` changed to `route`, or removed; without a name, as they are. */
+async function save(folder: string, name: string | null, route: Route | null): Promise<void> {
   const others = [...apps.values()].map((app) => app.route).filter((other) => other.app !== name);
   const routes = route === null ? others : [...others, route];
-  await saveRoutes(
-    folder,
-    routes.toSorted((a, b) => (a.app < b.app ? -1 : 1)),
-  );
+  const kept = routes.some(({ domains }) => domains?.length) ? edge.settings : null;
+  await saveState(folder, { routes: routes.toSorted((a, b) => (a.app < b.app ? -1 : 1)), edge: kept });
+}
+
+/** Takes over the domains after a change of routes, and closes their ports when there are none. */
+function tellDomains(): void {
+  renewDomains();
+  if (![...apps.values()].some(({ route }) => route.domains?.length)) closeEdge();
 }
 
 function appOf(name: string): App {
@@ -29,11 +36,19 @@ function appOf(name: string): App {
   return app;
 }
 
+/** Listens on the ports of the domains; returns which of them cannot be had. */
+export async function secureRoutes(folder: string, settings: Edge): Promise<EdgeStatus | null> {
+  await openEdge(settings);
+  await save(folder, null, null);
+  return edgeStatus();
+}
+
 /** Makes or changes a route. */
 export async function setRoute(folder: string, change: RouteChange): Promise<void> {
   const old = apps.get(change.app);
   const route: Route = { ...change, target: change.target === undefined ? (old?.route.target ?? null) : change.target };
   if (old && isSame(old.route.target, route.target)) route.target = old.route.target;
+  refuseTaken(route);
   const app = old ?? makeApp(route);
   const { host, port } = route.listen;
   const isThere = app.listener !== null && app.route.listen.host === host && app.route.listen.port === port;
@@ -46,10 +61,12 @@ export async function setRoute(folder: string, change: RouteChange): Promise<voi
     throw error;
   }
   app.route = route;
+  app.hsts = hstsOf(route);
   apps.set(route.app, app);
+  tellDomains();
   // A proxy keeps its connections open: its new rights must apply to them as well.
   for (const client of app.clients)
-    client.origin = originOf(client.origin.address, route.trustedProxies, client.origin.uid);
+    client.origin = originOf(client.origin.address, route.trustedProxies, client.origin.uid, client.origin.proto);
   leaveOthers(app);
   await moved?.commit();
 }
@@ -120,6 +137,7 @@ export async function removeRoute(folder: string, name: string): Promise<void> {
     else if (client.phase !== ACTIVE) linger(client);
   }
   apps.delete(name);
+  tellDomains();
   log(`${name}: removed`);
 }
 

@@ -8,7 +8,8 @@ import { systemctl } from "../../host/systemd/systemd.ts";
 import { render, template } from "../../host/template.ts";
 import { unitPath } from "../../host/systemd/unit.ts";
 
-const USER = "dp-relay";
+/** The system user that the relay runs as. */
+export const USER = "dp-relay";
 const PROCESS = "lib/fronts/relay/process.ts";
 
 async function unitTexts(folder: string): Promise<Record<string, string>> {

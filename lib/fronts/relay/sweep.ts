@@ -1,5 +1,5 @@
 // Enforces the time limits: all connections are checked together, a few times a second.
-import { ACTIVE, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
+import { ACTIVE, HANDSHAKE, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { cut, leaveUpstream, linger, refuse } from "./ending.ts";
 import { countHour } from "./hour.ts";
@@ -7,6 +7,7 @@ import {
   ANSWER_TIME,
   BODY_BYTES,
   BODY_TIME,
+  HANDSHAKE_TIME,
   HEAD_TIME,
   IDLE_TIME,
   LINGER_TIME,
@@ -19,10 +20,10 @@ import { drop, isEmpty } from "./outlet.ts";
 import type { App, Client } from "./types.ts";
 
 /** Starts the regular check of the apps' connections. */
-export function startSweep(apps: ReadonlyMap<string, App>): ReturnType<typeof setInterval> {
+export function startSweep(apps: () => Iterable<App>): ReturnType<typeof setInterval> {
   return setInterval(() => {
     clock.now = performance.now();
-    for (const app of apps.values()) {
+    for (const app of apps()) {
       countHour(app.hour, app, clock.now);
       for (const client of app.clients) check(client);
     }
@@ -48,7 +49,7 @@ function check(client: Client): void {
   } else if (client.phase === LINGER) {
     if (isStuck) drop(client, true);
     else if (isEmpty(client) && now - client.since > LINGER_TIME) drop(client, false);
-  }
+  } else if (client.phase === HANDSHAKE && now - client.since > HANDSHAKE_TIME) drop(client, true);
 }
 
 /** Lets the kernel find out whether the client is still there: nothing else would while the app sends nothing. */

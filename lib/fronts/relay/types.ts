@@ -22,6 +22,8 @@ export interface App {
   requests: number;
   failed: number;
   hour: Hour;
+  /** The line that answers over https get, or null. */
+  hsts: Buffer | null;
 }
 
 /** The client of a connection, as its requests report it to the app. */
@@ -31,6 +33,7 @@ export interface Origin {
   /** The uid of the local user whose process it is; null: none. */
   uid: number | null;
   isTrusted: boolean;
+  proto: "http" | "https";
   /** The lines for a direct client: everything except the host's value. */
   lines: Buffer;
 }
@@ -52,6 +55,8 @@ export interface Upstream extends Outlet<Upstream> {
 export interface Client extends Outlet<Client> {
   app: App;
   phase: number;
+  /** The port that it came to: DIRECT, HTTP or HTTPS. */
+  edge: number;
   origin: Origin;
   /** The client that the connection counts for and, behind a trusted proxy, the client that its request counts for. */
   party: Party;

@@ -22,8 +22,11 @@ export interface Daemon {
 const STOP_TIMEOUT = 35_000;
 const PATIENCE = 10_000;
 
-// The folder is part of the marker: stopping one server's relay must not stop another's.
-const keptOf = ({ name, folder }: Daemon): Kept => ({
+/**
+ * The daemon as the supervisor knows it. The folder is part of the marker: stopping one server's relay must not stop
+ * another's.
+ */
+export const keptOf = ({ name, folder }: Daemon): Kept => ({
   stem: join(folder, name),
   instance: { app: name, id: "0" },
   marker: `${name}@0:${folder}`,

@@ -57,7 +57,9 @@ test("the end says what is live, where, and how long it took", () => {
   expect(closingLine(app, run(), 3_240)).toBe(`live: ${app} 42-3f9c2ab at http://127.0.0.1:8000, 3.2 s in all`);
   const workers = run({ config: { name: app, type: "python", hooks: {}, processes: { worker: {} } } });
   expect(closingLine(app, workers, 3_240)).toBe(`live: ${app} 42-3f9c2ab, 3.2 s in all`);
-  expect(urlOf({ host: "0.0.0.0", port: 80 })).not.toContain("0.0.0.0");
+  expect(urlOf({ host: "0.0.0.0", port: 80, domains: [] })).not.toContain("0.0.0.0");
+  const domains = [{ name: "*.a.test" }, { name: "www.a.test", redirect: "a.test" }, { name: "a.test" }];
+  expect(urlOf({ host: "127.0.0.1", port: 80, domains })).toBe("https://a.test");
 });
 
 describe("a failure", () => {

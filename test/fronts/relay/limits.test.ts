@@ -21,7 +21,7 @@ beforeAll(async () => {
   app = makeApp({ app: "web", listen: { host: "127.0.0.1", port }, protocol: "http", target, trustedProxies: [] });
   apps.set("web", app);
   listen(app);
-  sweep = startSweep(apps);
+  sweep = startSweep(() => apps.values());
 });
 afterAll(() => {
   clearInterval(sweep);

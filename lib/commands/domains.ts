@@ -1,0 +1,216 @@
+// `dp domains`: the names of an app, and their certificates.
+import { parseServerConfig } from "../config/config.ts";
+import { addDomains, removeDomains } from "../config/domain-edit.ts";
+import { domainName, isWildcard } from "../config/domain-name.ts";
+import { serverKinds } from "../config/kinds.ts";
+import { appNames } from "../config/server.ts";
+import { readTls } from "../config/tls.ts";
+import type { DomainConfig } from "../config/types.ts";
+import type { App } from "../contracts/app.ts";
+import { requireUnlocked } from "../deploy/hand-lock.ts";
+import { lockNow } from "../deploy/queue.ts";
+import { ensureClock, stopUnused } from "../domains/clock.ts";
+import { requireLego } from "../domains/lego.ts";
+import { obtain, renewDue } from "../domains/obtain.ts";
+import { owners } from "../domains/owners.ts";
+import { removeName, writePair } from "../domains/pair.ts";
+import { domainsOf, type DomainRow } from "../domains/report.ts";
+import { note } from "../domains/state.ts";
+import { DpError, messageOf } from "../errors.ts";
+import { readText, writeFileAtomic } from "../host/files.ts";
+import type { Io } from "../host/io.ts";
+import { openApp, withServer } from "../release/app.ts";
+import { routeOf } from "../release/route.ts";
+import { table, when } from "../text/table.ts";
+
+/** The domains of one app. */
+export const domains = async (name: string): Promise<DomainRow[]> => domainsOf(await openApp(name));
+
+/** The domains for people. */
+export function domainLines(app: string, rows: readonly DomainRow[]): string[] {
+  if (rows.length === 0) return [`${app} has no domain: dp domains ${app} add NAME`];
+  const cells = rows.map(({ name, redirect, issuer, until, source, error, next }) => [
+    name,
+    redirect === null ? "" : `→ ${redirect}`,
+    until === null ? "none yet" : `${issuer}${source === "file" ? ", your own" : ""}`,
+    until === null ? "" : when(until),
+    error === null ? "" : `${error}${next === null ? "" : `; next try ${when(next)}`}`,
+  ]);
+  return table(["DOMAIN", "", "CERTIFICATE", "UNTIL", "PROBLEM"], cells);
+}
+
+/** What `dp domains add` was asked for. */
+export interface Wanted {
+  redirect?: string;
+  /** Order although the names do not seem to lead here. */
+  isForced: boolean;
+}
+
+/**
+ * Adds domains to an app and gets their certificates. A name whose certificate cannot be had yet is kept, with a
+ * warning: it is tried again. Throws DpError "usage" for a name of another app, "host" when 80 or 443 is taken.
+ */
+export async function addNames(name: string, typed: readonly string[], wanted: Wanted, io: Io): Promise<DomainRow[]> {
+  const names = typedNames(typed);
+  const redirect = wanted.redirect === undefined ? undefined : domainName(wanted.redirect);
+  await refuseTaken(name, names);
+  if (names.some(isWildcard) && (await readTls()).dns === undefined)
+    throw new DpError("usage", "a certificate for a wildcard needs challenges by DNS", {
+      hint: `set dns in /etc/dp/tls.yml, or: dp domains ${name} cert '*.example.com' --cert FILE --key FILE`,
+    });
+  requireLego();
+  const app = await change(name, io, (text, file, known) => {
+    const fresh = names.filter((each) => !known.includes(each));
+    return addDomains(
+      text,
+      fresh.map((each) => ({ name: each, ...(redirect && { redirect }) })),
+      file,
+    );
+  });
+  for (const each of names) await tell(app, each, wanted.isForced, io);
+  return domainsOf(app);
+}
+
+function typedNames(typed: readonly string[]): string[] {
+  if (typed.length === 0) throw new DpError("usage", "which domain?", { hint: "dp domains APP add shop.example.com" });
+  return [...new Set(typed.map(domainName))];
+}
+
+async function refuseTaken(name: string, names: readonly string[]): Promise<void> {
+  const taken = await owners();
+  for (const each of names) {
+    const owner = taken.get(each);
+    if (owner !== undefined && owner !== name)
+      throw new DpError("usage", `${each} belongs to the app "${owner}"`, {
+        hint: `dp domains ${owner} remove ${each}`,
+      });
+  }
+}
+
+async function tell(app: App, name: string, isForced: boolean, io: Io): Promise<void> {
+  io.info(`${name}: asking for a certificate`);
+  const got = await obtain(app, name, isForced);
+  if ("problem" in got) {
+    io.warn(`${name} has no new certificate yet: ${got.problem}`);
+    return io.warn(`it is tried again by itself, or now: dp domains ${app.name} renew ${name}`);
+  }
+  const { certificate, addresses } = got;
+  if (addresses.length > 0) io.info(`${name} → ${addresses.join(", ")}, this server`);
+  io.info(`certificate: ${certificate.issuer}, until ${certificate.until.slice(0, 10)}, renewed by itself`);
+  io.info(`live: https://${name}`);
+}
+
+/** Removes domains of an app with their certificates. Throws DpError "usage" for a name that it does not have. */
+export async function removeNames(name: string, typed: readonly string[], io: Io): Promise<DomainRow[]> {
+  const names = typedNames(typed);
+  const before = await openApp(name);
+  for (const each of names) requireOwn(before, each);
+  const app = await change(name, io, (text, file) => removeDomains(text, names, file));
+  for (const each of names) await removeName(each);
+  for (const each of names) io.info(`removed ${each}`);
+  await stopUnused(null, io);
+  return domainsOf(app);
+}
+
+function requireOwn({ name: app, server }: App, name: string): void {
+  if (server.domains.some((domain) => domain.name === name)) return;
+  const own = server.domains.map((domain) => domain.name).join(", ");
+  throw new DpError("usage", `${app} has no domain ${name}${own === "" ? "" : `; it has ${own}`}`);
+}
+
+type Edit = (text: string, file: string, known: readonly string[]) => string;
+
+/** Changes config.yml and gives the front the app's new names; the old file comes back when that fails. */
+async function change(name: string, io: Io, edit: Edit): Promise<App> {
+  const app = await openApp(name);
+  requireUnlocked(app);
+  const lock = await lockNow(app, `dp domains ${name}`);
+  try {
+    const { config } = app.places;
+    const text = (await readText(config)) ?? "";
+    const known = (await openApp(name)).server.domains.map((domain) => domain.name);
+    const changed = edit(text, config, known);
+    const after = await withServer(app, parseServerConfig(changed, config, await serverKinds()));
+    if (changed !== text) await writeFileAtomic(config, changed, 0o600);
+    try {
+      await apply(after, io);
+    } catch (error) {
+      await writeFileAtomic(config, text, 0o600);
+      await app.front.setup(await routeOf(await openApp(name)), io);
+      throw error;
+    }
+    return after;
+  } finally {
+    lock.release();
+  }
+}
+
+async function apply(app: App, io: Io): Promise<void> {
+  const quiet: Io = Object.assign({}, io, { warn: () => undefined });
+  for (const line of await app.front.setup(await routeOf(app), quiet)) io.info(line);
+  if (app.server.domains.length === 0) return;
+  const edge = await app.front.edge?.();
+  const problem = edge?.http.error ?? edge?.https.error;
+  if (problem) throw new DpError("host", problem, { hint: "a web server in its place? see: dp help domains" });
+  for (const line of await ensureClock(io)) io.info(line);
+}
+
+/** Uses a certificate of the owner's for a name, which is added when it is new. Throws DpError "usage" for a bad one. */
+export async function useFiles(name: string, typed: string, pems: { cert: string; key: string }, io: Io) {
+  const domain = domainName(typed);
+  await refuseTaken(name, [domain]);
+  const { certificate } = await writePair(domain, pems.key, pems.cert);
+  await note(domain, { source: "file", tries: 0, next: null, error: null });
+  const isNew = (known: readonly string[]) => !known.includes(domain);
+  const app = await change(name, io, (text, file, known) =>
+    isNew(known) ? addDomains(text, [{ name: domain } satisfies DomainConfig], file) : text,
+  );
+  await app.front.certify?.(domain);
+  io.info(`${domain}: certificate of ${certificate.issuer}, until ${certificate.until.slice(0, 10)}`);
+  return domainsOf(app);
+}
+
+/** Goes back to certificates that dp orders. */
+export async function useAutomatic(name: string, typed: string, io: Io): Promise<DomainRow[]> {
+  const app = await openApp(name);
+  const domain = domainName(typed);
+  requireOwn(app, domain);
+  requireLego();
+  await note(domain, { source: "acme", tries: 0, next: null, error: null });
+  await tell(app, domain, false, io);
+  return domainsOf(app);
+}
+
+/** Orders new certificates now, for one name or all that dp orders. Throws DpError "command" when one fails. */
+export async function renewNames(name: string, typed: string | undefined, isForced: boolean, io: Io) {
+  const app = await openApp(name);
+  const rows = await domainsOf(app);
+  const own = typed === undefined ? null : domainName(typed);
+  if (own !== null) requireOwn(app, own);
+  const due = rows.filter((row) => row.source === "acme" && (own === null || row.name === own));
+  if (due.length === 0) throw new DpError("usage", `dp orders no certificate for ${own ?? name}`);
+  requireLego();
+  for (const row of due) await tell(app, row.name, isForced, io);
+  const failed = (await domainsOf(app)).filter(
+    (row) => row.error !== null && due.some(({ name }) => name === row.name),
+  );
+  if (failed.length > 0)
+    throw new DpError("command", `no new certificate for ${failed.map((row) => row.name).join(", ")}`);
+  return domainsOf(app);
+}
+
+/** A CA allows many orders, but not all at once. */
+const PER_RUN = 20;
+
+/** What the timer runs: renews what is due of all apps. One name that fails stops no other. */
+export async function renewAll(say: (line: string) => void): Promise<void> {
+  let left = PER_RUN;
+  for (const name of await appNames()) {
+    try {
+      left -= await renewDue(await openApp(name), left, say);
+    } catch (error) {
+      if (!(error instanceof DpError)) throw error;
+      say(`${name}: ${messageOf(error)}`);
+    }
+  }
+}

@@ -1,0 +1,26 @@
+// Domain names, as config.yml and dp domains take them.
+import { domainToASCII } from "node:url";
+import { DpError } from "../errors.ts";
+import { quoted } from "../text/text.ts";
+
+const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
+const NAME = new RegExp(`^(?:\\*\\.)?${LABEL}(?:\\.${LABEL})+$`);
+const NUMBER = /^\d+$/;
+
+/** Whether a text is a domain name in lower case with two labels or more, or `*.` and such a name; no IP address. */
+export const isDomain = (text: string): boolean =>
+  text.length <= 253 && NAME.test(text) && !NUMBER.test(text.slice(text.lastIndexOf(".") + 1));
+
+/** Whether a domain stands for all names of one label below another. */
+export const isWildcard = (name: string): boolean => name.startsWith("*.");
+
+/** A domain name as somebody typed it: in lower case, without a final dot, letters beyond ASCII as punycode. */
+export function domainName(typed: string): string {
+  const bare = typed.replace(/^https?:\/\//i, "").replace(/[./]$/, "");
+  const isStar = bare.startsWith("*.");
+  // domainToASCII would cut off a path, and trim spaces.
+  const ascii = /[\s/:@]/.test(bare) ? "" : domainToASCII(isStar ? bare.slice(2) : bare);
+  const name = isStar ? `*.${ascii}` : ascii;
+  if (ascii !== "" && isDomain(name)) return name;
+  throw new DpError("usage", `${quoted(typed)} is not a domain such as shop.example.com`);
+}

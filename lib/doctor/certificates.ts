@@ -1,0 +1,64 @@
+// The domains of an app: their ports, their certificates, and whether those are renewed in time.
+import { byCommand, byHand, type Check, type Finding } from "../contracts/check.ts";
+import type { App } from "../contracts/app.ts";
+import { clockProblem } from "../domains/clock.ts";
+import { legoProgram } from "../domains/lego.ts";
+import { certificateOf, type Certificate } from "../domains/pair.ts";
+import { domainsOf, type DomainRow } from "../domains/report.ts";
+
+const DAY = 24 * 3_600_000;
+
+const check: Check = {
+  summary: "the domains and their certificates",
+  async app(app) {
+    if (app.server.domains.length === 0) return [];
+    const rows = await domainsOf(app);
+    const found = await Promise.all(rows.map((row) => findingsOf(app, row)));
+    return [...(await ofServer(app, rows)), ...found.flat()];
+  },
+};
+export default check;
+
+async function ofServer(app: App, rows: readonly DomainRow[]): Promise<Finding[]> {
+  const found: Finding[] = [];
+  const edge = await app.front.edge?.();
+  for (const port of edge ? [edge.http, edge.https] : [])
+    if (port.error !== null) found.push(byHand("error", port.error, `ss -ltnp sport = :${port.port}`));
+  if (!edge) found.push(byCommand("error", "the front does not listen for the domains", "reconcile", app.name));
+  const problem = await clockProblem();
+  if (problem !== null) found.push(byCommand("error", problem, "reconcile", app.name));
+  if (rows.some(({ source }) => source === "acme") && legoProgram() === null)
+    found.push(byHand("error", "lego is not installed: no certificate can be renewed", "apt-get install lego"));
+  return found;
+}
+
+async function findingsOf({ name: app, front }: App, { name, source, error }: DomainRow): Promise<Finding[]> {
+  const certificate = await certificateOf(name);
+  const command =
+    source === "acme" ? `dp domains ${app} renew ${name}` : `dp domains ${app} cert ${name} --cert FILE --key FILE`;
+  const why = error === null ? "" : `: ${error}`;
+  if (certificate === null) return [byHand("warning", `${name} has no certificate yet${why}`, command)];
+  const { left, whole } = timeOf(certificate);
+  if (left <= 0)
+    return [byHand("error", `the certificate of ${name} has ended on ${certificate.until}${why}`, command)];
+  const found: Finding[] = [];
+  const days = `${Math.floor(left / DAY)} days`;
+  const isLate = left < Math.min(7 * DAY, whole / 6);
+  if (source === "file" && left < Math.min(14 * DAY, whole / 3))
+    found.push(byHand("warning", `the certificate of ${name} ends in ${days}`, command));
+  else if (source === "acme" && (error !== null || isLate))
+    found.push(
+      byHand(
+        isLate ? "error" : "warning",
+        `the certificate of ${name} ends in ${days}, and is not renewed${why}`,
+        command,
+      ),
+    );
+  if ((await front.edge?.())?.certified.includes(name) === false)
+    found.push(byHand("error", `the front does not use the certificate of ${name}`, command));
+  return found;
+}
+
+function timeOf({ from, until }: Certificate): { left: number; whole: number } {
+  return { left: Date.parse(until) - Date.now(), whole: Date.parse(until) - Date.parse(from) };
+}

@@ -1,0 +1,31 @@
+// What is known of an app's domains: certificate, until when, and what is wrong.
+import type { App } from "../contracts/app.ts";
+import { certificateOf } from "./pair.ts";
+import { stateOf } from "./state.ts";
+
+/** One domain. Times are ISO 8601. */
+export interface DomainRow {
+  name: string;
+  /** The name that its clients are redirected to, or null. */
+  redirect: string | null;
+  url: string;
+  /** "acme": dp orders and renews it; "file": the owner gave it. */
+  source: "acme" | "file";
+  issuer: string | null;
+  until: string | null;
+  /** Why the last try failed, and when the next one is; null: nothing is wrong. */
+  error: string | null;
+  next: string | null;
+}
+
+/** The domains of an app, in the order of config.yml. */
+export function domainsOf({ server }: App): Promise<DomainRow[]> {
+  return Promise.all(
+    server.domains.map(async ({ name, redirect = null }) => {
+      const [certificate, state] = [await certificateOf(name), await stateOf(name)];
+      const { issuer, until } = certificate ?? { issuer: null, until: null };
+      const { source, error, next } = state;
+      return { name, redirect, url: `https://${name}`, source, issuer, until, error, next };
+    }),
+  );
+}

@@ -1,0 +1,99 @@
+// The domains of all apps: which app a name belongs to, and its certificate.
+import { X509Certificate, createPrivateKey } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createSecureContext } from "node:tls";
+import type { Edge } from "../../config/tls.ts";
+import type { Domain, Route } from "../../contracts/front.ts";
+import { codeOf, DpError, messageOf } from "../../errors.ts";
+import { apps, gate } from "./app.ts";
+import { log } from "./log.ts";
+import type { App } from "./types.ts";
+
+/** What Bun's TLS sockets take as a certificate; its types do not name it. */
+export type Context = NonNullable<unknown>;
+
+/** A name of a route. */
+interface Named extends Domain {
+  app: App;
+}
+
+const names = new Map<string, Named>();
+const contexts = new Map<string, Context>();
+
+/** The ports of the domains and the folders of their files; null: no app has a domain. */
+export const edge: { settings: Edge | null } = { settings: null };
+
+const wildcardOf = (name: string) => `*.${name.slice(name.indexOf(".") + 1)}`;
+
+const among = <T>(map: ReadonlyMap<string, T>, name: string): T | undefined =>
+  map.get(name) ?? map.get(wildcardOf(name));
+
+/** The domain that a name in lower case belongs to. */
+export const domainOf = (name: string): Named | undefined => among(names, name);
+
+/** The certificate for a name in lower case. */
+export const contextOf = (name: string): Context | undefined => (domainOf(name) ? among(contexts, name) : undefined);
+
+/** The names whose certificates are in use. */
+export const certifiedNames = (): string[] => [...contexts.keys()].filter((name) => names.has(name)).toSorted();
+
+/** Throws DpError "host" when a domain of the route belongs to another app. */
+export function refuseTaken(route: Route): void {
+  for (const { name } of route.domains ?? []) {
+    const owner = names.get(name)?.app.route.app;
+    if (owner !== undefined && owner !== route.app)
+      throw new DpError("host", `${name} belongs to the app "${owner}"`, {
+        hint: `dp domains ${owner} remove ${name}`,
+      });
+  }
+}
+
+/** Takes over the domains of all routes; certificates that were not read yet are read. */
+export function renewDomains(): void {
+  names.clear();
+  for (const app of apps.values())
+    for (const domain of app.route.domains ?? [])
+      if (!names.has(domain.name)) names.set(domain.name, { ...domain, app });
+  for (const name of contexts.keys()) if (!names.has(name)) contexts.delete(name);
+  const proxies = [...apps.values()]
+    .filter(({ route }) => route.domains?.length)
+    .map(({ route }) => route.trustedProxies);
+  gate.route = { ...gate.route, trustedProxies: [...new Set(proxies.flat())] };
+  if (edge.settings === null) return;
+  for (const name of names.keys()) if (!contexts.has(name)) tryCertificate(name);
+}
+
+function tryCertificate(name: string): void {
+  try {
+    readCertificate(name);
+  } catch (error) {
+    if (codeOf((error as DpError).cause) !== "ENOENT") log(`${name}: ${messageOf(error)}`);
+  }
+}
+
+/** The file with the key and the certificates of a name. */
+const pairOf = (folder: string, name: string) => join(folder, name.replace("*", "_"), "pair.pem");
+
+const BLOCK = /-----BEGIN ([A-Z ]+)-----[\s\S]+?-----END \1-----/g;
+
+/** Reads the certificate of a name again, for the connections from now on. Throws DpError "host"; the old one stays. */
+export function readCertificate(name: string): void {
+  if (edge.settings === null || !names.has(name)) throw new DpError("host", `the relay has no domain ${name}`);
+  const path = pairOf(edge.settings.certificates, name);
+  try {
+    const blocks = [...readFileSync(path, "latin1").matchAll(BLOCK)];
+    const key = blocks.find(([, kind]) => kind!.endsWith("PRIVATE KEY"))?.[0] ?? "";
+    const chain = blocks.filter(([, kind]) => kind === "CERTIFICATE").map(([text]) => text);
+    if (!new X509Certificate(chain[0] ?? "").checkPrivateKey(createPrivateKey(key)))
+      throw new Error("its key belongs to another certificate");
+    contexts.set(name, contextFrom(key, chain.join("\n")));
+  } catch (error) {
+    throw new DpError("host", `${path} cannot be used: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function contextFrom(key: string, cert: string): Context {
+  const made = createSecureContext({ key, cert, minVersion: "TLSv1.2" }) as unknown as { context: Context };
+  return made.context;
+}

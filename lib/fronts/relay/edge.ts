@@ -1,0 +1,96 @@
+// The two ports of all domains: http for challenges and redirects, https for the apps.
+import type { Address, Edge } from "../../config/tls.ts";
+import type { EdgeStatus } from "../../contracts/front.ts";
+import { codeOf } from "../../errors.ts";
+import { gate } from "./app.ts";
+import { keepsContract } from "./contract.ts";
+import { certifiedNames, edge, renewDomains } from "./domains.ts";
+import { plainHandlers } from "./downstream.ts";
+import { linger } from "./ending.ts";
+import { forget, open, problemOf, type Manner } from "./listening.ts";
+import { log } from "./log.ts";
+import { SECURE_OPTIONS, secureHandlers } from "./secure.ts";
+import type { Client } from "./types.ts";
+
+/** A port of the domains. `name` is that of its socket in systemd's keeping: no app can have it. */
+interface Port {
+  name: string;
+  listener: Bun.TCPSocketListener<Client> | null;
+  error: string | null;
+}
+
+const ports: Record<"http" | "https", Port> = {
+  http: { name: ".http", listener: null, error: null },
+  https: { name: ".https", listener: null, error: null },
+};
+
+/** Listens on these ports of the domains; a failure is recorded. */
+export async function openEdge(settings: Edge): Promise<void> {
+  if (edge.settings !== null && !Bun.deepEquals(edge.settings, settings)) closeEdge();
+  edge.settings = settings;
+  renewDomains();
+  await listenEdge();
+}
+
+/** Listens where it does not yet; a failure is recorded and tried again later. */
+export async function listenEdge(): Promise<void> {
+  const { settings } = edge;
+  if (settings === null) return;
+  const lacks = (await keepsContract()) ? null : "this Bun does not give the name that a client asks for";
+  listenOn(ports.http, settings.http, { socket: plainHandlers() });
+  if (lacks === null) listenOn(ports.https, settings.https, { socket: secureHandlers(), tls: SECURE_OPTIONS });
+  else ports.https.error = lacks;
+}
+
+function listenOn(port: Port, address: Address, manner: Manner): void {
+  if (port.listener !== null) return;
+  const before = port.error;
+  port.error = null;
+  try {
+    port.listener = openAt(port.name, address, manner);
+    log(`domains: listens on ${address.host}:${address.port}`);
+  } catch (error) {
+    port.error = problemOf(error, address.host, address.port);
+    if (port.error !== before) log(`domains: ${port.error}`);
+  }
+}
+
+const NO_IPV6 = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL"]);
+
+// A server may have no IPv6 at all.
+function openAt(name: string, address: Address, manner: Manner): Bun.TCPSocketListener<Client> {
+  try {
+    return open(name, address, manner);
+  } catch (error) {
+    if (address.host !== "::" || !NO_IPV6.has(codeOf(error) ?? "")) throw error;
+    return open(name, { host: "0.0.0.0", port: address.port }, manner);
+  }
+}
+
+/** Stops accepting connections; systemd keeps the sockets for the next relay. */
+export function stopEdge(): void {
+  for (const port of Object.values(ports)) {
+    port.listener?.stop();
+    port.listener = null;
+  }
+}
+
+/** Closes the ports: no app has a domain any more. Connections of apps go on. */
+export function closeEdge(): void {
+  if (edge.settings === null) return;
+  for (const { name } of Object.values(ports)) forget(name);
+  stopEdge();
+  edge.settings = null;
+  for (const client of [...gate.clients]) linger(client);
+}
+
+/** The ports as they are now; null: no app has a domain. */
+export function edgeStatus(): EdgeStatus | null {
+  if (edge.settings === null) return null;
+  const { http, https } = edge.settings;
+  return {
+    http: { ...http, error: ports.http.error },
+    https: { ...https, error: ports.https.error },
+    certified: certifiedNames(),
+  };
+}
