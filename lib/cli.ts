@@ -8,6 +8,7 @@ import { audited, declareAuditCommand } from "./cli/audit.ts";
 import { declareCompletionCommands } from "./cli/completion.ts";
 import { declareDeployCommands } from "./cli/deploy.ts";
 import { declareDomainsCommand } from "./cli/domains.ts";
+import { REMOTE, requireNoRemote, sentElsewhere } from "./cli/elsewhere.ts";
 import { declareEnvCommand, withAppFirst } from "./cli/env.ts";
 import { declareFleetCommands } from "./cli/fleet.ts";
 import { commandNames, help, topicOf, usage } from "./cli/help.ts";
@@ -47,6 +48,7 @@ export function declared(): CAC {
     .command("help [topic]", "Show how a command is used, and its page; dp help topics lists the pages", byKey(null))
     .action(() => cli.outputHelp());
   cli.option("-s, --server <name>", "Before the command: run it on that server of dp fleet");
+  cli.option(...REMOTE);
   cli.option("-v, --version", "Print the version and the commit it was built from");
   const hidden = new RegExp(`^.*${RegExp.escape(HIDDEN)}\\s*$\\n?`, "gm");
   cli.help((sections) =>
@@ -68,11 +70,14 @@ export function main(words: readonly string[]): Promise<void> {
     const cli = declared();
     const topic = topicOf(words);
     if (topic !== undefined) return help(cli, topic);
+    const sent = await sentElsewhere(cli, words);
+    if (sent !== null) return sent;
     const line = readLine(cli, words);
     const { command, options } = line;
     if (command === undefined && line.words[0] !== undefined) throw unknownCommand(cli, line.words[0], line.words[1]);
     if (options["server"] !== undefined) throw misplacedServer(options["server"]);
     if (options["help"] === true) return command ? usage(command) : cli.outputHelp();
+    requireNoRemote(line);
     if (options["version"] === true) return printVersion();
     if (command === undefined) return cli.outputHelp();
     // Before the audit log gets anything about it.

@@ -23,6 +23,8 @@ export const EXIT = {
   host: 8,
   /** The rollback failed too: somebody must repair it by hand. */
   stuck: 9,
+  /** Nobody reads the output any more: a client that is gone, or `| head`. As a shell reports SIGHUP. */
+  hungUp: 129,
   interrupted: 130,
   terminated: 143,
 } as const;

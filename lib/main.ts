@@ -8,6 +8,7 @@ const colours = () => require("picocolors") as typeof import("picocolors");
 /** Prints an error for the user on stderr; returns the exit code. */
 export function report(thrown: unknown): number {
   const error = hostError(thrown);
+  if (error instanceof DpError && error.exit === "hungUp") return EXIT.hungUp; // whom should it tell?
   const pc = colours();
   if (!(error instanceof DpError)) {
     sayAfter(pc.red("dp:"), messageOf(error));

@@ -65,5 +65,14 @@ export const WAIT = ["--wait <time>", "How long to wait for a running deploy, 30
 /** The option `--only`: the apps that a key may see; undefined: all. */
 export const only = (options: Options): string[] | undefined => textOf(options, "only")?.split(",").filter(Boolean);
 
+/** For commands about one app or the whole server: dp on the laptop names the folder's app without it. */
+export const ALL = ["--all", "The whole server; from a laptop, no APP means the app of the folder"] as const;
+
+/** The app of such a command, undefined for the server. Throws DpError "usage" for both. */
+export function oneOrAll(app: string | undefined, options: Options): string | undefined {
+  if (app === undefined || options["all"] !== true) return app;
+  throw new DpError("usage", `either ${app} or --all`);
+}
+
 /** `{key: value}`, or nothing when there is no value, so that optional keys stay absent. */
 export const given = <T>(key: string, value: T | undefined) => (value === undefined ? {} : { [key]: value });

@@ -68,6 +68,12 @@ const flagsOf = (option: Declared): readonly string[] => option.rawName.match(/(
 const declaredAs = (flag: string, declared: readonly Declared[]) =>
   declared.find((option) => flagsOf(option).includes(flag));
 
+/** Whether an option, `-n`, of a command takes a value. */
+export function takesValue(command: Command, flag: string): boolean {
+  const option = declaredAs(flag, command.options);
+  return option !== undefined && option.isBoolean !== true;
+}
+
 /** The options in a word: `--since=10m`, `-n2`, or several letters, of which the first with a value takes the rest. */
 function optionsIn(word: string, declared: readonly Declared[]): Typed[] {
   if (word.startsWith("--")) {

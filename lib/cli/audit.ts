@@ -1,7 +1,7 @@
 // The command that shows the audit log, and the list of commands that are logged: audit.
 import type { CAC } from "cac";
 import type { Line } from "./argv.ts";
-import { answer, byKey, given, textOf, warn, whole, type Options, type Outcome } from "./arguments.ts";
+import { ALL, answer, oneOrAll, byKey, given, textOf, warn, whole, type Options, type Outcome } from "./arguments.ts";
 import { isName } from "../config/env.ts";
 import { exitCodeOf, EXIT } from "../errors.ts";
 
@@ -12,8 +12,10 @@ export function declareAuditCommand(cli: CAC): void {
     .command("audit [app]", "Show who changed what, when, and the result; also for apps that are gone", byKey("view"))
     .option("-n, --lines <count>", "How many lines; default: the last 50, with --since all")
     .option("--since <time>", "Only lines since that time: 10m, 2h, 3d, 12:04, 2026-03-01T12:04")
+    .option(...ALL)
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
+      app = oneOrAll(app, options);
       const { auditLines, auditTable } = await import("../commands/audit.ts");
       const { momentOf } = await import("../config/moment.ts");
       const since = options["since"] === undefined ? undefined : momentOf(textOf(options, "since") ?? "");

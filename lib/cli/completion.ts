@@ -1,11 +1,13 @@
 // Commands for shells: completion, and complete, which the scripts call.
 import type { CAC } from "cac";
 import { byKey, print, HIDDEN } from "./arguments.ts";
-import type { Described } from "../commands/complete.ts";
+import type { Candidate, Described } from "../commands/complete.ts";
 import { DpError } from "../errors.ts";
+import { awaitsRemote, commandIn, withoutRemote } from "../remote/words.ts";
 import { printExact } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { ALIASES, inDpsWords } from "./alias.ts";
+import { isHere, REMOTE } from "./elsewhere.ts";
 
 /** Shell -> the name of its script. */
 const SCRIPTS = { bash: "dp.bash", zsh: "_dp", fish: "dp.fish" } as const;
@@ -28,15 +30,31 @@ export function declareCompletionCommands(cli: CAC): void {
     });
 
   cli.command("complete [...words]", HIDDEN, byKey(null)).action(async (words: string[]) => {
-    const { candidates } = await import("../commands/complete.ts");
     try {
-      const found = await candidates(meant(words), described(cli), Object.keys(ALIASES));
+      const found = await possible(cli, words);
       for (const [word, meaning] of found) print(meaning === undefined ? word : `${word}\t${meaning}`);
     } catch (error) {
       // No candidates: the command itself will report the error.
       if (!(error instanceof DpError)) throw error;
     }
   });
+}
+
+/** What may stand in place of the last word. `-r NAME` is left out of what is read, where it is not a command's own. */
+async function possible(cli: CAC, words: readonly string[]): Promise<Candidate[]> {
+  const { candidates } = await import("../commands/complete.ts");
+  const before = words.slice(0, -1);
+  const isOwn = isHere(cli, commandIn(before) ?? "");
+  if (!isOwn && awaitsRemote(before)) return remotes(words);
+  const read = isOwn ? words : [...withoutRemote(before).words, ...words.slice(-1)];
+  return candidates(meant(read), described(cli), Object.keys(ALIASES));
+}
+
+/** The remotes that lead to an app, and where. */
+async function remotes(words: readonly string[]): Promise<Candidate[]> {
+  const { appRemotes } = await import("../remote/remotes.ts");
+  const found = (await appRemotes()).filter(({ name }) => /^[\w.@+-]+$/.test(name) && name.startsWith(words.at(-1)!));
+  return found.map(({ name, app, server }): Candidate => [name, `${app} on ${server.host}`]);
 }
 
 // The words before the half-typed one, with aliases replaced.
@@ -54,6 +72,7 @@ function described(cli: CAC): Described[] {
       words: args.map(({ value, variadic }) => ({ name: value, isVariadic: variadic })),
       options: options
         .filter(({ description }) => description !== HIDDEN)
-        .map((option) => ({ declared: option.rawName, description: option.description })),
+        .map((option) => ({ declared: option.rawName, description: option.description }))
+        .concat(isHere(cli, name) ? [] : [{ declared: REMOTE[0], description: REMOTE[1] }]),
     }));
 }

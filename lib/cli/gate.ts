@@ -17,6 +17,7 @@ import { accessOf, print, warn, type Outcome } from "./arguments.ts";
 import { inDpsWords } from "./alias.ts";
 import { readLine, runLine, type Line } from "./argv.ts";
 import { audited } from "./audit.ts";
+import { requireNoRemote } from "./elsewhere.ts";
 import { withAppFirst } from "./env.ts";
 
 /** Serves the one command of a login by a key: `name` and `key`, its fingerprint, are what authorized_keys has for it. */
@@ -64,6 +65,7 @@ async function command(cli: CAC, holder: Holder, words: readonly string[]): Prom
   }
   const line = readLine(cli, words);
   if (line.options["help"] === true) return found.outputHelp();
+  requireNoRemote(line);
   if (name === "env") line.words = await withAppFirst(line.words);
   await requireAllowed(holder, found, line);
   return audited(line, () => runLine(line));

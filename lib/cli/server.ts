@@ -1,6 +1,19 @@
 // Commands about the server and its apps: init setup status reconcile doctor demo.
 import type { CAC } from "cac";
-import { answer, byKey, given, only, print, textOf, warn, whole, HIDDEN, type Options } from "./arguments.ts";
+import {
+  ALL,
+  answer,
+  oneOrAll,
+  byKey,
+  given,
+  only,
+  print,
+  textOf,
+  warn,
+  whole,
+  HIDDEN,
+  type Options,
+} from "./arguments.ts";
 import { DpError } from "../errors.ts";
 import { report } from "../main.ts";
 import type { Fit } from "../release/fit.ts";
@@ -72,9 +85,11 @@ export function declareServerCommands(cli: CAC): void {
       "Show the live release and whether it is healthy; without APP for all apps",
       byKey("view", { isFiltered: true }),
     )
+    .option(...ALL)
     .option("--json", "As JSON")
     .option("--only <apps>", HIDDEN)
     .action(async (app: string | undefined, options: Options) => {
+      app = oneOrAll(app, options);
       const { status, statusOfAll } = await import("../commands/status.ts");
       const { statusLines } = await import("../commands/status-lines.ts");
       let code = 0;
@@ -94,8 +109,10 @@ export function declareServerCommands(cli: CAC): void {
       "Start and stop processes, now and for the next boot, to match the link current",
       byKey(null),
     )
+    .option(...ALL)
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
+      app = oneOrAll(app, options);
       const { reconcileApps } = await import("../commands/reconcile.ts");
       const { changes, code } = await reconcileApps(app, warn);
       const words = ([name, list]: [string, string[]]) => `${name}: ${list.join("; ") || "nothing to do"}`;
@@ -110,8 +127,10 @@ export function declareServerCommands(cli: CAC): void {
       byKey(null),
     )
     .option("--fix", "Mend what can be mended safely, and check again")
+    .option(...ALL)
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
+      app = oneOrAll(app, options);
       const { codeOf, doctorLines, examine, mend } = await import("../commands/doctor.ts");
       const diagnosis = options["fix"] ? await mend(app, warn) : { ...(await examine(app)), fixed: [] };
       const found = diagnosis.found.map(({ fix, ...finding }) => ({ ...finding, isSafe: fix !== undefined }));

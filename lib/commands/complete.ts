@@ -9,6 +9,7 @@ import { namedApp, openApp } from "../release/app.ts";
 import { runFile, runIds } from "../release/history.ts";
 import { processNames } from "../release/processes.ts";
 import { git } from "../git/git.ts";
+import { BEFORE_APP } from "../remote/words.ts";
 import { pages } from "./help.ts";
 import { appNames } from "../config/server.ts";
 import type { DeployConfig } from "../config/types.ts";
@@ -95,9 +96,6 @@ function valueOption({ options }: Described, word: string) {
 /** Whether a word is the value of the option before it. */
 const isTaken = (command: Described, words: readonly string[], at: number) =>
   valueOption(command, words[at - 1] ?? "")?.isRequired === true;
-
-/** A word that may stand before the app's name: `dp lock status APP`. */
-const BEFORE_APP: Readonly<Record<string, string>> = { lock: "status", cron: "run" };
 
 /** What the first word of other commands may be. */
 const ACTIONS: Readonly<Record<string, readonly string[]>> = {

@@ -23,7 +23,7 @@ export async function deploy(
   // With `--wait 0` a busy app leaves no run behind.
   if (options.wait === 0) await quiet(app, 0);
   if (ref === undefined) await fetchOrigin(app, app.server.branch, makeIo(silentLog));
-  return beginAndLaunch(app, () => begin(app, ref, options), { json: options.json, wait: options.wait });
+  return beginAndLaunch(app, () => begin(app, ref, options), { json: options.json, wait: options.wait, leaves: true });
 }
 
 /** Resumes the newest run that did not end well, at its first unfinished step or at `from`; null: it ended well. */
@@ -41,7 +41,7 @@ export async function resume(name: string, from?: string, options: Answer = {}):
   else if (last.state === "good") {
     return null;
   }
-  return launch(app, last.id, { ...options, from, what: "resume" });
+  return launch(app, last.id, { ...options, from, what: "resume", leaves: true });
 }
 
 function requireStep({ run }: PastRun, from: string): void {

@@ -3,6 +3,7 @@ import { DpError } from "../errors.ts";
 import { nothingLive } from "../release/first-deploy.ts";
 import { runsOf } from "../release/history.ts";
 import { makeIo, silentLog } from "../host/io.ts";
+import { onReaderGone, requireReader } from "../host/process/reader.ts";
 import type { App } from "../contracts/app.ts";
 import { idOf, isWeb, jobId, processOf, releaseOf } from "../paths.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
@@ -111,6 +112,7 @@ async function followApp(
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort(new DpError("interrupted", "interrupted")));
   process.once("SIGTERM", () => stop.abort(new DpError("terminated", "terminated")));
+  onReaderGone(() => stop.abort(new DpError("hungUp", "nobody reads the output any more")));
   const io = makeIo(silentLog, stop.signal);
   const followed = new Map<string, Promise<void>>();
   const seen = new Set<string>();
@@ -131,6 +133,7 @@ async function followApp(
       if (live !== null && !seen.has(live)) await addRelease(live, ALL);
     }
     await Promise.all(followed.values());
+    requireReader();
   } finally {
     order.end();
   }

@@ -3,14 +3,14 @@ import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { quiet, type Answer } from "../deploy/queue.ts";
 import { openApp } from "../release/app.ts";
 import { beginRestart, type Brought } from "../deploy/begin.ts";
-import { launch, type Ended } from "../deploy/launch.ts";
+import { launch, type Ended, type LaunchOptions } from "../deploy/launch.ts";
 
 /** Restarts the live release. Throws DpError "usage" when nothing is live, "locked" when somebody has locked the app. */
 export async function restart(name: string, options: Answer = {}): Promise<Ended> {
   const app = await openApp(name);
   requireUnlocked(app);
   const wait = await quiet(app, options.wait);
-  return restartWith(name, "as asked", undefined, { ...options, wait });
+  return restartWith(name, "as asked", undefined, { ...options, wait, leaves: true });
 }
 
 /**
@@ -21,9 +21,9 @@ export async function restartWith(
   name: string,
   reason: string,
   brought: Brought | undefined,
-  options: Answer,
+  options: Answer & Pick<LaunchOptions, "leaves">,
 ): Promise<Ended> {
   const app = await openApp(name);
   const { id } = await beginRestart(app, reason, brought);
-  return launch(app, id, { json: options.json, wait: options.wait });
+  return launch(app, id, { json: options.json, wait: options.wait, leaves: options.leaves });
 }

@@ -28,5 +28,6 @@ export async function runOnce(name: string, words: readonly string[], options: {
   const type = await appType(facts.config.type);
   const line = ["/bin/sh", "-c", ...(isLine ? words : ['exec "$@"', "sh", ...words])];
   if (type.runOnce) return type.runOnce(isLine ? line : words, place, hasTerminal, run);
-  return run({ argv: line, cwd: place.folder, env, user: app.server.user, app: app.name });
+  const { user, stopTimeout } = app.server;
+  return run({ argv: line, cwd: place.folder, env, user, app: app.name, stopTimeout });
 }

@@ -1,7 +1,8 @@
 // `dp logs --deploy`: the output of a deploy.
 import type { App, NamedApp } from "../contracts/app.ts";
-import { DpError } from "../errors.ts";
+import { DpError, EXIT } from "../errors.ts";
 import { readText } from "../host/files.ts";
+import { onReaderGone } from "../host/process/reader.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
 import { holder, runsOf, logOf } from "../release/history.ts";
 import { sequenceOf } from "../paths.ts";
@@ -41,6 +42,7 @@ export async function deployLogs(
     for (const line of options.lines > 0 ? lines.slice(-options.lines) : []) print(line);
     return;
   }
+  onReaderGone(() => process.exit(EXIT.hungUp));
   await follow(
     log,
     0,

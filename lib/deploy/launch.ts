@@ -29,6 +29,8 @@ export interface Ended {
 export interface LaunchOptions extends Omit<Order, "id" | "who"> {
   /** The answer is JSON on stdout, so the log goes to stderr. */
   json?: boolean | undefined;
+  /** Typed by somebody: once nobody reads stdout any more this process exits, and the run continues. */
+  leaves?: boolean | undefined;
 }
 
 /**
@@ -59,7 +61,7 @@ async function launchBy(
   runner: RunnerProcess,
   app: NamedApp,
   id: string,
-  { json, ...options }: LaunchOptions,
+  { json, leaves = false, ...options }: LaunchOptions,
 ): Promise<Ended> {
   mkdirSync(app.places.logs, { recursive: true, mode: 0o750 });
   const log = logOf(app, id);
@@ -69,7 +71,7 @@ async function launchBy(
   const order: Order = { id, ...options, who: who() };
   runner.order(order);
   const kind = await kindOf(app, id);
-  const code = await follow(log, start, runner.ended, runner.watched(printer(json ? 2 : 1), kind));
+  const code = await follow(log, start, runner.ended, runner.watched(printer(json ? 2 : 1), kind, leaves));
   const took = Math.round(performance.now() - begun);
   const past = await runOf(app, id).catch(() => null); // without a record, only the exit code is left
   if (past?.state === "unfinished") await endOf(past, app, code, order);

@@ -8,6 +8,7 @@ import { removeFile } from "../host/files.ts";
 import { holderOf, isLocked, waitForLock, type Lock } from "../host/lock.ts";
 import { isReleaseId, sequenceOf } from "../paths.ts";
 import { startTime } from "../host/process/process.ts";
+import { requireReader } from "../host/process/reader.ts";
 import { starter } from "../host/who.ts";
 import { say } from "../text/say.ts";
 import { requireUnlocked } from "./hand-lock.ts";
@@ -172,6 +173,7 @@ export async function quiet(app: NamedApp, wait?: number): Promise<number | unde
     const held = holder(app);
     if (held === null) return wait === undefined ? undefined : Math.max(0, begun + wait - performance.now());
     requireTimeLeft(app, isOver);
+    requireReader();
     if (!told) say(`dp: waiting for ${describeHolder(held)}; dp cancel ${app.name} ends it`);
     await Bun.sleep(100);
   }

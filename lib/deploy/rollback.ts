@@ -38,7 +38,12 @@ export async function rollback(
     const begun = await beginRollback(app, to, withEnv ? await settingsToBring(app, to) : undefined);
     return { ...begun, wait };
   };
-  return beginAndLaunch(named, beginning, { json: options.json, force: options.force, what: options.what });
+  return beginAndLaunch(named, beginning, {
+    json: options.json,
+    force: options.force,
+    what: options.what,
+    leaves: options.what === undefined,
+  });
 }
 
 async function goalOf(app: App, wish: string | undefined, withEnv: boolean): Promise<string> {

@@ -4,6 +4,7 @@ import type { NamedApp } from "../contracts/app.ts";
 import { codeOf, EXIT } from "../errors.ts";
 import { pipe } from "../host/process/libc.ts";
 import { isOnItsOwn } from "../host/process/process.ts";
+import { isReaderGone, onReaderGone } from "../host/process/reader.ts";
 import { SELF, selfEnv } from "../host/self.ts";
 import { say } from "../text/say.ts";
 import type { Order } from "./order.ts";
@@ -16,8 +17,11 @@ export interface RunnerProcess {
   order(order: Order | null): void;
   /** Its exit code. */
   ended: Promise<number>;
-  /** Tells the caller that `what` goes on, so that it can detach; answers the sink for the log. */
-  watched(out: Sink, what: string): Sink;
+  /**
+   * Tells the caller that `what` goes on, so that it can detach; answers the sink for the log. `leaves`: this process
+   * exits once nobody reads stdout any more.
+   */
+  watched(out: Sink, what: string, leaves: boolean): Sink;
 }
 
 /**
@@ -47,8 +51,9 @@ function another(app: NamedApp): RunnerProcess {
         closeSync(write);
       },
       ended: child.exited.then((code) => (child.signalCode === null ? code : wasKilled(app))),
-      watched(out, what) {
+      watched(out, what, leaves) {
         leaveOnSignals(app, what);
+        if (leaves) onReaderGone(() => process.exit(EXIT.hungUp));
         return out;
       },
     };
@@ -90,7 +95,10 @@ function itself(app: NamedApp): RunnerProcess {
   const module = import("./work.ts");
   let isLeft = false;
   // Until there is a run, a caller who leaves cancels it.
-  const waiting = setInterval(() => process.ppid !== parent && process.exit(EXIT.interrupted), 50);
+  const waiting = setInterval(() => {
+    if (process.ppid !== parent) process.exit(EXIT.interrupted);
+    if (isReaderGone()) process.exit(EXIT.hungUp);
+  }, 50);
   return {
     order(order) {
       clearInterval(waiting);

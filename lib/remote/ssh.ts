@@ -7,6 +7,7 @@
 // Commands of one `Ssh`, and those of other dp commands within a minute, share a connection where that is possible; it
 // outlives this process. No option about host keys is ever added, and no word of a line meets a local shell.
 import { codeOf, DpError, EXIT } from "../errors.ts";
+import { onReaderGone } from "../host/process/reader.ts";
 import { quoted } from "../text/text.ts";
 import { gitSettings, type GitSettings } from "./git.ts";
 import { sharing } from "./shared.ts";
@@ -29,8 +30,8 @@ export interface Answer {
 export interface AttachOptions {
   /** The command gets a terminal of its own, `-t`. Only where stdin, stdout and stderr are terminals. */
   isTerminal?: boolean;
-  /** What the command reads instead of dp's own stdin: a file or other data. */
-  stdin?: Blob;
+  /** What the command reads instead of dp's own stdin: data, or nothing at all. */
+  stdin?: Blob | "none";
 }
 
 /** How a command is asked. */
@@ -116,24 +117,29 @@ function spawn<const I extends "inherit" | "ignore" | Blob | ReadableStream, con
   }
 }
 
-const SIGNALS = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated, SIGHUP: 129 } as const;
+const SIGNALS = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated, SIGHUP: EXIT.hungUp } as const;
 
-async function attach(argv: string[], stdin?: Blob): Promise<number> {
+async function attach(argv: string[], stdin: Blob | "none" | undefined): Promise<number> {
   // Before ssh starts: a Ctrl-C goes to both, and dp waits for what ssh makes of it.
   let ended: number | undefined;
   let child: { kill(signal: NodeJS.Signals): void } | undefined;
-  const handlers = (Object.keys(SIGNALS) as (keyof typeof SIGNALS)[]).map((signal) => {
-    const handler = () => {
-      ended = SIGNALS[signal];
-      child?.kill(signal);
-    };
+  const leave = (code: number, signal: NodeJS.Signals) => () => {
+    ended = code;
+    child?.kill(signal);
+  };
+  const handlers: (() => unknown)[] = (Object.keys(SIGNALS) as (keyof typeof SIGNALS)[]).map((signal) => {
+    const handler = leave(SIGNALS[signal], signal);
     process.on(signal, handler);
     return () => process.off(signal, handler);
   });
+  // ssh itself would notice only when there is something more to print.
+  handlers.push(onReaderGone(leave(EXIT.hungUp, "SIGTERM")));
   try {
-    const started = spawn(argv, stdin ?? "inherit", "inherit");
+    const started = spawn(argv, stdin === "none" ? "ignore" : (stdin ?? "inherit"), "inherit");
     child = started;
     const code = await started.exited;
+    // The Ctrl-C that ended ssh may reach dp a moment later.
+    if (isCut(code) && ended === undefined) await Bun.sleep(50);
     return ended !== undefined && (isCut(code) || started.signalCode !== null) ? ended : code;
   } finally {
     for (const stop of handlers) stop();

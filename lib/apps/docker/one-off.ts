@@ -13,6 +13,9 @@ import { commandArguments } from "./start.ts";
 import { withVariables } from "./variables.ts";
 import type { InstanceName } from "../../host/instance.ts";
 
+/** The code of a docker client that was killed with SIGKILL: its container is left. */
+const KILLED = 128 + 9;
+
 async function optionsOf(name: string, place: Place): Promise<string[]> {
   const image = await imageOf(place);
   const mounts = image === null ? [] : await mountOptions(place, sharedPaths(place.config), image);
@@ -28,11 +31,14 @@ export async function runInSight(
   run: (child: Foreground) => Promise<number>,
 ): Promise<number> {
   await requireEngine();
-  const options = await optionsOf(`${containerName(place)}-run-${process.pid}`, place);
+  const name = `${containerName(place)}-run-${process.pid}`;
+  const options = await optionsOf(name, place);
   const shown = ["--interactive", ...(hasTerminal ? ["--tty"] : [])];
-  return withVariables(place, { ...place.env, DP_HOST: "0.0.0.0" }, (passed) => {
+  return withVariables(place, { ...place.env, DP_HOST: "0.0.0.0" }, async (passed) => {
     const words = ["docker", "run", ...options, ...shown, ...passed.options, imageName(place), ...argv];
-    return run({ argv: words, cwd: "/", env: { ...passed.env, ...clientEnv() }, user: undefined });
+    const code = await run({ argv: words, cwd: "/", env: { ...passed.env, ...clientEnv() }, user: undefined });
+    if (code === KILLED) await removeContainer(name);
+    return code;
   });
 }
 
@@ -59,5 +65,8 @@ const hookName = (name: InstanceName) => `${containerName(name)}-hook`;
 
 /** Ends and removes the container of a release's hook: it outlives a docker client that was killed with its deploy. */
 export async function endHook(name: InstanceName): Promise<void> {
-  await docker(["container", "rm", "--force", "--volumes", hookName(name)], undefined, { check: false });
+  await removeContainer(hookName(name));
 }
+
+const removeContainer = (name: string) =>
+  docker(["container", "rm", "--force", "--volumes", name], undefined, { check: false });

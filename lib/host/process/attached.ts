@@ -1,16 +1,20 @@
 // A child on dp's own stdin, stdout and stderr. Where one of these is a terminal, the child gets a pipe instead.
 import { closeSync, writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
-import { signalGroup } from "./group.ts";
+import { hangUp, signalGroup } from "./group.ts";
 import { isTerminal, pipe } from "./libc.ts";
 import { inOwnScope } from "./confine.ts";
 import { commandOf, isOther } from "./privilege.ts";
-import { show, type Foreground } from "./terminal.ts";
+import { onReaderGone } from "./reader.ts";
+import { show, STOP_TIMEOUT, type Foreground } from "./terminal.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
-/** Runs a program until it exits. Signals that dp receives go to the program's whole group. Returns the exit code. */
-export async function attached({ argv, cwd, env, user, app }: Foreground): Promise<number> {
+/**
+ * Runs a program until it exits; returns its exit code. Signals that dp receives go to the program's whole group, which
+ * is ended when nobody reads stdout any more.
+ */
+export async function attached({ argv, cwd, env, user, app, stopTimeout = STOP_TIMEOUT }: Foreground): Promise<number> {
   const typed = isTerminal(0) ? pipe() : null;
   const shown = ([1, 2] as const).map((fd) => (isTerminal(fd) ? { fd, ends: pipe() } : null));
   const command = inOwnScope(commandOf(argv, env, user, cwd), app, user);
@@ -31,12 +35,16 @@ export async function attached({ argv, cwd, env, user, app }: Foreground): Promi
   const handlers = SIGNALS.map((signal) => [signal, () => signalGroup(child.pid, signal)] as const);
   for (const [signal, handler] of handlers) process.on(signal, handler);
   const stop = typed ? forward(typed[1]) : () => undefined;
+  let ending: Promise<void> | undefined;
+  const stopLooking = onReaderGone(() => void (ending = hangUp(child.pid, stopTimeout)));
   try {
     const code = await child.exited;
+    await ending;
     await Promise.all(copies);
     return code;
   } finally {
     stop();
+    stopLooking();
     for (const [signal, handler] of handlers) process.off(signal, handler);
   }
 }

@@ -2,6 +2,8 @@
 import { codeOf } from "../../errors.ts";
 
 const GRACE = 5_000;
+/** How long a group whose user has gone may take to obey SIGHUP, in ms. */
+const HANG_UP = 2_000;
 
 /** Sends a signal to all of a group; does nothing when the group is gone. */
 export function signalGroup(pid: number, signal: NodeJS.Signals): void {
@@ -9,6 +11,28 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): void {
     process.kill(-pid, signal);
   } catch (error) {
     if (codeOf(error) !== "ESRCH") throw error;
+  }
+}
+
+/** Ends a group whose user has gone: SIGHUP, SIGTERM two seconds later, SIGKILL when it takes longer than `patience` ms. */
+export async function hangUp(pid: number, patience: number): Promise<void> {
+  for (const [signal, wait] of [
+    ["SIGHUP", HANG_UP],
+    ["SIGTERM", patience],
+    ["SIGKILL", 0],
+  ] as const) {
+    signalGroup(pid, signal);
+    const end = performance.now() + wait;
+    while (isThere(pid) && performance.now() < end) await Bun.sleep(20);
+    if (!isThere(pid)) return;
+  }
+}
+
+function isThere(group: number): boolean {
+  try {
+    return process.kill(-group, 0);
+  } catch (error) {
+    return codeOf(error) !== "ESRCH";
   }
 }
 

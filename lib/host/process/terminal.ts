@@ -2,6 +2,7 @@
 import { writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import { inOwnScope } from "./confine.ts";
+import { hangUp } from "./group.ts";
 import { commandInTerminal, isOther } from "./privilege.ts";
 
 /** A program that runs in the foreground for the operator. */
@@ -13,13 +14,25 @@ export interface Foreground {
   user: string | undefined;
   /** The app that it runs for, apart from the app's own processes. Missing: it has no limits of its own. */
   app?: string;
+  /** How long it may take to end after SIGTERM, in ms, when its user has gone. */
+  stopTimeout?: number;
 }
+
+/** The default of `stopTimeout`. */
+export const STOP_TIMEOUT = 10_000;
 
 /** How long the last output may take to arrive, in ms. */
 const LAST = 1_000;
 
 /** Runs a program on a pseudo-terminal that follows the size of dp's, until it exits; returns its exit code. */
-export async function inTerminal({ argv, cwd, env, user, app }: Foreground): Promise<number> {
+export async function inTerminal({
+  argv,
+  cwd,
+  env,
+  user,
+  app,
+  stopTimeout = STOP_TIMEOUT,
+}: Foreground): Promise<number> {
   const drained = Promise.withResolvers<void>();
   // Before the child starts: a key that is typed while the mode changes could be lost.
   process.stdin.setRawMode(true);
@@ -33,8 +46,8 @@ export async function inTerminal({ argv, cwd, env, user, app }: Foreground): Pro
       // terminal.
       terminal: { ...size(), data: (_, chunk) => show(chunk, 1), exit: () => drained.resolve() },
     });
-    const hangUp = () => child.kill("SIGHUP");
-    for (const signal of ["SIGHUP", "SIGTERM"] as const) process.once(signal, hangUp);
+    for (const signal of ["SIGHUP", "SIGTERM"] as const)
+      process.once(signal, () => void hangUp(child.pid, stopTimeout));
     const release = handOver(child.terminal!);
     const code = await child.exited;
     await Promise.race([drained.promise, Bun.sleep(LAST)]);

@@ -1,0 +1,136 @@
+// The words of a command line as far as dp on the laptop reads them: the remote that is named, the app put in its place,
+// and what the command does with the terminal and with stdin. Everything else goes along as it is.
+import { DpError } from "../errors.ts";
+import { isAppName } from "../paths.ts";
+
+/** A command line without the option that names the remote. */
+export interface Typed {
+  words: string[];
+  /** The value of `-r` or `--remote`; the last one counts. */
+  remote: string | undefined;
+}
+
+/** A word that may stand before the app's name: `dp lock status APP`. */
+export const BEFORE_APP: Readonly<Record<string, string>> = { lock: "status", cron: "run" };
+/** Commands about one app or, with `--all`, about the whole server. */
+const WHOLE = ["status", "audit", "doctor", "reconcile"];
+const ENV_ACTIONS = ["list", "get", "set", "unset", "import"];
+
+const isOption = (word: string) => word.startsWith("-") && word !== "-";
+
+/** How many of the words are dp's: those before `--`, and of `dp run` none after the app's or the program's name. */
+function ownCount(words: readonly string[]): number {
+  const command = commandAt(words);
+  const end = words.indexOf("--");
+  const until = end < 0 ? words.length : end;
+  if (words[command] !== "run") return until;
+  const next = words.findIndex((word, at) => at > command && !isOption(word) && !takesRemote(words[at - 1]!));
+  return next < 0 ? until : Math.min(until, next + 1);
+}
+
+const takesRemote = (word: string) => word === "-r" || word === "--remote";
+
+/** Whether the next word would be the value of `-r`. */
+export const awaitsRemote = (words: readonly string[]): boolean =>
+  takesRemote(words.at(-1) ?? "") && ownCount(words) === words.length;
+
+/** The place of the command among the words; -1: there is none. */
+function commandAt(words: readonly string[]): number {
+  const end = words.indexOf("--");
+  return words.findIndex((word, at) => !isOption(word) && !takesRemote(words[at - 1] ?? "") && (end < 0 || at < end));
+}
+
+/** The command that was typed, or undefined. */
+export const commandIn = (words: readonly string[]): string | undefined => words[commandAt(words)];
+
+/** Whether one of dp's own words is that option. */
+export const hasOption = (words: readonly string[], ...options: string[]): boolean =>
+  words.slice(0, ownCount(words)).some((word) => options.includes(word));
+
+/** Takes `-r NAME`, `-rNAME`, `--remote NAME` and `--remote=NAME` out. Throws DpError "usage" without a name. */
+export function withoutRemote(typed: readonly string[]): Typed {
+  const own = ownCount(typed);
+  const words: string[] = [];
+  let remote: string | undefined;
+  for (let at = 0; at < typed.length; at++) {
+    const word = typed[at]!;
+    const [, joined] = at < own ? (/^(?:-r|--remote=)(.+)$/s.exec(word) ?? []) : [];
+    if (joined !== undefined) remote = joined;
+    else if (at < own && (takesRemote(word) || word === "--remote=")) {
+      const name = typed[++at];
+      if (name === undefined || name === "" || name.startsWith("-") || word.endsWith("="))
+        throw new DpError("usage", `${word.replace("=", "")} needs the name of a git remote`, {
+          hint: "git remote -v",
+        });
+      remote = name;
+    } else words.push(word);
+  }
+  return { words, remote };
+}
+
+/** What this dp knows of the commands; a newer server may have others. */
+export interface Known {
+  /** Whether a command is about an app. */
+  takesApp(command: string): boolean;
+  /** Whether an option of a command, `-n`, takes the next word as its value. */
+  takesValue(command: string, option: string): boolean;
+}
+
+/** The words with the app behind the command, unless it is there already. `--all` is about the whole server. */
+export function addressed(words: readonly string[], app: string, known: Known): string[] {
+  const at = commandAt(words);
+  const command = words[at];
+  if (command === undefined || !known.takesApp(command)) return [...words];
+  const own = words.slice(at + 1, ownCount(words));
+  if (WHOLE.includes(command) && own.includes("--all")) return words.filter((word) => word !== "--all");
+  const isValue = (before: string | undefined) => before !== undefined && known.takesValue(command, before);
+  const [first = "", second] = own.filter((word, place) => !isOption(word) && !isValue(own[place - 1]));
+  if (first === app || (command === "setup" && isAppName(first))) return [...words];
+  const isBefore = BEFORE_APP[command] === first && own[0] === first;
+  if ((isBefore || (command === "env" && ENV_ACTIONS.includes(first))) && second === app) return [...words];
+  const place = at + (isBefore ? 2 : 1);
+  return [...words.slice(0, place), app, ...words.slice(place)];
+}
+
+/** Whether a command, in dp's words and with its app, talks to the user at a terminal: with `-t`. */
+export function isInteractive(words: readonly string[]): boolean {
+  const command = commandIn(words);
+  if (command === "run") return !optionsOfRun(words).includes("--no-tty");
+  return command === "destroy" || asksForValue(words);
+}
+
+/** The options before the program of `run APP`. */
+function optionsOfRun(words: readonly string[]): readonly string[] {
+  const first = words.findIndex(
+    (word, at) => word === "--" || (at > 1 && !isOption(word) && !isOption(words[at - 1]!)),
+  );
+  return words.slice(0, first < 0 ? words.length : first);
+}
+
+/** Whether a command asks for the value of a setting: `env APP set NAME`. */
+export function asksForValue(words: readonly string[]): boolean {
+  const [command, , action, ...rest] = words;
+  return command === "env" && action === "set" && rest.some((word) => !isOption(word) && !word.includes("="));
+}
+
+/** Commands that never read stdin: ssh would take away what a loop around dp still has to read. */
+const SILENT = [
+  ...["apps", "audit", "cancel", "cron", "deploy", "doctor", "lock", "logs", "plan", "ps", "reconcile", "releases"],
+  ...["restart", "resume", "rollback", "runtimes", "scale", "setup", "start", "status", "stop", "unlock"],
+];
+
+/** Whether a command may read stdin; one that this dp does not know may. */
+export const readsStdin = (words: readonly string[]): boolean => !SILENT.includes(commandIn(words) ?? "");
+
+/**
+ * The place of the file that a command reads, `env APP import FILE` or `keys add NAME FILE`: it is one of this machine.
+ * -1: it reads none.
+ */
+export function fileAt(words: readonly string[], known: Known): number {
+  const isValue = (at: number) => known.takesValue(words[0]!, words[at - 1] ?? "");
+  const places = words.flatMap((word, at) => (isOption(word) || isValue(at) ? [] : [at]));
+  const [command, first, second] = places.map((at) => words[at]);
+  const isRead = command === "env" ? second === "import" : command === "keys" && first === "add";
+  const at = isRead ? (places[3] ?? -1) : -1;
+  return words[at] === "-" ? -1 : at;
+}
