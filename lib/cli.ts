@@ -13,6 +13,7 @@ import { declareEnvCommand, withAppFirst } from "./cli/env.ts";
 import { declareFleetCommands } from "./cli/fleet.ts";
 import { commandNames, help, topicOf, usage } from "./cli/help.ts";
 import { declareKeysCommands } from "./cli/keys.ts";
+import { declareLaunchCommand } from "./cli/launch.ts";
 import { declareLockCommands } from "./cli/lock.ts";
 import { declareLogsCommand } from "./cli/logs.ts";
 import { declareProcessCommands } from "./cli/process.ts";
@@ -29,6 +30,7 @@ import { didYouMean } from "./text/suggestion.ts";
 export function declared(): CAC {
   const cli = cac("dp");
   declareServerCommands(cli);
+  declareLaunchCommand(cli);
   declareUpgradeCommand(cli);
   declareRuntimesCommand(cli);
   declareDeployCommands(cli);

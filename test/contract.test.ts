@@ -112,6 +112,7 @@ const APP_TYPE: Omit<
   | "runOnce"
   | "mountsShared"
   | "settings"
+  | "packages"
   | "runtimes"
   | "builtElsewhere"
 > = {

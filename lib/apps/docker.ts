@@ -31,6 +31,7 @@ const docker: AppType = {
   },
 
   builtElsewhere: layersSince,
+  packages: { "docker.io": "command -v docker" },
   requireHost: requireEngine,
   command: async () => "",
   mountsShared: true,

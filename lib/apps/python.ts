@@ -40,6 +40,7 @@ async function needsNoPython(place: Place): Promise<boolean> {
 const python: AppType = {
   name: "python",
   summary: "Python with uv, or venv and pip",
+  packages: { "python3-venv": "python3 -c 'import ensurepip, venv'" },
   runtimes,
 
   async detect(tree) {

@@ -34,13 +34,20 @@ export function declareServerCommands(cli: CAC): void {
     .option("--name <name>", "The app's name; default: the folder's")
     .option("--type <type>", `${oneOf(appTypeNames())}; default: by the files`)
     .option("--example <name>", `Write a small working app as well: ${exampleNames().join(", ")}`)
+    .option("--github", "Write a workflow for GitHub Actions that deploys each push; a deploy.yml that is there stays")
     .option("--json", "As JSON")
     .action(async (options: Options) => {
       const { init } = await import("../commands/init.ts");
       const { appTypes } = await import("../registry.ts");
       const wishes = Object.assign({}, ...["name", "type", "example"].map((key) => given(key, textOf(options, key))));
       const choose = process.stdin.isTTY && process.stderr.isTTY ? chosenType : undefined;
-      const made = await init({ dir: process.cwd(), types: await appTypes(), choose, ...wishes });
+      const made = await init({
+        dir: process.cwd(),
+        types: await appTypes(),
+        choose,
+        github: options["github"] === true,
+        ...wishes,
+      });
       answer(options, made, () => [
         ...made.files.map((file) => `Created ${file}`),
         ...(made.edit.length > 0

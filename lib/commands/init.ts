@@ -8,12 +8,15 @@ import { appName } from "../paths.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { exampleNames, render, template, templates } from "../host/template.ts";
 import { folderTree } from "../git/tree.ts";
+import { WORKFLOW, workflowFor } from "./github.ts";
 import { newDeployYml, type Wishes } from "./new-deploy-yml.ts";
 import { refuseExisting, writeNew } from "./new-files.ts";
 
 export interface InitOptions extends Wishes {
   /** The name of the example to copy: "flask". */
   example?: string | undefined;
+  /** Writes the workflow for GitHub as well; a deploy.yml that is there stays. */
+  github?: boolean | undefined;
 }
 
 /** The written files, relative to the folder, what to check in them, and the commands to type next. */
@@ -31,17 +34,36 @@ type Files = Record<string, string>;
  */
 export async function init(options: InitOptions): Promise<Initialised> {
   const { dir, example } = options;
+  if (options.github === true && example === undefined && (await folderTree(dir).read("deploy.yml")) !== null)
+    return initWorkflow(dir);
   const name = options.name === undefined ? nameOf(dir) : appName(options.name);
   const { files, edit } =
     example === undefined ? await ownFiles(options, name) : { files: await exampleFiles(dir, name, example), edit: [] };
   const { parseDeployConfig } = await import("../config/config.ts");
   parseDeployConfig(files["deploy.yml"]!, "deploy.yml", await appSettings());
+  const workflow = options.github === true ? await workflowFor(dir, name, await branchOf(dir)) : null;
+  if (workflow !== null) {
+    await refuseExisting(dir, [WORKFLOW]);
+    files[WORKFLOW] = workflow.text;
+  }
   await writeNew(dir, files);
   return {
     files: Object.keys(files),
-    edit,
-    next: await nextSteps(dir, name, Object.keys(files), example !== undefined),
+    edit: [...edit, ...(workflow?.edit ?? [])],
+    next: [...(await nextSteps(dir, Object.keys(files), example !== undefined)), ...(workflow?.next.slice(0, 2) ?? [])],
   };
+}
+
+/** Writes the workflow alone, for the app of the deploy.yml that is there. Throws DpError as `init` does. */
+async function initWorkflow(dir: string): Promise<Initialised> {
+  requireTop(resolve(dir));
+  const { parseDeployConfig } = await import("../config/config.ts");
+  const text = (await folderTree(dir).read("deploy.yml"))!;
+  const { name } = parseDeployConfig(text, "deploy.yml", await appSettings());
+  const workflow = await workflowFor(dir, name, await branchOf(dir));
+  await refuseExisting(dir, [WORKFLOW]);
+  await writeNew(dir, { [WORKFLOW]: workflow.text });
+  return { files: [WORKFLOW], edit: workflow.edit, next: workflow.next };
 }
 
 function nameOf(dir: string): string {
@@ -104,15 +126,18 @@ async function filesBelow(folder: string): Promise<string[]> {
   return files.map((entry) => relative(folder, join(entry.parentPath, entry.name))).sort();
 }
 
-async function nextSteps(dir: string, name: string, files: string[], isExample: boolean): Promise<string[]> {
+/** The branch that is checked out; main where that is not known. */
+async function branchOf(dir: string): Promise<string> {
   const head = await folderTree(dir).read(".git/HEAD");
-  const branch = /^ref: refs\/heads\/([\w./-]+)\s*$/.exec(head ?? "")?.[1] ?? "main";
+  return /^ref: refs\/heads\/([\w./-]+)\s*$/.exec(head ?? "")?.[1] ?? "main";
+}
+
+async function nextSteps(dir: string, files: string[], isExample: boolean): Promise<string[]> {
+  const isRepository = (await folderTree(dir).read(".git/HEAD")) !== null;
   return [
-    `ssh root@SERVER dp setup ${name}`,
-    ...(head === null ? ["git init -b main"] : []),
-    head !== null || isExample ? `git add ${files.join(" ")}` : "git add .",
+    ...(isRepository ? [] : ["git init -b main"]),
+    isRepository || isExample ? `git add ${files.join(" ")}` : "git add .",
     'git commit -m "Deploy with dp"',
-    `git remote add production ssh://root@SERVER/var/repos/${name}.git`,
-    `git push production ${branch === "main" ? "main" : `${branch}:main`}`,
+    "dp launch root@SERVER",
   ];
 }

@@ -11,7 +11,8 @@ import { plainEnv, run } from "../host/run.ts";
 import { installedTree, program, selfEnv, treeOfDp } from "../host/self.ts";
 import { isOlder, version } from "../host/version.ts";
 import { loginEnv } from "../host/who.ts";
-import { namedApp } from "../release/app.ts";
+import { namedApp, openApp } from "../release/app.ts";
+import { reconcile } from "../release/reconcile.ts";
 import { quoted } from "../text/text.ts";
 import { setup } from "./setup.ts";
 
@@ -79,7 +80,7 @@ export interface Brought {
 }
 
 /**
- * Sets every app up as this dp does: hooks, units, the relay. Apps serve meanwhile, and a running deploy ends first.
+ * Sets every app up as this dp does, and reconciles it: hooks, units, the relay. Apps serve meanwhile, and a running deploy ends first.
  * The error of an app goes to `broken`, and the others are brought up all the same.
  */
 export async function bringApps(broken: (app: string, error: unknown) => void, say: (line: string) => void) {
@@ -105,7 +106,9 @@ export async function bringApps(broken: (app: string, error: unknown) => void, s
 async function bringApp(name: string, io: Io, say: (line: string) => void): Promise<string[]> {
   const lock = await lockWhenFree(namedApp(name), "dp upgrade", say);
   try {
-    return (await setup(name, {}, io)).changes;
+    const { changes } = await setup(name, {}, io);
+    // The relay of a live app, which setup leaves alone while its route is right, may run an older version.
+    return await reconcile(await openApp(name), io, [...changes]);
   } finally {
     lock.release();
   }

@@ -101,6 +101,8 @@ export interface AppType {
   readonly mountsShared?: boolean;
   /** The runtimes of its apps, for `dp runtimes`. */
   readonly runtimes?: Runtimes;
+  /** Debian's packages that its apps need, each with a shell line that succeeds where it is there, for `dp launch`. */
+  readonly packages?: Readonly<Record<string, string>>;
   /**
    * Throws DpError "host" when this server lacks something that all its apps need, such as an engine. Called before each
    * deploy.

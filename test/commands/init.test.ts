@@ -50,23 +50,16 @@ test("an app that is recognised gets a deploy.yml that is accepted", async () =>
   expect(config).toMatchObject({ name: "my-shop-2", type: "python", healthCheck: { path: "/" } });
   expect(config.command).toContain("gunicorn");
   expect(text).toContain("type: python # because of requirements.txt");
-  expect(next).toEqual([
-    "ssh root@SERVER dp setup my-shop-2",
-    "git init -b main",
-    "git add .",
-    'git commit -m "Deploy with dp"',
-    "git remote add production ssh://root@SERVER/var/repos/my-shop-2.git",
-    "git push production main",
-  ]);
+  expect(next).toEqual(["git init -b main", "git add .", 'git commit -m "Deploy with dp"', "dp launch root@SERVER"]);
 });
 
-test("the steps fit a repository that is there, and its branch", async () => {
+test("the steps fit a repository that is there", async () => {
   const git = Bun.spawnSync(["git", "init", "-q", "-b", "trunk", dir], { cwd: "/" });
   expect(git.exitCode).toBe(0);
   const { next } = await init({ dir, types, example: "flask", name: "shop" });
   expect(next).not.toContain("git init -b main");
   expect(next).toContain("git add .gitignore app.py deploy.yml requirements.txt");
-  expect(next.at(-1)).toBe("git push production trunk:main");
+  expect(next.at(-1)).toBe("dp launch root@SERVER");
 });
 
 test("a type without a start command leaves the line as a comment; a hostile command is quoted", async () => {
@@ -83,6 +76,52 @@ test("a type without a start command leaves the line as a comment; a hostile com
   expect(deployConfig(await readFile(join(dir, "deploy.yml"), "utf8")).command).toBe('x: "y" # z\\');
   await rm(join(dir, "deploy.yml"));
   expect((await refusal({ dir, types: [type("two\nlines")] })).exit).toBe("config");
+});
+
+describe("--github", () => {
+  const git = (...argv: string[]) => Bun.spawnSync(["git", "-C", dir, ...argv]);
+  const workflow = () => readFile(join(dir, ".github/workflows/deploy.yml"), "utf8");
+  const scriptOf = (text: string) => {
+    const { jobs } = Bun.YAML.parse(text) as { jobs: { deploy: { steps: { run?: string }[] } } };
+    return jobs.deploy.steps.find(({ run }) => run !== undefined)!.run!;
+  };
+
+  test("writes deploy.yml and a workflow that checks the server's key, and keeps values out of its script", async () => {
+    git("init", "-q", "-b", "trunk");
+    await writeFile(join(dir, "app.py"), "");
+    const { files, edit, next } = await init({ dir, types, name: "shop", github: true });
+    expect(files).toEqual(["deploy.yml", ".github/workflows/deploy.yml"]);
+    expect(edit.join("\n")).toContain("SERVER stands for the address of your server");
+    expect(next.join("\n")).toContain("dp keys new ci --app shop --role push");
+    const text = await workflow();
+    expect(text).toContain("branches: [trunk]");
+    expect(text).not.toMatch(/StrictHostKeyChecking=(?!yes)/);
+    const script = scriptOf(text);
+    expect(script).not.toContain("${{");
+    expect(script).toContain("git push dp@SERVER:shop HEAD:main");
+    for (const missing of [{}, { KEY: "k" }, { HOSTS: "h" }])
+      expect(Bun.spawnSync(["sh", "-c", script], { cwd: dir, env: missing }).stderr.toString()).toMatch(/is missing$/m);
+  });
+
+  test.each([
+    ["ssh://root@203.0.113.5/var/repos/shop.git", "dp@203.0.113.5:shop"],
+    ["ssh://root@203.0.113.5:2222/var/repos/shop.git", "ssh://dp@203.0.113.5:2222/shop"],
+    ["dp@shop.example:shop", "dp@shop.example:shop"],
+    ["ssh://dp@shop.example:2222/shop.git", "ssh://dp@shop.example:2222/shop"],
+    ["git@shop.example:me/shop.git", "dp@SERVER:shop"],
+    ["ssh://root@$(touch${IFS}x)/var/repos/shop.git", "dp@SERVER:shop"],
+  ])("beside a deploy.yml, which stays, to the server of %s", async (url, remote) => {
+    git("init", "-q", "-b", "main");
+    git("remote", "add", "production", url);
+    const own = "name: shop\ntype: python\nhealthCheck: /\n";
+    await writeFile(join(dir, "deploy.yml"), own);
+    expect((await init({ dir, types, github: true })).files).toEqual([".github/workflows/deploy.yml"]);
+    expect(scriptOf(await workflow())).toContain(`git push ${remote} HEAD:main`);
+    expect(await readFile(join(dir, "deploy.yml"), "utf8")).toBe(own);
+    expect(await refusal({ dir, types, github: true })).toMatchObject({
+      message: ".github/workflows/deploy.yml already exists; nothing was written",
+    });
+  });
 });
 
 test("a folder inside of a repository is told where deploy.yml belongs", async () => {

@@ -1,0 +1,238 @@
+// dp launch, typed on a laptop: from a server with nothing but sshd to live apps, again, and as an upgrade under load.
+// The tests build on each other, on one server.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { load } from "../fronts/relay/support/load.ts";
+import { startBareBox, type } from "../support/bare-box.ts";
+import { type Box, boxUnavailable, freePort, until } from "../support/box.ts";
+import { plainApp } from "../support/server-apps.ts";
+import { type Laptop, openLaptop } from "../support/server-laptop.ts";
+import { flaskApp, gentle } from "../support/server-web.ts";
+
+const why = boxUnavailable();
+const { version } = (await Bun.file(`${import.meta.dir}/../../package.json`).json()) as { version: string };
+
+describe.skipIf(why !== null)(`dp launch${why === null ? "" : ` (skipped: ${why})`}`, () => {
+  let box: Box;
+  let shop: Laptop;
+  let blog: Laptop;
+  let [port, blogPort] = [0, 0];
+
+  beforeAll(async () => {
+    box = await startBareBox("launch");
+    [port, blogPort] = [await freePort(), await freePort()];
+    [shop, blog] = [await openLaptop(box, "shop"), await openLaptop(box, "blog")];
+    for (const laptop of [shop, blog]) await laptop.git("remote", "remove", "production");
+  }, 240_000);
+  afterAll(async () => {
+    shop?.remove();
+    blog?.remove();
+    await box?.stop();
+  });
+
+  const at = (user: string) => `${user}@127.0.0.1:${box.port}`;
+  const launch = (laptop: Laptop, ...words: string[]) => type(laptop, ["launch", ...words]);
+  /** Everything that a launch could change on the server, in one line. */
+  const state = () =>
+    box.must(
+      "{ find /opt /etc/systemd/system /var/repos /usr/local /var/lib/dpkg/status /etc/passwd -printf '%p %T@ %s %l\\n' 2>/dev/null | sort; } | sha256sum",
+    );
+  const unchanged = async (what: () => Promise<void>) => {
+    const before = await state();
+    await what();
+    expect(await state()).toBe(before);
+  };
+
+  test("a folder that cannot be launched, and a server that is none, are named before anything is done", async () => {
+    await unchanged(async () => {
+      const refusals: [number, RegExp][] = [];
+      const refused = async (code: number, text: RegExp, ...words: string[]) => {
+        const answer = await launch(shop, ...words);
+        expect([answer.code, answer.text]).toEqual([code, expect.stringMatching(text)]);
+        refusals.push([code, text]);
+      };
+      await refused(2, /no commit yet\n.*dp init/, at("root"));
+      await shop.commit({ "app.py": "" });
+      await refused(2, /the last commit has no deploy\.yml\n.*dp init/, at("root"));
+      await shop.commit({ "deploy.yml": "name: shop\ntype: pyhton\nhealthCheck: /\n" });
+      await refused(3, /pyhton/, at("root"));
+      await shop.commit(flaskApp("shop"), "first");
+      await Bun.write(`${shop.dir}/deploy.yml`, "name: shop\n");
+      await refused(2, /deploy\.yml is not in the last commit as it is here/, at("root"));
+      await shop.git("checkout", "-q", "deploy.yml");
+      for (const name of ["root@-oProxyCommand=x", "a b", "root@host:0", "root@", "ro\not@host", "host:99999"])
+        await refused(2, /is not the name of a server/, name);
+      await refused(2, /-oProxyCommand/, "-oProxyCommand=touch x");
+      expect(refusals).toHaveLength(11);
+    });
+  });
+
+  test("a server that does not answer, a login without root, a full disk: exit code 8, and nothing half made", async () => {
+    await box.must("useradd -m -s /bin/sh ann");
+    await box.must("mount -t tmpfs -o size=60m tmpfs /opt");
+    await unchanged(async () => {
+      const env = {
+        ...shop.env,
+        GIT_SSH_COMMAND: `${box.gitSsh} -p ${await freePort()}`.replace(`-p ${box.port} `, ""),
+      };
+      const away = await type({ dir: shop.dir, env }, ["launch", "root@127.0.0.1"]);
+      expect(away).toMatchObject({ code: 8, text: expect.stringMatching(/was not reached[^]*Connection refused/) });
+      expect(await launch(shop, at("ann"))).toMatchObject({
+        code: 8,
+        text: expect.stringMatching(/ann is not root on 127\.0\.0\.1[^]*dp launch root@127\.0\.0\.1.*NOPASSWD/),
+      });
+      expect(await launch(shop, at("root"))).toMatchObject({
+        code: 8,
+        text: expect.stringMatching(/has \d+ MB free, and dp needs 400 MB/),
+      });
+    });
+    await box.must("umount /opt");
+    expect(await box.must("ls -A /opt")).toBe("");
+  });
+
+  test("--dry-run prints every command, and changes nothing here or there", async () => {
+    await unchanged(async () => {
+      const { code, stdout } = await launch(shop, at("root"), "--dry-run", "--port", `${port}`);
+      expect(code).toBe(0);
+      for (const words of ["apt-get install", "'git' 'python3-venv'", "tar -c -z", "install.sh", "dp 'setup' 'shop'"])
+        expect(stdout).toContain(words);
+      expect(stdout).toContain(`$ git remote add -- production ${box.gitUrl("/var/repos/shop.git")}`);
+      expect(stdout).toContain("$ git push production HEAD:main");
+    });
+    expect(await shop.git("remote")).toBe("");
+  });
+
+  // apt's lock is one of fcntl, and a fresh Debian has perl to hold it.
+  const HOLD = `use Fcntl; $| = 1; open(F, ">", "/var/lib/dpkg/lock-frontend"); my $l = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0); fcntl(F, F_SETLK, $l) or die; print "held\\n"; sleep 1 while -e "/run/hold";`;
+
+  test("a fresh server: it waits for apt's lock, sends itself, and the Flask app is live", async () => {
+    await Bun.write(`${shop.dir}/../settings`, 'GREETING=it\'s "a $HOME *"\n');
+    await box.must("touch /run/hold");
+    await box.must(["sh", "-c", 'setsid perl -e "$1" >/run/held 2>&1 </dev/null &', "sh", HOLD]);
+    await until("the lock is held", async () => (await box.ssh("grep held /run/held")).code === 0);
+    const words = [at("root"), "--port", `${port}`, "--env-file", `${shop.dir}/../settings`];
+    const launched = launch(shop, ...words);
+    await until("apt waits", async () => (await box.ssh("pgrep -f 'apt-get install'")).code === 0);
+    await box.must("rm /run/hold");
+    const { code, text, ms } = await launched;
+    expect([code, text]).toEqual([0, expect.stringContaining(`live: shop 1-`)]);
+    expect(text).toMatch(/^reach {5}Debian .* root; .* memory, .* disk free$/m);
+    expect(text).toMatch(/^packages {2}installed git, python3-venv/m);
+    expect(text).toMatch(new RegExp(`^dp {8}sent ${version} and its Bun, installed in /opt/dp`, "m"));
+    expect(text).toContain(`setup     shop, at http://127.0.0.1:${port}`);
+    expect(text).toMatch(/^settings {2}set GREETING/m);
+    expect(text).toContain(`next: dp logs -f`);
+    expect(await shop.git("remote", "get-url", "production")).toBe(box.gitUrl("/var/repos/shop.git"));
+    expect(await box.must("dp env shop get GREETING")).toBe(`it's "a $HOME *"`);
+    expect(await box.must("ls -A /opt/dp.d | grep sent")).toBe(".sent.lock");
+    const seconds = /^packages .* (\d+\.\d) s$/m.exec(text)?.[1];
+    console.log(`dp launch: ${(ms / 1000).toFixed(1)} s from nothing to live, ${seconds} s of them apt's`);
+  }, 400_000);
+
+  test("a second time changes nothing", async () => {
+    await unchanged(async () => {
+      const { code, text } = await launch(shop, at("root"));
+      expect([code, text]).toEqual([0, expect.stringContaining("is this commit already")]);
+      expect(text).toMatch(/^packages {2}all there$/m);
+      expect(text).toContain(`dp        ${version} is there`);
+      expect(text).toContain(`setup     shop is set up, at http://127.0.0.1:${port}`);
+      expect(text).toContain("as before");
+      expect(text).toContain("live: shop 1-");
+    });
+  });
+
+  test("a second app reuses the server; a remote that leads elsewhere stays as it is", async () => {
+    await blog.commit(plainApp("blog"), "first");
+    await blog.git("remote", "add", "production", "git@127.0.0.1:me/blog.git");
+    const words = [at("root"), "--port", `${blogPort}`];
+    await unchanged(async () => {
+      expect(await launch(blog, ...words)).toMatchObject({
+        code: 2,
+        text: expect.stringMatching(/the remote production of this folder leads to git@127[^]*--remote NAME/),
+      });
+    });
+    expect(await blog.git("remote", "get-url", "production")).toBe("git@127.0.0.1:me/blog.git");
+    const { code, text } = await launch(blog, ...words, "--remote", "live");
+    expect([code, text]).toEqual([0, expect.stringMatching(/live: blog 1-\w{7} at /)]);
+    expect(text).toMatch(/^packages {2}all there$/m);
+    expect(text).toContain(`${version} is there`);
+  }, 120_000);
+
+  test("a push that fails is git's exit code, and the next launch goes on there", async () => {
+    await blog.commit({ "app.py": "raise SystemExit(3)\n" }, "broken");
+    const failed = await launch(blog, at("root"), "--remote", "live");
+    expect(failed).toMatchObject({ code: 1, text: expect.stringContaining("FAILED at check") });
+    await blog.commit(plainApp("blog"), "mended");
+    expect(await launch(blog, at("root"), "--remote", "live")).toMatchObject({
+      code: 0,
+      text: expect.stringMatching(/live: blog 3-/),
+    });
+  }, 120_000);
+
+  describe("an older dp on the server", () => {
+    const spoken = async () => /^dp (\S+)/.exec(await box.must("dp --version"))![1];
+    const relayPid = () => box.must("systemctl show -P MainPID dp-relay");
+
+    beforeAll(async () => {
+      await box.must(
+        `cp -r /opt/dp/ /srv/old && rm -rf /srv/old/bundle && sed -i 's/"version": "${version}"/"version": "0.2.9"/' /srv/old/package.json`,
+      );
+      await box.must("sh /srv/old/install.sh && dp upgrade");
+      expect(await spoken()).toBe("0.2.9");
+    }, 120_000);
+
+    test("an upgrade whose connection is cut leaves the dp from before, and nothing of what was sent", async () => {
+      const pid = await relayPid();
+      const child = Bun.spawn(
+        [process.execPath, "--no-install", `${import.meta.dir}/../../bin/dp`, "launch", at("root")],
+        {
+          ...{
+            cwd: shop.dir,
+            env: { ...shop.env, DP_MUX: "0" },
+            detached: true,
+            stdio: ["ignore", "ignore", "ignore"],
+          },
+        },
+      );
+      await until("dp is on its way", async () => (await box.ssh("ls -d /opt/dp.d/.sent.??????/lib")).code === 0);
+      process.kill(-child.pid, "SIGKILL");
+      await until("it is tidied up", async () => (await box.ssh("ls -d /opt/dp.d/.sent.??????")).code !== 0);
+      expect(await spoken()).toBe("0.2.9");
+      expect(await relayPid()).toBe(pid);
+    }, 60_000);
+
+    test("is brought up to date under load, for all apps, and no request fails", async () => {
+      const pid = await relayPid();
+      const running = load({ ...gentle, port });
+      try {
+        await until("the load runs", () => running.soFar().requests > 40);
+        const { code, text } = await launch(shop, at("root"), "--yes");
+        expect([code, text]).toEqual([0, expect.stringContaining("all apps are brought up to it")]);
+        const so = running.soFar().requests;
+        await until("the load has gone on", () => running.soFar().requests > so + 40);
+      } finally {
+        await running.stop();
+      }
+      const { failed, failures, requests, longestGap } = running.soFar();
+      console.log(
+        `an upgrade by dp launch: ${failed} of ${requests} requests failed, gap ${Math.round(longestGap)} ms`,
+      );
+      expect({ failed, failures }).toEqual({ failed: 0, failures: [] });
+      expect(await spoken()).toBe(version);
+      expect(await relayPid()).not.toBe(pid);
+      expect(await box.must(`readlink /proc/${await relayPid()}/exe`)).toStartWith(
+        await box.must("readlink -f /opt/dp"),
+      );
+      for (const app of ["shop", "blog"])
+        expect(await box.must(`cat /opt/deployments/${app}/setup.json`)).toContain(version);
+    }, 180_000);
+
+    test("a newer dp is left as it is, and that is said", async () => {
+      await box.must(
+        `sed -i 's/"version": "0.2.9"/"version": "9.0.0"/' /srv/old/package.json && sh /srv/old/install.sh`,
+      );
+      const { code, text } = await launch(shop, at("root"));
+      expect([code, text]).toEqual([0, expect.stringContaining(`9.0.0 is there, newer than this ${version}`)]);
+      expect(await spoken()).toBe("9.0.0");
+    }, 60_000);
+  });
+});
