@@ -16,6 +16,7 @@ import { declareKeysCommands } from "./cli/keys.ts";
 import { declareLaunchCommand } from "./cli/launch.ts";
 import { declareLockCommands } from "./cli/lock.ts";
 import { declareLogsCommand } from "./cli/logs.ts";
+import { declareNotifyCommand } from "./cli/notify.ts";
 import { declareProcessCommands } from "./cli/process.ts";
 import { declareRuntimesCommand } from "./cli/runtimes.ts";
 import { declareServerCommands } from "./cli/server.ts";
@@ -43,6 +44,7 @@ export function declared(): CAC {
   declareProcessCommands(cli);
   declareAuditCommand(cli);
   declareFleetCommands(cli);
+  declareNotifyCommand(cli);
   declareWatchCommand(cli);
   declareStepCommands(cli);
   declareCompletionCommands(cli);

@@ -1,10 +1,19 @@
-// A new app type, manager, front and check are files of their own: in a copy of dp, where nothing else is changed, they
+// A new app type, manager, front, check and kind of notification are files of their own: in a copy of dp, where nothing else is changed, they
 // are offered, read strictly, used by a deploy, and looked at.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { sandbox, type Sandbox } from "./support/sandbox.ts";
+import { sandbox, until, type Sandbox } from "./support/sandbox.ts";
 
 const project = resolve(import.meta.dir, "..");
 const LIMIT = 120_000;
@@ -80,6 +89,26 @@ import type { FrontSettings } from "../../config/declared.ts";
 const settings: FrontSettings = { holdsPort: false };
 
 export default settings;
+`,
+  "lib/notify/kinds/pager.ts": `// A pager that is a file.
+import { appendFileSync } from "node:fs";
+import type { Notifier } from "../../contracts/notifier.ts";
+import { word } from "../http.ts";
+
+const pager: Notifier = {
+  name: "pager",
+  summary: "a file that beeps",
+  keys: { pager: word("The file.") },
+  asks: { pager: { question: "File" } },
+  secrets: [],
+  place: ({ pager: file = "" }) => file,
+  async send({ pager: file = "" }, { title }) {
+    appendFileSync(file, title + "\\n");
+    return { end: "sent", said: "beeped" };
+  },
+};
+
+export default pager;
 `,
   "lib/doctor/mood.ts": `// Whether somebody has looked.
 import { byHand, type Check } from "../contracts/check.ts";
@@ -177,6 +206,24 @@ test(
     expect(await box.answer()).toBe("HELLO");
     const seen = await box.dp("doctor", "shop");
     expect(seen.text).toContain("mood: shop is in a good mood");
+  },
+  LIMIT,
+);
+
+test(
+  "a kind of notification is offered, and tells what happens",
+  async () => {
+    expect((await box.dp("notify", "--help")).stdout).toContain("ntfy|pager|slack");
+    const file = join(box.root, "beeps");
+    const argv = [box.program, "notify", "add", "me", "pager"];
+    const child = Bun.spawn(argv, { env: box.env, stdin: Buffer.from(`pager=${file}\n`), stdout: "pipe" });
+    expect(await child.stdout.text()).toContain("sent to me: beeped");
+    expect(await child.exited).toBe(0);
+    expect((await box.dp("notify", "set", "deployed=me")).code).toBe(0);
+    expect((await box.dp("restart", "shop")).code).toBe(0);
+    const beeps = await until("a beep", () => /was restarted.*\n/.exec(readFileSync(file, "utf8"))?.[0]);
+    expect(beeps).toContain("by ");
+    expect((await box.dp("notify", "remove", "me")).code).toBe(0);
   },
   LIMIT,
 );

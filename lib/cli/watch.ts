@@ -1,10 +1,10 @@
 // The command of the look: watch.
 import type { CAC } from "cac";
-import { answer, byKey, warn, HIDDEN, type Options } from "./arguments.ts";
+import { answer, byKey, warn, type Options } from "./arguments.ts";
 
 export function declareWatchCommand(cli: CAC): void {
   cli
-    .command("watch", HIDDEN, byKey(null))
+    .command("watch", "Look at all apps once, as a timer does every 30 s, and tell what is news", byKey(null))
     .option("--json", "What was seen, as JSON")
     .action(async (options: Options) => {
       const { watch, watchLines } = await import("../commands/watch.ts");

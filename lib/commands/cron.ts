@@ -6,6 +6,7 @@ import { jobsUnderWay, lastRun, runJob, type JobRun } from "../release/job.ts";
 import { DpError } from "../errors.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import type { Manager } from "../contracts/manager.ts";
+import { hasTargets } from "../notify/targets.ts";
 import { secretsOf } from "../release/settings.ts";
 import { openApp } from "../release/app.ts";
 import { redactor } from "../deploy/log/redactor.ts";
@@ -92,7 +93,12 @@ export async function cronRun(
   process.once("SIGTERM", () => stop.abort(new DpError("terminated", "terminated")));
   const io = makeIo(silentLog, stop.signal);
   const watch = (instance: InstanceName) => watchOutput(instance, app.manager, (line) => print(clean(line)));
-  return runJob(app, job, io, isScheduled ? undefined : watch);
+  // Whoever runs it by hand sees how it ends.
+  if (!isScheduled || !hasTargets()) return runJob(app, job, io, isScheduled ? undefined : watch);
+  const last = await lastRun(app, job);
+  const run = await runJob(app, job, io);
+  await (await import("./cron-notice.ts")).tellJob(app, run, last, print);
+  return run;
 }
 
 /** More lines than a log holds, so that new lines can be told from all of them. */

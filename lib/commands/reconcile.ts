@@ -38,6 +38,7 @@ export async function reconcileApps(app: string | undefined, warn: (message: str
   }
   await makeBallast();
   if (Object.keys(all.changes).length > 0) await keepRenewing();
+  if (app === undefined) all.code ||= await watchAgain();
   return all;
 }
 
@@ -46,6 +47,17 @@ async function keepRenewing(): Promise<void> {
   const { owners } = await import("../domains/owners.ts");
   const { ensureClock } = await import("../domains/clock.ts");
   if ((await owners()).size > 0) await ensureClock(makeIo(silentLog));
+}
+
+/** The look and the sender, after a boot without systemd or an upgrade. Answers the exit code. */
+async function watchAgain(): Promise<number> {
+  try {
+    const { keepWatching } = await import("../watch/watching.ts");
+    await keepWatching(makeIo(silentLog));
+    return EXIT.ok;
+  } catch (error) {
+    return report(error);
+  }
 }
 
 /** Runs under the app's lock; the audit log names the changes, even when an error ended them early. */

@@ -125,6 +125,27 @@ const tls = v.pipe(
   v.description("How the domains are served."),
 );
 
+const notify = v.pipe(
+  v.union(
+    [
+      v.literal(false),
+      mapping({
+        to: v.exactOptional(
+          v.pipe(
+            v.array(text(/^[a-z](?:-?[a-z0-9]){0,27}$/, "the name of a target"), must("a list of targets")),
+            v.description("The only targets of notify.yml that are told about this app."),
+          ),
+        ),
+        down: v.exactOptional(
+          duration("0s", "24h", "How long it must be bad before it is down. Default: at two looks in a row."),
+        ),
+      }),
+    ],
+    must("false, or a mapping such as {to: [team], down: 5m}"),
+  ),
+  v.description("Who is told about this app, and when it counts as down; false: nobody is told."),
+);
+
 // The keys of app types and managers, each named like its owner.
 const own = ({ apps, managers }: ServerKinds) => ({ ...ownKeys(managers, "server"), ...ownKeys(apps, "server") });
 
@@ -239,6 +260,7 @@ function declareKeys({ managers, fronts }: ServerKinds) {
       ),
       true,
     ),
+    notify: v.exactOptional(notify),
     user: v.exactOptional(user),
     path: v.exactOptional(path),
     stopTimeout: v.optional(

@@ -11,7 +11,6 @@ export const EVENTS = {
   process: { isUsual: true, isUrgent: false },
   cron: { isUsual: true, isUrgent: false },
   disk: { isUsual: true, isUrgent: false },
-  certificate: { isUsual: true, isUrgent: false },
   boot: { isUsual: true, isUrgent: false },
   watch: { isUsual: true, isUrgent: false },
 } as const;
@@ -20,7 +19,8 @@ export type EventName = keyof typeof EVENTS;
 
 /** What has happened, as it waits in the queue; what does not apply is null. Times are ISO 8601. */
 export interface Happening {
-  event: EventName;
+  /** "test": `dp notify test`. */
+  event: EventName | "test";
   app: string | null;
   /** The run, or the start of the trouble: with event and app it identifies what has happened. */
   key: string;

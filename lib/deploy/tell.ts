@@ -1,6 +1,6 @@
 // What the end of a run is told as: failed, recovered or deployed. It never delays or fails the run.
 import type { App, NamedApp } from "../contracts/app.ts";
-import type { Happening } from "../contracts/notifier.ts";
+import type { EventName, Happening } from "../contracts/notifier.ts";
 import { codeOf, EXIT } from "../errors.ts";
 import { callSender, put } from "../notify/post.ts";
 import { muteOf, readMutes, readTargets, targetsFor } from "../notify/targets.ts";
@@ -54,8 +54,15 @@ async function queue(named: NamedApp, id: string, end: End): Promise<void> {
   callSender();
 }
 
+/** The message about the end of a run. */
+export type RunHappening = Happening & { event: EventName };
+
 /** What the end of a run is told as; null: nobody wants to know. */
-export async function happeningOf(app: App, past: PastRun, { code, isKilled = false }: End): Promise<Happening | null> {
+export async function happeningOf(
+  app: App,
+  past: PastRun,
+  { code, isKilled = false }: End,
+): Promise<RunHappening | null> {
   const { facts } = past.run;
   const text = (name: string) => (typeof facts[name] === "string" ? facts[name] : null);
   const subject = facts["kind"] === "deploy" ? text("subject") : null;
@@ -82,7 +89,7 @@ export async function happeningOf(app: App, past: PastRun, { code, isKilled = fa
 
 type Base = Omit<Happening, "event" | "head">;
 
-async function failure(app: App, { id, run }: PastRun, base: Base, isKilled: boolean): Promise<Happening> {
+async function failure(app: App, { id, run }: PastRun, base: Base, isKilled: boolean): Promise<RunHappening> {
   const clean = redactor(await secretsOf(app));
   const step = stepOf(run);
   const raw = isKilled ? "its process was killed, and it was taken back" : (run.result?.error ?? "it failed");
@@ -103,7 +110,7 @@ async function failure(app: App, { id, run }: PastRun, base: Base, isKilled: boo
 const stepOf = ({ journal }: Run): string | null =>
   Object.entries(journal).find(([, entry]) => entry.error !== undefined)?.[0] ?? null;
 
-async function success(app: App, past: PastRun, base: Base): Promise<Happening> {
+async function success(app: App, past: PastRun, base: Base): Promise<RunHappening> {
   const failures = await failuresBefore(app, past.id);
   const { kind } = past.run.facts;
   const who = `by ${base.by}`;

@@ -180,9 +180,10 @@ async function send({ clock }: Delivery, target: Target, id: string, happening: 
 
 /** The message of what has happened, as it is sent now. */
 export function messageOf(id: string, happening: Happening, now: number): Message {
+  const isUrgent = happening.event !== "test" && EVENTS[happening.event].isUrgent;
   const isOld = now - Date.parse(happening.time) > OLD;
   const text = textOf(happening) + (isOld ? `\n(this was at ${clockText(happening.time, now)})` : "");
-  return { id, text, title: text.split("\n", 1)[0]!, isUrgent: EVENTS[happening.event].isUrgent, happening };
+  return { id, text, title: text.split("\n", 1)[0]!, isUrgent, happening };
 }
 
 async function end(

@@ -2,7 +2,7 @@
 // nobody, and reads no YAML: a deploy calls it.
 import { rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { EventName, Happening } from "../contracts/notifier.ts";
+import type { Happening } from "../contracts/notifier.ts";
 import { isService } from "../host/daemon/service.ts";
 import { asUser } from "../host/process/privilege.ts";
 import { plainEnv } from "../host/run.ts";
@@ -25,7 +25,7 @@ export const senderUser = (): string | undefined =>
   root() === "" && process.getuid?.() === 0 ? NOTIFY_USER : undefined;
 
 /** Identifies what has happened, for everybody or for one target: who posts it twice has posted it once. */
-export function idOf({ event, app, key }: { event: EventName; app: string | null; key: string }, target = ""): string {
+export function idOf({ event, app, key }: Pick<Happening, "event" | "app" | "key">, target = ""): string {
   const text = [event, app ?? "", key, target].join("\0");
   return new Bun.CryptoHasher("sha256").update(text).digest("hex").slice(0, 24);
 }

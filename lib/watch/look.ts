@@ -10,7 +10,7 @@ import { tryLock } from "../host/lock.ts";
 import { bootId } from "../host/process/process.ts";
 import { readNotify } from "../notify/file.ts";
 import { callSender, put } from "../notify/post.ts";
-import { idsIn, pathsIn } from "../notify/queue.ts";
+import { idsIn, pathsIn, rowNames } from "../notify/queue.ts";
 import { keepTargets } from "../notify/service.ts";
 import {
   hasTargets,
@@ -49,14 +49,16 @@ export async function lookAtAll(warn: Warn): Promise<Watch | null> {
     const watch = await lookWith(targets, now, warn);
     await writeWatch(watch);
     await removeFile(begunFile());
-    // Also for what was posted while the sender was about to end.
-    if (targets !== null && idsIn(pathsIn(notifyFolder()).posted).length > 0) callSender();
+    if (targets !== null && hasLeft()) callSender();
     if (targets?.heartbeat !== undefined) await beat(targets.heartbeat);
     return watch;
   } finally {
     lock.release();
   }
 }
+
+// Also what was posted while the sender was about to end, or when it was killed.
+const hasLeft = () => idsIn(pathsIn(notifyFolder()).posted).length > 0 || rowNames(notifyFolder()).length > 0;
 
 // What the operator changed in notify.yml holds from the next look on. With a mistake in it, it stays as it was.
 async function targetsNow(warn: Warn): Promise<Targets | null> {

@@ -1,0 +1,378 @@
+// Notifications over real deploys: what arrives, that it arrives once, and that no deploy waits or fails for it.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { hanging, receiver, type Receiver } from "../notify/support/receivers.ts";
+import { pidsWith, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
+
+const LIMIT = 120_000;
+const SECRET = "s3cr3t-T0ken";
+
+let box: Sandbox;
+let team: Receiver;
+beforeAll(async () => {
+  team = receiver();
+  box = await sandbox();
+}, LIMIT);
+afterAll(async () => {
+  team?.stop();
+  await box?.stop();
+});
+
+/** `dp notify add` with lines on stdin. */
+async function add(name: string, kind: string, lines: string, ...more: string[]): Promise<Outcome> {
+  const argv = [box.program, "notify", "add", name, kind, ...more];
+  const child = Bun.spawn(argv, { env: box.env, stdin: Buffer.from(lines), stdout: "pipe", stderr: "pipe" });
+  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  return { code: await child.exited, stdout, stderr, text: stdout + stderr };
+}
+
+const textsOf = ({ got }: Receiver) => got.map(({ body }) => (JSON.parse(body) as { text: string }).text);
+const about = (word: string) => textsOf(team).filter((text) => text.includes(word));
+const queue = () => join(box.root, "var/lib/dp/notify");
+const notifyYml = () => join(box.root, "opt/deployments/notify.yml");
+
+/** Waits until the sender has nothing left. */
+const quiet = () =>
+  until("the end of the sender", () => {
+    const left = [...readdirSync(join(queue(), "new")), ...readdirSync(join(queue(), "own/rows"))];
+    return left.length === 0;
+  });
+
+const look = () =>
+  until("a look", async () => {
+    const { code, text } = await box.dp("watch");
+    if (code !== 0 && code !== 5) throw new Error(text);
+    return code === 0;
+  });
+
+describe("dp notify", () => {
+  test(
+    "without a target nobody is told, and nothing is made",
+    async () => {
+      expect((await box.dp("notify")).stdout).toBe("nobody is told anything: dp notify add NAME KIND\n");
+      const muted = await box.dp("notify", "mute", "1h");
+      expect([muted.code, muted.text]).toEqual([2, expect.stringContaining("nobody is told anything")]);
+      expect(existsSync(queue())).toBe(false);
+    },
+    LIMIT,
+  );
+
+  test(
+    "a target whose test does not arrive is not kept, and its address is not told",
+    async () => {
+      const gone = receiver(() => new Response("no_service", { status: 404 }));
+      const refused = await add("team", "slack", `URL=${gone.url}/${SECRET}\n`);
+      gone.stop();
+      expect([refused.code, refused.stderr]).toEqual([6, expect.stringContaining('slack "team" answered 404')]);
+      expect(refused.text).not.toContain(SECRET);
+      expect(existsSync(notifyYml())).toBe(false);
+      for (const [lines, why] of [
+        ["URL=http://example.com/x", "must begin with https://"],
+        ["url=https://u:pw@example.com/x", "no user and password"],
+        ["address=x", "slack has no address"],
+        [SECRET, "stdin must be lines of NAME=VALUE"],
+      ] as const) {
+        const wrong = await add("team", "slack", lines);
+        expect(wrong.text).toContain(why);
+        expect([2, 3]).toContain(wrong.code);
+        expect(wrong.text).not.toContain(SECRET);
+      }
+      expect((await add("Team", "slack", "")).code).toBe(2);
+      expect((await add("team", "slak", "")).text).toContain('did you mean "slack"?');
+    },
+    LIMIT,
+  );
+
+  test(
+    "one whose test arrives is kept, for root alone, and shown without its secret",
+    async () => {
+      const added = await add("team", "slack", `URL=${team.url}/${SECRET}\n`);
+      expect([added.code, added.text]).toEqual([0, expect.stringMatching(/^sent to team: 200 in \d+ ms\n/)]);
+      expect(added.stdout).toContain("successful deploys: dp notify set deployed=team");
+      expect(textsOf(team)).toEqual([expect.stringContaining("this is a test")]);
+      expect(statSync(notifyYml()).mode & 0o777).toBe(0o600);
+      const shown = await box.dp("notify");
+      expect(shown.stdout).toContain("team  slack  127.0.0.1:");
+      const json = await box.dp("notify", "--json");
+      expect(JSON.parse(json.stdout)).toMatchObject({ targets: [{ name: "team", kind: "slack", waiting: 0 }] });
+      for (const { text } of [added, shown, json]) expect(text).not.toContain(SECRET);
+      expect((await add("team", "slack", `URL=${team.url}\n`)).text).toContain("there is a target team already");
+      const tested = await box.dp("notify", "test");
+      expect([tested.code, tested.stdout]).toEqual([0, expect.stringContaining("sent to team: 200")]);
+      expect((await box.dp("notify", "test", "taem")).code).toBe(2);
+    },
+    LIMIT,
+  );
+
+  test(
+    "comments of notify.yml stay, and mistakes in it are told by line",
+    async () => {
+      const text = readFileSync(notifyYml(), "utf8");
+      writeFileSync(notifyYml(), `# whom we tell\n${text}`);
+      expect((await box.dp("notify", "set", "deployed=team")).code).toBe(0);
+      expect(readFileSync(notifyYml(), "utf8")).toBe(`# whom we tell\n${text}events: { deployed: [ team ] }\n`);
+      expect((await box.dp("notify", "set", "deployed=nobody")).text).toContain('no target "nobody"');
+      expect((await box.dp("notify", "set", "deploid=team")).text).toContain('did you mean "deployed"?');
+      writeFileSync(notifyYml(), `${text}  other: {slack: "https://x/${SECRET}", tokn: 1, chat: "1"}\nevnts: {}\n`);
+      const { code, text: said } = await box.dp("notify");
+      expect(code).toBe(3);
+      expect(said).toContain("other.tokn: unknown key");
+      expect(said).toContain("other.chat: is not a key of slack, remove it");
+      expect(said).toContain('evnts: unknown key, did you mean "events"?');
+      expect(said).not.toContain(SECRET);
+      expect((await box.dp("doctor")).text).toContain("what was there before holds");
+      writeFileSync(notifyYml(), text);
+    },
+    LIMIT,
+  );
+});
+
+const broken = (mode: string) => ({ mode });
+
+describe("a deploy that fails", () => {
+  test(
+    "is told once, and the next good one, with what it says on the screen",
+    async () => {
+      await box.release({ say: "good" });
+      await box.commit(broken("unhealthy"), "Retry once @everyone <!channel>");
+      expect((await box.push()).code).not.toBe(0);
+      const id = box.ids().at(-1)!;
+      await quiet();
+      const [text, ...others] = about(id);
+      expect(others).toEqual([]);
+      const [head, error, hint] = text!.split("\n");
+      expect(head).toBe(`✗ shop: deploy ${id} failed at check, ${box.link("current")} serves as before`);
+      expect(error).toStartWith('"Retry once @\u200beveryone &lt;!channel&gt;" by ');
+      expect(error).toContain("500");
+      expect(hint).toStartWith(`dp logs shop --deploy ${id}`);
+      for (let looks = 0; looks < 2; looks++) await look();
+      await quiet();
+      expect(about(id).length).toBe(1);
+      await box.release({ mode: "", say: "mended" });
+      await quiet();
+      expect(about(box.ids().at(-1)!)).toEqual([
+        expect.stringMatching(/^✓ shop deploys again: .* \(1 failed before\)$/),
+      ]);
+      await box.release({ say: "better" });
+      await quiet();
+      expect(about(box.ids().at(-1)!)).toEqual([]);
+    },
+    LIMIT,
+  );
+
+  test(
+    "killed by SIGKILL and found by the next one; killed and resumed: once each",
+    async () => {
+      await box.commit({ say: "killed" });
+      const killed = await box.dpKilledAt("check:begun", "execute", box.repo, await head());
+      expect(killed.code).not.toBe(0);
+      const first = box.ids().at(-1)!;
+      await box.release({ say: "after it" });
+      await quiet();
+      expect(about(first)).toEqual([expect.stringContaining("its process was killed, and it was taken back")]);
+      await box.commit({ mode: "unhealthy" });
+      await box.dpKilledAt("start:begun", "execute", box.repo, await head());
+      const second = box.ids().at(-1)!;
+      await quiet();
+      expect(about(second)).toEqual([]);
+      expect((await box.dp("resume", "shop")).code).toBe(7);
+      await look();
+      await quiet();
+      expect(about(second).length).toBe(1);
+      await box.release({ mode: "" });
+      await quiet();
+    },
+    LIMIT,
+  );
+
+  test(
+    "stopped by hand, a mistake in deploy.yml, and a locked app are told to nobody",
+    async () => {
+      const before = textsOf(team).length;
+      await box.commit({ "deploy.yml": "name: shop\n" });
+      expect((await box.push()).code).not.toBe(0);
+      expect((await box.dp("lock", "shop")).code).toBe(0);
+      expect((await box.dp("deploy", "shop")).code).toBe(5);
+      expect((await box.dp("unlock", "shop")).code).toBe(0);
+      await look();
+      await quiet();
+      expect(textsOf(team).length).toBe(before);
+      await box.git("reset", "--hard", "HEAD~1");
+    },
+    LIMIT,
+  );
+
+  test(
+    "that git was told nothing of (gate: false), and one that is stuck: once each",
+    async () => {
+      const config = join(box.base, "config.yml");
+      const text = readFileSync(config, "utf8");
+      writeFileSync(config, `${text}gate: false\n`);
+      await box.commit({ mode: "unhealthy" });
+      await box.push();
+      const open = box.ids().at(-1)!;
+      await quiet();
+      expect(about(open).length).toBe(1);
+      writeFileSync(config, text);
+      await box.release({ mode: "" });
+      await quiet();
+    },
+    LIMIT,
+  );
+
+  test(
+    "muted: nothing, and what is still so afterwards",
+    async () => {
+      expect((await box.dp("notify", "mute", "shop", "1h", "-m", "moving it")).text).toContain("shop is muted until");
+      expect((await box.dp("notify")).text).toMatch(/shop is muted until .* by .*: moving it/);
+      await box.commit({ mode: "unhealthy" });
+      expect((await box.push()).code).not.toBe(0);
+      const id = box.ids().at(-1)!;
+      await look();
+      await quiet();
+      expect(about(id)).toEqual([]);
+      expect((await box.dp("notify", "unmute", "shop")).text).toContain("shop is no longer muted");
+      await look();
+      await quiet();
+      expect(about(id).length).toBe(1);
+      await box.release({ mode: "" });
+    },
+    LIMIT,
+  );
+});
+
+async function head(): Promise<string> {
+  const sha = (await box.git("rev-parse", "HEAD")).stdout.trim();
+  await box.git("push", "production", "HEAD:refs/heads/other");
+  return sha;
+}
+
+describe("an app that is down", () => {
+  test(
+    "is told once, and once when it is up again",
+    async () => {
+      await until("30 s after the last deploy", async () => {
+        await look();
+        const { apps } = JSON.parse(readFileSync(join(box.root, "var/lib/dp/watch.json"), "utf8")) as Watch;
+        return apps["shop"]?.state === "ok";
+      });
+      // SIGSTOP: it runs, and answers nothing.
+      const serving = box.instances()[box.link("current")!]!;
+      for (const pid of serving) process.kill(pid, "SIGSTOP");
+      for (let looks = 0; looks < 3; looks++) await look();
+      await quiet();
+      expect(about("shop is down")).toEqual([
+        expect.stringMatching(/^● shop is down on \S+ since \d\d:\d\d: GET \/health no complete answer/),
+      ]);
+      for (const pid of serving) process.kill(pid, "SIGCONT");
+      for (let looks = 0; looks < 3; looks++) await look();
+      await quiet();
+      expect(about("shop is up again").length).toBe(1);
+      expect(about("shop is down").length).toBe(1);
+    },
+    LIMIT,
+  );
+});
+
+/** A file of a process; empty: it is gone. */
+function procFile(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+interface Watch {
+  apps: Record<string, { state: string }>;
+}
+
+describe("what hinders the message does not hinder the deploy", () => {
+  /** How long a restart of the app takes, in ms: the median of some. */
+  async function restarts(count: number): Promise<{ median: number; text: string }> {
+    const took: number[] = [];
+    let text = "";
+    for (let at = 0; at < count; at++) {
+      const begun = performance.now();
+      const done = await box.dp("restart", "shop");
+      took.push(performance.now() - begun);
+      expect(done.code).toBe(0);
+      text = done.text;
+    }
+    return { median: took.sort((a, b) => a - b)[Math.floor(count / 2)]!, text };
+  }
+
+  test(
+    "a receiver that hangs, no right, and a stopped sender: the same code and log, and no longer",
+    async () => {
+      const hangs = hanging();
+      try {
+        expect((await add("slow", "webhook", `URL=${hangs.url}\n`, "--untested")).code).toBe(0);
+        const without = await restarts(5);
+        expect((await box.dp("notify", "set", "deployed=team,slow")).code).toBe(0);
+        const hung = await restarts(5);
+        await until("a try at the hanging one", () => hangs.got.length > 0);
+        // Another one that has just come leaves again at once.
+        const sender = await until("one sender", () => {
+          const own = pidsWith("lib/notify/sender.ts").filter((pid) => procFile(pid, "cmdline").includes(box.root));
+          return own.length === 1 && own;
+        });
+        process.kill(sender[0]!, "SIGSTOP");
+        const stopped = await restarts(3);
+        process.kill(sender[0]!, "SIGKILL");
+        // Not asserted as times: as a share of what it took a moment ago.
+        expect(hung.median / without.median).toBeLessThan(1.5);
+        expect(stopped.median / without.median).toBeLessThan(1.5);
+        expect(hung.text.replaceAll(/\d+/g, "N")).toBe(without.text.replaceAll(/\d+/g, "N"));
+      } finally {
+        hangs.stop();
+      }
+    },
+    LIMIT,
+  );
+
+  test(
+    "a queue that cannot be written is one line in the log",
+    async () => {
+      const folder = join(queue(), "new");
+      rmSync(folder, { recursive: true });
+      writeFileSync(folder, "");
+      try {
+        const { code, text } = await box.dp("restart", "shop");
+        expect([code, text]).toEqual([0, expect.stringMatching(/^! no notification: ENOTDIR$/m)]);
+      } finally {
+        rmSync(folder);
+        await box.dp("notify", "remove", "slow");
+      }
+    },
+    LIMIT,
+  );
+});
+
+test(
+  "no secret is in any file that others may read, in a log, a list of processes or a run file",
+  () => {
+    const found = Bun.spawnSync(["grep", "-rlF", SECRET, box.root, "--exclude=notify.yml", "--exclude=targets.json"]);
+    expect(found.stdout.toString()).toBe("");
+    expect(statSync(join(queue(), "targets.json")).mode & 0o077).toBe(0);
+    expect(pidsWith(SECRET)).toEqual([]);
+  },
+  LIMIT,
+);
+
+test(
+  "the last target takes the look and the sender with it",
+  async () => {
+    expect((await box.dp("notify", "remove", "team")).code).toBe(0);
+    expect((await box.dp("notify")).stdout).toContain("nobody is told anything");
+    await until("the end of the clock", () => {
+      const own = pidsWith("lib/watch/clock.ts").filter((pid) => procFile(pid, "environ").includes(box.root));
+      return own.length === 0;
+    });
+    expect(existsSync(join(queue(), "targets.json"))).toBe(false);
+    expect((await box.dp("notify", "log")).stdout).toContain("failed");
+    expect((await box.dp("doctor")).text).not.toContain("notify");
+  },
+  LIMIT,
+);

@@ -1,0 +1,180 @@
+// Notifications on a real server: the timer, the sender's user and sandbox, an app that is killed, that crashes again and
+// again, and a reboot. The tests build on each other, on one server; the receiver is on this machine's loopback.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { receiver, type Receiver } from "../notify/support/receivers.ts";
+import { boxUnavailable, freePort, until } from "../support/box.ts";
+import { plainApp } from "../support/server-apps.ts";
+import { type Server, startServer } from "../support/server-box.ts";
+import { type Laptop, openLaptop } from "../support/server-laptop.ts";
+
+const why = boxUnavailable();
+const LIMIT = 240_000;
+const QUEUE = "/var/lib/dp/notify";
+const HOME = "/opt/deployments/shop/home";
+/** The timer looks as soon as the last look has ended. */
+const OFTEN =
+  "mkdir -p /etc/systemd/system/dp-watch.timer.d && printf '[Timer]\\nOnUnitInactiveSec=\\nOnUnitInactiveSec=1s\\nAccuracySec=100ms\\nRandomizedDelaySec=0\\n' > /etc/systemd/system/dp-watch.timer.d/often.conf && systemctl daemon-reload && systemctl restart dp-watch.timer";
+
+describe.skipIf(why !== null)(`notifications on a server${why === null ? "" : ` (skipped: ${why})`}`, () => {
+  let box: Server;
+  let shop: Laptop;
+  let team: Receiver;
+
+  beforeAll(async () => {
+    team = receiver();
+    box = await startServer("notify");
+    shop = await openLaptop(box, "shop");
+    await box.mustDp("setup", "shop", "--port", `${await freePort()}`);
+    await box.hurry("shop");
+    await shop.commit(plainApp("shop"));
+    await shop.push();
+  }, LIMIT);
+  afterAll(async () => {
+    shop?.remove();
+    await box?.stop();
+    team?.stop();
+  });
+
+  const texts = () => team.got.map(({ body }) => (JSON.parse(body) as { text: string }).text.split("\n")[0]!);
+  const told = (word: string) => texts().filter((text) => text.includes(word));
+  const arrives = (word: string, count = 1) => until(`"${word}" arrives`, () => told(word).length >= count);
+  const add = (name: string, kind: string, line: string) =>
+    box.must(`printf '%s\\n' '${line}' | dp notify add ${name} ${kind}`);
+  const unit = async () => `shop@${await box.live("shop")}.service`;
+  const stateIs = (state: string) =>
+    until(`shop is ${state}`, async () => {
+      const { code, stdout } = await box.ssh(["cat", "/var/lib/dp/watch.json"]);
+      const seen = (code === 0 ? JSON.parse(stdout) : { apps: {} }) as { apps: Record<string, { state: string }> };
+      return seen.apps["shop"]?.state === state;
+    });
+
+  test(
+    "the first target makes timer, unit, user and folders, and root writes where nobody else can put links",
+    async () => {
+      expect(await add("team", "webhook", `URL=${team.url}`)).toContain("sent to team: 200");
+      expect(await box.must("systemctl is-active dp-watch.timer")).toBe("active");
+      expect(await box.must("systemctl is-enabled dp-watch.timer dp-notify.service")).toBe("enabled\nenabled");
+      expect(await box.must(`stat -c '%U:%G %a' ${QUEUE} ${QUEUE}/new ${QUEUE}/own ${QUEUE}/targets.json`)).toBe(
+        ["root:dp-notify 750", "root:dp-notify 2770", "dp-notify:dp-notify 700", "root:dp-notify 640"].join("\n"),
+      );
+      expect(await box.must("stat -c '%U %a' /opt/deployments/notify.yml")).toBe("root 600");
+      const tries = ["mv new x", "rm -rf own", "ln -s /etc/shadow y", "echo x > targets.json"].map(
+        (line) =>
+          `! setpriv --reuid=dp-notify --regid=dp-notify --clear-groups sh -c 'cd ${QUEUE} && ${line}' 2>/dev/null`,
+      );
+      await box.must(tries.join(" && "));
+      const rating = await box.must("systemd-analyze security dp-notify.service --no-pager | tail -n 1");
+      expect(Number(/([0-9.]+) OK/.exec(rating)?.[1])).toBeLessThan(2.5);
+      expect((await box.dp("doctor")).stdout).not.toContain("notify");
+    },
+    LIMIT,
+  );
+
+  test(
+    "the app is killed: one message; it is started: one message",
+    async () => {
+      await stateIs("ok");
+      const live = await unit();
+      await box.must(`systemctl stop ${live}`);
+      await arrives("shop is down");
+      expect(told("shop is down")[0]).toContain("it was stopped, but not by dp stop");
+      await box.must(OFTEN);
+      await box.must(`systemctl start ${live}`);
+      await arrives("shop is up again");
+      expect([told("shop is down").length, told("shop is up again").length]).toEqual([1, 1]);
+      expect(await box.must(`stat -c %U ${QUEUE}/own/log`)).toBe("dp-notify");
+    },
+    LIMIT,
+  );
+
+  test(
+    "it crashes again and again until its manager gives up: one message, and one when it is mended",
+    async () => {
+      await box.must(`touch ${HOME}/die`);
+      await arrives("shop is down", 2);
+      await until(
+        "systemd has given up",
+        async () => (await box.ssh(["systemctl", "is-failed", await unit()])).code === 0,
+      );
+      await stateIs("down");
+      await box.must(`rm ${HOME}/die && systemctl reset-failed ${await unit()} && systemctl start ${await unit()}`);
+      await stateIs("ok");
+      await arrives("shop", 4);
+      expect(told("shop is down").length).toBe(2);
+      // Three changes within ten minutes are flapping, of which only the start is told.
+      expect(told("shop is up again").length + told("shop flaps").length).toBe(2);
+    },
+    LIMIT,
+  );
+
+  test(
+    "a deploy that fails, and programs that run as dp-notify, also through sendmail",
+    async () => {
+      await box.must(
+        `printf '#!/bin/sh\\nid -un > ${QUEUE}/own/who\\n' > /usr/local/bin/page-me && chmod 755 /usr/local/bin/page-me`,
+      );
+      await box.must(
+        "mkdir -p /var/spool/sink && chown dp-notify /var/spool/sink && printf '#!/bin/sh\\n{ echo \"$@\"; cat; } >> /var/spool/sink/mail\\n' > /usr/sbin/sendmail && chmod 755 /usr/sbin/sendmail",
+      );
+      await add("own", "command", "command=/usr/local/bin/page-me");
+      await add("ops", "mail", "mail=ops@example.com\nfrom=dp@example.com");
+      expect(await box.must(`cat ${QUEUE}/own/who`)).toBe("dp-notify");
+      await box.must(`rm ${QUEUE}/own/who /var/spool/sink/mail`);
+      await shop.commit({ "app.py": "raise SystemExit('boom')\n" }, "Break it");
+      await shop.failingPush();
+      await arrives("failed at");
+      expect(told("failed at")).toEqual([
+        expect.stringMatching(/^✗ shop: deploy \d+-\S+ failed at check, \S+ serves as before$/),
+      ]);
+      await until(
+        "the program",
+        async () => (await box.ssh(["cat", `${QUEUE}/own/who`])).stdout.trim() === "dp-notify",
+      );
+      await until("the mail", async () =>
+        (await box.ssh(["cat", "/var/spool/sink/mail"])).stdout.includes("ops@example.com"),
+      );
+      await box.mustDp("notify", "remove", "ops");
+      await box.mustDp("notify", "remove", "own");
+      expect(await box.must("systemctl show -P NoNewPrivileges dp-notify.service")).toBe("yes");
+    },
+    LIMIT,
+  );
+
+  test(
+    "links in the sender's own folder lead root nowhere",
+    async () => {
+      await box.must(`mv ${QUEUE}/own/log ${QUEUE}/own/kept && ln -s /etc/shadow ${QUEUE}/own/log`);
+      expect(await box.mustDp("notify", "log")).toBe("no message yet");
+      await box.must(`mkfifo ${QUEUE}/own/log.1`);
+      expect(await box.mustDp("notify", "log")).toBe("no message yet");
+      await box.must(`rm ${QUEUE}/own/log ${QUEUE}/own/log.1 && mv ${QUEUE}/own/kept ${QUEUE}/own/log`);
+      expect(await box.mustDp("notify", "log")).toContain("shop is down");
+    },
+    LIMIT,
+  );
+
+  test(
+    "a reboot: one message, that all came up with it",
+    async () => {
+      const before = texts().length;
+      await box.reboot();
+      await arrives("came up again");
+      await stateIs("ok");
+      expect(texts().slice(before)).toEqual([expect.stringMatching(/^○ \S+ came up again, and its app with it$/)]);
+    },
+    LIMIT,
+  );
+
+  test(
+    "the last target takes timer and unit with it, and destroy leaves nothing to look at",
+    async () => {
+      await box.mustDp("notify", "remove", "team");
+      expect(
+        (await box.ssh("ls /etc/systemd/system/dp-watch.* /etc/systemd/system/dp-notify.service")).stdout,
+      ).not.toContain("dp-notify.service\n");
+      expect((await box.ssh("systemctl is-active dp-watch.timer")).stdout.trim()).toBe("inactive");
+      expect((await box.dp("doctor")).stdout).not.toContain("notify");
+    },
+    LIMIT,
+  );
+});
