@@ -22,8 +22,10 @@ function processesOf(name: string, key: string | undefined): number[] {
 }
 
 // A dp in a session of its own: nobody who leaves ends it.
-const isDeploy = ({ pid, session }: ProcessEntry) =>
-  pid === session && SELF.every((word, at) => argumentsOf(pid)[at] === word);
+function isDeploy({ pid, session }: ProcessEntry): boolean {
+  const argv = argumentsOf(pid);
+  return pid === session && SELF.every((word, at) => argv[at] === word);
+}
 
 /** Ends the sessions of a name, or of one of its keys; answers how many there were. */
 export async function endSessions(name: string, key?: string): Promise<number> {

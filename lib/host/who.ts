@@ -47,8 +47,10 @@ export interface KeyHolder {
 
 /** What the process that lets keys in was started for; null: the process is another one, or another user's. */
 export function gateOf(pid: number): KeyHolder | null {
-  const [name = "", key = "", ...more] = argumentsOf(pid).slice(SELF.length + 1);
-  const isGate = [...SELF, "gate"].every((word, at) => argumentsOf(pid)[at] === word) && more.length === 0;
+  const argv = argumentsOf(pid);
+  const [name, key, ...more] = argv.slice(SELF.length + 1);
+  if (name === undefined || key === undefined || more.length > 0) return null;
+  const isGate = [...SELF, "gate"].every((word, at) => argv[at] === word);
   return isGate && userOf(pid) === process.getuid?.() ? { name, key } : null;
 }
 

@@ -133,7 +133,23 @@ describe.skipIf(why !== null)(`keys${why === null ? "" : ` (skipped: ${why})`}`,
     const write = `touch ${HOME}/.ssh/rc ${HOME}/.bashrc; echo x >> ${HOME}/.ssh/authorized_keys; mkdir ${HOME}/x`;
     expect((await asDp(write)).text.match(/denied|Read-only/g)).toHaveLength(4);
     expect((await asDp("sudo -n sh -c id")).text).toContain("a password is required");
+    // Why nothing else may run as dp.
+    const gate = `sudo -n /usr/local/lib/dp/gate ann ${await printOf("ann")}`;
+    expect((await asDp(gate)).text).toBe("dp: hello ann: no shell here; shop (operate)");
     expect((await asDp("cat /var/lib/dp/keys.json /var/repos/shop.git/HEAD")).text.match(/denied/g)).toHaveLength(2);
+  });
+
+  test("a key has no shell with any other line of authorized_keys", async () => {
+    await exec(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", keyOf("eve")]);
+    const file = `${HOME}/.ssh/authorized_keys`;
+    for (const options of ["", 'command="id" ', 'command="ann; id" ', 'command="ann SHA256:x" ']) {
+      await box.must(`cat >> ${file}`, { stdin: `${options}${pubOf("eve")}` });
+      const [code, text] = await said("eve", "id");
+      expect([options, code]).toEqual([options, 8]);
+      expect(text).toMatch(/^dp: (?:no shell here|this key is not let in any more)$/);
+      await box.must(`sed -i '$d' ${file}`);
+    }
+    expect((await said("eve", "id"))[0]).toBe(255);
   });
 
   test("a push names who it is, in its log and the audit log", async () => {
