@@ -67,16 +67,14 @@ const python: AppType = {
       return { path: bin === null ? [] : [bin], env, dependencies: null, interpreter: runsOn };
     }
     const installer = await findInstaller(place, io);
-    if (definition.from === "pyproject.toml" && definition.project?.isPackage)
-      io.info(
-        "the app itself is installed, so each release has an environment of its own; for its dependencies alone: [tool.uv] package = false in pyproject.toml",
-      );
     const key = venvKey(place, definition, installer, interpreter, await settingsSum(place, io));
     const venv = join(venvsFolder(place.base), key);
     if (await isComplete(place.base, key)) {
       io.info(`dependencies unchanged (venv ${key})`);
     } else {
       io.info(`installing ${definition.from} with ${installer.name}, python ${version}`);
+      if (definition.project?.isPackage)
+        io.info("the app is a package, installed anew for each release: dp help python says how it is not");
       await buildVenv(place, key, definition, installer, interpreter, io);
     }
     const own = { ...env, VIRTUAL_ENV: venv };

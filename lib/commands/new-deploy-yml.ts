@@ -3,7 +3,7 @@ import type { AppType, Detected } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
 import { folderTree, type Tree } from "../git/tree.ts";
 import { render, template } from "../host/template.ts";
-import { fitsFor, healthOf, usualFit, type Fit } from "../release/fit.ts";
+import { fitsFor, healthOf, healthText, usualFit, type Fit } from "../release/fit.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { plainText } from "../text/text.ts";
 
@@ -43,7 +43,7 @@ export async function newDeployYml(wishes: Wishes, name: string): Promise<{ text
     name,
     type: type.name,
     because: plainText(chosen.why),
-    healthCheck: health.path,
+    healthCheck: healthText(health.path, found?.host),
     command: settings ?? command,
   };
   return { text: render(await template("deploy.yml"), values), edit: editLines(chosen, health, settings) };
@@ -94,7 +94,7 @@ function editLines(
   return [
     `type: ${type.name}, ${plainText(because)}`,
     ...(note === null ? [] : [`      ${note}`]),
-    `healthCheck: ${health.path}${why}`,
+    `healthCheck: ${healthText(health.path, found?.host)}${why}`,
     ...(settings?.split("\n") ?? []).filter((line) => /^ *(?:build|root): /.test(line)).map((line) => line.trim()),
     ...(found?.advice ?? []).map((what) => `to do: ${plainText(what)}`),
     ...(found === null && settings === undefined ? ["command: the line that starts the app on $DP_HOST:$PORT"] : []),

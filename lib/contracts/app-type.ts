@@ -82,6 +82,8 @@ export interface Detected {
   command: string | null;
   /** The health check path to propose. Default: found in the app's code. */
   healthCheck?: string;
+  /** The Host header that the health check must send. */
+  host?: string;
   /** Lines of deploy.yml that this app needs in place of a command. */
   settings?: string;
   /** Why this type was chosen: "requirements.txt". */

@@ -70,10 +70,14 @@ export async function enoughLines(app: string, tree: Tree, types: readonly AppTy
   return { because: `${folder}/${because}`, lines: [name!, `root: ${folder}`, ...more], advice };
 }
 
+/** The value of `healthCheck` in deploy.yml. */
+export const healthText = (path: string, host: string | undefined): string =>
+  host === undefined ? path : `{path: ${path}, host: ${host}}`;
+
 async function linesOf(app: string, tree: Tree, { type, found }: Fit): Promise<string[]> {
   const { path } = await healthOf(tree, found);
   const more = found.settings?.split("\n") ?? [];
-  return [`name: ${app}`, `type: ${type.name}`, `healthCheck: ${path}`, ...more];
+  return [`name: ${app}`, `type: ${type.name}`, `healthCheck: ${healthText(path, found.host)}`, ...more];
 }
 
 /** The folders at the top that a type recognises by more than a script that lies there. */

@@ -6,8 +6,29 @@ const OF_LIBRARY = /\/(?:site-packages|dist-packages|node_modules)\/|\/lib\/pyth
 /** Fewer frames in a row than these stay as they are. */
 const FEW = 3;
 
-/** The lines without runs of library frames, each of which becomes one line that counts them. */
-export function foldTraces(lines: readonly string[]): string[] {
+/**
+ * The lines without runs of library frames, each of which becomes one line that counts them, and without traces of
+ * Python that come again below.
+ */
+export const foldTraces = (lines: readonly string[]): string[] => withoutRepeats(foldFrames(lines));
+
+const BEGIN = "Traceback (most recent call last):";
+
+function withoutRepeats(lines: readonly string[]): string[] {
+  const blocks: string[][] = [];
+  for (let at = 0; at < lines.length;) {
+    let end = at + 1;
+    if (lines[at] === BEGIN) while (end < lines.length && /^\s/.test(lines[end]!)) end++;
+    // The error itself stands below the frames.
+    if (lines[at] === BEGIN) end = Math.min(end + 1, lines.length);
+    blocks.push(lines.slice(at, end));
+    at = end;
+  }
+  const texts = blocks.map((block) => block.join("\n"));
+  return blocks.filter((block, at) => block.length < 2 || texts.lastIndexOf(texts[at]!) === at).flat();
+}
+
+function foldFrames(lines: readonly string[]): string[] {
   const folded: string[] = [];
   for (let at = 0; at < lines.length;) {
     const end = endOfRun(lines, at);

@@ -314,7 +314,8 @@ test("a Django project is told of migrations, its database, static files and log
     "manage.py": 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")',
     "mysite/wsgi.py": "",
     "mysite/urls.py": 'urlpatterns = [\n    path("admin/", admin.site.urls),\n]\n',
-    "mysite/settings.py": 'DATABASES = {"default": {"NAME": BASE_DIR / "db.sqlite3"}}\nSTATIC_URL = "static/"\n',
+    "mysite/settings.py":
+      'ALLOWED_HOSTS = ["shop.example.com"]\nDATABASES = {"default": {"NAME": BASE_DIR / "db.sqlite3"}}\nSTATIC_URL = "static/"\n',
   };
   for (const [path, text] of Object.entries(files)) await Bun.write(join(dir, path), text);
   const { edit } = await init({ dir, types, name: "shop" });
@@ -322,7 +323,7 @@ test("a Django project is told of migrations, its database, static files and log
     /gunicorn is not among [^]*\n.*whitenoise[^]*\n.*the database is in the release[^]*\n.*LOGGING/,
   );
   expect(deployConfig(await readFile(join(dir, "deploy.yml"), "utf8"))).toMatchObject({
-    healthCheck: { path: "/admin/login/" },
+    healthCheck: { path: "/admin/login/", host: "shop.example.com" },
     hooks: { preDeploy: "python manage.py migrate --noinput" },
   });
 
@@ -337,6 +338,16 @@ test("a Django project is told of migrations, its database, static files and log
     healthCheck: { path: "/health" },
   });
   expect(config.build).toBe("python manage.py collectstatic --noinput");
+});
+
+test("a Flask app that writes into its instance folder shares it", async () => {
+  await writeFile(join(dir, "requirements.txt"), "flask\ngunicorn\n");
+  await writeFile(join(dir, "app.py"), "app = Flask(__name__, instance_relative_config=True)\n");
+  await init({ dir, types, name: "shop" });
+  expect(deployConfig(await readFile(join(dir, "deploy.yml"), "utf8"))).toMatchObject({
+    command: 'gunicorn --bind "$DP_HOST:$PORT" app:app',
+    shared: { dirs: ["instance"] },
+  });
 });
 
 test("a Flask app without a server in its requirements is told of gunicorn", async () => {

@@ -21,6 +21,17 @@ test("Python: frames of libraries with their code and carets are one line, the a
   ]);
 });
 
+test("Python: a trace that comes again is shown once, the last time", () => {
+  const trace = [
+    "Traceback (most recent call last):",
+    '  File "/app/blog.py", line 20, in index',
+    "    query()",
+    "OperationalError: no such table",
+  ];
+  const lines = ["[1] ERROR", ...trace, "[2] ERROR", ...trace, "[3] end"];
+  expect(foldTraces(lines)).toEqual(["[1] ERROR", "[2] ERROR", ...trace, "[3] end"]);
+});
+
 test("node: frames of node and of modules are one line, and few stay as they are", () => {
   const own = "    at load (/opt/deployments/shop/releases/1-aaaaaaa/server.js:3:9)";
   const library = [

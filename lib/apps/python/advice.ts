@@ -5,19 +5,23 @@ import type { Detected } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Tree } from "../../git/tree.ts";
 import { readDefinition } from "./definition.ts";
+import { djangoProposal } from "./django.ts";
 import { findDjango, findEntry } from "./entry.ts";
 import { startCommand } from "./start.ts";
 
-type Proposal = Pick<Detected, "command" | "healthCheck" | "settings" | "advice">;
+type Proposal = Omit<Detected, "because">;
 
 /** The proposal, as far as the files alone show it. */
 export async function proposal(tree: Tree): Promise<Proposal> {
   try {
-    const names = (await readDefinition(tree))?.names ?? new Set<string>();
+    const definition = await readDefinition(tree);
+    const names = definition?.names ?? new Set<string>();
     const django = await findDjango(tree);
-    const start = await startOf(tree, names);
-    if (django !== null) return await ofDjango(tree, django.project, names, start);
-    return { command: start.command, advice: [...start.advice, ...(await listening(tree, names))] };
+    const { command, advice } = await startOf(tree, names, definition === null);
+    const found = django
+      ? await djangoProposal(tree, django.project, names, command)
+      : await ofEntry(tree, command, names);
+    return { ...found, advice: [...advice, ...(found.advice ?? [])] };
   } catch (error) {
     if (error instanceof DpError) return { command: null };
     throw error;
@@ -29,65 +33,27 @@ interface Start {
   advice: string[];
 }
 
-async function startOf(tree: Tree, names: ReadonlySet<string>): Promise<Start> {
+async function startOf(tree: Tree, names: ReadonlySet<string>, isUndefined: boolean): Promise<Start> {
   if ((await webProcess(tree)) !== null) return { command: null, advice: [] };
   try {
     return { command: await startCommand(tree, async (program) => names.has(program)), advice: [] };
   } catch (error) {
     if (!(error instanceof DpError) || error.exit !== "config") throw error;
-    return { command: null, advice: [[error.message, error.hint].filter(Boolean).join(": ")] };
+    const first = isUndefined ? ["requirements.txt, with all that the app imports and the server below"] : [];
+    return { command: null, advice: [...first, [error.message, error.hint].filter(Boolean).join(": ")] };
   }
 }
 
-// Flask's own server listens on 127.0.0.1:5000 unless it is told otherwise.
-async function listening(tree: Tree, names: ReadonlySet<string>): Promise<string[]> {
+const WRITES_INSTANCE = /\binstance_path\b|\binstance_relative_config\s*=\s*True\b/;
+
+async function ofEntry(tree: Tree, command: string | null, names: ReadonlySet<string>): Promise<Proposal> {
   const entry = await findEntry(tree);
-  if (entry?.kind !== "wsgi" || !entry.runsAlone || names.has("gunicorn")) return [];
-  return [
-    `${entry.path} must listen on $DP_HOST:$PORT; gunicorn in the dependencies would do that, and replaces app.run()`,
-  ];
-}
-
-/** What Django's own project template leaves to be done before it is served by others than runserver. */
-async function ofDjango(tree: Tree, project: string, names: ReadonlySet<string>, start: Start): Promise<Proposal> {
-  const { settings, urls } = await djangoFiles(tree, project);
-  const hasRoot = /^STATIC_ROOT\s*=/m.test(settings);
-  const lines = [
-    ...(start.command === null ? [] : [`command: ${yamlScalar(start.command)}`]),
-    ...(hasRoot ? ["build: python manage.py collectstatic --noinput"] : []),
-    "hooks:",
-    "  preDeploy: python manage.py migrate --noinput",
-  ];
-  const advice = [
-    ...start.advice,
-    ...(hasRoot && names.has("whitenoise")
-      ? []
-      : [
-          "static files: whitenoise in the dependencies and in MIDDLEWARE, STATIC_ROOT in the settings, and build: python manage.py collectstatic --noinput",
-        ]),
-    ...(/BASE_DIR\s*\/\s*["'][\w.-]+\.sqlite3?["']|os\.path\.join\(BASE_DIR,\s*["'][\w.-]+\.sqlite3?["']/.test(settings)
-      ? [
-          'the database is in the release, which is read-only: "NAME": BASE_DIR / "data" / "db.sqlite3", and shared: {dirs: [data]}',
-        ]
-      : []),
-    ...(/^LOGGING\s*=/m.test(settings)
-      ? []
-      : ["LOGGING in the settings, to the console: without it dp logs shows no error"]),
-  ];
-  // A new project has pages for its admin only.
-  const routes = [...urls.matchAll(/^\s*(?:re_)?path\(\s*r?["']([^"']*)/gm)].map(([, route]) => route!);
-  const isAdminOnly = routes.length > 0 && routes.every((route) => /^\^?admin\//.test(route));
-  return {
-    command: start.command,
-    settings: lines.join("\n"),
-    advice,
-    ...(isAdminOnly ? { healthCheck: "/admin/login/" } : {}),
-  };
-}
-
-async function djangoFiles(tree: Tree, project: string): Promise<{ settings: string; urls: string }> {
-  const paths = (await tree.list()).map(({ path }) => path);
-  const own = new RegExp(`^${RegExp.escape(project)}/settings(?:\\.py|/\\w+\\.py)$`);
-  const texts = await Promise.all(paths.filter((path) => own.test(path)).map((path) => tree.read(path)));
-  return { settings: texts.join("\n"), urls: (await tree.read(`${project}/urls.py`)) ?? "" };
+  if (entry?.kind !== "wsgi") return { command };
+  // Flask's own server listens on 127.0.0.1:5000 unless it is told otherwise.
+  const isDeaf = entry.runsAlone && !names.has("gunicorn");
+  const what = `${entry.path} must listen on $DP_HOST:$PORT; gunicorn in the dependencies would do that, and replaces app.run()`;
+  const advice = isDeaf ? [what] : [];
+  if (!WRITES_INSTANCE.test((await tree.read(entry.path)) ?? "")) return { command, advice };
+  const start = command === null ? [] : [`command: ${yamlScalar(command)}`];
+  return { command, advice, settings: [...start, "shared:", "  dirs: [instance]"].join("\n") };
 }
