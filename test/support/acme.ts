@@ -16,6 +16,8 @@ export interface Acme {
   /** The port at which it looks for the answers to its challenges. */
   http: number;
   https: number;
+  /** The file that vouches for the authority itself, as the settings name it. */
+  ca: string;
   /** A file with the root of the certificates that it gives. */
   root: string;
   /** What it logged so far. */
@@ -76,6 +78,7 @@ export async function startAcme(): Promise<Acme> {
     settings:
       `directory: https://127.0.0.1:${api}/dir\ndirectoryCa: ${at("ca.pem")}\nresolver: 127.0.0.1:${dns}\n` +
       `http: 127.0.0.1:${http}\nhttps: 127.0.0.1:${https}\npublic: {http: ${http}, https: ${https}}\n`,
+    ca: at("ca.pem"),
     ...{ http: http!, https: https!, root: at("root.pem"), dnsAdmin: `127.0.0.1:${dnsAdmin}` },
     log: () => readFileSync(log, "utf8"),
     async dns(what, value) {
