@@ -50,10 +50,11 @@ is_bun() {
 
 # The name of this machine in the names of Bun's packages, or nothing.
 platform() {
-    [ "$(uname -s)" = Linux ] || return 0
-    case $(uname -m) in
-        x86_64 | amd64) name=linux-x64 ;;
-        aarch64 | arm64) name=linux-aarch64 ;;
+    case "$(uname -s) $(uname -m)" in
+        Linux\ x86_64 | Linux\ amd64) name=linux-x64 ;;
+        Linux\ aarch64 | Linux\ arm64) name=linux-aarch64 ;;
+        Darwin\ x86_64) name=darwin-x64 ;;
+        Darwin\ arm64) name=darwin-aarch64 ;;
         *) return 0 ;;
     esac
     for loader in /lib/ld-musl-*; do
@@ -119,10 +120,12 @@ needs_git() {
 # With install.sh, so that an installed dp can be sent to another server and installed there.
 PARTS="bin lib steps templates package.json bun.lock tsconfig.json bunfig.toml install.sh README.md docs LICENSE"
 
-# One line that changes with anything that would be installed.
+# One line that changes with anything that would be installed. macOS has no sha256sum.
 fingerprint() {
+    sum=sha256sum
+    command -v sha256sum >/dev/null 2>&1 || sum="shasum -a 256"
     # shellcheck disable=SC2086
-    (cd "$source" && find $PARTS -type f -exec sha256sum {} + 2>/dev/null | sort | sha256sum | cut -c1-16)
+    (cd "$source" && find $PARTS -type f -exec $sum {} + 2>/dev/null | sort | $sum | cut -c1-16)
 }
 
 # Fills the folder $1 with dp, its packages and its own Bun.
@@ -145,7 +148,7 @@ build_tree() {
     # Run by hand, a step starts by its first line, and PATH need not have any Bun.
     # In the quotes of env -S, then in the replacement of sed, a backslash keeps a character as it is.
     word=$(printf %s "$tree/bun/bin/bun" | sed "s/[\\\\']/\\\\&/g; s/[\\\\&|]/\\\\&/g")
-    programs "$1" -exec sed -i "1s|^#!/usr/bin/env -S bun |#!/usr/bin/env -S '$word' |" {} +
+    edit_programs "$1" "1s|^#!/usr/bin/env -S bun |#!/usr/bin/env -S '$word' |"
     # What the clone has already needs no network; the next line completes and checks it.
     (cd "$1" && "$bun" --no-env-file -e 'console.log(Object.keys(require("./package.json").dependencies).join("\n"))') |
         while read -r package; do
@@ -163,16 +166,20 @@ build_tree() {
     fingerprint >"$1/.installed"
 }
 
-programs() {
-    at=$1
-    shift
-    find "$at" \( -path "$at/bin/*" -o -path "$at/steps/*" \) -type f "$@"
+# Edits the programs of the tree $1 by the line $2 of sed. The option -i is not the same everywhere.
+edit_programs() {
+    for file in "$1"/bin/* "$1"/steps/*; do
+        [ -f "$file" ] || continue
+        sed "$2" "$file" >"$1/edited"
+        cat "$1/edited" >"$file"
+    done
+    rm -f "$1/edited"
 }
 
 # The programs of an installed dp name its own Bun and its own bundle: what they are made from names neither.
 as_in_clone() {
-    programs "$1" -exec sed -i "1s|^#!/usr/bin/env -S .* --no-env-file|#!/usr/bin/env -S bun --no-env-file|" {} +
-    [ ! -f "$1/bin/dp" ] || sed -i 's|"../bundle/dp.js"|"../lib/cli.ts"|' "$1/bin/dp"
+    edit_programs "$1" "1s|^#!/usr/bin/env -S .* --no-env-file|#!/usr/bin/env -S bun --no-env-file|"
+    edit_programs "$1" 's|"../bundle/dp.js"|"../lib/cli.ts"|'
 }
 
 # The commit that is installed, or nothing: a repository around this folder would be another project's.
@@ -218,20 +225,23 @@ make_bundle() {
 # Starts a program of dp's, as dp does: nothing in the current folder has a say.
 hardened() { "$bun" --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install "$@"; }
 
-# Puts a link in place by one rename.
+# Puts a link in place by one rename. mv would move it into the folder that the old one leads to.
 point() {
     ln -s "$2" "$1.new.$$"
-    mv -T "$1.new.$$" "$1"
+    (cd / && hardened -e 'require("fs").renameSync(process.argv[1], process.argv[2])' "$1.new.$$" "$1")
 }
 
-# The way back must not end with the terminal: in a session of its own dp need not start a second dp for that.
-detach_line() {
-    if [ "$(setsid -f -w echo ok 2>/dev/null)" = ok ]; then
-        # shellcheck disable=SC2016
-        echo 'detached=; if [ "${1-}" = rollback ]; then detached="setsid -f -w"; fi'
-    else
-        echo 'detached='
-    fi
+# A rollback must not end with the terminal: in a session of its own dp need not start a second dp for that. On a machine
+# without apps it goes to a server, and ssh may have to ask something in the terminal.
+detach_lines() {
+    echo 'detached='
+    [ "$(setsid -f -w echo ok 2>/dev/null)" = ok ] || return 0
+    cat <<'TEXT'
+if [ "${1-}" = rollback ] && { [ -n "${DP_ROOT-}" ] || [ -d /opt/deployments ]; }; then
+    detached="setsid -f -w"
+    for word in "$@"; do case $word in -r* | --remote*) detached= ;; esac; done
+fi
+TEXT
 }
 
 write_commands() {
@@ -240,12 +250,13 @@ write_commands() {
 #!/bin/sh
 $MARK
 unset BUN_OPTIONS BUN_BE_BUN
-$(detach_line)
+$(detach_lines)
 exec \$detached $(quoted "$tree/bun/bin/bun") --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install $(quoted "$tree/bin/dp") "\$@"
 TEXT
     chmod 755 "$commands/dp.new.$$"
-    mv -T "$commands/dp.new.$$" "$commands/dp"
-    point "$commands/deploy-paradigm" dp
+    mv -f "$commands/dp.new.$$" "$commands/dp"
+    ln -s dp "$commands/deploy-paradigm.new.$$"
+    mv -f "$commands/deploy-paradigm.new.$$" "$commands/deploy-paradigm"
 }
 
 # Where shells look for completions, by themselves: what it is made from, and the file.
@@ -267,7 +278,7 @@ write_completions() {
         mkdir -p "$(dirname "$file")"
         cp "$tree/templates/completion/$from" "$file.new.$$"
         chmod 644 "$file.new.$$"
-        mv -T "$file.new.$$" "$file"
+        mv -f "$file.new.$$" "$file"
     done
 }
 

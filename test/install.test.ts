@@ -14,6 +14,7 @@ import {
 import { statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { inTerminal } from "./support/typed.ts";
 
 const project = resolve(import.meta.dir, "..");
 const version = (await Bun.file(join(project, "package.json")).json()).version as string;
@@ -454,4 +455,79 @@ test("without any way to a Bun it names the choices", async () => {
   expect(filesBelow(join(folder, "no-bun-prefix")).map((path) => path.slice(folder.length))).toEqual([
     "/no-bun-prefix/share/dp.d/.lock",
   ]);
+});
+
+describe("on a laptop", () => {
+  /** A folder of programs as macOS has them: none of GNU's own options, and several are not there at all. */
+  function likeMacOs(): string {
+    const bin = join(folder, "mac");
+    mkdirSync(bin);
+    const same = [
+      "basename",
+      "bash",
+      "cat",
+      "chmod",
+      "cp",
+      "cut",
+      "dirname",
+      "env",
+      "find",
+      "git",
+      "grep",
+      "head",
+      "id",
+    ];
+    for (const name of [
+      ...same,
+      "ln",
+      "mkdir",
+      "mktemp",
+      "perl",
+      "readlink",
+      "rm",
+      "rmdir",
+      "sh",
+      "sort",
+      "tail",
+      "tr",
+    ])
+      symlinkSync(Bun.which(name)!, join(bin, name));
+    const limited = (name: string, option: string) =>
+      `#!/bin/sh\nfor word; do case $word in ${option}) echo "${name}: illegal option $word" >&2; exit 64 ;; esac; done\nexec ${Bun.which(name)} "$@"\n`;
+    writeFileSync(join(bin, "mv"), limited("mv", "-T"), { mode: 0o755 });
+    writeFileSync(join(bin, "sed"), limited("sed", "-i*"), { mode: 0o755 });
+    writeFileSync(join(bin, "uname"), '#!/bin/sh\n[ "$1" = -m ] && echo arm64 || echo Darwin\n', { mode: 0o755 });
+    const sum = `#!/bin/sh\n[ "$1 $2" = "-a 256" ] && shift 2 || exit 64\nexec ${Bun.which("sha256sum")} "$@"\n`;
+    writeFileSync(join(bin, "shasum"), sum, { mode: 0o755 });
+    return bin;
+  }
+
+  test("needs no program that only Linux has, and is up to date the second time", async () => {
+    const env = { PATH: likeMacOs() };
+    const first = await install("mac-prefix", [], env);
+    expect([first.code, first.err]).toEqual([0, expect.stringContaining("is installed in")]);
+    const again = await install("mac-prefix", [], env);
+    expect([again.code, again.err]).toEqual([0, expect.stringContaining("has replaced")]);
+    const dp = join(folder, "mac-prefix/bin/dp");
+    expect((await runProgram([dp, "--version"], env)).out).toBe(spoken(version));
+    expect(readFileSync(join(folder, "mac-prefix/share/dp/.installed"), "utf8")).toMatch(/^[0-9a-f]{16}\n$/);
+    expect((await install("mac-prefix", ["--uninstall"], env)).code).toBe(0);
+    expect(existsSync(dp)).toBe(false);
+  });
+
+  test("dp rollback keeps the terminal, in which ssh may have to ask", async () => {
+    const clone = join(folder, "clone");
+    mkdirSync(clone);
+    Bun.spawnSync(["git", "init", "--quiet", clone]);
+    Bun.spawnSync(["git", "-C", clone, "remote", "add", "production", "root@server:/var/repos/shop.git"]);
+    const ssh = join(folder, "asking-ssh");
+    writeFileSync(ssh, "#!/bin/sh\n[ \"$1\" = -G ] || { : >/dev/tty && echo 'it can ask'; }\n", { mode: 0o755 });
+    expect((await install("laptop-prefix")).code).toBe(0);
+    const typed = inTerminal(
+      [join(folder, "laptop-prefix/bin/dp"), "rollback"],
+      { ...environment, GIT_SSH: ssh },
+      clone,
+    );
+    expect([await typed.done, typed.shown()]).toEqual([0, "it can ask\n"]);
+  });
 });

@@ -55,6 +55,13 @@ async function duringDeploy(work: (worker: number) => Promise<Outcome>): Promise
   }
 }
 
+/** A restart whose output nobody reads. */
+async function unread(): Promise<Outcome> {
+  const line = `{ '${box.program}' restart shop; echo "exit code $?" >&2; } | true`;
+  const outcome = await box.start(["sh", "-c", line]).done;
+  return { ...outcome, code: Number(/exit code (\d+)/.exec(outcome.stderr)?.[1]) };
+}
+
 async function signalled(signal: "SIGINT" | "SIGTERM"): Promise<Outcome> {
   const before = box.ids().length;
   const deploying = deployOf(slowApp().files);
@@ -151,6 +158,7 @@ const cases: [ExitName, string, () => Promise<Outcome>, RegExp][] = [
   ["host", "a python that this server has not", () => deployOf({ ".python-version": "3.1\n" }), /wants python 3\.1/],
   ["ok", "reconcile", () => box.dp("reconcile", "shop"), /shop: /],
   ["terminated", "SIGTERM to the deploy", () => signalled("SIGTERM"), /stopped by SIGTERM/],
+  ["hungUp", "nobody reads any more what a restart that waits says", () => duringDeploy(unread), /exit code 129/],
   ["interrupted", "SIGINT to the deploy", () => signalled("SIGINT"), /stopped by SIGINT/],
   [
     "stuck",
