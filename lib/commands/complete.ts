@@ -1,6 +1,7 @@
 // `dp complete`: the possible words at a place of a command line, for shell completion. It asks nothing, and is quick.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { ROLES } from "../access/role.ts";
 import { settingsIn, sourceOf } from "../config/env.ts";
 import { envText } from "../config/env-file.ts";
 import { factOf, load } from "../pipeline/run-file.ts";
@@ -128,6 +129,10 @@ async function valuesOf(name: string, command: string, app?: string, action?: st
       return action ? cronWords(action) : [];
     case "shell":
       return plain(["bash", "zsh", "fish"]);
+    case "apps":
+      return plain(await appNames());
+    case "role":
+      return plain(ROLES);
     case "type":
       return plain((await import("../config/kinds.ts")).appTypeNames());
     case "manager":

@@ -206,6 +206,8 @@ describe.each(ROLES)("the role %s", (role) => {
       expect((await typed(line)).ran).toBe('apps [{"only":"shop"}]');
     expect((await typed("report --json")).ran).toBe('report [{"json":true,"only":"shop"}]');
     expect(await typed("report --look")).toEqual({ ran: null, error: "ann may not use report in that way" });
+    expect((await typed("status --all")).ran).toBe('status [null,{"all":true,"only":"shop"}]');
+    expect(await typed("audit --all")).toEqual({ ran: null, error: "which app? dp audit APP" });
     expect((await typed("status --json --only=blog")).ran).toBe('status [null,{"json":true,"only":"shop"}]');
   });
 });

@@ -232,7 +232,10 @@ describe.skipIf(why !== null)(`keys${why === null ? "" : ` (skipped: ${why})`}`,
     const set = await as("ann", `env shop set 'TOKEN=${SECRET} '\\''x'\\'' $HOME' --no-restart`);
     expect([set.code, set.stdout]).toEqual([0, expect.stringContaining("set TOKEN in")]);
     expect((await as("ann", "env get shop TOKEN")).stdout).toBe(`${SECRET} 'x' $HOME\n`);
-    const piped = await exec([...argvOf("ann"), "env shop import"], { stdin: `OTHER=${SECRET}\n`, timeout: 60_000 });
+    const piped = await exec([...argvOf("ann"), "env shop import --no-restart"], {
+      stdin: `OTHER=${SECRET}\n`,
+      timeout: 60_000,
+    });
     expect(piped.code).toBe(0);
     await as("bob", `env shop set TOKEN=${SECRET}`);
     await as("bob", SECRET);
