@@ -21,7 +21,8 @@ export async function proposal(tree: Tree): Promise<Proposal> {
     const found = django
       ? await djangoProposal(tree, django.project, names, command)
       : await ofEntry(tree, command, names);
-    return { ...found, advice: [...advice, ...(found.advice ?? [])] };
+    const all = [...advice, ...(found.advice ?? [])];
+    return all.length === 0 ? found : { ...found, advice: all };
   } catch (error) {
     if (error instanceof DpError) return { command: null };
     throw error;
@@ -53,7 +54,7 @@ async function ofEntry(tree: Tree, command: string | null, names: ReadonlySet<st
   const isDeaf = entry.runsAlone && !names.has("gunicorn");
   const what = `${entry.path} must listen on $DP_HOST:$PORT; gunicorn in the dependencies would do that, and replaces app.run()`;
   const advice = isDeaf ? [what] : [];
-  if (!WRITES_INSTANCE.test((await tree.read(entry.path)) ?? "")) return { command, advice };
+  if (!WRITES_INSTANCE.test((await tree.read(entry.path)) ?? "")) return { command, ...(isDeaf ? { advice } : {}) };
   const start = command === null ? [] : [`command: ${yamlScalar(command)}`];
   return { command, advice, settings: [...start, "shared:", "  dirs: [instance]"].join("\n") };
 }
