@@ -4,7 +4,7 @@ import { DpError } from "../errors.ts";
 import type { Front } from "../contracts/front.ts";
 import type { Io } from "../host/io.ts";
 import type { Manager } from "../contracts/manager.ts";
-import { hintForAnswer, hintForLines } from "./hints.ts";
+import { hintForAnswer, hintForLines, hintForTables } from "./hints.ts";
 import { probe, type Answer } from "./probe.ts";
 import { isWord, watchSteady } from "./steady.ts";
 import { watched } from "./watched.ts";
@@ -172,7 +172,7 @@ async function hintFor(
   words: readonly string[],
 ): Promise<string | null> {
   const { name, manager, port, check } = candidate;
-  const written = hintForLines(words);
+  const written = hintForLines(words) ?? hintForTables(words, name.app);
   if (written !== null) return written;
   const wrong = await wrongPort(name, manager, port);
   if (wrong !== null) return wrong;

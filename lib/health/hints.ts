@@ -34,6 +34,14 @@ export function hintForLines(lines: readonly string[]): string | null {
   return `${what} is read-only, and new with each deploy: keep what the app writes in shared: {dirs: [${name}]} of deploy.yml`;
 }
 
+const NO_TABLE = /\bno such table\b|\brelation "[^"]*" does not exist|\bTable '[^']*' doesn't exist/;
+
+/** The hint for an app whose database has no tables yet; null: its last lines do not show that. */
+export function hintForTables(lines: readonly string[], app: string): string | null {
+  if (!lines.some((line) => NO_TABLE.test(line))) return null;
+  return `the database lacks a table: make it before the app starts (hooks: {preDeploy: ...}); or name a healthCheck that needs none, and make it once by dp run ${app} -- COMMAND`;
+}
+
 /** The first folder below a release on a path; for a file at its top a folder that would have to be made. */
 function inRelease(path: string): string {
   const inside = /\/releases\/[^/]+\/(.+)$/.exec(path)?.[1]?.split("/");

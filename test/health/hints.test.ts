@@ -1,6 +1,6 @@
 // What to do about an app that is not healthy, by its answer and its last words.
 import { describe, expect, test } from "bun:test";
-import { hintForAnswer, hintForLines, withoutProbes } from "../../lib/health/hints.ts";
+import { hintForAnswer, hintForLines, hintForTables, withoutProbes } from "../../lib/health/hints.ts";
 import type { HealthCheck } from "../../lib/config/types.ts";
 
 const check = (more: Partial<HealthCheck> = {}): HealthCheck => ({
@@ -46,6 +46,15 @@ describe("a release that is read-only", () => {
     expect(hintForLines(["connection refused", "read only mode: off"])).toBeNull();
     expect(hintForLines([])).toBeNull();
   });
+});
+
+test.each([
+  "sqlite3.OperationalError: no such table: post",
+  'psycopg.errors.UndefinedTable: relation "post" does not exist',
+  "Table 'shop.post' doesn't exist",
+])("a database without tables: %s", (line) => {
+  expect(hintForTables(["booting", line], "shop")).toMatch(/preDeploy.*dp run shop -- COMMAND$/);
+  expect(hintForTables(["no table is free"], "shop")).toBeNull();
 });
 
 test("what the app wrote about dp's own requests is left out, and nothing else", () => {
