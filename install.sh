@@ -378,11 +378,22 @@ uninstall_dp() {
     for left in /opt/deployments /var/repos /var/log/deployments; do
         if [ -e "$left" ]; then say "left alone: $left"; fi
     done
-    for hook in /var/repos/*.git/hooks/update; do
-        if grep -qF "$tree/bun/bin/bun" "$hook" 2>/dev/null; then
-            app=${hook#/var/repos/}
-            say "without dp: the app ${app%%.git/*} runs on, and cannot be pushed to or come up after a reboot; install dp again, or take the app away first with dp destroy"
+    pushed=
+    for repo in /var/repos/*.git; do
+        if grep -qF "$tree/bun/bin/bun" "$repo/hooks/update" /usr/local/bin/git-receive-pack 2>/dev/null && [ -d "$repo" ]; then
+            app=${repo#/var/repos/}
+            say "without dp: the app ${app%.git} runs on, and cannot be pushed to or come up after a reboot; install dp again, or take the app away first with dp destroy"
+            pushed=$app
         fi
+    done
+    remove_git_commands "$pushed"
+}
+
+# What dp setup has put before git's own commands. While there is a repository it tells whoever pushes that dp is gone.
+remove_git_commands() {
+    for command in /usr/local/bin/git-receive-pack /usr/local/bin/git-upload-pack; do
+        grep -qF "$tree/bun/bin/bun" "$command" 2>/dev/null || continue
+        if [ -n "$1" ]; then say "left alone: $command"; else rm -f "$command"; fi
     done
 }
 

@@ -9,6 +9,7 @@ const RESERVED = new Set([
   "dbus",
   "dp",
   "getty",
+  "git",
   "root",
   "ssh",
   "sshd",
@@ -111,6 +112,9 @@ export const deployments = () => `${root()}/opt/deployments`;
 export const runtimes = () => `${root()}/opt/dp-runtimes`;
 /** The folder that holds every app's bare repository. */
 export const repositories = () => `${root()}/var/repos`;
+
+/** The folder of what git obeys when dp serves it. */
+export const gitFolder = () => `${root()}/var/lib/dp/git`;
 
 /** The places of one app; every path is absolute. */
 export interface Places {

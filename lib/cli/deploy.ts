@@ -91,6 +91,13 @@ export function declareDeployCommands(cli: CAC): void {
       return name === "killed" ? killed(repo, args[0]) : deployingHook(name, repo, args);
     });
 
+  // Exits by itself: a hanging file operation would keep this process alive, and the client waiting.
+  cli.command("serve-git <service> <app>", HIDDEN, byKey(null)).action(async (service: string, name: string) => {
+    const { gitService, serveGit } = await import("../access/serve-git.ts");
+    const { namedApp } = await import("../release/app.ts");
+    process.exit(await serveGit(namedApp(name), gitService(service)));
+  });
+
   cli.command("work <app>", HIDDEN, byKey(null)).action(async (app: string) => {
     const { workOnOrder } = await import("../deploy/work.ts");
     return workOnOrder(app);

@@ -1,5 +1,7 @@
 // `dp hook`, `dp execute`: the commands that the hooks in a repository of dp's own user call.
-import { EXIT } from "../errors.ts";
+import { DpError, EXIT } from "../errors.ts";
+import { isGivenAway } from "../git/owner.ts";
+import { places } from "../paths.ts";
 import { leaveSession } from "../host/process/libc.ts";
 import { runsOf, type PastRun } from "../release/history.ts";
 import { appOfRepo } from "../config/server.ts";
@@ -12,9 +14,18 @@ import { wasKilled } from "../deploy/runner-process.ts";
 import { notedPushOptions, notePushOptions, pushOptions } from "../deploy/push-options.ts";
 import { deployCommit, deployMoved, moveBranch, storedLines, takeBack } from "../deploy/push.ts";
 
+/** The app whose hooks may write notes in its repository: not root's, where another user can write. */
+async function ownAppOf(repo: string): Promise<string> {
+  const app = await appOfRepo(repo);
+  if (!isGivenAway(places(app).repo)) return app;
+  throw new DpError("usage", `git runs in ${repo} as another user, and has hooks elsewhere`, {
+    hint: `dp setup ${app}`,
+  });
+}
+
 /** Before any ref moves: keeps the push options for the gate. Throws DpError "usage" for an unknown option. */
 export async function preReceive(repo: string): Promise<number> {
-  await appOfRepo(repo);
+  await ownAppOf(repo);
   await notePushOptions(repo, process.env);
   return EXIT.ok;
 }
@@ -29,7 +40,7 @@ export async function deployingHook(name: string, repo: string, [ref = "", old =
 
 /** The gate, once for each ref of a push: answers the exit code that lets git move the ref or refuse it. */
 export async function update(repo: string, ref: string, old: string, sha: string): Promise<number> {
-  const app = await openApp(await appOfRepo(repo));
+  const app = await openApp(await ownAppOf(repo));
   const change = { ref, old, sha };
   const lines = storedLines(app, change);
   if (lines !== null) {
@@ -51,7 +62,7 @@ export async function refusedByGit(repo: string, ref: string, sha: string): Prom
 
 /** After the push, with `gate: false`: reads git's lines and deploys the deploy branch once. */
 export async function postReceive(repo: string, lines: string): Promise<number> {
-  const app = await openApp(await appOfRepo(repo));
+  const app = await openApp(await ownAppOf(repo));
   return deployMoved(app, refsIn(lines), () => pushOptions(process.env));
 }
 

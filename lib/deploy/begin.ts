@@ -48,8 +48,8 @@ async function findCommit(repo: string, ref: string): Promise<{ sha: string; sub
   const name = /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref) ? ref : await commitOf(repo, ref);
   const words = ["log", "-1", "--no-walk", "--no-show-signature", "--format=%H %s", `${name}^{commit}`, "--"];
   const found = await git(repo, words, { check: false });
-  const [, sha, subject = ""] = /^([0-9a-f]+) ?(.*)/s.exec(found.text) ?? [];
-  if (found.code !== 0 || objectName(sha ?? "") !== name) throw unknownCommit(repo, ref);
+  const [, sha, subject = ""] = /^([0-9a-f]{40,64})(?: (.*))?$/m.exec(found.text) ?? [];
+  if (found.code !== 0 || sha !== name) throw unknownCommit(repo, ref);
   return { sha: name, subject };
 }
 

@@ -1,7 +1,9 @@
 // The hooks of the bare repository, which turn a push into a deploy.
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { join } from "node:path";
-import { byCommand, byDrift, type Check } from "../contracts/check.ts";
+import { COMMANDS, foundBySsh } from "../access/served-hooks.ts";
+import { byCommand, byDrift, byHand, type Check } from "../contracts/check.ts";
+import { hasGitUser } from "../git/owner.ts";
 import { hookDrift } from "../setup/repository.ts";
 
 const check: Check = {
@@ -9,8 +11,17 @@ const check: Check = {
   async app(app) {
     const { name, places } = app;
     const { repo } = places;
-    if (!existsSync(join(repo, "HEAD"))) return [byCommand("error", `there is no repository ${repo}`, "setup", name)];
+    if (lstatSync(join(repo, "HEAD"), { throwIfNoEntry: false }) === undefined)
+      return [byCommand("error", `there is no repository ${repo}`, "setup", name)];
     return (await hookDrift(app)).map((drift) => byDrift(name, drift));
+  },
+  async server(io) {
+    const own = `${COMMANDS}/git-receive-pack`;
+    if (!hasGitUser() || !existsSync(own)) return [];
+    const found = await foundBySsh(io);
+    if (found === null || found === own) return [];
+    const what = `ssh finds ${found} before ${own}: git refuses a push as root`;
+    return [byHand("error", what, `put ${COMMANDS} first in the PATH of /etc/environment, or of root's shell`)];
   },
 };
 export default check;

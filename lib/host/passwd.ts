@@ -35,6 +35,12 @@ export function passwordField(wanted: string): string | null {
   return null;
 }
 
+/** The shell and home of root. */
+export function rootsLogin(): { shell: string; home: string } {
+  const fields = /^root:.*$/m.exec(readFileSync("/etc/passwd", "utf8"))?.[0].split(":") ?? [];
+  return { shell: fields[6] || "/bin/sh", home: fields[5] || "/root" };
+}
+
 /** The user of that name. Throws DpError "host" when there is none. */
 export function requireAccount(name: string): Account {
   const found = accountNamed(name);

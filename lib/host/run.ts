@@ -15,7 +15,7 @@ export interface RunOptions {
   cwd?: string;
   /** The whole environment of the child. Default: PATH, HOME and the locale of dp itself. */
   env?: Record<string, string>;
-  /** The user it runs as when dp is root; ignored otherwise, because then dp already is that user. */
+  /** The user it runs as, when dp is root. Throws DpError "host" when dp is neither root nor that user. */
   user?: string | undefined;
   /**
    * The user it runs as from its first instruction, when dp is root: without a program in between, and only with an
@@ -34,6 +34,8 @@ export interface RunOptions {
   stdin?: number;
   /** An open file that takes stdout instead of the pipe (stderr stays on the pipe). The caller closes it. */
   stdout?: number;
+  /** Open files that become the descriptors from 3 on. The caller closes them. */
+  more?: readonly number[];
   /** For a build or hook: it runs with low priority and limits, and everything that it started ends with it. */
   confined?: Confined | undefined;
   /** Bytes of output kept in `text`; the end is kept. Default 1 MiB. */
@@ -110,9 +112,7 @@ function spawn({ argv, env }: Confinement, options: RunOptions, write: number) {
     return Bun.spawn(argv, {
       cwd: isOther(options.user) ? "/" : (options.cwd ?? "/"),
       env,
-      stdin: options.stdin ?? "ignore",
-      stdout: options.stdout ?? write,
-      stderr: write,
+      stdio: [options.stdin ?? "ignore", options.stdout ?? write, write, ...(options.more ?? [])],
       detached: true,
       ...(options.account ? { uid: options.account.uid, gid: options.account.gid } : {}),
     });

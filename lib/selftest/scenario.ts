@@ -1,6 +1,8 @@
 // The common parts of demo and self-test: an app that answers with its version, committed and pushed.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { COMMANDS } from "../access/served-hooks.ts";
+import { hasGitUser } from "../git/owner.ts";
 import { run } from "../host/run.ts";
 import { SELF } from "../host/self.ts";
 import { type, type Stage } from "./stage.ts";
@@ -23,6 +25,9 @@ export async function makeCode(stage: Stage, bun: string): Promise<void> {
   await writeFile(join(code, "deploy.yml"), `name: ${app}\ntype: python\nhealthCheck: /\ncommand: ${start}\n`);
   await run(git("init", "--quiet", "--initial-branch=main"), { cwd: code, env });
   await run(git("remote", "add", "production", repo), { cwd: code, env });
+  // The push of a server to itself: by ssh this command is found.
+  const command = `${COMMANDS}/git-receive-pack`;
+  if (hasGitUser()) await run(git("config", "remote.production.receivepack", command), { cwd: code, env });
 }
 
 /** Commits a version of the app, whose program begins with `first`. */

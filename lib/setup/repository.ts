@@ -1,11 +1,16 @@
 // The bare repository of an app, with dp's hooks.
-import { existsSync, statSync } from "node:fs";
-import { chmod, mkdir, rename, rm } from "node:fs/promises";
+import { existsSync, lstatSync, statSync } from "node:fs";
+import { chmod, chown, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
 import type { Drift } from "../contracts/check.ts";
 import { DpError } from "../errors.ts";
+import { giveAway, mendOwner, setupGitUser, strangeIn } from "../access/give-away.ts";
+import { hooksFolder, servingDrift, setupServing } from "../access/served-hooks.ts";
+import { git, gitUserEnv } from "../git/git.ts";
+import { givenAway, GIT_USER, hasGitUser, isGivenAway } from "../git/owner.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
+import { requireAccount } from "../host/passwd.ts";
 import type { Io } from "../host/io.ts";
 import { waitForLock } from "../host/lock.ts";
 import { repositories, root } from "../paths.ts";
@@ -14,6 +19,8 @@ import { render, shellQuote, template } from "../host/template.ts";
 import { hasCredentials, setCredentialsApart } from "./origin.ts";
 
 const HOOKS = ["pre-receive", "update", "post-receive"] as const;
+/** How long a push that is under way may take to end, in ms. */
+const PATIENCE = 5_000;
 const MARKER = "# written by dp:";
 
 /** The git settings that dp needs: push options, intact objects, and hidden refs of its own. */
@@ -30,16 +37,11 @@ const SETTINGS: Record<string, string> = {
 /** Settings that stay once they are set: a push must not fill the disk. */
 const DEFAULTS: Record<string, string> = { "receive.maxInputSize": "2g" };
 
-/**
- * The modes: git runs as the same user as dp, so nobody else needs access. The parent folder can only be passed
- * through.
- */
+/** The modes: only git needs access. The parent folder can only be passed through. */
 const modes = (repo: string): [path: string, closed: number][] => [
   [dirname(repo), 0o066],
   [repo, 0o077],
 ];
-
-const git = (repo: string, ...args: string[]) => ["git", "--git-dir", repo, ...args];
 
 /** Makes the repository, or corrects it; answers one sentence for each change. */
 export async function setupRepository(app: NamedApp, branch: string, io: Io): Promise<string[]> {
@@ -57,26 +59,48 @@ export async function setupRepository(app: NamedApp, branch: string, io: Io): Pr
 
 async function makeRepository(app: NamedApp, branch: string, io: Io): Promise<string[]> {
   const { repo } = app.places;
-  const changes: string[] = [];
-  if (!existsSync(join(repo, "HEAD"))) {
-    await initialise(repo, branch, io);
+  const changes: string[] = hasGitUser() ? await setupRights(io) : [];
+  if (lstatSync(join(repo, "HEAD"), { throwIfNoEntry: false }) === undefined) {
+    await initialise(app, branch, io);
     changes.push(`made the repository ${repo}`);
   }
   changes.push(...(await closeToOthers(repo)));
-  if (await setCredentialsApart(app, io)) changes.push(`removed the password of origin from ${repo}/config`);
-  for (const [name, value] of Object.entries({ ...DEFAULTS, ...SETTINGS })) {
-    const now = await io.run(git(repo, "config", "--get", name), { check: false, quiet: true });
+  if (hasGitUser()) changes.push(...(await setupOwner(app, io)));
+  if (await setCredentialsApart(app)) changes.push(`removed the password of origin from ${repo}/config`);
+  const hooks = hasGitUser() ? { "core.hooksPath": hooksFolder() } : {};
+  for (const [name, value] of Object.entries({ ...DEFAULTS, ...SETTINGS, ...hooks })) {
+    const now = await git(repo, ["config", "--get", name], { check: false });
     if (now.text === value || (now.text !== "" && name in DEFAULTS)) continue;
-    await io.run(git(repo, "config", name, value), { quiet: true });
+    await git(repo, ["config", name, value]);
     if (changes.length === 0) changes.push(`set ${name} in ${repo}`);
   }
-  const head = await io.run(git(repo, "symbolic-ref", "HEAD"), { check: false, quiet: true });
+  const head = await git(repo, ["symbolic-ref", "HEAD"], { check: false });
   if (head.text !== `refs/heads/${branch}`) {
-    await io.run(git(repo, "symbolic-ref", "HEAD", `refs/heads/${branch}`), { quiet: true });
+    await git(repo, ["symbolic-ref", "HEAD", `refs/heads/${branch}`]);
     changes.push(`the repository's branch is now ${branch}`);
   }
-  for (const hook of HOOKS) changes.push(...(await setupHook(app, hook)));
+  if (!hasGitUser()) for (const hook of HOOKS) changes.push(...(await setupHook(app, hook)));
   return changes;
+}
+
+/** Git's user, and what it obeys. */
+async function setupRights(io: Io): Promise<string[]> {
+  const isNew = await setupGitUser(io);
+  return [...(isNew ? [`made the system user ${GIT_USER}`] : []), ...(await setupServing())];
+}
+
+/** The repository belongs to git's user, with everything in it. */
+async function setupOwner(app: NamedApp, io: Io): Promise<string[]> {
+  const { repo } = app.places;
+  const before = statSync(repo).uid;
+  // A push of an earlier dp may be at its end: its deploy is over, and git is about to move the branch.
+  const end = performance.now() + PATIENCE;
+  let isGiven = await giveAway(app, io);
+  for (; !isGiven && performance.now() < end; isGiven = await giveAway(app, io)) await Bun.sleep(100);
+  if (!isGiven)
+    throw new DpError("locked", `a push to ${repo} is under way`, { hint: `when it is over: dp setup ${app.name}` });
+  if (statSync(repo).uid !== before) return [`gave ${repo} to the user ${GIT_USER}`];
+  return mendOwner(app, io);
 }
 
 async function closeToOthers(repo: string): Promise<string[]> {
@@ -100,20 +124,35 @@ export async function repositoryDrift(app: NamedApp, io: Io): Promise<Drift[]> {
     return { path, kind: "changed", what: `${path} has mode ${mode}: others may read it` };
   });
   const path = join(repo, "config");
-  if (await hasCredentials(app, io))
+  if (isGivenAway(repo)) {
+    const strange = await strangeIn(repo, io);
+    if (strange !== null)
+      wrong.push({
+        path: strange,
+        kind: "changed",
+        what: `${strange} does not belong to ${GIT_USER}: pushes fail`,
+      });
+  }
+  if (await hasCredentials(app))
     wrong.push({ path, kind: "changed", what: `${path} has a password, in the address of origin` });
   return wrong;
 }
 
 // Made under a temporary name: a killed init must not be taken for a repository.
-async function initialise(repo: string, branch: string, io: Io): Promise<void> {
+async function initialise(app: NamedApp, branch: string, io: Io): Promise<void> {
+  const { repo } = app.places;
   if (existsSync(repo))
     throw new DpError("host", `${repo} exists, but it is not a git repository`, { hint: `mv ${repo} ${repo}.old` });
   await mkdir(repositories(), { recursive: true, mode: 0o711 });
   const temp = `${repo}.tmp`;
   await rm(temp, { recursive: true, force: true });
-  await io.run(["git", "init", "--quiet", "--bare", `--initial-branch=${branch}`, temp], { quiet: true });
+  await mkdir(temp, { mode: 0o700 });
+  const account = hasGitUser() ? requireAccount(GIT_USER) : undefined;
+  const how = account && { account, env: gitUserEnv() };
+  if (account) await chown(temp, account.uid, account.gid);
+  await io.run(["git", "init", "--quiet", "--bare", `--initial-branch=${branch}`, temp], { quiet: true, ...how });
   await chmod(temp, 0o700);
+  if (account) await writeFileAtomic(givenAway(app.places), `${GIT_USER}\n`);
   await rename(temp, repo);
 }
 
@@ -130,6 +169,7 @@ async function hookText(app: NamedApp, hook: (typeof HOOKS)[number]): Promise<st
 
 /** The hooks that differ from those of this dp, or that cannot be run. */
 export async function hookDrift(app: NamedApp): Promise<Drift[]> {
+  if (hasGitUser()) return servedDrift(app);
   const wrong: Drift[] = [];
   for (const hook of HOOKS) {
     const path = join(app.places.repo, "hooks", hook);
@@ -143,6 +183,12 @@ export async function hookDrift(app: NamedApp): Promise<Drift[]> {
       wrong.push({ path, kind: "changed", what: `the hook ${path} cannot be run` });
   }
   return wrong;
+}
+
+/** What is served as git's user, or should be. */
+async function servedDrift({ places: { repo } }: NamedApp): Promise<Drift[]> {
+  if (isGivenAway(repo)) return servingDrift();
+  return [{ path: repo, kind: "changed", what: `${repo} belongs to root: git has all rights in a push` }];
 }
 
 async function setupHook(app: NamedApp, hook: (typeof HOOKS)[number]): Promise<string[]> {

@@ -3,8 +3,11 @@ import { constants } from "node:fs";
 import { access, chmod, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { App } from "../contracts/app.ts";
+import { hooksFolder } from "../access/served-hooks.ts";
 import { readEnvFile } from "../config/env-file.ts";
 import { DpError, messageOf } from "../errors.ts";
+import { git, gitUserEnv } from "../git/git.ts";
+import { ownerOf } from "../git/owner.ts";
 import type { Io } from "../host/io.ts";
 import { envFile } from "../paths.ts";
 import { SELF } from "../host/self.ts";
@@ -14,13 +17,16 @@ import { idsOf } from "../host/users.ts";
 export async function checkSetup({ name, places, server, manager }: App, io: Io): Promise<void> {
   const { base, repo, home } = places;
   const env = envFile(base, server.env);
+  const account = ownerOf(repo) ?? undefined;
+  const hooks = account ? hooksFolder() : join(repo, "hooks");
+  const canRun = (path: string) =>
+    account ? io.run(["test", "-x", path], { account, env: gitUserEnv(), quiet: true }) : access(path, constants.X_OK);
   const checks: Record<string, () => Promise<unknown>> = {
     "dp starts itself": () => io.run([...SELF, "--version"], { quiet: true }),
-    "the hook pre-receive can run": () => access(join(repo, "hooks/pre-receive"), constants.X_OK),
-    "the hook update can run": () => access(join(repo, "hooks/update"), constants.X_OK),
-    "the hook post-receive can run": () => access(join(repo, "hooks/post-receive"), constants.X_OK),
-    "git finds the repository": () =>
-      io.run(["git", "--git-dir", repo, "rev-parse", "--is-bare-repository"], { quiet: true }),
+    "the hook pre-receive can run": () => canRun(join(hooks, "pre-receive")),
+    "the hook update can run": () => canRun(join(hooks, "update")),
+    "the hook post-receive can run": () => canRun(join(hooks, "post-receive")),
+    "git finds the repository": () => git(repo, ["rev-parse", "--is-bare-repository"]),
     "the app's user can enter its home": () => io.run(["test", "-w", home], { user: server.user, quiet: true }),
     "the env file is readable": () => readEnvFile(base, server.env),
     "the env file is closed to others": async () => {

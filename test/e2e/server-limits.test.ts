@@ -103,7 +103,7 @@ describe.skipIf(why !== null)(`limits on a server${why === null ? "" : ` (skippe
     await shop.commit(yml(`${LEAVE("orphan")}; [ -e ${BASE}/home/go ] || sleep 1000`));
     const push = shop.failingPush();
     await until("the build waits", async () => !(await isGone("orphan")));
-    await box.must("pkill -KILL -f '[ ]hook update '");
+    await box.must("pkill -KILL -f '[ ]serve-git receive-pack '");
     await push;
     expect(await isGone("orphan")).toBe(false);
     expect(await scopes()).not.toBe("");

@@ -311,7 +311,9 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
 
   test("an app is fetched from another repository, without a push", async () => {
     const port = await freePort();
-    await box.must("git clone -q --bare /var/repos/api.git /srv/origin.git");
+    await box.must(
+      "git clone -q --bare --upload-pack=/usr/local/bin/git-upload-pack file:///var/repos/api.git /srv/origin.git",
+    );
     await api.commit({
       "deploy.yml": (await Bun.file(`${api.dir}/deploy.yml`).text())
         .replace(/^name: api/m, "name: copy")
@@ -333,7 +335,8 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
     expect(await box.get(shopPort)).toBe("five");
     const live = await box.branch("shop");
     await shop.commit({ "app.py": FLASK("six") });
-    await shop.failingPush();
+    const refused = await shop.push().catch((error: Error) => error.message);
+    expect(refused).toContain("dp is not installed on this server any more: run its install.sh, then push again");
     expect(await box.branch("shop")).toBe(live);
     await box.must("DP_BUN=/usr/local/lib/bun /srv/dp/install.sh");
     await shop.push();

@@ -116,7 +116,7 @@ describe("by HTTP:", () => {
     expect(await repositoryDrift(app, io)).toEqual([]);
     git("config", "remote.origin.url", before);
     expect(await fetchOrigin(app, "main", io)).toBe(true);
-    expect([branch(), await hasCredentials(app, io)]).toEqual([sha, false]);
+    expect([branch(), await hasCredentials(app)]).toEqual([sha, false]);
   });
 
   test("another address does not get the password of the one before", async () => {

@@ -28,6 +28,7 @@ export const LONGEST: Readonly<Record<string, number>> = {
   "e2e/server-docker.test.ts": 100,
   "faults/points-stop.test.ts": 100,
   "e2e/server-load.test.ts": 100,
+  "e2e/server-rights.test.ts": 100,
   "faults/points-error.test.ts": 100,
   "managers/systemd.test.ts": 100,
   "e2e/server-keys.test.ts": 100,

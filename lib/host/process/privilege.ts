@@ -1,6 +1,7 @@
 // Dropping privileges: how root starts a program of the app.
 import { existsSync, fchownSync } from "node:fs";
-import { requireAccount } from "../passwd.ts";
+import { DpError } from "../../errors.ts";
+import { accountNamed, requireAccount } from "../passwd.ts";
 import { SYSTEM_PATH } from "../../paths.ts";
 
 /**
@@ -30,9 +31,17 @@ export function givePipe(fd: number, user: string | undefined): void {
   fchownSync(fd, uid, gid);
 }
 
-/** Whether a program of that user runs under another uid than dp itself. */
-export const isOther = (user: string | undefined): user is string =>
-  user !== undefined && user !== "" && user !== "root" && process.getuid?.() === 0;
+/**
+ * Whether a program of that user runs under another uid than dp itself. Throws DpError "host" when it should and dp is not
+ * root: it would run as the caller.
+ */
+export function isOther(user: string | undefined): user is string {
+  if (user === undefined || user === "") return false;
+  const own = process.getuid?.();
+  if (own === 0) return user !== "root";
+  if (accountNamed(user)?.uid === own) return false;
+  throw new DpError("host", `dp is not root, and runs nothing as ${user}`, { hint: "sudo dp ..." });
+}
 
 /** The argv that runs `argv` as `user` with all of root's privileges dropped, when dp is root. */
 export function asUser(argv: readonly string[], user: string | undefined): string[] {

@@ -1,7 +1,9 @@
 // Giving up rights: what the user's program gets, and what root's programs on the way to it do not.
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { commandInTerminal, commandOf } from "../../../lib/host/process/privilege.ts";
 import { run } from "../../../lib/host/run.ts";
+import { loginName } from "../../../lib/host/users.ts";
 import { SYSTEM_PATH } from "../../../lib/paths.ts";
 
 const asRoot = process.getuid!() === 0;
@@ -23,8 +25,18 @@ const ENV = {
 };
 
 test("without another user the command is as it was", () => {
-  for (const user of [undefined, "", "root"])
+  for (const user of [undefined, "", asRoot ? "root" : loginName()])
     expect(commandOf(["a", "b"], ENV, user, "/srv")).toEqual({ argv: ["a", "b"], env: ENV });
+});
+
+test("who is not root runs nothing as another user: not as the caller either", () => {
+  const drop = `if (process.getuid() === 0) process.setuid(65533);
+    for (const user of ["root", "daemon"]) try { p.commandOf(["id"], {}, user); p.asUser(["id"], user); console.log("ran"); } catch (e) { console.log(e.exit, e.message); }
+    console.log(p.commandOf(["id"], {}, undefined).argv.join());`;
+  const source = `const p = await import(${JSON.stringify(join(import.meta.dir, "../../../lib/host/process/privilege.ts"))}); ${drop}`;
+  const { stdout } = Bun.spawnSync([process.execPath, "-e", source], { env: {}, cwd: "/" });
+  const refused = ["root", "daemon"].map((user) => `host dp is not root, and runs nothing as ${user}\n`);
+  expect(stdout.toString()).toBe(`${refused.join("")}id\n`);
 });
 
 describe.skipIf(!asRoot)("as another user", () => {
