@@ -114,6 +114,7 @@ const APP_TYPE: Omit<
   | "settings"
   | "packages"
   | "runtimes"
+  | "wishedRuntime"
   | "builtElsewhere"
 > = {
   ...{ name: "string", summary: "string", detect: "function", install: "function" },

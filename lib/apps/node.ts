@@ -11,6 +11,7 @@ import { lineEnv, runScript } from "./node/script.ts";
 import { startCommand } from "./node/start.ts";
 import { pruneStore } from "./node/store.ts";
 import { findTool } from "./node/tool.ts";
+import { NEWEST_LTS } from "./node/version.ts";
 import { installPlace } from "./node/workspace.ts";
 
 /** The place with these folders first on its PATH. */
@@ -57,6 +58,11 @@ const node: AppType = {
   name: "node",
   summary: "Node.js with npm, pnpm or yarn, and Bun",
   runtimes,
+
+  async wishedRuntime(place) {
+    const { isBunApp, wishes } = await readProject(place);
+    return isBunApp ? null : (wishes[0]?.asked ?? NEWEST_LTS);
+  },
 
   async detect(tree) {
     return (await kindOf(tree)) === "process" ? { command: null, because: "package.json" } : null;

@@ -12,6 +12,7 @@ import { isPushed, push } from "../remote/launch/push.ts";
 import { foundLine, reach, type Found } from "../remote/launch/reach.ts";
 import { addRemote, hasRemote, urlFor } from "../remote/launch/remote.ts";
 import { requireRights } from "../remote/launch/rights.ts";
+import { bringRuntime, wantedRuntime, type WantedRuntime } from "../remote/launch/runtime.ts";
 import { serverOf } from "../remote/launch/server.ts";
 import { appThere, importSettings, setUpApp } from "../remote/launch/setup.ts";
 import { sshTo } from "../remote/ssh.ts";
@@ -49,6 +50,8 @@ interface Plan {
   sendsBun: boolean;
   /** Packages that are missing. */
   packages: string[];
+  /** What the app runs on, if the system's packages are not enough. */
+  runtime: WantedRuntime | null;
   /** What pushes where the login is not root; null: root does. */
   key: LaptopKey | null;
 }
@@ -62,6 +65,8 @@ export async function launch(wishes: LaunchWishes, talk: Talk): Promise<number> 
   await step("packages", () => installPackages(hands, plan.found, plan.packages));
   await step("dp", () => bringDp(plan));
   if (plan.state === "old") await step("upgrade", () => upgradeApps(hands));
+  const { runtime } = plan;
+  if (runtime !== null) await step("runtime", () => bringRuntime(hands, runtime));
   await step("setup", () => setUpApp(hands, folder, wishes.port));
   const { envFile, remote } = wishes;
   if (envFile !== undefined) await step("settings", () => importSettings(hands, folder.app, envFile));
@@ -92,6 +97,7 @@ async function look({ server, app, remote, key, isDry }: LaunchWishes, talk: Tal
   const type: AppType = await appType(folder.config.type);
   if (folder.uncommitted > 0)
     talk.print(`folder    ${folder.uncommitted} changed files are not committed: they stay here`);
+  const runtime = await wantedRuntime(type, folder);
   const ssh = await sshTo(target);
   const found = await reach(ssh, wantedPackages(type.packages));
   await step("reach", async () => foundLine(found));
@@ -103,7 +109,17 @@ async function look({ server, app, remote, key, isDry }: LaunchWishes, talk: Tal
   const sendsBun = await runsThere(found);
   const packages = packagesToInstall(found, sendsBun || state === "there");
   const hands = handsFor(ssh, needsSudo, isDry, talk.print);
-  return { folder, found, state, url, sendsBun, packages, hands, key: needsSudo ? await laptopKey(ssh, key) : null };
+  return {
+    folder,
+    found,
+    state,
+    url,
+    sendsBun,
+    packages,
+    hands,
+    runtime,
+    key: needsSudo ? await laptopKey(ssh, key) : null,
+  };
 }
 
 /** Asks before the server itself is changed, not before an app is set up on it. */

@@ -103,6 +103,8 @@ export interface AppType {
   readonly mountsShared?: boolean;
   /** The runtimes of its apps, for `dp runtimes`. */
   readonly runtimes?: Runtimes;
+  /** The range of versions of that runtime that the commit asks for, for a server that may have none; null: none needed. */
+  wishedRuntime?(place: Pick<Place, "tree" | "config" | "commit">): Promise<string | null>;
   /** Debian's packages that its apps need, each with a shell line that succeeds where it is there, for `dp launch`. */
   readonly packages?: Readonly<Record<string, string>>;
   /**

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { load } from "../fronts/relay/support/load.ts";
 import { startBareBox, type } from "../support/bare-box.ts";
 import { type Box, boxUnavailable, freePort, until } from "../support/box.ts";
+import { tested } from "../support/installed.ts";
 import { plainApp } from "../support/server-apps.ts";
 import { type Laptop, openLaptop } from "../support/server-laptop.ts";
 import { flaskApp, gentle } from "../support/server-web.ts";
@@ -168,6 +169,160 @@ describe.skipIf(why !== null)(`dp launch${why === null ? "" : ` (skipped: ${why}
     });
   }, 120_000);
 
+  test("a login with sudo in place of root gets a key, and a remote that leads to the gate", async () => {
+    await box.must("useradd -m -s /bin/sh admin && echo 'admin ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/admin");
+    await blog.commit({ "more.txt": "more" }, "by sudo");
+    const words = [at("admin"), "--remote", "mine"];
+    const { code, text } = await launch(blog, ...words);
+    expect([code, text]).toEqual([0, expect.stringMatching(/live: blog 4-/)]);
+    expect(text).toMatch(/^key {7}let admin in: operate on blog/m);
+    expect(await blog.git("remote", "get-url", "mine")).toBe(`ssh://dp@127.0.0.1:${box.port}/blog`);
+    expect(text).toContain("by admin@127.0.0.1 → production");
+    await unchanged(async () => {
+      const again = await launch(blog, ...words);
+      expect([again.code, again.text]).toEqual([0, expect.stringContaining("admin has it: operate on blog")]);
+      expect(again.text).toContain("is this commit already");
+    });
+    expect(await launch(blog, ...words, "--key", box.keyPath)).toMatchObject({
+      code: 2,
+      text: expect.stringContaining("is a private key"),
+    });
+  }, 120_000);
+
+  describe("a second person", () => {
+    let colleague: Laptop;
+    let ssh: string[];
+    const typed = async (...words: string[]) => {
+      const child = Bun.spawn([...ssh, "dp@127.0.0.1", ...words], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+      const [code, out, err] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()]);
+      return { code, text: out + err };
+    };
+
+    beforeAll(async () => {
+      colleague = await openLaptop(box, "shop");
+      const key = `${colleague.dir}/../colleague`;
+      expect(Bun.spawnSync(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key]).exitCode).toBe(0);
+      ssh = ["ssh", ...box.sshArgs.map((word) => (word === box.keyPath ? key : word))];
+      colleague.env["GIT_SSH_COMMAND"] = ssh.join(" ");
+      await colleague.git("remote", "set-url", "production", `ssh://dp@127.0.0.1:${box.port}/shop`);
+      await box.must(["dp", "keys", "add", "colleague", "--app", "shop", "--role", "push"], {
+        stdin: await Bun.file(`${key}.pub`).text(),
+      });
+    });
+    afterAll(() => colleague?.remove());
+
+    test("fetches, pushes and reads logs, and may do nothing else", async () => {
+      await colleague.git("pull", "-q", "production", "main");
+      await colleague.commit({ "version.txt": "by a colleague" }, "by a colleague");
+      expect((await colleague.push()).text).toMatch(
+        /shop 2-\w+ "by a colleague" by colleague@127\.0\.0\.1 → production/,
+      );
+      expect(await typed("logs", "shop")).toMatchObject({ code: 0, text: expect.stringContaining("gunicorn") });
+      const refused: [string[], number, string][] = [
+        [["env", "shop"], 8, "colleague may not env shop"],
+        [["env", "set", "shop", "A=1"], 8, "colleague may not env"],
+        [["destroy", "shop", "--yes"], 8, "colleague may not destroy"],
+        [["logs", "blog"], 2, 'there is no app "blog" for this key'],
+        [["bash"], 2, "there is no shell here"],
+        [["logs", "shop;", "id"], 2, "dp:"],
+      ];
+      for (const [words, code, text] of refused)
+        expect([words, await typed(...words)]).toEqual([words, { code, text: expect.stringContaining(text) }]);
+      expect((await typed()).text).toContain("hello colleague: no shell here; shop (push)");
+      await colleague.git("remote", "set-url", "production", `ssh://dp@127.0.0.1:${box.port}/blog`);
+      await expect(colleague.push()).rejects.toThrow(/there is no app "\/blog" for this key/);
+    }, 60_000);
+
+    test("is out at once when the key is removed, in the middle of a session", async () => {
+      const following = Bun.spawn([...ssh, "dp@127.0.0.1", "logs", "shop", "-f"], {
+        ...{ stdin: "ignore", stdout: "pipe", stderr: "ignore" },
+      });
+      await following.stdout.getReader().read();
+      expect(await box.must("dp keys remove colleague")).toMatch(
+        /removed SHA256:.* of colleague; 1 of its sessions ended/,
+      );
+      await following.exited;
+      expect(await typed("status", "shop")).toMatchObject({
+        code: 255,
+        text: expect.stringContaining("Permission denied"),
+      });
+    });
+  });
+
+  test("the script of the workflow pushes from a shallow checkout, again and again, and to this server alone", async () => {
+    await shop.git("pull", "-q", "--rebase", "production", "main");
+    await shop.dp("init", "--github");
+    await shop.commit({}, "Deploy from GitHub");
+    const workflow = Bun.YAML.parse(await Bun.file(`${shop.dir}/.github/workflows/deploy.yml`).text()) as {
+      jobs: { deploy: { steps: { run?: string }[] } };
+    };
+    const script = workflow.jobs.deploy.steps.find(({ run }) => run !== undefined)!.run!;
+    const made = JSON.parse(await box.must("dp keys new ci --app shop --role push --json")) as {
+      privateKey: string;
+      knownHosts: string[];
+    };
+    const [KEY, HOSTS] = [made.privateKey.trim(), made.knownHosts.join("\n")];
+    const job = async (number: number, hosts = HOSTS) => {
+      const checkout = `${shop.dir}/../checkout-${number}`;
+      await shop.git("clone", "-q", "--depth=1", `file://${shop.dir}`, checkout);
+      const env = { PATH: process.env["PATH"]!, HOME: `${shop.dir}/..`, KEY, HOSTS: hosts };
+      const child = Bun.spawn(["sh", "-c", script], {
+        cwd: checkout,
+        env,
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const [code, out, err] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()]);
+      return { code, text: out + err };
+    };
+    const other = HOSTS.replaceAll(/AAAA\S+/g, (await Bun.file(`${box.keyPath}.pub`).text()).split(" ")[1]!);
+    expect(await job(1, other)).toMatchObject({
+      code: 128,
+      text: expect.stringContaining("Host key verification failed"),
+    });
+    expect(await job(2)).toMatchObject({
+      code: 0,
+      text: expect.stringMatching(/shop 3-.* by ci@127.*\n[^]*live: shop 3-/),
+    });
+    await shop.commit({ "version.txt": "by the second job" });
+    expect(await job(3)).toMatchObject({ code: 0, text: expect.stringContaining("live: shop 4-") });
+  }, 120_000);
+
+  test("a node app gets the node that its commit asks for, and finds it there the next time", async () => {
+    const api = await openLaptop(box, "api");
+    try {
+      await api.git("remote", "remove", "production");
+      const server = `require("node:http").createServer((_, a) => a.end(process.version)).listen(process.env.PORT, process.env.DP_HOST);`;
+      const pkg = JSON.stringify({
+        name: "api",
+        private: true,
+        engines: { node: "22.x" },
+        scripts: { start: "node api.js" },
+      });
+      const deploy = "name: api\ntype: node\nhealthCheck: /\n";
+      await api.commit({ "api.js": server, "package.json": pkg, "deploy.yml": deploy }, "first");
+      const words = [at("root"), "--port", `${await freePort()}`];
+      const { code, text } = await launch(api, ...words);
+      expect([code, text]).toEqual([0, expect.stringMatching(/^runtime {3}node 22\.\d+\.\d+ installed for all apps/m)]);
+      expect(text).toContain("live: api 1-");
+      expect((await launch(api, ...words)).text).toMatch(/^runtime {3}node 22\.\d+\.\d+ is there/m);
+    } finally {
+      api.remove();
+    }
+  }, 180_000);
+
+  test("all of it comes up again with the server", async () => {
+    await box.reboot();
+    const live = `curl -sSf --retry 60 --retry-delay 1 --retry-connrefused http://127.0.0.1:${port}/health`;
+    const answer = Bun.spawn(["sh", "-c", live], { stdout: "pipe", stderr: "ignore" });
+    expect(await answer.stdout.text()).toStartWith("4-");
+    expect(await launch(shop, at("root"))).toMatchObject({
+      code: 0,
+      text: expect.stringContaining("is this commit already"),
+    });
+  }, 120_000);
+
   describe("an older dp on the server", () => {
     const spoken = async () => /^dp (\S+)/.exec(await box.must("dp --version"))![1];
     const relayPid = () => box.must("systemctl show -P MainPID dp-relay");
@@ -205,7 +360,8 @@ describe.skipIf(why !== null)(`dp launch${why === null ? "" : ` (skipped: ${why}
       const running = load({ ...gentle, port });
       try {
         await until("the load runs", () => running.soFar().requests > 40);
-        const { code, text } = await launch(shop, at("root"), "--yes");
+        // By the laptop's own installation, if the tests have one: it sends itself as a clone does.
+        const { code, text } = await type(shop, ["launch", at("root"), "--yes"], { dp: tested() });
         expect([code, text]).toEqual([0, expect.stringContaining("all apps are brought up to it")]);
         const so = running.soFar().requests;
         await until("the load has gone on", () => running.soFar().requests > so + 40);

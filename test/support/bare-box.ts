@@ -36,7 +36,7 @@ export async function type(
     "--tsconfig-override=/dev/null",
     "--no-install",
   ];
-  const child = Bun.spawn([...(dp.endsWith("/share/dp/bin/dp") || dp === DP ? bun : []), dp, ...words], {
+  const child = Bun.spawn([...(dp === DP ? bun : []), dp, ...words], {
     cwd: laptop.dir,
     env: { ...laptop.env, ...env },
     stdin: "ignore",
