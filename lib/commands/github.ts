@@ -1,5 +1,6 @@
 // `dp init --github`: the workflow that deploys each push to GitHub, to the server that the folder's remote leads to.
 import { yamlScalar } from "../config/yaml-edit.ts";
+import { placeOf } from "../remote/address.ts";
 import { here } from "../remote/launch/hands.ts";
 import { render, template } from "../host/template.ts";
 
@@ -30,20 +31,17 @@ export async function workflowFor(dir: string, app: string, branch: string): Pro
   };
 }
 
-// The words go into a script: nothing but names, addresses and a port.
-const ROOT = /^ssh:\/\/(?:[\w.-]+@)?(\w[\w.-]*(?::\d{1,5})?)\/var\/repos\/[a-z0-9-]+\.git$/;
-const SHORT = /^(?:[\w.-]+@(\w[\w.-]*):\/var\/repos\/[a-z0-9-]+\.git|dp@(\w[\w.-]*):[a-z0-9-]+(?:\.git)?)$/;
-const GATE = /^ssh:\/\/dp@(\w[\w.-]*(?::\d{1,5})?)\/[a-z0-9-]+(?:\.git)?$/;
+// They become words of a script.
+const PLAIN = /^\w[\w.-]*$/;
 
 /** The server of the folder's remotes, `HOST` or `HOST:PORT`: that of production, else the only one; null: none. */
 async function serverIn(dir: string): Promise<string | null> {
   if (Bun.which("git") === null) return null;
   const { text } = await here("git", "-C", dir, "remote", "-v");
   const found = new Map<string, string>();
-  for (const [, name, url] of text.matchAll(/^(\S+)\t(\S+) \(push\)$/gm)) {
-    const [, ...hosts] = ROOT.exec(url!) ?? SHORT.exec(url!) ?? GATE.exec(url!) ?? [];
-    const host = hosts.find((each) => each !== undefined);
-    if (host !== undefined) found.set(name!, host);
+  for (const [, name, url] of text.matchAll(/^(\S+)\t(.+) \(push\)$/gm)) {
+    const { host, port } = placeOf(url!)?.server ?? { host: "" };
+    if (PLAIN.test(host)) found.set(name!, port === undefined ? host : `${host}:${port}`);
   }
   const servers = new Set(found.values());
   return found.get("production") ?? (servers.size === 1 ? [...servers][0]! : null);

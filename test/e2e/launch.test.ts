@@ -125,6 +125,7 @@ describe.skipIf(why !== null)(`dp launch${why === null ? "" : ` (skipped: ${why}
     expect(await shop.git("remote", "get-url", "production")).toBe(box.gitUrl("/var/repos/shop.git"));
     expect(await box.must("dp env shop get GREETING")).toBe(`it's "a $HOME *"`);
     expect(await box.must("ls -A /opt/dp.d | grep sent")).toBe(".sent.lock");
+    expect((await type(shop, ["status"])).text).toContain("shop");
     const seconds = /^packages .* (\d+\.\d) s$/m.exec(text)?.[1];
     console.log(`dp launch: ${(ms / 1000).toFixed(1)} s from nothing to live, ${seconds} s of them apt's`);
   }, 400_000);
