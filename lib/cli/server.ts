@@ -16,6 +16,8 @@ import {
 } from "./arguments.ts";
 import { DpError } from "../errors.ts";
 import { report } from "../main.ts";
+import type { ServerConfig } from "../config/types.ts";
+import type { Io } from "../host/io.ts";
 import type { Fit } from "../release/fit.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { plainText, quoted } from "../text/text.ts";
@@ -66,6 +68,7 @@ export function declareServerCommands(cli: CAC): void {
     .option("--branch <branch>", "The branch whose pushes are deployed; default: main")
     .option("--host <address>", "The address of the public port; default: 127.0.0.1")
     .option("--front <name>", `What holds the public port: ${oneOf(frontNames())}; default: relay`)
+    .option("--domain <name>", "A domain of the app, with its certificate; see dp help domains")
     .option("--json", "As JSON")
     .action(async (app: string, url: string | undefined, options: Options) => {
       const { setup } = await import("../commands/setup.ts");
@@ -78,7 +81,9 @@ export function declareServerCommands(cli: CAC): void {
         { ...port, ...given("url", url), ...given("for", textOf(options, "for")) },
         ...texts,
       );
-      const { changes, server, isLive, unfetched } = await setup(app, wanted, io);
+      await checkDomain(app, textOf(options, "domain"));
+      const { changes, server: made, isLive, unfetched } = await setup(app, wanted, io);
+      const server = await withDomain(app, textOf(options, "domain"), made, io);
       const next = nextCommands(app, server, url !== undefined && unfetched === null);
       const nothing = changes.length > 0 || unfetched ? "" : `, nothing to change for ${app}`;
       const lines = [...changes, `checked: all in place${nothing}`, await addressLine(app, server, isLive)];
@@ -166,6 +171,25 @@ export function declareServerCommands(cli: CAC): void {
       const { demo } = await import("../commands/demo.ts");
       return demo(print);
     });
+}
+
+/** Throws when the domain that `dp setup --domain` names cannot be the app's: nothing is made then. */
+async function checkDomain(app: string, domain: string | undefined): Promise<void> {
+  if (domain !== undefined) await (await import("../commands/domains.ts")).addable(app, [domain]);
+}
+
+/** Adds the domain that `dp setup --domain` names; answers config.yml as it is then. */
+async function withDomain(
+  app: string,
+  domain: string | undefined,
+  server: ServerConfig,
+  io: Io,
+): Promise<ServerConfig> {
+  if (domain === undefined) return server;
+  const { addNames } = await import("../commands/domains.ts");
+  const { openApp } = await import("../release/app.ts");
+  await addNames(app, [domain], { isForced: false }, io);
+  return (await openApp(app)).server;
 }
 
 /** Asks which of the fitting types is meant; an empty answer takes the usual one. */

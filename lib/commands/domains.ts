@@ -11,6 +11,7 @@ import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { lockNow } from "../deploy/queue.ts";
 import { ensureClock, stopUnused } from "../domains/clock.ts";
 import { requireLego } from "../domains/lego.ts";
+import { tellLate } from "../domains/late.ts";
 import { obtain, renewDue } from "../domains/obtain.ts";
 import { owners } from "../domains/owners.ts";
 import { removeName, writePair } from "../domains/pair.ts";
@@ -51,14 +52,8 @@ export interface Wanted {
  * warning: it is tried again. Throws DpError "usage" for a name of another app, "host" when 80 or 443 is taken.
  */
 export async function addNames(name: string, typed: readonly string[], wanted: Wanted, io: Io): Promise<DomainRow[]> {
-  const names = typedNames(typed);
+  const names = await addable(name, typed);
   const redirect = wanted.redirect === undefined ? undefined : domainName(wanted.redirect);
-  await refuseTaken(name, names);
-  if (names.some(isWildcard) && (await readTls()).dns === undefined)
-    throw new DpError("usage", "a certificate for a wildcard needs challenges by DNS", {
-      hint: `set dns in /etc/dp/tls.yml, or: dp domains ${name} cert '*.example.com' --cert FILE --key FILE`,
-    });
-  requireLego();
   const app = await change(name, io, (text, file, known) => {
     const fresh = names.filter((each) => !known.includes(each));
     return addDomains(
@@ -69,6 +64,21 @@ export async function addNames(name: string, typed: readonly string[], wanted: W
   });
   for (const each of names) await tell(app, each, wanted.isForced, io);
   return domainsOf(app);
+}
+
+/**
+ * The domains as they are written in config.yml. Throws DpError "usage" for a bad one or one of another app, "host"
+ * without the program that orders certificates.
+ */
+export async function addable(name: string, typed: readonly string[]): Promise<string[]> {
+  const names = typedNames(typed);
+  await refuseTaken(name, names);
+  if (names.some(isWildcard) && (await readTls()).dns === undefined)
+    throw new DpError("usage", "a certificate for a wildcard needs challenges by DNS", {
+      hint: `set dns in /etc/dp/tls.yml, or: dp domains ${name} cert '*.example.com' --cert FILE --key FILE`,
+    });
+  requireLego();
+  return names;
 }
 
 function typedNames(typed: readonly string[]): string[] {
@@ -207,7 +217,9 @@ export async function renewAll(say: (line: string) => void): Promise<void> {
   let left = PER_RUN;
   for (const name of await appNames()) {
     try {
-      left -= await renewDue(await openApp(name), left, say);
+      const app = await openApp(name);
+      left -= await renewDue(app, left, say);
+      await tellLate(app);
     } catch (error) {
       if (!(error instanceof DpError)) throw error;
       say(`${name}: ${messageOf(error)}`);

@@ -3,10 +3,9 @@ import { byCommand, byHand, type Check, type Finding } from "../contracts/check.
 import type { App } from "../contracts/app.ts";
 import { clockProblem } from "../domains/clock.ts";
 import { legoProgram } from "../domains/lego.ts";
-import { certificateOf, type Certificate } from "../domains/pair.ts";
+import { leftWords, timeLeft } from "../domains/late.ts";
+import { certificateOf } from "../domains/pair.ts";
 import { domainsOf, type DomainRow } from "../domains/report.ts";
-
-const DAY = 24 * 3_600_000;
 
 const check: Check = {
   summary: "the domains and their certificates",
@@ -38,27 +37,14 @@ async function findingsOf({ name: app, front }: App, { name, source, error }: Do
     source === "acme" ? `dp domains ${app} renew ${name}` : `dp domains ${app} cert ${name} --cert FILE --key FILE`;
   const why = error === null ? "" : `: ${error}`;
   if (certificate === null) return [byHand("warning", `${name} has no certificate yet${why}`, command)];
-  const { left, whole } = timeOf(certificate);
-  if (left <= 0)
-    return [byHand("error", `the certificate of ${name} has ended on ${certificate.until}${why}`, command)];
+  const { left, isLate } = timeLeft(certificate, source);
+  const what = `the certificate of ${name} ${leftWords(left)}`;
+  if (left <= 0) return [byHand("error", `${what}${why}`, command)];
   const found: Finding[] = [];
-  const days = `${Math.floor(left / DAY)} days`;
-  const isLate = left < Math.min(7 * DAY, whole / 6);
-  if (source === "file" && left < Math.min(14 * DAY, whole / 3))
-    found.push(byHand("warning", `the certificate of ${name} ends in ${days}`, command));
+  if (source === "file" && isLate) found.push(byHand("warning", what, command));
   else if (source === "acme" && (error !== null || isLate))
-    found.push(
-      byHand(
-        isLate ? "error" : "warning",
-        `the certificate of ${name} ends in ${days}, and is not renewed${why}`,
-        command,
-      ),
-    );
+    found.push(byHand(isLate ? "error" : "warning", `${what}, and is not renewed${why}`, command));
   if ((await front.edge?.())?.certified.includes(name) === false)
     found.push(byHand("error", `the front does not use the certificate of ${name}`, command));
   return found;
-}
-
-function timeOf({ from, until }: Certificate): { left: number; whole: number } {
-  return { left: Date.parse(until) - Date.now(), whole: Date.parse(until) - Date.parse(from) };
 }

@@ -12,6 +12,7 @@ export interface DomainRow {
   /** "acme": dp orders and renews it; "file": the owner gave it. */
   source: "acme" | "file";
   issuer: string | null;
+  from: string | null;
   until: string | null;
   /** Why the last try failed, and when the next one is; null: nothing is wrong. */
   error: string | null;
@@ -23,9 +24,9 @@ export function domainsOf({ server }: App): Promise<DomainRow[]> {
   return Promise.all(
     server.domains.map(async ({ name, redirect = null }) => {
       const [certificate, state] = [await certificateOf(name), await stateOf(name)];
-      const { issuer, until } = certificate ?? { issuer: null, until: null };
+      const { issuer, from, until } = certificate ?? { issuer: null, from: null, until: null };
       const { source, error, next } = state;
-      return { name, redirect, url: `https://${name}`, source, issuer, until, error, next };
+      return { name, redirect, url: `https://${name}`, source, issuer, from, until, error, next };
     }),
   );
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -57,6 +58,24 @@ async function page(name: string): Promise<string> {
   });
   const text = await child.stdout.text();
   return (await child.exited) === 0 ? text : "";
+}
+
+/** Makes a self-signed certificate of five years ago that ends in less than four days. */
+function makeOld(name: string, folder: string): void {
+  const parts = ["[ca]", "default_ca=c", "[c]", "database=db", "new_certs_dir=.", "serial=serial", "default_md=sha256"];
+  const more = ["policy=p", "x509_extensions=e", "[p]", "commonName=supplied", "[e]", `subjectAltName=DNS:${name}`];
+  writeFileSync(join(folder, "conf"), [...parts, ...more, ""].join("\n"));
+  writeFileSync(join(folder, "db"), "");
+  writeFileSync(join(folder, "serial"), "01\n");
+  const end = new Date(Date.now() + 3.9 * 24 * 3_600_000).toISOString().replace(/[-:T]|\.\d+/g, "");
+  const curve = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+  for (const line of [
+    `req ${curve} -keyout key -out csr -subj /CN=${name}`,
+    `ca -batch -notext -selfsign -config conf -keyfile key -in csr -out crt -startdate 20211130000000Z -enddate ${end}`,
+  ]) {
+    const { exitCode, stderr } = Bun.spawnSync(["openssl", ...line.split(" ")], { cwd: folder });
+    if (exitCode !== 0) throw new Error(stderr.toString());
+  }
 }
 
 /** The number of orders that the authority got so far. */
@@ -242,6 +261,57 @@ describe.skipIf(!isAble)("dp domains", () => {
     await dp(0, "domains", "shop", "remove", "own.test");
   });
 
+  test("a renewal that is killed leaves the old certificate, and the next one goes through", async () => {
+    const pem = () => readFileSync(join(folderOf("shop.test"), "pair.pem"), "utf8");
+    const made = join(box.root, "var/lib/dp/tls/lego/certificates/shop.test.crt");
+    const orderNoted = () => (stateOf("shop.test").orders as string[]).length > 0;
+    const isMade = (before: string) => () => readFileSync(made, "utf8") !== before;
+    for (const isThere of [orderNoted, isMade(readFileSync(made, "utf8"))]) {
+      writeFileSync(join(folderOf("shop.test"), "state.json"), "{}");
+      const { pid, done } = box.start([box.program, "domains", "shop", "renew", "shop.test"]);
+      await until("the renewal has come that far", () => {
+        try {
+          return isThere();
+        } catch {
+          return false; // the file is being replaced
+        }
+      });
+      process.kill(pid, "SIGKILL");
+      await done;
+      expect(pem()).toMatch(/^-----BEGIN [A-Z ]*PRIVATE KEY-----[^]+-----END CERTIFICATE-----\n$/);
+      expect(await page("shop.test")).toStartWith("again");
+    }
+    writeFileSync(join(folderOf("shop.test"), "state.json"), "{}");
+    const before = pem();
+    await dp(0, "domains", "shop", "renew", "shop.test");
+    expect(pem()).not.toBe(before);
+    expect(await page("shop.test")).toStartWith("again");
+  });
+
+  test("a certificate that ends soon is told to the targets of notifications, once", async () => {
+    const own = (...parts: string[]) => join(box.root, "var/lib/dp/notify", ...parts);
+    const folder = join(box.code, "../soon");
+    const at = (name: string) => join(folder, name);
+    for (const each of [own("new"), own("own"), folder]) mkdirSync(each, { recursive: true });
+    writeFileSync(at("tell"), `#!/bin/sh\ncat >> ${at("told")}\n`, { mode: 0o755 });
+    const target = { kind: "command", settings: { command: at("tell") } };
+    writeFileSync(own("targets.json"), JSON.stringify({ to: { here: target }, events: {} }));
+    makeOld("soon.test", folder);
+    await dp(0, "domains", "shop", "cert", "soon.test", "--cert", at("crt"), "--key", at("key"));
+    await dp(0, "certificates");
+    await until("it is told", () => existsSync(at("told")) && readFileSync(at("told"), "utf8").endsWith("\n"));
+    const told = readFileSync(at("told"), "utf8");
+    expect(told).toContain("! shop: the certificate of soon.test ends in 3 days");
+    expect(told).toContain("dp domains shop cert soon.test --cert FILE --key FILE");
+    expect((await dp(0, "doctor", "shop")).stdout).toContain(
+      "warning  certificates: the certificate of soon.test ends in 3 days",
+    );
+    await dp(0, "certificates");
+    await until("the queue is empty", () => readdirSync(own("new")).length === 0);
+    expect(readFileSync(at("told"), "utf8")).toBe(told);
+    await dp(0, "domains", "shop", "remove", "soon.test");
+  });
+
   test("a wildcard by DNS challenges", async () => {
     const hook = join(box.code, "..", "hook");
     const set = `curl -s -d "{\\"host\\":\\"$2\\",\\"value\\":\\"$3\\"}" http://${acme.dnsAdmin}/set-txt`;
@@ -252,6 +322,18 @@ describe.skipIf(!isAble)("dp domains", () => {
     expect(await page("any.wild.test")).toStartWith("again");
     writeFileSync(tlsYml(), acme.settings);
     await dp(0, "domains", "shop", "remove", "*.wild.test");
+  });
+
+  test("dp setup takes a domain for a new app, and another app's name is refused", async () => {
+    expect((await dp(2, "setup", "blog", "--domain", "shop.test")).text).toContain(
+      'shop.test belongs to the app "shop"',
+    );
+    const { text } = await dp(0, "setup", "blog", "--domain", "blog.test");
+    expect(text).toContain("live: https://blog.test");
+    expect(text).toContain("will be live at https://blog.test");
+    await dp(0, "destroy", "blog", "--yes", "--purge");
+    expect(existsSync(folderOf("blog.test"))).toBe(false);
+    expect(await page("shop.test")).toStartWith("again");
   });
 
   test("a mistake in tls.yml is told with its line", async () => {
