@@ -38,7 +38,7 @@ const CLIENTS = 32;
 const APP = `Bun.serve({ hostname: "127.0.0.1", port: Number(process.env.PORT), fetch: () => new Response("hello") });`;
 
 /** Programs of this bench, ended by their pids. */
-interface Host {
+export interface Host {
   folder: string;
   start(argv: readonly string[], env?: Record<string, string>): number;
   stop(): Promise<void>;
@@ -174,9 +174,16 @@ async function startFronts(of: Host): Promise<Partial<Record<FrontName, number>>
 }
 
 /** What wrk says of one run. Throws when a request failed. */
-function wrk(port: number, seconds: number, headers: readonly string[] = []): Record<Figure, number> {
+export function wrk(
+  port: number,
+  seconds: number,
+  headers: readonly string[] = [],
+  proto: "http" | "https" = "http",
+): Record<Figure, number> {
   const more = headers.flatMap((header) => ["-H", header]);
-  const argv = ["wrk", "-t1", `-c${CLIENTS}`, `-d${seconds}s`, "--latency", ...more, `http://127.0.0.1:${port}/`];
+  // Over https the name is sent in the handshake.
+  const host = proto === "https" ? "localhost" : "127.0.0.1";
+  const argv = ["wrk", "-t1", `-c${CLIENTS}`, `-d${seconds}s`, "--latency", ...more, `${proto}://${host}:${port}/`];
   const text = Bun.spawnSync(argv, { stdin: "ignore" }).stdout.toString();
   if (/Socket errors|Non-2xx/.test(text)) throw new Error(`wrk: ${text}`);
   const time = (name: string) => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import deploys from "./deploys.ts";
 import fronts from "./fronts.ts";
+import https from "./https.ts";
 import { withInstalled } from "../support/installed.ts";
 import memory from "./memory.ts";
 import push from "./push.ts";
@@ -15,7 +16,7 @@ import { project } from "../support/sandbox.ts";
 import status from "./status.ts";
 
 /** Every section, in the order in which they are measured. */
-export const SECTIONS: readonly Section[] = [push, rollback, deploys, fronts, memory, status];
+export const SECTIONS: readonly Section[] = [push, rollback, deploys, fronts, https, memory, status];
 
 interface Answer {
   at: string;

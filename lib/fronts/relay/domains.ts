@@ -35,6 +35,9 @@ export const domainOf = (name: string): Named | undefined => among(names, name);
 /** The certificate for a name in lower case. */
 export const contextOf = (name: string): Context | undefined => (domainOf(name) ? among(contexts, name) : undefined);
 
+/** Whether any app has a domain. */
+export const hasDomains = (): boolean => names.size > 0;
+
 /** The names whose certificates are in use. */
 export const certifiedNames = (): string[] => [...contexts.keys()].filter((name) => names.has(name)).toSorted();
 

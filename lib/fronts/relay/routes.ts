@@ -4,7 +4,7 @@ import type { Edge } from "../../config/tls.ts";
 import type { Drained, EdgeStatus, Route, RouteChange, RouteStatus, Target } from "../../contracts/front.ts";
 import { apps, hstsOf, isSame, makeApp } from "./app.ts";
 import { ACTIVE, IDLE } from "./client-connection.ts";
-import { edge, refuseTaken, renewDomains } from "./domains.ts";
+import { edge, hasDomains, refuseTaken, renewDomains } from "./domains.ts";
 import { closeEdge, edgeStatus, openEdge } from "./edge.ts";
 import { drainRelease } from "./drain.ts";
 import { assignAgain } from "./exchange.ts";
@@ -24,10 +24,14 @@ async function save(folder: string, name: string | null, route: Route | null): P
   await saveState(folder, { routes: routes.toSorted((a, b) => (a.app < b.app ? -1 : 1)), edge: kept });
 }
 
-/** Takes over the domains after a change of routes, and closes their ports when there are none. */
+/**
+ * Takes over the domains after a change of routes, and closes their ports with the last one. Not before the first: its
+ * app follows, and others may change meanwhile.
+ */
 function tellDomains(): void {
+  const had = hasDomains();
   renewDomains();
-  if (![...apps.values()].some(({ route }) => route.domains?.length)) closeEdge();
+  if (had && !hasDomains()) closeEdge();
 }
 
 function appOf(name: string): App {

@@ -192,6 +192,13 @@ describe("changes", () => {
     expect((await ask(authority, "https://shop.test/")).code).not.toBe(0);
   });
 
+  test("a change of another app between the ports and the first domain changes nothing", async () => {
+    await relay.front.secure(authority.edge);
+    await relay.add("blog", blog.port);
+    await relay.add("shop", shop.port, { domains: [{ name: "shop.test" }], tls: REDIRECT });
+    expect((await ask(authority, "https://shop.test/")).body).toBe("shop");
+  });
+
   test("a port that another program has is told, and had as soon as it is free", async () => {
     const listener = Bun.listen({ hostname: "127.0.0.1", port: authority.edge.https.port, socket: { data() {} } });
     await serve();

@@ -1,0 +1,177 @@
+// What TLS costs in the relay: beside the relay without it, and nginx, HAProxy and Caddy with it, in turns.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { relayAt } from "../../lib/fronts/relay/client.ts";
+import { freePort } from "../support/core-server.ts";
+import { until } from "../support/sandbox.ts";
+import { host, route, startApp, startRelay, wrk, type Host } from "./fronts.ts";
+import { median, section, type Measured, type Options } from "./section.ts";
+
+const ENDS = ["plain relay", "relay", "nginx", "haproxy", "caddy"] as const;
+type End = (typeof ENDS)[number];
+type Seen = Record<End, { throughput: number; p99: number; fresh: number }[]>;
+
+const rowsOf = (end: End) => [`${end}: throughput`, `${end}: p99`, `${end}: a connection a request`] as const;
+const UNITS = ["req/s", "ms", "req/s"];
+const rows = {
+  ...(Object.fromEntries(ENDS.flatMap((end) => rowsOf(end).map((row, at) => [row, { unit: UNITS[at]! }]))) as Record<
+    ReturnType<typeof rowsOf>[number],
+    { unit: string }
+  >),
+  "relay with TLS / without, throughput": { unit: "", least: 0.5 },
+  "relay / nginx, throughput with TLS": { unit: "" },
+  "relay / haproxy, throughput with TLS": { unit: "" },
+  "relay / caddy, throughput with TLS": { unit: "", least: 1 },
+};
+type Name = keyof typeof rows;
+
+/** A certificate for localhost: `key.pem`, `cert.pem`, and both in `both.pem`. */
+function makePair({ folder }: Host): void {
+  const at = (name: string) => join(folder, name);
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  const files = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", at("key.pem")];
+  Bun.spawnSync(["openssl", "req", "-x509", ...curve, ...files, "-out", at("cert.pem")]);
+  Bun.spawnSync(["sh", "-c", `cat key.pem cert.pem > both.pem`], { cwd: folder });
+}
+
+const CONFIGS = {
+  haproxy: (port: number, to: number, folder: string) => `defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+listen app
+  bind 127.0.0.1:${port} ssl crt ${folder}/both.pem alpn http/1.1
+  server app 127.0.0.1:${to}
+`,
+  nginx: (port: number, to: number, folder: string) => `worker_processes auto;
+daemon off;
+pid ${folder}/nginx.pid;
+error_log ${folder}/nginx.log;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  client_body_temp_path ${folder}/nginx/body;
+  proxy_temp_path ${folder}/nginx/proxy;
+  fastcgi_temp_path ${folder}/nginx/fastcgi;
+  uwsgi_temp_path ${folder}/nginx/uwsgi;
+  scgi_temp_path ${folder}/nginx/scgi;
+  keepalive_requests 1000000;
+  upstream app { server 127.0.0.1:${to}; keepalive 64; keepalive_requests 1000000; }
+  server {
+    listen 127.0.0.1:${port} ssl;
+    ssl_certificate ${folder}/cert.pem;
+    ssl_certificate_key ${folder}/key.pem;
+    location / {
+      proxy_pass http://app;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+    }
+  }
+}
+`,
+  caddy: (port: number, to: number, folder: string) => `{
+  admin off
+  auto_https off
+  servers {
+    protocols h1 h2
+  }
+}
+https://localhost:${port} {
+  bind 127.0.0.1
+  tls ${folder}/cert.pem ${folder}/key.pem
+  reverse_proxy 127.0.0.1:${to}
+}
+`,
+};
+
+const COMMANDS: Record<keyof typeof CONFIGS, (file: string) => string[]> = {
+  haproxy: (file) => ["-db", "-q", "-f", file],
+  nginx: (file) => ["-e", `${file}.log`, "-c", file],
+  caddy: (file) => ["run", "--adapter", "caddyfile", "--config", file],
+};
+
+/** Starts what is installed; answers the ports. */
+async function startEnds(of: Host): Promise<Partial<Record<End, number>>> {
+  const to = await startApp(of);
+  makePair(of);
+  const ports: Partial<Record<End, number>> = { "plain relay": await freePort(), relay: await freePort() };
+  await startRelay(of);
+  await serveDomain(of, ports["plain relay"]!, ports.relay!, to);
+  mkdirSync(join(of.folder, "nginx"));
+  for (const name of ["nginx", "haproxy", "caddy"] as const) {
+    const installed = Bun.which(name, { PATH: `${process.env["PATH"]}:/usr/sbin:/usr/local/sbin` });
+    if (installed === null) continue;
+    const port = await freePort();
+    const file = join(of.folder, `${name}.conf`);
+    writeFileSync(file, CONFIGS[name](port, to, of.folder));
+    of.start([installed, ...COMMANDS[name](file)]);
+    ports[name] = port;
+  }
+  for (const [name, port] of Object.entries(ports))
+    if (name !== "plain relay") await until(`the start of ${name}`, () => answers(port));
+  return ports;
+}
+
+const answers = (port: number) =>
+  fetch(`https://localhost:${port}/`, { tls: { rejectUnauthorized: false } } as RequestInit).then(
+    async (answer) => (await answer.text()) === "hello",
+    () => false,
+  );
+
+async function serveDomain(of: Host, plain: number, https: number, to: number): Promise<void> {
+  const relay = relayAt(join(of.folder, "relay"));
+  const at = (port: number) => ({ host: "127.0.0.1", port });
+  const [names, http] = [join(of.folder, "names"), await freePort()];
+  mkdirSync(join(names, "localhost"), { recursive: true });
+  writeFileSync(join(names, "localhost/pair.pem"), await Bun.file(join(of.folder, "both.pem")).text());
+  const folders = { certificates: names, challenges: join(of.folder, "challenges") };
+  await relay.secure({ http: at(http), https: at(https), public: { http, https }, ...folders });
+  await route(of, "app", plain, to);
+  const tls = { http: "serve", hsts: 0 } as const;
+  const base = { app: "app", listen: at(plain), protocol: "http" as const, trustedProxies: [] };
+  await relay.set({ ...base, domains: [{ name: "localhost" }], tls });
+}
+
+async function measure({ isQuick, say }: Options): Promise<Measured<Name>> {
+  const needed = ["wrk", "openssl"].filter((name) => Bun.which(name) === null);
+  if (needed.length > 0) return { values: {}, notes: needed.map((name) => `${name} is not installed`) };
+  const of = host();
+  try {
+    const ports = await startEnds(of);
+    const [rounds, seconds] = isQuick ? [1, 1] : [5, 3];
+    const seen: Partial<Seen> = {};
+    for (let round = 0; round < rounds; round++)
+      for (const [name, port] of Object.entries(ports)) {
+        const proto = name === "plain relay" ? "http" : "https";
+        const { throughput, p99 } = wrk(port, seconds, [], proto);
+        const fresh = wrk(port, seconds, ["Connection: close"], proto).throughput;
+        (seen[name as End] ??= []).push({ throughput, p99, fresh });
+        say(`https: round ${round + 1}, ${name} ${Math.round(throughput)}`);
+      }
+    const notes = ENDS.filter((end) => ports[end] === undefined).map((end) => `${end} is not installed`);
+    return { values: valuesOf(seen), notes };
+  } finally {
+    await of.stop();
+  }
+}
+
+function valuesOf(seen: Partial<Seen>): Measured<Name>["values"] {
+  const values: Measured<Name>["values"] = {};
+  const ratio = (name: Name, one: End, other: End) => {
+    const [own, others] = [seen[one], seen[other]];
+    if (own && others)
+      values[name] = median(own.map(({ throughput }, round) => throughput / others[round]!.throughput));
+  };
+  for (const end of ENDS) {
+    const all = seen[end];
+    const figures = ["throughput", "p99", "fresh"] as const;
+    if (all) for (const [at, row] of rowsOf(end).entries()) values[row] = median(all.map((one) => one[figures[at]!]));
+  }
+  ratio("relay with TLS / without, throughput", "relay", "plain relay");
+  for (const other of ["nginx", "haproxy", "caddy"] as const)
+    ratio(`relay / ${other}, throughput with TLS`, "relay", other);
+  return values;
+}
+
+export default section({ name: "https", rows, measure });
