@@ -11,6 +11,7 @@ export const EVENTS = {
   process: { isUsual: true, isUrgent: false },
   cron: { isUsual: true, isUrgent: false },
   disk: { isUsual: true, isUrgent: false },
+  certificate: { isUsual: true, isUrgent: false },
   boot: { isUsual: true, isUrgent: false },
   watch: { isUsual: true, isUrgent: false },
 } as const;
