@@ -1,4 +1,5 @@
 // Orders at a CA, by lego: a program that speaks ACME, knows the DNS providers, and ends.
+import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isWildcard } from "../config/domain-name.ts";
@@ -65,7 +66,8 @@ async function ordered(name: string, settings: TlsSettings): Promise<void> {
   const argv = [
     ...[legoProgram()!, "--accept-tos", "--path", folder(), "--server", settings.directory, "--key-type", "ec256"],
     ...["--email", settings.email ?? (await knownEmail()) ?? `postmaster@${name.replace("*.", "")}`],
-    ...(eab === undefined ? [] : ["--eab", "--kid", eab.kid, "--hmac", eab.key]),
+    // Other users of this server can read arguments: the key is named only while it is needed.
+    ...(eab === undefined || (await isRegistered()) ? [] : ["--eab", "--kid", eab.kid, "--hmac", eab.key]),
     ...["--domains", name, ...how, "run"],
   ];
   // The CA's answers must be readable for the front, whatever umask the owner has.
@@ -101,11 +103,20 @@ async function knownEmail(): Promise<string | undefined> {
   return undefined;
 }
 
-async function forgetAccounts(): Promise<void> {
+/** The files that name the account at a CA; the key is kept beside each. */
+async function accountFiles(): Promise<string[]> {
   const accounts = join(folder(), "accounts");
+  const files: string[] = [];
   for (const server of await namesIn(accounts))
     for (const email of await namesIn(join(accounts, server)))
-      await removeFile(join(accounts, server, email, "account.json"));
+      files.push(join(accounts, server, email, "account.json"));
+  return files;
+}
+
+const isRegistered = async (): Promise<boolean> => (await accountFiles()).some((file) => existsSync(file));
+
+async function forgetAccounts(): Promise<void> {
+  for (const file of await accountFiles()) await removeFile(file);
 }
 
 const PROBLEM = /urn:ietf:params:acme:error:(\w+) :: (.*)/g;

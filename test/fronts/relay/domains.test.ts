@@ -89,6 +89,21 @@ describe("https", () => {
     );
   });
 
+  test("TLS 1.2 takes no cipher without forward secrecy or with CBC, and sessions are resumed", async () => {
+    await serve();
+    const to = ["-connect", `127.0.0.1:${authority.edge.https.port}`, "-servername", "shop.test"];
+    const kept = join(authority.folder, "session");
+    const said = (...more: string[]) =>
+      Bun.spawnSync(["openssl", "s_client", ...to, ...more], { stdin: Buffer.from("") }).stdout.toString();
+    for (const cipher of ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "AES128-GCM-SHA256"])
+      expect([cipher, said("-tls1_2", "-cipher", cipher)]).toEqual([
+        cipher,
+        expect.stringContaining("Cipher is (NONE)"),
+      ]);
+    expect(said("-tls1_2", "-sess_out", kept)).toContain("New, TLSv1.2, Cipher is ECDHE-ECDSA-AES");
+    expect(said("-tls1_2", "-sess_in", kept)).toContain("Reused, TLSv1.2");
+  });
+
   test("bodies arrive whole in both directions, and a stream is not held back", async () => {
     await serve();
     const file = join(authority.folder, "up");
