@@ -183,6 +183,14 @@ describe.skipIf(why !== null)(`keys${why === null ? "" : ` (skipped: ${why})`}`,
     expect((await as("ann", "run shop -- tty", "-tt")).text).toContain("/dev/pts/");
   });
 
+  test("dp on the laptop types them in the same way", async () => {
+    withKeyOf("bob");
+    shop.env["DP_MUX"] = "0";
+    expect(await shop.dp("status")).toContain(`live       ${await box.live("shop")}`);
+    await expect(shop.dp("destroy", "--yes")).rejects.toThrow("dp: bob may not destroy shop");
+    await expect(shop.dp("env", "set", "A=it's")).rejects.toThrow("dp: bob may not env shop");
+  });
+
   test.each([
     ["bob", "env shop list --reveal", 8, "dp: bob may not env shop"],
     ["bob", "run shop -- id", 8, "dp: bob may not run shop"],
