@@ -68,6 +68,9 @@ function requireFile(folder: string, path: string, isOptional = false): void {
     if (stat === undefined && isOptional) return;
     const isLast = index === parts.length - 1;
     if (isLast ? stat?.isFile() : stat?.isDirectory()) continue;
-    throw new DpError("config", `${name} of the release is no ${isLast ? "file" : "folder"}, and cannot be built from`);
+    throw new DpError(
+      "config",
+      `${name} in the release is not a ${isLast ? "file" : "folder"}, so no image can be built from it`,
+    );
   }
 }

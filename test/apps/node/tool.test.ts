@@ -77,6 +77,25 @@ test("the server's own npmrc says where it comes from", async () => {
   });
 });
 
+test("a fetched npm goes on reading it, wherever the node lies that runs it", async () => {
+  const from = await registry(await packed("npm", "9.9.4"));
+  try {
+    await npmrc(`registry=${from.url}/\n`);
+    const place = await wanting({ "package.json": pkg({ packageManager: "npm@9.9.4" }) });
+    const { folder, version } = await find(place);
+    expect(version).toBe("9.9.4");
+    // As with a node that dp has installed: beside it there are no settings.
+    const other = await scratch();
+    await run(["cp", "-al", `${await nodeFolder()}/.`, other]);
+    const env = { PATH: `${folder}:${other}/bin:/usr/bin:/bin`, HOME: place.env["HOME"]! };
+    const said = await run([join(folder!, "npm"), "config", "get", "registry"], { env, cwd: other });
+    expect(said.text.trim()).toBe(`${from.url}/`);
+  } finally {
+    await from.stop();
+    await npmrc("");
+  }
+});
+
 test("so does the npmrc of the app's user", async () => {
   await served({}, async ({ url }) => {
     await npmrc("registry=http://127.0.0.1:9/\n");
