@@ -268,7 +268,7 @@ describe.skipIf(why !== null)("with an engine", () => {
       const error = await errorOf(docker.install(linked, io));
       expect([error?.exit, error?.message]).toEqual([
         "config",
-        `${name} of the release is no file, and cannot be built from`,
+        `${name} in the release is not a file, so no image can be built from it`,
       ]);
     }
   });
