@@ -1,14 +1,14 @@
 // The command line: finds the command that cli/ declares, and runs it.
 import cac, { type CAC } from "cac";
 import { byKey, print, HIDDEN } from "./cli/arguments.ts";
-import { ALIASES, insteadOf } from "./cli/alias.ts";
+import { ALIASES, inDpsWords, insteadOf } from "./cli/alias.ts";
 import { declareAppCommands } from "./cli/apps.ts";
 import { readLine, runLine } from "./cli/argv.ts";
 import { audited, declareAuditCommand } from "./cli/audit.ts";
 import { declareCompletionCommands } from "./cli/completion.ts";
 import { declareDeployCommands } from "./cli/deploy.ts";
 import { declareDomainsCommand } from "./cli/domains.ts";
-import { REMOTE, requireNoRemote, sentElsewhere } from "./cli/elsewhere.ts";
+import { knownTo, REMOTE, requireNoRemote, sentElsewhere } from "./cli/elsewhere.ts";
 import { declareEnvCommand, withAppFirst } from "./cli/env.ts";
 import { declareFleetCommands } from "./cli/fleet.ts";
 import { commandNames, help, topicOf, usage } from "./cli/help.ts";
@@ -94,7 +94,7 @@ export function main(words: readonly string[]): Promise<void> {
 async function onServer(name: string | undefined, words: readonly string[]): Promise<number> {
   if (name === undefined) throw new DpError("usage", "-s needs the name of a server", { hint: "dp fleet" });
   const { runThere } = await import("./commands/there.ts");
-  return runThere(name, words);
+  return runThere(name, { words, known: knownTo(declared()), inDpsWords });
 }
 
 // Elsewhere it may be a word for another program, and a command that runs here in place of there may do harm.

@@ -13,6 +13,9 @@ const HERE = ["completion", "demo", "execute", "fact", "fleet", "help", "init", 
 /** Commands that a machine without any app has a use for: they are for it when no remote leads elsewhere. */
 const FIRST = ["doctor", "keys", "runtimes", "selftest", "setup"];
 
+/** With one of these dp answers itself: with the help, or with where `-s` belongs. */
+const LOCAL = ["--help", "-h", "-s", "--server"];
+
 /** The option, as the help shows it. */
 export const REMOTE = [
   "-r, --remote <name>",
@@ -33,7 +36,7 @@ export async function sentElsewhere(cli: CAC, typed: readonly string[]): Promise
   const declared = cli.commands.find((candidate) => candidate.name === command);
   if (name === undefined || isHere(cli, command)) return null;
   const { words, remote } = withoutRemote(typed);
-  if ((remote === undefined && isServer()) || hasOption(words, "--help", "-h")) return null;
+  if ((remote === undefined && isServer()) || hasOption(words, ...LOCAL)) return null;
   const { runThere } = await import("../remote/client.ts");
   try {
     return await runThere({ words, remote, known: knownTo(cli), inDpsWords });
@@ -53,7 +56,8 @@ export function requireNoRemote({ command, options }: Pick<Line, "command" | "op
 /** Whether this machine has, or had, apps of its own. */
 const isServer = () => Boolean(process.env["DP_ROOT"]) || existsSync(deployments());
 
-function knownTo(cli: CAC): Known {
+/** What this dp knows of the commands. */
+export function knownTo(cli: CAC): Known {
   const of = (word: string) => cli.commands.find(({ name }) => name === inDpsWords([word])[0]);
   return {
     takesApp(word) {

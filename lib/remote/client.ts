@@ -4,9 +4,9 @@ import { DpError, EXIT } from "../errors.ts";
 import { version } from "../host/version.ts";
 import { say } from "../text/say.ts";
 import { quoted, shown } from "../text/text.ts";
-import { gitSettings } from "./git.ts";
+import { gitRemotes, gitSettings, type GitSettings } from "./git.ts";
 import { chosen } from "./remotes.ts";
-import { isCut, lineOf, sshTo, type AttachOptions, type Ssh } from "./ssh.ts";
+import { isCut, lineOf, sshTo, type AttachOptions, type Server, type Ssh } from "./ssh.ts";
 import { addressed, asksForValue, commandIn, fileAt, isInteractive, readsStdin, type Known } from "./words.ts";
 
 /** A shell's code for a program that it does not find. */
@@ -30,10 +30,18 @@ export interface Sent {
  * server that is.
  */
 export async function runThere({ words, remote, known, inDpsWords }: Sent): Promise<number> {
-  const git = await gitSettings();
-  const { server, app } = await chosen(remote, commandIn(words) ?? "", git);
-  const full = addressed(words, app, known);
-  const { line, ...how } = await attachment(full, inDpsWords(full), known);
+  const [git, remotes] = await Promise.all([gitSettings(), gitRemotes()]);
+  const { server, app } = chosen(remote, commandIn(words) ?? "", git, remotes);
+  return send(server, { words: addressed(words, app, known), known, inDpsWords }, git);
+}
+
+/** Runs a command, with all its words, on a server; answers its exit code. */
+export async function send(
+  server: Server,
+  { words, known, inDpsWords }: Omit<Sent, "remote">,
+  git?: GitSettings,
+): Promise<number> {
+  const { line, ...how } = await attachment([...words], inDpsWords(words), known);
   const ssh = await sshTo(server, git);
   const code = await ssh.attach(line, how);
   await explain(ssh, code, commandIn(words) === "run");

@@ -28,8 +28,12 @@ function appRemote({ name, urls }: Remote): AppRemote[] {
  * The app that is meant; `wanted` is the name, or the URL, of `-r`, and `command` what was typed, for hints. Throws
  * DpError "usage" when there is no remote of dp's (`reason` NONE), or several and none is named.
  */
-export async function chosen(wanted: string | undefined, command: string, git: GitSettings): Promise<Place> {
-  const remotes = await gitRemotes();
+export function chosen(
+  wanted: string | undefined,
+  command: string,
+  git: GitSettings,
+  remotes: readonly Remote[],
+): Place {
   const ours = remotes.flatMap(appRemote);
   for (const [name, from] of [
     [wanted, ""],

@@ -107,10 +107,11 @@ function optionsOfRun(words: readonly string[]): readonly string[] {
   return words.slice(0, first < 0 ? words.length : first);
 }
 
-/** Whether a command asks for the value of a setting: `env APP set NAME`. */
+/** Whether a command asks for the value of a setting: `env APP set NAME`, or `env set APP NAME`. */
 export function asksForValue(words: readonly string[]): boolean {
-  const [command, , action, ...rest] = words;
-  return command === "env" && action === "set" && rest.some((word) => !isOption(word) && !word.includes("="));
+  const [command, first, second, ...rest] = words;
+  if (command !== "env" || (first !== "set" && second !== "set")) return false;
+  return rest.some((word) => !isOption(word) && !word.includes("="));
 }
 
 /** Commands that never read stdin: ssh would take away what a loop around dp still has to read. */

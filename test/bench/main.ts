@@ -7,6 +7,7 @@ import deploys from "./deploys.ts";
 import fronts from "./fronts.ts";
 import https from "./https.ts";
 import { withInstalled } from "../support/installed.ts";
+import laptop from "./laptop.ts";
 import memory from "./memory.ts";
 import push from "./push.ts";
 import { machine, rowsOf, tableLines, type Row } from "./report.ts";
@@ -16,7 +17,7 @@ import { project } from "../support/sandbox.ts";
 import status from "./status.ts";
 
 /** Every section, in the order in which they are measured. */
-export const SECTIONS: readonly Section[] = [push, rollback, deploys, fronts, https, memory, status];
+export const SECTIONS: readonly Section[] = [push, rollback, deploys, fronts, https, memory, status, laptop];
 
 interface Answer {
   at: string;

@@ -93,7 +93,9 @@ describe("the app", () => {
 
 test("a terminal is wanted where the server asks, or runs a program", () => {
   const wants = words(
-    "run|run -- sh|destroy|destroy --yes|env set NAME|config:set NAME".replaceAll(" ", "_").replaceAll("|", " "),
+    "run|run -- sh|destroy|destroy --yes|env set NAME|config:set NAME|env set shop NAME"
+      .replaceAll(" ", "_")
+      .replaceAll("|", " "),
   );
   const full = (line: string) => inDpsWords(addressed(words(line.replaceAll("_", " ")), "shop", known));
   for (const line of wants) expect([line, isInteractive(full(line))]).toEqual([line, true]);

@@ -1,6 +1,6 @@
 // A laptop and a server on this machine: the server in a folder behind an sshd of the test's own, and a clone of the app
 // whose remote leads there.
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { sandbox, type Outcome, type Sandbox, type Started } from "./sandbox.ts";
 import { startSshd, type Sshd } from "./sshd.ts";
@@ -40,18 +40,19 @@ export async function openPair(): Promise<Pair> {
   const box = await sandbox();
   try {
     await box.release({});
-    const folder = dirname(box.root);
-    symlinkSync(box.program, join(folder, "tools/dp"));
-    const sshd = await startSshd(join(folder, "sshd"), box.env);
-    return await laptopOf(box, sshd, folder);
+    return await connect(box);
   } catch (error) {
     await box.stop();
     throw error;
   }
 }
 
-async function laptopOf(box: Sandbox, sshd: Sshd, folder: string): Promise<Pair> {
-  const clone = join(folder, "laptop/shop");
+/** Puts a server that is there behind an sshd, and makes the laptop. */
+export async function connect(box: Sandbox): Promise<Pair> {
+  const folder = dirname(box.root);
+  symlinkSync(box.program, join(folder, "tools/dp"));
+  const sshd = await startSshd(join(folder, "sshd"), box.env);
+  const clone = join(folder, "laptop", box.app);
   const home = join(folder, "laptop/home");
   for (const path of [clone, home]) mkdirSync(path, { recursive: true });
   mkdirSync(join(folder, "laptop/run"), { mode: 0o700 });
@@ -72,8 +73,7 @@ async function laptopOf(box: Sandbox, sshd: Sshd, folder: string): Promise<Pair>
   const git = (...args: string[]) => spawn(["git", ...args], {}).done;
   await git("init", "--quiet", "--initial-branch=main");
   await git("config", "core.sshCommand", `ssh -F ${sshd.config}`);
-  await git("remote", "add", "production", "ssh://root@server/var/repos/shop.git");
-  writeFileSync(join(clone, "deploy.yml"), "name: shop\n");
+  await git("remote", "add", "production", `ssh://root@server/var/repos/${box.app}.git`);
   return {
     ...{ box, sshd, clone, env, git },
     dp: (...args) => spawn([box.program, ...args], {}).done,
