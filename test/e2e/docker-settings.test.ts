@@ -36,6 +36,14 @@ describe.skipIf(why !== null)(`settings of containers${why === null ? "" : ` (sk
     expect(valuesIn(asked.stdout)).toMatchObject(ODD_VALUES);
   });
 
+  test("dp run whose reader has gone leaves no container, of a program that obeys no signal either", async () => {
+    const stubborn = `trap "" HUP TERM; echo begun; while :; do sleep 1; done`;
+    const line = `'${box.program}' run shop -- sh -c '${stubborn}' | head -n 1`;
+    expect((await box.start(["sh", "-c", line]).done).stdout).toBe("begun\n");
+    const left = ["container", "ls", "--all", "--filter", "name=-run-", "--format", "{{.Names}}"];
+    expect(await box.engine.must(...left)).toBe("");
+  });
+
   test("dp doctor names a container that would not come up at boot, and mends it", async () => {
     const label = `label=dp.release=${box.link("current")}`;
     const name = await box.engine.must("container", "ls", "--filter", label, "--format", "{{.Names}}");

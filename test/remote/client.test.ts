@@ -34,6 +34,14 @@ describe.skipIf(why !== null)(`dp on the laptop${why === null ? "" : ` (skipped:
       expect(await pair.dp("env", "get", "GREETING")).toMatchObject({ code: 0, stdout: `${value}\n`, stderr: "" });
     });
 
+    test("without the app, and the everyday commands answer as they do there", async () => {
+      for (const command of ["status", "releases", "logs", "env", "ps", "scale", "doctor"]) {
+        const [here, there] = await Promise.all([pair.dp(command), pair.box.dp(command, "shop")]);
+        const head = ({ code, stdout, stderr }: typeof here) => ({ code, stderr, first: stdout.split("\n", 1)[0] });
+        expect({ command, ...head(here) }).toEqual({ command, ...head(there) });
+      }
+    });
+
     test("and gives the exit code", async () => {
       for (const code of [0, 7, 41]) expect((await pair.dp("run", "--", "sh", "-c", `exit ${code}`)).code).toBe(code);
       const killed = await pair.dp("run", "--", "sh", "-c", "exit 255");
