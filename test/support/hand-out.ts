@@ -46,6 +46,7 @@ export const LONGEST: Readonly<Record<string, number>> = {
   "e2e/demo.test.ts": 50,
   "e2e/docker-settings.test.ts": 50,
   "e2e/lock.test.ts": 40,
+  "remote/client.test.ts": 40,
   "faults/hang.test.ts": 40,
   "faults/syscalls.test.ts": 40,
 };
