@@ -51,6 +51,7 @@ const fresh = (now: string): Watched => ({
   isHeld: false,
   unasked: null,
   failed: {},
+  certificates: {},
   run: null,
 });
 

@@ -29,7 +29,7 @@ import { beat } from "./heartbeat.ts";
 import { round } from "./round.ts";
 import { look, unknown, type Sight } from "./sight.ts";
 import { readWatch, watchFile, writeWatch, type Watch } from "./state.ts";
-import { tellAll, tellNewest } from "./teller.ts";
+import { tellAll, tellCertificates, tellNewest } from "./teller.ts";
 import { happening } from "./words.ts";
 
 /** How long looks may fail until that is told, in ms. */
@@ -129,9 +129,12 @@ async function lookWith(targets: Targets | null, now: number, warn: Warn): Promi
   });
   if (targets !== null)
     await tellAll(batchesOf(news, { now, boot, left: leftOf(room), targets, apps }), before, after, warn);
-  for (const [name, app] of apps)
-    if (app !== null)
-      await tellNewest(app, { targets, isMuted: isQuiet(name) }, before?.apps[name], after.apps[name]!, warn);
+  for (const [name, app] of apps) {
+    if (app === null) continue;
+    const [past, own, isMuted] = [before?.apps[name], after.apps[name]!, isQuiet(name)];
+    await tellNewest(app, { targets, isMuted }, past, own, warn);
+    if (targets !== null && !isMuted) await tellCertificates(app, targets, now, own, warn);
+  }
   return after;
 }
 

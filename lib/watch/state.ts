@@ -45,6 +45,8 @@ const app = v.object({
   unasked: v.nullable(v.object({ since: time, told: v.boolean() })),
   /** Processes other than web that failed for good, told since when: "worker.1" -> time. */
   failed: v.record(v.string(), time),
+  /** Domain -> what was told last of its certificate. */
+  certificates: v.optional(v.record(v.string(), v.string()), {}),
   /** The newest ended run that was told, or that needs no telling; null: none. */
   run: v.nullable(v.string()),
 });

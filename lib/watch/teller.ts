@@ -7,6 +7,7 @@ import { put } from "../notify/post.ts";
 import { targetsFor, type Targets } from "../notify/targets.ts";
 import { newestRun } from "../release/history.ts";
 import type { Batch } from "./batches.ts";
+import { certificatesDue } from "./certificates.ts";
 import type { Watch, Watched } from "./state.ts";
 
 type Warn = (message: string) => void;
@@ -65,4 +66,22 @@ export async function tellNewest(
   }
   // The first look knows nothing of what was before it.
   after.run = newest.id;
+}
+
+/** Tells certificates that were not renewed in time. */
+export async function tellCertificates(
+  app: App,
+  targets: Targets,
+  now: number,
+  after: Watched,
+  warn: Warn,
+): Promise<void> {
+  const to = targetsFor(targets, "certificate", app.name, app.server.notify);
+  const told: Record<string, string> = {};
+  for (const { name, key, happening } of await certificatesDue(app, now)) {
+    const before = after.certificates[name];
+    if (before === key || (await queue(happening, to, warn))) told[name] = key;
+    else if (before !== undefined) told[name] = before;
+  }
+  after.certificates = told;
 }
