@@ -2,7 +2,7 @@
 import type { App } from "../contracts/app.ts";
 import type { EventName, Happening } from "../contracts/notifier.ts";
 import { codeOf, messageOf } from "../errors.ts";
-import { callSender, put } from "../notify/post.ts";
+import { callSenderFromUnit, put } from "../notify/post.ts";
 import { muteOf, readMutes, readTargets, targetsFor } from "../notify/targets.ts";
 import { foreign, serverName } from "../notify/text.ts";
 import type { JobRun } from "../release/job.ts";
@@ -19,7 +19,7 @@ export async function tellJob(app: App, run: JobRun, last: JobRun | null, warn: 
     const to = targetsFor(targets, EVENT, app.name, app.server.notify);
     if (to.length === 0) return;
     await put(failure(app, run), to);
-    callSender();
+    await callSenderFromUnit();
   } catch (error) {
     warn(`no notification: ${codeOf(error) ?? messageOf(error)}`);
   }

@@ -48,6 +48,16 @@ export async function put(happening: Happening, to: readonly string[]): Promise<
 /** Asks the sender to come, without waiting for it. */
 export function callSender(): void {
   const sender = asUser([...program("lib/notify/sender.ts"), notifyFolder()], senderUser());
-  const argv = isService() ? ["systemctl", "start", "--no-block", NOTIFY_UNIT] : sender;
-  Bun.spawn(argv, { cwd: "/", env: plainEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();
+  started(isService() ? START : sender).unref();
 }
+
+/** The same from a unit: what its processes have started ends with them, so that systemd must have heard of it first. */
+export async function callSenderFromUnit(): Promise<void> {
+  if (isService()) await started(START).exited;
+  else callSender();
+}
+
+const START = ["systemctl", "start", "--no-block", NOTIFY_UNIT];
+
+const started = (argv: string[]) =>
+  Bun.spawn(argv, { cwd: "/", env: plainEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true });

@@ -9,7 +9,7 @@ import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { tryLock } from "../host/lock.ts";
 import { bootId } from "../host/process/process.ts";
 import { readNotify } from "../notify/file.ts";
-import { callSender, put } from "../notify/post.ts";
+import { callSenderFromUnit, put } from "../notify/post.ts";
 import { idsIn, pathsIn, rowNames } from "../notify/queue.ts";
 import { keepTargets } from "../notify/service.ts";
 import {
@@ -49,7 +49,7 @@ export async function lookAtAll(warn: Warn): Promise<Watch | null> {
     const watch = await lookWith(targets, now, warn);
     await writeWatch(watch);
     await removeFile(begunFile());
-    if (targets !== null && hasLeft()) callSender();
+    if (targets !== null && hasLeft()) await callSenderFromUnit();
     if (targets?.heartbeat !== undefined) await beat(targets.heartbeat);
     return watch;
   } finally {
@@ -85,7 +85,7 @@ async function noteBegun(targets: Targets | null, now: number): Promise<void> {
   const to = targetsFor(targets, "watch", null, undefined);
   if (to.length === 0) return;
   await put(happening("watch", now, { head, key: since, hint: "dp watch", since }), to);
-  callSender();
+  await callSenderFromUnit();
 }
 
 interface Seen {

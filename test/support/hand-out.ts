@@ -17,6 +17,8 @@ export const LONGEST: Readonly<Record<string, number>> = {
   "apps/node.test.ts": 170,
   "e2e/docker-processes.test.ts": 150,
   "e2e/server-faults.test.ts": 140,
+  "e2e/server-notify.test.ts": 140,
+  "e2e/notify.test.ts": 140,
   "commands/runtimes.test.ts": 130,
   "e2e/docker.test.ts": 130,
   "e2e/pm2.test.ts": 120,
