@@ -10,7 +10,7 @@ import { readNotify, requireTargetName } from "../notify/file.ts";
 import { describeAttempt, notReached, sendTest, type Tried } from "../notify/once.ts";
 import { callSender } from "../notify/post.ts";
 import { lastLog, rowOf, type LogLine } from "../notify/queue.ts";
-import { keepMutes } from "../notify/service.ts";
+import { keepMutes, setUpSenderUser } from "../notify/service.ts";
 import { notifyFolder, readMutes, type Mute, type Mutes } from "../notify/targets.ts";
 import { clockText } from "../notify/text.ts";
 import { openApp } from "../release/app.ts";
@@ -115,6 +115,7 @@ export async function addTarget(
     throw new DpError("usage", `${kind} has no ${key}: it has ${keys.join(", ")}`, didYouMean(key, keys));
   }
   const edited = await withTarget(name, values);
+  if (!isUntested) await setUpSenderUser(io);
   const tried = isUntested ? null : await sendTest(name, edited.targets.to[name]!);
   if (tried !== null && tried.attempt.end !== "sent") throw notReached(tried);
   await keep(edited);

@@ -29,7 +29,7 @@ async function setUpFolders(io: Io): Promise<string[]> {
   const folder = notifyFolder();
   const { posted, own } = pathsIn(folder);
   const user = senderUser();
-  const isNew = user !== undefined && (await makeSystemUser(user, folder, io));
+  const isNew = await setUpSenderUser(io);
   await mkdir(dirname(folder), { recursive: true, mode: 0o755 });
   for (const each of [folder, posted, own]) await mkdir(each, { recursive: true, mode: 0o700 });
   const owner = await ownerOf();
@@ -41,6 +41,12 @@ async function setUpFolders(io: Io): Promise<string[]> {
     await chown(own, ...(await idsOf(user)));
   }
   return isNew ? [`made the system user ${user}`] : [];
+}
+
+/** Makes the sender's user, as which programs of targets run also in a test; nothing where there is none of its own. */
+export async function setUpSenderUser(io: Io): Promise<boolean> {
+  const user = senderUser();
+  return user !== undefined && makeSystemUser(user, notifyFolder(), io);
 }
 
 /** sendmail of most mail servers gets the rights of another group or user, which the full sandbox forbids. */
