@@ -7,7 +7,7 @@ import type { App } from "../contracts/app.ts";
 import { messageOf } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { tryLock } from "../host/lock.ts";
-import { bootId } from "../host/process/process.ts";
+import { bootId, startTime } from "../host/process/process.ts";
 import { readNotify } from "../notify/file.ts";
 import { callSenderFromUnit, put } from "../notify/post.ts";
 import { idsIn, pathsIn, rowNames } from "../notify/queue.ts";
@@ -110,7 +110,8 @@ async function lookWith(targets: Targets | null, now: number, warn: Warn): Promi
   const apps = new Map(names.map((name, at) => [name, all[at]!.app]));
   const mutes = readMutes();
   const isQuiet = (app: string | null) => targets === null || muteOf(mutes, app, now) !== null;
-  const boot = bootId();
+  // In a container the boot is the host's: its first process tells one start from the next.
+  const boot = `${bootId()} ${startTime(1) ?? 0}`;
   const { after, news } = round(before, {
     now,
     took: Math.round(performance.now() - begun),
