@@ -60,7 +60,10 @@ interface Plan {
 export async function launch(wishes: LaunchWishes, talk: Talk): Promise<number> {
   const step = stepsOf(talk);
   const plan = await look(wishes, talk, step);
-  if (!(await agreed(plan, talk))) return EXIT.usage;
+  if (!(await agreed(plan, talk))) {
+    talk.print("nothing was changed");
+    return EXIT.usage;
+  }
   const { hands, folder, url } = plan;
   await step("packages", () => installPackages(hands, plan.found, plan.packages));
   await step("dp", () => bringDp(plan));

@@ -92,6 +92,6 @@ function start(argv: string[]) {
 export async function upgradeApps(hands: Hands): Promise<string> {
   const answer = await hands.change([DP, "upgrade"]);
   if (answer === null) return "would bring all apps up to it";
-  const lines = `${answer.stdout}${answer.stderr}`.trimEnd();
-  return answer.code === 0 ? `all apps are brought up to it` : `not every app is brought up to it:\n${lines}`;
+  const { host } = hands.ssh.server;
+  return answer.code === 0 ? "all apps are brought up to it" : `not every app: dp upgrade, typed on ${host}, says why`;
 }
