@@ -1,8 +1,11 @@
 // Commands about many apps and servers at once: report fleet.
 import type { CAC } from "cac";
-import { byKey, only, print, HIDDEN, type Options } from "./arguments.ts";
+import { isatty } from "node:tty";
+import { resolve } from "node:path";
+import { byKey, only, print, textOf, whole, HIDDEN, type Options } from "./arguments.ts";
 import { DpError } from "../errors.ts";
-import { printJson } from "../text/say.ts";
+import { waitTime } from "../config/duration.ts";
+import { printJson, say } from "../text/say.ts";
 
 export function declareFleetCommands(cli: CAC): void {
   cli
@@ -31,8 +34,15 @@ export function declareFleetCommands(cli: CAC): void {
     )
     .option("--check", "Exit with code 7 when something is down, unknown or failed")
     .option("--watch", "Ask again and again; q ends it")
+    .option("--web", "Serve it as a page on this machine, until Ctrl-C")
+    .option("--port <port>", "The port of the page; default: a free one")
+    .option("--no-open", "Do not open a browser")
+    .option("--out <folder>", "Write the page and its data into a folder")
+    .option("--every <time>", "Write the data again and again: 30s, 5m")
     .option("--json", "As JSON")
-    .usage("fleet [--check | --watch | --json], or: fleet add NAME [USER@]HOST[:PORT], or: fleet remove NAME")
+    .usage(
+      "fleet [--watch | --web | --out FOLDER | --json], or: fleet add NAME [USER@]HOST[:PORT], or: fleet remove NAME",
+    )
     .action(
       async (action: string | undefined, name: string | undefined, address: string | undefined, options: Options) => {
         const fleet = await import("../commands/fleet.ts");
@@ -40,6 +50,9 @@ export function declareFleetCommands(cli: CAC): void {
         if (action === "remove" && address === undefined) return print(await fleet.remove(name));
         if (action !== undefined)
           throw new DpError("usage", `dp fleet does not know ${JSON.stringify(action)}`, { hint: "dp fleet --help" });
+        if (options["web"]) return web(options);
+        const out = textOf(options, "out");
+        if (out !== undefined) return fleet.writeOut(resolve(out), period(textOf(options, "every")));
         if (options["watch"]) return fleet.watchInTerminal();
         const found = await fleet.fleetNow();
         if (options["json"]) printJson(found);
@@ -47,4 +60,25 @@ export function declareFleetCommands(cli: CAC): void {
         return options["check"] ? fleet.checkCode(found) : undefined;
       },
     );
+}
+
+async function web(options: Options): Promise<void> {
+  const { openBrowser, serve } = await import("../commands/fleet.ts");
+  const port = whole(textOf(options, "port"), "--port", 65_535, 1) ?? 0;
+  await serve(port, (url) => {
+    print(url);
+    say("dp: the address is good for one browser; Ctrl-C ends the page");
+    if (options["open"] !== false && isatty(1)) openBrowser(url);
+  });
+}
+
+/** More often would be a load without a use. */
+const LEAST = 5_000;
+
+/** The value of `--every`, in ms. Throws DpError "usage". */
+function period(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = waitTime(text);
+  if (ms !== null && ms >= LEAST) return ms;
+  throw new DpError("usage", `--every must be a time from 5s, not ${JSON.stringify(text)}: 30s, 5m`);
 }

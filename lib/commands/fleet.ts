@@ -65,6 +65,61 @@ export async function watchInTerminal(): Promise<void> {
   }
 }
 
+/** Resolves when somebody wants dp to end: Ctrl-C, or a signal. */
+function asked(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
+  return promise;
+}
+
+/** Serves the page until Ctrl-C; `opened` gets its address. */
+export async function serve(port: number, opened: (url: string) => void): Promise<void> {
+  const named = await fleetServers();
+  const over = asked();
+  const { serveWeb } = await import("../fleet/web.ts");
+  let changed: () => void = () => undefined;
+  const watch = watchFleet(named, () => changed());
+  try {
+    const web = await serveWeb(() => documentOf(watch.servers), port);
+    changed = web.changed;
+    opened(web.url);
+    await over;
+    await web.stop();
+  } finally {
+    await watch.stop();
+  }
+}
+
+/** Shows an address in the browser of this desktop, if there is one. */
+export function openBrowser(url: string): void {
+  const hasDesktop = process.platform === "darwin" || Boolean(process.env["DISPLAY"] || process.env["WAYLAND_DISPLAY"]);
+  const program = Bun.which(process.platform === "darwin" ? "open" : "xdg-open");
+  if (!hasDesktop || program === null) return;
+  Bun.spawn([program, url], { env: { ...process.env }, stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();
+}
+
+/** Writes the page and its document into a folder: once, or every so many ms until Ctrl-C. */
+export async function writeOut(folder: string, every: number | undefined): Promise<void> {
+  const { openFolder } = await import("../fleet/out.ts");
+  const named = await fleetServers();
+  const put = await openFolder(folder);
+  if (every === undefined) return put(documentOf(await askAll(named)));
+  const over = asked().then(() => true);
+  const watch = watchFleet(named, () => undefined, every);
+  try {
+    await Promise.race([watch.first, over]);
+    for (let isOver = false; !isOver;) {
+      await put(documentOf(watch.servers));
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      const timer = setTimeout(() => resolve(false), every);
+      isOver = await Promise.race([promise, over]);
+      clearTimeout(timer);
+    }
+  } finally {
+    await watch.stop();
+  }
+}
+
 /** Notes a server, and asks it once; answers what to say. */
 export async function add(name: string | undefined, address: string | undefined): Promise<string> {
   if (name === undefined || address === undefined)

@@ -1,0 +1,180 @@
+// A real headless Chromium, driven over its DevTools protocol.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const NAMES = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"];
+const program = NAMES.map((name) => Bun.which(name)).find((path) => path !== null);
+
+/** Why there is no browser, or null. */
+export const browserUnavailable = program ? null : "no chromium on this machine";
+
+export interface Tab {
+  /** Opens an address and waits until the page is loaded. */
+  open(url: string): Promise<void>;
+  /** The value of an expression in the page, which may be a promise. */
+  eval<T>(expression: string): Promise<T>;
+  /** Waits until an expression in the page is true. */
+  until(expression: string): Promise<void>;
+  /** The size of the window, and the colours that the user prefers. */
+  look(width: number, height: number, scheme?: "light" | "dark", more?: Record<string, string>): Promise<void>;
+  /** Presses a key: "ArrowDown", "/". */
+  press(key: string): Promise<void>;
+  /** A PNG of the window. */
+  screenshot(): Promise<Uint8Array>;
+  /** What the page complained about so far: errors, and what its policy forbade. */
+  complaints: string[];
+  /** The computed accessibility tree: role and name of each node. */
+  roles(): Promise<{ role: string; name: string }[]>;
+}
+
+export interface Browser {
+  tab(): Promise<Tab>;
+  stop(): Promise<void>;
+}
+
+interface Message {
+  id?: number;
+  method?: string;
+  sessionId?: string;
+  params?: Record<string, unknown>;
+  result?: Record<string, unknown>;
+  error?: { message: string };
+}
+
+/** Starts a browser with a profile of its own. */
+export async function startBrowser(): Promise<Browser> {
+  const profile = mkdtempSync(join(tmpdir(), "dp-browser-"));
+  const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0"];
+  const argv = [program!, ...flags, "--no-first-run", `--user-data-dir=${profile}`, "about:blank"];
+  // It adds its own flags of this machine's user otherwise.
+  const env = { PATH: process.env["PATH"]!, HOME: profile, LANG: "C.UTF-8", TZ: "UTC" };
+  const child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  const url = await listening(child.stderr);
+  const socket = new WebSocket(url);
+  await new Promise((resolve, reject) => {
+    socket.addEventListener("open", resolve);
+    socket.addEventListener("error", () => reject(new Error("no connection to the browser")));
+  });
+  const wire = wireOver(socket);
+  return {
+    tab: () => openTab(wire),
+    async stop() {
+      socket.close();
+      child.kill();
+      const limit = setTimeout(() => child.kill("SIGKILL"), 5_000);
+      await child.exited;
+      clearTimeout(limit);
+      rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
+    },
+  };
+}
+
+/** The address in `DevTools listening on ws://…`. */
+async function listening(stderr: ReadableStream<Uint8Array>): Promise<string> {
+  let text = "";
+  const found = Promise.withResolvers<string>();
+  void (async () => {
+    for await (const chunk of stderr) {
+      text += new TextDecoder().decode(chunk);
+      const url = /DevTools listening on (ws:\S+)/.exec(text)?.[1];
+      if (url) found.resolve(url);
+    }
+    found.reject(new Error(`the browser has ended: ${text}`));
+  })();
+  return found.promise;
+}
+
+type Wire = ReturnType<typeof wireOver>;
+
+function wireOver(socket: WebSocket) {
+  let last = 0;
+  const waiting = new Map<number, PromiseWithResolvers<Record<string, unknown>>>();
+  const listeners = new Set<(message: Message) => void>();
+  socket.addEventListener("message", ({ data }) => {
+    const message = JSON.parse(String(data)) as Message;
+    const asked = message.id === undefined ? undefined : waiting.get(message.id);
+    if (asked === undefined) return listeners.forEach((listener) => listener(message));
+    waiting.delete(message.id!);
+    if (message.error) asked.reject(new Error(message.error.message));
+    else asked.resolve(message.result ?? {});
+  });
+  return {
+    listeners,
+    send(method: string, params: Record<string, unknown> = {}, sessionId?: string) {
+      const id = ++last;
+      const answer = Promise.withResolvers<Record<string, unknown>>();
+      waiting.set(id, answer);
+      socket.send(JSON.stringify({ id, method, params, ...(sessionId ? { sessionId } : {}) }));
+      return answer.promise;
+    },
+  };
+}
+
+async function openTab(wire: Wire): Promise<Tab> {
+  const { targetId } = await wire.send("Target.createTarget", { url: "about:blank" });
+  const { sessionId } = await wire.send("Target.attachToTarget", { targetId, flatten: true });
+  const send = (method: string, params: Record<string, unknown> = {}) => wire.send(method, params, String(sessionId));
+  const complaints: string[] = [];
+  let loaded = Promise.withResolvers<void>();
+  wire.listeners.add(({ method, sessionId: of, params }) => {
+    if (of !== sessionId) return;
+    if (method === "Page.loadEventFired") loaded.resolve();
+    if (method === "Runtime.exceptionThrown" || method === "Log.entryAdded") complaints.push(JSON.stringify(params));
+  });
+  for (const domain of ["Page", "Runtime", "Log", "Accessibility"]) await send(`${domain}.enable`);
+  const evaluate = async <T>(expression: string): Promise<T> => {
+    const { result, exceptionDetails } = await send("Runtime.evaluate", {
+      ...{ expression, awaitPromise: true, returnByValue: true },
+    });
+    if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
+    return (result as { value: T }).value;
+  };
+  return {
+    complaints,
+    eval: evaluate,
+    async open(url) {
+      loaded = Promise.withResolvers<void>();
+      await send("Page.navigate", { url });
+      await loaded.promise;
+    },
+    async until(expression) {
+      const end = performance.now() + 60_000;
+      while (!(await evaluate<boolean>(`Boolean(${expression})`))) {
+        if (performance.now() > end) throw new Error(`never true in the page: ${expression}`);
+        await Bun.sleep(20);
+      }
+    },
+    async look(width, height, scheme = "light", more = {}) {
+      await send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: width < 700 });
+      const features = Object.entries({ "prefers-color-scheme": scheme, ...more });
+      await send("Emulation.setEmulatedMedia", { features: features.map(([name, value]) => ({ name, value })) });
+    },
+    async press(key) {
+      const text = key.length === 1 ? { text: key } : key === "Enter" ? { text: "\r" } : {};
+      const codes: Record<string, number> = {
+        Enter: 13,
+        ArrowDown: 40,
+        ArrowUp: 38,
+        Escape: 27,
+        Tab: 9,
+        Home: 36,
+        End: 35,
+      };
+      const own = { key, windowsVirtualKeyCode: codes[key] ?? 0 };
+      await send("Input.dispatchKeyEvent", { type: "keyDown", ...own, ...text });
+      await send("Input.dispatchKeyEvent", { type: "keyUp", ...own });
+    },
+    async screenshot() {
+      const { data } = await send("Page.captureScreenshot", { format: "png" });
+      return Buffer.from(String(data), "base64");
+    },
+    async roles() {
+      const { nodes } = await send("Accessibility.getFullAXTree");
+      type Node = { ignored: boolean; role?: { value: string }; name?: { value: string } };
+      return (nodes as Node[])
+        .filter(({ ignored }) => !ignored)
+        .map(({ role, name }) => ({ role: role?.value ?? "", name: name?.value ?? "" }));
+    },
+  };
+}
