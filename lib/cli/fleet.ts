@@ -1,4 +1,4 @@
-// Commands about many apps and servers at once: report fleet.
+// Commands about many apps and servers at once: report fleet metrics.
 import type { CAC } from "cac";
 import { isatty } from "node:tty";
 import { resolve } from "node:path";
@@ -8,6 +8,7 @@ import { waitTime } from "../config/duration.ts";
 import { printJson, say } from "../text/say.ts";
 
 export function declareFleetCommands(cli: CAC): void {
+  declareMetrics(cli);
   cli
     .command(
       "report",
@@ -16,11 +17,12 @@ export function declareFleetCommands(cli: CAC): void {
     )
     .option("--only <apps>", HIDDEN)
     .option("--json", "As JSON")
+    .option("--no-probe", "Ask no health check; dp watch has just done so")
     .option("--look", "Let dp doctor look, and keep what it found (internal)")
     .action(async (options: Options) => {
       const { printReport, renewFindings, report } = await import("../commands/report.ts");
       if (options["look"]) return renewFindings();
-      const found = await report(only(options));
+      const found = await report({ only: only(options), isProbing: options["probe"] !== false });
       // In one line: it travels, and has an array for each minute.
       if (options["json"]) return printJson(found);
       printReport(found);
@@ -60,6 +62,26 @@ export function declareFleetCommands(cli: CAC): void {
         return options["check"] ? fleet.checkCode(found) : undefined;
       },
     );
+}
+
+const lines = (text: string) => text.trimEnd().split("\n").forEach(print);
+
+function declareMetrics(cli: CAC): void {
+  cli
+    .command("metrics", "Print the state of all apps in Prometheus' text format", byKey(null))
+    .option("--textfile <folder>", "Write it there as dp.prom, for node_exporter's textfile collector")
+    .option("--install <folder>", "Do that every 15 s, by a timer of systemd")
+    .option("--uninstall", "Remove that timer")
+    .option("--dashboard", "Print a dashboard for Grafana")
+    .action(async (options: Options) => {
+      const { dashboard, install, metrics, uninstall, writeTextfile } = await import("../commands/metrics.ts");
+      const [folder, timed] = [textOf(options, "textfile"), textOf(options, "install")];
+      if (options["dashboard"]) return lines(await dashboard());
+      if (options["uninstall"]) return (await uninstall()).forEach(print);
+      if (timed !== undefined) return (await install(resolve(timed))).forEach(print);
+      if (folder !== undefined) return writeTextfile(resolve(folder));
+      lines(await metrics());
+    });
 }
 
 async function web(options: Options): Promise<void> {

@@ -7,14 +7,14 @@ import { HERE } from "../fleet/attention.ts";
 import type { Report, ServerView } from "../fleet/document.ts";
 import { findingsLock, keepFindings } from "../fleet/kept.ts";
 import { printLines } from "../fleet/paint.ts";
-import { makeReport } from "../fleet/report.ts";
+import { makeReport, type Wanted } from "../fleet/report.ts";
 import { fleetLines } from "../fleet/table.ts";
 import { withoutPaths } from "../fleet/words.ts";
 import { examine } from "./doctor.ts";
 
 /** The report, of these apps or of all; when the findings are older than an hour, a process that renews them is left behind. */
-export async function report(only?: readonly string[]): Promise<Report> {
-  const made = await makeReport(only);
+export async function report(wanted: Wanted): Promise<Report> {
+  const made = await makeReport(wanted);
   if (made.isStale) lookInBackground();
   return made.report;
 }

@@ -6,11 +6,13 @@ import type { DeployConfig } from "../config/types.ts";
 import { handLock } from "../deploy/hand-lock.ts";
 import { urlOf } from "../deploy/log/screen.ts";
 import { owedName } from "../deploy/owed.ts";
+import { domainsOf } from "../domains/report.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { probe } from "../health/probe.ts";
 import type { InstanceStatus } from "../host/instance.ts";
 import { memoryOf } from "../host/process/group-memory.ts";
 import { isReleaseId, isWeb, processOf, publicAddress } from "../paths.ts";
+import { muteOf, readMutes } from "../notify/targets.ts";
 import { fact } from "../pipeline/facts.ts";
 import { PIPELINES } from "../pipeline/pipeline.ts";
 import { factOf, load, type Run } from "../pipeline/run-file.ts";
@@ -20,6 +22,7 @@ import { lastRun } from "../release/job.ts";
 import { knownApp, mistakeOf } from "../release/known-app.ts";
 import { managerNameOf } from "../release/manager.ts";
 import { hasWeb, idsOfRelease, stoppedIds } from "../release/processes.ts";
+import type { Watched } from "../watch/state.ts";
 import { MINUTES, RUNS, type AppReport } from "./document.ts";
 import type { KeptApp } from "./kept.ts";
 import { keptRuns } from "./runs.ts";
@@ -53,6 +56,8 @@ const UNKNOWN: Omit<AppReport, "app"> = {
   minutes: null,
   runs: [],
   lock: null,
+  certs: [],
+  muted: null,
   owed: null,
   deploying: null,
   lastFailure: null,
@@ -63,18 +68,26 @@ const seconds = (iso: string | null | undefined) => {
   return Number.isNaN(ms) ? null : Math.floor(ms / 1000);
 };
 
+/** How closely an app is looked at. */
+interface Sight {
+  /** How many runs are read at most. */
+  most?: number | undefined;
+  /** What `dp watch` saw last, in place of a health check; null: it is asked. */
+  seen?: Watched | null;
+}
+
 /** The report of an app and what is to be kept of it; an app that cannot be read is "unknown", and says why. */
 export async function appReport(
   name: string,
   before: KeptApp | undefined,
   now: number,
-  most = RUNS,
+  { most = RUNS, seen = null }: Sight = {},
 ): Promise<{ report: AppReport; kept: KeptApp | undefined }> {
   const report: AppReport = { app: name, ...UNKNOWN };
   try {
     const { app, mistake } = await knownApp(name);
     const { kept, ids } = await keptRuns(app, before, most);
-    Object.assign(report, await standing(app, kept, ids));
+    Object.assign(report, await standing(app, kept, ids, seen));
     if (mistake !== null) report.detail ||= withoutPaths(mistake);
     if (report.state === "down") kept.downSince ??= now;
     else kept.downSince = null;
@@ -86,7 +99,12 @@ export async function appReport(
   }
 }
 
-async function standing(app: App, kept: KeptApp, ids: readonly string[]): Promise<Partial<AppReport>> {
+async function standing(
+  app: App,
+  kept: KeptApp,
+  ids: readonly string[],
+  seen: Watched | null,
+): Promise<Partial<AppReport>> {
   const damage = await damageOf(app);
   const live = damage ? null : await app.live();
   const held = holder(app);
@@ -100,10 +118,12 @@ async function standing(app: App, kept: KeptApp, ids: readonly string[]): Promis
       return run ? [[run.took, run.state, id] as [number, string, string]] : [];
     }),
     lock: lockOf(app),
+    certs: await certsOf(app),
+    muted: mutedUntil(app.name),
     owed: await owedName(app),
     lastFailure: await lastFailure(app),
   };
-  if (live !== null) Object.assign(told, await liveReport(app, live, kept));
+  if (live !== null) Object.assign(told, await liveReport(app, live, kept, seen));
   if (held === null || !isReleaseId(held.id)) return told;
   told.deploying = await deployOf(app, held);
   if (told.deploying !== null) Object.assign(told, { state: "deploying", since: told.deploying.began });
@@ -113,6 +133,19 @@ async function standing(app: App, kept: KeptApp, ids: readonly string[]): Promis
 function lockOf(app: App): AppReport["lock"] {
   const lock = handLock(app);
   return lock && { by: lock.by, since: seconds(lock.since), reason: lock.reason };
+}
+
+async function certsOf(app: App): Promise<AppReport["certs"]> {
+  const rows = await domainsOf(app);
+  return rows.map(({ name, until, error }) => ({ name, until: seconds(until), error: error && withoutPaths(error) }));
+}
+
+function mutedUntil(name: string): number | null {
+  try {
+    return seconds(muteOf(readMutes(), name, Date.now())?.until);
+  } catch {
+    return null; // damaged: dp notify says so
+  }
 }
 
 async function lastFailure(app: App): Promise<AppReport["lastFailure"]> {
@@ -157,7 +190,7 @@ async function deployOf(app: App, { id, by, since }: Holder): Promise<AppReport[
   }
 }
 
-async function liveReport(app: App, live: string, kept: KeptApp): Promise<Partial<AppReport>> {
+async function liveReport(app: App, live: string, kept: KeptApp, seen: Watched | null): Promise<Partial<AppReport>> {
   let run: Run;
   try {
     run = await load(runFile(app, live));
@@ -174,7 +207,7 @@ async function liveReport(app: App, live: string, kept: KeptApp): Promise<Partia
     ...putLive(live, run, kept),
   };
   const [health, processes, front] = await Promise.all([
-    healthOf(app, live, config),
+    seen?.live === live ? healthSeen(seen) : healthOf(app, live, config),
     processesOf(app, live, config),
     frontOf(app),
   ]);
@@ -190,6 +223,10 @@ function putLive(live: string, run: Run, kept: KeptApp): Pick<AppReport, "by" | 
   if (last) return { by: last.by, at: last.endedAt };
   return { by: String(run.facts["by"] ?? ""), at: seconds(String(run.facts["startedAt"] ?? "")) };
 }
+
+/** The answer that the last look got, if it asked. */
+const healthSeen = ({ health, ms, verdict }: Watched) =>
+  health === null ? null : { isHealthy: verdict === "ok", text: health, ms: ms ?? 0 };
 
 /** The answer to the health check through the public port; null: there is no web process, or it was stopped by hand. */
 async function healthOf(app: App, live: string, { healthCheck }: DeployConfig) {

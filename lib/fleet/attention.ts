@@ -15,9 +15,11 @@ export type Subject =
   | "inodes"
   | "memory"
   | "owed"
+  | "certificate"
   | "reboot"
   | "doctor"
-  | "locked";
+  | "locked"
+  | "muted";
 
 /** One thing that wants somebody. */
 export interface Attention {
@@ -109,8 +111,31 @@ function ofApp(server: string, app: AppReport, now: number): Attention[] {
       add("warn", "process", process, how, `logs ${app.app} ${process}`);
   if (owed !== null)
     add("warn", "owed", "has a push to deploy", `${owed} was pushed and not deployed`, `reconcile ${app.app}`);
+  for (const cert of app.certs) {
+    const why = certText(cert, now);
+    if (why !== null) add("warn", "certificate", `(${cert.name})`, why, `domains ${app.app}`);
+  }
   if (lock !== null) add("note", "locked", "is locked", lockText(lock, now), `unlock ${app.app}`);
+  if (app.muted !== null && app.muted > now)
+    add(
+      "note",
+      "muted",
+      "is muted",
+      `nothing is told of it for ${ago(now, app.muted)} more`,
+      `notify unmute ${app.app}`,
+    );
   return rows;
+}
+
+/** Seconds before the end of a certificate from when on it should have been renewed. */
+const LATE = 7 * 86_400;
+
+/** What is wrong with a certificate, or null. A renewal that failed once, long before the end, is tried again. */
+function certText({ until, error }: AppReport["certs"][number], now: number): string | null {
+  if (until === null) return error === null ? null : `it has no certificate: ${error}`;
+  if (until - now >= LATE) return null;
+  const left = until > now ? `its certificate ends in ${ago(now, until)}` : `its certificate has ended`;
+  return `${left}, and was not renewed${error === null ? "" : `: ${error}`}`;
 }
 
 type Add = (rank: Attention["rank"], about: Subject, what: string, why: string, words: string) => void;

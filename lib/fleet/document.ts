@@ -74,6 +74,10 @@ const app = v.object({
   runs: list(v.tuple([amount, text, releaseId]), RUNS),
   /** Who has locked it by hand. */
   lock: orNull(v.object({ by: text, since: orNull(time), reason: orNull(text) })),
+  /** Its certificates: until when, and why the last renewal failed; null in `until`: there is none yet. */
+  certs: list(v.object({ name: text, until: orNull(time), error: orNull(text) }), 100),
+  /** Until when nothing is told of it; null: it is told. */
+  muted: orNull(time),
   /** A push that was accepted and not deployed; null: none. */
   owed: orNull(text),
   deploying: orNull(

@@ -7,7 +7,7 @@ import { parse } from "../config/parse.ts";
 import { setInner } from "../config/yaml-edit.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
-import { gitRemotes } from "../remote/git.ts";
+import { appRemotes } from "../remote/remotes.ts";
 import { destinationOf, type Server } from "../remote/ssh.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { quoted } from "../text/text.ts";
@@ -68,21 +68,16 @@ export async function fleetServers(): Promise<Named[]> {
   });
 }
 
-/** A remote for each server: `ssh://root@HOST/var/repos/APP.git`, or `dp@HOST:APP`. */
+/** A server for each remote that leads to an app; two apps of one server are one server. */
 async function remoteServers(): Promise<Named[]> {
-  const entries = (await gitRemotes()).flatMap((remote) => {
-    const where = remote.urls.map(addressIn).find((text) => text !== null);
-    return where !== undefined && NAME.test(remote.name) && serverOf(where) ? [[remote.name, where] as const] : [];
-  });
-  // Two apps of one server are one server.
-  return namedFrom(entries.filter(([, where], at) => entries.findIndex(([, other]) => other === where) === at));
+  const entries = (await appRemotes()).map(({ name: own, server }) => [own, addressOf(server)] as const);
+  const good = entries.filter(([own, where]) => NAME.test(own) && serverOf(where) !== null);
+  return namedFrom(good.filter(([, where], at) => good.findIndex(([, other]) => other === where) === at));
 }
 
-function addressIn(url: string): string | null {
-  const [, long] = /^ssh:\/\/([^/]+)\/var\/repos\/[^/]+\.git\/?$/.exec(url) ?? [];
-  const [, short] = /^((?:[^@:/]+@)?[^:/[]+):\/var\/repos\/[^/]+\.git\/?$/.exec(url) ?? [];
-  const [, own] = /^(?:ssh:\/\/)?(dp@[^:/]+(?::\d+(?=\/))?)[:/][^/]+$/.exec(url) ?? [];
-  return long ?? short ?? own ?? null;
+function addressOf({ user, host, port }: Server): string {
+  const place = host.includes(":") ? `[${host}]` : host;
+  return `${user === undefined ? "" : `${user}@`}${place}${port === undefined ? "" : `:${port}`}`;
 }
 
 /** The server of that name. Throws DpError "usage" when fleet.yml has none. */

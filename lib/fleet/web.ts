@@ -34,7 +34,7 @@ function isSame(given: string | null | undefined, wanted: string): boolean {
 export async function serveWeb(document: () => unknown, port: number): Promise<Web> {
   const page = await pageOf("events");
   const tabs = makeTabs(document);
-  // Not "token": whoever reads the address later, in a list of processes, say, gets nothing for it.
+  // Good once: the address of a browser can be read in the list of processes.
   let token: string | null = secret();
   const cookie = secret();
   const login = (given: string | null): Response | null => {

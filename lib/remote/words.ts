@@ -116,8 +116,9 @@ export function asksForValue(words: readonly string[]): boolean {
 
 /** Commands that never read stdin: ssh would take away what a loop around dp still has to read. */
 const SILENT = [
-  ...["apps", "audit", "cancel", "cron", "deploy", "doctor", "lock", "logs", "plan", "ps", "reconcile", "releases"],
-  ...["restart", "resume", "rollback", "runtimes", "scale", "setup", "start", "status", "stop", "unlock"],
+  ...["apps", "audit", "cancel", "cron", "deploy", "doctor", "lock", "logs", "metrics", "plan", "ps", "reconcile"],
+  ...["releases", "report", "restart", "resume", "rollback", "runtimes", "scale", "setup", "start", "status", "stop"],
+  "unlock",
 ];
 
 /** Whether a command may read stdin; one that this dp does not know may. */

@@ -1,6 +1,7 @@
 // Settings, one-off commands and the end of an app where root matters: users, units, a real terminal over ssh.
 // The tests build on each other, on one server with two neighbours, one of them called almost the same.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Report } from "../../lib/fleet/document.ts";
 import type { AuditLine } from "../../lib/host/audit.ts";
 import { boxUnavailable, freePort, until } from "../support/box.ts";
 import { DUMP, DUMPS, ODD_VALUES, valuesIn } from "../support/odd-values.ts";
@@ -45,6 +46,35 @@ describe.skipIf(why !== null)(`three apps${why === null ? "" : ` (skipped: ${why
     const pid = await box.must(["systemctl", "show", "--value", "-p", "MainPID", `${app}@${id}`]);
     return valuesOf(`/proc/${pid}/environ`);
   };
+
+  test("a report has what systemd and the kernel know of the apps, and a timer writes the metrics", async () => {
+    const report = JSON.parse(await box.mustDp("report", "--json")) as Report;
+    expect(report.apps.map(({ app, state, manager }) => [app, state, manager])).toEqual(
+      [...NAMES].sort().map((name) => [name, "ok", "systemd"]),
+    );
+    for (const { mem, procs, minutes, ms } of report.apps) {
+      expect(mem!).toBeGreaterThan(1024 ** 2);
+      expect(procs).toEqual({ running: 1, wanted: 1 });
+      expect(minutes!.reduce((sum, [all]) => sum + all, 0)).toBeGreaterThan(0);
+      expect(ms!).toBeGreaterThan(0);
+    }
+    await box.must(["mkdir", "/srv/metrics"]);
+    await box.must(["dp", "metrics", "--install", "/srv/metrics"]);
+    await until(
+      "the timer has written",
+      async () => (await box.ssh(["test", "-s", "/srv/metrics/dp.prom"])).code === 0,
+    );
+    const text = await box.must(["cat", "/srv/metrics/dp.prom"]);
+    for (const name of NAMES) expect(text).toContain(`dp_app_up{app="${name}"} 1\n`);
+    expect(await box.must(["stat", "-c", "%a", "/srv/metrics/dp.prom"])).toBe("644");
+    const written = () => box.must(["stat", "-c", "%i", "/srv/metrics/dp.prom"]);
+    const before = await written();
+    await until("it has written again", async () => (await written()) !== before);
+    expect(await box.must(["dp", "metrics", "--install", "/srv/metrics"])).not.toContain("wrote");
+    await box.must(["dp", "metrics", "--uninstall"]);
+    expect(await box.must("ls /etc/systemd/system | grep -c dp-metrics || true")).toBe("0");
+    expect((await box.ssh(["systemctl", "is-active", "dp-metrics.timer"])).code).not.toBe(0);
+  }, 120_000);
 
   test("settings reach the unit, build, hooks, jobs and dp run as they are", async () => {
     await box.mustDp("cron", "run", "foo", "dump");

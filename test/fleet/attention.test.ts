@@ -201,6 +201,35 @@ const TABLE: [string, ServerView[], string, string[], boolean][] = [
     false,
   ],
   [
+    "certificates: one that ends, one that never came, one that is tried again, one that is well",
+    one(
+      appWith("shop", {
+        certs: [
+          { name: "a.example.com", until: NOW + 6 * 86_400, error: null },
+          { name: "b.example.com", until: null, error: "the name leads elsewhere" },
+          { name: "c.example.com", until: NOW + 20 * 86_400, error: "no answer" },
+          { name: "d.example.com", until: NOW + 60 * 86_400, error: null },
+          { name: "e.example.com", until: NOW - 60, error: "no answer" },
+          { name: "f.example.com", until: null, error: null },
+        ],
+      }),
+    ),
+    "The one app is well · 1 server",
+    [
+      "warn shop (a.example.com) | its certificate ends in 6 d, and was not renewed | dp -s ams-1 domains shop",
+      "warn shop (b.example.com) | it has no certificate: the name leads elsewhere | dp -s ams-1 domains shop",
+      "warn shop (e.example.com) | its certificate has ended, and was not renewed: no answer | dp -s ams-1 domains shop",
+    ],
+    false,
+  ],
+  [
+    "muted, and one whose mute is over",
+    one(appWith("shop", { muted: NOW + 7_200 }), appWith("blog", { muted: NOW - 1 })),
+    "All 2 apps are well · 1 server",
+    ["note shop is muted | nothing is told of it for 2 h more | dp -s ams-1 notify unmute shop"],
+    false,
+  ],
+  [
     "a disk at 90 %",
     with_({ disk: { used: 72 * GB, total: 80 * GB, inodes: 0.9 } }),
     "No apps yet · 1 server",

@@ -223,6 +223,21 @@ test("what dp doctor finds is in the next report, is kept, and names no folder",
   expect(Object.keys(own[0]!).sort()).toEqual(["app", "check", "severity", "what"]);
 });
 
+test("what dp watch saw last takes the place of a health check with --no-probe, and says since when", async () => {
+  expect((await runDp(["watch"])).code).toBe(0);
+  const file = server.path("var/lib/dp/watch.json");
+  const seen = JSON.parse(readFileSync(file, "utf8"));
+  Object.assign(seen.apps[well.app], {
+    verdict: "down",
+    state: "down",
+    health: "500",
+    since: "2026-03-01T12:00:00.000Z",
+  });
+  writeFileSync(file, JSON.stringify(seen));
+  expect(of(await reported("--no-probe"), well)).toMatchObject({ state: "down", health: "500", since: 1_772_366_400 });
+  expect(of(await reported(), well)).toMatchObject({ state: "ok", health: "200" });
+});
+
 test("for people it is one screen", async () => {
   const { code, out } = await runDp(["report"]);
   expect(code).toBe(0);
