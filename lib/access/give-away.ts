@@ -9,7 +9,7 @@ import { givenAway, GIT_USER } from "../git/owner.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { waitForLock } from "../host/lock.ts";
-import { requireAccount, type Account } from "../host/passwd.ts";
+import { accountNamed, requireAccount, type Account } from "../host/passwd.ts";
 import { allPids } from "../host/process/proc.ts";
 import { userOf } from "../host/process/process.ts";
 import { makeSystemUser } from "../host/users.ts";
@@ -27,6 +27,8 @@ export const setupGitUser = (io: Io): Promise<boolean> => makeSystemUser(GIT_USE
  */
 export async function giveAway(app: NamedApp, io: Io): Promise<boolean> {
   const { base, repo } = app.places;
+  // The usual case changes nothing, and takes no lock.
+  if (statSync(repo).uid === accountNamed(GIT_USER)?.uid) return true;
   const nothing = () => undefined;
   const lock = await waitForLock(join(base, "repository.lock"), nothing, nothing);
   try {
