@@ -324,7 +324,9 @@ describe("what hinders the message does not hinder the deploy", () => {
         // Not asserted as times: as a share of what it took a moment ago.
         expect(hung.median / without.median).toBeLessThan(1.5);
         expect(stopped.median / without.median).toBeLessThan(1.5);
-        expect(hung.text.replaceAll(/\d+/g, "N")).toBe(without.text.replaceAll(/\d+/g, "N"));
+        // What is pruned depends on how many there were before.
+        const plain = (text: string) => text.replaceAll(/\d+/g, "N").replace(/, removed .*/, "");
+        expect(plain(hung.text)).toBe(plain(without.text));
       } finally {
         hangs.stop();
       }
