@@ -49,7 +49,7 @@ export async function startBrowser(): Promise<Browser> {
   const argv = [program!, ...flags, "--no-first-run", `--user-data-dir=${profile}`, "about:blank"];
   // It adds its own flags of this machine's user otherwise.
   const env = { PATH: process.env["PATH"]!, HOME: profile, LANG: "C.UTF-8", TZ: "UTC" };
-  const child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  const child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "ignore", stderr: "pipe", detached: true });
   const url = await listening(child.stderr);
   const socket = new WebSocket(url);
   await new Promise((resolve, reject) => {
@@ -60,11 +60,12 @@ export async function startBrowser(): Promise<Browser> {
   return {
     tab: () => openTab(wire),
     async stop() {
-      socket.close();
-      child.kill();
-      const limit = setTimeout(() => child.kill("SIGKILL"), 5_000);
+      await wire.send("Browser.close");
+      // Debian's program is a shell that waits for the browser: a signal to it alone would leave the browser behind.
+      const limit = setTimeout(() => process.kill(-child.pid, "SIGKILL"), 10_000);
       await child.exited;
       clearTimeout(limit);
+      socket.close();
       rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
     },
   };
