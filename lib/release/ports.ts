@@ -1,4 +1,5 @@
 // The ports of instances behind a front: each instance has its own, on 127.0.0.1, until it is gone.
+import { hostname } from "node:os";
 import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
@@ -33,7 +34,7 @@ export async function takePort(app: NamedApp, id: string): Promise<number> {
     const taken = (await portsTaken(app)).union(listenedPorts());
     const own = await ownPorts(app.places.base);
     const block = own.find(isBlock) ?? freeBlock(app, taken);
-    const port = freeIn(block, taken) ?? freePort(firstTry(app, id), taken);
+    const port = freeIn(block, taken) ?? freePort(firstTry(`${app.name} ${id}`, COUNT), taken);
     await keepSpans(app, block, [port, ...(await portsOf(app))]);
     await writeFileAtomic(recordOf(app, id), `${port}\n`, 0o600);
     return port;
@@ -76,7 +77,7 @@ async function keepSpans({ places: { base } }: NamedApp, block: Span | null, por
 /** A block of which no port is taken, or null. */
 function freeBlock({ name }: NamedApp, taken: ReadonlySet<number>): Span | null {
   const blocks = Math.floor(COUNT / BLOCK);
-  const start = Number(Bun.hash(`${root()} ${name}`) % BigInt(blocks));
+  const start = firstTry(name, blocks);
   for (let tries = 0; tries < blocks; tries++) {
     const first = FIRST + ((start + tries) % blocks) * BLOCK;
     const block = { first, last: first + BLOCK - 1 };
@@ -109,8 +110,8 @@ function portOfKernel(taken: ReadonlySet<number>): number {
   throw new DpError("host", `all ports from ${FIRST} to ${LAST} are taken`, { hint: "ss -ltnp tells by whom" });
 }
 
-// A starting point that differs by instance, so that two searches on this machine seldom meet at the same port.
-const firstTry = ({ name }: NamedApp, id: string) => Number(Bun.hash(`${root()} ${name} ${id}`) % BigInt(COUNT));
+// Where a search begins. It differs by name, and by host: containers that share a network have apps of the same name.
+const firstTry = (name: string, count: number) => Number(Bun.hash(`${hostname()} ${root()} ${name}`) % BigInt(count));
 
 /** Releases the port of an instance. Safe to repeat. */
 export async function givePortBack(app: NamedApp, id: string): Promise<void> {
