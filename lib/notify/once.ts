@@ -1,8 +1,9 @@
 // A message now, in the foreground: whether a target can be reached.
-import type { Attempt, Happening } from "../contracts/notifier.ts";
+import type { Attempt } from "../contracts/notifier.ts";
 import { DpError } from "../errors.ts";
 import { notifier } from "../registry.ts";
 import { messageOf } from "./deliver.ts";
+import { happening } from "./happening.ts";
 import { idOf, senderUser } from "./post.ts";
 import { serverName } from "./text.ts";
 import type { Target } from "./targets.ts";
@@ -20,27 +21,14 @@ export interface Tried {
 /** Sends a test to a target. */
 export async function sendTest(name: string, target: Target): Promise<Tried> {
   const now = Date.now();
-  const happening: Happening = {
-    event: "test",
-    app: null,
+  const test = happening("test", now, {
     key: String(now),
-    server: serverName(),
-    time: new Date(now).toISOString(),
     head: `dp on ${serverName()} reaches you: this is a test`,
-    lines: [],
     hint: "dp notify",
-    url: null,
-    run: null,
-    release: null,
-    step: null,
-    subject: null,
-    by: null,
-    error: null,
-    since: null,
-  };
+  });
   const kind = await notifier(target.kind);
   const begun = performance.now();
-  const message = messageOf(idOf(happening, name), happening, now);
+  const message = messageOf(idOf(test, name), test, now);
   const attempt = await kind.send(target.settings, message, { limit: LIMIT, user: senderUser(), now });
   return { name, kind: target.kind, attempt, took: Math.round(performance.now() - begun) };
 }

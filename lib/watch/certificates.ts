@@ -3,7 +3,7 @@ import type { App } from "../contracts/app.ts";
 import type { Happening } from "../contracts/notifier.ts";
 import { certificateOf } from "../domains/pair.ts";
 import { foreign, serverName } from "../notify/text.ts";
-import { happening } from "./words.ts";
+import { happening } from "../notify/happening.ts";
 
 const DAY = 24 * 3_600_000;
 /** Renewals begin when a third of the life is left; with less than this they are late, in ms. */

@@ -30,7 +30,7 @@ import { round } from "./round.ts";
 import { look, unknown, type Sight } from "./sight.ts";
 import { readWatch, watchFile, writeWatch, type Watch } from "./state.ts";
 import { tellAll, tellCertificates, tellNewest } from "./teller.ts";
-import { happening } from "./words.ts";
+import { happening } from "../notify/happening.ts";
 
 /** How long looks may fail until that is told, in ms. */
 const BLIND = 5 * 60_000;

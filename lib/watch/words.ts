@@ -1,5 +1,6 @@
 // News of a look in words: one line each, and one for many apps at once.
 import type { EventName, Happening } from "../contracts/notifier.ts";
+import { happening } from "../notify/happening.ts";
 import { clockText, foreign, serverName, spanWords } from "../notify/text.ts";
 import type { Tell } from "./judge.ts";
 import type { News } from "./round.ts";
@@ -13,31 +14,6 @@ export function eventOf({ what }: Tell): EventName {
   if (what === "up") return "up";
   if (what === "failed" || what === "runs") return "process";
   return what === "unasked" ? "watch" : "down";
-}
-
-/** A message about an app, or about the whole server without one. */
-export function happening(
-  event: EventName,
-  now: number,
-  more: Pick<Happening, "head" | "key"> & Partial<Happening>,
-): Happening {
-  return {
-    event,
-    app: null,
-    server: serverName(),
-    time: new Date(now).toISOString(),
-    lines: [],
-    hint: null,
-    url: null,
-    run: null,
-    release: null,
-    step: null,
-    subject: null,
-    by: null,
-    error: null,
-    since: null,
-    ...more,
-  };
 }
 
 /** What is wrong with an app: `GET /health 502; exited with code 1, 5 restarts`. */

@@ -71,20 +71,25 @@ export function host(): Host {
   };
 }
 
-const CONFIGS: Record<"haproxy" | "nginx" | "caddy", (port: number, to: number, folder: string) => string> = {
-  haproxy: (port, to) => `global
+const FORWARDED = `
+      proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $remote_addr;`;
+
+/** A configuration of HAProxy with one backend. `more`: lines of its defaults. */
+export const haproxyText = (bind: string, to: number, more = "") => `global
   maxconn 4096
 defaults
   mode http
-  option forwardfor
-  timeout connect 5s
+${more}  timeout connect 5s
   timeout client 60s
   timeout server 60s
 listen app
-  bind 127.0.0.1:${port}
+  bind ${bind}
   server app 127.0.0.1:${to}
-`,
-  nginx: (port, to, folder) => `worker_processes auto;
+`;
+
+/** A configuration of nginx with one backend, whose connections it keeps. `listen`: lines of the server; `more`: of its location. */
+export const nginxText = (folder: string, to: number, listen: string, more = "") => `worker_processes auto;
 daemon off;
 pid ${folder}/nginx.pid;
 error_log ${folder}/nginx.log;
@@ -99,17 +104,19 @@ http {
   keepalive_requests 1000000;
   upstream app { server 127.0.0.1:${to}; keepalive 64; keepalive_requests 1000000; }
   server {
-    listen 127.0.0.1:${port};
+    ${listen}
     location / {
       proxy_pass http://app;
       proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $host;
-      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header Connection "";${more}
     }
   }
 }
-`,
+`;
+
+const CONFIGS: Record<"haproxy" | "nginx" | "caddy", (port: number, to: number, folder: string) => string> = {
+  haproxy: (port, to) => haproxyText(`127.0.0.1:${port}`, to, "  option forwardfor\n"),
+  nginx: (port, to, folder) => nginxText(folder, to, `listen 127.0.0.1:${port};`, FORWARDED),
   caddy: (port, to) => `{
   admin off
   auto_https off

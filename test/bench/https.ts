@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { relayAt } from "../../lib/fronts/relay/client.ts";
 import { freePort } from "../support/core-server.ts";
 import { until } from "../support/sandbox.ts";
-import { host, route, startApp, startRelay, wrk, type Host } from "./fronts.ts";
+import { haproxyText, host, nginxText, route, startApp, startRelay, wrk, type Host } from "./fronts.ts";
 import { median, section, type Measured, type Options } from "./section.ts";
 
 const ENDS = ["plain relay", "relay", "nginx", "haproxy", "caddy"] as const;
@@ -34,42 +34,14 @@ function makePair({ folder }: Host): void {
   Bun.spawnSync(["sh", "-c", `cat key.pem cert.pem > both.pem`], { cwd: folder });
 }
 
-const CONFIGS = {
-  haproxy: (port: number, to: number, folder: string) => `defaults
-  mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-listen app
-  bind 127.0.0.1:${port} ssl crt ${folder}/both.pem alpn http/1.1
-  server app 127.0.0.1:${to}
-`,
-  nginx: (port: number, to: number, folder: string) => `worker_processes auto;
-daemon off;
-pid ${folder}/nginx.pid;
-error_log ${folder}/nginx.log;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  client_body_temp_path ${folder}/nginx/body;
-  proxy_temp_path ${folder}/nginx/proxy;
-  fastcgi_temp_path ${folder}/nginx/fastcgi;
-  uwsgi_temp_path ${folder}/nginx/uwsgi;
-  scgi_temp_path ${folder}/nginx/scgi;
-  keepalive_requests 1000000;
-  upstream app { server 127.0.0.1:${to}; keepalive 64; keepalive_requests 1000000; }
-  server {
-    listen 127.0.0.1:${port} ssl;
+const secureLines = (port: number, folder: string) => `listen 127.0.0.1:${port} ssl;
     ssl_certificate ${folder}/cert.pem;
-    ssl_certificate_key ${folder}/key.pem;
-    location / {
-      proxy_pass http://app;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-    }
-  }
-}
-`,
+    ssl_certificate_key ${folder}/key.pem;`;
+
+const CONFIGS = {
+  haproxy: (port: number, to: number, folder: string) =>
+    haproxyText(`127.0.0.1:${port} ssl crt ${folder}/both.pem alpn http/1.1`, to),
+  nginx: (port: number, to: number, folder: string) => nginxText(folder, to, secureLines(port, folder)),
   caddy: (port: number, to: number, folder: string) => `{
   admin off
   auto_https off
