@@ -47,10 +47,25 @@ export function declareLogsCommand(cli: CAC): void {
     });
 }
 
+/** How long an expression that comes by a key may be. */
+const LONGEST = 200;
+
+/** The expression of `--grep`. Throws DpError "usage" for one that is wrong, or that a key may not use. */
 function pattern(text: string): RegExp {
+  if (process.env["DP_KEY"] !== undefined) requireBounded(text);
   try {
     return new RegExp(text);
   } catch (error) {
     throw new DpError("usage", `--grep: ${messageOf(error)}`);
   }
+}
+
+// By a key root's dp searches, and `(a+)+$` would keep it busy for years. What repeats nothing takes a time in proportion
+// to the line. Behind a backslash and in a class every character stands for itself.
+function requireBounded(text: string): void {
+  const rest = text.replaceAll(/\\./gs, "").replaceAll(/\[[^\]]*\]/g, "");
+  if (text.length <= LONGEST && !/[*+?(]|\{\d+(?:,\d*)?\}/.test(rest)) return;
+  throw new DpError("usage", `--grep by a key takes ${LONGEST} characters at most, and none of * + ? ( ) {2}`, {
+    hint: "text, . [abc] ^ $ and | are understood; a backslash before a character takes it as it is",
+  });
 }
