@@ -9,12 +9,20 @@ import { domainsOf, type DomainRow } from "./report.ts";
 
 const DAY = 24 * 3_600_000;
 
-/** What is left of a certificate, in ms, and whether somebody has to look after it now. */
-export function timeLeft({ from, until }: Certificate, source: DomainRow["source"]): { left: number; isLate: boolean } {
-  const [left, whole] = [Date.parse(until) - Date.now(), Date.parse(until) - Date.parse(from)];
+/**
+ * The time, in ms, from when on a certificate that is still in use was not renewed in time: the one rule for doctor, for
+ * notifications and for the fleet.
+ */
+export function lateFrom({ from, until }: Pick<Certificate, "from" | "until">, source: DomainRow["source"]): number {
+  const [end, whole] = [Date.parse(until), Date.parse(until) - Date.parse(from)];
   // dp renews when a third is left; the owner has to fetch a new one, which takes longer.
-  const least = source === "acme" ? Math.min(7 * DAY, whole / 6) : Math.min(14 * DAY, whole / 3);
-  return { left, isLate: left < least };
+  return end - (source === "acme" ? Math.min(7 * DAY, whole / 6) : Math.min(14 * DAY, whole / 3));
+}
+
+/** What is left of a certificate, in ms, and whether somebody has to look after it now. */
+export function timeLeft(certificate: Certificate, source: DomainRow["source"]): { left: number; isLate: boolean } {
+  const now = Date.now();
+  return { left: Date.parse(certificate.until) - now, isLate: now >= lateFrom(certificate, source) };
 }
 
 /** How much is left of a certificate, in words. */

@@ -6,6 +6,7 @@ import type { DeployConfig } from "../config/types.ts";
 import { handLock } from "../deploy/hand-lock.ts";
 import { urlOf } from "../deploy/log/screen.ts";
 import { owedName } from "../deploy/owed.ts";
+import { lateFrom } from "../domains/late.ts";
 import { domainsOf } from "../domains/report.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { probe } from "../health/probe.ts";
@@ -137,12 +138,20 @@ function lockOf(app: App): AppReport["lock"] {
 
 async function certsOf(app: App): Promise<AppReport["certs"]> {
   const rows = await domainsOf(app);
-  return rows.map(({ name, until, error }) => ({ name, until: seconds(until), error: error && withoutPaths(error) }));
+  return rows.map(({ name, from, until, source, error }) => ({
+    name,
+    until: seconds(until),
+    late: from === null || until === null ? null : Math.floor(lateFrom({ from, until }, source) / 1000),
+    error: error && withoutPaths(error),
+  }));
 }
 
-function mutedUntil(name: string): number | null {
+/** Until when a mute of its own holds, or with null one of the whole server; null: none does. */
+export function mutedUntil(name: string | null): number | null {
   try {
-    return seconds(muteOf(readMutes(), name, Date.now())?.until);
+    const mutes = readMutes();
+    const own = name === null ? mutes : { all: null, apps: mutes.apps };
+    return seconds(muteOf(own, name, Date.now())?.until);
   } catch {
     return null; // damaged: dp notify says so
   }

@@ -78,7 +78,7 @@ function ofServer(server: ServerView, now: number): Attention[] {
   }
   return [
     ...report.apps.flatMap((app) => ofApp(name, app, now)),
-    ...ofMachine(server, report),
+    ...ofMachine(server, report, now),
     ...ofDoctor(name, report),
   ];
 }
@@ -117,23 +117,16 @@ function ofApp(server: string, app: AppReport, now: number): Attention[] {
   }
   if (lock !== null) add("note", "locked", "is locked", lockText(lock, now), `unlock ${app.app}`);
   if (app.muted !== null && app.muted > now)
-    add(
-      "note",
-      "muted",
-      "is muted",
-      `nothing is told of it for ${ago(now, app.muted)} more`,
-      `notify unmute ${app.app}`,
-    );
+    add("note", "muted", "is muted", mutedText(app.muted, now), `notify unmute ${app.app}`);
   return rows;
 }
 
-/** Seconds before the end of a certificate from when on it should have been renewed. */
-const LATE = 7 * 86_400;
+const mutedText = (until: number, now: number) => `nothing is told of it for ${ago(now, until)} more`;
 
 /** What is wrong with a certificate, or null. A renewal that failed once, long before the end, is tried again. */
-function certText({ until, error }: AppReport["certs"][number], now: number): string | null {
+function certText({ until, late, error }: AppReport["certs"][number], now: number): string | null {
   if (until === null) return error === null ? null : `it has no certificate: ${error}`;
-  if (until - now >= LATE) return null;
+  if (late === null || now < late) return null;
   const left = until > now ? `its certificate ends in ${ago(now, until)}` : `its certificate has ended`;
   return `${left}, and was not renewed${error === null ? "" : `: ${error}`}`;
 }
@@ -171,16 +164,23 @@ function lockText({ by, since, reason }: NonNullable<AppReport["lock"]>, now: nu
   return `by ${by}${since === null ? "" : ` for ${ago(since, now)}`}${reason === null ? "" : `: ${reason}`}`;
 }
 
-function ofMachine({ name, address }: ServerView, { disk, mem, reboot }: Report): Attention[] {
+function ofMachine({ name, address }: ServerView, report: Report, now: number): Attention[] {
+  const { disk, mem, reboot, muted } = report;
   const rows: Attention[] = [];
+  const row = { server: name, app: null };
   const add = (about: Subject, why: string, command = commandFor(name, "doctor")) => {
-    rows.push({ rank: "warn", about, server: name, app: null, what: `${name}: ${about}`, why, command });
+    rows.push({ ...row, rank: "warn", about, what: `${name}: ${about}`, why, command });
   };
   if (disk.used > FULL.disk * disk.total) add("disk", freeText(disk));
   if ((disk.inodes ?? 0) > FULL.inodes)
     add("inodes", `${Math.round(disk.inodes! * 100)} % of the files that fit are there`);
   if (mem.used > FULL.memory * mem.total) add("memory", freeText(mem));
   if (reboot) add("reboot", "an update wants the system restarted", sshTo(address));
+  if (muted !== null && muted > now) {
+    const what = name === HERE ? "this server is muted" : `${name} is muted`;
+    const command = commandFor(name, "notify unmute");
+    rows.push({ ...row, rank: "note", about: "muted", what, why: mutedText(muted, now), command });
+  }
   return rows;
 }
 

@@ -74,9 +74,9 @@ const app = v.object({
   runs: list(v.tuple([amount, text, releaseId]), RUNS),
   /** Who has locked it by hand. */
   lock: orNull(v.object({ by: text, since: orNull(time), reason: orNull(text) })),
-  /** Its certificates: until when, and why the last renewal failed; null in `until`: there is none yet. */
-  certs: list(v.object({ name: text, until: orNull(time), error: orNull(text) }), 100),
-  /** Until when nothing is told of it; null: it is told. */
+  /** Its certificates: until when, from when on it is late, and why the last renewal failed; null: there is none yet. */
+  certs: list(v.object({ name: text, until: orNull(time), late: orNull(time), error: orNull(text) }), 100),
+  /** Until when nothing is told of it by a mute of its own; null: it is told. */
   muted: orNull(time),
   /** A push that was accepted and not deployed; null: none. */
   owed: orNull(text),
@@ -110,6 +110,8 @@ const report = v.object({
   disk: v.object({ ...room, inodes: orNull(amount) }),
   /** The system has to be restarted for an update. */
   reboot: v.boolean(),
+  /** Until when nothing is told of the whole server; null: it is told. */
+  muted: orNull(time),
   /** What `dp doctor` found, and when; null: it has not looked yet. */
   findings: list(finding, 500),
   findingsAt: orNull(time),

@@ -2,7 +2,7 @@
 import { appNames } from "../config/server.ts";
 import { version } from "../host/version.ts";
 import { readWatch } from "../watch/state.ts";
-import { appReport } from "./app-report.ts";
+import { appReport, mutedUntil } from "./app-report.ts";
 import type { Report } from "./document.ts";
 import { keptApps, keptFindings, type KeptApp } from "./kept.ts";
 import { machine } from "./machine.ts";
@@ -56,6 +56,7 @@ export async function makeReport({ only, most, isProbing = true }: Wanted = {}):
     app === null ? only === undefined : names.includes(app),
   );
   const apps = made.map(({ report }) => report);
-  const report: Report = { v: 1, now, dp: version, ...figures, findings, findingsAt: found?.at ?? null, apps };
+  const findingsAt = found?.at ?? null;
+  const report: Report = { v: 1, now, dp: version, ...figures, muted: mutedUntil(null), findings, findingsAt, apps };
   return { report, isStale: found === null || now - found.at > FINDINGS_AGE, kept: kept.apps };
 }

@@ -8,6 +8,10 @@ export const PAUSE = 5_000;
 /** The pauses after the first, second, third and every further failure. */
 const AGAIN = [5_000, 10_000, 20_000, 30_000];
 
+/** How long a server is left alone after so many failures in a row, in ms; after an answer for `pause`. */
+export const waitAfter = (failures: number, pause = PAUSE): number =>
+  failures === 0 ? pause : AGAIN[Math.min(failures, AGAIN.length) - 1]!;
+
 const seconds = () => Math.floor(Date.now() / 1000);
 
 const unknown = ({ name, address }: Named): ServerView => ({ name, address, seen: null, error: null, report: null });
@@ -57,8 +61,7 @@ export function watchFleet(named: readonly Named[], changed: () => void, pause =
       failures = servers[at]!.error === null ? 0 : failures + 1;
       firsts[at]!.resolve();
       changed();
-      const wait = failures === 0 ? pause : AGAIN[Math.min(failures, AGAIN.length) - 1]!;
-      await sleepUntil(wait, stop.promise);
+      await sleepUntil(waitAfter(failures, pause), stop.promise);
     }
   });
   return {

@@ -1,13 +1,13 @@
 // Certificates that were not renewed in time: one message, and in the last days one a day.
 import type { App } from "../contracts/app.ts";
 import type { Happening } from "../contracts/notifier.ts";
-import { certificateOf } from "../domains/pair.ts";
+import { lateFrom } from "../domains/late.ts";
+import { domainsOf, type DomainRow } from "../domains/report.ts";
 import { foreign, serverName } from "../notify/text.ts";
 import { happening } from "../notify/happening.ts";
 
 const DAY = 24 * 3_600_000;
-/** Renewals begin when a third of the life is left; with less than this they are late, in ms. */
-const LATE = 7 * DAY;
+/** In its last days it is told daily. */
 const LAST = 3 * DAY;
 
 /** A message about a certificate; `key` is the same until it has to be told again. */
@@ -17,24 +17,25 @@ export interface Due {
   happening: Happening;
 }
 
-/** The time from which on a certificate is late, as a key; null: it is not. Times are ISO 8601, `now` in ms. */
-export function lateKey({ from, until }: { from: string; until: string }, now: number): string | null {
-  const [life, left] = [Date.parse(until) - Date.parse(from), Date.parse(until) - now];
-  if (left >= Math.min(life / 3, LATE)) return null;
-  return left < LAST ? `${until} ${new Date(now).toISOString().slice(0, 10)}` : until;
+type Dated = Pick<DomainRow, "source"> & Record<"from" | "until", string>;
+
+/** What tells this message about a certificate from the next, as a key; null: it is not late. `now` in ms. */
+export function lateKey({ from, until, source }: Dated, now: number): string | null {
+  if (now < lateFrom({ from, until }, source)) return null;
+  return Date.parse(until) - now < LAST ? `${until} ${new Date(now).toISOString().slice(0, 10)}` : until;
 }
 
 /** What is to be told of an app's certificates. */
-export async function certificatesDue({ name: app, server }: App, now: number): Promise<Due[]> {
+export async function certificatesDue(app: App, now: number): Promise<Due[]> {
   const due: Due[] = [];
-  for (const { name } of server.domains) {
-    const certificate = await certificateOf(name);
-    const key = certificate && lateKey(certificate, now);
-    if (certificate === null || key === null) continue;
+  for (const { name, source, from, until } of await domainsOf(app)) {
+    if (from === null || until === null) continue;
+    const key = lateKey({ from, until, source }, now);
+    if (key === null) continue;
     due.push({
       name,
       key,
-      happening: happening("certificate", now, messageOf(app, name, certificate.until, key, now)),
+      happening: happening("certificate", now, messageOf(app.name, name, until, key, now)),
     });
   }
   return due;

@@ -65,7 +65,7 @@ function lint(text: string): string {
 }
 
 describe("the text", () => {
-  const shop = appWith("shop", { certs: [{ name: "shop.example.com", until: NOW + 9, error: null }] });
+  const shop = appWith("shop", { certs: [{ name: "shop.example.com", until: NOW + 9, late: NOW, error: null }] });
   const report = reportWith([
     ...[shop, down("search", { lock: { by: "ops", since: 1, reason: null }, lastFailure: failure() })],
     ...[
@@ -228,7 +228,7 @@ test("the dashboard has eight panels and the deploys as annotations, made of the
   const board = JSON.parse(readFileSync(join(project, "templates/grafana.json"), "utf8")) as Dashboard;
   expect(board.panels.length).toBe(8);
   const known = new Set(
-    parse(textOf(reportWith([appWith("shop", { certs: [{ name: "a", until: NOW, error: null }] })]))).keys(),
+    parse(textOf(reportWith([appWith("shop", { certs: [{ name: "a", until: NOW, late: NOW, error: null }] })]))).keys(),
   );
   const queries = [
     ...board.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),

@@ -67,6 +67,7 @@ export function reportWith(apps: AppReport[], more: Partial<Report> = {}): Repor
     ...{
       disk: { used: 29 * GB, total: 80 * GB, inodes: 0.1 },
       reboot: false,
+      muted: null,
       findings: [],
       findingsAt: NOW - 60,
       apps,
