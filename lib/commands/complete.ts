@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ROLES } from "../access/role.ts";
+import { EVENTS } from "../contracts/notifier.ts";
 import { settingsIn, sourceOf } from "../config/env.ts";
 import { envText } from "../config/env-file.ts";
 import { factOf, load } from "../pipeline/run-file.ts";
@@ -102,6 +103,7 @@ const isTaken = (command: Described, words: readonly string[], at: number) =>
 const ACTIONS: Readonly<Record<string, readonly string[]>> = {
   keys: ["list", "add", "new", "allow", "deny", "remove"],
   runtimes: ["list", "install"],
+  notify: ["add", "test", "remove", "set", "mute", "unmute", "log"],
 };
 
 async function valuesOf(name: string, command: string, app?: string, action?: string): Promise<Candidate[]> {
@@ -121,6 +123,8 @@ async function valuesOf(name: string, command: string, app?: string, action?: st
     case "action":
       return plain(command === "env" ? ["list", "get", "set", "unset", "import"] : (ACTIONS[command] ?? []));
     case "words":
+      // Its first word is what to do.
+      if (command === "notify") return plain(await notifyWords(app ?? "", action));
       return app && (action === "get" || action === "unset" || action === "set") ? settingWords(app, action) : [];
     case "process":
     case "processes":
@@ -141,6 +145,16 @@ async function valuesOf(name: string, command: string, app?: string, action?: st
     default:
       return [];
   }
+}
+
+/** What follows `dp notify VERB`; `name`: the word behind the verb, when there is one. */
+async function notifyWords(verb: string, name: string | undefined): Promise<string[]> {
+  if (verb === "add" && name !== undefined) return (await import("../config/kinds.ts")).notifierNames();
+  if (name !== undefined) return [];
+  if (verb === "mute" || verb === "unmute") return appNames();
+  if (verb === "set") return Object.keys(EVENTS).map((event) => `${event}=`);
+  if (verb !== "test" && verb !== "remove") return [];
+  return Object.keys((await import("../notify/targets.ts")).readTargets()?.to ?? {});
 }
 
 async function steps(): Promise<Candidate[]> {

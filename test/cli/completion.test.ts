@@ -16,6 +16,8 @@ beforeAll(async () => {
   await box.release({ "deploy.yml": deployYml("shop", processes + cron) });
   await box.dp("env", "shop", "set", "COLOUR=blue", "--no-restart");
   await box.dp("setup", "shopping", "--manager", "builtin");
+  const target = { stdin: Buffer.from("command=/usr/bin/true\n"), env: box.env };
+  await Bun.spawn([box.program, "notify", "add", "own", "command", "--untested"], target).exited;
   const tools = join(box.root, "bin");
   mkdirSync(tools);
   writeFileSync(join(tools, "dp"), `#!/bin/sh\nexec '${join(project, "bin/dp")}' "$@"\n`);
@@ -62,6 +64,13 @@ const TABLE: [string[], (words: string[]) => void][] = [
   [["ps:restart", "shopp"], (all) => expect(all).toEqual(["shopping"])],
   [["config:unset", "shop", "C"], (all) => expect(all).toEqual(["COLOUR"])],
   [["releases:rollback", "shop", ""], (all) => expect(all).toEqual([box.link("current")!])],
+  [["notify", "m"], (all) => expect(all).toEqual(["mute"])],
+  [["notify", ""], (all) => expect(all).toEqual(["add", "log", "mute", "remove", "set", "test", "unmute"])],
+  [["notify", "mute", "shopp"], (all) => expect(all).toEqual(["shopping"])],
+  [["notify", "add", "team", "sl"], (all) => expect(all).toEqual(["slack"])],
+  [["notify", "set", "depl"], (all) => expect(all).toEqual(["deployed="])],
+  [["notify", "test", ""], (all) => expect(all).toEqual(["own"])],
+  [["notify", "remove", "own", ""], (all) => expect(all).toEqual([])],
   [["completion", ""], (all) => expect(all).toEqual(["bash", "fish", "zsh"])],
 ];
 
