@@ -367,6 +367,7 @@ uninstall_dp() {
         say "nothing to remove: there is no $tree"
         return
     fi
+    remove_units
     rm -f "$commands/dp" "$commands/deploy-paradigm" "$tree"
     remove_completions
     for old in "$trees"/*/; do
@@ -387,6 +388,25 @@ uninstall_dp() {
         fi
     done
     remove_git_commands "$pushed"
+}
+
+# The units whose only work is to start dp: without it they would fail again and again.
+remove_units() {
+    units=
+    for name in dp-watch dp-notify dp-metrics; do
+        grep -qF "$tree/bun/bin/bun" "/etc/systemd/system/$name.service" 2>/dev/null || continue
+        [ ! -e "/etc/systemd/system/$name.timer" ] || units="$units $name.timer"
+        units="$units $name.service"
+    done
+    [ -n "$units" ] || return 0
+    # shellcheck disable=SC2086
+    systemctl disable --now --quiet $units 2>/dev/null || :
+    for unit in $units; do rm -f "/etc/systemd/system/$unit"; done
+    systemctl daemon-reload || :
+    # What was under way when it was stopped counts as failed.
+    # shellcheck disable=SC2086
+    systemctl reset-failed $units 2>/dev/null || :
+    say "removed the units$units"
 }
 
 # What dp setup has put before git's own commands. While there is a repository it tells whoever pushes that dp is gone.

@@ -1,11 +1,11 @@
 // `dp metrics`: this server's apps in Prometheus' text format.
 import { join } from "node:path";
 import { endsOf, metricsText } from "../fleet/metrics.ts";
-import { installTimer, removeTimer, requireFolder } from "../fleet/metrics-timer.ts";
 import { makeReport } from "../fleet/report.ts";
 import { writeFileAtomic } from "../host/files.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import { template } from "../host/template.ts";
+import { installMetrics, removeMetrics, requireFolder } from "../watch/metrics-timer.ts";
 
 /** The metrics as text. */
 export async function metrics(): Promise<string> {
@@ -24,7 +24,7 @@ export async function writeTextfile(folder: string): Promise<void> {
 export const dashboard = (): Promise<string> => template("grafana.json");
 
 /** Makes the timer that does so every 15 s; answers one sentence for each change. */
-export const install = (folder: string): Promise<string[]> => installTimer(folder, makeIo(silentLog));
+export const install = (folder: string): Promise<string[]> => installMetrics(folder, makeIo(silentLog));
 
 /** Removes that timer. */
-export const uninstall = (): Promise<string[]> => removeTimer(makeIo(silentLog));
+export const uninstall = (): Promise<string[]> => removeMetrics(makeIo(silentLog));

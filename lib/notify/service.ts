@@ -1,13 +1,13 @@
 // What the queue needs on this server: its folders, the user and the unit of the sender, and the targets as it reads them.
 import { existsSync } from "node:fs";
-import { chmod, chown, mkdir } from "node:fs/promises";
+import { chmod, chown, mkdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { isService, words } from "../host/daemon/service.ts";
+import { isService, serviceDrift, words, writeUnits } from "../host/daemon/service.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { program } from "../host/self.ts";
 import { systemctl } from "../host/systemd/systemd.ts";
-import { driftOf, UNITS, unitPath } from "../host/systemd/unit.ts";
+import { UNITS, unitPath } from "../host/systemd/unit.ts";
 import { render, template } from "../host/template.ts";
 import { idsOf, makeSystemUser } from "../host/users.ts";
 import { deployments, repositories } from "../paths.ts";
@@ -36,8 +36,8 @@ async function setUpFolders(io: Io): Promise<string[]> {
   if (user !== undefined && owner !== undefined) {
     for (const each of [folder, posted]) await chown(each, ...owner);
     await chmod(folder, 0o750);
-    // What root puts here belongs to the group, and the sender takes it away.
-    await chmod(posted, 0o2770);
+    // What root puts here belongs to the group, and the sender takes it away. At boot dp may not set that bit again.
+    if (((await stat(posted)).mode & 0o7777) !== 0o2770) await chmod(posted, 0o2770);
     await chown(own, ...(await idsOf(user)));
   }
   return isNew ? [`made the system user ${user}`] : [];
@@ -70,18 +70,17 @@ export async function setUpSender(targets: Targets, io: Io): Promise<string[]> {
   const changes = await setUpFolders(io);
   await keepTargets(targets);
   if (!isService()) return changes;
-  const path = `${UNITS}/${NOTIFY_UNIT}`;
-  const text = await unitText(targets);
-  if ((await readText(path)) === text) return changes;
-  await writeFileAtomic(path, text, 0o644);
+  const units = { [NOTIFY_UNIT]: await unitText(targets) };
+  const written = await writeUnits(units);
+  if (written.length === 0 && (await serviceDrift(units)).length === 0) return changes;
   await systemctl(["daemon-reload"], io);
   await systemctl(["enable", "--quiet", NOTIFY_UNIT], io);
-  return [...changes, `wrote ${path}`];
+  return [...changes, ...(written.length > 0 ? written : [`told systemd about ${UNITS}/${NOTIFY_UNIT}`])];
 }
 
-/** One sentence when the sender's unit is not as this dp writes it. */
+/** One sentence when the sender's unit is not as this dp writes it, or systemd does not know it. */
 export const senderDrift = async (targets: Targets): Promise<string[]> =>
-  isService() ? driftOf({ [NOTIFY_UNIT]: await unitText(targets) }) : [];
+  isService() ? serviceDrift({ [NOTIFY_UNIT]: await unitText(targets) }) : [];
 
 /** Removes the unit and the targets: nothing is told any more. The log stays. */
 export async function removeSender(io: Io): Promise<void> {

@@ -4,11 +4,10 @@ import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { endKept, isKept, recordsOf, startKept, type Kept } from "../host/daemon/kept.ts";
 import { isService, words } from "../host/daemon/service.ts";
-import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
+import { removeTimer, setUpTimer, timerDrift } from "../host/daemon/timer.ts";
+import { removeFile } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { program, SELF, selfEnv } from "../host/self.ts";
-import { systemctl } from "../host/systemd/systemd.ts";
-import { driftOf, UNITS } from "../host/systemd/unit.ts";
 import { render, template } from "../host/template.ts";
 import { root } from "../paths.ts";
 import { watchFile } from "./state.ts";
@@ -40,18 +39,8 @@ const kept = (): Kept => ({
 /** Makes dp look every half minute, also after a reboot. Answers one sentence for each change. */
 export async function setUpLook(io: Io): Promise<string[]> {
   if (!isService()) return startClock();
-  const changes: string[] = [];
-  for (const [name, text] of Object.entries(await unitTexts())) {
-    if ((await readText(`${UNITS}/${name}`)) === text) continue;
-    await writeFileAtomic(`${UNITS}/${name}`, text, 0o644);
-    changes.push(`wrote ${UNITS}/${name}`);
-  }
-  if (changes.length > 0) await systemctl(["daemon-reload"], io);
-  const isActive = (await systemctl(["is-active", "--quiet", TIMER], io, false)).code === 0;
-  if (changes.length === 0 && isActive) return [];
-  await systemctl(["enable", "--quiet", TIMER], io);
-  await systemctl(["restart", TIMER], io);
-  return [...changes, `${TIMER} looks every 30 s`];
+  const changes = await setUpTimer({ timer: TIMER, units: await unitTexts() }, io);
+  return changes.length === 0 ? [] : [...changes, `${TIMER} looks every 30 s`];
 }
 
 async function startClock(): Promise<string[]> {
@@ -65,10 +54,7 @@ async function startClock(): Promise<string[]> {
 /** Looks no more. Safe to repeat. */
 export async function removeLook(io: Io): Promise<void> {
   if (isService()) {
-    const there = Object.keys(await unitTexts()).filter((name) => existsSync(`${UNITS}/${name}`));
-    if (there.includes(TIMER)) await systemctl(["disable", "--now", "--quiet", TIMER], io);
-    for (const name of there) await removeFile(`${UNITS}/${name}`);
-    if (there.length > 0) await systemctl(["daemon-reload"], io);
+    await removeTimer(TIMER, [TIMER, SERVICE], io);
     return;
   }
   await endKept(kept());
@@ -78,7 +64,5 @@ export async function removeLook(io: Io): Promise<void> {
 /** One sentence for each part of it that is not as this dp makes it. */
 export async function lookDrift(): Promise<string[]> {
   if (!isService()) return isKept(kept()) ? [] : ["the clock of dp watch does not run"];
-  const wrong = await driftOf(await unitTexts());
-  const isActive = (await systemctl(["is-active", "--quiet", TIMER], undefined, false)).code === 0;
-  return isActive ? wrong : [...wrong, `${TIMER} does not run`];
+  return timerDrift({ timer: TIMER, units: await unitTexts() });
 }

@@ -28,10 +28,11 @@ export async function setUpUser(user: string, folder: string, io: Io): Promise<s
   return isNew ? [`made the system user ${user}`] : [];
 }
 
+// "static": a timer or another unit starts it.
 async function untold(units: readonly string[]): Promise<string[]> {
   const shown = await showAll(units, ["NeedDaemonReload", "UnitFileState"]);
   const isUntold = ({ NeedDaemonReload, UnitFileState }: Record<string, string>) =>
-    NeedDaemonReload === "yes" || UnitFileState !== "enabled";
+    NeedDaemonReload === "yes" || !["enabled", "static"].includes(UnitFileState ?? "");
   return units.filter((unit) => isUntold(shown.get(unit)!));
 }
 
@@ -44,6 +45,17 @@ export async function serviceDrift(units: Readonly<Record<string, string>>): Pro
   );
 }
 
+/** Writes the units (name -> text) that differ, and answers one sentence for each. systemd must be reloaded afterwards. */
+export async function writeUnits(units: Readonly<Record<string, string>>): Promise<string[]> {
+  const changes: string[] = [];
+  for (const [name, text] of Object.entries(units)) {
+    if ((await readText(`${UNITS}/${name}`)) === text) continue;
+    await writeFileAtomic(`${UNITS}/${name}`, text, 0o644);
+    changes.push(`wrote ${UNITS}/${name}`);
+  }
+  return changes;
+}
+
 /**
  * Writes the units (name -> text) that differ or are not enabled, and starts the first unless it is running. `changes`:
  * what was changed for the service before this call. Returns all changes.
@@ -54,11 +66,7 @@ export async function setUpUnits(
   changes: string[],
   io: Io,
 ): Promise<string[]> {
-  for (const [name, text] of Object.entries(units)) {
-    if ((await readText(`${UNITS}/${name}`)) === text) continue;
-    await writeFileAtomic(`${UNITS}/${name}`, text, 0o644);
-    changes.push(`wrote ${UNITS}/${name}`);
-  }
+  changes.push(...(await writeUnits(units)));
   // An earlier dp may have been killed after it wrote the units and before it reloaded systemd.
   if (changes.length === 0)
     changes.push(...(await untold(Object.keys(units))).map((unit) => `told systemd about ${UNITS}/${unit}`));
