@@ -1,12 +1,15 @@
 // Notifications over real deploys: what arrives, that it arrives once, and that no deploy waits or fails for it.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hanging, receiver, type Receiver } from "../notify/support/receivers.ts";
 import { pidsWith, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
 const LIMIT = 120_000;
 const SECRET = "s3cr3t-T0ken";
+
+const canMount = Bun.spawnSync(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
+if (!canMount) console.warn("a queue on a full disk is left out: this user may not mount a small one");
 
 let box: Sandbox;
 let team: Receiver;
@@ -204,7 +207,37 @@ describe("a deploy that fails", () => {
   );
 
   test(
-    "that git was told nothing of (gate: false), and one that is stuck: once each",
+    "that is stuck, because the way back fails, too: once",
+    async () => {
+      const live = box.link("current")!;
+      const file = join(box.base, "runs", `${live}.json`);
+      renameSync(file, `${file}.away`);
+      // Nobody starts it again, and nobody knows how.
+      const supervisors = pidsWith(join(box.base, "instances", `${live}.json`));
+      for (const pid of [...supervisors, ...box.instances()[live]!]) process.kill(pid, "SIGKILL");
+      try {
+        await box.commit({ mode: "crash" });
+        // In another order git says so with a code of its own.
+        await box.push();
+      } finally {
+        renameSync(`${file}.away`, file);
+      }
+      const id = box.ids().at(-1)!;
+      expect(box.run().result?.code).toBe(9);
+      expect((await box.dp("reconcile", "shop")).code).toBe(0);
+      for (let looks = 0; looks < 2; looks++) await look();
+      await quiet();
+      expect(about(`deploy ${id} failed`)).toEqual([
+        expect.stringMatching(/^✗ shop: deploy \S+ failed at \w+, and could not be taken back$/m),
+      ]);
+      await box.release({ mode: "" });
+      await quiet();
+    },
+    LIMIT,
+  );
+
+  test(
+    "that git was told nothing of (gate: false): once",
     async () => {
       const config = join(box.base, "config.yml");
       const text = readFileSync(config, "utf8");
@@ -248,15 +281,52 @@ async function head(): Promise<string> {
   return sha;
 }
 
+/** Keeps the looks of the clock away, so that those of a test are all there are. */
+async function withoutClock(action: () => Promise<void>): Promise<void> {
+  const clocks = pidsWith("lib/watch/clock.ts").filter((pid) => procFile(pid, "environ").includes(box.root));
+  expect(clocks.length).toBeGreaterThan(0);
+  for (const pid of clocks) process.kill(pid, "SIGSTOP");
+  try {
+    // The one that is under way ends by itself.
+    await look();
+    await action();
+  } finally {
+    for (const pid of clocks) process.kill(pid, "SIGCONT");
+  }
+}
+
+/** Looks as if so much time had passed, in ms. */
+const lookAfter = async (ms: number) => expect((await box.dpWith({ DP_TEST_CLOCK: String(ms) }, "watch")).code).toBe(0);
+
+/** Lets the app run and answer nothing meanwhile. */
+async function whileSilent(action: (serving: readonly number[]) => Promise<void>): Promise<void> {
+  const serving = box.instances()[box.link("current")!]!;
+  for (const pid of serving) process.kill(pid, "SIGSTOP");
+  try {
+    await action(serving);
+  } finally {
+    for (const pid of serving) process.kill(pid, "SIGCONT");
+  }
+}
+
+const watchJson = () => join(box.root, "var/lib/dp/watch.json");
+
+/** Looks until the app is asked, and well. */
+const untilOk = () =>
+  until("30 s after the last deploy", async () => {
+    await look();
+    const { apps } = JSON.parse(readFileSync(watchJson(), "utf8")) as Watch;
+    return apps["shop"]?.state === "ok";
+  });
+
+const HOUR = 3_600_000;
+const MINUTE = 60_000;
+
 describe("an app that is down", () => {
   test(
     "is told once, and once when it is up again",
     async () => {
-      await until("30 s after the last deploy", async () => {
-        await look();
-        const { apps } = JSON.parse(readFileSync(join(box.root, "var/lib/dp/watch.json"), "utf8")) as Watch;
-        return apps["shop"]?.state === "ok";
-      });
+      await untilOk();
       // SIGSTOP: it runs, and answers nothing.
       const serving = box.instances()[box.link("current")!]!;
       for (const pid of serving) process.kill(pid, "SIGSTOP");
@@ -271,6 +341,82 @@ describe("an app that is down", () => {
       expect(about("shop is up again").length).toBe(1);
       expect(about("shop is down").length).toBe(1);
     },
+    LIMIT,
+  );
+});
+
+describe("the look", () => {
+  // A target of its own: nobody gets more than twenty messages an hour.
+  let desk: Receiver;
+  let heart: Receiver;
+  let before = "";
+  const told = async (word: string) => {
+    await quiet();
+    return textsOf(desk).filter((text) => text.includes(word));
+  };
+
+  beforeAll(() => {
+    [desk, heart] = [receiver(), receiver()];
+    before = readFileSync(notifyYml(), "utf8");
+    writeFileSync(notifyYml(), `to: {desk: {slack: "${desk.url}"}}\nheartbeat: ${heart.url}\nremind: 6h\n`);
+  });
+  afterAll(async () => {
+    writeFileSync(notifyYml(), before);
+    await look();
+    for (const each of [desk, heart]) each.stop();
+  });
+
+  test(
+    "asks the heartbeat once, also when an app is down, and says again that it is",
+    () =>
+      withoutClock(async () => {
+        // Without the past: a third change within ten minutes would be flapping.
+        rmSync(watchJson());
+        await untilOk();
+        const first = heart.got.length;
+        await look();
+        expect(heart.got.length).toBe(first + 1);
+        await whileSilent(async () => {
+          for (let looks = 0; looks < 2; looks++) await look();
+          expect(heart.got.length).toBe(first + 3);
+          await lookAfter(5.9 * HOUR);
+          expect([(await told("shop is down")).length, await told("shop is still down")]).toEqual([1, []]);
+          for (const hours of [6.1, 6.2]) await lookAfter(hours * HOUR);
+          expect(heart.got.length).toBe(first + 6);
+        });
+        for (let looks = 0; looks < 3; looks++) await look();
+        expect(await told("shop is still down")).toEqual([
+          expect.stringMatching(/^● shop is still down on \S+ since .*: GET \/health no complete answer/),
+        ]);
+        expect([(await told("shop is down")).length, (await told("shop is up again")).length]).toEqual([1, 1]);
+      }),
+    LIMIT,
+  );
+
+  test(
+    "that could not be made for five minutes is told once",
+    () =>
+      withoutClock(async () => {
+        const begun = `${watchJson()}.begun`;
+        /** Ends a look in the middle. */
+        const killLook = () =>
+          whileSilent(async () => {
+            const child = box.start([box.program, "watch"]);
+            await until("the look is under way", () => existsSync(begun));
+            process.kill(child.pid, "SIGKILL");
+            await child.done;
+            expect(existsSync(begun)).toBe(true);
+          });
+        await killLook();
+        await lookAfter(4 * MINUTE);
+        expect([existsSync(begun), await told("could not be made")]).toEqual([false, []]);
+        await killLook();
+        for (const minutes of [6, 7]) await lookAfter(minutes * MINUTE);
+        expect([existsSync(begun), await told("could not be made")]).toEqual([
+          false,
+          [expect.stringMatching(/^▲ the look at the apps of \S+ could not be made since \d\d:\d\d: dp watch$/)],
+        ]);
+      }),
     LIMIT,
   );
 });
@@ -315,7 +461,7 @@ describe("what hinders the message does not hinder the deploy", () => {
         await until("a try at the hanging one", () => hangs.got.length > 0);
         // Another one that has just come leaves again at once.
         const sender = await until("one sender", () => {
-          const own = pidsWith("lib/notify/sender.ts").filter((pid) => procFile(pid, "cmdline").includes(box.root));
+          const own = senders();
           return own.length === 1 && own;
         });
         process.kill(sender[0]!, "SIGSTOP");
@@ -334,6 +480,49 @@ describe("what hinders the message does not hinder the deploy", () => {
     LIMIT,
   );
 
+  const senders = () => pidsWith("lib/notify/sender.ts").filter((pid) => procFile(pid, "cmdline").includes(box.root));
+
+  /** The lines about notifications in the log of the newest run. */
+  const linesInLog = () =>
+    box
+      .log(box.ids().at(-1)!)
+      .split("\n")
+      .filter((line) => line.includes("no notification"));
+
+  test.skipIf(!canMount)(
+    "a queue on a full disk is one line in the log",
+    async () => {
+      // A file system of one page, which only this deploy sees.
+      const full =
+        'mount -t tmpfs -o size=4k tmpfs "$1" && head -c 4096 /dev/zero > "$1/.full" || exit 99; shift; "$@"';
+      const folder = join(queue(), "new");
+      const argv = ["unshare", "--mount", "sh", "-c", full, "sh", folder, box.program, "deploy", "shop"];
+      const { code, text } = await box.start(argv).done;
+      expect([code, text]).toEqual([0, expect.stringMatching(/^! no notification: ENOSPC$/m)]);
+      expect(linesInLog()).toEqual(["! no notification: ENOSPC"]);
+    },
+    LIMIT,
+  );
+
+  test(
+    "a queue without the right to write is one line in the log",
+    async () => {
+      const folder = join(queue(), "new");
+      // What lets root write anyway is taken from it.
+      const isRoot = process.getuid?.() === 0;
+      const less = isRoot ? ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] : [];
+      chmodSync(folder, 0o500);
+      try {
+        const { code, text } = await box.start([...less, box.program, "deploy", "shop"]).done;
+        expect([code, text]).toEqual([0, expect.stringMatching(/^! no notification: EACCES$/m)]);
+        expect(linesInLog()).toEqual(["! no notification: EACCES"]);
+      } finally {
+        chmodSync(folder, 0o700);
+      }
+    },
+    LIMIT,
+  );
+
   test(
     "a queue that cannot be written is one line in the log",
     async () => {
@@ -346,6 +535,29 @@ describe("what hinders the message does not hinder the deploy", () => {
       } finally {
         rmSync(folder);
         await box.dp("notify", "remove", "slow");
+      }
+    },
+    LIMIT,
+  );
+
+  test(
+    "after the sender was killed, the next deploy makes it come again",
+    async () => {
+      const [hangs, next] = [hanging(), receiver()];
+      try {
+        for (const [name, { url }] of Object.entries({ slow: hangs, next }))
+          expect((await add(name, "webhook", `URL=${url}\n`, "--untested")).code).toBe(0);
+        expect((await box.dp("notify", "set", "deployed=slow,next")).code).toBe(0);
+        await restarts(1);
+        await until("the first message", () => next.got.length === 1);
+        await until("the sender stands at the hanging one", () => hangs.got.length > 0);
+        for (const pid of senders()) process.kill(pid, "SIGKILL");
+        const { text } = await restarts(1);
+        expect([text.includes("no notification"), linesInLog()]).toEqual([false, []]);
+        await until("the second message", () => next.got.length === 2);
+      } finally {
+        for (const name of ["slow", "next"]) await box.dp("notify", "remove", name);
+        for (const each of [hangs, next]) each.stop();
       }
     },
     LIMIT,

@@ -106,6 +106,12 @@ const HISTORIES: [what: string, row: string, told: string[], options?: Options][
   ["flapping, then quiet, and down", `GBBGGBB${"B".repeat(22)}`, ["2 down", "4 up", "6 flaps", "24 down"]],
   ["slow changes are no flapping", `GBB${"G".repeat(20)}BB${"G".repeat(20)}`, ["2 down", "4 up", "24 down", "26 up"]],
   ["reminders", "GBBBBBBBBGG", ["2 down", "4 reminder", "6 reminder", "8 reminder", "10 up"], { remind: 2 * STEP }],
+  [
+    "a reminder that is due after a gap",
+    "GBBBB",
+    ["2 down", "4 reminder"],
+    { remind: 6 * 3_600_000, gaps: { 3: 5.9 * 3_600_000, 4: 600_000 } },
+  ],
   ["a gap of an hour: counting starts anew", "GBBGG", ["4 up"].slice(1), { gaps: { 2: 3_600_000 } }],
   ["down before the gap, up after it", "GBBGG", ["2 down", "4 up"], { gaps: { 3: 3_600_000 } }],
   ["the clock goes back an hour", "GBBB", ["3 down"], { gaps: { 2: -3_600_000 } }],
