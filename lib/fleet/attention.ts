@@ -86,6 +86,8 @@ function ofServer(server: ServerView, now: number): Attention[] {
 /** The name of the server that dp itself runs on, in place of one of fleet.yml. */
 export const HERE = "";
 
+const nameOf = (server: string) => (server === HERE ? "this server" : server);
+
 const commandFor = (server: string, words: string) => (server === HERE ? `dp ${words}` : `dp -s ${server} ${words}`);
 
 /** `root@203.0.113.5:2222` as a command. */
@@ -169,15 +171,15 @@ function ofMachine({ name, address }: ServerView, report: Report, now: number): 
   const rows: Attention[] = [];
   const row = { server: name, app: null };
   const add = (about: Subject, why: string, command = commandFor(name, "doctor")) => {
-    rows.push({ ...row, rank: "warn", about, what: `${name}: ${about}`, why, command });
+    rows.push({ ...row, rank: "warn", about, what: `${nameOf(name)}: ${about}`, why, command });
   };
   if (disk.used > FULL.disk * disk.total) add("disk", freeText(disk));
   if ((disk.inodes ?? 0) > FULL.inodes)
     add("inodes", `${Math.round(disk.inodes! * 100)} % of the files that fit are there`);
   if (mem.used > FULL.memory * mem.total) add("memory", freeText(mem));
-  if (reboot) add("reboot", "an update wants the system restarted", sshTo(address));
+  if (reboot) add("reboot", "an update wants the system restarted", name === HERE ? "reboot" : sshTo(address));
   if (muted !== null && muted > now) {
-    const what = name === HERE ? "this server is muted" : `${name} is muted`;
+    const what = `${nameOf(name)} is muted`;
     const command = commandFor(name, "notify unmute");
     rows.push({ ...row, rank: "note", about: "muted", what, why: mutedText(muted, now), command });
   }
@@ -198,7 +200,7 @@ function ofDoctor(server: string, { findings, apps }: Report): Attention[] {
   return [...byApp].map(([app, found]) => {
     const why = `${found[0]!.what}${found.length > 1 ? `, and ${found.length - 1} more` : ""}`;
     const command = commandFor(server, `doctor${app === null ? "" : ` ${app}`}`);
-    return { rank: "warn", about: "doctor", server, app, what: `${app ?? server}: doctor`, why, command };
+    return { rank: "warn", about: "doctor", server, app, what: `${app ?? nameOf(server)}: doctor`, why, command };
   });
 }
 

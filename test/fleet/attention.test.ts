@@ -282,6 +282,23 @@ const TABLE: [string, ServerView[], string, string[], boolean][] = [
     false,
   ],
   [
+    "the server itself, on the server",
+    [
+      serverWith(HERE, [], {
+        disk: { used: 74 * GB, total: 80 * GB, inodes: null },
+        reboot: true,
+        findings: [finding({ app: null, check: "clock", what: "the clock is wrong" })],
+      }),
+    ],
+    "No apps yet · 1 server",
+    [
+      "warn this server: disk | 6 of 80 GB free | dp doctor",
+      "warn this server: reboot | an update wants the system restarted | reboot",
+      "warn this server: doctor | the clock is wrong | dp doctor",
+    ],
+    false,
+  ],
+  [
     "doctor, of an app and of the server",
     with_(
       {

@@ -1,7 +1,7 @@
 // `dp report` of a server under DP_ROOT, with apps in every state that an app can be in.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { MINUTES, readReport, type AppReport, type Report } from "../../lib/fleet/document.ts";
 import { places } from "../../lib/paths.ts";
 import { commit, deployYml, dp, makeApp, runDp, useServer, type App } from "../support/core-server.ts";
@@ -114,6 +114,18 @@ describe("the report has", () => {
     ]);
     expect(app.runs).toEqual([[expect.any(Number), "good", app.live!]]);
     expect(app.runs[0]![0]).toBeGreaterThan(0);
+  });
+
+  test("a mute of an app and one of the whole server, each in its place", async () => {
+    const file = server.path("var/lib/dp/notify/mutes.json");
+    mkdirSync(dirname(file), { recursive: true });
+    const mute = { until: new Date(Date.now() + 3_600_000).toISOString(), by: "ops", reason: null };
+    writeFileSync(file, JSON.stringify({ all: mute, apps: { [well.app]: mute } }));
+    const muted = await reported();
+    rmSync(file);
+    const until = Math.floor(Date.parse(mute.until) / 1000);
+    expect([muted.muted, of(muted, well).muted, of(muted, stopped).muted]).toEqual([until, until, null]);
+    expect([report.muted, of(report, well).muted]).toEqual([null, null]);
   });
 
   test("a stopped one, that somebody has locked", () => {
