@@ -40,6 +40,9 @@ while not os.path.exists("${RUN}/over"):
 open("${RUN}/seen", "w").write("\\n".join(sorted(seen)))
 `;
 
+/** Notes every git that is found on PATH, however short: user, arguments, folder. */
+const GIT = `#!/bin/sh\necho "$(id -u) git $* $(pwd)" >>/run/gits\nexec /usr/bin/git "$@"\n`;
+
 /** A program that notes as whom it was started. */
 const EVIL = `#!/bin/sh\nid -u >>${RUN}/obeyed\nexec cat\n`;
 
@@ -127,12 +130,15 @@ describe.skipIf(why !== null)(`the rights of git${why === null ? "" : ` (skipped
 
   test("every git of a push, a deploy and a rollback runs as its own user", async () => {
     await box.write(`${RUN}/watch.py`, WATCH);
+    await box.write("/usr/local/bin/git", GIT);
+    await box.must(`chmod 755 /usr/local/bin/git; install -m 666 /dev/null /run/gits`);
     await box.must(`rm -f ${RUN}/over; setsid python3 ${RUN}/watch.py >/dev/null 2>&1 &`);
     for (let times = 0; times < 2; times++) await pushed();
     await box.mustDp("deploy", "depot");
     await box.mustDp("rollback", "depot");
     await box.must(`touch ${RUN}/over; until [ -s ${RUN}/seen ]; do sleep 0.05; done`);
-    const seen = (await box.read(`${RUN}/seen`))
+    await box.must("rm /usr/local/bin/git");
+    const seen = `${await box.read(`${RUN}/seen`)}\n${await box.read("/run/gits")}`
       .split("\n")
       .filter((line) => (line.includes(REPO) || line.includes("hooks/")) && !line.includes("rev-parse main"));
     const own = seen.filter((line) => line.startsWith(`${uid} `));
