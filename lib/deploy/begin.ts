@@ -48,7 +48,8 @@ async function findCommit(repo: string, ref: string): Promise<{ sha: string; sub
   const name = /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref) ? ref : await commitOf(repo, ref);
   const words = ["log", "-1", "--no-walk", "--no-show-signature", "--format=%H %s", `${name}^{commit}`, "--"];
   const found = await git(repo, words, { check: false });
-  const [, sha, subject = ""] = /^([0-9a-f]{40,64})(?: (.*))?$/m.exec(found.text) ?? [];
+  // Not ".": it ends at U+2028, which a subject may contain.
+  const [, sha, subject = ""] = /^([0-9a-f]{40,64})(?: ([^\n]*))?(?:\n|$)/.exec(found.text) ?? [];
   if (found.code !== 0 || sha !== name) throw unknownCommit(repo, ref);
   return { sha: name, subject };
 }
