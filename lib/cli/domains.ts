@@ -21,7 +21,7 @@ export function declareDomainsCommand(cli: CAC): void {
     .option("--auto", "With cert: go back to certificates that dp orders")
     .option("--json", "As JSON")
     .usage(
-      `domains <app>                          certificate, until when, what is wrong
+      `domains <app>                      certificate, until when, what is wrong
   $ dp domains <app> add NAME ...         with its certificate
   $ dp domains <app> add NAME --redirect MAIN
   $ dp domains <app> remove NAME ...      clear removes all
