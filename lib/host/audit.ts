@@ -96,9 +96,9 @@ function endsInside(fd: number): boolean {
 }
 
 // A process that opened the file earlier goes on writing into it under its new name. If two want to rotate it, the one
-// with the lock does; the other finds a new file there.
+// with the lock does; the other finds a new file there, or none yet.
 function putAside(fd: number, file: string, warn: (message: string) => void): void {
-  if (!tryFlock(fd) || statSync(file).ino !== fstatSync(fd).ino) return;
+  if (!tryFlock(fd) || statSync(file, { throwIfNoEntry: false })?.ino !== fstatSync(fd).ino) return;
   const oldest = `${file}.${KEPT}`;
   if (statSync(oldest, { throwIfNoEntry: false }))
     warn(`the audit log is full and its oldest lines are removed: keep copies of ${file}.1 elsewhere`);

@@ -88,9 +88,9 @@ describe("dp logs -f", () => {
     let text = "";
     for await (const chunk of following.stdout) {
       text += Buffer.from(chunk).toString();
-      if (last(text)) break;
+      // Read on to the end: without a reader it would end by itself, and otherwise.
+      if (last(text)) following.kill("SIGINT");
     }
-    following.kill("SIGINT");
     expect(await following.exited).toBe(0);
     const lines = text.trimEnd().split("\n");
     const said = lines.map((line) => JSON.parse(line) as { time: string; process: string });
@@ -122,7 +122,10 @@ test("dp doctor offers the way back from a release that crashes", async () => {
   for (let time = 0; time < 3; time++) {
     const [pid] = (await until("it runs", () => box.instances()[live]))!;
     process.kill(pid!, "SIGKILL");
-    await until("it is another", () => box.instances()[live] && !box.instances()[live]!.includes(pid!));
+    await until("it is another", () => {
+      const now = box.instances()[live];
+      return now !== undefined && !now.includes(pid!);
+    });
   }
   const { stdout } = await box.dp("doctor", "shop");
   expect(stdout).toContain(`dp logs shop web -n 100; or go back to ${back}: dp rollback shop`);

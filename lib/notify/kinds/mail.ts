@@ -54,6 +54,8 @@ async function bySmtp(settings: Settings, message: Message, { limit }: Line): Pr
 
 // The server's own words may repeat addresses, so that only its code is told.
 function refusal(error: unknown): Attempt {
+  // No word of the server's about this mail: somebody between may have taken its TLS away.
+  if (codeOf(error) === "ETLS") return { end: "again", said: "no TLS" };
   const status = Number((error as { responseCode?: unknown }).responseCode);
   const said = status >= 400 && status < 600 ? `SMTP ${status}` : (codeOf(error) ?? "no connection");
   return { end: status >= 500 ? "never" : "again", said };
