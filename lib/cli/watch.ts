@@ -4,7 +4,7 @@ import { answer, byKey, warn, type Options } from "./arguments.ts";
 
 export function declareWatchCommand(cli: CAC): void {
   cli
-    .command("watch", "Look at all apps once, as a timer does every 30 s, and tell what is news", byKey(null))
+    .command("watch", "Look at all apps once, as a timer does every 20 s, and tell what is news", byKey(null))
     .option("--json", "What was seen, as JSON")
     .action(async (options: Options) => {
       const { watch, watchLines } = await import("../commands/watch.ts");

@@ -10,7 +10,7 @@ import { codeOf, DpError, EXIT } from "../errors.ts";
 import { onReaderGone } from "../host/process/reader.ts";
 import { quoted } from "../text/text.ts";
 import { gitSettings, type GitSettings } from "./git.ts";
-import { sharing } from "./shared.ts";
+import { sharing } from "./shared-connection.ts";
 
 /** A server as ssh finds it. `host` may be an alias of the user's ssh config, or an IPv6 address without brackets. */
 export interface Server {

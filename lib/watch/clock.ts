@@ -1,8 +1,8 @@
-// Looks every half minute without systemd: a program under dp's own supervisor.
+// Looks every 20 seconds without systemd: a program under dp's own supervisor.
 import { SELF, selfEnv } from "../host/self.ts";
 
 /** From the end of one look to the start of the next, in ms, and how long one may take. */
-const PAUSE = 30_000;
+const PAUSE = 20_000;
 const LIMIT = 20_000;
 
 if (import.meta.main) {

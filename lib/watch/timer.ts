@@ -1,4 +1,4 @@
-// What makes dp look every half minute: a timer of systemd where it runs, otherwise a small clock of dp's own.
+// What makes dp look every 20 seconds: a timer of systemd where it runs, otherwise a small clock of dp's own.
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -36,11 +36,11 @@ const kept = (): Kept => ({
   stopTimeout: 5_000,
 });
 
-/** Makes dp look every half minute, also after a reboot. Answers one sentence for each change. */
+/** Makes dp look every 20 seconds, also after a reboot. Answers one sentence for each change. */
 export async function setUpLook(io: Io): Promise<string[]> {
   if (!isService()) return startClock();
   const changes = await setUpTimer({ timer: TIMER, units: await unitTexts() }, io);
-  return changes.length === 0 ? [] : [...changes, `${TIMER} looks every 30 s`];
+  return changes.length === 0 ? [] : [...changes, `${TIMER} looks every 20 s`];
 }
 
 async function startClock(): Promise<string[]> {

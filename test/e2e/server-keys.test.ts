@@ -289,6 +289,28 @@ describe.skipIf(why !== null)(`keys${why === null ? "" : ` (skipped: ${why})`}`,
     ]);
   }, 120_000);
 
+  test("when many log in at once, sshd may cut some off, and all others are answered", async () => {
+    const answers = await Promise.all(Array.from({ length: 24 }, () => as("ann", "status --json")));
+    const served = answers.filter(({ code }) => code !== 255);
+    expect(served.length).toBeGreaterThan(0);
+    for (const { code, stdout } of served) expect([code, typeof JSON.parse(stdout)]).toEqual([0, "object"]);
+    expect((await as("ann", "status")).code).toBe(0);
+  });
+
+  test("a reader that goes away without a word leaves nothing on the server", async () => {
+    const follow = Bun.spawn([...argvOf("bob"), "logs shop -f -n 1"], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "ignore",
+    });
+    await follow.stdout.getReader().read();
+    const left = () => box.must("pgrep -fc 'dp gate bo[b]' || :");
+    expect(await left()).not.toBe("0");
+    follow.kill("SIGKILL");
+    await follow.exited;
+    await until("what it followed with has ended", async () => (await left()) === "0");
+  });
+
   test("a key that is removed ends its sessions, and no deploy", async () => {
     await box.must(`rm ${GO}`);
     const sha = await shop.commit({}, "the last one of bob");

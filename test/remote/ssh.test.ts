@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { GitSettings } from "../../lib/remote/git.ts";
 import { lineOf, sshTo } from "../../lib/remote/ssh.ts";
-import { sharing } from "../../lib/remote/shared.ts";
+import { sharing } from "../../lib/remote/shared-connection.ts";
 import { sshdUnavailable, startSshd, type Sshd } from "../support/sshd.ts";
 import { until } from "../support/sandbox.ts";
 
