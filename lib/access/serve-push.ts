@@ -8,6 +8,8 @@ import { codeOf, DpError, EXIT } from "../errors.ts";
 import { duplicate, leaveSession, pipe } from "../host/process/libc.ts";
 import { report } from "../main.ts";
 import { openApp } from "../release/app.ts";
+import { branchApart } from "../release/branch.ts";
+import { say } from "../text/say.ts";
 import { shown } from "../text/text.ts";
 import { readRequests, type Request } from "./push-requests.ts";
 
@@ -27,13 +29,29 @@ export async function servePush(app: NamedApp, spawn: Spawn): Promise<number> {
   const nothing = leaveClient();
   const push = { app, answering, output: outputOf(output, nothing), pushing: null, opened: null, moved: null } as Push;
   let turn = Promise.resolve();
-  const reading = readRequests(asked, (request) => void (turn = turn.then(() => answer(push, request))));
+  let isAsked = false;
+  const take = (request: Request | DpError) => {
+    isAsked = true;
+    turn = turn.then(() => answer(push, request));
+  };
+  const reading = readRequests(asked, take);
   const code = await git.exited;
   // A hook of a git that was killed may have asked just before.
   if (code !== 0) await Promise.race([reading.done, Bun.sleep(50)]);
   await turn;
   if (push.moved !== null) await takeBack(app, push.moved);
+  if (code === 0 && !isAsked) await tellWhatIsLive(app);
   return code;
+}
+
+// "Everything up-to-date" says nothing of a rollback: git's hooks do not run when no ref moves.
+async function tellWhatIsLive(app: NamedApp): Promise<void> {
+  try {
+    const apart = await branchApart(await openApp(app.name));
+    if (apart !== null) say(`dp: ${apart.what}; dp deploy ${app.name} deploys the branch`);
+  } catch {
+    // A damaged app is told about by every other command; this push has done nothing.
+  }
 }
 
 /** One push under way. */

@@ -135,7 +135,10 @@ describe.skipIf(why !== null)(`the rights of git${why === null ? "" : ` (skipped
     await box.must(`rm -f ${RUN}/over; setsid python3 ${RUN}/watch.py >/dev/null 2>&1 &`);
     for (let times = 0; times < 2; times++) await pushed();
     await box.mustDp("deploy", "depot");
-    await box.mustDp("rollback", "depot");
+    await box.mustDp("rollback", "depot", "1");
+    expect((await depot.push()).text).toContain(
+      `${await box.live("depot")} is live; dp deploy depot deploys the branch`,
+    );
     await box.must(`touch ${RUN}/over; until [ -s ${RUN}/seen ]; do sleep 0.05; done`);
     await box.must("rm /usr/local/bin/git");
     const seen = `${await box.read(`${RUN}/seen`)}\n${await box.read("/run/gits")}`
