@@ -3,7 +3,7 @@
 import { appOf } from "../lib/release/app.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
-import { idOf } from "../lib/paths.ts";
+import { idOf } from "../lib/text/ids.ts";
 import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
 import { reconcile } from "../lib/release/reconcile.ts";
 import { defineStep } from "../lib/pipeline/step.ts";

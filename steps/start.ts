@@ -7,7 +7,7 @@ import { forget, requireFreePort, makeRoom, serveAgain, takePublicPort, usablePo
 import { takeSettings } from "../lib/release/settings.ts";
 import { hasWeb, keepStopped, stoppedIds } from "../lib/release/processes.ts";
 import { wantedOf } from "../lib/release/wanted.ts";
-import { idOf, releaseOf } from "../lib/paths.ts";
+import { idOf, releaseOf } from "../lib/text/ids.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {

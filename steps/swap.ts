@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { App } from "../lib/contracts/app.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
-import { idOf } from "../lib/paths.ts";
+import { idOf } from "../lib/text/ids.ts";
 import { releaseBefore } from "../lib/release/history.ts";
 import { serveAgain } from "../lib/release/instances.ts";
 import { point, target } from "../lib/host/link.ts";

@@ -4,7 +4,7 @@ import { appOf } from "../lib/release/app.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { publiclyHealthy, stillHealthy } from "../lib/health/health.ts";
-import { idOf } from "../lib/paths.ts";
+import { idOf } from "../lib/text/ids.ts";
 import { candidateOf } from "../lib/release/instances.ts";
 import { watched } from "../lib/health/watched.ts";
 import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";

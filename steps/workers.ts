@@ -4,7 +4,7 @@
 import { appOf } from "../lib/release/app.ts";
 import { setCron } from "../lib/cron/cron.ts";
 import { fact } from "../lib/pipeline/facts.ts";
-import { idOf, isWeb, processOf, releaseOf } from "../lib/paths.ts";
+import { idOf, isWeb, processOf, releaseOf } from "../lib/text/ids.ts";
 import { factsOfRelease } from "../lib/release/instance.ts";
 import { wantedIds } from "../lib/release/processes.ts";
 import { changeOver, otherInstances, startInstances, stopInstances } from "../lib/release/workers.ts";

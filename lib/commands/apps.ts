@@ -3,7 +3,7 @@ import { factOf, load } from "../pipeline/run-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import type { App } from "../contracts/app.ts";
-import { isWeb, processOf } from "../paths.ts";
+import { isWeb, processOf } from "../text/ids.ts";
 import { holder, newestRun, runFile } from "../release/history.ts";
 import { wantedIds } from "../release/processes.ts";
 import { knownApp, mistakeOf } from "../release/known-app.ts";

@@ -8,7 +8,7 @@ import { terminate } from "../host/process/signal.ts";
 import { forgetCanceller, noteCanceller } from "../deploy/canceller.ts";
 import { holder, runOf, type Holder } from "../release/history.ts";
 import { describeHolder, waitingFor } from "../deploy/queue.ts";
-import { isReleaseId } from "../paths.ts";
+import { isReleaseId } from "../text/ids.ts";
 import { servingWords } from "../deploy/serving.ts";
 import { openApp } from "../release/app.ts";
 import { starter } from "../host/who.ts";

@@ -1,6 +1,6 @@
 // `dp restart`, `dp stop`, `dp start`: the processes of the live release, one after the other.
 import { makeIo, silentLog, type Io } from "../host/io.ts";
-import { processOf } from "../paths.ts";
+import { processOf } from "../text/ids.ts";
 import type { InstanceFacts } from "../release/instance.ts";
 import { keepStopped, stoppedIds, wantedIds } from "../release/processes.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";

@@ -5,7 +5,7 @@ import { runsOf } from "../release/history.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import { onReaderGone, requireReader } from "../host/process/reader.ts";
 import type { App } from "../contracts/app.ts";
-import { idOf, isWeb, jobId, processOf, releaseOf } from "../paths.ts";
+import { idOf, isWeb, jobId, processOf, releaseOf } from "../text/ids.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { toldApp } from "../release/known-app.ts";
 import { secretsOf } from "../release/settings.ts";

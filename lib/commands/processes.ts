@@ -1,7 +1,7 @@
 // The processes of the live release by the names that people type: worker, worker.2.
 import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
-import { instanceId, processOf } from "../paths.ts";
+import { instanceId, processOf } from "../text/ids.ts";
 import { requireCurrent } from "../release/current.ts";
 import { nothingLive } from "../release/first-deploy.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";

@@ -1,6 +1,6 @@
 // `dp ps`: every process of an app and its state.
 import { DpError } from "../errors.ts";
-import { isWeb, processOf, releaseOf } from "../paths.ts";
+import { isWeb, processOf, releaseOf } from "../text/ids.ts";
 import { residentMemory } from "../host/process/process.ts";
 import { factsOfRelease, instanceOf, otherInstance, type InstanceFacts } from "../release/instance.ts";
 import { toldApp } from "../release/known-app.ts";

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
 import { runsOf, type PastRun, type RunState } from "../release/history.ts";
-import { idOf, sequenceOf } from "../paths.ts";
+import { idOf, sequenceOf } from "../text/ids.ts";
 import { rollbackTarget } from "../release/rollback-target.ts";
 import { toldApp } from "../release/known-app.ts";
 import { table, when } from "../text/table.ts";

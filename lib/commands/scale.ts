@@ -3,7 +3,7 @@ import { parseServerConfig, setServerMapping } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import { makeIo, silentLog } from "../host/io.ts";
-import { processOf } from "../paths.ts";
+import { processOf } from "../text/ids.ts";
 import { factsOfRelease, type InstanceFacts } from "../release/instance.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { lockNow } from "../deploy/queue.ts";

@@ -1,7 +1,7 @@
 // `processes` and `cron` of deploy.yml: the processes other than web, and the scheduled jobs.
 import * as v from "valibot";
 import { parseSchedule } from "./schedule.ts";
-import { isProcessName } from "../paths.ts";
+import { isProcessName } from "../text/ids.ts";
 import { claim, duration, mapping, must, shellLine } from "./field.ts";
 
 const nameWords = must(

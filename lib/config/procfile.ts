@@ -1,6 +1,6 @@
 // The Procfile: process types and their shell lines, in Heroku's format.
 import { DpError } from "../errors.ts";
-import { isProcessName } from "../paths.ts";
+import { isProcessName } from "../text/ids.ts";
 import type { Tree } from "../git/tree.ts";
 import type { AppSettings } from "./declared.ts";
 import type { DeployConfig } from "./types.ts";

@@ -1,7 +1,7 @@
 // The schema of config.yml: what the operator of the server decides.
 import * as v from "valibot";
 import { limitsOf } from "./limits-schema.ts";
-import { isProcessName } from "../paths.ts";
+import { isProcessName } from "../text/ids.ts";
 import { ownKeys, usualOf, type ManagerSettings, type Declared, type ServerKinds } from "./declared.ts";
 import { isDomain } from "./domain-name.ts";
 import type { DomainConfig } from "./types.ts";

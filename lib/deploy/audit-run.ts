@@ -3,7 +3,7 @@ import type { NamedApp } from "../contracts/app.ts";
 import { audit, resultOf, type AuditLine } from "../host/audit.ts";
 import type { Run } from "../pipeline/run-file.ts";
 import type { Who } from "../host/who.ts";
-import { idOf } from "../paths.ts";
+import { idOf } from "../text/ids.ts";
 import { runOf } from "../release/history.ts";
 
 /** Writes it; `what` is the run's kind unless the caller gives another word. */

@@ -13,7 +13,7 @@ import { runFile, runIds } from "../release/history.ts";
 import { keepSettings } from "../release/settings.ts";
 import { factsOfRelease } from "../release/instance.ts";
 import { waitForLock } from "../host/lock.ts";
-import { isReleaseId, releaseOf, sequenceOf } from "../paths.ts";
+import { isReleaseId, releaseOf, sequenceOf } from "../text/ids.ts";
 import { git, objectName } from "../git/git.ts";
 import { starter } from "../host/who.ts";
 

@@ -5,7 +5,7 @@ import { readText } from "../host/files.ts";
 import { onReaderGone } from "../host/process/reader.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
 import { holder, runsOf, logOf } from "../release/history.ts";
-import { sequenceOf } from "../paths.ts";
+import { sequenceOf } from "../text/ids.ts";
 import { toldApp } from "../release/known-app.ts";
 import { follow } from "./log/follower.ts";
 import { lineSink } from "../host/sink.ts";

@@ -3,7 +3,7 @@ import type { NamedApp } from "../contracts/app.ts";
 import { factOf } from "../pipeline/run-file.ts";
 import { EXIT } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
-import { isReleaseId } from "../paths.ts";
+import { isReleaseId } from "../text/ids.ts";
 import { isReceiving, receiver, requireTip, settleRef, type Push } from "./gate.ts";
 import { describeHolder, deadline } from "./queue.ts";
 import { holder, runOf, type Holder, logOf } from "../release/history.ts";

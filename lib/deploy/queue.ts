@@ -6,7 +6,7 @@ import type { NamedApp } from "../contracts/app.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { removeFile } from "../host/files.ts";
 import { holderOf, isLocked, waitForLock, type Lock } from "../host/lock.ts";
-import { isReleaseId, sequenceOf } from "../paths.ts";
+import { isReleaseId, sequenceOf } from "../text/ids.ts";
 import { startTime } from "../host/process/process.ts";
 import { requireReader } from "../host/process/reader.ts";
 import { starter } from "../host/who.ts";

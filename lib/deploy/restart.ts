@@ -1,7 +1,7 @@
 // Restarts, stops and starts the live release, process by process.
 import type { App } from "../contracts/app.ts";
 import type { Io } from "../host/io.ts";
-import { isWeb, releaseOf } from "../paths.ts";
+import { isWeb, releaseOf } from "../text/ids.ts";
 import type { InstanceFacts } from "../release/instance.ts";
 import { serveAgain } from "../release/instances.ts";
 import { proveInstances, startInstances } from "../release/workers.ts";

@@ -7,7 +7,7 @@ import { auditRun } from "./audit-run.ts";
 import { appOfRun } from "../release/app.ts";
 import { runsOf } from "../release/history.ts";
 import { makeIo } from "../host/io.ts";
-import { idOf } from "../paths.ts";
+import { idOf } from "../text/ids.ts";
 import { endConfined } from "../host/process/confine.ts";
 import { endAll } from "../host/process/end-all.ts";
 import { allPids } from "../host/process/proc.ts";

@@ -5,7 +5,7 @@ import { codeOf, EXIT } from "../errors.ts";
 import { callSender, put } from "../notify/post.ts";
 import { muteOf, readMutes, readTargets, targetsFor } from "../notify/targets.ts";
 import { foreign, serverName, subjectText } from "../notify/text.ts";
-import { idOf, sequenceOf } from "../paths.ts";
+import { idOf, sequenceOf } from "../text/ids.ts";
 import type { Run } from "../pipeline/run-file.ts";
 import { appOfRun } from "../release/app.ts";
 import { runOf, runsOf, type PastRun } from "../release/history.ts";

@@ -6,7 +6,7 @@ import type { App } from "../contracts/app.ts";
 import { load, type Run } from "../pipeline/run-file.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { point } from "../host/link.ts";
-import { isReleaseId } from "../paths.ts";
+import { isReleaseId } from "../text/ids.ts";
 import { damageOf } from "../release/current.ts";
 import { goodReleases, releaseBefore, runFile } from "../release/history.ts";
 

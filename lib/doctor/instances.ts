@@ -1,7 +1,7 @@
 // The processes of an app: exactly those that should run do, and the same ones start at boot.
 import { byCommand, byHand, type Check, type Finding } from "../contracts/check.ts";
 import type { App } from "../contracts/app.ts";
-import { processOf, releaseOf } from "../paths.ts";
+import { processOf, releaseOf } from "../text/ids.ts";
 import { damageOf } from "../release/current.ts";
 import { rollbackTarget } from "../release/rollback-target.ts";
 import { stoppedByHand, straysOf, wantedOf } from "../release/wanted.ts";

@@ -1,6 +1,7 @@
 // The report of a server and the document of a fleet: their shapes, and the reading of one that came from elsewhere.
 import * as v from "valibot";
-import { isAppName, isReleaseId } from "../paths.ts";
+import { isAppName } from "../paths.ts";
+import { isReleaseId } from "../text/ids.ts";
 import { shown } from "../text/text.ts";
 
 /** How many runs a report has of each app, and how many minutes. */

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
-import { idOf } from "../paths.ts";
+import { idOf } from "../text/ids.ts";
 import { load, type Run } from "../pipeline/run-file.ts";
 import { runFile, runIds } from "../release/history.ts";
 import type { EndedRun, KeptApp } from "./kept.ts";

@@ -1,7 +1,7 @@
 // Where the files of a release are: in its own folder, or in that of an older release whose files it reuses.
 import { readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { isReleaseId } from "../paths.ts";
+import { isReleaseId } from "../text/ids.ts";
 
 /** The release whose files a release uses: its own id, or for a restart that of an older one. */
 export function treeOf(releases: string, id: string): string {

@@ -5,7 +5,8 @@ import { DpError } from "../errors.ts";
 import { namesIn, removeFile } from "../host/files.ts";
 import { makeIo, silentLog, type Io } from "../host/io.ts";
 import type { Instance, Manager } from "../contracts/manager.ts";
-import { compareInstances, isInstanceId, places, releaseOf } from "../paths.ts";
+import { places } from "../paths.ts";
+import { compareInstances, isInstanceId, releaseOf } from "../text/ids.ts";
 import { processEntry, userOf } from "../host/process/process.ts";
 import {
   daemonDrift,

@@ -1,6 +1,6 @@
 // The vocabulary: every fact that steps share, with its schema.
 import * as v from "valibot";
-import { isReleaseId } from "../paths.ts";
+import { isReleaseId } from "../text/ids.ts";
 import { appTypeNames } from "../config/kinds.ts";
 import type { DeployConfig, ServerConfig } from "../config/types.ts";
 

@@ -3,7 +3,7 @@ import { lstatSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
 import { codeOf, DpError } from "../errors.ts";
-import { isReleaseId } from "../paths.ts";
+import { isReleaseId } from "../text/ids.ts";
 import { goodReleases } from "./history.ts";
 
 /** What is wrong with `current`. */

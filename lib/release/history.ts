@@ -6,7 +6,7 @@ import type { NamedApp } from "../contracts/app.ts";
 import { load, type Run } from "../pipeline/run-file.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { holderOf, isLocked } from "../host/lock.ts";
-import { isReleaseId, sequenceOf } from "../paths.ts";
+import { isReleaseId, sequenceOf } from "../text/ids.ts";
 
 /** "unfinished": its process is gone, or it is run by hand; `dp resume` ends it. */
 export type RunState = "good" | "failed" | "superseded" | "running" | "waiting" | "unfinished";

@@ -3,7 +3,7 @@
 import { readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
-import { isReleaseId } from "../paths.ts";
+import { isReleaseId } from "../text/ids.ts";
 import { allPids } from "../host/process/proc.ts";
 
 /** The IDs of the releases that contain the current folder or the program of any process. */

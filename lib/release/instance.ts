@@ -10,7 +10,7 @@ import { entriesOf } from "../git/entries.ts";
 import type { Instance, Predecessor } from "../contracts/manager.ts";
 import { treeOf } from "../host/release-folder.ts";
 import { runFile } from "./history.ts";
-import { isJob, processOf, releaseOf } from "../paths.ts";
+import { isJob, processOf, releaseOf } from "../text/ids.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
 import { liveRunOf } from "./settings.ts";
 import { reservePorts, takePort } from "./ports.ts";

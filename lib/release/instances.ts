@@ -8,7 +8,7 @@ import type { App } from "../contracts/app.ts";
 import { givePortBack, hasPort } from "./ports.ts";
 import { listener } from "../host/process/process.ts";
 import { knownInstances } from "./manager.ts";
-import { isWeb } from "../paths.ts";
+import { isWeb } from "../text/ids.ts";
 import { front as frontNamed } from "../registry.ts";
 import { stoppedIds } from "./processes.ts";
 import { routeOf, targetOf } from "./route.ts";

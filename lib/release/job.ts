@@ -7,7 +7,7 @@ import { isLocked, tryLock } from "../host/lock.ts";
 import { exitCodeOf, howEnded } from "../host/process/ending.ts";
 import type { App, NamedApp } from "../contracts/app.ts";
 import type { Instance } from "../contracts/manager.ts";
-import { isJob, jobId, processOf } from "../paths.ts";
+import { isJob, jobId, processOf } from "../text/ids.ts";
 import { nothingLive } from "./first-deploy.ts";
 import { factsOfRelease, otherInstance } from "./instance.ts";
 import { didYouMean } from "../text/suggestion.ts";

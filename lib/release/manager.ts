@@ -9,7 +9,7 @@ import type { Io } from "../host/io.ts";
 import { idsOf } from "../host/users.ts";
 import type { App, NamedApp } from "../contracts/app.ts";
 import type { Instance, Manager } from "../contracts/manager.ts";
-import { compareInstances, isInstanceId, releaseOf } from "../paths.ts";
+import { compareInstances, isInstanceId, releaseOf } from "../text/ids.ts";
 import { appType, manager } from "../registry.ts";
 import { runFile } from "./history.ts";
 import type { InstanceName } from "../host/instance.ts";

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
-import { instanceId } from "../paths.ts";
+import { instanceId } from "../text/ids.ts";
 import type { DeployConfig, ServerConfig } from "../config/types.ts";
 
 /**

@@ -9,7 +9,7 @@ import { goodReleases, runIds, runsOf, type PastRun } from "./history.ts";
 import { forgetRelease } from "./instances.ts";
 import type { Io } from "../host/io.ts";
 import type { App, NamedApp } from "../contracts/app.ts";
-import { idOf, isInstanceId, isReleaseId, releaseOf, sequenceOf } from "../paths.ts";
+import { idOf, isInstanceId, isReleaseId, releaseOf, sequenceOf } from "../text/ids.ts";
 import { appType } from "../registry.ts";
 import { pruneRecords } from "./records.ts";
 import { removeTree } from "../host/remove.ts";

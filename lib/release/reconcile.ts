@@ -10,7 +10,7 @@ import { forget, forgetRelease, serveAgain } from "./instances.ts";
 import type { Io } from "../host/io.ts";
 import type { App, NamedApp } from "../contracts/app.ts";
 import type { Target } from "../contracts/front.ts";
-import { isWeb, releaseOf } from "../paths.ts";
+import { isWeb, releaseOf } from "../text/ids.ts";
 import { portOf } from "./ports.ts";
 import { hasWeb, wantedIds } from "./processes.ts";
 import { routeOf, targetOf } from "./route.ts";

@@ -3,7 +3,7 @@ import type { NamedApp } from "../contracts/app.ts";
 import { gitWithInput } from "../git/git.ts";
 import { removeFile } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
-import { idOf } from "../paths.ts";
+import { idOf } from "../text/ids.ts";
 import { logOf, runFile, type PastRun } from "./history.ts";
 import { settingsFile } from "./settings.ts";
 

@@ -1,6 +1,6 @@
 // The rollback target when none is named: one rule, for the rollback itself and for those who announce it.
 import type { NamedApp } from "../contracts/app.ts";
-import { sequenceOf } from "../paths.ts";
+import { sequenceOf } from "../text/ids.ts";
 import { goodReleases, type PastRun } from "./history.ts";
 import { treeOf } from "../host/release-folder.ts";
 

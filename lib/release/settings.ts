@@ -5,7 +5,7 @@ import type { App, NamedApp } from "../contracts/app.ts";
 import { parseEnv } from "../config/env.ts";
 import { envText, readEnvFile } from "../config/env-file.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
-import { idOf, isReleaseId, sequenceOf } from "../paths.ts";
+import { idOf, isReleaseId, sequenceOf } from "../text/ids.ts";
 import { runsOf, type PastRun } from "./history.ts";
 
 const SUFFIX = ".env";

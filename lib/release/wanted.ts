@@ -2,7 +2,7 @@
 import { isInProgress } from "./job.ts";
 import { DpError } from "../errors.ts";
 import type { App } from "../contracts/app.ts";
-import { isJob, processOf, releaseOf } from "../paths.ts";
+import { isJob, processOf, releaseOf } from "../text/ids.ts";
 import { damageOf } from "./current.ts";
 import { factsOfRelease } from "./instance.ts";
 import { hasWeb, idsOfRelease, stoppedIds, wantedIds } from "./processes.ts";

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
-import { isReleaseId } from "../paths.ts";
+import { isReleaseId } from "../text/ids.ts";
 import { SELF, selfEnv } from "../host/self.ts";
 
 const recordOf = ({ places }: NamedApp, id: string) => join(places.instances, `${id}.warm`);

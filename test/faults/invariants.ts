@@ -4,7 +4,7 @@ import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from "n
 import { basename, join } from "node:path";
 import type { Run } from "../../lib/pipeline/run-file.ts";
 import { isLocked } from "../../lib/host/lock.ts";
-import { isReleaseId, sequenceOf } from "../../lib/paths.ts";
+import { isReleaseId, sequenceOf } from "../../lib/text/ids.ts";
 import { pidsWith, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
 /** What was done, and what has been put right since. */

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { load, save } from "../../lib/pipeline/run-file.ts";
 import builtin from "../../lib/managers/builtin.ts";
-import { isWeb } from "../../lib/paths.ts";
+import { isWeb } from "../../lib/text/ids.ts";
 import { factsOfRelease } from "../../lib/release/instance.ts";
 import { startInstances } from "../../lib/release/workers.ts";
 import { endInstances, io, makeApp, runSteps, undo, useServer, type App } from "../support/core-server.ts";

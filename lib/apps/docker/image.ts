@@ -2,7 +2,8 @@
 import * as v from "valibot";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import { places, releaseOf } from "../../paths.ts";
+import { places } from "../../paths.ts";
+import { releaseOf } from "../../text/ids.ts";
 import { docker, objectsIn } from "./client.ts";
 import { imageName } from "./names.ts";
 import { settingsOf } from "./settings.ts";

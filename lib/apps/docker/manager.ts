@@ -3,7 +3,7 @@ import { codeOf, DpError, messageOf } from "../../errors.ts";
 import { removeFile } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
 import type { Manager, Published } from "../../contracts/manager.ts";
-import { compareInstances } from "../../paths.ts";
+import { compareInstances } from "../../text/ids.ts";
 import { descendants, listeningIn } from "../../host/process/process.ts";
 import { listenerUid } from "../../host/process/socket-owner.ts";
 import { enable, enabled, setPolicy } from "./boot.ts";

@@ -2,7 +2,7 @@
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import type { Instance } from "../../contracts/manager.ts";
-import { isJob } from "../../paths.ts";
+import { isJob } from "../../text/ids.ts";
 import { startScript } from "../../host/process/command-line.ts";
 import { tail } from "../../host/process/output.ts";
 import { docker } from "./client.ts";

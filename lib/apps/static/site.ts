@@ -3,7 +3,8 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf } from "../../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
-import { isReleaseId, root } from "../../paths.ts";
+import { root } from "../../paths.ts";
+import { isReleaseId } from "../../text/ids.ts";
 import type { InstanceName } from "../../host/instance.ts";
 import type { StaticSite } from "./settings.ts";
 

@@ -9,7 +9,7 @@ import { damageOf } from "../../release/current.ts";
 import { logOf } from "../../release/history.ts";
 import { servingWords } from "../serving.ts";
 import { settingsFile } from "../../release/settings.ts";
-import { idOf } from "../../paths.ts";
+import { idOf } from "../../text/ids.ts";
 import { probesText, sumOf, type Probes } from "../../health/prober.ts";
 import { quoted } from "../../text/text.ts";
 import { cut } from "./receipt.ts";

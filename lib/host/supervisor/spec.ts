@@ -3,7 +3,8 @@ import { chmod, chown, mkdir } from "node:fs/promises";
 import { startScript } from "../process/command-line.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
 import type { Startable } from "../instance.ts";
-import { isJob, places } from "../../paths.ts";
+import { places } from "../../paths.ts";
+import { isJob } from "../../text/ids.ts";
 import { filesOf, markerOf, ownUser, writeRecord } from "./supervision.ts";
 import { idsOf } from "../users.ts";
 

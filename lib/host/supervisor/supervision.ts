@@ -1,7 +1,8 @@
 // What the builtin manager and its supervisors share: the files of an instance, and which processes belong to it.
 import { DpError } from "../../errors.ts";
 import { readText, writeFileAtomic } from "../files.ts";
-import { isInstanceId, places, root } from "../../paths.ts";
+import { places, root } from "../../paths.ts";
+import { isInstanceId } from "../../text/ids.ts";
 import { allPids } from "../process/proc.ts";
 import { argumentsOf, bootId, descendants, hasEnvironment, isAlive, processTable, userOf } from "../process/process.ts";
 import type { InstanceName, InstanceStatus } from "../instance.ts";

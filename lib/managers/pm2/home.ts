@@ -2,7 +2,8 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { DpError } from "../../errors.ts";
-import { isInstanceId, places } from "../../paths.ts";
+import { places } from "../../paths.ts";
+import { isInstanceId } from "../../text/ids.ts";
 import type { InstanceName } from "../../host/instance.ts";
 import { accountWith } from "../../host/passwd.ts";
 

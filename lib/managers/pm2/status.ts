@@ -1,5 +1,5 @@
 // The state of a pm2 instance, in the terms of every manager.
-import { isJob } from "../../paths.ts";
+import { isJob } from "../../text/ids.ts";
 import { howEnded, signalNamed, type Ended } from "../../host/process/ending.ts";
 import type { Listed } from "./listing.ts";
 import { appProcesses, isWorker, mainBelow } from "./processes.ts";
