@@ -44,7 +44,7 @@ const ENTRIES: Readonly<Record<string, (words: readonly string[]) => Entry | nul
   deploy: ([app]) => ({ app, what: "deploy", isRun: true }),
   destroy: ([app]) => ({ app, what: "destroy" }),
   domains: ([app, action = "list", ...names]) =>
-    action === "list" ? null : { app, what: `domains ${action}`, detail: names.join(" ") },
+    action === "list" || action === "ca" ? null : { app, what: `domains ${action}`, detail: names.join(" ") },
   env: ([app, action = "list", ...words]) =>
     CHANGES.includes(action) ? { app, what: `env ${action}`, detail: namesIn(action, words) } : null,
   execute: ([repo, sha]) => ({ app: appOf(repo), what: "deploy", sha, isRun: true }),

@@ -1,20 +1,22 @@
 // The command about the domains of an app: domains.
 import type { CAC } from "cac";
-import { answer, byKey, given, HIDDEN, print, textOf, warn, type Options } from "./arguments.ts";
+import { answer, byKey, given, HIDDEN, json, print, textOf, warn, type Options } from "./arguments.ts";
 import { DpError } from "../errors.ts";
+import { say } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
 
-const ACTIONS = ["list", "add", "remove", "clear", "renew", "cert"] as const;
+const ACTIONS = ["list", "add", "remove", "clear", "renew", "cert", "ca"] as const;
 
 export function declareDomainsCommand(cli: CAC): void {
   cli
     .command(
       "domains <app> [action] [...names]",
-      "Show or change the domains: list, add, remove, clear, renew, cert",
+      "Show or change the domains: list, add, remove, clear, renew, cert, ca",
       // Who is let in by a key takes no name of another app, and reads no file of the server as a certificate.
       byKey(({ words: [, action = "list"] }) => (action === "list" ? "view" : null)),
     )
     .option("--redirect <name>", "With add: redirect the clients to that domain of the app")
+    .option("--internal", "With add: certificates of dp's own CA, for names such as shop.lan")
     .option("--force", "Order although the name does not seem to lead here")
     .option("--cert <file>", "With cert: the certificate with its chain, PEM; - for stdin")
     .option("--key <file>", "With cert: its private key, PEM; - for stdin")
@@ -26,9 +28,11 @@ export function declareDomainsCommand(cli: CAC): void {
   $ dp domains <app> add NAME --redirect MAIN
   $ dp domains <app> remove NAME ...      clear removes all
   $ dp domains <app> renew [NAME]         now; dp does it in time by itself
-  $ dp domains <app> cert NAME --cert FILE --key FILE`,
+  $ dp domains <app> cert NAME --cert FILE --key FILE
+  $ dp domains ca                         the root of dp's own CA, and how to trust it`,
     )
     .action(async (app: string, action: string | undefined, names: string[], options: Options) => {
+      if (action === "ca" || (action === undefined && app === "ca" && !(await isThere(app)))) return tellRoot(options);
       const { domainLines } = await import("../commands/domains.ts");
       const rows = await changed(app, action ?? "list", names, options);
       const isListed = (action ?? "list") === "list";
@@ -41,6 +45,17 @@ export function declareDomainsCommand(cli: CAC): void {
   });
 }
 
+const isThere = async (app: string) => (await (await import("../config/server.ts")).appNames()).includes(app);
+
+/** The root on stdout, for a file; how to trust it on stderr. */
+async function tellRoot(options: Options): Promise<void> {
+  const { rootOfCa, trustLines } = await import("../commands/own-ca.ts");
+  const root = await rootOfCa();
+  if (options["json"]) return json(root);
+  root.certificate.split("\n").forEach(print);
+  trustLines(root).forEach(say);
+}
+
 async function changed(app: string, action: string, names: string[], options: Options) {
   const commands = await import("../commands/domains.ts");
   const { makeIo } = await import("../host/io.ts");
@@ -50,7 +65,7 @@ async function changed(app: string, action: string, names: string[], options: Op
     case "list":
       return commands.domains(app);
     case "add":
-      return commands.addNames(app, names, { isForced, ...given("redirect", textOf(options, "redirect")) }, io);
+      return commands.addNames(app, names, addWishes(options), io);
     case "remove":
       return commands.removeNames(app, names, io);
     case "clear": {
@@ -71,6 +86,12 @@ async function changed(app: string, action: string, names: string[], options: Op
     ...didYouMean(action, ACTIONS),
   });
 }
+
+const addWishes = (options: Options) => ({
+  isForced: options["force"] === true,
+  isInternal: options["internal"] === true,
+  ...given("redirect", textOf(options, "redirect")),
+});
 
 function atMostOne(names: readonly string[]): string | undefined {
   if (names.length > 1) throw new DpError("usage", "one domain at a time", { hint: "dp domains --help" });

@@ -1,15 +1,16 @@
 // `dp domains`: the names of an app, and their certificates.
 import { parseServerConfig } from "../config/config.ts";
 import { addDomains, removeDomains } from "../config/domain-edit.ts";
-import { domainName, isWildcard } from "../config/domain-name.ts";
+import { domainName, isPrivate, isWildcard, PRIVATE_ENDS } from "../config/domain-name.ts";
 import { serverKinds } from "../config/kinds.ts";
 import { appNames } from "../config/server.ts";
-import { readTls } from "../config/tls.ts";
+import { LETS_ENCRYPT, readTls } from "../config/tls.ts";
 import type { DomainConfig } from "../config/types.ts";
 import type { App } from "../contracts/app.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { lockNow } from "../deploy/queue.ts";
 import { ensureClock, stopUnused } from "../domains/clock.ts";
+import { requireOpenssl } from "../domains/internal.ts";
 import { requireLego } from "../domains/lego.ts";
 import { tellLate } from "../domains/late.ts";
 import { obtain, renewDue } from "../domains/obtain.ts";
@@ -43,6 +44,8 @@ export function domainLines(app: string, rows: readonly DomainRow[]): string[] {
 /** What `dp domains add` was asked for. */
 export interface Wanted {
   redirect?: string;
+  /** The certificates are to be of dp's own CA. */
+  isInternal?: boolean;
   /** Order although the names do not seem to lead here. */
   isForced: boolean;
 }
@@ -52,13 +55,18 @@ export interface Wanted {
  * warning: it is tried again. Throws DpError "usage" for a name of another app, "host" when 80 or 443 is taken.
  */
 export async function addNames(name: string, typed: readonly string[], wanted: Wanted, io: Io): Promise<DomainRow[]> {
-  const names = await addable(name, typed);
+  const names = await addable(name, typed, wanted.isInternal);
   const redirect = wanted.redirect === undefined ? undefined : domainName(wanted.redirect);
+  const internal = new Set(await internalAmong(names, wanted.isInternal));
   const app = await change(name, io, (text, file, known) => {
     const fresh = names.filter((each) => !known.includes(each));
     return addDomains(
       text,
-      fresh.map((each) => ({ name: each, ...(redirect && { redirect }) })),
+      fresh.map((each) => ({
+        name: each,
+        ...(redirect && { redirect }),
+        ...(internal.has(each) && { tls: "internal" as const }),
+      })),
       file,
     );
   });
@@ -70,15 +78,33 @@ export async function addNames(name: string, typed: readonly string[], wanted: W
  * The domains as they are written in config.yml. Throws DpError "usage" for a bad one or one of another app, "host"
  * without the program that orders certificates.
  */
-export async function addable(name: string, typed: readonly string[]): Promise<string[]> {
+export async function addable(name: string, typed: readonly string[], isInternal = false): Promise<string[]> {
   const names = typedNames(typed);
   await refuseTaken(name, names);
-  if (names.some(isWildcard) && (await readTls()).dns === undefined)
+  const internal = await internalAmong(names, isInternal);
+  if (internal.length > 0) requireOpenssl();
+  const ordered = names.filter((each) => !internal.includes(each));
+  if (ordered.length === 0) return names;
+  if (ordered.some(isWildcard) && (await readTls()).dns === undefined)
     throw new DpError("usage", "a certificate for a wildcard needs challenges by DNS", {
       hint: `set dns in /etc/dp/tls.yml, or: dp domains ${name} cert '*.example.com' --cert FILE --key FILE`,
     });
   requireLego();
   return names;
+}
+
+/**
+ * Those of the names whose certificates are to be of dp's own CA: all when that was asked for, otherwise those that
+ * Let's Encrypt gives none. Throws DpError "usage" for a name that the own CA gives none.
+ */
+async function internalAmong(names: readonly string[], isInternal = false): Promise<string[]> {
+  const open = isInternal ? names.find((name) => !isPrivate(name)) : undefined;
+  if (open !== undefined)
+    throw new DpError("usage", `${open} is no name of a private network: dp's own CA gives no certificate for it`, {
+      hint: `its names end in ${PRIVATE_ENDS.join(", ")}; without --internal a public CA is asked`,
+    });
+  if (!isInternal && (await readTls()).directory !== LETS_ENCRYPT) return [];
+  return names.filter(isPrivate);
 }
 
 function typedNames(typed: readonly string[]): string[] {
@@ -98,7 +124,8 @@ async function refuseTaken(name: string, names: readonly string[]): Promise<void
 }
 
 async function tell(app: App, name: string, isForced: boolean, io: Io): Promise<void> {
-  io.info(`${name}: asking for a certificate`);
+  const isInternal = app.server.domains.some((domain) => domain.name === name && domain.tls === "internal");
+  io.info(`${name}: ${isInternal ? "dp's own CA makes its certificate" : "asking for a certificate"}`);
   const got = await obtain(app, name, isForced);
   if ("problem" in got) {
     io.warn(`${name} has no new certificate yet: ${got.problem}`);
@@ -107,7 +134,7 @@ async function tell(app: App, name: string, isForced: boolean, io: Io): Promise<
   const { certificate, addresses } = got;
   if (addresses.length > 0) io.info(`${name} → ${addresses.join(", ")}, this server`);
   io.info(`certificate: ${certificate.issuer}, until ${certificate.until.slice(0, 10)}, renewed by itself`);
-  io.info(`live: https://${name}`);
+  io.info(`live: https://${name}${isInternal ? ", for clients that trust it: dp domains ca" : ""}`);
 }
 
 /** Removes domains of an app with their certificates. Throws DpError "usage" for a name that it does not have. */
@@ -180,12 +207,19 @@ export async function useFiles(name: string, typed: string, pems: { cert: string
   return domainsOf(app);
 }
 
+/** Throws DpError "host" when a program is missing by which the certificates of these names are made. */
+function requireMaker({ server }: App, names: readonly string[]): void {
+  const own = server.domains.filter((domain) => names.includes(domain.name));
+  if (own.some(({ tls }) => tls === "internal")) requireOpenssl();
+  if (own.some(({ tls }) => tls === undefined)) requireLego();
+}
+
 /** Goes back to certificates that dp orders. */
 export async function useAutomatic(name: string, typed: string, io: Io): Promise<DomainRow[]> {
   const app = await openApp(name);
   const domain = domainName(typed);
   requireOwn(app, domain);
-  requireLego();
+  requireMaker(app, [domain]);
   await note(domain, { source: "acme", tries: 0, next: null, error: null });
   await tell(app, domain, false, io);
   return domainsOf(app);
@@ -197,9 +231,12 @@ export async function renewNames(name: string, typed: string | undefined, isForc
   const rows = await domainsOf(app);
   const own = typed === undefined ? null : domainName(typed);
   if (own !== null) requireOwn(app, own);
-  const due = rows.filter((row) => row.source === "acme" && (own === null || row.name === own));
-  if (due.length === 0) throw new DpError("usage", `dp orders no certificate for ${own ?? name}`);
-  requireLego();
+  const due = rows.filter((row) => row.source !== "file" && (own === null || row.name === own));
+  if (due.length === 0) throw new DpError("usage", `dp gets no certificate for ${own ?? name}: it has your own`);
+  requireMaker(
+    app,
+    due.map((row) => row.name),
+  );
   for (const row of due) await tell(app, row.name, isForced, io);
   const failed = (await domainsOf(app)).filter(
     (row) => row.error !== null && due.some(({ name }) => name === row.name),

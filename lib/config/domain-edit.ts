@@ -15,7 +15,7 @@ export const addDomains = (text: string, domains: readonly DomainConfig[], file:
     "domains",
     (list) => {
       for (const domain of domains) {
-        const isBare = domain.redirect === undefined && domain.certificate === undefined;
+        const isBare = Object.keys(domain).length === 1;
         list.add(new Document().createNode(isBare ? domain.name : domain, { flow: true }));
       }
     },

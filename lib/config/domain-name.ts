@@ -14,6 +14,12 @@ export const isDomain = (text: string): boolean =>
 /** Whether a domain stands for all names of one label below another. */
 export const isWildcard = (name: string): boolean => name.startsWith("*.");
 
+/** The ends of names that only private networks have: no public CA gives a certificate for one. */
+export const PRIVATE_ENDS = "lan, home.arpa, internal, intranet, private, corp, home, local, test".split(", ");
+
+/** Whether a name is one of a private network, such as shop.lan. */
+export const isPrivate = (name: string): boolean => PRIVATE_ENDS.some((end) => name.endsWith(`.${end}`));
+
 /** A domain name as somebody typed it: in lower case, without a final dot, letters beyond ASCII as punycode. */
 export function domainName(typed: string): string {
   const bare = typed.replace(/^https?:\/\//i, "").replace(/[./]$/, "");

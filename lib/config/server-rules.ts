@@ -1,6 +1,7 @@
 // What the keys of config.yml require of each other.
 import type * as v from "valibot";
 import { DpError } from "../errors.ts";
+import { isPrivate, PRIVATE_ENDS } from "./domain-name.ts";
 import { usualOf, type ServerKinds } from "./declared.ts";
 import type { DomainConfig } from "./types.ts";
 import type { serverSchema } from "./server-schema.ts";
@@ -38,7 +39,14 @@ function checkDomains(domains: readonly DomainConfig[], isServed: boolean, file:
     fail("domains need front: relay and protocol: http", "without them, a web server before dp has the domains");
   const own = new Map(domains.map((domain) => [domain.name, domain]));
   if (own.size < domains.length) fail("domains has a name twice", "remove one of the two");
-  for (const { name, redirect } of domains) {
+  for (const { name, redirect, certificate, tls } of domains) {
+    if (tls !== undefined && certificate !== undefined)
+      fail(`${name} has tls and certificate`, "remove one of the two");
+    if (tls !== undefined && !isPrivate(name))
+      fail(
+        `${name} cannot have tls: internal, which is for names that end in ${PRIVATE_ENDS.join(", ")}`,
+        "remove tls",
+      );
     if (redirect === undefined) continue;
     const to = own.get(redirect);
     if (to === undefined || to.redirect !== undefined || redirect.startsWith("*"))

@@ -98,6 +98,12 @@ const domain = v.union(
           v.description("A folder with fullchain.pem and privkey.pem, which another program renews."),
         ),
       ),
+      tls: v.exactOptional(
+        v.pipe(
+          oneOf(["internal"]),
+          v.description("internal: dp's own CA gives the certificate, for names such as shop.lan."),
+        ),
+      ),
     }),
   ],
   must("a domain such as shop.example.com, or {name: …, redirect: …}"),

@@ -44,7 +44,7 @@ export interface TlsSettings {
   dns?: { provider: string; env?: string; propagation: boolean };
 }
 
-const LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory";
+export const LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory";
 
 const address = (example: string) => {
   const pattern = /^(?:\[([0-9a-f:]+)\]|((?:\d{1,3}\.){3}\d{1,3})):(\d{1,5})$/;

@@ -69,6 +69,8 @@ export interface DomainConfig {
   redirect?: string;
   /** A folder with fullchain.pem and privkey.pem, which somebody else renews. */
   certificate?: string;
+  /** Its certificate is one of dp's own CA. */
+  tls?: "internal";
 }
 
 /** The operator's settings. Times are in ms. */

@@ -2,6 +2,7 @@
 import { byCommand, byHand, type Check, type Finding } from "../contracts/check.ts";
 import type { App } from "../contracts/app.ts";
 import { clockProblem } from "../domains/clock.ts";
+import { caRoot, opensslProgram } from "../domains/internal.ts";
 import { legoProgram } from "../domains/lego.ts";
 import { leftWords, timeLeft } from "../domains/late.ts";
 import { certificateOf } from "../domains/pair.ts";
@@ -28,13 +29,25 @@ async function ofServer(app: App, rows: readonly DomainRow[]): Promise<Finding[]
   if (problem !== null) found.push(byCommand("error", problem, "reconcile", app.name));
   if (rows.some(({ source }) => source === "acme") && legoProgram() === null)
     found.push(byHand("error", "lego is not installed: no certificate can be renewed", "apt-get install lego"));
+  if (rows.some(({ source }) => source === "internal")) found.push(...(await ofOwnCa()));
   return found;
+}
+
+const YEAR = 365 * 24 * 3_600_000;
+
+async function ofOwnCa(): Promise<Finding[]> {
+  if (opensslProgram() === null)
+    return [byHand("error", "openssl is not installed: dp's own CA renews nothing", "apt-get install openssl")];
+  const root = await caRoot();
+  if (root === null || Date.parse(root.until) > Date.now() + YEAR) return [];
+  const what = `the root of dp's own CA ends on ${root.until.slice(0, 10)}: make a new one`;
+  return [byHand("warning", what, "dp help certificates")];
 }
 
 async function findingsOf({ name: app, front }: App, { name, source, error }: DomainRow): Promise<Finding[]> {
   const certificate = await certificateOf(name);
   const command =
-    source === "acme" ? `dp domains ${app} renew ${name}` : `dp domains ${app} cert ${name} --cert FILE --key FILE`;
+    source === "file" ? `dp domains ${app} cert ${name} --cert FILE --key FILE` : `dp domains ${app} renew ${name}`;
   const why = error === null ? "" : `: ${error}`;
   if (certificate === null) return [byHand("warning", `${name} has no certificate yet${why}`, command)];
   const { left, isLate } = timeLeft(certificate, source);
@@ -42,7 +55,7 @@ async function findingsOf({ name: app, front }: App, { name, source, error }: Do
   if (left <= 0) return [byHand("error", `${what}${why}`, command)];
   const found: Finding[] = [];
   if (source === "file" && isLate) found.push(byHand("warning", what, command));
-  else if (source === "acme" && (error !== null || isLate))
+  else if (source !== "file" && (error !== null || isLate))
     found.push(byHand(isLate ? "error" : "warning", `${what}, and is not renewed${why}`, command));
   if ((await front.edge?.())?.certified.includes(name) === false)
     found.push(byHand("error", `the front does not use the certificate of ${name}`, command));

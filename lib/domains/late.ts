@@ -16,7 +16,7 @@ const DAY = 24 * 3_600_000;
 export function lateFrom({ from, until }: Pick<Certificate, "from" | "until">, source: DomainRow["source"]): number {
   const [end, whole] = [Date.parse(until), Date.parse(until) - Date.parse(from)];
   // dp renews when a third is left; the owner has to fetch a new one, which takes longer.
-  return end - (source === "acme" ? Math.min(7 * DAY, whole / 6) : Math.min(14 * DAY, whole / 3));
+  return end - (source === "file" ? Math.min(14 * DAY, whole / 3) : Math.min(7 * DAY, whole / 6));
 }
 
 /** What is left of a certificate, in ms, and whether somebody has to look after it now. */
@@ -47,7 +47,7 @@ export async function tellLate(app: App): Promise<void> {
 function happeningOf(app: string, row: DomainRow, until: string, left: number): Happening {
   const { name, source, error, url } = row;
   const hint =
-    source === "acme" ? `dp domains ${app} renew ${name}` : `dp domains ${app} cert ${name} --cert FILE --key FILE`;
+    source === "file" ? `dp domains ${app} cert ${name} --cert FILE --key FILE` : `dp domains ${app} renew ${name}`;
   return {
     event: "certificate",
     app,
@@ -55,7 +55,7 @@ function happeningOf(app: string, row: DomainRow, until: string, left: number): 
     key: `${name} ${until}`,
     server: serverName(),
     time: new Date().toISOString(),
-    head: `! ${app}: the certificate of ${name} ${leftWords(left)}${source === "acme" ? ", and is not renewed" : ""}`,
+    head: `! ${app}: the certificate of ${name} ${leftWords(left)}${source === "file" ? "" : ", and is not renewed"}`,
     lines: error === null ? [] : [foreign(error)],
     hint,
     url,

@@ -10,7 +10,7 @@ import { waitForLock } from "../host/lock.ts";
 import { order, orderError } from "./lego.ts";
 import { certificateOf, openFolder, writePair, type Certificate } from "./pair.ts";
 import { reachOf } from "./reach.ts";
-import { note, noteFailure, noteOrder, stateOf } from "./state.ts";
+import { note, noteFailure, noteOrder, sourceOf, stateOf } from "./state.ts";
 
 /** How a try went: a certificate, or why there is none. */
 export type Obtained = { certificate: Certificate; addresses: string[] } | { problem: string };
@@ -36,12 +36,10 @@ export async function obtain(app: App, name: string, isForced: boolean): Promise
     () => undefined,
   );
   try {
-    const addresses = isForced ? [] : await ownAddresses(name);
-    const later = await noteOrder(name);
-    if (later !== null) throw orderError("three orders in an hour are enough for one name", later);
-    const { key, chain } = await order(name);
+    const isInternal = app.server.domains.some((domain) => domain.name === name && domain.tls === "internal");
+    const { key, chain, addresses } = isInternal ? await issued(name) : await ordered(name, isForced);
     const { certificate } = await writePair(name, key, chain);
-    await note(name, { source: "acme", tries: 0, next: null, error: null });
+    await note(name, { source: isInternal ? "internal" : "acme", tries: 0, next: null, error: null });
     await app.front.certify?.(name);
     return { certificate, addresses };
   } catch (error) {
@@ -52,6 +50,22 @@ export async function obtain(app: App, name: string, isForced: boolean): Promise
   } finally {
     lock.release();
   }
+}
+
+/** What a try brings: key and chain as PEM, and the addresses by which the name leads here. */
+type Made = { key: string; chain: string; addresses: string[] };
+
+async function issued(name: string): Promise<Made> {
+  const { key, chain } = await (await import("./internal.ts")).issue(name);
+  return { key, chain, addresses: [] };
+}
+
+async function ordered(name: string, isForced: boolean): Promise<Made> {
+  const addresses = isForced ? [] : await ownAddresses(name);
+  const later = await noteOrder(name);
+  if (later !== null) throw orderError("three orders in an hour are enough for one name", later);
+  const { key, chain } = await order(name);
+  return { key, chain, addresses };
 }
 
 /** The addresses of a name that leads here. Throws DpError "command". With DNS challenges it need not lead here. */
@@ -79,6 +93,14 @@ export async function follow(app: App, { name, certificate: folder }: DomainConf
   return true;
 }
 
+/** Whether a certificate is to be got now: it is due, or of somebody else than config.yml says, and no pause holds. */
+async function isItsTurn(domain: DomainConfig): Promise<boolean> {
+  const state = await stateOf(domain.name);
+  const source = sourceOf(domain, state);
+  if (source === "file" || (state.next !== null && Date.parse(state.next) > Date.now())) return false;
+  return state.source !== source || isDue(await certificateOf(domain.name));
+}
+
 /** Renews what is due of an app's names; `say` gets a sentence for each try. Answers how many orders were made. */
 export async function renewDue(app: App, most: number, say: (line: string) => void): Promise<number> {
   let orders = 0;
@@ -88,9 +110,7 @@ export async function renewDue(app: App, most: number, say: (line: string) => vo
       if (await follow(app, domain)) say(`${name}: took the new certificate of ${domain.certificate}`);
       continue;
     }
-    const { source, next } = await stateOf(name);
-    const isWaiting = next !== null && Date.parse(next) > Date.now();
-    if (source === "file" || isWaiting || orders >= most || !isDue(await certificateOf(name))) continue;
+    if (!(await isItsTurn(domain)) || orders >= most) continue;
     orders++;
     const got = await obtain(app, name, false);
     say(

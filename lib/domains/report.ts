@@ -1,7 +1,7 @@
 // What is known of an app's domains: certificate, until when, and what is wrong.
 import type { App } from "../contracts/app.ts";
 import { certificateOf } from "./pair.ts";
-import { stateOf } from "./state.ts";
+import { sourceOf, stateOf, type Source } from "./state.ts";
 
 /** One domain. Times are ISO 8601. */
 export interface DomainRow {
@@ -9,8 +9,7 @@ export interface DomainRow {
   /** The name that its clients are redirected to, or null. */
   redirect: string | null;
   url: string;
-  /** "acme": dp orders and renews it; "file": the owner gave it. */
-  source: "acme" | "file";
+  source: Source;
   issuer: string | null;
   from: string | null;
   until: string | null;
@@ -22,10 +21,12 @@ export interface DomainRow {
 /** The domains of an app, in the order of config.yml. */
 export function domainsOf({ server }: App): Promise<DomainRow[]> {
   return Promise.all(
-    server.domains.map(async ({ name, redirect = null }) => {
+    server.domains.map(async (domain) => {
+      const { name, redirect = null } = domain;
       const [certificate, state] = [await certificateOf(name), await stateOf(name)];
       const { issuer, from, until } = certificate ?? { issuer: null, from: null, until: null };
-      const { source, error, next } = state;
+      const { error, next } = state;
+      const source = sourceOf(domain, state);
       return { name, redirect, url: `https://${name}`, source, issuer, from, until, error, next };
     }),
   );

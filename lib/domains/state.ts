@@ -1,12 +1,15 @@
 // state.json of a name: where its certificate comes from, and when the next one is tried.
 import { join } from "node:path";
+import type { DomainConfig } from "../config/types.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import { folderOf, makeFolder } from "./pair.ts";
 
+/** Who gives a certificate. "acme": a CA, by order. "internal": dp's own CA. "file": the owner. */
+export type Source = "acme" | "internal" | "file";
+
 /** Times are ISO 8601. */
 export interface NameState {
-  /** "acme": dp orders and renews it. "file": the owner gave it. */
-  source: "acme" | "file";
+  source: Source;
   /** Tries that failed since the last good one. */
   tries: number;
   /** The next try; null: when a third of the lifetime is left. */
@@ -36,6 +39,10 @@ export async function stateOf(name: string): Promise<NameState> {
     throw error;
   }
 }
+
+/** Who is to give the certificate of a domain; the state itself says who gave the one in use. */
+export const sourceOf = ({ tls, certificate }: DomainConfig, { source }: NameState): Source =>
+  source === "file" || certificate !== undefined ? "file" : (tls ?? "acme");
 
 /** Changes the state of a name. */
 export async function note(name: string, change: Partial<NameState>): Promise<void> {

@@ -35,7 +35,7 @@ describe("config.yml", () => {
 
   test.each([
     ["domains: [A.test]", "must be a domain such as shop.example.com"],
-    ["domains: [{name: a.test, to: b.test}]", "unknown key, known are name, redirect, certificate"],
+    ["domains: [{name: a.test, leads: b.test}]", "unknown key, known are name, redirect, certificate, tls"],
     ["domains: [a.test, a.test]", "domains has a name twice"],
     ["domains: [{name: a.test, redirect: b.test}]", "which is no domain of the app that answers"],
     ["domains: [{name: a.test, redirect: a.test}]", "which is no domain of the app that answers"],
