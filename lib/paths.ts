@@ -45,12 +45,15 @@ export function root(): string {
 export const realm = () =>
   root() === "" ? "" : `-${new Bun.CryptoHasher("sha256").update(root()).digest("hex").slice(0, 8)}`;
 
+/** On a server itself, without DP_ROOT: the folder that holds every app's base folder, and that of the repositories. */
+export const SERVER = { deployments: "/opt/deployments", repositories: "/var/repos" } as const;
+
 /** The folder that holds every app's base folder. */
-export const deployments = () => `${root()}/opt/deployments`;
+export const deployments = () => `${root()}${SERVER.deployments}`;
 /** The folder of the runtimes that `dp runtimes install` installs, for all apps. */
 export const runtimes = () => `${root()}/opt/dp-runtimes`;
 /** The folder that holds every app's bare repository. */
-export const repositories = () => `${root()}/var/repos`;
+export const repositories = () => `${root()}${SERVER.repositories}`;
 
 /** The folder of what git obeys when dp serves it. */
 export const gitFolder = () => `${root()}/var/lib/dp/git`;
@@ -99,11 +102,6 @@ export function places(name: string): Places {
     home: join(base, "home"),
     lock: join(base, "lock"),
   };
-}
-
-/** The env file of an app: `.env.production` in its base. */
-export function envFile(base: string, env: string): string {
-  return join(base, `.env.${env}`);
 }
 
 /** The PATH for programs when config.yml has no `path`. */

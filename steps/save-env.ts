@@ -2,9 +2,8 @@
 // Writes the settings of this release to the env file: only now are they proven.
 import { appOf } from "../lib/release/app.ts";
 import { basename } from "node:path";
-import { envStamp, envText, writeEnvFile } from "../lib/config/env-file.ts";
+import { envFile, envStamp, envText, writeEnvFile } from "../lib/config/env-file.ts";
 import { fact } from "../lib/pipeline/facts.ts";
-import { envFile } from "../lib/paths.ts";
 import { settingsFile, settingsText } from "../lib/release/settings.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 

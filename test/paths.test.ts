@@ -1,7 +1,8 @@
 // Paths, and the gate by which a name reaches them.
 import { afterEach, describe, expect, test } from "bun:test";
 import { DpError } from "../lib/errors.ts";
-import { appName, deployments, envFile, places, repositories, root } from "../lib/paths.ts";
+import { appName, deployments, places, repositories, root } from "../lib/paths.ts";
+import { envFile } from "../lib/config/env-file.ts";
 
 const before = process.env["DP_ROOT"];
 afterEach(() => {

@@ -2,11 +2,10 @@
 import { join } from "node:path";
 import { formatValue, isName, nameProblem, parseEnv } from "../config/env.ts";
 import { editEnv, type EnvChange } from "../config/env-edit.ts";
-import { envStamp, envText, readEnvFile, writeEnvFile } from "../config/env-file.ts";
+import { envFile, envStamp, envText, readEnvFile, writeEnvFile } from "../config/env-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
-import { envFile } from "../paths.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
 import { openApp } from "../release/app.ts";
 import { say } from "../text/say.ts";

@@ -1,13 +1,12 @@
 // `dp hook`, `dp execute`: the commands that the hooks in a repository of dp's own user call.
+import type { NamedApp } from "../contracts/app.ts";
 import { DpError, EXIT } from "../errors.ts";
 import { isGivenAway } from "../git/owner.ts";
-import { places } from "../paths.ts";
 import { leaveSession } from "../host/process/libc.ts";
 import { runsOf, type PastRun } from "../release/history.ts";
-import { appOfRepo } from "../config/server.ts";
 import { endOf } from "../deploy/launch.ts";
 import { noteDeployed, pushedRefs, refsIn, sweepNotes } from "../deploy/pushed-refs.ts";
-import { namedApp, openApp } from "../release/app.ts";
+import { appOfRepo, opened } from "../release/app.ts";
 import { print } from "../text/say.ts";
 import { who } from "../host/who.ts";
 import { wasKilled } from "../deploy/runner-process.ts";
@@ -15,11 +14,11 @@ import { notedPushOptions, notePushOptions, pushOptions } from "../deploy/push-o
 import { deployCommit, deployMoved, moveBranch, storedLines, takeBack } from "../deploy/push.ts";
 
 /** The app whose hooks may write notes in its repository: not root's, where another user can write. */
-async function ownAppOf(repo: string): Promise<string> {
+async function ownAppOf(repo: string): Promise<NamedApp> {
   const app = await appOfRepo(repo);
-  if (!isGivenAway(places(app).repo)) return app;
+  if (!isGivenAway(app.places.repo)) return app;
   throw new DpError("usage", `git runs in ${repo} as another user, and has hooks elsewhere`, {
-    hint: `dp setup ${app}`,
+    hint: `dp setup ${app.name}`,
   });
 }
 
@@ -40,7 +39,7 @@ export async function deployingHook(name: string, repo: string, [ref = "", old =
 
 /** The gate, once for each ref of a push: answers the exit code that lets git move the ref or refuse it. */
 export async function update(repo: string, ref: string, old: string, sha: string): Promise<number> {
-  const app = await openApp(await ownAppOf(repo));
+  const app = await opened(await ownAppOf(repo));
   const change = { ref, old, sha };
   const lines = storedLines(app, change);
   if (lines !== null) {
@@ -57,18 +56,18 @@ export async function update(repo: string, ref: string, old: string, sha: string
 
 /** After a good deploy of a push whose branch git did not move: rolls back. */
 export async function refusedByGit(repo: string, ref: string, sha: string): Promise<number> {
-  return takeBack(namedApp(await appOfRepo(repo)), { ref, sha });
+  return takeBack(await appOfRepo(repo), { ref, sha });
 }
 
 /** After the push, with `gate: false`: reads git's lines and deploys the deploy branch once. */
 export async function postReceive(repo: string, lines: string): Promise<number> {
-  const app = await openApp(await ownAppOf(repo));
+  const app = await opened(await ownAppOf(repo));
   return deployMoved(app, refsIn(lines), () => pushOptions(process.env));
 }
 
 /** Tells the pusher and the audit log that the process of a deploy was killed; `sha` is its commit, if known. */
 export async function killed(repo: string, sha?: string): Promise<number> {
-  const app = namedApp(await appOfRepo(repo));
+  const app = await appOfRepo(repo);
   const isOf = ({ state, run }: PastRun) => state === "unfinished" && (sha === undefined || run.facts["sha"] === sha);
   const past = (await runsOf(app)).findLast(isOf);
   if (past) await endOf(past, app, EXIT.terminated, { who: who() });
@@ -80,5 +79,5 @@ export async function killed(repo: string, sha?: string): Promise<number> {
  * commit.
  */
 export async function execute(repo: string, sha: string): Promise<number> {
-  return deployCommit(await openApp(await appOfRepo(repo)), sha, pushOptions(process.env));
+  return deployCommit(await opened(await appOfRepo(repo)), sha, pushOptions(process.env));
 }

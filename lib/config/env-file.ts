@@ -1,9 +1,14 @@
 // The app's settings: `.env.ENV` in its base folder, readable only by dp.
 import { realpath, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { parseEnv } from "./env.ts";
 import { codeOf } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
-import { envFile } from "../paths.ts";
+
+/** The env file of an app: `.env.production` in its base. */
+export function envFile(base: string, env: string): string {
+  return join(base, `.env.${env}`);
+}
 
 /** The variables of the env file; none when there is no file. Throws DpError "config" with every problem. */
 export async function readEnvFile(base: string, env: string): Promise<Record<string, string>> {

@@ -1,12 +1,11 @@
 // The apps of this server and their config.yml.
 import { lstatSync, statSync } from "node:fs";
-import { readdir, realpath } from "node:fs/promises";
-import { basename } from "node:path";
+import { readdir } from "node:fs/promises";
 import { codeOf, DpError } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { keepServer, keptServer } from "./kept-config.ts";
 import { serverKinds } from "./kinds.ts";
-import { deployments, places, type Places } from "../paths.ts";
+import { deployments, type Places } from "../paths.ts";
 import { installedTree } from "../host/self.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import type { ServerConfig } from "./types.ts";
@@ -15,17 +14,17 @@ import type { ServerConfig } from "./types.ts";
 export async function appNames(): Promise<string[]> {
   try {
     const names = await readdir(deployments());
-    return names.filter((name) => isThere(`${deployments()}/${name}/config.yml`)).sort();
+    return names.filter((name) => isSetUp({ config: `${deployments()}/${name}/config.yml` })).sort();
   } catch (error) {
     if (codeOf(error) === "ENOENT") return [];
     throw error;
   }
 }
 
-// A file that may not be read exists: "no app" would be a lie.
-function isThere(file: string): boolean {
+/** Whether an app was set up there. A config.yml that may not be read exists: "no app" would be a lie. */
+export function isSetUp({ config }: Pick<Places, "config">): boolean {
   try {
-    return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+    return lstatSync(config, { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
     return codeOf(error) === "EACCES";
   }
@@ -70,14 +69,3 @@ const asWhom = () =>
   statSync(deployments()).uid === 0
     ? `run it with sudo: sudo dp ${process.argv.slice(2).join(" ")}`
     : "run it as the user who ran dp setup";
-
-/** The app of a bare repository. Throws DpError "usage" when it is not one of dp's. */
-export async function appOfRepo(repo: string): Promise<string> {
-  const real = await realpath(repo).catch(() => null);
-  const name = basename(real ?? repo, ".git");
-  // Only repositories made by setup count: the path is derived from the name, never the name from the path.
-  for (const app of await appNames()) {
-    if (app === name && real === (await realpath(places(app).repo).catch(() => null))) return app;
-  }
-  throw new DpError("usage", `${repo} is not the repository of an app`, { hint: "dp setup APP makes one" });
-}

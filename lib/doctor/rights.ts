@@ -4,7 +4,7 @@ import { chmod, stat } from "node:fs/promises";
 import type { App } from "../contracts/app.ts";
 import { byCommand, byDoctor, byDrift, type Check, type Finding } from "../contracts/check.ts";
 import { DpError, messageOf } from "../errors.ts";
-import { envFile } from "../paths.ts";
+import { envFile } from "../config/env-file.ts";
 import { baseDrift } from "../setup/base.ts";
 import { unsealed } from "../release/sealing.ts";
 import { repositoryDrift } from "../setup/repository.ts";

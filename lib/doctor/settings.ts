@@ -1,8 +1,7 @@
 // The app's settings: an env file that cannot be read fails the next deploy.
 import { byHand, type Check } from "../contracts/check.ts";
-import { readEnvFile } from "../config/env-file.ts";
+import { envFile, readEnvFile } from "../config/env-file.ts";
 import { DpError, messageOf } from "../errors.ts";
-import { envFile } from "../paths.ts";
 
 const check: Check = {
   summary: "the env file",

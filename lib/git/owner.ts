@@ -1,9 +1,9 @@
 // The user who owns the repositories of a server. Only git runs as that user, so that a fault in git is not root's.
 import { existsSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { DpError } from "../errors.ts";
 import { accountNamed, type Account } from "../host/passwd.ts";
-import { places, repositories, root, type Places } from "../paths.ts";
+import { root, SERVER, type Places } from "../paths.ts";
 
 /** A user without a password and a shell, made by `dp setup`. It owns what git writes, and nothing else. */
 export const GIT_USER = "dp-git";
@@ -19,18 +19,17 @@ export const givenAway = ({ base }: Pick<Places, "base">) => join(base, "reposit
  * "host" when it belongs to somebody else.
  */
 export function ownerOf(repo: string): Account | null {
-  if (!hasGitUser() || dirname(repo) !== repositories()) return null;
+  // Under DP_ROOT no repository lies there, and all is dp's.
+  if (process.getuid?.() !== 0 || dirname(repo) !== SERVER.repositories) return null;
   const uid = statSync(repo, { throwIfNoEntry: false })?.uid;
   if (uid === undefined) return null;
-  const app = appOf(repo);
-  if (uid === 0 && !existsSync(givenAway(places(app)))) return null;
+  const app = basename(repo, ".git");
+  if (uid === 0 && !existsSync(givenAway({ base: join(SERVER.deployments, app) }))) return null;
   const account = accountNamed(GIT_USER);
   if (account?.uid === uid) return account;
   const who = uid === 0 ? "root" : `uid ${uid}`;
   throw new DpError("host", `${repo} belongs to ${who}, not to ${GIT_USER}`, { hint: `dp setup ${app}` });
 }
-
-const appOf = (repo: string) => repo.slice(repositories().length + 1).replace(/\.git$/, "");
 
 /** Whether the repository belongs to that user. */
 export const isGivenAway = (repo: string): boolean => ownerOf(repo) !== null;

@@ -2,7 +2,7 @@
 import { closeSync } from "node:fs";
 import { constants } from "node:os";
 import { codeOf, DpError } from "../errors.ts";
-import { confine, type Confined, type Confinement } from "./process/confine.ts";
+import type { Confined, Confinement } from "./process/confine.ts";
 import { groupOf } from "./process/group.ts";
 import { pipe } from "./process/libc.ts";
 import { readLines, tail } from "./process/output.ts";
@@ -101,10 +101,17 @@ function lineEndHint(text: string): string | undefined {
   return found ? `Windows line ends: sed -i 's/\\r$//' ${found[1] ?? found[2] ?? "SCRIPT"}, then commit` : undefined;
 }
 
-/** The final command: with its user, and confined if requested. */
-function made(argv: readonly string[], { user, cwd, env = plainEnv(), confined }: RunOptions): Confinement {
-  const own = commandOf(argv, env, user, cwd);
-  return confined ? confine(own, confined, user) : { ...own, end: () => Promise.resolve() };
+/** The final command, with its user. */
+function made(argv: readonly string[], { user, cwd, env = plainEnv() }: RunOptions): Confinement {
+  return { ...commandOf(argv, env, user, cwd), end: () => Promise.resolve() };
+}
+
+/** The same, confined. What does that is loaded here: only builds and hooks need it. */
+async function madeConfined(argv: readonly string[], confined: Confined, options: RunOptions): Promise<Confinement> {
+  const own = made(argv, options);
+  const { confine } = await import("./process/confine.ts");
+  options.signal?.throwIfAborted();
+  return confine(own, confined, options.user);
 }
 
 function spawn({ argv, env }: Confinement, options: RunOptions, write: number) {
@@ -142,7 +149,8 @@ function guardOf(group: ReturnType<typeof groupOf>, { timeout = 60_000, signal }
 
 async function finish(argv: readonly string[], options: RunOptions): Promise<Result> {
   options.signal?.throwIfAborted();
-  const command = made(argv, options);
+  const { confined } = options;
+  const command = confined ? await madeConfined(argv, confined, options) : made(argv, options);
   const [read, write] = pipe();
   let child;
   try {

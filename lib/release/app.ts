@@ -1,9 +1,12 @@
 // The app that a command is about: looked up once, then handed on as one value.
+import { realpath } from "node:fs/promises";
+import { basename } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
-import { readServer } from "../config/server.ts";
+import { isSetUp, readServer } from "../config/server.ts";
 import type { ServerConfig } from "../config/types.ts";
+import { DpError } from "../errors.ts";
 import { target } from "../host/link.ts";
-import { places } from "../paths.ts";
+import { isAppName, places } from "../paths.ts";
 import { idOf } from "../text/ids.ts";
 import { factOf, type Run } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
@@ -25,9 +28,21 @@ export function namedApp(name: string): NamedApp {
  * The app with its current config.yml. Throws DpError "usage" when there is no such app, "config" when the file is
  * wrong.
  */
-export async function openApp(name: string): Promise<App> {
-  const app = namedApp(name);
+export const openApp = (name: string): Promise<App> => opened(namedApp(name));
+
+/** The same for an app that was named already. */
+export async function opened(app: NamedApp): Promise<App> {
   return withServer(app, await readServer(app.places));
+}
+
+/** The app of a bare repository. Throws DpError "usage" when it is not one of dp's. */
+export async function appOfRepo(repo: string): Promise<NamedApp> {
+  const real = await realpath(repo).catch(() => null);
+  const name = basename(real ?? repo, ".git");
+  // Only repositories made by setup count: the path is derived from the name, never the name from the path.
+  const app = real !== null && isAppName(name) ? namedApp(name) : null;
+  if (app && isSetUp(app.places) && real === (await realpath(app.places.repo).catch(() => null))) return app;
+  throw new DpError("usage", `${repo} is not the repository of an app`, { hint: "dp setup APP makes one" });
 }
 
 /** The app as a run knows it, from the facts of its steps: with config.yml as it was when the run began. */

@@ -4,12 +4,11 @@ import { access, chmod, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { App } from "../contracts/app.ts";
 import { hooksFolder } from "../access/served-hooks.ts";
-import { readEnvFile } from "../config/env-file.ts";
+import { envFile, readEnvFile } from "../config/env-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { git, gitUserEnv } from "../git/git.ts";
 import { ownerOf } from "../git/owner.ts";
 import type { Io } from "../host/io.ts";
-import { envFile } from "../paths.ts";
 import { SELF } from "../host/self.ts";
 import { idsOf } from "../host/users.ts";
 

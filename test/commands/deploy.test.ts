@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { ReleaseRow } from "../../lib/commands/releases.ts";
 import type { Status } from "../../lib/commands/status.ts";
 import { load, save } from "../../lib/pipeline/run-file.ts";
-import { envFile } from "../../lib/paths.ts";
+import { envFile } from "../../lib/config/env-file.ts";
 import { commit, deployYml, makeApp, runDp, SERVER, useServer, type App } from "../support/core-server.ts";
 import { makeRelease } from "../support/core-release.ts";
 

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { changeEnv } from "../../lib/commands/env.ts";
 import { lockNow } from "../../lib/deploy/queue.ts";
-import { envFile } from "../../lib/paths.ts";
+import { envFile } from "../../lib/config/env-file.ts";
 import { makeApp, runDp, useServer } from "../support/core-server.ts";
 
 useServer();

@@ -1,13 +1,13 @@
-// The apps of a server: found by config.yml, and by the repository that is pushed to.
+// The apps of a server: found by config.yml.
 import { expect, test } from "bun:test";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { DpError } from "../../lib/errors.ts";
 import { deployments, places } from "../../lib/paths.ts";
-import { appNames, appOfRepo, readServer } from "../../lib/config/server.ts";
+import { appNames, readServer } from "../../lib/config/server.ts";
 import { makeApp, useServer, type App } from "../support/core-server.ts";
 
-const server = useServer();
+useServer();
 let app: App;
 const errorOf = (promise: Promise<unknown>) =>
   promise.then(
@@ -40,17 +40,4 @@ test("a config.yml that is wrong is told with its place", async () => {
   const error = await errorOf(readServer(other));
   expect(error?.exit).toBe("config");
   expect(error?.lines.join("\n")).toContain(`${other.config}:1`);
-});
-
-test("the repository leads to its app, by any path; nothing else does", async () => {
-  expect(await appOfRepo(app.repo)).toBe(app.app);
-  symlinkSync(app.repo, server.path("by-another-name"));
-  expect(await appOfRepo(server.path("by-another-name"))).toBe(app.app);
-  const stranger = server.path(`elsewhere/${basename(app.repo)}`);
-  mkdirSync(stranger, { recursive: true });
-  for (const repo of [stranger, `${app.repo}/hooks`, server.path("missing.git"), "."]) {
-    const error = await errorOf(appOfRepo(repo));
-    expect(error?.exit).toBe("usage");
-    expect(error?.message).toContain("is not the repository of an app");
-  }
 });

@@ -6,7 +6,7 @@ import { load, save } from "../../lib/pipeline/run-file.ts";
 import { DpError, EXIT, exitCodeOf } from "../../lib/errors.ts";
 import { runFile, runsOf } from "../../lib/release/history.ts";
 import builtin from "../../lib/managers/builtin.ts";
-import { envFile } from "../../lib/paths.ts";
+import { envFile } from "../../lib/config/env-file.ts";
 import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
 import { receipt } from "../../lib/deploy/log/receipt.ts";
 import { orderOf, runPipeline, runStep, undoStep } from "../../lib/pipeline/runner.ts";

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from "node:path";
 import { load, save } from "../../lib/pipeline/run-file.ts";
 import type { DpError } from "../../lib/errors.ts";
-import { envFile } from "../../lib/paths.ts";
+import { envFile } from "../../lib/config/env-file.ts";
 import { until } from "../managers/contract.ts";
 import { isAlive } from "../../lib/host/process/process.ts";
 import { beginDeploy, makeApp, noRuntime, runSteps, someConfig, useServer, type App } from "../support/core-server.ts";

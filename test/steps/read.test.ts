@@ -4,7 +4,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { begin } from "../../lib/deploy/begin.ts";
 import { load } from "../../lib/pipeline/run-file.ts";
 import type { DpError } from "../../lib/errors.ts";
-import { envFile } from "../../lib/paths.ts";
+import { envFile } from "../../lib/config/env-file.ts";
 import { commit, deployYml, makeApp, runSteps, useServer, type App, type File } from "../support/core-server.ts";
 
 useServer();

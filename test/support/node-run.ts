@@ -1,7 +1,7 @@
 // A sandbox for node apps: node, npm and bun on its PATH, registries that may need a certificate, and dp's examples.
 import { readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { envFile } from "../../lib/paths.ts";
+import { envFile } from "../../lib/config/env-file.ts";
 import { formatEnv } from "../../lib/config/env.ts";
 import { handedOn } from "../apps/node/support.ts";
 import { nodeFolder } from "./node-folder.ts";
