@@ -3,7 +3,8 @@
 import { appOf } from "../lib/release/app.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { instanceOf, takeInstancePort } from "../lib/release/instance.ts";
-import { forget, requireFreePort, makeRoom, serveAgain, takePublicPort, usablePort } from "../lib/release/instances.ts";
+import { forget } from "../lib/release/forget.ts";
+import { requireFreePort, makeRoom, serveAgain, takePublicPort, usablePort } from "../lib/release/instances.ts";
 import { takeSettings } from "../lib/release/settings.ts";
 import { hasWeb, keepStopped, stoppedIds } from "../lib/release/processes.ts";
 import { wantedOf } from "../lib/release/wanted.ts";

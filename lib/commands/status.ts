@@ -82,7 +82,7 @@ export async function status(name: string): Promise<Status> {
   // Without current nobody knows which instances are strays.
   const strays = damaged
     ? []
-    : await straysOf(app, live, await wantedOf(app, live), await app.manager.instances(app.name));
+    : await straysOf(app, { live, wanted: await wantedOf(app, live), instances: running, warm });
   return {
     app: name,
     url: urlOf(server),

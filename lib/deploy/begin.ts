@@ -60,7 +60,13 @@ async function findCommit(repo: string, ref: string): Promise<{ sha: string; sub
  */
 export async function begin(app: App, ref: string | undefined, options: BeginOptions = {}): Promise<Begun> {
   requireUnlocked(app);
-  const { sha, subject } = await findCommit(app.places.repo, ref ?? (await deployRef(app)));
+  return beginCommit(app, ref ?? (await deployRef(app)), options);
+}
+
+/** The same for a commit, tag or branch that was named. */
+export async function beginCommit(app: App, ref: string, options: BeginOptions = {}): Promise<Begun> {
+  requireUnlocked(app);
+  const { sha, subject } = await findCommit(app.places.repo, ref);
   return make(app, sha, {
     kind: "deploy",
     subject,

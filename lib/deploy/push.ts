@@ -3,12 +3,10 @@ import type { App, NamedApp } from "../contracts/app.ts";
 import { DpError, EXIT } from "../errors.ts";
 import { objectName } from "../git/git.ts";
 import { contains, tipOf } from "../git/ref.ts";
-import { runsOf } from "../release/history.ts";
-import { print } from "../text/say.ts";
-import { begin, commitOf } from "./begin.ts";
+import { runningDeployOf, runsOf } from "../release/history.ts";
+import { beginCommit } from "./begin.ts";
 import { receiver, type Push } from "./gate.ts";
 import { requireUnlocked } from "./hand-lock.ts";
-import { joinRunning } from "./join.ts";
 import { beginAndLaunch } from "./launch.ts";
 import { noteOwed, settleOwed } from "./owed.ts";
 import type { PushOptions } from "./push-options.ts";
@@ -79,23 +77,15 @@ export async function takeBack(app: NamedApp, { ref, sha }: Pick<RefChange, "ref
 /** Deploys a commit; `push`: the branch that follows. Answers the exit code. */
 export async function deployCommit(app: App, sha: string, options: PushOptions, push?: Push): Promise<number> {
   if (objectName(sha) === null) throw new DpError("usage", `${JSON.stringify(sha)} is not the full name of a commit`);
-  if (options["dry-run"]) return dryRun(app, sha);
+  if (options["dry-run"]) return (await import("./dry-run.ts")).dryRun(app, sha);
   const { wait, "skip-hooks": skipHooks } = options;
-  const joined = push && (await joinRunning(app, { sha, skipHooks, push }));
-  if (typeof joined === "number") return joined;
+  const same = push && (await runningDeployOf(app, sha, skipHooks));
+  if (same) return (await import("./join.ts")).join(app, same, sha, push);
   if (wait === 0) await quiet(app, 0);
   const beginning = async () => {
-    const begun = await begin(app, sha, { skipHooks, ...(push ? { push } : {}) });
+    const begun = await beginCommit(app, sha, { skipHooks, ...(push ? { push } : {}) });
     await settleOwed(app, sha);
     return begun;
   };
   return (await beginAndLaunch(app, beginning, { wait, ...(push ? { git: receiver() } : {}) })).code;
-}
-
-async function dryRun(app: App, sha: string): Promise<number> {
-  const { planOf, planLines } = await import("./plan.ts");
-  const plan = await planOf(app, await commitOf(app.places.repo, sha));
-  for (const line of planLines(plan)) print(line);
-  print("dp: dry run: nothing was deployed, and the push is refused, so that the branch stays where it is");
-  return EXIT.usage;
 }

@@ -9,7 +9,7 @@ import { requireCurrent } from "../release/current.ts";
 import { auditRun } from "./audit-run.ts";
 import { takeCanceller } from "./canceller.ts";
 import { requireTip, settleRef, type Push, landingOf } from "./gate.ts";
-import { appOfRun, namedApp } from "../release/app.ts";
+import { namedApp, withServer } from "../release/app.ts";
 import { logOf, runFile } from "../release/history.ts";
 import { makeIo } from "../host/io.ts";
 import type { Lock } from "../host/lock.ts";
@@ -20,13 +20,13 @@ import { receipt } from "./log/receipt.ts";
 import { redactor } from "./log/redactor.ts";
 import { duplicate } from "../host/process/libc.ts";
 import { PIPELINES } from "../pipeline/pipeline.ts";
-import { tidy } from "../release/reconcile.ts";
+import { tidy } from "../release/tidy.ts";
 import { secretsOf } from "../release/settings.ts";
 import { runPipeline } from "../pipeline/runner.ts";
 import { shown } from "../text/text.ts";
 import { closingLine, forwardLines, headLine } from "./log/screen.ts";
 import { failed, refused, type Told } from "./failure.ts";
-import { resumePoint, settle } from "./settle.ts";
+import { settle } from "./settle.ts";
 import type { Order } from "./order.ts";
 import { stepFile } from "../pipeline/step-files.ts";
 
@@ -77,7 +77,7 @@ interface Work extends Told {
 async function runToEnd(named: NamedApp, order: Order, write: (line: string) => void): Promise<number> {
   const file = runFile(named, order.id);
   const run = await load(file);
-  const app = await appOfRun(run);
+  const app = await withServer(named, factOf(run, "server", fact.server));
   const clean = redactor(await secretsOf(app));
   const push = app.server.gate ? factOf(run, "push", fact.push) : null;
   const work = { app, order, file, run, push, clean, out: receipt(write, clean), stop: stopSignal(app, order.id) };
@@ -126,9 +126,14 @@ async function runInTurn({ app, order, file, run, push, out, stop }: Work): Prom
   // A resumed run has an instance of its own already.
   const isFresh = Object.keys(run.journal).length === 0;
   for (const change of isFresh && !isBack ? await tidy(app, makeIo(out)) : []) out.say(change);
-  const from = order.from ?? (isFresh ? undefined : await resumePoint(run, out));
+  const from = order.from ?? (isFresh ? undefined : await resumePointOf(run, out));
   await runPipeline(file, out, { signal: stop, ...(from === undefined ? {} : { from }) });
   if (push) await settleRef(app.places.repo, push, factOf(run, "sha", fact.sha), order.git);
+}
+
+async function resumePointOf(run: Run, out: Work["out"]): Promise<string | undefined> {
+  const { resumePoint } = await import("./killed.ts");
+  return resumePoint(run, out);
 }
 
 // A log that cannot be written is ignored: a full disk must not change what the deploy does.

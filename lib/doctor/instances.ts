@@ -5,6 +5,7 @@ import { processOf, releaseOf } from "../text/ids.ts";
 import { damageOf } from "../release/current.ts";
 import { rollbackTarget } from "../release/rollback-target.ts";
 import { stoppedByHand, straysOf, wantedOf } from "../release/wanted.ts";
+import { warmIds } from "../release/warm.ts";
 
 /** The number of restarts after crashes that is more than bad luck. */
 const OFTEN = 3;
@@ -18,7 +19,8 @@ const check: Check = {
     const live = await app.live();
     const wanted = await wantedOf(app, live);
     const findings = await Promise.all(wanted.map((id) => instanceFindings(app, id)));
-    const strays = (await straysOf(app, live, wanted, await app.manager.instances(app.name))).map((id) =>
+    const instances = await app.manager.instances(name);
+    const strays = (await straysOf(app, { live, wanted, instances, warm: await warmIds(app) })).map((id) =>
       byCommand("warning", `${name}@${id} runs, but should not`, "reconcile", name),
     );
     const stopped = await stoppedFindings(app, live);

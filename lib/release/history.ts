@@ -3,7 +3,8 @@ import { existsSync, lstatSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
-import { load, type Run } from "../pipeline/run-file.ts";
+import { fact } from "../pipeline/facts.ts";
+import { factOf, load, type Run } from "../pipeline/run-file.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { holderOf, isLocked } from "../host/lock.ts";
 import { isReleaseId, sequenceOf } from "../text/ids.ts";
@@ -102,6 +103,15 @@ async function loadOnce(path: string): Promise<Run> {
   const run = await load(path);
   if (run.result) known.set(path, { file, run });
   return run;
+}
+
+/** The deploy of that commit, with hooks or without, that holds the app's lock; null when none does. */
+export async function runningDeployOf(app: NamedApp, sha: string, skipHooks: boolean): Promise<Holder | null> {
+  const held = holder(app);
+  if (!held || !isReleaseId(held.id)) return null;
+  const { run } = await runOf(app, held.id);
+  if (factOf(run, "kind", fact.kind) !== "deploy" || factOf(run, "sha", fact.sha) !== sha) return null;
+  return factOf(run, "skipHooks", fact.skipHooks) === skipHooks ? held : null;
 }
 
 /** The newest run with a readable run file, or null. */

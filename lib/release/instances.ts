@@ -7,7 +7,6 @@ import type { Io } from "../host/io.ts";
 import type { App } from "../contracts/app.ts";
 import { givePortBack, hasPort } from "./ports.ts";
 import { listener } from "../host/process/process.ts";
-import { knownInstances } from "./manager.ts";
 import { isWeb } from "../text/ids.ts";
 import { front as frontNamed } from "../registry.ts";
 import { stoppedIds } from "./processes.ts";
@@ -90,18 +89,6 @@ export async function makeRoom(app: App, id: string, live: string | null, io: Io
   if (live) await front.drain(name, live, server.drainTimeout, io);
   const stopped = await stopOthers(app, [id], io);
   return live && stopped.length > 0 ? stoppedAt : null;
-}
-
-/** Forgets a stopped instance: its manager's files and its port. Safe to repeat. */
-export async function forget(app: App, id: string, io: Io): Promise<void> {
-  await app.manager.forget({ app: app.name, id }, io);
-  await givePortBack(app, id);
-}
-
-/** The same for all instances of a release. */
-export async function forgetRelease(app: App, release: string, io: Io): Promise<void> {
-  const known = (await knownInstances(app, release)).filter((id) => id !== release);
-  for (const id of [release, ...known]) await forget(app, id, io);
 }
 
 /**

@@ -6,7 +6,7 @@ import { factOf } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
 import { removeFile } from "../host/files.ts";
 import { goodReleases, runIds, runsOf, type PastRun } from "./history.ts";
-import { forgetRelease } from "./instances.ts";
+import { forgetRelease } from "./forget.ts";
 import type { Io } from "../host/io.ts";
 import type { App, NamedApp } from "../contracts/app.ts";
 import { idOf, isInstanceId, isReleaseId, releaseOf, sequenceOf } from "../text/ids.ts";

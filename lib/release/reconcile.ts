@@ -4,25 +4,17 @@ import { setCron } from "../cron/cron.ts";
 import { requireCurrent } from "./current.ts";
 import { releaseBefore } from "./history.ts";
 import { factsOfRelease, type InstanceFacts } from "./instance.ts";
-import { removeStaleTemps } from "../host/files.ts";
 import { point } from "../host/link.ts";
-import { forget, forgetRelease, serveAgain } from "./instances.ts";
+import { serveAgain } from "./instances.ts";
 import type { Io } from "../host/io.ts";
-import type { App, NamedApp } from "../contracts/app.ts";
-import type { Target } from "../contracts/front.ts";
-import { isWeb, releaseOf } from "../text/ids.ts";
+import type { App } from "../contracts/app.ts";
+import { isWeb } from "../text/ids.ts";
 import { portOf } from "./ports.ts";
 import { hasWeb, wantedIds } from "./processes.ts";
-import { routeOf, targetOf } from "./route.ts";
+import { routeOf } from "./route.ts";
 import { sealAll } from "./sealing.ts";
-import { straysOf, wantedOf } from "./wanted.ts";
-import { warmIds } from "./warm.ts";
+import { adoptAll, stopStrays, sweep } from "./tidy.ts";
 import { startInstances } from "./workers.ts";
-
-/** Removes the temp files and links that a killed dp left in the app's folders. */
-export async function sweep({ places: { base, runs, instances, releases } }: NamedApp): Promise<void> {
-  for (const folder of [base, runs, instances, releases]) await removeStaleTemps(folder);
-}
 
 /**
  * Brings the host in line with `current`: the live release's processes run at their scale, the front points at its web
@@ -61,16 +53,6 @@ export async function reconcile(app: App, io: Io, changes: string[] = []): Promi
   return changes;
 }
 
-// This comes first: without a reader for its output, an instance blocks as soon as its pipe is full, and then answers
-// nothing.
-async function adoptAll({ name, manager }: App, wanted: readonly string[], io: Io): Promise<string[]> {
-  const changes: string[] = [];
-  for (const id of wanted)
-    if (await manager.adopt?.({ app: name, id }, io))
-      changes.push(`gave ${name}@${id} a supervisor again: its own was gone`);
-  return changes;
-}
-
 // A rollback that was interrupted between its two links leaves both at the same release.
 async function mendPrevious(app: App, live: string | null): Promise<string[]> {
   if (live === null || (await app.previous()) !== live) return [];
@@ -89,46 +71,6 @@ async function holdPort(app: App, facts: InstanceFacts | null, io: Io): Promise<
   }
   const changes = await front.setup(await routeOf(app), io);
   if (facts === null) await front.point(name, null, io);
-  return changes;
-}
-
-/**
- * The part of reconcile that is quick and cannot fail because of the live release: a deploy may be what repairs that
- * release. Whatever `start` does anyway is left to it.
- */
-export async function tidy(app: App, io: Io): Promise<string[]> {
-  const { name, manager, front } = app;
-  const live = await app.live();
-  const wanted = await wantedOf(app, live);
-  const changes = await adoptAll(app, wanted, io);
-  changes.push(...(await stopStrays(app, live, wanted, io)));
-  const port = live === null ? null : await portOf(app, live);
-  const route = await front.status(name);
-  const isRunning = live !== null && (await manager.status({ app: name, id: live })).state === "running";
-  if (!isRunning || port === null || route === null) return changes;
-  const target = await targetOf(app, live, port);
-  if (isSameTarget(route.target, target)) return changes;
-  await front.point(name, target, io);
-  return [...changes, `pointed the front at ${name}@${live}`];
-}
-
-const isSameTarget = (one: Target | null, other: Target) =>
-  one?.id === other.id && one.port === other.port && one.uid === other.uid;
-
-async function stopStrays(app: App, live: string | null, wanted: readonly string[], io: Io): Promise<string[]> {
-  const { name, manager } = app;
-  const changes: string[] = [];
-  const instances = await manager.instances(name);
-  const strays = await straysOf(app, live, wanted, instances);
-  for (const id of strays) {
-    await manager.stop({ app: name, id }, io);
-    changes.push(`stopped ${name}@${id}, ${releaseOf(id) === live ? "one too many" : "which is not live"}`);
-    await forget(app, id, io);
-  }
-  const previous = await app.previous();
-  const isIdle = previous && previous !== live && !(await warmIds(app)).includes(previous);
-  const isBusy = instances.some((id) => releaseOf(id) === previous && !strays.includes(id));
-  if (isIdle && !isBusy) await forgetRelease(app, previous, io);
   return changes;
 }
 

@@ -6,7 +6,6 @@ import { isJob, processOf, releaseOf } from "../text/ids.ts";
 import { damageOf } from "./current.ts";
 import { factsOfRelease } from "./instance.ts";
 import { hasWeb, idsOfRelease, stoppedIds, wantedIds } from "./processes.ts";
-import { warmIds } from "./warm.ts";
 
 /** The instances of the live release that should run; all that do run when its run file is damaged. */
 export async function wantedOf(app: App, live: string | null): Promise<string[]> {
@@ -51,18 +50,20 @@ export async function liveWeb(app: App): Promise<string | null | undefined> {
   }
 }
 
+/** The instances of an app that run, and those among them that may. */
+export interface Running {
+  live: string | null;
+  wanted: readonly string[];
+  instances: readonly string[];
+  warm: readonly string[];
+}
+
 /** Those of an app's instances that should neither run, nor stay warm, and are not jobs in progress. */
-export async function straysOf(
-  app: App,
-  live: string | null,
-  wanted: readonly string[],
-  instances: readonly string[],
-): Promise<string[]> {
+export async function straysOf(app: App, { live, wanted, instances, warm }: Running): Promise<string[]> {
   const { name, manager } = app;
-  const warm = (await warmIds(app)).filter((id) => id !== live);
   const strays: string[] = [];
   for (const id of instances) {
-    if (wanted.includes(id) || warm.includes(id)) continue;
+    if (wanted.includes(id) || (id !== live && warm.includes(id))) continue;
     // A job ends in the release in which it began.
     const isUnderWay = async () => (await manager.status({ app: name, id })).state === "running";
     if (isJob(id) && (isInProgress(app, id) || (await isUnderWay()))) continue;

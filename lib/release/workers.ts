@@ -4,7 +4,7 @@ import { waitUntilUp, type Candidate } from "../health/process-check.ts";
 import type { Io } from "../host/io.ts";
 import type { App } from "../contracts/app.ts";
 import { isJob, isWeb, processOf, releaseOf } from "../text/ids.ts";
-import { forget } from "./instances.ts";
+import { forget } from "./forget.ts";
 import { otherInstance, type InstanceFacts } from "./instance.ts";
 import { otherIds } from "./processes.ts";
 

@@ -1,10 +1,15 @@
 // How far a reader has to climb who follows a push from the hook to its first step.
-// `bun test/support/climbs.ts [COMMIT...]` counts it in commits, in the working tree without one.
+// `bun test/support/climbs.ts [COMMIT...]` counts it in commits, in the working tree without one; SHOW=1 lists the climbs.
 //
 // The walk goes from deployingHook in lib/commands/hook.ts along the calls, in the order in which they are written, and
 // reads each function once, until steps/read.ts is entered. It is a push that succeeds: what is thrown or caught is left
-// out. The first call from one file into another is a move. A move is a climb when it leads into a file that was read
-// before, or into a room further out.
+// out, and so is what is loaded by `await import()` where it is needed: that is not loaded for most pushes. (A module
+// that is loaded ahead, by import() alone, is followed.) The first call from one file into another is a move. A move is a
+// climb when it leads into a file that was read before, or into a room further out.
+//
+// Two figures are printed. The first counts every climb. The second leaves out those into files of words, see WORDS:
+// what is called there says by its name all that the reader needs, as a function of node:fs does, and decides nothing
+// about an app. So nobody who reads the road turns the page for it.
 import { readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { isOutward } from "./house.ts";
@@ -13,6 +18,18 @@ const project = resolve(import.meta.dir, "../..");
 const [START, FIRST, END] = ["lib/commands/hook.ts", "deployingHook", "steps/read.ts"];
 /** What runs a step as a module: whoever comes to it is at the first step. */
 const AT_A_STEP = /\bstep\.run\(/;
+
+/** Files and rooms of words: text, names, errors, and what wraps a system call. */
+const WORDS = [
+  "lib/text/",
+  "lib/errors.ts",
+  ...["files", "link", "lock", "modules", "passwd", "users"].map((name) => `lib/host/${name}.ts`),
+  ...["libc", "library", "proc", "process", "reader"].map((name) => `lib/host/process/${name}.ts`),
+];
+
+/** Whether a climb is more than looking up a word. */
+export const isIntoDecisions = ([, to]: readonly [from: string, to: string]) =>
+  !WORDS.some((place) => (place.endsWith("/") ? to.startsWith(place) : to === place));
 
 /** A file as the walk needs it. */
 interface Source {
@@ -30,7 +47,6 @@ const USE = /(?<![.\w$]|\bnew )([A-Za-z_$][\w$]*)(?=\()|(?<=[(,]\s*)([A-Za-z_$][
 /** What a push that succeeds does not come to: an error that is thrown, and the lines that catch one. */
 const THROWN = /\bthrow [\s\S]*?;$/gm;
 const CAUGHT = /^( *)\} catch .*\{$[\s\S]*?^\1\}/gm;
-const LATER = /\{([^{}]*)\}\s*=\s*await import\("(\.[^"]*)"\)/g;
 const PROMISED = /=\s*import\("(\.[^"]*)"\)[\s\S]*?\(\{([^{}]*)\}\)\s*=>/g;
 
 const namesIn = (list: string) =>
@@ -49,8 +65,6 @@ function sourceOf(file: string, text: string): Source {
     if (first !== undefined) found.imports.set(first, [from(path), "default"]);
     for (const [own, name] of namesIn(list)) found.imports.set(own, [from(path), name]);
   }
-  for (const [, list = "", path = ""] of code.matchAll(LATER))
-    for (const [own, name] of namesIn(list)) found.imports.set(own, [from(path), name]);
   for (const [, path = "", list = ""] of code.matchAll(PROMISED))
     for (const [own, name] of namesIn(list)) found.imports.set(own, [from(path), name]);
   let name: string | undefined;
@@ -111,6 +125,8 @@ export function roadOfPush(read: (file: string) => string): Road {
 const textIn = (commit: string) => (file: string) =>
   Bun.spawnSync(["git", "-C", project, "show", `${commit}:${file}`]).stdout.toString();
 
+const byTarget = ([a, b]: [string, string], [c, d]: [string, string]) => b.localeCompare(d) || a.localeCompare(c);
+
 if (import.meta.main) {
   const commits = process.argv.slice(2);
   const roads = commits.length > 0 ? commits.map((commit) => [commit, textIn(commit)] as const) : [];
@@ -118,10 +134,11 @@ if (import.meta.main) {
     roads.length > 0 ? roads : [["now", (file: string) => readFileSync(join(project, file), "utf8")] as const];
   for (const [name, read] of all) {
     const { moves, climbs, files } = roadOfPush(read);
+    const far = climbs.filter(isIntoDecisions);
     const paths = climbs.filter(([, to]) => to === "lib/paths.ts").length;
     console.log(
-      `${name}: ${files.size} files, ${moves.length} moves, ${climbs.length} climbs, ${paths} of them into lib/paths.ts`,
+      `${name}: ${files.size} files, ${moves.length} moves, ${climbs.length} climbs; ${far.length} of them into more than words, ${paths} into lib/paths.ts`,
     );
-    if (process.env["SHOW"]) for (const [from, to] of climbs) console.log(`  ${from} -> ${to}`);
+    if (process.env["SHOW"]) for (const [from, to] of far.toSorted(byTarget)) console.log(`  ${to} <- ${from}`);
   }
 }
