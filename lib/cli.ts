@@ -16,6 +16,7 @@ import { declareKeysCommands } from "./cli/keys.ts";
 import { declareLaunchCommand } from "./cli/launch.ts";
 import { declareLockCommands } from "./cli/lock.ts";
 import { declareLogsCommand } from "./cli/logs.ts";
+import { declareMaintenanceCommand } from "./cli/maintenance.ts";
 import { declareNotifyCommand } from "./cli/notify.ts";
 import { declareProcessCommands } from "./cli/process.ts";
 import { declareRuntimesCommand } from "./cli/runtimes.ts";
@@ -40,6 +41,7 @@ export function declared(): CAC {
   declareLogsCommand(cli);
   declareEnvCommand(cli);
   declareDomainsCommand(cli);
+  declareMaintenanceCommand(cli);
   declareAppCommands(cli);
   declareProcessCommands(cli);
   declareAuditCommand(cli);

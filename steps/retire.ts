@@ -26,7 +26,7 @@ const step = defineStep(import.meta.path, {
     const { name, server, front } = app;
     const id = idOf(release)!;
     const old = live === id ? null : live;
-    const prober = config.healthCheck ? startProber(config.healthCheck, server) : null;
+    const prober = config.healthCheck ? startProber(app, config.healthCheck) : null;
     try {
       if (old) {
         const left = await front.drain(name, old, server.drainTimeout, io);

@@ -44,7 +44,7 @@ const step = defineStep(import.meta.path, {
     const before = live === release ? folderOf(app, old) : live;
     const previous = before !== null && existsSync(before) ? before : null; // never a missing release
     const isServing = old !== null && server.strategy === "blue-green" && !(await stoppedIds(app)).has(old);
-    const prober = healthCheck && isServing ? startProber(healthCheck, server) : null;
+    const prober = healthCheck && isServing ? startProber(app, healthCheck) : null;
     try {
       // In this order, so that previous never names what is live.
       await point(places.current, release);

@@ -34,7 +34,7 @@ const step = defineStep(import.meta.path, {
     const app = await appOf(given);
     const candidate = candidateOf(app, idOf(release)!, healthCheck, port);
     await publiclyHealthy(candidate, server, app.front, io);
-    const prober = startProber(healthCheck, server);
+    const prober = startProber(app, healthCheck);
     const statusOf = watched(app.manager, candidate.name);
     // A warm release was watched when it was first deployed.
     const end = performance.now() + (isWarm ? 0 : server.verifyTime);

@@ -51,6 +51,7 @@ const ENTRIES: Readonly<Record<string, (words: readonly string[]) => Entry | nul
   hook: ([name, repo, _ref, _old, sha]) =>
     name === "update" ? { app: appOf(repo), what: "push", sha, isRun: true } : null,
   lock: ([app, name]) => (name === undefined ? { app, what: "lock" } : null),
+  maintenance: ([app, state]) => (state === undefined ? null : { app, what: `maintenance ${state}` }),
   notify: ([action = "", app, time]) =>
     action === "unmute" || (action === "mute" && time !== undefined) ? { app, what: `notify ${action}` } : null,
   restart: ([app, process]) => ({ app, what: "restart", detail: process, isRun: process === undefined }),

@@ -106,6 +106,13 @@ const ACTIONS: Readonly<Record<string, readonly string[]>> = {
   notify: ["add", "test", "remove", "set", "mute", "unmute", "log"],
 };
 
+/** The words of which some places take one. */
+const FIXED: Readonly<Record<string, readonly string[]>> = {
+  role: ROLES,
+  shell: ["bash", "zsh", "fish"],
+  state: ["on", "off"],
+};
+
 async function valuesOf(name: string, command: string, app?: string, action?: string): Promise<Candidate[]> {
   const plain = (words: readonly string[]) => words.map((word): Candidate => [word]);
   switch (name) {
@@ -131,19 +138,15 @@ async function valuesOf(name: string, command: string, app?: string, action?: st
       return app ? processWords(app, command) : [];
     case "entry":
       return action ? cronWords(action) : [];
-    case "shell":
-      return plain(["bash", "zsh", "fish"]);
     case "apps":
       return plain(await appNames());
-    case "role":
-      return plain(ROLES);
     case "type":
       return plain((await import("../config/kinds.ts")).appTypeNames());
     case "manager":
     case "front":
       return plain((await import("../config/kinds.ts"))[`${name}Names`]());
     default:
-      return [];
+      return plain(FIXED[name] ?? []);
   }
 }
 

@@ -1,6 +1,7 @@
 // `dp status` for people.
 import { describeHandLock } from "../deploy/hand-lock.ts";
 import { describeHolder } from "../deploy/queue.ts";
+import { describeMaintenance } from "../release/maintenance.ts";
 import { when } from "../text/table.ts";
 import type { Status } from "./status.ts";
 import type { InstanceStatus } from "../host/instance.ts";
@@ -20,6 +21,10 @@ export function statusLines(now: Status): string[] {
   if (now.front) lines.push(`  front      ${frontLine(now.front)}`);
   if (now.deploying) lines.push(`  deploying  ${describeHolder(now.deploying)}`);
   if (now.owed) lines.push(`  owed       ${now.owed} was pushed but not deployed: dp reconcile ${now.app}`);
+  if (now.maintenance)
+    lines.push(
+      `  closed     for maintenance by ${describeMaintenance(now.maintenance)}; dp maintenance ${now.app} off`,
+    );
   if (now.lock) lines.push(`  locked     by ${describeHandLock(now.lock)}; dp unlock ${now.app}`);
   if (now.strays.length > 0 && !now.deploying)
     lines.push(`  strays     ${now.strays.join(", ")} should not run: dp reconcile ${now.app}`);

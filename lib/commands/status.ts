@@ -7,10 +7,12 @@ import { damageOf, hintOf } from "../release/current.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
 import { holder, newestRun, runFile, type Holder } from "../release/history.ts";
 import type { RouteStatus } from "../contracts/front.ts";
+import { ownCheck } from "../health/own-check.ts";
 import { probe } from "../health/probe.ts";
 import { handLock, type HandLock } from "../deploy/hand-lock.ts";
 import { owedName } from "../deploy/owed.ts";
 import { managerNameOf } from "../release/manager.ts";
+import { maintenanceOf, type Maintenance } from "../release/maintenance.ts";
 import { publicAddress } from "../paths.ts";
 import { isWeb, processOf } from "../text/ids.ts";
 import { wantedIds } from "../release/processes.ts";
@@ -60,13 +62,15 @@ export interface Status {
   /** Other instances that run: none, except during a deploy. */
   strays: string[];
   /** The front that holds the public port, and its state; null: the app itself, or a front that does not run. */
-  front: Omit<RouteStatus, "minutes"> | null;
+  front: Omit<RouteStatus, "minutes" | "pass"> | null;
   /** The running deploy, or null. */
   deploying: Holder | null;
   /** With `gate: false`, the commit or run that was pushed but not deployed, or null. */
   owed: string | null;
   /** Who has locked the app by hand, or null. */
   lock: HandLock | null;
+  /** Who closed the app for maintenance, or null. */
+  maintenance: { by: string; since: string } | null;
   /** The newest run if it did not end well: its ID and error. */
   lastFailure: { id: string; error: string } | null;
 }
@@ -99,15 +103,20 @@ export async function status(name: string): Promise<Status> {
     front: withoutHour(await front.status(name)),
     deploying: holder(app),
     lock: handLock(app),
+    maintenance: shortOf(maintenanceOf(app)),
     owed: await owedName(app),
     lastFailure: await lastFailure(app),
   };
 }
 
+function shortOf(maintenance: Maintenance | null): Status["maintenance"] {
+  return maintenance && { by: maintenance.by, since: maintenance.since };
+}
+
 // The last hour is a matter of `dp report`: here it would be most of the answer.
 function withoutHour(route: RouteStatus | null): Status["front"] {
   if (route === null) return null;
-  const { minutes, ...rest } = route;
+  const { minutes, pass, ...rest } = route;
   return rest;
 }
 
@@ -157,7 +166,7 @@ async function liveStatus(app: App, live: string): Promise<Live | (Live & Pick<S
     const isHealthy = Object.values(others).every(({ state }) => state === "running");
     return { ...told, process: null, isHealthy, health: null };
   }
-  const answer = await probe(config.healthCheck, server.port, publicAddress(server));
+  const answer = await probe(await ownCheck(app, config.healthCheck), server.port, publicAddress(server));
   const process = await manager.status({ app: name, id: live });
   return { ...told, process, isHealthy: answer.isHealthy, health: answer.text };
 }

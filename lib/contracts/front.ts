@@ -31,6 +31,14 @@ export interface TlsPolicy {
   hsts: number;
 }
 
+/** An app that is in maintenance: its clients get a page. */
+export interface Maintenance {
+  /** ISO 8601. */
+  since: string;
+  /** The page, HTML; missing: the front's own. A status has none. */
+  page?: string;
+}
+
 /** The front's settings for one app. */
 export interface Route {
   app: string;
@@ -48,6 +56,10 @@ export interface Route {
   /** Missing: none. */
   domains?: Domain[];
   tls?: TlsPolicy;
+  /** SHA-256 of the word by which the front knows dp's own requests, in hex; missing: it knows none. */
+  pass?: string;
+  /** Missing: the app serves. A front that knows the app keeps what `maintain` said last. */
+  maintenance?: Maintenance;
 }
 
 /** The requests and connections in flight on one release. */
@@ -132,6 +144,11 @@ export interface Front {
   hold(app: string, limit: number, io: Io): Promise<void>;
   /** Sends the held requests to the target. Safe when the app is not held. */
   resume(app: string, io: Io): Promise<void>;
+  /**
+   * Answers new requests with 503 and a page, except dp's own, which bring the word of `pass`; null: the app serves again.
+   * Durable. Missing: the front cannot.
+   */
+  maintain?(app: string, maintenance: Maintenance | null, pass: string): Promise<void>;
   /** Waits until nothing is in flight on a release, at most `timeout` ms, then cuts off the rest. */
   drain(app: string, id: string, timeout: number, io: Io): Promise<Drained>;
   /** The current state of the app's route; null: the front does not know the app. */

@@ -1,5 +1,6 @@
 // The health check of the live release, through the public port, as clients reach it.
 import { byHand, type Check } from "../contracts/check.ts";
+import { ownCheck } from "../health/own-check.ts";
 import { probe } from "../health/probe.ts";
 import { factsOfRelease } from "../release/instance.ts";
 import { liveWeb } from "../release/wanted.ts";
@@ -17,7 +18,7 @@ const check: Check = {
     if (front.holdsPort && !(await front.status(name))?.isListening) return [];
     const { healthCheck } = (await factsOfRelease(app, live)).config;
     const host = publicAddress(server);
-    const answer = await probe(healthCheck!, server.port, host);
+    const answer = await probe(await ownCheck(app, healthCheck!), server.port, host);
     if (answer.isHealthy || (answer.isRefused && !front.holdsPort)) return [];
     const what = `GET http://${host}:${server.port}${healthCheck!.path}: ${answer.text}; ${name}@${live} runs, and is not healthy`;
     return [byHand("error", what, `dp restart ${name}`)];

@@ -9,6 +9,7 @@ import { owedName } from "../deploy/owed.ts";
 import { lateFrom } from "../domains/late.ts";
 import { domainsOf } from "../domains/report.ts";
 import { DpError, messageOf } from "../errors.ts";
+import { ownCheck } from "../health/own-check.ts";
 import { probe } from "../health/probe.ts";
 import type { InstanceStatus } from "../host/instance.ts";
 import { memoryOf } from "../host/process/group-memory.ts";
@@ -243,7 +244,7 @@ async function healthOf(app: App, live: string, { healthCheck }: DeployConfig) {
   if (healthCheck === undefined || (await stoppedIds(app)).has(live)) return null;
   const began = performance.now();
   const check = { ...healthCheck, timeout: Math.min(PROBE, healthCheck.timeout) };
-  const { isHealthy, text } = await probe(check, app.server.port, publicAddress(app.server));
+  const { isHealthy, text } = await probe(await ownCheck(app, check), app.server.port, publicAddress(app.server));
   return { isHealthy, text, ms: Math.round((performance.now() - began) * 10) / 10 };
 }
 

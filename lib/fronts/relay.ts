@@ -39,6 +39,7 @@ const isSame = (one: Omit<Route, "target">, other: Omit<Route, "target">) =>
   one.listen.port === other.listen.port &&
   one.protocol === other.protocol &&
   one.uid === other.uid &&
+  one.pass === other.pass &&
   Bun.deepEquals(one.domains ?? [], other.domains ?? []) &&
   Bun.deepEquals(one.tls, other.tls) &&
   one.trustedProxies.join() === other.trustedProxies.join();
@@ -126,6 +127,7 @@ const relay: Front = {
   point,
   hold: (app, limit) => client().hold(app, limit),
   resume: (app) => client().resume(app),
+  maintain: (app, maintenance, pass) => client().maintain(app, maintenance, pass),
   drain: (app, id, timeout) => client().drain(app, id, timeout),
   status: async (app) => (await client().statusIfRunning(app))?.routes.find((route) => route.app === app) ?? null,
   certify: (name) => client().certify(name),

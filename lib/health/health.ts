@@ -5,6 +5,7 @@ import type { Front } from "../contracts/front.ts";
 import type { Io } from "../host/io.ts";
 import type { Manager } from "../contracts/manager.ts";
 import { hintForAnswer, hintForLines, hintForTables } from "./hints.ts";
+import { ownCheck } from "./own-check.ts";
 import { probe, type Answer } from "./probe.ts";
 import { isWord, watchSteady } from "./steady.ts";
 import { watched } from "./watched.ts";
@@ -12,7 +13,7 @@ import { watchElsewhere, wrongPort } from "./wrong-port.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
 import { listener, listeningPorts } from "../host/process/process.ts";
 import type { InstanceName, InstanceStatus } from "../host/instance.ts";
-import { publicAddress } from "../paths.ts";
+import { places, publicAddress } from "../paths.ts";
 import type { HealthCheck, ServerConfig } from "../config/types.ts";
 
 /** The instance to check: its address, its manager, and its health check. */
@@ -111,8 +112,9 @@ export async function publiclyHealthy(candidate: Candidate, server: ServerConfig
   }
   const host = publicAddress(server);
   const end = performance.now() + check.timeout;
+  const own = await ownCheck({ front, places: places(name.app) }, check);
   for (;;) {
-    const answer = await probe(check, server.port, host);
+    const answer = await probe(own, server.port, host);
     if (answer.isHealthy) return;
     if (performance.now() > end)
       throw new DpError(

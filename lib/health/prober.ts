@@ -1,7 +1,9 @@
 // dp's own probe requests through the public port while a release changes: the proof that no request is lost.
+import { ownCheck } from "./own-check.ts";
 import { probe } from "./probe.ts";
 import { publicAddress } from "../paths.ts";
-import type { HealthCheck, ServerConfig } from "../config/types.ts";
+import type { HealthCheck } from "../config/types.ts";
+import type { App } from "../contracts/app.ts";
 
 /** The results of the probe requests. */
 export interface Probes {
@@ -25,14 +27,15 @@ export interface Prober {
 const PAUSE = 15;
 
 /** Sends probe requests to the public port, one at a time, until it is stopped. */
-export function startProber(check: HealthCheck, server: Pick<ServerConfig, "host" | "port">): Prober {
+export function startProber({ server, ...app }: Pick<App, "front" | "places" | "server">, check: HealthCheck): Prober {
   const seen: Probes = { requests: 0, failed: 0, longestGap: 0 };
   const stopped = Promise.withResolvers<void>();
   let isStopped = false;
   let good = performance.now();
   const loop = (async () => {
+    const own = await ownCheck(app, check);
     while (!isStopped) {
-      const answer = await probe(check, server.port, publicAddress(server));
+      const answer = await probe(own, server.port, publicAddress(server));
       const now = performance.now();
       seen.requests++;
       if (answer.isHealthy) {

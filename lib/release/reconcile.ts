@@ -9,6 +9,7 @@ import { serveAgain } from "./instances.ts";
 import type { Io } from "../host/io.ts";
 import type { App } from "../contracts/app.ts";
 import { isWeb } from "../text/ids.ts";
+import { mendMaintenance } from "./maintenance.ts";
 import { portOf } from "./ports.ts";
 import { hasWeb, wantedIds } from "./processes.ts";
 import { routeOf } from "./route.ts";
@@ -71,7 +72,7 @@ async function holdPort(app: App, facts: InstanceFacts | null, io: Io): Promise<
   }
   const changes = await front.setup(await routeOf(app), io);
   if (facts === null) await front.point(name, null, io);
-  return changes;
+  return [...changes, ...(await mendMaintenance(app))];
 }
 
 async function serveLive(app: App, live: string, io: Io): Promise<string[]> {

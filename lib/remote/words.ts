@@ -116,7 +116,21 @@ export function asksForValue(words: readonly string[]): boolean {
 
 /** Commands that never read stdin: ssh would take away what a loop around dp still has to read. */
 const SILENT = [
-  ...["apps", "audit", "cancel", "cron", "deploy", "doctor", "lock", "logs", "metrics", "plan", "ps", "reconcile"],
+  ...[
+    "apps",
+    "audit",
+    "cancel",
+    "cron",
+    "deploy",
+    "doctor",
+    "lock",
+    "logs",
+    "maintenance",
+    "metrics",
+    "plan",
+    "ps",
+    "reconcile",
+  ],
   ...["releases", "report", "restart", "resume", "rollback", "runtimes", "scale", "setup", "start", "status", "stop"],
   "unlock",
 ];

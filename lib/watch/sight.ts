@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import type { App } from "../contracts/app.ts";
 import type { InstanceStatus } from "../host/instance.ts";
 import { DpError, messageOf } from "../errors.ts";
+import { ownCheck } from "../health/own-check.ts";
 import { probe } from "../health/probe.ts";
 import { publicAddress } from "../paths.ts";
 import { isWeb, processOf } from "../text/ids.ts";
@@ -104,7 +105,7 @@ async function webOf(app: App, { healthCheck }: DeployConfig) {
   if (healthCheck === undefined) return null;
   const check = { ...healthCheck, timeout: Math.min(healthCheck.timeout, PATIENCE) };
   const begun = performance.now();
-  const answer = await probe(check, app.server.port, publicAddress(app.server));
+  const answer = await probe(await ownCheck(app, check), app.server.port, publicAddress(app.server));
   const ms = Math.round(performance.now() - begun);
   const route = answer.isHealthy ? null : await within(PATIENCE, app.front.status(app.name)).catch(() => null);
   const text = `GET ${healthCheck.path.split("?")[0]} ${answer.text.split("?")[0]}`;

@@ -122,6 +122,9 @@ const MAY: Readonly<Record<string, Role>> = {
   "lock APP": "operate",
   "lock APP -m why": "operate",
   "unlock APP": "operate",
+  "maintenance APP": "view",
+  "maintenance APP on": "operate",
+  "maintenance APP off": "operate",
   "cron run APP cleanup": "operate",
 };
 

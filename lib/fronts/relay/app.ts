@@ -1,5 +1,6 @@
 // One app in the relay: its route, its connections, and the in-flight counts of its releases.
 import type { InFlight, Route, Target } from "../../contracts/front.ts";
+import { guardOf } from "./guard.ts";
 import { makeHour } from "./hour.ts";
 import type { App } from "./types.ts";
 
@@ -33,12 +34,20 @@ export function makeApp(route: Route): App {
     requests: 0,
     failed: 0,
     hsts: hstsOf(route),
+    guard: guardOf(route),
     hour: makeHour(performance.now()),
   };
 }
 
+/** Gives an app another route, and what follows from it. */
+export function setRouteOf(app: App, route: Route): void {
+  app.route = route;
+  app.hsts = hstsOf(route);
+  app.guard = guardOf(route);
+}
+
 /** The line with which an app's answers over https bind browsers to it; null: none. */
-export function hstsOf({ tls }: Route): Buffer | null {
+function hstsOf({ tls }: Route): Buffer | null {
   return tls === undefined || tls.hsts === 0 ? null : Buffer.from(`Strict-Transport-Security: max-age=${tls.hsts}\r\n`);
 }
 

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { DpError, codeOf } from "../../errors.ts";
 import type { Edge } from "../../config/tls.ts";
-import type { Drained, EdgeStatus, FrontStatus, RouteChange, Target } from "../../contracts/front.ts";
+import type { Drained, EdgeStatus, FrontStatus, Maintenance, RouteChange, Target } from "../../contracts/front.ts";
 import type { Command, Reply } from "./control.ts";
 import { HOLD_TIME } from "./limits.ts";
 
@@ -25,6 +25,8 @@ export interface RelayClient {
   /** Holds requests, each at most `limitMs`, until `resume`. */
   hold(app: string, limitMs?: number): Promise<void>;
   resume(app: string): Promise<void>;
+  /** Answers requests with a page, except dp's own; null: the app serves again. */
+  maintain(app: string, maintenance: Maintenance | null, pass: string): Promise<void>;
   /**
    * Waits until no request is in flight on a release, then closes its upgraded connections; cuts off the rest at the
    * timeout.
@@ -58,6 +60,7 @@ export function relayAt(folder: string): RelayClient {
     point: (app, target) => ask<number>({ do: "point", app, target }),
     hold: (app, limitMs = HOLD_TIME) => ask({ do: "hold", app, limit: limitMs }),
     resume: (app) => ask({ do: "resume", app }),
+    maintain: (app, maintenance, pass) => ask({ do: "maintain", app, maintenance, pass }),
     drain: (app, id, timeoutMs) => ask<Drained>({ do: "drain", app, id, timeout: timeoutMs }, timeoutMs + TIMEOUT),
     remove: (app) => ask({ do: "remove", app }),
     secure: (edge) => ask({ do: "secure", edge }),

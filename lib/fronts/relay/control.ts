@@ -4,12 +4,22 @@ import { type Server, type Socket, createServer } from "node:net";
 import { DpError, messageOf } from "../../errors.ts";
 import { removeFile } from "../../host/files.ts";
 import type { Edge } from "../../config/tls.ts";
-import type { FrontStatus, RouteChange, Target } from "../../contracts/front.ts";
+import type { FrontStatus, Maintenance, RouteChange, Target } from "../../contracts/front.ts";
 import pkg from "../../../package.json" with { type: "json" };
 import { readCertificate } from "./domains.ts";
 import { edgeStatus } from "./edge.ts";
 import { CONTROL_SIZE } from "./limits.ts";
-import { drainApp, holdApp, pointRoute, removeRoute, resumeApp, secureRoutes, setRoute, statusOf } from "./routes.ts";
+import {
+  drainApp,
+  holdApp,
+  maintainRoute,
+  pointRoute,
+  removeRoute,
+  resumeApp,
+  secureRoutes,
+  setRoute,
+  statusOf,
+} from "./routes.ts";
 
 /** The commands that a client may send. */
 export type Command =
@@ -18,6 +28,7 @@ export type Command =
   | { do: "point"; app: string; target: Target | null }
   | { do: "hold"; app: string; limit: number }
   | { do: "resume"; app: string }
+  | { do: "maintain"; app: string; maintenance: Maintenance | null; pass: string }
   | { do: "drain"; app: string; id: string; timeout: number }
   | { do: "remove"; app: string }
   | { do: "secure"; edge: Edge }
@@ -60,6 +71,8 @@ async function obey(folder: string, command: Command): Promise<unknown> {
       return holdApp(command.app, command.limit);
     case "resume":
       return resumeApp(command.app);
+    case "maintain":
+      return inTurn(() => maintainRoute(folder, command.app, command.maintenance, command.pass));
     case "drain":
       return drainApp(command.app, command.id, command.timeout);
     case "remove":

@@ -8,6 +8,7 @@ import { clock } from "./clock.ts";
 import { edgeAnswer } from "./edge-answer.ts";
 import { abort, leaveUpstream, linger, refuse, settle, steer, tell } from "./ending.ts";
 import { INCOMPLETE, REFUSED } from "./field.ts";
+import { guardAnswer } from "./guard.ts";
 import { admitGuest, dismissGuest } from "./guest.ts";
 import { CONNECT_PAUSE, CONNECT_TIME, HEAD_SIZE, REPLAY } from "./limits.ts";
 import { logRefusal } from "./log.ts";
@@ -64,6 +65,10 @@ function begin(client: Client, buffer: Buffer, at: number): void {
   client.app.requests++;
   if (client.origin.isTrusted && !admitGuest(client, buffer))
     return refuse(client, 503, "this client has too many requests under way");
+  if (client.app.guard !== null) {
+    const own = guardAnswer(client.app.guard, client, buffer);
+    if (own !== null) return tell(client, own);
+  }
   client.unsent = [requestFor(buffer, client.origin)];
   assign(client);
   if (at < buffer.length && client.phase === ACTIVE) feed(client, buffer, at);

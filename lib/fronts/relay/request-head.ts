@@ -30,13 +30,15 @@ export const request: RequestHead = {
   hasUpgrade: false,
   upgradeAt: -1,
   upgradeEnd: -1,
+  passAt: -1,
+  passEnd: -1,
   forwarded: [],
 };
 
 /** Reads a head into `request`; returns the position after it, INCOMPLETE or REFUSED. The caller keeps the bytes. */
 export function readRequest(buffer: Buffer, start: number, end: number): number {
   clear(request);
-  request.hostAt = request.upgradeAt = -1;
+  request.hostAt = request.upgradeAt = request.passAt = -1;
   request.hasUpgrade = request.expectsContinue = false;
   request.forwarded.length = 0;
   const limit = Math.min(end, start + HEAD_SIZE);
@@ -72,6 +74,7 @@ function visit(head: RequestHead, b: Buffer, at: number, nameEnd: number, value:
       return true;
     case 10:
       if (isWord(b, at, "connection")) takeConnection(head, b, value, end);
+      else if (isWord(b, at, "x-dp-check")) takePass(value, end);
       else if (!isWord(b, at, "keep-alive")) return true;
       head.cuts.push(at, next);
       return true;
@@ -113,6 +116,11 @@ function takeUpgrade(buffer: Buffer, at: number, value: number, end: number, nex
   // HTTP/2 in a tunnel would carry requests past the rules above.
   request.hasUpgrade = !/\bh2c?\b/i.test(buffer.toString("latin1", value, end));
   return true;
+}
+
+function takePass(value: number, end: number): void {
+  request.passAt = value;
+  request.passEnd = end;
 }
 
 function takeForwarded(at: number, value: number, end: number, next: number): void {

@@ -22,6 +22,9 @@ export interface RequestHead extends Head {
   /** The start and end of the Upgrade line. */
   upgradeAt: number;
   upgradeEnd: number;
+  /** The start and end of the value of X-Dp-Check; -1: there is none. */
+  passAt: number;
+  passEnd: number;
   /** The peer's X-Forwarded-* and similar fields, as triples: line start, value start, value end. */
   forwarded: number[];
 }

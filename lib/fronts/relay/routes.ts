@@ -1,8 +1,16 @@
 // The operations on routes: each change is durable before it takes effect.
 import { DpError } from "../../errors.ts";
 import type { Edge } from "../../config/tls.ts";
-import type { Drained, EdgeStatus, Route, RouteChange, RouteStatus, Target } from "../../contracts/front.ts";
-import { apps, hstsOf, isSame, makeApp } from "./app.ts";
+import type {
+  Drained,
+  EdgeStatus,
+  Maintenance,
+  Route,
+  RouteChange,
+  RouteStatus,
+  Target,
+} from "../../contracts/front.ts";
+import { apps, isSame, makeApp, setRouteOf } from "./app.ts";
 import { ACTIVE, IDLE } from "./client-connection.ts";
 import { edge, hasDomains, refuseTaken, renewDomains } from "./domains.ts";
 import { closeEdge, edgeStatus, openEdge } from "./edge.ts";
@@ -52,6 +60,7 @@ export async function setRoute(folder: string, change: RouteChange): Promise<voi
   const old = apps.get(change.app);
   const route: Route = { ...change, target: change.target === undefined ? (old?.route.target ?? null) : change.target };
   if (old && isSame(old.route.target, route.target)) route.target = old.route.target;
+  if (old) keepMaintenance(route, old.route.maintenance);
   refuseTaken(route);
   const app = old ?? makeApp(route);
   const { host, port } = route.listen;
@@ -64,8 +73,7 @@ export async function setRoute(folder: string, change: RouteChange): Promise<voi
     moved?.cancel();
     throw error;
   }
-  app.route = route;
-  app.hsts = hstsOf(route);
+  setRouteOf(app, route);
   apps.set(route.app, app);
   tellDomains();
   // A proxy keeps its connections open: its new rights must apply to them as well.
@@ -73,6 +81,27 @@ export async function setRoute(folder: string, change: RouteChange): Promise<voi
     client.origin = originOf(client.origin.address, route.trustedProxies, client.origin.uid, client.origin.proto);
   leaveOthers(app);
   await moved?.commit();
+}
+
+/** A change of the route is no order about maintenance. */
+function keepMaintenance(route: Route, maintenance: Maintenance | undefined): void {
+  if (maintenance === undefined) delete route.maintenance;
+  else route.maintenance = maintenance;
+}
+
+/** Begins or ends an app's maintenance: it counts for every head that is read after this returns. */
+export async function maintainRoute(
+  folder: string,
+  name: string,
+  maintenance: Maintenance | null,
+  pass: string,
+): Promise<void> {
+  const app = appOf(name);
+  const route: Route = { ...app.route, pass };
+  keepMaintenance(route, maintenance ?? undefined);
+  await save(folder, name, route);
+  setRouteOf(app, route);
+  log(`${name}: ${maintenance === null ? "serves again" : "is in maintenance"}`);
 }
 
 /** Closes idle connections to releases other than the target: those releases may be stopped soon. */
@@ -154,8 +183,10 @@ export const statusOf = (name: string | undefined): RouteStatus[] =>
 
 function routeStatus(app: App): RouteStatus {
   countHour(app.hour, app, performance.now());
+  const { maintenance, ...route } = app.route;
   return {
-    ...app.route,
+    ...route,
+    ...(maintenance && { maintenance: { since: maintenance.since } }),
     isListening: app.listener !== null,
     error: app.error,
     isHeld: app.hold !== null,

@@ -24,6 +24,16 @@ export interface App {
   hour: Hour;
   /** The line that answers over https get, or null. */
   hsts: Buffer | null;
+  /** What stands before the app, or null. */
+  guard: Guard | null;
+}
+
+/** What stands before an app. */
+export interface Guard {
+  /** SHA-256 of dp's own word, in hex; null: dp has none. */
+  pass: string | null;
+  /** The page of an app in maintenance; null: it serves. */
+  page: Buffer | null;
 }
 
 /** The client of a connection, as its requests report it to the app. */

@@ -1,0 +1,46 @@
+// dp's own requests through the public port: a front that keeps clients away lets them pass, by a word that dp alone
+// knows.
+import { link } from "node:fs/promises";
+import { join } from "node:path";
+import type { HealthCheck } from "../config/types.ts";
+import type { App, NamedApp } from "../contracts/app.ts";
+import { codeOf, DpError } from "../errors.ts";
+import { readText, removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
+
+/** The header with the word. The front takes it out: the app never sees it. */
+export const HEADER = "X-Dp-Check";
+
+type Place = Pick<NamedApp, "places">;
+
+const fileOf = ({ places }: Place) => join(places.base, "check.key");
+
+/** SHA-256 of the word, in hex, as the front gets it. The word is made when there is none. */
+export async function passOf(app: Place): Promise<string> {
+  const word = (await readText(fileOf(app))) ?? (await makeWord(app));
+  return new Bun.CryptoHasher("sha256").update(word).digest("hex");
+}
+
+// Two may make it at the same moment: the first one counts, for both.
+async function makeWord(app: Place): Promise<string> {
+  const file = fileOf(app);
+  const fresh = `${file}.tmp.${process.pid}`;
+  await writeFileAtomic(fresh, Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex"), 0o600);
+  try {
+    await link(fresh, file);
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+  } finally {
+    await removeFile(fresh);
+  }
+  await syncFolder(app.places.base);
+  const word = await readText(file);
+  if (word === null) throw new DpError("host", `${file} is gone again`, { hint: "type the command once more" });
+  return word;
+}
+
+/** The health check of an app as dp asks it through the public port. */
+export async function ownCheck(app: Place & Pick<App, "front">, check: HealthCheck): Promise<HealthCheck> {
+  if (app.front.maintain === undefined) return check;
+  const word = await readText(fileOf(app));
+  return word === null ? check : { ...check, headers: { ...check.headers, [HEADER]: word } };
+}
