@@ -34,7 +34,8 @@ async function isInstalled(runtime: Runtime, program: string): Promise<boolean> 
 // An app without dependencies and with its own start command may not use python at all.
 async function needsNoPython(place: Place): Promise<boolean> {
   if (place.config.command === undefined || (await readWishes(place)).length > 0) return false;
-  return (await candidates(place.env["PATH"] ?? "")).length === 0;
+  const { programs, shims } = await candidates(place.env["PATH"] ?? "");
+  return programs.length + shims.length === 0;
 }
 
 const python: AppType = {

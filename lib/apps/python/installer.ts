@@ -4,7 +4,7 @@ import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import type { Definition } from "./definition.ts";
 import { answerOf, findProgram } from "../../host/program.ts";
-import type { Interpreter } from "./interpreter.ts";
+import type { Interpreter } from "./known.ts";
 import { pinnedRequirements } from "./pinned.ts";
 import { rootOf } from "./uv-lock.ts";
 import type { Progress } from "../../text/fold.ts";

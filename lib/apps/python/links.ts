@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
 import type { Io } from "../../host/io.ts";
 import { findProgram } from "../../host/program.ts";
-import type { Interpreter } from "./interpreter.ts";
+import type { Interpreter } from "./known.ts";
 import { freshFolder, isComplete, keyOf, markComplete, venvsFolder } from "./venv.ts";
 import { versionText } from "./version.ts";
 

@@ -6,7 +6,8 @@ import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { networkEnv } from "../../host/network.ts";
 import { nobody, openToAll, runtimeBins, runtimeFolder } from "../../host/runtime-folder.ts";
-import { interpreters, newest, type Interpreter } from "./interpreter.ts";
+import { interpreters, newest } from "./interpreter.ts";
+import type { Interpreter } from "./known.ts";
 import { parseSpecifiers, versionText, type Version } from "./version.ts";
 
 const MINUTES = 60_000;

@@ -11,7 +11,7 @@ import type { Definition } from "./definition.ts";
 import type { RunOptions } from "../../host/run.ts";
 import { fold, withoutProgress } from "../../text/fold.ts";
 import { PROGRESS, recipe, type Installer } from "./installer.ts";
-import type { Interpreter } from "./interpreter.ts";
+import type { Interpreter } from "./known.ts";
 import { decides } from "./variables.ts";
 import { versionText } from "./version.ts";
 

@@ -1,6 +1,8 @@
 // The interpreter: which python on PATH is taken, and what is said when none fits.
 import { afterAll, expect, test } from "bun:test";
-import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { findProgram } from "../../../lib/host/program.ts";
 import { findInterpreter } from "../../../lib/apps/python/interpreter.ts";
@@ -70,6 +72,87 @@ test("two names of one program are asked once", async () => {
   const { io, argvs } = recorder();
   await findInterpreter(await release({}, { env: { PATH: folder } }), io);
   expect(argvs).toHaveLength(1);
+});
+
+test("what a python has answered is known until its file, its rights or the note change", async () => {
+  const PATH = await pythons({ "python3.11": "3.11.2", "python3.13": "3.13.0" });
+  const place = await release({}, { env: { PATH } });
+  const asked = async () => {
+    const { io, argvs } = recorder();
+    expect((await findInterpreter(place, io)).version.join(".")).toBe("3.13.0");
+    return argvs.length;
+  };
+  expect(await asked()).toBe(2);
+  expect(await asked()).toBe(0);
+  await chmod(join(PATH, "python3.11"), 0o700);
+  expect(await asked()).toBe(1);
+  await chmod(PATH, 0o711);
+  expect(await asked()).toBe(2);
+  await writeFile(join(PATH, "python3.13"), await readFile(join(PATH, "python3.13")));
+  expect(await asked()).toBe(1);
+  for (const text of ["[", '{"": 1}', "null"]) {
+    await writeFile(join(place.base, "pythons.json"), text);
+    expect(await asked()).toBe(2);
+  }
+  await rm(join(place.base, "pythons.json"));
+  expect(await asked()).toBe(2);
+  expect(await asked()).toBe(0);
+  const other = recorder();
+  await findInterpreter({ ...place, user: userInfo().username }, other.io).catch(() => undefined);
+  expect(other.argvs).toHaveLength(2);
+});
+
+test("a python without venv is asked each time: the package may come, and changes nothing of the program", async () => {
+  const PATH = await pythons({ python3: '["/usr/bin/env", [3, 11, 2], true, false]' });
+  const place = await release({}, { env: { PATH } });
+  for (const _ of [1, 2]) {
+    const { io, argvs } = recorder();
+    expect((await findInterpreter(place, io)).hasVenv).toBe(false);
+    expect(argvs).toHaveLength(1);
+  }
+});
+
+test.each(["versions", "installs/python"])(
+  "behind slow shims the pythons in %s count, and no shim runs",
+  async (home) => {
+    const root = await scratch();
+    const shims = join(root, "shims");
+    const ran = join(root, "ran");
+    await mkdir(shims);
+    for (const name of ["python", "python3", "python3.11", "python3.13"]) {
+      await writeFile(join(shims, name), `#!/bin/sh\necho ran >>${ran}\nsleep 60\n`, { mode: 0o755 });
+    }
+    for (const version of ["3.11.4", "3.13.1", "my-env"]) {
+      await mkdir(join(root, home, version), { recursive: true });
+      await rename(
+        await pythons({ python3: version === "my-env" ? "3.14.0" : version }),
+        join(root, home, version, "bin"),
+      );
+    }
+    const plain = await pythons({ python3: "3.12.0" });
+    const taken = async (files: Record<string, string>) => {
+      const place = await release(files, { env: { PATH: `${shims}:${plain}:/usr/bin:/bin` } });
+      return (await findInterpreter(place, recorder().io)).version.join(".");
+    };
+    expect(await taken({})).toBe("3.13.1");
+    expect(await taken({ ".python-version": "3.11" })).toBe("3.11.4");
+    expect(await taken({ ".python-version": "3.12" })).toBe("3.12.0");
+    expect(existsSync(ran)).toBe(false);
+  },
+);
+
+test("a shim is asked when nothing else fits, and not remembered: its answer depends on more than its file", async () => {
+  const shims = join(await scratch(), "shims");
+  await rename(await pythons({ python3: "3.10.1" }), shims);
+  const plain = await pythons({ python3: "3.12.0" });
+  const place = await release({ ".python-version": "3.10" }, { env: { PATH: `${shims}:${plain}` } });
+  const counts: number[] = [];
+  for (const _ of [1, 2]) {
+    const { io, argvs } = recorder();
+    expect((await findInterpreter(place, io)).version.join(".")).toBe("3.10.1");
+    counts.push(argvs.length);
+  }
+  expect(counts).toEqual([2, 1]);
 });
 
 test("none that fits: the wish, its file and what is installed are named", async () => {
