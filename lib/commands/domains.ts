@@ -17,7 +17,7 @@ import { obtain, renewDue } from "../domains/obtain.ts";
 import { owners } from "../domains/owners.ts";
 import { removeName, writePair } from "../domains/pair.ts";
 import { domainsOf, type DomainRow } from "../domains/report.ts";
-import { note } from "../domains/state.ts";
+import { noteSuccess } from "../domains/state.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
@@ -126,7 +126,7 @@ async function refuseTaken(name: string, names: readonly string[]): Promise<void
 async function tell(app: App, name: string, isForced: boolean, io: Io): Promise<void> {
   const isInternal = app.server.domains.some((domain) => domain.name === name && domain.tls === "internal");
   io.info(`${name}: ${isInternal ? "dp's own CA makes its certificate" : "asking for a certificate"}`);
-  const got = await obtain(app, name, isForced);
+  const got = await obtain(app, name, isForced, () => io.info("waiting for another order to end"));
   if ("problem" in got) {
     io.warn(`${name} has no new certificate yet: ${got.problem}`);
     return io.warn(`it is tried again by itself, or now: dp domains ${app.name} renew ${name}`);
@@ -197,7 +197,7 @@ export async function useFiles(name: string, typed: string, pems: { cert: string
   const domain = domainName(typed);
   await refuseTaken(name, [domain]);
   const { certificate } = await writePair(domain, pems.key, pems.cert);
-  await note(domain, { source: "file", tries: 0, next: null, error: null });
+  await noteSuccess(domain, "file");
   const isNew = (known: readonly string[]) => !known.includes(domain);
   const app = await change(name, io, (text, file, known) =>
     isNew(known) ? addDomains(text, [{ name: domain } satisfies DomainConfig], file) : text,
@@ -220,7 +220,7 @@ export async function useAutomatic(name: string, typed: string, io: Io): Promise
   const domain = domainName(typed);
   requireOwn(app, domain);
   requireMaker(app, [domain]);
-  await note(domain, { source: "acme", tries: 0, next: null, error: null });
+  await noteSuccess(domain, "acme");
   await tell(app, domain, false, io);
   return domainsOf(app);
 }

@@ -1,12 +1,14 @@
 // Orders at a CA, by lego: a program that speaks ACME, knows the DNS providers, and ends.
+import { createPrivateKey } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { isWildcard } from "../config/domain-name.ts";
 import { parseEnv } from "../config/env.ts";
 import { readTls, tlsFolder, type TlsSettings } from "../config/tls.ts";
 import { DpError } from "../errors.ts";
 import { namesIn, readText, removeFile } from "../host/files.ts";
+import { program } from "../host/process/privilege.ts";
 import { plainEnv, run } from "../host/run.ts";
 import { root, SYSTEM_PATH } from "../paths.ts";
 import { shown } from "../text/text.ts";
@@ -41,6 +43,7 @@ export async function order(name: string): Promise<{ key: string; chain: string 
   requireLego();
   const settings = await readTls();
   await openFolder(folder(), 0o700);
+  await dropHalfAccounts();
   await challengeFolder();
   for (let tries = 1; ; tries++) {
     try {
@@ -72,7 +75,9 @@ async function ordered(name: string, settings: TlsSettings): Promise<void> {
   ];
   // The CA's answers must be readable for the front, whatever umask the owner has.
   const shell = ["/bin/sh", "-c", 'umask 022; exec "$@"', "sh", ...argv];
-  const result = await run(shell, { env: await envOf(settings), check: false, quiet: true, timeout: PATIENCE });
+  // It ends with dp: the next order must not meet it at the same files.
+  const bound = [program("setpriv"), "--pdeathsig", "KILL", ...shell];
+  const result = await run(bound, { env: await envOf(settings), check: false, quiet: true, timeout: PATIENCE });
   if (result.timedOut) throw orderError(`the CA did not answer within ${PATIENCE / 60_000} minutes`);
   if (result.code !== 0) throw failureOf(name, result.text);
 }
@@ -117,6 +122,23 @@ const isRegistered = async (): Promise<boolean> => (await accountFiles()).some((
 
 async function forgetAccounts(): Promise<void> {
   for (const file of await accountFiles()) await removeFile(file);
+}
+
+/** Removes accounts of which a file is half: lego writes them in place, and refuses them for ever when it was killed. */
+async function dropHalfAccounts(): Promise<void> {
+  for (const file of await accountFiles())
+    if (!(await isWhole(file))) await rm(dirname(file), { recursive: true, force: true });
+}
+
+async function isWhole(file: string): Promise<boolean> {
+  const key = await readText(join(dirname(file), "keys", `${basename(dirname(file))}.key`));
+  try {
+    createPrivateKey(key ?? "");
+    JSON.parse((await readText(file)) ?? "{}");
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const PROBLEM = /urn:ietf:params:acme:error:(\w+) :: (.*)/g;

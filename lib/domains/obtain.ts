@@ -4,13 +4,15 @@ import { isWildcard } from "../config/domain-name.ts";
 import { readTls, tlsFolder } from "../config/tls.ts";
 import type { DomainConfig } from "../config/types.ts";
 import type { App } from "../contracts/app.ts";
-import { DpError, messageOf } from "../errors.ts";
-import { readText } from "../host/files.ts";
+import { DpError, hostError, messageOf } from "../errors.ts";
+import { readText, removeStaleTemps } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
 import { order, orderError } from "./lego.ts";
-import { certificateOf, openFolder, writePair, type Certificate } from "./pair.ts";
-import { reachOf } from "./reach.ts";
-import { note, noteFailure, noteOrder, sourceOf, stateOf } from "./state.ts";
+import { certificateOf, folderOf, openFolder, writePair, type Certificate } from "./pair.ts";
+import { clearChallenges, reachOf } from "./reach.ts";
+import { isWaiting, noteFailure, noteOrder, noteSuccess, noteTry, sourceOf, stateOf } from "./state.ts";
+
+const DAY = 24 * 3_600_000;
 
 /** How a try went: a certificate, or why there is none. */
 export type Obtained = { certificate: Certificate; addresses: string[] } | { problem: string };
@@ -26,23 +28,23 @@ export function isDue(certificate: Certificate | null): boolean {
  * Gets a new certificate for a name and makes the front use it; the old one stays until then. `isForced`: the check
  * that the name leads here is left out. The failure is kept with the time of the next try.
  */
-export async function obtain(app: App, name: string, isForced: boolean): Promise<Obtained> {
+export async function obtain(app: App, name: string, isForced: boolean, waiting?: () => void): Promise<Obtained> {
   await openFolder(tlsFolder(), 0o711);
   const file = join(tlsFolder(), "order.lock");
   // One order at a time: they share the account.
-  const lock = await waitForLock(
-    file,
-    () => undefined,
-    () => undefined,
-  );
+  const lock = await waitForLock(file, () => undefined, waiting ?? (() => undefined));
   try {
+    await noteTry(name);
+    await clearChallenges();
     const isInternal = app.server.domains.some((domain) => domain.name === name && domain.tls === "internal");
     const { key, chain, addresses } = isInternal ? await issued(name) : await ordered(name, isForced);
     const { certificate } = await writePair(name, key, chain);
-    await note(name, { source: isInternal ? "internal" : "acme", tries: 0, next: null, error: null });
     await app.front.certify?.(name);
+    // A clock that is far ahead would have it renewed again and again.
+    await noteSuccess(name, isInternal ? "internal" : "acme", isDue(certificate) ? DAY : null);
     return { certificate, addresses };
-  } catch (error) {
+  } catch (thrown) {
+    const error = hostError(thrown);
     if (!(error instanceof DpError)) throw error;
     const problem = [messageOf(error), ...(error.hint === undefined ? [] : [error.hint])].join("; ");
     await noteFailure(name, problem, error.reason ?? null);
@@ -88,34 +90,48 @@ export async function follow(app: App, { name, certificate: folder }: DomainConf
     }),
   );
   if (!(await writePair(name, key!, chain!)).isNew) return false;
-  await note(name, { source: "file", tries: 0, next: null, error: null });
   await app.front.certify?.(name);
+  await noteSuccess(name, "file");
   return true;
 }
 
-/** Whether a certificate is to be got now: it is due, or of somebody else than config.yml says, and no pause holds. */
-async function isItsTurn(domain: DomainConfig): Promise<boolean> {
-  const state = await stateOf(domain.name);
-  const source = sourceOf(domain, state);
-  if (source === "file" || (state.next !== null && Date.parse(state.next) > Date.now())) return false;
-  return state.source !== source || isDue(await certificateOf(domain.name));
-}
-
-/** Renews what is due of an app's names; `say` gets a sentence for each try. Answers how many orders were made. */
+/**
+ * Renews what is due of an app's names; `say` gets a sentence for each try, and for what goes wrong with a name, which
+ * stops no other one. Answers how many orders were made.
+ */
 export async function renewDue(app: App, most: number, say: (line: string) => void): Promise<number> {
   let orders = 0;
   for (const domain of app.server.domains) {
-    const { name } = domain;
-    if (domain.certificate !== undefined) {
-      if (await follow(app, domain)) say(`${name}: took the new certificate of ${domain.certificate}`);
-      continue;
+    try {
+      if (await lookAfter(app, domain, orders < most, (line) => say(`${domain.name}: ${line}`))) orders++;
+    } catch (thrown) {
+      const error = hostError(thrown);
+      if (!(error instanceof DpError)) throw error;
+      say(`${domain.name}: ${messageOf(error)}`);
     }
-    if (!(await isItsTurn(domain)) || orders >= most) continue;
-    orders++;
-    const got = await obtain(app, name, false);
-    say(
-      "problem" in got ? `${name}: ${got.problem}` : `${name}: has a new certificate, until ${got.certificate.until}`,
-    );
   }
   return orders;
+}
+
+/** Does for one name what is to be done now; answers whether that was an order. */
+async function lookAfter(app: App, domain: DomainConfig, isFree: boolean, say: (line: string) => void) {
+  const { name } = domain;
+  // What a renewal left that was killed.
+  await removeStaleTemps(folderOf(name));
+  if (domain.certificate !== undefined && (await follow(app, domain))) {
+    say(`took the new certificate of ${domain.certificate}`);
+    return false;
+  }
+  const [state, certificate] = [await stateOf(name), await certificateOf(name)];
+  const source = sourceOf(domain, state);
+  if (source === "file" || (source === state.source && !isDue(certificate))) {
+    // Whoever wrote it may have been killed before the front was told; to tell it again changes nothing.
+    if (certificate !== null) await app.front.certify?.(name);
+    if (state.error !== null) await noteSuccess(name, state.source);
+    return false;
+  }
+  if (isWaiting(state) || !isFree) return false;
+  const got = await obtain(app, name, false);
+  say("problem" in got ? got.problem : `has a new certificate, until ${got.certificate.until}`);
+  return true;
 }

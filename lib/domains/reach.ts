@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { edgeSettings, readTls, tlsFolder } from "../config/tls.ts";
 import { codeOf, messageOf } from "../errors.ts";
 import { direct } from "../health/probe.ts";
-import { removeFile, writeFileAtomic } from "../host/files.ts";
+import { namesIn, removeFile, writeFileAtomic } from "../host/files.ts";
 import { shown } from "../text/text.ts";
 import { openFolder } from "./pair.ts";
 
@@ -19,6 +19,12 @@ export async function challengeFolder(): Promise<string> {
   await openFolder(tlsFolder(), 0o711);
   for (const path of [challenges, dirname(folder), folder]) await openFolder(path, 0o755);
   return folder;
+}
+
+/** Removes the answers of orders that were killed. */
+export async function clearChallenges(): Promise<void> {
+  const folder = await challengeFolder();
+  for (const name of await namesIn(folder)) await removeFile(join(folder, name));
 }
 
 /** Where a name leads. */

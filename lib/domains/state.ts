@@ -10,8 +10,10 @@ export type Source = "acme" | "internal" | "file";
 /** Times are ISO 8601. */
 export interface NameState {
   source: Source;
-  /** Tries that failed since the last good one. */
+  /** Tries since the last good one. */
   tries: number;
+  /** The last try. */
+  tried: string | null;
   /** The next try; null: when a third of the lifetime is left. */
   next: string | null;
   error: string | null;
@@ -26,7 +28,7 @@ const HOUR = 60 * MINUTE;
 /** A CA allows five failed orders of a name in an hour. */
 const ORDERS = 3;
 
-const NEW: NameState = { source: "acme", tries: 0, next: null, error: null, orders: [] };
+const NEW: NameState = { source: "acme", tries: 0, tried: null, next: null, error: null, orders: [] };
 
 const fileOf = (name: string) => join(folderOf(name), "state.json");
 
@@ -45,24 +47,48 @@ export const sourceOf = ({ tls, certificate }: DomainConfig, { source }: NameSta
   source === "file" || certificate !== undefined ? "file" : (tls ?? "acme");
 
 /** Changes the state of a name. */
-export async function note(name: string, change: Partial<NameState>): Promise<void> {
+async function note(name: string, change: Partial<NameState>): Promise<void> {
   const now = await stateOf(name);
   await makeFolder(name);
   await writeFileAtomic(fileOf(name), `${JSON.stringify({ ...now, ...change }, null, 2)}\n`, 0o600);
 }
 
-/** Records a failure, and when it is tried again; `until`: the CA's own wish. */
-export async function noteFailure(name: string, error: string, until: string | null): Promise<void> {
+const later = (ms: number) => new Date(Date.now() + ms).toISOString();
+
+/**
+ * Records that a try begins, as one that failed: when dp is killed, or the disk is full when it ends, the next one has
+ * to wait all the same.
+ */
+export async function noteTry(name: string): Promise<void> {
   const { tries } = await stateOf(name);
-  const pause = PAUSES[Math.min(tries, PAUSES.length - 1)]! * MINUTE;
-  const own = new Date(Date.now() + pause).toISOString();
-  await note(name, { error, tries: tries + 1, next: until !== null && until > own ? until : own });
+  const next = later(PAUSES[Math.min(tries, PAUSES.length - 1)]! * MINUTE);
+  await note(name, { tries: tries + 1, tried: later(0), next, error: "the last try is under way, or was interrupted" });
+}
+
+/** Records why the try failed; `until`: when the CA allows the next one. */
+export async function noteFailure(name: string, error: string, until: string | null): Promise<void> {
+  const own = (await stateOf(name)).next ?? later(0);
+  await note(name, { error, next: until !== null && until > own ? until : own });
+}
+
+/** Records a try that was good; `again`: the time in ms after which the next one may be, whatever is due. */
+export async function noteSuccess(name: string, source: Source, again: number | null = null): Promise<void> {
+  const next = again === null ? null : later(again);
+  const error = again === null ? null : "the new certificate is due at once: is the clock of this server right?";
+  await note(name, { source, tries: 0, tried: later(0), next, error });
+}
+
+/** Whether the next try has to wait. A state from the future is that of a wrong clock. */
+export function isWaiting({ next, tried }: NameState): boolean {
+  const now = new Date().toISOString();
+  return next !== null && next > now && (tried ?? "") <= now;
 }
 
 /** Records an order; answers when the next one is allowed, or null when this one is. */
 export async function noteOrder(name: string): Promise<string | null> {
-  const recent = (await stateOf(name)).orders.filter((time) => Date.parse(time) > Date.now() - HOUR);
+  const [now, from] = [later(0), later(-HOUR)];
+  const recent = (await stateOf(name)).orders.filter((time) => time > from && time <= now);
   if (recent.length >= ORDERS) return new Date(Date.parse(recent[0]!) + HOUR).toISOString();
-  await note(name, { orders: [...recent, new Date().toISOString()] });
+  await note(name, { orders: [...recent, now] });
   return null;
 }

@@ -261,33 +261,6 @@ describe.skipIf(!isAble)("dp domains", () => {
     await dp(0, "domains", "shop", "remove", "own.test");
   });
 
-  test("a renewal that is killed leaves the old certificate, and the next one goes through", async () => {
-    const pem = () => readFileSync(join(folderOf("shop.test"), "pair.pem"), "utf8");
-    const made = join(box.root, "var/lib/dp/tls/lego/certificates/shop.test.crt");
-    const orderNoted = () => (stateOf("shop.test").orders as string[]).length > 0;
-    const isMade = (before: string) => () => readFileSync(made, "utf8") !== before;
-    for (const isThere of [orderNoted, isMade(readFileSync(made, "utf8"))]) {
-      writeFileSync(join(folderOf("shop.test"), "state.json"), "{}");
-      const { pid, done } = box.start([box.program, "domains", "shop", "renew", "shop.test"]);
-      await until("the renewal has come that far", () => {
-        try {
-          return isThere();
-        } catch {
-          return false; // the file is being replaced
-        }
-      });
-      process.kill(pid, "SIGKILL");
-      await done;
-      expect(pem()).toMatch(/^-----BEGIN [A-Z ]*PRIVATE KEY-----[^]+-----END CERTIFICATE-----\n$/);
-      expect(await page("shop.test")).toStartWith("again");
-    }
-    writeFileSync(join(folderOf("shop.test"), "state.json"), "{}");
-    const before = pem();
-    await dp(0, "domains", "shop", "renew", "shop.test");
-    expect(pem()).not.toBe(before);
-    expect(await page("shop.test")).toStartWith("again");
-  });
-
   test("a certificate that ends soon is told to the targets of notifications, once", async () => {
     const own = (...parts: string[]) => join(box.root, "var/lib/dp/notify", ...parts);
     const folder = join(box.code, "../soon");

@@ -1,5 +1,5 @@
 // The domains of all apps: which app a name belongs to, and its certificate.
-import { X509Certificate, createPrivateKey } from "node:crypto";
+import { X509Certificate, createHash, createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
@@ -20,6 +20,8 @@ interface Named extends Domain {
 
 const names = new Map<string, Named>();
 const contexts = new Map<string, Context>();
+/** Of each file that a context was made of: its digest. */
+const digests = new Map<string, string>();
 
 /** The ports of the domains and the folders of their files; null: no app has a domain. */
 export const edge: { settings: Edge | null } = { settings: null };
@@ -85,12 +87,17 @@ export function readCertificate(name: string): void {
   if (edge.settings === null || !names.has(name)) throw new DpError("host", `the relay has no domain ${name}`);
   const path = pairOf(edge.settings.certificates, name);
   try {
-    const blocks = [...readFileSync(path, "latin1").matchAll(BLOCK)];
+    const text = readFileSync(path, "latin1");
+    const digest = createHash("sha256").update(text).digest("hex");
+    // The same certificate in a new context would end the resumption of sessions.
+    if (contexts.has(name) && digests.get(name) === digest) return;
+    const blocks = [...text.matchAll(BLOCK)];
     const key = blocks.find(([, kind]) => kind!.endsWith("PRIVATE KEY"))?.[0] ?? "";
     const chain = blocks.filter(([, kind]) => kind === "CERTIFICATE").map(([text]) => text);
     if (!new X509Certificate(chain[0] ?? "").checkPrivateKey(createPrivateKey(key)))
       throw new Error("its key belongs to another certificate");
     contexts.set(name, contextFrom(key, chain.join("\n")));
+    digests.set(name, digest);
   } catch (error) {
     throw new DpError("host", `${path} cannot be used: ${messageOf(error)}`, { cause: error });
   }

@@ -16,7 +16,9 @@ export interface LoadOptions {
   downloads?: number;
   /** Clients with a websocket that is echoed. */
   websockets?: number;
-  paths?: { quick?: string; echo?: string; slow?: string; download?: string; websocket?: string };
+  /** Clients that follow a stream of events without end. */
+  streams?: number;
+  paths?: { quick?: string; echo?: string; slow?: string; download?: string; websocket?: string; events?: string };
   host?: string;
   /** The port speaks TLS. */
   isSecure?: boolean;
@@ -47,6 +49,8 @@ export interface LoadResult {
   /** Answers by their body's first 40 bytes, of `quick` requests. */
   answers: Record<string, number>;
   websockets: { opened: number; closed: number; messages: number; failed: number };
+  /** `messages`: pieces that came. */
+  streams: { opened: number; closed: number; messages: number; failed: number };
 }
 
 /** A load that runs until it is stopped. */
@@ -65,6 +69,7 @@ export function load(options: LoadOptions): Load {
   const reasons: Record<string, number> = {};
   const answers: Record<string, number> = {};
   const websockets = { opened: 0, closed: 0, messages: 0, failed: 0 };
+  const streams = { opened: 0, closed: 0, messages: 0, failed: 0 };
   const paths = { quick: "/", ...options.paths };
   const host = options.host ?? `127.0.0.1:${options.port}`;
   let [requests, failed, lastEnd, longestGap] = [0, 0, begun, 0];
@@ -181,6 +186,38 @@ export function load(options: LoadOptions): Load {
     });
   }
 
+  /** Follows one stream after the other; a stream that ends while the load runs is counted. */
+  async function stream(path: string): Promise<void> {
+    while (!isStopping) {
+      try {
+        const connection = await connectTo(options.port, options.isSecure ? host : undefined);
+        let begun = "";
+        await new Promise<void>((resolve, reject) => {
+          connection.onData = (chunk) => {
+            if (begun === "") streams.opened++;
+            begun ||= chunk.toString("latin1", 0, 12);
+            streams.messages++;
+            if (!begun.startsWith("HTTP/1.1 200")) reject(new Error(begun));
+            if (!isStopping) return;
+            connection.close();
+            resolve();
+          };
+          connection.onClose = (why) => {
+            streams.closed++;
+            if (begun === "") reject(new Error(why));
+            resolve();
+          };
+          connection.write(Buffer.from(head("GET", path)));
+        });
+        connection.close();
+      } catch (error) {
+        streams.failed++;
+        fail("stream", error);
+        await Bun.sleep(10);
+      }
+    }
+  }
+
   const times = (count: number | undefined, start: () => Promise<void>) =>
     Array.from({ length: count ?? 0 }, () => start());
   const running = [
@@ -189,12 +226,24 @@ export function load(options: LoadOptions): Load {
     ...times(paths.slow === undefined ? 0 : options.slow, () => repeat("slow", paths.slow!)),
     ...times(paths.download === undefined ? 0 : options.downloads, () => repeat("download", paths.download!)),
     ...times(paths.websocket === undefined ? 0 : options.websockets, () => websocket(paths.websocket!)),
+    ...times(paths.events === undefined ? 0 : options.streams, () => stream(paths.events!)),
   ];
 
   const soFar = (): LoadResult => {
     const sorted = latencies.toSorted((a, b) => a - b);
     const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
-    return { requests, failed, failures, reasons, longestGap, p50: at(0.5), p99: at(0.99), answers, websockets };
+    return {
+      requests,
+      failed,
+      failures,
+      reasons,
+      longestGap,
+      p50: at(0.5),
+      p99: at(0.99),
+      answers,
+      websockets,
+      streams,
+    };
   };
   return {
     soFar,
