@@ -3,15 +3,12 @@
 import { appOf } from "../lib/release/app.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
-import { publiclyHealthy, stillHealthy } from "../lib/health/health.ts";
+import { publiclyHealthy } from "../lib/health/health.ts";
 import { idOf } from "../lib/text/ids.ts";
 import { candidateOf } from "../lib/release/instances.ts";
-import { watched } from "../lib/health/watched.ts";
-import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
+import { watchRelease } from "../lib/health/proof.ts";
+import { NO_PROBES, sumOf } from "../lib/health/prober.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
-
-/** Milliseconds between two checks of the process while it is watched. */
-const LOOK = 250;
 
 const step = defineStep(import.meta.path, {
   summary: "Watch the live release through the public port",
@@ -34,20 +31,10 @@ const step = defineStep(import.meta.path, {
     const app = await appOf(given);
     const candidate = candidateOf(app, idOf(release)!, healthCheck, port);
     await publiclyHealthy(candidate, server, app.front, io);
-    const prober = startProber(app, healthCheck);
-    const statusOf = watched(app.manager, candidate.name);
     // A warm release was watched when it was first deployed.
-    const end = performance.now() + (isWarm ? 0 : server.verifyTime);
-    try {
-      for (let left = end - performance.now(); left > 0; left = end - performance.now()) {
-        await stillHealthy(candidate, pid, io, statusOf);
-        await io.sleep(Math.min(LOOK, left));
-      }
-      await stillHealthy(candidate, pid, io);
-    } finally {
-      await prober.stop();
-    }
-    const verifyProbes = prober.seen();
+    const time = isWarm ? 0 : server.verifyTime;
+    const isWhole = server.maxFailed !== undefined;
+    const { probes: verifyProbes, took } = await watchRelease(app, candidate, pid, { time, isWhole }, io);
     const { failed } = sumOf([swapProbes, verifyProbes]);
     if (server.maxFailed !== undefined && failed > server.maxFailed) {
       throw new DpError(
@@ -55,7 +42,7 @@ const step = defineStep(import.meta.path, {
         `${failed} of dp's own requests failed during the switch, but maxFailed is ${server.maxFailed}`,
       );
     }
-    io.info(`healthy for ${(server.verifyTime / 1000).toFixed(1)} s`);
+    io.info(`healthy for ${(took / 1000).toFixed(1)} s`);
     if (downtime !== null) {
       const what = app.front.holdsPort ? "requests waited" : "down";
       io.info(`strategy restart: ${what} for ${(downtime / 1000).toFixed(1)} s`);

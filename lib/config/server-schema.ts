@@ -233,7 +233,11 @@ function declareKeys({ managers, fronts }: ServerKinds) {
     domains: v.optional(domains, []),
     tls: v.optional(tls, { http: "redirect", hsts: "0s" }),
     verifyTime: v.optional(
-      duration("0s", "10m", "How long the new release is watched after the switch; if it fails, the deploy goes back."),
+      duration(
+        "0s",
+        "10m",
+        "How long the new release is watched after the switch at most; half of it once it has proved itself. If it fails, the deploy goes back.",
+      ),
       "3s",
     ),
     drainTimeout: v.optional(duration("0s", "1h", "How long in-flight requests on the old release may take."), "30s"),
