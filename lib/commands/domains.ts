@@ -196,7 +196,8 @@ async function apply(app: App, io: Io): Promise<void> {
 export async function useFiles(name: string, typed: string, pems: { cert: string; key: string }, io: Io) {
   const domain = domainName(typed);
   await refuseTaken(name, [domain]);
-  const { certificate } = await writePair(domain, pems.key, pems.cert);
+  const { keyReader } = (await openApp(name)).front;
+  const { certificate } = await writePair(domain, pems.key, pems.cert, keyReader);
   await noteSuccess(domain, "file");
   const isNew = (known: readonly string[]) => !known.includes(domain);
   const app = await change(name, io, (text, file, known) =>

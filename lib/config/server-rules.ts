@@ -27,16 +27,27 @@ export function checkServer(
     const hint = `write front: ${usualOf(fronts)}`;
     throw new DpError("config", `${file}: ${what} needs a front, and front is ${front}`, { hint });
   }
-  if (domains.length > 0) checkDomains(domains, fronts[front]?.servesDomains === true && protocol === "http", file);
+  if (domains.length > 0) {
+    const able = Object.keys(fronts).filter((name) => fronts[name]?.servesDomains);
+    checkDomains(domains, able, able.includes(front) && protocol === "http", file);
+  }
   return strategy ?? (canRunTwice ? "blue-green" : "restart");
 }
 
-function checkDomains(domains: readonly DomainConfig[], isServed: boolean, file: string): void {
+function checkDomains(
+  domains: readonly DomainConfig[],
+  able: readonly string[],
+  isServed: boolean,
+  file: string,
+): void {
   const fail = (what: string, hint: string) => {
     throw new DpError("config", `${file}: ${what}`, { hint });
   };
   if (!isServed)
-    fail("domains need front: relay and protocol: http", "without them, a web server before dp has the domains");
+    fail(
+      `domains need front: ${able.join(" or ")}, and protocol: http`,
+      "without them, a web server before dp has the domains",
+    );
   const own = new Map(domains.map((domain) => [domain.name, domain]));
   if (own.size < domains.length) fail("domains has a name twice", "remove one of the two");
   for (const { name, redirect, certificate, tls } of domains) {

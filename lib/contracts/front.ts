@@ -129,6 +129,8 @@ export interface Front {
   readonly summary: string;
   /** False: the app listens on the public port itself. */
   readonly holdsPort: boolean;
+  /** The system user that reads the files of certificates; missing: only root does. */
+  readonly keyReader?: string;
   /** Why this host cannot use it, or null when it can. */
   unavailable(): Promise<string | null>;
   /**

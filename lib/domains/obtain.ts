@@ -38,7 +38,7 @@ export async function obtain(app: App, name: string, isForced: boolean, waiting?
     await clearChallenges();
     const isInternal = app.server.domains.some((domain) => domain.name === name && domain.tls === "internal");
     const { key, chain, addresses } = isInternal ? await issued(name) : await ordered(name, isForced);
-    const { certificate } = await writePair(name, key, chain);
+    const { certificate } = await writePair(name, key, chain, app.front.keyReader);
     await app.front.certify?.(name);
     // A clock that is far ahead would have it renewed again and again.
     await noteSuccess(name, isInternal ? "internal" : "acme", isDue(certificate) ? DAY : null);
@@ -89,7 +89,7 @@ export async function follow(app: App, { name, certificate: folder }: DomainConf
       return text;
     }),
   );
-  if (!(await writePair(name, key!, chain!)).isNew) return false;
+  if (!(await writePair(name, key!, chain!, app.front.keyReader)).isNew) return false;
   await app.front.certify?.(name);
   await noteSuccess(name, "file");
   return true;

@@ -5,10 +5,9 @@ import { join } from "node:path";
 import { isWildcard } from "../config/domain-name.ts";
 import { tlsFolder } from "../config/tls.ts";
 import { DpError } from "../errors.ts";
-import { USER } from "../fronts/relay/service.ts";
 import { isService } from "../host/daemon/service.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
-import { idsOf } from "../host/users.ts";
+import { idsOf, userExists } from "../host/users.ts";
 
 /** A certificate, as far as it is told. Times are ISO 8601. */
 export interface Certificate {
@@ -38,13 +37,15 @@ function told({ issuer, validFrom, validTo }: X509Certificate): Certificate {
 }
 
 /**
- * Writes a pair, both as PEM, for a name. Throws DpError "usage" when the two do not belong together, are not for the
- * name, are out of date, or lack the certificates between them and the root. `isNew`: they were not there already.
+ * Writes a pair, both as PEM, for a name; `reader`: the system user that reads it. Throws DpError "usage" when the two do
+ * not belong together, are not for the name, are out of date, or lack the certificates between them and the root.
+ * `isNew`: they were not there already.
  */
 export async function writePair(
   name: string,
   key: string,
   chain: string,
+  reader: string | undefined,
 ): Promise<{ certificate: Certificate; isNew: boolean }> {
   const [secret] = KEY.exec(key) ?? [];
   const certificates = chain.match(CERTIFICATE) ?? [];
@@ -52,7 +53,8 @@ export async function writePair(
   const text = `${[secret, ...certificates].join("\n")}\n`;
   if ((await readText(fileOf(name))) === text) return { certificate, isNew: false };
   await makeFolder(name);
-  const owner = isService() ? await idsOf(USER) : undefined;
+  const isRead = isService() && reader !== undefined && userExists(reader);
+  const owner = isRead ? await idsOf(reader) : undefined;
   await writeFileAtomic(fileOf(name), text, 0o600, owner);
   return { certificate, isNew: true };
 }

@@ -2,11 +2,14 @@
 import { existsSync } from "node:fs";
 import { DpError } from "../errors.ts";
 import type { Drained, Front, Route, RouteStatus, Target } from "../contracts/front.ts";
+import { copyPairs, removeOthers, withNewPair } from "./haproxy/certificates.ts";
 import { countsOf } from "./haproxy/counts.ts";
+import { namesOf, refuseTaken } from "./haproxy/domains.ts";
 import { drainSlot } from "./haproxy/drain.ts";
+import { edgeFor, edgeStatus, untilFree } from "./haproxy/edge.ts";
 import { filesOf, haproxyProgram } from "./haproxy/places.ts";
-import { driftFrom, keep, load, makeFolder, stop } from "./haproxy/process.ts";
-import { pointed, readRoutes, routeFrom, serverOf, type KeptRoute } from "./haproxy/routes.ts";
+import { driftFrom, keep, keepDomains, load, makeFolder, makeUser, needsLoad, stop } from "./haproxy/process.ts";
+import { changed, pointed, readKept, routeFrom, serverOf, type Kept, type KeptRoute } from "./haproxy/routes.ts";
 import { notRunning, processes, tellAll } from "./haproxy/runtime.ts";
 import type { Io } from "../host/io.ts";
 import { waitForLock } from "../host/lock.ts";
@@ -24,18 +27,18 @@ async function unavailable(): Promise<string | null> {
 }
 
 /** Makes one change at a time: all apps share the file of routes. */
-async function locked<T>(change: (routes: Map<string, KeptRoute>) => Promise<T>): Promise<T> {
+async function locked<T>(change: (kept: Kept) => Promise<T>): Promise<T> {
   const nobody = () => undefined;
   await makeFolder();
   const lock = await waitForLock(filesOf().lock, nobody, nobody);
   try {
-    return await change(await readRoutes());
+    return await change(await readKept());
   } finally {
     lock.release();
   }
 }
 
-function known(routes: ReadonlyMap<string, KeptRoute>, app: string): KeptRoute {
+function known({ routes }: Kept, app: string): KeptRoute {
   const route = routes.get(app);
   if (route) return route;
   throw new DpError("host", `HAProxy has no route for ${app}`, { hint: `dp setup ${app}` });
@@ -53,15 +56,41 @@ async function requireFree({ app, listen: { port } }: Omit<Route, "target">): Pr
 }
 
 const setup = (wanted: Omit<Route, "target">, io: Io): Promise<string[]> =>
-  locked(async (routes) => {
+  locked(async (kept) => {
     const { app, listen } = wanted;
-    const before = routes.get(app);
-    const next = new Map(routes).set(app, routeFrom(wanted, before));
-    if ((await driftFrom(next)).length === 0) return [];
+    const before = kept.routes.get(app);
+    const route = routeFrom(wanted, before);
+    refuseTaken(kept, route);
+    const { routes, edge: had } = changed(kept, app, route);
+    const changes = await makeUser(io);
+    const edge = await edgeFor({ routes, edge: had }, io);
+    const next = { routes, edge };
+    await copyPairs(next, io);
     const isMoved = before?.listen.host !== listen.host || before.listen.port !== listen.port;
-    if (isMoved) await requireFree(wanted);
-    const changes = await load(next, routes, io);
-    return isMoved ? [...changes, `HAProxy holds ${listen.host}:${listen.port} for ${app}`] : changes;
+    if (await needsLoad(next)) {
+      if (isMoved) await requireFree(wanted);
+      changes.push(...(await load(next, kept, io)));
+    }
+    await keepDomains(next);
+    await removeOthers(next);
+    if (isMoved) changes.push(`HAProxy holds ${listen.host}:${listen.port} for ${app}`);
+    if (edge !== null && had === null)
+      changes.push(`HAProxy holds ports ${edge.http.port} and ${edge.https.port} for the domains`);
+    return changes;
+  });
+
+/** Takes the certificate of a name into use, for new connections; open ones stay. */
+const certify = (name: string): Promise<void> =>
+  locked(async (kept) => {
+    const { edge } = kept;
+    if (edge === null || !namesOf(kept).includes(name)) throw new DpError("host", `HAProxy has no domain ${name}`);
+    try {
+      await withNewPair(edge, name, () => keepDomains(kept));
+    } catch (error) {
+      // The files must name no copy that is gone again.
+      await keep(kept);
+      throw error;
+    }
   });
 
 /**
@@ -84,12 +113,12 @@ function commands({ app, slots, live }: KeptRoute, before: KeptRoute): string[] 
 }
 
 const point = (app: string, target: Target | null): Promise<void> =>
-  locked(async (routes) => {
-    const before = known(routes, app);
+  locked(async (kept) => {
+    const before = known(kept, app);
     const after = pointed(before, target);
     // The file that a restart reads comes first: a crash now leaves both releases running, a later one perhaps only the
     // new one.
-    await keep(new Map(routes).set(app, after));
+    await keep(changed(kept, app, after));
     for (const [worker, answer] of await tellAll(commands(after, before))) {
       if (worker.isCurrent && /No such (backend|server)/i.test(answer))
         throw new DpError("host", `HAProxy runs without ${app}`, { hint: "dp reconcile" });
@@ -98,10 +127,10 @@ const point = (app: string, target: Target | null): Promise<void> =>
 
 /** Holds the app (`limit` in ms), or resumes it (null). */
 const setHold = (app: string, limit: number | null): Promise<void> =>
-  locked(async (routes) => {
-    const route = known(routes, app);
+  locked(async (kept) => {
+    const route = known(kept, app);
     if (limit === null && route.held === null) return;
-    await keep(new Map(routes).set(app, { ...route, held: limit === null ? null : Math.ceil(limit) }));
+    await keep(changed(kept, app, { ...route, held: limit === null ? null : Math.ceil(limit) }));
     const held = `set server dp-held/${app} state`;
     await tellAll(
       limit === null ? [`${held} maint`, `dp hold ${app} 0`] : [`dp hold ${app} ${Math.ceil(limit)}`, `${held} ready`],
@@ -109,15 +138,16 @@ const setHold = (app: string, limit: number | null): Promise<void> =>
   });
 
 async function drain(app: string, id: string, timeout: number, io: Io): Promise<Drained> {
-  const route = (await readRoutes()).get(app);
+  const route = (await readKept()).routes.get(app);
   const slot = route?.slots.findIndex((release) => release?.id === id) ?? -1;
   if (!route || slot === -1) return { requests: 0, tunnelsClosed: 0 };
   if ((await processes()) === null) throw notRunning();
   const drained = await drainSlot(route, slot, timeout, io);
-  await locked(async (routes) => {
-    const now = routes.get(app);
+  await locked(async (kept) => {
+    const now = kept.routes.get(app);
     if (!now || now.live === slot || now.slots[slot]?.id !== id) return;
-    await keep(new Map(routes).set(app, { ...now, slots: now.slots.map((kept, at) => (at === slot ? null : kept)) }));
+    const slots = now.slots.map((release, at) => (at === slot ? null : release));
+    await keep(changed(kept, app, { ...now, slots }));
   });
   return drained;
 }
@@ -125,7 +155,7 @@ async function drain(app: string, id: string, timeout: number, io: Io): Promise<
 const NOTHING = { isListening: false, waiting: 0, connections: 0, inFlight: {}, requests: 0, failed: 0 };
 
 async function status(app: string): Promise<RouteStatus | null> {
-  const route = (await readRoutes()).get(app);
+  const route = (await readKept()).routes.get(app);
   if (!route) return null;
   const { listen, protocol, trustedProxies, live, slots, held } = route;
   const isRunning = (await processes()) !== null;
@@ -137,13 +167,19 @@ async function status(app: string): Promise<RouteStatus | null> {
 
 async function remove(app: string, io: Io): Promise<void> {
   if (!existsSync(filesOf().routes)) return;
-  await locked(async (routes) => {
-    if (!routes.has(app)) return;
-    const next = new Map(routes);
-    next.delete(app);
-    if (next.size > 0) return void (await load(next, routes, io));
-    await stop(io);
-    await keep(next);
+  await locked(async (kept) => {
+    if (!kept.routes.has(app)) return;
+    const rest = changed(kept, app, null);
+    const next: Kept = namesOf(rest).length > 0 ? rest : { routes: rest.routes, edge: null };
+    if (next.routes.size > 0) {
+      await load(next, kept, io);
+      await keepDomains(next);
+    } else {
+      await stop(io);
+      await keep(next);
+    }
+    await removeOthers(next);
+    if (kept.edge !== null && next.edge === null) await untilFree(kept.edge, io);
   });
 }
 
@@ -157,9 +193,11 @@ const haproxy: Front = {
   drain,
   status,
   remove,
-  drift: async () => driftFrom(await readRoutes()),
+  drift: async () => driftFrom(await readKept()),
   hold: (app, limit) => setHold(app, limit),
   resume: (app) => setHold(app, null),
+  certify,
+  edge: async () => edgeStatus(await readKept()),
 };
 
 export default haproxy;

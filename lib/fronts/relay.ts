@@ -1,15 +1,18 @@
 // dp's own front: one process for the whole server that picks the release for every request.
+import { chown } from "node:fs/promises";
+import { join } from "node:path";
 import { version } from "../../package.json";
-import { DpError, messageOf } from "../errors.ts";
-import type { Front, Route, Target } from "../contracts/front.ts";
+import { codeOf, DpError, messageOf } from "../errors.ts";
+import type { Domain, Front, Route, Target } from "../contracts/front.ts";
 import type { Io } from "../host/io.ts";
 import { root } from "../paths.ts";
 import { listener } from "../host/process/process.ts";
 import { relayAt } from "./relay/client.ts";
 import { isService } from "../host/daemon/service.ts";
-import { relayDrift, restartService, setUpService } from "./relay/service.ts";
+import { relayDrift, restartService, setUpService, USER } from "./relay/service.ts";
 import { stopSupervisedRelay, superviseRelay } from "./relay/supervised.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
+import { idsOf } from "../host/users.ts";
 
 /** The folder of the relay's routes and control socket. */
 export const relayFolder = () => `${root()}/var/lib/dp/relay`;
@@ -47,7 +50,7 @@ const isSame = (one: Omit<Route, "target">, other: Omit<Route, "target">) =>
 async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
   const changes = await ensure(io);
   const before = await routeOf(route.app);
-  if (route.domains?.length) await secure(io);
+  if (route.domains?.length) await secure(route, io);
   const { host, port } = route.listen;
   try {
     const isKnown = before !== null && isSame(before, route);
@@ -70,10 +73,24 @@ async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
 }
 
 /** Opens the ports of the domains. Their app has its own port too: a deploy does not fail because of them. */
-async function secure(io: Io): Promise<void> {
+async function secure({ domains = [] }: Omit<Route, "target">, io: Io): Promise<void> {
   const { edgeSettings } = await import("../config/tls.ts");
-  const { http, https } = (await client().secure(await edgeSettings())) ?? {};
+  const settings = await edgeSettings();
+  if (isService()) await ownPairs(settings.certificates, domains);
+  const { http, https } = (await client().secure(settings)) ?? {};
   for (const problem of [http?.error, https?.error]) if (problem) io.warn(`domains: ${problem}`);
+}
+
+/** The keys of an app that had another front are not the relay's yet. The folders on the way belong to root. */
+async function ownPairs(folder: string, domains: readonly Domain[]): Promise<void> {
+  const ids = await idsOf(USER);
+  for (const { name } of domains) {
+    try {
+      await chown(join(folder, name.replace("*", "_"), "pair.pem"), ...ids);
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT") throw error;
+    }
+  }
 }
 
 /**
@@ -121,6 +138,7 @@ const relay: Front = {
   name: "relay",
   summary: "dp's own relay: zero lost requests, nothing to install",
   holdsPort: true,
+  keyReader: USER,
   unavailable: async () => (process.platform === "linux" ? null : "the relay needs Linux"),
   setup,
   drift,

@@ -1,4 +1,4 @@
--- written by dp: lets the requests of an app wait while a hold is on, and tells dp how many do.
+-- written by dp: lets the requests of an app wait while a hold is on, tells dp how many do, and answers challenges.
 local limits, waiting = {}, {}
 
 local function milliseconds()
@@ -24,4 +24,18 @@ end, 2)
 core.register_cli({ "dp", "hold" }, "dp hold APP [MS]", function(applet, _, _, app, limit)
   if limit and limit ~= "" then limits[app] = tonumber(limit) end
   applet:send((waiting[app] or 0) .. "\n")
+end)
+
+-- The answer to a CA. An unknown token is not found, and never redirected: the CA would follow it elsewhere.
+core.register_service("dp_challenge", "http", function(applet)
+  local token = applet.path:match("^/%.well%-known/acme%-challenge/([%w_-]+)$")
+  local file = token and #token <= 128 and io.open(applet:get_var("txn.dp_challenges") .. "/" .. token, "r")
+  local text = file and file:read(1024) or ""
+  if file then file:close() end
+  applet:set_status(file and 200 or 404)
+  applet:add_header("content-type", "text/plain")
+  applet:add_header("cache-control", "no-store")
+  applet:add_header("content-length", tostring(#text))
+  applet:start_response()
+  applet:send(text)
 end)

@@ -39,8 +39,8 @@ describe("config.yml", () => {
     ["domains: [a.test, a.test]", "domains has a name twice"],
     ["domains: [{name: a.test, redirect: b.test}]", "which is no domain of the app that answers"],
     ["domains: [{name: a.test, redirect: a.test}]", "which is no domain of the app that answers"],
-    ["domains: [a.test]\nfront: haproxy", "domains need front: relay and protocol: http"],
-    ["domains: [a.test]\nprotocol: tcp", "domains need front: relay and protocol: http"],
+    ["domains: [a.test]\nfront: none", "domains need front: haproxy or relay, and protocol: http"],
+    ["domains: [a.test]\nprotocol: tcp", "domains need front: haproxy or relay, and protocol: http"],
     ["tls: {hsts: 3y}", "must be a duration"],
     ["tls: {http: both}", "must be one of redirect, serve"],
   ])("%s is refused", (line, why) => {

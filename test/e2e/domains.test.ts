@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { DomainRow } from "../../lib/domains/report.ts";
+import { haproxyProgram } from "../../lib/fronts/haproxy/places.ts";
 import { missing, startAcme, type Acme } from "../support/acme.ts";
 import { pids, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
@@ -51,9 +52,9 @@ const folderOf = (name: string) => join(box.root, "var/lib/dp/tls/names", name);
 const stateOf = (name: string) => JSON.parse(readFileSync(join(folderOf(name), "state.json"), "utf8"));
 
 /** The body of a page over https, whose certificate is checked; empty when there is none. */
-async function page(name: string): Promise<string> {
+async function page(name: string, ...more: string[]): Promise<string> {
   const to = ["--connect-to", `::127.0.0.1:${acme.https}`, "--cacert", acme.root];
-  const child = Bun.spawn(["curl", "-fsS", "--noproxy", "*", ...to, `https://${name}/`], {
+  const child = Bun.spawn(["curl", "-fsS", "--noproxy", "*", ...to, ...more, `https://${name}/`], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   const text = await child.stdout.text();
@@ -314,6 +315,39 @@ describe.skipIf(!isAble)("dp domains", () => {
     const { text } = await dp(3, "domains", "shop", "add", "late.test");
     expect(text).toContain('tls.yml:7:1 emial: unknown key, did you mean "email"?');
     writeFileSync(tlsYml(), acme.settings);
+  });
+
+  test.skipIf(haproxyProgram() === null)("HAProxy takes the names over, with HTTP/2, and gives them back", async () => {
+    await dp(0, "setup", "shop", "--front", "haproxy");
+    await dp(0, "restart", "shop");
+    const version = (name: string) => page(name, "--http2", "-o", "/dev/null", "-w", "%{http_version}");
+    expect(await version("shop.test")).toBe("2");
+    expect(await page("shop.test")).toStartWith("again");
+    expect((await dp(0, "domains", "shop", "add", "two.test")).stdout).toContain("live: https://two.test");
+    expect(await version("two.test")).toBe("2");
+    expect((await dp(2, "domains", "shop", "add", "*.two.test")).text).toContain("needs challenges by DNS");
+    const { until: first } = await row("two.test");
+    await dp(0, "domains", "shop", "renew", "two.test");
+    expect((await row("two.test")).until! >= first!).toBe(true);
+    expect((await dp(0, "doctor", "shop")).stdout).toContain("nothing wrong");
+    await box.commit({ say: "by haproxy" });
+    expect((await expectCode(box.push(), 0)).text).toContain("at https://shop.test,");
+    expect(await page("two.test")).toStartWith("by haproxy");
+    await box.cutPower();
+    await dp(0, "reconcile", "shop");
+    expect(await version("two.test")).toBe("2");
+    // Another front cannot have the ports as long.
+    const { text } = await dp(8, "setup", "blog", "--domain", "blog.test");
+    expect(text).toContain("is taken by another program");
+    await dp(0, "destroy", "blog", "--yes", "--purge");
+    await dp(0, "domains", "shop", "remove", "two.test");
+    expect(await page("two.test")).toBe("");
+    await dp(0, "setup", "shop", "--front", "relay");
+    await box.commit({ say: "again" });
+    await expectCode(box.push(), 0);
+    expect(await version("shop.test")).toBe("1.1");
+    expect(await page("shop.test")).toStartWith("again");
+    expect((await dp(0, "doctor", "shop")).stdout).toContain("nothing wrong");
   });
 
   test("after a power cut dp reconcile brings names and renewals back", async () => {

@@ -120,6 +120,35 @@ describe.skipIf(why !== null)(`domains on a server${why === null ? "" : ` (skipp
     expect(await page()).toBe(await live());
   });
 
+  test("HAProxy serves the same names as a user of its own, and the relay gets them back", async () => {
+    const install = "DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends haproxy";
+    await box.must(`apt-get update -q && ${install}`, { timeout: 200_000 });
+    await box.mustDp("setup", "shop", "--front", "haproxy");
+    await box.mustDp("restart", "shop");
+    expect(await page()).toBe(await live());
+    const copy = "/var/lib/dp/haproxy/certificates/shop.test.pem";
+    const owners = () => box.must(`stat -c '%a %U' ${copy} ${NAMES}/shop.test/pair.pem`);
+    expect(await owners()).toBe("600 dp-haproxy\n600 root");
+    for (const user of ["dp-relay", "dp-shop", "nobody"])
+      expect([user, (await box.ssh(["runuser", "-u", user, "--", "cat", copy])).code]).not.toEqual([user, 0]);
+    const { count, errors } = await load(async () => {
+      await box.mustDp("domains", "shop", "add", "www.shop.test");
+      await box.mustDp("domains", "shop", "renew");
+      await box.mustDp("domains", "shop", "remove", "www.shop.test");
+    });
+    expect([errors, count > 20]).toEqual([[], true]);
+    expect(await owners()).toBe("600 dp-haproxy\n600 root");
+    await box.must("systemctl restart dp-haproxy");
+    expect(await page()).toBe(await live());
+    expect(await box.must("journalctl -u dp-haproxy --no-pager")).not.toContain("PRIVATE KEY");
+    expect(await box.mustDp("doctor", "shop")).toContain("nothing wrong");
+    await box.mustDp("setup", "shop", "--front", "relay");
+    await box.mustDp("restart", "shop");
+    expect(await page()).toBe(await live());
+    expect(await box.must(`stat -c '%a %U' ${NAMES}/shop.test/pair.pem`)).toBe("600 dp-relay");
+    expect((await box.ssh(["ls", copy])).code).not.toBe(0);
+  }, 400_000);
+
   test("it is all there after a reboot, and gone with the last domain", async () => {
     await box.reboot();
     await until("the page is back", () =>

@@ -16,6 +16,10 @@ export function filesOf(folder = folderOf()) {
     routes: join(folder, "routes.json"),
     config: join(folder, "dp.cfg"),
     lua: join(folder, "dp.lua"),
+    /** What the configuration reads about the domains: the map of names, the list of certificates, their folder. */
+    map: join(folder, "domains.map"),
+    list: join(folder, "certificates.list"),
+    certificates: join(folder, "certificates"),
     /** The master's control socket, mode 600. It also reaches workers left over from a reload. */
     socket: join(isService() ? `/run/${USER}` : folder, "master.sock"),
     lock: join(folder, "lock"),

@@ -8,14 +8,15 @@ import { tail } from "../../host/process/output.ts";
 import { template } from "../../host/template.ts";
 import { idsOf, makeSystemUser, userExists } from "../../host/users.ts";
 import { configText } from "./config.ts";
+import { converge } from "./converge.ts";
+import { listText, mapText, wantedOf } from "./domains.ts";
 import { filesOf, haproxyProgram, isService, USER } from "./places.ts";
-import { writeRoutes, type KeptRoute } from "./routes.ts";
+import { writeKept, type Kept } from "./routes.ts";
 import { notRunning, processes, reload } from "./runtime.ts";
 import { removeService, setUpService, startService, unitDrift } from "./service.ts";
 import { startSupervised, stopSupervised } from "./supervised.ts";
 
 const PATIENCE = 10_000;
-type Routes = ReadonlyMap<string, KeptRoute>;
 
 /** The owner of the folder and its files when somebody besides dp must read them: the service's user, once it exists. */
 async function reader(): Promise<{ owner?: [uid: number, gid: number] }> {
@@ -38,57 +39,93 @@ async function write(path: string, text: string): Promise<void> {
   await writeFileAtomic(path, text, owner ? 0o640 : 0o600, owner);
 }
 
-/** Whether the files on disk are what follows from the routes. */
-export async function isInPlace(routes: Routes): Promise<boolean> {
-  const { config, lua } = filesOf();
-  const isConfig = (await readText(config)) === (await configText(routes));
-  return isConfig && (await readText(lua)) === (await template("haproxy/dp.lua"));
+/** The files that HAProxy reads when it starts, as they follow from what is stored; the configuration is the first. */
+async function textsOf(kept: Kept): Promise<[path: string, text: string][]> {
+  const { config, lua, map, list } = filesOf();
+  const files: [string, string][] = [
+    [config, await configText(kept)],
+    [lua, await template("haproxy/dp.lua")],
+  ];
+  if (kept.edge === null) return files;
+  const wanted = await wantedOf(kept);
+  return [...files, [map, mapText(wanted)], [list, listText(wanted)]];
 }
 
-/** One sentence for each server-wide part of HAProxy that is not as this dp would make it from the routes. */
-export async function driftFrom(routes: Routes): Promise<string[]> {
+/** Whether the files are in place that a reload would be needed for, and those that are changed without one. */
+async function inPlace(kept: Kept): Promise<{ isLoaded: boolean; isAll: boolean }> {
+  const texts = await textsOf(kept);
+  const differing: string[] = [];
+  for (const [path, text] of texts) if ((await readText(path)) !== text) differing.push(path);
+  const { config, lua } = filesOf();
+  return { isLoaded: !differing.some((path) => path === config || path === lua), isAll: differing.length === 0 };
+}
+
+/** One sentence for each server-wide part of HAProxy that is not as this dp would make it from what is stored. */
+export async function driftFrom(kept: Kept): Promise<string[]> {
   const { folder } = filesOf();
   return [
-    ...((await isInPlace(routes)) ? [] : [`the configuration of HAProxy in ${folder} is not as this dp writes it`]),
-    ...(isService() ? await unitDrift() : []),
-    ...((await processes()) === null ? ["HAProxy does not run"] : []),
+    ...((await inPlace(kept)).isAll ? [] : [`the configuration of HAProxy in ${folder} is not as this dp writes it`]),
+    ...(await daemonDrift()),
   ];
 }
 
+const daemonDrift = async (): Promise<string[]> => [
+  ...(isService() ? await unitDrift() : []),
+  ...((await processes()) === null ? ["HAProxy does not run"] : []),
+];
+
+/** Whether HAProxy has to read its configuration again, or to be started, to serve what is to be stored. */
+export const needsLoad = async (kept: Kept): Promise<boolean> =>
+  !(await inPlace(kept)).isLoaded || (await daemonDrift()).length > 0;
+
 /**
- * Writes the routes, and the configuration for HAProxy's next start. The configuration differs only in numbers from the
- * one that was validated. The caller changes the running HAProxy.
+ * Writes what is stored, and the files for HAProxy's next start. The configuration differs only in numbers from the one
+ * that was validated. The caller changes the running HAProxy.
  */
-export async function keep(routes: Routes): Promise<void> {
+export async function keep(kept: Kept): Promise<void> {
+  const texts = await textsOf(kept);
+  const differing = [];
+  for (const [path, text] of texts) if ((await readText(path)) !== text) differing.push(write(path, text));
   // After a power cut one may be on disk without the other: the next setup notices.
-  await Promise.all([writeRoutes(routes), write(filesOf().config, await configText(routes))]);
+  await Promise.all([writeKept(kept), ...differing]);
 }
 
-/** Starts or reloads HAProxy with the routes. Throws DpError "host" after restoring the previous state. */
-export async function load(routes: Routes, before: Routes, io: Io): Promise<string[]> {
-  const { config, lua } = filesOf();
-  const made =
-    isService() && (await makeSystemUser(USER, filesOf().folder, io)) ? [`made the system user ${USER}`] : [];
+/** Writes what is stored, and gives the running HAProxy its domains. Throws DpError "host". */
+export async function keepDomains(kept: Kept): Promise<void> {
+  await keep(kept);
+  if (kept.edge !== null) await converge(await wantedOf(kept));
+}
+
+/** Starts or reloads HAProxy. Throws DpError "host" after restoring the previous state. */
+export async function load(kept: Kept, before: Kept, io: Io): Promise<string[]> {
+  const { config } = filesOf();
   await makeFolder();
-  await write(lua, await template("haproxy/dp.lua"));
-  await write(`${config}.new`, await configText(routes));
+  for (const [path, text] of (await textsOf(kept)).slice(1)) await write(path, text);
+  await write(`${config}.new`, await configText(kept));
   await validate(`${config}.new`, io);
   await rename(`${config}.new`, config);
   await syncFolder(filesOf().folder);
-  await writeRoutes(routes);
+  await writeKept(kept);
   try {
-    return [...made, ...(await startOrReload(io))];
+    return await startOrReload(io);
   } catch (error) {
     // HAProxy must not find a configuration at its next start that it could not load.
     await keep(before);
     // A master whose reload failed has only old workers until it reloads again.
-    await (before.size > 0 ? startOrReload(io) : stop(io));
+    await (before.routes.size > 0 ? startOrReload(io) : stop(io));
     throw error;
   }
 }
 
+/** Makes the user of the service, who must be able to read its files. */
+export async function makeUser(io: Io): Promise<string[]> {
+  const isNew = isService() && (await makeSystemUser(USER, filesOf().folder, io));
+  await makeFolder();
+  return isNew ? [`made the system user ${USER}`] : [];
+}
+
 async function validate(config: string, io: Io): Promise<void> {
-  const argv = [haproxyProgram() ?? "haproxy", "-c", "-q", "-f", config];
+  const argv = [haproxyProgram() ?? "haproxy", "-c", "-f", config];
   const { code, text } = await io.run(argv, { check: false, quiet: true });
   if (code === 0) return;
   await removeFile(config);

@@ -1,5 +1,6 @@
 // The routes of dp's HAProxy: the durable file from which its configuration is derived.
 import { DpError, messageOf } from "../../errors.ts";
+import type { Edge } from "../../config/tls.ts";
 import { readText, writeFileAtomic } from "../../host/files.ts";
 import type { Route, Target } from "../../contracts/front.ts";
 import { filesOf } from "./places.ts";
@@ -16,31 +17,52 @@ export interface KeptRoute extends Omit<Route, "target"> {
   held: number | null;
 }
 
-/** The stored routes, by app. Throws DpError "host" when the file cannot be read. */
-export async function readRoutes(): Promise<Map<string, KeptRoute>> {
+/** What is stored. */
+export interface Kept {
+  /** By app. */
+  routes: ReadonlyMap<string, KeptRoute>;
+  /** The ports of the domains; null: HAProxy does not listen for them. */
+  edge: Edge | null;
+}
+
+/** What is stored. Throws DpError "host" when the file cannot be read. */
+export async function readKept(): Promise<Kept> {
   const { routes } = filesOf();
   const text = await readText(routes);
-  if (text === null) return new Map();
+  if (text === null) return { routes: new Map(), edge: null };
   try {
-    const kept = JSON.parse(text) as { version: number; routes: KeptRoute[] };
+    // An older dp has stored no edge.
+    const kept = JSON.parse(text) as { version: number; routes: KeptRoute[]; edge?: Edge | null };
     if (kept.version !== 1) throw new Error(`its version is ${kept.version}`);
-    return new Map(kept.routes.map((route) => [route.app, route]));
+    return { routes: new Map(kept.routes.map((route) => [route.app, route])), edge: kept.edge ?? null };
   } catch (cause) {
     throw new DpError("host", `${routes} cannot be read: ${messageOf(cause)}`, { cause });
   }
 }
 
-/** Writes the routes durably. */
-export async function writeRoutes(routes: ReadonlyMap<string, KeptRoute>): Promise<void> {
-  const text = JSON.stringify({ version: 1, routes: [...routes.values()] }, null, 2);
-  await writeFileAtomic(filesOf().routes, `${text}\n`, 0o600);
+/** Writes it durably. */
+export async function writeKept({ routes, edge }: Kept): Promise<void> {
+  const path = filesOf().routes;
+  const text = `${JSON.stringify({ version: 1, routes: [...routes.values()], edge }, null, 2)}\n`;
+  if ((await readText(path)) !== text) await writeFileAtomic(path, text, 0o600);
+}
+
+/** With one route changed, or removed: null. */
+export function changed({ routes, edge }: Kept, app: string, route: KeptRoute | null): Kept {
+  const next = new Map(routes);
+  if (route === null) next.delete(app);
+  else next.set(app, route);
+  return { routes: next, edge };
 }
 
 /** A route with new settings that keeps the releases of the previous one. */
 export function routeFrom(wanted: Omit<Route, "target">, before: KeptRoute | undefined): KeptRoute {
-  const { app, listen, protocol, trustedProxies } = wanted;
-  const known = before ?? { slots: Array<null>(SLOTS).fill(null), live: null, held: null };
-  return { app, listen, protocol, trustedProxies, slots: known.slots, live: known.live, held: known.held };
+  const { app, listen, protocol, trustedProxies, domains, tls } = wanted;
+  const { slots, live, held } = before ?? { slots: Array<null>(SLOTS).fill(null), live: null, held: null };
+  const route: KeptRoute = { app, listen, protocol, trustedProxies, slots, live, held };
+  if (domains !== undefined) route.domains = domains;
+  if (tls !== undefined) route.tls = tls;
+  return route;
 }
 
 /**

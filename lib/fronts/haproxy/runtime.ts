@@ -6,8 +6,13 @@ const TIMEOUT = 10_000;
 /** The error codes of connect(2) when HAProxy is not running. */
 const ABSENT = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE"]);
 
-/** Sends one line to the master; returns its reply. Rejects with the system's error. */
+/**
+ * Sends one line, or one command with lines of payload that ends in a line break, to the master; returns its reply.
+ * Rejects with the system's error.
+ */
 function ask(line: string): Promise<string> {
+  // An empty line ends a payload.
+  const end = line.endsWith("\n") ? "\nquit\n" : ";quit\n";
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const parts: Buffer[] = [];
   const timer = setTimeout(() => reject(new Error(`HAProxy did not answer within ${TIMEOUT / 1000} s`)), TIMEOUT);
@@ -15,7 +20,7 @@ function ask(line: string): Promise<string> {
     unix: filesOf().socket,
     socket: {
       // "quit" makes the master close the connection. Half-closing it would do, but Bun then stops reading.
-      open: (opened) => void opened.write(`${line};quit\n`),
+      open: (opened) => void opened.write(line + end),
       data: (_, chunk) => void parts.push(chunk),
       close: () => resolve(Buffer.concat(parts).toString()),
       error: (_, error) => reject(error),
@@ -80,30 +85,41 @@ function ignoreAbsence(error: unknown): string {
 
 const PATIENCE = 10_000;
 
+/** Sends commands to one worker; returns the replies, or null when the worker has exited or is still starting. */
+export async function tell({ pid }: Worker, commands: readonly string[]): Promise<string | null> {
+  const answer = await ask(commands.map((command) => `@!${pid} ${command}`).join(";")).catch(ignoreAbsence);
+  return answer.includes("Can't find the target") ? null : answer;
+}
+
 /**
- * Sends commands to every worker, including workers that start in the meantime; returns the replies by worker. Waits for
- * a HAProxy that is restarting. Throws DpError "host" when it is not running.
+ * Does something to every worker, including workers that start in the meantime; returns the results by worker, without
+ * null: that worker is done again if it is still there. Waits for a HAProxy that is restarting. Throws DpError "host"
+ * when it is not running.
  */
-export async function tellAll(commands: readonly string[]): Promise<Map<Worker, string>> {
-  const answers = new Map<Worker, string>();
-  const told = new Set<number>();
+export async function eachWorker<T>(work: (worker: Worker) => Promise<T | null>): Promise<Map<Worker, T>> {
+  const results = new Map<Worker, T>();
+  const done = new Set<number>();
   const end = performance.now() + PATIENCE;
   for (;;) {
     const now = await processes();
     const isComplete = now?.workers.some(({ isCurrent }) => isCurrent) ?? false;
-    const next = isComplete ? now!.workers.filter(({ pid }) => !told.has(pid)) : [];
-    if (isComplete && next.length === 0) return answers;
+    const next = isComplete ? now!.workers.filter(({ pid }) => !done.has(pid)) : [];
+    if (isComplete && next.length === 0) return results;
     for (const worker of next) {
-      const answer = await ask(commands.map((command) => `@!${worker.pid} ${command}`).join(";")).catch(ignoreAbsence);
-      // A worker that has exited needs no commands, and one that is still starting is in the next list.
-      if (answer.includes("Can't find the target")) continue;
-      told.add(worker.pid);
-      answers.set(worker, answer);
+      const result = await work(worker);
+      // A worker that has exited needs nothing, and one that is still starting is in the next list.
+      if (result === null) continue;
+      done.add(worker.pid);
+      results.set(worker, result);
     }
     if (performance.now() > end) throw notRunning();
     if (next.length === 0) await Bun.sleep(20);
   }
 }
+
+/** Sends commands to every worker; returns the replies by worker. Throws DpError "host" when HAProxy is not running. */
+export const tellAll = (commands: readonly string[]): Promise<Map<Worker, string>> =>
+  eachWorker((worker) => tell(worker, commands));
 
 /** The error when HAProxy is not running. */
 export const notRunning = () => new DpError("host", "HAProxy does not run", { hint: "dp reconcile" });

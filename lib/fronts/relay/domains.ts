@@ -1,11 +1,11 @@
 // The domains of all apps: which app a name belongs to, and its certificate.
-import { X509Certificate, createHash, createPrivateKey } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
 import type { Edge } from "../../config/tls.ts";
 import type { Domain, Route } from "../../contracts/front.ts";
 import { codeOf, DpError, messageOf } from "../../errors.ts";
+import { readPair } from "../../host/pem.ts";
 import { apps, gate } from "./app.ts";
 import { log } from "./log.ts";
 import type { App } from "./types.ts";
@@ -80,23 +80,16 @@ function tryCertificate(name: string): void {
 /** The file with the key and the certificates of a name. */
 const pairOf = (folder: string, name: string) => join(folder, name.replace("*", "_"), "pair.pem");
 
-const BLOCK = /-----BEGIN ([A-Z ]+)-----[\s\S]+?-----END \1-----/g;
-
 /** Reads the certificate of a name again, for the connections from now on. Throws DpError "host"; the old one stays. */
 export function readCertificate(name: string): void {
   if (edge.settings === null || !names.has(name)) throw new DpError("host", `the relay has no domain ${name}`);
   const path = pairOf(edge.settings.certificates, name);
   try {
-    const text = readFileSync(path, "latin1");
-    const digest = createHash("sha256").update(text).digest("hex");
+    const { key, chain } = readPair(path);
+    const digest = createHash("sha256").update(key).update(chain).digest("hex");
     // The same certificate in a new context would end the resumption of sessions.
     if (contexts.has(name) && digests.get(name) === digest) return;
-    const blocks = [...text.matchAll(BLOCK)];
-    const key = blocks.find(([, kind]) => kind!.endsWith("PRIVATE KEY"))?.[0] ?? "";
-    const chain = blocks.filter(([, kind]) => kind === "CERTIFICATE").map(([text]) => text);
-    if (!new X509Certificate(chain[0] ?? "").checkPrivateKey(createPrivateKey(key)))
-      throw new Error("its key belongs to another certificate");
-    contexts.set(name, contextFrom(key, chain.join("\n")));
+    contexts.set(name, contextFrom(key, chain));
     digests.set(name, digest);
   } catch (error) {
     throw new DpError("host", `${path} cannot be used: ${messageOf(error)}`, { cause: error });

@@ -12,7 +12,7 @@ const wanted = {
 };
 const fresh = routeFrom(wanted, undefined);
 const target = (number: number) => ({ id: `${number}-aaaaaaa`, port: 20_000 + number });
-const textOf = (route: KeptRoute) => configText(new Map([[route.app, route]]));
+const textOf = (route: KeptRoute) => configText({ routes: new Map([[route.app, route]]), edge: null });
 
 describe("routes", () => {
   test("a release gets an empty slot, keeps its own, and takes the next one after the live when all are taken", () => {

@@ -6,7 +6,7 @@ import { connect, type TLSSocket } from "node:tls";
 import type { Edge } from "../../../../lib/config/tls.ts";
 import { freePort } from "../../../support/box-host.ts";
 
-/** A certificate authority of the test's own, in a folder with the files of an edge. */
+/** A certificate authority of the test's own, with the files of an edge. */
 export interface Authority {
   folder: string;
   /** The root as PEM. */
@@ -14,7 +14,7 @@ export interface Authority {
   edge: Edge;
   /** Signs a key and certificate for names; as PEM, key first. */
   pair(name: string, days?: number): string;
-  /** Writes a pair where the relay reads it. */
+  /** Writes a pair where the front reads it. */
   put(name: string, pair?: string): void;
   /** Writes the answer to a challenge. */
   challenge(token: string, text: string): void;
@@ -28,7 +28,8 @@ function openssl(...argv: string[]): void {
 
 const CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 
-export async function makeAuthority(): Promise<Authority> {
+/** `tls`: the folder of dp's certificates, for a front that dp tells of them; default: one of the authority's own. */
+export async function makeAuthority(tls?: string): Promise<Authority> {
   const folder = mkdtempSync(join(tmpdir(), "dp-tls-"));
   const at = (name: string) => join(folder, name);
   openssl("req", "-x509", ...CURVE, "-keyout", at("ca.key"), "-out", at("ca.pem"), "-days", "9", "-subj", "/CN=test");
@@ -37,8 +38,8 @@ export async function makeAuthority(): Promise<Authority> {
     http: { host: "127.0.0.1", port: http },
     https: { host: "127.0.0.1", port: https },
     public: { http, https },
-    certificates: at("names"),
-    challenges: at("challenges"),
+    certificates: join(tls ?? folder, "names"),
+    challenges: join(tls ?? folder, "challenges"),
   };
   const authority: Authority = {
     folder,
@@ -78,7 +79,8 @@ export interface Got {
 export async function ask({ edge, folder }: Authority, url: string, ...more: string[]): Promise<Got> {
   const { protocol } = new URL(url);
   const { port } = protocol === "https:" ? edge.https : edge.http;
-  const to = ["--connect-to", `::127.0.0.1:${port}`, "--cacert", join(folder, "ca.pem"), "--http1.1"];
+  const version = more.includes("--http2") ? [] : ["--http1.1"];
+  const to = ["--connect-to", `::127.0.0.1:${port}`, "--cacert", join(folder, "ca.pem"), ...version];
   const child = Bun.spawn(["curl", "-sS", "-i", "--max-time", "30", ...to, ...more, url], {
     env: { PATH: process.env["PATH"]!, NO_PROXY: "*", HOME: "/nonexistent" },
     stdio: ["ignore", "pipe", "pipe"],
@@ -86,7 +88,7 @@ export async function ask({ edge, folder }: Authority, url: string, ...more: str
   const [text, code] = [await new Response(child.stdout).text(), await child.exited];
   const end = text.indexOf("\r\n\r\n");
   const [head, body] = end < 0 ? [text, ""] : [text.slice(0, end), text.slice(end + 4)];
-  return { code, status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1] ?? 0), head, body };
+  return { code, status: Number(/^HTTP\/[\d.]+ (\d+)/.exec(head)?.[1] ?? 0), head, body };
 }
 
 /** A connection over https, once its handshake is complete. */
