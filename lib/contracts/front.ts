@@ -100,6 +100,8 @@ export interface EdgeStatus {
   http: EdgePort;
   https: EdgePort;
   certified: string[];
+  /** Who does the TLS in the relay: Bun's fast handlers, or node:tls. Missing: another program. */
+  way?: "bun" | "node";
 }
 
 /** The front as a whole. `since` is an ISO time, `rss` is in bytes. */

@@ -25,6 +25,14 @@ async function ofServer(app: App, rows: readonly DomainRow[]): Promise<Finding[]
   for (const port of edge ? [edge.http, edge.https] : [])
     if (port.error !== null) found.push(byHand("error", port.error, `ss -ltnp sport = :${port.port}`));
   if (!edge) found.push(byCommand("error", "the front does not listen for the domains", "reconcile", app.name));
+  if (edge?.way === "node")
+    found.push(
+      byHand(
+        "warning",
+        "https goes by node:tls, which is slower: this Bun lacks what dp uses, or DP_RELAY_TLS=node is set",
+        "dp help domains",
+      ),
+    );
   const problem = await clockProblem();
   if (problem !== null) found.push(byCommand("error", problem, "reconcile", app.name));
   if (rows.some(({ source }) => source === "acme") && legoProgram() === null)

@@ -120,6 +120,21 @@ describe.skipIf(why !== null)(`domains on a server${why === null ? "" : ` (skipp
     expect(await page()).toBe(await live());
   });
 
+  test("without Bun's own handlers node:tls takes the kept socket, and dp doctor says so", async () => {
+    const folder = "/etc/systemd/system/dp-relay.service.d";
+    await box.must(`mkdir -p ${folder} && printf '[Service]\\nEnvironment=DP_RELAY_TLS=node\\n' > ${folder}/node.conf`);
+    await box.must("systemctl daemon-reload");
+    const restart = () => box.must("systemctl restart dp-relay");
+    for (let times = 0; times < 2; times++) {
+      const { errors } = await load(restart);
+      expect(errors).toEqual([]);
+      expect(await page()).toBe(await live());
+    }
+    expect(await box.mustDp("doctor", "shop")).toContain("warning  certificates: https goes by node:tls");
+    await box.must(`rm -r ${folder} && systemctl daemon-reload && systemctl restart dp-relay`);
+    expect(await box.mustDp("doctor", "shop")).toContain("nothing wrong");
+  });
+
   test("HAProxy serves the same names as a user of its own, and the relay gets them back", async () => {
     const install = "DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends haproxy";
     await box.must(`apt-get update -q && ${install}`, { timeout: 200_000 });

@@ -41,6 +41,7 @@ export const LONGEST: Readonly<Record<string, number>> = {
   "e2e/builtin-commands.test.ts": 70,
   "managers/podman.test.ts": 60,
   "fronts/haproxy.test.ts": 60,
+  "fronts/haproxy/domains.test.ts": 60,
   "e2e/server-security.test.ts": 60,
   "e2e/server-domains.test.ts": 60,
   "e2e/builtin-static.test.ts": 60,

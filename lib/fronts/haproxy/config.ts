@@ -16,7 +16,9 @@ const [USER, JAIL] = ["haproxy", "/var/lib/haproxy"];
 
 /** What TLS 1.2 may use: forward secrecy and AEAD, as browsers have had for ten years. */
 const CIPHERS = ["ECDSA", "RSA"]
-  .flatMap((kind) => ["AES128-GCM-SHA256", "CHACHA20-POLY1305", "AES256-GCM-SHA384"].map((what) => `ECDHE-${kind}-${what}`))
+  .flatMap((kind) =>
+    ["AES128-GCM-SHA256", "CHACHA20-POLY1305", "AES256-GCM-SHA384"].map((what) => `ECDHE-${kind}-${what}`),
+  )
   .join(":");
 
 /** A path as a word of the configuration. Throws DpError "usage" for a path that would need quotes. */

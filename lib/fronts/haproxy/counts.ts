@@ -62,7 +62,8 @@ export async function countsOf(
     counts.waiting += Number(/^(\d+)$/m.exec(text)?.[1] ?? 0);
     counts.connections += sum(front, "scur");
     // Requests for the domains come through another frontend, and only the backend counts them.
-    counts.requests += route.protocol === "tcp" ? sum(front, "conn_tot") : sum(front, "intercepted") + sum(back, "stot");
+    counts.requests +=
+      route.protocol === "tcp" ? sum(front, "conn_tot") : sum(front, "intercepted") + sum(back, "stot");
     counts.failed += sum(front, "intercepted") + sum(back, "econ", "eresp");
   }
   const servers = await inFlight(route);

@@ -28,8 +28,8 @@ export async function makeFolder(): Promise<void> {
   const { folder } = filesOf();
   const { owner } = await reader();
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  // HAProxy's user must be able to pass through the parent folder.
-  if (owner) await chmod(dirname(folder), 0o755);
+  // HAProxy's user must be able to pass through the parent folder, also to the answers to challenges.
+  if (process.getuid?.() === 0) await chmod(dirname(folder), 0o755);
   if (owner) await chown(folder, ...owner);
   await chmod(folder, owner ? 0o750 : 0o700);
 }

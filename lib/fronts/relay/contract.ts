@@ -6,8 +6,11 @@ const PATIENCE = 2_000;
 
 let result: Promise<boolean> | null = null;
 
+/** An owner can do without: `systemctl edit dp-relay`. */
+const isUnwanted = process.env["DP_RELAY_TLS"] === "node";
+
 /** Whether this Bun asks for the certificate of the name that a client has sent. Tried once, over loopback. */
-export const keepsContract = (): Promise<boolean> => (result ??= tryContract());
+export const keepsContract = (): Promise<boolean> => (result ??= isUnwanted ? Promise.resolve(false) : tryContract());
 
 async function tryContract(): Promise<boolean> {
   const asked = Promise.withResolvers<boolean>();

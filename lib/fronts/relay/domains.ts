@@ -1,7 +1,7 @@
 // The domains of all apps: which app a name belongs to, and its certificate.
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { createSecureContext } from "node:tls";
+import { createSecureContext, type SecureContext } from "node:tls";
 import type { Edge } from "../../config/tls.ts";
 import type { Domain, Route } from "../../contracts/front.ts";
 import { codeOf, DpError, messageOf } from "../../errors.ts";
@@ -10,16 +10,13 @@ import { apps, gate } from "./app.ts";
 import { log } from "./log.ts";
 import type { App } from "./types.ts";
 
-/** What Bun's TLS sockets take as a certificate; its types do not name it. */
-export type Context = NonNullable<unknown>;
-
 /** A name of a route. */
 interface Named extends Domain {
   app: App;
 }
 
 const names = new Map<string, Named>();
-const contexts = new Map<string, Context>();
+const contexts = new Map<string, SecureContext>();
 /** Of each file that a context was made of: its digest. */
 const digests = new Map<string, string>();
 
@@ -35,7 +32,8 @@ const among = <T>(map: ReadonlyMap<string, T>, name: string): T | undefined =>
 export const domainOf = (name: string): Named | undefined => among(names, name);
 
 /** The certificate for a name in lower case. */
-export const contextOf = (name: string): Context | undefined => (domainOf(name) ? among(contexts, name) : undefined);
+export const contextOf = (name: string): SecureContext | undefined =>
+  domainOf(name) ? among(contexts, name) : undefined;
 
 /** Whether any app has a domain. */
 export const hasDomains = (): boolean => names.size > 0;
@@ -107,9 +105,5 @@ const CIPHERS = ["ECDSA", "RSA"]
   ])
   .join(":");
 
-function contextFrom(key: string, cert: string): Context {
-  const made = createSecureContext({ key, cert, minVersion: "TLSv1.2", ciphers: CIPHERS }) as unknown as {
-    context: Context;
-  };
-  return made.context;
-}
+const contextFrom = (key: string, cert: string): SecureContext =>
+  createSecureContext({ key, cert, minVersion: "TLSv1.2", ciphers: CIPHERS });

@@ -9,13 +9,14 @@ import { plainHandlers } from "./downstream.ts";
 import { linger } from "./ending.ts";
 import { forget, open, problemOf, type Manner } from "./listening.ts";
 import { log } from "./log.ts";
+import { listenByNode, type Stoppable } from "./node-secure.ts";
 import { SECURE_OPTIONS, secureHandlers } from "./secure.ts";
 import type { Client } from "./types.ts";
 
 /** A port of the domains. `name` is that of its socket in systemd's keeping: no app can have it. */
 interface Port {
   name: string;
-  listener: Bun.TCPSocketListener<Client> | null;
+  listener: Stoppable | null;
   error: string | null;
 }
 
@@ -36,18 +37,35 @@ export async function openEdge(settings: Edge): Promise<void> {
 export async function listenEdge(): Promise<void> {
   const { settings } = edge;
   if (settings === null) return;
-  const lacks = (await keepsContract()) ? null : "this Bun does not give the name that a client asks for";
-  listenOn(ports.http, settings.http, { socket: plainHandlers() });
-  if (lacks === null) listenOn(ports.https, settings.https, { socket: secureHandlers(), tls: SECURE_OPTIONS });
-  else ports.https.error = lacks;
+  way = (await keepsContract()) ? "bun" : "node";
+  const { http, https } = ports;
+  listenOn(http, settings.http, () => openAt(http.name, settings.http, { socket: plainHandlers() }));
+  listenOn(https, settings.https, () => (way === "bun" ? openByBun(settings.https) : openByNode(settings.https)));
 }
 
-function listenOn(port: Port, address: Address, manner: Manner): void {
+/** Who does the TLS of the port of https. */
+let way: "bun" | "node" = "bun";
+
+const openByBun = (address: Address) =>
+  openAt(ports.https.name, address, { socket: secureHandlers(), tls: SECURE_OPTIONS });
+
+function openByNode(address: Address): Stoppable {
+  const port = ports.https;
+  const silent = { data: () => undefined };
+  log("domains: https goes by node:tls, which is slower");
+  return listenByNode(openAt(port.name, address, { socket: silent }), (error) => {
+    port.listener = null;
+    port.error = problemOf(error, address.host, address.port);
+    log(`domains: ${port.error}`);
+  });
+}
+
+function listenOn(port: Port, address: Address, openPort: () => Stoppable): void {
   if (port.listener !== null) return;
   const before = port.error;
   port.error = null;
   try {
-    port.listener = openAt(port.name, address, manner);
+    port.listener = openPort();
     log(`domains: listens on ${address.host}:${address.port}`);
   } catch (error) {
     port.error = problemOf(error, address.host, address.port);
@@ -92,5 +110,6 @@ export function edgeStatus(): EdgeStatus | null {
     http: { ...http, error: ports.http.error },
     https: { ...https, error: ports.https.error },
     certified: certifiedNames(),
+    way,
   };
 }

@@ -3,7 +3,7 @@ import { constants } from "node:crypto";
 import { excess } from "./room.ts";
 import { gate } from "./app.ts";
 import { HANDSHAKE, HTTPS, IDLE } from "./client-connection.ts";
-import { contextOf, domainOf, type Context } from "./domains.ts";
+import { contextOf, domainOf } from "./domains.ts";
 import { events, take } from "./downstream.ts";
 import { giveTo } from "./edge-answer.ts";
 import { refuse } from "./ending.ts";
@@ -11,6 +11,9 @@ import { drop } from "./outlet.ts";
 import type { Client } from "./types.ts";
 
 type Socket = Bun.Socket<Client>;
+
+/** What Bun's TLS sockets take as a certificate; its types do not name it. */
+type Context = NonNullable<unknown>;
 
 /** Handlers of Bun's TLS sockets that its types lack: `contract.ts` tries them before they are relied on. */
 export interface SecureHandler {
@@ -36,13 +39,13 @@ export const secureHandlers = (): Bun.SocketHandler<Client> & SecureHandler => (
     if (socket.data.phase === HANDSHAKE) drop(socket.data, true);
     else events.end(socket);
   },
-  serverName: (_, name) => contextOf(name.toLowerCase()),
+  serverName: (_, name) => contextOf(name.toLowerCase())?.context as Context | undefined,
   alpnCallback: (_, _name, offered) =>
     Buffer.from(offered).toString("latin1").includes("\x08http/1.1") ? "http/1.1" : undefined,
 });
 
 /** The handshake is complete, or has failed: then Bun has sent the alert. */
-function shaken(socket: Socket, isOk: boolean): void {
+export function shaken(socket: Socket, isOk: boolean): void {
   const client = socket.data;
   if (client.phase !== HANDSHAKE) return;
   const name = isOk ? (socket as Socket & { getServername(): unknown }).getServername() : null;

@@ -10,6 +10,7 @@ const SO_REUSEPORT = 15;
 const SCM_RIGHTS = 1;
 const MSG_NOSIGNAL = 0x4000;
 const F_SETFD = 2;
+const F_DUPFD_CLOEXEC = 1030;
 const FD_CLOEXEC = 1;
 const FIRST_FD = 3;
 
@@ -102,6 +103,9 @@ export function handedOver(): [string, number][] {
     return [names[i] ?? "unknown", FIRST_FD + i];
   });
 }
+
+/** Another fd for the same socket. */
+export const dupFd = (fd: number): number => libc().fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
 /** Closes an fd that is not needed. */
 export function closeFd(fd: number): void {

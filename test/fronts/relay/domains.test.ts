@@ -18,13 +18,11 @@ beforeAll(async () => {
   authority = await makeAuthority();
   for (const name of ["shop.test", "www.shop.test", "*.blog.test"]) authority.put(name);
   [shop, blog] = [await startApp("bun", "shop"), await startApp("bun", "blog")];
-  relay = await startRelay();
 });
 afterEach(async () => {
   for (const app of ["shop", "blog"]) await relay.front.remove(app);
 });
 afterAll(async () => {
-  await relay?.stop();
   await shop?.stop();
   await blog?.stop();
   authority?.end();
@@ -41,11 +39,26 @@ async function serve(more: More = {}): Promise<void> {
 }
 const serveBlog = () => relay.add("blog", blog.port, { domains: [{ name: "*.blog.test" }], tls: REDIRECT });
 
-test("this Bun asks for the certificate of the name that a client sends", async () => {
-  expect(await keepsContract()).toBe(true);
+/** Starts a relay for the tests of a group; `env`: more variables. */
+function withRelay(env: Record<string, string> = {}): void {
+  beforeAll(async () => {
+    relay = await startRelay(env);
+  });
+  afterAll(() => relay?.stop());
+}
+
+describe("contract", () => {
+  withRelay();
+
+  test("this Bun asks for the certificate of the name that a client sends", async () => {
+    expect(await keepsContract()).toBe(true);
+  });
 });
 
-describe("https", () => {
+// Without the handlers of Bun that its documentation does not promise, node:tls does the same.
+describe.each(["bun", "node"])("https by %s", (way) => {
+  withRelay({ DP_RELAY_TLS: way });
+
   test("each name gets its certificate and its app, in whatever case", async () => {
     await serve();
     await serveBlog();
@@ -56,7 +69,8 @@ describe("https", () => {
     expect(got.head).not.toContain("Strict-Transport-Security");
     expect((await ask(authority, "https://SHOP.test/")).body).toBe("shop");
     expect((await ask(authority, "https://any.blog.test/")).body).toBe("blog");
-    expect((await relay.front.status()).edge?.certified).toEqual(["*.blog.test", "shop.test", "www.shop.test"]);
+    const { edge } = await relay.front.status();
+    expect(edge).toMatchObject({ way, certified: ["*.blog.test", "shop.test", "www.shop.test"] });
   });
 
   test("a name that nobody has, and none at all, get an alert and no app", async () => {
@@ -139,100 +153,6 @@ describe("https", () => {
     await Promise.all(silent.map((client) => client.until(() => false, 60_000)));
     expect(silent.every((client) => client.ending() !== "open")).toBe(true);
   });
-});
-
-describe("http", () => {
-  test("a known name is redirected with its path and query, whatever the method", async () => {
-    await serve();
-    const { port } = authority.edge.https;
-    const got = await ask(authority, "http://SHOP.test/a/b?c=d&e", "-X", "POST", "-d", "x");
-    expect(got.status).toBe(308);
-    expect(got.head).toContain(`Location: https://shop.test:${port}/a/b?c=d&e\r\n`);
-  });
-
-  test("a redirected name leads to the main one, over http and https", async () => {
-    await serve();
-    const to = `Location: https://shop.test:${authority.edge.https.port}/x?y\r\n`;
-    for (const proto of ["http", "https"]) {
-      const got = await ask(authority, `${proto}://www.shop.test/x?y`);
-      expect([got.status, got.head.includes(to)]).toEqual([308, true]);
-    }
-  });
-
-  test("a token of ours is answered, an unknown one is 404 and never a redirect, and so is an unknown name", async () => {
-    await serve();
-    authority.challenge("abc-DEF_1", "abc-DEF_1.thumb");
-    const at = (path: string, host = "shop.test") => ask(authority, `http://${host}${path}`, "--path-as-is");
-    expect((await at("/.well-known/acme-challenge/abc-DEF_1")).body).toBe("abc-DEF_1.thumb");
-    expect((await at("/.well-known/acme-challenge/abc-DEF_1", "other.test")).body).toBe("abc-DEF_1.thumb");
-    for (const token of ["other", "../../ca.pem", "abc-DEF_1%00", "", ".", ".."])
-      expect((await at(`/.well-known/acme-challenge/${token}`)).status).toBe(404);
-    expect((await at("/", "evil.test")).status).toBe(404);
-  });
-
-  test("the app answers over http too when it shall, when it has no certificate, or when a proxy says https", async () => {
-    await serve({ tls: { http: "serve", hsts: 0 } });
-    expect((await ask(authority, "http://shop.test/")).body).toBe("shop");
-    await relay.front.set({
-      ...{ app: "shop", listen: (await relay.front.status()).routes[0]!.listen, protocol: "http", trustedProxies: [] },
-      domains: [{ name: "new.test" }],
-      tls: REDIRECT,
-    });
-    expect((await ask(authority, "http://new.test/")).body).toBe("shop");
-    await serve({ trustedProxies: ["127.0.0.1"] });
-    const said = (proto: string) => ask(authority, "http://shop.test/", "-H", `X-Forwarded-Proto: ${proto}`);
-    expect((await said("https")).body).toBe("shop");
-    expect((await said("http")).status).toBe(308);
-  });
-
-  test("one connection may ask for names of several apps", async () => {
-    await serve({ tls: { http: "serve", hsts: 0 } });
-    await serveBlog();
-    const client = await rawClient(authority.edge.http.port);
-    client.write("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n");
-    await client.until(/shop$/);
-    client.write("GET / HTTP/1.1\r\nHost: x.blog.test\r\n\r\n");
-    await client.until(/308/);
-    client.close();
-  });
-});
-
-describe("changes", () => {
-  test("a domain of another app is refused, and the ports close with the last domain", async () => {
-    await serve();
-    const taken = relay.add("blog", blog.port, { domains: [{ name: "shop.test" }], tls: REDIRECT });
-    await expect(taken).rejects.toThrow(new DpError("host", 'shop.test belongs to the app "shop"').message);
-    await relay.front.remove("shop");
-    expect((await relay.front.status()).edge).toBeNull();
-    expect((await ask(authority, "https://shop.test/")).code).not.toBe(0);
-  });
-
-  test("a change of another app between the ports and the first domain changes nothing", async () => {
-    await relay.front.secure(authority.edge);
-    await relay.add("blog", blog.port);
-    await relay.add("shop", shop.port, { domains: [{ name: "shop.test" }], tls: REDIRECT });
-    expect((await ask(authority, "https://shop.test/")).body).toBe("shop");
-  });
-
-  test("a port that another program has is told, and had as soon as it is free", async () => {
-    const listener = Bun.listen({ hostname: "127.0.0.1", port: authority.edge.https.port, socket: { data() {} } });
-    await serve();
-    expect((await relay.front.status()).edge?.https.error).toContain("is taken by another program");
-    expect((await ask(authority, "http://shop.test/")).status).toBe(308);
-    listener.stop(true);
-    await until("the relay has the port", async () => (await ask(authority, "https://shop.test/")).body === "shop");
-  });
-
-  test("a key of another certificate is refused, and the old one stays", async () => {
-    await serve();
-    const [one, other] = [authority.pair("shop.test"), authority.pair("shop.test")];
-    const cert = other.slice(other.indexOf("-----BEGIN CERTIFICATE"));
-    authority.put("shop.test", one.slice(0, one.indexOf("-----BEGIN CERTIFICATE")) + cert);
-    await expect(relay.front.certify("shop.test")).rejects.toThrow("its key belongs to another certificate");
-    expect((await ask(authority, "https://shop.test/")).body).toBe("shop");
-    authority.put("shop.test");
-    await relay.front.certify("shop.test");
-  });
 
   test("after kill -9 names, certificates and ports are as they were", async () => {
     await serve();
@@ -294,5 +214,103 @@ describe("changes", () => {
     socket.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]));
     await until("the echo of the WebSocket", () => text.endsWith("hi"));
     socket.destroy();
+  });
+});
+
+describe("http", () => {
+  withRelay();
+
+  test("a known name is redirected with its path and query, whatever the method", async () => {
+    await serve();
+    const { port } = authority.edge.https;
+    const got = await ask(authority, "http://SHOP.test/a/b?c=d&e", "-X", "POST", "-d", "x");
+    expect(got.status).toBe(308);
+    expect(got.head).toContain(`Location: https://shop.test:${port}/a/b?c=d&e\r\n`);
+  });
+
+  test("a redirected name leads to the main one, over http and https", async () => {
+    await serve();
+    const to = `Location: https://shop.test:${authority.edge.https.port}/x?y\r\n`;
+    for (const proto of ["http", "https"]) {
+      const got = await ask(authority, `${proto}://www.shop.test/x?y`);
+      expect([got.status, got.head.includes(to)]).toEqual([308, true]);
+    }
+  });
+
+  test("a token of ours is answered, an unknown one is 404 and never a redirect, and so is an unknown name", async () => {
+    await serve();
+    authority.challenge("abc-DEF_1", "abc-DEF_1.thumb");
+    const at = (path: string, host = "shop.test") => ask(authority, `http://${host}${path}`, "--path-as-is");
+    expect((await at("/.well-known/acme-challenge/abc-DEF_1")).body).toBe("abc-DEF_1.thumb");
+    expect((await at("/.well-known/acme-challenge/abc-DEF_1", "other.test")).body).toBe("abc-DEF_1.thumb");
+    for (const token of ["other", "../../ca.pem", "abc-DEF_1%00", "", ".", ".."])
+      expect((await at(`/.well-known/acme-challenge/${token}`)).status).toBe(404);
+    expect((await at("/", "evil.test")).status).toBe(404);
+  });
+
+  test("the app answers over http too when it shall, when it has no certificate, or when a proxy says https", async () => {
+    await serve({ tls: { http: "serve", hsts: 0 } });
+    expect((await ask(authority, "http://shop.test/")).body).toBe("shop");
+    await relay.front.set({
+      ...{ app: "shop", listen: (await relay.front.status()).routes[0]!.listen, protocol: "http", trustedProxies: [] },
+      domains: [{ name: "new.test" }],
+      tls: REDIRECT,
+    });
+    expect((await ask(authority, "http://new.test/")).body).toBe("shop");
+    await serve({ trustedProxies: ["127.0.0.1"] });
+    const said = (proto: string) => ask(authority, "http://shop.test/", "-H", `X-Forwarded-Proto: ${proto}`);
+    expect((await said("https")).body).toBe("shop");
+    expect((await said("http")).status).toBe(308);
+  });
+
+  test("one connection may ask for names of several apps", async () => {
+    await serve({ tls: { http: "serve", hsts: 0 } });
+    await serveBlog();
+    const client = await rawClient(authority.edge.http.port);
+    client.write("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+    await client.until(/shop$/);
+    client.write("GET / HTTP/1.1\r\nHost: x.blog.test\r\n\r\n");
+    await client.until(/308/);
+    client.close();
+  });
+});
+
+describe("changes", () => {
+  withRelay();
+
+  test("a domain of another app is refused, and the ports close with the last domain", async () => {
+    await serve();
+    const taken = relay.add("blog", blog.port, { domains: [{ name: "shop.test" }], tls: REDIRECT });
+    await expect(taken).rejects.toThrow(new DpError("host", 'shop.test belongs to the app "shop"').message);
+    await relay.front.remove("shop");
+    expect((await relay.front.status()).edge).toBeNull();
+    expect((await ask(authority, "https://shop.test/")).code).not.toBe(0);
+  });
+
+  test("a change of another app between the ports and the first domain changes nothing", async () => {
+    await relay.front.secure(authority.edge);
+    await relay.add("blog", blog.port);
+    await relay.add("shop", shop.port, { domains: [{ name: "shop.test" }], tls: REDIRECT });
+    expect((await ask(authority, "https://shop.test/")).body).toBe("shop");
+  });
+
+  test("a port that another program has is told, and had as soon as it is free", async () => {
+    const listener = Bun.listen({ hostname: "127.0.0.1", port: authority.edge.https.port, socket: { data() {} } });
+    await serve();
+    expect((await relay.front.status()).edge?.https.error).toContain("is taken by another program");
+    expect((await ask(authority, "http://shop.test/")).status).toBe(308);
+    listener.stop(true);
+    await until("the relay has the port", async () => (await ask(authority, "https://shop.test/")).body === "shop");
+  });
+
+  test("a key of another certificate is refused, and the old one stays", async () => {
+    await serve();
+    const [one, other] = [authority.pair("shop.test"), authority.pair("shop.test")];
+    const cert = other.slice(other.indexOf("-----BEGIN CERTIFICATE"));
+    authority.put("shop.test", one.slice(0, one.indexOf("-----BEGIN CERTIFICATE")) + cert);
+    await expect(relay.front.certify("shop.test")).rejects.toThrow("its key belongs to another certificate");
+    expect((await ask(authority, "https://shop.test/")).body).toBe("shop");
+    authority.put("shop.test");
+    await relay.front.certify("shop.test");
   });
 });

@@ -25,8 +25,8 @@ export interface TestRelay {
   stop(): Promise<void>;
 }
 
-/** Starts a relay. */
-export async function startRelay(): Promise<TestRelay> {
+/** Starts a relay; `env`: more variables. */
+export async function startRelay(env: Record<string, string> = {}): Promise<TestRelay> {
   const folder = mkdtempSync(join(tmpdir(), "dp-relay-"));
   const log = join(folder, "log");
   const front = relayAt(join(folder, "state"));
@@ -46,7 +46,7 @@ export async function startRelay(): Promise<TestRelay> {
       const output = openSync(log, "a");
       child = Bun.spawn([process.execPath, "--no-env-file", "--config=/dev/null", PROCESS, relay.folder], {
         cwd: "/",
-        env: { PATH: process.env["PATH"]! },
+        env: { PATH: process.env["PATH"]!, ...env },
         stdio: ["ignore", "ignore", output],
       });
       closeSync(output);
