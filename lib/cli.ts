@@ -18,6 +18,7 @@ import { declareLockCommands } from "./cli/lock.ts";
 import { declareLogsCommand } from "./cli/logs.ts";
 import { declareMaintenanceCommand } from "./cli/maintenance.ts";
 import { declareNotifyCommand } from "./cli/notify.ts";
+import { declarePeerCommand } from "./cli/peer.ts";
 import { declareProcessCommands } from "./cli/process.ts";
 import { declareRuntimesCommand } from "./cli/runtimes.ts";
 import { declareServerCommands } from "./cli/server.ts";
@@ -46,6 +47,7 @@ export function declared(): CAC {
   declareProcessCommands(cli);
   declareAuditCommand(cli);
   declareFleetCommands(cli);
+  declarePeerCommand(cli);
   declareNotifyCommand(cli);
   declareWatchCommand(cli);
   declareStepCommands(cli);

@@ -13,7 +13,8 @@ import { appTypes } from "../lib/registry.ts";
 import { commitProblems } from "../lib/release/commit-problems.ts";
 import { enoughLines } from "../lib/release/fit.ts";
 import { nearDeployYml, nearNames } from "../lib/release/near-names.ts";
-import { processNames } from "../lib/release/processes.ts";
+import { strayNames } from "../lib/release/processes.ts";
+import { ownPart } from "../lib/servers/part.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 import { commitTree, subtree, type Tree } from "../lib/git/tree.ts";
 import type { DeployConfig } from "../lib/config/types.ts";
@@ -30,10 +31,7 @@ async function readText(tree: Tree, app: string): Promise<string> {
   return (await tree.read(FILE, "by mark")) ?? "";
 }
 
-/**
- * The error for a commit without deploy.yml: a file with a similar name, or the lines that would suffice for these
- * files.
- */
+/** The error for a commit without deploy.yml: a file with a similar name, or the lines that would suffice. */
 async function missing(tree: Tree, app: string): Promise<DpError> {
   const what = `the commit has no ${FILE} at its top`;
   const near = nearDeployYml(await tree.list());
@@ -64,14 +62,15 @@ const withOwnProcfile = (config: DeployConfig, tree: Tree, types: Declared<AppSe
 
 const step = defineStep(import.meta.path, {
   summary: "Read deploy.yml from the commit",
-  needs: { app: fact.app, base: fact.base, repo: fact.repo, sha: fact.sha, server: fact.server },
+  needs: { app: fact.app, base: fact.base, repo: fact.repo, sha: fact.sha, server: fact.server, group: fact.group },
   provides: { config: fact.config },
-  async run({ app, base, repo, sha, server }, io) {
+  async run({ app, base, repo, sha, server, group }, io) {
     const tree = commitTree(repo, sha, io.signal);
     const name = server.for ?? app;
     const text = await readText(tree, name);
     const types = await appSettings();
-    const { config, ignored } = await withOwnProcfile(parseDeployConfig(text, FILE, types, name), tree, types);
+    const { config: whole, ignored } = await withOwnProcfile(parseDeployConfig(text, FILE, types, name), tree, types);
+    const config = ownPart(whole, group);
     const problems = await commitProblems({ tree, source: ownSource(repo, sha, io.signal) }, config, text, FILE);
     if (problems.length > 0) throw new DpError("config", `the commit cannot be deployed`, { lines: problems });
     for (const note of nearNames(app, config.root ?? "", await tree.list())) io.warn(note);
@@ -79,8 +78,7 @@ const step = defineStep(import.meta.path, {
     const web = config.healthCheck ? [`health check ${config.healthCheck.path}`] : [];
     io.info([config.type, ...web, ...Object.keys(config.processes)].join(", "));
     if (ignored.length > 0) io.info(`deploy.yml overrides the Procfile: ${ignored.join(", ")}`);
-    for (const process of Object.keys(server.scale).filter((name) => !processNames(config).includes(name)))
-      io.warn(`config.yml scales ${process}, but the commit has no such process`);
+    for (const what of strayNames(whole, server, group?.roles)) io.warn(what);
     if (server.build !== undefined && !hasScopes())
       io.warn("build in config.yml has no effect here: it needs systemd and root");
     return { config: withMainHost(config, server) };

@@ -9,7 +9,7 @@ import { create } from "../lib/pipeline/run-file.ts";
 import { fact, type Kind } from "../lib/pipeline/facts.ts";
 import { runFile } from "../lib/release/history.ts";
 import type { Manager } from "../lib/contracts/manager.ts";
-import { GIVEN, PIPELINES } from "../lib/pipeline/pipeline.ts";
+import { GIVEN, PIPELINES, TOGETHER } from "../lib/pipeline/pipeline.ts";
 import type { Facts, Step } from "../lib/pipeline/step.ts";
 import { ownKeys, type Declared } from "../lib/config/declared.ts";
 import { deploySchema } from "../lib/config/deploy-schema.ts";
@@ -55,7 +55,8 @@ describe.each(filesIn("steps"))("step %s", (file) => {
   });
 
   test("has its place in an order", () => {
-    expect(kinds.filter((kind) => (PIPELINES[kind] as readonly string[]).includes(name))).not.toEqual([]);
+    const orders = [...kinds.map((kind): readonly string[] => PIPELINES[kind]), Object.keys(TOGETHER)];
+    expect(orders.filter((order) => order.includes(name))).not.toEqual([]);
   });
 
   test("run by hand without a run file, it says how it is run", () => {

@@ -62,6 +62,14 @@ export function waitOption(options: Options): { wait?: number } {
 /** The declaration of that option. */
 export const WAIT = ["--wait <time>", "How long to wait for a running deploy, 30s or 5m; 0: not at all"] as const;
 
+/** The declaration of the option that leaves servers out. */
+export const WITHOUT = ["--without <servers>", "Leave out these servers of the app, on purpose"] as const;
+
+/** That option as names; empty without it. */
+export function withoutOption(options: Options): { without?: string[] } {
+  return given("without", textOf(options, "without")?.split(",").filter(Boolean));
+}
+
 /** The option `--only`: the apps that a key may see; undefined: all. */
 export const only = (options: Options): string[] | undefined => textOf(options, "only")?.split(",").filter(Boolean);
 

@@ -1,6 +1,17 @@
 // Commands about deploys: deploy rollback releases resume execute, and those that hooks call.
 import type { CAC } from "cac";
-import { answer, byKey, waitOption, textOf, warn, HIDDEN, WAIT, type Options } from "./arguments.ts";
+import {
+  answer,
+  byKey,
+  waitOption,
+  withoutOption,
+  textOf,
+  warn,
+  HIDDEN,
+  WAIT,
+  WITHOUT,
+  type Options,
+} from "./arguments.ts";
 import type { Typed } from "../access/role.ts";
 import type { Ended } from "../deploy/launch.ts";
 
@@ -24,6 +35,7 @@ export function declareDeployCommands(cli: CAC): void {
       byKey("push"),
     )
     .option("--skip-hooks", "Do not run preDeploy and postDeploy")
+    .option(...WITHOUT)
     .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, ref: string | undefined, options: Options) => {
@@ -34,6 +46,7 @@ export function declareDeployCommands(cli: CAC): void {
           skipHooks: options["skipHooks"] === true,
           json: isJson(options),
           ...waitOption(options),
+          ...withoutOption(options),
         }),
       );
     });
@@ -45,13 +58,17 @@ export function declareDeployCommands(cli: CAC): void {
       byKey(roleForRollback),
     )
     .option("--with-env", "Go back one release and restore its settings, also in the env file")
+    .option(...WITHOUT)
     .option("--force", "Go back even if the app is locked, in an outage; the lock stays")
     .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, id: string | undefined, options: Options) => {
       const { rollback } = await import("../deploy/rollback.ts");
       const how = { withEnv: options["withEnv"] === true, force: options["force"] === true };
-      return ended(options, await rollback(app, id, { json: isJson(options), ...how, ...waitOption(options) }));
+      return ended(
+        options,
+        await rollback(app, id, { json: isJson(options), ...how, ...waitOption(options), ...withoutOption(options) }),
+      );
     });
 
   cli

@@ -43,11 +43,12 @@ export function declareFleetCommands(cli: CAC): void {
     .option("--every <time>", "Write the data again and again: 30s, 5m")
     .option("--json", "As JSON")
     .usage(
-      "fleet [--watch | --web | --out FOLDER | --json], or: fleet add NAME [USER@]HOST[:PORT], or: fleet remove NAME",
+      "fleet [--watch | --web | --out FOLDER | --json], or: fleet add NAME [USER@]HOST[:PORT], or: fleet remove NAME, or on a server: fleet sync APP",
     )
     .action(
       async (action: string | undefined, name: string | undefined, address: string | undefined, options: Options) => {
         const fleet = await import("../commands/fleet.ts");
+        if (action === "sync" && address === undefined) return sync(name, options);
         if (action === "add") return print(await fleet.add(name, address));
         if (action === "remove" && address === undefined) return print(await fleet.remove(name));
         if (action !== undefined)
@@ -62,6 +63,15 @@ export function declareFleetCommands(cli: CAC): void {
         return options["check"] ? fleet.checkCode(found) : undefined;
       },
     );
+}
+
+/** On the server that gets the pushes. */
+async function sync(app: string | undefined, options: Options): Promise<number> {
+  if (app === undefined) throw new DpError("usage", "which app? dp fleet sync APP");
+  const { sync: bring, syncedCode } = await import("../commands/sync.ts");
+  const done = await bring(app, (line) => (options["json"] ? undefined : print(line)));
+  if (options["json"]) printJson(done);
+  return syncedCode(done);
 }
 
 const lines = (text: string) => text.trimEnd().split("\n").forEach(print);

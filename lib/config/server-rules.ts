@@ -10,7 +10,7 @@ type Parsed = v.InferOutput<ReturnType<typeof serverSchema>>;
 
 /** Throws DpError "config" for the first broken rule; answers the strategy, with a default when none is named. */
 export function checkServer(
-  { strategy, instances, manager, front, protocol, domains }: Parsed,
+  { strategy, instances, manager, front, protocol, domains, servers, roles }: Parsed,
   { managers, fronts }: ServerKinds,
   file: string,
 ) {
@@ -31,6 +31,7 @@ export function checkServer(
     const able = Object.keys(fronts).filter((name) => fronts[name]?.servesDomains);
     checkDomains(domains, able, able.includes(front) && protocol === "http", file);
   }
+  checkServers(servers, roles, file);
   return strategy ?? (canRunTwice ? "blue-green" : "restart");
 }
 
@@ -66,4 +67,27 @@ function checkDomains(
         `add "- ${redirect}" to domains`,
       );
   }
+}
+
+function checkServers(servers: Parsed["servers"], roles: Parsed["roles"], file: string): void {
+  const fail = (what: string, hint: string) => {
+    throw new DpError("config", `${file}: ${what}`, { hint });
+  };
+  const names = Object.keys(servers);
+  const here = names.filter((name) => servers[name] === "here");
+  if (names.length > 0 && here.length !== 1)
+    fail(`servers has ${here.length} servers that are "here", and one must be`, "write NAME: here for this server");
+  if (names.length === 1) fail("servers has no other server than this one", "add NAME: dp@ADDRESS, or remove servers");
+  const addresses = Object.values(servers);
+  const twice = addresses.find((address, at) => addresses.indexOf(address) !== at);
+  if (twice !== undefined) fail(`servers has ${twice} twice`, "remove one of the two");
+  for (const [role, list] of Object.entries(roles)) {
+    const unknown = list.find((name) => !names.includes(name));
+    if (unknown !== undefined)
+      fail(`roles has ${role} on ${unknown}, which is none of servers`, `servers are ${names.join(", ") || "missing"}`);
+    if (list.length === 0) fail(`roles has ${role} on no server`, "name a server, or set scale to 0");
+  }
+  const [first, second] = roles["cron"] ?? [];
+  if (second !== undefined)
+    fail(`roles has cron on ${first} and ${second}, and each job must run once`, "name one of them");
 }

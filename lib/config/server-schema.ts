@@ -1,7 +1,9 @@
 // The schema of config.yml: what the operator of the server decides.
 import * as v from "valibot";
 import { limitsOf } from "./limits-schema.ts";
+import { isAppName } from "../paths.ts";
 import { isProcessName } from "../text/ids.ts";
+import { serverOf } from "./server-address.ts";
 import { ownKeys, usualOf, type ManagerSettings, type Declared, type ServerKinds } from "./declared.ts";
 import { isDomain } from "./domain-name.ts";
 import type { DomainConfig } from "./types.ts";
@@ -129,6 +131,32 @@ const tls = v.pipe(
     ),
   }),
   v.description("How the domains are served."),
+);
+
+const serverName = v.pipe(v.string(), v.check(isAppName, must("a name of lower-case letters, digits and dashes")));
+
+const servers = v.pipe(
+  v.record(
+    serverName,
+    v.pipe(
+      v.string(must("here, or an address such as dp@203.0.113.5")),
+      v.check((address) => address === "here" || serverOf(address) !== null, must("here, or [USER@]HOST[:PORT]")),
+    ),
+    must("a mapping such as {a: here, b: dp@203.0.113.5}"),
+  ),
+  v.description("The servers that a push deploys to: NAME: here, and NAME: [USER@]HOST[:PORT] for each other one."),
+);
+
+const roles = v.pipe(
+  v.record(
+    v.pipe(
+      v.string(),
+      v.check((name) => name === "cron" || isProcessName(name), must("the name of a process, or cron")),
+    ),
+    v.array(serverName, must("a list of servers such as [a, b]")),
+    must("a mapping such as {web: [a, b], worker: [c]}"),
+  ),
+  v.description("Which processes run on which of the servers. Default: each on all, and cron where the push arrives."),
 );
 
 const notify = v.pipe(
@@ -270,6 +298,8 @@ function declareKeys({ managers, fronts }: ServerKinds) {
       ),
       true,
     ),
+    servers: v.optional(servers, {}),
+    roles: v.optional(roles, {}),
     notify: v.exactOptional(notify),
     user: v.exactOptional(user),
     path: v.exactOptional(path),

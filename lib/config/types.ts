@@ -108,6 +108,10 @@ export interface ServerConfig {
   /** The values of the keys of app types and managers, by name: only the owner knows their form. */
   settings: Readonly<Record<string, unknown>>;
   gate: boolean;
+  /** The servers that a push deploys to, by name: "here", or an address for ssh; empty: this one alone. */
+  servers: Record<string, string>;
+  /** Process, or "cron" -> the servers on which it runs; default: all, and cron where the push arrives. */
+  roles: Record<string, string[]>;
   /** Who is told about the app, and how long it must be bad before it is down; false: nobody. */
   notify?: false | { to?: string[]; down?: number };
   user?: string;

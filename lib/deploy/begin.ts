@@ -16,6 +16,10 @@ import { waitForLock } from "../host/lock.ts";
 import { isReleaseId, releaseOf, sequenceOf } from "../text/ids.ts";
 import { git, objectName } from "../git/git.ts";
 import { starter } from "../host/who.ts";
+import type { Group } from "../pipeline/facts.ts";
+import { hasServers } from "../servers/part.ts";
+import type { Gathered } from "../servers/group.ts";
+import type { Order } from "../servers/messages.ts";
 
 export interface Begun {
   id: string;
@@ -28,7 +32,14 @@ export interface BeginOptions {
   skipHooks?: boolean;
   /** The branch that a push wants to move. */
   push?: Push;
+  /** The servers that are left out on purpose. */
+  without?: readonly string[];
 }
+
+/** How a run of several servers begins: with those left out, or on the word of the one that leads. */
+export type Joint = { without: readonly string[] } | { id: string; group: Group; by: string };
+
+const ALL: Joint = { without: [] };
 
 /** The full name of a commit. Throws DpError "usage" when the repository has no such commit. */
 export async function commitOf(repo: string, ref: string): Promise<string> {
@@ -67,12 +78,8 @@ export async function begin(app: App, ref: string | undefined, options: BeginOpt
 export async function beginCommit(app: App, ref: string, options: BeginOptions = {}): Promise<Begun> {
   requireUnlocked(app);
   const { sha, subject } = await findCommit(app.places.repo, ref);
-  return make(app, sha, {
-    kind: "deploy",
-    subject,
-    skipHooks: options.skipHooks === true,
-    push: options.push ?? null,
-  });
+  const facts = { kind: "deploy", subject, skipHooks: options.skipHooks === true, push: options.push ?? null };
+  return make(app, sha, facts, { joint: { without: options.without ?? [] } });
 }
 
 /** Settings that a run starts with; they become the env file once they are proven. */
@@ -83,59 +90,100 @@ export interface Brought {
 }
 
 /** Begins a rollback to a release, with its own settings or today's; throws DpError "run" for an unknown one. */
-export async function beginRollback(app: App, to: string, brought?: Brought): Promise<Begun> {
+export async function beginRollback(app: App, to: string, brought?: Brought, joint?: Joint): Promise<Begun> {
   const { config, release, runtime, sha, subject } = await factsOfRelease(app, to);
-  return make(app, sha, { kind: "rollback", subject, ...QUIETLY, config, release, runtime }, brought);
+  const facts = { kind: "rollback", subject, ...QUIETLY, config, release, runtime };
+  return make(app, sha, facts, { brought, joint });
 }
 
 /** Begins a restart of the live release, with new settings or today's. Throws DpError "usage" when nothing is live. */
-export async function beginRestart(app: App, reason: string, brought?: Brought): Promise<Begun> {
+export async function beginRestart(app: App, reason: string, brought?: Brought, joint?: Joint): Promise<Begun> {
   await requireCurrent(app);
   const restarts = await app.live();
   if (restarts === null) throw await nothingLive(app);
   const { config, runtime, sha, subject } = await factsOfRelease(app, restarts);
-  return make(app, sha, { kind: "restart", subject, ...QUIETLY, config, runtime, restarts, reason }, brought);
+  const facts = { kind: "restart", subject, ...QUIETLY, config, runtime, restarts, reason };
+  return make(app, sha, facts, { brought, joint });
 }
+
+/** Begins a deploy of a commit that the server that leads has sent. */
+export const beginAsPeer = (app: App, { sha, subject }: Pick<Order, "sha" | "subject">, joint: Joint): Promise<Begun> =>
+  make(app, sha, { kind: "deploy", subject, ...QUIETLY }, { joint });
 
 const QUIETLY = { skipHooks: true, push: null };
 
-async function make(app: App, sha: string, facts: Record<string, unknown>, brought?: Brought): Promise<Begun> {
+async function others(app: App, without: readonly string[]): Promise<Gathered | null> {
+  if (without.length === 0 && !hasServers(app.server)) return null;
+  return (await import("../servers/group.ts")).gather(app, without);
+}
+
+interface How {
+  brought?: Brought | undefined;
+  joint?: Joint | undefined;
+}
+
+async function make(app: App, sha: string, facts: Record<string, unknown>, how: How): Promise<Begun> {
+  const { brought, joint = ALL } = how;
   const { name, server } = app;
   const { base, repo } = app.places;
-  const id = `${await nextNumber(app)}-${sha.slice(0, 7)}`;
+  const gathered = "group" in joint ? null : await others(app, joint.without);
+  const group = "group" in joint ? joint.group : (gathered?.group ?? null);
+  const least = Math.max(0, ...[...(gathered?.others.values() ?? [])].map(({ next }) => next));
+  const number = await nextNumber(app, least, "group" in joint ? sequenceOf(joint.id) : undefined);
+  const id = `${number}-${sha.slice(0, 7)}`;
   if (brought) await keepSettings(app, id, brought.text);
   // The ref keeps the commit when a force push and a gc would drop it. A rollback's release has its ref already.
   if (facts["kind"] !== "rollback") await git(repo, ["update-ref", `refs/dp/${id}`, sha]);
   const context = runFile(app, id);
-  const begun = { app: name, base, repo, id, sha, by: starter(), startedAt: new Date().toISOString(), server };
+  const begun = {
+    app: name,
+    base,
+    repo,
+    id,
+    sha,
+    by: "by" in joint ? joint.by : starter(),
+    startedAt: new Date().toISOString(),
+  };
   const envBefore = brought?.stamp ?? null;
-  await create(context, { ...begun, envBefore, ...facts });
+  await create(context, { ...begun, server, envBefore, group, ...facts });
   return { id, context };
 }
 
-// The number only ever grows, whatever the clock does. It is kept in a file; if that is lost, every number ever used
-// counts.
-async function nextNumber(app: NamedApp): Promise<number> {
-  const { base, releases, logs } = app.places;
-  const file = join(base, "counter");
+/**
+ * Takes the next number: `least` or more, or exactly `wanted`. Throws DpError "superseded" when that was given already.
+ */
+async function nextNumber(app: NamedApp, least: number, wanted?: number): Promise<number> {
+  const file = join(app.places.base, "counter");
   const lock = await waitForLock(
     `${file}.lock`,
     () => undefined,
     () => undefined,
   );
   try {
-    const noted = Number((await readText(file)) ?? 0);
-    const names = [...(await runIds(app)), ...(await releaseNames(releases)), ...(await namesIn(logs))];
-    const used = names
-      .map((name) => releaseOf(name))
-      .filter(isReleaseId)
-      .map(sequenceOf);
-    const number = Math.max(Number.isSafeInteger(noted) ? noted : 0, ...used) + 1;
+    const next = await numberAfterAll(app);
+    if (wanted !== undefined && wanted < next)
+      throw new DpError("superseded", `the number ${wanted} was given here already; the next one is ${next}`);
+    const number = wanted ?? Math.max(next, least);
     await writeFileAtomic(file, `${number}\n`, 0o600);
     return number;
   } finally {
     lock.release();
   }
+}
+
+/**
+ * The number after all that were ever used. It only ever grows, whatever the clock does. It is kept in a file; if that is
+ * lost, every number ever used counts.
+ */
+export async function numberAfterAll(app: NamedApp): Promise<number> {
+  const { base, releases, logs } = app.places;
+  const noted = Number((await readText(join(base, "counter"))) ?? 0);
+  const names = [...(await runIds(app)), ...(await releaseNames(releases)), ...(await namesIn(logs))];
+  const used = names
+    .map((name) => releaseOf(name))
+    .filter(isReleaseId)
+    .map(sequenceOf);
+  return Math.max(Number.isSafeInteger(noted) ? noted : 0, ...used) + 1;
 }
 
 async function releaseNames(folder: string): Promise<string[]> {

@@ -24,7 +24,7 @@ const PATIENCE = 5_000;
 
 /** Ends it, under the app's lock. */
 export async function endKilled(app: NamedApp, past: PastRun, out: Receipt): Promise<void> {
-  const isLive = await isLiveRun(app, past.run);
+  const isLive = (await isLiveRun(app, past.run)) && (await isDecided(app, past));
   out.say(`deploy ${past.id} was interrupted and is ${isLive ? "finished" : "taken back"} first`);
   let code: number = EXIT.ok;
   try {
@@ -46,6 +46,12 @@ const releaseOf = (run: Run) => idOf(typeof run.facts["release"] === "string" ? 
 async function isLiveRun(app: NamedApp, run: Run): Promise<boolean> {
   const release = releaseOf(run);
   return release !== null && release === (await app.live());
+}
+
+// Several servers keep a release only when all have proven it.
+async function isDecided(app: NamedApp, { id, run }: PastRun): Promise<boolean> {
+  if (factOf(run, "group", fact.group) === null || run.journal["prove"]?.state === "ok") return true;
+  return (await import("../servers/word.ts")).isKept(app, id);
 }
 
 /**

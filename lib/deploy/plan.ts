@@ -28,7 +28,7 @@ export interface Plan {
 export async function planOf({ name, places, server, live }: App, sha: string): Promise<Plan> {
   const { base, repo } = places;
   const read = (await import("../../steps/read.ts")).default;
-  const { config } = await read.run({ app: name, base, repo, sha, server }, makeIo(silentLog));
+  const { config } = await read.run({ app: name, base, repo, sha, server, group: null }, makeIo(silentLog));
   return {
     app: name,
     sha,

@@ -2,6 +2,7 @@
 // too.
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { isAppName } from "../paths.ts";
 import { waitTime } from "../config/duration.ts";
 import { DpError } from "../errors.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
@@ -9,23 +10,34 @@ import { isAlive } from "../host/process/process.ts";
 
 const OPTIONS = ["skip-hooks", "dry-run"] as const;
 
-/** Option -> whether it was given; and how long the push may wait for its turn, in ms. */
-export type PushOptions = Record<(typeof OPTIONS)[number], boolean> & { wait?: number };
+/** Option -> whether it was given; how long the push may wait for its turn, in ms; and the servers that it leaves out. */
+export type PushOptions = Record<(typeof OPTIONS)[number], boolean> & { wait?: number; without?: string[] };
+
+const WITHOUT = "without=";
+
+/** The servers that an option leaves out: `without=c`, `without=b,c`; none for another option. */
+function leftOut(option: string): string[] {
+  const names = option.startsWith(WITHOUT) ? option.slice(WITHOUT.length).split(",") : [];
+  return names.every(isAppName) ? names : [];
+}
 
 /** Parses options as they were given. Throws DpError "usage" for one that dp does not know. */
 export function parseOptions(given: readonly string[]): PushOptions {
   const waits = given.map((option) => (option.startsWith("wait=") ? waitTime(option.slice("wait=".length)) : null));
-  const isKnown = (option: string, at: number) => (OPTIONS as readonly string[]).includes(option) || waits[at] !== null;
+  const isKnown = (option: string, at: number) =>
+    (OPTIONS as readonly string[]).includes(option) || waits[at] !== null || leftOut(option).length > 0;
   const unknown = given.find((option, at) => !isKnown(option, at));
   if (unknown !== undefined) {
-    const known = [...OPTIONS, "wait=30s"].join(", ");
+    const known = [...OPTIONS, "wait=30s", "without=SERVER"].join(", ");
     throw new DpError("usage", `unknown push option ${JSON.stringify(unknown)}; dp knows ${known}`);
   }
   const wait = waits.findLast((time) => time !== null);
+  const without = given.flatMap(leftOut);
   return {
     "skip-hooks": given.includes("skip-hooks"),
     "dry-run": given.includes("dry-run"),
     ...(typeof wait === "number" ? { wait } : {}),
+    ...(without.length > 0 ? { without } : {}),
   };
 }
 

@@ -78,12 +78,16 @@ export async function takeBack(app: NamedApp, { ref, sha }: Pick<RefChange, "ref
 export async function deployCommit(app: App, sha: string, options: PushOptions, push?: Push): Promise<number> {
   if (objectName(sha) === null) throw new DpError("usage", `${JSON.stringify(sha)} is not the full name of a commit`);
   if (options["dry-run"]) return (await import("./dry-run.ts")).dryRun(app, sha);
-  const { wait, "skip-hooks": skipHooks } = options;
+  const { wait, without, "skip-hooks": skipHooks } = options;
   const same = push && (await runningDeployOf(app, sha, skipHooks));
   if (same) return (await import("./join.ts")).join(app, same, sha, push);
   if (wait === 0) await quiet(app, 0);
   const beginning = async () => {
-    const begun = await beginCommit(app, sha, { skipHooks, ...(push ? { push } : {}) });
+    const begun = await beginCommit(app, sha, {
+      skipHooks,
+      ...(push ? { push } : {}),
+      ...(without ? { without } : {}),
+    });
     await settleOwed(app, sha);
     return begun;
   };

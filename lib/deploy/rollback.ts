@@ -22,7 +22,7 @@ import { quiet, type Answer } from "./queue.ts";
 export async function rollback(
   name: string,
   wish: string | undefined,
-  options: Answer & { withEnv?: boolean; force?: boolean; what?: string } = {},
+  options: Answer & { withEnv?: boolean; force?: boolean; what?: string; without?: string[] } = {},
 ): Promise<Ended> {
   const withEnv = options.withEnv === true;
   const words = ["dp rollback", name, ...(wish === undefined ? [] : [wish]), ...(withEnv ? ["--with-env"] : [])];
@@ -35,7 +35,9 @@ export async function rollback(
     const wait = wish === undefined || options.wait === 0 ? await quiet(named, options.wait) : options.wait;
     const app = await openApp(name);
     const to = await goalOf(app, wish, withEnv);
-    const begun = await beginRollback(app, to, withEnv ? await settingsToBring(app, to) : undefined);
+    const begun = await beginRollback(app, to, withEnv ? await settingsToBring(app, to) : undefined, {
+      without: options.without ?? [],
+    });
     return { ...begun, wait };
   };
   return beginAndLaunch(named, beginning, {
@@ -71,7 +73,8 @@ async function otherTarget(app: App, live: string | null): Promise<string> {
   return other === undefined ? list : `dp rollback ${name} ${other}, or another of: ${list}`;
 }
 
-async function settingsToBring(app: App, to: string): Promise<Brought> {
+/** The settings that a release ran with, for a run that restores them. Throws DpError "usage" when they are not known. */
+export async function settingsToBring(app: App, to: string): Promise<Brought> {
   const text = await settingsOfRelease(app, to);
   if (text !== null) return { text, stamp: await envStamp(app.places.base, app.server.env) };
   throw new DpError("usage", `the environment of ${to} is not known`, { hint: `dp rollback ${app.name} ${to}` });

@@ -17,6 +17,8 @@ export interface RunnerProcess {
   order(order: Order | null): void;
   /** Its exit code. */
   ended: Promise<number>;
+  /** Ends it by SIGTERM; after its switch it goes on. Only one of another process can be ended. */
+  stop?(): void;
   /**
    * Tells the caller that `what` goes on, so that it can detach; answers the sink for the log. `leaves`: this process
    * exits once nobody reads stdout any more.
@@ -39,7 +41,7 @@ function goesOn({ name }: NamedApp, what: string): void {
 }
 
 /** A process in a session of its own. It exits with this process unless it got an order. */
-function another(app: NamedApp): RunnerProcess {
+export function another(app: NamedApp): RunnerProcess {
   const [read, write] = pipe();
   try {
     const stdio = { stdin: read, stdout: "ignore", stderr: "inherit" } as const;
@@ -50,6 +52,7 @@ function another(app: NamedApp): RunnerProcess {
         if (order) tell(write, JSON.stringify(order));
         closeSync(write);
       },
+      stop: () => child.kill("SIGTERM"),
       ended: child.exited.then((code) => (child.signalCode === null ? code : wasKilled(app))),
       watched(out, what, leaves) {
         leaveOnSignals(app, what);

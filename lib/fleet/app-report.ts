@@ -17,7 +17,7 @@ import { publicAddress } from "../paths.ts";
 import { isReleaseId, isWeb, processOf } from "../text/ids.ts";
 import { muteOf, readMutes } from "../notify/targets.ts";
 import { fact } from "../pipeline/facts.ts";
-import { PIPELINES } from "../pipeline/pipeline.ts";
+import { orderOf } from "../pipeline/runner.ts";
 import { factOf, load, type Run } from "../pipeline/run-file.ts";
 import { damageOf } from "../release/current.ts";
 import { holder, newestRun, runFile, type Holder } from "../release/history.ts";
@@ -181,8 +181,7 @@ async function lastFailure(app: App): Promise<AppReport["lastFailure"]> {
 async function deployOf(app: App, { id, by, since }: Holder): Promise<AppReport["deploying"]> {
   try {
     const { facts, journal } = await load(runFile(app, id));
-    const kind = factOf({ version: 1, facts, journal }, "kind", fact.kind);
-    const order: readonly string[] = PIPELINES[kind];
+    const order = orderOf({ version: 1, facts, journal });
     const step = Object.entries(journal).findLast(([, { state }]) => state === "running")?.[0];
     const index = step === undefined ? Object.keys(journal).length : order.indexOf(step) + 1;
     const began = seconds(String(facts["startedAt"] ?? since)) ?? 0;

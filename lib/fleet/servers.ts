@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { parse } from "../config/parse.ts";
+import { serverOf } from "../config/server-address.ts";
 import { setInner } from "../config/yaml-edit.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
@@ -20,10 +21,8 @@ export interface Named {
   server: Server;
 }
 
-// Both become words of a command that somebody pastes into a shell.
+// It becomes a word of a command that somebody pastes into a shell.
 const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,38}[A-Za-z0-9])?$/;
-const ADDRESS =
-  /^(?:([A-Za-z0-9_][A-Za-z0-9._-]*)@)?(?:\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?)\]|([A-Za-z0-9_][A-Za-z0-9._-]*))(?::([0-9]{1,5}))?$/;
 
 const name = v.pipe(v.string(), v.regex(NAME, "must be letters, digits, dots and dashes"));
 const address = v.pipe(
@@ -31,14 +30,6 @@ const address = v.pipe(
   v.check((text) => serverOf(text) !== null, "must be [USER@]HOST[:PORT]"),
 );
 const schema = v.strictObject({ servers: v.record(name, address) });
-
-/** `[USER@]HOST[:PORT]` as ssh takes it, or null. */
-export function serverOf(text: string): Server | null {
-  const [, user, bracketed, plain, port] = ADDRESS.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  if (host === undefined || Number(port ?? 1) < 1 || Number(port ?? 1) > 65_535) return null;
-  return { host, ...(user === undefined ? {} : { user }), ...(port === undefined ? {} : { port: Number(port) }) };
-}
 
 /** The file that lists the servers. */
 export const fleetFile = () => join(process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "dp/fleet.yml");

@@ -29,7 +29,8 @@ const server = v.pipe(
     const own = Object.entries(known).filter(([key]) => appTypeNames().includes(key));
     const settings = known.settings ?? Object.fromEntries(own);
     const { scale = {}, keepLogs = 200, domains = [], tls = { http: "redirect", hsts: 0 } } = known;
-    return { ...known, settings, scale, keepLogs, domains, tls };
+    const { servers = {}, roles = {} } = known;
+    return { ...known, settings, scale, keepLogs, domains, tls, servers, roles };
   }),
 );
 
@@ -47,6 +48,23 @@ const runtime = v.strictObject({
   dependencies: v.nullable(path),
   interpreter: v.optional(v.strictObject({ name: v.string(), version: v.string(), program: path })),
 });
+
+// What a run of several servers knows of them. The one that got the push leads, and the others follow its word.
+const group = v.strictObject({
+  as: v.picklist(["lead", "peer"]),
+  /** The name of this server, and of the one that leads. */
+  name: v.string(),
+  lead: v.string(),
+  /** For the one that leads, the others: where they are, and a commit that they have. */
+  peers: v.record(v.string(), v.strictObject({ address: v.string(), has: v.nullable(v.string()) })),
+  /** The servers that the run leaves out. */
+  without: v.array(v.string()),
+  /** Process, or "cron" -> the servers on which it runs; default: all, and cron on the one that leads. */
+  roles: v.record(v.string(), v.array(v.string())),
+});
+
+/** The servers of a run; null: this one alone. */
+export type Group = v.InferOutput<typeof group>;
 
 const KINDS = ["deploy", "rollback", "restart"] as const;
 /** The purpose of a run. */
@@ -67,6 +85,10 @@ export const fact = {
   push: described(
     v.nullable(v.strictObject({ ref: v.string(), old: v.string() })),
     "the branch that the push wants to move, and where it was; null when nobody pushed",
+  ),
+  group: described(
+    v.optional(v.nullable(group), null),
+    "the servers that the run is for, and which of them this one is; null: this one alone",
   ),
   skipHooks: described(v.boolean(), "the hooks in deploy.yml are skipped"),
   config: described(config, "deploy.yml of the commit"),

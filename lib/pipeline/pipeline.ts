@@ -1,5 +1,5 @@
 // The order of a deploy, a rollback and a restart; the one file to edit when a step is added.
-import type { Kind } from "./facts.ts";
+import type { Group, Kind } from "./facts.ts";
 import type { Facts, Step } from "./step.ts";
 
 /** What each kind of run does, in order. */
@@ -25,10 +25,31 @@ export const PIPELINES = {
   restart: ["reuse", "start", "check", "swap", "verify", "workers", "retire", "save-env", "prune"],
 } as const satisfies Record<Kind, readonly string[]>;
 
+/**
+ * The steps by which several servers do it together, each with the step that it comes before: "" for the end. The server
+ * that leads has all, the others those in FOLLOWED.
+ */
+export const TOGETHER: Readonly<Record<string, string>> = {
+  spread: "start",
+  agree: "swap",
+  prove: "retire",
+  keep: "retire",
+  gather: "",
+};
+const FOLLOWED: readonly string[] = ["agree", "prove"];
+
+/** What a run does, in order: with those steps when it is for several servers. */
+export function stepsOf(kind: Kind, group: Group | null): readonly string[] {
+  if (group === null) return PIPELINES[kind];
+  const own = Object.entries(TOGETHER).filter(([name]) => group.as === "lead" || FOLLOWED.includes(name));
+  const before = (place: string) => own.flatMap(([name, next]) => (next === place ? [name] : []));
+  return [...PIPELINES[kind].flatMap((name) => [...before(name), name]), ...before("")];
+}
+
 /** Facts that `dp begin` decides once, for all steps. */
 const BEGUN = [
   ...["app", "base", "repo", "id", "kind", "sha", "subject", "by", "startedAt", "server", "push", "skipHooks"],
-  "envBefore",
+  ...["envBefore", "group"],
 ];
 
 /** Facts that exist before the first step. A rollback takes those of the release it goes back to. */

@@ -5,7 +5,7 @@ import { fact } from "./facts.ts";
 import { makeIo, type Io } from "../host/io.ts";
 import { stepLimit, within } from "./limit.ts";
 import { runModule, undoModule } from "./module-step.ts";
-import { COMMIT, PIPELINES } from "./pipeline.ts";
+import { COMMIT, stepsOf } from "./pipeline.ts";
 import { runProgram } from "./program-step.ts";
 import type { Receipt } from "./receipt.ts";
 import { stepFile, type StepFile } from "./step-files.ts";
@@ -71,7 +71,7 @@ async function record(runFile: string, before: Run, entries: Journal, facts: Rec
 
 /** The steps of the run's pipeline, in order. */
 export function orderOf(run: Run): readonly string[] {
-  return PIPELINES[factOf(run, "kind", fact.kind)];
+  return stepsOf(factOf(run, "kind", fact.kind), factOf(run, "group", fact.group));
 }
 
 // Runs the step, in whatever language it is written; answers its facts.

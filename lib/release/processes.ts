@@ -19,6 +19,20 @@ export const processNames = (config: DeployConfig) => [
   ...Object.keys(config.processes),
 ];
 
+/** A sentence for each process that config.yml names and the commit has not. */
+export function strayNames(
+  config: DeployConfig,
+  { scale }: Pick<ServerConfig, "scale">,
+  roles: ServerConfig["roles"] = {},
+): string[] {
+  const known = [...processNames(config), "cron"];
+  const strays = (named: object) => Object.keys(named).filter((name) => !known.includes(name));
+  return [
+    ...strays(scale).map((process) => `config.yml scales ${process}, but the commit has no such process`),
+    ...strays(roles).map((process) => `config.yml has a role for ${process}, but the commit has no such process`),
+  ];
+}
+
 /** The instances of a release other than web, at their scale. */
 export function otherIds(release: string, config: DeployConfig, server: Pick<ServerConfig, "scale">): string[] {
   return Object.keys(config.processes).flatMap((process) =>

@@ -263,6 +263,8 @@ describe("config.yml", () => {
       host: "127.0.0.1",
       keep: 5,
       keepLogs: 200,
+      servers: {},
+      roles: {},
       strategy: "blue-green",
       front: "relay",
       protocol: "http",

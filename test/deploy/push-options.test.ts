@@ -26,28 +26,39 @@ test.each([
   [["dry-run", "skip-hooks"], { "skip-hooks": true, "dry-run": true }],
   [["wait=30s"], { "skip-hooks": false, "dry-run": false, wait: 30_000 }],
   [["wait=5m", "wait=0"], { "skip-hooks": false, "dry-run": false, wait: 0 }],
+  [["without=b,c", "without=d"], { "skip-hooks": false, "dry-run": false, without: ["b", "c", "d"] }],
 ])("%j", (given, expected) => expect(pushOptions(env(...given))).toEqual(expected));
 
 test("without git's own variables there is none", () => {
   expect(pushOptions({})).toEqual({ "skip-hooks": false, "dry-run": false });
 });
 
-test.each(["skiphooks", "", "Dry-Run", "skip-hooks ", "wait", "wait=", "wait=soon", "wait=-1"])(
-  "%j is refused, with what there is",
-  (option) => {
-    const error = (() => {
-      try {
-        return void pushOptions(env("dry-run", option));
-      } catch (thrown) {
-        return thrown as DpError;
-      }
-    })();
-    expect([error?.exit, error?.message]).toEqual([
-      "usage",
-      `unknown push option ${JSON.stringify(option)}; dp knows skip-hooks, dry-run, wait=30s`,
-    ]);
-  },
-);
+test.each([
+  "skiphooks",
+  "",
+  "Dry-Run",
+  "skip-hooks ",
+  "wait",
+  "wait=",
+  "wait=soon",
+  "wait=-1",
+  "without",
+  "without=",
+  "without=B",
+  "without=b,",
+])("%j is refused, with what there is", (option) => {
+  const error = (() => {
+    try {
+      return void pushOptions(env("dry-run", option));
+    } catch (thrown) {
+      return thrown as DpError;
+    }
+  })();
+  expect([error?.exit, error?.message]).toEqual([
+    "usage",
+    `unknown push option ${JSON.stringify(option)}; dp knows skip-hooks, dry-run, wait=30s, without=SERVER`,
+  ]);
+});
 
 describe("the note for the gate", () => {
   test("says what pre-receive was told, to dp alone", async () => {

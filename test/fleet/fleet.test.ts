@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { FleetDocument } from "../../lib/commands/fleet.ts";
-import { serverOf } from "../../lib/fleet/servers.ts";
+import { serverOf } from "../../lib/config/server-address.ts";
 import { dp } from "../support/core-server.ts";
 import { sshdUnavailable } from "../support/sshd.ts";
 import { inTerminal } from "../support/typed.ts";

@@ -13,6 +13,7 @@ import type { ServerConfig } from "../../lib/config/types.ts";
 useServer();
 const server: ServerConfig = {
   ...{ port: 8000, manager: "builtin", env: "production", branch: "main", host: "127.0.0.1", keep: 5, keepLogs: 200 },
+  ...{ servers: {}, roles: {} },
   instances: 1,
   settings: {},
   domains: [],

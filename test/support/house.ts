@@ -21,6 +21,7 @@ export const ORDER: readonly (readonly string[])[] = [
   ["steps/"],
   ["lib/domains/"],
   ["lib/notify/"],
+  ["lib/servers/"],
   ["lib/release/"],
   ["lib/cron/"],
   ["lib/pipeline/"],

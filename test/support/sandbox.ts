@@ -196,7 +196,7 @@ export async function sandbox(app = "shop", front: "relay" | "none" = "relay", d
 }
 
 // The system's own python3 first: one that is built on the way by a version manager is slow to start.
-function environment(folder: string, root: string): Record<string, string> {
+export function environment(folder: string, root: string): Record<string, string> {
   const tools = join(folder, "tools");
   for (const path of [tools, join(folder, "code"), join(folder, "home")]) mkdirSync(path);
   symlinkSync(process.execPath, join(tools, "bun"));

@@ -33,7 +33,7 @@ mount --bind "$folder/shadow" /etc/shadow
 exec "$sshd" -D -E "$folder/log" -f "$folder/sshd_config"`;
 
 /** The machine's sshd, or that of the test servers' tree, with the libraries of that tree. */
-async function program(): Promise<{ sshd: string; libraries: string }> {
+export async function program(): Promise<{ sshd: string; libraries: string }> {
   const own = Bun.which("sshd", { PATH: "/usr/sbin:/sbin" });
   if (own !== null) return { sshd: own, libraries: "" };
   const tree = await ensureBoxImage();

@@ -1,0 +1,45 @@
+// A commit on its way from one server to another: as a pack of git's, which the other side checks.
+import { closeSync } from "node:fs";
+import type { NamedApp } from "../contracts/app.ts";
+import { DpError } from "../errors.ts";
+import { git, gitWithInput } from "../git/git.ts";
+import { pipe } from "../host/process/libc.ts";
+import type { Io } from "../host/io.ts";
+import { ask } from "./ask.ts";
+import { reasonIn } from "./ssh.ts";
+
+const LIMIT = 600_000;
+
+/** Where it goes. */
+interface To {
+  name: string;
+  address: string;
+  /** A commit that is there, or null. */
+  has: string | null;
+}
+
+/** Sends a commit with its history. Throws DpError "command" with what the other server says. */
+export async function sendCommit(app: NamedApp, sha: string, { name, address, has }: To, io: Io): Promise<void> {
+  if (has === sha) return;
+  const { repo } = app.places;
+  const isKnown = has !== null && (await git(repo, ["cat-file", "-e", `${has}^{commit}`], { check: false })).code === 0;
+  const [read, write] = pipe();
+  const words = ["pack-objects", "--revs", "--stdout", "--thin", "--delta-base-offset", "--quiet"];
+  const wanted = [sha, ...(isKnown ? [`^${has}`] : []), ""].join("\n");
+  const options = { stdout: write, timeout: LIMIT, signal: io.signal, check: false };
+  const packed = gitWithInput(repo, words, wanted, options).finally(() => closeSync(write));
+  const sent = ask(address, ["peer", "commit", app.name, sha], { stdin: read, limit: LIMIT, signal: io.signal });
+  const [pack, answer] = await Promise.all([packed, sent.finally(() => closeSync(read))]);
+  io.signal.throwIfAborted();
+  if (pack.code === 0 && answer.code === 0) return;
+  const why = pack.code === 0 ? reasonIn(answer.stderr, answer.code) : pack.text;
+  throw new DpError("command", `the commit did not reach ${name}: ${why}`);
+}
+
+/** Takes a commit from stdin. Throws DpError "command" when it is damaged or not whole. */
+export async function takeCommit(app: NamedApp, sha: string): Promise<void> {
+  const { repo } = app.places;
+  const limit = { timeout: LIMIT };
+  await git(repo, ["index-pack", "--stdin", "--fix-thin", "--strict"], { ...limit, stdin: 0 });
+  await git(repo, ["rev-list", "--objects", "--quiet", sha, "--not", "--all"], limit);
+}

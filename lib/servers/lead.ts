@@ -1,0 +1,161 @@
+// The side of the server that leads: hands the run to the others, waits for them, and tells them its word.
+import type { App, NamedApp } from "../contracts/app.ts";
+import { parseEnv } from "../config/env.ts";
+import { readEnvFile } from "../config/env-file.ts";
+import { DpError, EXIT, type ExitName } from "../errors.ts";
+import type { Io } from "../host/io.ts";
+import type { Group, Kind } from "../pipeline/facts.ts";
+import { load } from "../pipeline/run-file.ts";
+import { appOfRun } from "../release/app.ts";
+import { runFile } from "../release/history.ts";
+import { settingsText } from "../release/settings.ts";
+import { sendCommit } from "./commit.ts";
+import { keepLines, linesOf, openLine, type Ended, type Line } from "./line.ts";
+import { LANGUAGE, type Order, type ToldOf, type Word } from "./messages.ts";
+import { CUT } from "./ssh.ts";
+
+/** How long a server may take to go back before this one ends without it, in ms. */
+const PATIENCE = 120_000;
+/** The same for its answer to "keep". */
+const ANSWER = 10_000;
+
+/** The run as the others get it. */
+export interface Handed {
+  id: string;
+  kind: Kind;
+  sha: string;
+  subject: string;
+  by: string;
+  group: Group;
+  /** The release, of a rollback that which it goes back to. */
+  to: string;
+}
+
+/** Hands the run to all others at once. Throws DpError when one does not take it; the lines are kept for the undo. */
+export async function handOut(app: NamedApp, run: Handed, io: Io): Promise<readonly Line[]> {
+  const names = Object.keys(run.group.peers);
+  const { sha, group } = run;
+  if (run.kind === "deploy")
+    await Promise.all(names.map((name) => sendCommit(app, sha, { name, ...group.peers[name]! }, io)));
+  const asked = await askedOf(app, run.id);
+  const lines = names.map((name) =>
+    openLine(name, run.group.peers[name]!.address, app.name, orderFor(name, run, asked)),
+  );
+  keepLines(run.id, lines);
+  await allAre("begun", app.name, run.id, io);
+  return lines;
+}
+
+type Asked = Pick<Order, "reason" | "changes" | "withEnv">;
+
+/** What a restart or rollback is to do with the settings. Each server has its own, so they get what differs. */
+async function askedOf(named: NamedApp, id: string): Promise<Asked> {
+  const run = await load(runFile(named, id));
+  const app = await appOfRun(run);
+  const { kind, envBefore, reason = "" } = run.facts;
+  const brought = typeof envBefore === "string" ? await settingsText(named, id) : null;
+  const isRestart = kind === "restart";
+  const changes = isRestart && brought !== null ? await differing(app, brought, id) : null;
+  return { reason: String(reason).slice(0, 400), changes, withEnv: !isRestart && brought !== null };
+}
+
+/** Setting -> its new value, or null where it is removed. */
+async function differing({ places, server }: App, text: string, id: string): Promise<Record<string, string | null>> {
+  const before = await readEnvFile(places.base, server.env);
+  const after = parseEnv(text, `the settings of ${id}`);
+  const gone = Object.keys(before).filter((name) => !Object.hasOwn(after, name));
+  const set = Object.entries(after).filter(([name, value]) => before[name] !== value);
+  return Object.fromEntries([...gone.map((name) => [name, null] as const), ...set]);
+}
+
+/** The order for one of them. */
+function orderFor(name: string, { id, kind, sha, subject, by, group, to }: Handed, asked: Asked): Order {
+  const { lead, roles } = group;
+  const run = { v: LANGUAGE, id, kind, sha, subject: subject.slice(0, 400), by: by.slice(0, 200) } as const;
+  return { ...run, name, lead, roles, to: kind === "rollback" ? to : null, ...asked };
+}
+
+type Stage = "begun" | "ready" | "proven";
+
+/** Waits until all others have come so far. Throws DpError with the end of the first that has failed instead. */
+export async function allAre<K extends Stage>(
+  stage: K,
+  app: string,
+  id: string,
+  io: Io,
+): Promise<(ToldOf<K> & { name: string; took: number })[]> {
+  const lines = linesOf(id);
+  if (lines === null)
+    throw new DpError("command", "the other servers have gone back: they do so when the process of a deploy ends", {
+      hint: `dp deploy ${app}, which begins anew`,
+    });
+  const each = lines.map(async (line) => {
+    const told = await line.until(stage);
+    if (told === null) throw failure(line, await line.ended);
+    return { ...told, name: line.name };
+  });
+  const stop = Promise.withResolvers<never>();
+  const abort = () => stop.reject(io.signal.reason as Error);
+  io.signal.addEventListener("abort", abort, { once: true });
+  if (io.signal.aborted) abort();
+  try {
+    return await Promise.race([Promise.all(each), stop.promise]);
+  } finally {
+    io.signal.removeEventListener("abort", abort);
+  }
+}
+
+/** What ended the part of a server, as the error of the whole deploy. */
+function failure({ name, log }: Line, { code, error, step }: Ended): DpError {
+  const what = error ?? `it ended with exit code ${code}`;
+  const lines = log().filter((line) => /^ {2}[|!→]/.test(line));
+  return new DpError(exitNamed(code), `${name}${step === null ? "" : `, at ${step}`}: ${what}`, {
+    lines: lines.slice(-25).map((line) => line.replace(/^ {2}\| /, "")),
+  });
+}
+
+const NAMES: Partial<Record<number, ExitName>> = Object.fromEntries(
+  (["config", "locked", "command", "unhealthy", "host", "stuck"] as const).map((name) => [EXIT[name], name]),
+);
+
+// Nothing that happened there leaves this server without a way.
+function exitNamed(code: number): ExitName {
+  const name = NAMES[code] ?? (code === CUT ? "host" : "command");
+  return name === "stuck" ? "command" : name;
+}
+
+/** Tells all others a word. */
+export function tellAll(id: string, word: Word): void {
+  for (const line of linesOf(id) ?? []) line.say(word);
+}
+
+/** Tells all others that the release stays; answers those from which nothing was heard of that, with the reason. */
+export async function keepAll(id: string, group: Group): Promise<[name: string, why: string][]> {
+  const lines = linesOf(id);
+  if (lines === null) return Object.keys(group.peers).map((name) => [name, "the process of the deploy had ended"]);
+  tellAll(id, "keep");
+  const answers = lines.map(async (line): Promise<[string, string][]> => {
+    const told = await Promise.race([line.until("kept"), Bun.sleep(ANSWER).then(() => null)]);
+    if (told !== null) return [];
+    const end = await Promise.race([line.ended, Bun.sleep(0).then(() => null)]);
+    return [[line.name, end?.error ?? "it does not answer"]];
+  });
+  return (await Promise.all(answers)).flat();
+}
+
+/** Calls all others back, and waits until they have gone back; one that cannot be asked does it by itself. */
+export async function callBack(app: string, lines: readonly Line[], io: Io): Promise<void> {
+  for (const line of lines) line.say("back");
+  await Promise.all(
+    lines.map(async (line) => {
+      const late = Bun.sleep(PATIENCE).then(() => null);
+      const end = await Promise.race([line.ended, late]);
+      if (end === null || end.code === CUT)
+        io.warn(`${line.name}: ${end?.error ?? "no answer"}; it goes back by itself: dp fleet sync ${app} makes sure`);
+      else if (end.code === EXIT.ok)
+        io.warn(`${line.name} has kept ${end.live ?? "its release"}: dp fleet sync ${app} brings it in line`);
+      else if (end.code === EXIT.stuck) io.warn(`${line.name} could not go back: ${end.error}; see dp status there`);
+      line.close();
+    }),
+  );
+}

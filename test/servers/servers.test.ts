@@ -1,0 +1,231 @@
+// One push, several servers: three servers of their own that deploy together, over real ssh.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { isLocked } from "../../lib/host/lock.ts";
+import { seedOf, spread } from "../faults/seed.ts";
+import { threeServers, threeUnavailable, type One, type Three } from "../support/three-servers.ts";
+import { deployYml, until, type Outcome } from "../support/sandbox.ts";
+
+const ALL_FAULTS = process.env["DP_FAULTS"] === "all";
+const seed = seedOf("several servers");
+/** Some of the places where something may happen, chosen by chance: each costs a deploy of three servers. */
+const some = <T>(places: readonly T[], count: number, more = 0): T[] =>
+  ALL_FAULTS ? [...places] : spread(places, seed + more).slice(0, count);
+
+const why = await threeUnavailable();
+if (why !== null) console.log(`several servers: not tested here: ${why}`);
+
+/** A release that is unhealthy on a server with that file; the preDeploy hook leaves a line each time. */
+const HOOK = "echo $DP_RELEASE >>$HOME/hooked";
+const yml = deployYml("shop", `hooks: {preDeploy: ${HOOK}}\n`);
+
+describe.skipIf(why !== null)("several servers", () => {
+  let three: Three;
+  beforeAll(async () => {
+    three = await threeServers({ "deploy.yml": yml, mode: "marked", wait: "sick" });
+  });
+  afterAll(() => three?.stop());
+
+  const code = ({ code, text }: Outcome, wanted: number) =>
+    expect(`${code}${code === wanted ? "" : `\n${text}`}`).toBe(String(wanted));
+  const at = (name: string) => three.all.find((one) => one.name === name)!;
+  const branch = async () =>
+    (await three.a.sh("git --git-dir $DP_ROOT/var/repos/shop.git rev-parse main")).stdout.trim();
+  const hooked = (one: One) => {
+    const file = join(one.base, "home/hooked");
+    return existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
+  };
+
+  /** What holds on each server when nothing is under way. */
+  async function expectRest(one: One): Promise<void> {
+    await until(`${one.name} is free`, () => !isLocked(join(one.base, "lock")));
+    const live = one.live()!;
+    expect(one.run(live).journal["check"]?.state).toBe("ok");
+    expect(await one.answer()).toEndWith(live);
+    expect(one.previous()).not.toBe(live);
+    for (const id of one.ids())
+      expect(`${id} ${one.run(id).result?.state ?? "is unfinished"}`).not.toContain("unfinished");
+    const notes = () => readdirSync(join(one.base, "runs")).filter((file) => /\.(?:word|lease)$/.test(file));
+    await until(`${one.name} forgets the words`, () => notes().length === 0);
+  }
+
+  /** All serve the same release, and nothing is left of what happened. */
+  async function expectTogether(live: string): Promise<void> {
+    for (const one of three.all) {
+      await expectRest(one);
+      expect(`${one.name} ${one.live()}`).toBe(`${one.name} ${live}`);
+    }
+  }
+
+  test("a push deploys to all of them, under one ID", async () => {
+    const pushed = await three.push();
+    code(pushed, 0);
+    const live = three.a.live()!;
+    expect(live).toStartWith("1-");
+    await expectTogether(live);
+    for (const { name } of [three.b, three.c]) {
+      expect(pushed.text).toMatch(new RegExp(`${name} +ready in [\\d.]+ s`));
+      expect(pushed.text).toMatch(new RegExp(`${name} +live, switched in [\\d.]+ ms; requests \\d+, failed 0`));
+    }
+    expect(three.all.map(hooked)).toEqual([[live], [], []]);
+    expect(three.b.run().facts["by"]).toContain(", by a");
+  });
+
+  test("answers are right on all servers at any moment of a deploy", async () => {
+    const before = three.a.live()!;
+    await three.commit({ say: "two" });
+    let isOver = false;
+    const asking = three.all.map(async (one) => {
+      const seen = new Set<string>();
+      for (; !isOver; await Bun.sleep(5)) seen.add((await one.answer().catch(String)).split(" ").at(-1)!);
+      return seen;
+    });
+    const pushed = await three.push();
+    isOver = true;
+    code(pushed, 0);
+    const live = three.a.live()!;
+    for (const seen of await Promise.all(asking))
+      expect([...seen].filter((id) => id !== before && id !== live)).toEqual([]);
+    await expectTogether(live);
+  });
+
+  test("dp rollback goes back on all, and dp restart restarts all", async () => {
+    const [before, live] = [three.a.previous()!, three.a.live()!];
+    code(await three.a.dp("rollback", "shop"), 0);
+    await expectTogether(before);
+    code(await three.a.dp("rollback", "shop", live), 0);
+    await expectTogether(live);
+    code(await three.a.dp("restart", "shop"), 0);
+    const restarted = three.a.live()!;
+    expect(restarted).not.toBe(live);
+    await expectTogether(restarted);
+  });
+
+  describe("when it fails on one,", () => {
+    /** Deploys from a, where "fail" is done at one server; nobody may have changed. */
+    async function expectRefused(says: RegExp, deploy: () => Promise<Outcome>): Promise<void> {
+      const [live, tip] = [three.a.live()!, await branch()];
+      const outcome = await deploy();
+      expect(outcome.text).toMatch(says);
+      expect(outcome.code).not.toBe(0);
+      expect(outcome.text).toContain(`serving: ${live}`);
+      await expectTogether(live);
+      expect(await branch()).toBe(tip);
+    }
+    // Each is a phase: before the start, the start, the switch, after the switch. A run tries one server for each.
+    const points = ["clone:1:eacces", "start:1:eacces", "swap:2:eacces", "verify:done:eacces"];
+    const cases = points.flatMap((point, phase) =>
+      some(["a", "b", "c"], 1, phase).map((name) => [name, point] as const),
+    );
+    test.each(cases)("at %s, %s: nobody switches, or all go back", async (name, point) => {
+      at(name).failAt(point);
+      try {
+        const says = name === "a" ? /FAILED at/ : new RegExp(`FAILED at \\w+: ${name}, at ${point.split(":")[0]}`);
+        await expectRefused(says, () => three.a.dp("deploy", "shop"));
+      } finally {
+        at(name).failAt("");
+      }
+    });
+
+    test.each(some(["a", "b", "c"], 1))("an unhealthy release at %s refuses the push", async (name) => {
+      const sick = (await at(name).sh("echo $DP_ROOT/sick")).stdout.trim();
+      await three.commit({ wait: sick });
+      await at(name).sh(`touch ${sick}`);
+      try {
+        await expectRefused(/\[remote rejected\]/, () => three.push());
+      } finally {
+        await at(name).sh(`rm ${sick}`);
+      }
+    });
+  });
+
+  describe("when a process is killed,", () => {
+    const ends = async () => {
+      for (const one of three.all) await until(`${one.name} is free`, () => !isLocked(join(one.base, "lock")));
+    };
+    test.each(some(["spread:recorded", "agree:begun", "agree:done", "swap:2", "verify:recorded", "prove:done"], 2))(
+      "the one that leads, at %s: the others go back by themselves, and the next deploy mends it",
+      async (point) => {
+        const live = three.a.live()!;
+        three.a.failAt(point);
+        const killed = await three.a.dp("deploy", "shop");
+        three.a.failAt("");
+        expect(killed.code).toBe(143);
+        await ends();
+        for (const one of [three.b, three.c]) {
+          await expectRest(one);
+          expect(one.live()).toBe(live);
+        }
+        code(await three.a.dp("deploy", "shop"), 0);
+        await expectTogether(three.a.live()!);
+      },
+    );
+
+    test.each(some(["prove:recorded", "keep:done", "gather:begun"], 1))(
+      "the one that leads, at %s: all have proven it, and dp fleet sync mends it",
+      async (point) => {
+        three.a.failAt(point);
+        await three.a.dp("deploy", "shop");
+        three.a.failAt("");
+        await ends();
+        code(await three.a.dp("resume", "shop"), 0);
+        const synced = await three.a.dp("fleet", "sync", "shop");
+        code(synced, 0);
+        const live = three.a.live()!;
+        for (const one of three.all) {
+          await expectRest(one);
+          expect(one.run(one.live()!).facts["sha"]).toBe(three.a.run(live).facts["sha"]);
+        }
+      },
+    );
+
+    test.each(some(["clone:recorded", "agree:begun", "swap:2", "verify:done"], 2))(
+      "one of the others, at %s: all go back at once",
+      async (point) => {
+        const live = three.a.live()!;
+        three.b.failAt(point);
+        const outcome = await three.a.dp("deploy", "shop");
+        three.b.failAt("");
+        expect(outcome.code).not.toBe(0);
+        expect(outcome.text).toMatch(/FAILED at \w+: b/);
+        for (const one of three.all) {
+          await expectRest(one);
+          expect(one.run(one.live()!).facts["sha"]).toBe(three.a.run(live).facts["sha"]);
+        }
+      },
+    );
+  });
+
+  describe("a server that is away", () => {
+    test("refuses the push before anything begins; with -o without=c it goes on, and dp fleet sync brings c back", async () => {
+      await three.c.cut();
+      const [before, runs] = [three.a.live()!, three.a.ids()];
+      await three.commit({ say: "away" });
+      const refused = await three.push();
+      expect(refused.text).toContain("c cannot be reached, so nothing was begun");
+      expect(refused.text).toContain("git push -o without=c leaves it out on purpose; dp fleet sync shop");
+      code(refused, 1);
+      expect(three.a.ids()).toEqual(runs);
+      expect(three.b.live()).toBe(before);
+      const wrong = await three.push("-o", "without=d");
+      expect(wrong.text).toContain('"d" cannot be left out: the other servers are b, c');
+      code(await three.push("-o", "without=c"), 0);
+      const live = three.a.live()!;
+      expect(three.b.live()).toBe(live);
+      const away = await three.a.dp("fleet", "sync", "shop");
+      code(away, 8);
+      expect(away.text).toMatch(/b +has /);
+      expect(away.text).toMatch(/c +away: /);
+      await three.c.boot();
+      await three.c.dp("reconcile", "shop");
+      expect(await three.c.answer()).toEndWith(before);
+      const synced = await three.a.dp("fleet", "sync", "shop");
+      expect(synced.text).toMatch(new RegExp(`c +brought to ${live} in`));
+      code(synced, 0);
+      await expectTogether(live);
+      code(await three.a.dp("fleet", "sync", "shop"), 0);
+      await expectTogether(live);
+    });
+  });
+});
