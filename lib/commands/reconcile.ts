@@ -1,4 +1,5 @@
 // `dp reconcile`: brings instances, boot and cron in line with `current`.
+import { availableParallelism } from "node:os";
 import type { App } from "../contracts/app.ts";
 import { openApp } from "../release/app.ts";
 import { audit, resultOf } from "../host/audit.ts";
@@ -22,24 +23,56 @@ export interface Reconciled {
   code: number;
 }
 
+/**
+ * Apps that are brought in line at a time, for each processor: while one boots, another one's files are written and a
+ * third one's health is asked. `bun run bench --only boot` compares.
+ */
+const FOR_EACH_CPU = 4;
+
 /** One app, or all: an error of one app is reported, and the others are reconciled all the same. */
 export async function reconcileApps(app: string | undefined, warn: (message: string) => void): Promise<Reconciled> {
   const all: Reconciled = { changes: {}, code: 0 };
-  for (const name of app === undefined ? await appNames() : [app]) {
+  const attempt = async (name: string, work: (one: App) => Promise<void>) => {
     try {
-      const one = await openApp(name);
-      all.changes[name] = await reconcileOne(one, warn);
-      const late = await deployOwed(one);
-      if (late) all.changes[name].push(`deployed ${late.id}, which was pushed but not deployed yet`);
-      all.code ||= late?.code ?? 0;
+      await work(await openApp(name));
     } catch (error) {
       all.code ||= report(error);
     }
+  };
+  const names = app === undefined ? await appNames() : [app];
+  const waiting = await busiestFirst(names);
+  const startSome = async () => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
+      await attempt(name, async (one) => void (all.changes[one.name] = await reconcileOne(one, warn)));
+  };
+  await Promise.all(Array.from({ length: availableParallelism() * FOR_EACH_CPU }, startSome));
+  // A deploy may take minutes and prints its log: one after the other, when all apps are back.
+  for (const name of names.filter((each) => each in all.changes)) {
+    await attempt(name, async (one) => {
+      const late = await deployOwed(one);
+      if (late) all.changes[name]!.push(`deployed ${late.id}, which was pushed but not deployed yet`);
+      all.code ||= late?.code ?? 0;
+    });
   }
+  all.changes = Object.fromEntries(names.flatMap((name) => (name in all.changes ? [[name, all.changes[name]!]] : [])));
   await makeBallast();
   if (Object.keys(all.changes).length > 0) await keepRenewing();
   if (app === undefined) all.code ||= await watchAgain();
   return all;
+}
+
+/** The apps whose front has counted most requests come first: after a boot, those whose clients wait already. */
+export async function busiestFirst(names: readonly string[]): Promise<string[]> {
+  const requestsOf = async (name: string): Promise<number> => {
+    try {
+      const { front } = await openApp(name);
+      return (await front.status(name))?.requests ?? 0;
+    } catch {
+      return 0; // what is wrong with it is told when it is reconciled
+    }
+  };
+  const requests = new Map(await Promise.all(names.map(async (name) => [name, await requestsOf(name)] as const)));
+  return names.toSorted((a, b) => requests.get(b)! - requests.get(a)!);
 }
 
 /** Without systemd nothing else starts the process that renews certificates after a reboot. */

@@ -44,8 +44,11 @@ export async function writeFileAtomic(
   }
 }
 
+/** How many files this process has written: two writes of one file at a time need two temp files. */
+let written = 0;
+
 async function replace(path: string, text: string, mode: number, owner?: readonly [number, number]): Promise<void> {
-  const temp = `${path}.tmp.${process.pid}`;
+  const temp = `${path}.tmp.${(written += 1)}.${process.pid}`;
   rmSync(temp, { force: true });
   const fd = openSync(temp, "wx", mode);
   try {

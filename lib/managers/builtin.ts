@@ -83,14 +83,21 @@ async function stop(name: InstanceName): Promise<void> {
   // The spec is written before the supervisor starts and removed after it: without a spec there is nothing to stop.
   if (!existsSync(files.spec) && !existsSync(files.state)) return;
   const spec = await readRecord<Spec>(files.spec);
+  // After a reboot nothing of it can run, and the processes of all apps need not be read for it.
+  if (spec?.boot === undefined || spec.boot === bootId()) await endProcesses(name, spec);
+  const state = await readRecord<State>(files.state);
+  if (state && state.state !== "stopped")
+    await writeRecord(files.state, { ...state, state: "stopped", main: null, since: null, detail: "" });
+}
+
+async function endProcesses(name: InstanceName, spec: Spec | null): Promise<void> {
+  const files = filesOf(name);
   const timeout = spec?.stopTimeout ?? STOP_TIMEOUT;
   // The supervisor ends the app by itself; only one that hangs is killed, and then the app is ended here.
   await endAll(() => supervisorsOf(files.spec), timeout + STOP_TIMEOUT);
   const state = await readRecord<State>(files.state);
   const main = state?.boot === bootId() ? state.main : null;
   await endAll(() => processesOf(name, spec?.uid ?? ownUser(), main), timeout);
-  if (state && state.state !== "stopped")
-    await writeRecord(files.state, { ...state, state: "stopped", main: null, since: null, detail: "" });
 }
 
 /** A record whose main process has just gone will soon be rewritten, with how it ended: waits for that briefly. */

@@ -3,6 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import boot from "./boot.ts";
 import deploys from "./deploys.ts";
 import fronts from "./fronts.ts";
 import https from "./https.ts";
@@ -17,7 +18,7 @@ import { project } from "../support/sandbox.ts";
 import status from "./status.ts";
 
 /** Every section, in the order in which they are measured. */
-export const SECTIONS: readonly Section[] = [push, rollback, deploys, fronts, https, memory, status, laptop];
+export const SECTIONS: readonly Section[] = [push, rollback, deploys, fronts, https, memory, status, boot, laptop];
 
 interface Answer {
   at: string;

@@ -15,8 +15,8 @@ type Name = keyof typeof rows;
 
 const APP = "bench";
 
-/** Another app like the first one: its own files and its own public port, and the first one's processes. */
-async function addCopy(box: Sandbox, name: string): Promise<void> {
+/** Another app like the first one: its own files and its own public port, and, until it is started, the first one's processes. */
+export async function addCopy(box: Sandbox, name: string): Promise<void> {
   const base = join(box.base, "..", name);
   const id = box.link("current")!;
   mkdirSync(base, { recursive: true });
@@ -30,7 +30,7 @@ async function addCopy(box: Sandbox, name: string): Promise<void> {
   };
   rewrite(`runs/${id}.json`);
   rewrite(`instances/${id}.json`);
-  mkdirSync(join(base, "releases", id), { recursive: true });
+  cpSync(join(box.base, "releases", id), join(base, "releases", id), { recursive: true });
   rmSync(join(base, "current"), { force: true });
   symlinkSync(`releases/${id}`, join(base, "current"));
   const port = await freePort();

@@ -4,9 +4,19 @@ import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ReleaseRow } from "../../lib/commands/releases.ts";
 import type { Status } from "../../lib/commands/status.ts";
+import { busiestFirst } from "../../lib/commands/reconcile.ts";
 import { load, save } from "../../lib/pipeline/run-file.ts";
 import { envFile } from "../../lib/config/env-file.ts";
-import { commit, deployYml, makeApp, runDp, SERVER, useServer, type App } from "../support/core-server.ts";
+import {
+  commit,
+  deployYml,
+  endInstances,
+  makeApp,
+  runDp,
+  SERVER,
+  useServer,
+  type App,
+} from "../support/core-server.ts";
 import { makeRelease } from "../support/core-release.ts";
 
 useServer();
@@ -169,3 +179,35 @@ test("one bad app does not keep reconcile from the others", async () => {
   expect(out).toContain(`${good.app}: nothing to do`);
   expect(err).toContain(bad.config);
 }, 30_000);
+
+test("reconcile brings apps back side by side: each of two waits for the other", async () => {
+  const apps = [await makeApp(), await makeApp()];
+  const mark = (app: App) => join(app.base, "..", `${app.app}.begun`);
+  for (const [at, app] of apps.entries()) {
+    const other = JSON.stringify(mark(apps[1 - at]!));
+    const meet = `const fs = require("node:fs");
+      fs.writeFileSync(${JSON.stringify(mark(app))}, "");
+      while (!fs.existsSync(${other})) await Bun.sleep(10);\n`;
+    writeFileSync(mark(apps[1 - at]!), "");
+    await commit(app.repo, files(app, "", meet + SERVER), "Wait for the other");
+    expect((await runDp(["deploy", app.app])).code).toBe(0);
+  }
+  for (const app of apps) {
+    await endInstances(app.app);
+    rmSync(mark(app));
+  }
+  const { code, out } = await runDp(["reconcile"]);
+  for (const app of apps) expect(out).toMatch(new RegExp(`^${app.app}: started ${app.app}@`, "m"));
+  expect(code).toBe(0);
+}, 60_000);
+
+test("the app whose front has seen most requests is brought back first", async () => {
+  const [quiet, busy, without] = [await makeApp("front: relay"), await makeApp("front: relay"), await makeApp()];
+  for (const app of [quiet, busy]) {
+    await commit(app.repo, files(app), "First");
+    expect((await runDp(["deploy", app.app])).code).toBe(0);
+  }
+  for (let request = 0; request < 20; request++) await answer(busy);
+  const names = [without.app, quiet.app, "gone", busy.app];
+  expect(await busiestFirst(names)).toEqual([busy.app, quiet.app, without.app, "gone"]);
+}, 60_000);

@@ -7,7 +7,7 @@ import { makeIo, silentLog } from "../../lib/host/io.ts";
 import builtin, { enabledFile, makeBuiltin } from "../../lib/managers/builtin.ts";
 import { places } from "../../lib/paths.ts";
 import { argumentsOf, isAlive, processEntry, processName, startTime } from "../../lib/host/process/process.ts";
-import { filesOf, readRecord, supervisorsOf, type State } from "../../lib/host/supervisor/supervision.ts";
+import { filesOf, readRecord, supervisorsOf, type Spec, type State } from "../../lib/host/supervisor/supervision.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
 
 const io = makeIo(silentLog);
@@ -304,6 +304,22 @@ for number in range(100000):
       bystander.kill("SIGKILL");
       await bystander.exited;
     }
+  });
+
+  test("a spec of another boot is believed: no process is read, and none is ended", async () => {
+    const instance = await shop.instance("sleep 1000");
+    await quick.start(instance, io);
+    const { spec, state } = filesOf(instance);
+    const [began, ran] = [(await readRecord<Spec>(spec))!, (await readRecord<State>(state))!];
+    expect(began.boot).toBe(ran.boot);
+    await Bun.write(spec, JSON.stringify({ ...began, boot: "before" }));
+    await Bun.write(state, JSON.stringify({ ...ran, boot: "before" }));
+    await quick.stop(instance, io);
+    expect(await readRecord<State>(state)).toMatchObject({ state: "stopped", main: null });
+    expect(isAlive(ran.main!.pid, ran.main!.startTime)).toBe(true);
+    await Bun.write(spec, JSON.stringify(began));
+    await quick.stop(instance, io);
+    expect(isAlive(ran.main!.pid, ran.main!.startTime)).toBe(false);
   });
 
   test("a number that another process has now is not the instance", async () => {

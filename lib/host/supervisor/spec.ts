@@ -1,6 +1,7 @@
 // The spec of an instance: the files from which a supervisor starts it.
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { startScript } from "../process/command-line.ts";
+import { bootId } from "../process/process.ts";
 import { removeFile, writeFileAtomic } from "../files.ts";
 import type { Startable } from "../instance.ts";
 import { places } from "../../paths.ts";
@@ -37,6 +38,7 @@ export async function writeSpec(instance: Startable, restartDelay: number): Prom
     restartDelay: isJob(id) ? null : restartDelay,
     log: files.log,
     state: files.state,
+    boot: bootId(),
   });
   await removeFile(files.state);
 }

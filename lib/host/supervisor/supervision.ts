@@ -31,6 +31,8 @@ export interface Spec extends InstanceName {
   restartDelay: number | null;
   log: string;
   state: string;
+  /** The boot of the machine in which it was written, and the supervisor started; undefined: by an older dp. */
+  boot?: string;
 }
 
 /** `instances/ID.state.json`: the last state that the supervisor recorded. */

@@ -1,0 +1,98 @@
+// After a boot without systemd: how long `dp reconcile` takes until 50 apps answer, beside the same programs started at
+// once by hand.
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { freePort } from "../support/core-server.ts";
+import { until, type Sandbox } from "../support/sandbox.ts";
+import { filesOf, withApp } from "./app.ts";
+import { median, section, type Measured, type Options } from "./section.ts";
+import { addCopy } from "./status.ts";
+import { push } from "./timing.ts";
+
+const rows = {
+  "dp reconcile, 50 apps": { unit: "ms" },
+  "the same by hand, all at once": { unit: "ms" },
+  "dp to by hand": { unit: "" },
+};
+
+type Name = keyof typeof rows;
+
+const APP = "bench";
+const APPS = 50;
+
+async function answers(port: number): Promise<boolean> {
+  return fetch(`http://127.0.0.1:${port}/`)
+    .then(({ ok }) => ok)
+    .catch(() => false);
+}
+
+/** Milliseconds until all apps answer through their public ports after everything was killed. */
+async function byDp(box: Sandbox, ports: readonly number[]): Promise<number> {
+  await box.cutPower();
+  for (const path of new Bun.Glob("*/instances/*.json").scanSync({ cwd: join(box.base, ".."), absolute: true })) {
+    const record = JSON.parse(readFileSync(path, "utf8")) as { boot?: string };
+    // As a reboot leaves it.
+    writeFileSync(path, JSON.stringify({ ...record, boot: "another" }), { mode: 0o600 });
+  }
+  const begun = performance.now();
+  const { code, text } = await box.dp("reconcile");
+  const took = performance.now() - begun;
+  if (code !== 0) throw new Error(`dp reconcile exited with code ${code}: ${text}`);
+  const well = await Promise.all(ports.map(answers));
+  if (well.includes(false)) throw new Error(`${well.filter((one) => !one).length} apps do not answer`);
+  return took;
+}
+
+/** Milliseconds until as many of the app's processes answer, started without dp. */
+async function byHand(box: Sandbox): Promise<number> {
+  await box.cutPower();
+  const ports = await Promise.all(Array.from({ length: APPS }, freePort));
+  const cwd = join(box.base, "releases", box.link("current")!);
+  const begun = performance.now();
+  const children = ports.map((port) =>
+    Bun.spawn(["/bin/sh", "-c", "exec python3 server.py"], {
+      cwd,
+      env: { ...box.env, DP_HOST: "127.0.0.1", PORT: String(port) },
+      stdio: ["ignore", "ignore", "ignore"],
+    }),
+  );
+  try {
+    await Promise.all(ports.map((port) => until(`port ${port}`, () => answers(port))));
+    return performance.now() - begun;
+  } finally {
+    for (const child of children) child.kill("SIGKILL");
+    await Promise.all(children.map(({ exited }) => exited));
+  }
+}
+
+async function measure(options: Options): Promise<Measured<Name>> {
+  return withApp(options, APP, ["verifyTime: 0s"], async (box) => {
+    await box.commit(filesOf(APP, "first"));
+    await push(box, "first");
+    const copies = Array.from({ length: APPS - 1 }, (_, copy) => `copy-${copy + 1}`);
+    for (const name of copies) {
+      await addCopy(box, name);
+      // It is started as a process of its own, on a port of its own.
+      rmSync(join(box.base, "..", name, "instances", `${box.link("current")}.port`));
+    }
+    const bases = [APP, ...copies];
+    const ports = bases.map((name) => {
+      const config = readFileSync(join(box.base, "..", name, "config.yml"), "utf8");
+      return Number(/^port: (\d+)$/m.exec(config)?.[1]);
+    });
+    const [own, hand]: number[][] = [[], []];
+    for (let time = 0; time < (options.isQuick ? 1 : 5); time++) {
+      own!.push(await byDp(box, ports));
+      hand!.push(await byHand(box));
+    }
+    options.say(`${own!.map(Math.round).join(", ")} ms; by hand ${hand!.map(Math.round).join(", ")} ms`);
+    const values = {
+      "dp reconcile, 50 apps": median(own!),
+      "the same by hand, all at once": median(hand!),
+      "dp to by hand": median(own!) / median(hand!),
+    };
+    return { values, notes: ["under dp's own supervisor; by hand there is no supervisor, no log and no relay"] };
+  });
+}
+
+export default section({ name: "boot", rows, measure });
