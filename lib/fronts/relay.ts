@@ -5,6 +5,7 @@ import { version } from "../../package.json";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import type { Domain, Front, Route, Target } from "../contracts/front.ts";
 import type { Io } from "../host/io.ts";
+import { together } from "../host/together.ts";
 import { root } from "../paths.ts";
 import { listener } from "../host/process/process.ts";
 import { relayAt } from "./relay/client.ts";
@@ -134,6 +135,13 @@ async function drift(): Promise<string[]> {
   return wrong;
 }
 
+/** Those who ask for many apps at once ask the relay once. */
+const statusOf = together(async (apps) => {
+  const { routes = [] } = (await client().statusIfRunning(apps.length === 1 ? apps[0] : undefined)) ?? {};
+  const byApp = new Map(routes.map((route) => [route.app, route]));
+  return new Map(apps.map((app) => [app, byApp.get(app) ?? null]));
+});
+
 const relay: Front = {
   name: "relay",
   summary: "dp's own relay: zero lost requests, nothing to install",
@@ -147,7 +155,7 @@ const relay: Front = {
   resume: (app) => client().resume(app),
   maintain: (app, maintenance, pass) => client().maintain(app, maintenance, pass),
   drain: (app, id, timeout) => client().drain(app, id, timeout),
-  status: async (app) => (await client().statusIfRunning(app))?.routes.find((route) => route.app === app) ?? null,
+  status: statusOf,
   certify: (name) => client().certify(name),
   edge: async () => (await client().statusIfRunning())?.edge ?? null,
   remove,

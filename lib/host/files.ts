@@ -1,6 +1,18 @@
 // Atomic file writes: temp file, fsync, rename, fsync of the folder.
-import { closeSync, fchmodSync, fchownSync, fsync, openSync, rmSync, writeFileSync } from "node:fs";
-import { readdir, rename, unlink } from "node:fs/promises";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { dropBallast } from "./ballast.ts";
 import { codeOf, DpError } from "../errors.ts";
@@ -79,7 +91,7 @@ export async function removeStaleTemps(folder: string): Promise<void> {
 /** The names in a folder; empty when the folder does not exist. */
 export async function namesIn(folder: string): Promise<string[]> {
   try {
-    return await readdir(folder);
+    return readdirSync(folder);
   } catch (error) {
     if (codeOf(error) === "ENOENT") return [];
     throw error;
@@ -97,9 +109,20 @@ export async function removeFile(path: string): Promise<boolean> {
   }
 }
 
+const text = new TextDecoder();
+/** A pipe that somebody else has put there must not hold up the open. */
+const READ = constants.O_RDONLY | constants.O_NONBLOCK;
+
 /** The text of a file, or null when it does not exist. */
 export async function readText(path: string): Promise<string | null> {
   try {
+    const fd = openSync(path, READ);
+    try {
+      // A small file is read in less time than another thread is handed one.
+      if (fstatSync(fd).isFile()) return text.decode(readFileSync(fd));
+    } finally {
+      closeSync(fd);
+    }
     return await Bun.file(path).text();
   } catch (error) {
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return null;

@@ -1,5 +1,6 @@
 // The links `current` and `previous`: relative, straight to releases/ID, replaced with one rename(2).
-import { readlink, rename, symlink } from "node:fs/promises";
+import { readlinkSync } from "node:fs";
+import { rename, symlink } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
 import { removeFile, syncFolder } from "./files.ts";
@@ -10,7 +11,7 @@ import { removeFile, syncFolder } from "./files.ts";
  */
 export async function target(link: string): Promise<string | null> {
   try {
-    return resolve(dirname(link), await readlink(link));
+    return resolve(dirname(link), readlinkSync(link));
   } catch (error) {
     if (codeOf(error) === "ENOENT") return null;
     if (codeOf(error) !== "EINVAL") throw error;

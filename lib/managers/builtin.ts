@@ -104,10 +104,12 @@ async function endProcesses(name: InstanceName, spec: Spec | null): Promise<void
 async function settledRecord(name: InstanceName): Promise<State | null> {
   for (let tries = 0; ; tries++) {
     const state = await readRecord<State>(filesOf(name).state);
-    const isStale = state?.state === "running" && !isRunning(state, state.main) && isRunning(state, state.supervisor);
-    if (isStale && tries < 50) await Bun.sleep(10);
+    // What runs, or what was stopped, is the last word. Everything else may be about to be rewritten.
+    if (state === null || state.state === "stopped" || isRunning(state, state.main)) return state;
+    const isSupervised = isRunning(state, state.supervisor);
+    if (state.state === "running" && isSupervised && tries < 50) await Bun.sleep(10);
     // A supervisor writes its last record before it exits: when it is gone, that record is read once more.
-    else return state && !isRunning(state, state.supervisor) ? readRecord<State>(filesOf(name).state) : state;
+    else return isSupervised ? state : readRecord<State>(filesOf(name).state);
   }
 }
 

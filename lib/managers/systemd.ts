@@ -10,7 +10,7 @@ import { tail } from "../host/process/output.ts";
 import { removeFiles, writeFiles } from "../host/systemd/instance-files.ts";
 import { groupProcesses, jobsOf, readStatus, show, systemctl, systemdTool, unitOf } from "../host/systemd/systemd.ts";
 import { logs } from "../host/systemd/journal.ts";
-import { together } from "../host/systemd/together.ts";
+import { together } from "../host/together.ts";
 import {
   keepStopTimeout,
   removeDropIn,

@@ -1,11 +1,11 @@
 // The history of deploys: read from the run files and nothing else.
 import { existsSync, lstatSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
 import { fact } from "../pipeline/facts.ts";
 import { factOf, load, type Run } from "../pipeline/run-file.ts";
-import { codeOf, DpError, messageOf } from "../errors.ts";
+import { DpError, messageOf } from "../errors.ts";
+import { namesIn } from "../host/files.ts";
 import { holderOf, isLocked } from "../host/lock.ts";
 import { isReleaseId, sequenceOf } from "../text/ids.ts";
 
@@ -52,14 +52,9 @@ export const DAMAGED = ".damaged";
 
 /** The IDs of all runs, oldest first. */
 export async function runIds({ places }: NamedApp): Promise<string[]> {
-  let names: string[];
-  try {
-    names = await readdir(places.runs);
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return [];
-    throw error;
-  }
-  const ids = names.filter((name) => name.endsWith(".json")).map((name) => basename(name, ".json"));
+  const ids = (await namesIn(places.runs))
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => basename(name, ".json"));
   return ids.filter(isReleaseId).sort((a, b) => sequenceOf(a) - sequenceOf(b));
 }
 

@@ -6,7 +6,7 @@ import type { Io } from "../io.ts";
 import { places, root } from "../../paths.ts";
 import { isInstanceId, isJob } from "../../text/ids.ts";
 import { plainEnv, run, type Result, type RunOptions } from "../run.ts";
-import { together } from "./together.ts";
+import { together } from "../together.ts";
 import type { InstanceName, InstanceStatus } from "../instance.ts";
 
 // A stop may take as long as the operator's stopTimeout.

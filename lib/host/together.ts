@@ -1,10 +1,10 @@
-// Batches simultaneous questions to systemd: each call costs a process, whatever it asks.
+// Batches simultaneous questions to somebody who can answer many at once: systemd, the relay. Each call has its price.
 
 /** The most names in one call: the length of a command line is limited. */
 const MOST = 500;
 
 /**
- * Turns a question about many names into a question about one. While systemd works on an answer, the next questions are
+ * Turns a question about many names into a question about one. While an answer is under way, the next questions are
  * collected. Nobody waits for others to ask, and every answer is at least as recent as its question.
  */
 export function together<Answer>(
@@ -20,7 +20,7 @@ export function together<Answer>(
         const answers = await ask([...some.keys()]);
         for (const [name, { resolve, reject }] of some) {
           if (answers.has(name)) resolve(answers.get(name)!);
-          else reject(new Error(`systemd reports nothing about ${name}`));
+          else reject(new Error(`there is no answer about ${name}`));
         }
       } catch (error) {
         for (const { reject } of some.values()) reject(error);

@@ -1,6 +1,6 @@
 // What is asked of systemd at the same time is asked at once, and nobody gets an answer that is older than the question.
 import { expect, test } from "bun:test";
-import { together } from "../../../lib/host/systemd/together.ts";
+import { together } from "../../lib/host/together.ts";
 
 /** A question whose answers are given one by one, by hand. */
 function slowly() {
