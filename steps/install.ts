@@ -3,9 +3,10 @@
 import { appOf } from "../lib/release/app.ts";
 import { appEnvironment } from "../lib/release/environment.ts";
 import { fact } from "../lib/pipeline/facts.ts";
+import { managerFor } from "../lib/release/manager.ts";
 import { buildPlaceOf } from "../lib/release/place.ts";
 import { hasWeb } from "../lib/release/processes.ts";
-import { appType, manager } from "../lib/registry.ts";
+import { appType } from "../lib/registry.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
@@ -24,7 +25,7 @@ const step = defineStep(import.meta.path, {
     const { app, config } = facts;
     const type = await appType(config.type);
     const name = { app: app.name, id };
-    if (type.manager === undefined && hasWeb(config)) (await manager(app.server.manager)).prepare?.(name);
+    if (hasWeb(config)) (await managerFor(config.type, app.server)).prepare?.(name);
     return { runtime: await type.install(await buildPlaceOf(facts, await appEnvironment(facts), io), io) };
   },
 });

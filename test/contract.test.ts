@@ -123,7 +123,7 @@ const APP_TYPE: Omit<
 };
 const MANAGER: Omit<
   Members<Required<Manager>>,
-  "adopt" | "drift" | "owner" | "prepare" | "published" | "remove" | "requireStartable"
+  "adopt" | "drift" | "owner" | "prepare" | "published" | "remove" | "requireStartable" | "type"
 > = {
   ...{ name: "string", summary: "string", unavailable: "function", setup: "function", start: "function" },
   ...{ stop: "function", status: "function", pids: "function", instances: "function", enable: "function" },

@@ -30,6 +30,14 @@ test("six loose files at most lie in lib/", () => {
   expect(sources.filter((file) => /^lib\/[^/]+$/.test(file)).length).toBeLessThanOrEqual(6);
 });
 
+/** What every app goes through, whatever runs it. */
+const CORE = /^(?:steps|lib\/(?:deploy|release|cron|pipeline|health|apps|contracts|config|git|host))\//;
+
+test("the core does not know of swarms", () => {
+  const knows = (file: string) => /swarm|Swarm/.test(readFileSync(join(project, file), "utf8"));
+  expect(sources.filter((file) => CORE.test(file) && knows(file))).toEqual([]);
+});
+
 test.each(sources)("%s imports files that exist, with their extension", (file) => {
   const isFile = (path: string) => statSync(join(project, path), { throwIfNoEntry: false })?.isFile() === true;
   expect(

@@ -2,12 +2,12 @@
 import type { AppType } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
 import { buildImage, pruneImages } from "./docker/build.ts";
-import { requireEngine } from "./docker/client.ts";
+import { requireEngine } from "../docker/client.ts";
 import { removeContexts } from "./docker/context.ts";
 import { dockerfileOf } from "./docker/dockerfile.ts";
-import { containerPort, layersSince } from "./docker/image.ts";
+import { containerPort, layersSince } from "../docker/image.ts";
 import { containers } from "./docker/manager.ts";
-import { imageName } from "./docker/names.ts";
+import { imageName } from "../docker/names.ts";
 import { endHook, runInSight, runOneOff } from "./docker/one-off.ts";
 
 const docker: AppType = {

@@ -1,14 +1,16 @@
-// Commands about many apps and servers at once: report fleet metrics.
+// Commands about many apps and servers at once: report fleet metrics, and swarm.
 import type { CAC } from "cac";
 import { isatty } from "node:tty";
 import { resolve } from "node:path";
 import { byKey, only, print, textOf, whole, HIDDEN, type Options } from "./arguments.ts";
+import { declareSwarmCommand } from "./swarm.ts";
 import { DpError } from "../errors.ts";
 import { waitTime } from "../config/duration.ts";
 import { printJson, say } from "../text/say.ts";
 
 export function declareFleetCommands(cli: CAC): void {
   declareMetrics(cli);
+  declareSwarmCommand(cli);
   cli
     .command(
       "report",

@@ -103,6 +103,7 @@ const isTaken = (command: Described, words: readonly string[], at: number) =>
 const ACTIONS: Readonly<Record<string, readonly string[]>> = {
   keys: ["list", "add", "new", "allow", "deny", "remove"],
   runtimes: ["list", "install"],
+  swarm: ["status", "init", "invite", "join"],
   notify: ["add", "test", "remove", "set", "mute", "unmute", "log"],
 };
 

@@ -21,6 +21,8 @@ export interface Instance extends Startable {
   path?: string | undefined;
   /** How many processes share the port, for managers that support it. Default: 1. */
   workers?: number | undefined;
+  /** What the web process speaks. Default: http. */
+  protocol?: "http" | "tcp" | undefined;
   /** The settings of app types and managers in config.yml, by name. */
   operator?: Readonly<Record<string, unknown>>;
   /** The release that served until now, for managers that keep part of it; null: there was none. */
@@ -42,6 +44,8 @@ export interface Published {
 export interface Manager {
   readonly name: string;
   readonly summary: string;
+  /** The app type whose instances it runs in place of the type's own manager; it runs no others. Default: all types that have none of their own. */
+  readonly type?: string;
   /**
    * Why the manager cannot be used on this host with its programs on `path` ("systemd does not run here"), or null when
    * it can.

@@ -1,7 +1,7 @@
 // What a deploy of one commit would do, read and checked without doing it.
 import type { App } from "../contracts/app.ts";
 import { makeIo, silentLog } from "../host/io.ts";
-import { appType } from "../registry.ts";
+import { managerFor } from "../release/manager.ts";
 
 /** A deploy of a commit: everything that is known before anything is changed. */
 export interface Plan {
@@ -41,7 +41,7 @@ export async function planOf({ name, places, server, live }: App, sha: string): 
     healthCheck: config.healthCheck?.path ?? null,
     processes: Object.fromEntries(Object.entries(config.processes).map(([name, { command }]) => [name, command])),
     cron: config.cron.map(({ name, schedule }) => `${name}: ${schedule}`),
-    manager: (await appType(config.type)).manager?.name ?? server.manager,
+    manager: (await managerFor(config.type, server)).name,
     strategy: server.strategy,
     port: server.port,
   };

@@ -37,7 +37,7 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
   const type = await appType(config.type);
   const command = config.command ?? (await type.command(place, runtime));
   const listen = type.listenVariables?.(env["DP_HOST"] ?? "127.0.0.1", Number(env["PORT"]));
-  const { user, stopTimeout, path, settings: operator, instances: workers = 1 } = server;
+  const { user, stopTimeout, path, protocol, settings: operator, instances: workers = 1 } = server;
   const id = basename(release);
   const instance: Instance = {
     app: name,
@@ -50,6 +50,7 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
     stopTimeout,
     path,
     workers,
+    protocol,
     operator,
     predecessor: () => predecessorOf(app, id),
     committed: () => entriesOf(places.repo, facts.sha),

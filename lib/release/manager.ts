@@ -25,9 +25,14 @@ const enabledBy = ({ places }: NamedApp) => join(places.instances, "enabled-by")
 const named = async (name: string): Promise<Manager> =>
   (appTypeNames().includes(name) ? (await appType(name)).manager : undefined) ?? manager(name);
 
-/** The name of the manager that must start an instance. */
-const wanted = async ({ config }: Instance, server: ServerConfig): Promise<string> =>
-  (await appType(config.type)).manager?.name ?? server.manager;
+/**
+ * The manager that must start the instances of an app of that type: the operator's, if it is made for the type; else the
+ * type's own; else the operator's.
+ */
+export async function managerFor(type: string, server: Pick<ServerConfig, "manager">): Promise<Manager> {
+  const chosen = await manager(server.manager);
+  return chosen.type === type ? chosen : ((await appType(type)).manager ?? chosen);
+}
 
 const noted = async (file: string, server: ServerConfig) => (await readText(file))?.trim() || server.manager;
 
@@ -59,7 +64,10 @@ export async function recordedManagers(app: NamedApp): Promise<Set<string>> {
 
 async function start(app: NamedApp, instance: Instance, server: ServerConfig, io: Io): Promise<void> {
   const record = recordOf(app, instance.id);
-  const [before, after] = [await noted(record, server), await wanted(instance, server)];
+  const [before, after] = [
+    await noted(record, server),
+    await managerFor(instance.config.type, server).then(({ name }) => name),
+  ];
   if (before !== after) {
     await (await named(before)).stop(instance, io);
     await (await named(before)).forget(instance, io);
@@ -103,7 +111,7 @@ async function keeper(app: NamedApp, id: string, server: ServerConfig): Promise<
     if (name) return named(name);
   }
   const { type } = factOf(await load(runFile(app, release)), "config", fact.config);
-  return named((await appType(type)).manager?.name ?? server.manager);
+  return managerFor(type, server);
 }
 
 async function ownerBy(managed: Manager, name: InstanceName, port: number, server: ServerConfig) {
@@ -124,7 +132,7 @@ export function managerOf(app: NamedApp, server: ServerConfig): Manager {
     summary: "what runs the releases of an app",
     unavailable: async (path) => (await chosen()).unavailable(path),
     setup: async (managed, io) => (await chosen()).setup(managed, io),
-    requireStartable: async (instance) => (await chosen()).requireStartable?.(instance),
+    requireStartable: async (instance) => (await managerFor(instance.config.type, server)).requireStartable?.(instance),
     start: (instance, io) => start(app, instance, server, io),
     stop: async (name, io) => (await of(name)).stop(name, io),
     status: async (name) => (await of(name)).status(name),

@@ -9,10 +9,11 @@ import type { App, NamedApp } from "../contracts/app.ts";
 import { availableMemory } from "../host/memory.ts";
 import { root } from "../paths.ts";
 import { family, isAlive, residentMemory } from "../host/process/process.ts";
-import { appType, front as frontNamed, manager } from "../registry.ts";
+import { appType, front as frontNamed } from "../registry.ts";
 import { idsOf } from "../host/users.ts";
 import { runFile } from "./history.ts";
 import { requireFreePort } from "./instances.ts";
+import { managerFor } from "./manager.ts";
 import { hasWeb } from "./processes.ts";
 import type { DeployConfig } from "../config/types.ts";
 import { frontNames } from "../config/kinds.ts";
@@ -69,8 +70,16 @@ export async function requireServices(app: App, config: DeployConfig): Promise<v
   const { name, server, front } = app;
   const type = await appType(config.type);
   await type.requireHost?.();
-  const chosen = await manager(server.manager);
-  const why = type.manager ? null : await chosen.unavailable(server.path);
+  const chosen = await managerFor(config.type, server);
+  if (chosen.type !== undefined && chosen.type !== config.type)
+    throw new DpError(
+      "config",
+      `manager ${chosen.name} runs apps of type ${chosen.type}, and the commit is of type ${config.type}`,
+      {
+        hint: `dp setup ${name} --manager NAME`,
+      },
+    );
+  const why = chosen === type.manager ? null : await chosen.unavailable(server.path);
   if (why)
     throw new DpError("host", `manager ${chosen.name}: ${why}`, {
       hint: `mend that, or: dp setup ${name} --manager NAME`,

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import docker from "../../lib/apps/docker.ts";
-import { imageName } from "../../lib/apps/docker/names.ts";
+import { imageName } from "../../lib/docker/names.ts";
 import { places } from "../../lib/paths.ts";
 import { freePort } from "../support/core-server.ts";
 import type { Engine } from "../support/engine.ts";
@@ -16,7 +16,7 @@ export const SHARED = "out";
 
 /** The image that a Dockerfile's text makes, under the name of an instance's; its context is made in `folder`. */
 export async function build(
-  engine: Engine,
+  engine: Pick<Engine, "must">,
   folder: string,
   name: InstanceName,
   text = `FROM ${BASE}\n`,
@@ -27,7 +27,7 @@ export async function build(
 }
 
 /** The manager of containers, with instances whose image is the base. */
-export const containersOf = (engine: Engine, folder: string): Subject => ({
+export const containersOf = (engine: Pick<Engine, "must">, folder: string): Subject => ({
   manager: docker.manager!,
   user: undefined,
   container: {

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import docker from "../../lib/apps/docker.ts";
-import { containerName, imageName } from "../../lib/apps/docker/names.ts";
+import { containerName, imageName } from "../../lib/docker/names.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import type { Instance } from "../../lib/contracts/manager.ts";

@@ -1,6 +1,6 @@
 // The vocabulary of facts: what an older dp has written is read as what it means today.
 import { expect, test } from "bun:test";
-import { containerLimits, settingsOf } from "../../lib/apps/docker/settings.ts";
+import { containerLimits, settingsOf } from "../../lib/docker/config.ts";
 import { siteIn } from "../../lib/apps/static/settings.ts";
 import { factOf, type Run } from "../../lib/pipeline/run-file.ts";
 import { fact } from "../../lib/pipeline/facts.ts";

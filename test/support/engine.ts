@@ -55,7 +55,10 @@ export async function startEngine(settings: Record<string, unknown> = {}): Promi
 }
 
 /** A script that holds an engine until its stdin ends, and takes its folder away then. It answers each word of stdin. */
-export async function keep(folder: string, argv: readonly string[]): Promise<Pick<Engine, "halt" | "start" | "stop">> {
+export async function keep(
+  folder: string,
+  argv: readonly string[],
+): Promise<Pick<Engine, "halt" | "start" | "stop"> & { tell(words: string): Promise<void> }> {
   const keeper = Bun.spawn(["setsid", "sh", ...argv], {
     cwd: "/",
     env: { PATH, HOME: folder },
@@ -77,6 +80,7 @@ export async function keep(folder: string, argv: readonly string[]): Promise<Pic
   };
   await answer("started");
   return {
+    tell,
     halt: tell,
     start: () => tell("start"),
     async stop() {
@@ -107,7 +111,7 @@ export function commands(folder: string, command: readonly string[]): Pick<Engin
 }
 
 /** Makes an engine this process's own, and a folder its DP_ROOT; answers what makes that undone. */
-export function enter(engine: Engine, root: string): () => void {
+export function enter(engine: Pick<Engine, "variables">, root: string): () => void {
   const wanted = { DP_ROOT: root, ...engine.variables(process.env["PATH"]!) };
   const before = Object.keys(wanted).map((name) => [name, process.env[name]] as const);
   Object.assign(process.env, wanted);

@@ -30,6 +30,7 @@ export const ORDER: readonly (readonly string[])[] = [
   ["lib/managers/"],
   ["lib/fronts/"],
   ["lib/registry.ts"],
+  ["lib/docker/"],
   ["lib/contracts/"],
   ["lib/config/"],
   ["lib/git/"],

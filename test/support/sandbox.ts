@@ -127,9 +127,14 @@ ${more}`;
 
 /**
  * Prepares a sandbox with the app set up and its first commit made, not yet pushed. `front` "none": strategy restart;
- * `dp`: the program, when it is not the tested one.
+ * `dp`: the program, when it is not the tested one; `inside`: the words before every command, which runs elsewhere by them.
  */
-export async function sandbox(app = "shop", front: "relay" | "none" = "relay", dp = tested()): Promise<Sandbox> {
+export async function sandbox(
+  app = "shop",
+  front: "relay" | "none" = "relay",
+  dp = tested(),
+  inside: readonly string[] = [],
+): Promise<Sandbox> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "dp-sandbox-")));
   const claim = await claimPort();
   const at = (...parts: string[]) => join(folder, ...parts);
@@ -137,7 +142,8 @@ export async function sandbox(app = "shop", front: "relay" | "none" = "relay", d
   const base = join(root, "opt/deployments", app);
   const repo = join(root, "var/repos", `${app}.git`);
   const env = environment(folder, root);
-  const start = (argv: readonly string[], more: Record<string, string> = {}) => spawn(argv, code, { ...env, ...more });
+  const start = (argv: readonly string[], more: Record<string, string> = {}) =>
+    spawn([...inside, ...argv], code, { ...env, ...more });
   const run = (argv: readonly string[], more?: Record<string, string>) => start(argv, more).done;
   const failing = [process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", "--preload", FAILPOINT];
   const runs = join(base, "runs");
@@ -168,7 +174,11 @@ export async function sandbox(app = "shop", front: "relay" | "none" = "relay", d
       await must("git push", self.push());
       return self.link("current")!;
     },
-    answer: (path = "/") => get(claim.port, path),
+    answer: async (path = "/") => {
+      if (inside.length === 0) return get(claim.port, path);
+      const url = `http://127.0.0.1:${claim.port}${path}`;
+      return (await must("curl", run(["curl", "-sS", "--max-time", "30", url]))).stdout;
+    },
     link: (name) => linkOf(join(base, name)),
     run: (id) => JSON.parse(readFileSync(join(runs, `${id ?? ids().at(-1)}.json`), "utf8")) as Run,
     log: (id) => readFileSync(join(root, "var/log/deployments", app, `${id}.log`), "utf8"),

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { readText, removeFile, writeFileAtomic } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
 import { places } from "../../paths.ts";
-import { docker, isPodman } from "./client.ts";
-import { containersOf, type Container } from "./container.ts";
-import { containerName } from "./names.ts";
+import { docker, isPodman } from "../../docker/client.ts";
+import { containersOf, type Container } from "../../docker/container.ts";
+import { containerName } from "../../docker/names.ts";
 import type { InstanceName } from "../../host/instance.ts";
 
 const noteOf = (app: string) => join(places(app).instances, "enabled-container");

@@ -5,12 +5,11 @@ import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { places } from "../../paths.ts";
-import { isReleaseId } from "../../text/ids.ts";
-import { docker, dockerError } from "./client.ts";
+import { docker, dockerError } from "../../docker/client.ts";
 import { withContext } from "./context.ts";
-import { imageOf, type Image } from "./image.ts";
-import { imageLabel, imageName, imageRepository } from "./names.ts";
-import { settingsOf } from "./settings.ts";
+import { imageOf, imagesOf, type Image } from "../../docker/image.ts";
+import { imageLabel, imageName } from "../../docker/names.ts";
+import { settingsOf } from "../../docker/config.ts";
 import type { InstanceName } from "../../host/instance.ts";
 
 /** Builds and tags the image of a release. Throws DpError "command" with the build's last lines. */
@@ -85,20 +84,4 @@ export async function pruneImages(app: string, io: Io): Promise<string[]> {
     else io.warn(`${image} cannot be removed: ${removed.text.split("\n", 1)[0]}`);
   }
   return gone;
-}
-
-/** The images of an app's releases, and the left-overs of their builds. Only names made by dp count. */
-export async function imagesOf(app: string, io: Io): Promise<{ image: string; id: string }[]> {
-  const repository = imageRepository(app);
-  const { text } = await docker(
-    ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", `--filter=reference=${repository}`],
-    io,
-  );
-  return text.split("\n").flatMap((line) => {
-    // podman puts localhost/ before a name without a registry.
-    const image = line.trim().replace(/^localhost\//, "");
-    const tag = image.startsWith(`${repository}:`) ? image.slice(repository.length + 1) : "";
-    const [id = ""] = tag.split(".");
-    return isReleaseId(id) ? [{ image, id }] : [];
-  });
 }

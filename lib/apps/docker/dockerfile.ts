@@ -2,7 +2,7 @@
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Tree } from "../../git/tree.ts";
-import { settingsOf } from "./settings.ts";
+import { settingsOf } from "../../docker/config.ts";
 
 const COMPOSE = /^(?:docker-)?compose\.ya?ml$/;
 

@@ -8,9 +8,9 @@ import type { Io } from "../../host/io.ts";
 import { places } from "../../paths.ts";
 import { isJob } from "../../text/ids.ts";
 import { tail } from "../../host/process/output.ts";
-import { docker } from "./client.ts";
-import { containerOf, healthOf, type Container } from "./container.ts";
-import { containerName } from "./names.ts";
+import { docker } from "../../docker/client.ts";
+import { containerOf, healthOf, type Container } from "../../docker/container.ts";
+import { containerName } from "../../docker/names.ts";
 import type { InstanceName, LogOptions } from "../../host/instance.ts";
 
 const FOR_EVER = 2 ** 31 - 1;

@@ -7,14 +7,22 @@ import { compareInstances } from "../../text/ids.ts";
 import { descendants, listeningIn } from "../../host/process/process.ts";
 import { listenerUid } from "../../host/process/socket-owner.ts";
 import { enable, enabled, setPolicy } from "./boot.ts";
-import { imagesOf } from "./build.ts";
-import { docker, isPodman, requireEngine } from "./client.ts";
-import { containerOf, containersOf, isRunning, isWaiting, namesOf, publishedPorts, statusFrom } from "./container.ts";
+import { imagesOf } from "../../docker/image.ts";
+import { docker, isPodman, requireEngine } from "../../docker/client.ts";
+import {
+  containerOf,
+  containersOf,
+  isRunning,
+  isWaiting,
+  namesOf,
+  publishedPorts,
+  statusFrom,
+} from "../../docker/container.ts";
 import { containerLogs, keepLog } from "./logs.ts";
-import { containerName } from "./names.ts";
+import { containerName } from "../../docker/names.ts";
 import { removeContainer, startContainer } from "./start.ts";
 import { forgetStop, noteStop, wasStopped } from "./stopped.ts";
-import { variablesFile } from "./variables.ts";
+import { variablesFile } from "../../docker/variables.ts";
 import type { InstanceName, InstanceStatus } from "../../host/instance.ts";
 
 async function unavailable(): Promise<string | null> {

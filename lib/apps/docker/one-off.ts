@@ -3,14 +3,13 @@
 import type { Place } from "../../contracts/app-type.ts";
 import type { Io } from "../../host/io.ts";
 import type { Foreground } from "../../host/process/terminal.ts";
-import { clientEnv, docker, dockerError, requireEngine } from "./client.ts";
-import { imageOf } from "./image.ts";
-import { mountOptions, sharedPaths } from "./mounts.ts";
-import { containerName, imageName, labelOptions } from "./names.ts";
-import { confinement } from "./options.ts";
-import { containerLimits } from "./settings.ts";
-import { commandArguments } from "./start.ts";
-import { withVariables } from "./variables.ts";
+import { clientEnv, docker, dockerError, requireEngine } from "../../docker/client.ts";
+import { imageOf } from "../../docker/image.ts";
+import { mountOptions, mountsOfInstance } from "../../docker/mounts.ts";
+import { containerName, imageName, labelOptions } from "../../docker/names.ts";
+import { commandArguments, confinement } from "../../docker/options.ts";
+import { containerLimits } from "../../docker/config.ts";
+import { withVariables } from "../../docker/variables.ts";
 import type { InstanceName } from "../../host/instance.ts";
 
 /** The code of a docker client that was killed with SIGKILL: its container is left. */
@@ -18,7 +17,7 @@ const KILLED = 128 + 9;
 
 async function optionsOf(name: string, place: Place): Promise<string[]> {
   const image = await imageOf(place);
-  const mounts = image === null ? [] : await mountOptions(place, sharedPaths(place.config), image);
+  const mounts = image === null ? [] : mountOptions(await mountsOfInstance(place, image));
   const held = await confinement(containerLimits(place.operator));
   return ["--rm", `--name=${name}`, ...labelOptions(place), ...held, ...mounts];
 }

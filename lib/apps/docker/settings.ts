@@ -4,21 +4,7 @@ import type { AppSettings } from "../../config/declared.ts";
 import { mapping, must, text, whole } from "../../config/field.ts";
 import { limitsOf } from "../../config/limits-schema.ts";
 import { isMapping } from "../../config/parse.ts";
-import type { DeployConfig } from "../../config/types.ts";
 import type { Wrong } from "../../config/yaml.ts";
-import type { Limits } from "../../host/process/confine.ts";
-
-/** How the image of an app of type docker is built and used. */
-export interface DockerConfig {
-  /** The Dockerfile, relative to the app's folder. */
-  file: string;
-  /** Build arguments. */
-  args: Record<string, string>;
-  /** The port that the app listens on in its container. */
-  port?: number;
-  /** The stage to build. */
-  target?: string;
-}
 
 const relativePath = text(
   // podman runs a file named *.in through the C preprocessor, which can include any file of the server.
@@ -125,12 +111,5 @@ const settings: AppSettings = {
   server: limitsOf("a container", "Limits of a container of an app of type docker."),
   problems,
 };
-
-/** The settings of this type in deploy.yml. */
-export const settingsOf = (config: DeployConfig) => config.settings as DockerConfig | undefined;
-
-/** The operator's limits for a container. */
-export const containerLimits = (operator: Readonly<Record<string, unknown>> = {}) =>
-  operator["docker"] as Limits | undefined;
 
 export default settings;

@@ -3,24 +3,20 @@ import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import type { Instance } from "../../contracts/manager.ts";
 import { isJob } from "../../text/ids.ts";
-import { startScript } from "../../host/process/command-line.ts";
 import { tail } from "../../host/process/output.ts";
-import { docker } from "./client.ts";
-import { containerOf } from "./container.ts";
-import { containerPort, ownImageOf, type Image } from "./image.ts";
-import { mountOptions, sharedPaths } from "./mounts.ts";
-import { containerName, imageName, labelOptions } from "./names.ts";
-import { confinement } from "./options.ts";
-import { containerLimits } from "./settings.ts";
-import { withVariables } from "./variables.ts";
+import { docker } from "../../docker/client.ts";
+import { containerOf } from "../../docker/container.ts";
+import { containerPort, ownImageOf, type Image } from "../../docker/image.ts";
+import { mountOptions, mountsOfInstance } from "../../docker/mounts.ts";
+import { containerName, imageName, labelOptions } from "../../docker/names.ts";
+import { commandArguments, confinement } from "../../docker/options.ts";
+import { containerLimits } from "../../docker/config.ts";
+import { withVariables } from "../../docker/variables.ts";
 import type { InstanceName } from "../../host/instance.ts";
 
 /** How often it is restarted after a crash before it is live, so that a crash loop fails within seconds. */
 const RESTARTS = 5;
 const TRIES = 5;
-
-/** The words after the image's name: arguments of its entrypoint; none for its own CMD. */
-export const commandArguments = (line: string) => (line === "" ? [] : ["/bin/sh", "-c", startScript(line)]);
 
 /** The environment inside, and the network options; only a web process has a port. */
 function networkOf(instance: Instance, image: Image): { env: Record<string, string>; published: string[] } {
@@ -50,7 +46,7 @@ export async function startContainer(instance: Instance, io: Io): Promise<void> 
     isJob(instance.id) ? "--restart=no" : `--restart=on-failure:${RESTARTS}`,
     `--stop-timeout=${Math.ceil(instance.stopTimeout / 1000)}`,
     ...published,
-    ...(await mountOptions(instance, sharedPaths(instance.config), image)),
+    ...mountOptions(await mountsOfInstance(instance, image)),
   ];
   const tried = await withVariables(instance, env, async (passed) => {
     const argv = ["create", ...options, ...passed.options, imageName(instance), ...commandArguments(instance.command)];

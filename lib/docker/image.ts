@@ -1,15 +1,15 @@
 // The image of a release: its metadata, and the port that its app listens on.
 import * as v from "valibot";
-import { DpError } from "../../errors.ts";
-import type { Io } from "../../host/io.ts";
-import { places } from "../../paths.ts";
-import { releaseOf } from "../../text/ids.ts";
+import { DpError } from "../errors.ts";
+import type { Io } from "../host/io.ts";
+import { places } from "../paths.ts";
+import { isReleaseId, releaseOf } from "../text/ids.ts";
 import { docker, objectsIn } from "./client.ts";
-import { imageName } from "./names.ts";
-import { settingsOf } from "./settings.ts";
-import type { InstanceName } from "../../host/instance.ts";
-import type { DeployConfig } from "../../config/types.ts";
-import { treeOf } from "../../host/release-folder.ts";
+import { imageName, imageRepository } from "./names.ts";
+import { settingsOf } from "./config.ts";
+import type { InstanceName } from "../host/instance.ts";
+import type { DeployConfig } from "../config/types.ts";
+import { treeOf } from "../host/release-folder.ts";
 
 const schema = v.object({
   Config: v.object({
@@ -71,5 +71,21 @@ export function containerPort({ Config }: Image, config: DeployConfig, byDefault
   if (exposed.length === 1) return { port: Number.parseInt(first, 10), because: "EXPOSE of the image" };
   throw new DpError("config", `the image exposes ${exposed.join(", ")}, and deploy.yml does not name the app's`, {
     hint: `write docker: {port: ${Number.parseInt(first, 10)}}`,
+  });
+}
+
+/** The images of an app's releases, and the left-overs of their builds. Only names made by dp count. */
+export async function imagesOf(app: string, io: Io): Promise<{ image: string; id: string }[]> {
+  const repository = imageRepository(app);
+  const { text } = await docker(
+    ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", `--filter=reference=${repository}`],
+    io,
+  );
+  return text.split("\n").flatMap((line) => {
+    // podman puts localhost/ before a name without a registry.
+    const image = line.trim().replace(/^localhost\//, "");
+    const tag = image.startsWith(`${repository}:`) ? image.slice(repository.length + 1) : "";
+    const [id = ""] = tag.split(".");
+    return isReleaseId(id) ? [{ image, id }] : [];
   });
 }

@@ -1,9 +1,9 @@
 // The names and labels of dp's images and containers, which set them apart from all others. An engine serves the whole
 // machine, so images made under a DP_ROOT must not be taken for the server's own.
-import { DpError } from "../../errors.ts";
-import { places, realm, root } from "../../paths.ts";
-import { isInstanceId, releaseOf } from "../../text/ids.ts";
-import type { InstanceName } from "../../host/instance.ts";
+import { DpError } from "../errors.ts";
+import { places, realm, root } from "../paths.ts";
+import { isInstanceId, releaseOf } from "../text/ids.ts";
+import type { InstanceName } from "../host/instance.ts";
 
 /** The container of an instance, `shop-42-3f9c2ab`. Throws DpError "usage" for a bad name. */
 export function containerName({ app, id }: InstanceName): string {

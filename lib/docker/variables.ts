@@ -1,10 +1,10 @@
 // How variables reach a container: through the docker command's own environment, so that no process list shows a value.
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { DpError } from "../../errors.ts";
-import { removeFile, writeFileAtomic } from "../../host/files.ts";
-import { places } from "../../paths.ts";
-import type { InstanceName } from "../../host/instance.ts";
+import { DpError } from "../errors.ts";
+import { removeFile, writeFileAtomic } from "../host/files.ts";
+import { places } from "../paths.ts";
+import type { InstanceName } from "../host/instance.ts";
 
 // Variables about the server; in a container the image sets them.
 const isServers = ([key, value]: [string, string]) =>
@@ -13,6 +13,10 @@ const isServers = ([key, value]: [string, string]) =>
 // Names that docker or podman would interpret themselves, as root, and those that make their C library load code.
 const HEEDED =
   /^(?:GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|HOSTALIASES|LOCALDOMAIN|LOCPATH|NIS_PATH|NLSPATH|RES_OPTIONS|RESOLV_HOST_CONF|TZDIR)$|^(?:LD|MALLOC)_|^(?:DOCKER|BUILDKIT|BUILDX|CONTAINERS?|PODMAN|BUILDAH|STORAGE|REGISTRY|XDG|GO|SSL|LC)_|^(?:GO[A-Z]*|TMPDIR|TZ|LANG)$|_PROXY$/i;
+
+/** The variables that a container gets of an instance's. */
+export const ownVariables = (values: Readonly<Record<string, string>>) =>
+  Object.entries(values).filter((entry) => !isServers(entry));
 
 /** Options of `docker create` and `docker run`, and the environment that they need. */
 export interface Passed {
@@ -29,7 +33,7 @@ export async function withVariables<T>(
   values: Readonly<Record<string, string>>,
   use: (passed: Passed) => Promise<T>,
 ): Promise<T> {
-  const all = Object.entries(values).filter((entry) => !isServers(entry));
+  const all = ownVariables(values);
   const heeded = all.filter(([key]) => HEEDED.test(key));
   const plain = all.filter(([key]) => !HEEDED.test(key));
   const broken = heeded.find(([, value]) => /[\r\n]/.test(value));

@@ -1,10 +1,10 @@
 // The docker command, of Docker Engine or of podman: how it is run, and the errors when that fails.
-import { DpError, type ErrorDetails } from "../../errors.ts";
-import type { Io } from "../../host/io.ts";
-import { tail } from "../../host/process/output.ts";
-import { ENGINE_VARIABLES } from "../../host/self.ts";
-import { loginName } from "../../host/users.ts";
-import { plainEnv, run, type Result, type RunOptions } from "../../host/run.ts";
+import { DpError, type ErrorDetails } from "../errors.ts";
+import type { Io } from "../host/io.ts";
+import { tail } from "../host/process/output.ts";
+import { ENGINE_VARIABLES } from "../host/self.ts";
+import { loginName } from "../host/users.ts";
+import { plainEnv, run, type Result, type RunOptions } from "../host/run.ts";
 
 // A stop may take as long as the operator's stopTimeout.
 const PATIENCE = 15 * 60_000;

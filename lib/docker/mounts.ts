@@ -1,26 +1,32 @@
 // Folders of the server that a container can see: only those that deploy.yml shares between releases.
 import { lstatSync } from "node:fs";
 import { posix } from "node:path";
-import { DpError } from "../../errors.ts";
-import { places } from "../../paths.ts";
-import { closeParents } from "../../host/closed.ts";
+import { DpError } from "../errors.ts";
+import { places } from "../paths.ts";
+import { closeParents } from "../host/closed.ts";
 import { mountsOf, namesOf } from "./container.ts";
 import type { Image } from "./image.ts";
-import type { InstanceName } from "../../host/instance.ts";
-import type { DeployConfig } from "../../config/types.ts";
+import type { InstanceName } from "../host/instance.ts";
+import type { DeployConfig } from "../config/types.ts";
 
 /** The folders and files that deploy.yml shares between releases, as paths below the app's `shared`. */
 export const sharedPaths = ({ shared }: DeployConfig): string[] => [...(shared?.dirs ?? []), ...(shared?.files ?? [])];
 
+/** A folder or file of the server, and where a container sees it. */
+export interface Mount {
+  source: string;
+  target: string;
+}
+
 /**
- * Options of `docker create` that mount each shared path below the image's WORKDIR. Throws DpError "command" or
+ * The mounts of an instance's shared paths below the image's WORKDIR, made safe to mount. Throws DpError "command" or
  * "config".
  */
-export async function mountOptions(
-  { app, user }: InstanceName & { user: string | undefined },
-  paths: readonly string[],
+export async function mountsOfInstance(
+  { app, user, config }: InstanceName & { user: string | undefined; config: DeployConfig },
   { Config }: Image,
-): Promise<string[]> {
+): Promise<Mount[]> {
+  const paths = sharedPaths(config);
   if (paths.length === 0) return [];
   const { shared } = places(app);
   // The engine resolves a path at every start, even at its own restarts, and follows links as root: a link in the path,
@@ -29,11 +35,16 @@ export async function mountOptions(
   await requireApart(app, shared, paths);
   return paths.map((path) => {
     requireReal(shared, path);
-    const target = posix.join("/", Config.WorkingDir, path);
-    const fields = ["type=bind", `source=${shared}/${path}`, `target=${target}`];
-    return `--mount=${fields.map(csvField).join(",")}`;
+    return { source: `${shared}/${path}`, target: posix.join("/", Config.WorkingDir, path) };
   });
 }
+
+/** The same as options of `docker create` and `docker run`. */
+export const mountOptions = (mounts: readonly Mount[]) =>
+  mounts.map(({ source, target }) => {
+    const fields = ["type=bind", `source=${source}`, `target=${target}`];
+    return `--mount=${fields.map(csvField).join(",")}`;
+  });
 
 // Only shared paths are mounted, not their neighbours, so no container can replace one by a link.
 function requireReal(root: string, path: string): void {

@@ -1,9 +1,9 @@
 // A container as its engine describes it: state, restarts, health, ports.
 import * as v from "valibot";
-import { howEnded, signalNamed, type Ended } from "../../host/process/ending.ts";
+import { howEnded, signalNamed, type Ended } from "../host/process/ending.ts";
 import { docker, objectsIn } from "./client.ts";
 import { containerName, labels, ownOptions } from "./names.ts";
-import type { InstanceName, InstanceStatus } from "../../host/instance.ts";
+import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 
 const health = v.object({
   Status: v.string(),
@@ -62,6 +62,9 @@ export async function containerOf(name: InstanceName): Promise<Container | null>
   const [found] = await inspect([containerName(name)]);
   return found && releaseOf(name.app, found) === name.id ? found : null;
 }
+
+/** A container by its name, whoever made it, or null. */
+export const containerNamed = async (name: string): Promise<Container | null> => (await inspect([name]))[0] ?? null;
 
 /** The names of all containers of an app, one-off ones included; `isAll`: also those that do not run. */
 export async function namesOf(app: string, isAll = true): Promise<string[]> {

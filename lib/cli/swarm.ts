@@ -1,0 +1,48 @@
+// The command about the Docker Swarm of this server: swarm.
+import type { CAC } from "cac";
+import { answer, byKey, print, textOf, warn, type Options } from "./arguments.ts";
+import { DpError } from "../errors.ts";
+import { didYouMean } from "../text/suggestion.ts";
+
+const ACTIONS = ["status", "init", "invite", "join"] as const;
+const USAGE = `swarm
+  $ dp swarm init [--address IP]                       on the first server
+  $ dp swarm invite | ssh root@SERVER dp swarm join    once for each other server; --manager: as a manager`;
+
+export function declareSwarmCommand(cli: CAC): void {
+  cli
+    .command("swarm [action]", "Show the Docker Swarm of this server, make one, or join one", byKey(null))
+    .option("--address <ip>", "With init and join: this server's address, as the other servers reach it")
+    .option("--manager", "With invite: as a manager; one or three, never two")
+    .option("--json", "As JSON")
+    .usage(USAGE)
+    .action(async (action = "status", options: Options) => {
+      if (!Object.hasOwn(DOES, action))
+        throw new DpError("usage", `unknown action ${JSON.stringify(action)}; the actions are ${ACTIONS.join(", ")}`, {
+          hint: "dp swarm --help",
+          ...didYouMean(action, ACTIONS),
+        });
+      return DOES[action as keyof typeof DOES](options);
+    });
+}
+
+const DOES: Record<(typeof ACTIONS)[number], (options: Options) => Promise<number | void>> = {
+  async status(options) {
+    const { exitCodeFor, statusLines, swarmStatus } = await import("../commands/swarm.ts");
+    const found = await swarmStatus();
+    answer(options, found, () => statusLines(found));
+    return exitCodeFor(found);
+  },
+  async init(options) {
+    const { init } = await import("../commands/swarm.ts");
+    (await init(textOf(options, "address"))).forEach(print);
+  },
+  async invite(options) {
+    const { invite } = await import("../commands/swarm.ts");
+    print(await invite(options["manager"] === true, warn));
+  },
+  async join(options) {
+    const { join } = await import("../commands/swarm.ts");
+    (await join(await Bun.stdin.text(), textOf(options, "address"))).forEach(print);
+  },
+};

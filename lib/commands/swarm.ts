@@ -1,0 +1,153 @@
+// `dp swarm`: the Docker Swarm of this server. Tokens go through Docker's socket and stdin: no list of processes shows them.
+import * as v from "valibot";
+import { ask } from "../docker/api.ts";
+import { isPodman, requireEngine } from "../docker/client.ts";
+import { membership, nodes, TWO } from "../docker/swarm.ts";
+import { DpError, EXIT } from "../errors.ts";
+import { table } from "../text/table.ts";
+
+/** Docker's port for the managers of a swarm. */
+const PORT = 2377;
+
+export interface NodeRow {
+  name: string;
+  address: string;
+  role: string;
+  /** `ready`, `down`, `drain`. */
+  state: string;
+  isLeader: boolean;
+  engine: string;
+}
+
+export interface SwarmStatus {
+  nodes: NodeRow[];
+  /** What is wrong, one sentence each. */
+  problems: string[];
+}
+
+async function requireSwarmEngine(): Promise<void> {
+  await requireEngine();
+  if (await isPodman()) throw new DpError("host", "podman has no swarm", { hint: "apt-get install docker.io" });
+}
+
+/** Throws DpError "host" unless this server is a manager of a swarm. */
+async function requireManager(): Promise<void> {
+  await requireSwarmEngine();
+  const { LocalNodeState, ControlAvailable, RemoteManagers } = await membership();
+  if (LocalNodeState !== "active")
+    throw new DpError("host", "this server is in no swarm", {
+      hint: "dp swarm init, or on a manager: dp swarm invite",
+    });
+  if (ControlAvailable) return;
+  const known = (RemoteManagers ?? []).map(({ Addr }) => Addr.replace(/:\d+$/, "")).join(", ");
+  throw new DpError("host", "this server is a worker of its swarm, and only a manager knows the others", {
+    hint: `on a manager, ${known}: dp swarm status`,
+  });
+}
+
+/** The nodes of the swarm, and what is wrong with it. */
+export async function swarmStatus(): Promise<SwarmStatus> {
+  await requireManager();
+  const rows = (await nodes()).map(({ Spec, Description, Status, ManagerStatus }): NodeRow => ({
+    name: Description.Hostname,
+    address: (ManagerStatus?.Addr ?? Status.Addr).replace(/:\d+$/, ""),
+    role: Spec.Role,
+    state: Spec.Availability === "active" ? Status.State : `${Status.State}, ${Spec.Availability}`,
+    isLeader: ManagerStatus?.Leader === true,
+    engine: Description.Engine.EngineVersion,
+  }));
+  const away = rows.filter(({ state }) => !state.startsWith("ready"));
+  const problems = away.map(({ name, state }) => `${name} is ${state}: its tasks run on the others`);
+  const managers = rows.filter(({ role }) => role === "manager").length;
+  if (managers === 2) problems.push(TWO);
+  else if (managers % 2 === 0) problems.push(`${managers} managers bear the loss of no more than ${managers - 1} do`);
+  return { nodes: rows, problems };
+}
+
+/** Seven when something is wrong, as for `dp doctor`. */
+export const exitCodeFor = ({ problems }: SwarmStatus) => (problems.length > 0 ? EXIT.unhealthy : EXIT.ok);
+
+/** The status for people. */
+export function statusLines({ nodes: rows, problems }: SwarmStatus): string[] {
+  const lines = table(
+    ["NODE", "ADDRESS", "ROLE", "STATE", "DOCKER"],
+    rows.map((row) => [row.name, row.address, row.isLeader ? `${row.role}, leads` : row.role, row.state, row.engine]),
+  );
+  return [...lines, ...problems];
+}
+
+const address = (text: string | undefined) => {
+  if (text === undefined || /^[0-9a-fA-F.:]+$/.test(text)) return text;
+  throw new DpError("usage", `--address must be an IP address of this server, not ${JSON.stringify(text)}`);
+};
+
+async function requireNone(): Promise<void> {
+  await requireSwarmEngine();
+  const { LocalNodeState } = await membership();
+  if (LocalNodeState === "inactive") return;
+  throw new DpError("host", `this server is in a swarm already, ${LocalNodeState}`, {
+    hint: "dp swarm status, or to leave it: docker swarm leave",
+  });
+}
+
+/** Makes a swarm of this server. */
+export async function init(own: string | undefined): Promise<string[]> {
+  const wanted = address(own);
+  await requireNone();
+  try {
+    const body = { ListenAddr: `0.0.0.0:${PORT}`, AdvertiseAddr: wanted ?? "" };
+    await ask({ method: "POST", path: "/swarm/init", body });
+  } catch (error) {
+    if (!(error instanceof DpError) || !/could not choose an IP address|multiple/i.test(error.message)) throw error;
+    throw new DpError("usage", "this server has several addresses", {
+      lines: [error.message],
+      hint: "dp swarm init --address IP, the one that the other servers reach",
+      cause: error,
+    });
+  }
+  const { NodeAddr } = await membership();
+  return [`this server, ${NodeAddr}, is a swarm of one`, "next: dp setup APP --manager swarm, or dp swarm invite"];
+}
+
+const invitation = v.object({ token: v.string(), managers: v.array(v.string()) });
+
+/** What another server joins with: a secret, for its stdin. */
+export async function invite(asManager: boolean, warn: (line: string) => void): Promise<string> {
+  await requireManager();
+  const { JoinTokens } = v.parse(
+    v.object({ JoinTokens: v.object({ Worker: v.string(), Manager: v.string() }) }),
+    await ask({ path: "/swarm" }),
+  );
+  const known = (await membership()).RemoteManagers ?? [];
+  if (asManager && known.length === 1) warn("invite two servers as managers: two managers are worse than one");
+  const told = { token: asManager ? JoinTokens.Manager : JoinTokens.Worker, managers: known.map(({ Addr }) => Addr) };
+  return Buffer.from(JSON.stringify(told)).toString("base64");
+}
+
+function readInvitation(text: string) {
+  try {
+    return v.parse(invitation, JSON.parse(Buffer.from(text.trim(), "base64").toString()));
+  } catch (error) {
+    throw new DpError("usage", "stdin has no invitation", {
+      hint: "on a manager: dp swarm invite | ssh root@SERVER dp swarm join",
+      cause: error,
+    });
+  }
+}
+
+/** Joins the swarm of an invitation. */
+export async function join(text: string, own: string | undefined): Promise<string[]> {
+  const { token, managers } = readInvitation(text);
+  const wanted = address(own);
+  await requireNone();
+  const body = {
+    ListenAddr: `0.0.0.0:${PORT}`,
+    AdvertiseAddr: wanted ?? "",
+    RemoteAddrs: managers,
+    JoinToken: token,
+  };
+  await ask({ method: "POST", path: "/swarm/join", body });
+  const { ControlAvailable, Managers } = await membership();
+  const role = ControlAvailable ? "a manager" : "a worker";
+  return [`this server is ${role} of the swarm of ${managers.join(", ")}`, ...(Managers === 2 ? [TWO] : [])];
+}

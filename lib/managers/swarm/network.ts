@@ -1,0 +1,27 @@
+// The network of an app: every node can be in it, and so can containers of this server.
+import { ask } from "../../docker/api.ts";
+import { DpError } from "../../errors.ts";
+import { appLabels, networkName } from "./names.ts";
+
+/** Makes the network of an app when it is missing; answers whether it did. */
+export async function ensureNetwork(app: string): Promise<boolean> {
+  const name = networkName(app);
+  // Docker lets a network of another kind hide it: only those of the swarm count.
+  if ((await ask({ path: `/networks/${name}?scope=swarm` })) !== null) return false;
+  const body = { Name: name, Driver: "overlay", Attachable: true, CheckDuplicate: true, Labels: appLabels(app) };
+  try {
+    await ask({ method: "POST", path: "/networks/create", body });
+    return true;
+  } catch (error) {
+    if (error instanceof DpError && error.reason === "409") return false; // another dp was faster
+    throw error;
+  }
+}
+
+/** Removes the network of an app; answers whether there was one. */
+export async function removeNetwork(app: string): Promise<boolean> {
+  const name = networkName(app);
+  if ((await ask({ path: `/networks/${name}?scope=swarm` })) === null) return false;
+  await ask({ method: "DELETE", path: `/networks/${name}` });
+  return true;
+}
