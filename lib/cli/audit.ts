@@ -39,6 +39,8 @@ interface Entry {
  * that command writes its own line.
  */
 const ENTRIES: Readonly<Record<string, (words: readonly string[]) => Entry | null>> = {
+  auth: ([app, action = "list", ...users]) =>
+    action === "list" ? null : { app, what: `auth ${action}`, detail: users.join(" ") },
   begin: ([app]) => ({ app, what: "begin" }),
   cancel: ([app]) => ({ app, what: "cancel" }),
   deploy: ([app]) => ({ app, what: "deploy", isRun: true }),

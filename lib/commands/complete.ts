@@ -101,6 +101,8 @@ const isTaken = (command: Described, words: readonly string[], at: number) =>
 
 /** What the first word of other commands may be. */
 const ACTIONS: Readonly<Record<string, readonly string[]>> = {
+  auth: ["list", "add", "remove", "clear"],
+  domains: ["list", "add", "remove", "clear", "renew", "cert"],
   keys: ["list", "add", "new", "allow", "deny", "remove"],
   runtimes: ["list", "install"],
   swarm: ["status", "init", "invite", "join"],
@@ -137,6 +139,8 @@ async function valuesOf(name: string, command: string, app?: string, action?: st
     case "process":
     case "processes":
       return app ? processWords(app, command) : [];
+    case "users":
+      return app && action === "remove" ? plain(Object.keys((await openApp(app)).server.basicAuth ?? {})) : [];
     case "entry":
       return action ? cronWords(action) : [];
     case "apps":

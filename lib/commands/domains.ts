@@ -1,14 +1,10 @@
 // `dp domains`: the names of an app, and their certificates.
-import { parseServerConfig } from "../config/config.ts";
 import { addDomains, removeDomains } from "../config/domain-edit.ts";
 import { domainName, isPrivate, isWildcard, PRIVATE_ENDS } from "../config/domain-name.ts";
-import { serverKinds } from "../config/kinds.ts";
 import { appNames } from "../config/server.ts";
 import { LETS_ENCRYPT, readTls } from "../config/tls.ts";
 import type { DomainConfig } from "../config/types.ts";
 import type { App } from "../contracts/app.ts";
-import { requireUnlocked } from "../deploy/hand-lock.ts";
-import { lockNow } from "../deploy/queue.ts";
 import { ensureClock, stopUnused } from "../domains/clock.ts";
 import { requireOpenssl } from "../domains/internal.ts";
 import { requireLego } from "../domains/lego.ts";
@@ -19,11 +15,11 @@ import { removeName, writePair } from "../domains/pair.ts";
 import { domainsOf, type DomainRow } from "../domains/report.ts";
 import { noteSuccess } from "../domains/state.ts";
 import { DpError, messageOf } from "../errors.ts";
-import { readText, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
-import { openApp, withServer } from "../release/app.ts";
+import { openApp } from "../release/app.ts";
 import { routeOf } from "../release/route.ts";
 import { table, when } from "../text/table.ts";
+import { changeConfig } from "./change-config.ts";
 
 /** The domains of one app. */
 export const domains = async (name: string): Promise<DomainRow[]> => domainsOf(await openApp(name));
@@ -157,30 +153,20 @@ function requireOwn({ name: app, server }: App, name: string): void {
 
 type Edit = (text: string, file: string, known: readonly string[]) => string;
 
-/** Changes config.yml and gives the front the app's new names; the old file comes back when that fails. */
-async function change(name: string, io: Io, edit: Edit): Promise<App> {
-  const app = await openApp(name);
-  requireUnlocked(app);
-  const lock = await lockNow(app, `dp domains ${name}`);
-  try {
-    const { config } = app.places;
-    const text = (await readText(config)) ?? "";
-    const known = (await openApp(name)).server.domains.map((domain) => domain.name);
-    const changed = edit(text, config, known);
-    const after = await withServer(app, parseServerConfig(changed, config, await serverKinds()));
-    if (changed !== text) await writeFileAtomic(config, changed, 0o600);
-    try {
-      await apply(after, io);
-    } catch (error) {
-      await writeFileAtomic(config, text, 0o600);
-      await app.front.setup(await routeOf(await openApp(name)), io);
-      throw error;
-    }
-    return after;
-  } finally {
-    lock.release();
-  }
-}
+/** Changes the domains of config.yml and gives the front the app's new names. */
+const change = (name: string, io: Io, edit: Edit): Promise<App> =>
+  changeConfig(
+    name,
+    `dp domains ${name}`,
+    (text, file, { domains: before }) =>
+      edit(
+        text,
+        file,
+        before.map((domain) => domain.name),
+      ),
+    (app) => apply(app, io),
+    io,
+  );
 
 async function apply(app: App, io: Io): Promise<void> {
   const quiet: Io = Object.assign({}, io, { warn: () => undefined });

@@ -21,6 +21,8 @@ export function statusLines(now: Status): string[] {
   if (now.front) lines.push(`  front      ${frontLine(now.front)}`);
   if (now.deploying) lines.push(`  deploying  ${describeHolder(now.deploying)}`);
   if (now.owed) lines.push(`  owed       ${now.owed} was pushed but not deployed: dp reconcile ${now.app}`);
+  if (now.allow) lines.push(`  allowed    ${now.allow.join(", ")}`);
+  if (now.users) lines.push(`  password   of ${now.users.join(", ")}`);
   if (now.maintenance)
     lines.push(
       `  closed     for maintenance by ${describeMaintenance(now.maintenance)}; dp maintenance ${now.app} off`,

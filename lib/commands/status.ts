@@ -69,6 +69,9 @@ export interface Status {
   owed: string | null;
   /** Who has locked the app by hand, or null. */
   lock: HandLock | null;
+  /** Whom the front lets in: by address, by password; null: all. */
+  allow: string[] | null;
+  users: string[] | null;
   /** Who closed the app for maintenance, or null. */
   maintenance: { by: string; since: string } | null;
   /** The newest run if it did not end well: its ID and error. */
@@ -103,6 +106,8 @@ export async function status(name: string): Promise<Status> {
     front: withoutHour(await front.status(name)),
     deploying: holder(app),
     lock: handLock(app),
+    allow: server.allow ?? null,
+    users: server.basicAuth ? Object.keys(server.basicAuth) : null,
     maintenance: shortOf(maintenanceOf(app)),
     owed: await owedName(app),
     lastFailure: await lastFailure(app),

@@ -34,6 +34,8 @@ export interface FrontSettings {
   readonly holdsPort?: boolean;
   /** True: it serves domains over https. */
   readonly servesDomains?: boolean;
+  /** True: it obeys `allow` and `basicAuth`. */
+  readonly guards?: boolean;
 }
 
 /** The app types, managers and fronts that config.yml can name, with their settings. */

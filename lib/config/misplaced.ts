@@ -29,6 +29,8 @@ const ELSEWHERE: Readonly<Record<string, (app: string, value: unknown) => string
   manager: (app) => `what runs the app is set on the server: dp setup ${app} --manager NAME`,
   branch: (app) => `the branch that deploys is set on the server: dp setup ${app} --branch NAME`,
   front: (app) => `the front is set on the server: dp setup ${app} --front NAME`,
+  basicAuth: (app) => `passwords are set on the server: dp auth ${app} add USER`,
+  maintenance: (app) => `maintenance is switched on the server: dp maintenance ${app} on`,
   host: (app) => `the public address is set on the server: dp setup ${app} --host ADDRESS`,
 };
 

@@ -9,11 +9,8 @@ import type { serverSchema } from "./server-schema.ts";
 type Parsed = v.InferOutput<ReturnType<typeof serverSchema>>;
 
 /** Throws DpError "config" for the first broken rule; answers the strategy, with a default when none is named. */
-export function checkServer(
-  { strategy, instances, manager, front, protocol, domains, servers, roles }: Parsed,
-  { managers, fronts }: ServerKinds,
-  file: string,
-) {
+export function checkServer(parsed: Parsed, { managers, fronts }: ServerKinds, file: string) {
+  const { strategy, instances, manager, front, protocol, domains, servers, roles } = parsed;
   if (instances > 1 && managers[manager]?.workers === undefined) {
     const able = Object.keys(managers).filter((name) => managers[name]?.workers !== undefined);
     const choice = `manager: ${able.join(" or ")}`;
@@ -32,7 +29,22 @@ export function checkServer(
     checkDomains(domains, able, able.includes(front) && protocol === "http", file);
   }
   checkServers(servers, roles, file);
+  checkGuards(parsed, fronts, file);
   return strategy ?? (canRunTwice ? "blue-green" : "restart");
+}
+
+// A front that does not keep clients away would open what is closed.
+function checkGuards(
+  { allow, basicAuth, front, protocol }: Pick<Parsed, "allow" | "basicAuth" | "front" | "protocol">,
+  fronts: ServerKinds["fronts"],
+  file: string,
+): void {
+  const keys = [...(allow ? ["allow"] : []), ...(basicAuth ? ["basicAuth"] : [])].join(" and ");
+  if (keys === "" || (fronts[front]?.guards === true && protocol === "http")) return;
+  const able = Object.keys(fronts).filter((name) => fronts[name]?.guards);
+  throw new DpError("config", `${file}: ${keys} cannot be kept by front: ${front}, protocol: ${protocol}`, {
+    hint: `write front: ${able.join(" or ")} and protocol: http, or take ${keys} out`,
+  });
 }
 
 function checkDomains(

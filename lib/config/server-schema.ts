@@ -6,6 +6,7 @@ import { isProcessName } from "../text/ids.ts";
 import { serverOf } from "./server-address.ts";
 import { ownKeys, usualOf, type ManagerSettings, type Declared, type ServerKinds } from "./declared.ts";
 import { isDomain } from "./domain-name.ts";
+import { allow, basicAuth } from "./guard-schema.ts";
 import type { DomainConfig } from "./types.ts";
 import { claim, duration, mapping, must, oneOf, size, text, whole } from "./field.ts";
 
@@ -260,6 +261,8 @@ function declareKeys({ managers, fronts }: ServerKinds) {
     ),
     domains: v.optional(domains, []),
     tls: v.optional(tls, { http: "redirect", hsts: "0s" }),
+    allow: v.exactOptional(allow),
+    basicAuth: v.exactOptional(basicAuth),
     verifyTime: v.optional(
       duration(
         "0s",

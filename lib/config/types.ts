@@ -96,6 +96,10 @@ export interface ServerConfig {
   /** The names by which clients reach it over https; the first that redirects nowhere is the main one. */
   domains: DomainConfig[];
   tls: { http: "redirect" | "serve"; hsts: number };
+  /** The networks of the clients that may use the app; default: all may. */
+  allow?: string[];
+  /** User -> password, as bcrypt has hashed it; default: nobody needs one. */
+  basicAuth?: Record<string, string>;
   verifyTime: number;
   drainTimeout: number;
   holdTimeout: number;

@@ -91,21 +91,44 @@ function addLine(text: string, key: string, line: string): string {
   return text === "" || text.endsWith("\n") ? `${text}${line}\n` : `${text}\n${line}\n`;
 }
 
+/** A kind of node below a key. */
+interface Kind<T> {
+  word: string;
+  isIt(node: unknown): node is T;
+  empty(): object;
+}
+
+const LIST: Kind<YAMLSeq<Node>> = { word: "list", isIt: (node) => isSeq<Node>(node), empty: () => [] };
+const MAP: Kind<YAMLMap> = { word: "mapping", isIt: (node): node is YAMLMap => isMap(node), empty: () => ({}) };
+
 /**
  * Changes the list below a top-level key; a missing one is made, and one that becomes empty is removed. Comments and the
  * other lines stay. Throws DpError "config" as `setKeys` does.
  */
-export function editList(text: string, key: string, edit: (list: YAMLSeq<Node>) => void, file: string): string {
+export const editList = (text: string, key: string, edit: (list: YAMLSeq<Node>) => void, file: string): string =>
+  editBelow(text, key, LIST, edit, file);
+
+/** The same for a mapping. */
+export const editMap = (text: string, key: string, edit: (map: YAMLMap) => void, file: string): string =>
+  editBelow(text, key, MAP, edit, file);
+
+function editBelow<T extends YAMLSeq<Node> | YAMLMap>(
+  text: string,
+  key: string,
+  { word, isIt, empty }: Kind<T>,
+  edit: (node: T) => void,
+  file: string,
+): string {
   const pair = pairIn(mappingOf(text, file), key);
   const [from, to] = pair ? [pair.key.range[0], pair.value?.range?.[2] ?? pair.key.range[2]] : [0, 0];
   const own = parseDocument(pair ? text.slice(from, to) : `${key}:\n`);
-  const list = own.get(key, true);
-  if (!isSeq<Node>(list) && pair?.value && !(isScalar(pair.value) && pair.value.value === null))
-    throw new DpError("config", `${file}: ${key} is not a list`);
-  const items = isSeq<Node>(list) ? list : (own.createNode([]) as unknown as YAMLSeq<Node>);
-  edit(items);
-  own.set(key, items);
-  const made = items.items.length === 0 ? "" : own.toString({ lineWidth: 0 });
+  const found: unknown = own.get(key, true);
+  if (!isIt(found) && pair?.value && !(isScalar(pair.value) && pair.value.value === null))
+    throw new DpError("config", `${file}: ${key} is not a ${word}`);
+  const node = isIt(found) ? found : (own.createNode(empty()) as unknown as T);
+  edit(node);
+  own.set(key, node);
+  const made = node.items.length === 0 ? "" : own.toString({ lineWidth: 0 });
   if (pair) return `${text.slice(0, from)}${text[to - 1] === "\n" ? made : made.trimEnd()}${text.slice(to)}`;
   return made === "" ? text : addLine(text, key, made.trimEnd());
 }

@@ -58,6 +58,10 @@ export interface Route {
   tls?: TlsPolicy;
   /** SHA-256 of the word by which the front knows dp's own requests, in hex; missing: it knows none. */
   pass?: string;
+  /** The networks of the clients that may use the app; missing: all may. */
+  allow?: string[];
+  /** User -> password, as bcrypt has hashed it; missing: nobody needs one. */
+  basicAuth?: Record<string, string>;
   /** Missing: the app serves. A front that knows the app keeps what `maintain` said last. */
   maintenance?: Maintenance;
 }
@@ -71,7 +75,9 @@ export interface InFlight {
 }
 
 /** A route and its current state. */
-export interface RouteStatus extends Route {
+export interface RouteStatus extends Omit<Route, "allow" | "basicAuth"> {
+  /** A digest of `allow` and `basicAuth`; missing: the route has none. */
+  guarded?: string;
   isListening: boolean;
   /** Why it does not listen: the port is taken, or needs a right. */
   error: string | null;

@@ -3,12 +3,13 @@ import { chown } from "node:fs/promises";
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { codeOf, DpError, messageOf } from "../errors.ts";
-import type { Domain, Front, Route, Target } from "../contracts/front.ts";
+import type { Domain, Front, Route, RouteStatus, Target } from "../contracts/front.ts";
 import type { Io } from "../host/io.ts";
 import { together } from "../host/together.ts";
 import { root } from "../paths.ts";
 import { listener } from "../host/process/process.ts";
 import { relayAt } from "./relay/client.ts";
+import { digestOf } from "./relay/guarded.ts";
 import { isService } from "../host/daemon/service.ts";
 import { relayDrift, restartService, setUpService, USER } from "./relay/service.ts";
 import { stopSupervisedRelay, superviseRelay } from "./relay/supervised.ts";
@@ -38,12 +39,13 @@ async function ensure(io: Io): Promise<string[]> {
 
 const routeOf = async (app: string) => (await client().status(app)).routes.find((route) => route.app === app) ?? null;
 
-const isSame = (one: Omit<Route, "target">, other: Omit<Route, "target">) =>
+const isSame = (one: RouteStatus, other: Omit<Route, "target">) =>
   one.listen.host === other.listen.host &&
   one.listen.port === other.listen.port &&
   one.protocol === other.protocol &&
   one.uid === other.uid &&
   one.pass === other.pass &&
+  one.guarded === digestOf(other) &&
   Bun.deepEquals(one.domains ?? [], other.domains ?? []) &&
   Bun.deepEquals(one.tls, other.tls) &&
   one.trustedProxies.join() === other.trustedProxies.join();

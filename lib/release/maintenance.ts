@@ -7,6 +7,8 @@ import { codeOf, DpError } from "../errors.ts";
 import { passOf } from "../health/own-check.ts";
 import { removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
+import { frontNames } from "../config/kinds.ts";
+import { front } from "../registry.ts";
 import { when } from "../text/table.ts";
 
 /** Who has closed an app, since when (ISO 8601), and the app's own page, HTML. */
@@ -49,9 +51,9 @@ export const toldOf = ({ since, page }: Maintenance): Told => (page === null ? {
  * cannot, "host" when it does not answer; then nothing is changed.
  */
 export async function setMaintenance(app: App, maintenance: Maintenance | null): Promise<Maintenance | null> {
-  const { name, front } = app;
-  if (front.maintain === undefined)
-    throw new DpError("config", `front: ${front.name} has no maintenance page`, {
+  const { name, front: own } = app;
+  if (own.maintain === undefined && maintenance !== null)
+    throw new DpError("config", `front: ${own.name} has no maintenance page`, {
       hint: `dp setup ${name} --front relay, and deploy`,
     });
   const nothing = () => undefined;
@@ -61,7 +63,7 @@ export async function setMaintenance(app: App, maintenance: Maintenance | null):
     // The file first: a front that is killed before it is told is mended by it.
     await write(app, maintenance);
     try {
-      await front.maintain(name, maintenance && toldOf(maintenance), await passOf(app));
+      await tell(app, maintenance);
     } catch (error) {
       await write(app, before);
       throw error;
@@ -69,6 +71,17 @@ export async function setMaintenance(app: App, maintenance: Maintenance | null):
     return before;
   } finally {
     lock.release();
+  }
+}
+
+// The front of config.yml may be another one than the one that holds the app's port until the next deploy.
+async function tell(app: App, maintenance: Maintenance | null): Promise<void> {
+  const pass = await passOf(app);
+  await app.front.maintain?.(app.name, maintenance && toldOf(maintenance), pass);
+  if (maintenance !== null) return;
+  for (const each of frontNames().filter((other) => other !== app.front.name)) {
+    const { maintain, status } = await front(each);
+    if (maintain !== undefined && (await status(app.name)) !== null) await maintain(app.name, null, pass);
   }
 }
 

@@ -1,6 +1,7 @@
 // An app's route as its front gets it, from its config.yml and from a serving release.
 import type { App } from "../contracts/app.ts";
 import type { Route, Target } from "../contracts/front.ts";
+import { DpError } from "../errors.ts";
 import { passOf } from "../health/own-check.ts";
 import { idsOf } from "../host/users.ts";
 import { maintenanceOf, toldOf } from "./maintenance.ts";
@@ -8,20 +9,27 @@ import { maintenanceOf, toldOf } from "./maintenance.ts";
 /** The app's route, without its target: the target follows from `current`. */
 export async function routeOf(app: App): Promise<Omit<Route, "target">> {
   const { name, server, front } = app;
-  const { host, port, protocol, trustedProxies, user, domains, tls } = server;
+  const { host, port, protocol, trustedProxies, user, domains, tls, allow, basicAuth } = server;
   const route: Omit<Route, "target"> = { app: name, listen: { host, port }, protocol, trustedProxies };
   if (domains.length > 0) {
     route.domains = domains.map(({ name: domain, redirect }) => ({ name: domain, ...(redirect && { redirect }) }));
     route.tls = { http: tls.http, hsts: Math.floor(tls.hsts / 1000) };
   }
-  if (front.maintain !== undefined) {
-    route.pass = await passOf(app);
-    const maintenance = maintenanceOf(app);
-    if (maintenance !== null) route.maintenance = toldOf(maintenance);
-  }
+  if (allow !== undefined) route.allow = allow;
+  if (basicAuth !== undefined) route.basicAuth = basicAuth;
+  const maintenance = maintenanceOf(app);
+  if (front.maintain !== undefined) route.pass = await passOf(app);
+  else if (maintenance !== null) throw openElsewhere(app);
+  if (maintenance !== null) route.maintenance = toldOf(maintenance);
   if (user !== undefined && process.getuid?.() === 0) route.uid = (await idsOf(user))[0];
   return route;
 }
+
+/** A front without maintenance must not open an app that somebody has closed. */
+const openElsewhere = ({ name, front }: App) =>
+  new DpError("config", `${name} is closed for maintenance, and front: ${front.name} would open it`, {
+    hint: `dp maintenance ${name} off`,
+  });
 
 /** Where a release takes requests, and which processes must answer there. */
 export async function targetOf({ name, manager }: App, id: string, port: number): Promise<Target> {

@@ -96,7 +96,7 @@ export function addressed(words: readonly string[], app: string, known: Known): 
 export function isInteractive(words: readonly string[]): boolean {
   const command = commandIn(words);
   if (command === "run") return !optionsOfRun(words).includes("--no-tty");
-  return command === "destroy" || asksForValue(words);
+  return command === "destroy" || (command === "auth" && words[2] === "add") || asksForValue(words);
 }
 
 /** The options before the program of `run APP`. */

@@ -1,4 +1,4 @@
-// What owners put before an app, from the command line to what a client gets: maintenance.
+// What owners put before an app, from the command line to what a client gets: maintenance, passwords, allowed addresses.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -144,5 +144,136 @@ describe("dp maintenance", () => {
     } finally {
       await bare.stop();
     }
+  });
+});
+
+describe("dp auth", () => {
+  const config = () => readFileSync(join(box.base, "config.yml"), "utf8");
+  const basic = (user: string, password: string) => ({
+    Authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`,
+  });
+  /** `dp auth shop add USER` with the password on stdin. */
+  const add = (user: string, password: string, code = 0) => {
+    const line = 'printf "%s\\n" "$2" | "$0" auth shop add "$1"';
+    return expectCode(box.start(["sh", "-c", line, box.program, user, password]).done, code);
+  };
+
+  test("a user gets a password, and then everybody needs one, at once", async () => {
+    expect((await dp(0, "auth", "shop")).stdout).toBe("shop needs no password: dp auth shop add USER\n");
+    const said = await add("anna", "öpen sesame");
+    expect(said.stdout).toBe("shop has the user anna\n");
+    expect(said.stderr).toContain("passwords are sent without encryption");
+    expect(config()).toMatch(/^basicAuth:\n {2}anna: \$2b\$10\$[./A-Za-z0-9]{53}$/m);
+    expect((await page()).status).toBe(401);
+    expect((await page("/", basic("anna", "wrong"))).status).toBe(401);
+    expect((await page("/", basic("anna", "öpen sesame"))).status).toBe(200);
+    expect((await dp(0, "auth", "shop")).stdout).toBe("anna\n");
+    expect((await dp(0, "status", "shop")).stdout).toContain("password   of anna");
+    expect((await status()).isHealthy).toBe(true);
+    expect((await dp(0, "doctor", "shop")).stdout).toContain("nothing wrong");
+    expect((await dp(0, "status", "shop", "--json")).stdout).not.toContain("$2b$");
+  });
+
+  test("deploys go on, the relay keeps it over a kill, and another password counts at once", async () => {
+    await box.commit({ say: "with a password" });
+    expect((await expectCode(box.push(), 0)).text).toMatch(/requests \d+, failed 0/);
+    await killRelay(box);
+    await until("the relay is back", () => relayOf(box).isRunning());
+    await until("it answers", () =>
+      page().then(
+        ({ status: code }) => code === 401,
+        () => false,
+      ),
+    );
+    await add("ben", "other");
+    expect((await page("/", basic("ben", "other"))).body).toContain("with a password");
+    await add("ben", "next");
+    expect((await page("/", basic("ben", "other"))).status).toBe(401);
+    expect((await page("/", basic("ben", "next"))).status).toBe(200);
+    expect((await page("/", basic("anna", "öpen sesame"))).status).toBe(200);
+  });
+
+  test.each([
+    ["", "x", 2, "is not a user"],
+    ["a:b", "x", 2, "is not a user"],
+    ["null", "x", 2, "is not a user"],
+    ["carl", "", 2, "the password must be one line of text"],
+    ["carl", "two\nlines", 2, "the password must be one line of text"],
+  ] as const)("the user %p with %p is refused, and nothing is changed", async (user, password, code, why) => {
+    const before = config();
+    expect((await add(user, password, code)).stderr).toContain(why);
+    expect(config()).toBe(before);
+  });
+
+  test.each([
+    [["shop", "add"], "which user?"],
+    [["shop", "add", "a", "b"], "one user at a time"],
+    [["shop", "remove", "nobody"], "shop has no user nobody"],
+    [["shop", "ad"], "unknown action"],
+    [["nosuch"], "nosuch"],
+  ] as const)("%j is refused", async (words, why) => {
+    expect((await dp(2, "auth", ...words)).text).toContain(why);
+  });
+
+  test("while somebody has locked the app nothing is changed", async () => {
+    await dp(0, "lock", "shop", "-m", "not now");
+    expect((await add("carl", "x", 5)).stderr).toContain("shop is locked by");
+    await dp(0, "unlock", "shop");
+    expect(config()).not.toContain("carl");
+  });
+
+  test("with the last user nobody needs a password, and the audit log has no secret", async () => {
+    expect((await dp(0, "auth", "shop", "remove", "ben")).stdout).toBe("removed ben from shop\n");
+    expect((await page("/", basic("ben", "next"))).status).toBe(401);
+    await dp(0, "auth", "shop", "clear");
+    expect((await page()).status).toBe(200);
+    expect(config()).not.toContain("basicAuth");
+    const log = (await dp(0, "audit", "shop", "--json")).stdout;
+    const lines = JSON.parse(log) as { what: string; detail?: string }[];
+    const made = lines
+      .filter(({ what }) => what.startsWith("auth"))
+      .map(({ what, detail }) => `${what} ${detail ?? ""}`);
+    expect(new Set(made)).toEqual(
+      new Set(["auth add anna", "auth add ben", "auth add carl", "auth remove ben", "auth clear "]),
+    );
+    expect(log).not.toMatch(/sesame|\$2b\$/);
+  });
+});
+
+describe("allow", () => {
+  const file = () => join(box.base, "config.yml");
+
+  test("clients of other addresses get 403 from the next dp reconcile on, and dp's checks pass", async () => {
+    const before = readFileSync(file(), "utf8");
+    writeFileSync(file(), `${before}allow: [192.0.2.0/24, "2001:db8::/32"]\n`);
+    expect((await dp(0, "reconcile", "shop")).stdout).toContain("the relay holds");
+    expect((await page()).status).toBe(403);
+    expect((await dp(0, "status", "shop")).stdout).toContain("allowed    192.0.2.0/24, 2001:db8::/32");
+    expect((await dp(0, "doctor", "shop")).stdout).toContain("nothing wrong");
+    await box.commit({ say: "behind a list" });
+    expect((await expectCode(box.push(), 0)).text).toMatch(/requests \d+, failed 0/);
+    writeFileSync(file(), `${before}allow:\n  - 127.0.0.1\n`);
+    await dp(0, "reconcile", "shop");
+    expect((await page()).body).toContain("behind a list");
+    writeFileSync(file(), before);
+    await dp(0, "reconcile", "shop");
+  });
+
+  test.each([
+    ["allow: [192.0.2.1]\nfront: haproxy", "allow cannot be kept by front: haproxy"],
+    ["allow: [192.0.2.1]\nprotocol: tcp", "allow cannot be kept by front: relay, protocol: tcp"],
+  ])("%s is refused with its place, and clients notice nothing", async (lines, why) => {
+    const before = readFileSync(file(), "utf8");
+    const rest = lines.includes("front:") ? before.replace(/^front:.*$/m, "") : before;
+    writeFileSync(file(), `${rest}${lines}\n`);
+    try {
+      const { text } = await dp(3, "reconcile", "shop");
+      expect(text).toContain(why);
+      expect(text).toContain("config.yml");
+      expect((await expectCode(box.dp("deploy", "shop"), 3)).text).toContain(why);
+    } finally {
+      writeFileSync(file(), before);
+    }
+    expect((await page()).status).toBe(200);
   });
 });

@@ -65,13 +65,24 @@ function begin(client: Client, buffer: Buffer, at: number): void {
   client.app.requests++;
   if (client.origin.isTrusted && !admitGuest(client, buffer))
     return refuse(client, 503, "this client has too many requests under way");
-  if (client.app.guard !== null) {
-    const own = guardAnswer(client.app.guard, client, buffer);
-    if (own !== null) return tell(client, own);
-  }
+  const own = client.app.guard === null ? null : guardAnswer(client.app.guard, client, buffer);
+  if (own instanceof Uint8Array) return tell(client, own);
   client.unsent = [requestFor(buffer, client.origin)];
-  assign(client);
+  if (own === null) assign(client);
+  else waitFor(client, own);
   if (at < buffer.length && client.phase === ACTIVE) feed(client, buffer, at);
+}
+
+/** Keeps a request back until its password was checked. */
+function waitFor(client: Client, verdict: Promise<Buffer | null>): void {
+  const { unsent } = client;
+  steer(client);
+  void verdict.then((own) => {
+    // The request may be over: a client that has ended, or was refused, has nothing unsent any more.
+    if (client.phase !== ACTIVE || client.unsent !== unsent) return;
+    if (own === null) assignAgain(client);
+    else tell(client, own);
+  });
 }
 
 /** Takes bytes of the request's body, and of the requests after it. */

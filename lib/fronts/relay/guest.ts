@@ -16,12 +16,20 @@ function addressBefore(buffer: Buffer, trustedProxies: readonly string[]): strin
   return addresses.findLast((address) => address !== "" && !trustedProxies.includes(address)) ?? null;
 }
 
+/** The address of the client of the request that was read last, behind a trusted proxy that names one; null: none does. */
+export function guestAddress({ app, origin }: Client, buffer: Buffer): string | null {
+  const address = origin.isTrusted ? addressBefore(buffer, app.route.trustedProxies) : null;
+  return address === null ? null : bare(address);
+}
+
+// Some proxies write "192.0.2.1:4711" or "[2001:db8::1]:4711".
+const bare = (address: string) => address.replace(/^\[([^\]]+)\].*$|^([\d.]+):\d+$/, "$1$2");
+
 /** Counts the request that was read last for its client; returns false when the client has too many in flight. */
 export function admitGuest(client: Client, buffer: Buffer): boolean {
   const address = addressBefore(buffer, client.app.route.trustedProxies);
   if (address === null) return true;
-  // Some proxies write "192.0.2.1:4711" or "[2001:db8::1]:4711".
-  const party = admit(clientOf(address.replace(/^\[([^\]]+)\].*$|^([\d.]+):\d+$/, "$1$2")));
+  const party = admit(clientOf(bare(address)));
   if (excessOf(party) < 1) {
     client.guest = party;
     return true;

@@ -32,6 +32,7 @@ export const request: RequestHead = {
   upgradeEnd: -1,
   passAt: -1,
   passEnd: -1,
+  credentials: [],
   forwarded: [],
 };
 
@@ -40,7 +41,7 @@ export function readRequest(buffer: Buffer, start: number, end: number): number 
   clear(request);
   request.hostAt = request.upgradeAt = request.passAt = -1;
   request.hasUpgrade = request.expectsContinue = false;
-  request.forwarded.length = 0;
+  request.forwarded.length = request.credentials.length = 0;
   const limit = Math.min(end, start + HEAD_SIZE);
   let at = readRequestLine(request, buffer, start, limit);
   if (at > 0) at = readFields(request, buffer, at, limit, visit);
@@ -73,11 +74,11 @@ function visit(head: RequestHead, b: Buffer, at: number, nameEnd: number, value:
       if (isWord(b, at, "forwarded") || isWord(b, at, "x-real-ip")) takeForwarded(at, value, end, next);
       return true;
     case 10:
-      if (isWord(b, at, "connection")) takeConnection(head, b, value, end);
-      else if (isWord(b, at, "x-dp-check")) takePass(value, end);
-      else if (!isWord(b, at, "keep-alive")) return true;
-      head.cuts.push(at, next);
+      if (takesTen(head, b, at, value, end)) head.cuts.push(at, next);
       return true;
+    case 13:
+      if (isWord(b, at, "authorization")) head.credentials.push(at, value, end, next);
+      break;
     case 14:
       if (isWord(b, at, "content-length")) return isPlain(b, at, nameEnd) && takeLength(head, b, value, end);
       if (isWord(b, at, "http2-settings")) head.cuts.push(at, next);
@@ -118,9 +119,14 @@ function takeUpgrade(buffer: Buffer, at: number, value: number, end: number, nex
   return true;
 }
 
-function takePass(value: number, end: number): void {
-  request.passAt = value;
-  request.passEnd = end;
+/** Handles a field whose name has ten characters; returns whether it is the relay's alone. */
+function takesTen(head: RequestHead, b: Buffer, at: number, value: number, end: number): boolean {
+  if (isWord(b, at, "connection")) takeConnection(head, b, value, end);
+  else if (isWord(b, at, "x-dp-check")) {
+    head.passAt = value;
+    head.passEnd = end;
+  } else return isWord(b, at, "keep-alive");
+  return true;
 }
 
 function takeForwarded(at: number, value: number, end: number, next: number): void {

@@ -25,6 +25,8 @@ export interface RequestHead extends Head {
   /** The start and end of the value of X-Dp-Check; -1: there is none. */
   passAt: number;
   passEnd: number;
+  /** The Authorization lines: line start, value start, value end, line end. */
+  credentials: number[];
   /** The peer's X-Forwarded-* and similar fields, as triples: line start, value start, value end. */
   forwarded: number[];
 }

@@ -16,6 +16,7 @@ import { edge, hasDomains, refuseTaken, renewDomains } from "./domains.ts";
 import { closeEdge, edgeStatus, openEdge } from "./edge.ts";
 import { drainRelease } from "./drain.ts";
 import { assignAgain } from "./exchange.ts";
+import { digestOf } from "./guarded.ts";
 import { abort, leaveUpstream, linger } from "./ending.ts";
 import { countHour } from "./hour.ts";
 import { move, unlisten } from "./listening.ts";
@@ -183,9 +184,11 @@ export const statusOf = (name: string | undefined): RouteStatus[] =>
 
 function routeStatus(app: App): RouteStatus {
   countHour(app.hour, app, performance.now());
-  const { maintenance, ...route } = app.route;
+  const { maintenance, allow, basicAuth, ...route } = app.route;
+  const guarded = digestOf(app.route);
   return {
     ...route,
+    ...(guarded !== undefined && { guarded }),
     ...(maintenance && { maintenance: { since: maintenance.since } }),
     isListening: app.listener !== null,
     error: app.error,

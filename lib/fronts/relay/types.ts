@@ -1,4 +1,5 @@
 // The relay's state as types: an app, a client's connection, a connection to an app.
+import type { Network } from "../../config/network.ts";
 import type { InFlight, Route, Target } from "../../contracts/front.ts";
 import type { Party } from "./addresses.ts";
 import type { Body } from "./body.ts";
@@ -34,6 +35,12 @@ export interface Guard {
   pass: string | null;
   /** The page of an app in maintenance; null: it serves. */
   page: Buffer | null;
+  /** The networks of the clients that may use the app; null: all may. */
+  allowed: readonly Network[] | null;
+  /** Users and their hashed passwords; null: nobody needs one. */
+  users: ReadonlyMap<string, string> | null;
+  /** Digests of credentials: right ones, and those that are being checked. */
+  known: Map<string, true | Promise<boolean>>;
 }
 
 /** The client of a connection, as its requests report it to the app. */
