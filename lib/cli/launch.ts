@@ -8,6 +8,7 @@ export function declareLaunchCommand(cli: CAC): void {
     .option("--app <name>", "The app's name on the server; default: the name in deploy.yml")
     .option("--remote <name>", "The name of the git remote; default: production")
     .option("--port <port>", "The app's public port; default: the first free one from 8000")
+    .option("--domain <name>", "A domain of the app, with its certificate")
     .option("--env-file <file>", "Settings for the app: NAME=value lines, sent before the push")
     .option("--key <file>", "The public key that may push, for a login that is not root; default: ssh's own")
     .option("--dry-run", "Print every command, and change nothing")
@@ -22,6 +23,7 @@ export function declareLaunchCommand(cli: CAC): void {
         app: textOf(options, "app"),
         remote: textOf(options, "remote") ?? "production",
         port: whole(textOf(options, "port"), "--port", 65535, 1),
+        domain: textOf(options, "domain"),
         envFile: textOf(options, "envFile"),
         key: textOf(options, "key"),
         isDry: options["dryRun"] === true,

@@ -1,8 +1,10 @@
 // `dp launch`: from a server with nothing but sshd to a live app. Each step looks first, and does only what is missing.
 import type { AppType } from "../contracts/app-type.ts";
+import { domainName } from "../config/domain-name.ts";
 import { EXIT } from "../errors.ts";
 import { version } from "../host/version.ts";
 import { appType } from "../registry.ts";
+import { addDomain, packagesFor } from "../remote/launch/domain.ts";
 import { runsThere, sendDp, stateOfDp, upgradeApps } from "../remote/launch/dp.ts";
 import { readFolder, type Folder } from "../remote/launch/folder.ts";
 import { handsFor, type Hands } from "../remote/launch/hands.ts";
@@ -27,6 +29,8 @@ export interface LaunchWishes {
   /** The app's public port. */
   port?: number | undefined;
   envFile?: string | undefined;
+  /** A name of the app, with its certificate. */
+  domain?: string | undefined;
   /** The public key that is let in where the login is not root. */
   key?: string | undefined;
   isDry: boolean;
@@ -54,6 +58,8 @@ interface Plan {
   runtime: WantedRuntime | null;
   /** What pushes where the login is not root; null: root does. */
   key: LaptopKey | null;
+  /** As config.yml has it. */
+  domain: string | undefined;
 }
 
 /** Launches the app of the current folder; answers the exit code, git's own for a push that fails. */
@@ -76,6 +82,8 @@ export async function launch(wishes: LaunchWishes, talk: Talk): Promise<number> 
   const { key, found } = plan;
   if (key !== null) await step("key", () => letIn(hands, folder.app, found.user, key));
   await step("remote", () => addRemote(hands, remote, url));
+  const { domain } = plan;
+  if (domain !== undefined) await step("domain", () => addDomain(hands, folder.app, domain));
   const code = await pushed(plan, remote, step);
   if (code === EXIT.ok && !hands.isDry) await tell(plan, talk);
   return code;
@@ -94,15 +102,17 @@ function stepsOf({ print }: Talk): Step {
 }
 
 /** The steps folder, reach and rights, and whatever may stop the launch later: nothing is changed before it is known. */
-async function look({ server, app, remote, key, isDry }: LaunchWishes, talk: Talk, step: Step): Promise<Plan> {
+async function look(wishes: LaunchWishes, talk: Talk, step: Step): Promise<Plan> {
+  const { server, app, remote, key, isDry } = wishes;
   const target = serverOf(server);
+  const domain = wishes.domain === undefined ? undefined : domainName(wishes.domain);
   const folder = await readFolder(app);
   const type: AppType = await appType(folder.config.type);
   if (folder.uncommitted > 0)
     talk.print(`folder    ${folder.uncommitted} changed files are not committed: they stay here`);
   const runtime = await wantedRuntime(type, folder);
   const ssh = await sshTo(target);
-  const found = await reach(ssh, wantedPackages(type.packages));
+  const found = await reach(ssh, wantedPackages({ ...type.packages, ...(domain && packagesFor(domain)) }));
   await step("reach", async () => foundLine(found));
   const state = stateOfDp(found);
   requireRights(ssh, found, state !== "there");
@@ -122,6 +132,7 @@ async function look({ server, app, remote, key, isDry }: LaunchWishes, talk: Tal
     hands,
     runtime,
     key: needsSudo ? await laptopKey(ssh, key) : null,
+    domain,
   };
 }
 
@@ -152,9 +163,11 @@ async function pushed({ hands, folder, url }: Plan, remote: string, step: Step):
 }
 
 /** The last lines: what is live, and what to type next. */
-async function tell({ hands, folder: { app } }: Plan, { print }: Talk): Promise<void> {
+async function tell({ hands, folder: { app }, domain }: Plan, { print }: Talk): Promise<void> {
   const there = await appThere(hands, app);
   if (there?.live == null) return print(`next: dp status ${app}`);
   print(`live: ${app} ${there.live} at ${there.url} on ${hands.ssh.server.host}`);
-  print(`next: dp logs -f, dp env set NAME=VALUE; a name with a certificate: dp help domains`);
+  print(
+    `next: dp logs -f, dp env set NAME=VALUE; ${domain ? "its name: dp domains" : "a name with a certificate: dp help domains"}`,
+  );
 }

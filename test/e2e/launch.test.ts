@@ -1,6 +1,7 @@
 // dp launch, typed on a laptop: from a server with nothing but sshd to live apps, again, and as an upgrade under load.
 // The tests build on each other, on one server.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { missing, startAcme } from "../support/acme.ts";
 import { load } from "../fronts/relay/support/load.ts";
 import { startBareBox, type } from "../support/bare-box.ts";
 import { type Box, boxUnavailable, freePort, until } from "../support/box.ts";
@@ -60,10 +61,11 @@ describe.skipIf(why !== null)(`dp launch${why === null ? "" : ` (skipped: ${why}
       await Bun.write(`${shop.dir}/deploy.yml`, "name: shop\n");
       await refused(2, /deploy\.yml is not in the last commit as it is here/, at("root"));
       await shop.git("checkout", "-q", "deploy.yml");
+      await refused(2, /"shop" is not a domain such as shop\.example\.com/, at("root"), "--domain", "shop");
       for (const name of ["root@-oProxyCommand=x", "a b", "root@host:0", "root@", "ro\not@host", "host:99999"])
         await refused(2, /is not the name of a server/, name);
       await refused(2, /-oProxyCommand/, "-oProxyCommand=touch x");
-      expect(refusals).toHaveLength(11);
+      expect(refusals).toHaveLength(12);
     });
   });
 
@@ -92,8 +94,17 @@ describe.skipIf(why !== null)(`dp launch${why === null ? "" : ` (skipped: ${why}
 
   test("--dry-run prints every command, and changes nothing here or there", async () => {
     await unchanged(async () => {
-      const { code, stdout } = await launch(shop, at("root"), "--dry-run", "--port", `${port}`);
+      const { code, stdout } = await launch(
+        shop,
+        at("root"),
+        "--dry-run",
+        "--port",
+        `${port}`,
+        "--domain",
+        "shop.test",
+      );
       expect(code).toBe(0);
+      expect(stdout).toContain("dp 'domains' 'shop' 'add' 'shop.test'");
       for (const words of ["apt-get install", "'git' 'python3-venv'", "tar -c -z", "install.sh", "dp 'setup' 'shop'"])
         expect(stdout).toContain(words);
       expect(stdout).toContain(`$ git remote add -- production ${box.gitUrl("/var/repos/shop.git")}`);
@@ -158,6 +169,40 @@ describe.skipIf(why !== null)(`dp launch${why === null ? "" : ` (skipped: ${why}
     expect(text).toMatch(/^packages {2}all there$/m);
     expect(text).toContain(`${version} is there`);
   }, 120_000);
+
+  test.skipIf(missing.length > 0)(
+    "with --domain its name has a certificate; one that does not lead to the server waits there",
+    async () => {
+      const acme = await startAcme();
+      try {
+        await box.copyIn(acme.ca, "/etc/ssl/acme.pem");
+        const settings = acme.settings.replace(acme.ca, "/etc/ssl/acme.pem");
+        await box.must(["sh", "-c", 'mkdir -p /etc/dp && printf %s "$1" > /etc/dp/tls.yml', "sh", settings]);
+        await acme.dns("add-a", { host: "away.test", addresses: ["127.0.0.9"] });
+        const words = [at("root"), "--remote", "live", "--domain"];
+        const { code, text } = await launch(blog, ...words, "blog.test");
+        expect([code, text]).toEqual([0, expect.stringMatching(/^packages {2}installed lego/m)]);
+        expect(await box.must("dpkg -S /usr/bin/lego")).toBe("lego: /usr/bin/lego");
+        expect(text).toMatch(/^domain {4}blog\.test, certificate of Pebble.*, until \d{4}-/m);
+        expect(text).toMatch(/^live: blog 1-\w{7} at https:\/\/blog\.test /m);
+        const init = { tls: { ca: await Bun.file(acme.root).text(), serverName: "blog.test" } } as RequestInit;
+        const answer = await fetch(`https://127.0.0.1:${acme.https}/`, { ...init, headers: { Host: "blog.test" } });
+        expect(answer.status).toBe(200);
+        expect((await launch(blog, ...words, "blog.test")).text).toMatch(/^domain {4}blog\.test is there, /m);
+        const away = await launch(blog, ...words, "away.test");
+        expect([away.code, away.text]).toEqual([0, expect.stringContaining("away.test is kept, and has no new cert")]);
+        expect(away.text).toContain("away.test leads to 127.0.0.9 (its A record)");
+        expect(await box.must("dp domains blog")).toContain("away.test");
+        const taken = await launch(shop, at("root"), "--domain", "blog.test");
+        expect([taken.code, taken.text]).toEqual([2, expect.stringContaining('blog.test belongs to the app "blog"')]);
+      } finally {
+        await box.must("dp domains blog clear");
+        await box.must("rm /etc/dp/tls.yml");
+        await acme.end();
+      }
+    },
+    120_000,
+  );
 
   test("a push that fails is git's exit code, and the next launch goes on there", async () => {
     await blog.commit({ "app.py": "raise SystemExit(3)\n" }, "broken");
