@@ -8,8 +8,7 @@ import type { App } from "../contracts/app.ts";
 import { ensureClock, stopUnused } from "../domains/clock.ts";
 import { requireOpenssl } from "../domains/internal.ts";
 import { requireLego } from "../domains/lego.ts";
-import { tellLate } from "../domains/late.ts";
-import { obtain, renewDue } from "../domains/obtain.ts";
+import { follow, obtain, renewDue } from "../domains/obtain.ts";
 import { owners } from "../domains/owners.ts";
 import { removeName, writePair } from "../domains/pair.ts";
 import { domainsOf, type DomainRow } from "../domains/report.ts";
@@ -218,7 +217,9 @@ export async function renewNames(name: string, typed: string | undefined, isForc
   const rows = await domainsOf(app);
   const own = typed === undefined ? null : domainName(typed);
   if (own !== null) requireOwn(app, own);
+  const hasFolder = await followFolders(app, own, io);
   const due = rows.filter((row) => row.source !== "file" && (own === null || row.name === own));
+  if (due.length === 0 && hasFolder) return domainsOf(app);
   if (due.length === 0) throw new DpError("usage", `dp gets no certificate for ${own ?? name}: it has your own`);
   requireMaker(
     app,
@@ -233,6 +234,15 @@ export async function renewNames(name: string, typed: string | undefined, isForc
   return domainsOf(app);
 }
 
+/** Takes the certificates of folders that others renew; answers whether there is one among the names. */
+async function followFolders(app: App, own: string | null, io: Io): Promise<boolean> {
+  const all = app.server.domains.filter((domain) => own === null || domain.name === own);
+  const asked = all.filter((domain) => domain.certificate !== undefined);
+  for (const domain of asked)
+    if (await follow(app, domain)) io.info(`${domain.name}: took the new certificate of ${domain.certificate}`);
+  return asked.length > 0;
+}
+
 /** A CA allows many orders, but not all at once. */
 const PER_RUN = 20;
 
@@ -243,7 +253,6 @@ export async function renewAll(say: (line: string) => void): Promise<void> {
     try {
       const app = await openApp(name);
       left -= await renewDue(app, left, say);
-      await tellLate(app);
     } catch (error) {
       if (!(error instanceof DpError)) throw error;
       say(`${name}: ${messageOf(error)}`);

@@ -1,10 +1,12 @@
 // The domains of an app: their ports, their certificates, and whether those are renewed in time.
+import { existsSync, statSync } from "node:fs";
+import { readTls, tlsFile } from "../config/tls.ts";
 import { byCommand, byHand, type Check, type Finding } from "../contracts/check.ts";
 import type { App } from "../contracts/app.ts";
 import { clockProblem } from "../domains/clock.ts";
 import { caRoot, opensslProgram } from "../domains/internal.ts";
 import { legoProgram } from "../domains/lego.ts";
-import { leftWords, timeLeft } from "../domains/late.ts";
+import { leftWords, renewWords, timeLeft } from "../domains/late.ts";
 import { certificateOf } from "../domains/pair.ts";
 import { domainsOf, type DomainRow } from "../domains/report.ts";
 
@@ -37,8 +39,17 @@ async function ofServer(app: App, rows: readonly DomainRow[]): Promise<Finding[]
   if (problem !== null) found.push(byCommand("error", problem, "reconcile", app.name));
   if (rows.some(({ source }) => source === "acme") && legoProgram() === null)
     found.push(byHand("error", "lego is not installed: no certificate can be renewed", "apt-get install lego"));
+  if (rows.some(({ source }) => source === "acme")) found.push(...(await ofKeys()));
   if (rows.some(({ source }) => source === "internal")) found.push(...(await ofOwnCa()));
   return found;
+}
+
+/** The files in which the owner has put keys. */
+async function ofKeys(): Promise<Finding[]> {
+  const { eab, dns } = await readTls();
+  const files = [eab === undefined ? undefined : tlsFile(), dns?.env].filter((file) => file !== undefined);
+  const open = files.filter((file) => existsSync(file) && (statSync(file).mode & 0o077) !== 0);
+  return open.map((file) => byHand("warning", `${file} has a key and can be read by other users`, `chmod 600 ${file}`));
 }
 
 const YEAR = 365 * 24 * 3_600_000;
@@ -52,17 +63,17 @@ async function ofOwnCa(): Promise<Finding[]> {
   return [byHand("warning", what, "dp help certificates")];
 }
 
-async function findingsOf({ name: app, front }: App, { name, source, error }: DomainRow): Promise<Finding[]> {
+async function findingsOf({ name: app, front }: App, row: DomainRow): Promise<Finding[]> {
+  const { name, source, error } = row;
   const certificate = await certificateOf(name);
-  const command =
-    source === "file" ? `dp domains ${app} cert ${name} --cert FILE --key FILE` : `dp domains ${app} renew ${name}`;
+  const command = renewWords(app, row);
   const why = error === null ? "" : `: ${error}`;
   if (certificate === null) return [byHand("warning", `${name} has no certificate yet${why}`, command)];
   const { left, isLate } = timeLeft(certificate, source);
   const what = `the certificate of ${name} ${leftWords(left)}`;
   if (left <= 0) return [byHand("error", `${what}${why}`, command)];
   const found: Finding[] = [];
-  if (source === "file" && isLate) found.push(byHand("warning", what, command));
+  if (source === "file" && (error !== null || isLate)) found.push(byHand("warning", `${what}${why}`, command));
   else if (source !== "file" && (error !== null || isLate))
     found.push(byHand(isLate ? "error" : "warning", `${what}, and is not renewed${why}`, command));
   if ((await front.edge?.())?.certified.includes(name) === false)

@@ -7,21 +7,27 @@ import type { App } from "../contracts/app.ts";
 import { DpError, hostError, messageOf } from "../errors.ts";
 import { readText, removeStaleTemps } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
-import { order, orderError } from "./lego.ts";
+import { order } from "./lego.ts";
 import { certificateOf, folderOf, openFolder, writePair, type Certificate } from "./pair.ts";
+import { orderError } from "./problem.ts";
 import { clearChallenges, reachOf } from "./reach.ts";
-import { isWaiting, noteFailure, noteOrder, noteSuccess, noteTry, sourceOf, stateOf } from "./state.ts";
+import { isWaiting, noteFailure, noteOrder, noteSuccess, noteTry, sourceOf, stateOf, type NameState } from "./state.ts";
+import { wantedTime } from "./window.ts";
 
 const DAY = 24 * 3_600_000;
 
 /** How a try went: a certificate, or why there is none. */
 export type Obtained = { certificate: Certificate; addresses: string[] } | { problem: string };
 
-/** Whether a certificate is due: there is none, or a third of its lifetime is left. */
-export function isDue(certificate: Certificate | null): boolean {
+/**
+ * Whether a certificate is due: there is none, or a third of its lifetime is left, or the time has come that its CA has
+ * named. Without the CA's time, and at the latest, when a sixth is left.
+ */
+export function isDue(certificate: Certificate | null, wanted: number | null = null): boolean {
   if (certificate === null) return true;
   const [from, until] = [Date.parse(certificate.from), Date.parse(certificate.until)];
-  return until - Date.now() < (until - from) / 3;
+  const part = (until - from) / (wanted === null ? 3 : 6);
+  return until - Date.now() < part || (wanted !== null && wanted <= Date.now());
 }
 
 /**
@@ -85,7 +91,7 @@ export async function follow(app: App, { name, certificate: folder }: DomainConf
   const [key, chain] = await Promise.all(
     ["privkey.pem", "fullchain.pem"].map(async (file) => {
       const text = await readText(join(folder, file));
-      if (text === null) throw new DpError("config", `${name}: ${join(folder, file)} does not exist`);
+      if (text === null) throw new DpError("config", `${join(folder, file)} does not exist`);
       return text;
     }),
   );
@@ -113,18 +119,37 @@ export async function renewDue(app: App, most: number, say: (line: string) => vo
   return orders;
 }
 
+/** The same for the timer: a failure is kept for doctor. */
+async function followOrNote(app: App, domain: DomainConfig): Promise<boolean> {
+  try {
+    return await follow(app, domain);
+  } catch (thrown) {
+    const error = hostError(thrown);
+    if (error instanceof DpError) await noteFailure(domain.name, messageOf(error), null);
+    throw error;
+  }
+}
+
+/** Whether it is due, also by what its CA wants. */
+async function isDueNow(name: string, state: NameState, certificate: Certificate | null): Promise<boolean> {
+  const wanted = state.source === "acme" ? await wantedTime(name) : null;
+  // A CA that wants even a new certificate renewed must not get an order at each look.
+  const isTooSoon = wanted !== null && wanted <= Date.now() && Date.parse(state.tried ?? "") > Date.now() - DAY;
+  return isDue(certificate, isTooSoon ? null : wanted);
+}
+
 /** Does for one name what is to be done now; answers whether that was an order. */
 async function lookAfter(app: App, domain: DomainConfig, isFree: boolean, say: (line: string) => void) {
   const { name } = domain;
   // What a renewal left that was killed.
   await removeStaleTemps(folderOf(name));
-  if (domain.certificate !== undefined && (await follow(app, domain))) {
+  if (domain.certificate !== undefined && (await followOrNote(app, domain))) {
     say(`took the new certificate of ${domain.certificate}`);
     return false;
   }
   const [state, certificate] = [await stateOf(name), await certificateOf(name)];
   const source = sourceOf(domain, state);
-  if (source === "file" || (source === state.source && !isDue(certificate))) {
+  if (source === "file" || (source === state.source && !(await isDueNow(name, state, certificate)))) {
     // Whoever wrote it may have been killed before the front was told; to tell it again changes nothing.
     if (certificate !== null) await app.front.certify?.(name);
     if (state.error !== null) await noteSuccess(name, state.source);

@@ -19,15 +19,22 @@ export interface Certificate {
 /** The folder of a name: its pair and its state. */
 export const folderOf = (name: string) => join(tlsFolder(), "names", name.replace("*", "_"));
 
-const fileOf = (name: string) => join(folderOf(name), "pair.pem");
+/** The file with the key and the certificates of a name. */
+export const pairFile = (name: string) => join(folderOf(name), "pair.pem");
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 const KEY = /-----BEGIN ([A-Z ]*)PRIVATE KEY-----[\s\S]+?-----END \1PRIVATE KEY-----/;
 
-/** The certificate in use for a name; null: there is none, or it cannot be read. */
+/** The PEM of the certificate in use for a name; null: there is none. */
+export async function firstCertificate(name: string): Promise<string | null> {
+  const [first] = ((await readText(pairFile(name))) ?? "").match(CERTIFICATE) ?? [];
+  return first ?? null;
+}
+
+/** The certificate in use for a name; null: there is none. */
 export async function certificateOf(name: string): Promise<Certificate | null> {
-  const [first] = ((await readText(fileOf(name))) ?? "").match(CERTIFICATE) ?? [];
-  return first === undefined ? null : told(new X509Certificate(first));
+  const first = await firstCertificate(name);
+  return first === null ? null : told(new X509Certificate(first));
 }
 
 function told({ issuer, validFrom, validTo }: X509Certificate): Certificate {
@@ -51,11 +58,11 @@ export async function writePair(
   const certificates = chain.match(CERTIFICATE) ?? [];
   const certificate = told(check(name, secret, certificates));
   const text = `${[secret, ...certificates].join("\n")}\n`;
-  if ((await readText(fileOf(name))) === text) return { certificate, isNew: false };
+  if ((await readText(pairFile(name))) === text) return { certificate, isNew: false };
   await makeFolder(name);
   const isRead = isService() && reader !== undefined && userExists(reader);
   const owner = isRead ? await idsOf(reader) : undefined;
-  await writeFileAtomic(fileOf(name), text, 0o600, owner);
+  await writeFileAtomic(pairFile(name), text, 0o600, owner);
   return { certificate, isNew: true };
 }
 

@@ -10,6 +10,8 @@ export interface DomainRow {
   redirect: string | null;
   url: string;
   source: Source;
+  /** The folder that somebody else renews its files in, or null. */
+  folder: string | null;
   issuer: string | null;
   from: string | null;
   until: string | null;
@@ -22,12 +24,12 @@ export interface DomainRow {
 export function domainsOf({ server }: App): Promise<DomainRow[]> {
   return Promise.all(
     server.domains.map(async (domain) => {
-      const { name, redirect = null } = domain;
+      const { name, redirect = null, certificate: folder = null } = domain;
       const [certificate, state] = [await certificateOf(name), await stateOf(name)];
       const { issuer, from, until } = certificate ?? { issuer: null, from: null, until: null };
       const { error, next } = state;
       const source = sourceOf(domain, state);
-      return { name, redirect, url: `https://${name}`, source, issuer, from, until, error, next };
+      return { name, redirect, url: `https://${name}`, source, folder, issuer, from, until, error, next };
     }),
   );
 }

@@ -7,6 +7,19 @@ import { folderOf, makeFolder } from "./pair.ts";
 /** Who gives a certificate. "acme": a CA, by order. "internal": dp's own CA. "file": the owner. */
 export type Source = "acme" | "internal" | "file";
 
+/** What the CA has said of when it wants a certificate renewed. Times are ISO 8601. */
+export interface Asked {
+  /** The number of the certificate. */
+  serial: string;
+  /** When it may be asked again. */
+  again: string;
+  /** Its window; null: it has not named one. */
+  start: string | null;
+  end: string | null;
+  /** The time that was chosen in the window. */
+  at: string | null;
+}
+
 /** Times are ISO 8601. */
 export interface NameState {
   source: Source;
@@ -14,11 +27,12 @@ export interface NameState {
   tries: number;
   /** The last try. */
   tried: string | null;
-  /** The next try; null: when a third of the lifetime is left. */
+  /** The next try; null: when the certificate is due. */
   next: string | null;
   error: string | null;
   /** The orders of the last hour. */
   orders: string[];
+  window: Asked | null;
 }
 
 const MINUTE = 60_000;
@@ -28,7 +42,7 @@ const HOUR = 60 * MINUTE;
 /** A CA allows five failed orders of a name in an hour. */
 const ORDERS = 3;
 
-const NEW: NameState = { source: "acme", tries: 0, tried: null, next: null, error: null, orders: [] };
+const NEW: NameState = { source: "acme", tries: 0, tried: null, next: null, error: null, orders: [], window: null };
 
 const fileOf = (name: string) => join(folderOf(name), "state.json");
 
@@ -52,6 +66,9 @@ async function note(name: string, change: Partial<NameState>): Promise<void> {
   await makeFolder(name);
   await writeFileAtomic(fileOf(name), `${JSON.stringify({ ...now, ...change }, null, 2)}\n`, 0o600);
 }
+
+/** Records what the CA has said. */
+export const noteWindow = (name: string, window: Asked) => note(name, { window });
 
 const later = (ms: number) => new Date(Date.now() + ms).toISOString();
 

@@ -1,7 +1,7 @@
 // Certificates that were not renewed in time: one message, and in the last days one a day.
 import type { App } from "../contracts/app.ts";
 import type { Happening } from "../contracts/notifier.ts";
-import { lateFrom } from "../domains/late.ts";
+import { lateFrom, renewWords } from "../domains/late.ts";
 import { domainsOf, type DomainRow } from "../domains/report.ts";
 import { foreign, serverName } from "../notify/text.ts";
 import { happening } from "../notify/happening.ts";
@@ -28,23 +28,27 @@ export function lateKey({ from, until, source }: Dated, now: number): string | n
 /** What is to be told of an app's certificates. */
 export async function certificatesDue(app: App, now: number): Promise<Due[]> {
   const due: Due[] = [];
-  for (const { name, source, from, until } of await domainsOf(app)) {
+  for (const row of await domainsOf(app)) {
+    const { name, source, from, until } = row;
     if (from === null || until === null) continue;
     const key = lateKey({ from, until, source }, now);
     if (key === null) continue;
     due.push({
       name,
       key,
-      happening: happening("certificate", now, messageOf(app.name, name, until, key, now)),
+      happening: happening("certificate", now, messageOf(app.name, row, until, key, now)),
     });
   }
   return due;
 }
 
-function messageOf(app: string, name: string, until: string, key: string, now: number) {
+function messageOf(app: string, row: DomainRow, until: string, key: string, now: number) {
+  const { name, source, url, error } = row;
   const days = Math.floor((Date.parse(until) - now) / DAY);
   const ends = days < 0 ? "has ended" : days === 0 ? "ends today" : `ends in ${days} day${days === 1 ? "" : "s"}`;
-  const hint = `dp domains ${app}`;
-  const head = `▲ ${foreign(name)}'s certificate on ${serverName()} ${ends} and was not renewed: ${hint}`;
-  return { app, key: `${name} ${key}`, head, hint, since: until };
+  const hint = foreign(renewWords(app, row));
+  const whose = source === "file" ? "; it is your own" : " and was not renewed";
+  const head = `▲ ${foreign(name)}'s certificate on ${serverName()} ${ends}${whose}: ${hint}`;
+  const why = error === null ? null : foreign(error);
+  return { app, key: `${name} ${key}`, head, hint, url, since: until, error: why, lines: why === null ? [] : [why] };
 }

@@ -6,7 +6,6 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -17,6 +16,8 @@ import { dirname, join } from "node:path";
 import type { DomainRow } from "../../lib/domains/report.ts";
 import { haproxyProgram } from "../../lib/fronts/haproxy/places.ts";
 import { missing, startAcme, type Acme } from "../support/acme.ts";
+import { watchArguments } from "../support/argv-watch.ts";
+import { startFakeAcme } from "../support/fake-acme.ts";
 import { pids, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
 const isAble = missing.length === 0;
@@ -181,7 +182,7 @@ describe.skipIf(!isAble)("dp domains", () => {
     const { text } = await dp(6, "domains", "shop", "renew", "shop.test");
     expect(text).toContain("connection refused");
     expect(await row("shop.test")).toMatchObject({ until: before.until, issuer: before.issuer });
-    expect((await dp(0, "doctor", "shop")).stdout).toContain("is not renewed: lego:");
+    expect((await dp(0, "doctor", "shop")).stdout).toContain("is not renewed: the CA cannot be reached");
     await acme.start();
     // It has forgotten the account, too.
     await dp(0, "domains", "shop", "renew", "shop.test");
@@ -202,27 +203,69 @@ describe.skipIf(!isAble)("dp domains", () => {
     expect(stateOf("shop.test")).toMatchObject({ source: "acme", error: null });
   });
 
-  test("when the authority takes no more orders, the next try waits for the time that it names", async () => {
-    const lego = join(box.env["PATH"]!.split(":")[0]!, "lego");
-    const real = existsSync(lego) ? readlinkSync(lego) : null;
-    const time = new Date(Date.now() + 40 * 3_600_000).toISOString().slice(0, 19);
-    const words = `too many certificates already issued, retry after ${time.replace("T", " ")} UTC: see https://x.test/`;
-    rmSync(lego, { force: true });
-    writeFileSync(
-      lego,
-      `#!/bin/sh\necho "2026/11/30 00:00:00 [INFO] retry due to: urn:ietf:params:acme:error:badNonce :: x" >&2\n` +
-        `echo "2026/11/30 00:00:01 acme: error: 429 :: POST :: https://ca/o :: urn:ietf:params:acme:error:rateLimited :: ${words}" >&2\nexit 1\n`,
-      { mode: 0o755 },
-    );
-    writeFileSync(join(folderOf("shop.test"), "state.json"), "{}");
-    expect((await dp(6, "domains", "shop", "renew", "shop.test")).text).toContain(
-      "the CA takes no more orders for now",
-    );
-    expect(stateOf("shop.test").next).toBe(`${time}.000Z`);
-    rmSync(lego);
-    if (real !== null) symlinkSync(real, lego);
-    expect(await page("shop.test")).toStartWith("again");
-    await dp(0, "domains", "shop", "renew", "shop.test");
+  test("a certificate is renewed in the window that the authority names, which is asked for once in six hours", async () => {
+    const ca = { key: readFileSync(acme.api.key, "utf8"), cert: readFileSync(acme.api.cert, "utf8") };
+    const real = /^directory: (.*)$/m.exec(acme.settings)![1]!;
+    const asked: string[] = [];
+    let [start, end, status] = [Date.now() + 3_600_000, Date.now() + 7_200_000, 200];
+    const window = () => ({ suggestedWindow: { start: new Date(start), end: new Date(end) } });
+    // Debian's Pebble has no ARI: its directory gets one.
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: ca,
+      async fetch({ url }) {
+        const { pathname } = new URL(url);
+        const tls = { ca: readFileSync(acme.ca, "utf8") };
+        if (pathname === "/dir") {
+          const known = (await (await fetch(real, { tls } as RequestInit)).json()) as object;
+          return Response.json({ ...known, renewalInfo: new URL("/ari", url).href });
+        }
+        asked.push(pathname);
+        return Response.json(window(), { status });
+      },
+    });
+    const again = () => {
+      const state = stateOf("shop.test");
+      state.window.again = new Date().toISOString();
+      state.tried = new Date(Date.now() - 25 * 3_600_000).toISOString();
+      writeFileSync(join(folderOf("shop.test"), "state.json"), JSON.stringify(Object.assign(state, { orders: [] })));
+    };
+    const pem = () => readFileSync(join(folderOf("shop.test"), "pair.pem"), "utf8");
+    try {
+      writeFileSync(tlsYml(), acme.settings.replace(real, `https://127.0.0.1:${server.port}/dir`));
+      const before = pem();
+      await dp(0, "certificates");
+      await dp(0, "certificates");
+      const serial = Bun.spawnSync(["openssl", "x509", "-noout", "-serial"], {
+        stdin: Buffer.from(before),
+      }).stdout.toString();
+      const number = Buffer.from(serial.trim().split("=")[1]!, "hex").toString("hex");
+      const mine = asked.filter((path) =>
+        Buffer.from(path.split(".")[1]!, "base64url").toString("hex").endsWith(number),
+      );
+      expect(mine).toHaveLength(1);
+      const { at } = stateOf("shop.test").window;
+      expect(Date.parse(at)).toBeGreaterThanOrEqual(start);
+      expect(Date.parse(at)).toBeLessThanOrEqual(end);
+      again();
+      status = 500;
+      await dp(0, "certificates");
+      expect(stateOf("shop.test").window.at).toBe(at);
+      expect(Date.parse(stateOf("shop.test").window.again)).toBeGreaterThan(Date.now() + 5 * 3_600_000);
+      expect(pem()).toBe(before);
+      again();
+      [start, end, status] = [Date.now() - 7_200_000, Date.now() - 3_600_000, 200];
+      expect((await dp(0, "certificates")).stdout).toContain("shop.test: has a new certificate");
+      expect(pem()).not.toBe(before);
+      expect(await page("shop.test")).toStartWith("again");
+      // The authority says so of the new one, too.
+      expect((await dp(0, "certificates")).stdout).toBe("");
+    } finally {
+      await server.stop(true);
+      writeFileSync(tlsYml(), acme.settings);
+      writeFileSync(join(folderOf("shop.test"), "state.json"), "{}");
+    }
   });
 
   test("certificates of the owner's are checked, used, and left alone until --auto", async () => {
@@ -264,7 +307,7 @@ describe.skipIf(!isAble)("dp domains", () => {
     await dp(0, "domains", "shop", "remove", "own.test");
   });
 
-  test("a certificate that ends soon is told to the targets of notifications, once", async () => {
+  test("a certificate that ends soon is told to the targets of notifications, once, with what to do", async () => {
     const own = (...parts: string[]) => join(box.root, "var/lib/dp/notify", ...parts);
     const folder = join(box.code, "../soon");
     const at = (name: string) => join(folder, name);
@@ -272,20 +315,170 @@ describe.skipIf(!isAble)("dp domains", () => {
     writeFileSync(at("tell"), `#!/bin/sh\ncat >> ${at("told")}\n`, { mode: 0o755 });
     const target = { kind: "command", settings: { command: at("tell") } };
     writeFileSync(own("targets.json"), JSON.stringify({ to: { here: target }, events: {} }));
+    const notifyYml = join(box.root, "opt/deployments/notify.yml");
+    writeFileSync(notifyYml, `to: {here: {command: ${at("tell")}}}\n`, { mode: 0o600 });
     makeOld("soon.test", folder);
     await dp(0, "domains", "shop", "cert", "soon.test", "--cert", at("crt"), "--key", at("key"));
-    await dp(0, "certificates");
+    await dp(0, "watch");
     await until("it is told", () => existsSync(at("told")) && readFileSync(at("told"), "utf8").endsWith("\n"));
     const told = readFileSync(at("told"), "utf8");
-    expect(told).toContain("! shop: the certificate of soon.test ends in 3 days");
+    expect(told).toContain("ends in 3 days; it is your own");
     expect(told).toContain("dp domains shop cert soon.test --cert FILE --key FILE");
     expect((await dp(0, "doctor", "shop")).stdout).toContain(
       "warning  certificates: the certificate of soon.test ends in 3 days",
     );
-    await dp(0, "certificates");
+    await dp(0, "watch");
     await until("the queue is empty", () => readdirSync(own("new")).length === 0);
     expect(readFileSync(at("told"), "utf8")).toBe(told);
+    for (const file of [notifyYml, own("targets.json")]) rmSync(file);
+  });
+
+  test("the files of another program are followed, and when they are gone no other name suffers", async () => {
+    const folder = join(box.code, "../soon");
+    const at = (name: string) => join(folder, name);
+    for (const [from, to] of [
+      ["crt", "fullchain.pem"],
+      ["key", "privkey.pem"],
+    ] as const)
+      symlinkSync(at(from), at(to));
+    const here = `{ name: soon.test, certificate: ${folder} }`;
+    writeFileSync(join(box.base, "config.yml"), config().replace("  - soon.test\n", `  - ${here}\n`));
+    rmSync(join(folderOf("soon.test"), "pair.pem"));
+    expect((await dp(0, "domains", "shop", "renew", "soon.test")).stdout).toContain(
+      `soon.test: took the new certificate of ${folder}`,
+    );
+    expect((await dp(0, "doctor", "shop")).stdout).toContain(
+      `renew the files in ${folder}, then: dp domains shop renew soon.test`,
+    );
+    rmSync(at("fullchain.pem"));
+    rmSync(join(folderOf("www.shop.test"), "pair.pem"));
+    // Now it comes before www.shop.test, which is due.
+    const others = config().replace(`  - ${here}\n`, "");
+    writeFileSync(join(box.base, "config.yml"), others.replace("domains:\n", `domains:\n  - ${here}\n`));
+    const { stdout } = await dp(0, "certificates");
+    expect(stdout).toContain(`soon.test: ${folder}/fullchain.pem does not exist`);
+    expect(stdout).toContain("www.shop.test: has a new certificate");
+    expect((await dp(0, "doctor", "shop")).stdout).toContain(`ends in 3 days: ${folder}/fullchain.pem does not exist`);
+    symlinkSync(at("crt"), at("fullchain.pem"));
+    expect((await dp(0, "certificates")).stdout).toBe("");
+    expect((await row("soon.test")).error).toBeNull();
     await dp(0, "domains", "shop", "remove", "soon.test");
+  });
+
+  describe("what the authority says is told as what to do", () => {
+    const forced = async (name: string) => {
+      await dp(0, "domains", "shop", "add", name, "--force");
+      const { error } = await row(name);
+      await dp(0, "domains", "shop", "remove", name);
+      return error;
+    };
+
+    test("it cannot reach the server, gets another's answer, or finds no address", async () => {
+      await acme.dns("add-a", { host: "closed.test", addresses: ["127.0.0.9"] });
+      expect(await forced("closed.test")).toMatch(
+        /^the CA cannot reach this server by that name: open port 80.*\(connection\)$/,
+      );
+      const parked = Bun.serve({ hostname: "127.0.0.8", port: acme.http, fetch: () => new Response("parked") });
+      await acme.dns("add-a", { host: "parked.test", addresses: ["127.0.0.8"] });
+      expect(await forced("parked.test")).toMatch(
+        /^the CA got another answer than this server's: a proxy.*dp help cloudflare/,
+      );
+      await parked.stop(true);
+      await acme.dns("set-servfail", { host: "lost.test" });
+      expect(await forced("lost.test")).toMatch(/^the CA cannot (?:resolve the name|reach this server)/);
+    });
+
+    test("it refuses the name", async () => {
+      await acme.stop();
+      await acme.start({ domainBlocklist: ["blocked.test"] });
+      expect(await forced("blocked.test")).toMatch(
+        /^the CA gives no certificate for this name: choose another.*\(rejectedIdentifier\)$/,
+      );
+      await acme.stop();
+      await acme.start();
+    });
+
+    test("it takes no more orders, a CAA record forbids it, it has an error of its own", async () => {
+      const fake = startFakeAcme(acme.api.key, acme.api.cert);
+      writeFileSync(tlsYml(), acme.settings.replace(/^directory: .*$/m, `directory: ${fake.directory}`));
+      const refused = async (where: "order" | "challenge", type: string, detail: string, status: number) => {
+        fake.refuse(where, { type, detail, status });
+        await dp(0, "domains", "shop", "add", "no.test");
+        const { error, next } = await row("no.test");
+        await dp(0, "domains", "shop", "remove", "no.test");
+        return { error, wait: Date.parse(next!) - Date.now() };
+      };
+      const HOUR = 3_600_000;
+      const time = new Date(Date.now() + 40 * HOUR).toISOString();
+      const words = `too many certificates already issued, retry after ${time.slice(0, 19).replace("T", " ")} UTC`;
+      const limited = await refused("order", "rateLimited", words, 429);
+      expect(limited.error).toMatch(
+        /^the CA takes no more orders for now: leave it alone, dp tries again by itself.*\(rateLimited\)$/,
+      );
+      expect(limited.wait).toBeGreaterThan(39 * HOUR);
+      const untold = await refused("order", "rateLimited", "too many new orders recently", 429);
+      expect(untold.wait).toBeGreaterThan(0.9 * HOUR);
+      const caa = await refused("challenge", "caa", "CAA record for no.test prevents issuance", 403);
+      expect(caa.error).toMatch(
+        /^a CAA record in the DNS forbids this CA: add the CA to it.*prevents issuance \(caa\)$/,
+      );
+      const own = await refused("order", "serverInternal", "the database is away", 500);
+      expect(own.error).toMatch(/^the CA has an error of its own: dp tries again by itself: the database is away/);
+      const contact = await refused("order", "invalidContact", "contact email has forbidden domain", 400);
+      expect(contact.error).toMatch(/^the CA refuses the account's mail address: set email in \/etc\/dp\/tls\.yml/);
+      const strange = await refused("order", "newThing", "\u001b[2J\u202ewhat is this", 400);
+      expect(strange.error).toStartWith("the CA refuses: ");
+      expect(strange.error).not.toMatch(/[\u001b\u202e]/);
+      await fake.stop();
+      writeFileSync(tlsYml(), acme.settings);
+    }, 60_000);
+  });
+
+  describe("an authority that wants an external account", () => {
+    const [kid, key] = ["kid-1", Buffer.from("a secret of 32 bytes for the MAC").toString("base64url")];
+    const eab = (mac: string) => {
+      writeFileSync(tlsYml(), `${acme.settings}eab: {kid: ${kid}, key: ${mac}}\n`);
+      chmodSync(tlsYml(), 0o600);
+    };
+
+    beforeAll(async () => {
+      if (!isAble) return;
+      await acme.stop();
+      await acme.start({ externalAccountBindingRequired: true, externalAccountMACKeys: { [kid]: key } });
+    });
+    afterAll(async () => {
+      if (!isAble) return;
+      writeFileSync(tlsYml(), acme.settings);
+      await acme.stop();
+      await acme.start();
+      // Each authority has a root of its own.
+      writeFileSync(join(folderOf("shop.test"), "state.json"), "{}");
+      await dp(0, "domains", "shop", "renew", "shop.test");
+    });
+
+    test("without eab, or with a wrong one, it is said what to set", async () => {
+      const { text } = await dp(0, "domains", "shop", "add", "eab.test");
+      expect(text).toContain("the CA wants an account of its own: set eab: {kid, key} in /etc/dp/tls.yml");
+      eab(Buffer.from("another secret of 32 bytes......").toString("base64url"));
+      expect((await dp(0, "domains", "shop", "add", "eab.test")).text).toContain(
+        "the CA refuses eab of /etc/dp/tls.yml",
+      );
+      chmodSync(tlsYml(), 0o644);
+      expect((await dp(0, "doctor", "shop")).stdout).toContain("tls.yml has a key and can be read by other users");
+    });
+
+    test("the key is in no argument of a program, and the account is made anew when it is forgotten", async () => {
+      eab(key);
+      const watch = watchArguments(key);
+      expect((await dp(0, "domains", "shop", "add", "bound.test")).text).toContain("live: https://bound.test");
+      expect(await watch.stop()).toEqual([]);
+      await acme.stop();
+      await acme.start({ externalAccountBindingRequired: true, externalAccountMACKeys: { [kid]: key } });
+      rmSync(join(folderOf("bound.test"), "pair.pem"));
+      expect((await dp(0, "certificates")).stdout).toContain("bound.test: has a new certificate");
+      await dp(0, "domains", "shop", "remove", "bound.test", "eab.test");
+      expect((await dp(0, "doctor", "shop")).stdout).not.toContain("tls.yml");
+    }, 60_000);
   });
 
   test("a wildcard by DNS challenges", async () => {

@@ -18,6 +18,8 @@ export interface Acme {
   https: number;
   /** The file that vouches for the authority itself, as the settings name it. */
   ca: string;
+  /** The key and certificate of its API, for localhost: another authority for tests may use them. */
+  api: { key: string; cert: string };
   /** A file with the root of the certificates that it gives. */
   root: string;
   /** What it logged so far. */
@@ -26,7 +28,8 @@ export interface Acme {
   dns(what: string, value: object): Promise<void>;
   /** The address of the DNS for such changes. */
   dnsAdmin: string;
-  start(): Promise<void>;
+  /** Starts it, with more keys in its configuration. */
+  start(more?: object): Promise<void>;
   /** Ends the authority; its DNS stays. It has forgotten all accounts when it is started again. */
   stop(): Promise<void>;
   end(): Promise<void>;
@@ -64,7 +67,6 @@ export async function startAcme(): Promise<Acme> {
     ...{ listenAddress: `127.0.0.1:${api}`, managementListenAddress: `127.0.0.1:${admin}` },
     ...{ certificate: at("api.pem"), privateKey: at("api.key"), httpPort: http, tlsPort: https },
   };
-  writeFileSync(at("pebble.json"), JSON.stringify({ pebble }));
   const log = at("log");
   const spawn = (argv: string[], env: Record<string, string> = {}) => {
     const out = openSync(log, "a");
@@ -79,6 +81,7 @@ export async function startAcme(): Promise<Acme> {
       `directory: https://127.0.0.1:${api}/dir\ndirectoryCa: ${at("ca.pem")}\nresolver: 127.0.0.1:${dns}\n` +
       `http: 127.0.0.1:${http}\nhttps: 127.0.0.1:${https}\npublic: {http: ${http}, https: ${https}}\n`,
     ca: at("ca.pem"),
+    api: { key: at("api.key"), cert: at("api.pem") },
     ...{ http: http!, https: https!, root: at("root.pem"), dnsAdmin: `127.0.0.1:${dnsAdmin}` },
     log: () => readFileSync(log, "utf8"),
     async dns(what, value) {
@@ -88,7 +91,8 @@ export async function startAcme(): Promise<Acme> {
       });
       if (!answer.ok) throw new Error(`${what}: ${answer.status}`);
     },
-    async start() {
+    async start(more = {}) {
+      writeFileSync(at("pebble.json"), JSON.stringify({ pebble: { ...pebble, ...more } }));
       const env = { PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "20", PEBBLE_AUTHZREUSE: "0" };
       authority = spawn(["pebble", "-config", at("pebble.json"), "-strict", "-dnsserver", `127.0.0.1:${dns}`], env);
       const tls = { ca: readFileSync(at("ca.pem"), "utf8") };

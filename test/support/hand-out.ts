@@ -36,7 +36,7 @@ export const LONGEST: Readonly<Record<string, number>> = {
   "e2e/server-keys.test.ts": 100,
   "faults/points-kill.test.ts": 100,
   "e2e/builtin-settings.test.ts": 90,
-  "e2e/domains.test.ts": 90,
+  "e2e/domains.test.ts": 100,
   "e2e/podman.test.ts": 90,
   "e2e/builtin-commands.test.ts": 70,
   "managers/podman.test.ts": 60,
