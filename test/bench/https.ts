@@ -1,18 +1,22 @@
 // What TLS costs in the relay: beside the relay without it, and nginx, HAProxy and Caddy with it, in turns.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { relayAt } from "../../lib/fronts/relay/client.ts";
 import { freePort } from "../support/core-server.ts";
 import { until } from "../support/sandbox.ts";
 import { haproxyText, host, nginxText, route, startApp, startRelay, wrk, type Host } from "./fronts.ts";
+import { rss } from "./memory.ts";
 import { median, section, type Measured, type Options } from "./section.ts";
 
 const ENDS = ["plain relay", "relay", "nginx", "haproxy", "caddy"] as const;
 type End = (typeof ENDS)[number];
-type Seen = Record<End, { throughput: number; p99: number; fresh: number }[]>;
+type Seen = Record<End, { throughput: number; p99: number; fresh: number; memory: number }[]>;
+/** What is measured of each, in the order of its rows. */
+const FIGURES = ["throughput", "p99", "fresh", "memory"] as const;
 
-const rowsOf = (end: End) => [`${end}: throughput`, `${end}: p99`, `${end}: a connection a request`] as const;
-const UNITS = ["req/s", "ms", "req/s"];
+const rowsOf = (end: End) =>
+  [`${end}: throughput`, `${end}: p99`, `${end}: a connection a request`, `${end}: memory after the load`] as const;
+const UNITS = ["req/s", "ms", "req/s", "MB"];
 const rows = {
   ...(Object.fromEntries(ENDS.flatMap((end) => rowsOf(end).map((row, at) => [row, { unit: UNITS[at]! }]))) as Record<
     ReturnType<typeof rowsOf>[number],
@@ -63,13 +67,20 @@ const COMMANDS: Record<keyof typeof CONFIGS, (file: string) => string[]> = {
   caddy: (file) => ["run", "--adapter", "caddyfile", "--config", file],
 };
 
-/** Starts what is installed; answers the ports. */
-async function startEnds(of: Host): Promise<Partial<Record<End, number>>> {
+/** A front under load: its port, and its first process. */
+interface Place {
+  port: number;
+  pid: number;
+}
+
+/** Starts what is installed. */
+async function startEnds(of: Host): Promise<Partial<Record<End, Place>>> {
   const to = await startApp(of);
   makePair(of);
-  const ports: Partial<Record<End, number>> = { "plain relay": await freePort(), relay: await freePort() };
-  await startRelay(of);
-  await serveDomain(of, ports["plain relay"]!, ports.relay!, to);
+  const [plain, https] = [await freePort(), await freePort()];
+  const pid = await startRelay(of);
+  const ends: Partial<Record<End, Place>> = { "plain relay": { port: plain, pid }, relay: { port: https, pid } };
+  await serveDomain(of, plain, https, to);
   mkdirSync(join(of.folder, "nginx"));
   for (const name of ["nginx", "haproxy", "caddy"] as const) {
     const installed = Bun.which(name, { PATH: `${process.env["PATH"]}:/usr/sbin:/usr/local/sbin` });
@@ -77,12 +88,17 @@ async function startEnds(of: Host): Promise<Partial<Record<End, number>>> {
     const port = await freePort();
     const file = join(of.folder, `${name}.conf`);
     writeFileSync(file, CONFIGS[name](port, to, of.folder));
-    of.start([installed, ...COMMANDS[name](file)]);
-    ports[name] = port;
+    ends[name] = { port, pid: of.start([installed, ...COMMANDS[name](file)]) };
   }
-  for (const [name, port] of Object.entries(ports))
+  for (const [name, { port }] of Object.entries(ends))
     if (name !== "plain relay") await until(`the start of ${name}`, () => answers(port));
-  return ports;
+  return ends;
+}
+
+/** The resident memory of a process and its children, in MB. */
+function memoryOf(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+  return [pid, ...children.map(Number)].reduce((sum, each) => sum + rss(each), 0);
 }
 
 const answers = (port: number) =>
@@ -110,18 +126,18 @@ async function measure({ isQuick, say }: Options): Promise<Measured<Name>> {
   if (needed.length > 0) return { values: {}, notes: needed.map((name) => `${name} is not installed`) };
   const of = host();
   try {
-    const ports = await startEnds(of);
+    const ends = await startEnds(of);
     const [rounds, seconds] = isQuick ? [1, 1] : [5, 3];
     const seen: Partial<Seen> = {};
     for (let round = 0; round < rounds; round++)
-      for (const [name, port] of Object.entries(ports)) {
+      for (const [name, { port, pid }] of Object.entries(ends)) {
         const proto = name === "plain relay" ? "http" : "https";
         const { throughput, p99 } = wrk(port, seconds, [], proto);
         const fresh = wrk(port, seconds, ["Connection: close"], proto).throughput;
-        (seen[name as End] ??= []).push({ throughput, p99, fresh });
+        (seen[name as End] ??= []).push({ throughput, p99, fresh, memory: memoryOf(pid) });
         say(`https: round ${round + 1}, ${name} ${Math.round(throughput)}`);
       }
-    const notes = ENDS.filter((end) => ports[end] === undefined).map((end) => `${end} is not installed`);
+    const notes = ENDS.filter((end) => ends[end] === undefined).map((end) => `${end} is not installed`);
     return { values: valuesOf(seen), notes };
   } finally {
     await of.stop();
@@ -137,8 +153,7 @@ function valuesOf(seen: Partial<Seen>): Measured<Name>["values"] {
   };
   for (const end of ENDS) {
     const all = seen[end];
-    const figures = ["throughput", "p99", "fresh"] as const;
-    if (all) for (const [at, row] of rowsOf(end).entries()) values[row] = median(all.map((one) => one[figures[at]!]));
+    if (all) for (const [at, row] of rowsOf(end).entries()) values[row] = median(all.map((one) => one[FIGURES[at]!]));
   }
   ratio("relay with TLS / without, throughput", "relay", "plain relay");
   for (const other of ["nginx", "haproxy", "caddy"] as const)

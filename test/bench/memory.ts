@@ -20,7 +20,7 @@ const APPS = 20;
 const APP = "bench";
 
 /** The resident memory of a process, in MB. */
-const rss = (pid: number) =>
+export const rss = (pid: number) =>
   Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 
 async function relay({ isQuick }: Options): Promise<{ idle: number; loaded: number; failed: number }> {

@@ -148,7 +148,7 @@ describe.skipIf(why !== null)(`domains on a server${why === null ? "" : ` (skipp
       expect([user, (await box.ssh(["runuser", "-u", user, "--", "cat", copy])).code]).not.toEqual([user, 0]);
     const { count, errors } = await load(async () => {
       await box.mustDp("domains", "shop", "add", "www.shop.test");
-      await box.mustDp("domains", "shop", "renew");
+      await box.mustDp("domains", "shop", "renew", "www.shop.test");
       await box.mustDp("domains", "shop", "remove", "www.shop.test");
     });
     expect([errors, count > 20]).toEqual([[], true]);
