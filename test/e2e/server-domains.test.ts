@@ -61,9 +61,12 @@ describe.skipIf(why !== null)(`domains on a server${why === null ? "" : ` (skipp
       }
     };
     const clients = [client(), client(), client(), client()];
-    await work();
-    isOver = true;
-    await Promise.all(clients);
+    try {
+      await work();
+    } finally {
+      isOver = true;
+      await Promise.all(clients);
+    }
     return seen;
   }
 
