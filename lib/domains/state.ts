@@ -39,6 +39,8 @@ const MINUTE = 60_000;
 /** Minutes until the next try after the first failure, the second, and so on. */
 const PAUSES = [5, 10, 30, 60, 180, 360, 720, 1440];
 const HOUR = 60 * MINUTE;
+/** The limits of CAs are for a week at most. */
+const LONGEST = 8 * 24 * HOUR;
 /** A CA allows five failed orders of a name in an hour. */
 const ORDERS = 3;
 
@@ -82,10 +84,11 @@ export async function noteTry(name: string): Promise<void> {
   await note(name, { tries: tries + 1, tried: later(0), next, error: "the last try is under way, or was interrupted" });
 }
 
-/** Records why the try failed; `until`: when the CA allows the next one. */
+/** Records why the try failed; `until`: when the CA allows the next one, which is believed for some days. */
 export async function noteFailure(name: string, error: string, until: string | null): Promise<void> {
-  const own = (await stateOf(name)).next ?? later(0);
-  await note(name, { error, next: until !== null && until > own ? until : own });
+  const [own, most] = [(await stateOf(name)).next ?? later(0), later(LONGEST)];
+  const wish = until === null || until < own ? own : until;
+  await note(name, { error, next: wish < most ? wish : most });
 }
 
 /** Records a try that was good; `again`: the time in ms after which the next one may be, whatever is due. */

@@ -78,7 +78,7 @@ async function replace(path: string, text: string, mode: number, owner?: readonl
 /** Temp files in a folder whose writer was killed. */
 export async function staleTemps(folder: string): Promise<string[]> {
   return (await namesIn(folder)).filter((name) => {
-    const writer = /\.tmp\.(\d+)$/.exec(name)?.[1];
+    const writer = /\.tmp\.(?:\d+\.)?(\d+)$/.exec(name)?.[1];
     return writer !== undefined && !isAlive(Number(writer));
   });
 }

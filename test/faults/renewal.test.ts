@@ -1,4 +1,5 @@
-// A renewal that is killed, with a real authority: the old certificate serves on, and the next try mends it.
+// A renewal that is killed, or whose disk is full, with a real authority: the old certificate serves on, and the next try
+// mends it.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -32,8 +33,10 @@ afterAll(async () => {
   if (log) rmSync(log, { recursive: true });
 });
 
-/** One place: a call, its number, and for lego the file that it is about. */
-type Place = readonly [name: string, nth: number, file?: string];
+/** One place: a call, its number, for lego the file that it is about; and what happens there. */
+type Place = readonly [name: string, nth: number, file: string | null, fault: string];
+const KILL = "signal=SIGKILL";
+const FULL = "error=ENOSPC";
 const RENEW = ["domains", "shop", "renew", NAME];
 
 /** How often the calls are made by dp itself, in an undisturbed renewal. */
@@ -43,7 +46,10 @@ async function placesOfDp(): Promise<Place[]> {
   const lines = readFileSync(file, "utf8").split("\n");
   return CALLS.flatMap((name) => {
     const count = lines.filter((line) => line.startsWith(`${name}(`)).length;
-    return Array.from({ length: count }, (_, index) => [name, index + 1] as const);
+    const faults = name === "fsync" ? [KILL, FULL] : [KILL];
+    return faults.flatMap((fault) =>
+      Array.from({ length: count }, (_, index) => [name, index + 1, null, fault] as const),
+    );
   });
 }
 
@@ -53,14 +59,17 @@ function placesOfLego(): Place[] {
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
     /\.(crt|key|json)$/.test(name),
   );
-  return files.flatMap((file) => LEGO.map((name) => [name, 1, join(folder, file)] as const));
+  return files.flatMap((file) => [
+    ...LEGO.map((name) => [name, 1, join(folder, file), KILL] as const),
+    ["write", 1, join(folder, file), FULL] as const,
+  ]);
 }
 
-async function killAt([name, nth, file]: Place): Promise<void> {
+async function disturbAt([name, nth, file, fault]: Place): Promise<void> {
   // The account is made again only when it is not there.
   if (file?.includes("/accounts/")) rmSync(join(shop.folder, "lego/accounts"), { recursive: true, force: true });
-  const about = file === undefined ? [] : ["-f", "-P", file];
-  const inject = `inject=${name}:signal=SIGKILL:when=${nth}`;
+  const about = file === null ? [] : ["-f", "-P", file];
+  const inject = `inject=${name}:${fault}:when=${nth}`;
   await straced(shop.box, ["-qq", "-o", "/dev/null", ...about, "-e", `trace=${name}`, "-e", inject], ...RENEW);
 }
 
@@ -69,11 +78,11 @@ const leftovers = () => [
   ...readdirSync(join(shop.folder, "challenges/.well-known/acme-challenge")),
 ];
 
-/** Kills a renewal at one place, and then looks at all that it may have left. */
+/** Disturbs a renewal at one place, and then looks at all that it may have left. */
 async function expectMended(place: Place): Promise<void> {
   const before = serialOf(shop.pair());
   shop.forget();
-  await killAt(place);
+  await disturbAt(place);
   // A key with another's certificate does not get this far.
   const after = serialOf(shop.pair());
   expect([before, after]).toContain(await shop.served());
@@ -90,7 +99,7 @@ async function expectMended(place: Place): Promise<void> {
 }
 
 describe.skipIf(unavailable !== null)("a renewal", () => {
-  test("that is killed leaves the old certificate, and the next one mends it", async () => {
+  test("that is killed, or finds the disk full, leaves the old certificate, and the next one mends it", async () => {
     shop.forget();
     const all = [...(await placesOfDp()), ...placesOfLego()];
     for (const name of ["rename", "fsync", "connect", "write"]) expect(all.map(([call]) => call)).toContain(name);
@@ -102,9 +111,9 @@ describe.skipIf(unavailable !== null)("a renewal", () => {
       try {
         await expectMended(place);
       } catch (error) {
-        throw new Error(`killed at ${place.join(" ")}`, { cause: error });
+        throw new Error(`disturbed at ${place.join(" ")}`, { cause: error });
       }
     }
-    console.log(`killed at ${tried} of ${all.length} places`);
+    console.log(`disturbed at ${tried} of ${all.length} places`);
   }, 1_800_000);
 });

@@ -59,8 +59,9 @@ test("a folder that is not there is an error, and leaves nothing", async () => {
 test("temp files of writers that are gone go, and nothing else", async () => {
   const gone = Bun.spawn(["true"]);
   await gone.exited;
-  const stays = ["file", "file.tmp", "file.tmp.x", `file.tmp.${process.pid}`, `file.tmp.${gone.pid}.old`, "a.tmp.-1"];
-  for (const name of [...stays, `file.tmp.${gone.pid}`, `.hidden.tmp.${gone.pid}`]) writeFileSync(at(name), "");
+  const stays = ["file", "file.tmp", "file.tmp.x", `file.tmp.3.${process.pid}`, `file.tmp.${gone.pid}.old`, "a.tmp.-1"];
+  for (const name of [...stays, `file.tmp.${gone.pid}`, `file.tmp.3.${gone.pid}`, `.hidden.tmp.${gone.pid}`])
+    writeFileSync(at(name), "");
   symlinkSync("file", at(`link.tmp.${gone.pid}`));
   await removeStaleTemps(folder);
   expect(readdirSync(folder).sort()).toEqual(stays.sort());

@@ -1,17 +1,20 @@
 // A real headless Chromium, driven over its DevTools protocol.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const NAMES = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"];
+const NAMES_HERE = "--host-resolver-rules=MAP *.test 127.0.0.1";
 const program = NAMES.map((name) => Bun.which(name)).find((path) => path !== null);
 
 /** Why there is no browser, or null. */
 export const browserUnavailable = program ? null : "no chromium on this machine";
 
 export interface Tab {
-  /** Opens an address and waits until the page is loaded. */
-  open(url: string): Promise<void>;
+  /** Opens an address and waits until the page is loaded; answers why there is none, as `net::ERR_…`, or "". */
+  open(url: string): Promise<string>;
+  /** What the browser found of the connection of the page: "secure", or another of its words, and who issued it. */
+  security(): { state: string; protocol: string; issuer: string; subject: string };
   /** The value of an expression in the page, which may be a promise. */
   eval<T>(expression: string): Promise<T>;
   /** Waits until an expression in the page is true. */
@@ -42,11 +45,28 @@ interface Message {
   error?: { message: string };
 }
 
-/** Starts a browser with a profile of its own. */
-export async function startBrowser(): Promise<Browser> {
+/** Why a browser cannot be given a root of the test's, or null. */
+export const trustUnavailable = Bun.which("certutil") ? null : "there is no certutil";
+
+/** Makes a root trusted as its user would: in the database of certificates in the browser's home. */
+function trust(home: string, root: string): void {
+  const database = join(home, ".pki/nssdb");
+  mkdirSync(database, { recursive: true });
+  for (const argv of [
+    ["-N", "--empty-password"],
+    ["-A", "-n", "test", "-t", "C,,", "-i", root],
+  ]) {
+    const { exitCode, stderr } = Bun.spawnSync(["certutil", "-d", `sql:${database}`, ...argv]);
+    if (exitCode !== 0) throw new Error(stderr.toString());
+  }
+}
+
+/** Starts a browser with a profile of its own, for which names that end in .test are 127.0.0.1. It trusts `root`, a PEM. */
+export async function startBrowser(root?: string): Promise<Browser> {
   const profile = mkdtempSync(join(tmpdir(), "dp-browser-"));
+  if (root !== undefined) trust(profile, root);
   const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0"];
-  const argv = [program!, ...flags, "--no-first-run", `--user-data-dir=${profile}`, "about:blank"];
+  const argv = [program!, ...flags, "--no-first-run", NAMES_HERE, `--user-data-dir=${profile}`, "about:blank"];
   // It adds its own flags of this machine's user otherwise.
   const env = { PATH: process.env["PATH"]!, HOME: profile, LANG: "C.UTF-8", TZ: "UTC" };
   const child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "ignore", stderr: "pipe", detached: true });
@@ -69,6 +89,11 @@ export async function startBrowser(): Promise<Browser> {
       rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
     },
   };
+}
+
+interface Response {
+  securityState: string;
+  securityDetails?: { protocol: string; issuer: string; subjectName: string };
 }
 
 /** The address in `DevTools listening on ws://…`. */
@@ -118,12 +143,15 @@ async function openTab(wire: Wire): Promise<Tab> {
   const send = (method: string, params: Record<string, unknown> = {}) => wire.send(method, params, String(sessionId));
   const complaints: string[] = [];
   let loaded = Promise.withResolvers<void>();
+  let document: Response = { securityState: "" };
   wire.listeners.add(({ method, sessionId: of, params }) => {
     if (of !== sessionId) return;
     if (method === "Page.loadEventFired") loaded.resolve();
+    const { response, type } = (params ?? {}) as { response?: Response; type?: string };
+    if (method === "Network.responseReceived" && type === "Document") document = response!;
     if (method === "Runtime.exceptionThrown" || method === "Log.entryAdded") complaints.push(JSON.stringify(params));
   });
-  for (const domain of ["Page", "Runtime", "Log", "Accessibility"]) await send(`${domain}.enable`);
+  for (const domain of ["Page", "Runtime", "Log", "Accessibility", "Network"]) await send(`${domain}.enable`);
   const evaluate = async <T>(expression: string): Promise<T> => {
     const { result, exceptionDetails } = await send("Runtime.evaluate", {
       ...{ expression, awaitPromise: true, returnByValue: true },
@@ -133,11 +161,17 @@ async function openTab(wire: Wire): Promise<Tab> {
   };
   return {
     complaints,
+    security() {
+      const { securityState: state, securityDetails: of } = document;
+      return { state, protocol: of?.protocol ?? "", issuer: of?.issuer ?? "", subject: of?.subjectName ?? "" };
+    },
     eval: evaluate,
     async open(url) {
       loaded = Promise.withResolvers<void>();
-      await send("Page.navigate", { url });
-      await loaded.promise;
+      document = { securityState: "" };
+      const { errorText = "" } = (await send("Page.navigate", { url })) as { errorText?: string };
+      if (errorText === "") await loaded.promise;
+      return errorText;
     },
     async until(expression) {
       const end = performance.now() + 60_000;

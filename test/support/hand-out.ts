@@ -38,6 +38,7 @@ export const LONGEST: Readonly<Record<string, number>> = {
   "e2e/builtin-settings.test.ts": 90,
   "e2e/domains.test.ts": 100,
   "e2e/podman.test.ts": 90,
+  "e2e/domains-faults.test.ts": 80,
   "e2e/builtin-commands.test.ts": 70,
   "managers/podman.test.ts": 60,
   "fronts/haproxy.test.ts": 60,
@@ -54,6 +55,8 @@ export const LONGEST: Readonly<Record<string, number>> = {
   "remote/client.test.ts": 40,
   "faults/hang.test.ts": 40,
   "faults/syscalls.test.ts": 40,
+  "faults/renewal.test.ts": 40,
+  "fronts/relay/scanner.test.ts": 40,
 };
 
 /** Files sorted by how long they are known to take, the longest first; the others as they are, after those. */
