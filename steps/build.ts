@@ -25,20 +25,22 @@ const step = defineStep(import.meta.path, {
     config: fact.config,
     release: fact.release,
     runtime: fact.runtime,
+    adopted: fact.adopted,
   },
   provides: { taken: fact.taken },
-  async run({ startedAt, ...given }, io) {
+  async run({ startedAt, adopted, ...given }, io) {
     const facts = { ...given, app: await appOf(given) };
     const { config, release, runtime } = facts;
     const { stepTimeout } = given.server;
     const type = await appType(config.type);
     const place = await buildPlaceOf(facts, await appEnvironment(facts, runtime), io);
     const isBuilt = type.build !== undefined || config.build !== undefined;
-    if (type.build) await type.build(place, io);
+    if (adopted !== null) io.info("built already, where the release was proved");
+    else if (type.build) await type.build(place, io);
     else if (config.build !== undefined) await runLine(config.build, place, io);
     else io.info("nothing to build");
     type.inspect?.(place);
-    if (isBuilt) await io.run(["sync", "-f", release], { quiet: true, timeout: stepTimeout });
+    if (isBuilt && adopted === null) await io.run(["sync", "-f", release], { quiet: true, timeout: stepTimeout });
     const { dependencies } = runtime;
     const own = dependencies !== null && (await isNew(dependencies, startedAt)) ? [dependencies] : [];
     const room = await roomOf([release, ...own], stepTimeout, io);

@@ -18,14 +18,19 @@ const step = defineStep(import.meta.path, {
     server: fact.server,
     config: fact.config,
     release: fact.release,
+    adopted: fact.adopted,
   },
   provides: { runtime: fact.runtime },
-  async run({ id, ...given }, io) {
+  async run({ id, adopted, ...given }, io) {
     const facts = { ...given, app: await appOf(given) };
     const { app, config } = facts;
     const type = await appType(config.type);
     const name = { app: app.name, id };
     if (hasWeb(config)) (await managerFor(config.type, app.server)).prepare?.(name);
+    if (adopted?.runtime) {
+      io.info("installed already, where the release was proved");
+      return { runtime: adopted.runtime };
+    }
     return { runtime: await type.install(await buildPlaceOf(facts, await appEnvironment(facts), io), io) };
   },
 });

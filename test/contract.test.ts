@@ -117,6 +117,7 @@ const APP_TYPE: Omit<
   | "runtimes"
   | "wishedRuntime"
   | "builtElsewhere"
+  | "adopt"
 > = {
   ...{ name: "string", summary: "string", detect: "function", install: "function" },
   ...{ command: "function", prune: "function" },

@@ -22,6 +22,8 @@ export interface Access {
   role?: Role | null | ((typed: Typed) => Role | null);
   /** The app that it is about; default: the first word. */
   app?: (words: readonly string[]) => string | undefined;
+  /** More apps that it is about, for which the same role is needed. */
+  others?: (words: readonly string[]) => readonly string[];
   /** Without an app it shows all of them: a key sees its own, by the option `--only`, which the gate sets. */
   isFiltered?: boolean;
 }

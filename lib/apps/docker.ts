@@ -5,10 +5,13 @@ import { buildImage, pruneImages } from "./docker/build.ts";
 import { requireEngine } from "../docker/client.ts";
 import { removeContexts } from "./docker/context.ts";
 import { dockerfileOf } from "./docker/dockerfile.ts";
-import { containerPort, layersSince } from "../docker/image.ts";
+import { containerPort, layersSince, tagAs } from "../docker/image.ts";
 import { containers } from "./docker/manager.ts";
 import { imageName } from "../docker/names.ts";
 import { endHook, runInSight, runOneOff } from "./docker/one-off.ts";
+
+/** All that an app needs is in its image. */
+const NOTHING = { path: [], env: {}, dependencies: null };
 
 const docker: AppType = {
   name: "docker",
@@ -27,7 +30,15 @@ const docker: AppType = {
     const { port, because } = containerPort(image, place.config, Number(place.env["PORT"]));
     const where = because.startsWith("the image") ? `$PORT: ${because}` : `port ${port}: ${because}`;
     io.info(`image ${imageName(place)}; in its container the app listens on ${where}`);
-    return { path: [], env: {}, dependencies: null };
+    return NOTHING;
+  },
+
+  async adopt(place, built, io) {
+    if (!built.isHere) return "its image is on another server";
+    await requireEngine();
+    if (!(await tagAs(built, place, io))) return `the image ${imageName(built)} is gone`;
+    io.info(`image ${imageName(place)}, the same as ${imageName(built)}`);
+    return { runtime: NOTHING };
   },
 
   builtElsewhere: layersSince,

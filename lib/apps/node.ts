@@ -1,16 +1,16 @@
 // Node and Bun apps: a runtime version, a package manager, modules as locked, a build, and a start command.
 import { join } from "node:path";
-import type { AppType, Place } from "../contracts/app-type.ts";
+import type { AppType, Place, Runtime } from "../contracts/app-type.ts";
 import type { Io } from "../host/io.ts";
 import { BERRY } from "./node/commands.ts";
 import { kindOf } from "./node/kind.ts";
 import { installModules, isTrimmed, trimModules } from "./node/modules.ts";
-import { findRunners, readProject, type Project } from "./node/project.ts";
+import { findRunners, readProject, type Project, type Runners } from "./node/project.ts";
 import runtimes from "./node/runtimes.ts";
 import { lineEnv, runScript } from "./node/script.ts";
 import { startCommand } from "./node/start.ts";
 import { pruneStore } from "./node/store.ts";
-import { findTool } from "./node/tool.ts";
+import { findTool, type Tool } from "./node/tool.ts";
 import { NEWEST_LTS } from "./node/version.ts";
 import { installPlace } from "./node/workspace.ts";
 
@@ -54,6 +54,36 @@ async function buildLines(place: Place, { pkg, manager }: Project, io: Io): Prom
   }
 }
 
+/** How the modules get into the release: answers the archive that later releases may use, or null. */
+type Modules = (place: Place, project: Project, tool: Tool, runners: Runners, io: Io) => Promise<string | null>;
+
+/** The runtime of a release, once its modules are there. */
+async function runtimeOf(place: Place, project: Project, runners: Runners, modules: Modules, io: Io): Promise<Runtime> {
+  const { manager, hasDependencies, ownScripts, workspace } = project;
+  const { name, program, version } = runners.main;
+  const interpreter = { name, program, version: version.text };
+  const site = installPlace(place, workspace);
+  const bins = [...new Set([place.folder, site.folder])].map((folder) => join(folder, "node_modules/.bin"));
+  const isStarted = place.config.command === undefined;
+  const berry = manager.kind === "berry" ? BERRY : {};
+  const env = { NODE_ENV: "production", ...berry, ...(isStarted ? lineEnv(project.pkg, "start", place.folder) : {}) };
+  if (!hasDependencies && ownScripts.length === 0) {
+    io.info(`no dependencies, ${name} ${version.text}`);
+    return { path: [...bins, ...runners.path], env, dependencies: null, interpreter };
+  }
+  if (manager.warning !== null) io.warn(manager.warning);
+  const tool = await findTool(withPath(site, runners.path), manager, runners.bun, io);
+  const path = [...(tool.folder === null ? [] : [tool.folder]), ...runners.path];
+  const dependencies = await modules(withPath(site, path), project, tool, runners, io);
+  return { path: [...bins, ...path], env, dependencies, interpreter };
+}
+
+const installed: Modules = async (site, project, tool, runners, io) => {
+  const dependencies = await installModules(site, project, tool, runners, io);
+  await io.run(["sync", "-f", site.release], { quiet: true, timeout: site.timeout });
+  return dependencies;
+};
+
 const node: AppType = {
   name: "node",
   summary: "Node.js with npm, pnpm or yarn, and Bun",
@@ -68,27 +98,18 @@ const node: AppType = {
     return (await kindOf(tree)) === "process" ? { command: null, because: "package.json" } : null;
   },
 
+  async adopt(place, { interpreter }, io) {
+    const project = await readProject(place);
+    const runners = await findRunners(place, project, io);
+    const here = `${runners.main.name} ${runners.main.version.text}`;
+    const there = interpreter === null ? "an unknown node" : `${interpreter.name} ${interpreter.version}`;
+    if (here !== there) return `it was built on ${there}, and here it is ${here}`;
+    return { runtime: await runtimeOf(place, project, runners, async () => null, io) };
+  },
+
   async install(place, io) {
     const project = await readProject(place);
-    const { manager, hasDependencies, ownScripts, workspace } = project;
-    const runners = await findRunners(place, project, io);
-    const { name, program, version } = runners.main;
-    const interpreter = { name, program, version: version.text };
-    const site = installPlace(place, workspace);
-    const bins = [...new Set([place.folder, site.folder])].map((folder) => join(folder, "node_modules/.bin"));
-    const isStarted = place.config.command === undefined;
-    const berry = manager.kind === "berry" ? BERRY : {};
-    const env = { NODE_ENV: "production", ...berry, ...(isStarted ? lineEnv(project.pkg, "start", place.folder) : {}) };
-    if (!hasDependencies && ownScripts.length === 0) {
-      io.info(`no dependencies, ${runners.main.name} ${runners.main.version.text}`);
-      return { path: [...bins, ...runners.path], env, dependencies: null, interpreter };
-    }
-    if (manager.warning !== null) io.warn(manager.warning);
-    const tool = await findTool(withPath(site, runners.path), manager, runners.bun, io);
-    const path = [...(tool.folder === null ? [] : [tool.folder]), ...runners.path];
-    const dependencies = await installModules(withPath(site, path), project, tool, runners, io);
-    await io.run(["sync", "-f", place.release], { quiet: true, timeout: place.timeout });
-    return { path: [...bins, ...path], env, dependencies, interpreter };
+    return runtimeOf(place, project, await findRunners(place, project, io), installed, io);
   },
 
   build,

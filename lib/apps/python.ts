@@ -82,6 +82,16 @@ const python: AppType = {
     return { path: [join(venv, "bin")], env: own, dependencies: venv, interpreter: runsOn };
   },
 
+  // The files of the release only: an environment is bound to its path, and so it is installed for each app.
+  async adopt(place, { interpreter }, io) {
+    if (interpreter === null) return { runtime: null };
+    const { version } = await findInterpreter(place, io);
+    const own = versionText(version);
+    if (own !== interpreter.version) return `it was built on python ${interpreter.version}, and here it is ${own}`;
+    io.info("an environment is bound to its path, so dependencies are installed here");
+    return { runtime: null };
+  },
+
   command: (place, runtime) => startCommand(place.tree, (program) => isInstalled(runtime, program)),
 
   // By default they would listen on the whole network (gunicorn with $PORT), or on another port (uvicorn).

@@ -58,6 +58,8 @@ const staticType: AppType = {
     return runtime ?? { path: [], env: {}, dependencies: null };
   },
 
+  // A site is files alone.
+  adopt: async () => ({ runtime: null }),
   inspect: requireMade,
 
   // Nothing is started: `dp` only shows this text.

@@ -56,6 +56,7 @@ const ENTRIES: Readonly<Record<string, (words: readonly string[]) => Entry | nul
   maintenance: ([app, state]) => (state === undefined ? null : { app, what: `maintenance ${state}` }),
   notify: ([action = "", app, time]) =>
     action === "unmute" || (action === "mute" && time !== undefined) ? { app, what: `notify ${action}` } : null,
+  handover: ([app, part]) => (part === "begin" ? { app, what: "promote", isRun: true } : null),
   restart: ([app, process]) => ({ app, what: "restart", detail: process, isRun: process === undefined }),
   resume: ([app]) => ({ app, what: "resume", isRun: true }),
   rollback: ([app]) => ({ app, what: "rollback", isRun: true }),

@@ -9,7 +9,20 @@ import { deployments } from "../paths.ts";
 import { commandIn, hasOption, withoutRemote, type Known } from "../remote/words.ts";
 
 /** Commands about this machine, wherever they are typed. */
-const HERE = ["completion", "demo", "execute", "fact", "fleet", "help", "init", "launch", "step", "upgrade", "watch"];
+const HERE = [
+  "completion",
+  "demo",
+  "execute",
+  "fact",
+  "fleet",
+  "help",
+  "init",
+  "launch",
+  "promote",
+  "step",
+  "upgrade",
+  "watch",
+];
 /** Commands that a machine without any app has a use for: they are for it when no remote leads elsewhere. */
 const FIRST = ["doctor", "keys", "runtimes", "selftest", "setup"];
 

@@ -87,8 +87,10 @@ async function requireAllowed(holder: Holder, found: Command, line: Line): Promi
     if (word === undefined) return;
   }
   if (word === undefined) throw refused(found.name, undefined, new DpError("usage", `which app? dp ${found.name} APP`));
-  const app = await ownApp(holder, word, word, found.name);
-  requireRole(holder, app, needed, { what: found.name, verb: found.name });
+  for (const each of [word, ...(access.others?.(line.words) ?? [])]) {
+    const app = await ownApp(holder, each, each, found.name);
+    requireRole(holder, app, needed, { what: found.name, verb: found.name });
+  }
 }
 
 /** The app of that name. The same error for one that there is not and one that the holder has not. */

@@ -76,6 +76,16 @@ export interface Runtimes {
   install(wanted: string, io: Io): Promise<FoundRuntime>;
 }
 
+/** A release that another app has built: `{app: "shop-staging", id: "5-3f9c2ab", isHere: true}`. */
+export interface Built {
+  app: string;
+  id: string;
+  /** Whether that app is on this server. */
+  isHere: boolean;
+  /** The interpreter that it was built with. */
+  interpreter: Pick<FoundRuntime, "name" | "version"> | null;
+}
+
 /** What `dp init` detects in a folder. */
 export interface Detected {
   /** The start command to propose, or null when the default is right. */
@@ -116,6 +126,12 @@ export interface AppType {
   detect(tree: Tree): Promise<Detected | null>;
   /** Installs the app's dependencies. Safe to repeat. Throws DpError "command" with the installer's output. */
   install(place: Place, io: Io): Promise<Runtime>;
+  /**
+   * Whether a release that another app has built, whose files are in the release's folder, can be used as it is: then its
+   * runtime, null for one that `install` makes; otherwise a reason, and it is built from the commit. Without this
+   * function it is always built.
+   */
+  adopt?(place: Place, built: Built, io: Io): Promise<{ runtime: Runtime | null } | string>;
   /** Builds the release instead of the step, which runs `build` from deploy.yml. Safe to repeat. */
   build?(place: Place, io: Io): Promise<void>;
   /** The bytes that a build has written outside the app's base folder since a time in ms. Default: none. */

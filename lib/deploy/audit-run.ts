@@ -1,6 +1,8 @@
 // The line of the audit log about a run: its purpose, the step at which it ended, and the outcome.
 import type { NamedApp } from "../contracts/app.ts";
 import { audit, resultOf, type AuditLine } from "../host/audit.ts";
+import type { Promotes } from "../pipeline/facts.ts";
+import { promotedFrom } from "../pipeline/promoted.ts";
 import type { Run } from "../pipeline/run-file.ts";
 import type { Who } from "../host/who.ts";
 import { idOf } from "../text/ids.ts";
@@ -24,7 +26,8 @@ export async function auditRun(
 function toldBy({ facts, journal }: Run, what: string | undefined): Partial<AuditLine> {
   const step = Object.entries(journal).find(([, entry]) => entry.error !== undefined)?.[0];
   const { kind, sha, reason, release } = facts as Record<string, string | undefined>;
-  const detail = kind === "restart" ? reason : kind === "rollback" ? idOf(release ?? null) : null;
+  const promoted = promotedFrom((facts["promotes"] ?? null) as Promotes | null);
+  const detail = kind === "restart" ? reason : kind === "rollback" ? idOf(release ?? null) : promoted;
   return {
     ...(what === undefined && kind !== undefined ? { what: kind } : {}),
     ...(sha === undefined ? {} : { sha }),

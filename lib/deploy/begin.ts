@@ -2,6 +2,7 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
+import type { Promotes } from "../pipeline/facts.ts";
 import { create } from "../pipeline/run-file.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { namesIn, readText, writeFileAtomic } from "../host/files.ts";
@@ -34,6 +35,8 @@ export interface BeginOptions {
   push?: Push;
   /** The servers that are left out on purpose. */
   without?: readonly string[];
+  /** The release of another app that is promoted. */
+  promotes?: Promotes;
 }
 
 /** How a run of several servers begins: with those left out, or on the word of the one that leads. */
@@ -78,7 +81,13 @@ export async function begin(app: App, ref: string | undefined, options: BeginOpt
 export async function beginCommit(app: App, ref: string, options: BeginOptions = {}): Promise<Begun> {
   requireUnlocked(app);
   const { sha, subject } = await findCommit(app.places.repo, ref);
-  const facts = { kind: "deploy", subject, skipHooks: options.skipHooks === true, push: options.push ?? null };
+  const facts = {
+    kind: "deploy",
+    subject,
+    skipHooks: options.skipHooks === true,
+    push: options.push ?? null,
+    promotes: options.promotes ?? null,
+  };
   return make(app, sha, facts, { joint: { without: options.without ?? [] } });
 }
 
@@ -110,7 +119,7 @@ export async function beginRestart(app: App, reason: string, brought?: Brought, 
 export const beginAsPeer = (app: App, { sha, subject }: Pick<Order, "sha" | "subject">, joint: Joint): Promise<Begun> =>
   make(app, sha, { kind: "deploy", subject, ...QUIETLY }, { joint });
 
-const QUIETLY = { skipHooks: true, push: null };
+const QUIETLY = { skipHooks: true, push: null, promotes: null };
 
 async function others(app: App, without: readonly string[]): Promise<Gathered | null> {
   if (without.length === 0 && !hasServers(app.server)) return null;

@@ -79,7 +79,9 @@ async function runToEnd(named: NamedApp, order: Order, write: (line: string) => 
   const run = await load(file);
   const app = await withServer(named, factOf(run, "server", fact.server));
   const clean = redactor(await secretsOf(app));
-  const push = app.server.gate ? factOf(run, "push", fact.push) : null;
+  const isPromotion = factOf(run, "promotes", fact.promotes) !== null;
+  // Of a promotion no git moves the branch, with or without a gate.
+  const push = app.server.gate || isPromotion ? factOf(run, "push", fact.push) : null;
   const work = { app, order, file, run, push, clean, out: receipt(write, clean), stop: stopSignal(app, order.id) };
   work.out.say(headLine(run));
   const begun = performance.now();
@@ -108,7 +110,8 @@ async function turnOf({ app, order, run, push, out, stop }: Work): Promise<Lock>
   const turn = { ...order, kind: factOf(run, "kind", fact.kind), by: factOf(run, "by", fact.by) };
   const lock = await takeTurn(app, turn, out.say, stop);
   try {
-    if (push && order.git !== undefined)
+    const isPromotion = factOf(run, "promotes", fact.promotes) !== null;
+    if (push && (isPromotion || order.git !== undefined))
       await requireTip(app.places.repo, push, factOf(run, "sha", fact.sha), await landingOf(app, order.id, push));
     return lock;
   } catch (error) {

@@ -52,6 +52,13 @@ export async function ownImageOf(name: InstanceName, io: Io): Promise<Image | nu
   return tagged.code === 0 ? imageOf(name) : null;
 }
 
+/** Gives the image of one release to another as well, of whatever app; false: it is gone. */
+export async function tagAs(from: InstanceName, to: InstanceName, io: Io): Promise<boolean> {
+  const tree = treeOf(places(from.app).releases, releaseOf(from.id));
+  const words = ["image", "tag", imageName({ app: from.app, id: tree }), imageName(to)];
+  return (await docker(words, io, { check: false })).code === 0;
+}
+
 /** The port inside the container, and the reason for it. */
 export interface ContainerPort {
   port: number;

@@ -66,6 +66,17 @@ const group = v.strictObject({
 /** The servers of a run; null: this one alone. */
 export type Group = v.InferOutput<typeof group>;
 
+const promotes = v.strictObject({
+  app: v.string(),
+  id: releaseId,
+  server: v.nullable(v.string()),
+  files: v.nullable(v.string()),
+  why: v.nullable(v.string()),
+  interpreter: v.nullable(v.strictObject({ name: v.string(), version: v.string() })),
+});
+/** The proven release that a run puts live on its own app: of another app, here or on another server. */
+export type Promotes = v.InferOutput<typeof promotes>;
+
 const KINDS = ["deploy", "rollback", "restart"] as const;
 /** The purpose of a run. */
 export type Kind = (typeof KINDS)[number];
@@ -91,6 +102,14 @@ export const fact = {
     "the servers that the run is for, and which of them this one is; null: this one alone",
   ),
   skipHooks: described(v.boolean(), "the hooks in deploy.yml are skipped"),
+  promotes: described(
+    v.optional(v.nullable(promotes), null),
+    "the release of another app that is promoted: its files as they were handed over, or why they were not; null: none",
+  ),
+  adopted: described(
+    v.optional(v.nullable(v.strictObject({ runtime: v.nullable(runtime) })), null),
+    "the built files of the promoted release are in place, with its runtime if that is usable here; null: not",
+  ),
   config: described(config, "deploy.yml of the commit"),
   release: described(path, "the release's folder"),
   restarts: described(releaseId, "the live release, whose files are used again"),

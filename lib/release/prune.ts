@@ -14,6 +14,7 @@ import { appType } from "../registry.ts";
 import { pruneRecords } from "./records.ts";
 import { removeTree } from "../host/remove.ts";
 import { pruneSettings } from "./settings.ts";
+import { removeHandedOver } from "./artefact.ts";
 import { releasesInUse } from "./in-use.ts";
 import { treeOf } from "../host/release-folder.ts";
 
@@ -79,6 +80,7 @@ export async function prune(app: App, io: Io): Promise<string[]> {
   }
   await pruneSettings(app, stay, runs);
   await pruneOutput(app, stay);
+  await removeHandedOver(app);
   const place = { app: app.name, base: app.places.base, user };
   for (const [type, runtimes] of runtimesOf(runs, stay)) {
     gone.push(...(await (await appType(type)).prune(place, runtimes, io)).map((folder) => basename(folder)));

@@ -4,6 +4,7 @@ import type { App } from "../../contracts/app.ts";
 import { factOf, type Run } from "../../pipeline/run-file.ts";
 import { DpError, EXIT, messageOf } from "../../errors.ts";
 import { fact } from "../../pipeline/facts.ts";
+import { promotedFrom } from "../../pipeline/promoted.ts";
 import { tipOf } from "../../git/ref.ts";
 import { damageOf } from "../../release/current.ts";
 import { logOf } from "../../release/history.ts";
@@ -29,7 +30,9 @@ export function headLine(run: Run): string {
     const from = factOf(run, "restarts", fact.restarts);
     return `dp: ${app} ${what} restarts ${from}, ${factOf(run, "reason", fact.reason)}, ${by}`;
   }
-  return `dp: ${app} ${what} ${quoted(factOf(run, "subject", fact.subject))} ${by}`;
+  const from = promotedFrom(factOf(run, "promotes", fact.promotes));
+  const origin = from === null ? "" : `from ${from} `;
+  return `dp: ${app} ${what} ${quoted(factOf(run, "subject", fact.subject))} ${origin}${by}`;
 }
 
 /** The app's URL, as far as dp knows it. */
