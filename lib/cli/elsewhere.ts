@@ -24,7 +24,7 @@ const HERE = [
   "watch",
 ];
 /** Commands that a machine without any app has a use for: they are for it when no remote leads elsewhere. */
-const FIRST = ["doctor", "keys", "runtimes", "selftest", "setup"];
+const FIRST = ["balancer", "doctor", "keys", "runtimes", "selftest", "setup"];
 
 /** With one of these dp answers itself: with the help, or with where `-s` belongs. */
 const LOCAL = ["--help", "-h", "-s", "--server"];

@@ -2,57 +2,23 @@
 import { existsSync } from "node:fs";
 import { DpError } from "../errors.ts";
 import type { Drained, Front, Route, RouteStatus, Target } from "../contracts/front.ts";
+import { readBalancers } from "./haproxy/balancers.ts";
 import { copyPairs, removeOthers, withNewPair } from "./haproxy/certificates.ts";
+import { locked, requireFree, unavailable } from "./haproxy/change.ts";
 import { countsOf } from "./haproxy/counts.ts";
 import { namesOf, refuseTaken } from "./haproxy/domains.ts";
 import { drainSlot } from "./haproxy/drain.ts";
 import { edgeFor, edgeStatus, untilFree } from "./haproxy/edge.ts";
-import { filesOf, haproxyProgram } from "./haproxy/places.ts";
-import { driftFrom, keep, keepDomains, load, makeFolder, makeUser, needsLoad, stop } from "./haproxy/process.ts";
+import { filesOf } from "./haproxy/places.ts";
+import { driftFrom, keep, keepDomains, load, makeUser, needsLoad, stop } from "./haproxy/process.ts";
 import { changed, pointed, readKept, routeFrom, serverOf, type Kept, type KeptRoute } from "./haproxy/routes.ts";
 import { notRunning, processes, tellAll } from "./haproxy/runtime.ts";
 import type { Io } from "../host/io.ts";
-import { waitForLock } from "../host/lock.ts";
-import { listener } from "../host/process/process.ts";
-import { run } from "../host/run.ts";
-import { describeOwners } from "../host/process/port-owners.ts";
-
-async function unavailable(): Promise<string | null> {
-  const program = haproxyProgram();
-  if (program === null) return "haproxy is not installed: apt-get install haproxy";
-  const { text } = await run([program, "-vv"]);
-  const [, major, minor] = /version (\d+)\.(\d+)/.exec(text) ?? [];
-  if (Number(major) * 100 + Number(minor) < 206) return `${program} is ${major}.${minor}, and dp needs 2.6`;
-  return /USE_LUA=1|\+LUA/.test(text) ? null : `${program} was built without Lua`;
-}
-
-/** Makes one change at a time: all apps share the file of routes. */
-async function locked<T>(change: (kept: Kept) => Promise<T>): Promise<T> {
-  const nobody = () => undefined;
-  await makeFolder();
-  const lock = await waitForLock(filesOf().lock, nobody, nobody);
-  try {
-    return await change(await readKept());
-  } finally {
-    lock.release();
-  }
-}
 
 function known({ routes }: Kept, app: string): KeptRoute {
   const route = routes.get(app);
   if (route) return route;
   throw new DpError("host", `HAProxy has no route for ${app}`, { hint: `dp setup ${app}` });
-}
-
-async function requireFree({ app, listen: { port } }: Omit<Route, "target">): Promise<void> {
-  const own = await processes();
-  const pids = own ? [own.master, ...own.workers.map(({ pid }) => pid)] : [];
-  const others = (await listener(port)).filter(({ pid }) => pid === null || !pids.includes(pid));
-  // HAProxy itself would share the port with another HAProxy.
-  if (others.length === 0) return;
-  throw new DpError("host", `HAProxy cannot listen on port ${port}: it is held by ${await describeOwners(others)}`, {
-    hint: `end that process, or give the app another port: dp setup ${app} --port N`,
-  });
 }
 
 const setup = (wanted: Omit<Route, "target">, io: Io): Promise<string[]> =>
@@ -68,7 +34,7 @@ const setup = (wanted: Omit<Route, "target">, io: Io): Promise<string[]> =>
     await copyPairs(next, io);
     const isMoved = before?.listen.host !== listen.host || before.listen.port !== listen.port;
     if (await needsLoad(next)) {
-      if (isMoved) await requireFree(wanted);
+      if (isMoved) await requireFree(listen.port, `give the app another port: dp setup ${app} --port N`);
       changes.push(...(await load(next, kept, io)));
     }
     await keepDomains(next);
@@ -171,7 +137,7 @@ async function remove(app: string, io: Io): Promise<void> {
     if (!kept.routes.has(app)) return;
     const rest = changed(kept, app, null);
     const next: Kept = namesOf(rest).length > 0 ? rest : { routes: rest.routes, edge: null };
-    if (next.routes.size > 0) {
+    if (next.routes.size > 0 || (await readBalancers()).size > 0) {
       await load(next, kept, io);
       await keepDomains(next);
     } else {

@@ -6,6 +6,7 @@ import { DpError } from "../../errors.ts";
 import { appName } from "../../paths.ts";
 import { render, template } from "../../host/template.ts";
 import { userExists } from "../../host/users.ts";
+import { proxyOf, readBalancers, type Balancer } from "./balancers.ts";
 import { filesOf, isService } from "./places.ts";
 import { serverOf, type Kept, type KeptRoute } from "./routes.ts";
 
@@ -95,8 +96,29 @@ async function forwarded(trustedProxies: readonly string[]): Promise<string> {
   return render(await template("haproxy/behind.cfg"), { trusted }).trimEnd();
 }
 
+/** The servers of a balancer. Their names and addresses were checked when they were stored. */
+function balanced({ servers }: Balancer): string {
+  return Object.entries(servers)
+    .map(([name, { address, isDrained }]) => `    server ${name} ${address}${isDrained ? " disabled" : ""}`)
+    .join("\n");
+}
+
+async function balancerSection(balancer: Balancer): Promise<string> {
+  const { name, host, port, check, checkHost, trustedProxies } = balancer;
+  return render(await template("haproxy/balancer.cfg"), {
+    name,
+    proxy: proxyOf(name),
+    bind: `${address(host)}:${Math.trunc(port)}`,
+    check,
+    checkHost: checkHost ?? "localhost",
+    forwarded: await forwarded(trustedProxies),
+    servers: balanced(balancer),
+  });
+}
+
 /** The text of dp.cfg. */
 export async function configText({ routes, edge }: Kept): Promise<string> {
+  const balancers = [...(await readBalancers()).values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const { lua, socket } = filesOf();
   const apps = [...routes.values()].sort((a, b) => (a.app < b.app ? -1 : 1));
   // The service has no privileges to drop.
@@ -111,5 +133,6 @@ export async function configText({ routes, edge }: Kept): Promise<string> {
     held: apps.map(({ app, held }) => `    server ${app} 127.0.0.1:1${held === null ? " disabled" : ""}`).join("\n"),
     domains: edge === null ? "" : await domains(edge),
     apps: (await Promise.all(apps.map((route) => section(route, edge)))).join("\n"),
+    balancers: (await Promise.all(balancers.map(balancerSection))).join("\n"),
   });
 }

@@ -9,11 +9,12 @@ export const folderOf = () => `${root()}/var/lib/dp/haproxy`;
 /** The user of the service, who can read the folder and write only to its own run folder. */
 export const USER = "dp-haproxy";
 
-/** The absolute paths of its files. `routes` is the source of truth; `config` is derived from it. */
+/** The absolute paths of its files. `routes` and `balancers` are the source of truth; `config` is derived from them. */
 export function filesOf(folder = folderOf()) {
   return {
     folder,
     routes: join(folder, "routes.json"),
+    balancers: join(folder, "balancers.json"),
     config: join(folder, "dp.cfg"),
     lua: join(folder, "dp.lua"),
     /** What the configuration reads about the domains: the map of names, the list of certificates, their folder. */
