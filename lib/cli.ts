@@ -21,7 +21,6 @@ import { declareLogsCommand } from "./cli/logs.ts";
 import { declareNotifyCommand } from "./cli/notify.ts";
 import { declarePeerCommand } from "./cli/peer.ts";
 import { declareProcessCommands } from "./cli/process.ts";
-import { declarePromoteCommand } from "./cli/promote.ts";
 import { declareRuntimesCommand } from "./cli/runtimes.ts";
 import { declareServerCommands } from "./cli/server.ts";
 import { declareStepCommands } from "./cli/step.ts";
@@ -39,7 +38,6 @@ export function declared(): CAC {
   declareUpgradeCommand(cli);
   declareRuntimesCommand(cli);
   declareDeployCommands(cli);
-  declarePromoteCommand(cli);
   declareKeysCommands(cli);
   declareLockCommands(cli);
   declareLogsCommand(cli);

@@ -20,11 +20,10 @@ const step = defineStep(import.meta.path, {
     sha: fact.sha,
     id: fact.id,
     server: fact.server,
-    config: fact.config,
     promotes: fact.promotes,
   },
   provides: { release: fact.release, adopted: fact.adopted },
-  async run({ sha, id, config, promotes, ...given }, io) {
+  async run({ sha, id, promotes, ...given }, io) {
     const app = await appOf(given);
     const { stepTimeout: timeout } = app.server;
     // Settings are kept once: whatever happens to the env file meanwhile, build, hooks and app get the same.
@@ -34,7 +33,7 @@ const step = defineStep(import.meta.path, {
     await emptyRelease(laying, io);
     if (promotes !== null) {
       const { adopt } = await import("../lib/release/artefact.ts");
-      const adopted = await adopt(laying, config, promotes, io);
+      const adopted = await adopt(laying, promotes, io);
       await io.run(["sync", "-f", release], { timeout });
       const from = promotedFrom(promotes);
       if (typeof adopted !== "string") {

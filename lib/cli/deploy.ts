@@ -12,6 +12,7 @@ import {
   WITHOUT,
   type Options,
 } from "./arguments.ts";
+import { declarePromoteCommand } from "./promote.ts";
 import type { Typed } from "../access/role.ts";
 import type { Ended } from "../deploy/launch.ts";
 
@@ -71,6 +72,7 @@ export function declareDeployCommands(cli: CAC): void {
       );
     });
 
+  declarePromoteCommand(cli);
   cli
     .command("releases <app>", "List the releases, newest first", byKey("view"))
     .option("--json", "As JSON")

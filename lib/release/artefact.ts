@@ -1,7 +1,7 @@
 // The built files of a release on their way to another app: packed where they were proven, laid out where they go live.
 import { closeSync, existsSync, lstatSync, openSync, readdirSync } from "node:fs";
 import { chmod, mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
 import type { App, NamedApp } from "../contracts/app.ts";
 import type { DeployConfig } from "../config/types.ts";
@@ -12,10 +12,10 @@ import { accountWith } from "../host/passwd.ts";
 import { treeOf } from "../host/release-folder.ts";
 import { commitTree } from "../git/tree.ts";
 import { fact, type Promotes } from "../pipeline/facts.ts";
-import { factOf } from "../pipeline/run-file.ts";
+import { factOf, load } from "../pipeline/run-file.ts";
 import { appType } from "../registry.ts";
 import { appEnvironment } from "./environment.ts";
-import { runsOf } from "./history.ts";
+import { runFile, runsOf } from "./history.ts";
 import { layOutPaths, unpack, type Laying } from "./lay-out.ts";
 import { buildPlaceOf } from "./place.ts";
 
@@ -104,13 +104,9 @@ export async function dropFiles(app: NamedApp, { files }: Promotes): Promise<voi
  * Lays out the built files of the promoted release, into an empty folder. Answers its runtime if that is usable here, or
  * one sentence that says why the release is built from the commit; the folder may then hold anything.
  */
-export async function adopt(
-  laying: Laying,
-  config: DeployConfig,
-  promotes: Promotes,
-  io: Io,
-): Promise<{ runtime: Runtime | null } | string> {
+export async function adopt(laying: Laying, promotes: Promotes, io: Io): Promise<{ runtime: Runtime | null } | string> {
   const { app, sha, release } = laying;
+  const config = factOf(await load(runFile(app, basename(release))), "config", fact.config);
   const type = await appType(config.type);
   if (promotes.files === null) return promotes.why ?? "its files were not handed over";
   if (type.adopt === undefined) return `apps of type ${config.type} are built where they run`;

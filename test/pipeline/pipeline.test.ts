@@ -36,6 +36,7 @@ test("a wrong order is told, step by step and fact by fact", async () => {
   const unmet = unmetNeeds("deploy", await modules(["read", "install", "clone", "swap", "check"]));
   expect(unmet).toEqual([
     "install: release",
+    "install: adopted",
     "swap: port",
     "swap: pid",
     "swap: live",
