@@ -6,6 +6,7 @@ import { DpError } from "../errors.ts";
 import { removeFile } from "../host/files.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import { duplicate, pipe } from "../host/process/libc.ts";
+import { gateOf } from "../host/who.ts";
 import { openApp } from "../release/app.ts";
 import { isScarce, packRelease, roomForFiles } from "../release/artefact.ts";
 import { factsOfRelease } from "../release/instance.ts";
@@ -26,6 +27,11 @@ const PARTS: Readonly<Record<string, (app: App, word: string) => Promise<number 
   "take-files": takeFiles,
   begin: async (app) => {
     const order = readOrder(await Bun.stdin.text());
+    // What a key sends comes from elsewhere, whatever it says: the image of an app here may be another's.
+    if (order.server === null && gateOf(process.pid) !== null)
+      throw new DpError("host", `with a key, an app of this server is promoted by dp promote`, {
+        hint: `dp promote ${order.offer.app} ${app.name}`,
+      });
     const ended = await promote(app, order);
     if (order.json) printJson(ended, 2);
     return ended.code;

@@ -314,6 +314,17 @@ describe("the gate as a program", () => {
     expect([code === 8 || code === 2, out]).toEqual([false, expect.stringContaining("capabilities^{}")]);
   });
 
+  test("takes no word of a key for what another app of this server has", async () => {
+    await letIn("operate");
+    const offer = { app: "blog", id: "1-3f9c2ab", sha: "1".repeat(40), type: "docker", interpreter: null };
+    const more = { files: null, why: null, isForced: false, skipHooks: false, json: false };
+    const order = { offer: { ...offer, machine: "linux x64 glibc", bound: null }, server: null, ...more };
+    const env = { PATH: "/usr/bin:/bin", DP_ROOT: folder, SSH_ORIGINAL_COMMAND: "handover shop begin" };
+    const stdin = Buffer.from(JSON.stringify(order));
+    const { exitCode, stderr } = Bun.spawnSync([...SELF, "gate", "ann", KEY], { env, cwd: "/", stdin });
+    expect([exitCode, stderr.toString()]).toEqual([8, expect.stringContaining("dp promote blog shop")]);
+  });
+
   test("greets who types nothing", () => {
     expect(run("")).toEqual([0, "dp: hello ann: no shell here; shop (push), gone (push)\n", ""]);
   });
