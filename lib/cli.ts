@@ -5,7 +5,6 @@ import { ALIASES, inDpsWords, insteadOf } from "./cli/alias.ts";
 import { declareAppCommands } from "./cli/apps.ts";
 import { readLine, runLine } from "./cli/argv.ts";
 import { audited, declareAuditCommand } from "./cli/audit.ts";
-import { declareBalancerCommand } from "./cli/balancer.ts";
 import { declareCompletionCommands } from "./cli/completion.ts";
 import { declareDeployCommands } from "./cli/deploy.ts";
 import { declareDomainsCommand } from "./cli/domains.ts";
@@ -49,7 +48,6 @@ export function declared(): CAC {
   declareAuditCommand(cli);
   declareFleetCommands(cli);
   declarePeerCommand(cli);
-  declareBalancerCommand(cli);
   declareNotifyCommand(cli);
   declareWatchCommand(cli);
   declareStepCommands(cli);

@@ -2,6 +2,7 @@
 import type { CAC } from "cac";
 import { isatty } from "node:tty";
 import { resolve } from "node:path";
+import { declareBalancerCommand } from "./balancer.ts";
 import { byKey, only, print, textOf, whole, HIDDEN, type Options } from "./arguments.ts";
 import { declareSwarmCommand } from "./swarm.ts";
 import { DpError } from "../errors.ts";
@@ -10,6 +11,7 @@ import { printJson, say } from "../text/say.ts";
 
 export function declareFleetCommands(cli: CAC): void {
   declareMetrics(cli);
+  declareBalancerCommand(cli);
   declareSwarmCommand(cli);
   cli
     .command(

@@ -315,7 +315,7 @@ describe("the gate as a program", () => {
   });
 
   test("takes no word of a key for what another app of this server has", async () => {
-    await letIn("operate");
+    await letIn("push");
     const offer = { app: "blog", id: "1-3f9c2ab", sha: "1".repeat(40), type: "docker", interpreter: null };
     const more = { files: null, why: null, isForced: false, skipHooks: false, json: false };
     const order = { offer: { ...offer, machine: "linux x64 glibc", bound: null }, server: null, ...more };
