@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { writeFileSync } from "node:fs";
+import { once } from "node:events";
 import { connect } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -215,6 +216,28 @@ describe.skipIf(isMissing)(`domains${isMissing ? " (skipped: haproxy is not inst
     await startSupervised();
     expect((await ask(authority, "https://late.test/", "--http2")).body).toBe("shop");
     expect((await ask(authority, "https://www.shop.test/")).code).not.toBe(0);
+  });
+
+  test("a WebSocket over HTTP/2 reaches the app, and counts as an upgraded connection until a drain closes it", async () => {
+    await serve();
+    const session = connect("https://shop.test", { createConnection: () => secureSocket("shop.test") });
+    await once(session, "remoteSettings");
+    const path = { ":path": "/ws", ":scheme": "https", ":authority": "shop.test" };
+    const kind = { ":method": "CONNECT", ":protocol": "websocket", "sec-websocket-version": "13" };
+    const stream = session.request(Object.assign(kind, path));
+    const closed = once(stream, "close");
+    stream.on("error", () => undefined);
+    const [headers] = (await once(stream, "response")) as [Record<string, unknown>];
+    expect(headers[":status"]).toBe(200);
+    // A masked frame "hi", which the app sends back.
+    stream.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]));
+    const [echo] = (await once(stream, "data")) as [Buffer];
+    expect(echo.toString("latin1")).toEndWith("hi");
+    expect((await haproxy.status("shop"))?.inFlight).toEqual({ "1-aaaaaaa": { requests: 0, tunnels: 1 } });
+    await haproxy.point("shop", { id: "2-aaaaaaa", port: blog.port }, io);
+    expect(await haproxy.drain("shop", "1-aaaaaaa", 5_000, io)).toEqual({ requests: 0, tunnelsClosed: 1 });
+    await closed;
+    session.close();
   });
 
   test("adds, removes and renewals under load cost no request, no HTTP/2 stream and no WebSocket", async () => {
