@@ -41,6 +41,15 @@ export async function copyPairs(kept: Kept, io: Io): Promise<void> {
   }
 }
 
+/** Whether the copy of a name has the certificate of its pair; a pair that is gone, or cannot be used, has none. */
+export function isCopied(edge: Edge, name: string): boolean {
+  try {
+    return readPair(pairOf(edge, name)).print === readPair(copyOf(name)).print;
+  } catch {
+    return true; // the copy serves on
+  }
+}
+
 /** Does something with the new pair of a name; the former copy comes back when that fails. */
 export async function withNewPair(edge: Edge, name: string, work: () => Promise<void>): Promise<void> {
   const before = await readText(copyOf(name));

@@ -3,6 +3,7 @@ import type { Address, Edge } from "../../config/tls.ts";
 import type { EdgePort, EdgeStatus } from "../../contracts/front.ts";
 import type { Io } from "../../host/io.ts";
 import { listener } from "../../host/process/process.ts";
+import { isCopied } from "./certificates.ts";
 import { certifiedBy } from "./converge.ts";
 import { namesOf, wantedOf } from "./domains.ts";
 import type { Kept } from "./routes.ts";
@@ -60,8 +61,15 @@ export async function untilFree({ http, https }: Edge, io: Io): Promise<void> {
 export async function edgeStatus(kept: Kept): Promise<EdgeStatus | null> {
   if (namesOf(kept).length === 0 || (await processes()) === null) return null;
   const { http, https } = kept.edge ?? (await settingsNow());
-  const certified = kept.edge === null ? [] : await certifiedBy(await wantedOf(kept));
-  return { http: await portOf(http, kept), https: await portOf(https, kept), certified };
+  return { http: await portOf(http, kept), https: await portOf(https, kept), certified: await certifiedIn(kept) };
+}
+
+/** The names whose newest certificates are in use. */
+async function certifiedIn(kept: Kept): Promise<string[]> {
+  const { edge } = kept;
+  if (edge === null) return [];
+  // A dp that was killed may have written a pair and not given it to HAProxy.
+  return (await certifiedBy(await wantedOf(kept))).filter((name) => isCopied(edge, name));
 }
 
 async function portOf({ host, port }: Address, { edge }: Kept): Promise<EdgePort> {

@@ -194,8 +194,14 @@ describe.skipIf(isMissing)(`domains${isMissing ? " (skipped: haproxy is not inst
     await expect(haproxy.certify!("shop.test")).rejects.toThrow("its key belongs to another certificate");
     await expect(haproxy.certify!("none.test")).rejects.toThrow("HAProxy has no domain none.test");
     expect((await ask(authority, "https://shop.test/")).body).toBe("shop");
+    // A dp that was killed before it could tell HAProxy is seen by doctor, and the next setup mends it.
     authority.put("shop.test");
-    await haproxy.certify!("shop.test");
+    expect((await haproxy.edge!())?.certified).toEqual(["www.shop.test"]);
+    const former = await printNow("shop.test");
+    const domains = [{ name: "shop.test" }, { name: "www.shop.test", redirect: "shop.test" }];
+    await haproxy.setup(routeOf("shop", { domains }), io);
+    expect((await haproxy.edge!())?.certified).toEqual(["shop.test", "www.shop.test"]);
+    expect(await printNow("shop.test")).not.toBe(former);
     expect(await haproxy.drift!()).toEqual([]);
   });
 
