@@ -16,6 +16,7 @@ export function declareDomainsCommand(cli: CAC): void {
       byKey(({ words: [, action = "list"] }) => (action === "list" ? "view" : null)),
     )
     .option("--redirect <name>", "With add: redirect the clients to that domain of the app")
+    .option("--strip-prefix", "With add NAME/PATH: the app gets its requests without the path")
     .option("--internal", "With add: certificates of dp's own CA, for names such as shop.lan")
     .option("--force", "Order although the name does not seem to lead here")
     .option("--cert <file>", "With cert: the certificate with its chain, PEM; - for stdin")
@@ -26,6 +27,7 @@ export function declareDomainsCommand(cli: CAC): void {
       `domains <app>                      certificate, until when, what is wrong
   $ dp domains <app> add NAME ...         with its certificate
   $ dp domains <app> add NAME --redirect MAIN
+  $ dp domains <app> add NAME/PATH        only a path; another app may have the rest
   $ dp domains <app> remove NAME ...      clear removes all
   $ dp domains <app> renew [NAME]         now; dp does it in time by itself
   $ dp domains <app> cert NAME --cert FILE --key FILE
@@ -69,7 +71,7 @@ async function changed(app: string, action: string, names: string[], options: Op
     case "remove":
       return commands.removeNames(app, names, io);
     case "clear": {
-      const all = (await commands.domains(app)).map(({ name }) => name);
+      const all = (await commands.domains(app)).map(({ name, path }) => `${name}${path ?? ""}`);
       return all.length === 0 ? [] : commands.removeNames(app, all, io);
     }
     case "renew":
@@ -90,6 +92,7 @@ async function changed(app: string, action: string, names: string[], options: Op
 const addWishes = (options: Options) => ({
   isForced: options["force"] === true,
   isInternal: options["internal"] === true,
+  isStripped: options["stripPrefix"] === true,
   ...given("redirect", textOf(options, "redirect")),
 });
 

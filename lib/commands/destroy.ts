@@ -106,10 +106,15 @@ async function takeFromKeys(app: string): Promise<string[]> {
 async function removeDomains(app: string, { domains }: ServerConfig, io: Io): Promise<string[]> {
   if (domains.length === 0) return [];
   const { removeName } = await import("../domains/pair.ts");
+  const { unused } = await import("../domains/owners.ts");
   const { stopUnused } = await import("../domains/clock.ts");
-  for (const { name } of domains) await removeName(name);
+  const hosts = await unused(
+    domains.map(({ name }) => name),
+    app,
+  );
+  for (const host of hosts) await removeName(host);
   await stopUnused(app, io);
-  return [`removed the certificates of ${domains.map(({ name }) => name).join(", ")}`];
+  return hosts.length === 0 ? [] : [`removed the certificates of ${hosts.join(", ")}`];
 }
 
 // An app without config.yml is the rest of an interrupted run.

@@ -1,6 +1,14 @@
 // `dp domains`: the names of an app, and their certificates.
 import { addDomains, removeDomains } from "../config/domain-edit.ts";
-import { domainName, isPrivate, isWildcard, PRIVATE_ENDS } from "../config/domain-name.ts";
+import {
+  domainName,
+  domainPlace,
+  fullName,
+  hostOf,
+  isPrivate,
+  isWildcard,
+  PRIVATE_ENDS,
+} from "../config/domain-name.ts";
 import { appNames } from "../config/server.ts";
 import { LETS_ENCRYPT, readTls } from "../config/tls.ts";
 import type { DomainConfig } from "../config/types.ts";
@@ -8,10 +16,10 @@ import type { App } from "../contracts/app.ts";
 import { ensureClock, stopUnused } from "../domains/clock.ts";
 import { requireOpenssl } from "../domains/internal.ts";
 import { requireLego } from "../domains/lego.ts";
-import { follow, obtain, renewDue } from "../domains/obtain.ts";
-import { owners } from "../domains/owners.ts";
-import { removeName, writePair } from "../domains/pair.ts";
-import { domainsOf, type DomainRow } from "../domains/report.ts";
+import { follow, isDue, obtain, renewDue } from "../domains/obtain.ts";
+import { owners, unused } from "../domains/owners.ts";
+import { certificateOf, removeName, writePair } from "../domains/pair.ts";
+import { domainsOf, hostsOf, type DomainRow } from "../domains/report.ts";
 import { noteSuccess } from "../domains/state.ts";
 import { DpError, messageOf } from "../errors.ts";
 import type { Io } from "../host/io.ts";
@@ -26,9 +34,9 @@ export const domains = async (name: string): Promise<DomainRow[]> => domainsOf(a
 /** The domains for people. */
 export function domainLines(app: string, rows: readonly DomainRow[]): string[] {
   if (rows.length === 0) return [`${app} has no domain: dp domains ${app} add NAME`];
-  const cells = rows.map(({ name, redirect, issuer, until, source, error, next }) => [
-    name,
-    redirect === null ? "" : `→ ${redirect}`,
+  const cells = rows.map(({ name, path, stripPrefix, redirect, issuer, until, source, error, next }) => [
+    `${name}${path ?? ""}`,
+    redirect === null ? (stripPrefix ? `without ${path}` : "") : `→ ${redirect}`,
     until === null ? "none yet" : `${issuer}${source === "file" ? ", your own" : ""}`,
     until === null ? "" : when(until),
     error === null ? "" : `${error}${next === null ? "" : `; next try ${when(next)}`}`,
@@ -41,6 +49,8 @@ export interface Wanted {
   redirect?: string;
   /** The certificates are to be of dp's own CA. */
   isInternal?: boolean;
+  /** The app gets its requests without the path of its name. */
+  isStripped?: boolean;
   /** Order although the names do not seem to lead here. */
   isForced: boolean;
 }
@@ -59,14 +69,27 @@ export async function addNames(name: string, typed: readonly string[], wanted: W
       text,
       fresh.map((each) => ({
         name: each,
+        ...(wanted.isStripped && { stripPrefix: true }),
         ...(redirect && { redirect }),
         ...(internal.has(each) && { tls: "internal" as const }),
       })),
       file,
     );
   });
-  for (const each of names) await tell(app, each, wanted.isForced, io);
+  for (const each of names) {
+    const [host, path] = [hostOf(each), each.slice(hostOf(each).length)];
+    if (!(await isShared(app, host))) await tell(app, host, wanted.isForced, io, path);
+    else io.info(`live: https://${host}${path}, by the certificate that ${host} has`);
+  }
   return domainsOf(app);
+}
+
+/** Whether a name that is also another app's, or has another path, has a good certificate. */
+async function isShared(app: App, host: string): Promise<boolean> {
+  const users = [...(await owners()).keys()].filter((full) => hostOf(full) === host);
+  if (users.length < 2 || isDue(await certificateOf(host))) return false;
+  await app.front.certify?.(host);
+  return true;
 }
 
 /**
@@ -93,18 +116,18 @@ export async function addable(name: string, typed: readonly string[], isInternal
  * Let's Encrypt gives none. Throws DpError "usage" for a name that the own CA gives none.
  */
 async function internalAmong(names: readonly string[], isInternal = false): Promise<string[]> {
-  const open = isInternal ? names.find((name) => !isPrivate(name)) : undefined;
+  const open = isInternal ? names.find((name) => !isPrivate(hostOf(name))) : undefined;
   if (open !== undefined)
     throw new DpError("usage", `${open} is no name of a private network: dp's own CA gives no certificate for it`, {
       hint: `its names end in ${PRIVATE_ENDS.join(", ")}; without --internal a public CA is asked`,
     });
   if (!isInternal && (await readTls()).directory !== LETS_ENCRYPT) return [];
-  return names.filter(isPrivate);
+  return names.filter((name) => isPrivate(hostOf(name)));
 }
 
 function typedNames(typed: readonly string[]): string[] {
   if (typed.length === 0) throw new DpError("usage", "which domain?", { hint: "dp domains APP add shop.example.com" });
-  return [...new Set(typed.map(domainName))];
+  return [...new Set(typed.map(domainPlace))];
 }
 
 async function refuseTaken(name: string, names: readonly string[]): Promise<void> {
@@ -118,7 +141,7 @@ async function refuseTaken(name: string, names: readonly string[]): Promise<void
   }
 }
 
-async function tell(app: App, name: string, isForced: boolean, io: Io): Promise<void> {
+async function tell(app: App, name: string, isForced: boolean, io: Io, path = ""): Promise<void> {
   const isInternal = app.server.domains.some((domain) => domain.name === name && domain.tls === "internal");
   io.info(`${name}: ${isInternal ? "dp's own CA makes its certificate" : "asking for a certificate"}`);
   const got = await obtain(app, name, isForced, () => io.info("waiting for another order to end"));
@@ -129,7 +152,7 @@ async function tell(app: App, name: string, isForced: boolean, io: Io): Promise<
   const { certificate, addresses } = got;
   if (addresses.length > 0) io.info(`${name} → ${addresses.join(", ")}, this server`);
   io.info(`certificate: ${certificate.issuer}, until ${certificate.until.slice(0, 10)}, renewed by itself`);
-  io.info(`live: https://${name}${isInternal ? ", for clients that trust it: dp domains ca" : ""}`);
+  io.info(`live: https://${name}${path}${isInternal ? ", for clients that trust it: dp domains ca" : ""}`);
 }
 
 /** Removes domains of an app with their certificates. Throws DpError "usage" for a name that it does not have. */
@@ -138,16 +161,21 @@ export async function removeNames(name: string, typed: readonly string[], io: Io
   const before = await openApp(name);
   for (const each of names) requireOwn(before, each);
   const app = await change(name, io, (text, file) => removeDomains(text, names, file));
-  for (const each of names) await removeName(each);
+  for (const host of await unused(names.map(hostOf), null)) await removeName(host);
   for (const each of names) io.info(`removed ${each}`);
   await stopUnused(null, io);
   return domainsOf(app);
 }
 
 function requireOwn({ name: app, server }: App, name: string): void {
-  if (server.domains.some((domain) => domain.name === name)) return;
-  const own = server.domains.map((domain) => domain.name).join(", ");
+  if (server.domains.some((domain) => fullName(domain) === name)) return;
+  const own = server.domains.map(fullName).join(", ");
   throw new DpError("usage", `${app} has no domain ${name}${own === "" ? "" : `; it has ${own}`}`);
+}
+
+/** The same for a name whose paths it may have. */
+function requireHost(app: App, host: string): void {
+  if (!app.server.domains.some((domain) => domain.name === host)) requireOwn(app, host);
 }
 
 type Edit = (text: string, file: string, known: readonly string[]) => string;
@@ -157,12 +185,7 @@ const change = (name: string, io: Io, edit: Edit): Promise<App> =>
   changeConfig(
     name,
     `dp domains ${name}`,
-    (text, file, { domains: before }) =>
-      edit(
-        text,
-        file,
-        before.map((domain) => domain.name),
-      ),
+    (text, file, { domains: before }) => edit(text, file, before.map(fullName)),
     (app) => apply(app, io),
     io,
   );
@@ -184,7 +207,7 @@ export async function useFiles(name: string, typed: string, pems: { cert: string
   const { keyReader } = (await openApp(name)).front;
   const { certificate } = await writePair(domain, pems.key, pems.cert, keyReader);
   await noteSuccess(domain, "file");
-  const isNew = (known: readonly string[]) => !known.includes(domain);
+  const isNew = (known: readonly string[]) => !known.map(hostOf).includes(domain);
   const app = await change(name, io, (text, file, known) =>
     isNew(known) ? addDomains(text, [{ name: domain } satisfies DomainConfig], file) : text,
   );
@@ -204,7 +227,7 @@ function requireMaker({ server }: App, names: readonly string[]): void {
 export async function useAutomatic(name: string, typed: string, io: Io): Promise<DomainRow[]> {
   const app = await openApp(name);
   const domain = domainName(typed);
-  requireOwn(app, domain);
+  requireHost(app, domain);
   requireMaker(app, [domain]);
   await noteSuccess(domain, "acme");
   await tell(app, domain, false, io);
@@ -214,9 +237,9 @@ export async function useAutomatic(name: string, typed: string, io: Io): Promise
 /** Orders new certificates now, for one name or all that dp orders. Throws DpError "command" when one fails. */
 export async function renewNames(name: string, typed: string | undefined, isForced: boolean, io: Io) {
   const app = await openApp(name);
-  const rows = await domainsOf(app);
+  const rows = await hostsOf(app);
   const own = typed === undefined ? null : domainName(typed);
-  if (own !== null) requireOwn(app, own);
+  if (own !== null) requireHost(app, own);
   const hasFolder = await followFolders(app, own, io);
   const due = rows.filter((row) => row.source !== "file" && (own === null || row.name === own));
   if (due.length === 0 && hasFolder) return domainsOf(app);
@@ -226,9 +249,7 @@ export async function renewNames(name: string, typed: string | undefined, isForc
     due.map((row) => row.name),
   );
   for (const row of due) await tell(app, row.name, isForced, io);
-  const failed = (await domainsOf(app)).filter(
-    (row) => row.error !== null && due.some(({ name }) => name === row.name),
-  );
+  const failed = (await hostsOf(app)).filter((row) => row.error !== null && due.some(({ name }) => name === row.name));
   if (failed.length > 0)
     throw new DpError("command", `no new certificate for ${failed.map((row) => row.name).join(", ")}`);
   return domainsOf(app);

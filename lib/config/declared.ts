@@ -34,6 +34,8 @@ export interface FrontSettings {
   readonly holdsPort?: boolean;
   /** True: it serves domains over https. */
   readonly servesDomains?: boolean;
+  /** True: several apps may share a domain, each with its paths. */
+  readonly servesPaths?: boolean;
   /** True: it obeys `allow` and `basicAuth`. */
   readonly guards?: boolean;
 }

@@ -30,3 +30,38 @@ export function domainName(typed: string): string {
   if (ascii !== "" && isDomain(name)) return name;
   throw new DpError("usage", `${quoted(typed)} is not a domain such as shop.example.com`);
 }
+
+const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+$/;
+
+/** A domain, or a path below one. */
+export interface DomainPlace {
+  name: string;
+  /** `/api`; missing: all of the domain. */
+  path?: string;
+}
+
+/** `shop.example.com/api` apart; null for what is neither a domain nor a path below one name. */
+export function placeApart(text: string): DomainPlace | null {
+  const slash = text.indexOf("/");
+  const name = slash < 0 ? text : text.slice(0, slash);
+  if (!isDomain(name)) return null;
+  if (slash < 0) return { name };
+  const path = text.slice(slash);
+  return isWildcard(name) || path.length > 200 || !PATH.test(path) ? null : { name, path };
+}
+
+/** A domain with its path, as people write it. */
+export const fullName = ({ name, path = "" }: DomainPlace): string => name + path;
+
+/** The domain of such a text. */
+export const hostOf = (full: string): string => full.split("/", 1)[0]!;
+
+/** A domain as somebody typed it, or a path below one. */
+export function domainPlace(typed: string): string {
+  const bare = typed.replace(/^https?:\/\//i, "").replace(/\/+$/, "");
+  const slash = bare.indexOf("/");
+  if (slash < 0) return domainName(typed);
+  const full = domainName(bare.slice(0, slash)) + bare.slice(slash);
+  if (placeApart(full) !== null) return full;
+  throw new DpError("usage", `${quoted(typed)} is not a path below a domain, such as shop.example.com/api`);
+}

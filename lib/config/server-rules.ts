@@ -1,7 +1,7 @@
 // What the keys of config.yml require of each other.
 import type * as v from "valibot";
 import { DpError } from "../errors.ts";
-import { isPrivate, PRIVATE_ENDS } from "./domain-name.ts";
+import { fullName, isPrivate, PRIVATE_ENDS } from "./domain-name.ts";
 import { usualOf, type ServerKinds } from "./declared.ts";
 import type { DomainConfig } from "./types.ts";
 import type { serverSchema } from "./server-schema.ts";
@@ -27,10 +27,31 @@ export function checkServer(parsed: Parsed, { managers, fronts }: ServerKinds, f
   if (domains.length > 0) {
     const able = Object.keys(fronts).filter((name) => fronts[name]?.servesDomains);
     checkDomains(domains, able, able.includes(front) && protocol === "http", file);
+    checkPaths(domains, front, fronts, file);
   }
   checkServers(servers, roles, file);
   checkGuards(parsed, fronts, file);
   return strategy ?? (canRunTwice ? "blue-green" : "restart");
+}
+
+function checkPaths(
+  domains: readonly DomainConfig[],
+  front: string,
+  fronts: ServerKinds["fronts"],
+  file: string,
+): void {
+  for (const domain of domains) {
+    const { path, stripPrefix, redirect } = domain;
+    if (path === undefined && stripPrefix === undefined) continue;
+    const fail = (what: string, hint: string) => {
+      throw new DpError("config", `${file}: ${fullName(domain)} ${what}`, { hint });
+    };
+    if (path === undefined) fail("has stripPrefix, but no path", "write a path behind the name, or take it out");
+    if (redirect !== undefined) fail("has a path, and cannot redirect", "take the path or redirect out");
+    const able = Object.keys(fronts).filter((name) => fronts[name]?.servesPaths);
+    if (!able.includes(front))
+      fail(`has a path, which front: ${front} cannot serve`, `write front: ${able.join(" or ")}, or a name of its own`);
+  }
 }
 
 // A front that does not keep clients away would open what is closed.
@@ -61,7 +82,7 @@ function checkDomains(
       `domains need front: ${able.join(" or ")}, and protocol: http`,
       "without them, a web server before dp has the domains",
     );
-  const own = new Map(domains.map((domain) => [domain.name, domain]));
+  const own = new Map(domains.map((domain) => [fullName(domain), domain]));
   if (own.size < domains.length) fail("domains has a name twice", "remove one of the two");
   for (const { name, redirect, certificate, tls } of domains) {
     if (tls !== undefined && certificate !== undefined)

@@ -5,7 +5,7 @@ import { isAppName } from "../paths.ts";
 import { isProcessName } from "../text/ids.ts";
 import { serverOf } from "./server-address.ts";
 import { ownKeys, usualOf, type ManagerSettings, type Declared, type ServerKinds } from "./declared.ts";
-import { isDomain } from "./domain-name.ts";
+import { isDomain, placeApart } from "./domain-name.ts";
 import { allow, basicAuth } from "./guard-schema.ts";
 import type { DomainConfig } from "./types.ts";
 import { claim, duration, mapping, must, oneOf, size, text, whole } from "./field.ts";
@@ -76,40 +76,49 @@ const scale = v.pipe(
 
 const domainName = v.pipe(
   v.string(must("a domain such as shop.example.com")),
-  v.check(isDomain, must("a domain such as shop.example.com, in lower case")),
-  v.description("The name, or *.example.com for all names below one."),
+  v.check(
+    (text) => placeApart(text) !== null,
+    must("a domain such as shop.example.com, in lower case, or a path below one"),
+  ),
+  v.description("The name, *.example.com for all names below one, or a path: shop.example.com/api."),
 );
 
 const domain = v.union(
   [
     v.pipe(
       domainName,
-      v.transform((name): DomainConfig => ({ name })),
+      v.transform((name): DomainConfig => placeApart(name)!),
     ),
-    mapping({
-      name: domainName,
-      redirect: v.exactOptional(
-        v.pipe(
-          v.string(must("a domain")),
-          v.check(isDomain, must("a domain in lower case")),
-          v.description("The domain of this app to which clients are redirected."),
+    v.pipe(
+      mapping({
+        name: domainName,
+        redirect: v.exactOptional(
+          v.pipe(
+            v.string(must("a domain")),
+            v.check(isDomain, must("a domain in lower case")),
+            v.description("The domain of this app to which clients are redirected."),
+          ),
         ),
-      ),
-      certificate: v.exactOptional(
-        v.pipe(
-          text(/^\/[^\x00-\x1f\x7f]*$/, "an absolute folder"),
-          v.description("A folder with fullchain.pem and privkey.pem, which another program renews."),
+        certificate: v.exactOptional(
+          v.pipe(
+            text(/^\/[^\x00-\x1f\x7f]*$/, "an absolute folder"),
+            v.description("A folder with fullchain.pem and privkey.pem, which another program renews."),
+          ),
         ),
-      ),
-      tls: v.exactOptional(
-        v.pipe(
-          oneOf(["internal"]),
-          v.description("internal: dp's own CA gives the certificate, for names such as shop.lan."),
+        tls: v.exactOptional(
+          v.pipe(
+            oneOf(["internal"]),
+            v.description("internal: dp's own CA gives the certificate, for names such as shop.lan."),
+          ),
         ),
-      ),
-    }),
+        stripPrefix: v.exactOptional(
+          v.pipe(claim(), v.description("true: the app gets its requests without the path of its name.")),
+        ),
+      }),
+      v.transform(({ name, ...more }): DomainConfig => ({ ...placeApart(name)!, ...more })),
+    ),
   ],
-  must("a domain such as shop.example.com, or {name: …, redirect: …}"),
+  must("a domain such as shop.example.com, a path below one, or {name: …, redirect: …}"),
 );
 
 const domains = v.pipe(

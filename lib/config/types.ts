@@ -65,6 +65,10 @@ export interface DeployConfig {
 /** A name of an app. */
 export interface DomainConfig {
   name: string;
+  /** The app has only this path, `/api`, and what is below it; default: all that no other app has. */
+  path?: string;
+  /** It gets its requests without that path. */
+  stripPrefix?: boolean;
   /** The name to which its clients are redirected. */
   redirect?: string;
   /** A folder with fullchain.pem and privkey.pem, which somebody else renews. */

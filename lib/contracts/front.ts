@@ -19,6 +19,10 @@ export interface Target {
 export interface Domain {
   /** In lower case; `*.example.com` for all names of one label below example.com. */
   name: string;
+  /** The app has only this path, `/api`, and what is below it; missing: all that no other app has. */
+  path?: string;
+  /** The app gets its requests without that path. */
+  stripPrefix?: boolean;
   /** The name to which its clients are redirected; missing: the app answers. */
   redirect?: string;
 }

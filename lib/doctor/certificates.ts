@@ -8,13 +8,13 @@ import { caRoot, opensslProgram } from "../domains/internal.ts";
 import { legoProgram } from "../domains/lego.ts";
 import { leftWords, renewWords, timeLeft } from "../domains/late.ts";
 import { certificateOf } from "../domains/pair.ts";
-import { domainsOf, type DomainRow } from "../domains/report.ts";
+import { hostsOf, type DomainRow } from "../domains/report.ts";
 
 const check: Check = {
   summary: "the domains and their certificates",
   async app(app) {
     if (app.server.domains.length === 0) return [];
-    const rows = await domainsOf(app);
+    const rows = await hostsOf(app);
     const found = await Promise.all(rows.map((row) => findingsOf(app, row)));
     return [...(await ofServer(app, rows)), ...found.flat()];
   },

@@ -8,6 +8,7 @@ import { DpError, hostError, messageOf } from "../errors.ts";
 import { readText, removeStaleTemps } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
 import { order } from "./lego.ts";
+import { keepers } from "./owners.ts";
 import { certificateOf, folderOf, openFolder, writePair, type Certificate } from "./pair.ts";
 import { orderError } from "./problem.ts";
 import { clearChallenges, reachOf } from "./reach.ts";
@@ -107,7 +108,11 @@ export async function follow(app: App, { name, certificate: folder }: DomainConf
  */
 export async function renewDue(app: App, most: number, say: (line: string) => void): Promise<number> {
   let orders = 0;
-  for (const domain of app.server.domains) {
+  const kept = await keepers();
+  const { domains } = app.server;
+  // A name that several share, or that has several paths, is looked after once.
+  const own = domains.filter(({ name }, at) => domains.findIndex((other) => other.name === name) === at);
+  for (const domain of own.filter(({ name }) => kept.get(name) === app.name)) {
     try {
       if (await lookAfter(app, domain, orders < most, (line) => say(`${domain.name}: ${line}`))) orders++;
     } catch (thrown) {

@@ -7,7 +7,7 @@ import { handLock } from "../deploy/hand-lock.ts";
 import { urlOf } from "../deploy/log/screen.ts";
 import { owedName } from "../deploy/owed.ts";
 import { lateFrom } from "../domains/late.ts";
-import { domainsOf } from "../domains/report.ts";
+import { hostsOf } from "../domains/report.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { ownCheck } from "../health/own-check.ts";
 import { probe } from "../health/probe.ts";
@@ -139,7 +139,7 @@ function lockOf(app: App): AppReport["lock"] {
 }
 
 async function certsOf(app: App): Promise<AppReport["certs"]> {
-  const rows = await domainsOf(app);
+  const rows = await hostsOf(app);
   return rows.map(({ name, from, until, source, error }) => ({
     name,
     until: seconds(until),

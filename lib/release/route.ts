@@ -12,7 +12,12 @@ export async function routeOf(app: App): Promise<Omit<Route, "target">> {
   const { host, port, protocol, trustedProxies, user, domains, tls, allow, basicAuth } = server;
   const route: Omit<Route, "target"> = { app: name, listen: { host, port }, protocol, trustedProxies };
   if (domains.length > 0) {
-    route.domains = domains.map(({ name: domain, redirect }) => ({ name: domain, ...(redirect && { redirect }) }));
+    route.domains = domains.map(({ name: domain, path, stripPrefix, redirect }) => ({
+      name: domain,
+      ...(path && { path }),
+      ...(stripPrefix && { stripPrefix }),
+      ...(redirect && { redirect }),
+    }));
     route.tls = { http: tls.http, hsts: Math.floor(tls.hsts / 1000) };
   }
   if (allow !== undefined) route.allow = allow;

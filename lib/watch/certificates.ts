@@ -2,7 +2,7 @@
 import type { App } from "../contracts/app.ts";
 import type { Happening } from "../contracts/notifier.ts";
 import { lateFrom, renewWords } from "../domains/late.ts";
-import { domainsOf, type DomainRow } from "../domains/report.ts";
+import { hostsOf, type DomainRow } from "../domains/report.ts";
 import { foreign, serverName } from "../notify/text.ts";
 import { happening } from "../notify/happening.ts";
 
@@ -28,7 +28,7 @@ export function lateKey({ from, until, source }: Dated, now: number): string | n
 /** What is to be told of an app's certificates. */
 export async function certificatesDue(app: App, now: number): Promise<Due[]> {
   const due: Due[] = [];
-  for (const row of await domainsOf(app)) {
+  for (const row of await hostsOf(app)) {
     const { name, source, from, until } = row;
     if (from === null || until === null) continue;
     const key = lateKey({ from, until, source }, now);

@@ -18,6 +18,7 @@ import { haproxyProgram } from "../../lib/fronts/haproxy/places.ts";
 import { missing, startAcme, type Acme } from "../support/acme.ts";
 import { watchArguments } from "../support/argv-watch.ts";
 import { startFakeAcme } from "../support/fake-acme.ts";
+import { freePort } from "../support/box-host.ts";
 import { pids, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
 const isAble = missing.length === 0;
@@ -101,6 +102,36 @@ describe.skipIf(!isAble)("dp domains", () => {
     expect((box.run().facts["config"] as { healthCheck: { host: string } }).healthCheck.host).toBe("shop.test");
     expect(await page("shop.test")).toStartWith("again");
     expect((await dp(0, "doctor", "shop")).stdout).toContain("nothing wrong");
+  });
+
+  test("another app has a path of the name, by the one certificate of the name", async () => {
+    await dp(0, "setup", "api", "--port", `${await freePort()}`, "--manager", "builtin");
+    const before = orders();
+    const said = await dp(0, "domains", "api", "add", "shop.test/api", "--strip-prefix");
+    expect(said.stdout).toContain("live: https://shop.test/api, by the certificate that shop.test has");
+    expect(orders()).toBe(before);
+    const answer = async (path: string) => {
+      const to = ["--connect-to", `::127.0.0.1:${acme.https}`, "--cacert", acme.root];
+      return Bun.spawn(["curl", "-sS", "--noproxy", "*", ...to, `https://shop.test${path}`]).stdout.text();
+    };
+    expect(await answer("/apix")).toStartWith("again");
+    expect(await answer("/api/x")).toContain("api: it has no release");
+    expect((await dp(0, "domains", "api")).stdout).toMatch(/shop\.test\/api +without \/api +Pebble/);
+    const [own] = JSON.parse((await dp(0, "domains", "api", "--json")).stdout) as DomainRow[];
+    expect(own).toMatchObject({ name: "shop.test", path: "/api", stripPrefix: true, url: "https://shop.test/api" });
+    expect((await dp(0, "status", "api")).stdout).toContain("api  https://shop.test/api ");
+    expect((await dp(2, "domains", "shop", "add", "shop.test/api")).text).toContain('belongs to the app "api"');
+    expect((await dp(2, "domains", "api", "add", "shop.test")).text).toContain('belongs to the app "shop"');
+    expect((await dp(3, "domains", "api", "add", "api.test", "--strip-prefix")).text).toContain("but no path");
+    await dp(0, "domains", "shop", "add", "shop.test/static");
+    await dp(0, "domains", "shop", "remove", "shop.test/static");
+    await dp(0, "domains", "api", "remove", "shop.test/api");
+    expect(await answer("/api/x")).toStartWith("again");
+    await dp(0, "domains", "api", "add", "shop.test/api");
+    await dp(0, "destroy", "api", "--yes", "--purge");
+    expect(existsSync(join(folderOf("shop.test"), "pair.pem"))).toBe(true);
+    expect(await answer("/api/x")).toStartWith("again");
+    expect(orders()).toBe(before);
   });
 
   test("keys are for dp alone", () => {

@@ -14,6 +14,7 @@ import { idOf } from "../../text/ids.ts";
 import { probesText, sumOf, type Probes } from "../../health/prober.ts";
 import { quoted } from "../../text/text.ts";
 import { cut } from "./receipt.ts";
+import { fullName } from "../../config/domain-name.ts";
 import { mainDomain } from "../../config/main-domain.ts";
 import type { ServerConfig } from "../../config/types.ts";
 
@@ -38,7 +39,7 @@ export function headLine(run: Run): string {
 /** The app's URL, as far as dp knows it. */
 export function urlOf({ host, port, domains }: Pick<ServerConfig, "host" | "port" | "domains">): string {
   const main = mainDomain(domains);
-  if (main !== undefined) return `https://${main}`;
+  if (main !== undefined) return `https://${fullName(main)}`;
   return `http://${host === "0.0.0.0" ? hostname() : host}:${port}`;
 }
 

@@ -29,6 +29,7 @@ const noRequest = () => ({
   upstream: null,
   target: null,
   kind: "requests" as const,
+  prefix: null,
   unsent: [],
   body: makeBody(),
   isHead: false,

@@ -10,12 +10,19 @@ import { apps, gate } from "./app.ts";
 import { log } from "./log.ts";
 import type { App } from "./types.ts";
 
-/** A name of a route. */
-interface Named extends Domain {
+/** A name of a route, or a path below one. */
+export interface Named extends Domain {
   app: App;
 }
 
-const names = new Map<string, Named>();
+/** A name, with the apps that have its paths: the longest path first. */
+export interface Site {
+  places: readonly Named[];
+  /** The one app that has all of it; null: several share it, or some paths are nobody's. */
+  only: Named | null;
+}
+
+const names = new Map<string, Site>();
 const contexts = new Map<string, SecureContext>();
 /** Of each file that a context was made of: its digest. */
 const digests = new Map<string, string>();
@@ -29,7 +36,7 @@ const among = <T>(map: ReadonlyMap<string, T>, name: string): T | undefined =>
   map.get(name) ?? map.get(wildcardOf(name));
 
 /** The domain that a name in lower case belongs to. */
-export const domainOf = (name: string): Named | undefined => among(names, name);
+export const domainOf = (name: string): Site | undefined => among(names, name);
 
 /** The certificate for a name in lower case. */
 export const contextOf = (name: string): SecureContext | undefined =>
@@ -43,11 +50,11 @@ export const certifiedNames = (): string[] => [...contexts.keys()].filter((name)
 
 /** Throws DpError "host" when a domain of the route belongs to another app. */
 export function refuseTaken(route: Route): void {
-  for (const { name } of route.domains ?? []) {
-    const owner = names.get(name)?.app.route.app;
+  for (const { name, path = "" } of route.domains ?? []) {
+    const owner = names.get(name)?.places.find((place) => (place.path ?? "") === path)?.app.route.app;
     if (owner !== undefined && owner !== route.app)
-      throw new DpError("host", `${name} belongs to the app "${owner}"`, {
-        hint: `dp domains ${owner} remove ${name}`,
+      throw new DpError("host", `${name}${path} belongs to the app "${owner}"`, {
+        hint: `dp domains ${owner} remove ${name}${path}`,
       });
   }
 }
@@ -55,9 +62,7 @@ export function refuseTaken(route: Route): void {
 /** Takes over the domains of all routes; certificates that were not read yet are read. */
 export function renewDomains(): void {
   names.clear();
-  for (const app of apps.values())
-    for (const domain of app.route.domains ?? [])
-      if (!names.has(domain.name)) names.set(domain.name, { ...domain, app });
+  for (const app of apps.values()) for (const domain of app.route.domains ?? []) addPlace({ ...domain, app });
   for (const name of contexts.keys()) if (!names.has(name)) contexts.delete(name);
   const proxies = [...apps.values()]
     .filter(({ route }) => route.domains?.length)
@@ -65,6 +70,14 @@ export function renewDomains(): void {
   gate.route = { ...gate.route, trustedProxies: [...new Set(proxies.flat())] };
   if (edge.settings === null) return;
   for (const name of names.keys()) if (!contexts.has(name)) tryCertificate(name);
+}
+
+function addPlace(place: Named): void {
+  const { name, path = "" } = place;
+  const others = names.get(name)?.places ?? [];
+  if (others.some((other) => (other.path ?? "") === path)) return;
+  const places = [...others, place].toSorted((a, b) => (b.path ?? "").length - (a.path ?? "").length);
+  names.set(name, { places, only: places.length === 1 && path === "" ? place : null });
 }
 
 function tryCertificate(name: string): void {

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { isWord } from "./bytes.ts";
 import { HTTPS } from "./client-connection.ts";
 import { clock } from "./clock.ts";
-import { contextOf, domainOf, edge } from "./domains.ts";
+import { contextOf, domainOf, edge, type Site } from "./domains.ts";
 import { leaveUpstream } from "./ending.ts";
 import { refusal } from "./refusal.ts";
 import { request } from "./request-head.ts";
 import { originOf } from "./rewrite.ts";
+import { placeOf, UNCLEAR } from "./shared-host.ts";
 import type { App, Client } from "./types.ts";
 
 const CHALLENGES = "/.well-known/acme-challenge/";
@@ -17,18 +18,33 @@ const TOKEN = /^[A-Za-z0-9_-]{1,128}$/;
 /** The answer to the request whose head was just read; null: the app answers. May give the client to another app. */
 export function edgeAnswer(client: Client, buffer: Buffer): Buffer | null {
   const host = request.hostAt === -1 ? "" : nameIn(buffer.toString("latin1", request.hostAt, request.hostEnd));
-  const found = domainOf(host);
+  const site = domainOf(host);
+  const found = site === undefined ? null : (site.only ?? placeOf(site, targetIn(buffer)));
   if (client.edge === HTTPS) {
-    if (found?.app !== client.app) return refusal(421, "", "its Host is not a name of this connection", request.isHead);
-    return found.redirect === undefined ? null : redirect(found.redirect, buffer);
+    if (site === undefined || !isOfConnection(client, site, found))
+      return refusal(421, "", "its Host is not a name of this connection", request.isHead);
+  } else {
+    const target = targetIn(buffer);
+    if (target.startsWith(CHALLENGES)) return challenge(target.slice(CHALLENGES.length));
+    if (site === undefined) return refusal(404, "", "no app has this name", request.isHead);
   }
-  const target = targetIn(buffer);
-  if (target.startsWith(CHALLENGES)) return challenge(target.slice(CHALLENGES.length));
-  if (found === undefined) return refusal(404, "", "no app has this name", request.isHead);
+  if (found === null) return refusal(404, "", "no app has this path", request.isHead);
+  if (found === UNCLEAR) return refusal(400, "", "its path can be read in two ways", request.isHead);
   if (client.app !== found.app) giveTo(client, found.app);
-  const isServed = found.app.route.tls?.http === "serve" || saysHttps(client, buffer) || !contextOf(host);
+  client.prefix = found.stripPrefix === true ? (found.path ?? null) : null;
   if (found.redirect !== undefined) return redirect(found.redirect, buffer);
+  if (client.edge === HTTPS) return null;
+  const isServed = found.app.route.tls?.http === "serve" || saysHttps(client, buffer) || !contextOf(host);
   return isServed ? null : redirect(host, buffer);
+}
+
+/** Whether the app of a request is one of those whose name the client gave in its handshake. */
+function isOfConnection(client: Client, site: Site, found: ReturnType<typeof placeOf>): boolean {
+  const app = found === null || found === UNCLEAR ? null : found.app;
+  if (app === client.app) return true;
+  const name = (client.socket as unknown as { getServername(): unknown }).getServername();
+  const own = typeof name === "string" ? domainOf(name.toLowerCase()) : undefined;
+  return own !== undefined && (own === site || own.places.some((place) => place.app === app));
 }
 
 /** A Host as a name: in lower case, without the port and the dot of the root. */

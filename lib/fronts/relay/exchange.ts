@@ -15,6 +15,7 @@ import { logRefusal } from "./log.ts";
 import { isEmpty, send } from "./outlet.ts";
 import { readRequest, request } from "./request-head.ts";
 import { requestFor } from "./rewrite.ts";
+import { withoutPrefix } from "./shared-host.ts";
 import type { Client, Upstream } from "./types.ts";
 
 /** Takes bytes from a client that is between requests. */
@@ -67,7 +68,8 @@ function begin(client: Client, buffer: Buffer, at: number): void {
     return refuse(client, 503, "this client has too many requests under way");
   const own = client.app.guard === null ? null : guardAnswer(client.app.guard, client, buffer);
   if (own instanceof Uint8Array) return tell(client, own);
-  client.unsent = [requestFor(buffer, client.origin)];
+  const head = requestFor(buffer, client.origin);
+  client.unsent = [client.prefix === null ? head : withoutPrefix(head, client.prefix)];
   if (own === null) assign(client);
   else waitFor(client, own);
   if (at < buffer.length && client.phase === ACTIVE) feed(client, buffer, at);

@@ -52,6 +52,7 @@ export function shaken(socket: Socket, isOk: boolean): void {
   const found = typeof name === "string" ? domainOf(name.toLowerCase()) : undefined;
   if (found === undefined) return drop(client, !isOk);
   client.phase = IDLE;
-  giveTo(client, found.app);
-  if (excess(found.app) > 0) refuse(client, 503, "it has too many connections");
+  const { app } = found.places[0]!;
+  giveTo(client, app);
+  if (excess(app) > 0) refuse(client, 503, "it has too many connections");
 }

@@ -99,6 +99,8 @@ export interface Client extends Outlet<Client> {
   target: Target | null;
   /** The in-flight count that includes the request. */
   kind: keyof InFlight;
+  /** The path that the app gets its request without; null: it gets all of it. */
+  prefix: string | null;
   /** Bytes of the request for the app, before there is a connection. */
   unsent: Buffer[];
   body: Body;
