@@ -21,9 +21,10 @@ const step = defineStep(import.meta.path, {
     id: fact.id,
     server: fact.server,
     promotes: fact.promotes,
+    built: fact.built,
   },
   provides: { release: fact.release, adopted: fact.adopted },
-  async run({ sha, id, promotes, ...given }, io) {
+  async run({ sha, id, promotes, built, ...given }, io) {
     const app = await appOf(given);
     const { stepTimeout: timeout } = app.server;
     // Settings are kept once: whatever happens to the env file meanwhile, build, hooks and app get the same.
@@ -31,6 +32,12 @@ const step = defineStep(import.meta.path, {
     const release = join(app.places.releases, id);
     const laying = { app, sha, release, user: await readyBuilder(app, io) };
     await emptyRelease(laying, io);
+    if (built !== null) {
+      await (await import("../lib/servers/built.ts")).unpackPart(app, id, "release", laying, io);
+      await io.run(["sync", "-f", release], { timeout });
+      io.info("as it was built on the server that leads");
+      return { release, adopted: null };
+    }
     if (promotes !== null) {
       const { adopt } = await import("../lib/release/artefact.ts");
       const adopted = await adopt(laying, promotes, io);

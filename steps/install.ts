@@ -7,6 +7,7 @@ import { managerFor } from "../lib/release/manager.ts";
 import { buildPlaceOf } from "../lib/release/place.ts";
 import { hasWeb } from "../lib/release/processes.ts";
 import { appType } from "../lib/registry.ts";
+import { builderOf } from "../lib/release/builder.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
 const step = defineStep(import.meta.path, {
@@ -19,9 +20,10 @@ const step = defineStep(import.meta.path, {
     config: fact.config,
     release: fact.release,
     adopted: fact.adopted,
+    built: fact.built,
   },
   provides: { runtime: fact.runtime },
-  async run({ id, adopted, ...given }, io) {
+  async run({ id, adopted, built, ...given }, io) {
     const facts = { ...given, app: await appOf(given) };
     const { app, config } = facts;
     const type = await appType(config.type);
@@ -30,6 +32,13 @@ const step = defineStep(import.meta.path, {
     if (adopted?.runtime) {
       io.info("installed already, where the release was proved");
       return { runtime: adopted.runtime };
+    }
+    if (built !== null) {
+      const { dependenciesIn, placeDependencies } = await import("../lib/servers/built.ts");
+      const folder = dependenciesIn(built.runtime, type.store?.(app.places.base));
+      const owners = { user: await builderOf(app), reader: app.server.user, timeout: app.server.stepTimeout };
+      if (folder !== null) await placeDependencies(app, { id, folder, notes: built.notes }, owners, io);
+      return { runtime: built.runtime };
     }
     return { runtime: await type.install(await buildPlaceOf(facts, await appEnvironment(facts), io), io) };
   },

@@ -5,6 +5,7 @@ import { namedApp } from "../lib/release/app.ts";
 import { allAre, tellAll } from "../lib/servers/lead.ts";
 import { switchText } from "../lib/servers/words.ts";
 import { awaitWord } from "../lib/servers/word.ts";
+import { moveBranch } from "../lib/servers/commit.ts";
 import { sumOf } from "../lib/health/prober.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
@@ -13,15 +14,20 @@ const step = defineStep(import.meta.path, {
   needs: {
     app: fact.app,
     id: fact.id,
+    kind: fact.kind,
+    sha: fact.sha,
+    server: fact.server,
     group: fact.group,
     switchTime: fact.switchTime,
     swapProbes: fact.swapProbes,
     verifyProbes: fact.verifyProbes,
   },
   provides: {},
-  async run({ app, id, group, switchTime, swapProbes, verifyProbes }, io) {
-    if (group?.as === "peer") await awaitWord(namedApp(app), { id, word: "keep", lead: group.lead }, io);
-    else if (group) {
+  async run({ app, id, kind, sha, server, group, switchTime, swapProbes, verifyProbes }, io) {
+    if (group?.as === "peer") {
+      await awaitWord(namedApp(app), { id, word: "keep", lead: group.lead }, io);
+      if (kind === "deploy") await moveBranch(namedApp(app), server.branch, sha);
+    } else if (group) {
       const others = await allAre("proven", app, id, io);
       const own = { name: group.name, switchTime, probes: sumOf([swapProbes, verifyProbes]) };
       for (const each of [own, ...others]) io.output(`${each.name.padEnd(8)} ${switchText(each)}`);

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
-// Hands the run to the other servers: the commit, then the order. Each begins a run of its own with the same ID.
-import { basename } from "node:path";
+// Hands the run to the other servers: the commit, what was built, then the order. Each begins a run of its own with the same ID.
 import { fact } from "../lib/pipeline/facts.ts";
-import { namedApp } from "../lib/release/app.ts";
+import { appOf } from "../lib/release/app.ts";
+import { appType } from "../lib/registry.ts";
 import { linesOf } from "../lib/servers/line.ts";
 import { callBack, handOut } from "../lib/servers/lead.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
@@ -16,13 +16,17 @@ const step = defineStep(import.meta.path, {
     sha: fact.sha,
     subject: fact.subject,
     by: fact.by,
+    server: fact.server,
+    config: fact.config,
     release: fact.release,
+    runtime: fact.runtime,
     group: fact.group,
   },
   provides: {},
-  async run({ app, group, release, ...given }, io) {
+  async run({ app, server, group, config, ...given }, io) {
     if (group === null) return {};
-    const lines = await handOut(namedApp(app), { ...given, group, to: basename(release) }, io);
+    const type = await appType(config.type);
+    const lines = await handOut(await appOf({ app, server }), { ...given, group, type }, io);
     io.info(lines.map(({ name }) => name).join(", "));
     if (group.without.length > 0)
       io.warn(`${group.without.join(" and ")} left out: dp fleet sync ${app} brings them in line later`);

@@ -107,6 +107,7 @@ const APP_TYPE: Omit<
   | "build"
   | "listenVariables"
   | "inspect"
+  | "store"
   | "requireHost"
   | "runHook"
   | "endHook"

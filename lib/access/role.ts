@@ -1,14 +1,18 @@
 // The roles of keys, and how a command declares which of them may use it.
 
-/** From the least to the most: each role may do what those before it may. */
-export const ROLES = ["view", "push", "operate"] as const;
+/**
+ * From the least to the most: each role may do what those before it may. "server" stands apart: another server of the app
+ * may deploy together with this one, and nothing else.
+ */
+export const ROLES = ["view", "push", "operate", "server"] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Whether a word is the name of a role. */
 export const isRole = (word: string): word is Role => (ROLES as readonly string[]).includes(word);
 
 /** Whether a role may do what another one may. */
-export const isEnough = (has: Role, needed: Role): boolean => ROLES.indexOf(has) >= ROLES.indexOf(needed);
+export const isEnough = (has: Role, needed: Role): boolean =>
+  has === "server" || needed === "server" ? has === needed : ROLES.indexOf(has) >= ROLES.indexOf(needed);
 
 /** A command line after its command, as the command itself reads it. */
 export interface Typed {

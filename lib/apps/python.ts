@@ -101,6 +101,8 @@ const python: AppType = {
     UVICORN_PORT: String(port),
   }),
 
+  store: venvsFolder,
+
   prune: pruneVenvs,
 };
 

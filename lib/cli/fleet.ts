@@ -47,12 +47,16 @@ export function declareFleetCommands(cli: CAC): void {
     .option("--every <time>", "Write the data again and again: 30s, 5m")
     .option("--json", "As JSON")
     .usage(
-      "fleet [--watch | --web | --out FOLDER | --json], or: fleet add NAME [USER@]HOST[:PORT], or: fleet remove NAME, or on a server: fleet sync APP",
+      "fleet [--watch | --web | --out FOLDER | --json], or: fleet add NAME [USER@]HOST[:PORT], or: fleet remove NAME, or on a server: fleet sync APP, fleet key",
     )
     .action(
       async (action: string | undefined, name: string | undefined, address: string | undefined, options: Options) => {
         const fleet = await import("../commands/fleet.ts");
         if (action === "sync" && address === undefined) return sync(name, options);
+        if (action === "key" && name === undefined) {
+          const { serverKey } = await import("../commands/server-key.ts");
+          return print(await serverKey());
+        }
         if (action === "add") return print(await fleet.add(name, address));
         if (action === "remove" && address === undefined) return print(await fleet.remove(name));
         if (action !== undefined)

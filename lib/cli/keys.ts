@@ -9,8 +9,8 @@ import { printExact, say } from "../text/say.ts";
 
 const ACTIONS = ["list", "add", "new", "allow", "deny", "remove"] as const;
 const USAGE = `keys
-  $ dp keys add NAME --app APP[,APP] --role view|push|operate [FILE.pub]     without FILE from stdin
-  $ dp keys new NAME --app APP[,APP] --role ROLE                             for a CI: prints the private key once
+  $ dp keys add NAME --app APP[,APP] --role view|push|operate|server [FILE.pub]   without FILE from stdin
+  $ dp keys new NAME --app APP[,APP] --role ROLE                                  for a CI: prints the private key once
   $ dp keys allow NAME APP --role ROLE
   $ dp keys deny NAME APP
   $ dp keys remove NAME [--key SHA256:...]`;
@@ -64,8 +64,9 @@ const DOES: Record<(typeof ACTIONS)[number], (typed: Words) => Promise<void>> = 
     const added = await addKey(name, grant, await textFrom(words));
     await warnOfSshd();
     const { remoteFor } = await import("../access/remote.ts");
-    const [app] = Object.keys(added.apps);
-    const remote = app === undefined ? null : await remoteFor(app);
+    const [app, role] = Object.entries(added.apps)[0] ?? [];
+    // Another server pushes nothing.
+    const remote = app === undefined || role === "server" ? null : await remoteFor(app);
     answer(options, { ...added, remote }, () => [
       ...added.changes,
       addedLine(added),
@@ -85,7 +86,12 @@ const DOES: Record<(typeof ACTIONS)[number], (typed: Words) => Promise<void>> = 
     printExact(made.privateKey.trimEnd());
     say("the host's keys: a variable DP_KNOWN_HOSTS");
     known.forEach(print);
-    const verbs = { view: "may look at", push: "may push to", operate: "may operate" };
+    const verbs = {
+      view: "may look at",
+      push: "may push to",
+      operate: "may operate",
+      server: "may deploy together with",
+    };
     return say(`proved: ${name} logs in and ${verbs[grant.role]} ${grant.apps.join(", ")}`);
   },
   async allow({ name, words, options }) {

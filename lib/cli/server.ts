@@ -102,14 +102,14 @@ export function declareServerCommands(cli: CAC): void {
     .option("--only <apps>", HIDDEN)
     .action(async (app: string | undefined, options: Options) => {
       app = oneOrAll(app, options);
-      const { status, statusOfAll } = await import("../commands/status.ts");
+      const { statusOfAll, statusWithServers } = await import("../commands/status.ts");
       const { statusLines } = await import("../commands/status-lines.ts");
       let code = 0;
       const broken = (error: unknown) => {
         const own = report(error);
         code ||= own;
       };
-      const found = app === undefined ? await statusOfAll(broken, only(options)) : await status(app);
+      const found = app === undefined ? await statusOfAll(broken, only(options)) : await statusWithServers(app);
       const lines = () => (Array.isArray(found) ? found.flatMap(statusLines) : statusLines(found));
       answer(options, found, () => (lines().length > 0 || code !== 0 ? lines() : ["no app yet: dp setup APP"]));
       return code;

@@ -3,12 +3,16 @@ import { describeHandLock, handLock } from "../deploy/hand-lock.ts";
 import { numberAfterAll } from "../deploy/begin.ts";
 import { DpError } from "../errors.ts";
 import { objectName } from "../git/git.ts";
+import { makeIo, silentLog } from "../host/io.ts";
 import { versionText } from "../host/version.ts";
 import { load } from "../pipeline/run-file.ts";
 import { openApp } from "../release/app.ts";
 import { goodReleases, newestRun, runFile } from "../release/history.ts";
+import { fits } from "../servers/built.ts";
 import { takeCommit } from "../servers/commit.ts";
-import { LANGUAGE, type Hello } from "../servers/messages.ts";
+import { LANGUAGE, readOffer, type Fit, type Hello } from "../servers/messages.ts";
+import { takePart } from "../servers/send.ts";
+import { isReleaseId } from "../text/ids.ts";
 
 /** How many releases are named. */
 const MOST = 100;
@@ -36,4 +40,17 @@ export async function commit(name: string, sha: string | undefined): Promise<voi
   if (sha === undefined || objectName(sha) === null)
     throw new DpError("usage", `${JSON.stringify(sha)} is not the full name of a commit`);
   await takeCommit(await openApp(name), sha);
+}
+
+/** Whether a built release can run here; the offer comes on stdin. */
+export async function fit(name: string): Promise<Fit> {
+  const offer = readOffer((await Bun.stdin.text()).trim());
+  return fits(await openApp(name), offer, makeIo(silentLog));
+}
+
+/** Takes a part of a built release, `42-3f9c2ab.release`, from stdin. */
+export async function take(name: string, word = ""): Promise<void> {
+  const [id = "", part = ""] = word.split(".");
+  if (!isReleaseId(id)) throw new DpError("usage", `${JSON.stringify(word)} is no part of a run`);
+  await takePart(await openApp(name), id, part);
 }

@@ -19,6 +19,7 @@ export function statusLines(now: Status): string[] {
   lines.push(...rollbackLines(now));
   if (now.warm.length > 0) lines.push(`  warm       ${now.warm.join(", ")} still runs, for an instant rollback`);
   if (now.front) lines.push(`  front      ${frontLine(now.front)}`);
+  if (now.servers.length > 0) lines.push(...serverLines(now));
   if (now.deploying) lines.push(`  deploying  ${describeHolder(now.deploying)}`);
   if (now.owed) lines.push(`  owed       ${now.owed} was pushed but not deployed: dp reconcile ${now.app}`);
   if (now.allow) lines.push(`  allowed    ${now.allow.join(", ")}`);
@@ -48,6 +49,15 @@ function rollbackLines({ app, previous, rollbackTarget, settingsTarget }: Status
       `  settings   ${settingsTarget}  the same files, its own settings: dp rollback ${app} --with-env goes back`,
     );
   return lines;
+}
+
+function serverLines({ app, servers }: Status): string[] {
+  const words = servers.map(({ server, live, isInLine, error }) => {
+    if (isInLine === null) return `${server} does NOT answer: ${error}`;
+    return isInLine ? `${server} ${live ?? "nothing"}` : `${server} NOT in line: ${live ?? "nothing"}`;
+  });
+  const isBehind = servers.some(({ isInLine }) => isInLine === false);
+  return [`  servers    ${words.join("; ")}${isBehind ? `; dp fleet sync ${app}` : ""}`];
 }
 
 function frontLine({

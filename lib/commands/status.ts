@@ -21,6 +21,7 @@ import { urlOf } from "../deploy/log/screen.ts";
 import { knownApp } from "../release/known-app.ts";
 import { appNames } from "../config/server.ts";
 import { rollbackTarget, settingsTarget } from "../release/rollback-target.ts";
+import { hasServers, ownName } from "../servers/part.ts";
 import { warmIds } from "../release/warm.ts";
 import type { InstanceStatus } from "../host/instance.ts";
 
@@ -65,6 +66,8 @@ export interface Status {
   front: Omit<RouteStatus, "minutes" | "pass"> | null;
   /** The running deploy, or null. */
   deploying: Holder | null;
+  /** The other servers of the app; empty: it has none, or nobody has asked them. */
+  servers: OtherServer[];
   /** With `gate: false`, the commit or run that was pushed but not deployed, or null. */
   owed: string | null;
   /** Who has locked the app by hand, or null. */
@@ -76,6 +79,37 @@ export interface Status {
   maintenance: { by: string; since: string } | null;
   /** The newest run if it did not end well: its ID and error. */
   lastFailure: { id: string; error: string } | null;
+}
+
+/** Another server of the app. */
+export interface OtherServer {
+  server: string;
+  live: string | null;
+  /** Whether the same commit is live there; null: it did not answer. */
+  isInLine: boolean | null;
+  /** Why it did not answer. */
+  error: string | null;
+}
+
+/** How long another server may take, in ms. */
+const PATIENCE = 6_000;
+
+/** The status of one app, with what is live on its other servers. */
+export async function statusWithServers(name: string): Promise<Status> {
+  const { app } = await knownApp(name);
+  if (!hasServers(app.server)) return status(name);
+  const { hello } = await import("../servers/ask.ts");
+  const own = ownName(app.server);
+  const others = Object.entries(app.server.servers).filter(([server]) => server !== own);
+  const asked = Promise.all(others.map(([, address]) => hello(name, address, PATIENCE)));
+  const [now, answers] = await Promise.all([status(name), asked]);
+  const run = now.live === null ? null : await load(runFile(app, now.live)).catch(() => null);
+  const servers = others.map(([server], at): OtherServer => {
+    const there = answers[at]!;
+    if (typeof there === "string") return { server, live: null, isInLine: null, error: there };
+    return { server, live: there.live, isInLine: there.sha === (run?.facts["sha"] ?? null), error: null };
+  });
+  return { ...now, servers };
 }
 
 /** The status of one app. */
@@ -108,6 +142,7 @@ export async function status(name: string): Promise<Status> {
     lock: handLock(app),
     allow: server.allow ?? null,
     users: server.basicAuth ? Object.keys(server.basicAuth) : null,
+    servers: [],
     maintenance: shortOf(maintenanceOf(app)),
     owed: await owedName(app),
     lastFailure: await lastFailure(app),

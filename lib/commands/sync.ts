@@ -107,6 +107,7 @@ function orderFor({ app, live, sha, subject }: Goal, name: string, { next, good 
     to: isThere ? live : null,
     reason: "",
     changes: null,
+    built: null,
     withEnv: false,
   };
 }

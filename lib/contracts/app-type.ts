@@ -124,6 +124,11 @@ export interface AppType {
   requireHost?(): Promise<void>;
   /** Recognises a folder of this type; returns null for any other. */
   detect(tree: Tree): Promise<Detected | null>;
+  /**
+   * The folder, below the app's base, in which dependencies lie as folders of their own that other servers may get as
+   * they are, each with notes beside it: KEY, KEY.json once it is complete, KEY.txt.
+   */
+  store?(base: string): string;
   /** Installs the app's dependencies. Safe to repeat. Throws DpError "command" with the installer's output. */
   install(place: Place, io: Io): Promise<Runtime>;
   /**

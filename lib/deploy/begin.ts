@@ -116,8 +116,11 @@ export async function beginRestart(app: App, reason: string, brought?: Brought, 
 }
 
 /** Begins a deploy of a commit that the server that leads has sent. */
-export const beginAsPeer = (app: App, { sha, subject }: Pick<Order, "sha" | "subject">, joint: Joint): Promise<Begun> =>
-  make(app, sha, { kind: "deploy", subject, ...QUIETLY }, { joint });
+export const beginAsPeer = (
+  app: App,
+  { sha, subject, built }: Pick<Order, "sha" | "subject" | "built">,
+  joint: Joint,
+): Promise<Begun> => make(app, sha, { kind: "deploy", subject, ...QUIETLY, built }, { joint });
 
 const QUIETLY = { skipHooks: true, push: null, promotes: null };
 
@@ -154,7 +157,7 @@ async function make(app: App, sha: string, facts: Record<string, unknown>, how: 
     startedAt: new Date().toISOString(),
   };
   const envBefore = brought?.stamp ?? null;
-  await create(context, { ...begun, server, envBefore, group, ...facts });
+  await create(context, { ...begun, server, envBefore, group, built: null, ...facts });
   return { id, context };
 }
 

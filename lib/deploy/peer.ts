@@ -11,6 +11,7 @@ import { idOf } from "../text/ids.ts";
 import type { Run } from "../pipeline/run-file.ts";
 import { openApp } from "../release/app.ts";
 import { goodReleases, logOf, runFile, runOf } from "../release/history.ts";
+import { forgetParts } from "../servers/built.ts";
 import { readOrder, type Order, type Told } from "../servers/messages.ts";
 import { forgetWords, noteWord, renewLease } from "../servers/word.ts";
 import { beginAsPeer, beginRestart, beginRollback, type Begun, type Brought, type Joint } from "./begin.ts";
@@ -148,6 +149,7 @@ async function untilEnd(app: App, id: string, { runner, listening }: Listening):
   else if (past.state === "unfinished") await takeBack(app);
   listening.isOver = true;
   await forgetCanceller(app, id);
+  await forgetParts(app, id);
   await forgetWords(app, id);
   const { run } = await runOf(app, id);
   const step = Object.entries(run.journal).find(([, entry]) => entry.error !== undefined)?.[0] ?? null;

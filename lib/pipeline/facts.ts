@@ -49,6 +49,15 @@ const runtime = v.strictObject({
   interpreter: v.optional(v.strictObject({ name: v.string(), version: v.string(), program: path })),
 });
 
+const built = v.strictObject({
+  runtime,
+  /** The end of a file's name beside the folder of dependencies -> what it says: an app type keeps notes there. */
+  notes: v.record(v.picklist([".json", ".txt"]), v.string()),
+});
+
+/** What another server has built: what `install` there provided, and the notes beside its dependencies. */
+export type Built = v.InferOutput<typeof built>;
+
 // What a run of several servers knows of them. The one that got the push leads, and the others follow its word.
 const group = v.strictObject({
   as: v.picklist(["lead", "peer"]),
@@ -101,6 +110,7 @@ export const fact = {
     v.optional(v.nullable(group), null),
     "the servers that the run is for, and which of them this one is; null: this one alone",
   ),
+  built: described(v.optional(v.nullable(built), null), "what the server that leads has built; null: it is built here"),
   skipHooks: described(v.boolean(), "the hooks in deploy.yml are skipped"),
   promotes: described(
     v.optional(v.nullable(promotes), null),

@@ -49,7 +49,7 @@ export function stepsOf(kind: Kind, group: Group | null): readonly string[] {
 /** Facts that `dp begin` decides once, for all steps. */
 const BEGUN = [
   ...["app", "base", "repo", "id", "kind", "sha", "subject", "by", "startedAt", "server", "push", "skipHooks"],
-  ...["envBefore", "group", "promotes"],
+  ...["envBefore", "group", "built", "promotes"],
 ];
 
 /** Facts that exist before the first step. A rollback takes those of the release it goes back to. */

@@ -47,8 +47,8 @@ export async function ask(
 }
 
 /** What a server says before anything begins, or a sentence that says why it says nothing. */
-export async function hello(app: string, address: string): Promise<Hello | string> {
-  const { code, stdout, stderr } = await ask(address, ["peer", "hello", app]);
+export async function hello(app: string, address: string, limit = LIMIT): Promise<Hello | string> {
+  const { code, stdout, stderr } = await ask(address, ["peer", "hello", app], { limit });
   const said = code === 0 ? readHello(stdout.trim()) : null;
   if (said?.v === LANGUAGE) return said;
   if (said !== null) return `its dp, ${said.dp}, does not deploy together with this one: dp upgrade on both`;

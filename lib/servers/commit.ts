@@ -43,3 +43,8 @@ export async function takeCommit(app: NamedApp, sha: string): Promise<void> {
   await git(repo, ["index-pack", "--stdin", "--fix-thin", "--strict"], { ...limit, stdin: 0 });
   await git(repo, ["rev-list", "--objects", "--quiet", sha, "--not", "--all"], limit);
 }
+
+/** The deploy branch follows the release that stays, as after a push: `dp deploy` there deploys the same commit. */
+export async function moveBranch({ places }: NamedApp, branch: string, sha: string): Promise<void> {
+  await git(places.repo, ["update-ref", `refs/heads/${branch}`, sha], { check: false });
+}

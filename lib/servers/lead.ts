@@ -1,5 +1,7 @@
 // The side of the server that leads: hands the run to the others, waits for them, and tells them its word.
+import { basename } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
+import type { AppType, Runtime } from "../contracts/app-type.ts";
 import { parseEnv } from "../config/env.ts";
 import { readEnvFile } from "../config/env-file.ts";
 import { DpError, EXIT, type ExitName } from "../errors.ts";
@@ -9,10 +11,13 @@ import { load } from "../pipeline/run-file.ts";
 import { appOfRun } from "../release/app.ts";
 import { runFile } from "../release/history.ts";
 import { settingsText } from "../release/settings.ts";
+import { ask } from "./ask.ts";
+import { dependenciesIn, notesOf, offerOf, type Part } from "./built.ts";
 import { sendCommit } from "./commit.ts";
 import { keepLines, linesOf, openLine, type Ended, type Line } from "./line.ts";
-import { LANGUAGE, type Order, type ToldOf, type Word } from "./messages.ts";
-import { CUT } from "./ssh.ts";
+import { LANGUAGE, readFit, type Order, type ToldOf, type Word } from "./messages.ts";
+import { sendPart } from "./send.ts";
+import { CUT, reasonIn } from "./ssh.ts";
 
 /** How long a server may take to go back before this one ends without it, in ms. */
 const PATIENCE = 120_000;
@@ -27,23 +32,46 @@ export interface Handed {
   subject: string;
   by: string;
   group: Group;
-  /** The release, of a rollback that which it goes back to. */
-  to: string;
+  /** The release's folder; of a rollback, that of the release which it goes back to. */
+  release: string;
+  runtime: Runtime;
+  type: AppType;
 }
 
 /** Hands the run to all others at once. Throws DpError when one does not take it; the lines are kept for the undo. */
-export async function handOut(app: NamedApp, run: Handed, io: Io): Promise<readonly Line[]> {
+export async function handOut(app: App, run: Handed, io: Io): Promise<readonly Line[]> {
   const names = Object.keys(run.group.peers);
   const { sha, group } = run;
   if (run.kind === "deploy")
     await Promise.all(names.map((name) => sendCommit(app, sha, { name, ...group.peers[name]! }, io)));
   const asked = await askedOf(app, run.id);
-  const lines = names.map((name) =>
-    openLine(name, run.group.peers[name]!.address, app.name, orderFor(name, run, asked)),
-  );
+  const built = await Promise.all(names.map((name) => sendBuilt(app, name, run, io)));
+  const order = (name: string, at: number) => ({ ...orderFor(name, run, asked), built: built[at] ?? null });
+  const lines = names.map((name, at) => openLine(name, group.peers[name]!.address, app.name, order(name, at)));
   keepLines(run.id, lines);
   await allAre("begun", app.name, run.id, io);
   return lines;
+}
+
+/** Sends what was built here to a server on which it runs as it is; null: it is built there. */
+async function sendBuilt(app: App, name: string, run: Handed, io: Io): Promise<Order["built"]> {
+  const { kind, id, type, group, release, runtime } = run;
+  // An image is the engine's, and no folder.
+  if (kind !== "deploy" || type.builtElsewhere !== undefined) return null;
+  const { address } = group.peers[name]!;
+  const offer = JSON.stringify(await offerOf(app, runtime, io));
+  const answer = await ask(address, ["peer", "fits", app.name], { stdin: new Blob([`${offer}\n`]), signal: io.signal });
+  const fit = answer.code === 0 ? readFit(answer.stdout.trim()) : null;
+  const why = fit === null ? reasonIn(answer.stderr, answer.code) : fit.why;
+  if (fit === null || why !== null) {
+    io.warn(`${name} builds it itself: ${why}`);
+    return null;
+  }
+  const dependencies = dependenciesIn(runtime, type.store?.(app.places.base));
+  const send = (part: Part, folder: string) => sendPart(app, { part, folder, id, name, address }, io);
+  await send("release", release);
+  if (dependencies !== null && !fit.hasDependencies) await send("dependencies", dependencies);
+  return { runtime, notes: await notesOf(dependencies) };
 }
 
 type Asked = Pick<Order, "reason" | "changes" | "withEnv">;
@@ -69,10 +97,14 @@ async function differing({ places, server }: App, text: string, id: string): Pro
 }
 
 /** The order for one of them. */
-function orderFor(name: string, { id, kind, sha, subject, by, group, to }: Handed, asked: Asked): Order {
+function orderFor(
+  name: string,
+  { id, kind, sha, subject, by, group, release }: Handed,
+  asked: Asked,
+): Omit<Order, "built"> {
   const { lead, roles } = group;
   const run = { v: LANGUAGE, id, kind, sha, subject: subject.slice(0, 400), by: by.slice(0, 200) } as const;
-  return { ...run, name, lead, roles, to: kind === "rollback" ? to : null, ...asked };
+  return { ...run, name, lead, roles, to: kind === "rollback" ? basename(release) : null, ...asked };
 }
 
 type Stage = "begun" | "ready" | "proven";

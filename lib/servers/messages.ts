@@ -42,6 +42,8 @@ const order = v.strictObject({
   /** Of a restart: why, and the settings to set, or with null to remove. */
   reason: text(400),
   changes: v.nullable(v.record(v.string(), v.nullable(v.string()))),
+  /** Of a deploy: what comes built, by `dp peer take`. */
+  built: fact.built,
   /** Of a rollback: with the settings that the release had. */
   withEnv: v.boolean(),
 });
@@ -88,6 +90,30 @@ const hello = v.strictObject({
 });
 /** How a server answers before anything begins. */
 export type Hello = v.InferOutput<typeof hello>;
+
+const offer = v.strictObject({
+  base: v.string(),
+  arch: v.string(),
+  libc: v.string(),
+  runtime: fact.runtime,
+});
+/** What a built release needs of a server. */
+export type Offer = v.InferOutput<typeof offer>;
+
+const fit = v.strictObject({
+  /** Why it must be built there; null: it fits. */
+  why: v.nullable(text(300)),
+  /** The dependencies are there already. */
+  hasDependencies: v.boolean(),
+});
+/** Whether a built release can run there. */
+export type Fit = v.InferOutput<typeof fit>;
+
+/** What an offer says. Throws when it is none. */
+export const readOffer = (line: string): Offer => v.parse(offer, JSON.parse(line));
+
+/** The answer to an offer; null: nothing that this dp understands. */
+export const readFit = (line: string): Fit | null => read(fit, line);
 
 /** The order in a line. Throws when it is none. */
 export const readOrder = (line: string): Order => v.parse(order, JSON.parse(line));

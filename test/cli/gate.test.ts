@@ -133,6 +133,11 @@ const MAY: Readonly<Record<string, Role>> = {
   "maintenance APP on": "operate",
   "maintenance APP off": "operate",
   "cron run APP cleanup": "operate",
+  "peer hello APP": "server",
+  "peer commit APP 3f9c2ab": "server",
+  "peer fits APP": "server",
+  "peer take APP 42-3f9c2ab.release": "server",
+  "peer run APP": "server",
 };
 
 /** More lines of commands that no key may use at all, or not like this. */
@@ -186,7 +191,8 @@ describe.each(ROLES)("the role %s", (role) => {
   test.each(Object.entries(MAY))("%s needs %s", async (line, needed) => {
     const own = await typed(line.replace("APP", "shop"));
     const name = line.split(" ")[0]!;
-    const isAllowed = ROLES.indexOf(role) >= ROLES.indexOf(needed);
+    const isApart = role === "server" || needed === "server";
+    const isAllowed = isApart ? role === needed : ROLES.indexOf(role) >= ROLES.indexOf(needed);
     if (isAllowed) expect([own.error, own.ran]).toEqual(["", expect.stringContaining('"shop"')]);
     else expect([own.error, own.ran]).toEqual([expect.stringMatching(/^ann may not \w+ shop$/), null]);
     const lines = audited().filter(({ result }) => result === "refused");
@@ -216,13 +222,15 @@ describe.each(ROLES)("the role %s", (role) => {
   );
 
   test("sees its own apps in the lists of all of them", async () => {
+    // Another server looks at nothing.
+    const own = role === "server" ? "" : "shop";
     for (const line of ["apps", "apps --only blog", "dp apps", "apps:list"])
-      expect((await typed(line)).ran).toBe('apps [{"only":"shop"}]');
-    expect((await typed("report --json")).ran).toBe('report [{"json":true,"only":"shop"}]');
+      expect((await typed(line)).ran).toBe(`apps [{"only":"${own}"}]`);
+    expect((await typed("report --json")).ran).toBe(`report [{"json":true,"only":"${own}"}]`);
     expect(await typed("report --look")).toEqual({ ran: null, error: "ann may not use report in that way" });
-    expect((await typed("status --all")).ran).toBe('status [null,{"all":true,"only":"shop"}]');
+    expect((await typed("status --all")).ran).toBe(`status [null,{"all":true,"only":"${own}"}]`);
     expect(await typed("audit --all")).toEqual({ ran: null, error: "which app? dp audit APP" });
-    expect((await typed("status --json --only=blog")).ran).toBe('status [null,{"json":true,"only":"shop"}]');
+    expect((await typed("status --json --only=blog")).ran).toBe(`status [null,{"json":true,"only":"${own}"}]`);
   });
 });
 

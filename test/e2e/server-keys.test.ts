@@ -289,6 +289,45 @@ describe.skipIf(why !== null)(`keys${why === null ? "" : ` (skipped: ${why})`}`,
     ]);
   }, 120_000);
 
+  test("the key of another server deploys together with this one, and does nothing else", async () => {
+    await exec(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", keyOf("server-a")]);
+    expect((await add("server-a", "--app", "shop", "--role", "server")).code).toBe(0);
+    for (const line of ["status shop", "env shop", "deploy shop", "run shop -- id"])
+      expect(await said("server-a", line)).toEqual([8, `dp: server-a may not ${line.split(" ")[0]} shop`]);
+    const hello = JSON.parse((await as("server-a", "peer hello shop")).stdout) as { next: number; live: string };
+    expect(hello.live).toBe(await box.live("shop"));
+    const sha = await shop.commit({ greeting: "from another server" }, "from another server");
+    const pack = Bun.spawn(["git", "pack-objects", "--revs", "--stdout", "--quiet"], {
+      cwd: shop.dir,
+      stdin: new Blob([`${sha}\n`]),
+    });
+    const sent = { stdin: await pack.stdout.blob(), timeout: 60_000 };
+    expect((await exec([...argvOf("server-a"), `peer commit shop ${sha}`], sent)).text).not.toContain("dp:");
+    const id = `${hello.next}-${sha.slice(0, 7)}`;
+    const run = { v: 1, id, kind: "deploy", sha, subject: "from another server", by: "ann", roles: {} };
+    const order = { ...run, name: "b", lead: "a", to: null, reason: "", changes: null, withEnv: false };
+    const line = Bun.spawn([...argvOf("server-a"), "peer run shop"], { stdin: "pipe", stdout: "pipe" });
+    const say = (word: string) => {
+      line.stdin.write(`${word}\n`);
+      void line.stdin.flush();
+    };
+    say(JSON.stringify(order));
+    let told = "";
+    for await (const chunk of line.stdout) {
+      const before = told;
+      told += Buffer.from(chunk).toString();
+      for (const [stage, word] of [
+        ["ready", "swap"],
+        ["proven", "keep"],
+      ] as const)
+        if (told.includes(`"is":"${stage}"`) && !before.includes(`"is":"${stage}"`)) say(word);
+    }
+    expect([await line.exited, told.split("\n").at(-2)]).toEqual([0, expect.stringContaining('"is":"ended","code":0')]);
+    expect(await box.live("shop")).toBe(id);
+    expect(await box.branch("shop")).toBe(sha);
+    await box.mustDp("keys", "remove", "server-a");
+  }, 120_000);
+
   test("when many log in at once, sshd may cut some off, and all others are answered", async () => {
     const answers = await Promise.all(Array.from({ length: 24 }, () => as("ann", "status --json")));
     const served = answers.filter(({ code }) => code !== 255);

@@ -1,6 +1,6 @@
 // One push, several servers: three servers of their own that deploy together, over real ssh.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isLocked } from "../../lib/host/lock.ts";
 import { seedOf, spread } from "../faults/seed.ts";
@@ -100,6 +100,47 @@ describe.skipIf(why !== null)("several servers", () => {
     const restarted = three.a.live()!;
     expect(restarted).not.toBe(live);
     await expectTogether(restarted);
+  });
+
+  test("it is built once, and where that does not fit, it is built there", async () => {
+    const built = (one: One) => readFileSync(join(one.base, "releases", one.live()!, "where"), "utf8").trim();
+    const venvs = (one: One) => readdirSync(join(one.base, "venvs")).sort();
+    const more = { "requirements.txt": "six==1.16.0\n", "deploy.yml": `${yml}build: hostname >where\n` };
+    await three.commit({ ...more, say: "built" });
+    writeFileSync(join(three.c.bin, "getconf"), "#!/bin/sh\necho glibc 2.1\n", { mode: 0o755 });
+    const pushed = await three.push();
+    rmSync(join(three.c.bin, "getconf"));
+    code(pushed, 0);
+    await expectTogether(three.a.live()!);
+    expect(pushed.text).toMatch(/c builds it itself: it has glibc 2\.1, not glibc/);
+    expect(three.all.map(built)).toEqual(["a", "a", "c"]);
+    // The dependencies of b are those of a, and count as complete.
+    expect(venvs(three.b)).toEqual(venvs(three.a));
+    expect((await three.b.sh(`cat $DP_ROOT/var/log/deployments/shop/${three.b.live()}.log`)).text).not.toContain(
+      "installing",
+    );
+    const { runtime } = three.b.run(three.b.live()!).facts as { runtime: { dependencies: string } };
+    const python = `${runtime.dependencies}/bin/python`;
+    expect((await three.b.sh(`${python} -c 'import six; print(six.__file__)'`)).text).toStartWith(runtime.dependencies);
+    await three.commit({ "requirements.txt": null, "deploy.yml": yml });
+  });
+
+  test("dp env changes the settings of all, or of none", async () => {
+    const values = async () =>
+      Promise.all(three.all.map(async (one) => (await one.dp("env", "shop", "get", "GREETING")).text.trim()));
+    code(await three.b.dp("env", "shop", "set", "OWN=b", "--no-restart"), 0);
+    code(await three.a.dp("env", "shop", "set", "GREETING=hello"), 0);
+    expect(await values()).toEqual(["hello", "hello", "hello"]);
+    expect((await three.b.dp("env", "shop", "get", "OWN")).text.trim()).toBe("b");
+    await expectTogether(three.a.live()!);
+    const live = three.a.live()!;
+    three.c.failAt("start:1:eacces");
+    const refused = await three.a.dp("env", "shop", "set", "GREETING=bye");
+    three.c.failAt("");
+    expect(refused.text).toMatch(/FAILED at \w+: c, at start/);
+    expect(await values()).toEqual(["hello", "hello", "hello"]);
+    await expectTogether(live);
+    expect(JSON.stringify(three.c.run())).not.toContain("bye");
   });
 
   describe("when it fails on one,", () => {
@@ -217,9 +258,12 @@ describe.skipIf(why !== null)("several servers", () => {
       code(away, 8);
       expect(away.text).toMatch(/b +has /);
       expect(away.text).toMatch(/c +away: /);
+      const status = await three.a.dp("status", "shop");
+      expect(status.text).toMatch(new RegExp(`servers +b ${live}; c does NOT answer: `));
       await three.c.boot();
       await three.c.dp("reconcile", "shop");
       expect(await three.c.answer()).toEndWith(before);
+      expect((await three.a.dp("status", "shop")).text).toContain(`c NOT in line: ${before}; dp fleet sync shop`);
       const synced = await three.a.dp("fleet", "sync", "shop");
       expect(synced.text).toMatch(new RegExp(`c +brought to ${live} in`));
       code(synced, 0);
@@ -227,5 +271,27 @@ describe.skipIf(why !== null)("several servers", () => {
       code(await three.a.dp("fleet", "sync", "shop"), 0);
       await expectTogether(live);
     });
+  });
+
+  test("roles: each process where it belongs, and a scheduled job on one server", async () => {
+    appendFileSync(join(three.a.base, "config.yml"), "roles: {web: [a, b], worker: [b, c], cron: [c]}\n");
+    const more =
+      "processes: {worker: {command: exec sleep 86399}}\ncron: [{name: tidy, schedule: '@daily', command: 'true'}]\n";
+    await three.commit({ "deploy.yml": yml + more, say: "roles" });
+    code(await three.push(), 0);
+    const live = three.a.live()!;
+    expect(three.all.map((one) => one.live())).toEqual([live, live, live]);
+    const runs = async (one: One) => {
+      const all = JSON.parse((await one.dp("ps", "shop", "--json")).stdout) as { process: string; state: string }[];
+      return all
+        .filter(({ state }) => state === "running")
+        .map(({ process }) => process)
+        .sort();
+    };
+    expect(await Promise.all(three.all.map(runs))).toEqual([["web.1"], ["web.1", "worker.1"], ["worker.1"]]);
+    const jobs = async (one: One) => (JSON.parse((await one.dp("cron", "shop", "--json")).stdout) as unknown[]).length;
+    expect(await Promise.all(three.all.map(jobs))).toEqual([0, 0, 1]);
+    code(await three.a.dp("rollback", "shop"), 0);
+    expect(await runs(three.c)).toEqual(["web.1"]);
   });
 });

@@ -16,6 +16,8 @@ export const threeUnavailable = sshdUnavailable;
 export interface One {
   name: string;
   address: string;
+  /** A folder of programs that come first there. */
+  bin: string;
   /** The app's base folder, seen from here. */
   base: string;
   /** The port of sshd, and of the app. */
@@ -139,7 +141,7 @@ function oneServer({ folder, root, env, name, address, ports }: Made): One {
   const own = join(folder, name);
   const at = (...parts: string[]) => join(own, ...parts);
   const home = at("root-home");
-  for (const path of [own, at("root"), home, join(home, ".ssh")]) mkdirSync(path, { mode: 0o755 });
+  for (const path of [own, at("root"), at("bin"), home, join(home, ".ssh")]) mkdirSync(path, { mode: 0o755 });
   const keys = join(folder, "keys");
   writeFileSync(join(keys, "known"), `three ${readFileSync(join(keys, "host.pub"), "utf8")}`);
   writeFileSync(at("authorized"), readFileSync(join(keys, "client.pub")), { mode: 0o600 });
@@ -147,7 +149,10 @@ function oneServer({ folder, root, env, name, address, ports }: Made): One {
   writeFileSync(at("passwd"), `${shell("root:x:0:0:root", home)}${shell("sshd:x:65533:65534:", "/run/sshd")}`);
   writeFileSync(at("shadow"), "root:*:19000::::::\nsshd:*:19000::::::\n", { mode: 0o600 });
   writeFileSync(at("log"), "");
-  writeFileSync(at("sshd_config"), serverLines(own, keys, { ...env, HOME: home }, `${address}:${ports.ssh}`));
+  writeFileSync(
+    at("sshd_config"),
+    serverLines(own, keys, { ...env, HOME: home, PATH: `${at("bin")}:${env["PATH"]}` }, `${address}:${ports.ssh}`),
+  );
   const base = at("root/opt/deployments", APP);
   const runs = join(base, "runs");
   const ids = () => {
@@ -157,7 +162,7 @@ function oneServer({ folder, root, env, name, address, ports }: Made): One {
   const sh = (line: string) => run(["ssh", "-F", join(folder, "config"), name, line], { ...process.env } as never);
   let child: Bun.Subprocess | null = null;
   return {
-    ...{ name, address, base, ports, ids, sh },
+    ...{ name, address, base, ports, ids, sh, bin: at("bin") },
     dp: (...args) => sh(["dp", ...args.map((word) => `'${word.replaceAll("'", "'\\''")}'`)].join(" ")),
     failAt: (failpoint) => writeFileSync(join(home, "failpoint"), failpoint),
     live: () => linkOf(join(base, "current")),
