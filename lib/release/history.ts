@@ -63,9 +63,17 @@ const AT_ONCE = 32;
 
 /** Every run of an app, oldest first, read-only; `damaged` gets a message for each run file that cannot be read. */
 export async function runsOf(app: NamedApp, damaged: (message: string) => void = () => undefined): Promise<PastRun[]> {
+  return readRuns(app, await runIds(app), damaged);
+}
+
+/** The same for some of its runs. */
+export async function readRuns(
+  app: NamedApp,
+  ids: readonly string[],
+  damaged: (message: string) => void = () => undefined,
+): Promise<PastRun[]> {
   const runs: PastRun[] = [];
   const holding = holder(app)?.id;
-  const ids = await runIds(app);
   for (let at = 0; at < ids.length; at += AT_ONCE) {
     const some = ids.slice(at, at + AT_ONCE).map((id) => readRun(app, id, holding, damaged));
     runs.push(...(await Promise.all(some)).filter((run) => run !== null));
@@ -134,8 +142,11 @@ function stateOf(app: NamedApp, id: string, run: Run, holding: string | undefine
 
 /** The good releases whose files are still on disk, oldest first: the only possible rollback targets. */
 export async function goodReleases(app: NamedApp): Promise<PastRun[]> {
-  const good = (await runsOf(app)).filter(({ run, state }) => state === "good" && run.facts["kind"] !== "rollback");
-  return good.filter(({ id }) => existsSync(join(app.places.releases, id)));
+  const { releases } = app.places;
+  const names = new Set(await namesIn(releases));
+  // Few of the runs have files, and only those are read. A restart's release is a link, which may lead nowhere.
+  const ids = (await runIds(app)).filter((id) => names.has(id) && existsSync(join(releases, id)));
+  return (await readRuns(app, ids)).filter(({ run, state }) => state === "good" && run.facts["kind"] !== "rollback");
 }
 
 /** The newest good release before that one, or null. */

@@ -6,6 +6,7 @@ import { factOf } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
 import { removeFile } from "../host/files.ts";
 import { goodReleases, runIds, runsOf, type PastRun } from "./history.ts";
+import { keepIndex } from "./glance.ts";
 import { forgetRelease } from "./forget.ts";
 import type { Io } from "../host/io.ts";
 import type { App, NamedApp } from "../contracts/app.ts";
@@ -86,6 +87,7 @@ export async function prune(app: App, io: Io): Promise<string[]> {
     gone.push(...(await (await appType(type)).prune(place, runtimes, io)).map((folder) => basename(folder)));
   }
   const count = await pruneRecords(app, keepLogs, stay, runs, io);
+  await keepIndex(app, runs);
   return count === 0 ? gone : [...gone, `the logs of ${count} old deploys`];
 }
 

@@ -6,7 +6,8 @@ import { parseEnv } from "../config/env.ts";
 import { envText, readEnvFile } from "../config/env-file.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import { idOf, isReleaseId, sequenceOf } from "../text/ids.ts";
-import { runsOf, type PastRun } from "./history.ts";
+import { glancesOf } from "./glance.ts";
+import type { PastRun } from "./history.ts";
 
 const SUFFIX = ".env";
 
@@ -37,13 +38,11 @@ export async function settingsOf(app: App, run: string): Promise<Record<string, 
  * The last run other than `now` that put a release live: its settings are the release's. Null: no such run is known.
  */
 export async function liveRunOf(app: NamedApp, release: string, now?: string): Promise<string | null> {
-  const isOf = ({ id, run }: PastRun) => id !== now && idOf(String(run.facts["release"] ?? "")) === release;
-  const own = (await runsOf(app)).filter(isOf);
+  const own = (await glancesOf(app)).filter((run) => run.id !== now && run.release === release);
   const isLive = (await app.live()) === release;
-  const wentLive = own.filter(({ run, state }) => {
-    const swap = run.journal["swap"]?.state;
+  const wentLive = own.filter(({ state, swap, isOver }) => {
     // A power cut came after the commit point, before the journal was saved.
-    return state === "good" || swap === "ok" || (swap === "running" && isLive && run.result === undefined);
+    return state === "good" || swap === "ok" || (swap === "running" && isLive && !isOver);
   });
   return (wentLive.at(-1) ?? own.at(-1))?.id ?? null;
 }
