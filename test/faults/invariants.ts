@@ -142,7 +142,7 @@ function expectFiles({ box, isSettled }: Sight): void {
   expect(modeOf(join(box.base, "runs"))).toBe("700");
   const folders = ["", "runs", "instances", "releases", "queue"].map((name) => join(box.base, name));
   const temps = [...folders, relayOf(box)].flatMap((folder) =>
-    namesIn(folder).flatMap((name) => /^(.*)\.tmp(?:\.\d+)?$/.exec(name)?.[1] ?? []),
+    namesIn(folder).flatMap((name) => /^(.*)\.tmp(?:\.\d+){0,2}$/.exec(name)?.[1] ?? []),
   );
   expect(temps).toEqual([...new Set(temps)]);
   if (isSettled) expect(temps).toEqual([]);

@@ -44,7 +44,7 @@ test("a link in place of the file is replaced, not followed", async () => {
 
 test("a link in place of the temp file is not followed either", async () => {
   writeFileSync(at("elsewhere"), "untouched");
-  symlinkSync("elsewhere", at(`file.tmp.${process.pid}`));
+  for (let count = 0; count < 100; count++) symlinkSync("elsewhere", at(`file.tmp.${count}.${process.pid}`));
   await writeFileAtomic(at("file"), "new");
   expect(readFileSync(at("elsewhere"), "utf8")).toBe("untouched");
   expect(lstatSync(at("file")).isFile()).toBe(true);
