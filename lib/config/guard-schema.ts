@@ -6,15 +6,15 @@ import { isPasswordHash, isUserName } from "./user-name.ts";
 
 const networkWords = must("an address, or a network such as 203.0.113.0/24 whose bits behind the 24 are zero");
 
+/** An address or a network. */
+export const network = v.pipe(
+  v.string(networkWords),
+  v.check((text) => networkOf(text) !== null, networkWords),
+);
+
 /** The key allow. */
 export const allow = v.pipe(
-  v.array(
-    v.pipe(
-      v.string(networkWords),
-      v.check((text) => networkOf(text) !== null, networkWords),
-    ),
-    must("a list of addresses"),
-  ),
+  v.array(network, must("a list of addresses")),
   v.minLength(1, "is empty, so that nobody could use the app: take it out, or see dp maintenance"),
   v.description("The addresses and networks whose clients may use the app; others get 403. Default: all."),
 );

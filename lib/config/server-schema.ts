@@ -6,7 +6,7 @@ import { isProcessName } from "../text/ids.ts";
 import { serverOf } from "./server-address.ts";
 import { ownKeys, usualOf, type ManagerSettings, type Declared, type ServerKinds } from "./declared.ts";
 import { isDomain, placeApart } from "./domain-name.ts";
-import { allow, basicAuth } from "./guard-schema.ts";
+import { allow, basicAuth, network } from "./guard-schema.ts";
 import type { DomainConfig } from "./types.ts";
 import { claim, duration, mapping, must, oneOf, size, text, whole } from "./field.ts";
 
@@ -31,7 +31,6 @@ const branch = v.pipe(
 );
 
 const OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
-const address = text(new RegExp(`^(?:${OCTET}(?:\\.${OCTET}){3}|[0-9a-f:]*:[0-9a-f:]+)$`), "an IP address");
 const host = v.pipe(
   text(new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`), "an IPv4 address such as 127.0.0.1"),
   v.description("The public address. 127.0.0.1 keeps the app behind a proxy; 0.0.0.0 opens it to the world."),
@@ -263,8 +262,8 @@ function declareKeys({ managers, fronts }: ServerKinds) {
     ),
     trustedProxies: v.optional(
       v.pipe(
-        v.array(address, must("a list of addresses")),
-        v.description("Proxies before dp; their X-Forwarded headers are trusted."),
+        v.array(network, must("a list of addresses")),
+        v.description("The addresses and networks of proxies before dp; their X-Forwarded headers are trusted."),
       ),
       [],
     ),

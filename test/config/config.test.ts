@@ -303,7 +303,7 @@ describe("config.yml", () => {
 
   test("a list says which of its values is wrong", () => {
     expect(problems(() => server(`${SERVER}trustedProxies: [10.0.0.1, localhost]\n`))).toEqual([
-      'config.yml:3:28 trustedProxies.1: must be an IP address, not "localhost"',
+      'config.yml:3:28 trustedProxies.1: must be an address, or a network such as 203.0.113.0/24 whose bits behind the 24 are zero, not "localhost"',
     ]);
   });
 
@@ -328,7 +328,7 @@ describe("config.yml", () => {
   });
 
   test.each([
-    ["manager", "sytemd", 'must be one of builtin, pm2, systemd, not "sytemd", did you mean "systemd"?'],
+    ["manager", "sytemd", 'must be one of builtin, pm2, swarm, systemd, not "sytemd", did you mean "systemd"?'],
     ["env", "../x", 'must be a lower-case word such as production, not "../x"'],
     ["env", "8", "must be a lower-case word such as production, not the number 8"],
     ["gate", "no", 'must be true or false, not "no"'],

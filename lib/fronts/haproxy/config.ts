@@ -33,6 +33,13 @@ function address(text: string): string {
   throw new DpError("usage", `${JSON.stringify(text)} is not an IP address`);
 }
 
+const network = (text: string): string => {
+  const [ip = "", bits] = text.split("/");
+  if (bits !== undefined && !/^\d{1,3}$/.test(bits))
+    throw new DpError("usage", `${JSON.stringify(text)} is no network`);
+  return `${address(ip)}${bits === undefined ? "" : `/${bits}`}`;
+};
+
 function servers(route: KeptRoute): string {
   const lines = route.slots.map((slot, at) => {
     const port = Math.trunc(slot?.port ?? 1);
@@ -63,7 +70,7 @@ const portIn = ({ public: { https } }: Edge) => (https === 443 ? "" : `:${Math.t
 /** The rule that sends clients of port 80 on to https; not those that have come to a trusted proxy by https already. */
 function toHttps(trustedProxies: readonly string[], edge: Edge): string {
   const due = "{ var(txn.dp_to_https) -m found }";
-  const trusted = trustedProxies.map(address).join(" ");
+  const trusted = trustedProxies.map(network).join(" ");
   const condition =
     trusted === "" ? due : `${due} !{ src ${trusted} } || ${due} !{ req.hdr(x-forwarded-proto) -m str -i https }`;
   return `\n    http-request redirect code 308 location https://%[var(txn.dp_host)]${portIn(edge)}%[pathq] if ${condition}`;
@@ -92,7 +99,7 @@ async function domains(edge: Edge): Promise<string> {
 /** The rules for the client's X-Forwarded-* headers: removed at the public edge, kept from a trusted proxy. */
 async function forwarded(trustedProxies: readonly string[]): Promise<string> {
   if (trustedProxies.length === 0) return (await template("haproxy/edge.cfg")).trimEnd();
-  const trusted = trustedProxies.map(address).join(" ");
+  const trusted = trustedProxies.map(network).join(" ");
   return render(await template("haproxy/behind.cfg"), { trusted }).trimEnd();
 }
 

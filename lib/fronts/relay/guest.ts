@@ -2,6 +2,7 @@
 import { admit, clientOf, dismiss, excessOf, plainAddress } from "./addresses.ts";
 import { isWord } from "./bytes.ts";
 import { request } from "./request-head.ts";
+import { isProxy } from "./trusted.ts";
 import type { Client } from "./types.ts";
 
 /** The client's address as named by the outermost trusted proxy; null: no proxy names one. */
@@ -13,7 +14,7 @@ function addressBefore(buffer: Buffer, trustedProxies: readonly string[]): strin
     said += `,${buffer.toString("latin1", value, end)}`;
   }
   const addresses = said.split(",").map((part) => plainAddress(part.trim()));
-  return addresses.findLast((address) => address !== "" && !trustedProxies.includes(address)) ?? null;
+  return addresses.findLast((address) => address !== "" && !isProxy(address, trustedProxies)) ?? null;
 }
 
 /** The address of the client of the request that was read last, behind a trusted proxy that names one; null: none does. */

@@ -7,6 +7,7 @@ import { sortCuts } from "./field.ts";
 import { type AnswerHead, answer } from "./answer-head.ts";
 import { request } from "./request-head.ts";
 import type { RequestHead } from "./request-line.ts";
+import { isProxy } from "./trusted.ts";
 import type { Origin } from "./types.ts";
 
 /** The origin of a connection from `address`. A process of an app is never a trusted proxy, whatever its address. */
@@ -18,7 +19,7 @@ export function originOf(
 ): Origin {
   const plain = plainAddress(address);
   const lines = `X-Forwarded-For: ${plain}\r\nX-Forwarded-Proto: ${proto}\r\nX-Real-IP: ${plain}\r\nX-Forwarded-Host: `;
-  const isTrusted = trustedProxies.includes(plain) && !isAppUser(uid);
+  const isTrusted = isProxy(plain, trustedProxies) && !isAppUser(uid);
   return { address: plain, uid, isTrusted, proto, lines: Buffer.from(lines, "latin1") };
 }
 

@@ -59,6 +59,7 @@ describe("configuration", () => {
     [{ app: "shop\n  bind :80" }, "app name"],
     [{ listen: { host: "127.0.0.1:1 ssl", port: 80 } }, "not an IP address"],
     [{ trustedProxies: ["10.0.0.1 or true"] }, "not an IP address"],
+    [{ trustedProxies: ["10.0.0.0/8 or true"] }, "is no network"],
   ])("%j never reaches it", async (more, message) => {
     await expect(textOf({ ...fresh, ...more })).rejects.toThrow(message);
   });

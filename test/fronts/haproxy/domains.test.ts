@@ -134,7 +134,7 @@ describe.skipIf(isMissing)(`domains${isMissing ? " (skipped: haproxy is not inst
     await haproxy.setup(routeOf("shop", { domains: [{ name: "shop.test" }, { name: "new.test" }] }), io);
     expect((await ask(authority, "http://new.test/")).body).toBe("shop");
     expect((await haproxy.edge!())?.certified).toEqual(["shop.test"]);
-    await serve({ trustedProxies: ["127.0.0.1"] });
+    await serve({ trustedProxies: ["127.0.0.0/8"] });
     const said = (proto: string) => ask(authority, "http://shop.test/", "-H", `X-Forwarded-Proto: ${proto}`);
     expect((await said("https")).body).toBe("shop");
     expect((await said("http")).status).toBe(308);

@@ -281,6 +281,19 @@ describe("what the app learns of the client", () => {
     client.close();
   });
 
+  test.each([
+    ["127.0.0.0/8", "9.9.9.9", "9.9.9.9, 127.0.0.1"],
+    ["128.0.0.0/1", "9.9.9.9", "127.0.0.1"],
+    ["2400:cb00::/32", "9.9.9.9", "127.0.0.1"],
+  ])("with the network %s in trustedProxies the app is told %s as %s", async (network, said, told) => {
+    const { app, port } = await answering(OK, { trustedProxies: ["192.0.2.9", network] });
+    const client = await rawClient(port);
+    client.write(`GET / HTTP/1.1\r\nHost: inner\r\nX-Forwarded-For: ${said}\r\n\r\n`);
+    await client.until("ok");
+    expect(app.visits[0]!.got).toContain(`X-Forwarded-For: ${told}\r\n`);
+    client.close();
+  });
+
   test("a proxy that is named no more is not believed, on the connections that it has", async () => {
     const { app, port } = await answering(OK, { trustedProxies: ["127.0.0.1"] });
     const client = await rawClient(port);
