@@ -7,7 +7,7 @@ import { contextOf } from "./domains.ts";
 import { events, take } from "./downstream.ts";
 import { BACKLOG } from "./limits.ts";
 import { drop } from "./outlet.ts";
-import { shaken } from "./secure.ts";
+import { SECURE_OPTIONS, shaken } from "./secure.ts";
 import { dupFd, setBacklog } from "./systemd.ts";
 import type { Client } from "./types.ts";
 
@@ -30,6 +30,7 @@ function accept(raw: Socket): void {
   const secure = new TLSSocket(raw, {
     isServer: true,
     ALPNProtocols: ["http/1.1"],
+    secureOptions: SECURE_OPTIONS.secureOptions,
     // Without a certificate the handshake ends in an alert.
     SNICallback: (name, done) => done(null, contextOf(name.toLowerCase())),
   });
