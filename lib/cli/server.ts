@@ -1,5 +1,6 @@
 // Commands about the server and its apps: init setup status reconcile doctor demo.
 import type { CAC } from "cac";
+import { existsSync } from "node:fs";
 import {
   ALL,
   answer,
@@ -29,6 +30,13 @@ const nextLines = (commands: readonly string[]) => ["next:", ...commands.map((li
 
 /** Words as a choice: "builtin, pm2 or systemd". */
 const oneOf = (names: readonly string[]) => `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+
+/** A line for each balancer of this server; its module is loaded only where there is one. */
+async function balancersHere(): Promise<string[]> {
+  const { filesOf } = await import("../fronts/haproxy/places.ts");
+  if (!existsSync(filesOf().balancers)) return [];
+  return (await import("../commands/balancer.ts")).balancerSummary();
+}
 
 export function declareServerCommands(cli: CAC): void {
   cli
@@ -110,7 +118,10 @@ export function declareServerCommands(cli: CAC): void {
         code ||= own;
       };
       const found = app === undefined ? await statusOfAll(broken, only(options)) : await statusWithServers(app);
-      const lines = () => (Array.isArray(found) ? found.flatMap(statusLines) : statusLines(found));
+      const isWhole = app === undefined && only(options) === undefined;
+      const beside = isWhole && options["json"] !== true ? await balancersHere() : [];
+      const own = Array.isArray(found) ? found.flatMap(statusLines) : statusLines(found);
+      const lines = () => [...own, ...(own.length > 0 && beside.length > 0 ? [""] : []), ...beside];
       answer(options, found, () => (lines().length > 0 || code !== 0 ? lines() : ["no app yet: dp setup APP"]));
       return code;
     });

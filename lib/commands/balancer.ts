@@ -1,7 +1,14 @@
 // `dp balancer`: HAProxy on this server, in front of several servers of dp.
 import { isIP } from "node:net";
 import { DpError } from "../errors.ts";
-import { emptied, removeBalancer, setBalancer, setDrained, type BalancerState } from "../fronts/haproxy/balance.ts";
+import {
+  balancerStates,
+  emptied,
+  removeBalancer,
+  setBalancer,
+  setDrained,
+  type BalancerState,
+} from "../fronts/haproxy/balance.ts";
 import {
   isBalancerName,
   isCheckHost,
@@ -94,6 +101,14 @@ export function balancerLines(all: readonly BalancerState[]): string[] {
     const rows = servers.map((each) => [each.name, each.address, stateOf(each), each.check, inHand(each)]);
     const head = `${name}  ${host}:${port}, asks for ${check}: ${state}`;
     return [head, ...table(["  SERVER", "ADDRESS", "STATE", "CHECK", "IN HAND"], rows.map(indented))];
+  });
+}
+
+/** One line for each balancer, for `dp status`; none where there is none. */
+export async function balancerSummary(): Promise<string[]> {
+  return (await balancerStates()).map(({ name, host, port, error, servers }) => {
+    const up = servers.filter(({ isUp }) => isUp).length;
+    return `balancer ${name} on ${host}:${port}: ${error ?? `${up} of ${servers.length} servers get requests`}`;
   });
 }
 

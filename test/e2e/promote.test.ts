@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { claimPort } from "../support/port.ts";
 import { connect, type Pair } from "../support/remote-laptop.ts";
 import { deployYml, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
-import { sshdUnavailable } from "../support/sshd.ts";
+import { sshdUnavailable, type Sshd } from "../support/sshd.ts";
 
 let box: Sandbox;
 let staging: { port: number; release(): void };
@@ -169,6 +169,15 @@ describe("what stays as it is", () => {
     const typed = await promote();
     expectCode(typed, 2);
     expect(typed.stderr).toContain("dp: shop is an app of type python, and shop-staging");
+    // The first release of an app may be of any type.
+    const other = await claimPort();
+    const options = ["--port", String(other.port), "--manager", "builtin", "--front", "relay"];
+    expectCode(await box.dp("setup", "page", ...options), 0);
+    appendFileSync(fileOf("page", "config.yml"), "verifyTime: 0s\nfor: shop\n");
+    const first = await box.dp("promote", STAGING, "page");
+    expectCode(first, 0);
+    expect(first.stdout).toContain("was proved with");
+    other.release();
     await expectUnchanged(live, branch);
   });
 
@@ -245,6 +254,34 @@ describe.skipIf(reason !== null)(`over ssh${reason === null ? "" : `: skipped, $
     expect(text).toBe("built with of-staging as shop-staging");
     const moved = await other.git("--git-dir", other.repo, "rev-parse", "main");
     expect(moved.stdout.trim()).toBe(await head());
+  });
+
+  test("on a laptop the names of git remotes do, from one server to another, and on one", async () => {
+    const one = await connect(box);
+    try {
+      const config = join(dirname(other.root), "both");
+      const named = (sshd: Sshd, name: string) =>
+        readFileSync(sshd.config, "utf8").replaceAll(/^Host (?:server|\*)$/gm, `Host ${name}`);
+      writeFileSync(config, named(one.sshd, "one") + named(pair.sshd, "two"));
+      const how = { env: { GIT_SSH_COMMAND: `ssh -F ${config}`, DP_MUX: "0" } };
+      await pair.git("remote", "set-url", "production", "ssh://root@two/var/repos/shop.git");
+      await pair.git("remote", "add", "staging", `ssh://root@one/var/repos/${STAGING}.git`);
+      await pair.git("remote", "add", "beside", "ssh://root@one/var/repos/shop.git");
+      const id = await proved({ say: "eleven" });
+      const outcome = await pair.dpWith(how, "promote", "staging", "production");
+      expectCode(outcome, 0);
+      expect(outcome.stdout).toContain(`from ${STAGING} ${id} on staging by `);
+      expect(await other.answer()).toStartWith("eleven ");
+      const beside = await pair.dpWith(how, "promote", "staging", "beside");
+      expectCode(beside, 0);
+      expect(beside.stdout).toContain(`from ${STAGING} ${id} by `);
+      expect(await box.answer()).toStartWith("eleven ");
+      const lost = await pair.dpWith(how, "promote", "stagin", "production");
+      expectCode(lost, 2);
+      expect(lost.stderr).toContain('"stagin" is no remote of this folder');
+    } finally {
+      await one.sshd.stop();
+    }
   });
 
   test("its failure and its refusal are told, with their codes; nothing is left", async () => {

@@ -183,6 +183,32 @@ describe.skipIf(why !== null)(`keys${why === null ? "" : ` (skipped: ${why})`}`,
     expect((await as("ann", "run shop -- tty", "-tt")).text).toContain("/dev/pts/");
   });
 
+  test("a key promotes from one of its apps to another, and the files there are closed like any release's", async () => {
+    await box.mustDp("setup", "next", "--port", `${await freePort()}`);
+    await box.hurry("next");
+    await box.must("echo 'for: shop' >> /opt/deployments/next/config.yml");
+    // The role is needed on both.
+    expect(await said("bob", "promote shop next")).toEqual([2, 'dp: there is no app "next" for this key']);
+    await box.mustDp("keys", "allow", "bob", "next", "--role", "view");
+    expect(await said("bob", "promote shop next")).toEqual([8, "dp: bob may not promote next"]);
+    expect(await said("bob", "promote shop other:next")).toEqual([8, "dp: bob may not use promote in that way"]);
+    expect((await box.ssh("ls /opt/deployments/next/current")).code).not.toBe(0);
+    await box.mustDp("keys", "allow", "bob", "next", "--role", "push");
+    const from = await box.live("shop");
+    const { code, text } = await as("bob", "promote shop next --skip-hooks");
+    expect([code, text]).toEqual([0, expect.stringContaining(`from shop ${from} by bob@127.0.0.1`)]);
+    expect(text).toContain(`the files that shop ${from} was proved with`);
+    const live = await box.live("next");
+    expect((await audited()).at(-1)).toMatchObject({
+      ...{ app: "next", what: "promote", by: "bob@127.0.0.1", detail: `shop ${from}`, result: "ok" },
+    });
+    expect(await box.must(`stat -c %U:%G /opt/deployments/next/releases/${live}/.`)).toBe("root:dp-next");
+    expect(await box.must("diff -r /opt/deployments/shop/current/. /opt/deployments/next/current/. || true")).toBe("");
+    expect(await box.must("find /var/repos/next.git ! -user dp-git | head -n 1")).toBe("");
+    expect(await box.branch("next")).toBe(await box.branch("shop"));
+    expect(await box.mustDp("destroy", "next", "--yes")).toContain("took next from the keys of bob");
+  });
+
   test("dp on the laptop types them in the same way", async () => {
     withKeyOf("bob");
     shop.env["DP_MUX"] = "0";

@@ -164,6 +164,8 @@ describe.skipIf(why !== null)(`a balancer${why === null ? "" : ` (skipped: ${why
     expect((await dp()).stdout).toMatch(/ b +127\.0\.0\.1:\d+ +drained /);
     const doctor = await boxes[0]!.dp("doctor");
     expect(doctor.text).toContain("of the balancer shop is drained");
+    const status = await boxes[0]!.dp("status");
+    expect(status.stdout).toContain(`balancer shop on 127.0.0.1:${port}: 2 of 3 servers get requests\n`);
     // The last ones that are left: not by accident.
     expectCode(await dp("drain", "shop", "a"), 0);
     const last = await dp("drain", "shop", "c");
