@@ -1,5 +1,6 @@
 // A balancer in front of three servers of dp, under load: their deploys, a drain, and the loss of one.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { appendFileSync, readFileSync } from "node:fs";
 import { haproxyProgram } from "../../../lib/fronts/haproxy/places.ts";
 import type { BalancerState } from "../../../lib/fronts/haproxy/balance.ts";
 import { claimPort, freePort } from "../../support/port.ts";
@@ -191,6 +192,15 @@ describe.skipIf(why !== null)(`a balancer${why === null ? "" : ` (skipped: ${why
     expect(sent).toBeGreaterThan(20);
     const doctor = await boxes[0]!.dp("doctor");
     expect(doctor.text).toMatch(/c \(127\.0\.0\.1:\d+\) of the balancer shop fails its check: /);
+    expect((await shop()).error).toBeNull();
+  });
+
+  test("a configuration that somebody changed is told, and doctor --fix writes it again", async () => {
+    const config = `${boxes[0]!.root}/var/lib/dp/haproxy/dp.cfg`;
+    appendFileSync(config, "# by hand\n");
+    expect((await boxes[0]!.dp("doctor")).text).toContain("is not as this dp writes it");
+    await boxes[0]!.dp("doctor", "--fix");
+    expect(readFileSync(config, "utf8")).not.toContain("# by hand");
     expect((await shop()).error).toBeNull();
   });
 
