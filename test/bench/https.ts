@@ -29,13 +29,15 @@ const rows = {
 };
 type Name = keyof typeof rows;
 
-/** A certificate for localhost: `key.pem`, `cert.pem`, and both in `both.pem`. */
+/** A certificate for localhost, with that of its CA, as CAs give them: `key.pem`, `cert.pem`, and both in `both.pem`. */
 function makePair({ folder }: Host): void {
-  const at = (name: string) => join(folder, name);
-  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-  const files = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", at("key.pem")];
-  Bun.spawnSync(["openssl", "req", "-x509", ...curve, ...files, "-out", at("cert.pem")]);
-  Bun.spawnSync(["sh", "-c", `cat key.pem cert.pem > both.pem`], { cwd: folder });
+  const openssl = (line: string) => Bun.spawnSync(["openssl", ...line.split(" ")], { cwd: folder });
+  const curve = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+  openssl(`req -x509 ${curve} -days 2 -subj /CN=CA -keyout ca.key -out ca.pem`);
+  openssl(`req ${curve} -subj /CN=localhost -keyout key.pem -out csr`);
+  writeFileSync(join(folder, "ext"), "subjectAltName=DNS:localhost\n");
+  openssl("x509 -req -in csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out leaf.pem");
+  Bun.spawnSync(["sh", "-c", "cat leaf.pem ca.pem > cert.pem && cat key.pem cert.pem > both.pem"], { cwd: folder });
 }
 
 const secureLines = (port: number, folder: string) => `listen 127.0.0.1:${port} ssl;
