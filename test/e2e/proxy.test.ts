@@ -5,13 +5,16 @@ import {
   closeSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { family } from "../../lib/host/process/process.ts";
 import { load, type Load } from "../fronts/relay/support/load.ts";
 import { blockWith } from "../support/documents.ts";
 import { sandbox, until, type Sandbox } from "../support/sandbox.ts";
@@ -50,6 +53,26 @@ const proxies: Record<string, (place: Place) => { text: string; argv: string[] }
     };
   },
 };
+
+// A descriptor may be closed meanwhile.
+function linkOf(pid: number, fd: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    return "";
+  }
+}
+
+/** The inodes of the established connections from the children of a process to a port of this machine. */
+function connectionsTo(port: number, parent: number): string[] {
+  const own = family(parent).flatMap((pid) => readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(pid, fd)));
+  const rows = readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/));
+  const to = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const open = rows.filter(([, , remote, state]) => remote?.endsWith(to) && state === "01");
+  return open.flatMap(([, , , , , , , , , inode]) => (own.includes(`socket:[${inode}]`) ? [inode!] : []));
+}
 
 const names = Object.keys(proxies);
 const PATH = `${process.env["PATH"]}:/usr/sbin`;
@@ -126,6 +149,15 @@ describe.skipIf(missing.length > 0)(`TLS${missing.length > 0 ? ` (skipped: no ${
     expect((await ask(name, "/")).stdout).toBe(shop.link("current")!);
     expect((await ask(name, "/echo", "--data-binary", "x".repeat(100_000))).stdout).toHaveLength(100_000);
     expect((await ask(name, "/health", "-o", "/dev/null", "-w", "%{http_code}")).stdout).toBe("200");
+  });
+
+  test("nginx keeps its connections to the relay", async () => {
+    const open = () => new Set(connectionsTo(shop.port, running[names.indexOf("nginx")]!.pid));
+    expect((await ask("nginx", "/")).code).toBe(0);
+    const before = open();
+    expect(before.size).toBeGreaterThan(0);
+    for (let request = 0; request < 5; request++) expect((await ask("nginx", "/")).code).toBe(0);
+    expect(open()).toEqual(before);
   });
 
   test.each(names)("%s: what the app streams arrives as it is sent", async (name) => {
