@@ -1,9 +1,9 @@
 // Every run of an app at a glance. What is asked of old runs stands in an index, so that not every run file is read.
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
-import * as v from "valibot";
 import type { NamedApp } from "../contracts/app.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
+import type { RunResult } from "../pipeline/run-file.ts";
 import { idOf } from "../text/ids.ts";
 import { holder, readRuns, runFile, runIds, type PastRun, type RunState } from "./history.ts";
 
@@ -21,17 +21,9 @@ export interface Glance {
   isOver: boolean;
 }
 
-const picked = v.nullable(v.string());
-/** Run -> the state of its file, its own state, its release, its swap, and whether a step has begun. */
-const Index = v.pipe(
-  v.string(),
-  v.parseJson(),
-  v.record(
-    v.string(),
-    v.strictTuple([v.string(), v.picklist(["good", "failed", "superseded"]), picked, picked, v.boolean()]),
-  ),
-);
-type Index = v.InferOutput<typeof Index>;
+/** Of a finished run: the state of its file, its own state, its release, its swap, and whether a step has begun. */
+type Entry = [file: string, state: RunResult["state"], release: string | null, swap: string | null, hasBegun: boolean];
+type Index = Record<string, Entry>;
 
 /** The file of the index. It follows from the run files, and may be deleted at any time. */
 const fileOf = ({ places }: NamedApp) => join(places.base, "history.json");
@@ -72,10 +64,15 @@ export async function keepIndex(app: NamedApp, runs: readonly PastRun[]): Promis
   if (missing > MISSING) await writeFileAtomic(fileOf(app), `${JSON.stringify(index)}\n`, 0o600);
 }
 
+// Only dp can write it, and an entry counts only with the state of its run file: so no schema is spent on thousands.
 async function indexOf(app: NamedApp): Promise<Index> {
-  const text = await readText(fileOf(app)).catch(() => null);
-  const parsed = v.safeParse(Index, text);
-  return parsed.success ? parsed.output : {}; // missing or damaged: the run files are read
+  try {
+    const found: unknown = JSON.parse((await readText(fileOf(app))) ?? "{}");
+    const isIndex = typeof found === "object" && found !== null && Object.values(found).every(Array.isArray);
+    return isIndex ? (found as Index) : {};
+  } catch {
+    return {}; // damaged: the run files are read
+  }
 }
 
 function glanceAt({ id, state, run }: PastRun): Glance {
@@ -92,8 +89,8 @@ function glanceAt({ id, state, run }: PastRun): Glance {
 
 // Any write, replacement or change of rights changes one of these.
 function stateOfFile(app: NamedApp, id: string): string | null {
-  const stat = lstatSync(runFile(app, id), { throwIfNoEntry: false, bigint: true });
+  const stat = lstatSync(runFile(app, id), { throwIfNoEntry: false });
   if (stat === undefined) return null;
-  const { dev, ino, size, ctimeNs, mode, uid } = stat;
-  return [dev, ino, size, ctimeNs, mode, uid].join(" ");
+  const { dev, ino, size, ctimeMs, mode, uid } = stat;
+  return `${dev} ${ino} ${size} ${ctimeMs} ${mode} ${uid}`;
 }
