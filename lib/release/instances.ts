@@ -33,13 +33,15 @@ export async function requireFreePort(app: App, port: number): Promise<void> {
  */
 export async function takePublicPort(app: App, io: Io): Promise<void> {
   const { name, server, front } = app;
+  // First: it is refused for a front that would open an app in maintenance, and then the other one must still be there.
+  const route = await routeOf(app);
   for (const other of frontNames()) if (other !== server.front) await (await frontNamed(other)).remove(name, io);
   const isNew = front.holdsPort && (await front.status(name)) === null;
   if (isNew && (await ownersOf(app, server.port)).own.length > 0) {
     io.warn(`${name} held port ${server.port} itself, and stops while the ${front.name} takes over`);
     await stopOthers(app, [], io);
   }
-  await front.setup(await routeOf(app), io);
+  await front.setup(route, io);
 }
 
 /** The listeners on a port: instances of the app, and others. */

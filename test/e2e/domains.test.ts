@@ -123,6 +123,8 @@ describe.skipIf(!isAble)("dp domains", () => {
     expect((await dp(2, "domains", "shop", "add", "shop.test/api")).text).toContain('belongs to the app "api"');
     expect((await dp(2, "domains", "api", "add", "shop.test")).text).toContain('belongs to the app "shop"');
     expect((await dp(3, "domains", "api", "add", "api.test", "--strip-prefix")).text).toContain("but no path");
+    // The timer's look: one app looks after the certificate, and it is not due.
+    expect((await dp(0, "certificates")).stdout).not.toContain("new certificate");
     await dp(0, "domains", "shop", "add", "shop.test/static");
     await dp(0, "domains", "shop", "remove", "shop.test/static");
     await dp(0, "domains", "api", "remove", "shop.test/api");

@@ -128,6 +128,24 @@ describe("dp maintenance", () => {
     expect((await dp(code, "maintenance", ...words)).text).toContain(why);
   });
 
+  test("a front without maintenance does not take over, and nothing is opened", async () => {
+    await dp(0, "maintenance", "shop", "on");
+    await dp(0, "setup", "shop", "--front", "none");
+    const refused = await box.dp("deploy", "shop");
+    expect([refused.code === 0, refused.text]).toEqual([
+      false,
+      expect.stringContaining("shop is closed for maintenance, and front: none would open it"),
+    ]);
+    expect((await page()).status).toBe(503);
+    expect((await dp(3, "maintenance", "shop", "on")).text).toContain("front: none has no maintenance page");
+    await dp(0, "maintenance", "shop", "off");
+    expect((await page()).status).toBe(200);
+    await dp(0, "setup", "shop", "--front", "relay");
+    // The files of the deploys that were refused.
+    await dp(0, "doctor", "shop", "--fix");
+    expect((await dp(0, "doctor", "shop")).stdout).toContain("nothing wrong");
+  });
+
   test("each change is a line of the audit log", async () => {
     const lines = JSON.parse((await dp(0, "audit", "shop", "--json")).stdout) as { what: string }[];
     const made = lines.map(({ what }) => what).filter((what) => what.startsWith("maintenance"));
