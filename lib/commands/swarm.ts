@@ -3,6 +3,8 @@ import * as v from "valibot";
 import { ask } from "../docker/api.ts";
 import { isPodman, requireEngine } from "../docker/client.ts";
 import { membership, nodes, TWO } from "../docker/swarm.ts";
+import { access, ensureRegistry, useRegistry } from "../managers/swarm/registry.ts";
+import { makeIo, silentLog } from "../host/io.ts";
 import { DpError, EXIT } from "../errors.ts";
 import { table } from "../text/table.ts";
 
@@ -109,9 +111,9 @@ export async function init(own: string | undefined): Promise<string[]> {
   return [`this server, ${NodeAddr}, is a swarm of one`, "next: dp setup APP --manager swarm, or dp swarm invite"];
 }
 
-const invitation = v.object({ token: v.string(), managers: v.array(v.string()) });
+const invitation = v.object({ token: v.string(), managers: v.array(v.string()), registry: access });
 
-/** What another server joins with: a secret, for its stdin. */
+/** What another server joins with: a secret, for its stdin. Makes the registry, from which that server gets images. */
 export async function invite(asManager: boolean, warn: (line: string) => void): Promise<string> {
   await requireManager();
   const { JoinTokens } = v.parse(
@@ -120,7 +122,9 @@ export async function invite(asManager: boolean, warn: (line: string) => void): 
   );
   const known = (await membership()).RemoteManagers ?? [];
   if (asManager && known.length === 1) warn("invite two servers as managers: two managers are worse than one");
-  const told = { token: asManager ? JoinTokens.Manager : JoinTokens.Worker, managers: known.map(({ Addr }) => Addr) };
+  const registry = await ensureRegistry(makeIo(silentLog));
+  const token = asManager ? JoinTokens.Manager : JoinTokens.Worker;
+  const told: v.InferOutput<typeof invitation> = { token, managers: known.map(({ Addr }) => Addr), registry };
   return Buffer.from(JSON.stringify(told)).toString("base64");
 }
 
@@ -137,9 +141,15 @@ function readInvitation(text: string) {
 
 /** Joins the swarm of an invitation. */
 export async function join(text: string, own: string | undefined): Promise<string[]> {
-  const { token, managers } = readInvitation(text);
+  const { token, managers, registry } = readInvitation(text);
   const wanted = address(own);
-  await requireNone();
+  await requireSwarmEngine();
+  const before = await membership();
+  const isIn =
+    before.LocalNodeState === "active" && (before.RemoteManagers ?? []).some(({ Addr }) => managers.includes(Addr));
+  if (!isIn) await requireNone();
+  await useRegistry(registry);
+  if (isIn) return [`this server is in that swarm already, and gets images from ${registry.address}`];
   const body = {
     ListenAddr: `0.0.0.0:${PORT}`,
     AdvertiseAddr: wanted ?? "",

@@ -3,7 +3,7 @@ import { codeOf, DpError, messageOf } from "../errors.ts";
 import type { Instance, Manager, Published } from "../contracts/manager.ts";
 import { isPodman, requireEngine, docker } from "../docker/client.ts";
 import { containerNamed, namesOf, publishedPorts } from "../docker/container.ts";
-import { noHaproxy } from "../docker/haproxy.ts";
+import { missingProgram } from "../docker/program-image.ts";
 import { imagesOf } from "../docker/image.ts";
 import {
   membership,
@@ -36,7 +36,7 @@ async function unavailable(): Promise<string | null> {
   try {
     await requireEngine();
     if (await isPodman()) return "podman has no swarm";
-    return (await noManager()) ?? noHaproxy();
+    return (await noManager()) ?? (await missingProgram("haproxy"));
   } catch (error) {
     if (codeOf(error) !== undefined || !(error instanceof DpError)) throw error;
     return [messageOf(error), error.hint].filter(Boolean).join(": ");

@@ -19,7 +19,7 @@ beforeAll(async () => {
   if (why !== null) return;
   all = await startMachines(1);
   machine = all.machines[0]!;
-  box = await sandbox("shop", "relay", undefined, machine.inside());
+  box = await sandbox("shop", "relay", undefined, machine.inside);
   box.env["DOCKER_HOST"] = machine.variables("")["DOCKER_HOST"]!;
   await machine.import("base:shell", baseFolder(join(all.folder, "base")));
 }, LIMIT);
@@ -133,6 +133,21 @@ describe.skipIf(why !== null)("a swarm of one", () => {
       const { code, text: said } = await box.push();
       expect([code, code === 0 ? "" : said]).toEqual([0, ""]);
       expect(await box.answer()).toBe("three\n");
+    },
+    LIMIT,
+  );
+
+  test(
+    "serves again after a power cut",
+    async () => {
+      const before = await box.answer("/task");
+      await all.cut(1);
+      await box.cutPower();
+      await all.start(1);
+      await must("reconcile", "shop");
+      expect(await box.answer()).toBe("three\n");
+      expect(await box.answer("/task")).not.toBe(before);
+      expect(await must("ps", "shop")).toMatch(/^worker\.1\s+running/m);
     },
     LIMIT,
   );

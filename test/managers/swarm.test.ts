@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { imageName } from "../../lib/docker/names.ts";
 import swarm from "../../lib/managers/swarm.ts";
+import { places } from "../../lib/paths.ts";
 import { baseFolder, enter } from "../support/engine.ts";
 import { machinesUnavailable, startMachines, type Machine, type Machines } from "../support/nodes.ts";
-import { BASE, containersOf } from "./containers.ts";
+import { BASE, containersOf, SHARED } from "./containers.ts";
 import { managerContract, type Subject } from "./contract.ts";
 
 const why = machinesUnavailable();
@@ -43,8 +45,13 @@ function subject(): Subject {
     container: {
       ...container!,
       async prepare(instance) {
-        const made = await container!.prepare(instance);
-        return { ...made, operator: { swarm: { replicas: 1, place, secrets: [] } } };
+        // Without a port: the way to the tasks is looked at where requests are sent, in e2e/.
+        const { PORT: _, ...env } = instance.env;
+        await machine.must("tag", BASE, imageName(instance));
+        mkdirSync(join(places(instance.app).shared, SHARED), { recursive: true });
+        const config = { ...instance.config, shared: { dirs: [SHARED], files: [] } };
+        const operator = { swarm: { replicas: 1, place, secrets: [] } };
+        return { ...instance, config, env: { ...env, SHARED: `/${SHARED}` }, operator };
       },
     },
   };

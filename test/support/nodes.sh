@@ -18,10 +18,9 @@ holder() { cat "$folder/n$1/holder"; }
 
 # Runs a command on a machine. Not `ip netns exec`: that mounts a /sys without cgroups.
 on() {
-    machine=$1
+    pid=$(holder "$1")
     shift
-    nsenter "--net=/proc/$(holder "$machine")/ns/net" "--uts=/proc/$(holder "$machine")/ns/uts" \
-        "--mount=/proc/$(holder "$machine")/ns/mnt" "$@"
+    nsenter "--net=/proc/$pid/ns/net" "--uts=/proc/$pid/ns/uts" "--mount=/proc/$pid/ns/mnt" "$@"
 }
 
 plug() {

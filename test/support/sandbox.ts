@@ -133,7 +133,7 @@ export async function sandbox(
   app = "shop",
   front: "relay" | "none" = "relay",
   dp = tested(),
-  inside: readonly string[] = [],
+  inside: () => readonly string[] = () => [],
 ): Promise<Sandbox> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "dp-sandbox-")));
   const claim = await claimPort();
@@ -143,7 +143,7 @@ export async function sandbox(
   const repo = join(root, "var/repos", `${app}.git`);
   const env = environment(folder, root);
   const start = (argv: readonly string[], more: Record<string, string> = {}) =>
-    spawn([...inside, ...argv], code, { ...env, ...more });
+    spawn([...inside(), ...argv], code, { ...env, ...more });
   const run = (argv: readonly string[], more?: Record<string, string>) => start(argv, more).done;
   const failing = [process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", "--preload", FAILPOINT];
   const runs = join(base, "runs");
@@ -175,7 +175,7 @@ export async function sandbox(
       return self.link("current")!;
     },
     answer: async (path = "/") => {
-      if (inside.length === 0) return get(claim.port, path);
+      if (inside().length === 0) return get(claim.port, path);
       const url = `http://127.0.0.1:${claim.port}${path}`;
       return (await must("curl", run(["curl", "-sS", "--max-time", "30", url]))).stdout;
     },

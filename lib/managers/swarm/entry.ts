@@ -3,9 +3,9 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Instance } from "../../contracts/manager.ts";
 import { docker } from "../../docker/client.ts";
-import { haproxyImage } from "../../docker/haproxy.ts";
 import type { Image } from "../../docker/image.ts";
 import { labelOptions } from "../../docker/names.ts";
+import { programImage } from "../../docker/program-image.ts";
 import { removeFile, writeFileAtomic } from "../../host/files.ts";
 import type { InstanceName } from "../../host/instance.ts";
 import type { Io } from "../../host/io.ts";
@@ -18,7 +18,7 @@ const configOf = ({ app, id }: InstanceName) => join(places(app).instances, `${i
 /** Makes and starts the way to a web instance. */
 export async function startEntry(instance: Instance, image: Image, io: Io): Promise<void> {
   const { app, env } = instance;
-  const program = await haproxyImage(io);
+  const program = await programImage("haproxy", io);
   await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
   await writeFileAtomic(configOf(instance), await proxyText(instance, image), 0o600);
   await removeEntry(instance, io);
@@ -27,7 +27,9 @@ export async function startEntry(instance: Instance, image: Image, io: Io): Prom
     ...labelOptions(instance),
     `--network=${networkName(app)}`,
     `--publish=127.0.0.1:${env["PORT"]}:${INSIDE}`,
-    ...["--restart=unless-stopped", "--pull=never", "--read-only", "--cap-drop=ALL", "--pids-limit=64"],
+    ...["--restart=unless-stopped", "--pull=never", "--read-only", "--pids-limit=64"],
+    // The configuration is dp's, whose user may be another one than root.
+    ...["--cap-drop=ALL", "--cap-add=DAC_OVERRIDE"],
     ...["--security-opt=no-new-privileges", "--log-driver=json-file", "--log-opt=max-size=1m"],
     `--mount=type=bind,source=${configOf(instance)},target=/haproxy.cfg,readonly`,
   ];

@@ -25,8 +25,8 @@ export async function referenceOf(image: string, isPinned: boolean, io: Io): Pro
   if (address === null) {
     const { Nodes } = await membership();
     if (Nodes <= 1 || isPinned) return found.Id;
-    throw new DpError("host", `the swarm has ${Nodes} servers, and ${image} is on this one alone`, {
-      hint: "swarm: {place: {web: node.hostname==NAME}} in config.yml ties a process to this server",
+    throw new DpError("host", `the swarm has ${Nodes} servers, and no registry from which they get ${image}`, {
+      hint: "for each other server: dp swarm invite | ssh root@SERVER dp swarm join",
     });
   }
   const name = `${address}/${image}`;
@@ -34,6 +34,8 @@ export async function referenceOf(image: string, isPinned: boolean, io: Io): Pro
   await docker(["image", "tag", image, name], io);
   await docker(["image", "push", name], io);
   const sent = (await inspect(name, io))?.RepoDigests?.find(isOwn);
+  // Its own name is enough here, and goes with the release.
+  await docker(["image", "rm", name], io, { check: false });
   if (sent === undefined) throw new DpError("command", `${name} was sent to the registry, and has no digest`);
   return sent;
 }

@@ -33,10 +33,15 @@ async function read(name: InstanceName, query: string, onLine: (line: Line) => v
   sink.end();
 }
 
+/** How long the nodes may take to send their output, in ms. */
+const PATIENCE = 10_000;
+
 /** The last lines of a service, oldest first: Docker tells those of each task by themselves. */
 async function lastLines(name: InstanceName, count: number | "all", io: Io): Promise<Line[]> {
   const lines: Line[] = [];
-  await read(name, `tail=${count}`, (line) => lines.push(line), io);
+  // Docker waits without an end for the output of tasks on a lost node: what came by then is what there is.
+  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(PATIENCE)]);
+  await read(name, `tail=${count}`, (line) => lines.push(line), { ...io, signal });
   lines.sort((a, b) => ((a.time ?? "") < (b.time ?? "") ? -1 : (a.time ?? "") > (b.time ?? "") ? 1 : 0));
   return count === "all" ? lines : count === 0 ? [] : lines.slice(-count);
 }

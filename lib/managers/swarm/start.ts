@@ -41,17 +41,25 @@ export async function startService(instance: Instance, io: Io): Promise<void> {
   const image = await imageFor(instance, io);
   await ensureNetwork(instance.app);
   const reference = await referenceOf(imageName(instance), placeOf(instance) !== undefined, io);
+  // A job that ends meanwhile may take away a secret that no service used yet.
+  if (!(await isMade(instance, image, reference, io)) && !(await isMade(instance, image, reference, io)))
+    throw cannot(instance, "its network or a secret is gone again", `dp deploy ${instance.app}`);
+  if (isWeb(instance.id) && insidePort(instance, image) !== null) await startEntry(instance, image, io);
+  await started(instance, io);
+}
+
+/** Makes the service; answers whether all that it names was there. */
+async function isMade(instance: Instance, image: Image, reference: string, io: Io): Promise<boolean> {
   const spec = await specOf(instance, image, reference);
   await mkdir(places(instance.app).instances, { recursive: true, mode: 0o711 });
   await writeFileAtomic(specFile(instance), `${JSON.stringify(spec, null, 2)}\n`, 0o600);
   try {
-    await ask({ method: "POST", path: "/services/create", body: spec, signal: io.signal });
+    return (await ask({ method: "POST", path: "/services/create", body: spec, signal: io.signal })) !== null;
   } catch (error) {
     if (!(error instanceof DpError) || error.exit !== "command") throw error;
+    if (/secrets? not found/i.test(error.message)) return false;
     throw cannot(instance, messageOf(error));
   }
-  if (isWeb(instance.id) && insidePort(instance, image) !== null) await startEntry(instance, image, io);
-  await started(instance, io);
 }
 
 /** Waits until every task has a container, or one has come to an end: then its status says how. */

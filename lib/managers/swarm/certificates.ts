@@ -1,0 +1,38 @@
+// The certificates of the swarm's registry, by openssl: an authority of its own, the registry's, and the nodes'.
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { syncFolder } from "../../host/files.ts";
+import { run } from "../../host/run.ts";
+
+/** Ten years: nobody renews them, and only the servers of one swarm know them. */
+const DAYS = "3650";
+const KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+
+/** Makes them in a folder, for a registry at that IP address; all or none, and once. */
+export async function makeCertificates(folder: string, address: string): Promise<void> {
+  if (existsSync(folder)) return;
+  await mkdir(dirname(folder), { recursive: true, mode: 0o700 });
+  const made = await mkdtemp(`${folder}.`);
+  try {
+    const at = (name: string) => join(made, name);
+    const openssl = (...words: string[]) => run(["openssl", ...words], { cwd: made });
+    const ca = ["-keyout", at("ca.key"), "-out", at("ca.crt"), "-subj", "/CN=dp registry authority"];
+    await openssl("req", "-x509", ...KEY, ...ca, "-days", DAYS);
+    for (const [name, extensions] of [
+      ["registry", `subjectAltName=IP:${address}\nextendedKeyUsage=serverAuth\n`],
+      ["node", "extendedKeyUsage=clientAuth\n"],
+    ] as const) {
+      await writeFile(at("extensions"), extensions);
+      await openssl("req", ...KEY, "-keyout", at(`${name}.key`), "-out", at("request"), "-subj", `/CN=dp ${name}`);
+      const signer = ["-CA", at("ca.crt"), "-CAkey", at("ca.key"), "-CAcreateserial", "-extfile", at("extensions")];
+      await openssl("x509", "-req", "-in", at("request"), ...signer, "-days", DAYS, "-out", at(`${name}.crt`));
+    }
+    // Nobody signs another one.
+    for (const name of ["ca.key", "ca.srl", "request", "extensions"]) await rm(at(name), { force: true });
+    await rename(made, folder);
+    await syncFolder(dirname(folder));
+  } finally {
+    await rm(made, { recursive: true, force: true });
+  }
+}
