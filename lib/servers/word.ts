@@ -1,6 +1,6 @@
 // On a server that follows: the word of the one that leads, and until when it counts as being there. Both are files beside
 // the run file, because the run and the line are two processes.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
@@ -18,9 +18,12 @@ const leaseFile = ({ places }: NamedApp, id: string) => join(places.runs, `${id}
 /** Seconds since boot: no clock that somebody sets. */
 const uptime = () => Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
 
-/** Notes that the one that leads is there now. */
-export const renewLease = (app: NamedApp, id: string): void =>
-  writeFileSync(leaseFile(app, id), `${uptime()}\n`, { mode: 0o600 });
+/** Notes that the one that leads is there now. By a rename: the run reads it at any moment. */
+export function renewLease(app: NamedApp, id: string): void {
+  const next = `${leaseFile(app, id)}.next`;
+  writeFileSync(next, `${uptime()}\n`, { mode: 0o600 });
+  renameSync(next, leaseFile(app, id));
+}
 
 async function isLost(app: NamedApp, id: string): Promise<boolean> {
   const since = Number((await readText(leaseFile(app, id))) ?? Number.NaN);

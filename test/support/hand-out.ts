@@ -37,6 +37,7 @@ export const LONGEST: Readonly<Record<string, number>> = {
   "faults/points-error.test.ts": 100,
   "managers/systemd.test.ts": 100,
   "e2e/server-keys.test.ts": 100,
+  "servers/servers.test.ts": 110,
   "faults/points-kill.test.ts": 100,
   "e2e/builtin-settings.test.ts": 90,
   "e2e/domains.test.ts": 100,
