@@ -1,7 +1,9 @@
 // `dp fleet sync`: brings the other servers of an app to the release that is live here.
 import type { App } from "../contracts/app.ts";
+import { receipt } from "../deploy/log/receipt.ts";
 import { lockNow } from "../deploy/queue.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
+import { settle } from "../deploy/settle.ts";
 import { DpError, EXIT } from "../errors.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import { starter } from "../host/who.ts";
@@ -47,6 +49,8 @@ export async function sync(name: string, say: (line: string) => void): Promise<S
   requireUnlocked(app);
   const lock = await lockNow(app, `dp fleet sync ${name}`);
   try {
+    // What a killed deploy left here is ended first: only then it is known what all should have.
+    await settle(app, "", receipt(say));
     const live = await app.live();
     if (live === null) throw await nothingLive(app);
     const run = await load(runFile(app, live));

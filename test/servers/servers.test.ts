@@ -123,7 +123,8 @@ describe.skipIf(why !== null)("several servers", () => {
     const python = `${runtime.dependencies}/bin/python`;
     expect((await three.b.sh(`${python} -c 'import six; print(six.__file__)'`)).text).toStartWith(runtime.dependencies);
     await three.commit({ "requirements.txt": null, "deploy.yml": yml });
-  });
+    // Two virtual environments are made, from a registry.
+  }, 300_000);
 
   test("dp env changes the settings of all, or of none", async () => {
     const values = async () =>
@@ -186,7 +187,7 @@ describe.skipIf(why !== null)("several servers", () => {
       for (const one of three.all) await until(`${one.name} is free`, () => !isLocked(join(one.base, "lock")));
     };
     test.each(some(["spread:recorded", "agree:begun", "agree:done", "swap:2", "verify:recorded", "prove:done"], 2))(
-      "the one that leads, at %s: the others go back by themselves, and the next deploy mends it",
+      "the one that leads, at %s: the others go back by themselves, and dp fleet sync mends it",
       async (point) => {
         const live = three.a.live()!;
         three.a.failAt(point);
@@ -198,8 +199,9 @@ describe.skipIf(why !== null)("several servers", () => {
           await expectRest(one);
           expect(one.live()).toBe(live);
         }
-        code(await three.a.dp("deploy", "shop"), 0);
-        await expectTogether(three.a.live()!);
+        // It takes its own part back first.
+        code(await three.a.dp("fleet", "sync", "shop"), 0);
+        await expectTogether(live);
       },
     );
 
