@@ -35,6 +35,7 @@ export async function endKilled(app: NamedApp, past: PastRun, out: Receipt): Pro
     out.warn(`deploy ${past.id}: ${messageOf(error)}`);
     code = exitCodeOf(error);
   }
+  await forgetLead(app, past);
   const what = isLive ? "finish" : "take back";
   await auditRun(app, past.id, { what, code, who: { by: "dp" } }, (line) => out.warn(line));
   if (hasTargets())
@@ -46,6 +47,13 @@ const releaseOf = (run: Run) => idOf(typeof run.facts["release"] === "string" ? 
 async function isLiveRun(app: NamedApp, run: Run): Promise<boolean> {
   const release = releaseOf(run);
   return release !== null && release === (await app.live());
+}
+
+// The line from the server that leads would have removed them, and has died with the run.
+async function forgetLead(app: NamedApp, { id, run }: PastRun): Promise<void> {
+  if (factOf(run, "group", fact.group)?.as !== "peer") return;
+  await (await import("../servers/word.ts")).forgetWords(app, id);
+  await (await import("../servers/built.ts")).forgetParts(app, id);
 }
 
 // Several servers keep a release only when all have proven it.
