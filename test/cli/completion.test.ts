@@ -41,7 +41,7 @@ const TABLE: [string[], (words: string[]) => void][] = [
   [["step", "sw"], (all) => expect(all).toEqual(["swap"])],
   [["resume", "shop", "--from", "ver"], (all) => expect(all).toEqual(["verify"])],
   [["rollback", "shop", ""], (all) => expect(all).toEqual([box.link("current")!])],
-  [["rollback", "shop", "--with"], (all) => expect(all).toEqual(["--with-env"])],
+  [["rollback", "shop", "--with-"], (all) => expect(all).toEqual(["--with-env"])],
   [["deploy", "shop", "ma"], (all) => expect(all).toEqual(["main"])],
   [["lock", "s"], (all) => expect(all).toEqual(["shop", "shopping", "status"])],
   [["lock", "status", "shopp"], (all) => expect(all).toEqual(["shopping"])],
@@ -173,7 +173,7 @@ test.skipIf(found("zsh"))("zsh", async () => {
   await typed.sees("dp ps:stop shop worker");
   typed.type("\x15dp rollback shop 1\t");
   await typed.sees(`dp rollback shop ${box.link("current")}`);
-  typed.type("\x15dp rollback shop --wit\t");
+  typed.type("\x15dp rollback shop --with-\t");
   await typed.sees("--with-env");
   typed.type("\x15exit\r");
   await typed.done;
