@@ -18,8 +18,8 @@ export function declareBalancerCommand(cli: CAC): void {
     .option("--host <address>", "The address that it listens on; default: 0.0.0.0, all")
     .option("--check <path>", "The path that every server must answer with a status below 400; default: /")
     .option("--check-host <name>", "The Host of that request, for apps that serve only their own name")
-    .option("--trust <addresses>", "Proxies in front of it whose X-Forwarded-For counts: 10.0.0.2,10.0.0.3")
-    .option("--wait <time>", "How long drain waits for the requests in hand; default: 60s")
+    .option("--trusted-proxies <list>", "Proxies in front of it whose X-Forwarded-For counts: 10.0.0.2,10.1.0.0/24")
+    .option("--wait <time>", "How long drain waits for active requests; default: 60s")
     .option("--force", "Drain also the last server that gets requests")
     .option("--json", "As JSON")
     .usage(
@@ -53,7 +53,7 @@ const wishOf = (name: string, servers: readonly string[], options: Options) => (
   host: textOf(options, "host"),
   check: textOf(options, "check"),
   checkHost: textOf(options, "checkHost"),
-  trusted: textOf(options, "trust"),
+  trusted: textOf(options, "trustedProxies"),
 });
 
 function waitOf(options: Options): number {

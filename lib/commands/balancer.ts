@@ -1,5 +1,6 @@
 // `dp balancer`: HAProxy on this server, in front of several servers of dp.
 import { isIP } from "node:net";
+import { networkOf } from "../config/network.ts";
 import { DpError } from "../errors.ts";
 import {
   balancerStates,
@@ -49,7 +50,8 @@ export async function add(wish: Wish): Promise<string[]> {
     `--check-host must be a host name, not ${quoted(checkHost ?? "")}`,
   );
   const trustedProxies = (trusted ?? "").split(",").filter(Boolean);
-  for (const each of trustedProxies) must(isIP(each) > 0, `--trust takes IP addresses, not ${quoted(each)}`);
+  for (const each of trustedProxies)
+    must(networkOf(each) !== null, `--trusted-proxies takes addresses and networks, not ${quoted(each)}`);
   const servers = serversOf(wish.servers);
   const balancer: Balancer = { name, host, port: port!, check, checkHost, trustedProxies, servers };
   return setBalancer(balancer, makeIo(silentLog));
@@ -100,7 +102,7 @@ export function balancerLines(all: readonly BalancerState[]): string[] {
     const state = error ?? `${up} of ${servers.length} servers get requests`;
     const rows = servers.map((each) => [each.name, each.address, stateOf(each), each.check, inHand(each)]);
     const head = `${name}  ${host}:${port}, asks for ${check}: ${state}`;
-    return [head, ...table(["  SERVER", "ADDRESS", "STATE", "CHECK", "IN HAND"], rows.map(indented))];
+    return [head, ...table(["  SERVER", "ADDRESS", "STATE", "CHECK", "ACTIVE"], rows.map(indented))];
   });
 }
 

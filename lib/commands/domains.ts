@@ -196,7 +196,7 @@ async function apply(app: App, io: Io): Promise<void> {
   if (app.server.domains.length === 0) return;
   const edge = await app.front.edge?.();
   const problem = edge?.http.error ?? edge?.https.error;
-  if (problem) throw new DpError("host", problem, { hint: "a web server in its place? see: dp help domains" });
+  if (problem) throw new DpError("host", problem, { hint: "a web server in its place? see: dp help behind-a-proxy" });
   for (const line of await ensureClock(io)) io.info(line);
 }
 

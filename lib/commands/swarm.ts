@@ -43,7 +43,7 @@ async function requireManager(): Promise<void> {
   if (ControlAvailable) return;
   const known = (RemoteManagers ?? []).map(({ Addr }) => Addr.replace(/:\d+$/, "")).join(", ");
   throw new DpError("host", "this server is a worker of its swarm, and only a manager knows the others", {
-    hint: `on a manager, ${known}: dp swarm status`,
+    hint: `on a manager, ${known}: dp swarm`,
   });
 }
 
@@ -88,7 +88,7 @@ async function requireNone(): Promise<void> {
   const { LocalNodeState } = await membership();
   if (LocalNodeState === "inactive") return;
   throw new DpError("host", `this server is in a swarm already, ${LocalNodeState}`, {
-    hint: "dp swarm status, or to leave it: docker swarm leave",
+    hint: "dp swarm shows it; to leave it: docker swarm leave",
   });
 }
 

@@ -12,16 +12,23 @@ interface Program {
   path: string;
   /** Debian's package. */
   from: string;
+  /** What has to be typed after its installation. */
+  after: string;
 }
 
 /** The programs of which dp makes images. */
 const PROGRAMS = {
-  haproxy: { path: "/usr/sbin/haproxy", from: "haproxy" },
-  registry: { path: "/usr/bin/docker-registry", from: "docker-registry" },
+  haproxy: { path: "/usr/sbin/haproxy", from: "haproxy", after: "" },
+  // Its package starts a registry of its own, on the port that dp's needs.
+  registry: {
+    path: "/usr/bin/docker-registry",
+    from: "docker-registry",
+    after: " && systemctl disable --now docker-registry",
+  },
 } as const satisfies Record<string, Program>;
 export type ProgramName = keyof typeof PROGRAMS;
 
-const install = ({ from }: Program) => `apt-get install --no-install-recommends ${from}`;
+const install = ({ from, after }: Program) => `apt-get install --no-install-recommends ${from}${after}`;
 
 /** Why there can be no such image, or null. */
 export async function missingProgram(name: ProgramName): Promise<string | null> {

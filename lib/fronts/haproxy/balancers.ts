@@ -1,6 +1,7 @@
 // The balancers of dp's HAProxy: each holds a port and spreads its requests over servers. The durable file of them.
 import { isIP } from "node:net";
 import * as v from "valibot";
+import { networkOf } from "../../config/network.ts";
 import { DpError, messageOf } from "../../errors.ts";
 import { readText, writeFileAtomic } from "../../host/files.ts";
 import { filesOf } from "./places.ts";
@@ -42,7 +43,12 @@ const balancer = v.strictObject({
   check: v.pipe(v.string(), v.check(isCheckPath)),
   /** The Host of that request; null: localhost. */
   checkHost: v.nullable(v.pipe(v.string(), v.check(isCheckHost))),
-  trustedProxies: v.array(ip),
+  trustedProxies: v.array(
+    v.pipe(
+      v.string(),
+      v.check((text) => networkOf(text) !== null),
+    ),
+  ),
   servers: v.record(name, server),
 });
 const file = v.strictObject({ version: v.literal(1), balancers: v.array(balancer) });

@@ -73,9 +73,9 @@ async function started(instance: Instance, io: Io): Promise<void> {
     if (tasks.some(hasEnded) || tasks.filter(isUp).length >= wanted) return;
     const homeless = tasks.find(isHomeless);
     const waited = performance.now() - begun;
-    if (homeless && waited > HOMELESS) throw cannot(instance, homeless.Status.Err, "dp swarm status");
+    if (homeless && waited > HOMELESS) throw cannot(instance, homeless.Status.Err, "dp swarm");
     if (waited > PATIENCE)
-      throw cannot(instance, `no node has started it within ${PATIENCE / 60_000} minutes`, "dp swarm status");
+      throw cannot(instance, `no node has started it within ${PATIENCE / 60_000} minutes`, "dp swarm");
     await io.sleep(LOOK);
   }
 }

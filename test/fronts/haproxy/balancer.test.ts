@@ -82,6 +82,7 @@ describe.skipIf(why !== null)(`a balancer${why === null ? "" : ` (skipped: ${why
       [["add", "shop", "--port", String(port), "a=10.0.0.5:80", "a=10.0.0.6:80"], /a is there twice/],
       [["add", "shop", "--port", String(port), "--check", "/a b", ...servers()], /must be a path/],
       [["add", "shop", "--port", String(boxes[0]!.port), ...servers()], /is held by/],
+      [["add", "shop", "--port", String(port), "--trusted-proxies", "10.0.0.0/33", ...servers()], /takes addresses/],
       [["drain", "shop"], /does not know "drain" like that/],
     ];
     for (const [words, message] of bad) {
@@ -120,6 +121,8 @@ describe.skipIf(why !== null)(`a balancer${why === null ? "" : ` (skipped: ${why
           "echo",
           "--port",
           String(other.port),
+          "--trusted-proxies",
+          "127.0.0.2,127.0.4.0/24",
           "--check-host",
           "shop.example.com",
           `a=127.0.0.1:${echo.port}`,
@@ -131,11 +134,16 @@ describe.skipIf(why !== null)(`a balancer${why === null ? "" : ` (skipped: ${why
         "it answers",
         async () => (await fetch(`http://127.0.0.1:${other.port}/`, { proxy: "" } as RequestInit)).ok,
       );
-      await fetch(`http://127.0.0.1:${other.port}/`, {
-        proxy: "",
-        headers: { "X-Forwarded-For": "203.0.113.9" },
-      } as RequestInit);
-      expect(seen.at(-1)!.get("x-forwarded-for") ?? seen.at(-2)!.get("x-forwarded-for")).toBe("127.0.0.1");
+      for (const [address, told] of [
+        ["127.0.0.1", "127.0.0.1"],
+        ["127.0.0.2", "203.0.113.9, 127.0.0.2"],
+        ["127.0.4.9", "203.0.113.9, 127.0.4.9"],
+      ] as const) {
+        const ask = ["curl", "-sS", "--noproxy", "*", "--interface", address, "-H", "X-Forwarded-For: 203.0.113.9"];
+        expectCode(await boxes[0]!.start([...ask, `http://127.0.0.1:${other.port}/`]).done, 0);
+        // Checks have no such line.
+        expect(seen.map((headers) => headers.get("x-forwarded-for")).findLast((line) => line !== null)).toBe(told);
+      }
       expectCode(await dp("remove", "echo"), 0);
     } finally {
       await echo.stop(true);
