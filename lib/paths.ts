@@ -10,9 +10,13 @@ const RESERVED = new Set([
   "dp",
   "getty",
   "git",
+  "haproxy",
+  "notify",
+  "relay",
   "root",
   "ssh",
   "sshd",
+  "static",
   "systemd",
   "user",
 ]);

@@ -23,7 +23,21 @@ describe("the name of an app", () => {
     expect(() => places(name)).toThrow("must start with a lower-case letter");
   });
 
-  test.each(["root", "ssh", "sshd", "systemd", "dp", "user", "getty", "dbus"])("may not be %s", (name) => {
+  test.each([
+    "root",
+    "ssh",
+    "sshd",
+    "systemd",
+    "dp",
+    "user",
+    "getty",
+    "dbus",
+    "git",
+    "haproxy",
+    "notify",
+    "relay",
+    "static",
+  ])("may not be %s", (name) => {
     expect(() => appName(name)).toThrow("is reserved");
   });
 });

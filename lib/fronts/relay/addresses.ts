@@ -1,4 +1,5 @@
 // Identifies clients and counts their open connections: no single client may take the room of all others.
+import { networkInterfaces } from "node:os";
 import { holderUid, tellsOwners } from "../../host/process/socket-owner.ts";
 import { CONNECTIONS_PER_CLIENT } from "./limits.ts";
 
@@ -47,15 +48,36 @@ export function clientOf(address: string): string {
   return [...groups, ...zeros, ...behind].slice(0, 4).join(":");
 }
 
+/** How long this machine's addresses are remembered, in ms. */
+const REMEMBERED = 5_000;
+let own = new Set<string>();
+let ownSince = Number.NEGATIVE_INFINITY;
+
+/** Whether this machine has the address: a local process may connect from any of them to any other. */
+function isOwn(address: string): boolean {
+  if (isLoopback(address)) return true;
+  const now = performance.now();
+  if (now - ownSince > REMEMBERED) {
+    own = new Set(
+      Object.values(networkInterfaces())
+        .flatMap((each) => each ?? [])
+        .map((each) => each.address),
+    );
+    ownSince = now;
+  }
+  return own.has(address.split("%")[0]!);
+}
+
 /**
- * The uid of the local user whose process opened a connection; null: the client is on another machine, or the user is
- * unknown.
+ * The local user whose process opened a connection (`holder`), and whether it counts for that user (`uid`): it does from
+ * a loopback address, and from the one that it went to. Null: another machine, or nobody knows.
  */
-export function localUid(socket: Bun.Socket<unknown>): number | null {
+export function localUsers(socket: Bun.Socket<unknown>): { uid: number | null; holder: number | null } {
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
   const [from, to] = [plainAddress(remoteAddress), plainAddress(localAddress)];
-  if ((!isLoopback(from) && from !== to) || !tellsOwners()) return null;
-  return holderUid({ address: from, port: remotePort }, { address: to, port: localPort });
+  if (!isOwn(from) || !tellsOwners()) return { uid: null, holder: null };
+  const holder = holderUid({ address: from, port: remotePort }, { address: to, port: localPort });
+  return { uid: isLoopback(from) || from === to ? holder : null, holder };
 }
 
 /** The client that a connection counts for. A local client is its user, because every user can use all of 127.0.0.0/8. */

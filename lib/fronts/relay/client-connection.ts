@@ -1,5 +1,5 @@
 // The state of a client's connection, and of the one request at a time that it carries.
-import { admit, localUid, partyKey } from "./addresses.ts";
+import { admit, localUsers, partyKey } from "./addresses.ts";
 import { makeBody } from "./body.ts";
 import { clock } from "./clock.ts";
 import { originOf } from "./rewrite.ts";
@@ -56,9 +56,9 @@ export function makeClient(
   connect: Client["connect"],
   edge: number = DIRECT,
 ): Client {
-  const uid = localUid(socket);
+  const { uid, holder } = localUsers(socket);
   const proto = edge === HTTPS ? "https" : "http";
-  const origin = originOf(socket.remoteAddress, app.route.trustedProxies, uid, proto);
+  const origin = originOf(socket.remoteAddress, app.route.trustedProxies, uid, proto, holder);
   return {
     app,
     socket,

@@ -73,8 +73,8 @@ export function giveTo(client: Client, app: App): void {
   client.app.clients.delete(client);
   app.clients.add(client);
   client.app = app;
-  const { address, uid, proto } = client.origin;
-  client.origin = originOf(address, app.route.trustedProxies, uid, proto);
+  const { address, uid, proto, holder } = client.origin;
+  client.origin = originOf(address, app.route.trustedProxies, uid, proto, holder);
   client.since = clock.now;
 }
 

@@ -78,6 +78,9 @@ function begin(client: Client, buffer: Buffer, at: number): void {
 /** Keeps a request back until its password was checked. */
 function waitFor(client: Client, verdict: Promise<Buffer | null>): void {
   const { unsent } = client;
+  // What comes of its body waits with the head: on the connection that the request before has left, it would reach the
+  // app unchecked, as a request of its own.
+  leaveUpstream(client, false);
   steer(client);
   void verdict.then((own) => {
     // The request may be over: a client that has ended, or was refused, has nothing unsent any more.

@@ -83,7 +83,7 @@ function passwordAnswer(
 function check(
   { known }: Guard,
   users: ReadonlyMap<string, string>,
-  { guest, party }: Client,
+  { app, guest, party }: Client,
   digest: string,
   encoded: string,
 ): Promise<boolean> | null {
@@ -92,7 +92,7 @@ function check(
   const own = users.get(text.slice(0, colon));
   // For an unknown user another hash is checked: the time must not tell who is known.
   const hash = own ?? users.values().next().value ?? "";
-  const checked = checkPassword(guest ?? party, text.slice(colon + 1), hash);
+  const checked = checkPassword(app.route.app, guest ?? party, text.slice(colon + 1), hash);
   if (checked === null) return null;
   const result = checked.then((isRight) => {
     const isKnown = isRight && own !== undefined && colon > 0;

@@ -16,11 +16,12 @@ export function originOf(
   trustedProxies: readonly string[],
   uid: number | null = null,
   proto: Origin["proto"] = "http",
+  holder = uid,
 ): Origin {
   const plain = plainAddress(address);
   const lines = `X-Forwarded-For: ${plain}\r\nX-Forwarded-Proto: ${proto}\r\nX-Real-IP: ${plain}\r\nX-Forwarded-Host: `;
-  const isTrusted = isProxy(plain, trustedProxies) && !isAppUser(uid);
-  return { address: plain, uid, isTrusted, proto, lines: Buffer.from(lines, "latin1") };
+  const isTrusted = isProxy(plain, trustedProxies) && !isAppUser(holder);
+  return { address: plain, uid, holder, isTrusted, proto, lines: Buffer.from(lines, "latin1") };
 }
 
 const UPGRADE = Buffer.from("Connection: Upgrade\r\n");

@@ -78,8 +78,10 @@ export async function setRoute(folder: string, change: RouteChange): Promise<voi
   apps.set(route.app, app);
   tellDomains();
   // A proxy keeps its connections open: its new rights must apply to them as well.
-  for (const client of app.clients)
-    client.origin = originOf(client.origin.address, route.trustedProxies, client.origin.uid, client.origin.proto);
+  for (const client of app.clients) {
+    const { address, uid, proto, holder } = client.origin;
+    client.origin = originOf(address, route.trustedProxies, uid, proto, holder);
+  }
   leaveOthers(app);
   await moved?.commit();
 }

@@ -47,8 +47,10 @@ export interface Guard {
 export interface Origin {
   /** The client's address, or that of the trusted proxy. */
   address: string;
-  /** The uid of the local user whose process it is; null: none. */
+  /** The uid of the local user for whom it counts; null: it counts for its address. */
   uid: number | null;
+  /** The uid of the local user whose process it is, from whichever address of this machine; null: none. */
+  holder: number | null;
   isTrusted: boolean;
   proto: "http" | "https";
   /** The lines for a direct client: everything except the host's value. */

@@ -166,6 +166,26 @@ describe("basicAuth", () => {
     expect([refused.text.slice(9, 12), refused.ending]).toEqual(["401", "eof"]);
   });
 
+  // The request before has left a connection to the app, which a proxy's next client may use.
+  test.each(["a wrong", "another right"])("a body after %s password never runs ahead of its head", async (which) => {
+    const slow = await Bun.password.hash("other", { algorithm: "bcrypt", cost: 8 });
+    const port = await add({ basicAuth: { anna: hash, ben: slow } });
+    const before = visits().length;
+    const client = await rawClient(port);
+    client.write(`GET /first HTTP/1.1\r\nHost: x\r\n${basic("anna", OPEN)}\r\n`);
+    await until("the first answer", () => client.text().includes("ok"));
+    const inner = "GET /admin HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n";
+    const given = basic("ben", which === "a wrong" ? "wrong" : "other");
+    client.write(`POST /second HTTP/1.1\r\nHost: x\r\n${given}Content-Length: ${inner.length}\r\n\r\n${inner}`);
+    const isRefused = which === "a wrong";
+    await until("the second answer", () => client.text().split("HTTP/1.1 ").length === 3);
+    expect(client.text().includes("HTTP/1.1 401")).toBe(isRefused);
+    const got = visits().slice(before);
+    if (isRefused) expect(got).not.toMatch(/admin|second/);
+    else expect(got.indexOf("/second")).toBeLessThan(got.indexOf("/admin"));
+    client.reset();
+  });
+
   test("many requests at once with one password cost one check", async () => {
     const slow = await Bun.password.hash(OPEN, { algorithm: "bcrypt", cost: 10 });
     const port = await add({ basicAuth: { anna: slow } }, shop.port);
@@ -200,6 +220,21 @@ describe("basicAuth", () => {
     await relay.start();
     expect(await statusOf(port, basic("anna", OPEN))).toBe("200");
   });
+
+  test("guesses at one app hold up no login at another", async () => {
+    const slow = await Bun.password.hash(OPEN, { algorithm: "bcrypt", cost: 8 });
+    const port = await add({ basicAuth: { anna: slow }, trustedProxies: ["127.0.0.1"] }, shop.port);
+    const other = await relay.add("other", shop.port, { basicAuth: users() });
+    // Each guess is another client's, so that only the room for checks bounds them.
+    const guess = (at: number) => statusOf(port, `X-Forwarded-For: 198.51.${at}.1\r\n${basic("anna", `guess ${at}`)}`);
+    const guesses = Promise.all(Array.from({ length: 34 }, (_, at) => guess(at)));
+    let isOver = false;
+    void guesses.then(() => (isOver = true));
+    expect(await statusOf(other, basic("anna", OPEN))).toBe("200");
+    expect(isOver).toBe(false);
+    expect(await guesses).toContain("429");
+    await relay.front.remove("other");
+  }, 60_000);
 
   test("another password counts at once", async () => {
     const port = await add();

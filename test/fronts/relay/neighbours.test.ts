@@ -25,6 +25,20 @@ const ROUTES = `
   process.exit(0);
 `;
 
+// Lets only one address reach the app b, with these trusted proxies; without any, everybody.
+const ALLOW = `
+  const [source, port, ...trustedProxies] = process.argv.slice(2);
+  const { makeIo, silentLog } = await import(source + "/lib/host/io.ts");
+  const { default: front } = await import(source + "/lib/fronts/relay.ts");
+  const { idsOf } = await import(source + "/lib/host/users.ts");
+  const [uid] = await idsOf("dp-b");
+  const allow = trustedProxies.length > 0 ? { allow: ["203.0.113.7"] } : {};
+  const listen = { host: "127.0.0.1", port: Number(port) };
+  const proxies = trustedProxies.length > 0 ? trustedProxies : ["127.0.0.1"];
+  await front.setup({ app: "b", listen, protocol: "http", trustedProxies: proxies, uid, ...allow }, makeIo(silentLog));
+  process.exit(0);
+`;
+
 describe.skipIf(why !== null)(`neighbours${why === null ? "" : ` (skipped: ${why})`}`, () => {
   let box: Box;
   let a: { port: number; at: number };
@@ -35,7 +49,7 @@ describe.skipIf(why !== null)(`neighbours${why === null ? "" : ` (skipped: ${why
     await box.copyIn(process.execPath, "/usr/local/bin/bun");
     await box.copyTree(SOURCE);
     await box.copyIn(ATTACKS, "/cases");
-    await box.must("for user in dp-a dp-b guest; do useradd --system $user; done");
+    await box.must("for user in dp-a dp-b dpb-a dp-worker guest; do useradd --system $user; done");
     [a, b] = [
       { port: await freePort(), at: await freePort() },
       { port: await freePort(), at: await freePort() },
@@ -65,6 +79,24 @@ describe.skipIf(why !== null)(`neighbours${why === null ? "" : ` (skipped: ${why
     const pid = await box.must("systemctl show -P MainPID dp-relay");
     expect(await box.must(`ps -o user= -p ${pid}`)).toBe("dp-relay");
     expect(await box.must("journalctl -u dp-relay --no-pager")).not.toContain("does not report the owner of a socket");
+  });
+
+  test.each([
+    ["dp-a", "127.0.0.1", "403"],
+    ["dpb-a", "127.0.0.1", "403"],
+    ["dp-worker", "127.0.0.1", "403"],
+    ["guest", "127.0.0.1", "200"],
+    ["dp-a", "own", "403"],
+    ["guest", "own", "200"],
+  ])("%s as a proxy at %s of an app with an allow list: %s", async (user, source, status) => {
+    const own = (await box.must("hostname -I")).trim().split(" ")[0]!;
+    const trusted = ["127.0.0.1", own];
+    await box.write("/root/allow.ts", ALLOW);
+    await box.must(["bun", "/root/allow.ts", SOURCE, String(b.port), ...trusted]);
+    const address = source === "own" ? own : source;
+    const ask = `curl -s -o /dev/null -w '%{http_code}' --interface ${address} -H 'X-Forwarded-For: 203.0.113.7'`;
+    expect(await box.must(`setpriv --reuid=${user} --clear-groups ${ask} http://127.0.0.1:${b.port}/`)).toBe(status);
+    await box.must(["bun", "/root/allow.ts", SOURCE, String(b.port)]);
   });
 
   test.each(["dp-a", "guest"])(
