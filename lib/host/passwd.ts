@@ -1,5 +1,5 @@
 // The users of this system: the one place that reads /etc/passwd.
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { DpError } from "../errors.ts";
 
 export interface Account {
@@ -25,6 +25,21 @@ export const accountNamed = (wanted: string) => find((name) => name === wanted);
 
 /** The user with that number, or null. */
 export const accountWith = (wanted: number) => find((_name, uid) => uid === wanted);
+
+/** Names by number, as long as the file is the same: a number may be given to somebody else. */
+const known = new Map<number, string>();
+let knownFrom = "";
+
+/** The name of the user with that number, or ""; for those who ask again and again. */
+export function knownName(uid: number): string {
+  const stat = statSync("/etc/passwd", { throwIfNoEntry: false });
+  const state = `${stat?.ino} ${stat?.ctimeMs} ${stat?.size}`;
+  if (state !== knownFrom) known.clear();
+  knownFrom = state;
+  const name = known.get(uid) ?? accountWith(uid)?.name ?? "";
+  known.set(uid, name);
+  return name;
+}
 
 /** The password field of a user in /etc/shadow, which root alone may read; null: there is none. */
 export function passwordField(wanted: string): string | null {

@@ -189,7 +189,7 @@ export function managerContract(subject: () => Subject): void {
 
   test("a process that ignores SIGTERM is killed after stopTimeout", async () => {
     const script = 'trap "echo asked" TERM; echo ready; while :; do sleep 0.05; done';
-    const instance = await start(script, { stopTimeout: 600 });
+    const instance = await start(script, { stopTimeout: 1500 });
     await until("the trap is set", async () => (await outputOf(manager(), instance)).includes("ready"));
     const begun = performance.now();
     await manager().stop(instance, io);

@@ -1,7 +1,6 @@
 // One app in the relay: its route, its connections, and the in-flight counts of its releases.
-import { statSync } from "node:fs";
 import type { InFlight, Route, Target } from "../../contracts/front.ts";
-import { accountWith } from "../../host/passwd.ts";
+import { knownName } from "../../host/passwd.ts";
 import { guardOf } from "./guard.ts";
 import { makeHour } from "./hour.ts";
 import type { App } from "./types.ts";
@@ -20,25 +19,11 @@ export const gate: App = makeApp({
 
 /** dp's own users that pass on what others ask: the relay, and HAProxy as a balancer. */
 const PROXIES = ["dp-relay", "dp-haproxy"];
-/** Users by number, as long as /etc/passwd is the same: a number may be given to somebody else. */
-const names = new Map<number, string>();
-let namesOf = "";
-
-function nameOf(uid: number): string {
-  const stat = statSync("/etc/passwd", { throwIfNoEntry: false });
-  const state = `${stat?.ino} ${stat?.ctimeMs} ${stat?.size}`;
-  if (state !== namesOf) names.clear();
-  namesOf = state;
-  const name = names.get(uid) ?? accountWith(uid)?.name ?? "";
-  names.set(uid, name);
-  return name;
-}
-
 /** Whether what a local user runs was pushed: as the user of an app, with or without a route here, or of its builds. */
 export function isAppUser(uid: number | null): boolean {
   if (uid === null) return false;
   if ([...apps.values()].some(({ route }) => route.uid === uid)) return true;
-  const name = nameOf(uid);
+  const name = knownName(uid);
   return /^dpb?-/.test(name) && !PROXIES.includes(name);
 }
 

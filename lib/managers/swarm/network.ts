@@ -3,6 +3,10 @@ import { ask } from "../../docker/api.ts";
 import { DpError } from "../../errors.ts";
 import { appLabels, networkName } from "./names.ts";
 
+/** How long tasks may need until they have left a network, and how often that is looked at, in ms. */
+const PATIENCE = 60_000;
+const LOOK = 200;
+
 /** Makes the network of an app when it is missing; answers whether it did. */
 export async function ensureNetwork(app: string): Promise<boolean> {
   const name = networkName(app);
@@ -22,6 +26,16 @@ export async function ensureNetwork(app: string): Promise<boolean> {
 export async function removeNetwork(app: string): Promise<boolean> {
   const name = networkName(app);
   if ((await ask({ path: `/networks/${name}?scope=swarm` })) === null) return false;
-  await ask({ method: "DELETE", path: `/networks/${name}` });
-  return true;
+  const end = performance.now() + PATIENCE;
+  for (;;) {
+    try {
+      await ask({ method: "DELETE", path: `/networks/${name}` });
+      return true;
+    } catch (error) {
+      // The tasks of a service that was just removed are in it for some seconds more.
+      const isInUse = error instanceof DpError && / is in use by task /.test(error.message);
+      if (!isInUse || performance.now() > end) throw error;
+      await Bun.sleep(LOOK);
+    }
+  }
 }
