@@ -18,6 +18,7 @@ import docker from "../../lib/apps/docker.ts";
 import { deployConfig } from "../support/configs.ts";
 import { leavesOf } from "../../lib/apps/docker/build.ts";
 import { dockerfileOf } from "../../lib/apps/docker/dockerfile.ts";
+import { refuseOwnImages } from "../../lib/apps/docker/references.ts";
 import { containerPort } from "../../lib/docker/image.ts";
 import { containerName, imageName, imageRepository } from "../../lib/docker/names.ts";
 import type { DpError } from "../../lib/errors.ts";
@@ -63,6 +64,58 @@ describe("the Dockerfile", () => {
   test("is what the type is known by", async () => {
     expect(await docker.detect(treeOf(["Dockerfile", "main.py"]))).toEqual({ command: null, because: "Dockerfile" });
     expect(await docker.detect(treeOf(["web/Dockerfile", "compose.yaml"]))).toBeNull();
+  });
+});
+
+describe("an image that dp made is refused, with its line", () => {
+  const refusal = (text: string, args = {}) => {
+    try {
+      refuseOwnImages(text, "web/Dockerfile", args);
+      return null;
+    } catch (error) {
+      return error as DpError;
+    }
+  };
+
+  test.each([
+    ["FROM dp/blog:42-3f9c2ab", 1, "dp/blog:42-3f9c2ab"],
+    ["from\t--platform=linux/amd64 dp/blog@sha256:00 AS a", 1, "dp/blog@sha256:00"],
+    ["# base\n\nFROM docker.io/dp/blog", 3, "docker.io/dp/blog"],
+    ["FROM index.docker.io/dp/blog", 1, "index.docker.io/dp/blog"],
+    ["FROM localhost/dp/blog", 1, "localhost/dp/blog"],
+    ["FROM containers-storage:localhost/dp/blog", 1, "containers-storage:localhost/dp/blog"],
+    ["FROM 10.0.0.1:5000/dp/blog:42-3f9c2ab", 1, "10.0.0.1:5000/dp/blog:42-3f9c2ab"],
+    ["FROM [fd00::1]:5000/dp/blog", 1, "[fd00::1]:5000/dp/blog"],
+    ["FROM a\nCOPY --from=dp/blog /app /app", 2, "dp/blog"],
+    ['FROM a\nCOPY --chown=1:1 --from="dp/blog" / /', 2, "dp/blog"],
+    ["FROM a\nONBUILD COPY --from=dp/blog / /", 2, "dp/blog"],
+    ["FROM a\nRUN --mount=type=bind,from=dp/blog,target=/x cat /x/a", 2, "dp/blog"],
+    ["FROM a\nRUN --mount=from=dp/blog,target=/x cat /x/a", 2, "dp/blog"],
+    ['FROM a\nRUN --network=none --mount=type=bind,"from=dp/blog" id', 2, "dp/blog"],
+    ["FROM a\r\nCOPY \\\r\n# why\r\n\r\n  --from=dp/blog \\\r\n  / /\r\n", 2, "dp/blog"],
+    ["# escape=`\nFROM `\ndp/blog", 2, "dp/blog"],
+    ["# syntax=10.0.0.1:5000/dp/blog\nFROM a", 1, "10.0.0.1:5000/dp/blog"],
+    ["ARG A=dp B='blog'\nFROM ${A}/$B", 2, "dp/blog"],
+    ["FROM ${NONE:-dp/blog}", 1, "dp/blog"],
+    ["ARG A=dp/blog\nFROM a\nARG A=b\nFROM $A", 4, "dp/blog"],
+  ])("%j", (text, line, image) => {
+    const error = refusal(text)!;
+    expect(error.message).toStartWith(`web/Dockerfile:${line}: ${image} names an image that dp made`);
+    expect(error.exit).toBe("config");
+  });
+
+  test("also where a build argument of deploy.yml names it", () => {
+    expect(refusal("ARG A=a\nFROM $A", { A: "dp/blog" })!.message).toStartWith("web/Dockerfile:2: dp/blog ");
+    expect(refusal("ARG A=dp/blog\nFROM $A", { A: "a" })).toBeNull();
+  });
+
+  test.each([
+    "FROM debian:12 AS dp\nRUN echo 'FROM dp/blog'\nFROM scratch\nCOPY --from=dp /a /b\n",
+    "# FROM dp/blog\nFROM ghcr.io/dp/tool:1\nCOPY dp/blog /\n",
+    "FROM 10.0.0.1:5000/tools/dp\nRUN --mount=type=cache,target=/dp/x curl example.com/?from=dp/blog\n",
+    "ARG V=22\nFROM node:${V}-slim\nLABEL from=dp/blog\n",
+  ])("%j is another", (text) => {
+    expect(refusal(text)).toBeNull();
   });
 });
 
@@ -278,6 +331,17 @@ describe.skipIf(why !== null)("with an engine", () => {
     mkdirSync(join(base, ".build-1-bbbbbbb/context"), { recursive: true });
     await docker.prune({ app, base, user: undefined }, [], io);
     expect(readdirSync(base)).not.toContain(".build-1-bbbbbbb");
+  });
+
+  test("a build does not get another app's image", async () => {
+    const victim = place({ Dockerfile: `${FROM}RUN echo hunter3 > /source\n` }, "", { app: "victim" });
+    await docker.install(victim, io);
+    for (const text of [`FROM ${imageName(victim)}\n`, `${FROM}COPY --from=${imageName(victim)} /source /\n`]) {
+      const thief = place({ Dockerfile: text });
+      const error = await errorOf(docker.install(thief, io));
+      expect([error?.exit, error?.message]).toEqual(["config", expect.stringMatching(/^Dockerfile:[12]: dp\/victim/)]);
+      expect((await tags()).filter((tag) => tag.startsWith(thief.id))).toEqual([]);
+    }
   });
 
   test("a build that fails says so with its last lines", async () => {

@@ -1,5 +1,5 @@
 // Builds the image of a release, and keeps track of what else a build leaves in the engine.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
@@ -7,12 +7,16 @@ import type { Io } from "../../host/io.ts";
 import { places } from "../../paths.ts";
 import { docker, dockerError } from "../../docker/client.ts";
 import { withContext } from "./context.ts";
+import { refuseOwnImages } from "./references.ts";
 import { imageOf, imagesOf, type Image } from "../../docker/image.ts";
 import { imageLabel, imageName } from "../../docker/names.ts";
 import { settingsOf } from "../../docker/config.ts";
 import type { InstanceName } from "../../host/instance.ts";
 
-/** Builds and tags the image of a release. Throws DpError "command" with the build's last lines. */
+/**
+ * Builds and tags the image of a release. Throws DpError "config" when it would be made of another app's, "command" with
+ * the build's last lines.
+ */
 export async function buildImage(place: Place, file: string, io: Io): Promise<Image> {
   const { args = {}, target } = settingsOf(place.config) ?? {};
   const lines: string[] = [];
@@ -28,14 +32,16 @@ export async function buildImage(place: Place, file: string, io: Io): Promise<Im
     io.output(line);
   };
   const { timeout } = place;
-  const built = await withContext(place, file, io, (folder) =>
-    docker(["build", ...options, `--file=${join(folder, file)}`, folder], io, {
+  const built = await withContext(place, file, io, (folder) => {
+    // This file, not the commit's: the app's user may have changed the release's folder since.
+    refuseOwnImages(readFileSync(join(folder, file), "utf8"), file, args);
+    return docker(["build", ...options, `--file=${join(folder, file)}`, folder], io, {
       onLine,
       timeout,
       check: false,
       quiet: false,
-    }),
-  );
+    });
+  });
   const isBuilt = built.code === 0 && !built.timedOut;
   const leaves = leavesOf(lines);
   await tagLeaves(place, isBuilt ? leaves.slice(0, -1) : leaves, io);
