@@ -143,6 +143,8 @@ export interface Front {
   readonly holdsPort: boolean;
   /** The system user that reads the files of certificates; missing: only root does. */
   readonly keyReader?: string;
+  /** The uid of the user whose sockets hold the public ports; null: that user is missing. Comes with `maintain`. */
+  socketUid?(): number | null;
   /** Why this host cannot use it, or null when it can. */
   unavailable(): Promise<string | null>;
   /**

@@ -14,6 +14,7 @@ import { isService } from "../host/daemon/service.ts";
 import { relayDrift, restartService, setUpService, USER } from "./relay/service.ts";
 import { stopSupervisedRelay, superviseRelay } from "./relay/supervised.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
+import { accountNamed } from "../host/passwd.ts";
 import { idsOf } from "../host/users.ts";
 
 /** The folder of the relay's routes and control socket. */
@@ -149,6 +150,7 @@ const relay: Front = {
   summary: "dp's own relay: zero lost requests, nothing to install",
   holdsPort: true,
   keyReader: USER,
+  socketUid: () => (isService() ? (accountNamed(USER)?.uid ?? null) : process.getuid!()),
   unavailable: async () => (process.platform === "linux" ? null : "the relay needs Linux"),
   setup,
   drift,

@@ -112,9 +112,9 @@ export async function publiclyHealthy(candidate: Candidate, server: ServerConfig
   }
   const host = publicAddress(server);
   const end = performance.now() + check.timeout;
-  const own = await ownCheck({ front, places: places(name.app) }, check);
+  const app = { front, server, places: places(name.app) };
   for (;;) {
-    const answer = await probe(own, server.port, host);
+    const answer = await probe(await ownCheck(app, check), server.port, host);
     if (answer.isHealthy) return;
     if (performance.now() > end)
       throw new DpError(

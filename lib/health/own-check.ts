@@ -6,6 +6,9 @@ import type { HealthCheck } from "../config/types.ts";
 import type { App, NamedApp } from "../contracts/app.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { readText, removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
+import { listenerUids } from "../host/process/listener.ts";
+import { listenerUid, tellsOwners } from "../host/process/socket-owner.ts";
+import { publicAddress } from "../paths.ts";
 
 /** The header with the word. The front takes it out: the app never sees it. */
 export const HEADER = "X-Dp-Check";
@@ -38,9 +41,23 @@ async function makeWord(app: Place): Promise<string> {
   return word;
 }
 
-/** The health check of an app as dp asks it through the public port. */
-export async function ownCheck(app: Place & Pick<App, "front">, check: HealthCheck): Promise<HealthCheck> {
-  if (app.front.maintain === undefined) return check;
+type Public = Pick<App, "front" | "server">;
+
+/**
+ * The health check of an app as dp asks it through the public port, for one request: somebody else may hold the port at
+ * the next one, and must not get the word.
+ */
+export async function ownCheck(app: Place & Public, check: HealthCheck): Promise<HealthCheck> {
+  if (app.front.maintain === undefined || !isFronts(app)) return check;
   const word = await readText(fileOf(app));
   return word === null ? check : { ...check, headers: { ...check.headers, [HEADER]: word } };
+}
+
+/** Whether the front's user listens on the app's public port. While the front is down any user may bind most ports. */
+function isFronts({ front, server }: Public): boolean {
+  const uid = front.socketUid?.() ?? null;
+  if (uid === null) return false;
+  if (tellsOwners()) return listenerUid(publicAddress(server), server.port) === uid;
+  const uids = listenerUids(server.port);
+  return uids.size === 1 && uids.has(uid);
 }

@@ -27,15 +27,15 @@ export interface Prober {
 const PAUSE = 15;
 
 /** Sends probe requests to the public port, one at a time, until it is stopped. */
-export function startProber({ server, ...app }: Pick<App, "front" | "places" | "server">, check: HealthCheck): Prober {
+export function startProber(app: Pick<App, "front" | "places" | "server">, check: HealthCheck): Prober {
   const seen: Probes = { requests: 0, failed: 0, longestGap: 0 };
   const stopped = Promise.withResolvers<void>();
   let isStopped = false;
   let good = performance.now();
   const loop = (async () => {
-    const own = await ownCheck(app, check);
+    const { server } = app;
     while (!isStopped) {
-      const answer = await probe(own, server.port, publicAddress(server));
+      const answer = await probe(await ownCheck(app, check), server.port, publicAddress(server));
       const now = performance.now();
       seen.requests++;
       if (answer.isHealthy) {

@@ -43,6 +43,14 @@ describe("dp maintenance", () => {
     expect([now.isHealthy, now.maintenance?.by]).toEqual([true, expect.any(String)]);
     expect(JSON.stringify(now)).not.toContain('"pass"');
     const said = (await dp(0, "status", "shop")).stdout;
+    // Another word, as the page about maintenance tells: the old one counts no more.
+    const file = join(box.base, "check.key");
+    const old = readFileSync(file, "utf8");
+    expect((await page("/", { "X-Dp-Check": old })).status).toBe(200);
+    rmSync(file);
+    await dp(0, "reconcile", "shop");
+    expect((await status()).isHealthy).toBe(true);
+    expect((await page("/", { "X-Dp-Check": old })).status).toBe(503);
     expect(said).toMatch(/closed +for maintenance by .* since .*; dp maintenance shop off/);
     const told = (await dp(0, "doctor", "shop")).stdout;
     expect(told).toContain("shop is closed for maintenance by");

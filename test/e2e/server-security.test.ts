@@ -2,6 +2,7 @@
 // were given. The tests build on each other, on one server with a second app as the neighbour.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import type { Status } from "../../lib/commands/status.ts";
 import { watchArguments } from "../support/argv-watch.ts";
 import { boxUnavailable, freePort, until } from "../support/box.ts";
 import { plainApp } from "../support/server-apps.ts";
@@ -202,6 +203,35 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     expect(await box.read("/run/stolen")).toContain("requests stolen 0");
     expect(await box.must("journalctl -u dp-relay --no-pager")).toContain(`${id} is held by dp-other `);
     await until("it serves again", async () => (await ask()) === id);
+  }, 60_000);
+
+  test("dp passes its own front by a secret word, and whoever takes the public port while the relay is down does not get it", async () => {
+    const word = await box.read(`${BASE}/check.key`);
+    await box.mustDp("maintenance", "shop", "on");
+    const health = async () =>
+      (JSON.parse((await box.dp("status", "shop", "--json")).stdout) as Status).isHealthy === true;
+    expect(await health()).toBe(true);
+    await box.write(
+      "/srv/port-take.py",
+      await Bun.file(join(import.meta.dir, "../fixtures/attack/port-take.py")).text(),
+    );
+    await box.must("systemctl stop dp-relay");
+    try {
+      const unit = "--unit=take -p User=dp-other -p StandardOutput=file:/run/taken";
+      await box.must(`systemd-run --quiet ${unit} python3 -u /srv/port-take.py ${port}`);
+      await until("the port is taken", async () => (await box.read("/run/taken")).includes("BOUND"));
+      for (const command of ["status", "doctor", "watch"])
+        await box.dp(command, ...(command === "watch" ? [] : ["shop"]));
+      const taken = await box.read("/run/taken");
+      expect(taken).toMatch(/^GET /m);
+      expect(taken.toLowerCase()).not.toContain("x-dp-check");
+      expect(taken).not.toContain(word);
+    } finally {
+      await box.must("systemctl stop take; systemctl start dp-relay");
+    }
+    await until("dp passes again", health);
+    await box.mustDp("maintenance", "shop", "off");
+    expect(await box.must("systemctl show -P After shop@x")).toContain("dp-relay.service");
   }, 60_000);
 
   test("the app's sandbox holds: systemd calls its exposure low", async () => {

@@ -25,6 +25,7 @@ describe("units", () => {
     const text = await unitText(managed);
     expect(text).toStartWith("# written by dp:");
     for (const line of [
+      "After=network-online.target dp-relay.service",
       "User=dp-demo",
       "WorkingDirectory=/opt/deployments/demo/instances/%i.folder",
       "Restart=always",

@@ -32,6 +32,10 @@ export async function listener(port: number): Promise<Listener[]> {
   });
 }
 
+/** The users whose sockets listen on the TCP port, on whatever address. */
+export const listenerUids = (port: number): Set<number> =>
+  new Set(listening().flatMap((socket) => (socket.port === port ? socket.uid : [])));
+
 /** Every TCP port with a listener on this machine, in one read. */
 export const listenedPorts = (): Set<number> => new Set(listening().map(({ port }) => port));
 
