@@ -1,16 +1,16 @@
 // The parts of a promotion on the server of one of its two apps: `dp promote` starts them there.
-import { closeSync, openSync, writeSync } from "node:fs";
 import type { App } from "../contracts/app.ts";
 import { fetchCommit, offerOf, promote, readOffer, readOrder, readyFor, serveCommit } from "../deploy/promotion.ts";
 import { DpError } from "../errors.ts";
-import { removeFile } from "../host/files.ts";
+import { inputLimit } from "../git/incoming.ts";
+import { stdinText } from "../host/bounded.ts";
 import { makeIo, silentLog } from "../host/io.ts";
-import { duplicate, pipe } from "../host/process/libc.ts";
+import { duplicate, limitFiles, pipe } from "../host/process/libc.ts";
 import { gateOf } from "../host/who.ts";
 import { openApp } from "../release/app.ts";
-import { isScarce, packRelease, roomForFiles } from "../release/artefact.ts";
+import { keepArchive } from "../release/arriving.ts";
+import { packRelease, roomForFiles } from "../release/artefact.ts";
 import { factsOfRelease } from "../release/instance.ts";
-import { roomFor } from "../release/room.ts";
 import { print, printJson } from "../text/say.ts";
 
 const SHA = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
@@ -22,11 +22,11 @@ const PARTS: Readonly<Record<string, (app: App, word: string) => Promise<number 
   commit: serveCommit,
   files: sendFiles,
   /** The app that it becomes live on: reads an offer from stdin. */
-  ready: async (app) => print(JSON.stringify(await readyFor(app, readOffer(await Bun.stdin.text())))),
+  ready: async (app) => print(JSON.stringify(await readyFor(app, readOffer(await stdinText())))),
   "take-commit": takeCommit,
   "take-files": takeFiles,
   begin: async (app) => {
-    const order = readOrder(await Bun.stdin.text());
+    const order = readOrder(await stdinText());
     // What a key sends comes from elsewhere, whatever it says: the image of an app here may be another's.
     if (order.server === null && gateOf(process.pid) !== null)
       throw new DpError("host", `with a key, an app of this server is promoted by dp promote`, {
@@ -51,6 +51,9 @@ function requireSha(word: string): string {
 
 /** Fetches a commit through stdin and stdout. */
 async function takeCommit(app: App, sha: string): Promise<void> {
+  // A fetch has no limit of its own: git inherits this one, for its pack.
+  const most = await inputLimit(app.places.repo);
+  if (most > 0) limitFiles(most);
   // Under numbers of their own: a child's 0 and 1 are put in place before it gets others.
   const [read, write] = pipe();
   duplicate(0, read);
@@ -68,30 +71,9 @@ async function sendFiles(app: App, id: string): Promise<void> {
   await packRelease(app, id, (await factsOfRelease(app, id)).config, 1, makeIo(silentLog));
 }
 
-/** Bytes between two looks at the disk. */
-const OFTEN = 32 * 1024 ** 2;
-
 /** Keeps what stdin has for the run that follows, and prints its name. Throws DpError "host" when the disk fills up. */
 async function takeFiles(app: App, sha: string): Promise<void> {
   const { name, path } = await roomForFiles(app, requireSha(sha));
-  const { bytes: least } = await roomFor(app);
-  const file = openSync(path, "wx", 0o600);
-  let since = OFTEN;
-  try {
-    for await (const chunk of Bun.stdin.stream()) {
-      since += chunk.length;
-      if (since > OFTEN && (await isScarce(app, least)))
-        throw new DpError("host", "the disk has no room for the files and for a deploy", {
-          hint: `df -h ${app.places.base}`,
-        });
-      if (since > OFTEN) since = 0;
-      for (let at = 0; at < chunk.length;) at += writeSync(file, chunk, at);
-    }
-  } catch (error) {
-    await removeFile(path);
-    throw error;
-  } finally {
-    closeSync(file);
-  }
+  await keepArchive(app, path, Bun.stdin.stream());
   print(name);
 }

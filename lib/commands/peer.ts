@@ -3,6 +3,7 @@ import { describeHandLock, handLock } from "../deploy/hand-lock.ts";
 import { numberAfterAll } from "../deploy/begin.ts";
 import { DpError } from "../errors.ts";
 import { objectName } from "../git/git.ts";
+import { stdinText } from "../host/bounded.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import { versionText } from "../host/version.ts";
 import { load } from "../pipeline/run-file.ts";
@@ -44,7 +45,7 @@ export async function commit(name: string, sha: string | undefined): Promise<voi
 
 /** Whether a built release can run here; the offer comes on stdin. */
 export async function fit(name: string): Promise<Fit> {
-  const offer = readOffer((await Bun.stdin.text()).trim());
+  const offer = readOffer((await stdinText()).trim());
   return fits(await openApp(name), offer, makeIo(silentLog));
 }
 

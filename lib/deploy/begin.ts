@@ -14,7 +14,7 @@ import { runFile, runIds } from "../release/history.ts";
 import { keepSettings } from "../release/settings.ts";
 import { factsOfRelease } from "../release/instance.ts";
 import { waitForLock } from "../host/lock.ts";
-import { isReleaseId, releaseOf, sequenceOf } from "../text/ids.ts";
+import { isReleaseId, LAST, releaseOf, sequenceOf } from "../text/ids.ts";
 import { git, objectName } from "../git/git.ts";
 import { starter } from "../host/who.ts";
 import type { Group } from "../pipeline/facts.ts";
@@ -140,8 +140,9 @@ async function make(app: App, sha: string, facts: Record<string, unknown>, how: 
   const { base, repo } = app.places;
   const gathered = "group" in joint ? null : await others(app, joint.without);
   const group = "group" in joint ? joint.group : (gathered?.group ?? null);
-  const least = Math.max(0, ...[...(gathered?.others.values() ?? [])].map(({ next }) => next));
-  const number = await nextNumber(app, least, "group" in joint ? sequenceOf(joint.id) : undefined);
+  const asked = [...(gathered?.others ?? [])].map(([by, { next }]): Asked => ({ by, least: next }));
+  if ("group" in joint) asked.push({ by: joint.group.lead, exactly: sequenceOf(joint.id) });
+  const number = await nextNumber(app, asked);
   const id = `${number}-${sha.slice(0, 7)}`;
   if (brought) await keepSettings(app, id, brought.text);
   // The ref keeps the commit when a force push and a gc would drop it. A rollback's release has its ref already.
@@ -161,10 +162,17 @@ async function make(app: App, sha: string, facts: Record<string, unknown>, how: 
   return { id, context };
 }
 
+/** A number that another server asks for: at least that, or exactly that. */
+type Asked = { by: string; least: number } | { by: string; exactly: number };
+
+/** How far ahead another server may be. */
+const AHEAD = 10_000;
+
 /**
- * Takes the next number: `least` or more, or exactly `wanted`. Throws DpError "superseded" when that was given already.
+ * Takes the next number that suits all. Throws DpError "superseded" when what is asked for was given already, "host" when
+ * it is too far ahead: the numbers come to an end, and none is given twice.
  */
-async function nextNumber(app: NamedApp, least: number, wanted?: number): Promise<number> {
+async function nextNumber(app: NamedApp, asked: readonly Asked[]): Promise<number> {
   const file = join(app.places.base, "counter");
   const lock = await waitForLock(
     `${file}.lock`,
@@ -173,15 +181,27 @@ async function nextNumber(app: NamedApp, least: number, wanted?: number): Promis
   );
   try {
     const next = await numberAfterAll(app);
-    if (wanted !== undefined && wanted < next)
-      throw new DpError("superseded", `the number ${wanted} was given here already; the next one is ${next}`);
-    const number = wanted ?? Math.max(next, least);
+    let number = next;
+    for (const one of asked) {
+      const wanted = "exactly" in one ? one.exactly : one.least;
+      if ("exactly" in one && wanted < next)
+        throw new DpError("superseded", `the number ${wanted} was given here already; the next one is ${next}`);
+      if (wanted > next + AHEAD) throw tooFar(file, next, { by: one.by, wanted });
+      number = Math.max(number, wanted);
+    }
+    if (number > LAST)
+      throw new DpError("host", `${LAST} is the last number that a deploy can have: ${file} is beyond it`);
     await writeFileAtomic(file, `${number}\n`, 0o600);
     return number;
   } finally {
     lock.release();
   }
 }
+
+const tooFar = (file: string, next: number, { by, wanted }: { by: string; wanted: number }) =>
+  new DpError("host", `${by} is at number ${wanted}, and here the next one is ${next}: that is too far ahead`, {
+    hint: `if the app has had as many deploys there, type on this server: echo ${wanted - 1} > ${file}`,
+  });
 
 /**
  * The number after all that were ever used. It only ever grows, whatever the clock does. It is kept in a file; if that is

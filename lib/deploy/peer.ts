@@ -42,6 +42,7 @@ export async function runAsPeer(name: string): Promise<number> {
     begun = await begin(app, order);
   } catch (error) {
     runner.order(null);
+    await forgetParts(app, order.id);
     await forgetWords(app, order.id);
     return refuse(error);
   }

@@ -5,6 +5,7 @@ import * as v from "valibot";
 import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { git } from "../git/git.ts";
+import { takeIn } from "../git/incoming.ts";
 import { contains, tipOf } from "../git/ref.ts";
 import type { Io } from "../host/io.ts";
 import { isAppName } from "../paths.ts";
@@ -12,10 +13,12 @@ import { isReleaseId } from "../text/ids.ts";
 import { fact, type Promotes } from "../pipeline/facts.ts";
 import { promotedFrom } from "../pipeline/promoted.ts";
 import { appType } from "../registry.ts";
+import { ARRIVED, isScarce } from "../release/arriving.ts";
 import { boundTo, dropFiles } from "../release/artefact.ts";
 import { requireCurrent } from "../release/current.ts";
 import { nothingLive } from "../release/first-deploy.ts";
 import { factsOfRelease } from "../release/instance.ts";
+import { roomFor } from "../release/room.ts";
 import { begin } from "./begin.ts";
 import type { Push } from "./gate.ts";
 import { requireUnlocked } from "./hand-lock.ts";
@@ -120,16 +123,20 @@ export async function readyFor(app: App, { id, sha, type, app: from, machine: th
 }
 
 /** The ref that keeps a commit between its arrival and its run. */
-const arrived = (sha: string) => `refs/dp/promoted-${sha}`;
+const arrived = (sha: string) => `${ARRIVED}${sha}`;
 
-/** Fetches a commit through two open files: git's protocol. Throws DpError "command". */
-export async function fetchCommit({ places: { repo }, server }: App, sha: string, read: number, write: number) {
-  const settings = ["-c", "protocol.fd.allow=always", "-c", "fetch.fsckObjects=true"];
+/**
+ * Fetches a commit through two open files: git's protocol. Throws DpError "command", or "host" when the disk fills up.
+ */
+export async function fetchCommit(app: App, sha: string, read: number, write: number): Promise<void> {
+  const { repo } = app.places;
+  const { bytes: least } = await roomFor(app);
+  // As one pack, however few objects: that is what the limit counts.
+  const settings = ["protocol.fd.allow=always", "fetch.fsckObjects=true", "fetch.unpackLimit=1"];
   const words = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "fd::3,4"];
-  await git(repo, [...settings, ...words, `+${sha}:${arrived(sha)}`], {
-    more: [read, write],
-    timeout: server.stepTimeout,
-  });
+  const all = [...settings.flatMap((setting) => ["-c", setting]), ...words, `+${sha}:${arrived(sha)}`];
+  const how = { more: [read, write], timeout: app.server.stepTimeout };
+  await takeIn(repo, all, how, () => isScarce(app, least));
 }
 
 /** Serves a commit to a fetch on stdin and stdout; answers git's exit code. */

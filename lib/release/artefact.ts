@@ -5,7 +5,6 @@ import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
 import type { App, NamedApp } from "../contracts/app.ts";
 import type { DeployConfig } from "../config/types.ts";
-import { freeRoom } from "../host/disk.ts";
 import { removeFile } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { accountWith } from "../host/passwd.ts";
@@ -14,6 +13,7 @@ import { commitTree } from "../git/tree.ts";
 import { fact, type Promotes } from "../pipeline/facts.ts";
 import { factOf, load } from "../pipeline/run-file.ts";
 import { appType } from "../registry.ts";
+import { forgetArrived, isOld } from "./arriving.ts";
 import { appEnvironment } from "./environment.ts";
 import { runFile, runsOf } from "./history.ts";
 import { layOutPaths, unpack, type Laying } from "./lay-out.ts";
@@ -75,25 +75,18 @@ export async function roomForFiles(app: App, sha: string): Promise<{ name: strin
   return { name, path: pathOf(app, name) };
 }
 
-/** How long handed over files may wait for the run that they are for, in ms. */
-const PATIENCE = 60 * 60_000;
-
-/** Removes handed over files whose run has ended or is live, and those that no run came for. */
+/** Removes handed over files whose run has ended or is live, and all that has come and that no run came for. */
 export async function removeHandedOver(app: App): Promise<void> {
+  await forgetArrived(app);
   const folder = folderOf(app);
   if (!existsSync(folder)) return;
   const [runs, live] = [await runsOf(app), await app.live()];
   for (const name of readdirSync(folder)) {
     const path = join(folder, name);
     const past = runs.find(({ run }) => factOf(run, "promotes", fact.promotes)?.files === name);
-    const isOld = Date.now() - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) > PATIENCE;
-    if (past === undefined ? isOld : past.run.result !== undefined || past.id === live) await removeFile(path);
+    if (past === undefined ? isOld(path) : past.run.result !== undefined || past.id === live) await removeFile(path);
   }
 }
-
-/** Whether the disk has less left than `least`, in bytes. */
-export const isScarce = async (app: App, least: number): Promise<boolean> =>
-  (await freeRoom(app.places.base)).bytes < least;
 
 /** Removes the files that a run was handed. */
 export async function dropFiles(app: NamedApp, { files }: Promotes): Promise<void> {

@@ -1,4 +1,5 @@
 // One question to another server of an app, limited in time: is it there, and what has it?
+import { lastText, textWithin } from "../host/bounded.ts";
 import { shown } from "../text/text.ts";
 import { LANGUAGE, readHello, type Hello } from "./messages.ts";
 import { CUT, dpThere, reasonIn, sshEnv } from "./ssh.ts";
@@ -37,8 +38,13 @@ export async function ask(
   }, limit);
   signal?.addEventListener("abort", end, { once: true });
   try {
-    const [stdout, stderr, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    const all = textWithin(child.stdout).then((text) => {
+      if (text === null) end();
+      return text;
+    });
+    const [stdout, stderr, code] = await Promise.all([all, lastText(child.stderr), child.exited]);
     if (isLate) return { code: CUT, stdout: "", stderr: `no answer within ${limit / 1000} s` };
+    if (stdout === null) return { code: CUT, stdout: "", stderr: "it answered with more than 1 MiB" };
     return { code, stdout, stderr };
   } finally {
     clearTimeout(timer);

@@ -1,13 +1,14 @@
 // A built release on its way from one server to another, so that it is built once: what it needs, and its files.
-import { closeSync, lstatSync, openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, normalize } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
 import type { Runtime } from "../contracts/app-type.ts";
 import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { removeTree } from "../host/remove.ts";
 import { seal } from "../host/ownership.ts";
+import { runtimes, type Places } from "../paths.ts";
 import type { Built } from "../pipeline/facts.ts";
 import { unpack, type Laying } from "../release/lay-out.ts";
 import type { Fit, Offer } from "./messages.ts";
@@ -20,8 +21,6 @@ const NOTES = [".json", ".txt"] as const;
 
 /** The archive of a part, as it came; dp's own file. */
 export const archiveOf = ({ places }: NamedApp, id: string, part: Part) => join(places.runs, `${id}.${part}.tar`);
-
-const isFolder = (path: string) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /**
  * The folder of dependencies that may travel, or null: one of those that the app type keeps in `store`. Another server
@@ -49,8 +48,9 @@ export const offerOf = async ({ places }: NamedApp, runtime: Runtime, io: Io): P
 export async function fits({ places, server }: App, offer: Offer, io: Io): Promise<Fit> {
   const { base, arch, runtime } = offer;
   const { dependencies, interpreter, path } = runtime;
+  const has = (test: "-d" | "-f", file: string) => isThere({ places, server }, test, file, io);
   const hasDependencies =
-    dependencies !== null && isFolder(dependencies) && (await readText(`${dependencies}.json`)) !== null;
+    dependencies !== null && (await has("-d", dependencies)) && (await has("-f", `${dependencies}.json`));
   const no = (why: string): Fit => ({ why, hasDependencies });
   if (base !== places.base) return no(`its apps are below ${dirname(places.base)}`);
   if (arch !== process.arch) return no(`it is ${process.arch}, not ${arch}`);
@@ -60,12 +60,33 @@ export async function fits({ places, server }: App, offer: Offer, io: Io): Promi
     const { name, program, version } = interpreter;
     // As the app's user: the other server names the program.
     const how = { check: false, quiet: true, user: server.user };
-    const found = await io.run([program, "--version"], how).catch(() => null);
-    if (!found?.text.includes(version)) return no(`it has no ${name} ${version} at ${program}`);
+    const said = await io.run([program, "--version"], how).catch(() => null);
+    if (!said?.text.includes(version)) return no(`it has no ${name} ${version} at ${program}`);
   }
+  // It has answered, wherever it is.
+  const found = interpreter && dirname(interpreter.program);
   const isOwn = (folder: string) => dependencies !== null && folder.startsWith(`${dependencies}/`);
-  const missing = path.find((folder) => !isOwn(folder) && !folder.startsWith(`${base}/releases/`) && !isFolder(folder));
-  return missing === undefined ? { why: null, hasDependencies } : no(`it has no ${missing}`);
+  for (const folder of path)
+    if (!isOwn(folder) && !folder.startsWith(`${base}/releases/`) && folder !== found && !(await has("-d", folder)))
+      return no(`it has no ${folder}`);
+  return { why: null, hasDependencies };
+}
+
+/** Where the programs and files of a release may be. Anywhere else is not for another server to ask about. */
+const isForApps = ({ base }: Places, path: string) =>
+  normalize(path) === path &&
+  !path.includes("\0") &&
+  [base, runtimes(), "/usr"].some((folder) => path.startsWith(`${folder}/`));
+
+// As the app's user, who cannot see more than the app itself could.
+async function isThere(
+  { places, server }: Pick<App, "places" | "server">,
+  test: "-d" | "-f",
+  path: string,
+  io: Io,
+): Promise<boolean> {
+  if (!isForApps(places, path)) return false;
+  return (await io.run(["test", test, path], { check: false, quiet: true, user: server.user })).code === 0;
 }
 
 /** The notes that an app type keeps beside its dependencies. */

@@ -1,10 +1,13 @@
 // A commit on its way from one server to another: as a pack of git's, which the other side checks.
 import { closeSync } from "node:fs";
-import type { NamedApp } from "../contracts/app.ts";
+import type { App, NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { git, gitWithInput } from "../git/git.ts";
+import { inputLimit, takeIn } from "../git/incoming.ts";
 import { pipe } from "../host/process/libc.ts";
 import type { Io } from "../host/io.ts";
+import { isScarce } from "../release/arriving.ts";
+import { roomFor } from "../release/room.ts";
 import { ask } from "./ask.ts";
 import { reasonIn } from "./ssh.ts";
 
@@ -36,11 +39,13 @@ export async function sendCommit(app: NamedApp, sha: string, { name, address, ha
   throw new DpError("command", `the commit did not reach ${name}: ${why}`);
 }
 
-/** Takes a commit from stdin. Throws DpError "command" when it is damaged or not whole. */
-export async function takeCommit(app: NamedApp, sha: string): Promise<void> {
+/** Takes a commit from stdin. Throws DpError "command" when it is damaged, too large or not whole, "host" on a full disk. */
+export async function takeCommit(app: App, sha: string): Promise<void> {
   const { repo } = app.places;
   const limit = { timeout: LIMIT };
-  await git(repo, ["index-pack", "--stdin", "--fix-thin", "--strict"], { ...limit, stdin: 0 });
+  const { bytes: least } = await roomFor(app);
+  const words = ["index-pack", "--stdin", "--fix-thin", "--strict", `--max-input-size=${await inputLimit(repo)}`];
+  await takeIn(repo, words, { timeout: LIMIT, stdin: 0 }, () => isScarce(app, least));
   await git(repo, ["rev-list", "--objects", "--quiet", sha, "--not", "--all"], limit);
 }
 

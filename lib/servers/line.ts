@@ -1,4 +1,5 @@
 // The line from the server that leads to another one, for one run: an order and words there, and what it says back.
+import { lastText } from "../host/bounded.ts";
 import { shown } from "../text/text.ts";
 import { BEAT, BEAT_WORD, readTold, type Order, type Told, type ToldOf, type Word } from "./messages.ts";
 import { CUT, dpThere, reasonIn, sshEnv } from "./ssh.ts";
@@ -90,7 +91,7 @@ type Child = Bun.Subprocess<"pipe", "pipe", "pipe">;
 
 /** Reads all that is said, to the end; answers why it ended. */
 async function endOf(child: Child, take: (said: Told) => void): Promise<string> {
-  const errors = child.stderr.text();
+  const errors = lastText(child.stderr);
   let rest = "";
   const decoder = new TextDecoder();
   for await (const chunk of child.stdout) {

@@ -1,7 +1,7 @@
 // What the server that leads a deploy and the others say to each other: one JSON object a line, checked on both sides.
 import * as v from "valibot";
 import { isAppName } from "../paths.ts";
-import { isReleaseId } from "../text/ids.ts";
+import { isReleaseId, LAST } from "../text/ids.ts";
 import { fact } from "../pipeline/facts.ts";
 import { shown } from "../text/text.ts";
 
@@ -78,7 +78,7 @@ const hello = v.strictObject({
   v: v.number(),
   dp: text(60),
   /** The least number that the next run may have there. */
-  next: whole,
+  next: v.pipe(whole, v.maxValue(LAST)),
   live: v.nullable(id),
   sha: v.nullable(commit),
   /** The releases that it can go back to. */

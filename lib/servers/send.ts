@@ -1,9 +1,10 @@
 // The files of a built release on their way: tar here, a file of dp's there.
-import { closeSync, openSync, writeSync } from "node:fs";
-import type { App, NamedApp } from "../contracts/app.ts";
+import { closeSync } from "node:fs";
+import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { pipe } from "../host/process/libc.ts";
 import type { Io } from "../host/io.ts";
+import { forgetArrived, keepArchive } from "../release/arriving.ts";
 import { ask } from "./ask.ts";
 import { archiveOf, PARTS, type Part } from "./built.ts";
 import { reasonIn } from "./ssh.ts";
@@ -32,14 +33,10 @@ export async function sendPart(app: App, { part, folder, id, name, address }: Se
   throw new DpError("command", `the built release did not reach ${name}: ${why}`);
 }
 
-/** Takes a part of a run from stdin. Throws DpError "usage" for what is none. */
-export async function takePart(app: NamedApp, id: string, part: string): Promise<void> {
+/** Takes a part of a run from stdin. Throws DpError "usage" for what is none, "host" when the disk fills up. */
+export async function takePart(app: App, id: string, part: string): Promise<void> {
   if (!(PARTS as readonly string[]).includes(part))
     throw new DpError("usage", `${JSON.stringify(part)} does not travel`);
-  const file = openSync(archiveOf(app, id, part as Part), "w", 0o600);
-  try {
-    for await (const chunk of Bun.stdin.stream()) writeSync(file, chunk);
-  } finally {
-    closeSync(file);
-  }
+  await forgetArrived(app);
+  await keepArchive(app, archiveOf(app, id, part as Part), Bun.stdin.stream());
 }

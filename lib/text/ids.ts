@@ -2,6 +2,8 @@
 import { basename } from "node:path";
 
 const RELEASE = "[1-9][0-9]{0,8}-[0-9a-f]{7}";
+/** The last number that a run can have. */
+export const LAST = 999_999_999;
 const WORD = "[A-Za-z][A-Za-z0-9_-]{0,27}";
 const isRelease = new RegExp(`^${RELEASE}$`);
 const isWord = new RegExp(`^${WORD}$`);

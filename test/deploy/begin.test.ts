@@ -1,8 +1,8 @@
 // dp begin: what must not vary is decided once, under a number that nobody else gets.
 import { beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { begin, beginRollback, commitOf } from "../../lib/deploy/begin.ts";
+import { begin, beginAsPeer, beginRollback, commitOf } from "../../lib/deploy/begin.ts";
 import { load } from "../../lib/pipeline/run-file.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { runIds } from "../../lib/release/history.ts";
@@ -103,6 +103,38 @@ describe("the number", () => {
   test("is the counter's, when all else is gone", async () => {
     writeFileSync(join(app.base, "counter"), "41\n");
     expect((await begin(app.own, undefined)).id).toStartWith("42-");
+  });
+
+  test("has an end, and nothing is written beyond it", async () => {
+    const counter = join(app.base, "counter");
+    writeFileSync(counter, "999999998\n");
+    expect((await begin(app.own, undefined)).id).toStartWith("999999999-");
+    const error = await errorOf(begin(app.own, undefined));
+    expect([error?.exit, error?.message]).toEqual([
+      "host",
+      `999999999 is the last number that a deploy can have: ${counter} is beyond it`,
+    ]);
+    expect([readFileSync(counter, "utf8"), (await runIds(app.own)).length]).toEqual(["999999999\n", 1]);
+  });
+
+  test("of the server that leads is taken when it is near, and refused when it is used or too far ahead", async () => {
+    const counter = join(app.base, "counter");
+    writeFileSync(counter, "41\n");
+    const group = { as: "peer", name: "b", lead: "a", peers: {}, without: [], roles: {} } as const;
+    const asked = (number: number) => {
+      const joint = { id: `${number}-${sha.slice(0, 7)}`, by: "ann, by a", group: { ...group, without: [] } };
+      return beginAsPeer(app.own, { sha, subject: "Change", built: null }, joint);
+    };
+    const far = await errorOf(asked(10_043));
+    expect([far?.exit, far?.message, far?.hint]).toEqual([
+      "host",
+      "a is at number 10043, and here the next one is 42: that is too far ahead",
+      `if the app has had as many deploys there, type on this server: echo 10042 > ${counter}`,
+    ]);
+    expect((await errorOf(asked(999_999_999)))?.exit).toBe("host");
+    expect((await errorOf(asked(41)))?.exit).toBe("superseded");
+    expect([readFileSync(counter, "utf8"), await runIds(app.own)]).toEqual(["41\n", []]);
+    expect((await asked(10_042)).id).toStartWith("10042-");
   });
 });
 

@@ -90,6 +90,34 @@ describe.skipIf(why !== null)("several servers", () => {
     await expectTogether(live);
   });
 
+  test("a server that is too far ahead, or that answers without an end, refuses the push, and nothing is begun", async () => {
+    const [live, runs] = [three.a.live()!, three.a.ids()];
+    const counters = three.all.map((one) => join(one.base, "counter"));
+    const before = counters.map((file) => readFileSync(file, "utf8"));
+    writeFileSync(counters[1]!, "900000000\n");
+    const far = await three.a.dp("deploy", "shop");
+    writeFileSync(counters[1]!, "999999999\n");
+    const beyond = await three.a.dp("deploy", "shop");
+    writeFileSync(counters[1]!, before[1]!);
+    code(far, 8);
+    expect(far.text).toMatch(/b is at number 900000001, and here the next one is \d+: that is too far ahead/);
+    code(beyond, 8);
+    expect(beyond.text).toContain("b: its answer was not understood");
+    for (const [line, says] of [
+      ["exec yes", "it answered with more than 1 MiB"],
+      ["yes >&2 & sleep 1; kill $!; echo it ends >&2; exit 8", "it ends"],
+    ]) {
+      writeFileSync(join(three.b.bin, "dp"), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+      const flooded = await three.a.dp("deploy", "shop");
+      rmSync(join(three.b.bin, "dp"));
+      code(flooded, 8);
+      expect(flooded.text).toContain(`b: ${says}`);
+    }
+    expect(three.a.ids()).toEqual(runs);
+    expect(counters.map((file) => readFileSync(file, "utf8"))).toEqual(before);
+    await expectTogether(live);
+  });
+
   test("dp rollback goes back on all, and dp restart restarts all", async () => {
     const [before, live] = [three.a.previous()!, three.a.live()!];
     code(await three.a.dp("rollback", "shop"), 0);

@@ -6,6 +6,7 @@ import { libcWith } from "./library.ts";
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
+const RLIMIT_FSIZE = 1;
 const O_CLOEXEC = 0o2000000;
 
 const libc = libcWith({
@@ -13,6 +14,7 @@ const libc = libcWith({
   isatty: { args: [FFIType.i32], returns: FFIType.i32 },
   flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   setsid: { args: [], returns: FFIType.i32 },
+  setrlimit: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
   pipe2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
 });
 
@@ -29,6 +31,12 @@ export const isTerminal = (fd: number): boolean => libc().isatty(fd) === 1;
 
 /** Makes this process the leader of a new session, unless it leads a group already; returns whether it succeeded. */
 export const leaveSession = (): boolean => libc().setsid() !== -1;
+
+/** From now on this process and those that it starts can write no file that has more bytes. */
+export function limitFiles(bytes: number): void {
+  const most = BigInt(bytes);
+  if (libc().setrlimit(RLIMIT_FSIZE, ptr(new BigUint64Array([most, most]))) !== 0) throw new Error("setrlimit failed");
+}
 
 /** Makes `to` a duplicate of the open file `fd`. */
 export function duplicate(fd: number, to: number): void {

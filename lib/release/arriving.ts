@@ -1,0 +1,64 @@
+// What comes for a run before there is one: archives and commits. It is kept while the disk has room, and for an hour.
+import { closeSync, existsSync, lstatSync, openSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { App, NamedApp } from "../contracts/app.ts";
+import { DpError } from "../errors.ts";
+import { git } from "../git/git.ts";
+import { freeRoom } from "../host/disk.ts";
+import { namesIn, removeFile } from "../host/files.ts";
+import { isReleaseId } from "../text/ids.ts";
+import { runFile } from "./history.ts";
+import { roomFor } from "./room.ts";
+
+/** How long it may wait for its run, in ms. */
+const PATIENCE = 60 * 60_000;
+/** Bytes between two looks at the disk. */
+const OFTEN = 32 * 1024 ** 2;
+
+/** The refs that keep commits between their arrival and their run. */
+export const ARRIVED = "refs/dp/promoted-";
+
+/** Whether a file that has come is older than any run would leave it; one that is not there is old, too. */
+export const isOld = (path: string): boolean =>
+  Date.now() - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) > PATIENCE;
+
+/** Whether the disk has less left than `least`, in bytes. */
+export const isScarce = async (app: NamedApp, least: number): Promise<boolean> =>
+  (await freeRoom(app.places.base)).bytes < least;
+
+/** Keeps what a stream has in a file of dp's. Throws DpError "host" when the disk fills up; the file is removed then. */
+export async function keepArchive(app: App, path: string, stream: ReadableStream<Uint8Array>): Promise<void> {
+  const { bytes: least } = await roomFor(app);
+  const file = openSync(path, "w", 0o600);
+  let since = OFTEN;
+  try {
+    for await (const chunk of stream) {
+      since += chunk.length;
+      if (since > OFTEN && (await isScarce(app, least)))
+        throw new DpError("host", "the disk has no room for the files and for a deploy", {
+          hint: `df -h ${app.places.base}`,
+        });
+      if (since > OFTEN) since = 0;
+      for (let at = 0; at < chunk.length;) at += writeSync(file, chunk, at);
+    }
+  } catch (error) {
+    await removeFile(path);
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Removes the commits and the parts of built releases that no run came for. */
+export async function forgetArrived(app: NamedApp): Promise<void> {
+  const { repo, runs } = app.places;
+  const { text } = await git(repo, ["for-each-ref", "--format=%(refname)", `${ARRIVED}*`], { check: false });
+  for (const ref of text.split("\n").filter((line) => line.startsWith(ARRIVED)))
+    // git packs old refs: those have no file.
+    if (isOld(join(repo, ref))) await git(repo, ["update-ref", "-d", ref], { check: false });
+  for (const name of await namesIn(runs)) {
+    const [id = "", , end] = name.split(".");
+    if (end === "tar" && isReleaseId(id) && !existsSync(runFile(app, id)) && isOld(join(runs, name)))
+      await removeFile(join(runs, name));
+  }
+}
