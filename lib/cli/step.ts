@@ -13,12 +13,12 @@ export function declareStepCommands(cli: CAC): void {
     .option("--json", "The list as JSON")
     .action(async (name: string | undefined, options: Options) => {
       const { listSteps, stepByHand, undoRun } = await import("../commands/step.ts");
-      const { PIPELINES } = await import("../pipeline/pipeline.ts");
+      const { LISTED } = await import("../pipeline/pipeline.ts");
       const which = { ...given("context", textOf(options, "context")), ...given("app", textOf(options, "app")) };
       const undo = options["undo"] === true;
       if (name !== undefined) return stepByHand(name, { ...which, undo });
       if (undo) return undoRun(which);
-      const steps = await listSteps(PIPELINES.deploy);
+      const steps = await listSteps(LISTED);
       return answer(options, steps, () => steps.map((step) => `${step.name.padEnd(14)}${step.summary}`));
     });
 

@@ -41,10 +41,17 @@ const FOLLOWED: readonly string[] = ["agree", "prove"];
 /** What a run does, in order: with those steps when it is for several servers. */
 export function stepsOf(kind: Kind, group: Group | null): readonly string[] {
   if (group === null) return PIPELINES[kind];
-  const own = Object.entries(TOGETHER).filter(([name]) => group.as === "lead" || FOLLOWED.includes(name));
-  const before = (place: string) => own.flatMap(([name, next]) => (next === place ? [name] : []));
+  return joined(kind, group.as === "lead" ? Object.keys(TOGETHER) : FOLLOWED);
+}
+
+/** The steps of a kind of run with some of those for several servers in their places. */
+function joined(kind: Kind, own: readonly string[]): readonly string[] {
+  const before = (place: string) => own.filter((name) => TOGETHER[name] === place);
   return [...PIPELINES[kind].flatMap((name) => [...before(name), name]), ...before("")];
 }
+
+/** The steps of a deploy, those for several servers in their places: as they are listed. */
+export const LISTED = joined("deploy", Object.keys(TOGETHER));
 
 /** Facts that `dp begin` decides once, for all steps. */
 const BEGUN = [

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { AuditLine } from "../../lib/host/audit.ts";
 import { load } from "../../lib/pipeline/run-file.ts";
-import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
+import { LISTED, PIPELINES, TOGETHER } from "../../lib/pipeline/pipeline.ts";
 import { starter } from "../../lib/host/who.ts";
 import { beginDeploy, endInstances, makeApp, runDp, useServer, type App } from "../support/core-server.ts";
 import { holdElsewhere } from "../support/core-lock.ts";
@@ -22,15 +22,21 @@ afterEach(() => endInstances(app.app));
 const steps = (name: string) => join(import.meta.dir, "../../steps", `${name}.ts`);
 
 test("the steps are listed in their order, as lines and as JSON", async () => {
+  const order: readonly string[] = LISTED;
   const { out } = await runDp(["step"]);
   expect(
     out
       .trim()
       .split("\n")
       .map((line) => line.split(" ")[0]!),
-  ).toEqual([...PIPELINES.deploy, "reuse", "save-env"]);
+  ).toEqual([...order, "reuse", "save-env"]);
   const json = JSON.parse((await runDp(["step", "--json"])).out) as { name: string; summary: string }[];
-  expect(json.map(({ name }) => name)).toEqual([...PIPELINES.deploy, "reuse", "save-env"]);
+  expect(json.map(({ name }) => name)).toEqual([...order, "reuse", "save-env"]);
+  // Those of one server are its pipeline; the others stand where they act when there are several.
+  expect(order.filter((name) => !(name in TOGETHER))).toEqual([...PIPELINES.deploy]);
+  expect(order.indexOf("spread")).toBe(order.indexOf("start") - 1);
+  expect(order.indexOf("agree")).toBe(order.indexOf("swap") - 1);
+  expect(order.at(-1)).toBe("gather");
 });
 
 test("dp step NAME and ./steps/NAME.ts do the same to the same file, talk on stderr", async () => {
