@@ -146,7 +146,7 @@ test(
   async () => {
     expect((await box.dp("init", "--help")).stdout).toContain("docker, echo, node, python or static; default");
     const { stdout } = await box.dp("setup", "--help");
-    expect(stdout).toContain("builtin, mine, pm2 or systemd");
+    expect(stdout).toContain("builtin, mine, pm2, swarm or systemd");
     expect(stdout).toContain("direct, haproxy, none or relay");
     const wrong = await box.dp("setup", "shop", "--manager", "mien");
     expect(wrong.code).toBe(2);
