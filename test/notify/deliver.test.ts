@@ -128,7 +128,7 @@ test(
     queue.target({ good: hook(good.url) });
     expect((await done).code).toBe(0);
     expect(queue.ends("good")).toEqual(["sent"]);
-    expect(queue.log().at(-1)).toMatchObject({ target: "other", end: "dropped" });
+    expect(queue.log()).toContainEqual(expect.objectContaining({ target: "other", end: "dropped" }));
     expect(queue.left()).toEqual([]);
   },
   LIMIT,
