@@ -52,7 +52,8 @@ const fault = {
 Bun.serve({ hostname: process.env.DP_HOST, port: process.env.PORT, fetch: ({ url }) => {
   if (url.endsWith("/begin")) { begun = performance.now(); fault?.(); return new Response("begun"); }
   asked += begun > 0;
-  const fails = ${JSON.stringify(fault)} === "errors" && asked % 20 === 13;
+  // Two watches ask in turns: with an even number all errors would be those of one of them.
+  const fails = ${JSON.stringify(fault)} === "errors" && asked % 21 === 13;
   return new Response("", { status: fails ? 500 : 200 });
 } });
 `;
