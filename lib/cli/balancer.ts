@@ -43,8 +43,19 @@ export function declareBalancerCommand(cli: CAC): void {
     });
 }
 
-const usage = (action: string) =>
-  new DpError("usage", `dp balancer does not know ${JSON.stringify(action)} like that`, { hint: "dp balancer --help" });
+/** What each action needs. */
+const NEEDS: Readonly<Record<string, string>> = {
+  add: "NAME --port N SERVER=IP:PORT ...",
+  drain: "NAME SERVER",
+  ready: "NAME SERVER",
+  remove: "NAME",
+};
+
+function usage(action: string): DpError {
+  const needs = Object.hasOwn(NEEDS, action) ? NEEDS[action] : undefined;
+  const what = needs === undefined ? `does not know ${JSON.stringify(action)}` : `${action} needs ${needs}`;
+  return new DpError("usage", `dp balancer ${what}`, { hint: "dp balancer --help" });
+}
 
 const wishOf = (name: string, servers: readonly string[], options: Options) => ({
   name,

@@ -93,6 +93,8 @@ function known(balancers: Balancers, name: string): Balancer {
  * gets requests unless `isForced`.
  */
 export async function setDrained(name: string, server: string, isDrained: boolean, isForced = false): Promise<void> {
+  // A wrong name is not the fault of HAProxy.
+  serverIn(known(await readBalancers(), name), server);
   if ((await processes()) === null) throw notRunning();
   if (isDrained && !isForced) await requireOther(name, server);
   await locked(async (kept) => {

@@ -83,7 +83,11 @@ describe.skipIf(why !== null)(`a balancer${why === null ? "" : ` (skipped: ${why
       [["add", "shop", "--port", String(port), "--check", "/a b", ...servers()], /must be a path/],
       [["add", "shop", "--port", String(boxes[0]!.port), ...servers()], /is held by/],
       [["add", "shop", "--port", String(port), "--trusted-proxies", "10.0.0.0/33", ...servers()], /takes addresses/],
-      [["drain", "shop"], /does not know "drain" like that/],
+      [["drain", "shop"], /dp balancer drain needs NAME SERVER/],
+      [["add"], /dp balancer add needs NAME --port N SERVER=IP:PORT/],
+      [["remove", "shop", "a"], /dp balancer remove needs NAME/],
+      [["open", "shop"], /dp balancer does not know "open"/],
+      [["drain", "none", "a"], /no balancer "?none/],
     ];
     for (const [words, message] of bad) {
       const outcome = await dp(...words);
