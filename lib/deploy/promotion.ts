@@ -13,7 +13,7 @@ import { isReleaseId } from "../text/ids.ts";
 import { fact, type Promotes } from "../pipeline/facts.ts";
 import { promotedFrom } from "../pipeline/promoted.ts";
 import { appType } from "../registry.ts";
-import { ARRIVED, isScarce } from "../release/arriving.ts";
+import { arrivedRef, forgetCommit, isScarce, noteCommit } from "../release/arriving.ts";
 import { boundTo, dropFiles } from "../release/artefact.ts";
 import { requireCurrent } from "../release/current.ts";
 import { nothingLive } from "../release/first-deploy.ts";
@@ -122,9 +122,6 @@ export async function readyFor(app: App, { id, sha, type, app: from, machine: th
   return { live: own?.sha === sha ? live : null, why };
 }
 
-/** The ref that keeps a commit between its arrival and its run. */
-const arrived = (sha: string) => `${ARRIVED}${sha}`;
-
 /**
  * Fetches a commit through two open files: git's protocol. Throws DpError "command", or "host" when the disk fills up.
  */
@@ -134,8 +131,9 @@ export async function fetchCommit(app: App, sha: string, read: number, write: nu
   // As one pack, however few objects: that is what the limit counts.
   const settings = ["protocol.fd.allow=always", "fetch.fsckObjects=true", "fetch.unpackLimit=1"];
   const words = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "fd::3,4"];
-  const all = [...settings.flatMap((setting) => ["-c", setting]), ...words, `+${sha}:${arrived(sha)}`];
+  const all = [...settings.flatMap((setting) => ["-c", setting]), ...words, `+${sha}:${arrivedRef(sha)}`];
   const how = { more: [read, write], timeout: app.server.stepTimeout };
+  await noteCommit(app, sha);
   await takeIn(repo, all, how, () => isScarce(app, least));
 }
 
@@ -178,7 +176,7 @@ async function beginning(app: App, { offer: from, isForced, skipHooks, wait }: P
   if (wait === 0) await quiet(app, 0);
   return async () => {
     const begun = await begin(app, from.sha, { skipHooks, push, promotes });
-    await git(app.places.repo, ["update-ref", "-d", arrived(from.sha)], { check: false });
+    await forgetCommit(app, from.sha);
     return begun;
   };
 }

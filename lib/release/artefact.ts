@@ -1,11 +1,10 @@
 // The built files of a release on their way to another app: packed where they were proven, laid out where they go live.
-import { closeSync, existsSync, lstatSync, openSync, readdirSync } from "node:fs";
-import { chmod, mkdir } from "node:fs/promises";
+import { closeSync, existsSync, lstatSync, openSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
 import type { App, NamedApp } from "../contracts/app.ts";
 import type { DeployConfig } from "../config/types.ts";
-import { removeFile } from "../host/files.ts";
+import { namesIn, removeFile } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { accountWith } from "../host/passwd.ts";
 import { treeOf } from "../host/release-folder.ts";
@@ -13,20 +12,18 @@ import { commitTree } from "../git/tree.ts";
 import { fact, type Promotes } from "../pipeline/facts.ts";
 import { factOf, load } from "../pipeline/run-file.ts";
 import { appType } from "../registry.ts";
-import { forgetArrived, isOld } from "./arriving.ts";
+import { arrivalsOf, forgetArrived, isOld, makeArrivals } from "./arriving.ts";
 import { appEnvironment } from "./environment.ts";
 import { runFile, runsOf } from "./history.ts";
 import { layOutPaths, unpack, type Laying } from "./lay-out.ts";
 import { buildPlaceOf } from "./place.ts";
 
-/** The folder of the files that were handed over; only dp may enter it. */
-const folderOf = ({ places }: NamedApp) => join(places.base, "promoted");
 const NAME = /^[0-9a-f]{40,64}-[0-9a-f]{16}\.tar$/;
 
 /** The path of files that were handed over. Throws for a name that dp did not give. */
 function pathOf(app: NamedApp, name: string): string {
   if (!NAME.test(name)) throw new Error(`${JSON.stringify(name)} is no name of handed over files`);
-  return join(folderOf(app), name);
+  return join(arrivalsOf(app), name);
 }
 
 /** Paths below the release that belong to shared/: they are the app's own, and never handed over. */
@@ -67,9 +64,7 @@ export async function packRelease(app: App, id: string, config: DeployConfig, to
 
 /** A new, empty file for what is handed over. Files that no run names any more are removed. */
 export async function roomForFiles(app: App, sha: string): Promise<{ name: string; path: string }> {
-  const folder = folderOf(app);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await chmod(folder, 0o700);
+  await makeArrivals(app);
   await removeHandedOver(app);
   const name = `${sha}-${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}.tar`;
   return { name, path: pathOf(app, name) };
@@ -78,10 +73,11 @@ export async function roomForFiles(app: App, sha: string): Promise<{ name: strin
 /** Removes handed over files whose run has ended or is live, and all that has come and that no run came for. */
 export async function removeHandedOver(app: App): Promise<void> {
   await forgetArrived(app);
-  const folder = folderOf(app);
-  if (!existsSync(folder)) return;
+  const folder = arrivalsOf(app);
+  const names = (await namesIn(folder)).filter((name) => NAME.test(name));
+  if (names.length === 0) return;
   const [runs, live] = [await runsOf(app), await app.live()];
-  for (const name of readdirSync(folder)) {
+  for (const name of names) {
     const path = join(folder, name);
     const past = runs.find(({ run }) => factOf(run, "promotes", fact.promotes)?.files === name);
     if (past === undefined ? isOld(path) : past.run.result !== undefined || past.id === live) await removeFile(path);

@@ -192,8 +192,9 @@ describe("a commit of another server", () => {
     const files = () => typed(["handover", app.app, "take-files", sha], "files");
     expect((await files()).code).toBe(0);
     expect(refs()).toBe(ref);
-    utimesSync(join(app.repo, ref), TWO_HOURS_AGO, TWO_HOURS_AGO);
+    const note = join(app.base, "promoted", `${sha}.commit`);
+    utimesSync(note, TWO_HOURS_AGO, TWO_HOURS_AGO);
     expect((await files()).code).toBe(0);
-    expect(refs()).toBe("");
+    expect([refs(), existsSync(note)]).toEqual(["", false]);
   });
 });

@@ -45,7 +45,10 @@ const tip = async (app: string) =>
 const head = async () => (await box.git("rev-parse", "HEAD")).stdout.trim();
 const promote = (...more: string[]) => box.dp("promote", STAGING, "shop", ...more);
 /** The files that wait for a run. */
-const waiting = () => (existsSync(fileOf("shop", "promoted")) ? readdirSync(fileOf("shop", "promoted")) : []);
+const waiting = () =>
+  (existsSync(fileOf("shop", "promoted")) ? readdirSync(fileOf("shop", "promoted")) : []).filter((name) =>
+    name.endsWith(".tar"),
+  );
 
 function expectCode(outcome: Outcome, code: number): void {
   expect(`${outcome.code}${outcome.code === code ? "" : `\n${outcome.text}`}`).toBe(String(code));
