@@ -36,7 +36,9 @@ export async function runFile(file: string, options: readonly string[], manner: 
   const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}` };
   try {
     const child = Bun.spawn(argv, { cwd: project, env, detached: true, stdio: ["ignore", fd, fd] });
+    const began = performance.now();
     const code = await ended(child, output, manner);
+    if (manner.output !== "none") console.error(tookLine(file, performance.now() - began, child));
     return countsOf(file, readFileSync(report, "utf8"), code, isFiltered(options));
   } catch (error) {
     if (codeOf(error) === "ENOENT") console.error(`${relative(project, file)} ended without a report`);
@@ -46,6 +48,12 @@ export async function runFile(file: string, options: readonly string[], manner: 
     closeSync(fd);
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** How long a file took, and how much of that a processor worked for it and what it waited for. */
+function tookLine(file: string, ms: number, child: Bun.Subprocess): string {
+  const processor = Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1e6;
+  return `${relative(project, file)} took ${(ms / 1000).toFixed(0)} s, the processor ${processor.toFixed(0)} s`;
 }
 
 const isFiltered = (options: readonly string[]) => options.some((word) => /^(-t|--test-name-pattern)/.test(word));
