@@ -34,6 +34,8 @@ plug() {
     on "$1" ip route add default via 10.77.0.254
     on "$1" sysctl -qw net.ipv4.ip_forward=1
     on "$1" hostname "n$1"
+    # Missing on a machine where no containerd has run yet.
+    mkdir -p /run/containerd
     on "$1" mount -t tmpfs tmpfs /run/containerd
     on "$1" mount --bind "$folder/n$1/etc" /etc/docker
 }
