@@ -24,6 +24,7 @@ import { holder, newestRun, runFile, type Holder } from "../release/history.ts";
 import { lastRun } from "../release/job.ts";
 import { knownApp, mistakeOf } from "../release/known-app.ts";
 import { managerNameOf } from "../release/manager.ts";
+import { maintenanceOf } from "../release/maintenance.ts";
 import { hasWeb, idsOfRelease, stoppedIds } from "../release/processes.ts";
 import type { Watched } from "../watch/state.ts";
 import { MINUTES, RUNS, type AppReport } from "./document.ts";
@@ -59,6 +60,7 @@ const UNKNOWN: Omit<AppReport, "app"> = {
   minutes: null,
   runs: [],
   lock: null,
+  maintenance: null,
   certs: [],
   muted: null,
   owed: null,
@@ -121,6 +123,7 @@ async function standing(
       return run ? [[run.took, run.state, id] as [number, string, string]] : [];
     }),
     lock: lockOf(app),
+    maintenance: closedBy(app),
     certs: await certsOf(app),
     muted: mutedUntil(app.name),
     owed: await owedName(app),
@@ -131,6 +134,11 @@ async function standing(
   told.deploying = await deployOf(app, held);
   if (told.deploying !== null) Object.assign(told, { state: "deploying", since: told.deploying.began });
   return told;
+}
+
+function closedBy(app: App): AppReport["maintenance"] {
+  const maintenance = maintenanceOf(app);
+  return maintenance && { by: maintenance.by, since: seconds(maintenance.since) };
 }
 
 function lockOf(app: App): AppReport["lock"] {

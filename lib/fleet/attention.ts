@@ -19,6 +19,7 @@ export type Subject =
   | "reboot"
   | "doctor"
   | "locked"
+  | "maintenance"
   | "muted";
 
 /** One thing that wants somebody. */
@@ -104,7 +105,7 @@ function ofApp(server: string, app: AppReport, now: number): Attention[] {
     const command = commandFor(server, words);
     rows.push({ rank, about, server, app: app.app, what: `${app.app} ${what}`, why, command });
   };
-  const { state, detail, owed, lock } = app;
+  const { state, detail, owed, lock, maintenance } = app;
   if (state === "down") add("bad", "down", "is down", downText(app, now), `logs ${app.app} --since 10m`);
   if (state === "unknown") add("bad", "unknown", "is in an unknown state", detail, `doctor ${app.app}`);
   lastRun(app, now, add);
@@ -118,6 +119,8 @@ function ofApp(server: string, app: AppReport, now: number): Attention[] {
     if (why !== null) add("warn", "certificate", `(${cert.name})`, why, `domains ${app.app}`);
   }
   if (lock !== null) add("note", "locked", "is locked", lockText(lock, now), `unlock ${app.app}`);
+  if (maintenance !== null)
+    add("note", "maintenance", "is closed to its clients", byText(maintenance, now), `maintenance ${app.app} off`);
   if (app.muted !== null && app.muted > now)
     add("note", "muted", "is muted", mutedText(app.muted, now), `notify unmute ${app.app}`);
   return rows;
@@ -162,9 +165,11 @@ function deployText({ id, subject, by, step, began }: NonNullable<AppReport["dep
   return `${id} “${subject}” by ${by}, ${step === "" ? "" : `at ${step} `}for ${ago(began, now)}`;
 }
 
-function lockText({ by, since, reason }: NonNullable<AppReport["lock"]>, now: number): string {
-  return `by ${by}${since === null ? "" : ` for ${ago(since, now)}`}${reason === null ? "" : `: ${reason}`}`;
-}
+const byText = ({ by, since }: NonNullable<AppReport["maintenance"]>, now: number): string =>
+  `by ${by}${since === null ? "" : ` for ${ago(since, now)}`}`;
+
+const lockText = (lock: NonNullable<AppReport["lock"]>, now: number): string =>
+  `${byText(lock, now)}${lock.reason === null ? "" : `: ${lock.reason}`}`;
 
 function ofMachine({ name, address }: ServerView, report: Report, now: number): Attention[] {
   const { disk, mem, reboot, muted } = report;

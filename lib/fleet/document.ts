@@ -75,6 +75,8 @@ const app = v.object({
   runs: list(v.tuple([amount, text, releaseId]), RUNS),
   /** Who has locked it by hand. */
   lock: orNull(v.object({ by: text, since: orNull(time), reason: orNull(text) })),
+  /** Who has closed it to its clients; an older dp does not tell. */
+  maintenance: v.optional(orNull(v.object({ by: text, since: orNull(time) })), null),
   /** Its certificates: until when, from when on it is late, and why the last renewal failed; null: there is none yet. */
   certs: list(v.object({ name: text, until: orNull(time), late: orNull(time), error: orNull(text) }), 100),
   /** Until when nothing is told of it by a mute of its own; null: it is told. */

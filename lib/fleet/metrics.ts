@@ -93,6 +93,9 @@ function ofApps(apps: readonly AppReport[]): Metric[] {
     perApp("dp_front_failed_total", "counter", "Requests that failed since the front started.", ({ failed }) => failed),
     perApp("dp_front_connections", "gauge", "Open connections of clients.", ({ connections }) => connections),
     perApp("dp_app_locked", "gauge", "Whether somebody has locked the app.", ({ lock }) => Number(lock !== null)),
+    perApp("dp_app_maintenance", "gauge", "Whether the app is closed to its clients.", ({ maintenance }) =>
+      Number(maintenance !== null),
+    ),
     perApp("dp_app_deploying", "gauge", "Whether a deploy is running.", ({ deploying }) => Number(deploying !== null)),
   ];
 }

@@ -155,9 +155,15 @@ function appLine(app: AppReport, { error }: ServerView, columns: Columns, now: n
     quiet(right(healthOf(app), 10)),
     quiet(right(bytes(app.mem), 9)),
     quiet(right(rateOf(app), 8)),
-    ...(app.lock === null ? [] : [piece("  locked", "warn")]),
+    ...standingOf(app).map((word) => piece(`  ${word}`, "warn")),
   ];
 }
+
+/** What somebody has decided of an app, as words. */
+const standingOf = ({ lock, maintenance }: AppReport): string[] => [
+  ...(lock === null ? [] : ["locked"]),
+  ...(maintenance === null ? [] : ["maintenance"]),
+];
 
 const isFailed = ({ lastFailure, failing }: AppReport) => lastFailure !== null || failing.length > 0;
 

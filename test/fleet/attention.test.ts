@@ -194,6 +194,19 @@ const TABLE: [string, ServerView[], string, string[], boolean][] = [
     false,
   ],
   [
+    "closed for maintenance, by somebody and by a damaged file",
+    one(
+      appWith("shop", { maintenance: { by: "ops", since: NOW - 1_500 } }),
+      appWith("blog", { maintenance: { by: "somebody", since: null } }),
+    ),
+    "All 2 apps are well · 1 server",
+    [
+      "note shop is closed to its clients | by ops for 25 m | dp -s ams-1 maintenance shop off",
+      "note blog is closed to its clients | by somebody | dp -s ams-1 maintenance blog off",
+    ],
+    false,
+  ],
+  [
     "locked without a reason, by a damaged lock",
     one(appWith("shop", { lock: { by: "somebody", since: null, reason: null } })),
     "The one app is well · 1 server",

@@ -17,6 +17,7 @@ function evil(): unknown {
   const more = { type: EVIL, url: EVIL, subject: EVIL, by: EVIL, health: EVIL, detail: EVIL };
   Object.assign(app, more, {
     lock: { by: EVIL, since: 1, reason: EVIL },
+    maintenance: { by: EVIL, since: 1 },
     owed: EVIL,
     lastFailure: failure({ error: EVIL, step: EVIL, by: EVIL }),
   });

@@ -67,7 +67,14 @@ function lint(text: string): string {
 describe("the text", () => {
   const shop = appWith("shop", { certs: [{ name: "shop.example.com", until: NOW + 9, late: NOW, error: null }] });
   const report = reportWith([
-    ...[shop, down("search", { lock: { by: "ops", since: 1, reason: null }, lastFailure: failure() })],
+    ...[
+      shop,
+      down("search", {
+        lock: { by: "ops", since: 1, reason: null },
+        maintenance: { by: "ops", since: 1 },
+        lastFailure: failure(),
+      }),
+    ],
     ...[
       appWith("off", { state: "stopped", health: null, ms: null, mem: null }),
       appWith("beta", {
@@ -95,7 +102,7 @@ describe("the text", () => {
   test("is read by a strict parser", () => {
     const families = parse(text);
     expect([...families.keys()].every((name) => name.startsWith("dp_"))).toBe(true);
-    expect(families.size).toBe(17);
+    expect(families.size).toBe(18);
     expect(text).not.toMatch(/ \d{13}$/m);
   });
 
@@ -105,6 +112,8 @@ describe("the text", () => {
     ["dp_app_up", '{app="shop"}', 1],
     ["dp_app_up", '{app="search"}', 0],
     ["dp_app_up", '{app="jobs"}', 1],
+    ["dp_app_maintenance", '{app="search"}', 1],
+    ["dp_app_maintenance", '{app="shop"}', 0],
     ["dp_app_up", '{app="odd"}', 0],
     ["dp_app_up", '{app="off"}', undefined],
     ["dp_app_up", '{app="beta"}', undefined],

@@ -193,6 +193,7 @@ describe.skipIf(browserUnavailable !== null)("the page", () => {
       detail: evil,
       ms: null,
       lock: { by: evil, since: 1, reason: evil },
+      maintenance: { by: evil, since: 1 },
     });
     const other = appWith("blog", {
       subject: evil,

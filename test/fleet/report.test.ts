@@ -96,7 +96,15 @@ describe("the report has", () => {
     const app = of(report, well);
     expect(app).toMatchObject({
       ...{ state: "ok", type: "python", manager: "builtin", subject: 'Say "hello" <b>', health: "200", detail: "" },
-      ...{ procs: { running: 2, wanted: 2 }, restarts: 0, failing: [], lock: null, owed: null, deploying: null },
+      ...{
+        procs: { running: 2, wanted: 2 },
+        restarts: 0,
+        failing: [],
+        lock: null,
+        maintenance: null,
+        owed: null,
+        deploying: null,
+      },
       ...{ lastFailure: null, url: `http://127.0.0.1:${well.port}` },
     });
     expect(app.live).toMatch(/^1-[0-9a-f]{7}$/);
@@ -114,6 +122,18 @@ describe("the report has", () => {
     ]);
     expect(app.runs).toEqual([[expect.any(Number), "good", app.live!]]);
     expect(app.runs[0]![0]).toBeGreaterThan(0);
+  });
+
+  test("maintenance: who has closed the app, and since when", async () => {
+    const file = join(well.base, "maintenance.json");
+    writeFileSync(file, JSON.stringify({ by: "ops", since: "2026-03-01T12:04:00.000Z", page: null }));
+    const closed = await reported();
+    writeFileSync(file, "{");
+    const damaged = await reported();
+    rmSync(file);
+    expect(of(closed, well).maintenance).toEqual({ by: "ops", since: Date.parse("2026-03-01T12:04:00Z") / 1000 });
+    expect(of(damaged, well).maintenance).toEqual({ by: "somebody", since: null });
+    expect(of(closed, stopped).maintenance).toBeNull();
   });
 
   test("a mute of an app and one of the whole server, each in its place", async () => {

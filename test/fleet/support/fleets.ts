@@ -32,6 +32,7 @@ export function appWith(name: string, more: Partial<AppReport> = {}): AppReport 
     minutes: Array.from({ length: 60 }, (): [number, number] => [18, 0]),
     runs: [[4_300, "good", "42-3f9c2ab"]],
     lock: null,
+    maintenance: null,
     certs: [],
     muted: null,
     owed: null,
