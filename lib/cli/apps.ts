@@ -1,6 +1,6 @@
 // Commands about a whole app: apps run restart destroy.
 import type { CAC } from "cac";
-import { answer, byKey, only, waitOption, HIDDEN, WAIT, type Options } from "./arguments.ts";
+import { answer, byKey, only, waitOption, withoutOption, HIDDEN, WAIT, WITHOUT, type Options } from "./arguments.ts";
 import { controlled } from "./process.ts";
 import { DpError } from "../errors.ts";
 
@@ -34,12 +34,16 @@ export function declareAppCommands(cli: CAC): void {
       "Start the live release again beside itself, check it and switch; or restart one process, worker.2",
       byKey("push"),
     )
+    .option(...WITHOUT)
     .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (app: string, process: string | undefined, options: Options) => {
+      const without = withoutOption(options);
+      if (process !== undefined && without.without !== undefined)
+        throw new DpError("usage", `${process} is restarted on this server alone: there is nobody to leave out`);
       if (process !== undefined) return controlled("restart", app, process, options);
       const { restart } = await import("../commands/restart.ts");
-      const result = await restart(app, { json: options["json"] === true, ...waitOption(options) });
+      const result = await restart(app, { json: options["json"] === true, ...waitOption(options), ...without });
       answer(options, result, () => []);
       return result.code;
     });

@@ -1,6 +1,6 @@
 // The command about an app's settings: env.
 import type { CAC } from "cac";
-import { answer, byKey, type Options } from "./arguments.ts";
+import { answer, byKey, withoutOption, WITHOUT, type Options } from "./arguments.ts";
 import type { ChangeOptions, EnvChanged } from "../commands/env.ts";
 import type { Role, Typed } from "../access/role.ts";
 import { DpError } from "../errors.ts";
@@ -19,6 +19,7 @@ export function declareEnvCommand(cli: CAC): void {
     )
     .option("--reveal", "Show the values")
     .option("--no-restart", "Only write the file: the next deploy or restart uses the change")
+    .option(...WITHOUT)
     .option("--json", "As JSON; masked values are null")
     .usage(
       `env <app> [list] [--reveal]
@@ -30,7 +31,11 @@ export function declareEnvCommand(cli: CAC): void {
     )
     .action(async (app: string, action: string | undefined, words: string[], options: Options) => {
       const env = await import("../commands/env.ts");
-      const how: ChangeOptions = { restart: options["restart"] !== false, json: options["json"] === true };
+      const how: ChangeOptions = {
+        restart: options["restart"] !== false,
+        json: options["json"] === true,
+        ...withoutOption(options),
+      };
       switch (action ?? "list") {
         case "list":
           none(words);

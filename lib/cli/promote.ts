@@ -1,7 +1,7 @@
 // The command that promotes a release: promote, and its parts on the two servers: handover.
 import type { CAC } from "cac";
 import type { Typed } from "../access/role.ts";
-import { byKey, waitOption, HIDDEN, WAIT, type Options } from "./arguments.ts";
+import { byKey, waitOption, withoutOption, HIDDEN, WAIT, WITHOUT, type Options } from "./arguments.ts";
 
 // Another server is reached with the keys of whoever types it: behind a key those would be root's.
 const roleForPromote = ({ words }: Typed) =>
@@ -18,6 +18,7 @@ export function declarePromoteCommand(cli: CAC): void {
     .option("--build", "Build it anew with the settings of the second app, not the files that were proved")
     .option("--force", "Also when the deploy branch of the second app has commits that the release lacks")
     .option("--skip-hooks", "Do not run preDeploy and postDeploy")
+    .option(...WITHOUT)
     .option(...WAIT)
     .option("--json", "The result as JSON on stdout, the log on stderr")
     .action(async (from: string, to: string, options: Options) => {
@@ -28,6 +29,7 @@ export function declarePromoteCommand(cli: CAC): void {
         skipHooks: options["skipHooks"] === true,
         json: options["json"] === true,
         ...waitOption(options),
+        ...withoutOption(options),
       });
     });
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { formatValue, isName, nameProblem, parseEnv } from "../config/env.ts";
 import { editEnv, type EnvChange } from "../config/env-edit.ts";
 import { envFile, envStamp, envText, readEnvFile, writeEnvFile } from "../config/env-file.ts";
-import { DpError, messageOf } from "../errors.ts";
+import { DpError, EXIT, messageOf } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
@@ -12,8 +12,8 @@ import { say } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { quoted } from "../text/text.ts";
 import type { Ended } from "../deploy/launch.ts";
-import { restartWith } from "./restart.ts";
-import { quiet, type Answer } from "../deploy/queue.ts";
+import { restartWith, type RestartOptions } from "./restart.ts";
+import { quiet } from "../deploy/queue.ts";
 
 /** The settings of an app, in the order of the file. Throws DpError "config" when the env file is wrong. */
 export async function listEnv(name: string): Promise<Record<string, string>> {
@@ -72,7 +72,7 @@ export async function importedFrom(file: string | null): Promise<EnvChange> {
 }
 
 /** Options of a change. */
-export interface ChangeOptions extends Answer {
+export interface ChangeOptions extends RestartOptions {
   /** False: the next deploy or restart uses it. */
   restart: boolean;
 }
@@ -107,6 +107,8 @@ export async function changeEnv(name: string, change: EnvChange, options: Change
   const { env } = app.server;
   requireUnlocked(app);
   requireAllowed(name, change);
+  if (!options.restart && options.without !== undefined)
+    throw new DpError("usage", "--no-restart changes this server alone: there is nobody to leave out");
   const file = envFile(base, env);
   const nothing = () => undefined;
   const lock = await waitForLock(join(base, "env.lock"), nothing, () =>
@@ -126,6 +128,8 @@ export async function changeEnv(name: string, change: EnvChange, options: Change
     if (differing.length === 0) return changed;
     if (options.restart && (await app.live()) !== null) {
       const restart = await restartWith(name, reasonOf(set, unset), { text, stamp }, options);
+      if (restart.code === EXIT.ok && options.without !== undefined)
+        say(`dp: not changed on ${options.without.join(", ")}: dp env ${name} there, too`);
       return { ...changed, restart };
     }
     await writeEnvFile(base, env, text);

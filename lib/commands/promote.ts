@@ -18,6 +18,8 @@ export interface PromoteOptions {
   skipHooks: boolean;
   json: boolean;
   wait?: number;
+  /** The servers of the other app that are left out on purpose. */
+  without?: string[];
 }
 
 /** Promotes; answers the exit code. Throws DpError. */
@@ -47,7 +49,7 @@ const orderOf = (
   server: string | null,
   files: string | null,
   why: string | null,
-  { isForced, skipHooks, json, wait }: PromoteOptions,
+  { isForced, skipHooks, json, wait, without }: PromoteOptions,
 ): PromotionOrder => ({
   offer,
   server,
@@ -57,14 +59,16 @@ const orderOf = (
   skipHooks,
   json,
   ...(wait === undefined ? {} : { wait }),
+  ...(without === undefined ? {} : { without }),
 });
 
-const wordsOf = ({ isBuilt, isForced, skipHooks, json, wait }: PromoteOptions): string[] => [
+const wordsOf = ({ isBuilt, isForced, skipHooks, json, wait, without }: PromoteOptions): string[] => [
   ...(isBuilt ? ["--build"] : []),
   ...(isForced ? ["--force"] : []),
   ...(skipHooks ? ["--skip-hooks"] : []),
   ...(json ? ["--json"] : []),
   ...(wait === undefined ? [] : ["--wait", String(wait / 1000)]),
+  ...(without === undefined ? [] : ["--without", without.join(",")]),
 ];
 
 /** One of the two apps, and how dp is started where it is. */

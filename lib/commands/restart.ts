@@ -5,8 +5,13 @@ import { openApp } from "../release/app.ts";
 import { beginRestart, type Brought } from "../deploy/begin.ts";
 import { launch, type Ended, type LaunchOptions } from "../deploy/launch.ts";
 
+export interface RestartOptions extends Answer {
+  /** The servers that are left out on purpose. */
+  without?: readonly string[];
+}
+
 /** Restarts the live release. Throws DpError "usage" when nothing is live, "locked" when somebody has locked the app. */
-export async function restart(name: string, options: Answer = {}): Promise<Ended> {
+export async function restart(name: string, options: RestartOptions = {}): Promise<Ended> {
   const app = await openApp(name);
   requireUnlocked(app);
   const wait = await quiet(app, options.wait);
@@ -21,9 +26,9 @@ export async function restartWith(
   name: string,
   reason: string,
   brought: Brought | undefined,
-  options: Answer & Pick<LaunchOptions, "leaves">,
+  options: RestartOptions & Pick<LaunchOptions, "leaves">,
 ): Promise<Ended> {
   const app = await openApp(name);
-  const { id } = await beginRestart(app, reason, brought);
+  const { id } = await beginRestart(app, reason, brought, { without: options.without ?? [] });
   return launch(app, id, { json: options.json, wait: options.wait, leaves: options.leaves });
 }

@@ -35,12 +35,14 @@ export interface BeginOptions {
   push?: Push;
   /** The servers that are left out on purpose. */
   without?: readonly string[];
+  /** It was typed as `git push`. */
+  isPushed?: boolean;
   /** The release of another app that is promoted. */
   promotes?: Promotes;
 }
 
 /** How a run of several servers begins: with those left out, or on the word of the one that leads. */
-export type Joint = { without: readonly string[] } | { id: string; group: Group; by: string };
+export type Joint = { without: readonly string[]; isPushed?: boolean } | { id: string; group: Group; by: string };
 
 const ALL: Joint = { without: [] };
 
@@ -88,7 +90,9 @@ export async function beginCommit(app: App, ref: string, options: BeginOptions =
     push: options.push ?? null,
     promotes: options.promotes ?? null,
   };
-  return make(app, sha, facts, { joint: { without: options.without ?? [] } });
+  return make(app, sha, facts, {
+    joint: { without: options.without ?? [], isPushed: options.isPushed === true },
+  });
 }
 
 /** Settings that a run starts with; they become the env file once they are proven. */
@@ -124,9 +128,12 @@ export const beginAsPeer = (
 
 const QUIETLY = { skipHooks: true, push: null, promotes: null };
 
-async function others(app: App, without: readonly string[]): Promise<Gathered | null> {
+async function others(
+  app: App,
+  { without, isPushed = false }: Exclude<Joint, { group: Group }>,
+): Promise<Gathered | null> {
   if (without.length === 0 && !hasServers(app.server)) return null;
-  return (await import("../servers/group.ts")).gather(app, without);
+  return (await import("../servers/group.ts")).gather(app, without, isPushed);
 }
 
 interface How {
@@ -138,7 +145,7 @@ async function make(app: App, sha: string, facts: Record<string, unknown>, how: 
   const { brought, joint = ALL } = how;
   const { name, server } = app;
   const { base, repo } = app.places;
-  const gathered = "group" in joint ? null : await others(app, joint.without);
+  const gathered = "group" in joint ? null : await others(app, joint);
   const group = "group" in joint ? joint.group : (gathered?.group ?? null);
   const asked = [...(gathered?.others ?? [])].map(([by, { next }]): Asked => ({ by, least: next }));
   if ("group" in joint) asked.push({ by: joint.group.lead, exactly: sequenceOf(joint.id) });

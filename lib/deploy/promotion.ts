@@ -63,6 +63,8 @@ const order = v.strictObject({
   skipHooks: v.boolean(),
   json: v.boolean(),
   wait: v.optional(v.number()),
+  /** The servers of this app that are left out on purpose. */
+  without: v.optional(v.array(v.pipe(v.string(), v.maxLength(100)))),
 });
 /** The order to put a release live that was handed over. */
 export type PromotionOrder = v.InferOutput<typeof order>;
@@ -170,12 +172,16 @@ export async function promote(app: App, told: PromotionOrder): Promise<Ended> {
 }
 
 /** How the run begins, once nothing speaks against it. */
-async function beginning(app: App, { offer: from, isForced, skipHooks, wait }: PromotionOrder, promotes: Promotes) {
+async function beginning(
+  app: App,
+  { offer: from, isForced, skipHooks, wait, without = [] }: PromotionOrder,
+  promotes: Promotes,
+) {
   await readyFor(app, from);
   const push = await pushOf(app, from, isForced);
   if (wait === 0) await quiet(app, 0);
   return async () => {
-    const begun = await begin(app, from.sha, { skipHooks, push, promotes });
+    const begun = await begin(app, from.sha, { skipHooks, push, promotes, without });
     await forgetCommit(app, from.sha);
     return begun;
   };

@@ -85,6 +85,7 @@ export async function deployCommit(app: App, sha: string, options: PushOptions, 
   const beginning = async () => {
     const begun = await beginCommit(app, sha, {
       skipHooks,
+      isPushed: true,
       ...(push ? { push } : {}),
       ...(without ? { without } : {}),
     });

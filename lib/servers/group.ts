@@ -16,9 +16,9 @@ export interface Gathered {
 
 /**
  * Asks all other servers of an app, but for those in `without`; null: it has none. Throws DpError "usage" for a name that
- * is none of them, "host" when one is away, "locked" when the app is locked there.
+ * is none of them, "host" when one is away, "locked" when the app is locked there. `isPushed`: it was typed as `git push`.
  */
-export async function gather(app: App, without: readonly string[] = []): Promise<Gathered | null> {
+export async function gather(app: App, without: readonly string[] = [], isPushed = false): Promise<Gathered | null> {
   const { servers, roles } = app.server;
   if (!hasServers(app.server)) {
     if (without.length > 0) throw new DpError("usage", `${app.name} has one server alone: none can be left out`);
@@ -40,7 +40,7 @@ export async function gather(app: App, without: readonly string[] = []): Promise
     if (typeof answer === "string") away.push([name, answer]);
     else others.set(name, answer);
   });
-  requireAll(app, away, without);
+  requireAll(app, away, without, isPushed);
   for (const [name, { lock }] of others)
     if (lock !== null) throw new DpError("locked", `${app.name} is locked on ${name} by ${lock}`);
   const peers = Object.fromEntries(
@@ -49,13 +49,22 @@ export async function gather(app: App, without: readonly string[] = []): Promise
   return { group: { as: "lead", name: own, lead: own, peers, without: [...without], roles }, others };
 }
 
-function requireAll(app: App, away: readonly (readonly [string, string])[], without: readonly string[]): void {
+function requireAll(
+  app: App,
+  away: readonly (readonly [string, string])[],
+  without: readonly string[],
+  isPushed: boolean,
+): void {
   if (away.length === 0) return;
   const names = away.map(([name]) => name);
-  const options = [...without, ...names].map((name) => `-o without=${name}`).join(" ");
+  const all = [...without, ...names].join(",");
+  const [typed, them] = [
+    isPushed ? `git push -o without=${all}` : `--without ${all}`,
+    names.length === 1 ? "it" : "them",
+  ];
   throw new DpError("host", `${names.join(" and ")} cannot be reached, so nothing was begun`, {
     lines: away.map(([name, why]) => `${name}: ${why}`),
-    hint: `git push ${options} leaves ${names.length === 1 ? "it" : "them"} out on purpose; dp fleet sync ${app.name} brings ${names.length === 1 ? "it" : "them"} in line later`,
+    hint: `${typed} leaves ${them} out on purpose; dp fleet sync ${app.name} brings ${them} in line later`,
     reason: "away",
   });
 }

@@ -280,27 +280,43 @@ describe.skipIf(why !== null)("several servers", () => {
       code(refused, 1);
       expect(three.a.ids()).toEqual(runs);
       expect(three.b.live()).toBe(before);
+      for (const typed of [["deploy"], ["rollback"], ["restart"], ["env", "set", "AWAY=1"]]) {
+        const [word, ...more] = typed;
+        const there = await three.a.dp(word!, "shop", ...more);
+        code(there, 8);
+        expect(there.text).toContain("→ --without c leaves it out on purpose; dp fleet sync shop");
+      }
+      expect(three.a.ids()).toEqual(runs);
       const wrong = await three.push("-o", "without=d");
       expect(wrong.text).toContain('"d" cannot be left out: the other servers are b, c');
       code(await three.push("-o", "without=c"), 0);
       const live = three.a.live()!;
       expect(three.b.live()).toBe(live);
+      const set = await three.a.dp("env", "shop", "set", "AWAY=1", "--without", "c");
+      code(set, 0);
+      expect(set.text).toContain("dp: not changed on c: dp env shop there, too");
+      expect((await three.b.dp("env", "shop", "get", "AWAY")).text.trim()).toBe("1");
+      code(await three.a.dp("env", "shop", "set", "AWAY=2", "--no-restart", "--without", "c"), 2);
+      code(await three.a.dp("restart", "shop", "web", "--without", "c"), 2);
+      code(await three.a.dp("restart", "shop", "--without", "c"), 0);
+      const restarted = three.a.live()!;
+      expect(three.b.live()).toBe(restarted);
       const away = await three.a.dp("fleet", "sync", "shop");
       code(away, 8);
       expect(away.text).toMatch(/b +has /);
       expect(away.text).toMatch(/c +away: /);
       const status = await three.a.dp("status", "shop");
-      expect(status.text).toMatch(new RegExp(`servers +b ${live}; c does NOT answer: `));
+      expect(status.text).toMatch(new RegExp(`servers +b ${restarted}; c does NOT answer: `));
       await three.c.boot();
       await three.c.dp("reconcile", "shop");
       expect(await three.c.answer()).toEndWith(before);
       expect((await three.a.dp("status", "shop")).text).toContain(`c NOT in line: ${before}; dp fleet sync shop`);
       const synced = await three.a.dp("fleet", "sync", "shop");
-      expect(synced.text).toMatch(new RegExp(`c +brought to ${live} in`));
+      expect(synced.text).toMatch(new RegExp(`c +brought to \\d+-${live.split("-")[1]} in`));
       code(synced, 0);
-      await expectTogether(live);
       code(await three.a.dp("fleet", "sync", "shop"), 0);
-      await expectTogether(live);
+      for (const one of three.all) await expectRest(one);
+      expect(three.c.run(three.c.live()!).facts["sha"]).toBe(three.a.run(restarted).facts["sha"]);
     });
   });
 
