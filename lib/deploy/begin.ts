@@ -174,6 +174,12 @@ type Asked = { by: string; least: number } | { by: string; exactly: number };
 
 /** How far ahead another server may be. */
 const AHEAD = 10_000;
+/** No number that another server asks for is larger than one for every so many seconds since then. */
+const PACE = { since: Date.UTC(2020, 0) / 1000, seconds: 10 };
+
+// One that asks for more again and again would else use them up, and no deploy would have a number any more.
+const isTooFar = (wanted: number, next: number): boolean =>
+  wanted > next && (wanted > next + AHEAD || wanted > (Date.now() / 1000 - PACE.since) / PACE.seconds);
 
 /**
  * Takes the next number that suits all. Throws DpError "superseded" when what is asked for was given already, "host" when
@@ -193,7 +199,7 @@ async function nextNumber(app: NamedApp, asked: readonly Asked[]): Promise<numbe
       const wanted = "exactly" in one ? one.exactly : one.least;
       if ("exactly" in one && wanted < next)
         throw new DpError("superseded", `the number ${wanted} was given here already; the next one is ${next}`);
-      if (wanted > next + AHEAD) throw tooFar(file, next, { by: one.by, wanted });
+      if (isTooFar(wanted, next)) throw tooFar(file, next, { by: one.by, wanted });
       number = Math.max(number, wanted);
     }
     if (number > LAST)
