@@ -21,6 +21,7 @@ import { declareNotifyCommand } from "./cli/notify.ts";
 import { declarePeerCommand } from "./cli/peer.ts";
 import { declareProcessCommands } from "./cli/process.ts";
 import { declareRuntimesCommand } from "./cli/runtimes.ts";
+import { isSpread, runSpread } from "./cli/spread.ts";
 import { declareServerCommands } from "./cli/server.ts";
 import { declareStepCommands } from "./cli/step.ts";
 import { declareUpgradeCommand } from "./cli/upgrade.ts";
@@ -90,6 +91,7 @@ export function main(words: readonly string[]): Promise<void> {
     if (command === undefined) return cli.outputHelp();
     // Before the audit log gets anything about it.
     if (command.name === "env") line.words = await withAppFirst(line.words);
+    if (isSpread(line)) return runSpread(line);
     return audited(line, () => runLine(line));
   });
 }

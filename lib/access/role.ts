@@ -2,7 +2,7 @@
 
 /**
  * From the least to the most: each role may do what those before it may. "server" stands apart: another server of the app
- * may deploy together with this one, and nothing else.
+ * may deploy together with this one, and nothing else. Who may operate changes no less than that.
  */
 export const ROLES = ["view", "push", "operate", "server"] as const;
 export type Role = (typeof ROLES)[number];
@@ -12,7 +12,9 @@ export const isRole = (word: string): word is Role => (ROLES as readonly string[
 
 /** Whether a role may do what another one may. */
 export const isEnough = (has: Role, needed: Role): boolean =>
-  has === "server" || needed === "server" ? has === needed : ROLES.indexOf(has) >= ROLES.indexOf(needed);
+  has === "server" || needed === "server"
+    ? has === needed || has === "operate"
+    : ROLES.indexOf(has) >= ROLES.indexOf(needed);
 
 /** A command line after its command, as the command itself reads it. */
 export interface Typed {

@@ -1,6 +1,17 @@
 // Commands about a whole app: apps run restart destroy.
 import type { CAC } from "cac";
-import { answer, byKey, only, waitOption, withoutOption, HIDDEN, WAIT, WITHOUT, type Options } from "./arguments.ts";
+import {
+  answer,
+  byKey,
+  only,
+  waitOption,
+  withoutOption,
+  HIDDEN,
+  WAIT,
+  WITHOUT,
+  ON,
+  type Options,
+} from "./arguments.ts";
 import { controlled } from "./process.ts";
 import { DpError } from "../errors.ts";
 
@@ -22,6 +33,7 @@ export function declareAppCommands(cli: CAC): void {
       byKey("operate"),
     )
     .option("--no-tty", "Give the command no terminal")
+    .option(...ON)
     .usage("run <app> [--] COMMAND [ARGUMENT]...       one word with spaces is a line for sh")
     .action(async (app: string, command: string[], options: Options) => {
       const { runOnce } = await import("../commands/run.ts");

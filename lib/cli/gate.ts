@@ -19,6 +19,7 @@ import { readLine, runLine, type Line } from "./argv.ts";
 import { audited } from "./audit.ts";
 import { requireNoRemote } from "./elsewhere.ts";
 import { withAppFirst } from "./env.ts";
+import { isSpread, runSpread } from "./spread.ts";
 
 /** Serves the one command of a login by a key: `name` and `key`, its fingerprint, are what authorized_keys has for it. */
 export async function gate(cli: CAC, name: string, key: string): Promise<Outcome> {
@@ -68,6 +69,7 @@ async function command(cli: CAC, holder: Holder, words: readonly string[]): Prom
   requireNoRemote(line);
   if (name === "env") line.words = await withAppFirst(line.words);
   await requireAllowed(holder, found, line);
+  if (isSpread(line)) return runSpread(line);
   return audited(line, () => runLine(line));
 }
 

@@ -1,6 +1,6 @@
 // Commands about who holds an app: lock unlock cancel.
 import type { CAC } from "cac";
-import { answer, byKey, textOf, warn, type Options } from "./arguments.ts";
+import { answer, byKey, textOf, warn, ON, type Options } from "./arguments.ts";
 import { DpError, EXIT } from "../errors.ts";
 
 const isStatus = ([first, name]: readonly string[]) => first === "status" && name !== undefined;
@@ -15,6 +15,7 @@ export function declareLockCommands(cli: CAC): void {
       }),
     )
     .option("-m, --message <reason>", "The reason, shown to whoever is refused")
+    .option(...ON)
     .option("--json", "Who holds the lock, as JSON")
     .usage(
       `lock <app> [-m REASON]
@@ -39,6 +40,7 @@ export function declareLockCommands(cli: CAC): void {
 
   cli
     .command("unlock <app>", "Remove the lock of dp lock", byKey("operate"))
+    .option(...ON)
     .option("--json", "The removed lock, as JSON")
     .action(async (app: string, options: Options) => {
       const { unlock } = await import("../commands/lock.ts");

@@ -1,6 +1,6 @@
 // The command that shows logs: logs.
 import type { CAC } from "cac";
-import { byKey, given, print, textOf, warn, whole, type Options } from "./arguments.ts";
+import { byKey, given, print, textOf, warn, whole, ON, type Options } from "./arguments.ts";
 import type { AppLine } from "../commands/logs.ts";
 import { momentOf } from "../config/moment.ts";
 import { DpError, messageOf } from "../errors.ts";
@@ -22,6 +22,7 @@ export function declareLogsCommand(cli: CAC): void {
       "Only lines since that time, without -n all of them: 10m, 2h, 3d, 12:04, 2026-03-01T12:04",
     )
     .option("--grep <regex>", "Only lines that match")
+    .option(...ON)
     .option("--failed", "The output of the newest failed release; with --deploy, of its deploy")
     .option("--deploy [id]", "The output of a deploy, without ID of the newest")
     .option("--json", "Each line as a JSON object")
@@ -29,14 +30,13 @@ export function declareLogsCommand(cli: CAC): void {
       const { appLineText, appLogs } = await import("../commands/logs.ts");
       const { deployLogs } = await import("../deploy/deploy-logs.ts");
       const isDeploy = options["deploy"] !== undefined;
-      const since = options["since"] === undefined ? undefined : momentOf(textOf(options, "since") ?? "");
-      const lines = whole(textOf(options, "lines"), "--lines", MOST) ?? (isDeploy || since !== undefined ? MOST : 100);
+      const since = sinceOf(options);
       const how = {
         follow: options["follow"] === true,
-        lines,
+        lines: countOf(options),
         failed: options["failed"] === true,
         ...given("since", since),
-        ...given("grep", options["grep"] === undefined ? undefined : pattern(textOf(options, "grep") ?? "")),
+        ...given("grep", grepOf(options)),
       };
       const isJson = options["json"] === true;
       const printLine = (line: AppLine) => (isJson ? printJson({ app, ...line }) : print(appLineText(line)));
@@ -47,10 +47,23 @@ export function declareLogsCommand(cli: CAC): void {
     });
 }
 
+/** The time of `--since`. Throws DpError "usage". */
+const sinceOf = (options: Options): number | undefined =>
+  options["since"] === undefined ? undefined : momentOf(textOf(options, "since") ?? "");
+
+/** How many lines are wanted. Throws DpError "usage". */
+export function countOf(options: Options): number {
+  const isWhole = options["deploy"] !== undefined || sinceOf(options) !== undefined;
+  return whole(textOf(options, "lines"), "--lines", MOST) ?? (isWhole ? MOST : 100);
+}
+
+/** The expression of `--grep`, if any. Throws DpError "usage" for one that is wrong, or that a key may not use. */
+export const grepOf = (options: Options): RegExp | undefined =>
+  options["grep"] === undefined ? undefined : pattern(textOf(options, "grep") ?? "");
+
 /** How long an expression that comes by a key may be. */
 const LONGEST = 200;
 
-/** The expression of `--grep`. Throws DpError "usage" for one that is wrong, or that a key may not use. */
 function pattern(text: string): RegExp {
   if (process.env["DP_KEY"] !== undefined) requireBounded(text);
   try {

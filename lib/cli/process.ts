@@ -1,6 +1,6 @@
 // Commands about the processes of an app: ps scale stop start cron.
 import type { CAC } from "cac";
-import { answer, byKey, print, warn, type Options } from "./arguments.ts";
+import { answer, byKey, print, warn, ON, type Options } from "./arguments.ts";
 import { DpError, EXIT } from "../errors.ts";
 import type { Action } from "../commands/control.ts";
 
@@ -14,6 +14,7 @@ const isRun = ([first, name]: readonly string[]) => first === "run" && name !== 
 export function declareProcessCommands(cli: CAC): void {
   cli
     .command("ps <app>", "Show every process of an app: pid, uptime, restarts, memory, command", byKey("view"))
+    .option(...ON)
     .option("--json", "As JSON")
     .action(async (app: string, options: Options) => {
       const { ps, processLines } = await import("../commands/ps.ts");
@@ -27,6 +28,7 @@ export function declareProcessCommands(cli: CAC): void {
       "Set how many of a process run, worker=2; without a number, show it",
       byKey("operate"),
     )
+    .option(...ON)
     .option("--json", "As JSON")
     .action(async (app: string, words: string[], options: Options) => {
       const { parseScale, scale, scales } = await import("../commands/scale.ts");
@@ -38,6 +40,7 @@ export function declareProcessCommands(cli: CAC): void {
   for (const [action, summary] of Object.entries(ACTIONS) as [Action, string][]) {
     cli
       .command(`${action} <app> [process]`, summary, byKey("operate"))
+      .option(...ON)
       .option("--json", "As JSON")
       .action((app: string, process: string | undefined, options: Options) =>
         controlled(action, app, process, options),

@@ -13,6 +13,7 @@ import {
   warn,
   whole,
   HIDDEN,
+  ON,
   type Options,
 } from "./arguments.ts";
 import { DpError } from "../errors.ts";
@@ -106,6 +107,7 @@ export function declareServerCommands(cli: CAC): void {
       byKey("view", { isFiltered: true }),
     )
     .option(...ALL)
+    .option(...ON)
     .option("--json", "As JSON")
     .option("--only <apps>", HIDDEN)
     .action(async (app: string | undefined, options: Options) => {
@@ -151,6 +153,7 @@ export function declareServerCommands(cli: CAC): void {
     )
     .option("--fix", "Mend what can be mended safely, and check again")
     .option(...ALL)
+    .option(...ON)
     .option("--json", "As JSON")
     .action(async (app: string | undefined, options: Options) => {
       app = oneOrAll(app, options);

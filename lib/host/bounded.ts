@@ -26,6 +26,22 @@ export async function lastText(stream: ReadableStream<Uint8Array>, most = 64 * 1
   return Buffer.from(kept).toString();
 }
 
+/** Hands on the lines of a stream as they come; of one that has no end, the first `most` characters. */
+export async function eachLine(
+  stream: ReadableStream<Uint8Array>,
+  take: (line: string) => void,
+  most = 64 * 1024,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of stream) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = (lines.pop() ?? "").slice(0, most);
+    lines.forEach(take);
+  }
+  if (rest !== "") take(rest);
+}
+
 /** The text on stdin. Throws DpError "usage" when that is more than an order can have. */
 export async function stdinText(): Promise<string> {
   const text = await textWithin(Bun.stdin.stream());

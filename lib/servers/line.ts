@@ -1,5 +1,5 @@
 // The line from the server that leads to another one, for one run: an order and words there, and what it says back.
-import { lastText } from "../host/bounded.ts";
+import { eachLine, lastText } from "../host/bounded.ts";
 import { shown } from "../text/text.ts";
 import { BEAT, BEAT_WORD, readTold, type Order, type Told, type ToldOf, type Word } from "./messages.ts";
 import { CUT, dpThere, reasonIn, sshEnv } from "./ssh.ts";
@@ -92,16 +92,10 @@ type Child = Bun.Subprocess<"pipe", "pipe", "pipe">;
 /** Reads all that is said, to the end; answers why it ended. */
 async function endOf(child: Child, take: (said: Told) => void): Promise<string> {
   const errors = lastText(child.stderr);
-  let rest = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of child.stdout) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = (lines.pop() ?? "").slice(0, 64 * 1024);
-    for (const line of lines) {
-      const said = readTold(line);
-      if (said) take(said);
-    }
-  }
+  await eachLine(child.stdout, (line) => {
+    const said = readTold(line);
+    if (said) take(said);
+  });
   const code = await child.exited;
   return shown(reasonIn(await errors, code)).slice(0, 300);
 }

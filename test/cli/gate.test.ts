@@ -192,7 +192,8 @@ describe.each(ROLES)("the role %s", (role) => {
     const own = await typed(line.replace("APP", "shop"));
     const name = line.split(" ")[0]!;
     const isApart = role === "server" || needed === "server";
-    const isAllowed = isApart ? role === needed : ROLES.indexOf(role) >= ROLES.indexOf(needed);
+    const isSame = role === needed || role === "operate";
+    const isAllowed = isApart ? isSame : ROLES.indexOf(role) >= ROLES.indexOf(needed);
     if (isAllowed) expect([own.error, own.ran]).toEqual(["", expect.stringContaining('"shop"')]);
     else expect([own.error, own.ran]).toEqual([expect.stringMatching(/^ann may not \w+ shop$/), null]);
     const lines = audited().filter(({ result }) => result === "refused");
@@ -220,6 +221,15 @@ describe.each(ROLES)("the role %s", (role) => {
       expect(JSON.stringify(audited())).not.toContain("/etc/shadow");
     },
   );
+
+  test("needs the same role for other servers of the app, and may search them for no more", async () => {
+    const isOver = (line: string) => typed(line).then(({ error }) => /no other servers/.test(error));
+    const may = [await isOver("ps shop --on all"), await isOver("scale shop worker=2 --on b,c")];
+    expect(may).toEqual([role !== "server", role === "operate"]);
+    const { error } = await typed("logs shop --on all --grep '(a+)+$'");
+    expect(error).toMatch(role === "server" ? "may not logs" : "--grep by a key takes");
+    expect(await typed("ps blog --on all")).toEqual({ ran: null, error: 'there is no app "blog" for this key' });
+  });
 
   test("sees its own apps in the lists of all of them", async () => {
     // Another server looks at nothing.

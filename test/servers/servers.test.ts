@@ -1,9 +1,10 @@
 // One push, several servers: three servers of their own that deploy together, over real ssh.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isLocked } from "../../lib/host/lock.ts";
 import { seedOf, spread } from "../faults/seed.ts";
+import { claimPort } from "../support/port.ts";
 import { threeServers, threeUnavailable, type One, type Three } from "../support/three-servers.ts";
 import { deployYml, until, type Outcome } from "../support/sandbox.ts";
 
@@ -94,13 +95,19 @@ describe.skipIf(why !== null)("several servers", () => {
     const [live, runs] = [three.a.live()!, three.a.ids()];
     const counters = three.all.map((one) => join(one.base, "counter"));
     const before = counters.map((file) => readFileSync(file, "utf8"));
-    writeFileSync(counters[1]!, "900000000\n");
+    writeFileSync(counters[1]!, "900000500\n");
     const far = await three.a.dp("deploy", "shop");
+    // Not even a little more, when that is beyond all that an app can have had: numbers come to an end.
+    writeFileSync(counters[0]!, "900000000\n");
+    const more = await three.a.dp("deploy", "shop");
+    writeFileSync(counters[0]!, before[0]!);
     writeFileSync(counters[1]!, "999999999\n");
     const beyond = await three.a.dp("deploy", "shop");
     writeFileSync(counters[1]!, before[1]!);
     code(far, 8);
-    expect(far.text).toMatch(/b is at number 900000001, and here the next one is \d+: that is too far ahead/);
+    expect(far.text).toMatch(/b is at number 900000501, and here the next one is \d+: that is too far ahead/);
+    code(more, 8);
+    expect(more.text).toContain("b is at number 900000501, and here the next one is 900000001: that is too far ahead");
     code(beyond, 8);
     expect(beyond.text).toContain("b: its answer was not understood");
     for (const [line, says] of [
@@ -155,6 +162,41 @@ describe.skipIf(why !== null)("several servers", () => {
     // Two virtual environments are made, from a registry.
   }, 300_000);
 
+  test("dp promote puts the files that were proved live on all of them, or on none", async () => {
+    const claim = await claimPort();
+    const promote = (...more: string[]) => three.a.dp("promote", "shop-staging", "shop", ...more);
+    try {
+      const options = ["--for", "shop", "--port", String(claim.port), "--manager", "builtin"];
+      code(await three.a.dp("setup", "shop-staging", ...options), 0);
+      appendFileSync(join(dirname(three.a.base), "shop-staging/config.yml"), "verifyTime: 0s\n");
+      const url = (await three.git("remote", "get-url", "production")).stdout.trim();
+      const head = await three.commit({ "deploy.yml": `${yml}build: echo $DP_APP >built\n`, say: "staged" });
+      code(await three.git("push", url.replace("shop.git", "shop-staging.git"), "main"), 0);
+      const [live, tip] = [three.a.live()!, await branch()];
+      const unknown = await promote("--without", "d");
+      code(unknown, 2);
+      expect(unknown.text).toContain('"d" cannot be left out');
+      three.c.failAt("start:1:eacces");
+      const refused = await promote();
+      three.c.failAt("");
+      expect(refused.text).toMatch(/FAILED at \w+: c, at start/);
+      expect(refused.code).not.toBe(0);
+      await expectTogether(live);
+      expect(await branch()).toBe(tip);
+      const promoted = await promote();
+      code(promoted, 0);
+      expect(promoted.text).toMatch(/the files that shop-staging 1-\w+ was proved with/);
+      await expectTogether(three.a.live()!);
+      const built = (one: One) => readFileSync(join(one.base, "releases", one.live()!, "built"), "utf8").trim();
+      expect(three.all.map(built)).toEqual(["shop-staging", "shop-staging", "shop-staging"]);
+      expect(await branch()).toBe(head);
+    } finally {
+      await three.a.dp("destroy", "shop-staging", "--yes", "--purge");
+      claim.release();
+    }
+    await three.commit({ "deploy.yml": yml });
+  });
+
   test("dp env changes the settings of all, or of none", async () => {
     const values = async () =>
       Promise.all(three.all.map(async (one) => (await one.dp("env", "shop", "get", "GREETING")).text.trim()));
@@ -171,6 +213,96 @@ describe.skipIf(why !== null)("several servers", () => {
     expect(await values()).toEqual(["hello", "hello", "hello"]);
     await expectTogether(live);
     expect(JSON.stringify(three.c.run())).not.toContain("bye");
+  });
+
+  describe("--on", () => {
+    type Answered = { server: string; code: number; answer: { process: string }[] };
+    const marks = (text: string) => [
+      ...new Set(text.split("\n").flatMap((line) => /^(\w+) +\| /.exec(line)?.[1] ?? [])),
+    ];
+
+    test("shows and changes what is on several servers, and names those that there are", async () => {
+      const ps = await three.a.dp("ps", "shop", "--on", "all");
+      code(ps, 0);
+      for (const { name } of three.all) expect(ps.stdout).toMatch(new RegExp(`^${name} \\| web\\.1 +running`, "m"));
+      const some = JSON.parse((await three.a.dp("ps", "shop", "--on", "b,c", "--json")).stdout) as Answered[];
+      expect(some.map(({ server, code, answer }) => [server, code, answer[0]?.process]).sort()).toEqual([
+        ["b", 0, "web.1"],
+        ["c", 0, "web.1"],
+      ]);
+      code(await three.a.dp("lock", "shop", "-m", "it's b's", "--on", "b"), 0);
+      const status = await three.a.dp("lock", "status", "shop", "--on", "all");
+      code(status, 5);
+      expect(status.text).toMatch(/^b \| .*it's b's/m);
+      expect(status.text).not.toMatch(/^[ac] \| .*it's b's/m);
+      code(await three.a.dp("unlock", "shop", "--on", "all"), 0);
+      expect((await three.a.dp("ps", "shop", "--on", "d")).text).toContain(
+        '"d" is no server of shop: they are a, b, c',
+      );
+      expect((await three.b.dp("ps", "shop", "--on", "all")).text).toContain("config.yml has no servers");
+    });
+
+    test("dp run runs it on each, and answers the code of the first that failed", async () => {
+      const ran = await three.a.dp(
+        "run",
+        "shop",
+        "--on",
+        "all",
+        "--",
+        "sh",
+        "-c",
+        "hostname; echo $1 >&2; [ $0 != b ]",
+        "b",
+        "x  y",
+      );
+      expect(ran.stdout.split("\n").sort()).toEqual(["", "a | a", "b | b", "c | c"]);
+      expect(ran.stderr.split("\n").sort()).toEqual(["", "a | x y", "b | x y", "c | x y"]);
+      code(ran, 1);
+    });
+
+    test("dp logs has the lines of all in order of time, follows them, and ends there as here", async () => {
+      const lines = (text: string) =>
+        text
+          .split("\n")
+          .filter(Boolean)
+          .map((line) => line.split(" | "));
+      const all = lines((await three.a.dp("logs", "shop", "--on", "all")).stdout);
+      expect([...new Set(all.map(([name]) => name))].sort()).toEqual(["a", "b", "c"]);
+      const times = all.map(([, line]) => line!.split(" ")[0]!);
+      expect(times).toEqual([...times].sort());
+      const last = await three.a.dp("logs", "shop", "-n1", "--on", "all", "--grep", "listening", "--json");
+      expect(JSON.parse(last.stdout)).toMatchObject({ app: "shop", line: expect.stringContaining("listening on") });
+      const following = three.a.start("dp logs shop --on all -f -n 0");
+      const isFollowing = async (one: One) => (await one.sh("pgrep -f '[d]p logs.*follow'")).code === 0;
+      for (const one of three.all) await until(`${one.name} is followed`, () => isFollowing(one));
+      for (const action of ["stop", "start"]) code(await three.a.dp(action, "shop", "--on", "all"), 0);
+      await until("a line of each", () => marks(following.text()).length === 3);
+      following.end();
+      for (const one of three.all) await until(`nobody follows ${one.name}`, async () => !(await isFollowing(one)));
+    });
+
+    test("a server that answers nothing keeps nobody, and one that may not says what it needs", async () => {
+      const stub = (line: string) => writeFileSync(join(three.c.bin, "dp"), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+      try {
+        stub("exec sleep 86398");
+        const asking = three.a.start("dp ps shop --on all");
+        await until("the answers of the others", () => marks(asking.text()).length === 2);
+        await until("it is named", () => asking.text().includes("dp: no answer yet from c"));
+        asking.end();
+        await until("it has ended", async () => (await three.a.sh("pgrep -f '[d]p ps.*--on'")).code !== 0);
+        stub("echo 'dp: server-a may not ps shop' >&2; exit 8");
+        const refused = await three.a.dp("ps", "shop", "--on", "all");
+        code(refused, 8);
+        expect(refused.text).toContain("→ on c, as root: dp keys allow server-a shop --role operate");
+        stub("exec yes $(head -c 60000 /dev/zero | tr '\\0' x)");
+        const flooded = await three.a.dp("ps", "shop", "--on", "b,c");
+        code(flooded, 8);
+        expect(flooded.stderr).toContain("dp: c has sent more than 16 MiB\n");
+        expect(marks(flooded.text)).toEqual(["b"]);
+      } finally {
+        rmSync(join(three.c.bin, "dp"));
+      }
+    });
   });
 
   describe("when it fails on one,", () => {
@@ -301,6 +433,10 @@ describe.skipIf(why !== null)("several servers", () => {
       code(await three.a.dp("restart", "shop", "--without", "c"), 0);
       const restarted = three.a.live()!;
       expect(three.b.live()).toBe(restarted);
+      const seen = await three.a.dp("ps", "shop", "--on", "all");
+      code(seen, 8);
+      expect(seen.text).toContain("dp: c cannot be reached");
+      expect(seen.text).toMatch(/^b \| web\.1 +running/m);
       const away = await three.a.dp("fleet", "sync", "shop");
       code(away, 8);
       expect(away.text).toMatch(/b +has /);

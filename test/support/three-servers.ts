@@ -24,6 +24,8 @@ export interface One {
   ports: { ssh: number; app: number };
   dp(...args: string[]): Promise<Outcome>;
   sh(line: string): Promise<Outcome>;
+  /** Starts a line there, until its end, or `end`, which cuts the connection as a Ctrl-C on the laptop does. */
+  start(line: string): { text(): string; end(): void };
   /** What happens to the process of a deploy there from now on, see failpoint.ts; "": nothing. */
   failAt(failpoint: string): void;
   live(): string | null;
@@ -163,6 +165,7 @@ function oneServer({ folder, root, env, name, address, ports }: Made): One {
   let child: Bun.Subprocess | null = null;
   return {
     ...{ name, address, base, ports, ids, sh, bin: at("bin") },
+    start: (line) => started(["ssh", "-F", join(folder, "config"), name, line]),
     dp: (...args) => sh(["dp", ...args.map((word) => `'${word.replaceAll("'", "'\\''")}'`)].join(" ")),
     failAt: (failpoint) => writeFileSync(join(home, "failpoint"), failpoint),
     live: () => linkOf(join(base, "current")),
@@ -259,6 +262,16 @@ function linkOf(path: string): string | null {
   } catch {
     return null;
   }
+}
+
+function started(argv: readonly string[]) {
+  const child = Bun.spawn([...argv], { cwd: "/", stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  let text = "";
+  const read = async (stream: ReadableStream<Uint8Array>) => {
+    for await (const chunk of stream) text += Buffer.from(chunk).toString();
+  };
+  for (const stream of [child.stdout, child.stderr]) void read(stream);
+  return { text: () => text, end: () => child.kill() };
 }
 
 async function run(argv: readonly string[], env: Record<string, string>, cwd = "/"): Promise<Outcome> {
