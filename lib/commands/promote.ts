@@ -2,6 +2,7 @@
 import { closeSync } from "node:fs";
 import { offered, readOffer, readReady, type Offer, type PromotionOrder } from "../deploy/promotion.ts";
 import { DpError, EXIT, type ExitName } from "../errors.ts";
+import { lastText, textWithin } from "../host/bounded.ts";
 import { pipe } from "../host/process/libc.ts";
 import { SELF, selfEnv } from "../host/self.ts";
 import { loginEnv } from "../host/who.ts";
@@ -98,10 +99,22 @@ async function ask(end: End, words: readonly string[], stdin?: string): Promise<
     stdout: "pipe",
     stderr: "pipe",
   });
-  const [code, stdout, stderr] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()]);
+  const [stdout, stderr] = await Promise.all([within(child), lastText(child.stderr)]);
+  const code = await child.exited;
+  if (stdout === null) throw tooMuch(end);
   if (code !== EXIT.ok) throw failureOf(end, code, stderr);
   return stdout.trim();
 }
+
+/** What a part prints, or null: it is more than an answer has, and the part is ended. */
+async function within(child: { stdout?: unknown; kill(): void }): Promise<string | null> {
+  if (!(child.stdout instanceof ReadableStream)) return "";
+  const text = await textWithin(child.stdout as ReadableStream<Uint8Array>);
+  if (text === null) child.kill();
+  return text;
+}
+
+const tooMuch = ({ spot }: End) => new DpError("host", `dp on ${spot.name} answered with more than 1 MiB`);
 
 /**
  * Joins a part of one side to a part of the other, stdout to stdin, and with `isMutual` the other way as well. Answers
@@ -129,16 +142,16 @@ async function join(
     stderr: "pipe",
   });
   for (const fd of [takeIn, sendOut, sendIn, takeOut]) if (fd !== undefined) closeSync(fd);
-  const text = (stream: ReadableStream | number | undefined) =>
-    stream instanceof ReadableStream ? new Response(stream).text() : Promise.resolve("");
-  const [said, error, name] = await Promise.all([sending.stderr, taking.stderr, taking.stdout].map(text));
+  const texts = [lastText(sending.stderr), lastText(taking.stderr), within(taking)] as const;
+  const [said, error, name] = await Promise.all(texts);
   const [sent, taken] = [await sending.exited, await taking.exited];
+  if (name === null) throw tooMuch(other);
   // Who takes fails as well when nothing more comes: the cause is the other side's.
-  if (taken !== EXIT.ok && sent !== EXIT.ok && said!.trim() !== "") throw failureOf(one, sent, said!);
-  if (taken !== EXIT.ok) throw failureOf(other, taken, error!);
+  if (taken !== EXIT.ok && sent !== EXIT.ok && said.trim() !== "") throw failureOf(one, sent, said);
+  if (taken !== EXIT.ok) throw failureOf(other, taken, error);
   // Git that has all it wants hangs up.
-  if (sent !== EXIT.ok && !isMutual) throw failureOf(one, sent, said!);
-  return name!.trim();
+  if (sent !== EXIT.ok && !isMutual) throw failureOf(one, sent, said);
+  return name.trim();
 }
 
 /** Puts it live, with the log of the deploy on the screen; answers the exit code. */

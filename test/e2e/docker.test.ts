@@ -1,6 +1,6 @@
 // An app in containers, over real pushes and a real engine: every way in which a deploy ends.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   answering,
@@ -16,6 +16,7 @@ import {
 import { dockerSandbox, dockerYml, example, settings, type DockerBox } from "../support/docker-run.ts";
 import { engineUnavailable } from "../support/engine.ts";
 import { ended } from "../support/load-run.ts";
+import { claimPort } from "../support/port.ts";
 import { deployYml, pidsWith, SERVER as PYTHON, until } from "../support/sandbox.ts";
 
 const why = engineUnavailable();
@@ -65,6 +66,46 @@ describe.skipIf(why !== null)("an app in containers", () => {
     expect(await box.running()).toEqual([second]);
     const shown = await box.dp("status", "shop");
     expect(shown.text).toMatch(/shop +http:\S+ +docker, branch main\n[\s\S]*process +running as pid \d+/);
+  });
+
+  test("dp promote gives the other app the image that was proved, and builds anew when that is gone", async () => {
+    const claim = await claimPort();
+    const images = async () =>
+      (await box.engine.must("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")).split("\n");
+    const idOf = (image: string) => box.engine.must("image", "inspect", "--format", "{{.Id}}", image);
+    const proved = async (say: string) => {
+      await box.commit({ say });
+      const pushed = await box.push(box.repo.replace("shop.git", "shop-staging.git"), "main");
+      expect(ended(pushed, 0)).toBe("0");
+      const last = (await box.dp("releases", "shop-staging", "--json")).stdout;
+      const { id } = (JSON.parse(last) as { id: string }[])[0]!;
+      return (await images()).find((name) => name.startsWith("dp/shop-staging") && name.endsWith(`:${id}`))!;
+    };
+    const promoted = async () => {
+      const outcome = await box.dp("promote", "shop-staging", "shop");
+      expect(ended(outcome, 0)).toBe("0");
+      const live = box.link("current")!;
+      expect([await release(), await box.running()]).toEqual([live, [live]]);
+      return { text: outcome.text, image: (await images()).find((name) => name.endsWith(`:${live}`))! };
+    };
+    try {
+      const options = ["--for", "shop", "--port", String(claim.port), "--front", "relay"];
+      expect(ended(await box.dp("setup", "shop-staging", ...options), 0)).toBe("0");
+      appendFileSync(join(box.root, "opt/deployments/shop-staging/config.yml"), "verifyTime: 0s\n");
+      const one = await proved("staged");
+      const { text, image } = await promoted();
+      expect(text).toContain(`image ${image}, the same as ${one}`);
+      expect(await idOf(image)).toBe(await idOf(one));
+      const two = await proved("staged again");
+      await box.engine.must("image", "rm", "--force", two);
+      expect((await promoted()).text).toContain(`was: the image ${two} is gone`);
+    } finally {
+      await box.dp("destroy", "shop-staging", "--yes", "--purge");
+      claim.release();
+    }
+    // The other app, its images and its files are gone, and this one has what it got.
+    expect((await images()).filter((name) => name.startsWith("dp/shop-staging"))).toEqual([]);
+    expect(await release()).toBe(box.link("current")!);
   });
 
   test.each([

@@ -1,7 +1,17 @@
 // What was proved on one app goes live on another, here and on another server: the same commit, the same built files, the
 // other app's own settings, hooks and checks; and all the ways in which nothing changes.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { claimPort } from "../support/port.ts";
 import { connect, type Pair } from "../support/remote-laptop.ts";
@@ -285,6 +295,28 @@ describe.skipIf(reason !== null)(`over ssh${reason === null ? "" : `: skipped, $
     } finally {
       await one.sshd.stop();
     }
+  });
+
+  test("a server that answers without an end stops nobody for ever", async () => {
+    const [live, program] = [other.link("current"), join(dirname(other.root), "tools/dp")];
+    const real = readlinkSync(program);
+    await proved({ say: "flood" });
+    // Each part of the other side in turn, on stdout and on stderr.
+    for (const [part, line, says] of [
+      ["ready", "exec yes", "answered with more than 1 MiB"],
+      ["take-files", "exec yes", "answered with more than 1 MiB"],
+      ["take-commit", "yes | head -c 3000000 >&2; echo dp: it ends >&2; exit 6", "dp: it ends"],
+    ] as const) {
+      unlinkSync(program);
+      const script = `#!/bin/sh\nif [ "$3" = ${part} ]; then ${line}; fi\nexec ${real} "$@"\n`;
+      writeFileSync(program, script, { mode: 0o755 });
+      const flooded = await there("promote", STAGING, "prod:shop");
+      expect(flooded.stderr).toContain(says);
+      expect(flooded.code).not.toBe(0);
+    }
+    unlinkSync(program);
+    symlinkSync(real, program);
+    expect(other.link("current")).toBe(live);
   });
 
   test("its failure and its refusal are told, with their codes; nothing is left", async () => {
