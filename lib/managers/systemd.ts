@@ -1,7 +1,8 @@
 // systemd: one unit APP@ID.service for each instance, all made from the template unit APP@.service.
 import { existsSync, statSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir, symlink } from "node:fs/promises";
 import { codeOf, DpError } from "../errors.ts";
+import { removeFile, syncFolder } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import type { Instance, Manager } from "../contracts/manager.ts";
 import { places, root } from "../paths.ts";
@@ -18,6 +19,7 @@ import {
   renewUnits,
   setUpUnits,
   unitDrift,
+  UNITS,
   WANTS,
 } from "../host/systemd/unit.ts";
 import type { InstanceName, InstanceStatus } from "../host/instance.ts";
@@ -145,16 +147,26 @@ async function enabledIds(app: string): Promise<string[]> {
   }
 }
 
-async function enable(app: string, ids: readonly string[], io: Io): Promise<boolean> {
+async function enable(app: string, ids: readonly string[]): Promise<boolean> {
   const enabled = await enabledIds(places(app).app);
   const units = (list: readonly string[]) => list.map((id) => unitOf({ app, id }));
   const extra = units(enabled.filter((id) => !ids.includes(id)));
   const missing = units(ids.filter((id) => !enabled.includes(id)));
   // In this order: a power cut between the two must not leave an app that nothing starts.
-  // Both change links that systemd reads at boot. Telling it now would make it read all units again.
-  if (missing.length > 0) await systemctl(["enable", "--quiet", "--no-reload", ...missing], io);
-  if (extra.length > 0) await systemctl(["disable", "--quiet", "--no-reload", ...extra], io);
+  if (missing.length > 0) await linkAll(missing);
+  for (const unit of extra) await removeFile(`${WANTS}/${unit}`);
+  if (extra.length > 0) await syncFolder(WANTS);
   return missing.length > 0 || extra.length > 0;
+}
+
+/**
+ * Makes systemd start units at boot, by the links that `systemctl enable` makes. systemd is not told: it would read all
+ * units again, and a newer one that was told with --no-reload would call every unit of the server outdated.
+ */
+async function linkAll(units: readonly string[]): Promise<void> {
+  await mkdir(WANTS, { recursive: true });
+  for (const unit of units) await symlink(`${UNITS}/${unit.replace(/@.*/, "@.service")}`, `${WANTS}/${unit}`);
+  await syncFolder(WANTS);
 }
 
 const systemd: Manager = {

@@ -3,7 +3,7 @@
 # docker has Docker Engine besides, which is started when it is wanted.
 # FOLDER/base, and FOLDER/docker, appears by one rename, complete. A second call finds it there and does nothing.
 set -eu
-folder=$1 what=$2
+folder=$1 what=$2 suite=${DP_TEST_DEBIAN:-bookworm}
 
 mkdir -p "$folder"
 exec 9>"$folder/lock"
@@ -40,7 +40,7 @@ CONF
 fi
 
 packages=systemd,systemd-sysv,dbus,openssh-server,git,ca-certificates,curl,sudo,procps,iproute2,python3,python3-venv
-mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$build"
+mmdebstrap --quiet --variant=minbase --include="$packages" "$suite" "$build"
 
 # Every account with a shell lets the tests in; each box brings its own key.
 cat >"$build/etc/ssh/sshd_config.d/box.conf" <<'CONF'

@@ -67,7 +67,12 @@ function ingredients(): string[] {
   const files = [...authorities.map((name) => join(CA_FOLDER, name)), "/etc/pip.conf"].filter((path) =>
     existsSync(path),
   );
-  return [process.arch, ...[join(import.meta.dir, "box-image.sh"), ...files].map((path) => readFileSync(path, "utf8"))];
+  const suite = process.env["DP_TEST_DEBIAN"];
+  return [
+    process.arch,
+    ...(suite === undefined ? [] : [suite]),
+    ...[join(import.meta.dir, "box-image.sh"), ...files].map((path) => readFileSync(path, "utf8")),
+  ];
 }
 
 /** The folder of the image for today's recipe: below DP_TEST_CACHE, or `.cache/box` in the project. */
