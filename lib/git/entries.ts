@@ -19,10 +19,9 @@ const KIND: Record<string, TreeEntry["kind"]> = {
   "160000": "submodule",
 };
 
-/** An entry of a commit; `object` is git's name for its content, `size` is in bytes, 0 for a submodule. */
+/** An entry of a commit; `object` is git's name for its content. */
 export interface CommitEntry extends TreeEntry {
   object: string;
-  size: number;
 }
 
 // The commit that was listed last: every step of a deploy reads the same one, and a commit never changes.
@@ -42,8 +41,11 @@ async function listCommit(repo: string, sha: string, signal?: AbortSignal): Prom
   return parseListing((await git(repo, [...LIST, sha], { keep: LISTING, ...(signal ? { signal } : {}) })).text);
 }
 
-/** The git command whose output `parseListing` reads; the name of a commit follows. */
-export const LIST = ["ls-tree", "-r", "-l", "-z", "--full-tree"];
+/**
+ * The git command whose output `parseListing` reads; the name of a commit follows. Without sizes: for those git looks up
+ * every object.
+ */
+export const LIST = ["ls-tree", "-r", "-z", "--full-tree"];
 
 // What a folder cannot contain: a path with such a part would lead out of it.
 const STRAY = /(?:^|\/)\.{0,2}(?:\/|$)/;
@@ -52,12 +54,12 @@ const STRAY = /(?:^|\/)\.{0,2}(?:\/|$)/;
 export function parseListing(text: string): CommitEntry[] {
   const entries: CommitEntry[] = [];
   for (const line of text.split("\0")) {
-    // <mode> SP <type> SP <object> SP <size, padded; "-" for a submodule> TAB <path>
-    const match = /^(\d+) \w+ ([0-9a-f]+) +(\d+|-)\t([\s\S]+)$/.exec(line);
+    // <mode> SP <type> SP <object> TAB <path>
+    const match = /^(\d+) \w+ ([0-9a-f]+)\t([\s\S]+)$/.exec(line);
     if (!match) continue;
-    const [, mode = "", object = "", size = "", path = ""] = match;
+    const [, mode = "", object = "", path = ""] = match;
     if (STRAY.test(path)) throw new DpError("config", `${JSON.stringify(path)}: not a path inside of a repository`);
-    entries.push({ path, kind: KIND[mode] ?? "file", object, size: Number(size) || 0 });
+    entries.push({ path, kind: KIND[mode] ?? "file", object });
   }
   return entries;
 }

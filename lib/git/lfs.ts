@@ -8,6 +8,8 @@ import { NO_FILTERS, type Fetcher, type Source } from "./source.ts";
 
 const OID = "^oid sha256:[0-9a-f]{64}$";
 const ATTRIBUTES = ".gitattributes";
+// <mode> SP blob SP <object> SP <size, padded> TAB <path>
+const FILE = /^100\d+ blob [0-9a-f]+ +(\d+)\t([\s\S]+)$/;
 const VERSION = "version https://git-lfs.github.com/spec/v1";
 
 /** The paths of a commit's pointer files; empty unless one of its .gitattributes files contains `filter=lfs`. */
@@ -20,10 +22,12 @@ export async function pointersIn({ git, sha, list }: Source): Promise<string[]> 
     check: false,
   });
   const named = new Set(found.text.split("\0").map((line) => line.slice(sha.length + 1)));
+  const sized = await git(["ls-tree", "-r", "-l", "-z", "--full-tree", sha]);
   // A pointer is never longer: a larger file only quotes one.
-  return entries.flatMap(({ path, kind, size }) =>
-    (kind === "file" || kind === "executable") && size <= 1024 && named.has(path) ? [path] : [],
-  );
+  return sized.text.split("\0").flatMap((line) => {
+    const [, size, path = ""] = FILE.exec(line) ?? [];
+    return named.has(path) && Number(size) <= 1024 ? [path] : [];
+  });
 }
 
 /** Why a commit's LFS files could not be fetched, one reason a line. Throws DpError "host" without git-lfs. */

@@ -58,39 +58,47 @@ export function subtree(tree: Tree, folder: string): Tree {
   };
 }
 
-async function readBlob(repo: string, entry: CommitEntry, signal?: AbortSignal): Promise<Uint8Array> {
-  const { path, object, size } = entry;
-  tooLarge(path, size);
+async function readBlob(repo: string, { path, object }: CommitEntry, signal?: AbortSignal): Promise<Uint8Array> {
   const account = ownerOf(repo);
   // run() splits output into lines, but this must return the exact bytes.
-  const blob = Bun.spawn(["git", "--git-dir", repo, "cat-file", "blob", object], {
+  const blob = Bun.spawn(["git", "--git-dir", repo, "cat-file", "--batch"], {
     cwd: "/",
     env: account ? gitUserEnv() : plainEnv(),
-    stdin: "ignore",
+    stdin: Buffer.from(`${object}\n`),
     stderr: "ignore",
     timeout: 60_000,
     killSignal: "SIGKILL",
     ...(account ? { uid: account.uid, gid: account.gid } : {}),
     ...(signal ? { signal } : {}),
   });
-  const bytes = await bytesOf(blob.stdout, size, () => blob.kill("SIGKILL"));
+  const { size, bytes } = await contentOf(blob.stdout, () => blob.kill("SIGKILL"));
   const code = await blob.exited;
   signal?.throwIfAborted();
+  tooLarge(path, size);
   if (code !== 0 || bytes.length !== size) throw new DpError("command", `git cannot read ${path} (${object})`);
   return bytes;
 }
 
-/** Reads at most one byte more than the listing has announced: what goes beyond it is ended. */
-async function bytesOf(stream: ReadableStream<Uint8Array>, size: number, end: () => void): Promise<Uint8Array> {
+/** The answer of `git cat-file --batch` for one object, whose size comes first; one that is too large is not read. */
+async function contentOf(
+  stream: ReadableStream<Uint8Array>,
+  end: () => void,
+): Promise<{ size: number; bytes: Buffer }> {
   const parts: Uint8Array[] = [];
-  let count = 0;
+  let [size, start, count] = [-1, 0, 0];
   for await (const part of stream) {
     parts.push(part);
     count += part.length;
-    if (count > size) end();
-    if (count > size) break;
+    if (size < 0) {
+      const [head, words] = /^[0-9a-f]+ blob (\d+)\n/.exec(Buffer.concat(parts).toString("latin1", 0, 128)) ?? [];
+      if (head !== undefined) [size, start] = [Number(words), head.length];
+    }
+    // The answer ends with a line feed that is not of the file; without a size it is a short sentence.
+    if (size < 0 ? count < 256 : size <= LIMIT && count <= start + size + 1) continue;
+    end();
+    break;
   }
-  return Buffer.concat(parts);
+  return { size, bytes: Buffer.concat(parts).subarray(start, start + Math.max(0, size)) };
 }
 
 /** The files of a folder on disk. Folders whose name starts with a dot, and node_modules, are skipped. */

@@ -2,6 +2,9 @@
 import { statfs } from "node:fs/promises";
 import type { Io } from "./io.ts";
 
+/** Bytes that suffice for the list of millions of files. */
+const LISTING = 256 * 1024 * 1024;
+
 export interface Room {
   bytes: number;
   /** Files that can still be made; null: the file system has no limit of its own (btrfs, for example). */
@@ -16,14 +19,13 @@ export async function freeRoom(folder: string): Promise<Room> {
 
 /**
  * The disk space that files and folders use, with each inode counted once; null when it cannot be determined. Links are
- * not followed. `timeout` is in ms.
+ * not followed. Paths are absolute; `timeout` is in ms.
  */
 export async function roomOf(paths: readonly string[], timeout: number, io: Io): Promise<Room | null> {
-  const sum = async (what: string): Promise<number> => {
-    const options = { check: false, quiet: true, timeout };
-    const { code, timedOut, text } = await io.run(["du", "-sc", what, "--", ...paths], options);
-    return code === 0 && !timedOut ? Number(/(\d+)\ttotal$/.exec(text)?.[1] ?? NaN) : NaN;
-  };
-  const [bytes, files] = [await sum("--block-size=1"), await sum("--inodes")];
-  return Number.isNaN(bytes + files) ? null : { bytes, files };
+  // One look at each: the device and inode, and the blocks of 512 bytes.
+  const argv = ["find", ...paths, "-printf", "%D:%i %b\\n"];
+  const { code, timedOut, text } = await io.run(argv, { check: false, quiet: true, timeout, keep: LISTING });
+  if (code !== 0 || timedOut) return null;
+  const blocks = new Map(text.split("\n").map((line) => line.split(" ") as [inode: string, blocks: string]));
+  return { bytes: 512 * [...blocks.values()].reduce((sum, count) => sum + Number(count), 0), files: blocks.size };
 }

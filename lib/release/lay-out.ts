@@ -7,7 +7,7 @@ import { fetchLfs } from "../git/lfs.ts";
 import { fetchEnv, NO_FILTERS, ownSource } from "../git/source.ts";
 import { layOutSubmodules } from "../git/submodules.ts";
 import type { Io } from "../host/io.ts";
-import { pipe } from "../host/process/libc.ts";
+import { largePipe } from "../host/process/libc.ts";
 import { removeTree } from "../host/remove.ts";
 import { idsOf } from "../host/users.ts";
 import { buildEnvironment } from "./builder.ts";
@@ -52,7 +52,7 @@ export async function layOutPaths(
   io: Io,
 ): Promise<void> {
   const { stepTimeout: timeout } = app.server;
-  const [read, write] = pipe();
+  const [read, write] = largePipe();
   const archiving = { stdout: write, timeout, signal: io.signal, onLine: (line: string) => io.output(line) };
   const words = ["archive", "--format=tar", sha, ...(paths.length > 0 ? ["--", ...paths] : [])];
   const archive = git(app.places.repo, [...NO_FILTERS, ...words], archiving).finally(() => closeSync(write));
@@ -64,7 +64,8 @@ export async function layOutPaths(
 
 /** Unpacks a tar archive as the build user: whatever it contains, it can write only where that user can. */
 export function unpack(archive: number, { app, release, user }: Omit<Laying, "sha">, io: Io) {
-  const script = 'umask 022 && exec tar -x -f - --no-same-owner -C "$1"';
+  // Records of 1 MiB, as large as the pipe.
+  const script = 'umask 022 && exec tar -x -b 2048 -f - --no-same-owner -C "$1"';
   const timeout = app.server.stepTimeout;
   return io.run(["sh", "-c", script, "sh", release], { stdin: archive, user, timeout });
 }

@@ -111,7 +111,7 @@ export async function restoreModules(place: Place, key: string, root: string, io
   const archive = archiveOf(base, key);
   const file = openSync(archive, "r");
   try {
-    await io.run(["tar", "-x", "-f", "-"], { user, timeout, cwd: root, quiet: true, stdin: file });
+    await io.run(["tar", "-x", "-b", "2048", "-f", "-"], { user, timeout, cwd: root, quiet: true, stdin: file });
     return true;
   } catch (error) {
     if (io.signal.aborted) throw error;

@@ -8,6 +8,7 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 const RLIMIT_FSIZE = 1;
 const O_CLOEXEC = 0o2000000;
+const F_SETPIPE_SZ = 1031;
 
 const libc = libcWith({
   dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
@@ -15,6 +16,7 @@ const libc = libcWith({
   flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   setsid: { args: [], returns: FFIType.i32 },
   setrlimit: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+  fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   pipe2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
 });
 
@@ -51,4 +53,14 @@ export function pipe(): [number, number] {
   const ends = new Int32Array(2);
   if (libc().pipe2(ptr(ends), O_CLOEXEC) !== 0) throw new Error("pipe2 failed: too many open files?");
   return [ends[0]!, ends[1]!];
+}
+
+/** The most bytes that a pipe of any user may hold, as Linux comes. */
+const LARGE = 1024 ** 2;
+
+/** The same for much data: the programs at its ends wait for each other less often. Its size is a wish, not a promise. */
+export function largePipe(): [number, number] {
+  const ends = pipe();
+  libc().fcntl(ends[0], F_SETPIPE_SZ, LARGE);
+  return ends;
 }
