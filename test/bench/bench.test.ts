@@ -3,9 +3,19 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SECTIONS } from "./main.ts";
-import { machine, rowsOf, tableLines, valueText, type Row } from "./report.ts";
+import { freePort } from "../support/core-server.ts";
+import { until } from "../support/sandbox.ts";
+import { valuesOf } from "./cores.ts";
+import { host } from "./fronts.ts";
+import { hold } from "./idle.ts";
+import { PEERS, SECTIONS } from "./main.ts";
+import { rss } from "./memory.ts";
+import { traffic } from "./peers/traffic.ts";
+import { startEcho } from "./proxies/app.ts";
+import { memoryOf, timeOf } from "./proxies/usage.ts";
+import { machine, markdownLines, rowsOf, tableLines, valueText, type Row } from "./report.ts";
 import { median, quantile, section } from "./section.ts";
+import { readWrk } from "./wrk.ts";
 
 const bench = [process.execPath, join(import.meta.dir, "main.ts")];
 
@@ -57,7 +67,9 @@ describe("a quick run", () => {
   });
 });
 
-test.each(["--only nothing", "--deploys 0", "--deploys many"])("%s is refused", (words) => {
+const REFUSED = ["--only nothing", "--only peers", "--deploys 0", "--deploys many", "--peers --only push", "--cores 1"];
+
+test.each(REFUSED)("%s is refused", (words) => {
   const { code, err } = run(...words.split(" "));
   expect(code).toBe(2);
   expect(err).toContain("usage: bun run bench");
@@ -105,4 +117,87 @@ test("median and quantile", () => {
 
 test("the machine is described", () => {
   expect(machine()).toMatchObject({ bun: Bun.version, git: expect.stringMatching(/^\d+\.\d+/) });
+});
+
+test("the sections of --peers have names and rows of their own", () => {
+  const names = [...SECTIONS, ...PEERS].map(({ name }) => name);
+  expect(new Set(names).size).toBe(names.length);
+  for (const { rows: specs } of PEERS) expect(Object.keys(specs).length).toBeGreaterThan(4);
+});
+
+test("Markdown has a line for each who, and a column for each what", () => {
+  const pair = section({
+    name: "pair",
+    rows: { "a: time": { unit: "ms" }, "a: failed": { unit: "" }, "b: time": { unit: "ms" } },
+    measure: async () => ({ values: {}, notes: [] }),
+  });
+  expect(markdownLines(rowsOf(pair, { values: { "a: time": 3, "a: failed": 0 }, notes: [] }))).toEqual([
+    ...["", "|  | time | failed |", "|---|---|---|", "| a | 3 ms | 0 |", "| b | not measured |  |"],
+  ]);
+});
+
+const WRK = `  Latency Distribution
+     50%  742.00us
+     99%    3.81ms
+  40318 requests in 1.10s, 4.73MB read
+`;
+
+test("what wrk prints is read, and a failed request is an error", () => {
+  const read = readWrk(`${WRK}Requests/sec:  36654.36\n`);
+  expect(read).toEqual({ requests: 40_318, throughput: 36_654.36, p50: 0.742, p99: 3.81 });
+  expect(() => readWrk(`${WRK}  Socket errors: connect 0, read 3, write 0, timeout 0\nRequests/sec: 1\n`)).toThrow();
+  expect(() => readWrk("unable to connect to 127.0.0.1:1 Connection refused")).toThrow("Connection refused");
+});
+
+test("traffic counts what fails, and finds the first answer that is wanted", async () => {
+  const port = await freePort();
+  const requests = traffic(port);
+  await Bun.sleep(50);
+  const found = requests.first((body) => body.includes("new"), 30_000);
+  const server = Bun.serve({ hostname: "127.0.0.1", port, fetch: () => new Response("the new one") });
+  const begun = performance.now();
+  expect(await found).toBeGreaterThan(begun);
+  const seen = await requests.stop();
+  await server.stop(true);
+  expect(seen.failed).toBeGreaterThan(0);
+  expect(seen.sent).toBeGreaterThan(seen.failed);
+  expect(seen.gap).toBeGreaterThan(0);
+});
+
+test("the processor time and the memory of a process are those of its children, too", async () => {
+  const child = Bun.spawn(["sh", "-c", "sh -c 'while :; do :; done' & wait"], { detached: true });
+  try {
+    await until("the child's child has worked", () => timeOf(child.pid) > 0.05);
+    expect(memoryOf(child.pid)).toBeGreaterThan(rss(child.pid));
+  } finally {
+    process.kill(-child.pid, "SIGKILL");
+  }
+});
+
+test.each(["http", "websocket"] as const)("connections of %s are held and counted", async (kind) => {
+  const of = host();
+  try {
+    const { port } = await startEcho(of);
+    const held = await hold(port, kind, 20);
+    expect(held.count).toBe(20);
+    await held.leave();
+  } finally {
+    await of.stop();
+  }
+  const none = await hold(await freePort(), kind, 20);
+  expect(none.count).toBe(0);
+  await none.leave();
+});
+
+test("what more relays can give is limited by what the load needs of the same processors", () => {
+  // 30 µs in the relay and 10 µs elsewhere: one relay makes 33,000, two processors 50,000 in all.
+  const seen = (throughput: number, relays: number) => [{ throughput, relays, rest: 10 }];
+  const values = valuesOf(seen(33_000, 30), seen(48_000, 32), 2, 2);
+  expect(values["the most that this machine can show of it"]).toBeCloseTo(1.5);
+  expect(values["more relays / one, throughput"]).toBeCloseTo(1.45);
+  expect(values["more relays / one, if the load were elsewhere"]).toBeCloseTo(1.875);
+  // With processors to spare each relay has one of its own.
+  expect(valuesOf(seen(33_000, 30), seen(66_000, 30), 2, 8)["the most that this machine can show of it"]).toBeCloseTo(
+    2,
+  );
 });

@@ -9,6 +9,7 @@ import { freePort } from "../support/core-server.ts";
 import { until } from "../support/sandbox.ts";
 import { median, section, type Measured, type Options } from "./section.ts";
 import { get } from "./timing.ts";
+import { readWrk } from "./wrk.ts";
 
 const FRONTS = ["direct", "relay", "haproxy", "nginx", "caddy"] as const;
 type FrontName = (typeof FRONTS)[number];
@@ -71,13 +72,14 @@ export function host(): Host {
   };
 }
 
-const FORWARDED = `
+/** Lines of nginx that tell the app of its client. */
+export const FORWARDED = `
       proxy_set_header Host $host;
       proxy_set_header X-Forwarded-For $remote_addr;`;
 
-/** A configuration of HAProxy with one backend. `more`: lines of its defaults. */
-export const haproxyText = (bind: string, to: number, more = "") => `global
-  maxconn 4096
+/** A configuration of HAProxy with one backend. `more`: lines of its defaults; `connections`: of its clients, at most. */
+export const haproxyText = (bind: string, to: number, more = "", connections = 4096) => `global
+  maxconn ${connections}
 defaults
   mode http
 ${more}  timeout connect 5s
@@ -88,12 +90,21 @@ listen app
   server app 127.0.0.1:${to}
 `;
 
-/** A configuration of nginx with one backend, whose connections it keeps. `listen`: lines of the server; `more`: of its location. */
-export const nginxText = (folder: string, to: number, listen: string, more = "") => `worker_processes auto;
+/**
+ * A configuration of nginx with one backend, whose connections it keeps. `listen`: lines of the server; `more`: of its
+ * location; `connections`: of a worker, to both sides, at most.
+ */
+export const nginxText = (
+  folder: string,
+  to: number,
+  listen: string,
+  more = "",
+  connections = 1024,
+) => `worker_processes auto;
 daemon off;
 pid ${folder}/nginx.pid;
 error_log ${folder}/nginx.log;
-events { worker_connections 1024; }
+events { worker_connections ${connections}; }
 http {
   access_log off;
   client_body_temp_path ${folder}/nginx/body;
@@ -114,10 +125,8 @@ http {
 }
 `;
 
-const CONFIGS: Record<"haproxy" | "nginx" | "caddy", (port: number, to: number, folder: string) => string> = {
-  haproxy: (port, to) => haproxyText(`127.0.0.1:${port}`, to, "  option forwardfor\n"),
-  nginx: (port, to, folder) => nginxText(folder, to, `listen 127.0.0.1:${port};`, FORWARDED),
-  caddy: (port, to) => `{
+/** A configuration of Caddy with one backend. */
+export const caddyText = (port: number, to: number) => `{
   admin off
   auto_https off
 }
@@ -125,10 +134,16 @@ http://127.0.0.1:${port} {
   bind 127.0.0.1
   reverse_proxy 127.0.0.1:${to}
 }
-`,
+`;
+
+const CONFIGS: Record<"haproxy" | "nginx" | "caddy", (port: number, to: number, folder: string) => string> = {
+  haproxy: (port, to) => haproxyText(`127.0.0.1:${port}`, to, "  option forwardfor\n"),
+  nginx: (port, to, folder) => nginxText(folder, to, `listen 127.0.0.1:${port};`, FORWARDED),
+  caddy: caddyText,
 };
 
-const COMMANDS: Record<keyof typeof CONFIGS, (file: string) => string[]> = {
+/** How each is started with its configuration. */
+export const COMMANDS: Record<keyof typeof CONFIGS, (file: string) => string[]> = {
   haproxy: (file) => ["haproxy", "-db", "-q", "-f", file],
   nginx: (file) => ["nginx", "-e", `${file}.log`, "-c", file],
   caddy: (file) => ["caddy", "run", "--adapter", "caddyfile", "--config", file],
@@ -192,12 +207,7 @@ export function wrk(
   const host = proto === "https" ? "localhost" : "127.0.0.1";
   const argv = ["wrk", "-t1", `-c${CLIENTS}`, `-d${seconds}s`, "--latency", ...more, `${proto}://${host}:${port}/`];
   const text = Bun.spawnSync(argv, { stdin: "ignore" }).stdout.toString();
-  if (/Socket errors|Non-2xx/.test(text)) throw new Error(`wrk: ${text}`);
-  const time = (name: string) => {
-    const [, value, unit] = new RegExp(`^ +${name} +([\\d.]+)(us|ms|s)`, "m").exec(text) ?? [];
-    return Number(value) * { us: 0.001, ms: 1, s: 1000 }[unit ?? "ms"]!;
-  };
-  return { throughput: Number(/Requests\/sec: +([\d.]+)/.exec(text)?.[1]), p50: time("50%"), p99: time("99%") };
+  return readWrk(text);
 }
 
 /** What it costs that the relay asks whose the app's end of each new connection is. */

@@ -59,6 +59,26 @@ export function tableLines(rows: readonly Row[]): string[] {
   return table(["SECTION", "WHAT", "MEASURED", "TARGET", ""], cells);
 }
 
+/** The rows as tables of Markdown, one for each section: "who: what" is measured in the line of who, in the column of what. */
+export function markdownLines(rows: readonly Row[]): string[] {
+  const sections = Map.groupBy(rows, ({ section }) => section);
+  return [...sections.values()].flatMap((all) => {
+    const cells = all.map((row) => ({ ...splitName(row.name), text: valueText(row) }));
+    const columns = [...new Set(cells.map(({ what }) => what))];
+    const lines = [...Map.groupBy(cells, ({ who }) => who)].map(([who, of]) =>
+      [who, ...columns.map((what) => of.find((cell) => cell.what === what)?.text ?? "")].join(" | "),
+    );
+    return ["", `| ${["", ...columns].join(" | ")} |`, `|${"---|".repeat(columns.length + 1)}`].concat(
+      lines.map((line) => `| ${line} |`),
+    );
+  });
+}
+
+function splitName(name: string): { who: string; what: string } {
+  const at = name.lastIndexOf(": ");
+  return at === -1 ? { who: name, what: "" } : { who: name.slice(0, at), what: name.slice(at + 2) };
+}
+
 /** The machine and the programs that the figures are of. */
 export function machine(): Record<string, string> {
   const tool = (argv: string[]) => {

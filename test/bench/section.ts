@@ -18,6 +18,12 @@ export interface Options {
   isQuick: boolean;
   /** Deploys under load. */
   deploys: number;
+  /** Relays that are measured beside each other, each on a processor of its own. */
+  cores: number;
+  /** The program of kamal-proxy, when there is one. */
+  kamalProxy?: string | undefined;
+  /** The repository of piku, for `git clone`. */
+  piku: string;
   /** Progress, for people. */
   say(line: string): void;
 }

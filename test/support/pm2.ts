@@ -2,7 +2,8 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-const VERSION = "7.0.4";
+/** The version of pm2. */
+export const VERSION = "7.0.4";
 
 /** Why pm2 cannot be tested here, or null. With CI set that is a failure: a run must not go green by skipping. */
 export function pm2Unavailable(): string | null {

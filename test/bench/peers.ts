@@ -1,0 +1,115 @@
+// What a push does to those who ask meanwhile: dp beside piku, Capistrano, and a hook with pm2, on one booted server.
+import { boxUnavailable } from "../support/box.ts";
+import capistrano from "./peers/capistrano.ts";
+import { dpWith } from "./peers/dp.ts";
+import { openPeer, versions, withServer } from "./peers/ground.ts";
+import type { Deployed, Peer } from "./peers/peer.ts";
+import piku from "./peers/piku.ts";
+import reload from "./peers/reload.ts";
+import { traffic } from "./peers/traffic.ts";
+import { median, section, type Measured, type Options } from "./section.ts";
+
+const PEERS: readonly Peer[] = [dpWith("builtin"), dpWith("systemd"), piku, capistrano, reload];
+
+const FIGURES = {
+  "push to the first new answer": "ms",
+  "push returns": "ms",
+  "requests failed in a push": "",
+  "longest time without an answer": "ms",
+  "rollback to the first old answer": "ms",
+  "requests failed in a rollback": "",
+} as const;
+
+type Figure = keyof typeof FIGURES;
+type Seen = Partial<Record<Figure, number>>;
+
+const rows = Object.fromEntries(
+  PEERS.flatMap(({ name }) => Object.entries(FIGURES).map(([figure, unit]) => [`${name}: ${figure}`, { unit }])),
+);
+
+/** Milliseconds of requests before what is typed, and after the last thing that was waited for. */
+const AROUND = 1_000;
+/** Milliseconds within which the new release must answer. */
+const LIMIT = 60_000;
+
+/** What the clients of an app see while something is typed, until an answer is as wanted. Times in ms. */
+async function watch(port: number, isWanted: (body: string) => boolean, type: () => Promise<unknown>) {
+  const requests = traffic(port);
+  try {
+    await Bun.sleep(AROUND);
+    const begun = performance.now();
+    const first = requests.first(isWanted, LIMIT);
+    await type();
+    const returned = performance.now() - begun;
+    const answered = (await first) - begun;
+    await Bun.sleep(AROUND);
+    return { returned, answered, seen: await requests.stop() };
+  } finally {
+    await requests.stop();
+  }
+}
+
+/** One push and, where there is such a thing, one way back. */
+async function round({ port, laptop, files, push, back }: Deployed, say: string): Promise<Seen> {
+  await laptop.commit(files(say));
+  const pushed = await watch(port, (body) => body.includes(say), push);
+  const seen: Seen = {
+    "push to the first new answer": pushed.answered,
+    "push returns": pushed.returned,
+    "requests failed in a push": pushed.seen.failed,
+    "longest time without an answer": pushed.seen.gap,
+  };
+  if (back === null) return seen;
+  const went = await watch(port, (body) => !body.includes(say), back);
+  return {
+    ...seen,
+    "rollback to the first old answer": went.answered,
+    "requests failed in a rollback": went.seen.failed,
+  };
+}
+
+/** The peers that could be set up, each with its first release live; a note for each of the others. */
+async function openAll(options: Options, ground: Parameters<Peer["open"]>[0], notes: string[]) {
+  const open = new Map<Peer, Deployed>();
+  for (const peer of PEERS) {
+    options.say(`peers: ${peer.name} is set up on the booted server`);
+    const made = await openPeer(peer, ground);
+    if (typeof made === "string") notes.push(`${peer.name}: not measured: ${made}`);
+    else open.set(peer, made);
+  }
+  return open;
+}
+
+async function measure(options: Options): Promise<Measured> {
+  const why = boxUnavailable();
+  if (why !== null) return { values: {}, notes: [`not measured: ${why}`] };
+  const notes = [
+    "a request every 10 ms, each on a connection of its own; pushes over ssh to a booted Debian, in turns, medians",
+    "a Flask app under gunicorn, with piku under uWSGI, with pm2 the same answer from two processes of node",
+    "dp watches a release for 3 s after the switch (verifyTime, as by default) before the push returns",
+  ];
+  return withServer(async (box) => {
+    const open = await openAll(options, { box, piku: options.piku }, notes);
+    const all = new Map<Peer, Seen[]>();
+    const rounds = options.isQuick ? 1 : 5;
+    for (let number = 1; number <= rounds; number++)
+      for (const [peer, deployed] of open) {
+        const seen = await round(deployed, `release ${number}`);
+        all.set(peer, [...(all.get(peer) ?? []), seen]);
+        options.say(`peers: ${peer.name}: ${JSON.stringify(seen)}`);
+      }
+    notes.push(await versions(box));
+    for (const { laptop } of open.values()) laptop.remove();
+    return { values: valuesOf(all), notes };
+  });
+}
+
+function valuesOf(all: ReadonlyMap<Peer, Seen[]>): Record<string, number> {
+  const values: Record<string, number> = {};
+  for (const [{ name }, rounds] of all)
+    for (const figure of Object.keys(FIGURES) as Figure[])
+      values[`${name}: ${figure}`] = median(rounds.flatMap((seen) => seen[figure] ?? []));
+  return values;
+}
+
+export default section({ name: "peers", rows, measure });
