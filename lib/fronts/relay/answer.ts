@@ -50,6 +50,9 @@ function takeFinal(client: Client, buffer: Buffer, start: number, bodyAt: number
           : UNTIL_CLOSE;
   client.hasAnswerHead = true;
   client.keepsUpstream = answer.minor === 1 && !answer.isClose && kind !== UNTIL_CLOSE;
+  // An app that sends a body where none belongs may do so later; NTLM logs in by several answers.
+  if (kind === NONE || code === 401 || code === 407) client.upstream!.isShared = false;
+  client.isSmall = kind === NONE || (kind === LENGTH && answer.length <= TOGETHER);
   startBody(client.answer, kind, answer.length);
   if (kind === CHUNKED) client.answer.cuts = [];
   // A client that was not told to continue may never send its body: only closing the connection is unambiguous for both.
@@ -140,7 +143,7 @@ export function upstreamGone(client: Client, upstream: Upstream, isError: boolea
     // The app closed a connection that it thought idle: the request is sent once more, on a fresh connection.
     settle(client);
     client.unsent = client.replay;
-    return assign(client);
+    return assign(client, true);
   }
   fail(client, "it closed the connection without an answer");
 }

@@ -43,6 +43,7 @@ export function makeApp(route: Route): App {
     hsts: hstsOf(route),
     guard: guardOf(route),
     hour: makeHour(performance.now()),
+    pool: [],
   };
 }
 

@@ -2,12 +2,16 @@
 import { enter } from "./app.ts";
 import { clock } from "./clock.ts";
 import { leaveUpstream, refuse, steer } from "./ending.ts";
-import { REUSE_TIME } from "./limits.ts";
+import type { Target } from "../../contracts/front.ts";
+import { isFresh, makeWay, takePooled } from "./pool.ts";
 import { send } from "./outlet.ts";
 import type { Client, Upstream } from "./types.ts";
 
-/** Picks the release, counts the request on it in the same turn of the event loop, and sends what is available. */
-export function assign(client: Client): void {
+/**
+ * Picks the release, counts the request on it in the same turn of the event loop, and sends what is available.
+ * `isAgain`: it was lost on a connection that was used before, and gets one of its own.
+ */
+export function assign(client: Client, isAgain = false): void {
   const { app } = client;
   client.retry = null;
   if (app.hold !== null) {
@@ -23,19 +27,30 @@ export function assign(client: Client): void {
   enter(app, target.id, client.kind);
   const { unsent } = client;
   client.unsent = [];
-  let { upstream } = client;
-  if (upstream !== null && isFresh(upstream) && upstream.target === target) {
-    upstream.isReused = true;
-    upstream.hasAnswered = false;
-    client.replay = client.isIdempotent ? [...unsent] : null;
-    client.replaySize = 0;
-  } else {
-    if (upstream !== null) leaveUpstream(client, false);
-    client.replay = null;
-    upstream = client.connect(client, target);
-    client.upstream = upstream;
-  }
+  const used = isAgain ? null : usedFor(client, target);
+  client.replay = used !== null && client.isIdempotent ? [...unsent] : null;
+  client.replaySize = 0;
+  const upstream = (client.upstream = used ?? newFor(client, target));
+  upstream.isShared &&= client.isShared;
   for (const buffer of unsent) send(upstream, buffer, 0, buffer.length);
 }
 
-const isFresh = (upstream: Upstream) => performance.now() - upstream.idleSince <= REUSE_TIME;
+/** A connection that has carried a request before: the client's own, or one of the pool. */
+function usedFor(client: Client, target: Target): Upstream | null {
+  let { upstream } = client;
+  if (upstream !== null && !(isFresh(upstream) && upstream.target === target)) {
+    leaveUpstream(client, false);
+    upstream = null;
+  }
+  if (upstream === null && client.isShared) upstream = takePooled(client.app, target);
+  if (upstream === null) return null;
+  upstream.client = client;
+  upstream.isReused = true;
+  upstream.hasAnswered = false;
+  return upstream;
+}
+
+function newFor(client: Client, target: Target): Upstream {
+  makeWay(client.app);
+  return client.connect(client, target);
+}

@@ -34,10 +34,12 @@ const noRequest = () => ({
   body: makeBody(),
   isHead: false,
   isIdempotent: false,
+  isShared: false,
   isOld: false,
   wantsUpgrade: false,
   expectsContinue: false,
   willClose: false,
+  isLast: false,
   replay: null,
   replaySize: 0,
   refusedAt: 0,
@@ -46,6 +48,7 @@ const noRequest = () => ({
   hasAnswerHead: false,
   isAnswered: true,
   answer: makeBody(),
+  isSmall: false,
   keepsUpstream: false,
 });
 

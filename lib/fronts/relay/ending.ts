@@ -1,11 +1,12 @@
 // Ends requests early, and ends client connections.
 import { dismiss } from "./addresses.ts";
 import { leave, relay } from "./app.ts";
-import { ACTIVE, CLOSED, IDLE, LINGER, TUNNEL, setPaused } from "./client-connection.ts";
+import { ACTIVE, CLOSED, HTTPS, IDLE, LINGER, TUNNEL, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { dismissGuest } from "./guest.ts";
 import { PIPELINED } from "./limits.ts";
-import { drop, end, isEmpty, send } from "./outlet.ts";
+import { drop, end, hasUnread, isEmpty, send } from "./outlet.ts";
+import { giveBack } from "./pool.ts";
 import { refusal } from "./refusal.ts";
 import type { Client } from "./types.ts";
 
@@ -78,6 +79,7 @@ export function stop(client: Client): void {
   client.app.waiting.delete(client);
   dismissGuest(client);
   settle(client);
+  if (client.phase === IDLE) giveBack(client);
   leaveUpstream(client, true);
 }
 
@@ -89,6 +91,17 @@ export function forget(client: Client): void {
   client.app.clients.delete(client);
   dismiss(client.party);
   relay.connections--;
+}
+
+/** Ends a connection after its last answer: at once if the client has sent all that it will, and the kernel has taken all. */
+export function part(client: Client): void {
+  const { socket } = client;
+  const isOver = client.isLast && client.isSmall && client.pending === null && isEmpty(client) && !client.isEof;
+  // Over https a close(2) would come before the end of the session.
+  if (!isOver || socket === null || client.edge === HTTPS || hasUnread(socket)) return linger(client);
+  stop(client);
+  client.phase = LINGER;
+  drop(client, false);
 }
 
 /** Sends a FIN after the last byte and reads on until the client's own FIN: a close(2) now would reset unread data. */

@@ -3,16 +3,18 @@ import { inOriginForm } from "./absolute.ts";
 import { relay } from "./app.ts";
 import { assign } from "./assign.ts";
 import { CHUNKED, LENGTH, NONE, startBody, takeBody } from "./body.ts";
+import { isWord } from "./bytes.ts";
 import { ACTIVE, CLOSED, DIRECT, IDLE, TUNNEL } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { edgeAnswer } from "./edge-answer.ts";
-import { abort, leaveUpstream, linger, refuse, settle, steer, tell } from "./ending.ts";
+import { abort, leaveUpstream, linger, part, refuse, settle, steer, tell } from "./ending.ts";
 import { INCOMPLETE, REFUSED } from "./field.ts";
 import { guardAnswer } from "./guard.ts";
 import { admitGuest, dismissGuest } from "./guest.ts";
 import { CONNECT_PAUSE, CONNECT_TIME, HEAD_SIZE, REPLAY } from "./limits.ts";
 import { logRefusal } from "./log.ts";
 import { isEmpty, send } from "./outlet.ts";
+import { giveBack } from "./pool.ts";
 import { readRequest, request } from "./request-head.ts";
 import { requestFor } from "./rewrite.ts";
 import { withoutPrefix } from "./shared-host.ts";
@@ -50,10 +52,12 @@ function begin(client: Client, buffer: Buffer, at: number): void {
   client.since = clock.now;
   client.isHead = request.isHead;
   client.isIdempotent = request.isIdempotent;
+  client.isShared = bindsNothing(buffer);
   client.isOld = request.minor === 0;
   client.wantsUpgrade = request.hasUpgrade;
   client.expectsContinue = request.expectsContinue;
   client.willClose = request.isClose || client.isOld || relay.isStopping;
+  client.isLast = (request.isClose || client.isOld) && !request.isChunked && request.length <= 0;
   client.refusedAt = 0;
   client.hasAnswerHead = client.isAnswered = client.keepsUpstream = false;
   startBody(client.body, request.isChunked ? CHUNKED : request.length > 0 ? LENGTH : NONE, request.length);
@@ -74,6 +78,22 @@ function begin(client: Client, buffer: Buffer, at: number): void {
   else waitFor(client, own);
   if (at < buffer.length && client.phase === ACTIVE) feed(client, buffer, at);
 }
+
+/** Whether neither the request nor its answer can leave anything on the connection that it is sent on. */
+function bindsNothing(buffer: Buffer): boolean {
+  const hasBody = request.isChunked || request.length !== -1;
+  if (!request.isIdempotent || request.isHead || request.minor === 0 || hasBody) return false;
+  return request.upgradeAt === -1 && !request.expectsContinue && !bindsUser(buffer);
+}
+
+/** Whether the request may log in for all of its connection, as NTLM and Negotiate do. */
+function bindsUser(buffer: Buffer): boolean {
+  const { credentials } = request;
+  if (credentials.length === 0) return false;
+  return credentials.length > 4 || !EACH_TIME.some((scheme) => isWord(buffer, credentials[1]!, scheme));
+}
+
+const EACH_TIME = ["basic ", "bearer ", "digest "];
 
 /** Keeps a request back until its password was checked. */
 function waitFor(client: Client, verdict: Promise<Buffer | null>): void {
@@ -136,10 +156,11 @@ function complete(client: Client): void {
   const { upstream } = client;
   // A pipelined request gets a fresh connection: on this one an unsolicited answer may be arriving, and would be taken
   // for the answer to the next request.
-  const isReusable = client.keepsUpstream && !client.willClose && client.pending === null;
-  if (upstream !== null && isReusable) upstream.idleSince = performance.now();
-  else leaveUpstream(client, false);
-  if (client.willClose) return linger(client);
+  const isReusable = client.keepsUpstream && client.pending === null;
+  if (upstream !== null) upstream.idleSince = performance.now();
+  if (isReusable && client.willClose) giveBack(client);
+  if (!isReusable || client.willClose) leaveUpstream(client, false);
+  if (client.willClose) return part(client);
   client.phase = IDLE;
   client.since = clock.now;
   next(client);

@@ -25,6 +25,8 @@ export const PROBE_TIME = 30_000;
 export const HOLD_TIME = 30_000;
 /** How long an idle connection to an app is reused: shorter than any server's keep-alive. */
 export const REUSE_TIME = 1_000;
+/** How long the check of who is at its other end counts when a connection to an app is given to another client. */
+export const OWNER_TIME = 60_000;
 /** How long to read the client's remaining bytes after the relay's own FIN. */
 export const LINGER_TIME = 15_000;
 /** From SIGTERM to the end of idle client connections, and to the moment when everything is cut off. */
@@ -46,6 +48,8 @@ export const CONNECTIONS_REFUSED = 256;
 export const PIPELINED = 64 * 1024;
 /** A request body up to this size is kept, to be sent again on a fresh connection. */
 export const REPLAY = 64 * 1024;
+/** Idle connections to one app that no client has. */
+export const POOL_SIZE = 64;
 export const BACKLOG = 4096;
 /** How often to try a taken port again. */
 export const RELISTEN_TIME = 2_000;

@@ -1,4 +1,5 @@
 // Writes to a socket that may be slow: the rest is queued here, and its source is paused.
+import { isReadable } from "../../host/process/readable.ts";
 import { clock } from "./clock.ts";
 
 /** The writing side of a socket. `S` is the type of the socket's data. */
@@ -27,6 +28,11 @@ export function send(outlet: Outlet, buffer: Buffer, start: number, end: number)
 
 /** Whether everything has been taken. */
 export const isEmpty = (outlet: Outlet): boolean => outlet.queue.length === 0;
+
+/** Whether bytes of the peer, or its FIN, have arrived and were not read yet. */
+export const hasUnread = (socket: Bun.Socket<unknown>): boolean =>
+  // Bun's types lack it.
+  isReadable((socket as Bun.Socket<unknown> & { readonly fd: number }).fd);
 
 /** Writes queued bytes when the socket drains; returns true when none are left. */
 export function flush(outlet: Outlet): boolean {

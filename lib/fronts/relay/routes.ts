@@ -21,6 +21,7 @@ import { abort, leaveUpstream, linger } from "./ending.ts";
 import { countHour } from "./hour.ts";
 import { move, unlisten } from "./listening.ts";
 import { log } from "./log.ts";
+import { emptyPool, trimPool } from "./pool.ts";
 import { originOf } from "./rewrite.ts";
 import { saveState } from "./state.ts";
 import type { App } from "./types.ts";
@@ -113,6 +114,7 @@ function leaveOthers(app: App): void {
     const isOther = client.upstream !== null && (client.upstream.target !== app.route.target || app.hold !== null);
     if (client.phase === IDLE && isOther) leaveUpstream(client, false);
   }
+  trimPool(app);
 }
 
 /** Points an app at a release: every head that is read after this returns goes there. */
@@ -173,6 +175,7 @@ export async function removeRoute(folder: string, name: string): Promise<void> {
     else if (client.phase !== ACTIVE) linger(client);
   }
   apps.delete(name);
+  emptyPool(app);
   tellDomains();
   log(`${name}: removed`);
 }

@@ -17,6 +17,7 @@ import {
   SWEEP_TIME,
 } from "./limits.ts";
 import { drop, isEmpty } from "./outlet.ts";
+import { trimPool } from "./pool.ts";
 import type { App, Client } from "./types.ts";
 
 /** Starts the regular check of the apps' connections. */
@@ -26,6 +27,7 @@ export function startSweep(apps: () => Iterable<App>): ReturnType<typeof setInte
     for (const app of apps()) {
       countHour(app.hour, app, clock.now);
       for (const client of app.clients) check(client);
+      trimPool(app);
     }
   }, SWEEP_TIME);
 }

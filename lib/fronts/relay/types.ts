@@ -27,6 +27,8 @@ export interface App {
   hsts: Buffer | null;
   /** What stands before the app, or null. */
   guard: Guard | null;
+  /** Idle connections to its release that no client has; the last one was used last. */
+  pool: Upstream[];
 }
 
 /** What stands before an app. */
@@ -57,11 +59,17 @@ export interface Origin {
   lines: Buffer;
 }
 
-/** A connection to an app. It belongs to one client connection and is never given to another. */
+/** A connection to an app. It belongs to one client connection, or to the app's pool. */
 export interface Upstream extends Outlet<Upstream> {
   client: Client | null;
   target: Target;
   isPaused: boolean;
+  /** The pool that it is in, or null. */
+  pool: Upstream[] | null;
+  /** Nothing that it has carried binds it to its client, so that it may carry the requests of others. */
+  isShared: boolean;
+  /** When it was found out who is at its other end. */
+  checkedAt: number;
   /** It has carried a request before, so the app may be closing it right now. */
   isReused: boolean;
   hasAnswered: boolean;
@@ -108,11 +116,15 @@ export interface Client extends Outlet<Client> {
   body: Body;
   isHead: boolean;
   isIdempotent: boolean;
+  /** It may be sent on a connection that carries the requests of other clients, too. */
+  isShared: boolean;
   isOld: boolean;
   wantsUpgrade: boolean;
   expectsContinue: boolean;
   /** The connection ends after this answer. */
   willClose: boolean;
+  /** The client has sent all that it will: it asked for the end, and there is no body. */
+  isLast: boolean;
   /** Everything sent on a reused connection, to send it again; null: it must not be sent again. */
   replay: Buffer[] | null;
   replaySize: number;
@@ -125,6 +137,8 @@ export interface Client extends Outlet<Client> {
   hasAnswerHead: boolean;
   isAnswered: boolean;
   answer: Body;
+  /** The answer is so small that the kernel may keep it for a client that is counted no more. */
+  isSmall: boolean;
   /** The connection to the app may carry another request. */
   keepsUpstream: boolean;
 }

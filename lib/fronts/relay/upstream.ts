@@ -9,6 +9,7 @@ import { LINGER_TIME } from "./limits.ts";
 import { logTheft } from "./log.ts";
 import { drop, end, flush, isEmpty, send } from "./outlet.ts";
 import { NOBODY, OWN, ownerAt } from "./owner.ts";
+import { discard, unpool } from "./pool.ts";
 import type { Client, Upstream } from "./types.ts";
 
 const handlers: Bun.SocketHandler<Upstream> = {
@@ -16,6 +17,7 @@ const handlers: Bun.SocketHandler<Upstream> = {
     const upstream = socket.data;
     if (!isOwn(upstream, socket)) return void socket.terminate();
     upstream.socket = socket;
+    upstream.checkedAt = performance.now();
     if (upstream.client === null) return drop(upstream, false);
     upstream.client.refusedAt = 0;
     flush(upstream);
@@ -38,13 +40,14 @@ const handlers: Bun.SocketHandler<Upstream> = {
     const upstream = socket.data;
     upstream.isEof = true;
     const { client } = upstream;
-    if (client === null) return drop(upstream, false);
+    if (client === null) return discard(upstream, false);
     if (client.phase === TUNNEL) end(client);
     else upstreamGone(client, upstream, false);
   },
   close(socket, error) {
     const upstream = socket.data;
     upstream.socket = null;
+    unpool(upstream);
     if (upstream.client !== null) upstreamGone(upstream.client, upstream, error !== undefined);
   },
   error(socket, error) {
@@ -79,6 +82,9 @@ export function connect(client: Client, target: Target): Upstream {
     client,
     target,
     isPaused: false,
+    pool: null,
+    isShared: true,
+    checkedAt: 0,
     isReused: false,
     hasAnswered: false,
     isEof: false,
@@ -92,7 +98,7 @@ export function connect(client: Client, target: Target): Upstream {
 
 function take(upstream: Upstream, chunk: Buffer): void {
   const { client } = upstream;
-  if (client === null) return drop(upstream, true);
+  if (client === null) return discard(upstream, true);
   client.cameAt = clock.now;
   if (client.phase === TUNNEL) {
     send(client, chunk, 0, chunk.length);

@@ -26,9 +26,12 @@ let node: { port: number; stop(): void };
 let relayPort: number;
 beforeAll(async () => {
   [relay, node] = await Promise.all([startRelay(), startNode()]);
+  const answered = new Map<unknown, number>();
   app = scripted((visit) => {
     const { passed, isPartial } = readStream([Buffer.from(visit.got, "latin1")]);
-    if (passed.length === 1 && !isPartial) visit.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    if (isPartial || passed.length === (answered.get(visit) ?? 0)) return;
+    answered.set(visit, passed.length);
+    visit.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
   });
   relayPort = await relay.add("web", app.port);
 });
@@ -77,11 +80,10 @@ describe("over sockets", () => {
   test.each(corpus.map(({ name, bytes, status }) => [status, name, bytes] as const))(
     "the relay answers %d: %s",
     async (status, _name, bytes) => {
-      const visits = app.visits.length;
+      const before = app.came.length;
       expect(await statusOf(relayPort, bytes)).toBe(status);
       // A head that is refused never reaches the app; of a bad body what came before may.
-      if (status !== 200 && !bytes.includes("Transfer-Encoding: chunked\r\n\r\n"))
-        expect(app.visits.length).toBe(visits);
+      if (status !== 200 && !bytes.includes("Transfer-Encoding: chunked\r\n\r\n")) expect(app.came.length).toBe(before);
     },
   );
 });

@@ -73,7 +73,7 @@ describe("maintenance", () => {
       await open();
       expect((await get(port, "/", `x-dp-check: ${WORD}\r\n`)).text).toEndWith("\r\n\r\nok");
       expect(app.visits.map(({ got }) => got).join("")).not.toMatch(/dp.check/i);
-      expect(app.visits).toHaveLength(2);
+      expect(app.came).toHaveLength(2);
     } finally {
       app.stop();
     }

@@ -71,6 +71,25 @@ describe.skipIf(process.getuid?.() !== 0)("the owner of an app's port", () => {
     expect(text).not.toContain("stolen");
   });
 
+  test("a connection that is kept for others is no way round the check of a new one", async () => {
+    const { port, at } = await route("pooled");
+    const app = await listening(APP, at);
+    const client = await rawClient(port);
+    client.write(GET);
+    await app.call("accept");
+    await app.call(ANSWER("the app"));
+    expect((await client.until("the app")).text).toStartWith("HTTP/1.1 200 OK");
+    await app.call("unlisten");
+    const thief = await listening(THIEF, at);
+    // With a body it gets a connection of its own.
+    const { text } = await raw(
+      port,
+      GET.replace("GET", "POST").replace("Connection", "Content-Length: 0\r\nConnection"),
+    );
+    expect(text).toStartWith("HTTP/1.1 502 ");
+    expect([await thief.call("accept"), await thief.call("read")]).toEqual(["ok", '""']);
+  });
+
   test("the app is served again as soon as the port is its own", async () => {
     const { port, at } = await route("back");
     const thief = await listening(THIEF, at);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { plainEnv } from "../../../lib/host/run.ts";
-import { type TestRelay, startRelay } from "./support/relay.ts";
+import { type TestRelay, raw, startRelay } from "./support/relay.ts";
 import { startVictim } from "./support/victim.ts";
 
 const SCRIPT = join(import.meta.dir, "../../fixtures/attack/smuggle.py");
@@ -60,12 +60,25 @@ describe.skipIf(python === null)(`smuggling${python === null ? " (skipped: no py
     for (const [, name, bytes] of text.matchAll(/^([\w.+-]+)\n([^]*?<(?:FIN|open|RST)>)\n/gm)) came.set(name!, bytes!);
   }
 
+  // What others ask meanwhile, over connections to the app that are shared, and what each got.
+  const others: [path: string, text: string][] = [];
+  let isOver = false;
+  async function askMeanwhile(port: number): Promise<void> {
+    for (let at = 0; !isOver; at++) {
+      const path = `/other-${at}`;
+      others.push([path, (await raw(port, `GET ${path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`)).text]);
+    }
+  }
+
   beforeAll(async () => {
     relay = await startRelay();
     app = startVictim();
     const port = await relay.add("web", app.port);
     const groups = Object.values(Object.groupBy(names, (_, at) => at % 16));
+    const asking = askMeanwhile(port);
     await Promise.all(groups.map((some) => attack(port, some!)));
+    isOver = true;
+    await asking;
   }, 120_000);
   afterAll(async () => {
     app?.stop();
@@ -83,6 +96,17 @@ describe.skipIf(python === null)(`smuggling${python === null ? " (skipped: no py
     const end = /<(\w+)>$/.exec(bytes)![1];
     expect([...statuses, ...(end === "FIN" ? [] : [end])].join(" ")).toBe(ANSWERS[name] ?? "400");
     expect(bytes).not.toContain("POISON");
+  });
+
+  test("other clients get the answers to their own requests, over connections that they share", () => {
+    for (const [path, text] of others) {
+      expect(text).toStartWith("HTTP/1.1 200 OK\r\n");
+      expect(text.split("\r\n\r\n")[1]).toStartWith(`GET ${path} HTTP/1.1\r\n`);
+      expect(text.split("HTTP/1.1 200").length).toBe(2);
+    }
+    const shared = app.visits.filter(({ got }) => got.includes("GET /other-"));
+    expect(shared.length).toBeLessThan(others.length);
+    for (const { got } of shared) expect(got).not.toMatch(/^GET \/(?:split|twocl|extra|early|204b) [^]*^GET \/other-/m);
   });
 
   test("the app saw each request once, by the relay's own reading", () => {

@@ -89,12 +89,15 @@ export interface Visit {
 export interface Scripted {
   port: number;
   visits: Visit[];
+  /** What came on all connections, piece by piece, in the order in which it came. */
+  came: string[];
   stop(): void;
 }
 
 /** Starts a scripted app in this process; `onData` is called whenever bytes came. */
 export function scripted(onData: (visit: Visit, count: number) => void, port = 0): Scripted {
   const visits: Visit[] = [];
+  const came: string[] = [];
   const queues = new Map<unknown, Buffer>();
   const flush = (socket: Bun.Socket<Visit>) => {
     const queue = queues.get(socket);
@@ -122,7 +125,9 @@ export function scripted(onData: (visit: Visit, count: number) => void, port = 0
         visits.push(socket.data);
       },
       data(socket, chunk) {
-        socket.data.got += chunk.toString("latin1");
+        const text = chunk.toString("latin1");
+        socket.data.got += text;
+        came.push(text);
         onData(socket.data, visits.length);
       },
       drain: flush,
@@ -130,7 +135,7 @@ export function scripted(onData: (visit: Visit, count: number) => void, port = 0
       close: (socket, error) => void (socket.data.state = error ? "reset" : "closed"),
     },
   });
-  return { port: listener.port, visits, stop: () => listener.stop(true) };
+  return { port: listener.port, visits, came, stop: () => listener.stop(true) };
 }
 
 export { freePort, until };
