@@ -4,7 +4,7 @@ import type { Io } from "../../host/io.ts";
 import { proxyOf, readBalancers, writeBalancers, type Balancer, type Balancers } from "./balancers.ts";
 import { locked, requireFree, unavailable } from "./change.ts";
 import { inFlightFrom, statsFrom } from "./counts.ts";
-import { driftFrom, keep, load, stop } from "./process.ts";
+import { driftFrom, keep, load, makeUser, stop } from "./process.ts";
 import type { Kept } from "./routes.ts";
 import { notRunning, processes, tellAll } from "./runtime.ts";
 
@@ -33,6 +33,7 @@ export interface BalancerState extends Omit<Balancer, "servers"> {
 export async function setBalancer(wanted: Balancer, io: Io): Promise<string[]> {
   const why = await unavailable();
   if (why !== null) throw new DpError("host", why);
+  const made = await makeUser(io);
   return locked(async (kept) => {
     const before = await readBalancers();
     const old = before.get(wanted.name);
@@ -48,9 +49,9 @@ export async function setBalancer(wanted: Balancer, io: Io): Promise<string[]> {
       await requireFree(wanted.port, "choose another: --port N");
     }
     const isSame = JSON.stringify(next.get(wanted.name)) === JSON.stringify(old);
-    if (isSame && (await driftFrom(kept)).length === 0) return [];
+    if (isSame && (await driftFrom(kept)).length === 0) return made;
     const changes = await change(kept, next, before, io);
-    return [...changes, `${wanted.name} listens on ${wanted.host}:${wanted.port}`];
+    return [...made, ...changes, `${wanted.name} listens on ${wanted.host}:${wanted.port}`];
   });
 }
 
@@ -58,10 +59,9 @@ export async function setBalancer(wanted: Balancer, io: Io): Promise<string[]> {
 async function change(kept: Kept, next: Balancers, before: Balancers, io: Io): Promise<string[]> {
   await writeBalancers(next);
   try {
-    return await load(kept, kept, io);
+    return await load(kept, kept, io, before);
   } catch (error) {
     await writeBalancers(before);
-    if (kept.routes.size + before.size > 0) await load(kept, kept, io);
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import type { Io } from "../../host/io.ts";
 import { tail } from "../../host/process/output.ts";
 import { template } from "../../host/template.ts";
 import { idsOf, makeSystemUser, userExists } from "../../host/users.ts";
+import { readBalancers, writeBalancers, type Balancers } from "./balancers.ts";
 import { configText } from "./config.ts";
 import { converge } from "./converge.ts";
 import { listText, mapText, wantedOf } from "./domains.ts";
@@ -96,8 +97,11 @@ export async function keepDomains(kept: Kept): Promise<void> {
   if (kept.edge !== null) await converge(await wantedOf(kept));
 }
 
-/** Starts or reloads HAProxy. Throws DpError "host" after restoring the previous state. */
-export async function load(kept: Kept, before: Kept, io: Io): Promise<string[]> {
+/**
+ * Starts or reloads HAProxy. Throws DpError "host" after restoring the previous state; `balancers`: those that there were,
+ * when others are to be loaded.
+ */
+export async function load(kept: Kept, before: Kept, io: Io, balancers?: Balancers): Promise<string[]> {
   const { config } = filesOf();
   await makeFolder();
   for (const [path, text] of (await textsOf(kept)).slice(1)) await write(path, text);
@@ -110,9 +114,11 @@ export async function load(kept: Kept, before: Kept, io: Io): Promise<string[]> 
     return await startOrReload(io);
   } catch (error) {
     // HAProxy must not find a configuration at its next start that it could not load.
+    if (balancers) await writeBalancers(balancers);
     await keep(before);
+    const isWanted = before.routes.size + (await readBalancers()).size > 0;
     // A master whose reload failed has only old workers until it reloads again.
-    await (before.routes.size > 0 ? startOrReload(io) : stop(io));
+    await (isWanted ? startOrReload(io) : stop(io));
     throw error;
   }
 }

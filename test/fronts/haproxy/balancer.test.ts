@@ -165,6 +165,18 @@ describe.skipIf(why !== null)(`a balancer${why === null ? "" : ` (skipped: ${why
     expect([...by].sort()).toEqual([...NAMES]);
   });
 
+  test("another balancer that HAProxy cannot have costs this one nothing", async () => {
+    const under = load();
+    await until("it is under load", () => under.counts.by.size === 3);
+    const outcome = await dp("add", "other", "--port", String(await freePort()), "--host", "192.0.2.1", ...servers());
+    expectCode(outcome, 8);
+    expect(outcome.stderr).toContain("HAProxy cannot load its new configuration; the previous one is still active");
+    expect((await dp("--json")).stdout).not.toContain("other");
+    expect(await upNow()).toEqual([...NAMES]);
+    expect((await under.stop()).failed).toEqual([]);
+    expect((await boxes[0]!.dp("doctor")).text).not.toContain("HAProxy");
+  });
+
   test("a drained server gets no request, also after a restart of HAProxy, until it is let back in", async () => {
     const under = load();
     const drained = await dp("drain", "shop", "b");
