@@ -106,7 +106,8 @@ describe.skipIf(why !== null)("an app in containers", () => {
     // The other app, its images and its files are gone, and this one has what it got.
     expect((await images()).filter((name) => name.startsWith("dp/shop-staging"))).toEqual([]);
     expect(await release()).toBe(box.link("current")!);
-  });
+    // Four images are built, one after the other.
+  }, 300_000);
 
   test.each([
     ...REFUSALS,

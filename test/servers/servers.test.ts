@@ -258,6 +258,11 @@ describe.skipIf(why !== null)("several servers", () => {
       expect(ran.stdout.split("\n").sort()).toEqual(["", "a | a", "b | b", "c | c"]);
       expect(ran.stderr.split("\n").sort()).toEqual(["", "a | x y", "b | x y", "c | x y"]);
       code(ran, 1);
+      const running = three.a.start("dp run shop --on all -- sleep 86397");
+      const isThere = async (one: One) => (await one.sh("pgrep -f '^[s]leep 86397'")).code === 0;
+      for (const one of three.all) await until(`it runs on ${one.name}`, () => isThere(one));
+      running.end();
+      for (const one of three.all) await until(`it has ended on ${one.name}`, async () => !(await isThere(one)));
     });
 
     test("dp logs has the lines of all in order of time, follows them, and ends there as here", async () => {
