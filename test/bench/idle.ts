@@ -12,6 +12,7 @@ import { section, type Measured, type Options } from "./section.ts";
 const MEASURED = PROXIES.filter((name) => name !== "direct");
 
 const rowsOf = (name: ProxyName) => ({
+  [`${name}: memory at rest`]: { unit: "MB" },
   [`${name}: memory of an idle connection`]: { unit: "kB" },
   [`${name}: idle WebSockets held`]: { unit: "" },
   [`${name}: memory of a WebSocket`]: { unit: "kB" },
@@ -67,10 +68,12 @@ async function one(name: ProxyName, options: Options, wanted: Record<"http" | "w
     const { pid, port } = await startProxy(of, name, await startEcho(of), options.kamalProxy);
     // What a first connection brings with it is no connection's own.
     await (await hold(port, "http", 8)).leave();
+    const rest = memoryOf(pid);
     const http = await cost(pid, port, "http", wanted.http);
     const websocket = await cost(pid, port, "websocket", wanted.websocket);
     options.say(`idle: ${name}: ${http.count} connections, ${websocket.count} WebSockets`);
     return {
+      [`${name}: memory at rest`]: rest,
       [`${name}: memory of an idle connection`]: http.each,
       [`${name}: idle WebSockets held`]: websocket.count,
       [`${name}: memory of a WebSocket`]: websocket.each,

@@ -68,6 +68,10 @@ async function round({ port, laptop, files, push, back }: Deployed, say: string)
   };
 }
 
+/** A round, or why it failed. */
+const attempt = (deployed: Deployed, say: string): Promise<Seen | string> =>
+  round(deployed, say).catch((error: Error) => error.message.trim().split("\n").slice(0, 4).join(" | "));
+
 /** The peers that could be set up, each with its first release live; a note for each of the others. */
 async function openAll(options: Options, ground: Parameters<Peer["open"]>[0], notes: string[]) {
   const open = new Map<Peer, Deployed>();
@@ -93,10 +97,15 @@ async function measure(options: Options): Promise<Measured> {
     const all = new Map<Peer, Seen[]>();
     const rounds = options.isQuick ? 1 : 5;
     for (let number = 1; number <= rounds; number++)
-      for (const [peer, deployed] of open) {
-        const seen = await round(deployed, `release ${number}`);
-        all.set(peer, [...(all.get(peer) ?? []), seen]);
+      for (const [peer, deployed] of [...open]) {
+        const seen = await attempt(deployed, `release ${number}`);
         options.say(`peers: ${peer.name}: ${JSON.stringify(seen)}`);
+        if (typeof seen !== "string") all.set(peer, [...(all.get(peer) ?? []), seen]);
+        else {
+          notes.push(`${peer.name}: left out from round ${number} on: ${seen}`);
+          deployed.laptop.remove();
+          open.delete(peer);
+        }
       }
     notes.push(await versions(box));
     for (const { laptop } of open.values()) laptop.remove();

@@ -19,8 +19,8 @@ export interface Proxy {
   pid: number;
 }
 
-/** Connections that nginx and HAProxy are set for: each takes two files. */
-const connections = () => Math.min(32_000, Math.floor(openFiles() / 2) - 100);
+/** Connections that each process of nginx and HAProxy is set for: nginx counts those to the app, too. */
+const connections = (sides: 1 | 2) => Math.min(32_000, Math.floor(openFiles() / sides) - 100);
 
 // nginx passes an upgrade on only where it is told to.
 const WEBSOCKETS = `
@@ -62,10 +62,10 @@ const STARTS: Record<Exclude<ProxyName, "direct">, Start> = {
     return pid;
   },
   nginx: configured("nginx", (folder, port, to) =>
-    nginxText(folder, to, `listen 127.0.0.1:${port};${WEBSOCKETS}`, FORWARDED, connections()),
+    nginxText(folder, to, `listen 127.0.0.1:${port};${WEBSOCKETS}`, FORWARDED, connections(1)),
   ),
   HAProxy: configured("haproxy", (_folder, port, to) =>
-    haproxyText(`127.0.0.1:${port}`, to, "  option forwardfor\n", connections()),
+    haproxyText(`127.0.0.1:${port}`, to, "  option forwardfor\n", connections(2)),
   ),
   Caddy: configured("caddy", (_folder, port, to) => caddyText(port, to)),
   "kamal-proxy": startKamal,
