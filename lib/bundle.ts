@@ -51,6 +51,8 @@ export async function bundle(folder: string): Promise<void> {
       format: "cjs",
       bytecode: true,
       plugins: [plugin],
+      // A fifth of the text, which each start of dp would read, and mail alone needs it.
+      external: ["nodemailer"],
     });
   }
 }

@@ -30,29 +30,38 @@ import { DpError } from "./errors.ts";
 import { guarded } from "./main.ts";
 import { didYouMean } from "./text/suggestion.ts";
 
-/** All commands, with the layout of their help. */
-export function declared(): CAC {
+/** What declares the commands, a group each, in the order of the help. */
+const GROUPS: readonly ((cli: CAC) => void)[] = [
+  declareServerCommands,
+  declareLaunchCommand,
+  declareUpgradeCommand,
+  declareRuntimesCommand,
+  declareDeployCommands,
+  declareKeysCommands,
+  declareLockCommands,
+  declareLogsCommand,
+  declareEnvCommand,
+  declareDomainsCommand,
+  declareGuardCommands,
+  declareAppCommands,
+  declareProcessCommands,
+  declareAuditCommand,
+  declareFleetCommands,
+  declarePeerCommand,
+  declareNotifyCommand,
+  declareWatchCommand,
+  declareStepCommands,
+  declareCompletionCommands,
+];
+
+/** The commands of a push and of an outage. They are among those about deploys: to declare all takes longer than they wait for. */
+const QUICK = ["execute", "hook", "rollback", "serve-git", "work"];
+
+/** All commands, with the layout of their help; `first`: the first word, which may need one group only. */
+export function declared(first?: string): CAC {
   const cli = cac("dp");
-  declareServerCommands(cli);
-  declareLaunchCommand(cli);
-  declareUpgradeCommand(cli);
-  declareRuntimesCommand(cli);
-  declareDeployCommands(cli);
-  declareKeysCommands(cli);
-  declareLockCommands(cli);
-  declareLogsCommand(cli);
-  declareEnvCommand(cli);
-  declareDomainsCommand(cli);
-  declareGuardCommands(cli);
-  declareAppCommands(cli);
-  declareProcessCommands(cli);
-  declareAuditCommand(cli);
-  declareFleetCommands(cli);
-  declarePeerCommand(cli);
-  declareNotifyCommand(cli);
-  declareWatchCommand(cli);
-  declareStepCommands(cli);
-  declareCompletionCommands(cli);
+  const isQuick = first !== undefined && QUICK.includes(first);
+  for (const declare of isQuick ? [declareDeployCommands] : GROUPS) declare(cli);
   cli
     .command("help [topic]", "Show how a command is used, and its page; dp help topics lists the pages", byKey(null))
     .action(() => cli.outputHelp());
@@ -76,7 +85,7 @@ export function declared(): CAC {
 export function main(words: readonly string[]): Promise<void> {
   return guarded(async () => {
     if (words[0] === "-s" || words[0] === "--server") return onServer(words[1], words.slice(2));
-    const cli = declared();
+    const cli = declared(words[0]);
     const topic = topicOf(words);
     if (topic !== undefined) return help(cli, topic);
     const sent = await sentElsewhere(cli, words);

@@ -1,6 +1,6 @@
 // Commands about many apps and servers at once: report fleet metrics, and swarm.
 import type { CAC } from "cac";
-import { isatty } from "node:tty";
+import { isTerminal } from "../host/process/libc.ts";
 import { resolve } from "node:path";
 import { declareBalancerCommand } from "./balancer.ts";
 import { byKey, only, print, textOf, whole, HIDDEN, type Options } from "./arguments.ts";
@@ -108,7 +108,7 @@ async function web(options: Options): Promise<void> {
   await serve(port, (url) => {
     print(url);
     say("dp: the address is good for one browser; Ctrl-C ends the page");
-    if (options["open"] !== false && isatty(1)) openBrowser(url);
+    if (options["open"] !== false && isTerminal(1)) openBrowser(url);
   });
 }
 

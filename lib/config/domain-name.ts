@@ -1,5 +1,4 @@
 // Domain names, as config.yml and dp domains take them.
-import { domainToASCII } from "node:url";
 import { DpError } from "../errors.ts";
 import { quoted } from "../text/text.ts";
 
@@ -20,12 +19,15 @@ export const PRIVATE_ENDS = "lan, home.arpa, internal, intranet, private, corp, 
 /** Whether a name is one of a private network, such as shop.lan. */
 export const isPrivate = (name: string): boolean => PRIVATE_ENDS.some((end) => name.endsWith(`.${end}`));
 
+// Loaded only when somebody types one: every start of dp would pay for it.
+const toAscii = (name: string): string => (require("node:url") as typeof import("node:url")).domainToASCII(name);
+
 /** A domain name as somebody typed it: in lower case, without a final dot, letters beyond ASCII as punycode. */
 export function domainName(typed: string): string {
   const bare = typed.replace(/^https?:\/\//i, "").replace(/[./]$/, "");
   const isStar = bare.startsWith("*.");
-  // domainToASCII would cut off a path, and trim spaces.
-  const ascii = /[\s/:@]/.test(bare) ? "" : domainToASCII(isStar ? bare.slice(2) : bare);
+  // It would cut off a path, and trim spaces.
+  const ascii = /[\s/:@]/.test(bare) ? "" : toAscii(isStar ? bare.slice(2) : bare);
   const name = isStar ? `*.${ascii}` : ascii;
   if (ascii !== "" && isDomain(name)) return name;
   throw new DpError("usage", `${quoted(typed)} is not a domain such as shop.example.com`);

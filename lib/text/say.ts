@@ -1,6 +1,5 @@
 // The only way to stdout and stderr: every line that dp prints passes through here, so that foreign text cannot control
 // the terminal.
-import { isatty } from "node:tty";
 import { jsonText, shown } from "./text.ts";
 
 /** Prints one line of a result on stdout. */
@@ -11,5 +10,8 @@ export const say = (line: string): void => console.error(shown(line));
 export const sayAfter = (mark: string, line: string): void => console.error(`${mark} ${shown(line)}`);
 /** Prints a value as JSON on stdout: in one line, or indented. */
 export const printJson = (value: unknown, indent?: number): void => console.log(jsonText(value, indent));
+// Loaded only when it is needed: it pulls in all of node:net, which costs a tenth of dp's start-up time.
+const tty = () => require("node:tty") as typeof import("node:tty");
+
 /** Prints a text byte for byte on stdout, for programs; on a terminal, as an ordinary line. */
-export const printExact = (text: string): void => console.log(isatty(1) ? shown(text) : text);
+export const printExact = (text: string): void => console.log(tty().isatty(1) ? shown(text) : text);
