@@ -9,7 +9,16 @@ import { places, root } from "../paths.ts";
 import { compareInstances, isInstanceId } from "../text/ids.ts";
 import { tail } from "../host/process/output.ts";
 import { removeFiles, writeFiles } from "../host/systemd/instance-files.ts";
-import { groupProcesses, jobsOf, readStatus, show, systemctl, systemdTool, unitOf } from "../host/systemd/systemd.ts";
+import {
+  groupProcesses,
+  jobsOf,
+  loadedUnits,
+  readStatus,
+  show,
+  systemctl,
+  systemdTool,
+  unitOf,
+} from "../host/systemd/systemd.ts";
 import { logs } from "../host/systemd/journal.ts";
 import { together } from "../host/together.ts";
 import {
@@ -118,16 +127,14 @@ async function end(name: InstanceName, hadCrashed: boolean, io: Io): Promise<voi
 const status = (name: InstanceName): Promise<InstanceStatus> => readStatus(unitOf(name));
 
 async function instances(app: string): Promise<string[]> {
-  const ids = (await loadedUnits(places(app).app)).map((unit) => idOf(app, unit));
+  const ids = (await unitsOf(places(app).app)).map((unit) => idOf(app, unit));
   return ids.filter((id) => id !== null).sort(compareInstances);
 }
 
 /** The units of these apps that run, wait or have failed; those of other apps may be among them. */
-const loadedUnits = together(async (apps) => {
+const unitsOf = together(async (apps) => {
   const patterns = apps.flatMap((app) => [`${app}@*.service`, `${jobsOf(app)}@*.service`]);
-  const states = "--state=active,activating,reloading,deactivating,failed";
-  const listing = await systemctl(["list-units", "--all", "--plain", "--no-legend", states, ...patterns]);
-  const units = listing.text.split("\n").map((line) => line.trim().split(/\s/, 1)[0] ?? "");
+  const units = await loadedUnits(["active", "activating", "reloading", "deactivating", "failed"], patterns);
   return new Map(apps.map((app) => [app, units]));
 });
 

@@ -95,7 +95,7 @@ export async function requireServices(app: App, config: DeployConfig): Promise<v
 
 // Held by a front: the one of config.yml, or the one that it named at the last deploy.
 async function isHeld({ name, server }: App): Promise<boolean> {
-  for (const each of frontNames()) {
+  for (const each of [server.front, ...frontNames().filter((other) => other !== server.front)]) {
     const route = await (await frontNamed(each)).status(name);
     if (route?.isListening && route.listen.port === server.port) return true;
   }

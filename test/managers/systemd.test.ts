@@ -1,12 +1,15 @@
 // The systemd manager in a real server: this file boots one, copies the project in, and runs itself there.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setUpUnits as setUpDaemon } from "../../lib/host/daemon/service.ts";
 import { DpError } from "../../lib/errors.ts";
 import { waitUntilUp } from "../../lib/health/process-check.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import systemd from "../../lib/managers/systemd.ts";
 import { places } from "../../lib/paths.ts";
+import { askProperties, askUnits } from "../../lib/host/systemd/ask.ts";
+import { SYSTEM_BUS } from "../../lib/host/systemd/bus.ts";
 import { statusFrom } from "../../lib/host/systemd/systemd.ts";
 import { unitPath, unitText } from "../../lib/host/systemd/unit.ts";
 import { type Box, boxUnavailable, startBox } from "../support/box.ts";
@@ -218,6 +221,50 @@ const inside = () => {
     } finally {
       systemctl("disable", "--now");
       rmSync(path);
+    }
+  });
+
+  /** What systemctl prints of a unit. */
+  const printed = (unit: string, names: readonly string[]) => {
+    const argv = ["systemctl", "show", `--property=${names.join(",")}`, "--", unit];
+    const { stdout } = Bun.spawnSync(argv, { env: { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" } });
+    const lines = stdout.toString().trim().split("\n");
+    return Object.fromEntries(
+      lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+    );
+  };
+
+  test("over the bus systemd answers as systemctl does", async () => {
+    const names = ["ActiveState", "SubState", "MainPID", "NRestarts", "ExecMainCode", "ExecMainStatus", "Result"];
+    names.push("ExecMainStartTimestamp", "ExecMainStartTimestampMonotonic", "ControlGroup", "NeedDaemonReload");
+    names.push("UnitFileState", "LoadState", "Job");
+    const running = await shop.instance("sleep 1000");
+    await systemd.start(running, io);
+    const ended = await shop.instance("exit 3", { app: `${running.app}-ends` });
+    await systemd.start(ended, io).catch(() => undefined);
+    const units = [running, ended].map(({ app, id }) => `${app}@${id}.service`);
+    await until("the second one rests", async () => (await systemd.status(ended)).state !== "running");
+    Bun.spawnSync(["systemctl", "stop", units[1]!]);
+    for (const unit of [...units, `${running.app}@7-7777777.service`, "ssh.service", "no-such.service"])
+      expect((await askProperties([unit], names))?.get(unit)).toEqual(printed(unit, names));
+    expect(await askUnits(["active"], [`${running.app}@*.service`, "no-such*"])).toEqual([units[0]!]);
+    expect(await askUnits(["failed"], [`${running.app}@*.service`])).toEqual([]);
+  });
+
+  test("without the bus systemctl is asked, and nobody waits", async () => {
+    const instance = await shop.instance("sleep 1000");
+    await systemd.start(instance, io);
+    const lines = `const { default: systemd } = await import("${join(import.meta.dir, "../../lib/managers/systemd.ts")}");
+      const name = ${JSON.stringify({ app: instance.app, id: instance.id })};
+      console.log(JSON.stringify([await systemd.status(name), await systemd.instances(name.app)]));`;
+    const asked = () => Bun.spawnSync([process.execPath, "-e", lines]).stdout.toString();
+    const before = asked();
+    expect(JSON.parse(before)).toMatchObject([{ state: "running" }, [instance.id]]);
+    renameSync(SYSTEM_BUS, `${SYSTEM_BUS}.away`);
+    try {
+      expect(asked()).toBe(before);
+    } finally {
+      renameSync(`${SYSTEM_BUS}.away`, SYSTEM_BUS);
     }
   });
 

@@ -1,10 +1,12 @@
 // The balancers of dp's HAProxy: each holds a port and spreads its requests over servers. The durable file of them.
-import { isIP } from "node:net";
 import * as v from "valibot";
 import { networkOf } from "../../config/network.ts";
 import { DpError, messageOf } from "../../errors.ts";
 import { readText, writeFileAtomic } from "../../host/files.ts";
 import { filesOf } from "./places.ts";
+
+// Loaded only when an address is looked at: every deploy loads this file, to see whether haproxy holds its port.
+const isIP = (text: string): number => (require("node:net") as typeof import("node:net")).isIP(text);
 
 const NAME = /^[a-z](?:-?[a-z0-9]){0,27}$/;
 /** Whether a text can name a balancer, or a server of one. */

@@ -1,4 +1,5 @@
 // Talking to systemd: units by name, their properties and their processes.
+import { askProperties, askUnits } from "./ask.ts";
 import { processesInGroup } from "../process/cgroup.ts";
 import { howEnded, signalNamed } from "../process/ending.ts";
 import { DpError } from "../../errors.ts";
@@ -27,6 +28,11 @@ export function unitOf({ app, id }: InstanceName): string {
   return `${isJob(id) ? jobsOf(name) : name}@${id}.service`;
 }
 
+// A trial under DP_ROOT must not touch the units of the real system.
+function requireRealRoot(): void {
+  if (root() !== "") throw new DpError("host", "manager systemd needs the real /etc; use builtin under DP_ROOT");
+}
+
 /** Runs a systemd tool, in English, in UTC and without a pager. Throws DpError "host" under DP_ROOT. */
 export async function systemdTool(
   argv: readonly string[],
@@ -34,14 +40,23 @@ export async function systemdTool(
   check = true,
   more: RunOptions = {},
 ): Promise<Result> {
-  // A trial under DP_ROOT must not touch the units of the real system.
-  if (root() !== "") throw new DpError("host", "manager systemd needs the real /etc; use builtin under DP_ROOT");
+  requireRealRoot();
   const env = { ...plainEnv(), LANG: "C", LC_ALL: "C", TZ: "UTC", SYSTEMD_PAGER: "", SYSTEMD_COLORS: "0" };
   return (io?.run ?? run)(argv, { env, check, quiet: true, timeout: PATIENCE, ...more });
 }
 
 export function systemctl(argv: readonly string[], io?: Io, check = true): Promise<Result> {
   return systemdTool(["systemctl", "--no-pager", ...argv], io, check);
+}
+
+/** The names of the loaded units in one of those states whose names match one of the patterns. */
+export async function loadedUnits(states: readonly string[], patterns: readonly string[]): Promise<string[]> {
+  requireRealRoot();
+  const told = await askUnits(states, patterns);
+  if (told !== null) return told;
+  const options = ["--all", "--plain", "--no-legend", `--state=${states.join(",")}`];
+  const { text } = await systemctl(["list-units", ...options, ...patterns]);
+  return text.split("\n").map((line) => line.trim().split(/\s/, 1)[0] ?? "");
 }
 
 /** Properties of a unit; systemd reports them for a missing unit as well. */
@@ -51,6 +66,9 @@ export async function show(unit: string, names: readonly string[]): Promise<Reco
 
 /** The properties of several units, by unit, in one question. */
 export async function showAll(units: readonly string[], names: readonly string[]) {
+  requireRealRoot();
+  const told = await askProperties(units, names);
+  if (told !== null) return told;
   const argv = ["systemctl", "--no-pager", "show", `--property=${names.join(",")}`, "--", ...units];
   const { text } = await systemdTool(argv, undefined, true, { timeout: QUESTION });
   const blocks = text.split("\n\n").map((block) => block.split("\n"));
