@@ -11,6 +11,7 @@ import https from "./https.ts";
 import idle from "./idle.ts";
 import { withInstalled } from "../support/installed.ts";
 import laptop from "./laptop.ts";
+import managers from "./managers.ts";
 import memory from "./memory.ts";
 import peers from "./peers.ts";
 import proxies from "./proxies.ts";
@@ -22,7 +23,18 @@ import { project } from "../support/sandbox.ts";
 import status from "./status.ts";
 
 /** Every section, in the order in which they are measured. */
-export const SECTIONS: readonly Section[] = [push, rollback, deploys, fronts, https, memory, status, boot, laptop];
+export const SECTIONS: readonly Section[] = [
+  push,
+  managers,
+  rollback,
+  deploys,
+  fronts,
+  https,
+  memory,
+  status,
+  boot,
+  laptop,
+];
 
 /** The sections of --peers, which install others' programs: on a booted server, or with apt-get. */
 export const PEERS: readonly Section[] = [peers, proxies, idle, cores];
