@@ -11,7 +11,7 @@ import { isWord, watchSteady } from "./steady.ts";
 import { watched } from "./watched.ts";
 import { watchElsewhere, wrongPort } from "./wrong-port.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
-import { listener, listeningPorts } from "../host/process/process.ts";
+import { isListening, listener } from "../host/process/process.ts";
 import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 import { places, publicAddress } from "../paths.ts";
 import type { HealthCheck, ServerConfig } from "../config/types.ts";
@@ -130,7 +130,7 @@ export async function publiclyHealthy(candidate: Candidate, server: ServerConfig
 async function owner(candidate: Candidate, status: InstanceStatus, io: Io): Promise<number> {
   const { name, manager, port } = candidate;
   // Usually the main process has the socket: then no other process needs a look.
-  const isMain = status.pid !== null && listeningPorts([status.pid]).some((socket) => socket.port === port);
+  const isMain = status.pid !== null && isListening(status.pid, port);
   if (isMain) return status.pid!;
   // A published port has no socket of the app's, or only a proxy's; its engine gives it to one container only.
   const isPublished = (await manager.published?.(name))?.ports.includes(port);

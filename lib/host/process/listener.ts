@@ -1,5 +1,6 @@
 // Who listens on a TCP port: the sockets of /proc/net/tcp, and the processes that hold them.
 import { readlinkSync } from "node:fs";
+import { listenerInode } from "./socket-owner.ts";
 import { allPids, listProc, readProc, readProcLines } from "./proc.ts";
 
 /** A process that holds a listening socket. */
@@ -20,6 +21,13 @@ interface Socket {
 }
 
 const LISTEN = "0A";
+
+/** Whether a process has a socket that listens on the TCP port: the one that a connection to 127.0.0.1 reaches. */
+export function isListening(pid: number, port: number): boolean {
+  const inode = listenerInode("127.0.0.1", port);
+  if (inode !== null) return socketsOf(pid).includes(String(inode));
+  return listeningPorts([pid]).some((socket) => socket.port === port); // a kernel that does not answer
+}
 
 /** Every process that holds a socket listening on the TCP port; empty when the port is free. */
 export async function listener(port: number): Promise<Listener[]> {

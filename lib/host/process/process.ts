@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { allPids, listProc, readProc } from "./proc.ts";
 
-export { listenedPorts, listener, listeningIn, listeningPorts, type Listener } from "./listener.ts";
+export { isListening, listenedPorts, listener, listeningIn, listeningPorts, type Listener } from "./listener.ts";
 
 /** One process from /proc/PID/stat. `startTime` is in clock ticks since boot. */
 export interface ProcessEntry {

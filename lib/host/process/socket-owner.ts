@@ -34,8 +34,8 @@ export interface Endpoint {
 interface Found {
   state: number;
   uid: number;
-  /** A process holds the socket: false before accept(2) and after close(2). */
-  isHeld: boolean;
+  /** 0: no process holds the socket, before accept(2) and after close(2). */
+  inode: number;
 }
 
 // struct nlmsghdr and struct inet_diag_req_v2: the constant fields are written once, the others for each question.
@@ -80,7 +80,7 @@ function find(local: Endpoint, remote: Endpoint | null): Found | null {
     if (answer.getUint32(8, true) !== count) continue; // the reply to an earlier question
     if (answer.getUint16(4, true) !== SOCK_DIAG_BY_FAMILY || size < 88) return null;
     const [uid, inode] = [answer.getUint32(80, true), answer.getUint32(84, true)];
-    return { state: answer.getUint8(17), uid, isHeld: inode !== 0 };
+    return { state: answer.getUint8(17), uid, inode };
   }
 }
 
@@ -88,6 +88,12 @@ function find(local: Endpoint, remote: Endpoint | null): Found | null {
 export function listenerUid(address: string, port: number): number | null {
   const found = find({ address, port }, null);
   return found?.state === LISTEN ? found.uid : null;
+}
+
+/** The inode of the listening socket that a connection to this machine's `address` and `port` reaches; null: none. */
+export function listenerInode(address: string, port: number): number | null {
+  const found = find({ address, port }, null);
+  return found?.state === LISTEN ? found.inode : null;
 }
 
 // Whether a connection that is not accepted yet shows its user. Older kernels (before 6.17) report 0 for every user.
@@ -104,8 +110,8 @@ export function connectionUid(local: Endpoint, remote: Endpoint): number | null 
   const listening = isShownEarly ? null : listenerUid(local.address, local.port);
   const found = find(local, remote);
   if (found === null) return null;
-  if (found.isHeld && found.state !== LISTEN) return found.uid;
-  if (found.isHeld) return null;
+  if (found.inode !== 0 && found.state !== LISTEN) return found.uid;
+  if (found.inode !== 0) return null;
   // TCP_DEFER_ACCEPT: the connection is made when its first byte arrives, by this listening socket or not at all.
   if (found.state === SYN_RECEIVED) return listening ?? listenerUid(local.address, local.port);
   // In every other state the owner has closed the connection.
@@ -117,7 +123,7 @@ export function connectionUid(local: Endpoint, remote: Endpoint): number | null 
 /** The user whose process holds the `local` end of a connection inside this machine; null: no process holds it. */
 export function holderUid(local: Endpoint, remote: Endpoint): number | null {
   const found = find(local, remote);
-  return found?.isHeld && found.state !== LISTEN ? found.uid : null;
+  return found !== null && found.inode !== 0 && found.state !== LISTEN ? found.uid : null;
 }
 
 /** Whether an open connection to a local address leaves this network after all: no socket here is its other end. */

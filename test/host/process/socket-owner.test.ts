@@ -1,5 +1,6 @@
 // Whose a socket is, asked of the real kernel about real sockets of other users.
 import { afterEach, expect, test } from "bun:test";
+import { isListening } from "../../../lib/host/process/listener.ts";
 import { connectionUid, holderUid, listenerUid, tellsOwners } from "../../../lib/host/process/socket-owner.ts";
 import { freePort } from "../../support/port.ts";
 import { type RawListener, rawListener } from "../../support/raw-listener.ts";
@@ -51,6 +52,33 @@ test.each([
   expect(listenerUid(asked, listener.port)).toBe(own);
   listener.stop(true);
 });
+
+test.each(["127.0.0.1", "0.0.0.0", "::"])("the process that listens on %s is found by its socket", async (hostname) => {
+  const listener = Bun.listen({ hostname, port: 0, socket: { data: () => undefined } });
+  expect(isListening(process.pid, listener.port)).toBe(true);
+  expect(isListening(process.ppid, listener.port)).toBe(false);
+  listener.stop(true);
+  expect(isListening(process.pid, listener.port)).toBe(false);
+});
+
+test("a socket that a connection to 127.0.0.1 does not reach does not count beside one that it does", () => {
+  const other = Bun.spawn(["python3", "-c", LISTENS], { stdin: "pipe", stdout: "pipe" });
+  const reading = other.stdout.getReader();
+  return reading.read().then(async ({ value }) => {
+    const port = Number(new TextDecoder().decode(value));
+    const own = Bun.listen({ hostname: "127.0.0.2", port, socket: { data: () => undefined } });
+    expect([isListening(other.pid, port), isListening(process.pid, port)]).toEqual([true, false]);
+    own.stop(true);
+    other.kill();
+    await other.exited;
+  });
+});
+const LISTENS = `import socket, sys
+server = socket.socket()
+server.bind(("127.0.0.1", 0))
+server.listen()
+print(server.getsockname()[1], flush=True)
+sys.stdin.read()`;
 
 test.skipIf(!isRoot)("another user's socket is that user's, before it accepts and after", async () => {
   const port = await freePort();
