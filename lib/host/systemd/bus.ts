@@ -18,72 +18,93 @@ const HELLO: Call = {
   method: "Hello",
 };
 
+interface Connection {
+  socket: Bun.Socket | null;
+  unsent: Buffer;
+  read: Buffer<ArrayBufferLike>;
+  /** The bus has let this user in. */
+  isIn: boolean;
+  isOver: boolean;
+  /** The number of the last call. */
+  last: number;
+  waiting: Map<number, PromiseWithResolvers<unknown[]>>;
+}
+
 /** Opens a connection; a call is given up after `patience` ms. It keeps no process alive but for a call. */
 export function openBus(path: string, patience: number): Bus {
-  const waiting = new Map<number, PromiseWithResolvers<unknown[]>>();
-  let socket: Bun.Socket | null = null;
-  let isOver = false;
-  let isKnown = false;
-  let read = Buffer.alloc(0);
-  // Who this is, and the first calls at once: the bus reads them in turn.
-  let unsent = Buffer.from(`\0AUTH EXTERNAL ${Buffer.from(String(process.getuid!())).toString("hex")}\r\nBEGIN\r\n`);
-  let serial = 0;
-  const end = (why: string) => {
-    isOver = true;
-    for (const { reject } of waiting.values()) reject(new Error(why));
-    waiting.clear();
-    socket?.terminate();
-  };
-  const send = () => {
-    if (socket !== null && unsent.length > 0) unsent = unsent.subarray(Math.max(0, socket.write(unsent)));
-  };
-  const take = (chunk: Buffer) => {
-    read = Buffer.concat([read, chunk]);
-    if (!isKnown) {
-      const line = read.indexOf("\r\n");
-      if (line < 0) return;
-      if (!read.toString("latin1", 0, line).startsWith("OK ")) throw new Error("the bus does not let this user in");
-      isKnown = true;
-      read = read.subarray(line + 2);
-    }
-    for (let next = firstMessage(read); next !== null; next = firstMessage(read)) {
-      read = read.subarray(next.size);
-      const { kind, answers, values } = next.message;
-      if (kind === "answer") waiting.get(answers)?.resolve(values);
-      else if (kind === "error") waiting.get(answers)?.reject(new Error(String(values[0] ?? "refused")));
-    }
-  };
-  const call = (wanted: Call): Promise<unknown[]> => {
-    if (isOver) return Promise.reject(new Error("the connection to the bus is closed"));
-    const mine = (serial += 1);
-    const answer = Promise.withResolvers<unknown[]>();
-    waiting.set(mine, answer);
-    unsent = Buffer.concat([unsent, callBytes(mine, wanted)]);
-    queueMicrotask(send); // calls of the same moment go together
-    const limit = setTimeout(() => end("the bus does not answer"), patience);
-    return answer.promise.finally(() => {
-      clearTimeout(limit);
-      waiting.delete(mine);
-    });
+  const user = Buffer.from(String(process.getuid!())).toString("hex");
+  const it: Connection = {
+    socket: null,
+    // Who this is, and the first calls at once: the bus reads them in turn.
+    unsent: Buffer.from(`\0AUTH EXTERNAL ${user}\r\nBEGIN\r\n`),
+    read: Buffer.alloc(0),
+    isIn: false,
+    isOver: false,
+    last: 0,
+    waiting: new Map(),
   };
   const handlers = {
-    open(opened: Bun.Socket) {
-      socket = opened;
-      opened.unref();
-      send();
+    open(socket: Bun.Socket) {
+      it.socket = socket;
+      socket.unref();
+      send(it);
     },
-    drain: send,
+    drain: () => send(it),
     data(_: Bun.Socket, chunk: Buffer) {
       try {
-        take(chunk);
+        take(it, chunk);
       } catch (error) {
-        end(String(error));
+        end(it, String(error));
       }
     },
-    error: (_: Bun.Socket, error: Error) => end(error.message),
-    close: () => end("the bus has closed the connection"),
+    error: (_: Bun.Socket, error: Error) => end(it, error.message),
+    close: () => end(it, "the bus has closed the connection"),
   };
-  Bun.connect({ unix: path, socket: handlers }).catch((error: Error) => end(error.message));
-  call(HELLO).catch(() => undefined); // whoever calls next is told
-  return { call, isOpen: () => !isOver };
+  Bun.connect({ unix: path, socket: handlers }).catch((error: Error) => end(it, error.message));
+  callOn(it, HELLO, patience).catch(() => undefined); // whoever calls next is told
+  return { call: (call) => callOn(it, call, patience), isOpen: () => !it.isOver };
+}
+
+function callOn(it: Connection, call: Call, patience: number): Promise<unknown[]> {
+  if (it.isOver) return Promise.reject(new Error("the connection to the bus is closed"));
+  const mine = (it.last += 1);
+  const answer = Promise.withResolvers<unknown[]>();
+  it.waiting.set(mine, answer);
+  it.unsent = Buffer.concat([it.unsent, callBytes(mine, call)]);
+  queueMicrotask(() => send(it)); // calls of the same moment go together
+  const limit = setTimeout(() => end(it, "the bus does not answer"), patience);
+  return answer.promise.finally(() => {
+    clearTimeout(limit);
+    it.waiting.delete(mine);
+  });
+}
+
+function send(it: Connection): void {
+  if (it.socket === null || it.unsent.length === 0) return;
+  it.unsent = it.unsent.subarray(Math.max(0, it.socket.write(it.unsent)));
+}
+
+/** Reads what the bus has sent; throws an Error when it is no bus. */
+function take(it: Connection, chunk: Buffer): void {
+  it.read = Buffer.concat([it.read, chunk]);
+  if (!it.isIn) {
+    const line = it.read.indexOf("\r\n");
+    if (line < 0) return;
+    if (!it.read.toString("latin1", 0, line).startsWith("OK ")) throw new Error("the bus does not let this user in");
+    it.isIn = true;
+    it.read = it.read.subarray(line + 2);
+  }
+  for (let next = firstMessage(it.read); next !== null; next = firstMessage(it.read)) {
+    it.read = it.read.subarray(next.size);
+    const { kind, answers, values } = next.message;
+    if (kind === "answer") it.waiting.get(answers)?.resolve(values);
+    else if (kind === "error") it.waiting.get(answers)?.reject(new Error(String(values[0] ?? "refused")));
+  }
+}
+
+function end(it: Connection, why: string): void {
+  it.isOver = true;
+  for (const { reject } of it.waiting.values()) reject(new Error(why));
+  it.waiting.clear();
+  it.socket?.terminate();
 }
