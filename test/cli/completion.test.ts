@@ -51,7 +51,7 @@ const TABLE: [string[], (words: string[]) => void][] = [
   [["keys", "a"], (all) => expect(all).toEqual(["add", "allow"])],
   [["keys", "add", "ann", "--role", "op"], (all) => expect(all).toEqual(["operate"])],
   [["keys", "add", "ann", "--app", "shopp"], (all) => expect(all).toEqual(["shopping"])],
-  [["status", "--o"], (all) => expect(all).toEqual([])],
+  [["status", "--onl"], (all) => expect(all).toEqual([])],
   [["init", "--type", "st"], (all) => expect(all).toEqual(["static"])],
   [["restart", "shop", "w"], (all) => expect(all).toEqual(["web", "worker"])],
   [["stop", "shop", "wo"], (all) => expect(all).toEqual(["worker"])],
