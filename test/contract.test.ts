@@ -125,7 +125,16 @@ const APP_TYPE: Omit<
 };
 const MANAGER: Omit<
   Members<Required<Manager>>,
-  "adopt" | "drift" | "owner" | "prepare" | "published" | "remove" | "requireStartable" | "type"
+  | "adopt"
+  | "drift"
+  | "owner"
+  | "ownNetwork"
+  | "prepare"
+  | "prune"
+  | "published"
+  | "remove"
+  | "requireStartable"
+  | "types"
 > = {
   ...{ name: "string", summary: "string", unavailable: "function", setup: "function", start: "function" },
   ...{ stop: "function", status: "function", pids: "function", instances: "function", enable: "function" },

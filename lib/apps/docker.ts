@@ -1,11 +1,11 @@
 // Docker apps: an image built by the commit's Dockerfile, and a container of it for each release.
 import type { AppType } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
-import { buildImage, pruneImages } from "./docker/build.ts";
+import { buildImage } from "./docker/build.ts";
 import { requireEngine } from "../docker/client.ts";
 import { removeContexts } from "./docker/context.ts";
 import { dockerfileOf } from "./docker/dockerfile.ts";
-import { containerPort, layersSince, tagAs } from "../docker/image.ts";
+import { containerPort, layersSince, pruneImages, tagAs } from "../docker/image.ts";
 import { containers } from "./docker/manager.ts";
 import { imageName } from "../docker/names.ts";
 import { endHook, runInSight, runOneOff } from "./docker/one-off.ts";

@@ -65,7 +65,10 @@ const ENTRIES: Readonly<Record<string, (words: readonly string[]) => Entry | nul
   setup: ([app]) => ({ app, what: "setup" }),
   start: ([app, process]) => ({ app, what: "start", detail: process }),
   stop: ([app, process]) => ({ app, what: "stop", detail: process }),
-  swarm: ([action]) => (action === "init" || action === "join" ? { app: "-", what: `swarm ${action}` } : null),
+  swarm: ([action = "", name]) =>
+    ["init", "join", "drain", "ready", "remove", "leave"].includes(action)
+      ? { app: "-", what: `swarm ${action}`, detail: name }
+      : null,
   unlock: ([app]) => ({ app, what: "unlock" }),
 };
 

@@ -105,7 +105,7 @@ const ACTIONS: Readonly<Record<string, readonly string[]>> = {
   domains: ["list", "add", "remove", "clear", "renew", "cert"],
   keys: ["list", "add", "new", "allow", "deny", "remove"],
   runtimes: ["list", "install"],
-  swarm: ["status", "init", "invite", "join"],
+  swarm: ["status", "init", "invite", "join", "drain", "ready", "remove", "leave"],
   notify: ["add", "test", "remove", "set", "mute", "unmute", "log"],
 };
 

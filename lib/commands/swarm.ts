@@ -2,7 +2,8 @@
 import * as v from "valibot";
 import { ask } from "../docker/api.ts";
 import { isPodman, requireEngine } from "../docker/client.ts";
-import { membership, nodes, TWO } from "../docker/swarm.ts";
+import { isThere, managerProblems, nodeRows, type NodeRow } from "../docker/swarm-health.ts";
+import { membership, TWO } from "../docker/swarm.ts";
 import { access, ensureRegistry, useRegistry } from "../managers/swarm/registry.ts";
 import { makeIo, silentLog } from "../host/io.ts";
 import { DpError, EXIT } from "../errors.ts";
@@ -11,29 +12,19 @@ import { table } from "../text/table.ts";
 /** Docker's port for the managers of a swarm. */
 const PORT = 2377;
 
-export interface NodeRow {
-  name: string;
-  address: string;
-  role: string;
-  /** `ready`, `down`, `drain`. */
-  state: string;
-  isLeader: boolean;
-  engine: string;
-}
-
 export interface SwarmStatus {
   nodes: NodeRow[];
   /** What is wrong, one sentence each. */
   problems: string[];
 }
 
-async function requireSwarmEngine(): Promise<void> {
+export async function requireSwarmEngine(): Promise<void> {
   await requireEngine();
   if (await isPodman()) throw new DpError("host", "podman has no swarm", { hint: "apt-get install docker.io" });
 }
 
 /** Throws DpError "host" unless this server is a manager of a swarm. */
-async function requireManager(): Promise<void> {
+export async function requireManager(): Promise<void> {
   await requireSwarmEngine();
   const { LocalNodeState, ControlAvailable, RemoteManagers } = await membership();
   if (LocalNodeState !== "active")
@@ -50,19 +41,10 @@ async function requireManager(): Promise<void> {
 /** The nodes of the swarm, and what is wrong with it. */
 export async function swarmStatus(): Promise<SwarmStatus> {
   await requireManager();
-  const rows = (await nodes()).map(({ Spec, Description, Status, ManagerStatus }): NodeRow => ({
-    name: Description.Hostname,
-    address: (ManagerStatus?.Addr ?? Status.Addr).replace(/:\d+$/, ""),
-    role: Spec.Role,
-    state: Spec.Availability === "active" ? Status.State : `${Status.State}, ${Spec.Availability}`,
-    isLeader: ManagerStatus?.Leader === true,
-    engine: Description.Engine.EngineVersion,
-  }));
-  const away = rows.filter(({ state }) => !state.startsWith("ready"));
+  const rows = await nodeRows();
+  const away = rows.filter((row) => !isThere(row));
   const problems = away.map(({ name, state }) => `${name} is ${state}: its tasks run on the others`);
-  const managers = rows.filter(({ role }) => role === "manager").length;
-  if (managers === 2) problems.push(TWO);
-  else if (managers % 2 === 0) problems.push(`${managers} managers bear the loss of no more than ${managers - 1} do`);
+  problems.push(...managerProblems(rows));
   return { nodes: rows, problems };
 }
 
@@ -88,7 +70,7 @@ async function requireNone(): Promise<void> {
   const { LocalNodeState } = await membership();
   if (LocalNodeState === "inactive") return;
   throw new DpError("host", `this server is in a swarm already, ${LocalNodeState}`, {
-    hint: "dp swarm shows it; to leave it: docker swarm leave",
+    hint: "dp swarm shows it; to leave it: dp swarm leave",
   });
 }
 
@@ -122,7 +104,7 @@ export async function invite(asManager: boolean, warn: (line: string) => void): 
   );
   const known = (await membership()).RemoteManagers ?? [];
   if (asManager && known.length === 1) warn("invite two servers as managers: two managers are worse than one");
-  const registry = await ensureRegistry(makeIo(silentLog));
+  const registry = await ensureRegistry(makeIo({ ...silentLog, warn }));
   const token = asManager ? JoinTokens.Manager : JoinTokens.Worker;
   const told: v.InferOutput<typeof invitation> = { token, managers: known.map(({ Addr }) => Addr), registry };
   return Buffer.from(JSON.stringify(told)).toString("base64");

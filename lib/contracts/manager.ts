@@ -13,12 +13,23 @@ export interface Predecessor {
   config: DeployConfig | null;
 }
 
+/** What an instance runs on, besides its release. */
+export interface RunsOn {
+  /** Folders that come first on its PATH, absolute. */
+  path: readonly string[];
+  /** The folder of its dependencies, absolute, or null. */
+  dependencies: string | null;
+  interpreter?: { name: string; version: string; program: string } | undefined;
+}
+
 /** Everything that a manager needs to start an instance. */
 export interface Instance extends Startable {
   /** deploy.yml of its commit. */
   config: DeployConfig;
   /** PATH of the server's own programs, without the app's folders. Default: the system's folders. */
   path?: string | undefined;
+  /** For managers that take it to other servers. */
+  runsOn?: RunsOn;
   /** How many processes share the port, for managers that support it. Default: 1. */
   workers?: number | undefined;
   /** What the web process speaks. Default: http. */
@@ -44,8 +55,10 @@ export interface Published {
 export interface Manager {
   readonly name: string;
   readonly summary: string;
-  /** The app type whose instances it runs in place of the type's own manager; it runs no others. Default: all types that have none of their own. */
-  readonly type?: string;
+  /** The app types whose instances it runs, in place of a type's own manager, too; it runs no others. Default: all types that have none of their own. */
+  readonly types?: readonly string[];
+  /** True: each instance has a network of its own, and must listen on all its addresses to be reached. */
+  readonly ownNetwork?: boolean;
   /**
    * Why the manager cannot be used on this host with its programs on `path` ("systemd does not run here"), or null when
    * it can.
@@ -89,6 +102,8 @@ export interface Manager {
   drift?(app: ManagedApp): Promise<string[]>;
   /** Removes what `start` kept for a stopped instance. Safe to repeat. */
   forget(name: InstanceName, io: Io): Promise<void>;
+  /** Removes what only releases needed whose folders are gone; answers what, in words. A failure is a warning. */
+  prune?(app: string, io: Io): Promise<string[]>;
   /** Removes what `setup` made, when no instance is left; returns one sentence for each change. Safe to repeat. */
   remove?(app: string, io: Io): Promise<string[]>;
   /** The app's own output, oldest line first. With `follow` it returns when `io.signal` is aborted. */

@@ -8,7 +8,7 @@ const ELECTION = 20_000;
 const PAUSE = 500;
 
 /** The engine's socket. Throws DpError "host" when docker is told to reach its engine in another way. */
-function socket(): string {
+export function socket(): string {
   const host = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock";
   if (host.startsWith("unix:///")) return host.slice("unix://".length);
   throw new DpError("host", `dp reaches a swarm by the engine's socket, and DOCKER_HOST is ${host}`, {
@@ -50,6 +50,16 @@ async function refusal(what: string, response: Response): Promise<DpError> {
   return new DpError("command", `${what}: ${said}`, { reason: String(response.status) });
 }
 
+/** What Docker answers while managers choose a leader, and for ever when most of them are lost. */
+const LEADERLESS = /does not have a leader|no leader|DeadlineExceeded/i;
+
+const leaderless = (waited: number, cause?: unknown) =>
+  new DpError("host", `Docker did not answer within ${waited / 1000} s`, {
+    lines: ["a swarm that has lost most of its managers does not answer, and goes on serving"],
+    hint: "start the other managers again; if they are lost: docker swarm init --force-new-cluster, see dp help docker-swarm",
+    cause,
+  });
+
 /**
  * What Docker answers, parsed; null: there is no such thing. Waits for a swarm without a leader. Throws DpError "host"
  * when nobody answers in time, "command" when Docker refuses.
@@ -62,20 +72,17 @@ export async function ask(call: Call): Promise<unknown> {
     try {
       const response = await send({ ...call, signal });
       if (response.status === 404) return null;
-      // 503: no leader yet.
-      const isLeaderless = response.status === 503 && /leader/.test(await response.clone().text());
-      if (!isLeaderless || performance.now() > end) {
+      const isOver = performance.now() > end;
+      const isLeaderless = !response.ok && LEADERLESS.test(await response.clone().text());
+      if (isLeaderless && isOver) throw leaderless(ELECTION);
+      if (!isLeaderless) {
         if (!response.ok) throw await refusal(`${call.method ?? "GET"} ${call.path.replace(/\?.*/, "")}`, response);
         const text = await response.text();
         return text === "" ? {} : (JSON.parse(text) as unknown);
       }
     } catch (error) {
       if (!limit.aborted) throw error;
-      throw new DpError("host", `Docker did not answer within ${PATIENCE / 1000} s`, {
-        lines: ["a swarm that has lost most of its managers does not answer, and goes on serving"],
-        hint: "start the other managers again, or on one of them: docker swarm init --force-new-cluster",
-        cause: error,
-      });
+      throw leaderless(PATIENCE, error);
     }
     await Bun.sleep(PAUSE);
   }

@@ -1,4 +1,6 @@
 // The image of a release: its metadata, and the port that its app listens on.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import * as v from "valibot";
 import { DpError } from "../errors.ts";
 import type { Io } from "../host/io.ts";
@@ -95,4 +97,16 @@ export async function imagesOf(app: string, io: Io): Promise<{ image: string; id
     const [id = ""] = tag.split(".");
     return isReleaseId(id) ? [{ image, id }] : [];
   });
+}
+
+/** Removes the images of releases whose folder is gone; answers their names. */
+export async function pruneImages(app: string, io: Io): Promise<string[]> {
+  const gone: string[] = [];
+  for (const { image, id } of await imagesOf(app, io)) {
+    if (existsSync(join(places(app).releases, id))) continue;
+    const removed = await docker(["image", "rm", image], io, { check: false });
+    if (removed.code === 0) gone.push(image);
+    else io.warn(`${image} cannot be removed: ${removed.text.split("\n", 1)[0]}`);
+  }
+  return gone;
 }

@@ -25,7 +25,11 @@ export async function membership(): Promise<Membership> {
 const node = v.object({
   ID: v.string(),
   Version: v.object({ Index: v.number() }),
-  Spec: v.object({ Role: v.string(), Availability: v.string(), Labels: v.nullish(v.record(v.string(), v.string())) }),
+  Spec: v.looseObject({
+    Role: v.string(),
+    Availability: v.string(),
+    Labels: v.nullish(v.record(v.string(), v.string())),
+  }),
   Description: v.object({ Hostname: v.string(), Engine: v.object({ EngineVersion: v.optional(v.string(), "") }) }),
   Status: v.object({ State: v.string(), Addr: v.optional(v.string(), "") }),
   ManagerStatus: v.nullish(
@@ -114,25 +118,50 @@ export async function tasksOf({ ID }: Pick<Service, "ID">): Promise<Task[]> {
   return all.sort((a, b) => Date.parse(a.CreatedAt) - Date.parse(b.CreatedAt) || a.Slot - b.Slot);
 }
 
+/** The tasks on a node, of all services. */
+export async function tasksOnNode(id: string): Promise<Task[]> {
+  return v.parse(v.array(task), (await ask({ path: listPath("/tasks", { node: [id] }) })) ?? []);
+}
+
 const TRIES = 10;
 
-/** Changes the specification of a service; `change` is called again when somebody else was faster. */
-export async function updateService(name: string, change: (spec: Service["Spec"]) => void): Promise<void> {
+interface Versioned<S> {
+  ID: string;
+  Version: { Index: number };
+  Spec: S;
+}
+
+/** Changes the specification that `find` finds, if any; both are called again when somebody else was faster. */
+async function update<S>(
+  kind: "services" | "nodes",
+  find: () => Promise<Versioned<S> | null | undefined>,
+  change: (spec: S) => void,
+): Promise<void> {
   for (let tries = 1; ; tries++) {
-    const found = await serviceOf(name);
-    if (found === null) return;
+    const found = await find();
+    if (!found) return;
     change(found.Spec);
+    const path = `/${kind}/${found.ID}/update?version=${found.Version.Index}`;
     try {
-      await ask({
-        method: "POST",
-        path: `/services/${found.ID}/update?version=${found.Version.Index}`,
-        body: found.Spec,
-      });
+      await ask({ method: "POST", path, body: found.Spec });
       return;
     } catch (error) {
       if (!(error instanceof DpError) || !/out of sequence/.test(error.message) || tries === TRIES) throw error;
     }
   }
+}
+
+/** Changes the specification of a service; `change` is called again when somebody else was faster. */
+export const updateService = (name: string, change: (spec: Service["Spec"]) => void) =>
+  update("services", () => serviceOf(name), change);
+
+/** The same for a node, by its ID. */
+export const updateNode = (id: string, change: (spec: Node["Spec"]) => void) =>
+  update("nodes", async () => (await nodes()).find(({ ID }) => ID === id), change);
+
+/** Removes a node from the swarm, whether it still answers or not. Safe to repeat. */
+export async function removeNode(id: string): Promise<void> {
+  await ask({ method: "DELETE", path: `/nodes/${id}?force=true` });
 }
 
 /** Removes a service. Safe to repeat. */

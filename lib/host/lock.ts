@@ -8,11 +8,11 @@ export interface Lock {
   release(): void;
 }
 
-/** Takes the lock of a file without waiting; null when another process holds it. */
-export function tryLock(path: string): Lock | null {
+/** Takes the lock of a file without waiting; null when another process holds it. Several may hold a shared one. */
+export function tryLock(path: string, kind: "exclusive" | "shared" = "exclusive"): Lock | null {
   // Bun opens close-on-exec: no child ever holds the lock.
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
-  if (!tryFlock(fd)) {
+  if (!tryFlock(fd, kind)) {
     closeSync(fd);
     return null;
   }

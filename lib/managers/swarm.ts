@@ -23,8 +23,10 @@ import { descendants, listeningIn } from "../host/process/process.ts";
 import { listenerUid } from "../host/process/socket-owner.ts";
 import { compareInstances } from "../text/ids.ts";
 import { forgetEntry } from "./swarm/entry.ts";
+import { pruneSwarm, removeImages } from "./swarm/images.ts";
 import { keepLog, serviceLogs } from "./swarm/logs.ts";
 import { appLabels, ENABLED, entryName, serviceName } from "./swarm/names.ts";
+import { isNative, requireShareable } from "./swarm/native.ts";
 import { ensureNetwork, removeNetwork } from "./swarm/network.ts";
 import { removeUnused } from "./swarm/secrets.ts";
 import { placeOf, processName } from "./swarm/spec.ts";
@@ -45,6 +47,7 @@ async function unavailable(): Promise<string | null> {
 
 /** Refuses data of this server for a task that may run on another one. */
 async function requireStartable(instance: Instance): Promise<void> {
+  if (isNative(instance)) return requireShareable(instance);
   const { config } = instance;
   const shared = [...(config.shared?.dirs ?? []), ...(config.shared?.files ?? [])];
   if (shared.length === 0) return;
@@ -125,6 +128,7 @@ async function remove(app: string, io: Io): Promise<string[]> {
   for (const { Spec } of services) await removeService(Spec.Name);
   const left = await namesOf(app);
   for (const name of left) await docker(["container", "rm", "--force", "--volumes", name], io, { check: false });
+  const sent = await removeImages(app, io);
   const images = await imagesOf(app, io);
   for (const { image } of images) await docker(["image", "rm", "--force", image], io);
   const secrets = await removeUnused(app);
@@ -133,6 +137,7 @@ async function remove(app: string, io: Io): Promise<string[]> {
     ...services.map(({ Spec }) => `removed the service ${Spec.Name}`),
     ...left.map((name) => `removed the container ${name}`),
     ...images.map(({ image }) => `removed ${image}`),
+    ...sent,
     ...(secrets > 0 ? [`removed ${secrets} secrets of the swarm`] : []),
     ...(hadNetwork ? ["removed its network of the swarm"] : []),
   ];
@@ -141,7 +146,8 @@ async function remove(app: string, io: Io): Promise<string[]> {
 const swarm: Manager = {
   name: "swarm",
   summary: "services of Docker Swarm, with tasks on any node",
-  type: "docker",
+  types: ["docker", "python", "node"],
+  ownNetwork: true,
   unavailable,
   requireStartable,
   setup: async ({ app }) => ((await ensureNetwork(app)) ? ["made its network in the swarm"] : []),
@@ -170,6 +176,7 @@ const swarm: Manager = {
     await forgetSpec(name);
     await removeUnused(name.app);
   },
+  prune: pruneSwarm,
   remove,
 };
 

@@ -11,6 +11,7 @@ import type { Instance, Predecessor } from "../contracts/manager.ts";
 import { treeOf } from "../host/release-folder.ts";
 import { runFile } from "./history.ts";
 import { isJob, processOf, releaseOf } from "../text/ids.ts";
+import { managerFor } from "./manager.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
 import { liveRunOf } from "./settings.ts";
 import { reservePorts, takePort } from "./ports.ts";
@@ -36,7 +37,9 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
   const place = placeOf(facts, env);
   const type = await appType(config.type);
   const command = config.command ?? (await type.command(place, runtime));
-  const listen = type.listenVariables?.(env["DP_HOST"] ?? "127.0.0.1", Number(env["PORT"]));
+  const { ownNetwork } = await managerFor(config.type, server);
+  const host = ownNetwork ? "0.0.0.0" : (env["DP_HOST"] ?? "127.0.0.1");
+  const listen = type.listenVariables?.(host, Number(env["PORT"]));
   const { user, stopTimeout, path, protocol, settings: operator, instances: workers = 1 } = server;
   const id = basename(release);
   const instance: Instance = {
@@ -52,6 +55,7 @@ export async function instanceOf(facts: InstanceFacts, port: number): Promise<In
     workers,
     protocol,
     operator,
+    runsOn: runtime,
     predecessor: () => predecessorOf(app, id),
     committed: () => entriesOf(places.repo, facts.sha),
   };
@@ -87,7 +91,8 @@ export async function otherInstance(facts: InstanceFacts, id: string): Promise<I
   const stopTimeout = ("stopTimeout" in what ? what.stopTimeout : undefined) ?? server.stopTimeout;
   const { command } = what;
   const variables = { ...env, DP_PROCESS: processOf(id) };
-  return { app: app.name, id, folder, config, command, env: variables, user, stopTimeout, path, operator };
+  const how = { user, stopTimeout, path, operator, runsOn: runtime };
+  return { app: app.name, id, folder, config, command, env: variables, ...how };
 }
 
 /** The facts of an earlier release, with the settings that it had and the server's current config. */

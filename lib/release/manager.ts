@@ -31,7 +31,7 @@ const named = async (name: string): Promise<Manager> =>
  */
 export async function managerFor(type: string, server: Pick<ServerConfig, "manager">): Promise<Manager> {
   const chosen = await manager(server.manager);
-  return chosen.type === type ? chosen : ((await appType(type)).manager ?? chosen);
+  return chosen.types?.includes(type) ? chosen : ((await appType(type)).manager ?? chosen);
 }
 
 const noted = async (file: string, server: ServerConfig) => (await readText(file))?.trim() || server.manager;
@@ -147,6 +147,12 @@ export function managerOf(app: NamedApp, server: ServerConfig): Manager {
     async forget(name, io) {
       await (await of(name)).forget(name, io);
       await removeFile(recordOf(app, name.id));
+    },
+    async prune(name, io) {
+      const all = await Promise.all([...(await namesInUse(app, server))].map(named));
+      const gone: string[] = [];
+      for (const each of all) gone.push(...((await each.prune?.(name, io)) ?? []));
+      return gone;
     },
     logs: async (name, options, io) => (await keeper(app, name.id, server)).logs(name, options, io),
   };

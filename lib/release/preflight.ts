@@ -71,10 +71,10 @@ export async function requireServices(app: App, config: DeployConfig): Promise<v
   const type = await appType(config.type);
   await type.requireHost?.();
   const chosen = await managerFor(config.type, server);
-  if (chosen.type !== undefined && chosen.type !== config.type)
+  if (chosen.types?.includes(config.type) === false)
     throw new DpError(
       "config",
-      `manager ${chosen.name} runs apps of type ${chosen.type}, and the commit is of type ${config.type}`,
+      `manager ${chosen.name} runs apps of type ${chosen.types.join(", ")}, and the commit is of type ${config.type}`,
       {
         hint: `dp setup ${name} --manager NAME`,
       },

@@ -86,6 +86,7 @@ export async function prune(app: App, io: Io): Promise<string[]> {
   for (const [type, runtimes] of runtimesOf(runs, stay)) {
     gone.push(...(await (await appType(type)).prune(place, runtimes, io)).map((folder) => basename(folder)));
   }
+  gone.push(...((await app.manager.prune?.(app.name, io)) ?? []));
   const count = await pruneRecords(app, keepLogs, stay, runs, io);
   await keepIndex(app, runs);
   return count === 0 ? gone : [...gone, `the logs of ${count} old deploys`];

@@ -55,8 +55,13 @@ describe.skipIf(why !== null)("a swarm of one", () => {
       expect([again.code, again.text]).toEqual([8, expect.stringContaining("in a swarm already")]);
       expect(await must("swarm")).toMatch(/n1\s+10\.77\.0\.1\s+manager, leads\s+ready/);
       expect(await must("setup", "shop", "--manager", "swarm")).toContain("manager is now swarm, it was builtin");
-      const { code, text } = await box.push();
-      expect([code === 0, text]).toEqual([false, expect.stringContaining("manager swarm runs apps of type docker")]);
+      const text = readFileSync(join(box.code, "deploy.yml"), "utf8");
+      await box.commit({ "deploy.yml": `${text}shared: {dirs: [uploads]}\n` });
+      const shared = await box.push();
+      expect([shared.code === 0, shared.text]).toEqual([
+        false,
+        expect.stringContaining("uploads is shared between releases, and an app of type python in a swarm has no such"),
+      ]);
     },
     LIMIT,
   );

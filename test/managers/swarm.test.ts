@@ -49,7 +49,7 @@ function subject(): Subject {
         const { PORT: _, ...env } = instance.env;
         await machine.must("tag", BASE, imageName(instance));
         mkdirSync(join(places(instance.app).shared, SHARED), { recursive: true });
-        const config = { ...instance.config, shared: { dirs: [SHARED], files: [] } };
+        const config = { ...instance.config, type: "docker", shared: { dirs: [SHARED], files: [] } };
         const operator = { swarm: { replicas: 1, place, secrets: [] } };
         return { ...instance, config, env: { ...env, SHARED: `/${SHARED}` }, operator };
       },

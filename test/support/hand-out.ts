@@ -7,6 +7,7 @@ const tests = resolve(import.meta.dir, "..");
 /** Seconds of the files that take longest, side by side on two busy cores: they are begun first, in this order. */
 export const LONGEST: Readonly<Record<string, number>> = {
   "apps/python.test.ts": 360,
+  "e2e/swarm-nodes.test.ts": 330,
   "e2e/server.test.ts": 320,
   "managers/pm2.test.ts": 210,
   "e2e/server-pm2.test.ts": 200,
@@ -14,7 +15,6 @@ export const LONGEST: Readonly<Record<string, number>> = {
   "e2e/node-examples.test.ts": 190,
   "managers/swarm.test.ts": 190,
   "managers/docker.test.ts": 190,
-  "e2e/swarm-nodes.test.ts": 180,
   "e2e/builtin-processes.test.ts": 180,
   "apps/node.test.ts": 170,
   "servers/servers.test.ts": 170,

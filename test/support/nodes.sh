@@ -7,7 +7,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 # Holds the namespaces of a machine; its arguments tell which. N is 0 for the bridge between them.
 hold() {
-    mkdir -p "$folder/n$1/etc" "$folder/n$1/containerd"
+    mkdir -p "$folder/n$1/etc" "$folder/n$1/run"
     [ -e "$folder/n$1/daemon.json" ] || echo '{}' >"$folder/n$1/daemon.json"
     unshare --net --uts --mount --propagation private tail -f "$folder/n$1/daemon.json" >/dev/null 2>&1 </dev/null &
     echo $! >"$folder/n$1/holder"
@@ -38,17 +38,19 @@ plug() {
     mkdir -p /run/containerd
     on "$1" mount -t tmpfs tmpfs /run/containerd
     on "$1" mount --bind "$folder/n$1/etc" /etc/docker
+    # The engine's socket has one path on all machines, as on servers: the first one's.
+    [ "$1" = 1 ] || on "$1" mount --bind "$folder/n$1/run" "$folder/n1/run"
 }
 
 # No iptables: published ports go through docker-proxy, and the machine's own chains stay as they are.
 start() {
     rm -rf "$folder/n$1/exec" "$folder/n$1/docker.pid"
     on "$1" dockerd --config-file "$folder/n$1/daemon.json" --data-root "$folder/n$1/data" \
-        --exec-root "$folder/n$1/exec" --pidfile "$folder/n$1/docker.pid" --host "unix://$folder/n$1/docker.sock" \
+        --exec-root "$folder/n$1/exec" --pidfile "$folder/n$1/docker.pid" --host "unix://$folder/n$1/run/docker.sock" \
         --iptables=false --ip6tables=false --cgroup-parent "/$name-n$1" \
         </dev/null >>"$folder/n$1/dockerd.log" 2>&1 &
     tries=0
-    until docker --host "unix://$folder/n$1/docker.sock" info >/dev/null 2>&1; do
+    until docker --host "unix://$folder/n$1/run/docker.sock" info >/dev/null 2>&1; do
         tries=$((tries + 1))
         if [ "$tries" -gt 600 ]; then
             tail -n 20 "$folder/n$1/dockerd.log"

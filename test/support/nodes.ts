@@ -33,7 +33,7 @@ export async function startMachines(count: number): Promise<Machines> {
   const kept = await keep(folder, [script("nodes.sh"), folder, String(count), name]);
   const machines = Array.from({ length: count }, (_, index): Machine => {
     const own = join(folder, `n${index + 1}`);
-    const host = `unix://${own}/docker.sock`;
+    const host = `unix://${own}/run/docker.sock`;
     return {
       address: `10.77.0.${index + 1}`,
       folder: own,

@@ -1,14 +1,13 @@
 // Builds the image of a release, and keeps track of what else a build leaves in the engine.
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import { places } from "../../paths.ts";
 import { docker, dockerError } from "../../docker/client.ts";
 import { withContext } from "./context.ts";
 import { refuseOwnImages } from "./references.ts";
-import { imageOf, imagesOf, type Image } from "../../docker/image.ts";
+import { imageOf, type Image } from "../../docker/image.ts";
 import { imageLabel, imageName } from "../../docker/names.ts";
 import { settingsOf } from "../../docker/config.ts";
 import type { InstanceName } from "../../host/instance.ts";
@@ -78,16 +77,4 @@ export function leavesOf(lines: readonly string[]): string[] {
 async function tagLeaves(name: InstanceName, leaves: readonly string[], io: Io): Promise<void> {
   for (const [index, id] of leaves.entries())
     await docker(["image", "tag", id, `${imageName(name)}.${index + 1}`], io, { check: false });
-}
-
-/** Removes the images of releases whose folder is gone; answers their names. */
-export async function pruneImages(app: string, io: Io): Promise<string[]> {
-  const gone: string[] = [];
-  for (const { image, id } of await imagesOf(app, io)) {
-    if (existsSync(join(places(app).releases, id))) continue;
-    const removed = await docker(["image", "rm", image], io, { check: false });
-    if (removed.code === 0) gone.push(image);
-    else io.warn(`${image} cannot be removed: ${removed.text.split("\n", 1)[0]}`);
-  }
-  return gone;
 }

@@ -1,17 +1,26 @@
 // The certificates of the swarm's registry, by openssl: an authority of its own, the registry's, and the nodes'.
-import { existsSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { syncFolder } from "../../host/files.ts";
+import { readText, syncFolder } from "../../host/files.ts";
 import { run } from "../../host/run.ts";
 
-/** Ten years: nobody renews them, and only the servers of one swarm know them. */
+/** Ten years: only the servers of one swarm know them. */
 const DAYS = "3650";
+/** How long before their end they are renewed by an invitation, and named by dp doctor, in ms. */
+const LATE = 90 * 24 * 3_600_000;
 const KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 
-/** Makes them in a folder, for a registry at that IP address; all or none, and once. */
-export async function makeCertificates(folder: string, address: string): Promise<void> {
-  if (existsSync(folder)) return;
+/** Whether a certificate has ended, or will soon. */
+export const isEnding = ({ validTo }: X509Certificate) => Date.parse(validTo) < Date.now() + LATE;
+
+/**
+ * Makes them in a folder, for a registry at that IP address, all or none: once, and again when their end is near. Answers
+ * whether it made some: no server may use earlier ones any more.
+ */
+export async function makeCertificates(folder: string, address: string): Promise<boolean> {
+  const own = await readCertificate(join(folder, "registry.crt"));
+  if (own !== null && !isEnding(own)) return false;
   await mkdir(dirname(folder), { recursive: true, mode: 0o700 });
   const made = await mkdtemp(`${folder}.`);
   try {
@@ -30,9 +39,21 @@ export async function makeCertificates(folder: string, address: string): Promise
     }
     // Nobody signs another one.
     for (const name of ["ca.key", "ca.srl", "request", "extensions"]) await rm(at(name), { force: true });
+    await rm(folder, { recursive: true, force: true });
     await rename(made, folder);
     await syncFolder(dirname(folder));
+    return true;
   } finally {
     await rm(made, { recursive: true, force: true });
+  }
+}
+
+/** A certificate of a file, or null when there is none. */
+export async function readCertificate(file: string): Promise<X509Certificate | null> {
+  const text = await readText(file);
+  try {
+    return text === null ? null : new X509Certificate(text);
+  } catch {
+    return null;
   }
 }

@@ -4,7 +4,11 @@ import { docker, objectsIn } from "../../docker/client.ts";
 import { membership } from "../../docker/swarm.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import { registryAddress } from "./registry.ts";
+import { tryLock } from "../../host/lock.ts";
+import { pushLock, registryAddress } from "./registry.ts";
+
+/** How often it is looked whether the registry is tidied up, in ms. */
+const LOOK = 100;
 
 const schema = v.object({ Id: v.string(), RepoDigests: v.nullish(v.array(v.string())) });
 
@@ -12,6 +16,16 @@ async function inspect(image: string, io: Io) {
   const { text } = await docker(["image", "inspect", image], io, { check: false });
   const [found] = objectsIn(text);
   return found === undefined ? null : v.parse(schema, found);
+}
+
+async function push(name: string, io: Io): Promise<void> {
+  let lock = tryLock(pushLock(), "shared");
+  for (; lock === null; lock = tryLock(pushLock(), "shared")) await io.sleep(LOOK);
+  try {
+    await docker(["image", "push", name], io);
+  } finally {
+    lock.release();
+  }
 }
 
 /**
@@ -32,7 +46,7 @@ export async function referenceOf(image: string, isPinned: boolean, io: Io): Pro
   const name = `${address}/${image}`;
   const isOwn = (digest: string) => digest.startsWith(`${name.replace(/:[^:/]*$/, "")}@`);
   await docker(["image", "tag", image, name], io);
-  await docker(["image", "push", name], io);
+  await push(name, io);
   const sent = (await inspect(name, io))?.RepoDigests?.find(isOwn);
   // Its own name is enough here, and goes with the release.
   await docker(["image", "rm", name], io, { check: false });

@@ -23,11 +23,20 @@ export const entryName = (name: InstanceName) => `${serviceName(name)}-entry`;
 /** The network of an app. */
 export const networkName = (app: string) => `dp-${places(app).app}${realm()}`;
 
+/** The job that removes an app's old images from every server. */
+export const sweepName = (app: string) => `dp-sweep-${places(app).app}${realm()}`;
+
+/** The job that asks the servers whether they are alike in what an app runs on. */
+export const alikeName = (app: string) => `dp-alike-${places(app).app}${realm()}`;
+
 /** Labels of everything that belongs to an app. */
 export function appLabels(app: string): Record<string, string> {
   const { "dp.release": _, ...own } = labels({ app, id: "" });
   return own;
 }
+
+/** The label of the job that removes an app's old images, and of its containers, which the next one removes. */
+export const SWEEP = "dp.sweep";
 
 /** The label of a service that dp has stopped, and of one that starts at boot. */
 export const [STOPPED, ENABLED] = ["dp.stopped", "dp.enabled"] as const;

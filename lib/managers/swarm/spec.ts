@@ -10,6 +10,7 @@ import { bytesOf } from "../../config/size.ts";
 import type { Limits } from "../../host/process/confine.ts";
 import { isJob, isWeb, processOf } from "../../text/ids.ts";
 import { networkName, serviceName } from "./names.ts";
+import { isNative, nativeMounts, userOf, workFolder } from "./native.ts";
 import { separate } from "./secrets.ts";
 import { swarmSettings } from "./settings.ts";
 
@@ -44,25 +45,40 @@ function resources({ memory, cpus, pids = PIDS }: Limits = {}) {
   };
 }
 
+/** What differs between an image of a Dockerfile, and one of dp's without a system. */
+async function kindSpec(instance: Instance, image: Image) {
+  const args = commandArguments(instance.command);
+  if (isNative(instance))
+    return {
+      Command: args,
+      Dir: workFolder(instance),
+      User: (await userOf(instance)).join(":"),
+      ReadOnly: true,
+      Mounts: nativeMounts(instance.app),
+    };
+  const mounts = await mountsOfInstance(instance, image);
+  return {
+    ...(args.length > 0 ? { Args: args } : {}),
+    CapabilityAdd: CAPABILITIES.map((name) => `CAP_${name}`),
+    Mounts: mounts.map(({ source, target }) => ({ Type: "bind", Source: source, Target: target })),
+  };
+}
+
 /** What its containers are made of. */
 async function containerSpec(instance: Instance, image: Image, reference: string) {
   const port = insidePort(instance, image);
   const told = port === null ? instance.env : { ...instance.env, PORT: String(port), DP_HOST: "0.0.0.0" };
-  const { env, uses } = await separate(instance, ownVariables(told));
-  const mounts = await mountsOfInstance(instance, image);
-  const args = commandArguments(instance.command);
+  const { env, uses } = await separate(instance, isNative(instance) ? Object.entries(told) : ownVariables(told));
   return {
     Image: reference,
-    ...(args.length > 0 ? { Args: args } : {}),
+    ...(await kindSpec(instance, image)),
     Env: env,
     Labels: labels(instance),
     Init: true,
     CapabilityDrop: ["ALL"],
-    CapabilityAdd: CAPABILITIES.map((name) => `CAP_${name}`),
     StopGracePeriod: instance.stopTimeout * MS,
     // The image's own health check, if it has one, at a pace that a deploy can wait for.
     Healthcheck: { Interval: LOOK * MS },
-    Mounts: mounts.map(({ source, target }) => ({ Type: "bind", Source: source, Target: target })),
     Secrets: uses,
   };
 }

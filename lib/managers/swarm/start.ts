@@ -12,8 +12,10 @@ import type { InstanceName } from "../../host/instance.ts";
 import type { Io } from "../../host/io.ts";
 import { places } from "../../paths.ts";
 import { isWeb } from "../../text/ids.ts";
+import { requireAlike } from "./alike.ts";
 import { startEntry } from "./entry.ts";
 import { referenceOf } from "./image.ts";
+import { isNative, makeImage } from "./native.ts";
 import { ensureNetwork } from "./network.ts";
 import { insidePort, placeOf, specOf, tasksWanted } from "./spec.ts";
 import { serviceName } from "./names.ts";
@@ -31,6 +33,7 @@ const cannot = ({ app, id }: InstanceName, why: string, hint?: string) =>
   new DpError("command", `${app}@${id} cannot be started: ${why}`, hint === undefined ? {} : { hint });
 
 async function imageFor(instance: Instance, io: Io): Promise<Image> {
+  if (isNative(instance)) await makeImage(instance, io);
   const image = await ownImageOf(instance, io);
   if (image !== null) return image;
   throw cannot(instance, `there is no image ${imageName(instance)}`, `dp deploy ${instance.app} builds a new one`);
@@ -41,6 +44,7 @@ export async function startService(instance: Instance, io: Io): Promise<void> {
   const image = await imageFor(instance, io);
   await ensureNetwork(instance.app);
   const reference = await referenceOf(imageName(instance), placeOf(instance) !== undefined, io);
+  if (isNative(instance)) await requireAlike(instance, reference, placeOf(instance), io);
   // A job that ends meanwhile may take away a secret that no service used yet.
   if (!(await isMade(instance, image, reference, io)) && !(await isMade(instance, image, reference, io)))
     throw cannot(instance, "its network or a secret is gone again", `dp deploy ${instance.app}`);
