@@ -4,7 +4,7 @@ import { relay } from "./app.ts";
 import { assign } from "./assign.ts";
 import { CHUNKED, LENGTH, NONE, startBody, takeBody } from "./body.ts";
 import { isWord } from "./bytes.ts";
-import { ACTIVE, CLOSED, DIRECT, IDLE, TUNNEL } from "./client-connection.ts";
+import { ACTIVE, CLOSED, DIRECT, HTTPS, IDLE, TUNNEL } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { edgeAnswer } from "./edge-answer.ts";
 import { abort, leaveUpstream, linger, part, refuse, settle, steer, tell } from "./ending.ts";
@@ -15,6 +15,7 @@ import { CONNECT_PAUSE, CONNECT_TIME, HEAD_SIZE, REPLAY } from "./limits.ts";
 import { logRefusal } from "./log.ts";
 import { isEmpty, send } from "./outlet.ts";
 import { giveBack } from "./pool.ts";
+import { pump } from "./pump.ts";
 import { readRequest, request } from "./request-head.ts";
 import { requestFor } from "./rewrite.ts";
 import { withoutPrefix } from "./shared-host.ts";
@@ -121,6 +122,9 @@ export function feed(client: Client, buffer: Buffer, from: number): void {
     client.bodyCame += at - from;
     remember(client, buffer, from, at);
     send(upstream, buffer, from, at);
+    // A body that is remembered is small.
+    if (at === buffer.length && client.replay === null && client.edge !== HTTPS)
+      client.bodyCame += pump(client.socket, upstream, body);
     if (body.isDone) client.since = clock.now;
   }
   if (at < buffer.length) {

@@ -46,6 +46,8 @@ export const CONNECTIONS_PER_CLIENT = 256;
 export const CONNECTIONS_REFUSED = 256;
 /** Pipelined requests on one connection. */
 export const PIPELINED = 64 * 1024;
+/** Bytes of one body that are passed on before the others' turn. */
+export const PUMP_SIZE = 1024 * 1024;
 /** A request body up to this size is kept, to be sent again on a fresh connection. */
 export const REPLAY = 64 * 1024;
 /** Idle connections to one app that no client has. */

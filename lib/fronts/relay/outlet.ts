@@ -1,5 +1,5 @@
 // Writes to a socket that may be slow: the rest is queued here, and its source is paused.
-import { isReadable } from "../../host/process/readable.ts";
+import { isReadable } from "../../host/process/receive.ts";
 import { clock } from "./clock.ts";
 
 /** The writing side of a socket. `S` is the type of the socket's data. */
@@ -29,10 +29,12 @@ export function send(outlet: Outlet, buffer: Buffer, start: number, end: number)
 /** Whether everything has been taken. */
 export const isEmpty = (outlet: Outlet): boolean => outlet.queue.length === 0;
 
+/** The file descriptor of a socket; Bun's types lack it. */
+export const fdOf = (socket: Bun.Socket<unknown>): number =>
+  (socket as Bun.Socket<unknown> & { readonly fd: number }).fd;
+
 /** Whether bytes of the peer, or its FIN, have arrived and were not read yet. */
-export const hasUnread = (socket: Bun.Socket<unknown>): boolean =>
-  // Bun's types lack it.
-  isReadable((socket as Bun.Socket<unknown> & { readonly fd: number }).fd);
+export const hasUnread = (socket: Bun.Socket<unknown>): boolean => isReadable(fdOf(socket));
 
 /** Writes queued bytes when the socket drains; returns true when none are left. */
 export function flush(outlet: Outlet): boolean {

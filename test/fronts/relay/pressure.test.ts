@@ -57,6 +57,55 @@ test("64 MB come down whole", async () => {
   expect([size, hash.digest("hex")]).toEqual([64 * MB, expected.digest("hex")]);
 });
 
+/** Bytes that occur in no other place: a number from each of which on a client's own ones follow. */
+function ownBytes(who: number, size: number): Buffer {
+  const words = Uint32Array.from({ length: size / 4 }, (_, at) => (who << 26) + at);
+  return Buffer.from(words.buffer);
+}
+
+test("four clients that send 4 MB each, and read slowly what comes back, get their own, in order", async () => {
+  const clients = Array.from({ length: 4 }, async (_, who) => {
+    const sent = ownBytes(who, 4 * MB);
+    const answer = await Bun.fetch(`http://127.0.0.1:${web}/echo`, { method: "POST", body: sent });
+    const parts: Uint8Array[] = [];
+    for await (const part of answer.body!) {
+      parts.push(part);
+      // Meanwhile what the relay has for this client stays there.
+      if (parts.length % 4 === 0) await statusOf("web");
+    }
+    return Buffer.concat(parts).equals(sent);
+  });
+  expect(await Promise.all(clients)).toEqual(clients.map(() => true));
+});
+
+test("an app that stops reading now and then gets a large body whole", async () => {
+  const sent = ownBytes(9, 16 * MB);
+  const hash = new Bun.CryptoHasher("sha256");
+  let size = 0;
+  const picky = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      async data(socket, chunk) {
+        const body = size === 0 ? chunk.subarray(chunk.indexOf("\r\n\r\n") + 4) : chunk;
+        hash.update(body);
+        size += body.length;
+        if (size === sent.length) return void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole");
+        socket.pause();
+        await statusOf("picky");
+        socket.resume();
+      },
+    },
+  });
+  const client = await rawClient(await relay.add("picky", picky.port));
+  client.write(`POST / HTTP/1.1\r\nHost: web\r\nContent-Length: ${sent.length}\r\n\r\n`);
+  client.write(sent);
+  await client.until(/whole$/);
+  expect(hash.digest("hex")).toBe(new Bun.CryptoHasher("sha256").update(sent).digest("hex"));
+  client.close();
+  picky.stop(true);
+});
+
 test.each([
   ["with a length", `Content-Length: ${64 * MB}`, (part: Buffer) => part, ""],
   [
