@@ -1,10 +1,10 @@
 // `dp apps`: every app of the server in one line each, quickly and without network requests.
-import { factOf, load } from "../pipeline/run-file.ts";
+import { factOf } from "../pipeline/run-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import type { App } from "../contracts/app.ts";
 import { isWeb, processOf } from "../text/ids.ts";
-import { holder, newestRun, runFile } from "../release/history.ts";
+import { holder, newestRun, readOnce, runFile } from "../release/history.ts";
 import { wantedIds } from "../release/processes.ts";
 import { knownApp, mistakeOf } from "../release/known-app.ts";
 import { appNames } from "../config/server.ts";
@@ -63,7 +63,7 @@ async function rowOf(name: string): Promise<AppRow> {
 }
 
 async function liveOf(app: App, id: string) {
-  const run = await load(runFile(app, id));
+  const run = await readOnce(runFile(app, id)); // most often that of the newest run
   const config = factOf(run, "config", fact.config);
   const process = await worstOf(app, id, await wantedIds(app, id, config));
   const healthyAt = "healthyAt" in run.facts ? factOf(run, "healthyAt", fact.healthyAt) : null;

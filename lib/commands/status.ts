@@ -5,7 +5,7 @@ import { codeOf, DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import { damageOf, hintOf } from "../release/current.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
-import { holder, newestRun, runFile, type Holder } from "../release/history.ts";
+import { holder, newestRun, readOnce, runFile, type Holder } from "../release/history.ts";
 import type { RouteStatus } from "../contracts/front.ts";
 import { ownCheck } from "../health/own-check.ts";
 import { probe } from "../health/probe.ts";
@@ -14,13 +14,14 @@ import { owedName } from "../deploy/owed.ts";
 import { managerNameOf } from "../release/manager.ts";
 import { maintenanceOf, type Maintenance } from "../release/maintenance.ts";
 import { publicAddress } from "../paths.ts";
+import { turns } from "../host/turns.ts";
 import { isWeb, processOf } from "../text/ids.ts";
 import { wantedIds } from "../release/processes.ts";
 import { straysOf, wantedOf } from "../release/wanted.ts";
 import { urlOf } from "../deploy/log/screen.ts";
 import { knownApp } from "../release/known-app.ts";
 import { appNames } from "../config/server.ts";
-import { rollbackTarget, settingsTarget } from "../release/rollback-target.ts";
+import { targetsOf, type Targets } from "../release/rollback-target.ts";
 import { hasServers, ownName } from "../servers/part.ts";
 import { warmIds } from "../release/warm.ts";
 import type { InstanceStatus } from "../host/instance.ts";
@@ -115,15 +116,16 @@ export async function statusWithServers(name: string): Promise<Status> {
 /** The status of one app. */
 export async function status(name: string): Promise<Status> {
   const { app, mistake } = await knownApp(name);
-  const { server, manager, front } = app;
+  const { server, front } = app;
   const damaged = await damageOf(app);
   const live = damaged ? null : await app.live();
-  const running = await manager.instances(name);
-  const warm = (await warmIds(app)).filter((id) => id !== live && running.includes(id));
-  // Without current nobody knows which instances are strays.
-  const strays = damaged
-    ? []
-    : await straysOf(app, { live, wanted: await wantedOf(app, live), instances: running, warm });
+  // While the app answers its health check, the rest is read.
+  const [route, now, instances, targets] = await Promise.all([
+    front.status(name), // first: a front that answers 1,000 health checks has no time for it
+    live === null ? NOTHING : liveStatus(app, live),
+    instancesOf(app, live, damaged !== null),
+    targetsOrNone(app, live),
+  ]);
   return {
     app: name,
     url: urlOf(server),
@@ -131,13 +133,12 @@ export async function status(name: string): Promise<Status> {
     mistake,
     manager: live === null ? server.manager : await managerNameOf(app, live),
     live,
-    ...(await targetsOf(app, live)),
+    ...targets,
     firstDeploy: live === null && !damaged ? await firstDeploy(app) : null,
     damage: damaged && `${damaged.what}; ${hintOf(damaged)}`,
-    ...(live === null ? NOTHING : await liveStatus(app, live)),
-    warm,
-    strays,
-    front: withoutHour(await front.status(name)),
+    ...now,
+    ...instances,
+    front: withoutHour(route),
     deploying: holder(app),
     lock: handLock(app),
     allow: server.allow ?? null,
@@ -147,6 +148,19 @@ export async function status(name: string): Promise<Status> {
     owed: await owedName(app),
     lastFailure: await lastFailure(app),
   };
+}
+
+async function instancesOf(
+  app: App,
+  live: string | null,
+  isDamaged: boolean,
+): Promise<Pick<Status, "warm" | "strays">> {
+  const running = await app.manager.instances(app.name);
+  const warm = (await warmIds(app)).filter((id) => id !== live && running.includes(id));
+  // Without current nobody knows which instances are strays.
+  if (isDamaged) return { warm, strays: [] };
+  const wanted = await wantedOf(app, live);
+  return { warm, strays: await straysOf(app, { live, wanted, instances: running, warm }) };
 }
 
 function shortOf(maintenance: Maintenance | null): Status["maintenance"] {
@@ -161,18 +175,20 @@ function withoutHour(route: RouteStatus | null): Status["front"] {
 }
 
 // `dp doctor` reports a link that is something else.
-async function targetsOf(
-  app: App,
-  live: string | null,
-): Promise<Pick<Status, "previous" | "rollbackTarget" | "settingsTarget">> {
+async function targetsOrNone(app: App, live: string | null): Promise<Targets> {
   try {
-    const [to, settings] = [await rollbackTarget(app, live), await settingsTarget(app, live)];
-    return { previous: await app.previous(), rollbackTarget: to, settingsTarget: settings };
+    return await targetsOf(app, live);
   } catch (error) {
     if (error instanceof DpError) return { previous: null, rollbackTarget: null, settingsTarget: null };
     throw error;
   }
 }
+
+/**
+ * How many health checks are asked at a time: of more, some would still wait here when the time that their check allows
+ * is over.
+ */
+const inTurn = turns(128);
 
 type Live = Pick<Status, "subject" | "by" | "deployedAt" | "process" | "others" | "isHealthy" | "health">;
 
@@ -190,7 +206,7 @@ async function liveStatus(app: App, live: string): Promise<Live | (Live & Pick<S
   const { name, server, manager } = app;
   let run;
   try {
-    run = await load(runFile(app, live));
+    run = await readOnce(runFile(app, live));
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
     const process = await manager.status({ app: name, id: live });
@@ -198,16 +214,19 @@ async function liveStatus(app: App, live: string): Promise<Live | (Live & Pick<S
   }
   const config = factOf(run, "config", fact.config);
   const ids = (await wantedIds(app, live, config)).filter((id) => !isWeb(id));
-  const others: Live["others"] = {};
-  for (const id of ids) others[processOf(id)] = await manager.status({ app: name, id });
+  const states = ids.map(async (id) => [processOf(id), await manager.status({ app: name, id })] as const);
+  const others: Live["others"] = Object.fromEntries(await Promise.all(states));
   const text = (which: "subject" | "by" | "startedAt") => factOf(run, which, fact[which]);
   const told = { subject: text("subject"), by: text("by"), deployedAt: text("startedAt"), others };
   if (config.healthCheck === undefined) {
     const isHealthy = Object.values(others).every(({ state }) => state === "running");
     return { ...told, process: null, isHealthy, health: null };
   }
-  const answer = await probe(await ownCheck(app, config.healthCheck), server.port, publicAddress(server));
-  const process = await manager.status({ app: name, id: live });
+  const check = await ownCheck(app, config.healthCheck);
+  const [answer, process] = await Promise.all([
+    inTurn(() => probe(check, server.port, publicAddress(server))),
+    manager.status({ app: name, id: live }),
+  ]);
   return { ...told, process, isHealthy: answer.isHealthy, health: answer.text };
 }
 

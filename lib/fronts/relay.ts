@@ -24,7 +24,7 @@ const client = () => relayAt(relayFolder());
 
 /** Makes sure that the relay is running in this version of dp; returns what was changed. */
 async function ensure(io: Io): Promise<string[]> {
-  const running = await client().statusIfRunning();
+  const running = await client().relay();
   const isRunning = running !== null;
   if (!isService()) {
     if (!isRunning) await superviseRelay(relayFolder(), () => client().isRunning());
@@ -130,7 +130,7 @@ async function remove(app: string, io: Io): Promise<void> {
 }
 
 async function drift(): Promise<string[]> {
-  const running = await client().statusIfRunning();
+  const running = await client().relay();
   const wrong = isService() ? await relayDrift(relayFolder()) : [];
   if (running === null) wrong.push("the relay does not run");
   else if (isService() && running.version !== version)
@@ -161,7 +161,7 @@ const relay: Front = {
   drain: (app, id, timeout) => client().drain(app, id, timeout),
   status: statusOf,
   certify: (name) => client().certify(name),
-  edge: async () => (await client().statusIfRunning())?.edge ?? null,
+  edge: async () => (await client().relay())?.edge ?? null,
   remove,
 };
 

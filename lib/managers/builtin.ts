@@ -1,9 +1,9 @@
 // dp's own manager: one small supervisor process per instance, for machines without systemd and for tests.
 import { existsSync, statSync } from "node:fs";
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DpError } from "../errors.ts";
-import { readText, removeFile, writeFileAtomic } from "../host/files.ts";
+import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import type { Instance, Manager } from "../contracts/manager.ts";
 import { places } from "../paths.ts";
@@ -86,7 +86,9 @@ async function stop(name: InstanceName): Promise<void> {
   // After a reboot nothing of it can run, and the processes of all apps need not be read for it.
   if (spec?.boot === undefined || spec.boot === bootId()) await endProcesses(name, spec);
   const state = await readRecord<State>(files.state);
-  if (state && state.state !== "stopped")
+  // One of another boot says so by that: after a reboot no app waits for this write.
+  const isOver = state?.state === "stopped" || (state?.state !== "failed" && state?.boot !== bootId());
+  if (state && !isOver)
     await writeRecord(files.state, { ...state, state: "stopped", main: null, since: null, detail: "" });
 }
 
@@ -100,21 +102,31 @@ async function endProcesses(name: InstanceName, spec: Spec | null): Promise<void
   await endAll(() => processesOf(name, spec?.uid ?? ownUser(), main), timeout);
 }
 
-/** A record whose main process has just gone will soon be rewritten, with how it ended: waits for that briefly. */
-async function settledRecord(name: InstanceName): Promise<State | null> {
+/**
+ * The last record, and whether its main process runs. A record whose main process has just gone will soon be rewritten,
+ * with how it ended: waits for that briefly.
+ */
+async function settledRecord(name: InstanceName): Promise<{ state: State | null; isUp: boolean }> {
   for (let tries = 0; ; tries++) {
     const state = await readRecord<State>(filesOf(name).state);
     // What runs, or what was stopped, is the last word. Everything else may be about to be rewritten.
-    if (state === null || state.state === "stopped" || isRunning(state, state.main)) return state;
+    if (state === null || state.state === "stopped") return { state, isUp: false };
+    if (isRunning(state, state.main)) return { state, isUp: true };
     const isSupervised = isRunning(state, state.supervisor);
     if (state.state === "running" && isSupervised && tries < 50) await Bun.sleep(10);
+    else if (isSupervised) return { state, isUp: false };
     // A supervisor writes its last record before it exits: when it is gone, that record is read once more.
-    else return isSupervised ? state : readRecord<State>(filesOf(name).state);
+    else return lastRecord(name);
   }
 }
 
+async function lastRecord(name: InstanceName): Promise<{ state: State | null; isUp: boolean }> {
+  const state = await readRecord<State>(filesOf(name).state);
+  return { state, isUp: state !== null && isRunning(state, state.main) };
+}
+
 async function status(name: InstanceName): Promise<InstanceStatus> {
-  const state = await settledRecord(name);
+  const { state, isUp } = await settledRecord(name);
   if (state === null) return { state: "stopped", pid: null, restarts: 0, since: null, detail: "" };
   const { restarts, since, detail } = state;
   const ended = { pid: null, restarts, since: null };
@@ -123,7 +135,7 @@ async function status(name: InstanceName): Promise<InstanceStatus> {
   if (state.state === "stopped" || state.state === "failed") return { ...ended, state: state.state, ...how };
   if (state.boot !== bootId()) return { ...ended, state: "stopped", detail: "" };
   const isSupervised = isRunning(state, state.supervisor);
-  if (isRunning(state, state.main)) {
+  if (isUp) {
     const orphan = isSupervised ? { detail: "" } : { detail: ORPHAN, isOrphan: true };
     return { state: "running", pid: state.main?.pid ?? null, restarts, since, ...orphan };
   }
@@ -133,8 +145,7 @@ async function status(name: InstanceName): Promise<InstanceStatus> {
 }
 
 async function instances(app: string): Promise<string[]> {
-  const { instances: folder } = places(app);
-  const names = isFolder(folder) ? await readdir(folder) : [];
+  const names = await namesIn(places(app).instances);
   const ids = names.flatMap((name) => /^(.*)\.json$/.exec(name)?.[1] ?? []).filter(isInstanceId);
   const states = await Promise.all(ids.map(async (id) => ({ id, state: (await status({ app, id })).state })));
   return states

@@ -1,6 +1,7 @@
 // The history of deploys: read from the run files and nothing else.
 import { existsSync, lstatSync } from "node:fs";
 import { basename, join } from "node:path";
+import type { DeployConfig } from "../config/types.ts";
 import type { NamedApp } from "../contracts/app.ts";
 import { fact } from "../pipeline/facts.ts";
 import { factOf, load, type Run } from "../pipeline/run-file.ts";
@@ -84,7 +85,7 @@ export async function readRuns(
 async function readRun(app: NamedApp, id: string, holding: string | undefined, damaged: (message: string) => void) {
   const path = runFile(app, id);
   try {
-    const run = await loadOnce(path);
+    const run = await readOnce(path);
     return { id, path, run, state: stateOf(app, id, run, holding) };
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
@@ -96,8 +97,11 @@ async function readRun(app: NamedApp, id: string, holding: string | undefined, d
 /** Finished runs that this process has read, and the state of the file at that time. */
 const known = new Map<string, { file: string; run: Run }>();
 
-// One deploy asks several times for all runs, and hardly any run file has changed in between.
-async function loadOnce(path: string): Promise<Run> {
+/**
+ * A run file, for those who only read it: one that has ended and has not changed since this process read it is not read
+ * again. Throws DpError "run".
+ */
+export async function readOnce(path: string): Promise<Run> {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   // Any write, replacement or change of mode changes one of these.
   const file = stat ? `${stat.dev} ${stat.ino} ${stat.ctimeMs} ${stat.size}` : "";
@@ -140,13 +144,28 @@ function stateOf(app: NamedApp, id: string, run: Run, holding: string | undefine
   return isLocked(queueFile(app, id)) ? "waiting" : "unfinished";
 }
 
+/** deploy.yml of a release's commit. Throws DpError "run" when its run file cannot be read. */
+export async function configOf(app: NamedApp, release: string): Promise<DeployConfig> {
+  return factOf(await readOnce(runFile(app, release)), "config", fact.config);
+}
+
+/** Whether a run made a release that can be gone back to, if its files are still on disk. */
+const madeGood = ({ run, state }: PastRun) => state === "good" && run.facts["kind"] !== "rollback";
+
+/** Whether that is a good release whose files are still on disk. */
+export async function isGoodRelease(app: NamedApp, id: string): Promise<boolean> {
+  if (!existsSync(join(app.places.releases, id))) return false;
+  const past = await readRun(app, id, holder(app)?.id, () => undefined);
+  return past !== null && madeGood(past);
+}
+
 /** The good releases whose files are still on disk, oldest first: the only possible rollback targets. */
 export async function goodReleases(app: NamedApp): Promise<PastRun[]> {
   const { releases } = app.places;
   const names = new Set(await namesIn(releases));
   // Few of the runs have files, and only those are read. A restart's release is a link, which may lead nowhere.
   const ids = (await runIds(app)).filter((id) => names.has(id) && existsSync(join(releases, id)));
-  return (await readRuns(app, ids)).filter(({ run, state }) => state === "good" && run.facts["kind"] !== "rollback");
+  return (await readRuns(app, ids)).filter(madeGood);
 }
 
 /** The newest good release before that one, or null. */

@@ -64,15 +64,14 @@ export async function recordedManagers(app: NamedApp): Promise<Set<string>> {
 
 async function start(app: NamedApp, instance: Instance, server: ServerConfig, io: Io): Promise<void> {
   const record = recordOf(app, instance.id);
-  const [before, after] = [
-    await noted(record, server),
-    await managerFor(instance.config.type, server).then(({ name }) => name),
-  ];
+  const known = (await readText(record))?.trim();
+  const before = known || server.manager;
+  const after = (await managerFor(instance.config.type, server)).name;
   if (before !== after) {
     await (await named(before)).stop(instance, io);
     await (await named(before)).forget(instance, io);
   }
-  await note(app, record, after);
+  if (known !== after) await note(app, record, after);
   await (await named(after)).start(instance, io);
 }
 

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
-import { waitForLock } from "../host/lock.ts";
+import { holderOf, waitForLock } from "../host/lock.ts";
 import { isIn, keepOwnPorts, ownPorts, RANGE, type Span } from "../host/own-ports.ts";
+import { turns } from "../host/turns.ts";
 import { deployments, places, root } from "../paths.ts";
 import { listenedPorts, listeningPorts } from "../host/process/process.ts";
 import { appNames } from "../config/server.ts";
@@ -25,17 +26,20 @@ export async function portOf(app: NamedApp, id: string): Promise<number | null> 
 
 /**
  * Gives an instance its own port, or the one that it has already: one of the app's block if possible, that no other
- * instance has and nobody listens on. Throws DpError "host" when all are taken, the kernel's included.
+ * instance has and nobody listens on. Throws DpError "host" when all are taken, the kernel's included, "locked" when
+ * others take theirs for longer than `patience` ms.
  */
-export async function takePort(app: NamedApp, id: string): Promise<number> {
-  return underLock(async () => {
+export async function takePort(app: NamedApp, id: string, patience = PATIENCE): Promise<number> {
+  // Most often: nobody else writes it, and the lock would be waited for in vain.
+  const known = await portOf(app, id);
+  if (known !== null) return known;
+  return underLock(patience, async () => {
     const now = await portOf(app, id);
     if (now !== null) return now;
-    const taken = (await portsTaken(app)).union(listenedPorts());
-    const own = await ownPorts(app.places.base);
-    const block = own.find(isBlock) ?? freeBlock(app, taken);
-    const port = freeIn(block, taken) ?? freePort(firstTry(`${app.name} ${id}`, COUNT), taken);
-    await keepSpans(app, block, [port, ...(await portsOf(app))]);
+    const own = (await ownPorts(app.places.base)).find(isBlock);
+    const mine = await portsOf(app);
+    const { block, port } = (own && (await freeOfOwn(own, mine))) ?? (await freeOfAll(app, id, own));
+    await keepSpans(app, block, [port, ...mine]);
     await writeFileAtomic(recordOf(app, id), `${port}\n`, 0o600);
     return port;
   });
@@ -46,21 +50,65 @@ export async function takePort(app: NamedApp, id: string): Promise<number> {
  * public one, when they listen there themselves.
  */
 export async function reservePorts(app: NamedApp, ownPublic: number | null): Promise<void> {
-  await underLock(async () => {
-    const own = await ownPorts(app.places.base);
-    const block = own.find(isBlock) ?? freeBlock(app, await portsTaken(app));
+  await underLock(PATIENCE, async () => {
+    const own = (await ownPorts(app.places.base)).find(isBlock);
+    const block = own ?? freeBlock(app, await portsTaken(app));
     await keepSpans(app, block, [...(await portsOf(app)), ...(ownPublic === null ? [] : [ownPublic])]);
   });
 }
 
-async function underLock<T>(work: () => Promise<T>): Promise<T> {
-  const quiet = () => undefined;
-  const lock = await waitForLock(join(deployments(), ".ports.lock"), quiet, quiet);
-  try {
-    return await work();
-  } finally {
-    lock.release();
-  }
+interface Found {
+  block: Span | null;
+  port: number;
+}
+
+/**
+ * A free port of the app's own block, or null. No other app was given one there since the block is its own, so of the
+ * others only the public ports are read: with 1,000 apps a deploy takes no longer than with one.
+ */
+async function freeOfOwn(block: Span, mine: readonly number[]): Promise<Found | null> {
+  const port = freeIn(block, (await publicPorts()).union(listenedPorts()).union(new Set(mine)));
+  return port === undefined ? null : { block, port };
+}
+
+/** A free port of a block if possible, else any. Throws DpError "host" when there is none. */
+async function freeOfAll(app: NamedApp, id: string, own: Span | undefined): Promise<Found> {
+  const taken = (await portsTaken(app)).union(listenedPorts());
+  const block = own ?? freeBlock(app, taken);
+  return { block, port: freeIn(block, taken) ?? freePort(firstTry(`${app.name} ${id}`, COUNT), taken) };
+}
+
+/** How long the lock is waited for, in ms: it is held while a few small files are written. */
+const PATIENCE = 60_000;
+
+/**
+ * Those of this process take the lock in their order: in a race with many others one might lose again and again, and
+ * each time wait for a disk.
+ */
+const inTurn = turns(1);
+
+/** Throws DpError "locked" when another process, one that hangs, does not let the lock go. */
+const underLock = <T>(patience: number, work: () => Promise<T>): Promise<T> =>
+  inTurn(async () => {
+    const file = join(deployments(), ".ports.lock");
+    const end = performance.now() + patience;
+    const turn = () => {
+      if (performance.now() > end) throw held(file, patience);
+    };
+    const lock = await waitForLock(file, turn, () => undefined);
+    lock.note({ pid: process.pid });
+    try {
+      return await work();
+    } finally {
+      lock.release();
+    }
+  });
+
+function held(file: string, patience: number): DpError {
+  const pid = (holderOf(file) as { pid?: number } | null)?.pid;
+  return new DpError("locked", `${file} has not been free for ${patience / 1000} s: process ${pid ?? "?"} holds it`, {
+    hint: pid === undefined ? `fuser ${file}` : `ps -o pid,stat,wchan:20,args -p ${pid} shows what it waits for`,
+  });
 }
 
 type Placed = Pick<NamedApp, "name" | "places">;
@@ -141,16 +189,24 @@ async function portsOf({ places: { instances } }: Placed): Promise<number[]> {
 
 /** All public ports, those of all instances, and the blocks of the other apps. */
 async function portsTaken({ name }: NamedApp): Promise<Set<number>> {
-  const taken = new Set<number>();
+  const taken = await publicPorts();
   for (const app of (await appNames()).map(namedPlaces)) {
-    // Only this line is read: another app's config may be broken, and that must not stop this one.
-    const port = /^port:\s*(\d+)/m.exec((await readText(app.places.config)) ?? "")?.[1];
-    if (port !== undefined) taken.add(Number(port));
     for (const port of await portsOf(app)) taken.add(port);
     const others = app.name === name ? [] : await ownPorts(app.places.base);
     for (const port of others.flatMap(portsIn)) taken.add(port);
   }
   return taken;
+}
+
+/** The public ports of all apps. */
+async function publicPorts(): Promise<Set<number>> {
+  const ports = new Set<number>();
+  for (const name of await namesIn(deployments())) {
+    // Only this line is read: another app's config may be broken, and that must not stop this one.
+    const port = /^port:\s*(\d+)/m.exec((await readText(join(deployments(), name, "config.yml"))) ?? "")?.[1];
+    if (port !== undefined) ports.add(Number(port));
+  }
+  return ports;
 }
 
 const namedPlaces = (name: string): Placed => ({ name, places: places(name) });

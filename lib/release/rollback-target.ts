@@ -1,8 +1,16 @@
 // The rollback target when none is named: one rule, for the rollback itself and for those who announce it.
 import type { NamedApp } from "../contracts/app.ts";
 import { sequenceOf } from "../text/ids.ts";
-import { goodReleases, type PastRun } from "./history.ts";
+import { goodReleases, isGoodRelease, type PastRun } from "./history.ts";
 import { treeOf } from "../host/release-folder.ts";
+
+/** The targets of `dp rollback`, and of `dp rollback --with-env` if that has the live release's own files. */
+export interface Targets {
+  /** The release that was live before. */
+  previous: string | null;
+  rollbackTarget: string | null;
+  settingsTarget: string | null;
+}
 
 /**
  * The good release with older files than the live one's: the one that was live before, if it qualifies, otherwise the
@@ -11,20 +19,32 @@ import { treeOf } from "../host/release-folder.ts";
  */
 export async function rollbackTarget(app: NamedApp, live: string | null, withEnv = false): Promise<string | null> {
   if (live === null) return null;
-  const treeNumber = (id: string) => sequenceOf(treeOf(app.places.releases, id));
-  const isOlder = ({ id }: PastRun) =>
-    treeNumber(id) < treeNumber(live) ||
-    (withEnv && treeNumber(id) === treeNumber(live) && sequenceOf(id) < sequenceOf(live));
-  const older = (await goodReleases(app)).filter(isOlder);
-  const previous = await app.previous();
-  if (older.some(({ id }) => id === previous)) return previous;
-  return (
-    older.sort((a, b) => treeNumber(a.id) - treeNumber(b.id) || sequenceOf(a.id) - sequenceOf(b.id)).at(-1)?.id ?? null
-  );
+  return chosen(app, live, await goodReleases(app), withEnv);
 }
 
-/** The release with the live one's own files that `dp rollback --with-env` takes for its settings, or null. */
-export async function settingsTarget(app: NamedApp, live: string | null): Promise<string | null> {
-  const to = await rollbackTarget(app, live, true);
-  return to !== null && treeOf(app.places.releases, to) === treeOf(app.places.releases, live!) ? to : null;
+/** Both targets. Most often the release that was live before is the only one that is read for them. */
+export async function targetsOf(app: NamedApp, live: string | null): Promise<Targets> {
+  const previous = await app.previous();
+  if (live === null) return { previous, rollbackTarget: null, settingsTarget: null };
+  const treeOfApp = (id: string) => treeOf(app.places.releases, id);
+  const isOlder = previous !== null && sequenceOf(treeOfApp(previous)) < sequenceOf(treeOfApp(live));
+  // It counts for both, and has no files of the live one's.
+  if (isOlder && (await isGoodRelease(app, previous)))
+    return { previous, rollbackTarget: previous, settingsTarget: null };
+  const good = await goodReleases(app);
+  const settings = await chosen(app, live, good, true);
+  const isSame = settings !== null && treeOfApp(settings) === treeOfApp(live);
+  return { previous, rollbackTarget: await chosen(app, live, good, false), settingsTarget: isSame ? settings : null };
+}
+
+async function chosen(app: NamedApp, live: string, good: readonly PastRun[], withEnv: boolean): Promise<string | null> {
+  const treeNumber = (id: string) => sequenceOf(treeOf(app.places.releases, id));
+  const own = treeNumber(live);
+  const isOlder = ({ id }: PastRun) =>
+    treeNumber(id) < own || (withEnv && treeNumber(id) === own && sequenceOf(id) < sequenceOf(live));
+  const older = good.filter(isOlder);
+  const previous = await app.previous();
+  if (older.some(({ id }) => id === previous)) return previous;
+  older.sort((a, b) => treeNumber(a.id) - treeNumber(b.id) || sequenceOf(a.id) - sequenceOf(b.id));
+  return older.at(-1)?.id ?? null;
 }

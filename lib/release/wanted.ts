@@ -4,6 +4,7 @@ import { DpError } from "../errors.ts";
 import type { App } from "../contracts/app.ts";
 import { isJob, processOf, releaseOf } from "../text/ids.ts";
 import { damageOf } from "./current.ts";
+import { configOf } from "./history.ts";
 import { factsOfRelease } from "./instance.ts";
 import { hasWeb, idsOfRelease, stoppedIds, wantedIds } from "./processes.ts";
 
@@ -11,7 +12,7 @@ import { hasWeb, idsOfRelease, stoppedIds, wantedIds } from "./processes.ts";
 export async function wantedOf(app: App, live: string | null): Promise<string[]> {
   if (live === null) return [];
   try {
-    return await wantedIds(app, live, (await factsOfRelease(app, live)).config);
+    return await wantedIds(app, live, await configOf(app, live));
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
     return (await app.manager.instances(app.name)).filter((id) => releaseOf(id) === live);

@@ -3,7 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { isIn, ownPorts, spanText } from "../../lib/host/own-ports.ts";
+import { isIn, ownPorts, spanText, type Span } from "../../lib/host/own-ports.ts";
+import { tryLock } from "../../lib/host/lock.ts";
 import { unitText } from "../../lib/host/systemd/unit.ts";
 import { namedApp } from "../../lib/release/app.ts";
 import { givePortBack, portOf, reservePorts, takePort } from "../../lib/release/ports.ts";
@@ -95,6 +96,46 @@ describe("the ports of an app", () => {
     // A public port out of the range needs no permission.
     await reservePorts(old, 8000);
     expect(record("old")).toBe(`${spanText(block!)} 23456`);
+  });
+
+  test("are none that is another app's public port, though that app is down", async () => {
+    const mine = app("mine");
+    await reservePorts(mine, null);
+    const [{ first, last }] = (await ownPorts(mine.places.base)) as [Span];
+    // Its public ports, one after the other, are all of the block but the last.
+    for (let port = first; port < last; port++) {
+      app(`down-${port}`);
+      writeFileSync(server.path("opt/deployments", `down-${port}`, "config.yml"), `prot: broken\nport: ${port}\n`);
+    }
+    expect(await takePort(mine, "1-aaaaaaa")).toBe(last);
+    const apart = await takePort(mine, "2-aaaaaaa");
+    expect(apart < first || apart > last).toBe(true);
+  });
+
+  test("are not waited for for ever: a process that hangs is named, and what has a port needs no lock", async () => {
+    const stuck = app("stuck");
+    const port = await takePort(stuck, "1-aaaaaaa");
+    const lock = tryLock(server.path("opt/deployments/.ports.lock"))!;
+    lock.note({ pid: process.pid });
+    expect(await takePort(stuck, "1-aaaaaaa")).toBe(port);
+    const problem = await takePort(stuck, "2-aaaaaaa", 50).catch((error: unknown) => error);
+    expect(problem).toMatchObject({ exit: "locked", message: expect.stringContaining(`process ${process.pid}`) });
+    lock.release();
+    expect(await takePort(stuck, "2-aaaaaaa")).not.toBe(port);
+  });
+
+  test("are given to many at once, each its own, in the order in which they asked", async () => {
+    const many = Array.from({ length: 20 }, (_, at) => app(`crowd-${at}`));
+    const served: string[] = [];
+    const ports = await Promise.all(
+      many.map(async (each) => {
+        const port = await takePort(each, "1-aaaaaaa");
+        served.push(each.name);
+        return port;
+      }),
+    );
+    expect(new Set(ports).size).toBe(20);
+    expect(served).toEqual(many.map(({ name }) => name));
   });
 
   test("are in the units of systemd, once they are known", async () => {

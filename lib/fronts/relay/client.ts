@@ -9,9 +9,14 @@ import { HOLD_TIME } from "./limits.ts";
 /** How long the relay may take to answer, in ms, not counting the time that the command itself waits. */
 const TIMEOUT = 10_000;
 
+/** The name of no app: the status with its route has none. */
+const NO_APP = "";
+
 /** dp's side of the relay, which holds the public ports of all apps. Every call throws DpError "host" when it fails. */
 export interface RelayClient {
   isRunning(): Promise<boolean>;
+  /** The relay itself, without the routes, of which there may be thousands; null when it is not running. */
+  relay(): Promise<Omit<FrontStatus, "routes"> | null>;
   /** The status, with the routes of all apps or of one. */
   status(app?: string): Promise<FrontStatus>;
   /** The same, or null when the relay is not running. */
@@ -52,8 +57,10 @@ export function relayAt(folder: string): RelayClient {
       throw error;
     }
   };
+  const relay = () => statusIfRunning(NO_APP);
   return {
-    isRunning: async () => (await statusIfRunning()) !== null,
+    isRunning: async () => (await relay()) !== null,
+    relay,
     status,
     statusIfRunning,
     set: (route) => ask({ do: "set", route }),

@@ -121,8 +121,10 @@ function leaveOthers(app: App): void {
 export async function pointRoute(folder: string, name: string, target: Target | null): Promise<void> {
   const app = appOf(name);
   const before = app.route.target;
-  const route = { ...app.route, target: isSame(before, target) ? before : target };
-  await save(folder, name, route);
+  const isThere = isSame(before, target);
+  const route = { ...app.route, target: isThere ? before : target };
+  // After a reboot most apps have their port again: none of them waits for the disk.
+  if (!isThere) await save(folder, name, route);
   app.route = route;
   if (before !== null && before.id !== target?.id && isIdle(app, before.id)) app.inFlight.delete(before.id);
   leaveOthers(app);

@@ -2,7 +2,7 @@
 import { chmod, chown, mkdir } from "node:fs/promises";
 import { startScript } from "../process/command-line.ts";
 import { bootId } from "../process/process.ts";
-import { removeFile, writeFileAtomic } from "../files.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Startable } from "../instance.ts";
 import { places } from "../../paths.ts";
 import { isJob } from "../../text/ids.ts";
@@ -21,11 +21,11 @@ export async function writeSpec(instance: Startable, restartDelay: number): Prom
   await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
   await mkdir(places(app).logs, { recursive: true, mode: 0o750 });
   const env = { ...instance.env, DP_INSTANCE: markerOf(instance) };
-  await writeFileAtomic(files.script, `${startScript(instance.command)}\n`, 0o600);
-  if (user !== null) {
-    await chown(files.script, 0, gid);
-    await chmod(files.script, 0o640);
-  }
+  const script = `${startScript(instance.command)}\n`;
+  // After a reboot it is there already, and every file is waited for until the disk has it.
+  if ((await readText(files.script)) !== script) await writeFileAtomic(files.script, script, 0o600);
+  if (user !== null) await chown(files.script, 0, gid);
+  await chmod(files.script, user === null ? 0o600 : 0o640);
   await writeRecord(files.spec, {
     app,
     id,
