@@ -38,7 +38,8 @@ const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.is
 async function start(instance: Instance, io: Io, restartDelay: number): Promise<void> {
   const { app, id, folder } = instance;
   const cannot = (why: string) => new DpError("command", `${app}@${id} cannot be started: ${why}`);
-  await stop(instance);
+  // After a reboot nothing of it runs, and its record goes anyway: no app waits until the disk has it once more.
+  if (!isOfAnotherBoot(await readRecord<Spec>(filesOf(instance).spec))) await stop(instance);
   if (!isFolder(folder)) throw cannot(`there is no folder ${folder}`);
   await writeSpec(instance, restartDelay);
   const files = filesOf(instance);
@@ -78,17 +79,18 @@ async function pids(name: InstanceName): Promise<number[]> {
   return processesOf(name, spec?.uid ?? ownUser(), state?.boot === bootId() ? state.main : null);
 }
 
+/** Whether it was started before a reboot: nothing of it can run. False when that is not known. */
+const isOfAnotherBoot = (spec: Spec | null) => spec?.boot !== undefined && spec.boot !== bootId();
+
 async function stop(name: InstanceName): Promise<void> {
   const files = filesOf(name);
   // The spec is written before the supervisor starts and removed after it: without a spec there is nothing to stop.
   if (!existsSync(files.spec) && !existsSync(files.state)) return;
   const spec = await readRecord<Spec>(files.spec);
-  // After a reboot nothing of it can run, and the processes of all apps need not be read for it.
-  if (spec?.boot === undefined || spec.boot === bootId()) await endProcesses(name, spec);
+  // The processes of all apps need not be read for it.
+  if (!isOfAnotherBoot(spec)) await endProcesses(name, spec);
   const state = await readRecord<State>(files.state);
-  // One of another boot says so by that: after a reboot no app waits for this write.
-  const isOver = state?.state === "stopped" || (state?.state !== "failed" && state?.boot !== bootId());
-  if (state && !isOver)
+  if (state && state.state !== "stopped")
     await writeRecord(files.state, { ...state, state: "stopped", main: null, since: null, detail: "" });
 }
 
