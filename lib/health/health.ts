@@ -12,6 +12,7 @@ import { watched } from "./watched.ts";
 import { watchElsewhere, wrongPort } from "./wrong-port.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
 import { isListening, listener } from "../host/process/process.ts";
+import { listenerInode } from "../host/process/socket-owner.ts";
 import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 import { places, publicAddress } from "../paths.ts";
 import type { HealthCheck, ServerConfig } from "../config/types.ts";
@@ -29,6 +30,8 @@ const SLOWEST = 2_000;
 const LATENESS = 0.1;
 /** The same while nobody listens, with the shortest pause in ms: such a try costs the app nothing. */
 const EAGER = { lateness: 0.03, pause: 5 };
+/** The pause between two looks whether somebody listens by now, as a share of the pause. */
+const LOOK = 0.2;
 /** The pause is at least this many times the duration of the try: some managers are asked through a program. */
 const IDLE = 2;
 
@@ -68,9 +71,17 @@ export async function waitUntilHealthy(candidate: Candidate, io: Io): Promise<{ 
     const soon = Math.max(EAGER.pause, (now - begun) * EAGER.lateness, (now - asked) * IDLE);
     const pause = answer.isRefused ? Math.min(soon, delay) : delay;
     if (performance.now() + pause > deadline) throw await unhealthy(candidate, seen, io, word ?? answer);
-    await io.sleep(pause);
+    await (answer.isRefused ? untilHeard(candidate.port, pause, io) : io.sleep(pause));
     delay = Math.min(Math.max(check.interval, (performance.now() - begun) * LATENESS), SLOWEST);
   }
+}
+
+/** Waits until somebody listens on the port, for `pause` ms at most: to ask the kernel for it costs next to nothing. */
+async function untilHeard(port: number, pause: number, io: Io): Promise<void> {
+  const end = performance.now() + pause;
+  const look = Math.max(1, pause * LOOK);
+  do await io.sleep(Math.min(look, Math.max(1, end - performance.now())));
+  while (performance.now() < end && listenerInode("127.0.0.1", port) === null);
 }
 
 // The instance runs, and for the first time: it has not crashed.

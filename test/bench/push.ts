@@ -1,4 +1,6 @@
 // From `git push` to the new release: cold and warm, by step, and dp's own share of it.
+import { join } from "node:path";
+import type { Sandbox } from "../support/sandbox.ts";
 import { filesOf, flaskFiles, withApp } from "./app.ts";
 import { median, section, type Measured, type Options } from "./section.ts";
 import { appTimes, push, type Timing } from "./timing.ts";
@@ -16,6 +18,8 @@ const rows = {
   "warm: push": ms,
   "warm: push to the first new answer": ms,
   "warm: dp's own share (push − verifyTime − boot − end)": { unit: "ms", below: 500 },
+  "warm: git alone, to a repository without dp": ms,
+  "warm: dp's own share, without git": { unit: "ms", below: 400 },
   "warm: processor time, without the app": ms,
   "warm: the app's boot, alone": ms,
   "warm: the app's end, alone": ms,
@@ -50,6 +54,26 @@ async function warmPushes(count: number, again: (say: string) => Promise<Timing>
   return timings;
 }
 
+/** `git push` of a commit to a repository that nothing deploys from; in ms, the median of some times. */
+async function gitAlone(box: Sandbox, times: number): Promise<number> {
+  const repo = join(box.root, "alone.git");
+  await mustGit(box, "init", "--quiet", "--bare", repo);
+  await mustGit(box, "push", "--quiet", repo, "main");
+  const took: number[] = [];
+  for (let time = 0; time < times; time++) {
+    await box.commit({ say: `alone ${time}` });
+    const begun = performance.now();
+    await mustGit(box, "push", "--quiet", repo, "main");
+    took.push(performance.now() - begun);
+  }
+  return median(took);
+}
+
+async function mustGit(box: Sandbox, ...words: string[]): Promise<void> {
+  const { code, text } = await box.git(...words);
+  if (code !== 0) throw new Error(`git ${words.join(" ")} exited with code ${code}:\n${text}`);
+}
+
 async function plain(options: Options): Promise<Partial<Record<Name, number>>> {
   const { isQuick, say } = options;
   return withApp(options, APP, CONFIG, async (box) => {
@@ -61,14 +85,17 @@ async function plain(options: Options): Promise<Partial<Record<Name, number>>> {
     });
     say(`push: ${warm.map(({ total }) => Math.round(total)).join(", ")} ms warm`);
     const { boot, end } = await appTimes(box, "/health", isQuick ? 1 : 5);
+    const git = await gitAlone(box, isQuick ? 1 : 5);
+    const share = middle(warm, (timing) => timing.total) - VERIFY - boot - end;
     const steps = STEPS.map((step) => [`warm: step ${step}`, middle(warm, (timing) => timing.steps[step] ?? 0)]);
     return {
       "cold: push": cold.total,
       "cold: push to the first new answer": cold.firstAnswer,
       "warm: push": middle(warm, (timing) => timing.total),
       "warm: push to the first new answer": middle(warm, (timing) => timing.firstAnswer),
-      "warm: dp's own share (push − verifyTime − boot − end)":
-        middle(warm, (timing) => timing.total) - VERIFY - boot - end,
+      "warm: dp's own share (push − verifyTime − boot − end)": share,
+      "warm: git alone, to a repository without dp": git,
+      "warm: dp's own share, without git": share - git,
       "warm: processor time, without the app": middle(warm, (timing) => timing.cpu),
       "warm: the app's boot, alone": boot,
       "warm: the app's end, alone": end,
