@@ -87,7 +87,7 @@ function takeRest(client: Client, buffer: Buffer, at: number, start = at, head: 
   if (spans !== null) for (let i = 0; i < spans.length; i += 2) send(client, buffer, spans[i]!, spans[i + 1]!);
   else if (body.cuts === null || body.cuts.length === 0) send(client, buffer, start, to);
   else sendKept(client, buffer, start, to, body.cuts);
-  if (client.edge !== HTTPS) pump(client.upstream!.socket, client, body);
+  if (!body.isDone && client.edge !== HTTPS) pump(client.upstream!.socket, client, body);
   if (!body.isDone) return;
   if (body.kept !== null && !isRaw) send(client, body.kept, 0, body.kept.length);
   if (to < buffer.length) client.keepsUpstream = false;

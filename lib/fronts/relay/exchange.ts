@@ -123,7 +123,7 @@ export function feed(client: Client, buffer: Buffer, from: number): void {
     remember(client, buffer, from, at);
     send(upstream, buffer, from, at);
     // A body that is remembered is small.
-    if (at === buffer.length && client.replay === null && client.edge !== HTTPS)
+    if (!body.isDone && at === buffer.length && client.replay === null && client.edge !== HTTPS)
       client.bodyCame += pump(client.socket, upstream, body);
     if (body.isDone) client.since = clock.now;
   }
