@@ -9,11 +9,10 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
-  unlinkSync,
   writeFileSync,
 } from "node:fs";
+import { rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { dropBallast } from "./ballast.ts";
 import { codeOf, DpError } from "../errors.ts";
@@ -72,7 +71,7 @@ async function replace(path: string, text: string, mode: number, owner?: readonl
   } finally {
     closeSync(fd);
   }
-  renameSync(temp, path);
+  await rename(temp, path);
   await syncFolder(dirname(path));
 }
 
@@ -102,7 +101,7 @@ export async function namesIn(folder: string): Promise<string[]> {
 /** Removes a file or link; returns false when it did not exist. */
 export async function removeFile(path: string): Promise<boolean> {
   try {
-    unlinkSync(path);
+    await unlink(path);
     return true;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return false;

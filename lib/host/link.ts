@@ -1,5 +1,6 @@
 // The links `current` and `previous`: relative, straight to releases/ID, replaced with one rename(2).
-import { readlinkSync, renameSync, symlinkSync } from "node:fs";
+import { readlinkSync } from "node:fs";
+import { rename, symlink } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
 import { removeFile, syncFolder } from "./files.ts";
@@ -29,8 +30,8 @@ export async function point(link: string, folder: string | null): Promise<void> 
   } else {
     const temp = join(dirname(link), `.${basename(link)}.tmp.${process.pid}`);
     await removeFile(temp); // left by a killed run, and must never be published by this one
-    symlinkSync(relative(dirname(link), folder), temp);
-    renameSync(temp, link);
+    await symlink(relative(dirname(link), folder), temp);
+    await rename(temp, link);
   }
   await syncFolder(dirname(link));
 }
