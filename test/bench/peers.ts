@@ -94,23 +94,31 @@ async function measure(options: Options): Promise<Measured> {
   ];
   return withServer(async (box) => {
     const open = await openAll(options, { box, piku: options.piku }, notes);
-    const all = new Map<Peer, Seen[]>();
-    const rounds = options.isQuick ? 1 : 5;
-    for (let number = 1; number <= rounds; number++)
-      for (const [peer, deployed] of [...open]) {
-        const seen = await attempt(deployed, `release ${number}`);
-        options.say(`peers: ${peer.name}: ${JSON.stringify(seen)}`);
-        if (typeof seen !== "string") all.set(peer, [...(all.get(peer) ?? []), seen]);
-        else {
-          notes.push(`${peer.name}: left out from round ${number} on: ${seen}`);
-          deployed.laptop.remove();
-          open.delete(peer);
-        }
-      }
-    notes.push(await versions(box));
-    for (const { laptop } of open.values()) laptop.remove();
-    return { values: valuesOf(all), notes };
+    try {
+      const all = await inTurns(open, options, notes);
+      return { values: valuesOf(all), notes: [...notes, await versions(box)] };
+    } finally {
+      for (const { laptop } of open.values()) laptop.remove();
+    }
   });
+}
+
+/** Some rounds of all; one that fails in a round is left out from then on, with a note. */
+async function inTurns(open: ReadonlyMap<Peer, Deployed>, { isQuick, say }: Options, notes: string[]) {
+  const all = new Map([...open.keys()].map((peer) => [peer, [] as Seen[]]));
+  const failed = new Set<Peer>();
+  for (let number = 1; number <= (isQuick ? 1 : 5); number++)
+    for (const [peer, deployed] of open) {
+      if (failed.has(peer)) continue;
+      const seen = await attempt(deployed, `release ${number}`);
+      say(`peers: ${peer.name}: ${JSON.stringify(seen)}`);
+      if (typeof seen !== "string") all.get(peer)!.push(seen);
+      else {
+        notes.push(`${peer.name}: left out from round ${number} on: ${seen}`);
+        failed.add(peer);
+      }
+    }
+  return all;
 }
 
 function valuesOf(all: ReadonlyMap<Peer, Seen[]>): Record<string, number> {

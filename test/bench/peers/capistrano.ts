@@ -1,6 +1,4 @@
 // Debian's Capistrano with gunicorn under systemd, restarted by each deploy: a push to a repository, then `cap`.
-import { freePort } from "../../support/box.ts";
-import { openLaptop } from "../../support/server-laptop.ts";
 import { flaskFiles } from "../app.ts";
 import type { Ground, Peer } from "./peer.ts";
 
@@ -58,15 +56,15 @@ async function prepare({ box }: Ground, port: number): Promise<void> {
 
 const peer: Peer = {
   name: "Capistrano",
+  app: "shop",
   packages: ["capistrano"],
-  async open(ground) {
+  async open(ground, { laptop, port }) {
     const { box } = ground;
-    const [laptop, port] = [await openLaptop(box, "shop"), await freePort()];
     await prepare(ground, port);
     await laptop.git("remote", "set-url", "production", box.gitUrl("/srv/cap/shop.git"));
     const cap = (task: string) => box.must(`cd ${CLIENT} && cap production ${task}`);
     return {
-      ...{ laptop, port, files: (say: string) => flaskFiles("shop", say) },
+      files: (say) => flaskFiles("shop", say),
       async push() {
         await laptop.push();
         await cap("deploy");

@@ -1,8 +1,10 @@
 // The ground of the peers: one booted server with all of them, on packages of Debian that are installed in it alone.
 import { until } from "../../support/sandbox.ts";
+import { freePort } from "../../support/box.ts";
+import { openLaptop } from "../../support/server-laptop.ts";
 import { type Server, startServer } from "../../support/server-box.ts";
 import { get } from "../timing.ts";
-import { type Deployed, type Ground, type Peer } from "./peer.ts";
+import type { Deployed, Ground, Peer, Place } from "./peer.ts";
 
 // No package shall start a service of its own: the box has the network of its host.
 const NO_SERVICES = "printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d";
@@ -23,14 +25,16 @@ export async function withServer<T>(use: (box: Server) => Promise<T>): Promise<T
 
 /** Installs what a peer needs and deploys its first app; why that cannot be done is an answer, too. */
 export async function openPeer(peer: Peer, ground: Ground): Promise<Deployed | string> {
+  const place: Place = { laptop: await openLaptop(ground.box, peer.app), port: await freePort() };
   try {
     if (peer.packages.length > 0) await ground.box.must(`${INSTALL} ${peer.packages.join(" ")}`, { timeout: LIMIT });
-    const deployed = await peer.open(ground);
-    await deployed.laptop.commit(deployed.files("release 0"));
-    await deployed.push();
-    await until(`the first answer of ${peer.name}`, async () => (await get(deployed.port, "/"))?.includes("release 0"));
-    return deployed;
+    const app = await peer.open(ground, place);
+    await place.laptop.commit(app.files("release 0"));
+    await app.push();
+    await until(`the first answer of ${peer.name}`, async () => (await get(place.port, "/"))?.includes("release 0"));
+    return { ...app, ...place };
   } catch (error) {
+    place.laptop.remove();
     const [first = "", ...rest] = (error as Error).message.trim().split("\n");
     return [first, ...rest.slice(-3)].join(" | ");
   }

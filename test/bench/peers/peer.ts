@@ -9,12 +9,8 @@ export interface Ground {
   piku: string;
 }
 
-/** An app that a peer has deployed. */
-export interface Deployed {
-  /** The public port on 127.0.0.1. */
-  port: number;
-  /** The working copy that is pushed. */
-  laptop: Laptop;
+/** An app as a peer deploys it. */
+export interface App {
   /** The files of the app that answers `say`. */
   files(say: string): Record<string, string>;
   /** What is typed to deploy the newest commit; settles when that has returned, and throws when it failed. */
@@ -23,11 +19,24 @@ export interface Deployed {
   back: (() => Promise<unknown>) | null;
 }
 
+/** Where an app of a peer comes from, and where it answers. */
+export interface Place {
+  /** The working copy; its remote is the app's repository as dp names it. */
+  laptop: Laptop;
+  /** The public port on 127.0.0.1. */
+  port: number;
+}
+
+/** An app that is live. */
+export type Deployed = App & Place;
+
 /** One way. */
 export interface Peer {
   name: string;
+  /** The app's name. */
+  app: string;
   /** Debian's packages that it needs on the server. */
   packages: readonly string[];
   /** Sets an app up, ready for its first push. Throws when the peer cannot be had. */
-  open(ground: Ground): Promise<Deployed>;
+  open(ground: Ground, place: Place): Promise<App>;
 }

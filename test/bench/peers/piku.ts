@@ -2,9 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "../../support/box.ts";
 import { exec } from "../../support/box-host.ts";
-import { openLaptop } from "../../support/server-laptop.ts";
 import { flaskFiles } from "../app.ts";
 import type { Ground, Peer } from "./peer.ts";
 
@@ -48,17 +46,17 @@ NGINX_INCLUDE_FILE=port.conf
 
 const peer: Peer = {
   name: "piku",
+  app: "shop",
   packages: ["nginx", "openssl", "uwsgi", "uwsgi-plugin-python3", "python3-click", "python3-virtualenv"],
-  async open(ground) {
+  async open(ground, { laptop, port }) {
     const { box } = ground;
-    const [laptop, port] = [await openLaptop(box, "shop"), await freePort()];
     await send(ground);
     await box.write("/etc/nginx/conf.d/piku.conf", NGINX);
     await box.must(PREPARE);
     await laptop.git("remote", "set-url", "production", box.gitUrl("/shop", "piku"));
     const own = { Procfile: "wsgi: app:app\n", ENV: envOf(), "port.conf": `listen 127.0.0.1:${port};\n` };
     return {
-      ...{ laptop, port, files: (say: string) => ({ ...flaskFiles("shop", say), ...own }) },
+      files: (say) => ({ ...flaskFiles("shop", say), ...own }),
       push: () => laptop.push(),
       back: null,
     };

@@ -1,8 +1,6 @@
 // A bare repository whose hook checks the commit out where it runs, and lets pm2 reload it: two processes of node.
 import { resolve } from "node:path";
-import { freePort } from "../../support/box.ts";
 import { pm2Folder, VERSION } from "../../support/pm2.ts";
-import { openLaptop } from "../../support/server-laptop.ts";
 import type { Peer } from "./peer.ts";
 
 const HOOK = `#!/bin/sh
@@ -18,9 +16,9 @@ server.listen(process.env.PORT, "127.0.0.1");
 
 const peer: Peer = {
   name: "hook with pm2 reload",
+  app: "shop",
   packages: ["nodejs"],
-  async open({ box }) {
-    const [laptop, port] = [await openLaptop(box, "shop"), await freePort()];
+  async open({ box }, { laptop, port }) {
     await box.copyIn(resolve(await pm2Folder(), ".."), "/usr/local/lib/pm2/node_modules");
     await box.must("ln -s /usr/local/lib/pm2/node_modules/.bin/pm2 /usr/local/bin/pm2");
     await box.must("mkdir -p /srv/hook/shop && git init -q --bare -b main /srv/hook/shop.git");
@@ -28,7 +26,7 @@ const peer: Peer = {
     await box.write("/srv/hook/version", `pm2 ${VERSION}\n`);
     await laptop.git("remote", "set-url", "production", box.gitUrl("/srv/hook/shop.git"));
     return {
-      ...{ laptop, port, files: (say: string) => ({ "server.js": server(say) }) },
+      files: (say) => ({ "server.js": server(say) }),
       push: () => laptop.push(),
       back: null,
     };
