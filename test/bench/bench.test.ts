@@ -160,6 +160,7 @@ test("traffic counts what fails, and finds the first answer that is wanted", asy
   const seen = await requests.stop();
   await server.stop(true);
   expect(seen.failed).toBeGreaterThan(0);
+  expect(seen.reasons).toEqual({ ECONNREFUSED: seen.failed });
   expect(seen.sent).toBeGreaterThan(seen.failed);
   expect(seen.gap).toBeGreaterThan(0);
 });

@@ -49,10 +49,16 @@ async function watch(port: number, isWanted: (body: string) => boolean, type: ()
   }
 }
 
-/** One push and, where there is such a thing, one way back. */
-async function round({ port, laptop, files, push, back }: Deployed, say: string): Promise<Seen> {
+type Reasons = Record<string, number>;
+
+/** One push and, where there is such a thing, one way back; `reasons` gets why requests failed. */
+async function round({ port, laptop, files, push, back }: Deployed, say: string, reasons: Reasons): Promise<Seen> {
+  const add = (more: Reasons) => {
+    for (const [why, count] of Object.entries(more)) reasons[why] = (reasons[why] ?? 0) + count;
+  };
   await laptop.commit(files(say));
   const pushed = await watch(port, (body) => body.includes(say), push);
+  add(pushed.seen.reasons);
   const seen: Seen = {
     "push to the first new answer": pushed.answered,
     "push returns": pushed.returned,
@@ -61,6 +67,7 @@ async function round({ port, laptop, files, push, back }: Deployed, say: string)
   };
   if (back === null) return seen;
   const went = await watch(port, (body) => !body.includes(say), back);
+  add(went.seen.reasons);
   return {
     ...seen,
     "rollback to the first old answer": went.answered,
@@ -69,8 +76,8 @@ async function round({ port, laptop, files, push, back }: Deployed, say: string)
 }
 
 /** A round, or why it failed. */
-const attempt = (deployed: Deployed, say: string): Promise<Seen | string> =>
-  round(deployed, say).catch((error: Error) => error.message.trim().split("\n").slice(0, 4).join(" | "));
+const attempt = (deployed: Deployed, say: string, reasons: Reasons): Promise<Seen | string> =>
+  round(deployed, say, reasons).catch((error: Error) => error.message.trim().split("\n").slice(0, 4).join(" | "));
 
 /** The peers that could be set up, each with its first release live; a note for each of the others. */
 async function openAll(options: Options, ground: Parameters<Peer["open"]>[0], notes: string[]) {
@@ -106,11 +113,12 @@ async function measure(options: Options): Promise<Measured> {
 /** Some rounds of all; one that fails in a round is left out from then on, with a note. */
 async function inTurns(open: ReadonlyMap<Peer, Deployed>, { isQuick, say }: Options, notes: string[]) {
   const all = new Map([...open.keys()].map((peer) => [peer, [] as Seen[]]));
+  const reasons = new Map([...open.keys()].map((peer) => [peer, {} as Reasons]));
   const failed = new Set<Peer>();
   for (let number = 1; number <= (isQuick ? 1 : 5); number++)
     for (const [peer, deployed] of open) {
       if (failed.has(peer)) continue;
-      const seen = await attempt(deployed, `release ${number}`);
+      const seen = await attempt(deployed, `release ${number}`, reasons.get(peer)!);
       say(`peers: ${peer.name}: ${JSON.stringify(seen)}`);
       if (typeof seen !== "string") all.get(peer)!.push(seen);
       else {
@@ -118,6 +126,8 @@ async function inTurns(open: ReadonlyMap<Peer, Deployed>, { isQuick, say }: Opti
         failed.add(peer);
       }
     }
+  for (const [{ name }, why] of reasons)
+    if (Object.keys(why).length > 0) notes.push(`${name}: requests failed by ${JSON.stringify(why)}`);
   return all;
 }
 
