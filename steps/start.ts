@@ -35,6 +35,8 @@ const step = defineStep(import.meta.path, {
     // On a second run, after the swap, current is already this release; previous then names what served before.
     const named = await app.live();
     const live = named === id ? await app.previous() : named;
+    if (kind === "deploy")
+      await (await import("../lib/release/sealing.ts")).shareWithLive(app, given.release, live, io);
     // The new release runs all its processes. Those of the old one that were stopped by hand are noted for the undo.
     await keepStopped(
       app,

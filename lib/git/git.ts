@@ -1,5 +1,6 @@
 // Runs git in a repository: as the user who owns the repositories, where there is one. Its output is data, to be checked.
-import { closeSync, write } from "node:fs";
+import { closeSync } from "node:fs";
+import { writeAll } from "../host/process/input.ts";
 import { pipe } from "../host/process/libc.ts";
 import { plainEnv, run, type Result, type RunOptions } from "../host/run.ts";
 import { ownerOf } from "./owner.ts";
@@ -30,20 +31,6 @@ export async function gitWithInput(
   const running = git(repo, words, { ...options, stdin: read }).finally(() => closeSync(read));
   await writeAll(to, Buffer.from(text));
   return running;
-}
-
-// Git may exit before it has read everything; its exit code tells why.
-async function writeAll(fd: number, bytes: Buffer): Promise<void> {
-  const some = (at: number) =>
-    new Promise<number>((resolve) =>
-      write(fd, bytes, at, bytes.length - at, null, (error, n) => resolve(error ? 0 : n)),
-    );
-  for (let at = 0; at < bytes.length;) {
-    const count = await some(at);
-    if (count === 0) break;
-    at += count;
-  }
-  closeSync(fd);
 }
 
 /** The full name of a commit or object in git's output, or null. */

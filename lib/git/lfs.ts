@@ -62,15 +62,21 @@ git lfs pull
 left=$(xargs -0 grep -lx -m 1 '${VERSION}' <"$GIT_DIR/pointers" || :)
 [ -z "$left" ] || { echo "still pointers: $left"; exit 1; }`;
 
-/** Replaces the pointers of a commit that is laid out in `folder`. Throws DpError "command" with git-lfs's output. */
-export async function fetchLfs(source: Source, folder: string, fetcher: Fetcher, io: Io): Promise<void> {
+/**
+ * Replaces the pointers of a commit that is laid out in `folder`; answers their paths. Throws DpError "command" with
+ * git-lfs's output.
+ */
+export async function fetchLfs(source: Source, folder: string, fetcher: Fetcher, io: Io): Promise<string[]> {
   const pointers = await pointersIn(source);
-  if (pointers.length === 0) return;
+  if (pointers.length === 0) return pointers;
   const temp = (await io.run(["mktemp", "-d"], { ...fetcher, quiet: true })).text;
   try {
     const argv = ["sh", "-c", FETCH, "sh", join(temp, "git"), folder, (await source.url()) ?? "", ...NO_FILTERS];
     const { code, text } = await io.run(argv, { ...fetcher, check: false, quiet: true });
-    if (code === 0) return io.info(`${pointers.length} LFS ${pointers.length === 1 ? "file" : "files"}`);
+    if (code === 0) {
+      io.info(`${pointers.length} LFS ${pointers.length === 1 ? "file" : "files"}`);
+      return pointers;
+    }
     throw new DpError("command", `the Git LFS files cannot be fetched (${pointers[0]} is one of them)`, {
       lines: tail(text, 10),
       hint: "push them to the LFS server, git lfs push --all REMOTE; they are fetched as the app's user, with the credentials in its home",

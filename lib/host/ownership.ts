@@ -21,13 +21,25 @@ export const canTake = (reader: string | undefined): reader is string => isOther
 
 /**
  * Gives a folder and its contents to another user. The folder's own owner changes last, so that a second call resumes
- * after a killed one. chown follows no links, even if a file is replaced by one in the meantime.
+ * after a killed one. chown follows no links, even if a file is replaced by one in the meantime. Throws DpError "usage" for
+ * a finished release that shares files with another.
  */
 export async function handTo(folder: string, { maker, reader }: Makers, io: Io): Promise<void> {
   if (maker === undefined || !canTake(reader)) return;
   const [uid] = await idsOf(maker);
   const [, gid] = await idsOf(reader);
   if (lstatSync(folder).uid === uid) return;
+  // The other names of such a file are in finished releases.
+  const shared = ["-xdev", "-type", "f", "-links", "+1", "-uid", "0", "-print", "-quit"];
+  const isShared = isSealed(folder) && (await io.run(["find", folder, ...shared], { quiet: true, timeout: LONG })).text;
+  if (isShared)
+    throw new DpError(
+      "usage",
+      `${folder} is finished and shares files with other releases: nothing more is built in it`,
+      {
+        hint: "deploy the commit again: dp deploy APP",
+      },
+    );
   await io.run(["chown", "-R", "-h", `${uid}:${gid}`, "--", folder], { quiet: true, timeout: LONG });
 }
 

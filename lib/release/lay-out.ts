@@ -8,6 +8,7 @@ import { fetchEnv, NO_FILTERS, ownSource } from "../git/source.ts";
 import { layOutSubmodules } from "../git/submodules.ts";
 import type { Io } from "../host/io.ts";
 import { largePipe } from "../host/process/libc.ts";
+import { canTake } from "../host/ownership.ts";
 import { removeTree } from "../host/remove.ts";
 import { idsOf } from "../host/users.ts";
 import { buildEnvironment } from "./builder.ts";
@@ -41,8 +42,9 @@ export async function layOut(laying: Laying, io: Io): Promise<void> {
   const env = buildEnvironment(app, await appEnvironment({ app, sha, release }), user);
   const fetcher = { user, timeout, env: fetchEnv(env) };
   const source = ownSource(app.places.repo, sha, io.signal);
-  await fetchLfs(source, release, fetcher, io);
+  const fetched = await fetchLfs(source, release, fetcher, io);
   await layOutSubmodules(source, release, fetcher, io);
+  if (canTake(app.server.user)) await (await import("./times.ts")).keepTimes(laying, source, fetched, io);
 }
 
 /** Writes those paths of the commit; without any, all. */

@@ -110,6 +110,18 @@ done
 ls "$bin/setpriv"
 `;
 
+/** Writes into files of its folder as a build may; says what it could, when the app runs it. */
+const WRITES = `#!/bin/sh
+[ "$1" = app ] || exec sh -ec 'echo "$1" >>kept; chmod 600 asset; chmod 644 asset; touch -c -d @1700000000 write.sh' sh "$1"
+exec 2>/dev/null
+(echo evil >>asset) && echo "writes asset"
+chmod 666 asset && echo "opens asset"
+touch -c asset && echo "touches asset"
+rm -f asset && echo "removes asset"
+ln asset ../../home/asset && echo "links asset"
+true
+`;
+
 describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: ${why})`}`, () => {
   let box: Server;
   let shop: Laptop;
@@ -310,6 +322,43 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     ).toBe("");
     expect(await box.must("find /opt/deployments /var/log/deployments -user root ! -type l -perm /022")).toBe("");
   });
+
+  test("releases share what is the same, and no build, hook or app reaches another release through it", async () => {
+    const asset = "an asset\n".repeat(4_000);
+    const scripts = { "probe.sh": WRITES, "write.sh": WRITES };
+    const push = async (lines: string, files: Record<string, string> = {}) => {
+      await shop.commit({ ...plainApp("shop", lines), ...scripts, ...files });
+      const text = (await shop.push()).text;
+      return { text, release: `${BASE}/releases/${await box.live("shop")}` };
+    };
+    const inode = (release: string) => box.must(`stat -c '%i %h %U %a' ${release}/asset`);
+    const first = await push("build: ./write.sh build\n", { asset, kept: "kept\n" });
+    const second = await push("build: ./write.sh again\n");
+    const third = await push("hooks: {preDeploy: ./write.sh hook}\n");
+    // What a build or a hook has written in place is in its own release, and nothing else is.
+    for (const [{ release }, written] of [
+      [first, "build\n"],
+      [second, "again\n"],
+      [third, "hook\n"],
+    ] as const)
+      expect(await box.must(`cd ${release} && cat asset kept`)).toBe(`${asset}kept\n${written}`.trimEnd());
+    const shared = await inode(first.release);
+    expect(shared).toEndWith(" 3 root 644");
+    expect([await inode(second.release), await inode(third.release)]).toEqual([shared, shared]);
+    expect(await box.must(`find ${BASE} -maxdepth 1 -name 'shared.tmp'`)).toBe("");
+    // The app has none of the rights that a build had.
+    expect(await box.get(port, "/probe")).toBe("");
+    const again = await box.dp("step", "build", "--app", "shop");
+    expect(again.text).toContain("shares files with other releases");
+    await box.mustDp("rollback", "shop", second.release.split("/").at(-1)!);
+    expect(await box.must(`cat ${BASE}/current/asset`)).toBe(asset.trimEnd());
+    await box.must(`echo 'keep: 1' >> ${BASE}/config.yml`);
+    const last = await push("");
+    expect(await box.must(`ls ${BASE}/releases`)).not.toContain(first.release.split("/").at(-1)!);
+    expect((await inode(last.release)).split(" ")[0]).toBe(shared.split(" ")[0]!);
+    expect(await box.must(`cat ${last.release}/asset`)).toBe(asset.trimEnd());
+    await box.must(`sed -i '/^keep:/d' ${BASE}/config.yml`);
+  }, 180_000);
 
   test.each([
     ["a link out of the repository", { leak: "/etc/passwd" }, /leak: a link out of the repository/],

@@ -13,7 +13,8 @@ import { removeTree } from "../../host/remove.ts";
  * The folder of archives and package managers; it belongs to dp.
  *
  * Each release has its own node_modules, as real files. A link to a shared folder would break programs that write below
- * node_modules or ask for real paths; hard links would let one release change the files of another.
+ * node_modules or ask for real paths; hard links would let a build change the files of another release. Finished releases
+ * share what is the same, see lib/host/share.ts.
  *
  * `KEY.tar` is an archive for later releases. The app's user packs it into a file that dp has opened and owns, so that
  * the app cannot change it later. The app's user also unpacks it, so that dp never walks through folders that an app has
