@@ -21,6 +21,7 @@ import rollback from "./rollback.ts";
 import type { Measured, Options, Section } from "./section.ts";
 import { project } from "../support/sandbox.ts";
 import status from "./status.ts";
+import tree from "./tree.ts";
 
 /** Every section, in the order in which they are measured. */
 export const SECTIONS: readonly Section[] = [
@@ -32,6 +33,7 @@ export const SECTIONS: readonly Section[] = [
   https,
   memory,
   status,
+  tree,
   boot,
   laptop,
 ];
