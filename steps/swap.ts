@@ -39,6 +39,8 @@ const step = defineStep(import.meta.path, {
       const why = status.detail || status.state;
       throw new DpError("unhealthy", `the new instance was healthy but exited before the switch: ${why}`);
     }
+    const next = port === null ? null : await targetOf(app, id, port);
+    if (next !== null) await front.prepare?.(name, next, io);
     // On a second run current is already this release; start has noted what was live before.
     const live = await target(places.current);
     const before = live === release ? folderOf(app, old) : live;
@@ -51,7 +53,7 @@ const step = defineStep(import.meta.path, {
       await point(places.previous, previous);
       const begun = performance.now();
       if (port !== null || (await front.status(name)) !== null) {
-        await front.point(name, port === null ? null : await targetOf(app, id, port), io);
+        await front.point(name, next, io);
         await front.resume(name, io);
       }
       const switchTime = Math.round((performance.now() - begun) * 10) / 10;

@@ -127,6 +127,7 @@ const MANAGER: Omit<
   Members<Required<Manager>>,
   | "adopt"
   | "drift"
+  | "extend"
   | "owner"
   | "ownNetwork"
   | "prepare"

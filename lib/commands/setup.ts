@@ -4,6 +4,7 @@ import type { ServerConfig } from "../config/types.ts";
 import type { App } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
+import type { ManagedApp } from "../host/instance.ts";
 import type { Io } from "../host/io.ts";
 import { setupUser, userOf } from "../host/users.ts";
 import { root } from "../paths.ts";
@@ -65,13 +66,12 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   const differing = await writeConfig(named, text);
   if (differing === null) changes.push(`wrote ${config}`);
   const app = await openApp(name);
-  const { places, server } = app;
+  const { server } = app;
   changes.push(...(await setupBuilder(app, io)), ...(await sealAll(app, true, io)));
   changes.push(...(await setupEnvFile(app)));
   changes.push(...(await setupRepository(app, server.branch, io)));
-  const { stopTimeout, path } = server;
   await reservePorts(app, app.front.holdsPort ? null : server.port);
-  changes.push(...(await managed.setup({ app: name, base: places.base, user: server.user, stopTimeout, path }, io)));
+  changes.push(...(await managed.setup(managedApp(app), io)));
   const isLive = (await app.live()) !== null;
   const held = await holdPort(app, { before, was, isLive }, io);
   changes.push(...changeLines(name, differing ?? [], isLive, held.later), ...held.changes);
@@ -81,6 +81,11 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   const unfetched = options.url === undefined ? null : await fetched(app, options.url, changes, io);
   const isElsewhere = held.later !== null && (differing ?? []).some(({ key }) => isOfRoute(key));
   return { changes, server, isLive: isLive && !isElsewhere, unfetched };
+}
+
+function managedApp({ name, places: { base }, server }: App): ManagedApp {
+  const { user, stopTimeout, path, settings: operator } = server;
+  return { app: name, base, user, stopTimeout, path, operator };
 }
 
 interface Port {

@@ -50,10 +50,11 @@ async function until(what: string, isSo: () => Promise<boolean>): Promise<void> 
   }
 }
 
-/** dp's services with a task on that node. */
+/** The services of apps with a task on that node; what every node has for itself does not move. */
 async function servicesOn({ ID }: Node): Promise<Service[]> {
   const here = new Set((await tasksOnNode(ID)).filter(isUp).map(({ ServiceID }) => ServiceID));
-  return (await servicesWith({ "dp.root": root() || "/" })).filter((service) => here.has(service.ID));
+  const own = await servicesWith({ "dp.root": root() || "/" });
+  return own.filter((service) => here.has(service.ID) && appOf(service) !== "");
 }
 
 const isJobOf = ({ Spec }: Service) => isJob(Spec.Labels["dp.release"] ?? "");

@@ -154,6 +154,8 @@ export interface Front {
   setup(route: Omit<Route, "target">, io: Io): Promise<string[]>;
   /** One sentence for each server-wide part of the front that `setup` would make differently now. */
   drift?(): Promise<string[]>;
+  /** Makes in advance what `point` to a target needs and what takes long; `point` does it otherwise. Safe to repeat. */
+  prepare?(app: string, target: Target, io: Io): Promise<void>;
   /** Once this returns, every new request goes to the target; null: 503. Durable. */
   point(app: string, target: Target | null, io: Io): Promise<void>;
   /** Holds new requests, each at most `limit` ms. */

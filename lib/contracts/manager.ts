@@ -1,7 +1,8 @@
 // The contract of a process manager: it starts, stops and watches the instances of an app.
 import type { InstanceName, InstanceStatus, LogOptions, ManagedApp, Startable } from "../host/instance.ts";
 import type { Io } from "../host/io.ts";
-import type { DeployConfig } from "../config/types.ts";
+import type { DeployConfig, ServerConfig } from "../config/types.ts";
+import type { Front } from "./front.ts";
 import type { TreeEntry } from "../git/entries.ts";
 
 /** The release that served before the one of an instance. */
@@ -64,6 +65,11 @@ export interface Manager {
    * it can.
    */
   unavailable(path?: string): Promise<string | null>;
+  /**
+   * The front of an app whose requests come in on other servers, too, by these settings; missing, or the front itself: they
+   * come in by the front alone. Asked only when config.yml has settings of the manager.
+   */
+  extend?(front: Front, server: ServerConfig): Front;
   /** Makes what all instances of the app share; returns one sentence for each change. */
   setup(app: ManagedApp, io: Io): Promise<string[]>;
   /** Throws DpError "config" for an instance that could never start. Called before anything is stopped for it. */

@@ -59,4 +59,6 @@ export interface ManagedApp {
   stopTimeout: number;
   /** PATH of the server's own programs. Default: the system's folders. */
   path?: string | undefined;
+  /** The settings of app types and managers in config.yml, by name. */
+  operator?: Readonly<Record<string, unknown>>;
 }

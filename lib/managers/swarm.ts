@@ -17,11 +17,12 @@ import {
   updateService,
   type Service,
 } from "../docker/swarm.ts";
-import type { InstanceName, InstanceStatus } from "../host/instance.ts";
+import type { InstanceName, InstanceStatus, ManagedApp } from "../host/instance.ts";
 import type { Io } from "../host/io.ts";
 import { descendants, listeningIn } from "../host/process/process.ts";
 import { listenerUid } from "../host/process/socket-owner.ts";
 import { compareInstances } from "../text/ids.ts";
+import { removeEntrance, removeSockets, renewEntrance } from "./swarm/entrance.ts";
 import { forgetEntry } from "./swarm/entry.ts";
 import { pruneSwarm, removeImages } from "./swarm/images.ts";
 import { keepLog, serviceLogs } from "./swarm/logs.ts";
@@ -29,6 +30,8 @@ import { appLabels, ENABLED, entryName, serviceName } from "./swarm/names.ts";
 import { isNative, requireShareable } from "./swarm/native.ts";
 import { ensureNetwork, removeNetwork } from "./swarm/network.ts";
 import { removeUnused } from "./swarm/secrets.ts";
+import { withEntrances } from "./swarm/nodes-front.ts";
+import { swarmSettings } from "./swarm/settings.ts";
 import { placeOf, processName } from "./swarm/spec.ts";
 import { forgetSpec, startService } from "./swarm/start.ts";
 import { statusFrom } from "./swarm/status.ts";
@@ -132,15 +135,25 @@ async function remove(app: string, io: Io): Promise<string[]> {
   const images = await imagesOf(app, io);
   for (const { image } of images) await docker(["image", "rm", "--force", image], io);
   const secrets = await removeUnused(app);
+  const hadEntrance = await removeEntrance(app);
   const hadNetwork = await removeNetwork(app);
+  await removeSockets(app);
   return [
     ...services.map(({ Spec }) => `removed the service ${Spec.Name}`),
     ...left.map((name) => `removed the container ${name}`),
     ...images.map(({ image }) => `removed ${image}`),
     ...sent,
     ...(secrets > 0 ? [`removed ${secrets} secrets of the swarm`] : []),
+    ...(hadEntrance ? ["closed the entrance of each node"] : []),
     ...(hadNetwork ? ["removed its network of the swarm"] : []),
   ];
+}
+
+async function setup({ app, operator }: ManagedApp, io: Io): Promise<string[]> {
+  const changes = (await ensureNetwork(app)) ? ["made its network in the swarm"] : [];
+  if (swarmSettings(operator).entrance !== undefined) changes.push(...(await renewEntrance(app, io)));
+  else if (await removeEntrance(app)) changes.push("closed the entrance of each node");
+  return changes;
 }
 
 const swarm: Manager = {
@@ -150,7 +163,11 @@ const swarm: Manager = {
   ownNetwork: true,
   unavailable,
   requireStartable,
-  setup: async ({ app }) => ((await ensureNetwork(app)) ? ["made its network in the swarm"] : []),
+  setup,
+  extend(front, { settings, drainTimeout }) {
+    const { entrance } = swarmSettings(settings);
+    return entrance === undefined ? front : withEntrances(front, entrance, drainTimeout);
+  },
   async start(instance, io) {
     await requireStartable(instance);
     await stopService(instance, io);

@@ -2,6 +2,7 @@
 import { realpath } from "node:fs/promises";
 import { basename } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
+import type { Front } from "../contracts/front.ts";
 import { isSetUp, readServer } from "../config/server.ts";
 import type { ServerConfig } from "../config/types.ts";
 import { DpError } from "../errors.ts";
@@ -10,7 +11,7 @@ import { isAppName, places } from "../paths.ts";
 import { idOf } from "../text/ids.ts";
 import { factOf, type Run } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
-import { front } from "../registry.ts";
+import { front, manager } from "../registry.ts";
 import { managerOf } from "./manager.ts";
 
 /** The app of that name, whether it was set up or not. Throws DpError "usage" for what cannot be a name. */
@@ -56,5 +57,12 @@ export const appOfRun = (run: Run): Promise<App> =>
 
 /** The app with this config.yml. */
 export async function withServer(app: NamedApp, server: ServerConfig): Promise<App> {
-  return { ...app, server, manager: managerOf(app, server), front: await front(server.front) };
+  return { ...app, server, manager: managerOf(app, server), front: await frontOf(server) };
+}
+
+// Without settings of the manager's own it is not loaded for this.
+async function frontOf(server: ServerConfig): Promise<Front> {
+  const own = await front(server.front);
+  if (server.settings[server.manager] === undefined) return own;
+  return (await manager(server.manager)).extend?.(own, server) ?? own;
 }

@@ -9,7 +9,7 @@ import type { Change } from "./server-config.ts";
 
 /** The front's current route for the app; null: none, or config.yml had named another front. */
 async function routeNow(before: App | undefined, { name, front }: App) {
-  return before === undefined || before.front === front ? front.status(name) : null;
+  return before === undefined || before.front.name === front.name ? front.status(name) : null;
 }
 
 /**

@@ -1,5 +1,5 @@
 // A steady load from inside another network: steady-load.ts URL RATE, until stdin ends; half of it on connections of its
-// own. Prints at each line of stdin what happened since the last one.
+// own. Prints at each "look" of stdin what happened since the last one, at each "count" what did so far.
 const [url = "", rate = "50"] = process.argv.slice(2);
 const LIMIT = 10_000;
 
@@ -46,6 +46,7 @@ const timer = setInterval(
 );
 
 for await (const line of console) {
+  if (line === "count") console.log(JSON.stringify(seen));
   if (line === "look") {
     await Promise.all(open);
     console.log(JSON.stringify(seen));

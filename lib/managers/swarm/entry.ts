@@ -13,25 +13,27 @@ import { places } from "../../paths.ts";
 import { entryName, networkName } from "./names.ts";
 import { INSIDE, proxyText } from "./proxy.ts";
 
-const configOf = ({ app, id }: InstanceName) => join(places(app).instances, `${id}.haproxy.cfg`);
+/** The file with the configuration of the way to an instance, on every server. */
+export const entryConfig = ({ app, id }: InstanceName) => join(places(app).instances, `${id}.haproxy.cfg`);
 
 /** Makes and starts the way to a web instance. */
 export async function startEntry(instance: Instance, image: Image, io: Io): Promise<void> {
   const { app, env } = instance;
   const program = await programImage("haproxy", io);
   await mkdir(places(app).instances, { recursive: true, mode: 0o711 });
-  await writeFileAtomic(configOf(instance), await proxyText(instance, image), 0o600);
+  await writeFileAtomic(entryConfig(instance), await proxyText(instance, image), 0o600);
   await removeEntry(instance, io);
   const options = [
     `--name=${entryName(instance)}`,
     ...labelOptions(instance),
     `--network=${networkName(app)}`,
+    ...[`--env=ENTRY=:${INSIDE}`, "--env=STATE=127.0.0.1:8001", "--env=FIRST=/none"],
     `--publish=127.0.0.1:${env["PORT"]}:${INSIDE}`,
     ...["--restart=unless-stopped", "--pull=never", "--read-only", "--pids-limit=64"],
     // The configuration is dp's, whose user may be another one than root.
     ...["--cap-drop=ALL", "--cap-add=DAC_OVERRIDE"],
     ...["--security-opt=no-new-privileges", "--log-driver=json-file", "--log-opt=max-size=1m"],
-    `--mount=type=bind,source=${configOf(instance)},target=/haproxy.cfg,readonly`,
+    `--mount=type=bind,source=${entryConfig(instance)},target=/haproxy.cfg,readonly`,
   ];
   await docker(["run", "--detach", ...options, program, "-f", "/haproxy.cfg"], io);
 }
@@ -44,5 +46,5 @@ export async function removeEntry(name: InstanceName, io: Io): Promise<void> {
 /** Removes what startEntry kept. Safe to repeat. */
 export async function forgetEntry(name: InstanceName, io: Io): Promise<void> {
   await removeEntry(name, io);
-  await removeFile(configOf(name));
+  await removeFile(entryConfig(name));
 }

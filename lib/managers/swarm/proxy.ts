@@ -9,6 +9,8 @@ import { insidePort, tasksWanted } from "./spec.ts";
 
 /** The port of HAProxy in its container. */
 export const INSIDE = 8000;
+/** How long an entry that is told to stop still takes requests, in ms: by then every entrance has the next one. */
+export const GRACE = 3_000;
 /** How many more tasks than wanted may be in DNS: those of a lost node stay there for a while. */
 const SPARE = 5;
 
@@ -39,7 +41,7 @@ export async function proxyText(instance: Instance, image: Image): Promise<strin
   return render(await template("swarm/entry.cfg"), {
     ...(isHttp ? HTTP : TCP),
     mode: isHttp ? "http" : "tcp",
-    inside: String(INSIDE),
+    grace: `${GRACE}ms`,
     port: String(insidePort(instance, image)),
     service: serviceName(instance),
     count: String(tasksWanted(instance) + SPARE),

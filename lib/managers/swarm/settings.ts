@@ -9,6 +9,8 @@ export interface SwarmSettings {
   /** Process -> constraint. */
   place: Record<string, string>;
   secrets: string[];
+  /** The port that every node opens for the app; missing: only this server takes requests. */
+  entrance?: number;
 }
 
 const constraint = text(
@@ -41,6 +43,12 @@ const server = v.pipe(
         ),
       ),
       [],
+    ),
+    entrance: v.exactOptional(
+      v.pipe(
+        whole(1, 65_535),
+        v.description("The port on which every node takes requests for the app. Default: only this server takes any."),
+      ),
     ),
   }),
   v.description("For manager swarm: how an app runs in a Docker Swarm."),

@@ -24,7 +24,8 @@ function instance(healthCheck: string, more: Partial<Instance> = {}): Instance {
 function complaints(text: string): string {
   const file = join(folder, "haproxy.cfg");
   writeFileSync(file, text);
-  const checked = Bun.spawnSync([HAPROXY!, "-c", "-f", file]);
+  const env = { ENTRY: ":8000", STATE: "unix@/state", FIRST: "/none" };
+  const checked = Bun.spawnSync([HAPROXY!, "-c", "-f", file], { env });
   return checked.exitCode === 0 ? "" : checked.stderr.toString();
 }
 
