@@ -71,7 +71,10 @@ export function withoutOption(options: Options): { without?: string[] } {
 }
 
 /** The declaration of the option by which a command runs on other servers of the app, too: see spread.ts. */
-export const ON = ["--on <servers>", "On these servers of the app, b,c, or on all; default: this one alone"] as const;
+export const ON = [
+  "--on <servers>",
+  "Run on these servers of the app, b,c, or on all; default: on this one alone",
+] as const;
 
 /** The option `--only`: the apps that a key may see; undefined: all. */
 export const only = (options: Options): string[] | undefined => textOf(options, "only")?.split(",").filter(Boolean);

@@ -22,7 +22,7 @@ export function declareSwarmCommand(cli: CAC): void {
     )
     .option("--address <ip>", "With init and join: this server's address, as the other servers reach it")
     .option("--manager", "With invite: as a manager; one or three, never two")
-    .option("--json", "As JSON")
+    .option("--json", "With status: as JSON")
     .usage(USAGE)
     .action(async (action: string = "status", name: string | undefined, options: Options) => {
       if (!Object.hasOwn(DOES, action))

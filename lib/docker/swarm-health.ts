@@ -42,5 +42,5 @@ export function managerProblems(rows: readonly NodeRow[]): string[] {
     const loss = spare > 0 ? `the loss of ${spare + 1} more stops` : "the loss of one more stops";
     return [`${left} of ${all} managers are there, and ${loss} all changes`];
   }
-  return all % 2 === 0 ? [`${all} managers bear the loss of no more than ${all - 1} do`] : [];
+  return all % 2 === 0 ? [`${all} managers survive no more losses than ${all - 1}`] : [];
 }

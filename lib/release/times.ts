@@ -1,4 +1,4 @@
-// The times of a release's files: one that no commit has changed since keeps the time that it has in the live release, so
+// The times of a release's files: one that the new commit has not changed keeps the time that it has in the live release, so
 // that the two can be one file on the disk.
 import { closeSync, lstatSync } from "node:fs";
 import { join } from "node:path";

@@ -14,7 +14,7 @@ export interface RowSpec {
 export interface Options {
   /** The path of the dp that is measured. */
   dp: string;
-  /** Few repetitions, and nothing that installs from the network. */
+  /** Few repetitions; without --peers nothing that installs from the network. */
   isQuick: boolean;
   /** Deploys under load. */
   deploys: number;

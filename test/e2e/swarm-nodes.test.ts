@@ -276,7 +276,7 @@ describe.skipIf(why !== null)("a swarm of three", () => {
         "--filter",
         "label=dp.sweep",
       );
-      expect(ended.split("\n").length).toBe(1);
+      expect(ended.split("\n").filter(Boolean).length).toBeLessThanOrEqual(1);
       expect(await doctor()).toContain("nothing wrong");
       await first().must("stop", ...(await first().must("ps", "--quiet", "--filter", "name=dp-registry")).split("\n"));
       expect(await doctor()).toContain("the swarm's registry, 10.77.0.1:5000, cannot be reached");

@@ -95,10 +95,9 @@ describe.skipIf(why !== null)(`booted servers${why === null ? "" : ` (skipped: $
       const release = `${BASE}/releases/${live}`;
       expect(await one.read(`${release}/built`)).toBe(`dpb-shop\n${a.name}\n`);
       // Whose they are and who may read them, of the release and of the dependencies; no file is the app's.
-      const owners = (folder: string) => one.must(`find ${folder} -printf '%u:%g %#m\\n' | sort | uniq -c`);
-      const same = (folder: string) => a.must(`find ${folder} -printf '%u:%g %#m\\n' | sort | uniq -c`);
+      const owners = (on: Server, folder: string) => on.must(`find ${folder} -printf '%u:%g %#m\\n' | sort | uniq -c`);
       for (const folder of [release, `${BASE}/venvs/*/lib/python3*/site-packages/six*`])
-        expect(await owners(folder)).toBe(await same(folder));
+        expect(await owners(one, folder)).toBe(await owners(a, folder));
       expect(await one.must(`find ${release} ${BASE}/venvs -user dp-shop`)).toBe("");
     }
     const log = await b.read(`/var/log/deployments/shop/${live}.log`);

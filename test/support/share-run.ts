@@ -23,7 +23,7 @@ export interface Shares {
   freed: number;
   /** Whether the large files have the same inode, and what a write to one has left of the other. */
   one: "same" | "other";
-  two: "same" | "same content";
+  two: "same" | "same content" | "lost";
   /** Two small files of one name and size, afterwards. */
   differing: string[];
   /** The modes of a file that is open to others in one of them. */
@@ -83,7 +83,7 @@ const answer: Shares = {
   again,
   freed,
   one: isSame ? "same" : "other",
-  two: isKept ? (isSame ? "same" : "same content") : ("lost" as "same"),
+  two: isKept ? (isSame ? "same" : "same content") : "lost",
   differing: [older, own].map((folder) => readFileSync(join(folder, "text"), "utf8")),
   closed: [own, older].map((folder) => lstatSync(join(folder, "open")).mode.toString(8)),
   alone,

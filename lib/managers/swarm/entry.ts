@@ -13,7 +13,7 @@ import { places } from "../../paths.ts";
 import { entryName, networkName } from "./names.ts";
 import { INSIDE, proxyText } from "./proxy.ts";
 
-/** The file with the configuration of the way to an instance, on every server. */
+/** The file with the configuration of the way to an instance: of the entry here, and of those on each node. */
 export const entryConfig = ({ app, id }: InstanceName) => join(places(app).instances, `${id}.haproxy.cfg`);
 
 /** Makes and starts the way to a web instance. */

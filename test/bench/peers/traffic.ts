@@ -61,21 +61,23 @@ export function traffic(port: number, path = "/"): Traffic {
       .finally(() => open.delete(one));
     open.add(one);
   }, EVERY);
+  const end = async () => {
+    clearInterval(timer);
+    await Promise.all(open);
+    seen.gap = Math.max(seen.gap, performance.now() - last);
+    return seen;
+  };
+  let over: Promise<Seen> | null = null;
   return {
     first(isWanted, within) {
       const { promise, resolve } = Promise.withResolvers<number>();
-      const limit = setTimeout(() => resolve(Number.NaN), within);
+      const limit = setTimeout(() => resolve(Number.NaN), within).unref();
       wanted = { isWanted, found: resolve };
       return promise.finally(() => {
         clearTimeout(limit);
         wanted = null;
       });
     },
-    async stop() {
-      clearInterval(timer);
-      await Promise.all(open);
-      seen.gap = Math.max(seen.gap, performance.now() - last);
-      return seen;
-    },
+    stop: () => (over ??= end()),
   };
 }
