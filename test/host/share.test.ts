@@ -31,11 +31,15 @@ describe.each(["ext4", "btrfs", "xfs"] as const)("%s", (kind) => {
     const program = join(import.meta.dir, "../support/share-run.ts");
     const answer = on(kind, process.execPath, program, folder);
     if (answer.exitCode !== 0) throw new Error(answer.stderr.toString());
-    const { shared, again, freed, one, two, differing, alone, closed } = JSON.parse(answer.stdout.toString()) as Shares;
+    const { shared, again, freed, one, two, differing, alone, closed, held } = JSON.parse(
+      answer.stdout.toString(),
+    ) as Shares;
     expect(shared).toEqual(again);
     expect(freed).toBeGreaterThan(15);
     expect(differing).toEqual(["another text", "mine"]);
     expect(closed).toEqual(["100666", "100644"]);
+    // Who has one open since before it was closed to all could write into both.
+    expect(held).toEqual(kind === "ext4" ? [false, true] : [false, false]);
     // By blocks both are files of their own, and one may be written; by names they are one, which only root may write.
     expect([one, two]).toEqual(kind === "ext4" ? ["same", "same"] : ["other", "same content"]);
     // Without a user of its own an app could write into both.

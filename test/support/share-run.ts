@@ -1,9 +1,11 @@
 // A program of its own: shares the files of two folders on the file system at its argument; prints JSON.
 import {
   chmodSync,
+  closeSync,
   cpSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   statfsSync,
@@ -28,6 +30,8 @@ export interface Shares {
   differing: string[];
   /** The modes of a file that is open to others in one of them. */
   closed: string[];
+  /** Whether a file has the same inode while somebody has the older one open for writing, and afterwards. */
+  held: boolean[];
   /** The same without links. */
   alone: Shared;
 }
@@ -46,7 +50,8 @@ function fill(folder: string, large: Buffer): void {
   mkdirSync(join(folder, "deep/er"), { recursive: true });
   writeFileSync(join(folder, "deep/er/large"), large);
   writeFileSync(join(folder, "open"), "x".repeat(5_000));
-  for (const path of ["deep/er/large", "open"]) chmodSync(join(folder, path), 0o644);
+  writeFileSync(join(folder, "held"), "x".repeat(6_000));
+  for (const path of ["deep/er/large", "open", "held"]) chmodSync(join(folder, path), 0o644);
 }
 
 const large = randomBytes(17 * 1024 ** 2 + 123);
@@ -57,7 +62,7 @@ writeFileSync(join(own, "text"), "mine");
 writeFileSync(join(older, "kind"), "file");
 mkdirSync(join(own, "kind"));
 for (const folder of [older, own])
-  for (const path of ["deep/er/large", "open"]) utimesSync(join(folder, path), 1e9, 1e9);
+  for (const path of ["deep/er/large", "open", "held"]) utimesSync(join(folder, path), 1e9, 1e9);
 const alone = await shareFiles(own, older, options(false));
 if (alone.files > 0) {
   // A copy with blocks of its own.
@@ -67,12 +72,20 @@ if (alone.files > 0) {
   utimesSync(join(copy, "deep/er/large"), 1e9, 1e9);
   renameSync(join(copy, "deep/er/large"), join(own, "deep/er/large"));
 }
+const isOne = (name: string) => lstatSync(join(older, name)).ino === lstatSync(join(own, name)).ino;
+// As a build leaves it open for a process that goes on.
+const writer = openSync(join(older, "held"), "r+");
+for (const folder of [older, own]) chmodSync(join(folder, "held"), 0o444);
 // As a killed run leaves it.
 writeFileSync(temp, "another file");
 const before = free();
 const shared = await shareFiles(own, older, options(true));
 const freed = free() - before;
+const isHeld = isOne("held");
 const again = await shareFiles(own, older, options(true));
+closeSync(writer);
+await shareFiles(own, older, options(true));
+const isFree = isOne("held");
 const [a, b] = [older, own].map((folder) => join(folder, "deep/er/large")) as [string, string];
 const isSame = lstatSync(a).ino === lstatSync(b).ino;
 cpSync(b, join(at, "kept"));
@@ -86,6 +99,7 @@ const answer: Shares = {
   two: isKept ? (isSame ? "same" : "same content") : "lost",
   differing: [older, own].map((folder) => readFileSync(join(folder, "text"), "utf8")),
   closed: [own, older].map((folder) => lstatSync(join(folder, "open")).mode.toString(8)),
+  held: [isHeld, isFree],
   alone,
 };
 console.log(JSON.stringify(answer));

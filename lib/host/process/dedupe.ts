@@ -10,9 +10,15 @@ const MOST = 16 * 1024 ** 2;
 
 /**
  * Whether `to` now uses the blocks of `from`, because its `size` bytes are the same: the kernel has compared them. Null when
- * the file system cannot do that. Both are open files; neither needs to be open for writing.
+ * the file system cannot do that. Both are open files; neither needs to be open for writing. `pause` is called with the
+ * number of bytes after each part.
  */
-export function dedupe(from: number, to: number, size: number): boolean | null {
+export async function dedupe(
+  from: number,
+  to: number,
+  size: number,
+  pause: (bytes: number) => Promise<void>,
+): Promise<boolean | null> {
   // struct file_dedupe_range with one struct file_dedupe_range_info
   const request = new DataView(new ArrayBuffer(56));
   for (let at = 0; at < size;) {
@@ -29,6 +35,7 @@ export function dedupe(from: number, to: number, size: number): boolean | null {
     if (status < 0 && at === 0 && UNABLE.includes(-status)) return null;
     if (status !== 0 || count === 0) return false;
     at += count;
+    await pause(count);
   }
   return true;
 }

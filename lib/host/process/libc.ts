@@ -9,6 +9,9 @@ const LOCK_NB = 4;
 const RLIMIT_FSIZE = 1;
 const O_CLOEXEC = 0o2000000;
 const F_SETPIPE_SZ = 1031;
+const F_SETLEASE = 1024;
+const F_RDLCK = 0;
+const F_UNLCK = 2;
 
 const libc = libcWith({
   dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
@@ -53,6 +56,16 @@ export function pipe(): [number, number] {
   const ends = new Int32Array(2);
   if (libc().pipe2(ptr(ends), O_CLOEXEC) !== 0) throw new Error("pipe2 failed: too many open files?");
   return [ends[0]!, ends[1]!];
+}
+
+/**
+ * Whether nobody has an open file open for writing, or mapped so: fcntl(2), "Leases". False where that cannot be known. An
+ * open file outlives a change of the rights, and may be handed to any process.
+ */
+export function hasNoWriter(fd: number): boolean {
+  if (process.platform !== "linux" || libc().fcntl(fd, F_SETLEASE, F_RDLCK) !== 0) return false;
+  libc().fcntl(fd, F_SETLEASE, F_UNLCK);
+  return true;
 }
 
 /** The most bytes that a pipe of any user may hold, as Linux comes. */
