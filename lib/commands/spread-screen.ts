@@ -68,7 +68,7 @@ function documents() {
 
 function withServer(server: string, line: string): void {
   const said = jsonIn(line);
-  printJson({ server, ...(typeof said === "object" && said !== null ? said : { line }) });
+  printJson({ ...(typeof said === "object" && said !== null ? said : { line }), server });
 }
 
 type Named = AppLine & { server: string; app: string };

@@ -136,7 +136,7 @@ async function remove(app: string, io: Io): Promise<string[]> {
   for (const { image } of images) await docker(["image", "rm", "--force", image], io);
   const secrets = await removeUnused(app);
   const hadEntrance = await removeEntrance(app);
-  const hadNetwork = await removeNetwork(app);
+  const network = await removeNetwork(app);
   await removeSockets(app);
   return [
     ...services.map(({ Spec }) => `removed the service ${Spec.Name}`),
@@ -145,7 +145,7 @@ async function remove(app: string, io: Io): Promise<string[]> {
     ...sent,
     ...(secrets > 0 ? [`removed ${secrets} secrets of the swarm`] : []),
     ...(hadEntrance ? ["closed the entrance of each node"] : []),
-    ...(hadNetwork ? ["removed its network of the swarm"] : []),
+    ...network,
   ];
 }
 

@@ -1,14 +1,14 @@
 // Passes the app's answer on to the client.
 import { answer, readAnswer } from "./answer-head.ts";
 import { enter, leave, relay } from "./app.ts";
-import { CHUNKED, LENGTH, NONE, UNTIL_CLOSE, startBody, takeBody } from "./body.ts";
+import { type Body, CHUNKED, LENGTH, NONE, UNTIL_CLOSE, startBody, takeBody } from "./body.ts";
 import { ACTIVE, HTTPS, TUNNEL } from "./client-connection.ts";
 import { assign } from "./assign.ts";
 import { cut, leaveUpstream, linger, refuse, settle } from "./ending.ts";
 import { answered } from "./exchange.ts";
 import { INCOMPLETE, REFUSED } from "./field.ts";
 import { logAnswer } from "./log.ts";
-import { drop, send } from "./outlet.ts";
+import { drop, hasUnread, send } from "./outlet.ts";
 import { pump } from "./pump.ts";
 import { answerFor } from "./rewrite.ts";
 import type { Client, Upstream } from "./types.ts";
@@ -87,11 +87,18 @@ function takeRest(client: Client, buffer: Buffer, at: number, start = at, head: 
   if (spans !== null) for (let i = 0; i < spans.length; i += 2) send(client, buffer, spans[i]!, spans[i + 1]!);
   else if (body.cuts === null || body.cuts.length === 0) send(client, buffer, start, to);
   else sendKept(client, buffer, start, to, body.cuts);
-  if (!body.isDone && client.edge !== HTTPS) pump(client.upstream!.socket, client, body);
+  if (!body.isDone && client.edge !== HTTPS) pumpRest(client, body);
   if (!body.isDone) return;
   if (body.kept !== null && !isRaw) send(client, body.kept, 0, body.kept.length);
   if (to < buffer.length) client.keepsUpstream = false;
   answered(client);
+}
+
+/** Takes what has arrived of the body. What the app has sent besides stays with the kernel, and ends the connection. */
+function pumpRest(client: Client, body: Body): void {
+  const { socket } = client.upstream!;
+  pump(socket, client, body);
+  if (body.isDone && (socket === null || hasUnread(socket))) client.keepsUpstream = false;
 }
 
 function sendKept(client: Client, buffer: Buffer, start: number, end: number, cuts: readonly number[]): void {

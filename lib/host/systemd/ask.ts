@@ -19,6 +19,8 @@ const FEW = 4;
 const PATIENCE = 20_000;
 
 let bus: Bus | null = null;
+/** It has let one question wait for too long: the next ones of this process go to systemctl at once. */
+let isSilent = false;
 
 /** The connection of this process, opened on first use and after it was lost; null: there is no bus. */
 function openedBus(): Bus | null {
@@ -27,11 +29,13 @@ function openedBus(): Bus | null {
 }
 
 async function over<T>(ask: (bus: Bus) => Promise<T>): Promise<T | null> {
-  const open = openedBus();
+  const open = isSilent ? null : openedBus();
   if (open === null) return null;
+  const begun = performance.now();
   try {
     return await ask(open);
   } catch {
+    isSilent = performance.now() - begun >= PATIENCE;
     return null; // systemctl has the words for what is wrong
   }
 }

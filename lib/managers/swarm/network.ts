@@ -4,7 +4,7 @@ import { DpError } from "../../errors.ts";
 import { appLabels, networkName } from "./names.ts";
 
 /** How long tasks may need until they have left a network, and how often that is looked at, in ms. */
-const PATIENCE = 60_000;
+const PATIENCE = 30_000;
 const LOOK = 200;
 
 /** Makes the network of an app when it is missing; answers whether it did. */
@@ -22,19 +22,24 @@ export async function ensureNetwork(app: string): Promise<boolean> {
   }
 }
 
-/** Removes the network of an app; answers whether there was one. */
-export async function removeNetwork(app: string): Promise<boolean> {
+/**
+ * Removes the network of an app; answers a sentence about it, or none when there was none. After a power cut Docker may
+ * count a container in it for ever that is long gone: then it stays, and a later app of that name uses it again.
+ */
+export async function removeNetwork(app: string): Promise<string[]> {
   const name = networkName(app);
-  if ((await ask({ path: `/networks/${name}?scope=swarm` })) === null) return false;
+  if ((await ask({ path: `/networks/${name}?scope=swarm` })) === null) return [];
   const end = performance.now() + PATIENCE;
   for (;;) {
     try {
       await ask({ method: "DELETE", path: `/networks/${name}` });
-      return true;
+      return ["removed its network of the swarm"];
     } catch (error) {
       // The tasks of a service that was just removed are in it for some seconds more.
       const isInUse = error instanceof DpError && / is in use by task /.test(error.message);
-      if (!isInUse || performance.now() > end) throw error;
+      if (!isInUse) throw error;
+      if (performance.now() > end)
+        return [`left its network: Docker counts a container in it that is gone; later: docker network rm ${name}`];
       await Bun.sleep(LOOK);
     }
   }
