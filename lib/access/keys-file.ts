@@ -4,7 +4,7 @@ import { DpError } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { isAppName } from "../paths.ts";
 import { keysFile } from "./places.ts";
-import { ROLES, type Role } from "./role.ts";
+import { GRANTED, type Granted } from "./role.ts";
 
 const name = v.pipe(v.string(), v.check(isAppName));
 const key = v.strictObject({
@@ -15,7 +15,7 @@ const key = v.strictObject({
   added: v.string(),
   by: v.string(),
 });
-const grant = v.strictObject({ app: name, role: v.picklist(ROLES) });
+const grant = v.strictObject({ app: name, role: v.picklist(GRANTED) });
 const holder = v.strictObject({ name, apps: v.array(grant), keys: v.array(key) });
 const file = v.strictObject({ version: v.literal(1), holders: v.array(holder) });
 
@@ -41,6 +41,6 @@ export async function holders(): Promise<Holder[]> {
 /** The text of keys.json for these holders. */
 export const keysText = (all: readonly Holder[]) => `${JSON.stringify({ version: 1, holders: all }, null, 2)}\n`;
 
-/** The role of a holder for an app; null: none. */
-export const roleOn = ({ apps }: Holder, app: string): Role | null =>
+/** What a holder has for an app; null: nothing. */
+export const roleOn = ({ apps }: Holder, app: string): Granted | null =>
   apps.find((each) => each.app === app)?.role ?? null;

@@ -2,19 +2,34 @@
 
 /**
  * From the least to the most: each role may do what those before it may. "server" stands apart: another server of the app
- * may deploy together with this one, and nothing else. Who may operate changes no less than that.
+ * may deploy together with this one, and nothing else: it hands in built files, so no other role includes it.
  */
 export const ROLES = ["view", "push", "operate", "server"] as const;
 export type Role = (typeof ROLES)[number];
 
-/** Whether a word is the name of a role. */
-export const isRole = (word: string): word is Role => (ROLES as readonly string[]).includes(word);
+/** What a key has for an app: one role, or one of the first three and "server" as well. */
+export const GRANTED = [...ROLES, "view,server", "push,server", "operate,server"] as const;
+export type Granted = (typeof GRANTED)[number];
 
-/** Whether a role may do what another one may. */
-export const isEnough = (has: Role, needed: Role): boolean =>
-  has === "server" || needed === "server"
-    ? has === needed || has === "operate"
-    : ROLES.indexOf(has) >= ROLES.indexOf(needed);
+/** The roles in a typed word, `operate,server` in any order; null: no such roles, or two of which one has the other. */
+export function grantedIn(word: string): Granted | null {
+  const at = (role: string) => (ROLES as readonly string[]).indexOf(role);
+  const sorted = word
+    .split(",")
+    .sort((a, b) => at(a) - at(b))
+    .join(",");
+  return GRANTED.find((each) => each === sorted) ?? null;
+}
+
+/** Each role by itself. */
+export const rolesOf = (granted: Granted) => granted.split(",") as Role[];
+
+/** Whether one of the roles may do what the needed one may. */
+export const isEnough = (has: Granted, needed: Role): boolean =>
+  rolesOf(has).some((role) => role === needed || (role !== "server" && ROLES.indexOf(role) >= ROLES.indexOf(needed)));
+
+/** Whether something that was allowed before is no more. */
+export const isLess = (now: Granted, before: Granted): boolean => rolesOf(before).some((role) => !isEnough(now, role));
 
 /** A command line after its command, as the command itself reads it. */
 export interface Typed {

@@ -2,7 +2,7 @@
 import type { CAC } from "cac";
 import { answer, byKey, print, textOf, warn, HIDDEN, type Options } from "./arguments.ts";
 import type { Added, Grant } from "../commands/keys.ts";
-import { isRole, ROLES, type Role } from "../access/role.ts";
+import { GRANTED, grantedIn, isEnough, ROLES, rolesOf, type Granted, type Role } from "../access/role.ts";
 import { DpError } from "../errors.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { printExact, say } from "../text/say.ts";
@@ -11,7 +11,7 @@ const ACTIONS = ["list", "add", "new", "allow", "deny", "remove"] as const;
 const USAGE = `keys
   $ dp keys add NAME --app APP[,APP] --role view|push|operate|server [FILE.pub]   without FILE from stdin
   $ dp keys new NAME --app APP[,APP] --role ROLE                                  for a CI: prints the private key once
-  $ dp keys allow NAME APP --role ROLE
+  $ dp keys allow NAME APP --role ROLE                                            operate,server: what either may
   $ dp keys deny NAME APP
   $ dp keys remove NAME [--key SHA256:...]`;
 
@@ -23,7 +23,7 @@ export function declareKeysCommands(cli: CAC): void {
       byKey(null),
     )
     .option("--app <apps>", "The app, or several: shop,blog")
-    .option("--role <role>", `${ROLES.join(", ")}: what the key may do with these apps`)
+    .option("--role <role>", `${ROLES.join(", ")}, or operate,server: what the key may do with these apps`)
     .option("--key <fingerprint>", "With remove: only that key of the name")
     .option("--json", "As JSON")
     .usage(USAGE)
@@ -65,8 +65,8 @@ const DOES: Record<(typeof ACTIONS)[number], (typed: Words) => Promise<void>> = 
     await warnOfSshd();
     const { remoteFor } = await import("../access/remote.ts");
     const [app, role] = Object.entries(added.apps)[0] ?? [];
-    // Another server pushes nothing.
-    const remote = app === undefined || role === "server" ? null : await remoteFor(app);
+    // The key of another server is not for pushes.
+    const remote = app === undefined || isEnough(role!, "server") ? null : await remoteFor(app);
     answer(options, { ...added, remote }, () => [
       ...added.changes,
       addedLine(added),
@@ -86,13 +86,16 @@ const DOES: Record<(typeof ACTIONS)[number], (typed: Words) => Promise<void>> = 
     printExact(made.privateKey.trimEnd());
     say("the host's keys: a variable DP_KNOWN_HOSTS");
     known.forEach(print);
-    const verbs = {
+    const verbs: Record<Role, string> = {
       view: "may look at",
       push: "may push to",
       operate: "may operate",
       server: "may deploy together with",
     };
-    return say(`proved: ${name} logs in and ${verbs[grant.role]} ${grant.apps.join(", ")}`);
+    const may = rolesOf(grant.role)
+      .map((role) => verbs[role])
+      .join(" and ");
+    return say(`proved: ${name} logs in and ${may} ${grant.apps.join(", ")}`);
   },
   async allow({ name, words, options }) {
     const { allow } = await import("../commands/keys.ts");
@@ -130,15 +133,16 @@ function grantOf(name: string, options: Options): Grant {
   return { apps, role: roleOf(options, hint) };
 }
 
-function roleOf(options: Options, hint: string): Role {
+function roleOf(options: Options, hint: string): Granted {
   const role = textOf(options, "role") ?? "";
-  if (isRole(role)) return role;
+  const granted = grantedIn(role);
+  if (granted !== null) return granted;
   throw new DpError(
     "usage",
-    role === "" ? "in which role?" : `unknown role ${JSON.stringify(role)}; the roles are ${ROLES.join(", ")}`,
+    role === "" ? "in which role?" : `unknown role ${JSON.stringify(role)}; the roles are ${GRANTED.join(" ")}`,
     {
       hint,
-      ...didYouMean(role, ROLES),
+      ...didYouMean(role, GRANTED),
     },
   );
 }

@@ -5,7 +5,7 @@ import { holders, type HeldKey, type Holder } from "../access/keys-file.ts";
 import { newKeyPair } from "../access/new-key.ts";
 import { proveLogin } from "../access/proof.ts";
 import { fingerprintOf, publicKeyIn, type PublicKey } from "../access/public-key.ts";
-import { isEnough, type Role } from "../access/role.ts";
+import { isLess, type Granted } from "../access/role.ts";
 import { endSessions } from "../access/sessions.ts";
 import { forgetUse, lastUse } from "../access/uses.ts";
 import { appNames, noSuchApp } from "../config/server.ts";
@@ -24,8 +24,8 @@ const io = makeIo(silentLog);
 /** One key of somebody. */
 export interface KeyRow {
   name: string;
-  /** App -> role. */
-  apps: Record<string, Role>;
+  /** App -> role, or two: `operate,server`. */
+  apps: Record<string, Granted>;
   /** `SHA256:…`. */
   key: string;
   type: string;
@@ -53,7 +53,7 @@ export function keyLines(rows: readonly KeyRow[]): string[] {
   if (rows.length === 0) return ["no key yet: dp keys add NAME --app APP --role view|push|operate < FILE.pub"];
   const lines = rows.flatMap(({ name, apps, key, added, last }) => {
     const roles = Map.groupBy(Object.entries(apps), ([, role]) => role);
-    const sets = roles.size === 0 ? [["-", [] as [string, Role][]] as const] : [...roles];
+    const sets = roles.size === 0 ? [["-", [] as [string, Granted][]] as const] : [...roles];
     return sets.map(([role, all]) => {
       const names = all.map(([app]) => app).join(", ");
       return [name, role, names || "-", key, when(added), last === null ? "never" : when(last)];
@@ -65,7 +65,7 @@ export function keyLines(rows: readonly KeyRow[]): string[] {
 /** What somebody gets. */
 export interface Grant {
   apps: readonly string[];
-  role: Role;
+  role: Granted;
 }
 
 export interface Added extends KeyRow {
@@ -108,7 +108,7 @@ export async function newKey(name: string, grant: Grant): Promise<New> {
 }
 
 /** Gives somebody an app more, or another role for it. Less than before ends their sessions. */
-export async function allow(name: string, app: string, role: Role): Promise<Holder> {
+export async function allow(name: string, app: string, role: Granted): Promise<Holder> {
   await requireApps([app]);
   requireServer();
   const { holder, before } = await changeHolders((all) => {
@@ -117,7 +117,7 @@ export async function allow(name: string, app: string, role: Role): Promise<Hold
     give(holder, [app], role);
     return { holder, before };
   });
-  if (before !== undefined && !isEnough(role, before)) await endSessions(name);
+  if (before !== undefined && isLess(role, before)) await endSessions(name);
   note(name, "keys allow", [app]);
   return holder;
 }
@@ -209,7 +209,7 @@ function put(all: Holder[], name: string, grant: Grant | null, added: PublicKey)
   holder.keys.push(key);
 }
 
-function give(holder: Holder, apps: readonly string[], role: Role): void {
+function give(holder: Holder, apps: readonly string[], role: Granted): void {
   const others = holder.apps.filter(({ app }) => !apps.includes(app));
   holder.apps = [...others, ...apps.map((app) => ({ app, role }))].sort((a, b) => (a.app < b.app ? -1 : 1));
 }

@@ -100,7 +100,7 @@ function told({ name, address }: Place, app: string, said: number, last: string,
     say(
       `  → no key may ask for that: dp -s ${name} doctor from your machine, or its address as root@... in config.yml`,
     );
-  else if (holder !== undefined) say(`  → on ${name}, as root: dp keys allow ${holder} ${app} --role operate`);
+  else if (holder !== undefined) say(`  → on ${name}, as root: dp keys allow ${holder} ${app} --role operate,server`);
   return isCut ? EXIT.host : said;
 }
 

@@ -1,6 +1,6 @@
 // Changes of keys.json: none is lost when several come at once, and authorized_keys follows.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { authorizedKeys } from "../../lib/access/authorized-keys.ts";
@@ -8,7 +8,8 @@ import { changeHolders } from "../../lib/access/change.ts";
 import { holders, type Holder } from "../../lib/access/keys-file.ts";
 import { newKeyPair } from "../../lib/access/new-key.ts";
 import { fingerprintOf } from "../../lib/access/public-key.ts";
-import type { Role } from "../../lib/access/role.ts";
+import type { Granted } from "../../lib/access/role.ts";
+import { keyLines, keyRows } from "../../lib/commands/keys.ts";
 
 const before = process.env["DP_ROOT"];
 let folder = "";
@@ -22,7 +23,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-const holder = (name: string, role: Role): Holder => ({
+const holder = (name: string, role: Granted): Holder => ({
   name,
   apps: [{ app: "shop", role }],
   keys: [{ ...newKeyPair(name).public, added: "2026-03-01T12:00:00.000Z", by: "root" }],
@@ -53,6 +54,21 @@ test("each key leads to the gate alone, with a terminal for those who operate an
   expect(head).toStartWith("# written by dp");
   expect(lines).toEqual([line(ann!, "restrict,pty"), line(bob!, "restrict")]);
   expect(authorizedKeys([])).toBe(`${head}\n`);
+});
+
+test("a key has one role or two, as the file says it", async () => {
+  await changeHolders((all) => {
+    all.splice(0);
+    all.push(holder("ann", "operate"), holder("server-a", "operate,server"));
+  });
+  expect((await holders()).map(({ apps }) => apps[0]!.role)).toEqual(["operate", "operate,server"]);
+  expect(keyLines(await keyRows())[2]).toMatch(/^server-a +operate,server +shop +SHA256:/);
+  const written = readFileSync(at("keys.json"), "utf8");
+  expect(written).toContain('"role": "operate"');
+  expect(readFileSync(at("login/.ssh/authorized_keys"), "utf8").match(/restrict,pty,/g)).toHaveLength(2);
+  writeFileSync(at("keys.json"), written.replace("operate,server", "operate,root"));
+  await expect(holders()).rejects.toThrow("is damaged");
+  writeFileSync(at("keys.json"), written);
 });
 
 test("a change that throws changes nothing", async () => {

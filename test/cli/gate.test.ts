@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { changeHolders } from "../../lib/access/change.ts";
 import { newKeyPair } from "../../lib/access/new-key.ts";
 import { fingerprintOf } from "../../lib/access/public-key.ts";
-import { ROLES, type Role } from "../../lib/access/role.ts";
+import { GRANTED, ROLES, type Granted, type Role } from "../../lib/access/role.ts";
 import { lastUse } from "../../lib/access/uses.ts";
 import { declared } from "../../lib/cli.ts";
 import { accessOf } from "../../lib/cli/arguments.ts";
@@ -37,8 +37,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(join(folder, "var/log"), { recursive: true, force: true }));
 
-/** Lets ann in, in a role on shop. */
-const letIn = (role: Role) =>
+/** Lets ann in, in a role on shop, or two. */
+const letIn = (role: Granted) =>
   changeHolders((all) => {
     all.splice(0);
     const key = { ...pair, added: "2026-03-01T12:00:00.000Z", by: "root" };
@@ -182,7 +182,10 @@ describe("every command says who may use it by a key", () => {
   });
 });
 
-describe.each(ROLES)("the role %s", (role) => {
+describe.each(GRANTED)("the role %s", (role) => {
+  const isServer = role.endsWith("server");
+  /** Where the other role stands among ROLES; -1: there is none. */
+  const rank = role === "server" ? -1 : ROLES.indexOf(role.split(",")[0] as Role);
   beforeAll(() => {
     process.env["DP_ROOT"] = folder;
     return letIn(role);
@@ -191,9 +194,8 @@ describe.each(ROLES)("the role %s", (role) => {
   test.each(Object.entries(MAY))("%s needs %s", async (line, needed) => {
     const own = await typed(line.replace("APP", "shop"));
     const name = line.split(" ")[0]!;
-    const isApart = role === "server" || needed === "server";
-    const isSame = role === needed || role === "operate";
-    const isAllowed = isApart ? isSame : ROLES.indexOf(role) >= ROLES.indexOf(needed);
+    // Nobody takes part in deploys of several servers but those that have that role by name.
+    const isAllowed = needed === "server" ? isServer : rank >= ROLES.indexOf(needed);
     if (isAllowed) expect([own.error, own.ran]).toEqual(["", expect.stringContaining('"shop"')]);
     else expect([own.error, own.ran]).toEqual([expect.stringMatching(/^ann may not \w+ shop$/), null]);
     const lines = audited().filter(({ result }) => result === "refused");
@@ -225,7 +227,7 @@ describe.each(ROLES)("the role %s", (role) => {
   test("needs the same role for other servers of the app, and may search them for no more", async () => {
     const isOver = (line: string) => typed(line).then(({ error }) => /no other servers/.test(error));
     const may = [await isOver("ps shop --on all"), await isOver("scale shop worker=2 --on b,c")];
-    expect(may).toEqual([role !== "server", role === "operate"]);
+    expect(may).toEqual([role !== "server", role.startsWith("operate")]);
     const { error } = await typed("logs shop --on all --grep '(a+)+$'");
     expect(error).toMatch(role === "server" ? "may not logs" : "--grep by a key takes");
     expect(await typed("ps blog --on all")).toEqual({ ran: null, error: 'there is no app "blog" for this key' });
@@ -330,6 +332,16 @@ describe("the gate as a program", () => {
     expect(run("git-receive-pack nope.git")).toEqual([2, "", 'dp: there is no app "nope.git" for this key\n']);
     const [code, out] = run("git receive-pack shop");
     expect([code === 8 || code === 2, out]).toEqual([false, expect.stringContaining("capabilities^{}")]);
+  });
+
+  test("takes part in a deploy of several servers for a key of the role server, and for no other", async () => {
+    for (const line of ["peer run shop", "peer take shop 42-3f9c2ab.release", "peer commit shop 3f9c2ab"]) {
+      await letIn("operate");
+      expect(run(line)).toEqual([8, "", "dp: ann may not peer shop\n"]);
+    }
+    await letIn("operate,server");
+    expect(run("peer run shop").join()).not.toContain("may not");
+    expect(run("lock status shop")[0]).toBe(0);
   });
 
   test("takes no word of a key for what another app of this server has", async () => {

@@ -134,14 +134,14 @@ describe.skipIf(why !== null)(`booted servers${why === null ? "" : ` (skipped: $
     expect(live).not.toBe(before!);
   }, 300_000);
 
-  test("--on reads nothing by a key of the role server, and everything by one of the role operate", async () => {
+  test("--on reads nothing by a key of the role server, and everything by one of the role operate as well", async () => {
     const refused = await a.dp("ps", "shop", "--on", "all");
     expect(refused.code).toBe(8);
     expect(refused.stdout).toMatch(/^a \| web\.1 +running/m);
     expect(refused.stdout).not.toMatch(/^[bc] /m);
     expect(refused.stderr).toContain("b | dp: server-a may not ps shop");
-    expect(refused.stderr).toContain("→ on c, as root: dp keys allow server-a shop --role operate");
-    for (const one of [b, c]) await one.mustDp("keys", "allow", "server-a", "shop", "--role", "operate");
+    expect(refused.stderr).toContain("→ on c, as root: dp keys allow server-a shop --role operate,server");
+    for (const one of [b, c]) await one.mustDp("keys", "allow", "server-a", "shop", "--role", "operate,server");
     for (const name of NAMES)
       expect(await a.mustDp("ps", "shop", "--on", "all")).toMatch(new RegExp(`^${name} \\| web\\.1 +running`, "m"));
     expect((await a.mustDp("run", "shop", "--on", "all", "--", "id", "-un")).split("\n").sort()).toEqual([

@@ -298,7 +298,7 @@ describe.skipIf(why !== null)("several servers", () => {
         stub("echo 'dp: server-a may not ps shop' >&2; exit 8");
         const refused = await three.a.dp("ps", "shop", "--on", "all");
         code(refused, 8);
-        expect(refused.text).toContain("→ on c, as root: dp keys allow server-a shop --role operate");
+        expect(refused.text).toContain("→ on c, as root: dp keys allow server-a shop --role operate,server");
         stub("exec yes $(head -c 60000 /dev/zero | tr '\\0' x)");
         const flooded = await three.a.dp("ps", "shop", "--on", "b,c");
         code(flooded, 8);
