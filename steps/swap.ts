@@ -12,7 +12,7 @@ import { serveAgain } from "../lib/release/instances.ts";
 import { point, target } from "../lib/host/link.ts";
 import { NO_PROBES, startProber } from "../lib/health/prober.ts";
 import { stoppedIds } from "../lib/release/processes.ts";
-import { targetOf } from "../lib/release/route.ts";
+import { prepareFront, targetOf } from "../lib/release/route.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
 const folderOf = ({ places }: App, id: string | null) => id && join(places.releases, id);
@@ -21,6 +21,7 @@ const step = defineStep(import.meta.path, {
   summary: "Switch current and the front to the new release",
   needs: {
     app: fact.app,
+    kind: fact.kind,
     server: fact.server,
     config: fact.config,
     release: fact.release,
@@ -29,7 +30,7 @@ const step = defineStep(import.meta.path, {
     live: fact.live,
   },
   provides: { previous: fact.previous, switchTime: fact.switchTime, swapProbes: fact.swapProbes },
-  async run({ config, release, port, pid, live: old, ...given }, io) {
+  async run({ kind, config, release, port, pid, live: old, ...given }, io) {
     const app = await appOf(given);
     const { name, places, server, manager, front } = app;
     const id = idOf(release)!;
@@ -40,7 +41,7 @@ const step = defineStep(import.meta.path, {
       throw new DpError("unhealthy", `the new instance was healthy but exited before the switch: ${why}`);
     }
     const next = port === null ? null : await targetOf(app, id, port);
-    if (next !== null) await front.prepare?.(name, next, io);
+    if (next !== null) await prepareFront(app, next, kind, io);
     // On a second run current is already this release; start has noted what was live before.
     const live = await target(places.current);
     const before = live === release ? folderOf(app, old) : live;

@@ -1,9 +1,11 @@
 // An app's route as its front gets it, from its config.yml and from a serving release.
 import type { App } from "../contracts/app.ts";
 import type { Route, Target } from "../contracts/front.ts";
-import { DpError } from "../errors.ts";
+import { DpError, messageOf } from "../errors.ts";
 import { passOf } from "../health/own-check.ts";
+import type { Io } from "../host/io.ts";
 import { idsOf } from "../host/users.ts";
+import type { Kind } from "../pipeline/facts.ts";
 import { maintenanceOf, toldOf } from "./maintenance.ts";
 
 /** The app's route, without its target: the target follows from `current`. */
@@ -42,4 +44,14 @@ export async function targetOf({ name, manager }: App, id: string, port: number)
   const uid = (await manager.owner?.({ app: name, id }, port)) ?? null;
   if (uid !== null) target.uid = uid;
   return target;
+}
+
+/** Prepares the front on every server; a rollback goes on without one that is not well, which the warning names. */
+export async function prepareFront({ name, front }: App, next: Target, kind: Kind, io: Io): Promise<void> {
+  try {
+    await front.prepare?.(name, next, io);
+  } catch (error) {
+    if (kind !== "rollback" || io.signal.aborted) throw error;
+    io.warn(messageOf(error));
+  }
 }

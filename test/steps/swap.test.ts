@@ -2,7 +2,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { load } from "../../lib/pipeline/run-file.ts";
-import type { DpError } from "../../lib/errors.ts";
+import type { Front } from "../../lib/contracts/front.ts";
+import { DpError } from "../../lib/errors.ts";
+import none from "../../lib/fronts/none.ts";
 import { point, target } from "../../lib/host/link.ts";
 import builtin from "../../lib/managers/builtin.ts";
 import { endInstances, io, makeApp, runSteps, undo, useServer, type App } from "../support/core-server.ts";
@@ -87,4 +89,22 @@ test("a folder named current is refused, and nothing is changed", async () => {
   expect(error.exit).toBe("host");
   expect(error.hint).toContain("mv ");
   expect(await target(app.previous)).toBeNull();
+});
+
+test.each(["deploy", "rollback"] as const)("a server that the front cannot prepare, in a %s", async (kind) => {
+  const { release, context } = await makeRelease(app, 1, { kind });
+  await runSteps(context, "start", "check");
+  const front: Front = none;
+  front.prepare = async () => {
+    throw new DpError("command", "the service shop-blue does not start on web2");
+  };
+  try {
+    const swapped = await runSteps(context, "swap").catch((thrown: unknown) => (thrown as DpError).message);
+    const said = "the service shop-blue does not start on web2";
+    if (kind === "deploy") expect(swapped).toBe(said);
+    else expect(swapped).toContain(`  ! ${said}`);
+    expect(await target(app.current)).toBe(kind === "deploy" ? null : release);
+  } finally {
+    delete front.prepare;
+  }
 });

@@ -34,9 +34,15 @@ async function textOf(instance: InstanceName): Promise<string | null> {
 
 /**
  * Makes the entries of a release beside those of the one before, which stay in use; `drain`: how long its requests may last
- * when it leaves, in ms. Safe to repeat. Throws DpError "command" when they do not start on a node, and then there are none.
+ * when it leaves, in ms. Safe to repeat. Throws DpError "command" when they do not start on a node; the others are
+ * `removed` then, or `kept`.
  */
-export async function prepareEntries(instance: InstanceName, drain: number, io: Io): Promise<void> {
+export async function prepareEntries(
+  instance: InstanceName,
+  drain: number,
+  io: Io,
+  others: "removed" | "kept" = "removed",
+): Promise<void> {
   const text = await textOf(instance);
   if (text === null) return;
   const { app } = instance;
@@ -45,8 +51,13 @@ export async function prepareEntries(instance: InstanceName, drain: number, io: 
   if (own !== undefined && all.length === 1) return;
   // A change that was interrupted has left two: the entrances use one of them until there is a third.
   if (own === undefined && all.length === COLOURS.length) await removeService(entriesName(app, "green"));
-  if (own === undefined) await make(instance, text, drain, io);
-  else await runningOnNodes(own.Spec.Name, io);
+  const name = own?.Spec.Name ?? (await make(instance, text, drain, io));
+  try {
+    await runningOnNodes(name, io);
+  } catch (error) {
+    if (own === undefined && others === "removed") await removeService(name);
+    throw error;
+  }
 }
 
 /**
@@ -65,8 +76,8 @@ export async function leadTo(instance: InstanceName): Promise<{ hadOthers: boole
   return { hadOthers: others.length > 0, nodes: (await nodes()).filter(isThere).length };
 }
 
-/** Makes the entries of a release in the free place. */
-async function make(instance: InstanceName, text: string, drain: number, io: Io): Promise<void> {
+/** Makes the entries of a release in the free place; answers the name of their service. */
+async function make(instance: InstanceName, text: string, drain: number, io: Io): Promise<string> {
   const { app, id } = instance;
   const taken = (await entriesOf(app)).map(({ Spec }) => Spec.Name);
   const colour = COLOURS.find((each) => !taken.includes(entriesName(app, each)))!;
@@ -87,11 +98,11 @@ async function make(instance: InstanceName, text: string, drain: number, io: Io)
   };
   try {
     await createOnNodes(onNodes(service, await haproxyReference(io)), io);
-    await runningOnNodes(name, io);
   } catch (error) {
     await removeService(name);
     throw error;
   }
+  return name;
 }
 
 /** Lets the entrances answer 503. Safe to repeat. */

@@ -1,6 +1,7 @@
 // The front of an app whose requests come in on every node: the front on this server, and the entrances follow it.
 import type { Front, Route, Target } from "../../contracts/front.ts";
-import { DpError } from "../../errors.ts";
+import { DpError, messageOf } from "../../errors.ts";
+import type { InstanceName } from "../../host/instance.ts";
 import { makeIo, silentLog, type Io } from "../../host/io.ts";
 import { ensureEntrance, removeEntrance } from "./entrance.ts";
 import { leadNowhere, leadTo, left, prepareEntries } from "./entries.ts";
@@ -32,17 +33,27 @@ async function follow(app: string, { id }: Target, begun: number, io: Io): Promi
 const isClosed = async (own: Front, app: string) => (await own.status(app))?.maintenance !== undefined;
 const targetOf = async (own: Front, app: string) => (await own.status(app))?.target ?? null;
 
-/** What `point` does on every server, before and after `change`, which is this server's part of it. */
+/** Makes the entries that `prepare` has not; a server that cannot start its own is named, and the others go on. */
+async function prepareOrWarn(instance: InstanceName, drain: number, io: Io): Promise<void> {
+  try {
+    await prepareEntries(instance, drain, io, "kept");
+  } catch (error) {
+    if (io.signal.aborted) throw error;
+    io.warn(`not every entrance can follow: ${messageOf(error)}`);
+  }
+}
+
+/** What `point` does on every server, after `change`, which is this server's part of it and waits for no other. */
 const pointer = (own: Front, drain: number) => {
   const prepare = async (app: string, { id }: Target, io: Io) => {
     if (!(await isClosed(own, app))) await prepareEntries({ app, id }, drain, io);
   };
   const point = async (app: string, target: Target | null, io: Io, change?: () => Promise<void>) => {
-    if (target !== null) await prepare(app, target, io);
     const begun = performance.now();
     await change?.();
-    if (target === null || (await isClosed(own, app))) await leadNowhere(app);
-    else await follow(app, target, begun, io);
+    if (target === null || (await isClosed(own, app))) return leadNowhere(app);
+    await prepareOrWarn({ app, id: target.id }, drain, io);
+    await follow(app, target, begun, io);
   };
   return { prepare, point };
 };

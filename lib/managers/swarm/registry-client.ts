@@ -59,10 +59,14 @@ export async function tagsOf(address: string, repository: string): Promise<strin
   return v.parse(v.object({ tags: v.nullish(v.array(v.string())) }), await response.json()).tags ?? [];
 }
 
-/** The digest that a tag stands for, or null. */
+/** The digest that a tag stands for; null: there is no such tag. Throws DpError "host" when the registry does not say. */
 export async function digestOf(address: string, repository: string, tag: string): Promise<string | null> {
-  const response = await send(address, `${repository}/manifests/${tag}`, "HEAD");
-  return response.ok ? response.headers.get("Docker-Content-Digest") : null;
+  const path = `${repository}/manifests/${tag}`;
+  const response = await send(address, path, "HEAD");
+  if (response.status === 404) return null;
+  const digest = response.headers.get("Docker-Content-Digest");
+  if (!response.ok || digest === null) throw refused(address, path, response);
+  return digest;
 }
 
 /** Lets the registry forget an image, with all tags that stand for it. Safe to repeat. */

@@ -5,7 +5,7 @@ import type { Instance } from "../../contracts/manager.ts";
 import { ask } from "../../docker/api.ts";
 import { ownImageOf, type Image } from "../../docker/image.ts";
 import { imageName } from "../../docker/names.ts";
-import { hasEnded, isUp, serviceOf, tasksOf, type Task } from "../../docker/swarm.ts";
+import { hasEnded, isUp, removeService, serviceOf, tasksOf, type Task } from "../../docker/swarm.ts";
 import { DpError, messageOf } from "../../errors.ts";
 import { removeFile, writeFileAtomic } from "../../host/files.ts";
 import type { InstanceName } from "../../host/instance.ts";
@@ -18,7 +18,7 @@ import { referenceOf } from "./image.ts";
 import { isNative, makeImage } from "./native.ts";
 import { ensureNetwork } from "./network.ts";
 import { insidePort, placeOf, specOf, tasksWanted } from "./spec.ts";
-import { serviceName } from "./names.ts";
+import { serviceName, sweepName } from "./names.ts";
 
 /** How long nodes may take to get an image and to start their tasks, in ms. */
 const PATIENCE = 10 * 60_000;
@@ -41,6 +41,8 @@ async function imageFor(instance: Instance, io: Io): Promise<Image> {
 
 /** Makes the service of an instance, and waits until its tasks have started, or one of them cannot. */
 export async function startService(instance: Instance, io: Io): Promise<void> {
+  // It knows the images of the last deploy, and would take away this one before a node has a container of it.
+  await removeService(sweepName(instance.app));
   const image = await imageFor(instance, io);
   await ensureNetwork(instance.app);
   const reference = await referenceOf(imageName(instance), placeOf(instance) !== undefined, io);
