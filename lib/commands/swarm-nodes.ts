@@ -2,6 +2,8 @@
 import { rm } from "node:fs/promises";
 import { ask, listPath } from "../docker/api.ts";
 import {
+  hasEnded,
+  isUnborn,
   isUp,
   membership,
   nodes,
@@ -91,7 +93,9 @@ export async function drain(word: string): Promise<string[]> {
     const moved = await moveApps(node);
     await until(`a job on ${name} has not ended`, async () => !(await servicesOn(node)).some(isJobOf));
     await setAvailability(node.ID, "drain");
-    await until(`${name} still runs tasks`, async () => !(await tasksOnNode(node.ID)).some(isUp) || !isReady(node));
+    // Not only told to end: a node that is removed is told nothing any more, and would keep what it still runs.
+    const hasNone = async () => (await tasksOnNode(node.ID)).every((task) => hasEnded(task) || isUnborn(task));
+    await until(`${name} still runs tasks`, async () => !isReady(node) || (await hasNone()));
     return [`${name} runs nothing of the swarm any more${moved.length > 0 ? `; moved: ${moved.join(", ")}` : ""}`];
   } catch (error) {
     await setAvailability(node.ID, before);
