@@ -101,6 +101,8 @@ describe.skipIf(why !== null)("an app in containers", () => {
       expect((await promoted()).text).toContain(`was: the image ${two} is gone`);
     } finally {
       await box.dp("destroy", "shop-staging", "--yes", "--purge");
+      // The one that lost its name under its container.
+      await box.engine.must("image", "prune", "--force");
       claim.release();
     }
     // The other app, its images and its files are gone, and this one has what it got.
