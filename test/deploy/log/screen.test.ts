@@ -22,7 +22,7 @@ beforeEach(() => {
 const server = {
   ...{ port: 8000, manager: "builtin", env: "production", branch: "main", host: "127.0.0.1", keep: 5 },
   ...{ strategy: "restart", front: "none", protocol: "http", trustedProxies: [], gate: true },
-  ...{ stopTimeout: 1, stepTimeout: 1, verifyTime: 0, drainTimeout: 1, holdTimeout: 1, keepWarm: 0 },
+  ...{ stopTimeout: 1, stepTimeout: 1, verifyTime: 0, drainTimeout: 1, holdTimeout: 1, keepWarm: 0, settings: {} },
 };
 const run = (facts: Record<string, unknown> = {}, journal: Run["journal"] = {}): Run => ({
   version: 1,
