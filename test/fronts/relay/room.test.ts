@@ -26,9 +26,11 @@ beforeAll(async () => {
 afterEach(async () => {
   for (const crowd of crowds.splice(0)) await crowd.stop();
   for (const client of clients.splice(0)) client.reset();
-  // A client that has sent its FIN may still want its answer.
-  for (const visit of app.visits.splice(0)) visit.reset();
-  await until("all are gone", async () => (await relay.front.status()).routes.every((each) => each.connections === 0));
+  await until("all are gone", async () => {
+    // A client that has sent its FIN may still want its answer, and the app may only now hear of its request.
+    for (const visit of app.visits.splice(0)) visit.reset();
+    return (await relay.front.status()).routes.every((each) => each.connections === 0);
+  });
 });
 afterAll(async () => {
   app?.stop();
