@@ -19,11 +19,11 @@ trap 'kill $!; exit 0' TERM
 httpd -f -p "$PORT" -h /www & wait
 `;
 
-const yml = (app: string) => `name: ${app}
+const yml = (app: string, stayUp: string) => `name: ${app}
 type: docker
 healthCheck: {path: /health, startTimeout: 20s, interval: 100ms}
 processes:
-  worker: {command: sh worker, healthCheck: {stayUp: 1s}}
+  worker: {command: sh worker, healthCheck: {stayUp: ${stayUp}}}
 cron:
   - {name: clean, schedule: "0 3 * * *", command: echo cleaned by $(cat say)}
 `;
@@ -31,9 +31,16 @@ cron:
 /** The files of a version; `mode` is how its web process behaves, `worker` what its worker runs. */
 export const version = (
   say: string,
-  { app = "shop", mode = "well", worker = "echo working; exec sleep 1000" } = {},
+  { app = "shop", mode = "well", worker = "echo working; exec sleep 1000", stayUp = "1s" } = {},
 ) => ({
-  ...{ "deploy.yml": yml(app), Dockerfile: DOCKERFILE, start: START, say: `${say}\n`, mode, worker: `${worker}\n` },
+  ...{
+    "deploy.yml": yml(app, stayUp),
+    Dockerfile: DOCKERFILE,
+    start: START,
+    say: `${say}\n`,
+    mode,
+    worker: `${worker}\n`,
+  },
   "server.py": null,
 });
 
