@@ -63,33 +63,51 @@ async function copyLog(name: InstanceName, io: Io): Promise<void> {
   }
 }
 
-async function print(name: InstanceName, argv: string[], { follow, onLine }: LogOptions, io: Io): Promise<void> {
+/** When a line was printed, as docker says it: `2026-03-01T12:00:00.123456789Z`, or with an offset. */
+type Stamp = string;
+
+const splitLine = (text: string): [stamp: Stamp | null, line: string] => {
+  const [, stamp, line] = /^(\d{4}-\d\d-\d\dT\S+) ?(.*)$/s.exec(text) ?? [];
+  return stamp === undefined || Number.isNaN(Date.parse(stamp)) ? [null, text] : [stamp, line ?? ""];
+};
+
+/** Prints what `docker logs` prints. Answers the stamp of its last line, or `after`, whose line is left out. */
+async function print(
+  name: InstanceName,
+  argv: string[],
+  { follow, onLine }: LogOptions,
+  io: Io,
+  after: Stamp | null = null,
+): Promise<Stamp | null> {
   const timeout = follow ? FOR_EVER : 60_000;
+  let last = after;
   const take = (text: string) => {
-    // 2026-03-01T12:00:00.123456789Z, or with an offset, and the line.
-    const [, time, line] = /^(\d{4}-\d\d-\d\dT\S+) ?(.*)$/s.exec(text) ?? [];
-    const moment = time === undefined ? NaN : Date.parse(time);
-    if (Number.isNaN(moment)) onLine(text);
-    else onLine(line ?? "", new Date(moment).toISOString());
+    const [stamp, line] = splitLine(text);
+    if (stamp !== null && stamp === after) return;
+    last = stamp ?? last;
+    onLine(line, ...(stamp === null ? [] : [new Date(stamp).toISOString()]));
   };
   const words = ["container", "logs", "--timestamps", ...argv, containerName(name)];
   await docker(words, io, { onLine: take, quiet: false, timeout });
+  return last;
 }
 
-// `docker logs` ends with the container, but the output after the next start must appear as well.
+// `docker logs` ends with the container, but the output after the next start must appear as well. Its first lines may be
+// older than the start that docker states: what is asked for is what follows the last line.
 async function follow(name: InstanceName, options: LogOptions, io: Io): Promise<void> {
   let since = [`--tail=${options.lines}`];
+  let last: Stamp | null = null;
   try {
     for (;;) {
       const before = (await containerOf(name))?.State.StartedAt;
-      await print(name, ["--follow", ...since], options, io);
+      last = await print(name, ["--follow", ...since], options, io, last);
       let now;
       do {
         await io.sleep(LOOK);
         now = await containerOf(name);
       } while (now?.State.StartedAt === before);
       if (now === null) return;
-      since = [`--since=${now?.State.StartedAt}`];
+      since = [`--since=${last ?? now.State.StartedAt}`];
     }
   } catch (error) {
     if (!io.signal.aborted) throw error;
