@@ -36,6 +36,8 @@ export function declareEnvCommand(cli: CAC): void {
         json: options["json"] === true,
         ...withoutOption(options),
       };
+      if (how.without !== undefined && ["list", "get"].includes(action ?? "list"))
+        throw new DpError("usage", "--without is for a change: list and get ask this server alone");
       switch (action ?? "list") {
         case "list":
           none(words);

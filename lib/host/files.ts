@@ -62,7 +62,19 @@ let written = 0;
 async function replace(path: string, text: string, mode: number, owner?: readonly [number, number]): Promise<void> {
   const temp = `${path}.tmp.${(written += 1)}.${process.pid}`;
   rmSync(temp, { force: true });
-  const fd = openSync(temp, "wx", mode);
+  try {
+    await writeDurably(temp, text, mode, owner);
+    await rename(temp, path);
+  } catch (error) {
+    // A full disk must not be made fuller.
+    rmSync(temp, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+async function writeDurably(path: string, text: string, mode: number, owner?: readonly [number, number]) {
+  const fd = openSync(path, "wx", mode);
   try {
     fchmodSync(fd, mode); // independent of the umask
     if (owner) fchownSync(fd, ...owner);
@@ -71,8 +83,6 @@ async function replace(path: string, text: string, mode: number, owner?: readonl
   } finally {
     closeSync(fd);
   }
-  await rename(temp, path);
-  await syncFolder(dirname(path));
 }
 
 /** Temp files in a folder whose writer was killed. */

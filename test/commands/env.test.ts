@@ -25,3 +25,9 @@ test("a name without a value, and nothing on stdin: the hint names the app", asy
   const { code, err } = await runDp(["env", app.app, "set", "TOKEN"]);
   expect([code, err]).toEqual([2, expect.stringContaining(`→ dp env ${app.app} set TOKEN= sets it to an empty value`)]);
 });
+
+test.each([["list"], ["get", "TOKEN"]])("--without leaves out nobody where nothing changes: %s", async (...words) => {
+  const app = await makeApp();
+  const { code, err } = await runDp(["env", app.app, ...words, "--without", "b"]);
+  expect([code, err]).toEqual([2, expect.stringContaining("--without is for a change")]);
+});

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -32,6 +33,14 @@ test.each([0o600, 0o640, 0o755])("a file gets mode %o, whatever the umask and th
   expect(lstatSync(at("file")).mode & 0o7777).toBe(mode);
   expect(readFileSync(at("file"), "utf8")).toBe("new");
   expect(readdirSync(folder)).toEqual(["file"]);
+});
+
+test("a file that cannot be replaced leaves no temp file", async () => {
+  mkdirSync(at("folder"));
+  writeFileSync(at("folder/file"), "kept");
+  await expect(writeFileAtomic(at("folder"), "new")).rejects.toThrow("EISDIR");
+  await writeFileAtomic(at("other"), "new");
+  expect(readdirSync(folder).toSorted()).toEqual(["folder", "other"]);
 });
 
 test("a link in place of the file is replaced, not followed", async () => {
