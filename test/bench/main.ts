@@ -56,19 +56,25 @@ async function measureAll(sections: readonly Section[], options: Options): Promi
   const answer: Answer = { at: new Date().toISOString(), machine: machine(), rows: [], notes: {} };
   for (const section of sections) {
     options.say(`${section.name} …`);
-    const measured = PEERS.includes(section) ? await attempt(section, options) : await section.measure(options);
+    const measured = await attempt(section, options);
     answer.rows.push(...rowsOf(section, measured));
     answer.notes[section.name] = measured.notes;
   }
   return answer;
 }
 
-/** Others' programs may fail in their own ways: that is told, and the next section is measured. */
+/**
+ * What a section measures. Its failure is told, and the next section is measured: nobody waits for minutes in vain.
+ * Others' programs may fail in their own ways; where dp itself does, the exit code tells.
+ */
 async function attempt(section: Section, options: Options): Promise<Measured> {
   try {
     return await section.measure(options);
   } catch (error) {
-    return { values: {}, notes: [`not measured: ${(error as Error).message}`] };
+    if (!PEERS.includes(section)) process.exitCode = 1;
+    const note = `not measured: ${(error as Error).message}`;
+    options.say(`${section.name}: ${note}`);
+    return { values: {}, notes: [note] };
   }
 }
 
@@ -95,7 +101,7 @@ const typed = () =>
     },
   }).values;
 
-async function main(): Promise<number> {
+async function main(): Promise<void> {
   const values = typed();
   const all = values.peers ? PEERS : SECTIONS;
   const wanted = all.filter(({ name }) => values.only?.includes(name) ?? true);
@@ -106,7 +112,8 @@ async function main(): Promise<number> {
   if (unknown.length > 0 || !isWhole(count, 1) || !isWhole(cores, 2)) {
     console.error(USAGE);
     console.error(`NAME is one of ${all.map(({ name }) => name).join(", ")}; N of --cores is at least 2`);
-    return 2;
+    process.exitCode = 2;
+    return;
   }
   const options = {
     ...{ isQuick: values.quick, deploys: count, cores, piku: values.piku, kamalProxy: values["kamal-proxy"] },
@@ -118,7 +125,6 @@ async function main(): Promise<number> {
   answer.machine["dp"] = values.source ? "from its sources" : "installed";
   console.log(answerLines(answer, values.markdown ? markdownLines : tableLines).join("\n"));
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(answer, null, 2)}\n`);
-  return 0;
 }
 
-if (import.meta.main) process.exitCode = await main();
+if (import.meta.main) await main();

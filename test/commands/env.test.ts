@@ -26,8 +26,8 @@ test("a name without a value, and nothing on stdin: the hint names the app", asy
   expect([code, err]).toEqual([2, expect.stringContaining(`→ dp env ${app.app} set TOKEN= sets it to an empty value`)]);
 });
 
-test.each([["list"], ["get", "TOKEN"]])("--without leaves out nobody where nothing changes: %s", async (...words) => {
+test.each(["list", "get TOKEN"])("--without leaves out nobody where nothing changes: %s", async (typed) => {
   const app = await makeApp();
-  const { code, err } = await runDp(["env", app.app, ...words, "--without", "b"]);
+  const { code, err } = await runDp(["env", app.app, ...typed.split(" "), "--without", "b"]);
   expect([code, err]).toEqual([2, expect.stringContaining("--without is for a change")]);
 });
