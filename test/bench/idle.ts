@@ -1,7 +1,7 @@
 // What connections that wait cost a proxy: kept HTTP connections, and WebSockets by the thousand.
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
-import { CONNECTIONS_PER_APP } from "../../lib/fronts/relay/limits.ts";
+import { roomIn } from "../../lib/fronts/relay/capacity.ts";
 import { host, type Host } from "./fronts.ts";
 import { startEcho } from "./proxies/app.ts";
 import { openFiles } from "./proxies/open-files.ts";
@@ -92,7 +92,7 @@ async function measure(options: Options): Promise<Measured> {
   const wanted = { http: Math.min(connections, most), websocket: Math.min(websockets, most) };
   const notes = [
     `${wanted.http} kept connections that have each had an answer, then ${wanted.websocket} WebSockets, from up to 8 addresses`,
-    `the relay holds ${CONNECTIONS_PER_APP} connections of an app at most, whatever the limit of open files is`,
+    `with that many open files the relay has room for ${roomIn(openFiles(), 1)} connections`,
   ];
   if (most < websockets) notes.push(`more would need more open files than ${openFiles()}`);
   const values: Record<string, number> = {};

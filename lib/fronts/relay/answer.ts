@@ -8,7 +8,7 @@ import { cut, leaveUpstream, linger, refuse, settle } from "./ending.ts";
 import { answered } from "./exchange.ts";
 import { INCOMPLETE, REFUSED } from "./field.ts";
 import { logAnswer } from "./log.ts";
-import { drop, hasUnread, send } from "./outlet.ts";
+import { drop, growth, hasUnread, remainder, send } from "./outlet.ts";
 import { pump } from "./pump.ts";
 import { answerFor } from "./rewrite.ts";
 import type { Client, Upstream } from "./types.ts";
@@ -25,7 +25,8 @@ export function takeAnswer(client: Client, chunk: Buffer): void {
   for (;;) {
     const next = readAnswer(buffer, at, buffer.length);
     if (next === INCOMPLETE) {
-      client.answerPending = buffer.subarray(at);
+      client.answerPending = remainder(buffer, at, buffer.length);
+      growth.bytes += buffer.length - at;
       return;
     }
     if (next === REFUSED) return fail(client, `it sent a malformed answer: ${answer.why}`);

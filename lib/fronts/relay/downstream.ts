@@ -8,7 +8,8 @@ import { abort, forget, refuse, steer } from "./ending.ts";
 import { feed, next, takeHead } from "./exchange.ts";
 import { CONNECTIONS_REFUSED } from "./limits.ts";
 import { logCrowd } from "./log.ts";
-import { drop, end, flush, isEmpty, send } from "./outlet.ts";
+import { isCountDue, limitMemory } from "./memory.ts";
+import { drop, end, flush, growth, isEmpty, send } from "./outlet.ts";
 import { excess, makeRoom } from "./room.ts";
 import { connect, finishUpstream } from "./upstream.ts";
 import type { App, Client, Upstream } from "./types.ts";
@@ -57,7 +58,11 @@ function open(app: App, socket: Bun.Socket<Client>, edge: number = DIRECT): void
 }
 
 function data(socket: Bun.Socket<Client>, chunk: Buffer): void {
-  const client = socket.data;
+  takeBytes(socket.data, chunk);
+  if (isCountDue()) limitMemory();
+}
+
+function takeBytes(client: Client, chunk: Buffer): void {
   client.cameAt = clock.now;
   if (client.phase === IDLE) {
     if (isEmpty(client)) takeHead(client, chunk);
@@ -75,6 +80,7 @@ function data(socket: Bun.Socket<Client>, chunk: Buffer): void {
 /** Keeps bytes that cannot be handled yet. */
 function stash(client: Client, chunk: Buffer): void {
   client.pending = client.pending === null ? chunk : Buffer.concat([client.pending, chunk]);
+  growth.bytes += chunk.length;
   steer(client);
 }
 

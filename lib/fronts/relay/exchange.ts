@@ -13,7 +13,7 @@ import { guardAnswer } from "./guard.ts";
 import { admitGuest, dismissGuest } from "./guest.ts";
 import { CONNECT_PAUSE, CONNECT_TIME, HEAD_SIZE, REPLAY } from "./limits.ts";
 import { logRefusal } from "./log.ts";
-import { isEmpty, send } from "./outlet.ts";
+import { growth, isEmpty, remainder, send } from "./outlet.ts";
 import { giveBack } from "./pool.ts";
 import { pump } from "./pump.ts";
 import { readRequest, request } from "./request-head.ts";
@@ -27,6 +27,7 @@ export function takeHead(client: Client, chunk: Buffer): void {
   if (client.pending !== null) {
     buffer = Buffer.concat([client.pending, chunk]);
     // Only the end of a line can complete a head that was incomplete before.
+    growth.bytes += chunk.length;
     if (!chunk.includes(10) && buffer.length < HEAD_SIZE) return void (client.pending = buffer);
   } else {
     client.since = clock.now;
@@ -128,7 +129,8 @@ export function feed(client: Client, buffer: Buffer, from: number): void {
     if (body.isDone) client.since = clock.now;
   }
   if (at < buffer.length) {
-    const rest = buffer.subarray(at);
+    const rest = remainder(buffer, at, buffer.length);
+    growth.bytes += rest.length;
     client.pending = client.pending === null ? rest : Buffer.concat([client.pending, rest]);
   }
   if (body.isDone && client.isAnswered) complete(client);

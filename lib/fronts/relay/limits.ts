@@ -37,9 +37,20 @@ export const TUNNEL_GRACE = 1_000;
 /** How often the limits above are checked. */
 export const SWEEP_TIME = 100;
 
-/** The number of client connections. */
-export const CONNECTIONS = 4096;
-export const CONNECTIONS_PER_APP = 2048;
+/** The most client connections; with few open files there are fewer: capacity.ts. */
+export const CONNECTIONS = 16 * 1024;
+/** One app's share of them, as long as there are others. */
+export const SHARE_OF_APP = 3 / 4;
+/** Open files beside those of connections, pools and listening sockets. */
+export const OWN_FILES = 64;
+/** What all connections may hold together, and by how much that may grow between two counts when there is nothing left of it. */
+export const MEMORY = 256 * 1024 * 1024;
+export const MEMORY_STEP = 8 * 1024 * 1024;
+/** When a quarter of it waits for slow sides, the kernel's buffers, each way: it takes about twice this. */
+export const SCARCE_BUFFER = 96 * 1024;
+/** What a connection and the one to its app hold while nothing waits on them, the kernel's part included. */
+export const REST = 12 * 1024;
+export const REST_SECURE = 16 * 1024;
 /** Connections of one client to all apps; behind a trusted proxy, requests of one client in flight. */
 export const CONNECTIONS_PER_CLIENT = 256;
 /** Connections over the limit that get an answer; beyond that they are reset. */
@@ -50,8 +61,11 @@ export const PIPELINED = 64 * 1024;
 export const PUMP_SIZE = 1024 * 1024;
 /** A request body up to this size is kept, to be sent again on a fresh connection. */
 export const REPLAY = 64 * 1024;
-/** Idle connections to one app that no client has. */
+/** Idle connections to one app that no client has, and those to all apps: one for so many open files. */
 export const POOL_SIZE = 64;
+export const FILES_PER_POOLED = 256;
+/** Connections to apps that still take the last bytes of clients that are gone. */
+export const LEAVING = 64;
 export const BACKLOG = 4096;
 /** How often to try a taken port again. */
 export const RELISTEN_TIME = 2_000;

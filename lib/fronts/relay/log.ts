@@ -37,6 +37,13 @@ export const logCrowd = ({ app, party }: Client): void =>
     return `${app.route.app}: refused a connection from ${party.key}, which has ${party.count - 1}${hint}`;
   });
 
+/** A client that was cut off because all together held too much memory. */
+export const logHeavy = ({ app, party, guest }: Client, bytes: number): void =>
+  logSome("memory", () => {
+    const held = `held ${Math.ceil(bytes / 1024)} KiB`;
+    return `${app.route.app}: cut off a connection of ${(guest ?? party).key}, which ${held}: the relay's memory is used up`;
+  });
+
 /** An answer of the app that could not be passed on. */
 export const logAnswer = (client: Client, why: string): void =>
   logSome("answers", () => `${client.app.route.app}@${client.target?.id}: ${why}`);

@@ -1,5 +1,5 @@
 // Writes to a socket that may be slow: the rest is queued here, and its source is paused.
-import { isReadable } from "../../host/process/receive.ts";
+import { isReadable, queued } from "../../host/process/receive.ts";
 import { clock } from "./clock.ts";
 
 /** The writing side of a socket. `S` is the type of the socket's data. */
@@ -14,17 +14,27 @@ export interface Outlet<S = unknown> {
   tookAt: number;
 }
 
+/** Bytes that connections have kept since they were counted last; those that have gone since are not taken off. */
+export const growth = { bytes: 0 };
+
 /** Writes `[start, end)` and queues what the socket does not take yet. The buffer is kept, so it must not be changed. */
 export function send(outlet: Outlet, buffer: Buffer, start: number, end: number): void {
   if (start === end) return;
   if (outlet.socket === null || outlet.queue.length > 0) {
     outlet.queue.push(start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end));
+    growth.bytes += end - start;
     return;
   }
   outlet.tookAt = clock.now;
   const taken = Math.max(0, outlet.socket.write(buffer, start, end - start));
-  if (taken < end - start) outlet.queue.push(buffer.subarray(start + taken, end));
+  if (taken === end - start) return;
+  outlet.queue.push(remainder(buffer, start + taken, end));
+  growth.bytes += end - start - taken;
 }
+
+/** What is left of a buffer: a copy, where most of it would be kept for nothing. */
+export const remainder = (buffer: Buffer, start: number, end: number): Buffer =>
+  end - start < buffer.length / 2 ? Buffer.from(buffer.subarray(start, end)) : buffer.subarray(start, end);
 
 /** Whether everything has been taken. */
 export const isEmpty = (outlet: Outlet): boolean => outlet.queue.length === 0;
@@ -32,6 +42,10 @@ export const isEmpty = (outlet: Outlet): boolean => outlet.queue.length === 0;
 /** The file descriptor of a socket; Bun's types lack it. */
 export const fdOf = (socket: Bun.Socket<unknown>): number =>
   (socket as Bun.Socket<unknown> & { readonly fd: number }).fd;
+
+/** Bytes of a socket that the kernel keeps: those that the peer has not taken yet, and those that were not read yet. */
+export const unsentIn = (socket: Bun.Socket<unknown>): number => queued(fdOf(socket), "out");
+export const unreadIn = (socket: Bun.Socket<unknown>): number => queued(fdOf(socket), "in");
 
 /** Whether bytes of the peer, or its FIN, have arrived and were not read yet. */
 export const hasUnread = (socket: Bun.Socket<unknown>): boolean => isReadable(fdOf(socket));
@@ -45,7 +59,7 @@ export function flush(outlet: Outlet): boolean {
     const taken = Math.max(0, socket.write(buffer));
     if (taken > 0) outlet.tookAt = clock.now;
     if (taken < buffer.length) {
-      queue[0] = buffer.subarray(taken);
+      queue[0] = remainder(buffer, taken, buffer.length);
       return false;
     }
     queue.shift();

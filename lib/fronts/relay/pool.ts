@@ -2,6 +2,7 @@
 import type { Target } from "../../contracts/front.ts";
 import { apps, relay } from "./app.ts";
 import { setPaused } from "./client-connection.ts";
+import { FILES, pooledIn } from "./capacity.ts";
 import { OWNER_TIME, POOL_SIZE, REUSE_TIME } from "./limits.ts";
 import { drop, hasUnread, isEmpty } from "./outlet.ts";
 import type { App, Client, Upstream } from "./types.ts";
@@ -9,11 +10,16 @@ import type { App, Client, Upstream } from "./types.ts";
 /** Whether an idle connection may still be used: any server's keep-alive lasts longer. */
 export const isFresh = (upstream: Upstream): boolean => performance.now() - upstream.idleSince <= REUSE_TIME;
 
+/** The connections that wait, to all apps. */
+let pooled = 0;
+
 /** Takes a connection out of its app's pool. */
 export function unpool(upstream: Upstream): void {
   const { pool } = upstream;
+  if (pool === null) return;
   upstream.pool = null;
-  if (pool !== null) pool.splice(pool.indexOf(upstream), 1);
+  pooled--;
+  pool.splice(pool.indexOf(upstream), 1);
 }
 
 /** Closes a connection that no client has, in the pool or not. `isReset`: it brought what nobody asked for. */
@@ -30,6 +36,7 @@ export function giveBack(client: Client): void {
   // While the last client did not read, neither did the relay.
   setPaused(upstream, false);
   upstream.pool = app.pool;
+  pooled++;
   app.pool.push(upstream);
 }
 
@@ -38,6 +45,7 @@ const isPoolable = (app: App, upstream: Upstream) =>
   upstream.socket !== null &&
   isEmpty(upstream) &&
   app.pool.length < POOL_SIZE &&
+  pooled < pooledIn(FILES) &&
   app.hold === null &&
   upstream.target === app.route.target &&
   apps.get(app.route.app) === app &&
@@ -46,9 +54,9 @@ const isPoolable = (app: App, upstream: Upstream) =>
 /** A connection to the target for a request that others' connections may carry, or null. */
 export function takePooled(app: App, target: Target): Upstream | null {
   for (;;) {
-    const upstream = app.pool.pop();
+    const upstream = app.pool.at(-1);
     if (upstream === undefined) return null;
-    upstream.pool = null;
+    unpool(upstream);
     if (upstream.target === target && isUsable(upstream)) return upstream;
     drop(upstream, false);
   }

@@ -1,9 +1,11 @@
 // Makes room for one more connection when the relay is full: connections without a request are closed first.
 import type { Party } from "./addresses.ts";
 import { apps, gate, relay } from "./app.ts";
+import { FILES, roomIn, shareIn } from "./capacity.ts";
 import { HANDSHAKE, IDLE, LINGER } from "./client-connection.ts";
+import { clock } from "./clock.ts";
 import { forget } from "./ending.ts";
-import { CONNECTIONS, CONNECTIONS_PER_APP } from "./limits.ts";
+import { CONNECTIONS } from "./limits.ts";
 import { drop, isEmpty, send } from "./outlet.ts";
 import { refusal } from "./refusal.ts";
 import type { App, Client } from "./types.ts";
@@ -12,8 +14,13 @@ import type { App, Client } from "./types.ts";
 const BATCH = 32;
 
 /** How many connections the relay, or the app, has above its limit; less than 1: it is not above. */
-export const excess = (app: App): number =>
-  Math.max(relay.connections - CONNECTIONS, app.clients.size - CONNECTIONS_PER_APP);
+export function excess(app: App): number {
+  const room = roomIn(FILES, apps.size);
+  return Math.max(relay.connections - room, app.clients.size - shareIn(room, apps.size));
+}
+
+/** When a search found no connection to close, by the app's own or by all: it is not repeated before the next sweep. */
+const vain = new WeakMap<App, number>();
 
 /**
  * Closes connections without a request when there is no room for `newcomer`: those of the client that has the most, and
@@ -23,7 +30,10 @@ export const excess = (app: App): number =>
 export function makeRoom(newcomer: Client): void {
   const { app } = newcomer;
   if (excess(app) < 1) return;
-  const among = app.clients.size > CONNECTIONS_PER_APP ? [app] : [...apps.values(), gate];
+  const isOwn = app.clients.size > shareIn(roomIn(FILES, apps.size), apps.size);
+  const searched = isOwn ? app : gate;
+  if (vain.get(searched) === clock.now) return;
+  const among = isOwn ? [app] : [...apps.values(), gate];
   const spare = new Map<Party, Client[]>();
   for (const { clients } of among) {
     for (const client of clients) {
@@ -33,6 +43,7 @@ export function makeRoom(newcomer: Client): void {
       else spare.set(client.party, [client]);
     }
   }
+  if (spare.size === 0) vain.set(searched, clock.now);
   const most = [...spare.values()].toSorted((a, b) => weightOf(b) - weightOf(a))[0] ?? [];
   const oldest = most.toSorted((a, b) => rankOf(a) - rankOf(b) || a.since - b.since);
   for (const client of oldest.slice(0, Math.min(BATCH, Math.ceil(oldest.length / 2)))) end(client);

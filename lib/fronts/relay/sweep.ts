@@ -16,6 +16,7 @@ import {
   STALL_TIME,
   SWEEP_TIME,
 } from "./limits.ts";
+import { limitMemory } from "./memory.ts";
 import { drop, isEmpty } from "./outlet.ts";
 import { trimPool } from "./pool.ts";
 import type { App, Client } from "./types.ts";
@@ -29,6 +30,7 @@ export function startSweep(apps: () => Iterable<App>): ReturnType<typeof setInte
       for (const client of app.clients) check(client);
       trimPool(app);
     }
+    limitMemory();
   }, SWEEP_TIME);
 }
 

@@ -5,7 +5,8 @@ import { ACTIVE, TUNNEL, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { refused } from "./exchange.ts";
 import { leaveUpstream, refuse, steer } from "./ending.ts";
-import { LINGER_TIME } from "./limits.ts";
+import { LEAVING, LINGER_TIME } from "./limits.ts";
+import { isCountDue, limitMemory, spareBuffers } from "./memory.ts";
 import { logTheft } from "./log.ts";
 import { drop, end, flush, isEmpty, send } from "./outlet.ts";
 import { NOBODY, OWN, ownerAt } from "./owner.ts";
@@ -19,6 +20,7 @@ const handlers: Bun.SocketHandler<Upstream> = {
     upstream.socket = socket;
     upstream.checkedAt = performance.now();
     if (upstream.client === null) return drop(upstream, false);
+    spareBuffers(upstream.client);
     upstream.client.refusedAt = 0;
     flush(upstream);
     steer(upstream.client);
@@ -29,6 +31,7 @@ const handlers: Bun.SocketHandler<Upstream> = {
   },
   data(socket, chunk) {
     take(socket.data, chunk);
+    if (isCountDue()) limitMemory();
   },
   drain(socket) {
     const upstream = socket.data;
@@ -47,6 +50,7 @@ const handlers: Bun.SocketHandler<Upstream> = {
   close(socket, error) {
     const upstream = socket.data;
     upstream.socket = null;
+    leaving.delete(upstream);
     unpool(upstream);
     if (upstream.client !== null) upstreamGone(upstream.client, upstream, error !== undefined);
   },
@@ -115,12 +119,23 @@ function take(upstream: Upstream, chunk: Buffer): void {
   if (!isEmpty(client) && client.upstream === upstream) setPaused(upstream, true);
 }
 
+/** Connections to apps whose clients are gone, and which still take what those have sent; the oldest first. */
+const leaving = new Set<Upstream>();
+
 /**
  * The client of a tunnel is gone, and both sides have sent everything: the app takes the queued bytes, then the
- * connection is closed.
+ * connection is closed. Of too many of these the oldest is closed at once: no client counts for them.
  */
 export function finishUpstream(upstream: Upstream): void {
   upstream.client = null;
   if (isEmpty(upstream)) return drop(upstream, false);
-  setTimeout(drop, LINGER_TIME, upstream, false);
+  const [oldest] = leaving;
+  if (oldest !== undefined && leaving.size >= LEAVING) giveUp(oldest, true);
+  leaving.add(upstream);
+  setTimeout(giveUp, LINGER_TIME, upstream, false);
+}
+
+function giveUp(upstream: Upstream, isReset: boolean): void {
+  leaving.delete(upstream);
+  drop(upstream, isReset);
 }

@@ -1,17 +1,18 @@
 // Bodies of any size in little memory, in both directions, and clients that take more than their share.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { CONNECTIONS_PER_APP } from "../../../lib/fronts/relay/limits.ts";
+import { roomIn, shareIn } from "../../../lib/fronts/relay/capacity.ts";
 import { type Scripted, type TestApp, scripted, startApp } from "./support/apps.ts";
 import { type RawClient, type TestRelay, raw, rawClient, startRelay, until } from "./support/relay.ts";
 
 const MB = 1 << 20;
+const FILES = 2500;
 
 let relay: TestRelay;
 let app: TestApp;
 let web: number;
 const scripts: Scripted[] = [];
 beforeAll(async () => {
-  [relay, app] = await Promise.all([startRelay(), startApp("bun", "app")]);
+  [relay, app] = await Promise.all([startRelay({}, FILES), startApp("bun", "app")]);
   web = await relay.add("web", app.port);
 });
 afterAll(async () => {
@@ -169,13 +170,14 @@ test("pipelined requests for large answers wait for the client to read", async (
 
 test("an app has its share of connections; those beyond are told, and leaving ones make room", async () => {
   const port = await relay.add("cap", app.port);
+  const apps = (await relay.front.status()).routes.length;
+  const share = shareIn(roomIn(FILES, apps), apps);
   const clients: RawClient[] = [];
-  while (clients.length < CONNECTIONS_PER_APP)
-    clients.push(...(await Promise.all(Array.from({ length: 128 }, () => rawClient(port)))));
+  while (clients.length < share) clients.push(await rawClient(port));
   // Those that carry a request: others would make room.
   for (const client of clients) client.write("POST /echo HTTP/1.1\r\nHost: web\r\nContent-Length: 10\r\n\r\n1");
   const underWay = async () => (await statusOf("cap")).inFlight["1-aaaaaaa"]?.requests ?? 0;
-  await until("all are under way", async () => (await underWay()) === CONNECTIONS_PER_APP);
+  await until("all are under way", async () => (await underWay()) === share);
   const { text } = await raw(port, "");
   expect(text).toMatch(/^HTTP\/1.1 503 [^]*cap: it has too many connections/);
   // Another app is served all the same.
@@ -184,7 +186,7 @@ test("an app has its share of connections; those beyond are told, and leaving on
   await other.until(/app$/);
   other.close();
   for (const client of clients.splice(0, 128)) client.reset();
-  await until("there is room", async () => (await statusOf("cap")).connections < CONNECTIONS_PER_APP - 64);
+  await until("there is room", async () => (await statusOf("cap")).connections < share - 64);
   const next = await rawClient(port);
   next.write("GET / HTTP/1.1\r\nHost: web\r\n\r\n");
   await next.until(/app$/);

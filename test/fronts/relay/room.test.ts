@@ -1,10 +1,13 @@
 // A client that opens all the connections it can takes nobody else's room: attacks, and somebody who is served all the while.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { CONNECTIONS_PER_APP, CONNECTIONS_PER_CLIENT, CONNECTIONS_REFUSED } from "../../../lib/fronts/relay/limits.ts";
+import { roomIn, shareIn } from "../../../lib/fronts/relay/capacity.ts";
+import { CONNECTIONS_PER_CLIENT, CONNECTIONS_REFUSED } from "../../../lib/fronts/relay/limits.ts";
 import { type Crowd, startCrowd } from "./support/crowd.ts";
 import { type Scripted, scripted } from "./support/apps.ts";
 import { type RawClient, type TestRelay, raw, rawClient, startRelay, until } from "./support/relay.ts";
 
+/** So that there is room for a thousand connections. */
+const FILES = 2500;
 const isRoot = process.getuid?.() === 0;
 const [APP, STRANGER] = [64_101, 64_102];
 const HALF = "GET / HTTP/1.1\r\nHost: h\r\nX";
@@ -15,7 +18,7 @@ let app: Scripted;
 const crowds: Crowd[] = [];
 const clients: RawClient[] = [];
 beforeAll(async () => {
-  relay = await startRelay();
+  relay = await startRelay({}, FILES);
   // It says what it got, and never answers /hang.
   app = scripted((visit) => {
     if (!visit.got.endsWith("\r\n\r\n") || visit.got.includes("/hang")) return;
@@ -41,6 +44,9 @@ let count = 0;
 const route = (more = {}) => relay.add(`app${++count}`, app.port, more);
 const connections = async () =>
   (await relay.front.status()).routes.reduce((sum, { connections: each }) => sum + each, 0);
+
+/** How many connections an app may have, beside those that were added so far. */
+const share = () => shareIn(roomIn(FILES, count), count);
 
 const underWay = async (name: string) =>
   (await relay.front.status(name)).routes[0]!.inFlight["1-aaaaaaa"]?.requests ?? 0;
@@ -71,9 +77,9 @@ async function untilAnswered(port: number, times: number): Promise<void> {
 test("half-open requests to the app's last connection make room for everybody who comes", async () => {
   const [port, other] = [await route(), await route()];
   const before = await usual(port);
-  const attack = await crowd(port, CONNECTIONS_PER_APP + 100);
-  expect(await connections()).toBeLessThanOrEqual(CONNECTIONS_PER_APP);
-  expect(await connections()).toBeGreaterThan(CONNECTIONS_PER_APP - 100);
+  const attack = await crowd(port, share() + 100);
+  expect(await connections()).toBeLessThanOrEqual(share());
+  expect(await connections()).toBeGreaterThan(share() - 100);
   const during = await usual(port);
   await untilAnswered(other, 10);
   console.log(
@@ -81,20 +87,20 @@ test("half-open requests to the app's last connection make room for everybody wh
   );
   expect(during).toBeLessThan(before * 5 + 5);
   const { open, answers } = await attack.look();
-  expect(open).toBeLessThan(CONNECTIONS_PER_APP);
+  expect(open).toBeLessThan(share());
   expect(answers.length).toBeGreaterThan(0);
   expect(answers.every((answer) => answer.startsWith("HTTP/1.1 503 "))).toBe(true);
 });
 
 test("the whole relay's room is made of those connections as well", async () => {
   const ports = [await route(), await route(), await route()] as const;
-  for (const port of ports.slice(0, 2)) await crowd(port, CONNECTIONS_PER_APP);
+  for (const port of ports.slice(0, 2)) await crowd(port, share());
   await untilAnswered(ports[0], 20);
   await untilAnswered(ports[2], 50);
 });
 
 test("idle connections go after unfinished heads", async () => {
-  const port = await route();
+  const [port, other] = [await route(), await route()];
   const idle: RawClient[] = [];
   for (let i = 0; i < 3; i++) {
     const client = await rawClient(port);
@@ -103,7 +109,9 @@ test("idle connections go after unfinished heads", async () => {
     idle.push(client);
   }
   clients.push(...idle);
-  await crowd(port, CONNECTIONS_PER_APP - 3);
+  await crowd(port, share() - 3);
+  // By then all of those heads have been read.
+  await untilAnswered(other, 1);
   await untilAnswered(port, 5);
   expect(idle.map((client) => client.ending())).toEqual(["open", "open", "open"]);
   for (const client of idle) {
@@ -115,10 +123,10 @@ test("idle connections go after unfinished heads", async () => {
 test("requests under way are never ended for others: then the newcomer is told", async () => {
   const port = await route();
   const name = `app${count}`;
-  const attack = await crowd(port, CONNECTIONS_PER_APP, "GET /hang HTTP/1.1\r\nHost: web\r\n\r\n");
-  await until("all are under way", async () => (await underWay(name)) === CONNECTIONS_PER_APP);
+  const attack = await crowd(port, share(), "GET /hang HTTP/1.1\r\nHost: web\r\n\r\n");
+  await until("all are under way", async () => (await underWay(name)) === share());
   expect((await raw(port, GET)).text).toMatch(/^HTTP\/1.1 503 [^]*it has too many connections/);
-  expect((await attack.look()).open).toBe(CONNECTIONS_PER_APP);
+  expect((await attack.look()).open).toBe(share());
 });
 
 describe.skipIf(!isRoot)("a user of this machine", () => {

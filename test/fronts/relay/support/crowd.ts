@@ -2,14 +2,19 @@
 import { spawnSync } from "node:child_process";
 
 const SCRIPT = `
-const [port, count, bytes] = [Number(process.argv[1]), Number(process.argv[2]), JSON.parse(process.argv[3])];
+const [port, count] = [Number(process.argv[1]), Number(process.argv[2])];
+const { bytes, more, isDeaf } = JSON.parse(process.argv[3]);
+const all = Buffer.concat([Buffer.from(bytes), Buffer.alloc(more, "x")]);
 const answers = [];
 let open = 0;
 for (let i = 0; i < count; i++) {
   const mine = answers.push("") - 1;
-  const socket = { data: (_, chunk) => void (answers[mine] += chunk.toString("latin1")), close: () => void open--, error() {} };
+  let left = all;
+  const drain = (self) => void (left = left.subarray(Math.max(0, self.write(left))));
+  const data = (self, chunk) => isDeaf ? self.pause() : void (answers[mine] += chunk.toString("latin1"));
+  const socket = { data, drain, close: () => void open--, error() {} };
   try {
-    (await Bun.connect({ hostname: "127.0.0.1", port, allowHalfOpen: true, socket })).write(bytes);
+    drain(await Bun.connect({ hostname: "127.0.0.1", port, allowHalfOpen: true, socket }));
     open++;
   } catch {}
 }
@@ -24,10 +29,22 @@ export interface Crowd {
   stop(): Promise<void>;
 }
 
+/** What a crowd does besides: it sends so many bytes more, or does not read after the first ones. */
+interface Manner {
+  more?: number;
+  isDeaf?: boolean;
+}
+
 /** Opens connections to a port as a user; returns when all were tried. `uid`: only root may give one. */
-export async function startCrowd(port: number, count: number, bytes: string, uid?: number): Promise<Crowd> {
+export async function startCrowd(
+  port: number,
+  count: number,
+  bytes: string,
+  uid?: number,
+  { more = 0, isDeaf = false }: Manner = {},
+): Promise<Crowd> {
   const argv = [process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", "-e", SCRIPT];
-  const child = Bun.spawn([...argv, String(port), String(count), JSON.stringify(bytes)], {
+  const child = Bun.spawn([...argv, String(port), String(count), JSON.stringify({ bytes, more, isDeaf })], {
     cwd: "/",
     env: {},
     stdio: ["pipe", "pipe", "inherit"],

@@ -19,18 +19,22 @@ export interface TestRelay {
   add(app: string, target: number | null, more?: Partial<RouteChange>): Promise<number>;
   start(): Promise<void>;
   kill(signal: "SIGTERM" | "SIGKILL"): Promise<number>;
-  /** Resident memory in bytes. */
+  /** Resident memory in bytes: now, and the most that it was. */
   rss(): number;
+  peak(): number;
   /** Ends it and removes its folder. */
   stop(): Promise<void>;
 }
 
-/** Starts a relay; `env`: more variables. */
-export async function startRelay(env: Record<string, string> = {}): Promise<TestRelay> {
+/** Starts a relay; `env`: more variables; `files`: how many files it may have open. */
+export async function startRelay(env: Record<string, string> = {}, files?: number): Promise<TestRelay> {
+  const limited = files === undefined ? [] : ["prlimit", `--nofile=${files}:${files}`];
   const folder = mkdtempSync(join(tmpdir(), "dp-relay-"));
   const log = join(folder, "log");
   const front = relayAt(join(folder, "state"));
   let child: Bun.Subprocess | null = null;
+  const memory = (name: string) =>
+    Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${child!.pid}/status`, "utf8"))![1]) * 1024;
   const relay: TestRelay = {
     folder: join(folder, "state"),
     front,
@@ -44,7 +48,8 @@ export async function startRelay(env: Record<string, string> = {}): Promise<Test
     },
     async start() {
       const output = openSync(log, "a");
-      child = Bun.spawn([process.execPath, "--no-env-file", "--config=/dev/null", PROCESS, relay.folder], {
+      const argv = [...limited, process.execPath, "--no-env-file", "--config=/dev/null", PROCESS, relay.folder];
+      child = Bun.spawn(argv, {
         cwd: "/",
         env: { PATH: process.env["PATH"]!, ...env },
         stdio: ["ignore", "ignore", output],
@@ -56,7 +61,8 @@ export async function startRelay(env: Record<string, string> = {}): Promise<Test
       child!.kill(signal);
       return child!.exited;
     },
-    rss: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child!.pid}/status`, "utf8"))![1]) * 1024,
+    rss: () => memory("VmRSS"),
+    peak: () => memory("VmHWM"),
     async stop() {
       await relay.kill("SIGKILL");
       rmSync(folder, { recursive: true, force: true });
