@@ -87,9 +87,18 @@ export interface Places {
   lock: string;
 }
 
+/** The places of each app, by DP_ROOT and name: a command asks for the same ones again and again. */
+const known = new Map<string, Readonly<Places>>();
+
 /** The places of an app, under DP_ROOT when it is set. Throws DpError "usage" for a bad name. */
-export function places(name: string): Places {
-  const app = appName(name);
+export function places(name: string): Readonly<Places> {
+  const key = `${root()}\0${name}`;
+  const found = known.get(key) ?? placesOf(appName(name));
+  known.set(key, found);
+  return found;
+}
+
+function placesOf(app: string): Places {
   const base = join(deployments(), app);
   return {
     app,

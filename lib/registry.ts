@@ -10,6 +10,9 @@ import { appTypeNames, checkNames, frontNames, managerNames, notifierNames } fro
 import { loadModule } from "./host/modules.ts";
 import { didYouMean } from "./text/suggestion.ts";
 
+/** What is loaded, or being loaded: a list of all apps asks for the same ones a thousand times. */
+const loaded = new Map<string, Promise<unknown>>();
+
 async function entry<T>(folder: string, what: string, names: string[], name: string): Promise<T> {
   if (!names.includes(name)) {
     throw new DpError(
@@ -18,7 +21,10 @@ async function entry<T>(folder: string, what: string, names: string[], name: str
       didYouMean(name, names),
     );
   }
-  return ((await loadModule(join(import.meta.dir, folder, `${name}.ts`))) as { default: T }).default;
+  const path = join(import.meta.dir, folder, `${name}.ts`);
+  const found = loaded.get(path) ?? loadModule(path);
+  loaded.set(path, found);
+  return ((await found) as { default: T }).default;
 }
 
 /** The app type of that name; throws DpError "usage" when there is none. */

@@ -135,6 +135,7 @@ const MANAGER: Omit<
   | "published"
   | "remove"
   | "requireStartable"
+  | "states"
   | "types"
 > = {
   ...{ name: "string", summary: "string", unavailable: "function", setup: "function", start: "function" },

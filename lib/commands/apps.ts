@@ -4,7 +4,7 @@ import { DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import type { App } from "../contracts/app.ts";
 import { isWeb, processOf } from "../text/ids.ts";
-import { holder, newestRun, readOnce, runFile } from "../release/history.ts";
+import { newestRun, readOnce, runFile } from "../release/history.ts";
 import { wantedIds } from "../release/processes.ts";
 import { knownApp, mistakeOf } from "../release/known-app.ts";
 import { appNames } from "../config/server.ts";
@@ -84,8 +84,7 @@ async function lastRunOf(app: App): Promise<AppRow["lastRun"]> {
   const last = await newestRun(app);
   if (last === null) return null;
   const text = (name: string) => String(last.run.facts[name] ?? "");
-  const state = holder(app)?.id === last.id ? "running" : last.state;
-  return { id: last.id, kind: text("kind"), state, by: text("by"), startedAt: text("startedAt") };
+  return { id: last.id, kind: text("kind"), state: last.state, by: text("by"), startedAt: text("startedAt") };
 }
 
 /** The rows as a table for people. */

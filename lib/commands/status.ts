@@ -1,29 +1,27 @@
 // `dp status`: what serves, whether it is healthy, and what is in progress.
+import type { HealthCheck } from "../config/types.ts";
 import type { App } from "../contracts/app.ts";
 import { factOf, load } from "../pipeline/run-file.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
 import { damageOf, hintOf } from "../release/current.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
-import { holder, newestRun, readOnce, runFile, type Holder } from "../release/history.ts";
+import { newestRun, runFile, type Holder, type Moment } from "../release/history.ts";
 import type { RouteStatus } from "../contracts/front.ts";
 import { ownCheck } from "../health/own-check.ts";
 import { probe } from "../health/probe.ts";
 import { handLock, type HandLock } from "../deploy/hand-lock.ts";
 import { owedName } from "../deploy/owed.ts";
-import { managerNameOf } from "../release/manager.ts";
 import { maintenanceOf, type Maintenance } from "../release/maintenance.ts";
 import { publicAddress } from "../paths.ts";
-import { turns } from "../host/turns.ts";
+import { settleAll, turns } from "../host/turns.ts";
 import { isWeb, processOf } from "../text/ids.ts";
-import { wantedIds } from "../release/processes.ts";
-import { straysOf, wantedOf } from "../release/wanted.ts";
+import { othersIn, snapshotOf, stateIn, wantedIn, type Made, type Snapshot } from "../release/snapshot.ts";
 import { urlOf } from "../deploy/log/screen.ts";
 import { knownApp } from "../release/known-app.ts";
 import { appNames } from "../config/server.ts";
 import { targetsOf, type Targets } from "../release/rollback-target.ts";
 import { hasServers, ownName } from "../servers/part.ts";
-import { warmIds } from "../release/warm.ts";
 import type { InstanceStatus } from "../host/instance.ts";
 
 export interface Status {
@@ -119,19 +117,21 @@ export async function status(name: string): Promise<Status> {
   const { server, front } = app;
   const damaged = await damageOf(app);
   const live = damaged ? null : await app.live();
+  const snapshot = await snapshotOf(app, live);
+  const { made, moment, managers } = snapshot;
   // While the app answers its health check, the rest is read.
   const [route, now, instances, targets] = await Promise.all([
-    front.status(name), // first: a front that answers 1,000 health checks has no time for it
-    live === null ? NOTHING : liveStatus(app, live),
-    instancesOf(app, live, damaged !== null),
-    targetsOrNone(app, live),
+    front.status(name, true), // first: a front that answers 1,000 health checks has no time for it
+    live === null || made === null ? NOTHING : liveStatus(snapshot, live, made),
+    othersIn(snapshot, damaged !== null),
+    targetsOrNone(app, live, moment),
   ]);
   return {
     app: name,
     url: urlOf(server),
     branch: server.branch,
     mistake,
-    manager: live === null ? server.manager : await managerNameOf(app, live),
+    manager: managers.get(live ?? "") ?? server.manager,
     live,
     ...targets,
     firstDeploy: live === null && !damaged ? await firstDeploy(app) : null,
@@ -139,28 +139,15 @@ export async function status(name: string): Promise<Status> {
     ...now,
     ...instances,
     front: withoutHour(route),
-    deploying: holder(app),
+    deploying: moment.held,
     lock: handLock(app),
     allow: server.allow ?? null,
     users: server.basicAuth ? Object.keys(server.basicAuth) : null,
     servers: [],
     maintenance: shortOf(maintenanceOf(app)),
     owed: await owedName(app),
-    lastFailure: await lastFailure(app),
+    lastFailure: await lastFailure(app, moment),
   };
-}
-
-async function instancesOf(
-  app: App,
-  live: string | null,
-  isDamaged: boolean,
-): Promise<Pick<Status, "warm" | "strays">> {
-  const running = await app.manager.instances(app.name);
-  const warm = (await warmIds(app)).filter((id) => id !== live && running.includes(id));
-  // Without current nobody knows which instances are strays.
-  if (isDamaged) return { warm, strays: [] };
-  const wanted = await wantedOf(app, live);
-  return { warm, strays: await straysOf(app, { live, wanted, instances: running, warm }) };
 }
 
 function shortOf(maintenance: Maintenance | null): Status["maintenance"] {
@@ -175,9 +162,9 @@ function withoutHour(route: RouteStatus | null): Status["front"] {
 }
 
 // `dp doctor` reports a link that is something else.
-async function targetsOrNone(app: App, live: string | null): Promise<Targets> {
+async function targetsOrNone(app: App, live: string | null, moment: Moment): Promise<Targets> {
   try {
-    return await targetsOf(app, live);
+    return await targetsOf(app, live, moment);
   } catch (error) {
     if (error instanceof DpError) return { previous: null, rollbackTarget: null, settingsTarget: null };
     throw error;
@@ -190,7 +177,9 @@ async function targetsOrNone(app: App, live: string | null): Promise<Targets> {
  */
 const inTurn = turns(128);
 
-type Live = Pick<Status, "subject" | "by" | "deployedAt" | "process" | "others" | "isHealthy" | "health">;
+type Live = Pick<Status, "subject" | "by" | "deployedAt" | "process" | "others" | "isHealthy" | "health"> & {
+  damage?: string;
+};
 
 const NOTHING: Live = {
   subject: null,
@@ -202,36 +191,37 @@ const NOTHING: Live = {
   health: null,
 };
 
-async function liveStatus(app: App, live: string): Promise<Live | (Live & Pick<Status, "damage">)> {
-  const { name, server, manager } = app;
-  let run;
-  try {
-    run = await readOnce(runFile(app, live));
-  } catch (error) {
-    if (!(error instanceof DpError)) throw error;
-    const process = await manager.status({ app: name, id: live });
-    return { ...NOTHING, process, damage: `${messageOf(error)}; dp deploy ${name} makes a new release` };
+async function liveStatus(snapshot: Snapshot, live: string, made: Made | DpError): Promise<Live> {
+  const { name } = snapshot.app;
+  if (made instanceof DpError) {
+    const damage = `${messageOf(made)}; dp deploy ${name} makes a new release`;
+    return { ...NOTHING, process: await stateIn(snapshot, live), damage };
   }
-  const config = factOf(run, "config", fact.config);
-  const ids = (await wantedIds(app, live, config)).filter((id) => !isWeb(id));
-  const states = ids.map(async (id) => [processOf(id), await manager.status({ app: name, id })] as const);
-  const others: Live["others"] = Object.fromEntries(await Promise.all(states));
+  const { run, config } = made;
   const text = (which: "subject" | "by" | "startedAt") => factOf(run, which, fact[which]);
-  const told = { subject: text("subject"), by: text("by"), deployedAt: text("startedAt"), others };
-  if (config.healthCheck === undefined) {
-    const isHealthy = Object.values(others).every(({ state }) => state === "running");
-    return { ...told, process: null, isHealthy, health: null };
-  }
-  const check = await ownCheck(app, config.healthCheck);
-  const [answer, process] = await Promise.all([
-    inTurn(() => probe(check, server.port, publicAddress(server))),
-    manager.status({ app: name, id: live }),
+  const told = { subject: text("subject"), by: text("by"), deployedAt: text("startedAt") };
+  const check = config.healthCheck;
+  const [answer, process, others] = await Promise.all([
+    check === undefined ? null : inTurn(() => ask(snapshot.app, check)),
+    check === undefined ? null : stateIn(snapshot, live),
+    othersOf(snapshot, wantedIn(snapshot, live, config)),
   ]);
-  return { ...told, process, isHealthy: answer.isHealthy, health: answer.text };
+  if (answer !== null) return { ...told, process, others, isHealthy: answer.isHealthy, health: answer.text };
+  const isHealthy = Object.values(others).every(({ state }) => state === "running");
+  return { ...told, process, others, isHealthy, health: null };
 }
 
-async function lastFailure(app: App): Promise<Status["lastFailure"]> {
-  const last = await newestRun(app);
+const ask = async (app: App, check: HealthCheck) =>
+  probe(await ownCheck(app, check), app.server.port, publicAddress(app.server));
+
+async function othersOf(snapshot: Snapshot, ids: readonly string[]): Promise<Live["others"]> {
+  const others = ids.filter((id) => !isWeb(id));
+  const states = others.map(async (id) => [processOf(id), await stateIn(snapshot, id)] as const);
+  return Object.fromEntries(await Promise.all(states));
+}
+
+async function lastFailure(app: App, moment: Moment): Promise<Status["lastFailure"]> {
+  const last = await newestRun(app, moment);
   if (!last || (last.state !== "failed" && last.state !== "unfinished")) return null;
   return { id: last.id, error: last.run.result?.error ?? `it was interrupted: dp resume ${app.name}` };
 }
@@ -241,7 +231,7 @@ async function lastFailure(app: App): Promise<Status["lastFailure"]> {
  * the same.
  */
 export async function statusOfAll(broken: (error: unknown) => void, names?: readonly string[]): Promise<Status[]> {
-  const told = await Promise.allSettled((names ?? (await appNames())).map(status));
+  const told = await settleAll(names ?? (await appNames()), status);
   const wrong = told.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
   // A missing right affects all apps: one report is enough.
   const refused = wrong.filter((error) => error instanceof Error && codeOf(error.cause) === "EACCES");

@@ -10,10 +10,16 @@ const listed = new Map<string, string[]>();
 
 // Listed once: reading any config needs them.
 function namesIn(folder: string): string[] {
-  const names = listed.get(folder) ?? readdirSync(join(lib, folder)).filter((file) => file.endsWith(".ts"));
+  const names = listed.get(folder) ?? list(folder);
   listed.set(folder, names);
-  return names.map((file) => parse(file).name).sort();
+  return [...names];
 }
+
+const list = (folder: string): string[] =>
+  readdirSync(join(lib, folder))
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => parse(file).name)
+    .sort();
 
 export const appTypeNames = () => namesIn("apps");
 export const checkNames = () => namesIn("doctor");

@@ -96,7 +96,7 @@ export interface RouteStatus extends Omit<Route, "allow" | "basicAuth"> {
   requests: number;
   /** Requests answered with 502, 503 or 504, or cut off by the front or the app. */
   failed: number;
-  /** [requests, failed] of the last 60 minutes, oldest first, the last one not over; null: the front does not count them. */
+  /** [requests, failed] of the last 60 minutes, oldest first, the last one not over; null: the front does not count them, or was not asked for them. */
   minutes: [requests: number, failed: number][] | null;
 }
 
@@ -169,8 +169,11 @@ export interface Front {
   maintain?(app: string, maintenance: Maintenance | null, pass: string): Promise<void>;
   /** Waits until nothing is in flight on a release, at most `timeout` ms, then cuts off the rest. */
   drain(app: string, id: string, timeout: number, io: Io): Promise<Drained>;
-  /** The current state of the app's route; null: the front does not know the app. */
-  status(app: string): Promise<RouteStatus | null>;
+  /**
+   * The current state of the app's route; null: the front does not know the app. With `isBrief` it may leave out the
+   * minutes, which are most of it.
+   */
+  status(app: string, isBrief?: boolean): Promise<RouteStatus | null>;
   /** Takes the certificate that was written for a name into use, for new connections. Missing: it serves no domains. */
   certify?(name: string): Promise<void>;
   /** The ports of the domains; null: no app has one, or the front does not run. */

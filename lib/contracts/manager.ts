@@ -100,6 +100,11 @@ export interface Manager {
    * jobs.
    */
   instances(app: string): Promise<string[]>;
+  /**
+   * Each of `instances` with its status, in one look; `files` are the names in the app's folder `instances`. Missing: they
+   * are asked one by one.
+   */
+  states?(app: string, files: readonly string[]): Promise<Map<string, InstanceStatus>>;
   /** Makes exactly these instances start at boot. Returns whether anything changed. */
   enable(app: string, ids: readonly string[], io: Io): Promise<boolean>;
   /** The IDs of the instances that start at boot, in any order. */

@@ -139,11 +139,13 @@ async function drift(): Promise<string[]> {
 }
 
 /** Those who ask for many apps at once ask the relay once. */
-const statusOf = together(async (apps) => {
-  const { routes = [] } = (await client().statusIfRunning(apps.length === 1 ? apps[0] : undefined)) ?? {};
-  const byApp = new Map(routes.map((route) => [route.app, route]));
-  return new Map(apps.map((app) => [app, byApp.get(app) ?? null]));
-});
+const statusBy = (isBrief: boolean) =>
+  together(async (apps) => {
+    const routes = await client().routesOf(apps, isBrief);
+    const byApp = new Map(routes.map((route) => [route.app, route]));
+    return new Map(apps.map((app) => [app, byApp.get(app) ?? null]));
+  });
+const [whole, brief] = [statusBy(false), statusBy(true)];
 
 const relay: Front = {
   name: "relay",
@@ -159,7 +161,7 @@ const relay: Front = {
   resume: (app) => client().resume(app),
   maintain: (app, maintenance, pass) => client().maintain(app, maintenance, pass),
   drain: (app, id, timeout) => client().drain(app, id, timeout),
-  status: statusOf,
+  status: (app, isBrief = false) => (isBrief ? brief : whole)(app),
   certify: (name) => client().certify(name),
   edge: async () => (await client().relay())?.edge ?? null,
   remove,

@@ -10,7 +10,7 @@ export interface Answer {
   text: string;
   /** The target of a redirect. */
   location?: string | undefined;
-  /** The first line of a text body, without tags; empty: there is none. */
+  /** The first line of a text body, without tags; empty: there is none. Missing: it is healthy, or there is no answer. */
   firstLine?: string;
   /** Nobody listens on the port. */
   isRefused?: boolean;
@@ -40,7 +40,8 @@ export async function probe(check: HealthCheck, port: number, host = "127.0.0.1"
       headers: headersFor(check, `${host}:${port}`),
     });
     const body = await drain(response);
-    return { ...judge(check, response), firstLine: firstLineOf(response, body) };
+    const answer = judge(check, response);
+    return answer.isHealthy ? answer : { ...answer, firstLine: firstLineOf(response, body) };
   } catch (error) {
     const text = signal.aborted
       ? `no complete answer in ${check.timeout} ms`
@@ -57,12 +58,14 @@ function unreadable(message: string): string {
 }
 
 const NO_PROXY = ["NO_PROXY", "no_proxy"];
+const PROXIES = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
 /**
  * `fetch` past any proxy; loading node:http would take 40 ms of CPU time. fetch sends even 127.0.0.1 through $http_proxy,
  * and reads the exceptions at the time of the call.
  */
 export function direct(url: string, init: BunFetchRequestInit): Promise<Response> {
+  if (PROXIES.every((name) => process.env[name] === undefined)) return fetch(url, init);
   const before = NO_PROXY.map((name) => process.env[name]);
   for (const name of NO_PROXY) process.env[name] = "*";
   try {
@@ -84,7 +87,9 @@ function headersFor(check: HealthCheck, address: string): Headers {
 }
 
 /** Reads a body to its end, or up to a limit; answers its beginning. */
-async function drain({ body }: Response): Promise<Uint8Array> {
+async function drain(response: Response): Promise<Uint8Array> {
+  if (isShort(response)) return (await response.bytes()).subarray(0, START);
+  const { body } = response;
   let bytes = 0;
   const start: Uint8Array[] = [];
   // Leaving the loop closes the connection.
@@ -94,6 +99,12 @@ async function drain({ body }: Response): Promise<Uint8Array> {
     if (bytes > BODY_LIMIT) break;
   }
   return Buffer.concat(start).subarray(0, START);
+}
+
+/** Whether the head says that no more comes than the limit: then it is read in one piece. In chunks any length may come. */
+function isShort({ headers }: Response): boolean {
+  const length = headers.get("Content-Length");
+  return length !== null && Number(length) <= BODY_LIMIT && !headers.has("Transfer-Encoding");
 }
 
 function firstLineOf({ headers }: Response, body: Uint8Array): string {

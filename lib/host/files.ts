@@ -9,6 +9,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -122,6 +123,8 @@ export async function removeFile(path: string): Promise<boolean> {
 const text = new TextDecoder();
 /** A pipe that somebody else has put there must not hold up the open. */
 const READ = constants.O_RDONLY | constants.O_NONBLOCK;
+/** Most of dp's files fit in: a buffer of its own for each takes longer than the read. */
+const room = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** The text of a file, or null when it does not exist. */
 export async function readText(path: string): Promise<string | null> {
@@ -129,7 +132,8 @@ export async function readText(path: string): Promise<string | null> {
     const fd = openSync(path, READ);
     try {
       // A small file is read in less time than another thread is handed one.
-      if (fstatSync(fd).isFile()) return text.decode(readFileSync(fd));
+      const stat = fstatSync(fd);
+      if (stat.isFile()) return text.decode(bytesOf(fd, stat.size));
     } finally {
       closeSync(fd);
     }
@@ -138,4 +142,10 @@ export async function readText(path: string): Promise<string | null> {
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return null;
     throw error;
   }
+}
+
+/** The bytes of a regular file that was just opened; a file of /proc has size 0. They are there until the next call. */
+function bytesOf(fd: number, size: number): Uint8Array {
+  if (size > 0 && size <= room.length && readSync(fd, room, 0, size, 0) === size) return room.subarray(0, size);
+  return readFileSync(fd);
 }

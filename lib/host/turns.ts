@@ -16,3 +16,19 @@ export function turns(most: number): <T>(task: () => Promise<T>) => Promise<T> {
     }
   };
 }
+
+/** How many tasks are begun before what the others wait for has its turn. */
+const PART = 16;
+
+/** Begins a task for each, and lets those go on that are under way in between; answers how each ended. */
+export async function settleAll<One, Result>(
+  all: readonly One[],
+  task: (one: One) => Promise<Result>,
+): Promise<PromiseSettledResult<Result>[]> {
+  const parts: Promise<PromiseSettledResult<Result>[]>[] = [];
+  for (let at = 0; at < all.length; at += PART) {
+    parts.push(Promise.allSettled(all.slice(at, at + PART).map(task)));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return (await Promise.all(parts)).flat();
+}

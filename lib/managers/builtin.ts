@@ -26,6 +26,8 @@ import {
 import { endAll } from "../host/process/end-all.ts";
 import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 
+/** The end of the name of a spec. */
+const SPEC = ".json";
 const STOP_TIMEOUT = 10_000;
 /** Milliseconds that a supervisor may take to report that the app runs; under load it takes seconds. */
 const START_TIMEOUT = 60_000;
@@ -146,14 +148,14 @@ async function status(name: InstanceName): Promise<InstanceStatus> {
     : { ...ended, state: "failed", detail: "its supervisor was killed" };
 }
 
+async function states(app: string, files: readonly string[]): Promise<Map<string, InstanceStatus>> {
+  const ids = files.flatMap((name) => (name.endsWith(SPEC) ? [name.slice(0, -SPEC.length)] : [])).filter(isInstanceId);
+  const found = await Promise.all(ids.map(async (id) => [id, await status({ app, id })] as const));
+  return new Map(found.filter(([, { state }]) => state !== "stopped"));
+}
+
 async function instances(app: string): Promise<string[]> {
-  const names = await namesIn(places(app).instances);
-  const ids = names.flatMap((name) => /^(.*)\.json$/.exec(name)?.[1] ?? []).filter(isInstanceId);
-  const states = await Promise.all(ids.map(async (id) => ({ id, state: (await status({ app, id })).state })));
-  return states
-    .filter(({ state }) => state !== "stopped")
-    .map(({ id }) => id)
-    .sort(compareInstances);
+  return [...(await states(app, await namesIn(places(app).instances))).keys()].sort(compareInstances);
 }
 
 /** The file that names the instances to start at boot, one per line. */
@@ -183,6 +185,7 @@ export function makeBuiltin(restartDelay = 1_000): Manager {
     adopt,
     pids,
     instances,
+    states,
     enable,
     logs,
     enabled: async (app) => ((await readText(enabledFile(app))) ?? "").split("\n").filter(Boolean),

@@ -131,11 +131,17 @@ async function instances(app: string): Promise<string[]> {
   return ids.filter((id) => id !== null).sort(compareInstances);
 }
 
-/** The units of these apps that run, wait or have failed; those of other apps may be among them. */
+/** For more apps systemd is asked for all instances: it compares each of its units with each pattern. */
+const FEW = 8;
+
+/** The units of these apps that run, wait or have failed. */
 const unitsOf = together(async (apps) => {
-  const patterns = apps.flatMap((app) => [`${app}@*.service`, `${jobsOf(app)}@*.service`]);
+  const own = apps.flatMap((app) => [`${app}@*.service`, `${jobsOf(app)}@*.service`]);
+  const patterns = apps.length > FEW ? ["*@*.service"] : own;
   const units = await loadedUnits(["active", "activating", "reloading", "deactivating", "failed"], patterns);
-  return new Map(apps.map((app) => [app, units]));
+  const byName = Map.groupBy(units, (unit) => unit.split("@", 1)[0]!);
+  const of = (name: string) => byName.get(name) ?? [];
+  return new Map(apps.map((app) => [app, [...of(app), ...of(jobsOf(app))]]));
 });
 
 /** The instance in a unit's name, or null when it does not belong to the app. */

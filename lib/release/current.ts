@@ -1,5 +1,5 @@
 // Whether `current` is as dp left it. If not, dp does not guess which release should serve.
-import { lstatSync, readlinkSync, statSync } from "node:fs";
+import { readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
 import { codeOf, DpError } from "../errors.ts";
@@ -45,10 +45,10 @@ function problemOf({ places: { current, releases } }: NamedApp): string | null {
 
 // Null: there is nothing; undefined: there is something other than a link.
 function linkOf(path: string): string | null | undefined {
-  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return null;
   try {
     return readlinkSync(path);
   } catch (error) {
+    if (codeOf(error) === "ENOENT") return null;
     if (codeOf(error) === "EINVAL") return undefined;
     throw error;
   }

@@ -59,6 +59,16 @@ export async function runIds({ places }: NamedApp): Promise<string[]> {
   return ids.filter(isReleaseId).sort((a, b) => sequenceOf(a) - sequenceOf(b));
 }
 
+/** The runs of an app at one moment, for those who ask several things about it. */
+export interface Moment {
+  /** The IDs of all runs, oldest first. */
+  ids: readonly string[];
+  held: Holder | null;
+}
+
+/** The runs of an app as they are now. The holder last: each of these runs is over, or waits, or is the one that holds. */
+export const momentOf = async (app: NamedApp): Promise<Moment> => ({ ids: await runIds(app), held: holder(app) });
+
 /** How many run files are read at a time: an app may have had thousands of deploys. */
 const AT_ONCE = 32;
 
@@ -72,21 +82,21 @@ export async function readRuns(
   app: NamedApp,
   ids: readonly string[],
   damaged: (message: string) => void = () => undefined,
+  held = holder(app),
 ): Promise<PastRun[]> {
   const runs: PastRun[] = [];
-  const holding = holder(app)?.id;
   for (let at = 0; at < ids.length; at += AT_ONCE) {
-    const some = ids.slice(at, at + AT_ONCE).map((id) => readRun(app, id, holding, damaged));
+    const some = ids.slice(at, at + AT_ONCE).map((id) => readRun(app, id, held, damaged));
     runs.push(...(await Promise.all(some)).filter((run) => run !== null));
   }
   return runs;
 }
 
-async function readRun(app: NamedApp, id: string, holding: string | undefined, damaged: (message: string) => void) {
+async function readRun(app: NamedApp, id: string, held: Holder | null, damaged: (message: string) => void) {
   const path = runFile(app, id);
   try {
     const run = await readOnce(path);
-    return { id, path, run, state: stateOf(app, id, run, holding) };
+    return { id, path, run, state: stateOf(app, id, run, held) };
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
     damaged(messageOf(error));
@@ -122,10 +132,10 @@ export async function runningDeployOf(app: NamedApp, sha: string, skipHooks: boo
 }
 
 /** The newest run with a readable run file, or null. */
-export async function newestRun(app: NamedApp): Promise<PastRun | null> {
-  const holding = holder(app)?.id;
-  for (const id of (await runIds(app)).toReversed()) {
-    const run = await readRun(app, id, holding, () => undefined);
+export async function newestRun(app: NamedApp, moment?: Moment): Promise<PastRun | null> {
+  const { ids, held } = moment ?? (await momentOf(app));
+  for (const id of ids.toReversed()) {
+    const run = await readRun(app, id, held, () => undefined);
     if (run) return run;
   }
   return null;
@@ -135,11 +145,11 @@ export async function newestRun(app: NamedApp): Promise<PastRun | null> {
 export async function runOf(app: NamedApp, id: string): Promise<PastRun> {
   const path = runFile(app, id);
   const run = await load(path);
-  return { id, path, run, state: stateOf(app, id, run, holder(app)?.id) };
+  return { id, path, run, state: stateOf(app, id, run, holder(app)) };
 }
 
-function stateOf(app: NamedApp, id: string, run: Run, holding: string | undefined): RunState {
-  if (holding === id) return "running";
+function stateOf(app: NamedApp, id: string, run: Run, held: Holder | null): RunState {
+  if (held?.id === id) return "running";
   if (run.result) return run.result.state;
   return isLocked(queueFile(app, id)) ? "waiting" : "unfinished";
 }
@@ -153,19 +163,20 @@ export async function configOf(app: NamedApp, release: string): Promise<DeployCo
 const madeGood = ({ run, state }: PastRun) => state === "good" && run.facts["kind"] !== "rollback";
 
 /** Whether that is a good release whose files are still on disk. */
-export async function isGoodRelease(app: NamedApp, id: string): Promise<boolean> {
+export async function isGoodRelease(app: NamedApp, id: string, held = holder(app)): Promise<boolean> {
   if (!existsSync(join(app.places.releases, id))) return false;
-  const past = await readRun(app, id, holder(app)?.id, () => undefined);
+  const past = await readRun(app, id, held, () => undefined);
   return past !== null && madeGood(past);
 }
 
 /** The good releases whose files are still on disk, oldest first: the only possible rollback targets. */
-export async function goodReleases(app: NamedApp): Promise<PastRun[]> {
+export async function goodReleases(app: NamedApp, moment?: Moment): Promise<PastRun[]> {
   const { releases } = app.places;
+  const { ids, held } = moment ?? (await momentOf(app));
   const names = new Set(await namesIn(releases));
   // Few of the runs have files, and only those are read. A restart's release is a link, which may lead nowhere.
-  const ids = (await runIds(app)).filter((id) => names.has(id) && existsSync(join(releases, id)));
-  return (await readRuns(app, ids)).filter(madeGood);
+  const kept = ids.filter((id) => names.has(id) && existsSync(join(releases, id)));
+  return (await readRuns(app, kept, undefined, held)).filter(madeGood);
 }
 
 /** The newest good release before that one, or null. */

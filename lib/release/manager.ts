@@ -12,7 +12,7 @@ import type { Instance, Manager } from "../contracts/manager.ts";
 import { compareInstances, isInstanceId, releaseOf } from "../text/ids.ts";
 import { appType, manager } from "../registry.ts";
 import { runFile } from "./history.ts";
-import type { InstanceName } from "../host/instance.ts";
+import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 import type { ServerConfig } from "../config/types.ts";
 import { appTypeNames } from "../config/kinds.ts";
 
@@ -41,10 +41,10 @@ async function note({ places }: NamedApp, file: string, name: string): Promise<v
   await writeFileAtomic(file, `${name}\n`, 0o600);
 }
 
-async function notedIds({ places }: NamedApp): Promise<string[]> {
-  const files = await namesIn(places.instances);
-  return files.flatMap((file) => (file.endsWith(SUFFIX) ? [file.slice(0, -SUFFIX.length)] : [])).filter(isInstanceId);
-}
+const notedIds = async ({ places }: NamedApp) => idsIn(await namesIn(places.instances));
+
+const idsIn = (files: readonly string[]): string[] =>
+  files.flatMap((file) => (file.endsWith(SUFFIX) ? [file.slice(0, -SUFFIX.length)] : [])).filter(isInstanceId);
 
 /** The names of all managers that may have an instance of the app. */
 async function namesInUse(app: NamedApp, server: ServerConfig): Promise<Set<string>> {
@@ -79,6 +79,39 @@ async function instances(app: NamedApp, server: ServerConfig): Promise<string[]>
   const managers = await Promise.all([...(await namesInUse(app, server))].map(named));
   const ids = (await Promise.all(managers.map((each) => each.instances(app.name)))).flat();
   return [...new Set(ids)].sort(compareInstances);
+}
+
+/** The name of the manager of each instance that was started and not forgotten; `files`: see statesOf. */
+export async function managersOf(app: App, files: readonly string[]): Promise<Map<string, string>> {
+  const notes = idsIn(files).map(async (id) => [id, await noted(recordOf(app, id), app.server)] as const);
+  return new Map(await Promise.all(notes));
+}
+
+/**
+ * The instances of an app that run, wait or have failed, with their status, in one look. `managers`: what managersOf has
+ * answered; `files`: the names in the app's folder `instances`.
+ */
+export async function statesOf(
+  { name, server }: App,
+  managers: ReadonlyMap<string, string>,
+  files: readonly string[],
+): Promise<Map<string, InstanceStatus>> {
+  const names = [...new Set([server.manager, ...managers.values()])];
+  const found = await Promise.all(
+    names.map(async (each) => [each, await statesBy(await named(each), name, files)] as const),
+  );
+  const all = new Map<string, InstanceStatus>();
+  for (const [manager, states] of found) {
+    // Of an instance that two managers know, its own one is believed.
+    for (const [id, status] of states) if (!all.has(id) || managers.get(id) === manager) all.set(id, status);
+  }
+  return all;
+}
+
+async function statesBy(manager: Manager, app: string, files: readonly string[]) {
+  if (manager.states) return manager.states(app, files);
+  const ids = await manager.instances(app);
+  return new Map(await Promise.all(ids.map(async (id) => [id, await manager.status({ app, id })] as const)));
 }
 
 async function enable(app: NamedApp, ids: readonly string[], server: ServerConfig, io: Io): Promise<boolean> {

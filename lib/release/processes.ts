@@ -52,13 +52,16 @@ export async function wantedIds(app: App, release: string, config: DeployConfig)
   return idsOfRelease(release, config, app.server).filter((id) => !stopped.has(id));
 }
 
-const stoppedFile = ({ places }: NamedApp) => join(places.instances, "stopped");
+const STOPPED = "stopped";
+const stoppedFile = ({ places }: NamedApp) => join(places.instances, STOPPED);
 
 /**
  * The instances that `dp stop` has stopped: they stay stopped until `dp start`, or the next deploy. They are noted by
- * release, so that a failed deploy returns to what it found.
+ * release, so that a failed deploy returns to what it found. `files`: the names in the app's folder `instances`, when they
+ * were read already.
  */
-export async function stoppedIds(app: NamedApp): Promise<Set<string>> {
+export async function stoppedIds(app: NamedApp, files?: readonly string[]): Promise<Set<string>> {
+  if (files?.includes(STOPPED) === false) return new Set();
   return new Set(((await readText(stoppedFile(app))) ?? "").split("\n").filter(Boolean));
 }
 

@@ -22,10 +22,13 @@ export async function coolDown(app: NamedApp, id: string): Promise<void> {
   await removeFile(recordOf(app, id));
 }
 
-/** The instances of the app that may keep running although they are not live. */
-export async function warmIds(app: NamedApp): Promise<string[]> {
+/**
+ * The instances of the app that may keep running although they are not live; `files`: the names in its folder `instances`,
+ * when they were read already.
+ */
+export async function warmIds(app: NamedApp, files?: readonly string[]): Promise<string[]> {
   const warm: string[] = [];
-  for (const file of await namesIn(app.places.instances)) {
+  for (const file of files ?? (await namesIn(app.places.instances))) {
     const id = /^(.*)\.warm$/.exec(file)?.[1];
     if (id === undefined || !isReleaseId(id)) continue;
     const until = Date.parse((await readText(recordOf(app, id)))?.trim() ?? "");

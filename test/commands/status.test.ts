@@ -9,6 +9,7 @@ import type { Status } from "../../lib/commands/status.ts";
 import { tryLock } from "../../lib/host/lock.ts";
 import { claimPort } from "../support/port.ts";
 import { sandbox, type Sandbox } from "../support/sandbox.ts";
+import { callsIn, straceUnavailable } from "../support/strace.ts";
 
 let box: Sandbox;
 let id: string;
@@ -129,3 +130,31 @@ test("what the list of all apps says of one is what is said of it alone, and cha
   expect(of("refused").health).toBe("connection refused");
   expect(of(deploying).deploying?.by).toBe("anna");
 }, 60_000);
+
+const why = straceUnavailable();
+
+test.skipIf(why !== null)(
+  `each file of an app is opened once${why === null ? "" : ` (skipped: ${why})`}`,
+  async () => {
+    const names = Array.from({ length: 20 }, (_, number) => copy(`once-${number}`));
+    try {
+      for (const command of ["status", "apps"]) {
+        await box.dp(command); // keeps config.yml as it was parsed
+        const folder = join(box.root, `strace-${command}`);
+        mkdirSync(folder);
+        const options = ["-ff", "-qq", "-y", "-ttt", "-e", "trace=open,openat", "-o", join(folder, "calls")];
+        const { code } = await box.start(["strace", ...options, box.program, command, "--json"]).done;
+        expect(code).toBe(0);
+        const opened = callsIn(folder).map(({ paths }) => paths.at(-1)!);
+        for (const name of names) {
+          const own = opened.filter((path) => path.startsWith(`${at(name)}/`));
+          expect(own).toContain(at(name, "runs", `${id}.json`));
+          expect([command, own.filter((path, index) => own.indexOf(path) !== index)]).toEqual([command, []]);
+        }
+      }
+    } finally {
+      for (const name of names) rmSync(at(name), { recursive: true });
+    }
+  },
+  60_000,
+);

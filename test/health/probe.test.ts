@@ -75,6 +75,20 @@ describe("an answer", () => {
     ],
     ["a redirect that is asked for", text("302 Found", "Location: /login"), { status: [302] }, true, "302 → /login"],
     ["an endless body", drip(head("200 OK"), "x".repeat(65_536), 1), { timeout: 20_000 }, true, "200"],
+    [
+      "an endless body in chunks, beside a length",
+      drip(head("200 OK", "Content-Length: 2", "Transfer-Encoding: chunked"), `10000\r\n${"x".repeat(65_536)}\r\n`, 1),
+      { timeout: 20_000 },
+      true,
+      "200",
+    ],
+    [
+      "a length that is longer than what is read of it",
+      drip(head("200 OK", "Content-Length: 1000000000"), "x".repeat(65_536), 1),
+      { timeout: 20_000 },
+      true,
+      "200",
+    ],
     ["dripping headers", drip("HTTP/1.1 200 OK\r\n", "X-More: 1\r\n", 30), {}, false, "no complete answer in 400 ms"],
     [
       "a dripping body",

@@ -115,3 +115,12 @@ test("removing a link leaves what it points at", async () => {
   await removeFile(at("link"));
   expect(readdirSync(folder)).toEqual(["file"]);
 });
+
+test("a text is read whole, whatever its length, and one of the kernel's, which has none, too", async () => {
+  const sizes = [0, 1, 65_535, 65_536, 65_537, 200_000];
+  const texts = sizes.map((size) => "ä".repeat(size / 2) + "x".repeat(size % 2));
+  for (const [at_, text] of texts.entries()) writeFileSync(at(`file-${at_}`), text);
+  const read = await Promise.all(texts.map((_, at_) => readText(at(`file-${at_}`))));
+  expect(read.map((text, at_) => text === texts[at_])).toEqual(texts.map(() => true));
+  expect(await readText("/proc/self/status")).toContain(`Pid:\t${process.pid}\n`);
+});

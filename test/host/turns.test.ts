@@ -1,6 +1,6 @@
 // Of many tasks only so many are under way, each gets its turn, and one that fails keeps no place.
 import { expect, test } from "bun:test";
-import { turns } from "../../lib/host/turns.ts";
+import { settleAll, turns } from "../../lib/host/turns.ts";
 
 test("as many as allowed are under way, and the others begin in their order", async () => {
   const inTurn = turns(2);
@@ -26,4 +26,24 @@ test("as many as allowed are under way, and the others begin in their order", as
   for (const { resolve } of ends.slice(2)) resolve();
   expect(await Promise.all(done.slice(1))).toEqual([1, 2, 3, 4]);
   expect(await inTurn(async () => "later")).toBe("later");
+});
+
+test("of hundreds the first ones go on before the last ones have begun, and each is told how it ended", async () => {
+  const seen: string[] = [];
+  const ends = await settleAll(
+    Array.from({ length: 100 }, (_, at) => at),
+    async (at) => {
+      seen.push(`${at} has begun`);
+      await new Promise((resolve) => setImmediate(resolve));
+      seen.push(`${at} goes on`);
+      if (at % 2 === 1) throw new Error(`${at} fails`);
+      return at;
+    },
+  );
+  expect(seen.indexOf("0 goes on")).toBeLessThan(seen.indexOf("99 has begun"));
+  expect(ends.map((end) => (end.status === "fulfilled" ? end.value : (end.reason as Error).message))).toEqual(
+    ends.map((_, at) => (at % 2 === 1 ? `${at} fails` : at)),
+  );
+  expect(ends.length).toBe(100);
+  expect(await settleAll([], async () => "never")).toEqual([]);
 });

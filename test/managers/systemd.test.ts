@@ -183,6 +183,15 @@ const inside = () => {
 
   managerContract(subject);
 
+  test("asked about many apps at once, systemd is asked about all, and each gets its own instances", async () => {
+    const web = await shop.instance("sleep 1000");
+    const job = await shop.instance("sleep 1000", { app: web.app, id: "1-aaaaaaa.cron.tidy" });
+    for (const instance of [web, job]) await systemd.start(instance, io);
+    const others = Array.from({ length: 20 }, (_, at) => `${web.app.slice(0, 6)}-${at}`);
+    const [own, ...rest] = await Promise.all([web.app, ...others].map((app) => systemd.instances(app)));
+    expect([own, new Set(rest.flat())]).toEqual([["1-aaaaaaa", "1-aaaaaaa.cron.tidy"], new Set()]);
+  });
+
   test("systemd has nothing to say against the unit", async () => {
     const { app } = await shop.instance("sleep 1000");
     const verify = Bun.spawnSync(["systemd-analyze", "verify", `/etc/systemd/system/${app}@1-aaaaaaa.service`]);

@@ -2,7 +2,15 @@
 import { join } from "node:path";
 import { DpError, codeOf } from "../../errors.ts";
 import type { Edge } from "../../config/tls.ts";
-import type { Drained, EdgeStatus, FrontStatus, Maintenance, RouteChange, Target } from "../../contracts/front.ts";
+import type {
+  Drained,
+  EdgeStatus,
+  FrontStatus,
+  Maintenance,
+  RouteChange,
+  RouteStatus,
+  Target,
+} from "../../contracts/front.ts";
 import type { Command, Reply } from "./control.ts";
 import { HOLD_TIME } from "./limits.ts";
 
@@ -21,6 +29,11 @@ export interface RelayClient {
   status(app?: string): Promise<FrontStatus>;
   /** The same, or null when the relay is not running. */
   statusIfRunning(app?: string): Promise<FrontStatus | null>;
+  /**
+   * The routes of some apps; none when the relay is not running. With `isBrief` without their minutes. An older relay
+   * tells of all apps, and the minutes.
+   */
+  routesOf(apps: readonly string[], isBrief: boolean): Promise<RouteStatus[]>;
   set(route: RouteChange): Promise<void>;
   /**
    * Sends every request whose head is read from now on to the target; null: answers them with 503. Returns the ms it
@@ -49,20 +62,14 @@ export function relayAt(folder: string): RelayClient {
   const path = join(folder, "control.sock");
   const ask = <T>(command: Command, timeout = TIMEOUT) => exchange<T>(path, command, timeout);
   const status = (app?: string) => ask<FrontStatus>({ do: "status", ...(app === undefined ? {} : { app }) });
-  const statusIfRunning = async (app?: string) => {
-    try {
-      return await status(app);
-    } catch (error) {
-      if (ENDED.has(codeOf((error as DpError).cause) ?? "")) return null;
-      throw error;
-    }
-  };
+  const statusIfRunning = (app?: string) => orNull(status(app));
   const relay = () => statusIfRunning(NO_APP);
   return {
     isRunning: async () => (await relay()) !== null,
     relay,
     status,
     statusIfRunning,
+    routesOf: async (apps, isBrief) => (await orNull(ask<FrontStatus>({ do: "status", apps, isBrief })))?.routes ?? [],
     set: (route) => ask({ do: "set", route }),
     point: (app, target) => ask<number>({ do: "point", app, target }),
     hold: (app, limitMs = HOLD_TIME) => ask({ do: "hold", app, limit: limitMs }),
@@ -78,6 +85,16 @@ export function relayAt(folder: string): RelayClient {
 const NOT_RUNNING = new Set(["ENOENT", "ECONNREFUSED", "ENOTDIR"]);
 /** The relay accepted the connection and was killed before it answered. */
 const ENDED = new Set([...NOT_RUNNING, "EPIPE", "ECONNRESET"]);
+
+/** An answer of the relay; null when it is not running. */
+async function orNull<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (ENDED.has(codeOf((error as DpError).cause) ?? "")) return null;
+    throw error;
+  }
+}
 
 /** Sends one command; returns the relay's answer, or throws DpError "host". */
 async function exchange<T>(path: string, command: Command, timeout: number): Promise<T> {

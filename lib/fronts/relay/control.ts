@@ -23,7 +23,7 @@ import {
 
 /** The commands that a client may send. */
 export type Command =
-  | { do: "status"; app?: string }
+  | { do: "status"; app?: string; apps?: readonly string[]; isBrief?: boolean }
   | { do: "set"; route: RouteChange }
   | { do: "point"; app: string; target: Target | null }
   | { do: "hold"; app: string; limit: number }
@@ -39,13 +39,13 @@ export type Reply = { ok: unknown } | { error: string; hint?: string };
 
 const since = new Date().toISOString();
 
-const status = (app: string | undefined): FrontStatus => ({
+const status = (names: readonly string[] | undefined, isBrief: boolean): FrontStatus => ({
   pid: process.pid,
   version: pkg.version,
   since,
   rss: process.memoryUsage.rss(),
   edge: edgeStatus(),
-  routes: statusOf(app),
+  routes: statusOf(names, isBrief),
 });
 
 // Changes run one after the other: each writes the whole state file.
@@ -61,7 +61,7 @@ async function obey(folder: string, command: Command): Promise<unknown> {
   const begun = performance.now();
   switch (command.do) {
     case "status":
-      return status(command.app);
+      return status(command.app === undefined ? command.apps : [command.app], command.isBrief === true);
     case "set":
       return inTurn(() => setRoute(folder, command.route));
     case "point":

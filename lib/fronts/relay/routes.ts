@@ -182,14 +182,14 @@ export async function removeRoute(folder: string, name: string): Promise<void> {
   log(`${name}: removed`);
 }
 
-/** The status of the app of that name, or of all apps by name. */
-export const statusOf = (name: string | undefined): RouteStatus[] =>
-  [...apps.values()]
-    .filter((app) => name === undefined || app.route.app === name)
-    .map(routeStatus)
+/** The status of the apps of these names, or of all, by name; with `isBrief` without the minutes. */
+export const statusOf = (names: readonly string[] = [...apps.keys()], isBrief = false): RouteStatus[] =>
+  [...new Set(names)]
+    .flatMap((name) => apps.get(name) ?? [])
+    .map((app) => routeStatus(app, isBrief))
     .toSorted((a, b) => (a.app < b.app ? -1 : 1));
 
-function routeStatus(app: App): RouteStatus {
+function routeStatus(app: App, isBrief: boolean): RouteStatus {
   countHour(app.hour, app, performance.now());
   const { maintenance, allow, basicAuth, ...route } = app.route;
   const guarded = digestOf(app.route);
@@ -205,6 +205,6 @@ function routeStatus(app: App): RouteStatus {
     inFlight: Object.fromEntries([...app.inFlight].filter(([, { requests, tunnels }]) => requests + tunnels > 0)),
     requests: app.requests,
     failed: app.failed,
-    minutes: app.hour.minutes,
+    minutes: isBrief ? null : app.hour.minutes,
   };
 }

@@ -19,7 +19,7 @@ export function processEntry(pid: number): ProcessEntry | null {
   const stat = readProc(`${pid}/stat`);
   if (stat === null) return null;
   // The name in parentheses may contain anything, even ")" and spaces. The text after it starts with field 3.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ", 20);
   return {
     pid,
     state: fields[0]!,

@@ -117,6 +117,17 @@ describe("the control socket", () => {
     expect((await relay.front.statusIfRunning("api"))?.routes.length).toBe(1);
   });
 
+  test("tells of some apps, and in brief without their minutes", async () => {
+    relay = await startRelay();
+    for (const name of ["web", "api", "shop"]) await relay.add(name, app.port);
+    const { routes } = await relay.front.status();
+    const some = routes.filter(({ app }) => app !== "api");
+    expect(await relay.front.routesOf(["web", "shop", "none", "web"], false)).toEqual(some);
+    const brief = some.map((route) => ({ ...route, minutes: null }));
+    expect(await relay.front.routesOf(["shop", "web"], true)).toEqual(brief);
+    expect(await relay.front.routesOf([], true)).toEqual([]);
+  });
+
   test("says who runs", async () => {
     relay = await startRelay();
     const status = await relay.front.status();
