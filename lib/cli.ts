@@ -69,16 +69,24 @@ export function declared(first?: string): CAC {
   cli.option(...REMOTE);
   cli.option("-v, --version", "Print the version and the commit it was built from");
   const hidden = new RegExp(`^.*${RegExp.escape(HIDDEN)}\\s*$\\n?`, "gm");
-  cli.help((sections) =>
-    sections
+  cli.help(([, ...sections]) => [
+    { body: headOf(cli, sections[0]!.body) },
+    ...sections
       .filter((section) => !section.title?.startsWith("For more info"))
       .map((section) => ({
         ...section,
-        // cac shows "(default: true)" for every --no option.
-        body: section.body.replaceAll(hidden, "").replaceAll(/^( *--no-.*?) \(default: true\)$/gm, "$1"),
+        // cac shows "(default: true)" for every --no option, and ends lines with a blank.
+        body: section.body.replaceAll(hidden, "").replaceAll(/(?: \(default: true\))? *$/gm, ""),
       })),
-  );
+  ]);
   return cli;
+}
+
+/** The first line of a help: what the command does whose usage follows, which cac shows in the list alone. */
+function headOf(cli: CAC, usage: string): string {
+  const name = /^ *\$ dp (\S+)/.exec(usage)?.[1];
+  const command = cli.commands.find((each) => each.name === name && each.description !== HIDDEN);
+  return command ? `dp ${command.name}: ${command.description}` : "dp";
 }
 
 /** Runs dp with the given words, and sets the exit code. */

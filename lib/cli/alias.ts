@@ -54,16 +54,21 @@ const INSTEAD: Readonly<Record<string, (app: string) => string>> = {
   create: (app) => `dp setup ${app}`,
   delete: (app) => `dp destroy ${app}`,
   exec: (app) => `dp run ${app} -- COMMAND`,
+  info: (app) => `dp status ${app}`,
   jobs: (app) => `dp cron ${app} lists what runs on a schedule, dp ps ${app} every process`,
   list: () => "dp apps",
   ls: () => "dp apps",
   open: (app) => `dp status ${app} prints its address`,
+  push: () => "git push production main deploys, in the folder of the app",
   remove: (app) => `dp destroy ${app}`,
   shell: (app) => `dp run ${app} -- sh`,
   "ssh-keys:add": () => "dp keys add NAME --app APP --role push < FILE.pub",
   "ssh-keys:list": () => "dp keys",
   "ssh-keys:remove": () => "dp keys remove NAME",
   ssh: (app) => `dp run ${app} -- sh`,
+  tail: (app) => `dp logs ${app} -f`,
+  update: () => "dp upgrade",
+  version: () => "dp --version",
 };
 
 /** What to type instead of another tool's command that dp does not have, otherwise null. */

@@ -130,7 +130,10 @@ export async function runLine({ command, words, options }: Line): Promise<Outcom
     throw usage(`dp ${name} needs ${missing.map(({ value }) => value.toUpperCase()).join(" ")}`, command);
   const isVariadic = args.some(({ variadic }) => variadic);
   const unused = isVariadic ? [] : words.slice(args.length);
-  if (unused.length > 0) throw usage(`unused args: ${unused.map((word) => `"${word}"`).join(", ")}`, command);
+  if (unused.length > 0) {
+    const line = ["dp", name, ...words.slice(0, args.length)].join(" ");
+    throw usage(`too many words after ${line}: ${unused.map((word) => `"${word}"`).join(", ")}`, command);
+  }
   const handed = args.map(({ variadic }, at) => (variadic ? words.slice(at) : words[at]));
   return (await command.commandAction(...handed, options)) as Outcome;
 }

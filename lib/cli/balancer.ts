@@ -23,7 +23,11 @@ export function declareBalancerCommand(cli: CAC): void {
     .option("--force", "Drain also the last server that gets requests")
     .option("--json", "As JSON")
     .usage(
-      "balancer [--json], or: balancer add NAME --port N SERVER=IP:PORT ..., or: balancer drain NAME SERVER, or: balancer ready NAME SERVER, or: balancer remove NAME",
+      `balancer
+  $ dp balancer add NAME --port N SERVER=IP:PORT ...
+  $ dp balancer drain NAME SERVER         sends it no more requests, and waits for those under way
+  $ dp balancer ready NAME SERVER         sends it requests again
+  $ dp balancer remove NAME`,
     )
     .action(async (action: string | undefined, name: string | undefined, servers: string[], options: Options) => {
       const balancer = await import("../commands/balancer.ts");

@@ -47,7 +47,8 @@ export async function sentElsewhere(cli: CAC, typed: readonly string[]): Promise
   const name = commandIn(typed);
   const command = inDpsWords([name ?? ""])[0] ?? "";
   const declared = cli.commands.find((candidate) => candidate.name === command);
-  if (name === undefined || isHere(cli, command)) return null;
+  // `dp help` alone is `dp --help`, which is no command.
+  if (name === undefined || isHere(cli, name) || isHere(cli, command)) return null;
   const { words, remote } = withoutRemote(typed);
   if ((remote === undefined && isServer()) || hasOption(words, ...LOCAL)) return null;
   const { runThere } = await import("../remote/client.ts");

@@ -54,6 +54,9 @@ export function declareEnvCommand(cli: CAC): void {
         case "import":
           return changed(await env.changeEnv(app, await env.importedFrom(fileAmong(words)), how), options);
       }
+      // It may be a secret, and is not shown.
+      if (action!.includes("="))
+        throw new DpError("usage", "a setting is changed by set", { hint: `dp env ${app} set NAME=value` });
       throw new DpError("usage", `unknown action ${JSON.stringify(action)}; the actions are ${ACTIONS.join(", ")}`, {
         hint: "dp env --help",
         ...didYouMean(action ?? "", ACTIONS),

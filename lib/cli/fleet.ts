@@ -8,6 +8,9 @@ import { declareSwarmCommand } from "./swarm.ts";
 import { DpError } from "../errors.ts";
 import { waitTime } from "../config/duration.ts";
 import { printJson, say } from "../text/say.ts";
+import { didYouMean } from "../text/suggestion.ts";
+
+const ACTIONS = ["add", "remove", "sync", "key"] as const;
 
 export function declareFleetCommands(cli: CAC): void {
   declareMetrics(cli);
@@ -47,7 +50,11 @@ export function declareFleetCommands(cli: CAC): void {
     .option("--every <time>", "Write the data again and again: 30s, 5m")
     .option("--json", "As JSON")
     .usage(
-      "fleet [--watch | --web | --out FOLDER | --json], or: fleet add NAME [USER@]HOST[:PORT], or: fleet remove NAME, or on a server: fleet sync APP, fleet key",
+      `fleet [--watch | --web | --out FOLDER | --json]
+  $ dp fleet add NAME [USER@]HOST[:PORT]  puts a server on the list
+  $ dp fleet remove NAME
+  $ dp fleet sync APP                     on the server that leads: brings its other servers to what is live
+  $ dp fleet key                          on a server: the key by which it reaches the others`,
     )
     .action(
       async (action: string | undefined, name: string | undefined, address: string | undefined, options: Options) => {
@@ -60,7 +67,14 @@ export function declareFleetCommands(cli: CAC): void {
         if (action === "add") return print(await fleet.add(name, address));
         if (action === "remove" && address === undefined) return print(await fleet.remove(name));
         if (action !== undefined)
-          throw new DpError("usage", `dp fleet does not know ${JSON.stringify(action)}`, { hint: "dp fleet --help" });
+          throw new DpError(
+            "usage",
+            `unknown action ${JSON.stringify(action)}; the actions are ${ACTIONS.join(", ")}`,
+            {
+              hint: action === "list" ? "dp fleet" : "dp fleet --help",
+              ...didYouMean(action, ACTIONS),
+            },
+          );
         if (options["web"]) return web(options);
         const out = textOf(options, "out");
         if (out !== undefined) return fleet.writeOut(resolve(out), period(textOf(options, "every")));

@@ -139,7 +139,9 @@ function roleOf(options: Options, hint: string): Granted {
   if (granted !== null) return granted;
   throw new DpError(
     "usage",
-    role === "" ? "in which role?" : `unknown role ${JSON.stringify(role)}; the roles are ${GRANTED.join(" ")}`,
+    role === ""
+      ? "in which role?"
+      : `unknown role ${JSON.stringify(role)}; the roles are ${ROLES.join(", ")}, or two of them: operate,server`,
     {
       hint,
       ...didYouMean(role, GRANTED),

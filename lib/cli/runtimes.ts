@@ -2,6 +2,7 @@
 import type { CAC } from "cac";
 import { answer, byKey, print, warn, type Options } from "./arguments.ts";
 import { DpError } from "../errors.ts";
+import { didYouMean } from "../text/suggestion.ts";
 
 export function declareRuntimesCommand(cli: CAC): void {
   cli
@@ -26,6 +27,7 @@ export function declareRuntimesCommand(cli: CAC): void {
         if (action !== "install")
           throw new DpError("usage", `dp runtimes lists or installs, not ${JSON.stringify(action)}`, {
             hint: "dp runtimes --help",
+            ...didYouMean(action, ["list", "install"]),
           });
         const { makeIo } = await import("../host/io.ts");
         const info = options["json"] ? warn : print;

@@ -7,7 +7,7 @@ import { appType } from "../registry.ts";
 import { addDomain, packagesFor } from "../remote/launch/domain.ts";
 import { runsThere, sendDp, stateOfDp, upgradeApps } from "../remote/launch/dp.ts";
 import { readFolder, type Folder } from "../remote/launch/folder.ts";
-import { handsFor, type Hands } from "../remote/launch/hands.ts";
+import { handsFor, here, type Hands } from "../remote/launch/hands.ts";
 import { laptopKey, letIn, type LaptopKey } from "../remote/launch/key.ts";
 import { installPackages, packagesToInstall, wantedPackages } from "../remote/launch/packages.ts";
 import { isPushed, push } from "../remote/launch/push.ts";
@@ -85,7 +85,7 @@ export async function launch(wishes: LaunchWishes, talk: Talk): Promise<number> 
   const { domain } = plan;
   if (domain !== undefined) await step("domain", () => addDomain(hands, folder.app, domain));
   const code = await pushed(plan, remote, step);
-  if (code === EXIT.ok && !hands.isDry) await tell(plan, talk);
+  if (code === EXIT.ok && !hands.isDry) await tell(plan, remote, talk);
   return code;
 }
 
@@ -108,8 +108,7 @@ async function look(wishes: LaunchWishes, talk: Talk, step: Step): Promise<Plan>
   const domain = wishes.domain === undefined ? undefined : domainName(wishes.domain);
   const folder = await readFolder(app);
   const type: AppType = await appType(folder.config.type);
-  if (folder.uncommitted > 0)
-    talk.print(`folder    ${folder.uncommitted} changed files are not committed: they stay here`);
+  if (folder.uncommitted > 0) talk.print(`folder    ${leftHere(folder.uncommitted)}`);
   const runtime = await wantedRuntime(type, folder);
   const ssh = await sshTo(target);
   const found = await reach(ssh, wantedPackages({ ...type.packages, ...(domain && packagesFor(domain)) }));
@@ -135,6 +134,11 @@ async function look(wishes: LaunchWishes, talk: Talk, step: Step): Promise<Plan>
     domain,
   };
 }
+
+const leftHere = (files: number) =>
+  files === 1
+    ? "1 changed file is not committed: it stays here"
+    : `${files} changed files are not committed: they stay here`;
 
 /** Asks before the server itself is changed, not before an app is set up on it. */
 async function agreed({ packages, state, hands, found }: Plan, talk: Talk): Promise<boolean> {
@@ -163,11 +167,18 @@ async function pushed({ hands, folder, url }: Plan, remote: string, step: Step):
 }
 
 /** The last lines: what is live, and what to type next. */
-async function tell({ hands, folder: { app }, domain }: Plan, { print }: Talk): Promise<void> {
+async function tell({ hands, folder: { app }, domain, key }: Plan, remote: string, { print }: Talk): Promise<void> {
   const there = await appThere(hands, app);
   if (there?.live == null) return print(`next: dp status ${app}`);
   print(`live: ${app} ${there.live} at ${there.url} on ${hands.ssh.server.host}`);
   print(
     `next: dp logs -f, dp env set NAME=VALUE; ${domain ? "its name: dp domains" : "a name with a certificate: dp help domains"}`,
   );
+  if (/^http:\/\/127\./.test(there.url)) {
+    const open = key === null ? "dp setup --host 0.0.0.0" : `on the server: sudo dp setup ${app} --host 0.0.0.0`;
+    print(`  only the server itself reaches that address; without a name, open its port to all: ${open}`);
+  }
+  const branch = (await here("git", "branch", "--show-current")).text;
+  if (branch !== "" && branch !== there.branch)
+    print(`  deploys from this branch: git push ${remote} ${branch}:${there.branch}`);
 }

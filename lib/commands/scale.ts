@@ -23,7 +23,7 @@ export function parseScale(words: readonly string[]): Record<string, number> {
       const [, process, count] = /^([A-Za-z][A-Za-z0-9_-]*)=([0-9]{1,3})$/.exec(word) ?? [];
       if (process === undefined || Number(count) > 100)
         throw new DpError("usage", `${JSON.stringify(word)} is not PROCESS=NUMBER`, {
-          hint: "write PROCESS=COUNT: worker=2",
+          hint: "such as worker=2",
         });
       return [process, Number(count)];
     }),

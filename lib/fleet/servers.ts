@@ -29,7 +29,8 @@ const address = v.pipe(
   v.string(),
   v.check((text) => serverOf(text) !== null, "must be [USER@]HOST[:PORT]"),
 );
-const schema = v.strictObject({ servers: v.record(name, address) });
+// The key without a server under it is what the removal of the last one leaves.
+const schema = v.strictObject({ servers: v.nullable(v.record(name, address)) });
 
 /** The file that lists the servers. */
 export const fleetFile = () => join(process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "dp/fleet.yml");
@@ -40,7 +41,7 @@ export async function listedServers(): Promise<Named[] | null> {
   if (text === null) return null;
   // A file of which only comments are left is no mistake.
   const { servers } = /^\s*(?:#.*\s*)*$/.test(text) ? { servers: {} } : parse(schema, text, fleetFile());
-  return namedFrom(Object.entries(servers));
+  return namedFrom(Object.entries(servers ?? {}));
 }
 
 const namedFrom = (entries: readonly (readonly [string, string])[]): Named[] =>

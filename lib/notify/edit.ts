@@ -42,7 +42,9 @@ export const withTarget = (name: string, values: Readonly<Record<string, string>
 /** Without a target, in the lists of `events` as well. Throws DpError "usage" when there is none of that name. */
 export const withoutTarget = (name: string): Promise<Edited> =>
   edited((document) => {
-    if (!document.deleteIn(["to", name])) throw noTarget(name, document);
+    // deleteIn throws where there is no "to" at all.
+    if (!document.hasIn(["to", name])) throw noTarget(name, document);
+    document.deleteIn(["to", name]);
     const events = document.toJS() as { events?: Record<string, string[]> };
     for (const [event, names] of Object.entries(events.events ?? {}))
       if (names.includes(name))

@@ -44,6 +44,10 @@ describe("what dp has no word for is answered with what to type", () => {
     ["shell", "shop", "dp run shop -- sh"],
     ["console", undefined, "dp run APP -- COMMAND"],
     ["open", "shop", "dp status shop prints its address"],
+    ["push", "shop", "git push production main"],
+    ["tail", "shop", "dp logs shop -f"],
+    ["update", undefined, "dp upgrade"],
+    ["version", undefined, "dp --version"],
     ["backup", "shop", "/opt/deployments/shop -czf shop.tar.gz shared"],
     ["shell", "-x; rm", "dp run APP -- sh"],
   ])("dp %s %s", (word, app, expected) => expect(insteadOf(word, app)).toContain(expected));

@@ -148,7 +148,7 @@ describe("by the program", () => {
 
   test("words that are missing or too many", async () => {
     expect(await said("deploy")).toEqual(usage("dp deploy needs APP"));
-    expect(await said("status shop more -- -x")).toEqual(usage('unused args: "more", "-x"'));
+    expect(await said("status shop more -- -x")).toEqual(usage('too many words after dp status shop: "more", "-x"'));
   });
 
   test("dp env set APP, dp env:set, dp config set", async () => {

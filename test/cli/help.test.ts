@@ -61,6 +61,15 @@ describe("dp help", () => {
   });
 });
 
+test("--help says what a command does, and no line of it ends with a blank", () => {
+  const { stdout } = dp("status", "--help");
+  expect(stdout).toStartWith("dp status: Show the live release and whether it is healthy");
+  expect(stdout).toContain("\n  $ dp status [app]\n");
+  for (const text of [stdout, dp("--help").stdout, dp("run", "--help").stdout]) expect(text).not.toMatch(/ $/m);
+  expect(dp("--help").stdout).toStartWith("dp\n\nUsage:\n");
+  expect(dp("gate", "--help").stdout).toStartWith("dp\n\nUsage:\n");
+});
+
 test("--help names the page of a command, where one is", () => {
   expect(dp("rollback", "--help").stdout).toEndWith("\nMore: dp help rollback\n");
   expect(dp("reconcile", "--help").stdout).not.toContain("More:");

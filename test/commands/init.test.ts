@@ -359,7 +359,7 @@ test("a Flask app without a server in its requirements is told of gunicorn", asy
   await rm(join(dir, "deploy.yml"));
   await writeFile(join(dir, "app.py"), 'app = Flask(__name__)\nif __name__ == "__main__":\n    app.run()\n');
   expect((await init({ dir, types, name: "shop" })).edit.join("\n")).toContain(
-    "to do: app.py must listen on $DP_HOST:$PORT",
+    'to do: app.py must listen on $DP_HOST:$PORT, which app.run() does not: add gunicorn to the dependencies, and write command: gunicorn --bind "$DP_HOST:$PORT" app:app',
   );
 });
 

@@ -133,6 +133,8 @@ describe.skipIf(why !== null)(`dp launch${why === null ? "" : ` (skipped: ${why}
     expect(text).toContain(`setup     shop, at http://127.0.0.1:${port}`);
     expect(text).toMatch(/^settings {2}set GREETING/m);
     expect(text).toContain(`next: dp logs -f`);
+    expect(text).toContain("without a name, open its port to all: dp setup --host 0.0.0.0\n");
+    expect(text).not.toContain("deploys from this branch");
     expect(await shop.git("remote", "get-url", "production")).toBe(box.gitUrl("/var/repos/shop.git"));
     expect(await box.must("dp env shop get GREETING")).toBe(`it's "a $HOME *"`);
     expect(await box.must("ls -A /opt/dp.d | grep sent")).toBe(".sent.lock");

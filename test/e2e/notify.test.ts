@@ -56,6 +56,11 @@ describe("dp notify", () => {
       expect((await box.dp("notify")).stdout).toBe("nobody is told anything: dp notify add NAME KIND\n");
       const muted = await box.dp("notify", "mute", "1h");
       expect([muted.code, muted.text]).toEqual([2, expect.stringContaining("nobody is told anything")]);
+      const removed = await box.dp("notify", "remove", "team");
+      expect([removed.code, removed.stderr]).toEqual([
+        2,
+        'dp: there is no target "team"\n  → dp notify add NAME KIND\n',
+      ]);
       expect(existsSync(queue())).toBe(false);
     },
     LIMIT,

@@ -182,7 +182,11 @@ describe.skipIf(sshdUnavailable() !== null)("dp fleet", () => {
       expect(readFileSync(fleet.file, "utf8")).not.toContain("far");
       expect((await fleet.dp("fleet", "remove", "ams-1")).code).toBe(0);
       const none = await fleet.dp("fleet");
-      expect(none.code).toBe(3);
+      expect(none.code).toBe(2);
+      expect(none.err).toContain("lists none\n  → dp fleet add NAME root@SERVER");
+      expect((await fleet.dp("fleet", "remove", "ams-1")).err).toContain('the fleet has no server "ams-1"');
+      expect((await fleet.dp("fleet", "add", "ams-1", "ams-1")).code).toBe(0);
+      expect((await fleet.dp("fleet")).code).toBe(0);
     });
 
     test("keeps what somebody wrote around a line", async () => {
@@ -213,7 +217,8 @@ describe.skipIf(sshdUnavailable() !== null)("dp fleet", () => {
       [["add", "ams-1"], "needs a name and an address"],
       [["remove", "nobody"], 'the fleet has no server "nobody"'],
       [["remove"], "needs a name"],
-      [["list"], 'does not know "list"'],
+      [["list"], 'unknown action "list"; the actions are add, remove, sync, key'],
+      [["remov", "ams-1"], 'did you mean "remove"?'],
     ])("refuses %j", async (words, message) => {
       rmSync(fleet.file, { force: true });
       const { code, err } = await fleet.dp("fleet", ...words);

@@ -277,6 +277,19 @@ describe.skipIf(why !== null)(`dp on the laptop${why === null ? "" : ` (skipped:
       ]);
     });
 
+    test("a setting without set, and its value is not shown", async () => {
+      expect(await pair.dp("env", "TOKEN=a-secret")).toMatchObject({
+        code: 2,
+        stderr: "dp: a setting is changed by set\n  → dp env shop set NAME=value\n",
+      });
+    });
+
+    test("help by itself is the list of commands, and is printed here", async () => {
+      const here = await pair.dp("help");
+      expect(here).toMatchObject({ code: 0, stderr: "" });
+      expect(here.stdout).toBe((await pair.dp("--help")).stdout);
+    });
+
     test("none: what to type; but commands about this machine, and wrong ones, need none", async () => {
       const cwd = own("laptop");
       const none = await pair.dpWith({ cwd }, "logs");

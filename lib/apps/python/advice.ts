@@ -45,6 +45,12 @@ async function startOf(tree: Tree, names: ReadonlySet<string>, isUndefined: bool
   }
 }
 
+/** What to do where the app's own server listens where dp does not look. */
+async function servedBy(tree: Tree, path: string): Promise<string> {
+  const command = yamlScalar(await startCommand(tree, async () => true));
+  return `${path} must listen on $DP_HOST:$PORT, which app.run() does not: add gunicorn to the dependencies, and write command: ${command}`;
+}
+
 const WRITES_INSTANCE = /\binstance_path\b|\binstance_relative_config\s*=\s*True\b/;
 
 async function ofEntry(tree: Tree, command: string | null, names: ReadonlySet<string>): Promise<Proposal> {
@@ -52,8 +58,7 @@ async function ofEntry(tree: Tree, command: string | null, names: ReadonlySet<st
   if (entry?.kind !== "wsgi") return { command };
   // Flask's own server listens on 127.0.0.1:5000 unless it is told otherwise.
   const isDeaf = entry.runsAlone && !names.has("gunicorn");
-  const what = `${entry.path} must listen on $DP_HOST:$PORT; gunicorn in the dependencies would do that, and replaces app.run()`;
-  const advice = isDeaf ? [what] : [];
+  const advice = isDeaf ? [await servedBy(tree, entry.path)] : [];
   if (!WRITES_INSTANCE.test((await tree.read(entry.path)) ?? "")) return { command, ...(isDeaf ? { advice } : {}) };
   const start = command === null ? [] : [`command: ${yamlScalar(command)}`];
   return { command, advice, settings: [...start, "shared:", "  dirs: [instance]"].join("\n") };

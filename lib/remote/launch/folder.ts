@@ -1,4 +1,5 @@
 // The first step of `dp launch`: the app in the current folder is a commit with a deploy.yml that dp understands.
+import { existsSync } from "node:fs";
 import { parseDeployConfig } from "../../config/config.ts";
 import { appSettings } from "../../config/kinds.ts";
 import type { DeployConfig } from "../../config/types.ts";
@@ -20,20 +21,24 @@ export interface Folder {
   uncommitted: number;
 }
 
-const COMMIT = 'git add deploy.yml && git commit -m "Deploy with dp"';
+/** What commits: all files for a first commit, so that the app is in it. */
+const commit = (what: string) => `git add ${what} && git commit -m "Deploy with dp"`;
+
+/** What makes the deploy.yml; `dp init` refuses where there is one. */
+const init = () => (existsSync("deploy.yml") ? "" : "dp init && ");
 
 /** Reads the folder. Throws DpError "usage" when something is missing, "config" for a deploy.yml with mistakes. */
 export async function readFolder(app: string | undefined): Promise<Folder> {
   const repository = await here("git", "rev-parse", "--absolute-git-dir");
   if (repository.code !== 0)
-    throw lacking("this folder is no git repository", `git init -b main && dp init && ${COMMIT}`);
+    throw lacking("this folder is no git repository", `git init -b main && ${init()}${commit(".")}`);
   const head = await here("git", "rev-parse", "--verify", "--quiet", "HEAD^{commit}");
-  if (head.code !== 0) throw lacking("this repository has no commit yet", `dp init && ${COMMIT}`);
+  if (head.code !== 0) throw lacking("this repository has no commit yet", `${init()}${commit(".")}`);
   const tree = commitTree(repository.text, head.text);
   const text = await readCommitted(tree, "deploy.yml");
   const own = await here("git", "status", "--porcelain", "--", ":/deploy.yml");
-  if (own.text !== "") throw lacking("deploy.yml is not in the last commit as it is here", COMMIT);
-  if (text === null) throw lacking("the last commit has no deploy.yml", `dp init && ${COMMIT}`);
+  if (own.text !== "") throw lacking("deploy.yml is not in the last commit as it is here", commit("deploy.yml"));
+  if (text === null) throw lacking("the last commit has no deploy.yml", `dp init && ${commit("deploy.yml")}`);
   const config = parseDeployConfig(text, "deploy.yml", await appSettings());
   const changed = await here("git", "status", "--porcelain", "--untracked-files=no");
   const uncommitted = changed.text.split("\n").filter(Boolean).length;
