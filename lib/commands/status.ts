@@ -1,5 +1,4 @@
 // `dp status`: what serves, whether it is healthy, and what is in progress.
-import type { HealthCheck } from "../config/types.ts";
 import type { App } from "../contracts/app.ts";
 import { factOf, load } from "../pipeline/run-file.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
@@ -8,13 +7,11 @@ import { damageOf, hintOf } from "../release/current.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
 import { newestRun, runFile, type Holder, type Moment } from "../release/history.ts";
 import type { RouteStatus } from "../contracts/front.ts";
-import { ownCheck } from "../health/own-check.ts";
-import { probe } from "../health/probe.ts";
+import { askPublic } from "../health/public-check.ts";
 import { handLock, type HandLock } from "../deploy/hand-lock.ts";
 import { owedName } from "../deploy/owed.ts";
 import { maintenanceOf, type Maintenance } from "../release/maintenance.ts";
-import { publicAddress } from "../paths.ts";
-import { settleAll, turns } from "../host/turns.ts";
+import { settleAll } from "../host/turns.ts";
 import { isWeb, processOf } from "../text/ids.ts";
 import { othersIn, snapshotOf, stateIn, wantedIn, type Made, type Snapshot } from "../release/snapshot.ts";
 import { urlOf } from "../deploy/log/screen.ts";
@@ -171,12 +168,6 @@ async function targetsOrNone(app: App, live: string | null, moment: Moment): Pro
   }
 }
 
-/**
- * How many health checks are asked at a time: of more, some would still wait here when the time that their check allows
- * is over.
- */
-const inTurn = turns(128);
-
 type Live = Pick<Status, "subject" | "by" | "deployedAt" | "process" | "others" | "isHealthy" | "health"> & {
   damage?: string;
 };
@@ -202,7 +193,7 @@ async function liveStatus(snapshot: Snapshot, live: string, made: Made | DpError
   const told = { subject: text("subject"), by: text("by"), deployedAt: text("startedAt") };
   const check = config.healthCheck;
   const [answer, process, others] = await Promise.all([
-    check === undefined ? null : inTurn(() => ask(snapshot.app, check)),
+    check === undefined ? null : askPublic(snapshot.app, check),
     check === undefined ? null : stateIn(snapshot, live),
     othersOf(snapshot, wantedIn(snapshot, live, config)),
   ]);
@@ -210,9 +201,6 @@ async function liveStatus(snapshot: Snapshot, live: string, made: Made | DpError
   const isHealthy = Object.values(others).every(({ state }) => state === "running");
   return { ...told, process, others, isHealthy, health: null };
 }
-
-const ask = async (app: App, check: HealthCheck) =>
-  probe(await ownCheck(app, check), app.server.port, publicAddress(app.server));
 
 async function othersOf(snapshot: Snapshot, ids: readonly string[]): Promise<Live["others"]> {
   const others = ids.filter((id) => !isWeb(id));

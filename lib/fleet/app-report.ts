@@ -9,18 +9,16 @@ import { owedName } from "../deploy/owed.ts";
 import { lateFrom } from "../domains/late.ts";
 import { hostsOf } from "../domains/report.ts";
 import { DpError, messageOf } from "../errors.ts";
-import { ownCheck } from "../health/own-check.ts";
-import { probe } from "../health/probe.ts";
+import { askPublic } from "../health/public-check.ts";
 import type { InstanceStatus } from "../host/instance.ts";
 import { memoryOf } from "../host/process/group-memory.ts";
-import { publicAddress } from "../paths.ts";
 import { isReleaseId, isWeb, processOf } from "../text/ids.ts";
 import { muteOf, readMutes } from "../notify/targets.ts";
 import { fact } from "../pipeline/facts.ts";
 import { orderOf } from "../pipeline/runner.ts";
 import { factOf, load, type Run } from "../pipeline/run-file.ts";
 import { damageOf } from "../release/current.ts";
-import { holder, newestRun, runFile, type Holder } from "../release/history.ts";
+import { momentOf, newestRun, readOnce, runFile, type Holder, type Moment } from "../release/history.ts";
 import { lastRun } from "../release/job.ts";
 import { knownApp, mistakeOf } from "../release/known-app.ts";
 import { managerNameOf } from "../release/manager.ts";
@@ -112,7 +110,8 @@ async function standing(
 ): Promise<Partial<AppReport>> {
   const damage = await damageOf(app);
   const live = damage ? null : await app.live();
-  const held = holder(app);
+  const moment = await momentOf(app);
+  const { held } = moment;
   const told: Partial<AppReport> = {
     manager: app.server.manager,
     live,
@@ -127,7 +126,7 @@ async function standing(
     certs: await certsOf(app),
     muted: mutedUntil(app.name),
     owed: await owedName(app),
-    lastFailure: await lastFailure(app),
+    lastFailure: await lastFailure(app, moment),
   };
   if (live !== null) Object.assign(told, await liveReport(app, live, kept, seen));
   if (held === null || !isReleaseId(held.id)) return told;
@@ -167,8 +166,8 @@ export function mutedUntil(name: string | null): number | null {
   }
 }
 
-async function lastFailure(app: App): Promise<AppReport["lastFailure"]> {
-  const last = await newestRun(app);
+async function lastFailure(app: App, moment: Moment): Promise<AppReport["lastFailure"]> {
+  const last = await newestRun(app, moment);
   if (last === null || (last.state !== "failed" && last.state !== "unfinished")) return null;
   const { facts, journal, result } = last.run;
   // Its own undo came after it, and left the error.
@@ -211,7 +210,7 @@ async function deployOf(app: App, { id, by, since }: Holder): Promise<AppReport[
 async function liveReport(app: App, live: string, kept: KeptApp, seen: Watched | null): Promise<Partial<AppReport>> {
   let run: Run;
   try {
-    run = await load(runFile(app, live));
+    run = await readOnce(runFile(app, live));
   } catch (error) {
     if (!(error instanceof DpError)) throw error;
     return { state: "unknown", detail: withoutPaths(messageOf(error)) };
@@ -224,12 +223,13 @@ async function liveReport(app: App, live: string, kept: KeptApp, seen: Watched |
     subject: String(run.facts["subject"] ?? ""),
     ...putLive(live, run, kept),
   };
-  const [health, processes, front] = await Promise.all([
-    seen?.live === live ? healthSeen(seen) : healthOf(app, live, config),
-    processesOf(app, live, config),
-    frontOf(app),
+  const stopped = await stoppedIds(app);
+  const [front, health, processes] = await Promise.all([
+    frontOf(app), // first: a front that answers 1,000 health checks has no time for it
+    seen?.live === live ? healthSeen(seen) : stopped.has(live) ? null : healthOf(app, config),
+    processesOf(app, live, config, stopped),
   ]);
-  return { ...told, ...front, ...stateOf(health, processes, await stoppedAt(app)) };
+  return { ...told, ...front, ...stateOf(health, processes, stopped.size === 0 ? null : stoppedAt(app)) };
 }
 
 /** Who put the release live, and when: for a rollback, whoever typed that. */
@@ -246,19 +246,17 @@ function putLive(live: string, run: Run, kept: KeptApp): Pick<AppReport, "by" | 
 const healthSeen = ({ health, ms, verdict }: Watched) =>
   health === null ? null : { isHealthy: verdict === "ok", text: health, ms: ms ?? 0 };
 
-/** The answer to the health check through the public port; null: there is no web process, or it was stopped by hand. */
-async function healthOf(app: App, live: string, { healthCheck }: DeployConfig) {
-  if (healthCheck === undefined || (await stoppedIds(app)).has(live)) return null;
-  const began = performance.now();
+/** The answer to the health check through the public port; null: there is no web process. */
+async function healthOf(app: App, { healthCheck }: DeployConfig) {
+  if (healthCheck === undefined) return null;
   const check = { ...healthCheck, timeout: Math.min(PROBE, healthCheck.timeout) };
-  const { isHealthy, text } = await probe(await ownCheck(app, check), app.server.port, publicAddress(app.server));
-  return { isHealthy, text, ms: Math.round((performance.now() - began) * 10) / 10 };
+  const { isHealthy, text, ms } = await askPublic(app, check);
+  return { isHealthy, text, ms: Math.round(ms * 10) / 10 };
 }
 
 /** The processes of the live release, those that were stopped by hand marked, and jobs that failed last. */
-async function processesOf(app: App, live: string, config: DeployConfig) {
+async function processesOf(app: App, live: string, config: DeployConfig, stopped: ReadonlySet<string>) {
   const { name, manager } = app;
-  const stopped = await stoppedIds(app);
   const ids = idsOfRelease(live, config, app.server);
   const states = await Promise.all(
     ids.map(async (id) => ({ id, isStopped: stopped.has(id), ...(await manager.status({ app: name, id })) })),
@@ -296,9 +294,8 @@ async function frontOf(app: App): Promise<Partial<AppReport>> {
   return { requests, failed, connections, minutes };
 }
 
-/** When `dp stop` was typed; null: it was not. */
-async function stoppedAt(app: App): Promise<number | null> {
-  if ((await stoppedIds(app)).size === 0) return null;
+/** When `dp stop` was typed last; null: it is not known. */
+function stoppedAt(app: App): number | null {
   const stat = statSync(join(app.places.instances, "stopped"), { throwIfNoEntry: false });
   return stat ? Math.floor(stat.mtimeMs / 1000) : null;
 }

@@ -1,5 +1,6 @@
 // The report of this server: its figures, all its apps, and what `dp doctor` found lately.
 import { appNames } from "../config/server.ts";
+import { allInParts } from "../host/turns.ts";
 import { version } from "../host/version.ts";
 import { readWatch } from "../watch/state.ts";
 import { appReport, mutedUntil } from "./app-report.ts";
@@ -38,10 +39,8 @@ export async function makeReport({ only, most, isProbing = true }: Wanted = {}):
   const watched = (await readWatch())?.apps ?? {};
   const [figures, made, found] = await Promise.all([
     machine(),
-    Promise.all(
-      names.map((name) =>
-        appReport(name, kept.apps.get(name), now, { most, seen: isProbing ? null : (watched[name] ?? null) }),
-      ),
+    allInParts(names, (name) =>
+      appReport(name, kept.apps.get(name), now, { most, seen: isProbing ? null : (watched[name] ?? null) }),
     ),
     keptFindings(),
   ]);

@@ -32,3 +32,14 @@ export async function settleAll<One, Result>(
   }
   return (await Promise.all(parts)).flat();
 }
+
+/** The same; answers the results, or fails with the first failure once all have ended. */
+export async function allInParts<One, Result>(
+  all: readonly One[],
+  task: (one: One) => Promise<Result>,
+): Promise<Result[]> {
+  return (await settleAll(all, task)).map((end) => {
+    if (end.status === "rejected") throw end.reason;
+    return end.value;
+  });
+}

@@ -3,9 +3,7 @@ import { statSync } from "node:fs";
 import type { App } from "../contracts/app.ts";
 import type { InstanceStatus } from "../host/instance.ts";
 import { DpError, messageOf } from "../errors.ts";
-import { ownCheck } from "../health/own-check.ts";
-import { probe } from "../health/probe.ts";
-import { publicAddress } from "../paths.ts";
+import { askPublic } from "../health/public-check.ts";
 import { isWeb, processOf } from "../text/ids.ts";
 import { factOf, load } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
@@ -104,10 +102,9 @@ async function statesOf({ name, manager }: App, ids: readonly string[]): Promise
 async function webOf(app: App, { healthCheck }: DeployConfig) {
   if (healthCheck === undefined) return null;
   const check = { ...healthCheck, timeout: Math.min(healthCheck.timeout, PATIENCE) };
-  const begun = performance.now();
-  const answer = await probe(await ownCheck(app, check), app.server.port, publicAddress(app.server));
-  const ms = Math.round(performance.now() - begun);
-  const route = answer.isHealthy ? null : await within(PATIENCE, app.front.status(app.name)).catch(() => null);
+  const answer = await askPublic(app, check);
+  const ms = Math.round(answer.ms);
+  const route = answer.isHealthy ? null : await within(PATIENCE, app.front.status(app.name, true)).catch(() => null);
   const text = `GET ${healthCheck.path.split("?")[0]} ${answer.text.split("?")[0]}`;
   const front = route && !route.isListening ? `; the ${app.front.name} does not listen` : "";
   return { isHealthy: answer.isHealthy, ms, text: answer.isHealthy ? answer.text : `${text}${front}` };

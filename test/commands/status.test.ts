@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Run } from "../../lib/pipeline/run-file.ts";
 import type { AppRow } from "../../lib/commands/apps.ts";
 import type { Status } from "../../lib/commands/status.ts";
+import type { Report } from "../../lib/fleet/document.ts";
 import { tryLock } from "../../lib/host/lock.ts";
 import { claimPort } from "../support/port.ts";
 import { sandbox, type Sandbox } from "../support/sandbox.ts";
@@ -60,6 +61,10 @@ test("what a check allows counts from the moment it is asked: hundreds of apps t
     const rows = new Map((await ask<Status[]>("status")).map(({ app, health }) => [app, health]));
     expect(well.map((name) => rows.get(name))).toEqual(["200", "200"]);
     expect(new Set(hung.map((name) => rows.get(name)))).toEqual(new Set([`no complete answer in ${timeout} ms`]));
+    // A report waits a second for each.
+    const told = new Map((await ask<Report>("report")).apps.map(({ app, health }) => [app, health]));
+    expect(well.map((name) => told.get(name))).toEqual(["200", "200"]);
+    expect(new Set(hung.map((name) => told.get(name)))).toEqual(new Set(["no complete answer in 1000 ms"]));
   } finally {
     for (const name of [...hung, ...well]) rmSync(at(name), { recursive: true });
   }

@@ -1,6 +1,6 @@
 // Of many tasks only so many are under way, each gets its turn, and one that fails keeps no place.
 import { expect, test } from "bun:test";
-import { settleAll, turns } from "../../lib/host/turns.ts";
+import { allInParts, settleAll, turns } from "../../lib/host/turns.ts";
 
 test("as many as allowed are under way, and the others begin in their order", async () => {
   const inTurn = turns(2);
@@ -46,4 +46,6 @@ test("of hundreds the first ones go on before the last ones have begun, and each
   );
   expect(ends.length).toBe(100);
   expect(await settleAll([], async () => "never")).toEqual([]);
+  expect(await allInParts([1, 2], async (at) => at * 2)).toEqual([2, 4]);
+  await expect(allInParts([1, 2], (at) => Promise.reject(new Error(`${at} fails`)))).rejects.toThrow("1 fails");
 });
