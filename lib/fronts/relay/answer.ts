@@ -2,13 +2,13 @@
 import { answer, readAnswer } from "./answer-head.ts";
 import { enter, leave, relay } from "./app.ts";
 import { type Body, CHUNKED, LENGTH, NONE, UNTIL_CLOSE, startBody, takeBody } from "./body.ts";
-import { ACTIVE, HTTPS, TUNNEL } from "./client-connection.ts";
+import { ACTIVE, HTTPS, TUNNEL, setPaused } from "./client-connection.ts";
 import { assign } from "./assign.ts";
 import { cut, leaveUpstream, linger, refuse, settle } from "./ending.ts";
 import { answered } from "./exchange.ts";
 import { INCOMPLETE, REFUSED } from "./field.ts";
 import { logAnswer } from "./log.ts";
-import { drop, growth, hasUnread, remainder, send } from "./outlet.ts";
+import { drop, growth, hasUnread, isEmpty, remainder, send } from "./outlet.ts";
 import { pump } from "./pump.ts";
 import { answerFor } from "./rewrite.ts";
 import type { Client, Upstream } from "./types.ts";
@@ -100,6 +100,17 @@ function pumpRest(client: Client, body: Body): void {
   const { socket } = client.upstream!;
   pump(socket, client, body);
   if (body.isDone && (socket === null || hasUnread(socket))) client.keepsUpstream = false;
+}
+
+/** Passes on what has arrived of the answer since the client was too slow for it, and lets more come. */
+export function takeOn(client: Client): void {
+  const { answer: body, upstream } = client;
+  if (upstream === null) return;
+  if (client.phase === ACTIVE && client.hasAnswerHead && !client.isAnswered && client.edge !== HTTPS) {
+    pumpRest(client, body);
+    if (body.isDone) answered(client);
+  }
+  if (client.upstream === upstream) setPaused(upstream, !isEmpty(client));
 }
 
 function sendKept(client: Client, buffer: Buffer, start: number, end: number, cuts: readonly number[]): void {

@@ -1,8 +1,9 @@
 // Client connections: accepts them and handles their events.
 import { excessOf, isSpared } from "./addresses.ts";
 import { gate, relay } from "./app.ts";
-import { ACTIVE, CLOSED, DIRECT, HTTP, IDLE, LINGER, TUNNEL, makeClient, setPaused } from "./client-connection.ts";
+import { ACTIVE, CLOSED, DIRECT, HTTP, IDLE, LINGER, TUNNEL, makeClient } from "./client-connection.ts";
 import { clock } from "./clock.ts";
+import { takeOn } from "./answer.ts";
 import { assign } from "./assign.ts";
 import { abort, forget, refuse, steer } from "./ending.ts";
 import { feed, next, takeHead } from "./exchange.ts";
@@ -87,7 +88,7 @@ function stash(client: Client, chunk: Buffer): void {
 function drain(socket: Bun.Socket<Client>): void {
   const client = socket.data;
   if (!flush(client)) return;
-  if (client.upstream !== null) setPaused(client.upstream, false);
+  takeOn(client);
   if (client.phase === IDLE) next(client);
   else if (client.phase === LINGER) {
     client.since = clock.now;

@@ -138,6 +138,18 @@ export function feed(client: Client, buffer: Buffer, from: number): void {
   else steer(client);
 }
 
+/** Passes on what has arrived of the request's body since the app was too slow for it, and lets more come. */
+export function feedOn(client: Client): void {
+  const { upstream, body } = client;
+  client.cameAt = clock.now;
+  if (client.phase === ACTIVE && !body.isDone && upstream !== null && client.replay === null && client.edge !== HTTPS) {
+    client.bodyCame += pump(client.socket, upstream, body);
+    if (body.isDone) client.since = clock.now;
+    if (body.isDone && client.isAnswered) return complete(client);
+  }
+  steer(client);
+}
+
 function remember(client: Client, buffer: Buffer, from: number, to: number): void {
   if (client.replay === null) return;
   client.replaySize += to - from;

@@ -5,6 +5,7 @@ import {
   REFUSED,
   checkFraming,
   clear,
+  empty,
   emptyHead,
   readFields,
   refuse,
@@ -41,7 +42,8 @@ export function readRequest(buffer: Buffer, start: number, end: number): number 
   clear(request);
   request.hostAt = request.upgradeAt = request.passAt = -1;
   request.hasUpgrade = request.expectsContinue = false;
-  request.forwarded.length = request.credentials.length = 0;
+  empty(request.forwarded);
+  empty(request.credentials);
   const limit = Math.min(end, start + HEAD_SIZE);
   let at = readRequestLine(request, buffer, start, limit);
   if (at > 0) at = readFields(request, buffer, at, limit, visit);

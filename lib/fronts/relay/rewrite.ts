@@ -27,27 +27,40 @@ export function originOf(
 const UPGRADE = Buffer.from("Connection: Upgrade\r\n");
 const CLOSE = Buffer.from("Connection: close\r\n");
 const END = Buffer.from("\r\n");
+const NOTHING = Buffer.alloc(0);
 
 /** The head of the request that was read last, as the app gets it. */
 export function requestFor(buffer: Buffer, origin: Origin): Buffer {
-  const extra = origin.isTrusted ? Buffer.from(appended(request, buffer, origin), "latin1") : origin.lines;
-  const hostSize = origin.isTrusted ? 0 : request.hostEnd - request.hostAt + 2;
-  const out = Buffer.allocUnsafe(
-    request.fieldsEnd - request.start + extra.length + hostSize + UPGRADE.length + END.length,
-  );
-  let at = copyKept(out, buffer, request.start, request.fieldsEnd, request.cuts);
+  const { start, fieldsEnd, cuts, hostAt } = request;
+  const hostEnd = hostAt === -1 ? -1 : request.hostEnd;
+  const isDirect = !origin.isTrusted;
+  const extra = isDirect ? origin.lines : Buffer.from(appended(request, buffer, origin), "latin1");
+  const last = request.hasUpgrade ? UPGRADE : request.minor === 0 ? CLOSE : NOTHING;
+  const size = fieldsEnd - start - sizeOf(cuts) + extra.length + last.length + END.length;
+  const out = Buffer.allocUnsafe(isDirect ? size + (hostEnd - hostAt) + END.length : size);
+  let at = copyKept(out, buffer, start, fieldsEnd, cuts);
   at = put(out, at, extra);
-  if (!origin.isTrusted) {
-    if (request.hostAt !== -1) at += buffer.copy(out, at, request.hostAt, request.hostEnd);
+  if (isDirect) {
+    for (let i = hostAt; i < hostEnd; i++) out[at++] = buffer[i]!;
     at = put(out, at, END);
   }
-  if (request.hasUpgrade) at = put(out, at, UPGRADE);
-  else if (request.minor === 0) at = put(out, at, CLOSE);
-  return out.subarray(0, put(out, at, END));
+  at = put(out, at, last);
+  at = put(out, at, END);
+  // It has that size, but what was not written is never sent.
+  return at === out.length ? out : out.subarray(0, at);
 }
 
+/** The number of bytes in the cuts. */
+function sizeOf(cuts: readonly number[]): number {
+  let size = 0;
+  for (let i = 0; i < cuts.length; i += 2) size += cuts[i + 1]! - cuts[i]!;
+  return size;
+}
+
+/** Few bytes go one by one: a call of the runtime's own code costs more. */
 function put(out: Buffer, at: number, bytes: Buffer): number {
-  out.set(bytes, at);
+  if (bytes.length > END.length) out.set(bytes, at);
+  else for (let i = 0; i < bytes.length; i++) out[at + i] = bytes[i]!;
   return at + bytes.length;
 }
 

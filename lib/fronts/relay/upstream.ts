@@ -3,7 +3,7 @@ import type { Target } from "../../contracts/front.ts";
 import { takeAnswer, upstreamGone } from "./answer.ts";
 import { ACTIVE, TUNNEL, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";
-import { refused } from "./exchange.ts";
+import { feedOn, refused } from "./exchange.ts";
 import { leaveUpstream, refuse, steer } from "./ending.ts";
 import { LEAVING, LINGER_TIME } from "./limits.ts";
 import { isCountDue, limitMemory, spareBuffers } from "./memory.ts";
@@ -36,7 +36,7 @@ const handlers: Bun.SocketHandler<Upstream> = {
   drain(socket) {
     const upstream = socket.data;
     if (!flush(upstream)) return;
-    if (upstream.client !== null) steer(upstream.client);
+    if (upstream.client !== null) feedOn(upstream.client);
     else if (upstream.isEof) drop(upstream, false);
   },
   end(socket) {

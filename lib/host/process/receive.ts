@@ -10,8 +10,8 @@ const libc = libcWith({
   ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
 });
 
-/** What `receive` read last. It stays in the caches of the processor, other than the 512 KiB that Bun reads at once. */
-export const received = Buffer.allocUnsafeSlow(64 * 1024);
+/** What `receive` read last. It stays in the first cache of a processor, other than the 512 KiB that Bun reads at once. */
+export const received = Buffer.allocUnsafeSlow(32 * 1024);
 let at: Pointer | null = null;
 
 function recv(fd: number, size: number, flags: number): number {
