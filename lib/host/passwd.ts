@@ -11,34 +11,41 @@ export interface Account {
   shell: string;
 }
 
-function find(fits: (name: string, uid: number) => boolean): Account | null {
-  for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {
-    const [name = "", , uid, gid, , home = "", shell = ""] = line.split(":");
-    if (uid !== undefined && gid !== undefined && fits(name, Number(uid)))
-      return { name, uid: Number(uid), gid: Number(gid), home, shell };
-  }
-  return null;
+const FILE = "/etc/passwd";
+/** As they were read last, from the file in that state. */
+let accounts: Account[] = [];
+let names = new Map<number, string>();
+let readFrom = "";
+
+/** All users. They are read again when the file has changed: who looks at 1,000 apps asks a thousand times. */
+function allAccounts(): Account[] {
+  const stat = statSync(FILE, { throwIfNoEntry: false });
+  const state = `${stat?.ino} ${stat?.ctimeMs} ${stat?.size}`;
+  if (state === readFrom) return accounts;
+  accounts = readFileSync(FILE, "utf8").split("\n").flatMap(accountIn);
+  // Of several with one number the first one counts.
+  names = new Map(accounts.toReversed().map(({ uid, name }) => [uid, name]));
+  readFrom = state;
+  return accounts;
+}
+
+function accountIn(line: string): Account[] {
+  const [name = "", , uid, gid, , home = "", shell = ""] = line.split(":");
+  if (uid === undefined || gid === undefined) return [];
+  return [{ name, uid: Number(uid), gid: Number(gid), home, shell }];
 }
 
 /** The user of that name, or null. */
-export const accountNamed = (wanted: string) => find((name) => name === wanted);
+export const accountNamed = (wanted: string): Account | null =>
+  allAccounts().find(({ name }) => name === wanted) ?? null;
 
 /** The user with that number, or null. */
-export const accountWith = (wanted: number) => find((_name, uid) => uid === wanted);
+export const accountWith = (wanted: number): Account | null => allAccounts().find(({ uid }) => uid === wanted) ?? null;
 
-/** Names by number, as long as the file is the same: a number may be given to somebody else. */
-const known = new Map<number, string>();
-let knownFrom = "";
-
-/** The name of the user with that number, or ""; for those who ask again and again. */
+/** The name of the user with that number, or "": a number may be given to somebody else. */
 export function knownName(uid: number): string {
-  const stat = statSync("/etc/passwd", { throwIfNoEntry: false });
-  const state = `${stat?.ino} ${stat?.ctimeMs} ${stat?.size}`;
-  if (state !== knownFrom) known.clear();
-  knownFrom = state;
-  const name = known.get(uid) ?? accountWith(uid)?.name ?? "";
-  known.set(uid, name);
-  return name;
+  allAccounts();
+  return names.get(uid) ?? "";
 }
 
 /** The password field of a user in /etc/shadow, which root alone may read; null: there is none. */

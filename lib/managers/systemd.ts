@@ -131,8 +131,11 @@ async function instances(app: string): Promise<string[]> {
   return ids.filter((id) => id !== null).sort(compareInstances);
 }
 
-/** For more apps systemd is asked for all instances: it compares each of its units with each pattern. */
-const FEW = 8;
+/**
+ * For more apps systemd is asked for all instances at once: it compares each of its units with each pattern. For fewer,
+ * most of that answer would be for nobody.
+ */
+const FEW = 100;
 
 /** The units of these apps that run, wait or have failed. */
 const unitsOf = together(async (apps) => {

@@ -187,7 +187,7 @@ const inside = () => {
     const web = await shop.instance("sleep 1000");
     const job = await shop.instance("sleep 1000", { app: web.app, id: "1-aaaaaaa.cron.tidy" });
     for (const instance of [web, job]) await systemd.start(instance, io);
-    const others = Array.from({ length: 20 }, (_, at) => `${web.app.slice(0, 6)}-${at}`);
+    const others = Array.from({ length: 120 }, (_, at) => `${web.app.slice(0, 6)}-${at}`);
     const [own, ...rest] = await Promise.all([web.app, ...others].map((app) => systemd.instances(app)));
     expect([own, new Set(rest.flat())]).toEqual([["1-aaaaaaa", "1-aaaaaaa.cron.tidy"], new Set()]);
   });
