@@ -24,11 +24,11 @@ import { appSettings } from "../lib/config/kinds.ts";
 const FILE = "deploy.yml";
 
 async function readText(tree: Tree, app: string): Promise<string> {
+  const text = await tree.read(FILE, "by mark");
+  if (text !== null) return text;
   const entry = (await tree.list()).find(({ path }) => path === FILE);
   if (!entry) throw await missing(tree, app);
-  if (entry.kind === "symlink" || entry.kind === "submodule")
-    throw new DpError("config", `${FILE} is a ${entry.kind}, not a file`);
-  return (await tree.read(FILE, "by mark")) ?? "";
+  throw new DpError("config", `${FILE} is a ${entry.kind}, not a file`);
 }
 
 /** The error for a commit without deploy.yml: a file with a similar name, or the lines that would suffice. */

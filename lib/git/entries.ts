@@ -27,6 +27,9 @@ export interface CommitEntry extends TreeEntry {
 // The commit that was listed last: every step of a deploy reads the same one, and a commit never changes.
 let listed: { name: string; entries: Promise<readonly CommitEntry[]> } | undefined;
 
+/** Whether git has been asked for the entries of that commit. */
+export const isListed = (repo: string, sha: string): boolean => listed?.name === `${sha} ${repo}`;
+
 /** Every entry of a commit in a bare repository, except folders. */
 export function entriesOf(repo: string, sha: string, signal?: AbortSignal): Promise<readonly CommitEntry[]> {
   const name = `${sha} ${repo}`;

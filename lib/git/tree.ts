@@ -2,7 +2,7 @@
 import { lstat, readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
-import { entriesOf, type CommitEntry, type TreeEntry } from "./entries.ts";
+import { entriesOf, isListed, type CommitEntry, type TreeEntry } from "./entries.ts";
 import { gitUserEnv } from "./git.ts";
 import { ownerOf } from "./owner.ts";
 import { plainEnv } from "../host/run.ts";
@@ -30,12 +30,18 @@ const LIMIT = 16 * 1024 * 1024;
 /** The files of one commit of a bare repository; `sha` must be a full object name. `signal` ends git. */
 export function commitTree(repo: string, sha: string, signal?: AbortSignal): Tree {
   const list = () => entriesOf(repo, sha, signal);
+  // For the first file git is asked at the same time as for the list, which then says whether that name is a file's.
+  const early = async (path: string): Promise<Uint8Array | null> =>
+    isListed(repo, sha) || path.includes("\n")
+      ? null
+      : readBlob(repo, { path, object: `${sha}:${path}` }, signal).catch(() => null);
   return {
     list,
     async read(path, how) {
+      const asked = early(path);
       const entry = (await list()).find((candidate) => candidate.path === path);
       if (!entry || (entry.kind !== "file" && entry.kind !== "executable")) return null;
-      return decode(path, await readBlob(repo, entry, signal), how);
+      return decode(path, (await asked) ?? (await readBlob(repo, entry, signal)), how);
     },
     async link(path) {
       const entry = (await list()).find((candidate) => candidate.path === path);
@@ -58,7 +64,11 @@ export function subtree(tree: Tree, folder: string): Tree {
   };
 }
 
-async function readBlob(repo: string, { path, object }: CommitEntry, signal?: AbortSignal): Promise<Uint8Array> {
+async function readBlob(
+  repo: string,
+  { path, object }: Pick<CommitEntry, "path" | "object">,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
   const account = ownerOf(repo);
   // run() splits output into lines, but this must return the exact bytes.
   const blob = Bun.spawn(["git", "--git-dir", repo, "cat-file", "--batch"], {

@@ -1,4 +1,4 @@
-// The users of this system: the one place that reads /etc/passwd.
+// The users of this system: the one place that reads /etc/passwd and /etc/group.
 import { readFileSync, statSync } from "node:fs";
 import { DpError } from "../errors.ts";
 
@@ -41,6 +41,13 @@ export const accountNamed = (wanted: string): Account | null =>
 
 /** The user with that number, or null. */
 export const accountWith = (wanted: number): Account | null => allAccounts().find(({ uid }) => uid === wanted) ?? null;
+
+/** Whether /etc/group says that a user is in that group. False: it may be so elsewhere, as in a directory service. */
+export const isListedIn = (gid: number, user: string): boolean =>
+  readFileSync("/etc/group", "utf8")
+    .split("\n")
+    .map((line) => line.split(":"))
+    .some(([, , number, members = ""]) => number === String(gid) && members.split(",").includes(user));
 
 /** The name of the user with that number, or "": a number may be given to somebody else. */
 export function knownName(uid: number): string {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
 import type { Io } from "../host/io.ts";
 import { canTake } from "../host/ownership.ts";
+import { isListedIn } from "../host/passwd.ts";
 import { pipe } from "../host/process/libc.ts";
 import { builderName, idsOf, makeSystemUser, userExists } from "../host/users.ts";
 import { root } from "../paths.ts";
@@ -45,8 +46,10 @@ export async function setupBuilder(app: App, io: Io): Promise<string[]> {
   const [, gid] = await idsOf(server.user!);
   const isNew = await makeSystemUser(builder, home, io, [gid]);
   // The group lets the builder read what the app may read. The app's user may have changed since the last setup.
-  const groups = (await io.run(["id", "-G", builder], { quiet: true })).text.split(" ");
-  if (!groups.includes(String(gid))) await io.run(["usermod", "-a", "-G", String(gid), builder], { quiet: true });
+  if (!isListedIn(gid, builder)) {
+    const groups = (await io.run(["id", "-G", builder], { quiet: true })).text.split(" ");
+    if (!groups.includes(String(gid))) await io.run(["usermod", "-a", "-G", String(gid), builder], { quiet: true });
+  }
   const ids = await idsOf(builder);
   const roots: [number, number] = [0, 0];
   for (const [path, mode, owner] of [
@@ -82,9 +85,11 @@ export async function readyBuilder(app: App, io: Io): Promise<string | undefined
   const builder = await builderOf(app);
   if (builder !== builderName(name)) return builder;
   const { files, home, tmp } = buildPlaces(app);
-  const kept = CACHES.flatMap((name) => ["!", "-name", name]);
   const remove = ["-exec", "rm", "-rf", "--one-file-system", "--", "{}", "+"];
-  for (const [folder, but] of [[home, kept] as const, [tmp, []] as const]) {
+  for (const [folder, kept] of [[home, CACHES] as const, [tmp, [] as string[]] as const]) {
+    // Most builds leave nothing else there.
+    if (readdirSync(folder).every((name) => kept.includes(name))) continue;
+    const but = kept.flatMap((name) => ["!", "-name", name]);
     const argv = ["find", folder, "-mindepth", "1", "-maxdepth", "1", ...but, ...remove];
     await io.run(argv, { quiet: true, timeout: server.stepTimeout });
   }

@@ -37,14 +37,17 @@ export async function emptyRelease({ app, release, user }: Laying, io: Io): Prom
 /** Writes the commit's own files, and those that they point to elsewhere. */
 export async function layOut(laying: Laying, io: Io): Promise<void> {
   const { app, sha, release, user } = laying;
+  const source = ownSource(app.places.repo, sha, io.signal);
+  const times = canTake(app.server.user) ? await import("./times.ts") : null;
+  const wanted = times?.timesOf(app, source);
+  wanted?.catch(() => undefined); // whatever fails first is told
   await layOutPaths(laying, [], io);
   const timeout = app.server.stepTimeout;
   const env = buildEnvironment(app, await appEnvironment({ app, sha, release }), user);
   const fetcher = { user, timeout, env: fetchEnv(env) };
-  const source = ownSource(app.places.repo, sha, io.signal);
   const fetched = await fetchLfs(source, release, fetcher, io);
   await layOutSubmodules(source, release, fetcher, io);
-  if (canTake(app.server.user)) await (await import("./times.ts")).keepTimes(laying, source, fetched, io);
+  if (times && wanted) await times.keepTimes(laying, await wanted, fetched, io);
 }
 
 /** Writes those paths of the commit; without any, all. */

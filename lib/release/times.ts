@@ -29,14 +29,32 @@ function add(times: Times, time: number, path: string): void {
   else times.set(time, [path]);
 }
 
-/**
- * Sets the times of files that are laid out, and have that of the commit. `fetched`: files that came from elsewhere, with
- * the time of their coming.
- */
-export async function keepTimes(laid: LaidOut, source: Source, fetched: readonly string[], io: Io): Promise<void> {
-  const own = Number((await source.git(["show", "-s", "--format=%ct", source.sha])).text);
-  const times = await timesOfLive(laid, source);
+/** The times that files of a commit should have. */
+interface Wanted {
+  /** That of the commit: the files have it when they are laid out. */
+  own: number;
+  /** Those that differ in the live release. */
+  times: Times;
+}
+
+/** Asks git for them, which needs none of the files: it can go on while they are laid out. */
+export async function timesOf(app: App, source: Source): Promise<Wanted> {
+  const [{ text }, times] = await Promise.all([
+    source.git(["show", "-s", "--format=%ct", source.sha]),
+    timesOfLive(app, source),
+  ]);
+  const own = Number(text);
   times.delete(own);
+  return { own, times };
+}
+
+/** Sets the times of files that are laid out. `fetched`: files that came from elsewhere, with the time of their coming. */
+export async function keepTimes(
+  laid: LaidOut,
+  { own, times }: Wanted,
+  fetched: readonly string[],
+  io: Io,
+): Promise<void> {
   const known = new Set([...times.values()].flat());
   for (const path of fetched) if (!known.has(path)) add(times, own, path);
   const most = [...times].toSorted(([, a], [, b]) => b.length - a.length).slice(0, MOST);
@@ -44,7 +62,7 @@ export async function keepTimes(laid: LaidOut, source: Source, fetched: readonly
 }
 
 /** The times in the live release of what the commit has not changed since. */
-async function timesOfLive({ app }: LaidOut, { git, sha, list }: Source): Promise<Times> {
+async function timesOfLive(app: App, { git, sha, list }: Source): Promise<Times> {
   const times: Times = new Map();
   const { releases } = app.places;
   const live = await app.live();
