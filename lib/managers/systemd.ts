@@ -13,8 +13,10 @@ import {
   groupProcesses,
   jobsOf,
   loadedUnits,
+  mayBeLoaded,
   readStatus,
   show,
+  startUnit,
   systemctl,
   systemdTool,
   unitOf,
@@ -61,12 +63,14 @@ async function start(instance: Instance, io: Io): Promise<void> {
   await renewUnits(instance, io);
   await writeFiles(instance);
   await keepStopTimeout(instance);
-  const before = await show(unit, ["NeedDaemonReload", ...ORIGIN]);
+  // An override may have to be read first, whatever is loaded.
+  const isKnown = existsSync(`${UNITS}/${unit}.d`) || (await mayBeLoaded(unit));
+  const before = isKnown ? await show(unit, ["NeedDaemonReload", ...ORIGIN]) : NEVER;
   if (before["NeedDaemonReload"] === "yes") await systemctl(["daemon-reload"], io);
   // Only a stop makes systemd forget earlier crashes.
   if (!isNew(before)) await end(instance, true, io);
-  const result = await systemctl(["start", unit], io, false);
-  if (result.code !== 0 && !(await hasRun(unit, before[BEGUN]))) throw await failure(instance, result.text, io);
+  const { isActive, text } = await startUnit(unit, io);
+  if (!isActive && !(await hasRun(unit, before[BEGUN]))) throw await failure(instance, text, io);
 }
 
 const BEGUN = "ExecMainStartTimestampMonotonic";
@@ -75,6 +79,15 @@ const ORIGIN = ["ActiveState", "Result", "NRestarts", "Job", BEGUN];
 /** Whether systemd has never started the unit, and is not about to: there is nothing to stop or to forget. */
 const isNew = ({ ActiveState, Result, NRestarts, Job, [BEGUN]: begun }: Record<string, string>) =>
   ActiveState === "inactive" && Result === "success" && NRestarts === "0" && !Job && begun === "0";
+
+/** What systemd would say of a unit that it has never started. */
+const NEVER: Record<string, string> = {
+  ActiveState: "inactive",
+  Result: "success",
+  NRestarts: "0",
+  Job: "",
+  [BEGUN]: "0",
+};
 
 /**
  * Whether its command has begun since then, however it ended: a quick command may end before systemd reports it as
@@ -105,7 +118,9 @@ async function failure(instance: InstanceName, text: string, io: Io): Promise<Dp
 }
 
 async function stop(name: InstanceName, io: Io): Promise<void> {
-  const before = await show(unitOf(name), ORIGIN);
+  const unit = unitOf(name);
+  if (!(await mayBeLoaded(unit))) return;
+  const before = await show(unit, ORIGIN);
   if (!isNew(before)) await end(name, before["NRestarts"] !== "0", io);
 }
 

@@ -1,5 +1,6 @@
 // What systemd is asked most often, over the bus; null where there is no bus: then its programs are asked.
 import { existsSync } from "node:fs";
+import { codeOf } from "../../errors.ts";
 import { openBus, SYSTEM_BUS, type Bus } from "./bus.ts";
 
 const SYSTEMD = "org.freedesktop.systemd1";
@@ -72,6 +73,25 @@ export const askUnits = (states: readonly string[], patterns: readonly string[])
     const [units] = await open.call({ ...MANAGER, method: "ListUnitsByPatterns", args: [states, patterns] });
     return (units as [name: string][]).map(([name]) => name);
   });
+
+/**
+ * Whether systemd has loaded a unit; null: ask systemctl. What it has not loaded it has never started, or has forgotten,
+ * and for each question about a property it would read the files of the unit.
+ */
+export const askLoaded = (unit: string): Promise<boolean | null> =>
+  over(async (open) => {
+    try {
+      await open.call({ ...MANAGER, method: "GetUnit", args: [unit] });
+      return true;
+    } catch (error) {
+      if (codeOf(error) === `${SYSTEMD}.NoSuchUnit`) return false;
+      throw error;
+    }
+  });
+
+/** Has a unit started, and does not wait for it; answers its job. Null: ask systemctl, which has the words for why not. */
+export const askStart = (unit: string): Promise<unknown> =>
+  over(async (open) => (await open.call({ ...MANAGER, method: "StartUnit", args: [unit, "replace"] }))[0]);
 
 /** A property as `systemctl show` prints it. */
 export function propertyText(name: string, value: unknown): string {

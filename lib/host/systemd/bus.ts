@@ -6,7 +6,10 @@ export const SYSTEM_BUS = "/run/dbus/system_bus_socket";
 
 /** A connection to a bus. */
 export interface Bus {
-  /** Calls a method; answers its values. Throws an Error when the bus or the service refuses, or does not answer. */
+  /**
+   * Calls a method; answers its values. Throws an Error when the bus does not answer, or the service refuses: then its
+   * `code` is the name of the refusal.
+   */
   call(call: Call): Promise<unknown[]>;
   isOpen(): boolean;
 }
@@ -96,9 +99,10 @@ function take(it: Connection, chunk: Buffer): void {
   }
   for (let next = firstMessage(it.read); next !== null; next = firstMessage(it.read)) {
     it.read = it.read.subarray(next.size);
-    const { kind, answers, values } = next.message;
+    const { kind, answers, values, error } = next.message;
     if (kind === "answer") it.waiting.get(answers)?.resolve(values);
-    else if (kind === "error") it.waiting.get(answers)?.reject(new Error(String(values[0] ?? "refused")));
+    else if (kind === "error")
+      it.waiting.get(answers)?.reject(Object.assign(new Error(String(values[0] ?? "refused")), { code: error }));
   }
 }
 

@@ -17,10 +17,12 @@ export interface Message {
   /** The number of the call that it answers; 0: it answers none. */
   answers: number;
   values: unknown[];
+  /** The name of an error, "org.freedesktop.systemd1.NoSuchUnit". */
+  error?: string;
 }
 
 const KINDS = ["call", "answer", "error", "signal"] as const;
-const [PATH, INTERFACE, MEMBER, REPLY_SERIAL, DESTINATION, SIGNATURE] = [1, 2, 3, 5, 6, 8];
+const [PATH, INTERFACE, MEMBER, ERROR_NAME, REPLY_SERIAL, DESTINATION, SIGNATURE] = [1, 2, 3, 4, 5, 6, 8];
 /** The largest message of the specification. */
 const MOST = 128 * 1024 * 1024;
 const HEAD = 16;
@@ -102,7 +104,9 @@ export function firstMessage(bytes: Buffer): { message: Message; size: number } 
   const kind = KINDS[bytes[1]! - 1];
   if (kind === undefined) throw new Error("a message of an unknown kind");
   const values = typesIn(signature).map((type) => read(body, type));
-  return { message: { kind, answers: (fields.get(REPLY_SERIAL!) as number | undefined) ?? 0, values }, size };
+  const error = fields.get(ERROR_NAME!) as string | undefined;
+  const answers = (fields.get(REPLY_SERIAL!) as number | undefined) ?? 0;
+  return { message: { kind, answers, values, ...(error === undefined ? {} : { error }) }, size };
 }
 
 interface Cursor {
