@@ -1,5 +1,7 @@
 // The system's users, as the user database has them and the environment does not.
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { isListedIn } from "../../lib/host/passwd.ts";
 import { idsOf, loginName, userExists, userOf } from "../../lib/host/users.ts";
 
 test("root is 0 and 0; who is not there is the host's lack", async () => {
@@ -22,6 +24,14 @@ test("the login name is the uid's, whatever $USER says", () => {
       .stdout.toString()
       .trim(),
   );
+});
+
+test("a user is in a group where /etc/group says so", () => {
+  const lines = readFileSync("/etc/group", "utf8").trimEnd().split("\n");
+  for (const [, , gid, members = ""] of lines.map((line) => line.split(":"))) {
+    for (const member of members.split(",").filter(Boolean)) expect(isListedIn(Number(gid), member)).toBe(true);
+    expect(isListedIn(Number(gid), "no-such-user")).toBe(false);
+  }
 });
 
 test("an app's user is its own, and fits into what Linux allows", () => {

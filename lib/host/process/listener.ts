@@ -1,5 +1,6 @@
 // Who listens on a TCP port: the sockets of /proc/net/tcp, and the processes that hold them.
 import { readlinkSync } from "node:fs";
+import { listedSockets } from "./socket-list.ts";
 import { listenerInode } from "./socket-owner.ts";
 import { allPids, listProc, readProc, readProcLines } from "./proc.ts";
 
@@ -63,11 +64,13 @@ export function listeningPorts(pids: readonly number[]): { port: number; address
     .sort((a, b) => a.port - b.port);
 }
 
-/** `network` is the folder of a network namespace below /proc. */
-const listening = (network = "net"): Socket[] => [
-  ...listeningOf(network, "", "TCP"),
-  ...listeningOf(network, "6", "TCP6"),
-];
+/** `network` is the folder of a network namespace below /proc; without it, this process's own is meant. */
+function listening(network?: string): Socket[] {
+  const listed = network === undefined ? listedSockets() : null;
+  if (listed !== null) return listed.map(({ address, ...socket }) => ({ ...socket, address: textOf(address) }));
+  const folder = network ?? "net";
+  return [...listeningOf(folder, "", "TCP"), ...listeningOf(folder, "6", "TCP6")];
+}
 
 function listeningOf(network: string, family: "" | "6", protocol: string): Socket[] {
   const sockets: Socket[] = [];
@@ -122,8 +125,12 @@ export function socketsOf(pid: number): string[] {
 }
 
 /** Converts an address from the kernel's format, words in host byte order: `0100007F` is 127.0.0.1. */
-export function addressOf(hex: string): string {
-  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, "hex")].reverse());
+export const addressOf = (hex: string): string =>
+  textOf((hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, "hex")].reverse()));
+
+/** The text of an address of 4 or 16 bytes. */
+function textOf(address: Iterable<number>): string {
+  const bytes = [...address];
   if (bytes.length === 4) return bytes.join(".");
   if (bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff)
     return bytes.slice(12).join(".");
