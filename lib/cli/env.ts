@@ -4,7 +4,7 @@ import { answer, byKey, withoutOption, WITHOUT, type Options } from "./arguments
 import type { ChangeOptions, EnvChanged } from "../commands/env.ts";
 import type { Role, Typed } from "../access/role.ts";
 import { DpError } from "../errors.ts";
-import { printExact } from "../text/say.ts";
+import { printExact, say } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
 
 const ACTIONS = ["list", "get", "set", "unset", "import"] as const;
@@ -41,7 +41,7 @@ export function declareEnvCommand(cli: CAC): void {
       switch (action ?? "list") {
         case "list":
           none(words);
-          return listed(await env.listEnv(app), options);
+          return listed(app, await env.listEnv(app), options);
         case "get":
           return printExact(await env.getEnv(app, only(words, "which setting? dp env APP get NAME")));
         case "set":
@@ -100,9 +100,11 @@ function none(words: readonly string[]): void {
   if (words.length > 0) throw new DpError("usage", `unknown words: ${words.join(" ")}`, { hint: "dp env --help" });
 }
 
-function listed(settings: Record<string, string>, options: Options): void {
+function listed(app: string, settings: Record<string, string>, options: Options): void {
   const isShown = options["reveal"] === true;
   const entries = Object.entries(settings);
+  // Not among the lines that a script reads.
+  if (entries.length === 0) say(`${app} has no settings: dp env ${app} set NAME=value`);
   const value = Object.fromEntries(entries.map(([name, text]) => [name, isShown ? text : null]));
   answer(options, value, () => entries.map(([name, text]) => `${name}=${isShown ? text : MASK}`));
 }

@@ -25,7 +25,7 @@ export function declareProcessCommands(cli: CAC): void {
   cli
     .command(
       "scale <app> [...processes]",
-      "Set how many of a process run, worker=2; without a number, show it",
+      "Set how many of a process run, worker=2; without that, show how many of each do",
       byKey("operate"),
     )
     .option(...ON)

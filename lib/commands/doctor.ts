@@ -143,7 +143,8 @@ export function doctorLines({ apps, found, fixed }: Diagnosis, isWhole: boolean)
   }
   const looked = [...(isWhole ? ["the server"] : []), ...apps].join(", ");
   const wrong = found.filter(({ severity }) => severity !== "note");
-  if (wrong.length === 0) return [...lines, `nothing wrong: ${looked}`];
+  const none = isWhole && apps.length === 0 ? "; no app is set up on this machine" : "";
+  if (wrong.length === 0) return [...lines, `nothing wrong: ${looked}${none}`];
   const safe = wrong.filter(({ fix }) => fix !== undefined).length;
   return [
     ...lines,

@@ -99,7 +99,7 @@ function topOf(dir: string): string | null {
 function requireTop(dir: string): void {
   const top = topOf(dir);
   if (top === null || top === dir) return;
-  throw new DpError("config", `this folder lies in the repository ${top}, and deploy.yml at its top`, {
+  throw new DpError("config", `this folder lies in the repository ${top}, and deploy.yml belongs at its top`, {
     hint: `write ${join(top, "deploy.yml")} with root: ${relative(top, dir)}, or make this a repository: git init`,
   });
 }

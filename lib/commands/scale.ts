@@ -23,7 +23,7 @@ export function parseScale(words: readonly string[]): Record<string, number> {
       const [, process, count] = /^([A-Za-z][A-Za-z0-9_-]*)=([0-9]{1,3})$/.exec(word) ?? [];
       if (process === undefined || Number(count) > 100)
         throw new DpError("usage", `${JSON.stringify(word)} is not PROCESS=NUMBER`, {
-          hint: "such as worker=2",
+          hint: "worker=2, for example; without a word dp scale shows how many run",
         });
       return [process, Number(count)];
     }),

@@ -3,7 +3,7 @@ import { DpError, messageOf } from "../errors.ts";
 import type { Io } from "../host/io.ts";
 import type { Manager } from "../contracts/manager.ts";
 import { foldTraces } from "../text/trace.ts";
-import { hintForLines, hintForTables, withoutProbes } from "./hints.ts";
+import { hintForEnd, hintForLines, hintForTables, withoutProbes } from "./hints.ts";
 import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 
 const LOG_LINES = 25;
@@ -27,7 +27,7 @@ export async function died(
   const how =
     status.state === "running" ? "crashed and was started again" : `is not running: ${status.detail || status.state}`;
   const lines = await lastWords(name, manager, io, path);
-  const hint = hintForLines(lines) ?? hintForTables(lines, name.app);
+  const hint = hintForLines(lines) ?? hintForTables(lines, name.app) ?? hintForEnd(lines, name.app);
   return new DpError("unhealthy", `${name.app}@${name.id} ${how}`, { lines, ...(hint === null ? {} : { hint }) });
 }
 

@@ -42,6 +42,25 @@ export function hintForTables(lines: readonly string[], app: string): string | n
   return `the database lacks a table: make it before the app starts (hooks: {preDeploy: ...}); or name a healthCheck that needs none, and make it once by dp run ${app} -- COMMAND`;
 }
 
+const NO_PACKAGE = /\bModuleNotFoundError: No module named '([\w.-]+)'/;
+const NO_MODULE = /\bCannot find (?:module|package) '((?:@[\w.-]+\/)?[\w-][\w.-]*)/;
+const NO_KEY = /\bKeyError: '([A-Z][A-Z0-9_]+)'/;
+const UNSET = /Error: (?:.* )?([A-Z][A-Z0-9]*_[A-Z0-9_]+) (?:is not set|is required|is missing|must be set)\b/;
+
+/** The hint for an app that has ended because it lacks a package or a setting; null: its last lines do not show that. */
+export function hintForEnd(lines: readonly string[], app: string): string | null {
+  const inLines = (pattern: RegExp) => lines.map((line) => pattern.exec(line)?.[1]).findLast(Boolean);
+  const python = inLines(NO_PACKAGE);
+  if (python !== undefined) return `no package of the app has ${python}: add the one that has it to the dependencies`;
+  const node = inLines(NO_MODULE);
+  if (node !== undefined)
+    return `the app lacks ${node}: add it to the dependencies in package.json; devDependencies are only there during the build`;
+  // In Python any dictionary ends with a KeyError.
+  const isOfPython = lines.some((line) => /\benviron\b/.test(line));
+  const unset = inLines(UNSET) ?? (isOfPython ? inLines(NO_KEY) : undefined);
+  return unset === undefined ? null : `the app wants the setting ${unset}: dp env ${app} set ${unset}`;
+}
+
 /** The first folder below a release on a path; for a file at its top a folder that would have to be made. */
 function inRelease(path: string): string {
   const inside = /\/releases\/[^/]+\/(.+)$/.exec(path)?.[1]?.split("/");

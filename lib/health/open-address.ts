@@ -2,6 +2,7 @@
 import type { Manager } from "../contracts/manager.ts";
 import type { InstanceName } from "../host/instance.ts";
 import { listeningPorts } from "../host/process/process.ts";
+import { socketText } from "./socket-text.ts";
 
 const isLoopback = (address: string) => address === "::1" || address.startsWith("127.");
 
@@ -22,6 +23,5 @@ export async function openAddress(
   const own = ofMain.length > 0 ? ofMain : on(await manager.pids(name));
   const open = own.find(({ address }) => !isLoopback(address));
   if (open === undefined) return null;
-  const address = open.address.includes(":") ? `[${open.address}]` : open.address;
-  return `listens on ${address}:${port}, where others reach it past the front: let it listen on $DP_HOST, 127.0.0.1`;
+  return `listens on ${socketText(open)}, where others reach it past the front: let it listen on $DP_HOST, 127.0.0.1`;
 }

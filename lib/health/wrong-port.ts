@@ -2,6 +2,7 @@
 import type { Manager, Published } from "../contracts/manager.ts";
 import { listeningPorts } from "../host/process/process.ts";
 import type { InstanceName } from "../host/instance.ts";
+import { socketText } from "./socket-text.ts";
 
 /** Where an instance listens instead of on its port, with what it must do; null when it listens there. */
 export async function wrongPort(name: InstanceName, manager: Manager, port: number): Promise<string | null> {
@@ -11,7 +12,7 @@ export async function wrongPort(name: InstanceName, manager: Manager, port: numb
   if (open.length === 0)
     return `the app listens on no port yet: it must listen on $PORT, here ${port}; if it boots longer, healthCheck has startTimeout`;
   if (open.some((socket) => socket.port === port)) return isOnlyIpv6(open, port) ? onlyIpv6(port) : null;
-  const others = open.map((socket) => `${socket.address}:${socket.port}`).join(", ");
+  const others = open.map(socketText).join(", ");
   return `the app listens on ${others}; it must listen on $PORT, here ${port}`;
 }
 
@@ -56,7 +57,7 @@ function wrongPortInside({ listening, inside }: Published): string | null {
   if (inside === null) return null;
   if (listening.some(({ port, address }) => port === inside && !address.startsWith("127.") && address !== "::1"))
     return null;
-  const others = listening.map(({ address, port }) => `${address}:${port}`).join(", ");
+  const others = listening.map(socketText).join(", ");
   const where = others === "" ? "listens on no port" : `listens on ${others}`;
   return `in its container the app ${where}; it must listen on 0.0.0.0:${inside}`;
 }

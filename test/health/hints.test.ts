@@ -1,6 +1,6 @@
 // What to do about an app that is not healthy, by its answer and its last words.
 import { describe, expect, test } from "bun:test";
-import { hintForAnswer, hintForLines, hintForTables, withoutProbes } from "../../lib/health/hints.ts";
+import { hintForAnswer, hintForEnd, hintForLines, hintForTables, withoutProbes } from "../../lib/health/hints.ts";
 import type { HealthCheck } from "../../lib/config/types.ts";
 
 const check = (more: Partial<HealthCheck> = {}): HealthCheck => ({
@@ -55,6 +55,27 @@ test.each([
 ])("a database without tables: %s", (line) => {
   expect(hintForTables(["booting", line], "shop")).toMatch(/preDeploy.*dp run shop -- COMMAND$/);
   expect(hintForTables(["no table is free"], "shop")).toBeNull();
+});
+
+describe("an app that has ended", () => {
+  test.each([
+    [["ModuleNotFoundError: No module named 'requests'", "No module named 'requests'"], "has requests: add the one"],
+    [["Error: Cannot find module 'lodash'", "Require stack:"], "lacks lodash: add it to the dependencies"],
+    [["Error [ERR_MODULE_NOT_FOUND]: Cannot find package '@scope/x' imported from /a/b.js"], "lacks @scope/x: add"],
+    [["error: Cannot find module 'lodash/fp' from '/a/b.js'"], "lacks lodash: add"],
+    [['    KEY = os.environ["SECRET_KEY"]', "KeyError: 'SECRET_KEY'"], "dp env shop set SECRET_KEY"],
+    [["Error: DATABASE_URL is not set"], "dp env shop set DATABASE_URL"],
+    [["RuntimeError: The variable DATABASE_URL must be set"], "dp env shop set DATABASE_URL"],
+  ])("%j", (lines, hint) => expect(hintForEnd(["booting", ...lines, "bye"], "shop")).toContain(hint));
+
+  test.each([
+    [["Error: Cannot find module './routes'"]],
+    [["Error: Cannot find module '/srv/x.js'"]],
+    [["KeyError: 'NAME'"]],
+    [["os.environ", "KeyError: 'name'"]],
+    [["INFO: DATABASE_URL is not set, using sqlite"]],
+    [["Error: HTTP is required"]],
+  ])("%j shows no cause", (lines) => expect(hintForEnd(lines, "shop")).toBeNull());
 });
 
 test("what the app wrote about dp's own requests is left out, and nothing else", () => {

@@ -277,6 +277,16 @@ describe.skipIf(why !== null)(`dp on the laptop${why === null ? "" : ` (skipped:
       ]);
     });
 
+    test("no setting at all, where stdout stays empty for a script", async () => {
+      for (const name of Object.keys(JSON.parse((await pair.dp("env", "--json")).stdout) as object))
+        expect((await pair.dp("env", "unset", "--no-restart", name)).code).toBe(0);
+      expect(await pair.dp("env")).toMatchObject({
+        code: 0,
+        stdout: "",
+        stderr: "shop has no settings: dp env shop set NAME=value\n",
+      });
+    });
+
     test("a setting without set, and its value is not shown", async () => {
       expect(await pair.dp("env", "TOKEN=a-secret")).toMatchObject({
         code: 2,
@@ -300,6 +310,8 @@ describe.skipIf(why !== null)(`dp on the laptop${why === null ? "" : ` (skipped:
       expect((await pair.dpWith({ cwd }, "help", "rollback")).code).toBe(0);
       expect((await pair.dpWith({ cwd }, "rollback", "--help")).stdout).toContain("-r, --remote <name>");
       expect((await pair.dpWith({ cwd }, "--version")).stdout).toStartWith(`dp ${version}`);
+      const doctor = await pair.dpWith({ cwd }, "doctor");
+      expect(doctor.stdout).toMatch(/nothing wrong: the server; no app is set up on this machine|^the server/);
       const init = await pair.dpWith({ cwd }, "init", "-r", "production");
       expect([init.code, init.stderr]).toEqual([2, "dp: dp init is about this machine, and takes no -r\n"]);
     });

@@ -102,10 +102,21 @@ export function staleLockHint({ name, lock }: PackageManager, text: string): str
   return lock !== null && OUT_OF_STEP.test(text) ? `${name} install, commit ${lock.path}, push` : undefined;
 }
 
+const MANUAL = /^npm (?:error|ERR!) (?:Clean install a project|Usage:)$/;
+
+/** Passes the lines of an installer on as they come, without empty ones and the manual that ends npm's errors. */
+export function withoutManual(write: (line: string) => void): (line: string) => void {
+  let isManual = false;
+  return (line) => {
+    isManual ||= MANUAL.test(line);
+    if (!isManual && !/^(?:npm (?:error|ERR!))?\s*$/.test(line)) write(line);
+  };
+}
+
 /** The lines with the cause of a failed install: npm adds its whole manual, which would push them off the screen. */
 export function reasonLines(text: string): string[] {
   const lines = text.split("\n");
-  const manual = lines.findIndex((line) => /^npm (?:error|ERR!) (?:Clean install a project|Usage:)$/.test(line));
+  const manual = lines.findIndex((line) => MANUAL.test(line));
   const said = (manual < 0 ? lines : lines.slice(0, manual)).filter(
     (line) => !/^npm (?:error|ERR!)(?:$| A complete log| {5})/.test(line),
   );

@@ -3,7 +3,15 @@ import type { Place } from "../../contracts/app-type.ts";
 import { DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { fold, withoutProgress } from "../../text/fold.ts";
-import { installWords, managerEnv, PROGRESS, reasonLines, staleLockHint, trimWords } from "./commands.ts";
+import {
+  installWords,
+  managerEnv,
+  PROGRESS,
+  reasonLines,
+  staleLockHint,
+  trimWords,
+  withoutManual,
+} from "./commands.ts";
 import { modulesKey, settingsSum } from "./key.ts";
 import type { Project, Runners } from "./project.ts";
 import { runScript } from "./script.ts";
@@ -86,7 +94,11 @@ async function runManager(place: Place, tool: Tool, argv: readonly string[], io:
   // NODE_ENV would leave out what the build needs; options select the dependencies instead.
   const { NODE_ENV: _, ...own } = place.env;
   const env = { ...own, ...managerEnv(tool.manager.kind) };
-  const folded = fold(tool.manager.name, PROGRESS, (line) => io.output(line));
+  const folded = fold(
+    tool.manager.name,
+    PROGRESS,
+    withoutManual((line) => io.output(line)),
+  );
   const how = { user, timeout, confined: place, cwd, env, check: false, keep: 64 * 1024, onLine: folded.line };
   const result = await io.run(argv, how).finally(folded.end);
   if (result.code === 0 && !result.timedOut) return;
