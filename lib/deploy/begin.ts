@@ -5,7 +5,6 @@ import type { App, NamedApp } from "../contracts/app.ts";
 import type { Promotes } from "../pipeline/facts.ts";
 import { create } from "../pipeline/run-file.ts";
 import { codeOf, DpError } from "../errors.ts";
-import { allDone } from "../host/all-done.ts";
 import { namesIn, readText, writeFileAtomic } from "../host/files.ts";
 import type { Push } from "./gate.ts";
 import { requireCurrent } from "../release/current.ts";
@@ -150,8 +149,11 @@ async function make(app: App, sha: string, facts: Record<string, unknown>, how: 
   const group = "group" in joint ? joint.group : (gathered?.group ?? null);
   const asked = [...(gathered?.others ?? [])].map(([by, { next }]): Asked => ({ by, least: next }));
   if ("group" in joint) asked.push({ by: joint.group.lead, exactly: sequenceOf(joint.id) });
-  const { number, isNoted } = await nextNumber(app, asked);
+  const number = await nextNumber(app, asked);
   const id = `${number}-${sha.slice(0, 7)}`;
+  if (brought) await keepSettings(app, id, brought.text);
+  // The ref keeps the commit when a force push and a gc would drop it. A rollback's release has its ref already.
+  if (facts["kind"] !== "rollback") await git(repo, ["update-ref", `refs/dp/${id}`, sha]);
   const context = runFile(app, id);
   const begun = {
     app: name,
@@ -163,13 +165,7 @@ async function make(app: App, sha: string, facts: Record<string, unknown>, how: 
     startedAt: new Date().toISOString(),
   };
   const envBefore = brought?.stamp ?? null;
-  const write = async () => {
-    if (brought) await keepSettings(app, id, brought.text);
-    // The ref keeps the commit when a force push and a gc would drop it. A rollback's release has its ref already.
-    if (facts["kind"] !== "rollback") await git(repo, ["update-ref", `refs/dp/${id}`, sha]);
-    await create(context, { ...begun, server, envBefore, group, built: null, ...facts });
-  };
-  await allDone([isNoted, write()]);
+  await create(context, { ...begun, server, envBefore, group, built: null, ...facts });
   return { id, context };
 }
 
@@ -189,7 +185,7 @@ const isTooFar = (wanted: number, next: number): boolean =>
  * Takes the next number that suits all. Throws DpError "superseded" when what is asked for was given already, "host" when
  * it is too far ahead: the numbers come to an end, and none is given twice.
  */
-async function nextNumber(app: NamedApp, asked: readonly Asked[]): Promise<{ number: number; isNoted: Promise<void> }> {
+async function nextNumber(app: NamedApp, asked: readonly Asked[]): Promise<number> {
   const file = join(app.places.base, "counter");
   const lock = await waitForLock(
     `${file}.lock`,
@@ -197,27 +193,22 @@ async function nextNumber(app: NamedApp, asked: readonly Asked[]): Promise<{ num
     () => undefined,
   );
   try {
-    const number = numberFor(await numberAfterAll(app), asked, file);
-    return { number, isNoted: writeFileAtomic(file, `${number}\n`, 0o600).finally(() => lock.release()) };
-  } catch (error) {
+    const next = await numberAfterAll(app);
+    let number = next;
+    for (const one of asked) {
+      const wanted = "exactly" in one ? one.exactly : one.least;
+      if ("exactly" in one && wanted < next)
+        throw new DpError("superseded", `the number ${wanted} was given here already; the next one is ${next}`);
+      if (isTooFar(wanted, next)) throw tooFar(file, next, { by: one.by, wanted });
+      number = Math.max(number, wanted);
+    }
+    if (number > LAST)
+      throw new DpError("host", `${LAST} is the last number that a deploy can have: ${file} is beyond it`);
+    await writeFileAtomic(file, `${number}\n`, 0o600);
+    return number;
+  } finally {
     lock.release();
-    throw error;
   }
-}
-
-/** `file`: where the last number is noted, for the messages. */
-function numberFor(next: number, asked: readonly Asked[], file: string): number {
-  let number = next;
-  for (const one of asked) {
-    const wanted = "exactly" in one ? one.exactly : one.least;
-    if ("exactly" in one && wanted < next)
-      throw new DpError("superseded", `the number ${wanted} was given here already; the next one is ${next}`);
-    if (isTooFar(wanted, next)) throw tooFar(file, next, { by: one.by, wanted });
-    number = Math.max(number, wanted);
-  }
-  if (number > LAST)
-    throw new DpError("host", `${LAST} is the last number that a deploy can have: ${file} is beyond it`);
-  return number;
 }
 
 const tooFar = (file: string, next: number, { by, wanted }: { by: string; wanted: number }) =>
