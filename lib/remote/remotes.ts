@@ -74,10 +74,9 @@ const noRemote = () =>
   });
 
 function several(ours: readonly AppRemote[], command: string): DpError {
-  const [first, last] = [ours[0]!.name, ours.at(-1)!.name];
   return new DpError("usage", `this folder has ${ours.length} remotes of dp servers`, {
     lines: linesOf(ours),
-    hint: `dp -r ${first} ${command}, or once: git config dp.remote ${last}`,
+    hint: `dp -r ${ours[0]!.name} ${command}; git config dp.remote NAME makes one of them the usual one`,
   });
 }
 

@@ -253,7 +253,7 @@ describe.skipIf(why !== null)(`dp on the laptop${why === null ? "" : ` (skipped:
       expect(stderr).toBe(`dp: this folder has 2 remotes of dp servers
   production  shop on server
   staging     blog on 192.0.2.44
-  → dp -r production rollback, or once: git config dp.remote staging
+  → dp -r production rollback; git config dp.remote NAME makes one of them the usual one
 `);
     });
 
