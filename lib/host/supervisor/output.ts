@@ -7,13 +7,16 @@ const LIMIT = 10 * 1024 * 1024;
 /** A line without an end is cut into pieces of this many characters. */
 const LONGEST = 64 * 1024;
 
+/** About how many characters are written at once, and how many of each line the time takes. */
+const [PIECE, TIME] = [16 * 1024, 26];
+
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 const openLog = (path: string) => openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o640);
 
 /** The log that a supervisor writes to. */
 export interface Output {
-  /** `time`, in ISO 8601, is when the line was printed. Default: now. */
-  write(line: string, time?: string): void;
+  /** `time`, in ISO 8601, is when the lines were printed. Default: now. */
+  write(lines: string | readonly string[], time?: string): void;
   close(): void;
 }
 
@@ -35,18 +38,33 @@ export function openOutput(path: string, limit = LIMIT): Output {
     [fd, size] = [next, 0];
   };
   return {
-    write(line, time = new Date().toISOString()) {
-      try {
-        if (size >= limit) rotate();
-        if (lost > 0) put(`${time} (${lost} lines could not be written)\n`);
-        lost = 0;
-        put(`${time} ${line}\n`);
-      } catch {
-        lost++; // the disk is full: the next line tries again
+    write(lines, time = new Date().toISOString()) {
+      for (const some of piecesOf(typeof lines === "string" ? [lines] : lines)) {
+        try {
+          if (size >= limit) rotate();
+          if (lost > 0) put(`${time} (${lost} lines could not be written)\n`);
+          lost = 0;
+          put(some.map((line) => `${time} ${line}\n`).join(""));
+        } catch {
+          lost += some.length; // the disk is full: the next line tries again
+        }
       }
     },
     close: () => closeSync(fd),
   };
+}
+
+/** Lines in pieces, each for one write: many short ones take as little time as a long one. */
+function piecesOf(lines: readonly string[]): (readonly string[])[] {
+  const pieces: string[][] = [];
+  let length = 0;
+  for (const line of lines) {
+    if (length === 0) pieces.push([]);
+    pieces.at(-1)!.push(line);
+    length += line.length + TIME;
+    if (length >= PIECE) length = 0;
+  }
+  return pieces;
 }
 
 /** Writes everything that comes out of a pipe, line by line, until its end or until `giveUp` resolves. */
@@ -65,8 +83,10 @@ export async function keepOutput(
     if (done) break;
     const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
     rest = lines.pop()!;
-    for (const line of lines) to.write(line);
+    if (lines.length > 0) to.write(lines);
     for (; rest.length > LONGEST; rest = rest.slice(LONGEST)) to.write(rest.slice(0, LONGEST));
+    // A flood would always have the next bytes ready, and keep everything else of this process waiting.
+    await new Promise((resolve) => setImmediate(resolve));
   }
   if (rest !== "") to.write(rest);
 }
