@@ -130,6 +130,7 @@ const MANAGER: Omit<
   | "extend"
   | "owner"
   | "ownNetwork"
+  | "expectMany"
   | "prepare"
   | "prune"
   | "published"

@@ -43,7 +43,10 @@ export async function reconcileApps(app: string | undefined, warn: (message: str
   const waiting = await busiestFirst(names);
   const startSome = async () => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
-      await attempt(name, async (one) => void (all.changes[one.name] = await reconcileOne(one, warn)));
+      await attempt(name, async (one) => {
+        if (names.length > 1) await one.manager.expectMany?.();
+        all.changes[one.name] = await reconcileOne(one, warn);
+      });
   };
   await Promise.all(Array.from({ length: availableParallelism() * FOR_EACH_CPU }, startSome));
   // A deploy may take minutes and prints its log: one after the other, when all apps are back.

@@ -31,29 +31,46 @@ export function program(path: string): string[] {
 }
 
 // Starts a supervisor, and a new one when it is killed; the new one adopts the running app. If the supervisor exits by
-// itself, the guard exits with the same code.
+// itself, the guard exits with the same code. With DP_SHARED a supervisor of many instances has this one: the guard writes a line
+// to 4 when it is ready and one for each SIGTERM, and waits on 3 for the word that the instance has ended. Without a word,
+// that supervisor was killed.
 const GUARD = `asked= child= pause=0
 trap "" HUP INT
-trap 'asked=1; [ -z "$child" ] || kill -s TERM $child 2>/dev/null' TERM
-while [ -z "$asked" ]; do
-    "$@" & child=$!
+trap : PIPE
+trap 'asked=1; [ -z "$DP_SHARED" ] || echo >&4; [ -z "$child" ] || kill -s TERM $child 2>/dev/null' TERM
+[ -z "$DP_SHARED" ] || echo >&4
+await_word() { trap "" TERM; read -r code <&3 && exit "$code"; exit 255; }
+while [ -z "$asked" ] || [ -n "$DP_SHARED" ]; do
+    if [ -n "$DP_SHARED" ]; then await_word & else "$@" & fi
+    child=$!
     while wait $child; code=$?; kill -0 $child 2>/dev/null; do :; done
     child=
     [ $code -gt 128 ] || exit $code
+    if [ -n "$DP_SHARED" ]; then
+        [ $code -eq 255 ] || continue
+        unset DP_SHARED
+        exec 3<&- 4>&-
+        [ -z "$asked" ] || exit 0
+    fi
     sleep $pause
     [ $pause -ge 5 ] || pause=$((pause + 1))
     export DP_AGAIN=1
 done`;
 
-/**
- * The argv of the builtin supervisor, without its last argument, the spec: a shell that guards the program, and the
- * program. An installed dp has the program as one file with bytecode, which starts in half the time.
- */
-export function supervisor(): string[] {
+/** What the argument of a supervisor of many instances begins with, in place of a spec; its name follows. */
+export const SHARED = "shared:";
+
+/** The argv of the builtin supervisor's program. An installed dp has it as one file with bytecode, which starts in half the time. */
+function supervisorProgram(): string[] {
   const isBundled = installed !== null && existsSync(join(tree, "bundle/supervisor.js"));
-  const path = isBundled ? "bundle/supervisor.js" : "lib/host/supervisor/supervisor.ts";
-  return ["/bin/sh", "-c", GUARD, "sh", ...program(path)];
+  return program(isBundled ? "bundle/supervisor.js" : "lib/host/supervisor/supervisor.ts");
 }
+
+/** The argv of the builtin supervisor, without its last argument, the spec: a shell that guards the program, and the program. */
+export const supervisor = (): string[] => ["/bin/sh", "-c", GUARD, "sh", ...supervisorProgram()];
+
+/** The argv of a supervisor of many instances, which has no guard of its own: its instances have. */
+export const sharedSupervisor = (name: string): string[] => [...supervisorProgram(), `${SHARED}${name}`];
 
 /** The argv of dp itself. */
 export const SELF: readonly string[] = program("bin/dp");

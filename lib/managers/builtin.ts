@@ -10,8 +10,9 @@ import { places } from "../paths.ts";
 import { compareInstances, isInstanceId } from "../text/ids.ts";
 import { bootId } from "../host/process/process.ts";
 import { logs } from "../host/supervisor/logs.ts";
+import { withdraw } from "../host/supervisor/shared.ts";
 import { writeSpec } from "../host/supervisor/spec.ts";
-import { prepare, sendOff, spawnSupervisor } from "../host/supervisor/starter.ts";
+import { prepare, sendOff, share, shareSupervisors, spawnSupervisor } from "../host/supervisor/starter.ts";
 import {
   filesOf,
   isRunning,
@@ -45,14 +46,17 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
   if (!isFolder(folder)) throw cannot(`there is no folder ${folder}`);
   await writeSpec(instance, restartDelay);
   const files = filesOf(instance);
-  const child = sendOff(files.spec) ?? spawnSupervisor(files.spec);
+  let supervisor = sendOff(files.spec) ?? share(files.spec) ?? spawnSupervisor(files.spec);
   const end = performance.now() + START_TIMEOUT;
   for (;;) {
     const state = await readRecord<State>(files.state);
     if (state?.hasRun) return;
     if (performance.now() > end) throw cannot(`its supervisor has not answered for ${START_TIMEOUT / 1000} s`);
     if (state?.state === "failed") throw cannot(state.refusal ?? state.detail);
-    if (child.exitCode !== null || child.signalCode !== null) throw cannot("its supervisor ended at once");
+    if (supervisor.isGone()) {
+      if (!supervisor.isShared) throw cannot("its supervisor ended at once");
+      supervisor = spawnSupervisor(files.spec);
+    }
     await io.sleep(LOOK);
   }
 }
@@ -63,10 +67,10 @@ async function adopt(name: InstanceName, io: Io): Promise<boolean> {
   const { spec } = filesOf(name);
   // Its guard may be about to start one.
   if ((await status(name)).isOrphan !== true || supervisorsOf(spec).length > 0) return false;
-  const child = spawnSupervisor(spec);
+  const supervisor = spawnSupervisor(spec);
   const end = performance.now() + START_TIMEOUT;
   while ((await status(name)).isOrphan === true) {
-    if (child.exitCode !== null || child.signalCode !== null || performance.now() > end)
+    if (supervisor.isGone() || performance.now() > end)
       throw new DpError("command", `${name.app}@${name.id} could not get a supervisor`, {
         hint: `dp restart ${name.app}`,
       });
@@ -99,11 +103,23 @@ async function stop(name: InstanceName): Promise<void> {
 async function endProcesses(name: InstanceName, spec: Spec | null): Promise<void> {
   const files = filesOf(name);
   const timeout = spec?.stopTimeout ?? STOP_TIMEOUT;
+  // Nobody has recorded that it began: whoever is about to begin it must not.
+  if (!existsSync(files.state)) withdraw(files.spec);
   // The supervisor ends the app by itself; only one that hangs is killed, and then the app is ended here.
   await endAll(() => supervisorsOf(files.spec), timeout + STOP_TIMEOUT);
   const state = await readRecord<State>(files.state);
+  if (state) await endShared(state);
   const main = state?.boot === bootId() ? state.main : null;
   await endAll(() => processesOf(name, spec?.uid ?? ownUser(), main), timeout);
+}
+
+/**
+ * Ends a supervisor of many that has not let go of an instance although its guard has ended: it would start the instance
+ * again. The guards of its other instances start others.
+ */
+async function endShared(state: State): Promise<void> {
+  if (state.state !== "running" && state.state !== "waiting") return;
+  await endAll(() => (isRunning(state, state.supervisor) ? [state.supervisor.pid] : []), 0);
 }
 
 /**
@@ -180,6 +196,7 @@ export function makeBuiltin(restartDelay = 1_000): Manager {
     setup: async () => [],
     start: (instance, io) => start(instance, io, restartDelay),
     prepare: (name) => prepare(filesOf(name).spec),
+    expectMany: shareSupervisors,
     stop,
     status,
     adopt,

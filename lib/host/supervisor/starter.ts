@@ -1,18 +1,35 @@
-// Starts supervisors: at once, or ahead of time so that they are ready when needed.
+// Starts supervisors: at once, or ahead of time so that they are ready when needed, or one for many instances.
 import { closeSync, writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import { pipe } from "../process/libc.ts";
 import { plainEnv } from "../run.ts";
-import { supervisor } from "../self.ts";
+import { sharedSupervisor, supervisor } from "../self.ts";
+import { orderOf } from "./shared.ts";
+import { supervisorsOf } from "./supervision.ts";
+
+/** The supervisor that an instance was given. */
+export interface Starting {
+  /** Whether the instance has no supervisor any more, nor a guard that will start one. */
+  isGone(): boolean;
+  /** Whether the supervisor has others, too. */
+  isShared: boolean;
+}
+
+const hasEnded = (child: Bun.Subprocess) => child.exitCode !== null || child.signalCode !== null;
 
 /** Starts a supervisor. With `gate` it waits until it can read a byte there, and exits when the pipe is closed. */
-export function spawnSupervisor(spec: string, gate?: number): Bun.Subprocess {
+function spawn(spec: string, gate?: number): Bun.Subprocess {
   const env = { ...plainEnv(), ...(gate === undefined ? {} : { DP_GATE: "3" }) };
   const stdio = ["ignore", "ignore", "ignore", ...(gate === undefined ? [] : [gate])] as const;
   const child = Bun.spawn([...supervisor(), spec], { cwd: "/", env, stdio: [...stdio], detached: true });
   child.unref();
   return child;
 }
+
+const startingOf = (child: Bun.Subprocess): Starting => ({ isGone: () => hasEnded(child), isShared: false });
+
+/** Starts the supervisor of a spec. */
+export const spawnSupervisor = (spec: string): Starting => startingOf(spawn(spec));
 
 /** Supervisors that are waiting, by their specs, each with the write end of the pipe that holds it back. */
 const waiting = new Map<string, { child: Bun.Subprocess; gate: number }>();
@@ -22,24 +39,87 @@ export function prepare(spec: string): void {
   if (waiting.has(spec)) return;
   const [read, gate] = pipe();
   try {
-    waiting.set(spec, { child: spawnSupervisor(spec, read), gate });
+    waiting.set(spec, { child: spawn(spec, read), gate });
   } finally {
     closeSync(read);
   }
 }
 
 /** Releases the waiting supervisor of a spec; null: there is none, or it has exited. */
-export function sendOff(spec: string): Bun.Subprocess | null {
+export function sendOff(spec: string): Starting | null {
   const found = waiting.get(spec);
   if (found === undefined) return null;
   waiting.delete(spec);
   try {
     writeSync(found.gate, "\n");
-    return found.child.exitCode === null && found.child.signalCode === null ? found.child : null;
+    return hasEnded(found.child) ? null : startingOf(found.child);
   } catch (error) {
     if (codeOf(error) !== "EPIPE") throw error;
     return null;
   } finally {
     closeSync(found.gate);
+  }
+}
+
+/** The most instances of one supervisor: each takes four of its open files. */
+const MOST = 100;
+
+/** A supervisor of many instances, which goes on when this process has ended. */
+interface Shared {
+  child: Bun.Subprocess;
+  /** The last argument of the process. */
+  name: string;
+  orders: number;
+  /** How many instances it was given. */
+  given: number;
+}
+
+let isSharing = false;
+let shared: Shared | null = null;
+
+/** From now on `share` gives instances to a supervisor of many. */
+export function shareSupervisors(): void {
+  isSharing = true;
+}
+
+/** Gives an instance to a supervisor of many; null: it should have one of its own. */
+export function share(spec: string): Starting | null {
+  if (!isSharing) return null;
+  if (shared !== null && (hasEnded(shared.child) || shared.given >= MOST)) {
+    closeSync(shared.orders);
+    shared = null;
+  }
+  shared ??= beginShared();
+  const { child, name, orders } = shared;
+  shared.given++;
+  try {
+    writeSync(orders, `${JSON.stringify(orderOf(spec))}\n`);
+  } catch (error) {
+    if (codeOf(error) !== "EPIPE") throw error;
+    return null; // it was killed
+  }
+  // When it is killed, the guard of the instance starts another supervisor, unless there was no guard yet. A child that has
+  // not become another program has the arguments of its parent.
+  const isGone = () => hasEnded(child) && [name, spec].every((last) => supervisorsOf(last).length === 0);
+  return { isGone, isShared: true };
+}
+
+/** How many supervisors of many this process has started. */
+let begun = 0;
+
+function beginShared(): Shared {
+  const [read, orders] = pipe();
+  try {
+    const name = `${process.pid}.${begun++}`;
+    const argv = sharedSupervisor(name);
+    const stdio = [read, "ignore", "ignore"] as const;
+    const child = Bun.spawn(argv, { cwd: "/", env: plainEnv(), stdio: [...stdio], detached: true });
+    child.unref();
+    return { child, name: argv.at(-1)!, orders, given: 0 };
+  } catch (error) {
+    closeSync(orders);
+    throw error;
+  } finally {
+    closeSync(read);
   }
 }

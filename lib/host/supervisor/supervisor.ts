@@ -4,7 +4,9 @@ import { endAll } from "../process/end-all.ts";
 import { howEnded, type Ended } from "../process/ending.ts";
 import { messageOf } from "../../errors.ts";
 import { bootId, startTime } from "../process/process.ts";
+import { SHARED } from "../self.ts";
 import { adopt, launch, type AppProcess } from "./app-process.ts";
+import { superviseMany } from "./shared.ts";
 import { processesOf, readRecord, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
 
 const MINUTE = 60_000;
@@ -132,6 +134,17 @@ function isLetIn(gate: number): boolean {
   }
 }
 
+/** Takes over from a supervisor that was killed, or begins. */
+async function superviseSpec(path: string, stop: Promise<void>): Promise<void> {
+  const spec = JSON.parse(readFileSync(path, "utf8")) as Spec;
+  const noted = await readRecord<State>(spec.state);
+  const before = noted?.boot === bootId() ? noted : null;
+  // The previous supervisor was killed after it had started the app and before it could record that.
+  const isLost = process.env["DP_AGAIN"] !== undefined && !before?.main;
+  if (isLost) await endAll(() => processesOf(spec, spec.uid, null, spec.env["DP_INSTANCE"]), spec.stopTimeout);
+  await supervise(spec, stop, before);
+}
+
 async function main(): Promise<void> {
   // Before the signal handlers: a waiting supervisor simply exits on a signal. The successor of a killed supervisor needs
   // no gate.
@@ -141,13 +154,9 @@ async function main(): Promise<void> {
   process.on("SIGTERM", () => asked.resolve());
   process.on("SIGINT", () => asked.resolve());
   process.on("SIGHUP", () => undefined);
-  const spec = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as Spec;
-  const noted = await readRecord<State>(spec.state);
-  const before = noted?.boot === bootId() ? noted : null;
-  // The previous supervisor was killed after it had started the app and before it could record that.
-  const isLost = process.env["DP_AGAIN"] !== undefined && !before?.main;
-  if (isLost) await endAll(() => processesOf(spec, spec.uid, null, spec.env["DP_INSTANCE"]), spec.stopTimeout);
-  await supervise(spec, asked.promise, before);
+  const [what = ""] = process.argv.slice(2);
+  if (what.startsWith(SHARED)) await superviseMany(supervise, asked.promise);
+  else await superviseSpec(what, asked.promise);
   process.exit(0);
 }
 

@@ -1,0 +1,247 @@
+// A supervisor of many instances, as after a boot: each keeps what it has with a supervisor of its own.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import type { InstanceName } from "../../lib/host/instance.ts";
+import { makeIo, silentLog } from "../../lib/host/io.ts";
+import { argumentsOf, isAlive, processEntry } from "../../lib/host/process/process.ts";
+import { sharedSupervisor } from "../../lib/host/self.ts";
+import { orderOf } from "../../lib/host/supervisor/shared.ts";
+import { filesOf, readRecord, supervisorsOf, type State } from "../../lib/host/supervisor/supervision.ts";
+import { makeBuiltin } from "../../lib/managers/builtin.ts";
+import { managerContract, outputOf, until, workshop } from "./contract.ts";
+
+const io = makeIo(silentLog);
+const quick = makeBuiltin(20);
+void quick.expectMany!();
+const user = process.getuid!() === 0 ? "daemon" : undefined;
+const before = process.env["DP_ROOT"];
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "dp-many-"));
+  chmodSync(folder, 0o755);
+  process.env["DP_ROOT"] = folder;
+});
+
+afterAll(() => {
+  if (before === undefined) delete process.env["DP_ROOT"];
+  else process.env["DP_ROOT"] = before;
+  rmSync(folder, { recursive: true });
+});
+
+describe("the contract", () => managerContract(() => ({ manager: quick, user })));
+
+const shop = workshop(() => ({ manager: quick, user }));
+afterEach(() => shop.clean());
+
+const specOf = (name: InstanceName) => filesOf(name).spec;
+const stateOf = async (name: InstanceName) => (await readRecord<State>(filesOf(name).state))!;
+/** The process that supervises an instance. */
+const supervisorOf = async (name: InstanceName) => (await stateOf(name)).supervisor.pid;
+/** Kills the guards of an instance. */
+const killGuards = (name: InstanceName) => {
+  const found = supervisorsOf(specOf(name));
+  for (const pid of found) process.kill(pid, "SIGKILL");
+  return found;
+};
+const isSupervised = (name: InstanceName, by: (pid: number) => boolean) => async () => {
+  const { supervisor } = await stateOf(name);
+  return isAlive(supervisor.pid, supervisor.startTime) && by(supervisor.pid);
+};
+async function started(...commands: string[]) {
+  const all = [];
+  for (const command of commands) {
+    const instance = await shop.instance(command);
+    await quick.start(instance, io);
+    all.push(instance);
+  }
+  return all;
+}
+
+test("several have one supervisor, and each a guard in a session of its own that has nothing of its starter", async () => {
+  const [one, other] = await started("sleep 1000", "sleep 1000");
+  expect(await supervisorOf(one!)).toBe(await supervisorOf(other!));
+  expect(supervisorsOf(specOf(one!))).not.toContain(await supervisorOf(one!));
+  for (const name of [one!, other!]) {
+    const [first] = supervisorsOf(specOf(name));
+    expect([argumentsOf(first!)[0], processEntry(first!)!.session]).toEqual(["/bin/sh", first!]);
+    const names = readFileSync(`/proc/${first}/environ`, "utf8").split("\0");
+    expect(names.filter((entry) => !/^(?:PATH|HOME|LANG|LC_ALL|TZ|DP_SHARED)=|^$/.test(entry))).toEqual([]);
+  }
+});
+
+test("to stop one ends that one alone, with its guard", async () => {
+  const [one, other] = await started("sleep 1000", "sleep 1000");
+  const { pid } = await quick.status(other!);
+  await quick.stop(one!, io);
+  expect([supervisorsOf(specOf(one!)), await quick.pids(one!), (await stateOf(one!)).state]).toEqual([
+    [],
+    [],
+    "stopped",
+  ]);
+  expect(await quick.status(other!)).toMatchObject({ state: "running", pid, detail: "" });
+  await quick.start(one!, io);
+  expect((await quick.status(one!)).state).toBe("running");
+  expect(await supervisorOf(one!)).toBe(await supervisorOf(other!));
+});
+
+test("SIGTERM to the guard, as dp of before sends it, ends the instance once and in order", async () => {
+  const [one] = await started(`trap 'echo told; exit 0' TERM; echo ready; while sleep 0.02; do :; done`);
+  await until("ready", async () => (await outputOf(quick, one!, 10)).includes("ready"));
+  for (const pid of supervisorsOf(specOf(one!))) process.kill(pid, "SIGTERM");
+  await until("no guard", () => supervisorsOf(specOf(one!)).length === 0);
+  expect((await stateOf(one!)).state).toBe("stopped");
+  expect((await outputOf(quick, one!, 10)).filter((line) => line === "told")).toEqual(["told"]);
+});
+
+test("one that crashes is started again with its own delays, until it fails, and the others go on", async () => {
+  const [crashing, other] = await started("echo ran; exit 3", "sleep 1000");
+  const { pid } = await quick.status(other!);
+  await until("failed", async () => (await quick.status(crashing!)).state === "failed");
+  expect(await quick.status(crashing!)).toMatchObject({ restarts: 4, detail: "exited with code 3" });
+  expect(await outputOf(quick, crashing!, 100)).toEqual(Array.from({ length: 5 }, () => "ran"));
+  await until("no guard", () => supervisorsOf(specOf(crashing!)).length === 0);
+  expect(await quick.status(other!)).toMatchObject({ state: "running", pid, restarts: 0 });
+});
+
+test("when it is killed, each instance gets a supervisor of its own, runs on, and is started again after a crash", async () => {
+  const both = await started("sleep 1000", "while sleep 0.01; do echo line; done");
+  const pids = await Promise.all(both.map(async (name) => (await quick.status(name)).pid!));
+  const killed = await supervisorOf(both[0]!);
+  process.kill(killed, "SIGKILL");
+  for (const [at, name] of both.entries()) {
+    await until(
+      "a supervisor of its own",
+      isSupervised(name, (pid) => supervisorsOf(specOf(name)).includes(pid)),
+    );
+    expect(await quick.status(name)).toMatchObject({ state: "running", pid: pids[at], restarts: 0, detail: "" });
+  }
+  expect(await supervisorOf(both[0]!)).not.toBe(await supervisorOf(both[1]!));
+  const lines = (await outputOf(quick, both[1]!, 100_000)).length;
+  await until("more lines", async () => (await outputOf(quick, both[1]!, 100_000)).length > lines + 10);
+  process.kill(pids[0]!, "SIGKILL");
+  await until("started again", async () => (await quick.status(both[0]!)).restarts === 1);
+  await quick.stop(both[0]!, io);
+  expect([supervisorsOf(specOf(both[0]!)), await quick.pids(both[0]!)]).toEqual([[], []]);
+  expect((await quick.status(both[1]!)).state).toBe("running");
+});
+
+test("one that is waiting for its next start when it is killed is started again, too", async () => {
+  const slow = makeBuiltin(1_500);
+  const instance = await shop.instance('[ -e "$SHARED/again" ] && exec sleep 1000; touch "$SHARED/again"; exit 1');
+  await slow.start(instance, io);
+  await until("waiting", async () => (await stateOf(instance)).state === "waiting");
+  process.kill(await supervisorOf(instance), "SIGKILL");
+  await until("started again", async () => (await slow.status(instance)).state === "running");
+});
+
+test("a guard that is killed is replaced, and nothing happens to the instance", async () => {
+  const [one, other] = await started("sleep 1000", "sleep 1000");
+  const status = await quick.status(one!);
+  const killed = killGuards(one!);
+  await until("another guard", () => supervisorsOf(specOf(one!)).some((pid) => !killed.includes(pid)));
+  expect(await quick.status(one!)).toEqual(status);
+  await quick.stop(one!, io);
+  expect([supervisorsOf(specOf(one!)), await quick.pids(one!)]).toEqual([[], []]);
+  expect((await quick.status(other!)).state).toBe("running");
+});
+
+test("an instance whose guard has just been killed can be stopped, and does not come again", async () => {
+  const [one, other] = await started("sleep 1000", "sleep 1000");
+  const { pid } = await quick.status(other!);
+  killGuards(one!);
+  await quick.stop(one!, io);
+  expect([(await quick.status(one!)).state, await quick.pids(one!)]).toEqual(["stopped", []]);
+  await until(
+    "the other is looked after",
+    isSupervised(other!, () => true),
+  );
+  expect(await quick.status(other!)).toMatchObject({ state: "running", pid, restarts: 0 });
+  expect([supervisorsOf(specOf(one!)), await quick.pids(one!)]).toEqual([[], []]);
+});
+
+test("without supervisor and guard it is an orphan, and is adopted", async () => {
+  const [one] = await started("sleep 1000");
+  const { pid } = await quick.status(one!);
+  process.kill(await supervisorOf(one!), "SIGSTOP");
+  killGuards(one!);
+  process.kill(await supervisorOf(one!), "SIGKILL");
+  await until("orphaned", async () => (await quick.status(one!)).isOrphan);
+  expect(await quick.adopt!(one!, io)).toBe(true);
+  expect(await quick.status(one!)).toMatchObject({ state: "running", pid, detail: "" });
+});
+
+test("one that hangs is killed for an instance that is to stop, and the others get supervisors of their own", async () => {
+  const [one, other] = await started("sleep 1000", "sleep 1000");
+  const { pid } = await quick.status(other!);
+  const hung = await supervisorOf(one!);
+  process.kill(hung, "SIGSTOP");
+  await quick.stop(one!, io);
+  expect([isAlive(hung), await quick.pids(one!)]).toEqual([false, []]);
+  await until(
+    "a supervisor of its own",
+    isSupervised(other!, (found) => found !== hung),
+  );
+  expect(await quick.status(other!)).toMatchObject({ state: "running", pid, restarts: 0 });
+}, 60_000);
+
+test("one that was killed before it began an instance is no loss", async () => {
+  const [one] = await started("sleep 1000");
+  process.kill(await supervisorOf(one!), "SIGKILL");
+  const [other] = await started("sleep 1000");
+  expect((await quick.status(other!)).state).toBe("running");
+});
+
+test("a flood of one app keeps no other one's lines, nor its end, waiting", async () => {
+  const [flood, other] = await started("exec yes", "while sleep 0.01; do echo line; done");
+  const { log } = filesOf(flood!);
+  await until("a flood", () => existsSync(`${log}.1`));
+  const lines = (await outputOf(quick, other!, 100_000)).length;
+  await until("more lines", async () => (await outputOf(quick, other!, 100_000)).length > lines + 20);
+  await quick.stop(other!, io);
+  expect((await stateOf(other!)).state).toBe("stopped");
+  await quick.stop(flood!, io);
+  expect(await quick.pids(flood!)).toEqual([]);
+}, 60_000);
+
+test("a spec that was removed, written anew or stopped since is not begun", async () => {
+  const names = await started("sleep 1000", "sleep 1000", "sleep 1000");
+  const [removed, renewed, stopped] = [names[0]!, names[1]!, names[2]!];
+  for (const name of names) await quick.stop(name, io);
+  const orders = names.map((name) => orderOf(specOf(name)));
+  rmSync(specOf(removed));
+  copyFileSync(specOf(renewed), `${specOf(renewed)}.new`);
+  renameSync(`${specOf(renewed)}.new`, specOf(renewed));
+  // As after a start whose dp was killed: nobody has recorded yet that it began.
+  rmSync(filesOf(stopped).state);
+  await quick.stop(stopped, io);
+  const stdin = new TextEncoder().encode(orders.map((order) => `${JSON.stringify(order)}\n`).join(""));
+  const own = Bun.spawn(sharedSupervisor("test"), { cwd: "/", env: {}, stdin, stdout: "ignore", stderr: "inherit" });
+  expect(await own.exited).toBe(0);
+  for (const name of names) {
+    await until("no guard", () => supervisorsOf(specOf(name)).length === 0);
+    expect([(await quick.status(name)).state, await quick.pids(name)]).toEqual(["stopped", []]);
+  }
+});
+
+test("instances outlive the program that started them, together with their supervisor", async () => {
+  const [one, other] = [await shop.instance("sleep 1000"), await shop.instance("sleep 1000")];
+  const script = `
+    import { makeIo, silentLog } from "${resolve("lib/host/io.ts")}";
+    import builtin from "${resolve("lib/managers/builtin.ts")}";
+    builtin.expectMany();
+    for (const instance of JSON.parse(process.argv[1])) await builtin.start(instance, makeIo(silentLog));
+    process.kill(process.pid, "SIGKILL");
+  `;
+  const starter = Bun.spawnSync([process.execPath, "-e", script, JSON.stringify([one, other])], { env: process.env });
+  expect(starter.signalCode as string).toBe("SIGKILL");
+  const { pid } = await quick.status(one);
+  process.kill(pid!, "SIGKILL");
+  await until("started again", async () => (await quick.status(one)).restarts === 1);
+  const shared = await supervisorOf(one);
+  expect(await supervisorOf(other)).toBe(shared);
+  for (const name of [one, other]) await quick.stop(name, io);
+  await until("the end of it", () => !isAlive(shared));
+}, 30_000);
