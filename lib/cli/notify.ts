@@ -146,5 +146,9 @@ function valuesIn(text: string, kind: string): Record<string, string> {
     const name = line.slice(0, at).trim().toLowerCase();
     values[["url", "to"].includes(name) ? kind : name] = line.slice(at + 1).trim();
   }
+  if (Object.keys(values).length === 0)
+    throw new DpError("usage", `stdin is empty, so it is not known where ${kind} leads`, {
+      hint: `echo URL=… | dp notify add NAME ${kind}, or in a terminal, where dp asks`,
+    });
   return values;
 }

@@ -80,6 +80,7 @@ describe("dp notify", () => {
         ["url=https://u:pw@example.com/x", "no user and password"],
         ["address=x", "slack has no address"],
         [SECRET, "stdin must be lines of NAME=VALUE"],
+        ["", "stdin is empty, so it is not known where slack leads"],
       ] as const) {
         const wrong = await add("team", "slack", lines);
         expect(wrong.text).toContain(why);
