@@ -108,7 +108,7 @@ describe.skipIf(why !== null)(`neighbours${why === null ? "" : ` (skipped: ${why
         `systemd-run --quiet --unit=steal -p User=${user} -p StandardOutput=file:${output} python3 -u /cases/port-steal.py ${b.at} 8`,
       );
       await box.must("systemctl kill --signal=KILL b");
-      await until("the port is stolen", async () => (await box.must(`cat ${output}`)).includes("BOUND"));
+      await until("the port is stolen", async () => (await box.ssh(`cat ${output}`)).text.includes("BOUND"));
       const answers = new Set<string>();
       while ((await box.ssh("systemctl is-active --quiet steal")).code === 0) answers.add(await ask(b.port));
       expect(
@@ -149,7 +149,7 @@ describe.skipIf(why !== null)(`neighbours${why === null ? "" : ` (skipped: ${why
       );
       await until(
         "it has opened what it can",
-        async () => (await box.must(`cat ${output}`)).split("opened").length === 3,
+        async () => (await box.ssh(`cat ${output}`)).text.split("opened").length === 3,
       );
       const during = await median();
       console.log(
