@@ -46,8 +46,13 @@ export const OWN_FILES = 64;
 /** What all connections may hold together, and by how much that may grow between two counts when there is nothing left of it. */
 export const MEMORY = 256 * 1024 * 1024;
 export const MEMORY_STEP = 8 * 1024 * 1024;
-/** When a quarter of it waits for slow sides, the kernel's buffers, each way: it takes about twice this. */
+/** What the kernel may keep for all of them. */
+export const KERNEL_MEMORY = 256 * 1024 * 1024;
+/** When a quarter of that waits for slow sides, the kernel's buffers, each way: it takes about twice this. */
 export const SCARCE_BUFFER = 96 * 1024;
+/** What an app may send ahead of the relay, and the relay ahead of a client: the kernel would take megabytes of each. */
+export const APP_WINDOW = 512 * 1024;
+export const UNSENT = 1024 * 1024;
 /** What a connection and the one to its app hold while nothing waits on them, the kernel's part included. */
 export const REST = 12 * 1024;
 export const REST_SECURE = 16 * 1024;

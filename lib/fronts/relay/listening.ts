@@ -2,8 +2,9 @@
 import { DpError, codeOf, messageOf } from "../../errors.ts";
 import type { Address } from "../../config/tls.ts";
 import type { Route } from "../../contracts/front.ts";
+import { limitUnsent } from "../../host/process/socket-buffers.ts";
 import { handlersFor } from "./downstream.ts";
-import { BACKLOG } from "./limits.ts";
+import { BACKLOG, UNSENT } from "./limits.ts";
 import { log } from "./log.ts";
 import { closeFd, handedOver, notify, setBacklog, sharePort } from "./systemd.ts";
 import { quietDown } from "./retire-socket.ts";
@@ -52,6 +53,7 @@ function bind({ host, port }: Address, manner: Manner, reusePort = false): Bun.T
   const options = { hostname: host, port, reusePort, allowHalfOpen: true, ...manner };
   const listener = Bun.listen<Client>(options as Bun.TCPSocketListenOptions<Client>);
   setBacklog((listener as Listener).fd, BACKLOG);
+  limitUnsent((listener as Listener).fd, UNSENT);
   return listener;
 }
 
@@ -107,6 +109,7 @@ function takeKept(name: string, address: Address, manner: Manner): Bun.TCPSocket
   kept.delete(name);
   const options = { fd, allowHalfOpen: true, ...manner };
   const listener = Bun.listen<Client>(options as unknown as Bun.TCPSocketListenOptions<Client>) as Listener;
+  limitUnsent(listener.fd, UNSENT);
   const bound: Bound = {};
   listener.getsockname(bound);
   if (bound.port === address.port && isSameHost(bound.address, address.host)) return listener;
