@@ -16,7 +16,6 @@ import {
   mayBeLoaded,
   readStatus,
   show,
-  startUnit,
   systemctl,
   systemdTool,
   unitOf,
@@ -69,8 +68,8 @@ async function start(instance: Instance, io: Io): Promise<void> {
   if (before["NeedDaemonReload"] === "yes") await systemctl(["daemon-reload"], io);
   // Only a stop makes systemd forget earlier crashes.
   if (!isNew(before)) await end(instance, true, io);
-  const { isActive, text } = await startUnit(unit, io);
-  if (!isActive && !(await hasRun(unit, before[BEGUN]))) throw await failure(instance, text, io);
+  const result = await systemctl(["start", unit], io, false);
+  if (result.code !== 0 && !(await hasRun(unit, before[BEGUN]))) throw await failure(instance, result.text, io);
 }
 
 const BEGUN = "ExecMainStartTimestampMonotonic";

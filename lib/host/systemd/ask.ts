@@ -89,10 +89,6 @@ export const askLoaded = (unit: string): Promise<boolean | null> =>
     }
   });
 
-/** Has a unit started, and does not wait for it; answers its job. Null: ask systemctl, which has the words for why not. */
-export const askStart = (unit: string): Promise<unknown> =>
-  over(async (open) => (await open.call({ ...MANAGER, method: "StartUnit", args: [unit, "replace"] }))[0]);
-
 /** A property as `systemctl show` prints it. */
 export function propertyText(name: string, value: unknown): string {
   if (typeof value === "boolean") return value ? "yes" : "no";

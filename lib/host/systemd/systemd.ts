@@ -1,5 +1,5 @@
 // Talking to systemd: units by name, their properties and their processes.
-import { askLoaded, askProperties, askStart, askUnits } from "./ask.ts";
+import { askLoaded, askProperties, askUnits } from "./ask.ts";
 import { processesInGroup } from "../process/cgroup.ts";
 import { howEnded, signalNamed } from "../process/ending.ts";
 import { DpError } from "../../errors.ts";
@@ -79,23 +79,6 @@ export async function showAll(units: readonly string[], names: readonly string[]
 export async function mayBeLoaded(unit: string): Promise<boolean> {
   requireRealRoot();
   return (await askLoaded(unit)) ?? true;
-}
-
-/** The pause between two looks at a job, in ms: they are a few messages. */
-const LOOK = 5;
-
-/** Starts a unit, and waits for the end of that job; answers whether the unit is active then, and systemctl's words. */
-export async function startUnit(unit: string, io: Io): Promise<{ isActive: boolean; text: string }> {
-  requireRealRoot();
-  if ((await askStart(unit)) === null) {
-    const { code, text } = await systemctl(["start", unit], io, false);
-    return { isActive: code === 0, text };
-  }
-  for (;;) {
-    const { ActiveState, Job, Result } = await show(unit, ["ActiveState", "Job", "Result"]);
-    if (Job === "") return { isActive: ActiveState === "active", text: `systemd says ${Result}` };
-    await io.sleep(LOOK);
-  }
 }
 
 const propertiesIn = (lines: readonly string[]): Record<string, string> =>
