@@ -28,10 +28,10 @@ export interface Candidate {
 const SLOWEST = 2_000;
 /** Longest pause, as a share of the time already waited. */
 const LATENESS = 0.1;
-/** The same while nobody listens, with the shortest pause in ms: such a try costs the app nothing. */
-const EAGER = { lateness: 0.03, pause: 5 };
+/** The shortest pause while nobody listens, in ms: that is looked at in between, and such a try is in vain. */
+const UNHEARD = 25;
 /** The pause between two looks whether somebody listens by now, as a share of the pause. */
-const LOOK = 0.2;
+const LOOK = 0.08;
 /** The pause is at least this many times the duration of the try: some managers are asked through a program. */
 const IDLE = 2;
 
@@ -68,7 +68,7 @@ export async function waitUntilHealthy(candidate: Candidate, io: Io): Promise<{ 
     const other = await elsewhere(answer.isRefused === true);
     if (other !== null) io.warn(other);
     const now = performance.now();
-    const soon = Math.max(EAGER.pause, (now - begun) * EAGER.lateness, (now - asked) * IDLE);
+    const soon = Math.max(UNHEARD, (now - begun) * LATENESS, (now - asked) * IDLE);
     const pause = answer.isRefused ? Math.min(soon, delay) : delay;
     if (performance.now() + pause > deadline) throw await unhealthy(candidate, seen, io, word ?? answer);
     await (answer.isRefused ? untilHeard(candidate.port, pause, io) : io.sleep(pause));

@@ -16,10 +16,13 @@ export function tryLock(path: string, kind: "exclusive" | "shared" = "exclusive"
     closeSync(fd);
     return null;
   }
+  // The last holder's note must not be taken for this one's.
   ftruncateSync(fd);
+  let isNoted = false;
   return {
     note(holder) {
-      ftruncateSync(fd);
+      if (isNoted) ftruncateSync(fd);
+      isNoted = true;
       writeSync(fd, JSON.stringify(holder), 0);
     },
     release: () => closeSync(fd),
