@@ -12,7 +12,7 @@ import { knownTo, REMOTE, requireNoRemote, sentElsewhere } from "./cli/elsewhere
 import { declareEnvCommand, withAppFirst } from "./cli/env.ts";
 import { declareFleetCommands } from "./cli/fleet.ts";
 import { declareGuardCommands } from "./cli/guard.ts";
-import { commandNames, help, topicOf, usage } from "./cli/help.ts";
+import { commandNames, commandSections, help, topicOf, usage } from "./cli/help.ts";
 import { declareKeysCommands } from "./cli/keys.ts";
 import { declareLaunchCommand } from "./cli/launch.ts";
 import { declareLockCommands } from "./cli/lock.ts";
@@ -77,7 +77,8 @@ export function declared(first?: string): CAC {
         ...section,
         // cac shows "(default: true)" for every --no option, and ends lines with a blank.
         body: section.body.replaceAll(hidden, "").replaceAll(/(?: \(default: true\))? *$/gm, ""),
-      })),
+      }))
+      .flatMap((section) => (section.title === "Commands" ? commandSections(section.body) : section)),
   ]);
   return cli;
 }

@@ -3,6 +3,7 @@ import { DpError } from "../errors.ts";
 import { isAppName } from "../paths.ts";
 import { quoted } from "../text/text.ts";
 import type { Holder } from "./keys-file.ts";
+import { grantedIn, rolesOf, type Granted, type Role } from "./role.ts";
 import type { GitService } from "./serve-git.ts";
 
 export interface GitRequest {
@@ -29,9 +30,23 @@ export function appInPath(path: string): string | null {
 /** One answer for an app that the key has not and one that there is not. */
 export const noSuchApp = (word: string) => new DpError("usage", `there is no app ${quoted(word)} for this key`);
 
-/** The answer when the role is not enough; `what`: `destroy`, `push to`. */
+/** The answer when no key may do that; `what`: `destroy`. */
 export const mayNot = (name: string, what: string, app?: string) =>
-  new DpError("host", `${name} may not ${what}${app === undefined ? "" : ` ${app}`}`);
+  new DpError("host", `${name} may not ${what}${app === undefined ? "" : ` ${app}`}`, {
+    hint: "no key may do that: it is typed by root on the server",
+  });
+
+/** The answer when the role for an app is not enough; `what`: `restart`, `push to`. */
+export function needsRole(name: string, what: string, app: string, { has, needed }: { has: Granted; needed: Role }) {
+  const message = `${name} may not ${what} ${app}: that needs the role ${needed}, and ${name} has ${has}`;
+  const isServer = rolesOf(has).includes("server");
+  // A server that deploys together with this one says itself what it needs for all of `--on`.
+  if (isServer) return new DpError("host", message);
+  const role = needed === "server" ? grantedIn(`${has},server`) : needed;
+  return new DpError("host", message, {
+    hint: `root on the server types: dp keys allow ${name} ${app} --role ${role}`,
+  });
+}
 
 /** Who somebody is, and what they may: the answer when no command is typed. */
 export function greeting({ name, apps }: Holder): string {

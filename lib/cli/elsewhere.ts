@@ -32,7 +32,7 @@ const LOCAL = ["--help", "-h", "-s", "--server"];
 /** The option, as the help shows it. */
 export const REMOTE = [
   "-r, --remote <name>",
-  "The git remote whose server is meant; default: this folder's only one",
+  "The git remote whose server is meant; default: this folder's only one, or that of APP",
 ] as const;
 
 /** Whether a command is for this machine wherever it is typed. */

@@ -3,7 +3,7 @@ import type { CAC, Command } from "cac";
 import { environmentFor } from "../access/environment.ts";
 import { holders, roleOn, type Holder } from "../access/keys-file.ts";
 import { fingerprintOf } from "../access/public-key.ts";
-import { appInPath, gitRequest, greeting, mayNot, noSuchApp, type GitRequest } from "../access/request.ts";
+import { appInPath, gitRequest, greeting, mayNot, needsRole, noSuchApp, type GitRequest } from "../access/request.ts";
 import { appIn, isEnough, roleFor } from "../access/role.ts";
 import { noteUse } from "../access/uses.ts";
 import { wordsOf } from "../access/words.ts";
@@ -107,7 +107,8 @@ function requireRole(
   needed: Parameters<typeof isEnough>[1],
   { what, verb }: Record<"what" | "verb", string>,
 ): void {
-  if (!isEnough(roleOn(holder, app)!, needed)) throw refused(what, app, mayNot(holder.name, verb, app));
+  const has = roleOn(holder, app)!;
+  if (!isEnough(has, needed)) throw refused(what, app, needsRole(holder.name, verb, app, { has, needed }));
 }
 
 const unknown = (word: string) =>

@@ -9,6 +9,36 @@ import { didYouMean } from "../text/suggestion.ts";
 export const commandNames = (cli: CAC): string[] =>
   cli.commands.filter(({ description }) => description !== HIDDEN).map(({ name }) => name);
 
+/** The commands in `dp --help`, under these titles; one that is in none of them comes last. */
+const SECTIONS: Readonly<Record<string, readonly string[]>> = {
+  "Every day": [
+    ...["status", "logs", "releases", "deploy", "rollback", "restart", "run", "env", "ps", "scale", "doctor"],
+  ],
+  Apps: [
+    ...["init", "setup", "apps", "domains", "maintenance", "promote", "stop", "start", "cron", "cancel", "resume"],
+    "destroy",
+  ],
+  Access: ["keys", "auth", "lock", "unlock", "audit"],
+  Server: [
+    ...["launch", "upgrade", "runtimes", "report", "notify", "watch", "metrics", "reconcile", "selftest", "demo"],
+  ],
+  "Several servers": ["fleet", "balancer", "swarm"],
+  "Steps by hand": ["plan", "step", "begin", "execute", "fact"],
+  "This program": ["help", "completion"],
+};
+
+/** The lines of cac's list of commands, `  status [app]   Show ...`, by these titles. */
+export function commandSections(list: string): { title: string; body: string }[] {
+  const nameOf = (line: string) => /^ *(\S+)/.exec(line)?.[1] ?? "";
+  const lines = list.split("\n").filter((line) => line.trim() !== "");
+  const grouped = Object.values(SECTIONS).flat();
+  const rest = lines.map(nameOf).filter((name) => !grouped.includes(name));
+  return Object.entries({ ...SECTIONS, ...(rest.length > 0 ? { More: rest } : {}) }).map(([title, names]) => ({
+    title,
+    body: names.flatMap((name) => lines.filter((line) => nameOf(line) === name)).join("\n"),
+  }));
+}
+
 /** The topic in the words after `dp help`; undefined: they are parsed as usual. */
 export const topicOf = ([first, topic]: readonly string[]): string | undefined =>
   first === "help" && topic !== undefined && !topic.startsWith("-") ? topic : undefined;

@@ -91,9 +91,9 @@ export function declareServerCommands(cli: CAC): void {
         ...texts,
       );
       await checkDomain(app, textOf(options, "domain"));
-      const { changes, server: made, isLive, unfetched } = await setup(app, wanted, io);
+      const { changes, server: made, isLive, hasRelease, unfetched } = await setup(app, wanted, io);
       const server = await withDomain(app, textOf(options, "domain"), made, io);
-      const next = nextCommands(app, server, url !== undefined && unfetched === null);
+      const next = nextCommands(app, server, { isFetched: url !== undefined && unfetched === null, hasRelease });
       const nothing = changes.length > 0 || unfetched ? "" : `, nothing to change for ${app}`;
       const lines = [...changes, `checked: all in place${nothing}`, await addressLine(app, server, isLive)];
       answer(options, { app, changes, server, next }, () => [...lines, ...nextLines(next)]);

@@ -14,9 +14,10 @@ export async function rootOfCa(): Promise<Root> {
 /** How to trust the root, for people; the root itself is printed for programs. */
 export const trustLines = ({ fingerprint, until, names }: Root): string[] => [
   `SHA-256 ${fingerprint}, until ${until.slice(0, 10)}, only for names that end in ${names.join(", ")}`,
-  "to trust it, type on each client:",
-  "  Debian, Ubuntu  ssh root@SERVER dp domains ca > /usr/local/share/ca-certificates/dp.crt && update-ca-certificates",
-  "  Fedora          ssh root@SERVER dp domains ca > /etc/pki/ca-trust/source/anchors/dp.crt && update-ca-trust",
+  "to trust it, get the file on each client, and then type there what its system needs:",
+  "  all             ssh root@SERVER dp domains ca > dp.crt",
+  "  Debian, Ubuntu  cp dp.crt /usr/local/share/ca-certificates/ && update-ca-certificates",
+  "  Fedora          cp dp.crt /etc/pki/ca-trust/source/anchors/ && update-ca-trust",
   "  macOS           security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain dp.crt",
   "  Windows         certutil -addstore Root dp.crt",
   "  Firefox         Settings, Certificates, Authorities, Import; phones: open the file, then trust it in the settings",

@@ -25,6 +25,14 @@ export function parseScale(words: readonly string[]): Record<string, number> {
         throw new DpError("usage", `${JSON.stringify(word)} is not PROCESS=NUMBER`, {
           hint: "worker=2, for example; without a word dp scale shows how many run",
         });
+      if (process === "web" && Number(count) !== 1)
+        throw new DpError(
+          "usage",
+          `web is always one process, web=1, which serves many requests at once; not ${word}`,
+          {
+            hint: "more workers in it: command in deploy.yml (gunicorn -w N); more of another process: worker=2",
+          },
+        );
       return [process, Number(count)];
     }),
   );

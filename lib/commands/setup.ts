@@ -38,6 +38,8 @@ export interface SetupResult {
   server: ServerConfig;
   /** Whether the live release answers at the address in config.yml. */
   isLive: boolean;
+  /** Whether a release is live, at whatever address. */
+  hasRelease: boolean;
   /** Why the other repository could not be fetched, if nothing else failed. */
   unfetched: DpError | null;
 }
@@ -80,7 +82,7 @@ export async function setup(name: string, options: SetupOptions, io: Io): Promis
   // Last, so that without a network everything else is done and the app can be pushed to.
   const unfetched = options.url === undefined ? null : await fetched(app, options.url, changes, io);
   const isElsewhere = held.later !== null && (differing ?? []).some(({ key }) => isOfRoute(key));
-  return { changes, server, isLive: isLive && !isElsewhere, unfetched };
+  return { changes, server, isLive: isLive && !isElsewhere, hasRelease: isLive, unfetched };
 }
 
 function managedApp({ name, places: { base }, server }: App): ManagedApp {

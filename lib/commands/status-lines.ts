@@ -86,7 +86,7 @@ function processLines({ process, others, health, isHealthy }: Status): string[] 
 }
 
 function processLine({ state, pid, since, restarts, detail }: InstanceStatus): string {
-  const count = restarts > 0 ? `, ${restarts} restarts` : "";
+  const count = restarts > 0 ? `, ${restarts} restart${restarts === 1 ? "" : "s"}` : "";
   const as = pid === null ? "" : ` as pid ${pid}`;
   return `${state}${as}${since ? ` since ${when(since)}` : ""}${count}${detail ? `: ${detail}` : ""}`;
 }

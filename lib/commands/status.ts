@@ -16,6 +16,7 @@ import { isWeb, processOf } from "../text/ids.ts";
 import { othersIn, snapshotOf, stateIn, wantedIn, type Made, type Snapshot } from "../release/snapshot.ts";
 import { urlOf } from "../deploy/log/screen.ts";
 import { knownApp } from "../release/known-app.ts";
+import { idsOfRelease } from "../release/processes.ts";
 import { appNames } from "../config/server.ts";
 import { targetsOf, type Targets } from "../release/rollback-target.ts";
 import { hasServers, ownName } from "../servers/part.ts";
@@ -45,7 +46,7 @@ export interface Status {
   damage: string | null;
   /** The web process; null: there is none. */
   process: InstanceStatus | null;
-  /** The other processes that should run: `worker.1` -> its state. */
+  /** The other processes, also those that `dp stop` has stopped: `worker.1` -> its state. */
   others: Record<string, InstanceStatus>;
   /**
    * Whether the health check succeeds now, or, without a web process, whether all processes run; null when nothing is
@@ -194,18 +195,25 @@ async function liveStatus(snapshot: Snapshot, live: string, made: Made | DpError
   const check = config.healthCheck;
   const [answer, process, others] = await Promise.all([
     check === undefined ? null : askPublic(snapshot.app, check),
-    check === undefined ? null : stateIn(snapshot, live),
-    othersOf(snapshot, wantedIn(snapshot, live, config)),
+    check === undefined ? null : toldState(snapshot, live),
+    othersOf(snapshot, idsOfRelease(live, config, snapshot.app.server)),
   ]);
   if (answer !== null) return { ...told, process, others, isHealthy: answer.isHealthy, health: answer.text };
-  const isHealthy = Object.values(others).every(({ state }) => state === "running");
+  const wanted = wantedIn(snapshot, live, config).filter((id) => !isWeb(id));
+  const isHealthy = wanted.every((id) => others[processOf(id)]?.state === "running");
   return { ...told, process, others, isHealthy, health: null };
 }
 
 async function othersOf(snapshot: Snapshot, ids: readonly string[]): Promise<Live["others"]> {
   const others = ids.filter((id) => !isWeb(id));
-  const states = others.map(async (id) => [processOf(id), await stateIn(snapshot, id)] as const);
+  const states = others.map(async (id) => [processOf(id), await toldState(snapshot, id)] as const);
   return Object.fromEntries(await Promise.all(states));
+}
+
+/** The state of an instance; of one that was stopped by hand, that it was. */
+async function toldState(snapshot: Snapshot, id: string): Promise<InstanceStatus> {
+  const status = await stateIn(snapshot, id);
+  return snapshot.stopped.has(id) ? { ...status, detail: "by dp stop" } : status;
 }
 
 async function lastFailure(app: App, moment: Moment): Promise<Status["lastFailure"]> {

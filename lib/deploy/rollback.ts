@@ -54,9 +54,10 @@ async function goalOf(app: App, wish: string | undefined, withEnv: boolean): Pro
   const live = await app.live();
   const to = wish === undefined ? await rollbackTarget(app, live, withEnv) : await find(app, wish);
   if (to === null) {
-    throw new DpError("usage", `${app.name} has no good release before ${live ?? "the first"} to go back to`, {
-      hint: await otherTarget(app, live),
-    });
+    const { name } = app;
+    const what = live === null ? `nothing of ${name} is live yet, and no` : `${name} has no`;
+    const which = live === null ? "can be gone back to" : `before ${live}, which is live`;
+    throw new DpError("usage", `${what} good release ${which}`, { hint: await otherTarget(app, live) });
   }
   if (to === live) throw new DpError("usage", `${to} is already live`, { hint: `dp releases ${app.name}` });
   return to;

@@ -1,6 +1,6 @@
 // Which releases are removed: never the live one, the one before it, a running one, or the newest good ones.
 import { readdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, isAbsolute, join } from "node:path";
 import type { Runtime } from "../contracts/app-type.ts";
 import { factOf } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
@@ -84,13 +84,16 @@ export async function prune(app: App, io: Io): Promise<string[]> {
   await removeHandedOver(app);
   const place = { app: app.name, base: app.places.base, user };
   for (const [type, runtimes] of runtimesOf(runs, stay)) {
-    gone.push(...(await (await appType(type)).prune(place, runtimes, io)).map((folder) => basename(folder)));
+    gone.push(...(await (await appType(type)).prune(place, runtimes, io)).map(named));
   }
   gone.push(...((await app.manager.prune?.(app.name, io)) ?? []));
   const count = await pruneRecords(app, keepLogs, stay, runs, io);
   await keepIndex(app, runs);
   return count === 0 ? gone : [...gone, `the logs of ${count} old deploys`];
 }
+
+/** What an app type has removed, for people: a folder of installed dependencies, or an image by its name. */
+const named = (path: string) => (isAbsolute(path) ? `the dependencies ${basename(path)}` : path);
 
 // An instance's output, if its manager keeps it in a file, is removed with its release.
 async function pruneOutput({ places: { logs } }: NamedApp, stay: ReadonlySet<string>): Promise<void> {

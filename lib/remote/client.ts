@@ -7,7 +7,17 @@ import { quoted, shown } from "../text/text.ts";
 import { gitRemotes, gitSettings, type GitSettings } from "./git.ts";
 import { chosen } from "./remotes.ts";
 import { isCut, lineOf, sshTo, type AttachOptions, type Server, type Ssh } from "./ssh.ts";
-import { addressed, asksForValue, commandIn, fileAt, isInteractive, readsStdin, type Known } from "./words.ts";
+import {
+  addressed,
+  appOfRun,
+  asksForValue,
+  commandIn,
+  fileAt,
+  isInteractive,
+  meantBy,
+  readsStdin,
+  type Known,
+} from "./words.ts";
 
 /** A shell's code for a program that it does not find. */
 const NOT_FOUND = 127;
@@ -31,21 +41,35 @@ export interface Sent {
  */
 export async function runThere({ words, remote, known, inDpsWords }: Sent): Promise<number> {
   const [git, remotes] = await Promise.all([gitSettings(), gitRemotes()]);
-  const { server, app } = chosen(remote, commandIn(words) ?? "", git, remotes);
-  return send(server, { words: addressed(words, app, known), known, inDpsWords }, git);
+  const { server, app } = chosen(remote, meantBy(words, known), git, remotes);
+  const typed = remote === undefined ? "dp" : `dp -r ${remote}`;
+  return send(server, { words: addressed(words, app, known), known, inDpsWords }, { typed, git });
 }
 
-/** Runs a command, with all its words, on a server; answers its exit code. */
+/**
+ * Runs a command, with all its words, on a server; answers its exit code. `typed`: how dp is typed here for that server,
+ * `dp -r staging`.
+ */
 export async function send(
   server: Server,
   { words, known, inDpsWords }: Omit<Sent, "remote">,
-  git?: GitSettings,
+  { typed, git }: { typed: string; git?: GitSettings },
 ): Promise<number> {
-  const { line, ...how } = await attachment([...words], inDpsWords(words), known);
+  const meant = inDpsWords(words);
+  const { line, ...how } = await attachment([...words], meant, known);
   const ssh = await sshTo(server, git);
   const code = await ssh.attach(line, how);
-  await explain(ssh, code, commandIn(words) === "run");
+  if (code === EXIT.interrupted) left(meant, known, typed);
+  else await explain(ssh, code, commandIn(words) === "run");
   return code;
+}
+
+/** After Ctrl-C: a run is a process of the server, which ends with nobody here. */
+function left(words: readonly string[], known: Known, typed: string): void {
+  const app = appOfRun(words, known);
+  if (app === null) return;
+  say("dp: what has begun there goes on");
+  say(`  → ${typed} logs ${app} --deploy -f shows it, ${typed} cancel ${app} ends it`);
 }
 
 /** The line for the server, and what the command there gets of this terminal. */

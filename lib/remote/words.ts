@@ -14,6 +14,8 @@ export interface Typed {
 export const BEFORE_APP: Readonly<Record<string, string>> = { lock: "status", cron: "run" };
 /** Commands about one app or, with `--all`, about the whole server. */
 const WHOLE = ["status", "audit", "doctor", "reconcile"];
+/** Those that may change something: about the whole server only with `--all`, where the folder has several apps there. */
+const CHANGES = ["reconcile", "--fix"];
 const ENV_ACTIONS = ["list", "get", "set", "unset", "import"];
 
 const isOption = (word: string) => word.startsWith("-") && word !== "-";
@@ -76,20 +78,63 @@ export interface Known {
   takesValue(command: string, option: string): boolean;
 }
 
-/** The words with the app behind the command, unless it is there already. `--all` is about the whole server. */
-export function addressed(words: readonly string[], app: string, known: Known): string[] {
+/** A command that is about an app, and its own words as far as they may name one; null: another command. */
+function readApp(words: readonly string[], known: Known) {
   const at = commandAt(words);
   const command = words[at];
-  if (command === undefined || !known.takesApp(command)) return [...words];
+  if (command === undefined || !known.takesApp(command)) return null;
   const own = words.slice(at + 1, ownCount(words));
-  if (WHOLE.includes(command) && own.includes("--all")) return words.filter((word) => word !== "--all");
   const isValue = (before: string | undefined) => before !== undefined && known.takesValue(command, before);
   const [first = "", second] = own.filter((word, place) => !isOption(word) && !isValue(own[place - 1]));
-  if (first === app || (command === "setup" && isAppName(first))) return [...words];
   const isBefore = BEFORE_APP[command] === first && own[0] === first;
-  if ((isBefore || (command === "env" && ENV_ACTIONS.includes(first))) && second === app) return [...words];
+  const isAction = isBefore || (command === "env" && ENV_ACTIONS.includes(first));
+  const names = [first, ...(isAction && second !== undefined ? [second] : [])];
+  const isWhole = WHOLE.includes(command) && own.includes("--all");
+  return { at, command, own, first, second, names, isBefore, isWhole };
+}
+
+/**
+ * The words with the app behind the command, unless it is there already. `--all`, or no app (null), is about the whole
+ * server.
+ */
+export function addressed(words: readonly string[], app: string | null, known: Known): string[] {
+  const read = readApp(words, known);
+  if (read === null) return [...words];
+  const { at, command, first, names, isBefore, isWhole } = read;
+  if (isWhole) return words.filter((word) => word !== "--all");
+  if (app === null || names.includes(app) || (command === "setup" && isAppName(first))) return [...words];
   const place = at + (isBefore ? 2 : 1);
   return [...words.slice(0, place), app, ...words.slice(place)];
+}
+
+/** What a command line says of the remote that is meant. */
+export interface Meant {
+  /** The command, for hints. */
+  command: string;
+  /** The words that may be the name of an app. */
+  names: readonly string[];
+  /** Whether it may be about a whole server, and names no app. */
+  isOfServer: boolean;
+}
+
+/** What the words, without `-r`, say of the remote that is meant. */
+export function meantBy(words: readonly string[], known: Known): Meant {
+  const command = commandIn(words) ?? "";
+  const read = readApp(words, known);
+  if (read === null) return { command, names: [], isOfServer: true };
+  const { own, first, names, isWhole } = read;
+  const isHarmless = WHOLE.includes(command) && ![command, ...own].some((word) => CHANGES.includes(word));
+  return { command, names: names.filter(isAppName), isOfServer: isWhole || (isHarmless && first === "") };
+}
+
+/** Commands that start a run. With a second word `restart` is about one process, and is none. */
+const RUNS = ["deploy", "rollback", "restart", "resume"];
+
+/** The app of a run that a command, in dp's words and with its app, starts; null: it starts none. */
+export function appOfRun(words: readonly string[], known: Known): string | null {
+  const read = readApp(words, known);
+  if (read === null || !RUNS.includes(read.command) || !isAppName(read.first)) return null;
+  return read.command === "restart" && read.second !== undefined ? null : read.first;
 }
 
 /** Whether a command, in dp's words and with its app, talks to the user at a terminal: with `-t`. */

@@ -197,7 +197,10 @@ describe.each(GRANTED)("the role %s", (role) => {
     // Nobody takes part in deploys of several servers but those that have that role by name.
     const isAllowed = needed === "server" ? isServer : rank >= ROLES.indexOf(needed);
     if (isAllowed) expect([own.error, own.ran]).toEqual(["", expect.stringContaining('"shop"')]);
-    else expect([own.error, own.ran]).toEqual([expect.stringMatching(/^ann may not \w+ shop$/), null]);
+    else {
+      const why = `that needs the role ${needed}, and ann has ${role}`;
+      expect([own.error.replace(/^ann may not \w+ shop: /, ""), own.ran]).toEqual([why, null]);
+    }
     const lines = audited().filter(({ result }) => result === "refused");
     const word = name === "config:set" ? "env" : name;
     expect(lines.map(({ what, app, code }) => [what, app, code])).toEqual(isAllowed ? [] : [[word, "shop", 8]]);
@@ -309,10 +312,20 @@ describe("the gate as a program", () => {
     return [exitCode, stdout.toString(), stderr.toString()] as const;
   };
 
+  const refused = (what: string, needed: string, has: string, role = needed) =>
+    `dp: ann may not ${what} shop: that needs the role ${needed}, and ann has ${has}\n` +
+    `  → root on the server types: dp keys allow ann shop --role ${role}\n`;
+
+  test("says of a command that no key may use that none may", async () => {
+    await letIn("operate");
+    const none = "  → no key may do that: it is typed by root on the server\n";
+    expect(run("destroy shop")).toEqual([8, "", `dp: ann may not destroy shop\n${none}`]);
+  });
+
   test("names the holder and the key in the audit log, with where from, whatever else the login says", async () => {
     await letIn("view");
     const env = { SSH_CONNECTION: "203.0.113.5 50000 192.0.2.1 22", SUDO_USER: "dp", DP_BY: "system", DP_KEY: "bob" };
-    expect(run("lock shop", env)).toEqual([8, "", "dp: ann may not lock shop\n"]);
+    expect(run("lock shop", env)).toEqual([8, "", refused("lock", "operate", "view")]);
     expect(audited()).toEqual([
       {
         ...{ time: expect.any(String), app: "shop", what: "lock", by: "ann@203.0.113.5", key: KEY },
@@ -325,8 +338,10 @@ describe("the gate as a program", () => {
   test("serves git to those who may push, and to nobody else", async () => {
     const repo = join(folder, "var/repos/shop.git");
     if (!existsSync(repo)) Bun.spawnSync(["git", "init", "-q", "--bare", repo]);
-    expect(run(PUSH)).toEqual([8, "", "dp: ann may not push to shop\n"]);
-    expect(run("git-upload-pack shop")).toEqual([8, "", "dp: ann may not fetch from shop\n"]);
+    expect(run(PUSH)).toEqual([8, "", refused("push to", "push", "view")]);
+    expect(run("git-upload-pack shop")).toEqual([8, "", refused("fetch from", "push", "view")]);
+    await letIn("view,server");
+    expect(run(PUSH)[2]).toBe("dp: ann may not push to shop: that needs the role push, and ann has view,server\n");
     await letIn("push");
     expect(run("git-receive-pack blog.git")).toEqual([2, "", 'dp: there is no app "blog.git" for this key\n']);
     expect(run("git-receive-pack nope.git")).toEqual([2, "", 'dp: there is no app "nope.git" for this key\n']);
@@ -337,7 +352,7 @@ describe("the gate as a program", () => {
   test("takes part in a deploy of several servers for a key of the role server, and for no other", async () => {
     for (const line of ["peer run shop", "peer take shop 42-3f9c2ab.release", "peer commit shop 3f9c2ab"]) {
       await letIn("operate");
-      expect(run(line)).toEqual([8, "", "dp: ann may not peer shop\n"]);
+      expect(run(line)).toEqual([8, "", refused("peer", "server", "operate", "operate,server")]);
     }
     await letIn("operate,server");
     expect(run("peer run shop").join()).not.toContain("may not");

@@ -1,6 +1,8 @@
 // `dp help TOPIC`, as it is typed: a command, a page, both, neither.
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { declared } from "../../lib/cli.ts";
+import { commandNames } from "../../lib/cli/help.ts";
 import { project } from "../support/sandbox.ts";
 
 function dp(...argv: string[]) {
@@ -68,6 +70,19 @@ test("--help says what a command does, and no line of it ends with a blank", () 
   for (const text of [stdout, dp("--help").stdout, dp("run", "--help").stdout]) expect(text).not.toMatch(/ $/m);
   expect(dp("--help").stdout).toStartWith("dp\n\nUsage:\n");
   expect(dp("gate", "--help").stdout).toStartWith("dp\n\nUsage:\n");
+});
+
+test("--help lists each command once, in a group", () => {
+  const { stdout } = dp("--help");
+  const [, list = ""] = /\n\n(Every day:\n[\s\S]*?)\n\nOptions:\n/.exec(stdout) ?? [];
+  const groups = list.split("\n\n").map((group) => group.split("\n"));
+  expect(groups.map(([title]) => title)).toEqual(
+    ["Every day", "Apps", "Access", "Server", "Several servers", "Steps by hand", "This program"].map(
+      (one) => `${one}:`,
+    ),
+  );
+  const named = groups.flatMap(([, ...lines]) => lines.map((line) => /^ {2}(\S+)/.exec(line)?.[1]));
+  expect(named.sort()).toEqual(commandNames(declared()).sort());
 });
 
 test("--help names the page of a command, where one is", () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { addressLine, nextCommands } from "../../lib/commands/next.ts";
 import { setup } from "../../lib/commands/setup.ts";
 import type { DpError } from "../../lib/errors.ts";
@@ -9,6 +10,7 @@ import { places } from "../../lib/paths.ts";
 import { envFile } from "../../lib/config/env-file.ts";
 import { readServer } from "../../lib/config/server.ts";
 import type { ServerConfig } from "../../lib/config/types.ts";
+import { SELF } from "../../lib/host/self.ts";
 import { listener } from "../../lib/host/process/process.ts";
 import { loginName } from "../../lib/host/users.ts";
 import { freePort, io, runDp, useServer } from "../support/core-server.ts";
@@ -161,19 +163,34 @@ describe("refused:", () => {
 test("the words to type next name this server's folder, or the app's own commands when it was fetched", async () => {
   const app = name();
   const { server: config } = await setup(app, await builtin(), io);
-  expect(nextCommands(app, config, false)).toEqual([
+  expect(nextCommands(app, config, {})).toEqual([
     `git remote add production ${places(app).repo}`,
     "git push production main",
     `DP_ROOT=${server.path()} dp status ${app}`,
   ]);
-  expect(nextCommands(app, config, true)[0]).toBe(`DP_ROOT=${server.path()} dp deploy ${app}`);
+  expect(nextCommands(app, config, { isFetched: true })[0]).toBe(`DP_ROOT=${server.path()} dp deploy ${app}`);
+});
+
+test("what is next is no remote for a live app, and another remote for an app that runs once more", async () => {
+  const app = name();
+  const { server: config } = await setup(app, await builtin(), io);
+  const dp = `DP_ROOT=${server.path()} dp`;
+  for (const isFetched of [false, true])
+    expect(nextCommands(app, config, { isFetched, hasRelease: true })).toEqual([
+      `${dp} status ${app}`,
+      `${dp} logs ${app}`,
+    ]);
+  expect(nextCommands(app, { ...config, for: "shop" }, {}).slice(0, 2)).toEqual([
+    `git remote add ${app} ${places(app).repo}`,
+    `git push ${app} main`,
+  ]);
 });
 
 test("on a server the remote has the address and the port of the login over ssh", () => {
   const before = { root: process.env["DP_ROOT"], login: process.env["SSH_CONNECTION"] };
   const remote = (login: string) => {
     process.env["SSH_CONNECTION"] = login;
-    return nextCommands("shop", { branch: "main" } as ServerConfig, false)[0];
+    return nextCommands("shop", { branch: "main" } as ServerConfig, {})[0];
   };
   delete process.env["DP_ROOT"];
   try {
@@ -203,6 +220,32 @@ test("it is said whether anybody outside reaches the app, as long as no other pr
   expect(await line({ trustedProxies: ["127.0.0.1"] })).toBe(`will be live at http://127.0.0.1:${config.port}`);
   expect(await line({ host: "0.0.0.0" }, true)).toBe(`live at http://${hostname()}:${config.port}`);
 });
+
+const inside = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+const canUnshare = Bun.spawnSync([...inside, "ip", "link", "set", "lo", "up"]).exitCode === 0;
+if (!canUnshare) console.warn("the ports of domains are left out: this user may not make a network");
+
+test.skipIf(!canUnshare)(
+  "dp's own relay for another app's domain does not open the app, but opens that one",
+  () => {
+    const root = server.path("named");
+    mkdirSync(join(root, "etc/dp"), { recursive: true });
+    writeFileSync(join(root, "etc/dp/tls.yml"), "http: 0.0.0.0:80\nhttps: 0.0.0.0:443\n");
+    const script = `
+    set -e
+    ip link set lo up
+    "$@" setup shop --manager builtin --port 8000
+    "$@" domains shop add shop.lan
+    "$@" setup shop
+    "$@" setup other --manager builtin --port 8001`;
+    const env = { PATH: process.env["PATH"] ?? "", DP_ROOT: root, HOME: root };
+    const { stdout, stderr } = Bun.spawnSync([...inside, "sh", "-c", script, "sh", ...SELF], { env, cwd: "/" });
+    const text = stdout.toString() + stderr.toString();
+    expect(text).toMatch(/^will be live at https:\/\/shop\.lan$/m);
+    expect(text).toMatch(/^will be live at http:\/\/127\.0\.0\.1:8001 \(this server only; to open it: /m);
+  },
+  60_000,
+);
 
 test("on the command line, changes and what is next are the answer", async () => {
   const app = name();

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Run } from "../../lib/pipeline/run-file.ts";
 import type { AppRow } from "../../lib/commands/apps.ts";
 import type { Status } from "../../lib/commands/status.ts";
+import { statusLines } from "../../lib/commands/status-lines.ts";
 import type { Report } from "../../lib/fleet/document.ts";
 import { tryLock } from "../../lib/host/lock.ts";
 import { claimPort } from "../support/port.ts";
@@ -69,6 +70,14 @@ test("what a check allows counts from the moment it is asked: hundreds of apps t
     for (const name of [...hung, ...well]) rmSync(at(name), { recursive: true });
   }
 }, 60_000);
+
+test("one restart is one", async () => {
+  const now = await ask<Status>("status", "shop");
+  const lines = (restarts: number) => statusLines({ ...now, process: { ...now.process!, restarts } }).join("\n");
+  expect(lines(0)).not.toContain("restart");
+  expect(lines(1)).toContain(", 1 restart\n");
+  expect(lines(2)).toContain(", 2 restarts\n");
+});
 
 /** What may be true of an app; each is made for real. */
 const TRUTHS: Record<string, (name: string) => void | Promise<void>> = {

@@ -77,10 +77,11 @@ describe("deploys", () => {
       code: 2,
       stderr: expect.stringContaining('did you mean "worker"?'),
     });
-    expect(await box.dp("scale", "shop", "web=2")).toMatchObject({
-      code: 3,
-      stderr: expect.stringContaining("web is one process"),
+    expect(await box.dp("scale", "shop", "web=2", "worker=1")).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^dp: web is always one process, web=1, .*; not web=2\n {2}→ /),
     });
+    expect(readFileSync(join(box.base, "config.yml"), "utf8")).toBe(changed);
     expect(await box.dp("scale", "shop", "worker")).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("worker=2"),

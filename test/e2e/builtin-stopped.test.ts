@@ -42,6 +42,8 @@ test.each(["blue-green", "restart"])(
     appendFileSync(config, `strategy: ${strategy}\n`);
     await must("start", "shop");
     await must("stop", "shop", "worker");
+    expect(await must("status", "shop")).toContain("\n  worker.1   stopped: by dp stop\n");
+    expect(JSON.parse(await must("status", "shop", "--json"))).toMatchObject({ isHealthy: true, strays: [] });
     for (const [step, files] of FAILURES) {
       const text = await failing(files);
       expect(text).toContain(`FAILED at ${step}`);

@@ -90,6 +90,10 @@ describe.skipIf(missing.length > 0)("dp's own CA", () => {
     writeFileSync(here("root.crt"), told.stdout);
     expect(told.stderr).toContain(new X509Certificate(told.stdout).fingerprint256);
     expect(told.stderr).toContain("update-ca-certificates");
+    // Every system's line reads the file that the first one makes.
+    const steps = told.stderr.split("\n").filter((line) => /^  (?:all|Debian|Fedora|macOS|Windows)/.test(line));
+    expect(steps.map((line) => line.includes("dp.crt"))).toEqual(Array(5).fill(true));
+    expect(steps[0]).toEndWith("ssh root@SERVER dp domains ca > dp.crt");
     expect((await dp(0, "domains", "shop", "ca")).stdout).toBe(told.stdout);
     expect(JSON.parse((await dp(0, "domains", "ca", "--json")).stdout).certificate).toBe(told.stdout.trim());
     expect(await page("shop.lan", here("root.crt"))).toStartWith("hello");

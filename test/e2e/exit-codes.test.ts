@@ -99,7 +99,12 @@ const cases: [ExitName, string, () => Promise<Outcome>, RegExp][] = [
   ["usage", "an unknown option", () => box.dp("deploy", "shop", "--skip-hook"), /--skip-hooks/],
   ["usage", "an unknown app", () => box.dp("deploy", "shpo"), /no app "shpo"[\s\S]*shop/],
   ["usage", "an unknown commit", () => box.dp("deploy", "shop", "nothing"), /has no commit "nothing"/],
-  ["usage", "a rollback to nothing", () => box.dp("rollback", "shop"), /no good release before/],
+  [
+    "usage",
+    "a rollback to nothing",
+    () => box.dp("rollback", "shop"),
+    /has no good release before \d+-\w+, which is live\n/,
+  ],
   [
     "usage",
     "a port of another app's kind",

@@ -197,7 +197,13 @@ describe.skipIf(why !== null)(`dp on the laptop${why === null ? "" : ` (skipped:
     await until("the build", () => existsSync(inside));
     const id = pair.box.ids().at(-1)!;
     process.kill(reader.pid, "SIGINT");
-    expect((await reader.done).code).toBe(130);
+    const left = await reader.done;
+    expect([left.code, left.stderr]).toEqual([
+      130,
+      expect.stringContaining(
+        "dp: what has begun there goes on\n  → dp logs shop --deploy -f shows it, dp cancel shop ends it\n",
+      ),
+    ]);
     writeFileSync(door, "");
     await until("the end of the deploy", () => pair.box.run(id).result);
     expect(pair.box.run(id).result).toMatchObject({ state: "good", code: 0 });
@@ -255,6 +261,67 @@ describe.skipIf(why !== null)(`dp on the laptop${why === null ? "" : ` (skipped:
   staging     blog on 192.0.2.44
   → dp -r production rollback; git config dp.remote NAME makes one of them the usual one
 `);
+    });
+
+    test("several, and the app that is typed is that of one", async () => {
+      const told = await pair.dpWith(elsewhere(), "status", "shop");
+      expect([told.code, told.stderr]).toEqual([0, ""]);
+      expect(told.stdout).toStartWith("shop  ");
+      const other = await pair.dpWith(elsewhere(), "status", "shpo");
+      expect([other.code, other.stderr]).toEqual([2, expect.stringContaining("has 2 remotes of dp servers\n")]);
+      const wanted = await pair.dpWith(elsewhere(), "doctor");
+      expect([wanted.code, wanted.stderr]).toEqual([2, expect.stringContaining("→ dp -r production doctor;")]);
+    });
+
+    test("several of one server: it is asked as a whole, and changed as a whole only by --all", async () => {
+      const cwd = own("beside");
+      mkdirSync(cwd);
+      const git = (...words: string[]) => pair.start(["git", "-C", cwd, ...words]).done;
+      await git("init", "--quiet");
+      await git("config", "core.sshCommand", `ssh -F ${pair.sshd.config}`);
+      for (const app of ["blog", "shop"]) await git("remote", "add", app, `ssh://root@server/var/repos/${app}.git`);
+      for (const words of [["apps"], ["report"], ["status"], ["doctor"]]) {
+        const [here, there] = await Promise.all([
+          pair.dpWith({ cwd }, ...words, "--json"),
+          pair.box.dp(...words, "--json"),
+        ]);
+        const head = ({ code, stdout }: typeof here) => ({ words, code, keys: keysOf(stdout) });
+        expect(head(here)).toEqual(head(there));
+      }
+      for (const words of [["reconcile"], ["doctor", "--fix"], ["logs"]])
+        expect((await pair.dpWith({ cwd }, ...words)).stderr).toContain("has 2 remotes of dp servers\n");
+      expect((await pair.dpWith({ cwd }, "reconcile", "--all")).code).toBe(0);
+      await git("remote", "add", "again", "root@server:shop.git");
+      await git("remote", "set-url", "again", "root@192.0.2.44:/var/repos/shop.git");
+      const both = await pair.dpWith({ cwd }, "rollback", "shop");
+      expect([both.code, both.stderr]).toEqual([
+        2,
+        `dp: this folder has 2 remotes of dp servers with the app shop
+  again  shop on 192.0.2.44
+  shop   shop on server
+  → dp -r again rollback shop; git config dp.remote NAME makes one of them the usual one
+`,
+      ]);
+    });
+
+    test("none is dp's: those that were looked at, without a login of theirs", async () => {
+      const cwd = own("foreign");
+      mkdirSync(cwd);
+      const git = (...words: string[]) => pair.start(["git", "-C", cwd, ...words]).done;
+      await git("init", "--quiet");
+      await git("remote", "add", "origin", "https://me:a-secret@example.com/shop.git");
+      await git("remote", "add", "production", "ssh://as-mate/shop.git");
+      const { code, stderr } = await pair.dpWith({ cwd }, "status");
+      expect([code, stderr]).toEqual([
+        2,
+        `dp: no remote of this folder leads to a dp server
+  origin      https://example.com/shop.git
+  production  ssh://as-mate/shop.git
+  the address of a dp server has its user in it: ssh://dp@SERVER/APP.git, or ssh://root@SERVER/var/repos/APP.git
+  and no app is set up on this machine: dp setup APP does that on a server
+  → git remote set-url NAME gives one such an address; or git remote add production ssh://root@SERVER/var/repos/APP.git, or: dp launch root@SERVER
+`,
+      ]);
     });
 
     test("-r before DP_REMOTE before git config dp.remote", async () => {
@@ -338,6 +405,12 @@ describe.skipIf(why !== null)(`dp on the laptop${why === null ? "" : ` (skipped:
     });
   });
 });
+
+/** The keys of an answer in JSON, or the apps of a list. */
+function keysOf(text: string): string[] {
+  const value = JSON.parse(text) as object | { app: string }[];
+  return Array.isArray(value) ? value.map(({ app }) => app) : Object.keys(value);
+}
 
 function configOf(pair: Pair): string {
   const text = readFileSync(join(pair.box.base, "config.yml"), "utf8");

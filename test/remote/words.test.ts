@@ -5,10 +5,12 @@ import { takesValue } from "../../lib/cli/argv.ts";
 import { inDpsWords } from "../../lib/cli/alias.ts";
 import {
   addressed,
+  appOfRun,
   commandIn,
   fileAt,
   hasOption,
   isInteractive,
+  meantBy,
   readsStdin,
   withoutRemote,
 } from "../../lib/remote/words.ts";
@@ -89,6 +91,35 @@ describe("the app", () => {
   ])("dp %s", (line, wanted) => {
     expect(addressed(words(line), "shop", known)).toEqual(words(wanted));
   });
+});
+
+test("the remote that is meant: by the app in its place, or any of a server that is meant as a whole", () => {
+  const meant = (line: string) => meantBy(words(line), known);
+  for (const line of ["status blog", "logs -n 5 blog", "env set blog A=1", "lock status blog", "run blog -- ls"])
+    expect([line, meant(line).names.includes("blog"), meant(line).isOfServer]).toEqual([line, true, false]);
+  for (const line of ["logs --grep blog", "run -- blog", "env set A=blog"])
+    expect([line, meant(line).names.includes("blog")]).toEqual([line, false]);
+  for (const line of [
+    "apps",
+    "report",
+    "status",
+    "doctor --json",
+    "audit -n 5",
+    "doctor --all --fix",
+    "reconcile --all",
+  ])
+    expect([line, meant(line).isOfServer]).toEqual([line, true]);
+  for (const line of ["rollback", "doctor --fix", "reconcile", "logs", "logs --all", "status blog"])
+    expect([line, meant(line).isOfServer]).toEqual([line, false]);
+  expect(addressed(words("doctor --json"), null, known)).toEqual(words("doctor --json"));
+  expect(addressed(words("doctor --all --fix"), null, known)).toEqual(words("doctor --fix"));
+});
+
+test("the run that a command starts", () => {
+  for (const line of ["deploy shop", "rollback shop 42", "restart shop", "restart shop --wait 5"])
+    expect([line, appOfRun(words(line), known)]).toEqual([line, "shop"]);
+  for (const line of ["restart shop worker", "logs shop", "apps", "status"])
+    expect([line, appOfRun(words(line), known)]).toEqual([line, null]);
 });
 
 test("a terminal is wanted where the server asks, or runs a program", () => {

@@ -45,6 +45,15 @@ test("the live, the previous, the newest good ones and the newest failed one sta
   expect((await runSteps(context, "prune"))[0]).toEndWith("6 kept");
 });
 
+test("dependencies that no release uses are named as such", async () => {
+  await makeRelease(app, 1, { state: "good" });
+  const unused = join(app.base, "venvs/303e0a553876f20f");
+  mkdirSync(unused, { recursive: true });
+  const { context } = await makeRelease(app, 2);
+  expect((await runSteps(context, "prune"))[0]).toEndWith("kept, removed the dependencies 303e0a553876f20f");
+  expect(existsSync(unused)).toBe(false);
+});
+
 test("failed releases do not push good ones out", async () => {
   await makeRelease(app, 1, { state: "good" });
   await makeRelease(app, 2, { state: "good" });
