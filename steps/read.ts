@@ -1,7 +1,6 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Reads deploy.yml from the commit itself, and refuses a commit that cannot be deployed.
 import { posix } from "node:path";
-import { parseDeployConfig } from "../lib/config/config.ts";
 import { readEnvFile } from "../lib/config/env-file.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
@@ -11,8 +10,9 @@ import { withMainHost } from "../lib/config/main-domain.ts";
 import { withProcfile } from "../lib/config/procfile.ts";
 import { appTypes } from "../lib/registry.ts";
 import { commitProblems } from "../lib/release/commit-problems.ts";
-import { enoughLines } from "../lib/release/fit.ts";
-import { nearDeployYml, nearNames } from "../lib/release/near-names.ts";
+import { nearNames } from "../lib/release/near-names.ts";
+import { noDeployYml } from "../lib/release/no-deploy-yml.ts";
+import { DEPLOY_YML, deployYmlOf, innerPaths, parseOwn, type OwnDeployYml } from "../lib/release/own-deploy-yml.ts";
 import { strayNames } from "../lib/release/processes.ts";
 import { ownPart } from "../lib/servers/part.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
@@ -21,40 +21,13 @@ import type { DeployConfig } from "../lib/config/types.ts";
 import type { AppSettings, Declared } from "../lib/config/declared.ts";
 import { appSettings } from "../lib/config/kinds.ts";
 
-const FILE = "deploy.yml";
-
-async function readText(tree: Tree, app: string): Promise<string> {
-  const text = await tree.read(FILE, "by mark");
-  if (text !== null) return text;
-  const entry = (await tree.list()).find(({ path }) => path === FILE);
-  if (!entry) throw await missing(tree, app);
-  throw new DpError("config", `${FILE} is a ${entry.kind}, not a file`);
+async function own(tree: Tree, app: string): Promise<OwnDeployYml> {
+  const found = await deployYmlOf(tree, app);
+  if (found !== null) return found;
+  const entry = (await tree.list()).find(({ path }) => path === DEPLOY_YML);
+  if (!entry) throw await noDeployYml(tree, app, await appTypes());
+  throw new DpError("config", `${DEPLOY_YML} is a ${entry.kind}, not a file`);
 }
-
-/** The error for a commit without deploy.yml: a file with a similar name, or the lines that would suffice. */
-async function missing(tree: Tree, app: string): Promise<DpError> {
-  const what = `the commit has no ${FILE} at its top`;
-  const near = nearDeployYml(await tree.list());
-  if (near !== null) {
-    const root = posix.dirname(near);
-    const then = root === "." ? "" : `, and write root: ${root} in it`;
-    return new DpError("config", `${what}, but ${near}`, { hint: `git mv ${near} ${FILE}${then}` });
-  }
-  const { because, lines, advice } = await enoughLines(app, tree, await appTypes());
-  const shown = lines.map((line) => `  ${line}`);
-  if (because !== null)
-    return new DpError("config", what, {
-      lines: [`because of ${because} these lines are enough:`, ...shown, ...lacks(advice)],
-      hint: `write them into ${FILE}, then commit it`,
-    });
-  return new DpError("config", what, {
-    lines: ["nothing in it shows how the app starts; with your own command these lines are enough:", ...shown],
-    hint: `write them into ${FILE} with the line that starts the app on $DP_HOST:$PORT, then commit it`,
-  });
-}
-
-const lacks = (advice: readonly string[]) =>
-  advice.length === 0 ? [] : ["the app itself still lacks:", ...advice.map((what) => `  ${what}`)];
 
 /** The Procfile is in the app's own folder. */
 const withOwnProcfile = (config: DeployConfig, tree: Tree, types: Declared<AppSettings>) =>
@@ -67,13 +40,16 @@ const step = defineStep(import.meta.path, {
   async run({ app, base, repo, sha, server, group }, io) {
     const tree = commitTree(repo, sha, io.signal);
     const name = server.for ?? app;
-    const text = await readText(tree, name);
+    const { path, text } = await own(tree, name);
     const types = await appSettings();
-    const { config: whole, ignored } = await withOwnProcfile(parseDeployConfig(text, FILE, types, name), tree, types);
+    const { config: whole, ignored } = await withOwnProcfile(parseOwn({ path, text }, types, name), tree, types);
     const config = ownPart(whole, group);
-    const problems = await commitProblems({ tree, source: ownSource(repo, sha, io.signal) }, config, text, FILE);
+    const problems = await commitProblems({ tree, source: ownSource(repo, sha, io.signal) }, config, text, path);
     if (problems.length > 0) throw new DpError("config", `the commit cannot be deployed`, { lines: problems });
-    for (const note of nearNames(app, config.root ?? "", await tree.list())) io.warn(note);
+    const entries = await tree.list();
+    for (const note of nearNames(app, config.root ?? "", entries)) io.warn(note);
+    const other = posix.join(config.root ?? "", DEPLOY_YML);
+    if (other !== path && innerPaths(entries).includes(other)) io.warn(`${other} is not read for ${app}, ${path} is`);
     await readEnvFile(base, server.env);
     const web = config.healthCheck ? [`health check ${config.healthCheck.path}`] : [];
     io.info([config.type, ...web, ...Object.keys(config.processes)].join(", "));

@@ -7,7 +7,8 @@ import { DpError } from "../errors.ts";
 import { appName } from "../paths.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { exampleNames, render, template, templates } from "../host/template.ts";
-import { folderTree } from "../git/tree.ts";
+import { folderTree, type Tree } from "../git/tree.ts";
+import { here } from "../remote/launch/hands.ts";
 import { WORKFLOW, workflowFor } from "./github.ts";
 import { newDeployYml, type Wishes } from "./new-deploy-yml.ts";
 import { refuseExisting, writeNew } from "./new-files.ts";
@@ -34,6 +35,7 @@ type Files = Record<string, string>;
  */
 export async function init(options: InitOptions): Promise<Initialised> {
   const { dir, example } = options;
+  if (options.github === true) requireTop(resolve(dir));
   if (options.github === true && example === undefined && (await folderTree(dir).read("deploy.yml")) !== null)
     return initWorkflow(dir);
   const name = options.name === undefined ? nameOf(dir) : appName(options.name);
@@ -50,13 +52,12 @@ export async function init(options: InitOptions): Promise<Initialised> {
   return {
     files: Object.keys(files),
     edit: [...edit, ...(workflow?.edit ?? [])],
-    next: [...(await nextSteps(dir, Object.keys(files), example !== undefined)), ...(workflow?.next.slice(0, 2) ?? [])],
+    next: [...nextSteps(dir, Object.keys(files), example !== undefined, name), ...(workflow?.next.slice(0, 2) ?? [])],
   };
 }
 
 /** Writes the workflow alone, for the app of the deploy.yml that is there. Throws DpError as `init` does. */
 async function initWorkflow(dir: string): Promise<Initialised> {
-  requireTop(resolve(dir));
   const { parseDeployConfig } = await import("../config/config.ts");
   const text = (await folderTree(dir).read("deploy.yml"))!;
   const { name } = parseDeployConfig(text, "deploy.yml", await appSettings());
@@ -84,9 +85,12 @@ function nameOf(dir: string): string {
 
 async function ownFiles(wishes: Wishes, name: string): Promise<{ files: Files; edit: string[] }> {
   await refuseExisting(wishes.dir, ["deploy.yml"]);
-  requireTop(resolve(wishes.dir));
+  const dir = resolve(wishes.dir);
+  const top = topOf(dir) ?? dir;
+  await requireOwn(top, relative(top, dir), name);
   const { text, edit } = await newDeployYml(wishes, name);
-  return { files: { "deploy.yml": text }, edit };
+  const folder = top === dir ? [] : [`folder: ${relative(top, dir)}, of the repository ${top}`];
+  return { files: { "deploy.yml": text }, edit: [...folder, ...edit] };
 }
 
 /** The top of the repository that contains a folder, or null. */
@@ -95,12 +99,34 @@ function topOf(dir: string): string | null {
   return dir === dirname(dir) ? null : topOf(dirname(dir));
 }
 
-/** Throws DpError "config" for a folder inside a repository: deploy.yml belongs at its top. */
+/** Throws DpError "config" when dp would not read a deploy.yml in this folder of a repository, or not for this app. */
+async function requireOwn(top: string, folder: string, name: string): Promise<void> {
+  const { deployYmls, folderOf, isAppFolder, nameIn } = await import("../release/own-deploy-yml.ts");
+  if (folder !== "" && !isAppFolder(folder))
+    throw new DpError("config", `dp reads no deploy.yml in ${folder}`, { hint: "name the folder plainly: api" });
+  for (const each of await deployYmls(await filesOf(top))) {
+    const path = join(top, each.path);
+    if (folder !== "" && folderOf(each) === folder)
+      throw new DpError("config", `${path} is for this folder already`, { hint: `edit it, or: rm ${path}` });
+    if (nameIn(each) === name)
+      throw new DpError("config", `${path} is for "${name}" already`, { hint: "dp init --name NAME" });
+  }
+}
+
+/** The files of a repository that are called deploy.yml, without those that git ignores. */
+async function filesOf(top: string): Promise<Tree> {
+  const argv = ["git", "-C", top, "ls-files", "--cached", "--others", "--exclude-standard", "--", "*/deploy.yml"];
+  const { text } = Bun.which("git") === null ? { text: "" } : await here(...argv);
+  const entries = text.split("\n").map((path) => ({ path, kind: "file" as const }));
+  return { ...folderTree(top), list: async () => entries };
+}
+
+/** Throws DpError "config" for a folder inside a repository: GitHub reads workflows at its top. */
 function requireTop(dir: string): void {
   const top = topOf(dir);
   if (top === null || top === dir) return;
-  throw new DpError("config", `this folder lies in the repository ${top}, and deploy.yml belongs at its top`, {
-    hint: `write ${join(top, "deploy.yml")} with root: ${relative(top, dir)}, or make this a repository: git init`,
+  throw new DpError("config", `this folder lies in the repository ${top}, and a workflow belongs at its top`, {
+    hint: "dp init without --github writes deploy.yml",
   });
 }
 
@@ -132,12 +158,14 @@ async function branchOf(dir: string): Promise<string> {
   return /^ref: refs\/heads\/([\w./-]+)\s*$/.exec(head ?? "")?.[1] ?? "main";
 }
 
-async function nextSteps(dir: string, files: string[], isExample: boolean): Promise<string[]> {
-  const isRepository = (await folderTree(dir).read(".git/HEAD")) !== null;
+function nextSteps(dir: string, files: string[], isExample: boolean, name: string): string[] {
+  const top = topOf(resolve(dir));
+  // Several apps of a repository need a remote each.
+  const remote = top === null || top === resolve(dir) ? "" : ` --remote ${name}`;
   return [
-    ...(isRepository ? [] : ["git init -b main"]),
-    isRepository || isExample ? `git add ${files.join(" ")}` : "git add .",
+    ...(top === null ? ["git init -b main"] : []),
+    top !== null || isExample ? `git add ${files.join(" ")}` : "git add .",
     'git commit -m "Deploy with dp"',
-    "dp launch root@SERVER",
+    `dp launch root@SERVER${remote}`,
   ];
 }

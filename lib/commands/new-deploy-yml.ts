@@ -1,9 +1,11 @@
 // The deploy.yml for a folder that has none: the type that its files fit, and what to check in it.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { AppType, Detected } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
 import { folderTree, type Tree } from "../git/tree.ts";
 import { render, template } from "../host/template.ts";
-import { fitsFor, healthOf, healthText, usualFit, type Fit } from "../release/fit.ts";
+import { fitsFor, healthOf, healthText, innerFits, usualFit, type Fit } from "../release/fit.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { plainText } from "../text/text.ts";
 
@@ -49,7 +51,7 @@ export async function newDeployYml(wishes: Wishes, name: string): Promise<{ text
   return { text: render(await template("deploy.yml"), values), edit: editLines(chosen, health, settings) };
 }
 
-async function choice({ type: wanted, types, choose }: Wishes, tree: Tree): Promise<Chosen> {
+async function choice({ dir, type: wanted, types, choose }: Wishes, tree: Tree): Promise<Chosen> {
   if (wanted !== undefined) {
     const type = types.find(({ name }) => name === wanted);
     if (type) return { type, found: await type.detect(tree), why: "chosen by hand", note: null };
@@ -59,7 +61,7 @@ async function choice({ type: wanted, types, choose }: Wishes, tree: Tree): Prom
   }
   const fits = await fitsFor(tree, types);
   const usual = await usualFit(fits);
-  if (usual === undefined) return blank(tree, types);
+  if (usual === undefined) return blank(dir, tree, types);
   const fit = fits.length > 1 && choose ? await choose(fits, usual) : usual;
   const others = fits.filter((other) => other !== fit);
   const all = others.map(
@@ -72,13 +74,27 @@ async function choice({ type: wanted, types, choose }: Wishes, tree: Tree): Prom
 const NO_CODE = /^(?:\.|README|LICEN[CS]E|CHANGELOG)/i;
 
 /** The choice for an empty folder. Throws DpError "config" for a folder whose files no type recognises. */
-async function blank(tree: Tree, types: readonly AppType[]): Promise<Chosen> {
+async function blank(dir: string, tree: Tree, types: readonly AppType[]): Promise<Chosen> {
   const type = types.find(({ name }) => name === "python") ?? types[0]!;
-  const isEmpty = (await tree.list()).every(({ path }) => NO_CODE.test(path));
+  const entries = await tree.list();
+  const isEmpty = entries.every(({ path }) => NO_CODE.test(path));
   if (isEmpty) return { type, found: null, why: "a guess: there are no files yet", note: null };
+  // The list of a folder is a walk on the disk, and each type asks for it in each folder.
+  const inner = await innerFits({ ...tree, list: async () => entries }, types);
+  if (inner.length > 0) throw below(dir, inner);
   const known = types.map((each) => `${each.name} (${each.summary})`).join(", ");
   throw new DpError("config", `no app found in this folder; dp knows ${known}`, {
     hint: "dp init --type TYPE writes deploy.yml all the same; dp init --example flask a working app, in an empty folder",
+  });
+}
+
+/** The error for a folder without an app, above folders with one. */
+function below(dir: string, inner: Awaited<ReturnType<typeof innerFits>>): DpError {
+  const places = inner.map(([folder, { found }]) => `${folder} (${plainText(found.because)})`).join(", ");
+  const first = existsSync(join(dir, ".git")) ? "" : "git init -b main && ";
+  const others = inner.length > 1 ? "; then so in each other folder that is to be deployed" : "";
+  return new DpError("config", `no app found in this folder, but below it: ${places}`, {
+    hint: `${first}cd ${inner[0]![0]} && dp init${others}`,
   });
 }
 

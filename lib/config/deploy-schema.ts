@@ -145,7 +145,7 @@ function declareKeys(types: Declared<AppSettings>) {
     root: v.exactOptional(
       v.pipe(
         plainPath("a folder of the repo such as services/api"),
-        v.description("The app's own folder in a repo of several: services/api. Default: the repo's top."),
+        v.description("The app's own folder, such as services/api. Default: the folder of this file."),
       ),
     ),
     shared: v.exactOptional(shared),

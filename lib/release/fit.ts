@@ -80,13 +80,19 @@ async function linesOf(app: string, tree: Tree, { type, found }: Fit): Promise<s
   return [`name: ${app}`, `type: ${type.name}`, `healthCheck: ${healthText(path, found.host)}`, ...more];
 }
 
-/** The folders at the top that a type recognises by more than a script that lies there. */
-async function innerFits(tree: Tree, types: readonly AppType[]): Promise<[folder: string, fit: Fit][]> {
+/**
+ * The folders at the top, and those in a folder that is no app itself, that a type recognises by more than a script that
+ * lies there.
+ */
+export async function innerFits(tree: Tree, types: readonly AppType[], depth = 2): Promise<[string, Fit][]> {
   const tops = (await tree.list()).flatMap(({ path }) => /^(\w[\w.-]*)\//.exec(path)?.[1] ?? []);
-  const found: [string, Fit][] = [];
+  const found: [folder: string, fit: Fit][] = [];
   for (const folder of new Set(tops)) {
-    const fit = await usualFit(await fitsFor(subtree(tree, folder), types));
+    const inner = subtree(tree, folder);
+    const fit = await usualFit(await fitsFor(inner, types));
     if (fit !== undefined && !fit.found.because.endsWith(".py")) found.push([folder, fit]);
+    else if (depth > 1)
+      for (const [name, each] of await innerFits(inner, types, depth - 1)) found.push([`${folder}/${name}`, each]);
   }
   return found;
 }

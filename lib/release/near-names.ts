@@ -4,7 +4,8 @@ import type { TreeEntry } from "../git/entries.ts";
 
 /** A path that is almost `deploy.yml`, at the top or in a folder, the nearest first; null: there is none. */
 export function nearDeployYml(entries: readonly TreeEntry[]): string | null {
-  const near = entries.map(({ path }) => path).filter((path) => /(?:^|\/)\.?deploy\.ya?ml$/i.test(path));
+  // Not those of hidden folders: .github/workflows/deploy.yml is something else.
+  const near = entries.map(({ path }) => path).filter((path) => /^(?:\w[^/]*\/)*\.?deploy\.ya?ml$/i.test(path));
   const depth = (path: string) => path.split("/").length;
   return (
     near.filter((path) => path !== "deploy.yml" && depth(path) <= 3).sort((a, b) => depth(a) - depth(b))[0] ?? null

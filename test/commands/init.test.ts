@@ -124,14 +124,76 @@ describe("--github", () => {
   });
 });
 
-test("a folder inside of a repository is told where deploy.yml belongs", async () => {
-  await mkdir(join(dir, ".git"));
-  await mkdir(join(dir, "services/api"), { recursive: true });
-  await writeFile(join(dir, "services/api/requirements.txt"), "flask");
-  const error = await refusal({ dir: join(dir, "services/api"), types });
-  expect(error).toMatchObject({ exit: "config", message: expect.stringContaining(`the repository ${dir}, and`) });
-  expect(error.hint).toContain("root: services/api");
-  expect(await readdir(join(dir, "services/api"))).toEqual(["requirements.txt"]);
+describe("in a folder of a repository", () => {
+  const make = async (folder: string) => {
+    expect(Bun.spawnSync(["git", "init", "-q", dir], { cwd: "/" }).exitCode).toBe(0);
+    await mkdir(join(dir, folder), { recursive: true });
+    await writeFile(join(dir, folder, "requirements.txt"), "flask\ngunicorn\n");
+    await writeFile(join(dir, folder, "app.py"), "app = Flask(__name__)\n");
+    return { dir: join(dir, folder), types };
+  };
+  const deployYml = (name: string, more = "") => `name: ${name}\ntype: python\nhealthCheck: /\n${more}`;
+
+  test("each app gets its own deploy.yml, with the name of its folder", async () => {
+    const { files, edit, next } = await init(await make("services/api"));
+    expect(files).toEqual(["deploy.yml"]);
+    expect(edit[0]).toBe(`folder: services/api, of the repository ${dir}`);
+    expect(next).toEqual([
+      "git add deploy.yml",
+      'git commit -m "Deploy with dp"',
+      "dp launch root@SERVER --remote api",
+    ]);
+    const { name, root } = deployConfig(await readFile(join(dir, "services/api/deploy.yml"), "utf8"));
+    expect([name, root]).toEqual(["api", undefined]);
+    expect((await init(await make("services/web"))).files).toEqual(["deploy.yml"]);
+    expect(await readdir(dir)).not.toContain("deploy.yml");
+  });
+
+  test.each([
+    [
+      "a name that another folder has",
+      "services/api",
+      "web/deploy.yml",
+      deployYml("api"),
+      'web/deploy.yml is for "api" already',
+    ],
+    ["a name that the top has", "api", "deploy.yml", deployYml("api"), 'deploy.yml is for "api" already'],
+    [
+      "a folder that the top names",
+      "api",
+      "deploy.yml",
+      deployYml("shop", "root: api\n"),
+      "deploy.yml is for this folder already",
+    ],
+    ["a hidden folder", ".api", "x", "", "dp reads no deploy.yml in .api"],
+    ["a folder with a space", "my api", "x", "", "dp reads no deploy.yml in my api"],
+  ])("%s is refused", async (_, folder, path, text, words) => {
+    const options = await make(folder);
+    await Bun.write(join(dir, path), text);
+    const error = await refusal(options);
+    expect([error.exit, error.message]).toEqual(["config", expect.stringContaining(words) as string]);
+    expect(await readdir(join(dir, folder))).not.toContain("deploy.yml");
+  });
+
+  test("a workflow is refused: its place is the top", async () => {
+    const error = await refusal({ ...(await make("api")), github: true });
+    expect([error.exit, error.message]).toEqual(["config", expect.stringContaining("belongs at its top") as string]);
+  });
+
+  test("at the top, where no app is, those below are named with what to type", async () => {
+    await make("services/api");
+    await Bun.write(join(dir, "web/package.json"), '{"scripts": {"start": "node server.js"}}');
+    await Bun.write(join(dir, "tools/x.py"), "");
+    const error = await refusal({ dir, types });
+    expect([error.exit, error.message.split(": ")[0]]).toEqual(["config", "no app found in this folder, but below it"]);
+    for (const place of ["services/api (requirements.txt)", "web (package.json)"])
+      expect(error.message).toContain(place);
+    expect(error.message).not.toContain("tools");
+    expect(error.hint).toMatch(/^cd (?:services\/api|web) && dp init; then so in each other folder/);
+    await rm(join(dir, ".git"), { recursive: true });
+    await rm(join(dir, "web"), { recursive: true });
+    expect((await refusal({ dir, types })).hint).toBe("git init -b main && cd services/api && dp init");
+  });
 });
 
 test("an existing deploy.yml is refused, a dangling link of that name too", async () => {

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { begin } from "../../lib/deploy/begin.ts";
 import { load } from "../../lib/pipeline/run-file.ts";
+import type { DeployConfig } from "../../lib/config/types.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { envFile } from "../../lib/config/env-file.ts";
 import { commit, deployYml, makeApp, runSteps, useServer, type App, type File } from "../support/core-server.ts";
@@ -105,11 +106,98 @@ test("another app's name is told with all else that is wrong, by line", async ()
   expect(bad?.lines).toEqual([`deploy.yml:1:1 name: ${mine}`]);
 });
 
+describe("a deploy.yml in the app's folder", () => {
+  const other = deployYml("other");
+  const configOf = async (files: Record<string, File>) => {
+    const { context, said } = await read(files);
+    return { config: (await load(context)).facts["config"] as DeployConfig, said: said.join("\n") };
+  };
+
+  test.each<[string, () => Record<string, File>]>([
+    ["alone", () => ({})],
+    ["beside one for another app", () => ({ "web/deploy.yml": other })],
+    ["below one at the top for another app", () => ({ "deploy.yml": other })],
+    [
+      "beside those of other tools",
+      () => ({ "k8s/deploy.yml": "metadata:\n  name: x\n", "b/deploy.yml": "{{ x }}: {" }),
+    ],
+    [
+      "beside what is not looked at",
+      () => ({ ".github/workflows/deploy.yml": deployYml(app.app), "a/node_modules/b/deploy.yml": deployYml(app.app) }),
+    ],
+  ])("%s is taken, and its folder is the root", async (_, files) => {
+    const script = { executable: "#!/bin/sh\n" };
+    const mine = deployYml(app.app, "hooks:\n  preDeploy: ./go.sh\n");
+    const { config } = await configOf({ ...files(), "services/api/deploy.yml": mine, "services/api/go.sh": script });
+    expect(config).toMatchObject({ name: app.app, root: "services/api" });
+  });
+
+  test("has a root that is relative to it", async () => {
+    const { config } = await configOf({ "api/deploy.yml": deployYml(app.app, "root: src\n"), "api/src/x": "" });
+    expect(config.root).toBe("api/src");
+  });
+
+  test("is not read when the one at the top is for the app, and that is said", async () => {
+    const files = {
+      "deploy.yml": deployYml(app.app, "root: api\n"),
+      "api/deploy.yml": deployYml(app.app, "build: x\n"),
+    };
+    const { config, said } = await configOf(files);
+    expect(config).toMatchObject({ root: "api" });
+    expect(config.build).toBeUndefined();
+    expect(said).toContain(`api/deploy.yml is not read for ${app.app}, deploy.yml is`);
+  });
+
+  test("is read for an app of another name by that name", async () => {
+    const staging = await makeApp(`for: ${app.app}\n`);
+    const sha = await commit(staging.repo, { "api/deploy.yml": deployYml(app.app) });
+    const { context } = await begin(staging.own, sha);
+    await runSteps(context, "read");
+    expect((await load(context)).facts["config"]).toMatchObject({ name: app.app, root: "api" });
+  });
+
+  test.each<[string, () => Record<string, File>, string]>([
+    [
+      "two for one app",
+      () => ({ "a/deploy.yml": deployYml(app.app), "b/deploy.yml": deployYml(app.app) }),
+      `a/deploy.yml and b/deploy.yml are both for "${"APP"}"`,
+    ],
+    ["only one for another app", () => ({ "web/deploy.yml": other }), "but web/deploy.yml for another app"],
+    [
+      "the top's for another app",
+      () => ({ "deploy.yml": other, "web/x": "" }),
+      'deploy.yml is for "other", and this is',
+    ],
+    [
+      "a link",
+      () => ({ "api/deploy.yml": { link: "../x.yml" }, "x.yml": deployYml(app.app) }),
+      "api/deploy.yml is a symlink",
+    ],
+    ["a folder that is a link", () => ({ api: { link: "x" }, "x/y": "" }), "the commit has no deploy.yml at its top"],
+    [
+      "a root that is not there",
+      () => ({ "api/deploy.yml": deployYml(app.app, "root: api\n") }),
+      "api/deploy.yml:8:7 root: the commit has no folder api/api",
+    ],
+    [
+      "a root out of it",
+      () => ({ "api/deploy.yml": deployYml(app.app, "root: ../web\n"), "web/x": "" }),
+      'api/deploy.yml:8:7 root: must stay inside the repo, without ".."',
+    ],
+    ["no YAML", () => ({ "api/deploy.yml": `name: ${app.app}\ntype: [\n`, "b/deploy.yml": other }), "api/deploy.yml:"],
+    ["no UTF-8", () => ({ "api/deploy.yml": Buffer.from([0x6e, 0xff, 0xfe]) }), "api/deploy.yml: not UTF-8 text"],
+  ])("is refused: %s", async (_, files, words) => {
+    const error = await refusal(files());
+    expect(error?.exit).toBe("config");
+    expect([error?.message, ...error!.lines].join("\n")).toContain(words.replace("APP", app.app));
+  });
+});
+
 const yml = () => deployYml(app.app, "hooks:\n  preDeploy: ./go.sh\n");
 
 describe("refused:", () => {
   test.each<[string, () => Record<string, File>, string]>([
-    ["no deploy.yml", () => ({ "sub/deploy.yml": deployYml(app.app) }), "no deploy.yml at its top"],
+    ["no deploy.yml", () => ({ "sub/x": "" }), "no deploy.yml at its top"],
     [
       "deploy.yml a link",
       () => ({ "deploy.yml": { link: "other.yml" }, "other.yml": deployYml(app.app) }),
@@ -258,10 +346,10 @@ describe("a commit without deploy.yml is told what fits it:", () => {
   test.each([
     ["deploy.yaml", "git mv deploy.yaml deploy.yml"],
     ["Deploy.yml", "git mv Deploy.yml deploy.yml"],
-    ["api/deploy.yml", "git mv api/deploy.yml deploy.yml, and write root: api in it"],
+    ["api/deploy.yaml", "git mv api/deploy.yaml api/deploy.yml"],
   ])("%s has nearly its name", async (name, hint) => {
     const error = await refusal({ [name]: deployYml(app.app), "app.py": "" });
-    expect(error).toMatchObject({ message: `the commit has no deploy.yml at its top, but ${name}`, hint });
+    expect(error).toMatchObject({ message: `the commit has no deploy.yml, but ${name}`, hint });
   });
 });
 

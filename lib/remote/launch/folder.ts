@@ -1,12 +1,13 @@
 // The first step of `dp launch`: the app in the current folder is a commit with a deploy.yml that dp understands.
 import { existsSync } from "node:fs";
-import { parseDeployConfig } from "../../config/config.ts";
+import { posix } from "node:path";
 import { appSettings } from "../../config/kinds.ts";
 import type { DeployConfig } from "../../config/types.ts";
 import { DpError } from "../../errors.ts";
 import { readCommitted } from "../../git/committed.ts";
 import { commitTree, type Tree } from "../../git/tree.ts";
 import { appName } from "../../paths.ts";
+import { DEPLOY_YML, deployYmlOf, innerPaths, isAppFolder, parseOwn } from "../../release/own-deploy-yml.ts";
 import { here } from "./hands.ts";
 
 /** What is launched. */
@@ -35,14 +36,40 @@ export async function readFolder(app: string | undefined): Promise<Folder> {
   const head = await here("git", "rev-parse", "--verify", "--quiet", "HEAD^{commit}");
   if (head.code !== 0) throw lacking("this repository has no commit yet", `${init()}${commit(".")}`);
   const tree = commitTree(repository.text, head.text);
-  const text = await readCommitted(tree, "deploy.yml");
-  const own = await here("git", "status", "--porcelain", "--", ":/deploy.yml");
-  if (own.text !== "") throw lacking("deploy.yml is not in the last commit as it is here", commit("deploy.yml"));
-  if (text === null) throw lacking("the last commit has no deploy.yml", `dp init && ${commit("deploy.yml")}`);
-  const config = parseDeployConfig(text, "deploy.yml", await appSettings());
+  const path = await pathHere();
+  const text = await readCommitted(tree, path);
+  const own = await here("git", "status", "--porcelain", "--", `:/${path}`);
+  if (own.text !== "") throw lacking(`${path} is not in the last commit as it is here`, commit("deploy.yml"));
+  if (text === null) throw await without(tree);
+  const config = parseOwn({ path, text }, await appSettings());
+  await requireRead(tree, path, config.name);
   const changed = await here("git", "status", "--porcelain", "--untracked-files=no");
   const uncommitted = changed.text.split("\n").filter(Boolean).length;
   return { app: appName(app ?? config.name), config, sha: head.text, tree, uncommitted };
+}
+
+/** The deploy.yml of the current folder, else that of the repository's top, as a path from there. */
+async function pathHere(): Promise<string> {
+  const { text: folder } = await here("git", "rev-parse", "--show-prefix");
+  return existsSync(DEPLOY_YML) ? `${folder}${DEPLOY_YML}` : DEPLOY_YML;
+}
+
+async function without(tree: Tree): Promise<DpError> {
+  const inner = innerPaths(await tree.list());
+  if (inner.length === 0) return lacking("the last commit has no deploy.yml", `dp init && ${commit(DEPLOY_YML)}`);
+  const hint = `type it in the app's folder: cd ${posix.dirname(inner[0]!)}`;
+  return lacking(`the last commit has no deploy.yml at its top, but ${inner.join(", ")}`, hint);
+}
+
+/** Throws DpError "config" when the server would read another file of the commit. */
+async function requireRead(tree: Tree, path: string, name: string): Promise<void> {
+  const read = (await deployYmlOf(tree, name))?.path;
+  if (read === path) return;
+  if (!isAppFolder(posix.dirname(path)))
+    throw new DpError("config", `dp reads no deploy.yml in ${posix.dirname(path)}`, {
+      hint: "name the folder plainly: api",
+    });
+  throw new DpError("config", `${path} and ${read} are both for "${name}"`, { hint: `write another name: in ${path}` });
 }
 
 const lacking = (what: string, hint: string) => new DpError("usage", what, { hint });
