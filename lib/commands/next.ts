@@ -21,8 +21,8 @@ export function nextCommands(
   { isFetched = false, hasRelease = false }: { isFetched?: boolean; hasRelease?: boolean },
 ): string[] {
   const look = [`${dp()} status ${app}`, `${dp()} logs ${app}`];
-  if (hasRelease) return look;
   if (isFetched) return [`${dp()} deploy ${app}`, ...look];
+  if (hasRelease) return look;
   // The folder of an app that runs once more has a remote of the usual name already.
   const remote = original === undefined ? "production" : app;
   return [`git remote add ${remote} ${remoteOf(app)}`, `git push ${remote} ${branch}`, look[0]!];

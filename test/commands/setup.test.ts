@@ -175,11 +175,9 @@ test("what is next is no remote for a live app, and another remote for an app th
   const app = name();
   const { server: config } = await setup(app, await builtin(), io);
   const dp = `DP_ROOT=${server.path()} dp`;
-  for (const isFetched of [false, true])
-    expect(nextCommands(app, config, { isFetched, hasRelease: true })).toEqual([
-      `${dp} status ${app}`,
-      `${dp} logs ${app}`,
-    ]);
+  const look = [`${dp} status ${app}`, `${dp} logs ${app}`];
+  expect(nextCommands(app, config, { hasRelease: true })).toEqual(look);
+  expect(nextCommands(app, config, { isFetched: true, hasRelease: true })).toEqual([`${dp} deploy ${app}`, ...look]);
   expect(nextCommands(app, { ...config, for: "shop" }, {}).slice(0, 2)).toEqual([
     `git remote add ${app} ${places(app).repo}`,
     `git push ${app} main`,
