@@ -66,6 +66,7 @@ describe("an app that is live", () => {
   });
 
   test("is opened at the port that it has without a failed request, and closed again", async () => {
+    const dp = `DP_ROOT=${box.root} dp`;
     const load = asking(box.port);
     await until("it is asked", () => load.count() > 20);
     for (const host of ["0.0.0.0", "127.0.0.1"]) {
@@ -73,6 +74,7 @@ describe("an app that is live", () => {
       expect([code, stdout]).toEqual([0, expect.stringContaining(`host is now ${host}, it was `)]);
       expect(stdout).not.toContain("dp restart");
       expect(stdout.includes("this server only")).toBe(host === "127.0.0.1");
+      expect(stdout).toEndWith(`next:\n  ${dp} status shop\n  ${dp} logs shop\n`);
       const now = load.count();
       await until("it is asked again", () => load.count() > now + 20);
     }
