@@ -5,7 +5,7 @@ import type { AppType, Detected } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
 import { folderTree, type Tree } from "../git/tree.ts";
 import { render, template } from "../host/template.ts";
-import { fitsFor, healthOf, healthText, innerFits, usualFit, type Fit } from "../release/fit.ts";
+import { fitsFor, healthOf, healthText, innerFits, placeText, usualFit, type Fit } from "../release/fit.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { plainText } from "../text/text.ts";
 
@@ -90,7 +90,7 @@ async function blank(dir: string, tree: Tree, types: readonly AppType[]): Promis
 
 /** The error for a folder without an app, above folders with one. */
 function below(dir: string, inner: Awaited<ReturnType<typeof innerFits>>): DpError {
-  const places = inner.map(([folder, { found }]) => `${folder} (${plainText(found.because)})`).join(", ");
+  const places = inner.map(placeText).join(", ");
   const first = existsSync(join(dir, ".git")) ? "" : "git init -b main && ";
   const others = inner.length > 1 ? "; then so in each other folder that is to be deployed" : "";
   return new DpError("config", `no app found in this folder, but below it: ${places}`, {

@@ -3,6 +3,7 @@ import type { AppType, Detected } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
 import { subtree, type Tree } from "../git/tree.ts";
 import { healthRoute, type Route } from "../health/route.ts";
+import { plainText } from "../text/text.ts";
 
 /** An app type that recognises the files. */
 export interface Fit {
@@ -49,6 +50,8 @@ export interface Enough {
   lines: string[];
   /** What the app still lacks to be served, one sentence each. */
   advice: readonly string[];
+  /** Where several folders have an app, those: "api (requirements.txt)". */
+  folders: string[];
 }
 
 /**
@@ -59,15 +62,15 @@ export async function enoughLines(app: string, tree: Tree, types: readonly AppTy
   const fit = await usualFit(await fitsFor(tree, types));
   if (fit !== undefined) {
     const { because, advice = [] } = fit.found;
-    return { because, lines: await linesOf(app, tree, fit), advice };
+    return { because, lines: await linesOf(app, tree, fit), advice, folders: [] };
   }
   const inner = await innerFits(tree, types);
   const [folder, only] = inner[0] ?? [];
   if (folder === undefined || only === undefined || inner.length > 1)
-    return { because: null, lines: await toComplete(app, tree), advice: [] };
+    return { because: null, lines: await toComplete(app, tree), advice: [], folders: inner.map(placeText) };
   const [name, ...more] = await linesOf(app, subtree(tree, folder), only);
   const { because, advice = [] } = only.found;
-  return { because: `${folder}/${because}`, lines: [name!, `root: ${folder}`, ...more], advice };
+  return { because: `${folder}/${because}`, lines: [name!, `root: ${folder}`, ...more], advice, folders: [] };
 }
 
 /** The value of `healthCheck` in deploy.yml. */
@@ -96,6 +99,9 @@ export async function innerFits(tree: Tree, types: readonly AppType[], depth = 2
   }
   return found;
 }
+
+/** A folder with an app, and what shows it: "api (requirements.txt)". */
+export const placeText = ([folder, { found }]: [string, Fit]): string => `${folder} (${plainText(found.because)})`;
 
 /** For files that show no app: the type that is nearest, and a command to complete. */
 async function toComplete(app: string, tree: Tree): Promise<string[]> {

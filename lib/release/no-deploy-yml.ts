@@ -2,18 +2,25 @@
 import { posix } from "node:path";
 import type { AppType } from "../contracts/app-type.ts";
 import { DpError } from "../errors.ts";
-import type { TreeEntry } from "../git/entries.ts";
 import type { Tree } from "../git/tree.ts";
+import { quoted } from "../text/text.ts";
 import { enoughLines } from "./fit.ts";
 import { nearDeployYml } from "./near-names.ts";
-import { DEPLOY_YML } from "./own-deploy-yml.ts";
+import { DEPLOY_YML, deployYmls, nameIn, type OwnDeployYml } from "./own-deploy-yml.ts";
 
-/** The error for a commit without deploy.yml: a file with a similar name, or the lines that would suffice. */
+/** The error for a commit without deploy.yml: files for other apps, of similar names, or the lines that would suffice. */
 export async function noDeployYml(tree: Tree, app: string, types: readonly AppType[]): Promise<DpError> {
-  const what = `the commit has no ${DEPLOY_YML} at its top`;
+  const others = (await deployYmls(tree)).filter((each) => nameIn(each) !== null);
+  if (others.length > 0) return otherApps(others, app);
   const near = nearDeployYml(await tree.list());
-  if (near !== null) return nearOnly(await tree.list(), near, app);
-  const { because, lines, advice } = await enoughLines(app, tree, types);
+  if (near !== null) return almost(near, app);
+  const what = `the commit has no ${DEPLOY_YML} at its top`;
+  const { because, lines, advice, folders } = await enoughLines(app, tree, types);
+  if (folders.length > 0)
+    return new DpError("config", what, {
+      lines: ["these folders have an app:", ...folders.map((each) => `  ${each}`)],
+      hint: `in the one of ${app}: dp init --name ${app}, then commit its ${DEPLOY_YML}`,
+    });
   const shown = lines.map((line) => `  ${line}`);
   if (because !== null)
     return new DpError("config", what, {
@@ -26,15 +33,20 @@ export async function noDeployYml(tree: Tree, app: string, types: readonly AppTy
   });
 }
 
-/** The error for a commit that has almost a deploy.yml for the app: in a folder, for another app, or of another name. */
-function nearOnly(entries: readonly TreeEntry[], near: string, app: string): DpError {
+function otherApps(others: readonly OwnDeployYml[], app: string): DpError {
+  const shown = others.map((each) => `${each.path} is for ${quoted(nameIn(each)!)}`).join(", ");
+  return new DpError("config", `the commit has no ${DEPLOY_YML} with name: ${app}; ${shown}`, {
+    hint: `write name: ${app} in that of this app's folder, or push to the other app's repository`,
+  });
+}
+
+/** The error for a file that dp would read if it were a plain file of the right name, and for this app. */
+function almost(near: string, app: string): DpError {
   const right = posix.join(posix.dirname(near), DEPLOY_YML);
   if (near !== right)
     return new DpError("config", `the commit has no ${DEPLOY_YML}, but ${near}`, { hint: `git mv ${near} ${right}` });
-  const { kind } = entries.find(({ path }) => path === near)!;
-  if (kind === "symlink") return new DpError("config", `${near} is a symlink, not a file`);
-  return new DpError("config", `the commit has no ${DEPLOY_YML} with name: ${app}, but ${near} for another app`, {
-    hint: `write name: ${app} in the file of this app's folder, or push to the other app's repository`,
+  return new DpError("config", `the commit has no ${DEPLOY_YML} at its top, and ${near} is not one for ${app}`, {
+    hint: `it must be a file, not a link, and have the line name: ${app}; dp init writes one`,
   });
 }
 

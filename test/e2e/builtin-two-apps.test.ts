@@ -53,6 +53,6 @@ test("a commit without the app's deploy.yml is refused, and the live release sta
   await box.commit({ "services/web/deploy.yml": null });
   const { code, text } = await box.push("web", "main");
   expect(code).not.toBe(0);
-  expect(text).toContain("the commit has no deploy.yml with name: web, but api/deploy.yml for another app");
+  expect(text).toContain('the commit has no deploy.yml with name: web; api/deploy.yml is for "api"');
   expect(liveWeb()).toBe(live);
 });

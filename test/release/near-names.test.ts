@@ -9,6 +9,7 @@ test.each([
   [["Deploy.yml"], "Deploy.yml"],
   [[".deploy.yml"], ".deploy.yml"],
   [["api/deploy.yml", "DEPLOY.YML"], "DEPLOY.YML"],
+  [[".github/workflows/deploy.yml", "services/api/Deploy.yml"], "services/api/Deploy.yml"],
   [["services/api/deploy.yml"], "services/api/deploy.yml"],
   [["a/b/c/deploy.yml", "redeploy.yml", "deploy.yml.old"], null],
 ])("of %j deploy.yml is nearest to %s", (paths, near) => expect(nearDeployYml(entries(...paths))).toBe(near));

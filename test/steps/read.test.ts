@@ -162,7 +162,7 @@ describe("a deploy.yml in the app's folder", () => {
       () => ({ "a/deploy.yml": deployYml(app.app), "b/deploy.yml": deployYml(app.app) }),
       `a/deploy.yml and b/deploy.yml are both for "${"APP"}"`,
     ],
-    ["only one for another app", () => ({ "web/deploy.yml": other }), "but web/deploy.yml for another app"],
+    ["only one for another app", () => ({ "web/deploy.yml": other }), 'with name: APP; web/deploy.yml is for "other"'],
     [
       "the top's for another app",
       () => ({ "deploy.yml": other, "web/x": "" }),
@@ -171,7 +171,17 @@ describe("a deploy.yml in the app's folder", () => {
     [
       "a link",
       () => ({ "api/deploy.yml": { link: "../x.yml" }, "x.yml": deployYml(app.app) }),
-      "api/deploy.yml is a symlink",
+      "and api/deploy.yml is not one for APP",
+    ],
+    [
+      "another tool's",
+      () => ({ "k8s/deploy.yml": "metadata: {name: x}\n", ".github/workflows/deploy.yml": deployYml(app.app) }),
+      "at its top, and k8s/deploy.yml is not one for APP",
+    ],
+    [
+      "none, with several apps",
+      () => ({ "api/requirements.txt": "flask\n", "apps/web/package.json": "{}", "apps/web/server.js": "" }),
+      "these folders have an app:\n  api (requirements.txt)\n  apps/web (package.json",
     ],
     ["a folder that is a link", () => ({ api: { link: "x" }, "x/y": "" }), "the commit has no deploy.yml at its top"],
     [
