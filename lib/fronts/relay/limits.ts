@@ -68,7 +68,7 @@ export const PUMP_SIZE = 1024 * 1024;
 export const REPLAY = 64 * 1024;
 /** Idle connections to one app that no client has, and those to all apps: one for so many open files. */
 export const POOL_SIZE = 64;
-export const FILES_PER_POOLED = 256;
+export const FILES_PER_POOLED = 16;
 /** Connections to apps that still take the last bytes of clients that are gone. */
 export const LEAVING = 64;
 export const BACKLOG = 4096;

@@ -53,8 +53,8 @@ test("more than 2,048 WebSockets of one app are held, as many as the open files 
 }, 60_000);
 
 test.each([
-  [1024, 1, 317],
-  [20_000, 1, 9768],
+  [1024, 1, 287],
+  [20_000, 1, 9182],
   [65_536, 1, CONNECTIONS],
   [65_536, 1000, CONNECTIONS],
   [64, 1, 1],
