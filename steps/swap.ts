@@ -49,15 +49,15 @@ const step = defineStep(import.meta.path, {
     const isServing = old !== null && server.strategy === "blue-green" && !(await stoppedIds(app)).has(old);
     const prober = healthCheck && isServing ? startProber(app, healthCheck) : null;
     try {
-      // In this order: previous never names what is live, and no client waits for it.
+      // In this order: previous never names what is live, and is right whenever this ends in the wait for the front.
       await point(places.current, release);
+      await point(places.previous, previous);
       const begun = performance.now();
       if (port !== null || (await front.status(name)) !== null) {
         await front.point(name, next, io);
         await front.resume(name, io);
       }
       const switchTime = Math.round((performance.now() - begun) * 10) / 10;
-      await point(places.previous, previous);
       if (front.holdsPort && port !== null) io.info(`switched in ${switchTime} ms`);
       return { previous, switchTime, swapProbes: (await prober?.stop()) ?? NO_PROBES };
     } finally {

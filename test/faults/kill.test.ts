@@ -128,6 +128,14 @@ describe("kill -9, then the next deploy", () => {
     },
   );
 
+  test("between the two links the front is not pointed yet: while it is, previous names what was live", async () => {
+    const before = box.link("current")!;
+    const killed = (await killAt("swap:4"))!;
+    expect([box.link("current"), await box.answer()]).toEqual([killed, `one ${before}`]);
+    await expectCode(box.dp("resume", "shop"), 0);
+    await expectWell(killed, before);
+  });
+
   test.each(["swap:4", "verify:done", "retire:1", "post-deploy:spawned"])(
     "at %s, after the switch: it is finished first",
     async (place) => {
