@@ -21,11 +21,16 @@ export function hintForAnswer({ status, location }: Pick<Answer, "status" | "loc
 const withHost = (host: string | undefined) =>
   host === undefined ? ", healthCheck: /PATH" : `, healthCheck: {path: /PATH, host: ${host}}`;
 
+/** How many characters of a line are looked at: a pattern may take long for one of many. */
+const LOOKED_AT = 2_000;
+const starts = (lines: readonly string[]) => lines.map((line) => line.slice(0, LOOKED_AT));
+
 const READ_ONLY = /\bEROFS\b|read-?only (?:file ?system|database)|attempt to write a readonly database/i;
 const PATH = /(?:^|[\s'"`(=[])(\/[^\s'"`:,)\]]+)/;
 
 /** The hint for an app that could not write into its release; null: its last lines do not show that. */
-export function hintForLines(lines: readonly string[]): string | null {
+export function hintForLines(whole: readonly string[]): string | null {
+  const lines = starts(whole);
   const at = lines.findLastIndex((line) => READ_ONLY.test(line));
   if (at < 0) return null;
   const named = PATH.exec(lines[at]!)?.[1];
@@ -38,7 +43,7 @@ const NO_TABLE = /\bno such table\b|\brelation "[^"]*" does not exist|\bTable '[
 
 /** The hint for an app whose database has no tables yet; null: its last lines do not show that. */
 export function hintForTables(lines: readonly string[], app: string): string | null {
-  if (!lines.some((line) => NO_TABLE.test(line))) return null;
+  if (!starts(lines).some((line) => NO_TABLE.test(line))) return null;
   return `the database lacks a table: make it before the app starts (hooks: {preDeploy: ...}); or name a healthCheck that needs none, and make it once by dp run ${app} -- COMMAND`;
 }
 
@@ -48,7 +53,8 @@ const NO_KEY = /\bKeyError: '([A-Z][A-Z0-9_]+)'/;
 const UNSET = /Error: (?:.* )?([A-Z][A-Z0-9]*_[A-Z0-9_]+) (?:is not set|is required|is missing|must be set)\b/;
 
 /** The hint for an app that has ended because it lacks a package or a setting; null: its last lines do not show that. */
-export function hintForEnd(lines: readonly string[], app: string): string | null {
+export function hintForEnd(whole: readonly string[], app: string): string | null {
+  const lines = starts(whole);
   const inLines = (pattern: RegExp) => lines.map((line) => pattern.exec(line)?.[1]).findLast(Boolean);
   const python = inLines(NO_PACKAGE);
   if (python !== undefined) return `no package of the app has ${python}: add the one that has it to the dependencies`;

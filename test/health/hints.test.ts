@@ -78,6 +78,16 @@ describe("an app that has ended", () => {
   ])("%j shows no cause", (lines) => expect(hintForEnd(lines, "shop")).toBeNull());
 });
 
+test("only the beginning of a line is looked at: a long one takes no longer than a short one", () => {
+  const cause = "Error: DATABASE_URL is not set";
+  expect(hintForEnd([`${"x".repeat(1_900)} ${cause}`], "shop")).toContain("DATABASE_URL");
+  const long = "Error: ".repeat(500_000);
+  const lines = Array.from({ length: 100 }, () => `${long}${cause}`);
+  expect(hintForEnd(lines, "shop")).toBeNull();
+  expect(hintForTables([`${long}no such table: post`], "shop")).toBeNull();
+  expect(hintForLines([`${long}EROFS`])).toBeNull();
+});
+
 test("what the app wrote about dp's own requests is left out, and nothing else", () => {
   const lines = [
     "boot",
