@@ -31,15 +31,16 @@ export function program(path: string): string[] {
 }
 
 // Starts a supervisor, and a new one when it is killed; the new one adopts the running app. If the supervisor exits by
-// itself, the guard exits with the same code. With DP_SHARED a supervisor of many instances has this one: the guard writes a line
-// to 4 when it is ready and one for each SIGTERM, and waits on 3 for the word that the instance has ended. Without a word,
-// that supervisor was killed.
+// itself, the guard exits with the same code. With DP_SHARED, an order, a supervisor of many instances has this one: the guard
+// writes a line to 4 when it is ready and one for each SIGTERM, and waits on 3 for the word that the instance has ended. With
+// the word 254 it starts a supervisor for this instance alone. Without a word the other one was killed: it does the same, but
+// DP_TURN seconds later, because all guards do. It writes a line when it takes over, and the supervisor gets the order.
 const GUARD = `asked= child= pause=0
 trap "" HUP INT
 trap : PIPE
 trap 'asked=1; [ -z "$DP_SHARED" ] || echo >&4; [ -z "$child" ] || kill -s TERM $child 2>/dev/null' TERM
 [ -z "$DP_SHARED" ] || echo >&4
-await_word() { trap "" TERM; read -r code <&3 && exit "$code"; exit 255; }
+await_word() { trap "" TERM; exec 4>&-; read -r code <&3 && exit "$code"; exit 255; }
 while [ -z "$asked" ] || [ -n "$DP_SHARED" ]; do
     if [ -n "$DP_SHARED" ]; then await_word & else "$@" & fi
     child=$!
@@ -47,14 +48,16 @@ while [ -z "$asked" ] || [ -n "$DP_SHARED" ]; do
     child=
     [ $code -gt 128 ] || exit $code
     if [ -n "$DP_SHARED" ]; then
-        [ $code -eq 255 ] || continue
-        unset DP_SHARED
+        case $code in 254) ;; 255) sleep "$DP_TURN" & wait $! ;; *) continue ;; esac
+        echo >&4
+        DP_AGAIN=$DP_SHARED
+        unset DP_SHARED DP_TURN
         exec 3<&- 4>&-
         [ -z "$asked" ] || exit 0
     fi
     sleep $pause
     [ $pause -ge 5 ] || pause=$((pause + 1))
-    export DP_AGAIN=1
+    export DP_AGAIN="\${DP_AGAIN:-1}"
 done`;
 
 /** What the argument of a supervisor of many instances begins with, in place of a spec; its name follows. */

@@ -7,10 +7,10 @@ import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts
 import type { Io } from "../host/io.ts";
 import type { Instance, Manager } from "../contracts/manager.ts";
 import { places } from "../paths.ts";
-import { compareInstances, isInstanceId } from "../text/ids.ts";
+import { compareInstances, isInstanceId, isJob } from "../text/ids.ts";
 import { bootId } from "../host/process/process.ts";
 import { logs } from "../host/supervisor/logs.ts";
-import { withdraw } from "../host/supervisor/shared.ts";
+import { withdraw } from "../host/supervisor/order.ts";
 import { writeSpec } from "../host/supervisor/spec.ts";
 import { prepare, sendOff, share, shareSupervisors, spawnSupervisor } from "../host/supervisor/starter.ts";
 import {
@@ -30,6 +30,8 @@ import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 /** The end of the name of a spec. */
 const SPEC = ".json";
 const STOP_TIMEOUT = 10_000;
+/** Milliseconds within which a guard that was killed has been replaced. */
+const GUARD_BACK = 500;
 /** Milliseconds that a supervisor may take to report that the app runs; under load it takes seconds. */
 const START_TIMEOUT = 60_000;
 /** Milliseconds between two reads of its report: a read is a file of a few lines. */
@@ -46,7 +48,7 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
   if (!isFolder(folder)) throw cannot(`there is no folder ${folder}`);
   await writeSpec(instance, restartDelay);
   const files = filesOf(instance);
-  let supervisor = sendOff(files.spec) ?? share(files.spec) ?? spawnSupervisor(files.spec);
+  let supervisor = sendOff(files.spec) ?? (isJob(id) ? null : share(files.spec)) ?? spawnSupervisor(files.spec);
   const end = performance.now() + START_TIMEOUT;
   for (;;) {
     const state = await readRecord<State>(files.state);
@@ -106,19 +108,37 @@ async function endProcesses(name: InstanceName, spec: Spec | null): Promise<void
   // Nobody has recorded that it began: whoever is about to begin it must not.
   if (!existsSync(files.state)) withdraw(files.spec);
   // The supervisor ends the app by itself; only one that hangs is killed, and then the app is ended here.
-  await endAll(() => supervisorsOf(files.spec), timeout + STOP_TIMEOUT);
+  const endGuards = () => endAll(() => supervisorsOf(files.spec), timeout + STOP_TIMEOUT);
+  await endGuards();
   const state = await readRecord<State>(files.state);
-  if (state) await endShared(state);
+  if (state && isHeld(state)) {
+    if (await hasGuardAgain(files.spec)) await endGuards();
+    await endShared(state);
+  }
   const main = state?.boot === bootId() ? state.main : null;
   await endAll(() => processesOf(name, spec?.uid ?? ownUser(), main), timeout);
 }
 
+/** Whether a supervisor has an instance by its record, although there is no guard. On a full disk the record may be old. */
+const isHeld = (state: State) =>
+  (state.state === "running" || state.state === "waiting") && isRunning(state, state.supervisor);
+
+/** Whether there is a guard again: a supervisor of many replaces one that was killed. Waits for that as long as it may take. */
+async function hasGuardAgain(spec: string): Promise<boolean> {
+  const end = performance.now() + GUARD_BACK;
+  while (performance.now() < end) {
+    if (supervisorsOf(spec).length > 0) return true;
+    await Bun.sleep(20);
+  }
+  return false;
+}
+
 /**
- * Ends a supervisor of many that has not let go of an instance although its guard has ended: it would start the instance
- * again. The guards of its other instances start others.
+ * Ends a supervisor of many that has not let go of an instance although its guard has ended: it hangs. The guards of its
+ * other instances start others.
  */
 async function endShared(state: State): Promise<void> {
-  if (state.state !== "running" && state.state !== "waiting") return;
+  if (!isRunning(state, state.main)) return;
   await endAll(() => (isRunning(state, state.supervisor) ? [state.supervisor.pid] : []), 0);
 }
 

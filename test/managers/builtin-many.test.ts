@@ -1,14 +1,26 @@
 // A supervisor of many instances, as after a boot: each keeps what it has with a supervisor of its own.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { InstanceName } from "../../lib/host/instance.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
-import { argumentsOf, isAlive, processEntry } from "../../lib/host/process/process.ts";
-import { sharedSupervisor } from "../../lib/host/self.ts";
-import { orderOf } from "../../lib/host/supervisor/shared.ts";
-import { filesOf, readRecord, supervisorsOf, type State } from "../../lib/host/supervisor/supervision.ts";
+import { argumentsOf, isAlive, processEntry, startTime } from "../../lib/host/process/process.ts";
+import { sharedSupervisor, supervisor } from "../../lib/host/self.ts";
+import { orderOf, withdraw, type Order } from "../../lib/host/supervisor/order.ts";
+import { filesOf, readRecord, supervisorsOf, type Spec, type State } from "../../lib/host/supervisor/supervision.ts";
 import { makeBuiltin } from "../../lib/managers/builtin.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
 
@@ -68,14 +80,18 @@ test("several have one supervisor, and each a guard in a session of its own that
     const [first] = supervisorsOf(specOf(name));
     expect([argumentsOf(first!)[0], processEntry(first!)!.session]).toEqual(["/bin/sh", first!]);
     const names = readFileSync(`/proc/${first}/environ`, "utf8").split("\0");
-    expect(names.filter((entry) => !/^(?:PATH|HOME|LANG|LC_ALL|TZ|DP_SHARED)=|^$/.test(entry))).toEqual([]);
+    expect(names.filter((entry) => !/^(?:PATH|HOME|LANG|LC_ALL|TZ|DP_SHARED|DP_TURN)=|^$/.test(entry))).toEqual([]);
   }
 });
 
 test("to stop one ends that one alone, with its guard", async () => {
   const [one, other] = await started("sleep 1000", "sleep 1000");
   const { pid } = await quick.status(other!);
+  const files = () => readdirSync(`/proc/${shared}/fd`).length;
+  const shared = await supervisorOf(one!);
+  const open = files();
   await quick.stop(one!, io);
+  await until("its open files are closed", () => files() <= open - 8);
   expect([supervisorsOf(specOf(one!)), await quick.pids(one!), (await stateOf(one!)).state]).toEqual([
     [],
     [],
@@ -88,7 +104,7 @@ test("to stop one ends that one alone, with its guard", async () => {
 });
 
 test("SIGTERM to the guard, as dp of before sends it, ends the instance once and in order", async () => {
-  const [one] = await started(`trap 'echo told; exit 0' TERM; echo ready; while sleep 0.02; do :; done`);
+  const [one] = await started(`trap 'echo told; exit 0' TERM; echo ready; while :; do sleep 0.02; done`);
   await until("ready", async () => (await outputOf(quick, one!, 10)).includes("ready"));
   for (const pid of supervisorsOf(specOf(one!))) process.kill(pid, "SIGTERM");
   await until("no guard", () => supervisorsOf(specOf(one!)).length === 0);
@@ -98,12 +114,70 @@ test("SIGTERM to the guard, as dp of before sends it, ends the instance once and
 
 test("one that crashes is started again with its own delays, until it fails, and the others go on", async () => {
   const [crashing, other] = await started("echo ran; exit 3", "sleep 1000");
+  const shared = await supervisorOf(other!);
   const { pid } = await quick.status(other!);
   await until("failed", async () => (await quick.status(crashing!)).state === "failed");
   expect(await quick.status(crashing!)).toMatchObject({ restarts: 4, detail: "exited with code 3" });
   expect(await outputOf(quick, crashing!, 100)).toEqual(Array.from({ length: 5 }, () => "ran"));
   await until("no guard", () => supervisorsOf(specOf(crashing!)).length === 0);
   expect(await quick.status(other!)).toMatchObject({ state: "running", pid, restarts: 0 });
+  expect(await supervisorOf(other!)).toBe(shared);
+});
+
+test("one whose app has ended has a supervisor of its own, which ends what the app has left behind", async () => {
+  const [other] = await started("sleep 1000");
+  const command = "trap '' TERM; sleep 1000 & sleep 1001 & wait";
+  const one = await shop.instance(command, { stopTimeout: 500 });
+  await quick.start(one, io);
+  const shared = await supervisorOf(one);
+  const main = (await quick.status(one)).pid!;
+  await until("three processes", async () => (await quick.pids(one)).length === 3);
+  const known = (await quick.pids(one)).map((pid) => ({ pid, startTime: startTime(pid)! }));
+  process.kill(main, "SIGKILL");
+  await until("started again", async () => (await quick.status(one)).restarts === 1);
+  expect(known.filter(({ pid, startTime }) => isAlive(pid, startTime))).toEqual([]);
+  expect(supervisorsOf(specOf(one))).toContain(await supervisorOf(one));
+  expect(await supervisorOf(other!)).toBe(shared);
+  expect((await quick.status(other!)).state).toBe("running");
+});
+
+test("one whose app ends while its guard is being replaced is started again, too", async () => {
+  const [one, other] = await started("sleep 1000", "sleep 1000");
+  const shared = await supervisorOf(one!);
+  killGuards(one!);
+  process.kill((await quick.status(one!)).pid!, "SIGKILL");
+  await until("started again", async () => (await quick.status(one!)).restarts === 1);
+  expect([await supervisorOf(other!), (await quick.status(other!)).state]).toEqual([shared, "running"]);
+  expect((await stateOf(one!)).supervisor.pid).not.toBe(shared);
+});
+
+test("SIGTERM to it alone is no end of an app: each gets a supervisor of its own", async () => {
+  const names = await started("sleep 1000", "sleep 1000");
+  const pids = await Promise.all(names.map(async (name) => (await quick.status(name)).pid));
+  const shared = await supervisorOf(names[0]!);
+  process.kill(shared, "SIGTERM");
+  for (const [at, name] of names.entries()) {
+    await until(
+      "a supervisor of its own",
+      isSupervised(name, (pid) => pid !== shared),
+    );
+    expect(await quick.status(name)).toMatchObject({ state: "running", pid: pids[at], restarts: 0 });
+  }
+  await until("the end of it", () => !isAlive(shared));
+});
+
+test("SIGTERM to it and to the guards, as when a machine is shut down, ends each app in order", async () => {
+  const names = await started(
+    ...Array(2).fill(`trap 'echo told; exit 0' TERM; echo ready; while :; do sleep 0.02; done`),
+  );
+  for (const name of names) await until("ready", async () => (await outputOf(quick, name, 10)).includes("ready"));
+  const shared = await supervisorOf(names[0]!);
+  for (const pid of [shared, ...names.flatMap((name) => supervisorsOf(specOf(name)))]) process.kill(pid, "SIGTERM");
+  await until("the end of it", () => !isAlive(shared));
+  for (const name of names) {
+    expect((await stateOf(name)).state).toBe("stopped");
+    expect((await outputOf(quick, name, 10)).filter((line) => line === "told")).toEqual(["told"]);
+  }
 });
 
 test("when it is killed, each instance gets a supervisor of its own, runs on, and is started again after a crash", async () => {
@@ -151,13 +225,11 @@ test("a guard that is killed is replaced, and nothing happens to the instance", 
 test("an instance whose guard has just been killed can be stopped, and does not come again", async () => {
   const [one, other] = await started("sleep 1000", "sleep 1000");
   const { pid } = await quick.status(other!);
+  const shared = await supervisorOf(one!);
   killGuards(one!);
   await quick.stop(one!, io);
   expect([(await quick.status(one!)).state, await quick.pids(one!)]).toEqual(["stopped", []]);
-  await until(
-    "the other is looked after",
-    isSupervised(other!, () => true),
-  );
+  expect(await supervisorOf(other!)).toBe(shared);
   expect(await quick.status(other!)).toMatchObject({ state: "running", pid, restarts: 0 });
   expect([supervisorsOf(specOf(one!)), await quick.pids(one!)]).toEqual([[], []]);
 });
@@ -206,6 +278,74 @@ test("a flood of one app keeps no other one's lines, nor its end, waiting", asyn
   expect(await quick.pids(flood!)).toEqual([]);
 }, 60_000);
 
+const superviseAll = (orders: readonly Order[]) => {
+  const stdin = new TextEncoder().encode(orders.map((order) => `${JSON.stringify(order)}\n`).join(""));
+  return Bun.spawn(sharedSupervisor("test"), { cwd: "/", env: {}, stdin, stdout: "ignore", stderr: "inherit" });
+};
+
+/** The guard of an order whose supervisor is killed before it can do anything. */
+function guardAlone(order: Order) {
+  const fds = [openSync("/dev/null", "r"), openSync("/dev/null", "w")] as const;
+  const env = { PATH: "/usr/bin:/bin", DP_SHARED: JSON.stringify(order), DP_TURN: "0" };
+  const stdio = ["ignore", "ignore", "inherit", ...fds] as const;
+  const shell = Bun.spawn([...supervisor(), order.spec], { cwd: "/", env, stdio: [...stdio], detached: true });
+  for (const fd of fds) closeSync(fd);
+  return shell;
+}
+
+test("a guard whose supervisor was killed with a stale order starts none", async () => {
+  const [renewed, withdrawn, begun] = await started("sleep 1000", "sleep 1000", "sleep 1000");
+  const stale = orderOf(specOf(renewed!));
+  await quick.stop(renewed!, io);
+  await quick.start(renewed!, io);
+  const { pid } = await quick.status(renewed!);
+  expect(await guardAlone(stale).exited).toBe(0);
+  expect(await quick.pids(renewed!)).toEqual([pid!]);
+  expect(await quick.status(renewed!)).toMatchObject({ state: "running", pid, restarts: 0 });
+  // As if nobody had recorded yet that it began.
+  const order = orderOf(specOf(withdrawn!));
+  rmSync(filesOf(withdrawn!).state);
+  await quick.stop(withdrawn!, io);
+  rmSync(filesOf(withdrawn!).state);
+  expect(await guardAlone(order).exited).toBe(0);
+  expect(await guardAlone(orderOf(specOf(withdrawn!))).exited).toBe(0);
+  expect(await quick.pids(withdrawn!)).toEqual([]);
+  // The same with an order that is good.
+  await quick.stop(begun!, io);
+  rmSync(filesOf(begun!).state);
+  const shell = guardAlone(orderOf(specOf(begun!)));
+  await until("running", async () => (await quick.status(begun!)).state === "running");
+  expect(shell.exitCode).toBeNull();
+});
+
+test("to stop one whose record could not be written, as on a full disk, costs the others nothing", async () => {
+  const [one, other] = await started("sleep 1000", "sleep 1000");
+  const state = await stateOf(one!);
+  for (const name of [one!, other!]) await quick.stop(name, io);
+  const spec = (await readRecord<Spec>(specOf(one!)))!;
+  writeFileSync(specOf(one!), JSON.stringify({ ...spec, state: `${folder}/missing/state.json` }));
+  rmSync(filesOf(other!).state);
+  const own = superviseAll([one!, other!].map((name) => orderOf(specOf(name))));
+  await until("the other", async () => (await quick.status(other!)).state === "running");
+  const [pid] = (await until("one", async () => {
+    const found = await quick.pids(one!);
+    return found.length > 0 && found;
+  })) as number[];
+  const main = { pid: pid!, startTime: startTime(pid!)! };
+  const { supervisor: shared } = await stateOf(other!);
+  expect(shared.pid).toBe(own.pid);
+  writeFileSync(filesOf(one!).state, JSON.stringify({ ...state, state: "running", main, supervisor: shared }));
+  await quick.stop(one!, io);
+  expect([await quick.pids(one!), (await stateOf(one!)).state]).toEqual([[], "stopped"]);
+  expect([own.exitCode, own.signalCode]).toEqual([null, null]);
+  expect(await supervisorOf(other!)).toBe(own.pid);
+});
+
+test("an order that cannot be withdrawn keeps nobody from stopping", () => {
+  expect(() => withdraw("/proc/version")).not.toThrow();
+  expect(() => withdraw(`${folder}/missing`)).not.toThrow();
+});
+
 test("a spec that was removed, written anew or stopped since is not begun", async () => {
   const names = await started("sleep 1000", "sleep 1000", "sleep 1000");
   const [removed, renewed, stopped] = [names[0]!, names[1]!, names[2]!];
@@ -217,8 +357,7 @@ test("a spec that was removed, written anew or stopped since is not begun", asyn
   // As after a start whose dp was killed: nobody has recorded yet that it began.
   rmSync(filesOf(stopped).state);
   await quick.stop(stopped, io);
-  const stdin = new TextEncoder().encode(orders.map((order) => `${JSON.stringify(order)}\n`).join(""));
-  const own = Bun.spawn(sharedSupervisor("test"), { cwd: "/", env: {}, stdin, stdout: "ignore", stderr: "inherit" });
+  const own = superviseAll(orders);
   expect(await own.exited).toBe(0);
   for (const name of names) {
     await until("no guard", () => supervisorsOf(specOf(name)).length === 0);
@@ -238,10 +377,10 @@ test("instances outlive the program that started them, together with their super
   const starter = Bun.spawnSync([process.execPath, "-e", script, JSON.stringify([one, other])], { env: process.env });
   expect(starter.signalCode as string).toBe("SIGKILL");
   const { pid } = await quick.status(one);
-  process.kill(pid!, "SIGKILL");
-  await until("started again", async () => (await quick.status(one)).restarts === 1);
   const shared = await supervisorOf(one);
   expect(await supervisorOf(other)).toBe(shared);
+  process.kill(pid!, "SIGKILL");
+  await until("started again", async () => (await quick.status(one)).restarts === 1);
   for (const name of [one, other]) await quick.stop(name, io);
   await until("the end of it", () => !isAlive(shared));
 }, 30_000);

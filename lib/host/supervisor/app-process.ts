@@ -56,10 +56,11 @@ export function launch(spec: Spec): AppProcess {
   }
 }
 
-/** Takes over a main process whose supervisor was killed. */
-export function adopt(spec: Spec, main: Identity, output: number): AppProcess {
+/** Takes over a main process from another supervisor; `seen`: how it ended before that, if the other one has seen it. */
+export function adopt(spec: Spec, main: Identity, output: number, seen: Ended): AppProcess {
   const read = readEndOf(spec, main, output);
   const gone = async (): Promise<Ended> => {
+    if (!isAlive(main.pid, main.startTime)) return seen;
     while (isAlive(main.pid, main.startTime)) await Bun.sleep(LOOK);
     return [null, null];
   };

@@ -1,12 +1,19 @@
 // The guard of an instance whose supervisor has many: a shell that outlives the supervisor, and starts another one for this
-// instance when it was killed. To the rest of dp it is the instance's supervisor: it is found by the spec, and sent SIGTERM.
+// instance when it was killed or has left it. To the rest of dp it is the instance's supervisor: it is found by the spec, and
+// sent SIGTERM.
 import { closeSync, writeSync } from "node:fs";
 import { pipe } from "../process/libc.ts";
 import { plainEnv } from "../run.ts";
 import { supervisor } from "../self.ts";
+import type { Order } from "./order.ts";
 
 /** How long to wait before a guard that was killed is replaced, in ms. */
 const PAUSE = 200;
+/** Seconds between the supervisors that guards start when the one of all was killed: about what one takes to start. */
+const TURN = 0.03;
+
+/** What a guard is told: the instance has ended, or is left to it. */
+type Word = "0" | "254";
 
 /** What guards an instance. */
 export interface Guard {
@@ -14,24 +21,33 @@ export interface Guard {
   ready: Promise<void>;
   /** Resolves when somebody asked the guard to stop the instance. */
   asked: Promise<void>;
+  /** Its pid; null: it was killed, and the next one is about to come. */
+  pid(): number | null;
   /** Called when the instance has ended: the guard exits. */
   dismiss(): void;
+  /** Called when it shall start a supervisor for this instance alone; resolves when it is about to. */
+  leave(): Promise<void>;
 }
 
 /** One process that is a guard. */
 interface Life {
-  /** The lines that it has written; ends when it is gone. */
+  pid: number;
+  /** The lines that it has written; ends when it is gone, has taken over, or was dismissed. */
   lines: AsyncIterable<void>;
-  dismiss(): void;
+  /** The first word counts. */
+  tell(word: Word): void;
 }
 
-function begin(spec: string): Life {
+function begin(order: Order, place: number): Life {
   const [hear, tell] = pipe();
   const [listen, speak] = pipe();
+  let pid: number;
   try {
-    const env = { ...plainEnv(), DP_SHARED: "1" };
+    const env = { ...plainEnv(), DP_SHARED: JSON.stringify(order), DP_TURN: (place * TURN).toFixed(2) };
     const stdio = ["ignore", "ignore", "ignore", listen, tell] as const;
-    Bun.spawn([...supervisor(), spec], { cwd: "/", env, stdio: [...stdio], detached: true }).unref();
+    const child = Bun.spawn([...supervisor(), order.spec], { cwd: "/", env, stdio: [...stdio], detached: true });
+    child.unref();
+    pid = child.pid;
   } catch (error) {
     for (const fd of [hear, speak]) closeSync(fd);
     throw error;
@@ -39,56 +55,85 @@ function begin(spec: string): Life {
     for (const fd of [listen, tell]) closeSync(fd);
   }
   const reader = Bun.file(hear).stream().getReader();
-  const lines = async function* () {
+  let isTold = false;
+  return {
+    pid,
+    lines: linesOf(reader, hear),
+    tell(word) {
+      if (isTold) return;
+      isTold = true;
+      try {
+        writeSync(speak, `${word}\n`);
+      } catch {
+        // it was killed
+      }
+      closeSync(speak);
+      if (word === "0") void reader.cancel();
+    },
+  };
+}
+
+interface Reader {
+  read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
+  cancel(): Promise<void>;
+}
+
+async function* linesOf(reader: Reader, fd: number): AsyncGenerator<void> {
+  try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      for (const _byte of value) yield;
+      for (const _byte of value ?? []) yield;
     }
-  };
-  const dismiss = () => {
-    try {
-      writeSync(speak, "0\n");
-    } catch {
-      // it was killed
-    }
-    closeSync(speak);
-    void reader.cancel().finally(() => closeSync(hear));
-  };
-  return { lines: lines(), dismiss };
+  } finally {
+    await reader.cancel();
+    closeSync(fd);
+  }
 }
 
-/** Starts the guard of a spec, and another one when it is killed or could not be started. */
-export function guard(spec: string): Guard {
+/** Starts the guard of an instance, and another one when it is killed or could not be started. `place`: how many are before it. */
+export function guard(order: Order, place: number): Guard {
   const [ready, asked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  let life = beginOrNone(spec);
-  let isOver = false;
+  let life = beginOrNone(order, place);
+  let [isOver, isLeft] = [false, false];
   const watch = async () => {
     while (!isOver) {
       let lines = 0;
-      for await (const _line of life?.lines ?? []) (lines++ === 0 ? ready : asked).resolve();
-      if (isOver) return;
-      life?.dismiss();
+      for await (const _line of life?.lines ?? []) {
+        if (lines++ === 0) ready.resolve();
+        // It takes over. Should it have been asked to stop, there is nothing to take over.
+        else if (isLeft) isOver = true;
+        else asked.resolve();
+      }
+      life?.tell("0");
       life = null;
+      if (isOver) return;
       await Bun.sleep(PAUSE);
-      if (!isOver) life = beginOrNone(spec);
+      if (!isOver) life = beginOrNone(order, place);
+      if (isLeft) life?.tell("254");
     }
   };
-  void watch();
+  const watched = watch();
   return {
     ready: ready.promise,
     asked: asked.promise,
+    pid: () => life?.pid ?? null,
     dismiss() {
       isOver = true;
-      life?.dismiss();
+      life?.tell("0");
+    },
+    async leave() {
+      isLeft = true;
+      life?.tell("254");
+      await watched;
     },
   };
 }
 
 /** As begin; null: there is no room for a process now. */
-function beginOrNone(spec: string): Life | null {
+function beginOrNone(order: Order, place: number): Life | null {
   try {
-    return begin(spec);
+    return begin(order, place);
   } catch {
     return null;
   }

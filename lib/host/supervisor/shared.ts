@@ -1,26 +1,39 @@
 // One supervisor of many instances, as after a boot: a process for each would take longer to start than its app.
-import { closeSync, fstatSync, openSync, readFileSync, statSync, utimesSync } from "node:fs";
-import { codeOf } from "../../errors.ts";
-import { guard } from "./guard.ts";
+import { guard, type Guard } from "./guard.ts";
+import { specOf, type Order } from "./order.ts";
 import type { Spec } from "./supervision.ts";
 
-/** Supervises one instance until it fails for good or `stop` resolves. Never throws. */
-export type Supervise = (spec: Spec, stop: Promise<void>) => Promise<void>;
+/** Supervises one instance until `stop` resolves, or its app has ended and it is left to its guard. Never throws. */
+export type Supervise = (spec: Spec, stop: Promise<void>, own: Guard) => Promise<void>;
 
-/** What it is told of an instance, one JSON line each. */
-export interface Order {
-  /** The path of the spec. */
-  spec: string;
-  /** Its inode and time in ms: a spec that was written anew is another supervisor's, and one may be withdrawn. */
-  inode: number;
-  time: number;
-}
+/** Milliseconds after SIGTERM in which the guards are asked, too, if the machine is shut down. */
+const GRACE = 1_000;
 
-/** Supervises the instances that are named on stdin, until all have ended or `stop` resolves. */
+/**
+ * Supervises the instances that are named on stdin, until all have ended or `stop` resolves. Then those whose guards are
+ * asked to stop are stopped, and nothing happens to the others: their guards start other supervisors when this one is gone.
+ */
 export async function superviseMany(supervise: Supervise, stop: Promise<void>): Promise<void> {
   const all: Promise<void>[] = [];
-  for await (const order of orders()) all.push(superviseOne(order, supervise, stop));
-  await Promise.all(all);
+  const asked = new Set<Promise<void>>();
+  let isStopping = false;
+  const supervised = async () => {
+    for await (const order of orders()) {
+      if (isStopping) continue;
+      const own = guard(order, all.length);
+      const ended = superviseOne(order, supervise, own);
+      all.push(ended);
+      void own.asked.then(() => asked.add(ended));
+    }
+    await Promise.all(all);
+  };
+  const stopped = async () => {
+    await stop;
+    isStopping = true;
+    await Bun.sleep(GRACE);
+    await Promise.all(asked);
+  };
+  await Promise.race([supervised(), stopped()]);
 }
 
 /** The orders on stdin, each a whole line. */
@@ -34,43 +47,13 @@ async function* orders(): AsyncGenerator<Order> {
   }
 }
 
-async function superviseOne(order: Order, supervise: Supervise, stop: Promise<void>): Promise<void> {
-  const own = guard(order.spec);
+async function superviseOne(order: Order, supervise: Supervise, own: Guard): Promise<void> {
   try {
     // From here on it can be stopped, and a kill of this process is survived.
     await own.ready;
     const spec = specOf(order);
-    if (spec !== null) await supervise(spec, Promise.race([stop, own.asked]));
+    if (spec !== null) await supervise(spec, own.asked, own);
   } finally {
     own.dismiss();
-  }
-}
-
-/** The order to supervise a spec as it is now. */
-export function orderOf(spec: string): Order {
-  const { ino, mtimeMs } = statSync(spec);
-  return { spec, inode: ino, time: mtimeMs };
-}
-
-/** Withdraws the orders of a spec that nobody has begun. It takes no room on the disk, and the spec stays. */
-export function withdraw(spec: string): void {
-  try {
-    utimesSync(spec, 0, 0);
-  } catch (error) {
-    if (codeOf(error) !== "ENOENT") throw error;
-  }
-}
-
-/** The ordered spec; null: it has been removed, replaced or withdrawn since. */
-function specOf({ spec, inode, time }: Order): Spec | null {
-  let file: number | undefined;
-  try {
-    file = openSync(spec, "r");
-    const { ino, mtimeMs } = fstatSync(file);
-    return ino === inode && mtimeMs === time ? (JSON.parse(readFileSync(file, "utf8")) as Spec) : null;
-  } catch {
-    return null;
-  } finally {
-    if (file !== undefined) closeSync(file);
   }
 }

@@ -2,9 +2,10 @@
 import { closeSync, writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import { pipe } from "../process/libc.ts";
+import { readProc } from "../process/proc.ts";
 import { plainEnv } from "../run.ts";
 import { sharedSupervisor, supervisor } from "../self.ts";
-import { orderOf } from "./shared.ts";
+import { orderOf } from "./order.ts";
 import { supervisorsOf } from "./supervision.ts";
 
 /** The supervisor that an instance was given. */
@@ -61,8 +62,14 @@ export function sendOff(spec: string): Starting | null {
   }
 }
 
-/** The most instances of one supervisor: each takes four of its open files. */
-const MOST = 100;
+/** The most instances of one supervisor, how many open files it has for each (measured), and for itself at most. */
+const [MOST, FILES, OWN_FILES] = [100, 8, 64];
+
+/** The most instances of a supervisor with the limits of `/proc/PID/limits`. */
+export function mostInstances(limits: string): number {
+  const files = Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Infinity);
+  return Math.max(1, Math.min(MOST, Math.floor((files - OWN_FILES) / FILES)));
+}
 
 /** A supervisor of many instances, which goes on when this process has ended. */
 interface Shared {
@@ -70,8 +77,9 @@ interface Shared {
   /** The last argument of the process. */
   name: string;
   orders: number;
-  /** How many instances it was given. */
+  /** How many instances it was given, and how many it may be given. */
   given: number;
+  most: number;
 }
 
 let isSharing = false;
@@ -85,7 +93,7 @@ export function shareSupervisors(): void {
 /** Gives an instance to a supervisor of many; null: it should have one of its own. */
 export function share(spec: string): Starting | null {
   if (!isSharing) return null;
-  if (shared !== null && (hasEnded(shared.child) || shared.given >= MOST)) {
+  if (shared !== null && (hasEnded(shared.child) || shared.given >= shared.most)) {
     closeSync(shared.orders);
     shared = null;
   }
@@ -115,7 +123,7 @@ function beginShared(): Shared {
     const stdio = [read, "ignore", "ignore"] as const;
     const child = Bun.spawn(argv, { cwd: "/", env: plainEnv(), stdio: [...stdio], detached: true });
     child.unref();
-    return { child, name: argv.at(-1)!, orders, given: 0 };
+    return { child, name: argv.at(-1)!, orders, given: 0, most: mostInstances(readProc("self/limits") ?? "") };
   } catch (error) {
     closeSync(orders);
     throw error;

@@ -1,11 +1,13 @@
 // Keeps one instance running: a separate process, started by the builtin manager with the instance's spec.
-import { closeSync, readFileSync, readSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
 import { endAll } from "../process/end-all.ts";
 import { howEnded, type Ended } from "../process/ending.ts";
 import { messageOf } from "../../errors.ts";
 import { bootId, startTime } from "../process/process.ts";
 import { SHARED } from "../self.ts";
-import { adopt, launch, type AppProcess } from "./app-process.ts";
+import { adopt, launch, type AppProcess, type Ended as AppEnded } from "./app-process.ts";
+import type { Guard } from "./guard.ts";
+import { orderOf, specOf, type Order } from "./order.ts";
 import { superviseMany } from "./shared.ts";
 import { processesOf, readRecord, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
 
@@ -39,34 +41,48 @@ interface Life {
   ended: Ended | null;
   /** Why the process could not be started. */
   refusal: string | null;
+  /** Whether its other processes have not been ended. */
+  isLeft: boolean;
 }
 
 const UNSEEN = "ended unobserved";
 
-/** Watches one run of the main process to its end or until `stop`; ends all its processes. */
+/**
+ * Watches one run of the main process to its end or until `stop`; ends all its processes. With `isShared` it leaves them when
+ * the main process ended by itself: they may be thousands, and other instances would wait until they are found.
+ */
 async function runOnce(
   spec: Spec,
   begin: () => AppProcess,
   stop: Promise<void>,
+  isShared: boolean,
   started: (app: AppProcess) => Promise<void>,
 ): Promise<Life> {
   const begun = performance.now();
   try {
     const app = begin();
     await started(app);
-    await Promise.race([app.ended, stop]);
+    const hasEnded = await Promise.race([app.ended.then(() => true), stop.then(() => false)]);
+    const isLeft = isShared && hasEnded;
     const ran = performance.now() - begun;
     // The marker is in the spec, because a supervisor has no DP_ROOT.
-    await endAll(() => processesOf(spec, spec.uid, app.main, spec.env["DP_INSTANCE"]), spec.stopTimeout);
+    const find = () => processesOf(spec, spec.uid, app.main, spec.env["DP_INSTANCE"]);
+    if (!isLeft) await endAll(find, spec.stopTimeout);
     const [code, signal] = await app.ended;
     await app.finish();
-    if (code === null && signal === null) return { ran, detail: UNSEEN, ended: null, refusal: null };
+    if (code === null && signal === null) return { ran, detail: UNSEEN, ended: null, refusal: null, isLeft };
     const ended = signal === null ? { code: code! } : { signal };
-    return { ran, detail: howEnded(ended), ended, refusal: null };
+    return { ran, detail: howEnded(ended), ended, refusal: null, isLeft };
   } catch (error) {
     const refusal = messageOf(error);
-    return { ran: 0, detail: `cannot be started: ${refusal}`, ended: null, refusal };
+    return { ran: 0, detail: `cannot be started: ${refusal}`, ended: null, refusal, isLeft: false };
   }
+}
+
+/** How a main process ended, as `adopt` takes it. */
+function seenEnd(ended: Ended | null): AppEnded {
+  if (ended === null) return [null, null];
+  return "code" in ended ? [ended.code, null] : [null, ended.signal];
 }
 
 const isGood = ({ ended }: Life): boolean => ended !== null && "code" in ended && ended.code === 0;
@@ -86,32 +102,43 @@ const stateAfter = (before: State | null): State => ({
   hasRun: before?.hasRun ?? false,
 });
 
+async function record(spec: Spec, state: State): Promise<void> {
+  try {
+    await writeRecord(spec.state, state);
+  } catch {
+    // A full disk must not end the app: the next state is written in full as well.
+  }
+}
+
 /**
  * Starts the instance, and restarts it whenever it ends, with any code, until it fails for good or `stop` resolves. A job
- * is started once. `before`: the state that a killed supervisor left behind; its main process is adopted.
+ * is started once. `before`: the state that another supervisor left behind; its main process is adopted. `own`: the guard to
+ * which the instance is left as soon as its app has ended, if this supervisor has others.
  */
-export async function supervise(spec: Spec, stop: Promise<void>, before: State | null = null): Promise<void> {
+export async function supervise(
+  spec: Spec,
+  stop: Promise<void>,
+  before: State | null = null,
+  own: Guard | null = null,
+): Promise<void> {
   if (before?.state === "stopped" || before?.state === "failed") return;
   let isStopping = false;
   const stopping = stop.then(() => void (isStopping = true));
-  let state = stateAfter(before);
-  const save = async (change: Partial<State>) => {
-    state = { ...state, ...change };
-    try {
-      await writeRecord(spec.state, state);
-    } catch {
-      // A full disk must not end the app: the next state is written in full as well.
-    }
-  };
+  const state = stateAfter(before);
+  const save = (change: Partial<State>) => record(spec, Object.assign(state, change));
   let crashes: Crashes = { recent: [], delay: null };
-  const { main: left = null, output: printed = null } = before ?? {};
-  let begin = left === null || printed === null ? () => launch(spec) : () => adopt(spec, left, printed);
+  const { main: left = null, output: printed = null, ended: seen = null } = before ?? {};
+  let begin = left === null || printed === null ? () => launch(spec) : () => adopt(spec, left, printed, seenEnd(seen));
   let since = before?.since ?? new Date().toISOString();
   for (;;) {
-    const run = await runOnce(spec, begin, stopping, ({ main, output }) =>
-      save({ state: "running", main, output, hasRun: true, since, detail: "" }),
+    const run = await runOnce(spec, begin, stopping, own !== null, ({ main, output }) =>
+      save({ state: "running", main, output, hasRun: true, since, detail: "", ended: null }),
     );
-    const { ran, ...how } = run;
+    const { ran, isLeft, ...how } = run;
+    if (own && isLeft) {
+      await save({ ...how, supervisor: identityOf(own.pid() ?? process.pid) });
+      return own.leave();
+    }
     const ended = { main: null, output: null, since: null, ...how };
     if (isStopping) return save({ main: null, output: null, since: null, state: "stopped", detail: "" });
     if (spec.restartDelay === null) return save({ ...ended, state: isGood(run) ? "stopped" : "failed" });
@@ -134,13 +161,16 @@ function isLetIn(gate: number): boolean {
   }
 }
 
-/** Takes over from a supervisor that was killed, or begins. */
+/** Takes over from a supervisor that was killed or has left it, or begins. */
 async function superviseSpec(path: string, stop: Promise<void>): Promise<void> {
-  const spec = JSON.parse(readFileSync(path, "utf8")) as Spec;
+  const again = process.env["DP_AGAIN"];
+  // The order of a supervisor of many may be stale: whatever lies at the path now has another supervisor.
+  const spec = specOf(again?.startsWith("{") ? (JSON.parse(again) as Order) : orderOf(path));
+  if (spec === null) return;
   const noted = await readRecord<State>(spec.state);
   const before = noted?.boot === bootId() ? noted : null;
   // The previous supervisor was killed after it had started the app and before it could record that.
-  const isLost = process.env["DP_AGAIN"] !== undefined && !before?.main;
+  const isLost = again !== undefined && !before?.main;
   if (isLost) await endAll(() => processesOf(spec, spec.uid, null, spec.env["DP_INSTANCE"]), spec.stopTimeout);
   await supervise(spec, stop, before);
 }
@@ -155,7 +185,8 @@ async function main(): Promise<void> {
   process.on("SIGINT", () => asked.resolve());
   process.on("SIGHUP", () => undefined);
   const [what = ""] = process.argv.slice(2);
-  if (what.startsWith(SHARED)) await superviseMany(supervise, asked.promise);
+  if (what.startsWith(SHARED))
+    await superviseMany((spec, stop, own) => supervise(spec, stop, null, own), asked.promise);
   else await superviseSpec(what, asked.promise);
   process.exit(0);
 }
