@@ -2,6 +2,7 @@
 import { admit, localUsers, partyKey } from "./addresses.ts";
 import { makeBody } from "./body.ts";
 import { clock } from "./clock.ts";
+import { unused } from "./outlet.ts";
 import { originOf } from "./rewrite.ts";
 import type { App, Client, Upstream } from "./types.ts";
 
@@ -66,10 +67,7 @@ export function makeClient(
     app,
     socket,
     connect,
-    queue: [],
-    isEnding: false,
-    isEnded: false,
-    tookAt: clock.now,
+    ...unused(clock.now),
     phase: edge === HTTPS ? HANDSHAKE : IDLE,
     edge,
     origin,

@@ -5,7 +5,7 @@ import { ACTIVE, CLOSED, DIRECT, HTTP, IDLE, LINGER, TUNNEL, makeClient } from "
 import { clock } from "./clock.ts";
 import { takeOn } from "./answer.ts";
 import { assign } from "./assign.ts";
-import { abort, forget, refuse, steer } from "./ending.ts";
+import { abort, conclude, forget, refuse, steer } from "./ending.ts";
 import { feed, next, takeHead } from "./exchange.ts";
 import { CONNECTIONS_REFUSED } from "./limits.ts";
 import { logCrowd } from "./log.ts";
@@ -90,10 +90,7 @@ function drain(socket: Bun.Socket<Client>): void {
   if (!flush(client)) return;
   takeOn(client);
   if (client.phase === IDLE) next(client);
-  else if (client.phase === LINGER) {
-    client.since = clock.now;
-    if (client.isEof) drop(client, false);
-  }
+  else if (client.phase === LINGER) conclude(client);
 }
 
 /** Handles the client's FIN. Its request is still answered: it may have closed only its own side. */
@@ -102,9 +99,8 @@ function ended(socket: Bun.Socket<Client>): void {
   client.isEof = true;
   if (client.phase === IDLE) next(client);
   else if (client.phase === TUNNEL) endTunnel(client);
-  else if (client.phase === LINGER) {
-    if (isEmpty(client)) drop(client, false);
-  } else if (client.phase === ACTIVE) {
+  else if (client.phase === LINGER) conclude(client);
+  else if (client.phase === ACTIVE) {
     // The request will never be complete. A held request is checked when it is fed.
     if (!client.body.isDone && client.upstream !== null) abort(client);
     // Only a probe shows whether the client is gone altogether.
@@ -131,7 +127,7 @@ function close(socket: Bun.Socket<Client>, error?: Error): void {
 function finishTunnel(client: Client, upstream: Upstream): void {
   client.upstream = null;
   end(upstream);
-  finishUpstream(upstream);
+  finishUpstream(upstream, client.app);
 }
 
 function error(socket: Bun.Socket<Client>, problem: Error): void {

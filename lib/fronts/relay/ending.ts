@@ -4,8 +4,8 @@ import { leave, relay } from "./app.ts";
 import { ACTIVE, CLOSED, HTTPS, IDLE, LINGER, TUNNEL, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { dismissGuest } from "./guest.ts";
-import { PIPELINED } from "./limits.ts";
-import { drop, end, hasUnread, isEmpty, send } from "./outlet.ts";
+import { ORPHANED, PIPELINED } from "./limits.ts";
+import { countKept, drop, end, hasUnread, isEmpty, send } from "./outlet.ts";
 import { giveBack } from "./pool.ts";
 import { refusal } from "./refusal.ts";
 import type { Client } from "./types.ts";
@@ -99,18 +99,29 @@ export function part(client: Client): void {
   const isOver = client.isLast && client.isSmall && client.pending === null && isEmpty(client) && !client.isEof;
   // Over https a close(2) would come before the end of the session.
   if (!isOver || socket === null || client.edge === HTTPS || hasUnread(socket)) return linger(client);
+  // What it has not taken of earlier answers would count for nobody.
+  if (countKept(client) > ORPHANED) return linger(client);
   stop(client);
   client.phase = LINGER;
   drop(client, false);
 }
 
-/** Sends a FIN after the last byte and reads on until the client's own FIN: a close(2) now would reset unread data. */
+/** Ends a connection after its last byte. It is read on until the client's own FIN: a close(2) now would reset unread data. */
 export function linger(client: Client): void {
   stop(client);
   client.phase = LINGER;
   client.since = clock.now;
   if (client.socket === null) return;
   setPaused(client, false);
+  conclude(client);
+}
+
+/**
+ * Sends the FIN of a connection that lingers once the client has taken nearly everything: after a FIN of both sides
+ * nothing tells how much the kernel still keeps for it, and it would count for nobody.
+ */
+export function conclude(client: Client): void {
+  if (!isEmpty(client) || countKept(client) > ORPHANED) return;
   end(client);
-  if (client.isEof && isEmpty(client)) drop(client, false);
+  if (client.isEof) drop(client, false);
 }

@@ -46,16 +46,19 @@ export const OWN_FILES = 64;
 /** What all connections may hold together, and by how much that may grow between two counts when there is nothing left of it. */
 export const MEMORY = 256 * 1024 * 1024;
 export const MEMORY_STEP = 8 * 1024 * 1024;
-/** What the kernel may keep for all of them. */
+/** What the kernel may keep for all of them, and how much it may take between two counts when there is nothing left of it. */
 export const KERNEL_MEMORY = 256 * 1024 * 1024;
-/** When a quarter of that waits for slow sides, the kernel's buffers, each way: it takes about twice this. */
+export const KERNEL_STEP = 64 * 1024 * 1024;
+/** What the kernel may still keep of a connection when it counts no more: it sends that on by itself. */
+export const ORPHANED = 64 * 1024;
+/** When a quarter of it waits, the kernel's buffers for clients with more than their share: it takes about twice this. */
 export const SCARCE_BUFFER = 96 * 1024;
 /** What an app may send ahead of the relay, and the relay ahead of a client: the kernel would take megabytes of each. */
 export const APP_WINDOW = 512 * 1024;
 export const UNSENT = 1024 * 1024;
-/** What a connection and the one to its app hold while nothing waits on them, the kernel's part included. */
-export const REST = 12 * 1024;
-export const REST_SECURE = 16 * 1024;
+/** What the relay itself holds for a connection on which nothing waits. As many as there may be are 3/4 of MEMORY. */
+export const REST = 9 * 1024;
+export const REST_SECURE = 12 * 1024;
 /** Connections of one client to all apps; behind a trusted proxy, requests of one client in flight. */
 export const CONNECTIONS_PER_CLIENT = 256;
 /** Connections over the limit that get an answer; beyond that they are reset. */

@@ -1,70 +1,76 @@
-// Bounds what all connections hold together: past that the client that holds the most is cut off, its largest first.
+// Bounds what all connections hold together: past that the client that holds the most is cut off.
 import { fixBuffers } from "../../host/process/socket-buffers.ts";
-import type { Party } from "./addresses.ts";
 import { apps, gate } from "./app.ts";
-import { ACTIVE, CLOSED, HTTPS, TUNNEL } from "./client-connection.ts";
+import { ACTIVE, HTTPS, TUNNEL } from "./client-connection.ts";
 import { abort, cut } from "./ending.ts";
-import { KERNEL_MEMORY, MEMORY, MEMORY_STEP, REST, REST_SECURE, SCARCE_BUFFER } from "./limits.ts";
+import { KERNEL_MEMORY, KERNEL_STEP, MEMORY, MEMORY_STEP, REST, REST_SECURE, SCARCE_BUFFER } from "./limits.ts";
 import { logHeavy } from "./log.ts";
-import { fdOf, growth, unreadIn, unsentIn } from "./outlet.ts";
+import { countKept, fdOf, growth, isEmpty, unreadIn } from "./outlet.ts";
+import { type Held, type Place, aboveShare, inOrder, sumOf } from "./shares.ts";
 import type { Client, Upstream } from "./types.ts";
 
-/** What the kernel kept for slow sides at the last count. */
-let inKernel = 0;
-
-/** By how much what the relay itself keeps may grow until the next count. */
+/** How much more the relay itself, and the kernel, may keep until the next count. */
 let leeway = MEMORY;
+let kernelLeeway = KERNEL_MEMORY;
+
+/** While memory is scarce: the clients that had more than their share of the kernel's at the last count. */
+let greedy: ReadonlySet<object> = new Set();
 
 /** Whether so much was kept since the last count that the next one cannot wait for the sweep. */
-export const isCountDue = (): boolean => growth.bytes >= leeway;
+export const isCountDue = (): boolean => growth.bytes >= leeway || growth.sent >= kernelLeeway;
 
-/** A connection on which bytes wait: with the relay, and with the kernel. */
-interface Heavy {
+/** What a client's connection holds. */
+interface HeldBy extends Held {
   client: Client;
-  own: number;
-  kernel: number;
 }
 
 /** Counts what is held; when it is too much, cuts connections off until an eighth of the room is free. */
 export function limitMemory(): void {
-  growth.bytes = inKernel = 0;
-  let own = 0;
-  const heavy: Heavy[] = [];
-  for (const { clients } of [...apps.values(), gate]) {
-    for (const client of clients) {
-      const one = { client, own: ownOf(client), kernel: kernelOf(client) };
-      own += one.own + (client.edge === HTTPS ? REST_SECURE : REST);
-      inKernel += one.kernel;
-      if (one.own + one.kernel > 0) heavy.push(one);
-    }
-  }
-  for (const { client } of heavy) spareBuffers(client);
+  growth.bytes = growth.sent = 0;
+  const all: HeldBy[] = [];
+  for (const { clients } of [...apps.values(), gate]) for (const client of clients) all.push(heldBy(client));
+  const [own, kernel] = [sumOf(all, "own"), sumOf(all, "kernel")];
   leeway = Math.max(MEMORY_STEP, MEMORY - own);
-  if (own > MEMORY) shed(heavy, "own", own - (MEMORY * 7) / 8);
-  if (inKernel > KERNEL_MEMORY) shed(heavy, "kernel", inKernel - (KERNEL_MEMORY * 7) / 8);
+  kernelLeeway = Math.max(KERNEL_STEP, KERNEL_MEMORY - kernel);
+  const scarce = KERNEL_MEMORY / 4;
+  greedy = kernel > scarce ? aboveShare(all, "kernel", scarce) : new Set();
+  for (const { client, kernel: bytes } of all) if (bytes > 0) spareBuffers(client);
+  if (own > MEMORY) shed(all, "own", MEMORY);
+  if (kernel > KERNEL_MEMORY) shed(all, "kernel", KERNEL_MEMORY);
 }
 
-/** When memory is scarce, keeps the kernel from growing the buffers of a connection further: slow sides leave them full. */
-export function spareBuffers({ socket, upstream }: Client): void {
-  if (inKernel <= KERNEL_MEMORY / 4) return;
-  for (const side of [socket, upstream?.socket ?? null]) if (side !== null) fixBuffers(fdOf(side), SCARCE_BUFFER);
+/**
+ * When memory is scarce, keeps the kernel from growing the buffers of a connection whose client has more than its share:
+ * slow sides leave them full.
+ */
+export function spareBuffers(client: Client): void {
+  if (!greedy.has(partyOf(client))) return;
+  for (const side of [client, client.upstream]) {
+    if (side === null || side.socket === null || side.isFixed) continue;
+    side.isFixed = true;
+    fixBuffers(fdOf(side.socket), SCARCE_BUFFER);
+  }
+}
+
+function heldBy(client: Client): HeldBy {
+  const { phase, upstream } = client;
+  const kernel = waitingAt(client) + (upstream === null ? 0 : waitingAt(upstream));
+  const isIdle = phase !== ACTIVE && phase !== TUNNEL && kernel === 0 && isEmpty(client);
+  return { client, party: partyOf(client), isIdle, own: ownOf(client), kernel };
 }
 
 /** Bytes that the relay keeps for a connection and the one to its app. */
 function ownOf(client: Client): number {
   const { pending, answerPending, upstream } = client;
+  const rest = client.edge === HTTPS ? REST_SECURE : REST;
   const bytes = sizeOf(client.queue) + sizeOf(client.unsent) + client.replaySize + client.body.trailer.length;
   const ofApp = (answerPending?.length ?? 0) + (upstream === null ? 0 : sizeOf(upstream.queue));
-  return bytes + (pending?.length ?? 0) + ofApp;
+  return rest + bytes + (pending?.length ?? 0) + ofApp;
 }
-
-const kernelOf = (client: Client) => waitingAt(client) + (client.upstream === null ? 0 : waitingAt(client.upstream));
 
 /** Bytes that a slow side has not taken, and, as long as nobody reads from it, those that it has sent. */
-function waitingAt({ socket, queue, isPaused }: Client | Upstream): number {
-  if (socket === null) return 0;
-  return (queue.length > 0 ? unsentIn(socket) : 0) + (isPaused ? unreadIn(socket) : 0);
-}
+const waitingAt = (side: Client | Upstream): number =>
+  countKept(side) + (side.isPaused && side.socket !== null ? unreadIn(side.socket) : 0);
 
 function sizeOf(queue: readonly Buffer[]): number {
   let size = 0;
@@ -72,22 +78,21 @@ function sizeOf(queue: readonly Buffer[]): number {
   return size;
 }
 
-/** Cuts off until so many bytes are free: connections of the client with the most first, and of those the largest. */
-function shed(heavy: readonly Heavy[], where: "own" | "kernel", bytes: number): void {
-  const ofParty = new Map<Party, number>();
-  for (const { client, [where]: held } of heavy)
-    ofParty.set(partyOf(client), (ofParty.get(partyOf(client)) ?? 0) + held);
-  const weightOf = ({ client }: Heavy) => ofParty.get(partyOf(client))!;
-  let left = bytes;
-  for (const one of heavy.toSorted((a, b) => weightOf(b) - weightOf(a) || b[where] - a[where])) {
+/** Cuts connections off until an eighth of the room of a place is free. */
+function shed(all: readonly HeldBy[], place: Place, room: number): void {
+  // Those that were cut off for the other place hold nothing any more.
+  const open = all.filter(({ client }) => client.socket !== null);
+  let left = sumOf(open, place) - (room * 7) / 8;
+  for (const { client, own, kernel, [place]: bytes } of inOrder(open, place)) {
     if (left <= 0) return;
-    if (one.client.phase === CLOSED) continue;
-    left -= one[where];
-    logHeavy(one.client, one.own + one.kernel);
-    if (one.client.phase === ACTIVE || one.client.phase === TUNNEL) cut(one.client);
-    else abort(one.client);
+    left -= bytes;
+    logHeavy(client, own + kernel);
+    if (client.phase === ACTIVE || client.phase === TUNNEL) cut(client);
+    else abort(client);
   }
 }
 
-/** For whom a connection counts: behind a trusted proxy, for the client of its request. */
-const partyOf = ({ guest, party }: Client) => guest ?? party;
+/**
+ * For whom a connection counts: behind a trusted proxy for the client of its request, and for nobody else without one.
+ */
+const partyOf = (client: Client): object => client.guest ?? (client.origin.isTrusted ? client : client.party);

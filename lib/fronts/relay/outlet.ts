@@ -10,12 +10,31 @@ export interface Outlet<S = unknown> {
   /** Whether to send a FIN when the queue is empty, and whether it was sent. */
   isEnding: boolean;
   isEnded: boolean;
-  /** When the socket last took a byte, or last had no queue. */
+  /** When the socket last took a byte, or last had no queue; without a queue, when the other side took one. */
   tookAt: number;
+  /** Bytes were sent since the kernel was last found to keep none, and how many it kept at the last count. */
+  hasSent: boolean;
+  kept: number;
+  /** The kernel's buffers for it have a size that stays. */
+  isFixed: boolean;
 }
 
-/** Bytes that connections have kept since they were counted last; those that have gone since are not taken off. */
-export const growth = { bytes: 0 };
+/** The state of a connection on which nothing was sent. */
+export const unused = (now: number) => ({
+  queue: [],
+  isEnding: false,
+  isEnded: false,
+  tookAt: now,
+  hasSent: false,
+  kept: 0,
+  isFixed: false,
+});
+
+/**
+ * Bytes that connections have kept, and that the kernel has taken, since they were counted last; those that have gone
+ * since are not taken off.
+ */
+export const growth = { bytes: 0, sent: 0 };
 
 /** Writes `[start, end)` and queues what the socket does not take yet. The buffer is kept, so it must not be changed. */
 export function send(outlet: Outlet, buffer: Buffer, start: number, end: number): void {
@@ -26,7 +45,9 @@ export function send(outlet: Outlet, buffer: Buffer, start: number, end: number)
     return;
   }
   outlet.tookAt = clock.now;
+  outlet.hasSent = true;
   const taken = Math.max(0, outlet.socket.write(buffer, start, end - start));
+  growth.sent += taken;
   if (taken === end - start) return;
   outlet.queue.push(remainder(buffer, start + taken, end));
   growth.bytes += end - start - taken;
@@ -47,6 +68,17 @@ export const fdOf = (socket: Bun.Socket<unknown>): number =>
 export const unsentIn = (socket: Bun.Socket<unknown>): number => queued(fdOf(socket), "out");
 export const unreadIn = (socket: Bun.Socket<unknown>): number => queued(fdOf(socket), "in");
 
+/** Counts the bytes that the kernel keeps because the other side has not taken them. */
+export function countKept(outlet: Outlet): number {
+  const { socket, kept } = outlet;
+  if (socket === null || !outlet.hasSent) return (outlet.kept = 0);
+  // The kernel counts a FIN as a byte.
+  outlet.kept = Math.max(0, unsentIn(socket) - (outlet.isEnded ? 1 : 0));
+  if (outlet.kept < kept && isEmpty(outlet)) outlet.tookAt = clock.now;
+  outlet.hasSent = outlet.kept > 0;
+  return outlet.kept;
+}
+
 /** Whether bytes of the peer, or its FIN, have arrived and were not read yet. */
 export const hasUnread = (socket: Bun.Socket<unknown>): boolean => isReadable(fdOf(socket));
 
@@ -58,6 +90,8 @@ export function flush(outlet: Outlet): boolean {
     const buffer = queue[0]!;
     const taken = Math.max(0, socket.write(buffer));
     if (taken > 0) outlet.tookAt = clock.now;
+    outlet.hasSent = true;
+    growth.sent += taken;
     if (taken < buffer.length) {
       queue[0] = remainder(buffer, taken, buffer.length);
       return false;

@@ -42,6 +42,7 @@ export function giveBack(client: Client): void {
 
 const isPoolable = (app: App, upstream: Upstream) =>
   upstream.isShared &&
+  !upstream.isFixed &&
   upstream.socket !== null &&
   isEmpty(upstream) &&
   app.pool.length < POOL_SIZE &&

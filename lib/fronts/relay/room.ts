@@ -5,8 +5,8 @@ import { FILES, roomIn, shareIn } from "./capacity.ts";
 import { HANDSHAKE, IDLE, LINGER } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { forget } from "./ending.ts";
-import { CONNECTIONS } from "./limits.ts";
-import { drop, isEmpty, send } from "./outlet.ts";
+import { CONNECTIONS, ORPHANED } from "./limits.ts";
+import { countKept, drop, isEmpty, send } from "./outlet.ts";
 import { refusal } from "./refusal.ts";
 import type { App, Client } from "./types.ts";
 
@@ -50,7 +50,10 @@ export function makeRoom(newcomer: Client): void {
 }
 
 const isSpare = (client: Client) =>
-  client.phase === LINGER || client.phase === HANDSHAKE || (client.phase === IDLE && isEmpty(client));
+  client.phase === HANDSHAKE || ((client.phase === LINGER || client.phase === IDLE) && hasTaken(client));
+
+/** Whether the client has taken its answers, but for so little that the kernel may keep it for nobody. */
+const hasTaken = (client: Client) => isEmpty(client) && client.kept <= ORPHANED;
 
 const weightOf = (clients: readonly Client[]) =>
   clients[0]!.origin.isTrusted ? clients.length - CONNECTIONS : clients.length;
@@ -62,6 +65,6 @@ function end(client: Client): void {
     const answer = refusal(503, client.app.route.app, "it has too many connections", false);
     send(client, answer, 0, answer.length);
   }
-  drop(client, false);
+  drop(client, countKept(client) > ORPHANED);
   forget(client);
 }

@@ -1,7 +1,7 @@
 // Enforces the time limits: all connections are checked together, a few times a second.
 import { ACTIVE, HANDSHAKE, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
 import { clock } from "./clock.ts";
-import { cut, leaveUpstream, linger, refuse } from "./ending.ts";
+import { conclude, cut, leaveUpstream, linger, refuse } from "./ending.ts";
 import { countHour } from "./hour.ts";
 import {
   ANSWER_TIME,
@@ -52,8 +52,15 @@ function check(client: Client): void {
     if (client.app.waiting.has(client) && isOver(client, now)) cut(client);
   } else if (client.phase === LINGER) {
     if (isStuck) drop(client, true);
-    else if (isEmpty(client) && now - client.since > LINGER_TIME) drop(client, false);
+    else if (isEmpty(client)) checkLeaving(client, now);
   } else if (client.phase === HANDSHAKE && now - client.since > HANDSHAKE_TIME) drop(client, true);
+}
+
+/** Ends a connection after its last answer: by a reset when the client does not take the rest, which the kernel keeps. */
+function checkLeaving(client: Client, now: number): void {
+  conclude(client);
+  const isLeft = client.kept > 0;
+  if (now - Math.max(client.since, client.tookAt) > (isLeft ? STALL_TIME : LINGER_TIME)) drop(client, isLeft);
 }
 
 /** Lets the kernel find out whether the client is still there: nothing else would while the app sends nothing. */

@@ -9,10 +9,10 @@ import { leaveUpstream, refuse, steer } from "./ending.ts";
 import { APP_WINDOW, LEAVING, LINGER_TIME } from "./limits.ts";
 import { isCountDue, limitMemory, spareBuffers } from "./memory.ts";
 import { logTheft } from "./log.ts";
-import { drop, end, fdOf, flush, isEmpty, send } from "./outlet.ts";
+import { drop, end, fdOf, flush, isEmpty, send, unused } from "./outlet.ts";
 import { NOBODY, OWN, ownerAt } from "./owner.ts";
 import { discard, unpool } from "./pool.ts";
-import type { Client, Upstream } from "./types.ts";
+import type { App, Client, Upstream } from "./types.ts";
 
 const handlers: Bun.SocketHandler<Upstream> = {
   open(socket) {
@@ -81,10 +81,7 @@ function isOwn(upstream: Upstream, socket: Bun.Socket<Upstream>): boolean {
 export function connect(client: Client, target: Target): Upstream {
   const upstream: Upstream = {
     socket: null,
-    queue: [],
-    isEnding: false,
-    isEnded: false,
-    tookAt: clock.now,
+    ...unused(clock.now),
     client,
     target,
     isPaused: false,
@@ -122,22 +119,27 @@ function take(upstream: Upstream, chunk: Buffer): void {
 }
 
 /** Connections to apps whose clients are gone, and which still take what those have sent; the oldest first. */
-const leaving = new Set<Upstream>();
+const leaving = new Map<Upstream, App>();
 
 /**
  * The client of a tunnel is gone, and both sides have sent everything: the app takes the queued bytes, then the
- * connection is closed. Of too many of these the oldest is closed at once: no client counts for them.
+ * connection is closed. Of too many of these the oldest of the app that has most is reset: no client counts for them.
  */
-export function finishUpstream(upstream: Upstream): void {
+export function finishUpstream(upstream: Upstream, app: App): void {
   upstream.client = null;
   if (isEmpty(upstream)) return drop(upstream, false);
-  const [oldest] = leaving;
-  if (oldest !== undefined && leaving.size >= LEAVING) giveUp(oldest, true);
-  leaving.add(upstream);
-  setTimeout(giveUp, LINGER_TIME, upstream, false);
+  leaving.set(upstream, app);
+  if (leaving.size > LEAVING) giveUp(oldestOfMost());
+  setTimeout(giveUp, LINGER_TIME, upstream);
 }
 
-function giveUp(upstream: Upstream, isReset: boolean): void {
+function oldestOfMost(): Upstream {
+  const ofApp = Map.groupBy(leaving.keys(), (upstream) => leaving.get(upstream)!);
+  return [...ofApp.values()].toSorted((a, b) => b.length - a.length)[0]![0]!;
+}
+
+/** Closes it; the app must notice when it did not get everything. */
+function giveUp(upstream: Upstream): void {
   leaving.delete(upstream);
-  drop(upstream, isReset);
+  drop(upstream, !isEmpty(upstream));
 }

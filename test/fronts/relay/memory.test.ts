@@ -1,5 +1,7 @@
 // Clients that make the relay keep bytes for them, by the hundred: its memory has a bound, and others are served.
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { KERNEL_MEMORY } from "../../../lib/fronts/relay/limits.ts";
 import { type Scripted, type TestApp, scripted, startApp } from "./support/apps.ts";
 import { startCrowd } from "./support/crowd.ts";
 import { type TestRelay, raw, startRelay, until } from "./support/relay.ts";
@@ -27,8 +29,22 @@ afterAll(async () => {
   await Promise.all([relay?.stop(), app?.stop()]);
 });
 
-/** Others are served while a crowd does its worst; answers how many of it are left then. */
-async function endure(port: number, size: number, head: string, manner: Parameters<typeof startCrowd>[4]) {
+/** What the kernel has to send on connections to a port, also on those that no process has any more. */
+function unsentBy(port: number): number {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const lines = readFileSync("/proc/net/tcp", "utf8").trimEnd().split("\n").slice(1);
+  const fields = lines.map((line) => line.trim().split(/\s+/)).filter(([, address]) => address!.endsWith(local));
+  return fields.reduce((sum, [, , , , queues]) => sum + Number.parseInt(queues!, 16), 0);
+}
+
+/** Others are served while a crowd does its worst; answers how many of it are left then. `check` is called before it goes. */
+async function endure(
+  port: number,
+  size: number,
+  head: string,
+  manner: Parameters<typeof startCrowd>[4],
+  check = async () => {},
+) {
   const web = await relay.add("web", app.port);
   const crowd = await startCrowd(port, size, head, undefined, manner);
   try {
@@ -36,6 +52,7 @@ async function endure(port: number, size: number, head: string, manner: Paramete
     const { open } = await crowd.look();
     console.log(`${open} of ${size} are left, and the relay had ${Math.round(relay.peak() / MB)} MB at most`);
     expect(relay.peak()).toBeLessThan(ALLOWED);
+    await check();
     return open;
   } finally {
     await crowd.stop();
@@ -69,3 +86,25 @@ test("of 1,500 bodies that the app does not take, some are cut off", async () =>
   expect(await endure(port, 1500, head, { more: 8 * MB })).toBeLessThan(1500);
   await untilCut();
 }, 60_000);
+
+test("64 clients may stop in the middle of a large answer, and none is cut off", async () => {
+  const port = await relay.add("attacked", app.port);
+  expect(await endure(port, 64, "GET /big?mb=64 HTTP/1.1\r\nHost: web\r\n\r\n", { isDeaf: true })).toBe(64);
+}, 60_000);
+
+test.each([
+  ["", false],
+  [", and have ended their own side", true],
+])(
+  "of 800 clients that do not read answers that the kernel takes whole%s, some are cut off",
+  async (_name, isHalf) => {
+    const port = await relay.add("attacked", app.port);
+    const head = "GET /sized?bytes=1000000 HTTP/1.1\r\nHost: web\r\n\r\n";
+    await endure(port, 800, head, { isDeaf: true, isHalf }, async () => {
+      await untilCut();
+      await until("the kernel keeps no more than it may", () => unsentBy(port) <= KERNEL_MEMORY);
+      console.log(`the kernel keeps ${Math.round(unsentBy(port) / MB)} MB`);
+    });
+  },
+  60_000,
+);

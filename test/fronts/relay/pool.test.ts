@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { makeApp } from "../../../lib/fronts/relay/app.ts";
 import { OWNER_TIME, POOL_SIZE, REUSE_TIME } from "../../../lib/fronts/relay/limits.ts";
+import { unused } from "../../../lib/fronts/relay/outlet.ts";
 import { takePooled } from "../../../lib/fronts/relay/pool.ts";
 import type { Upstream } from "../../../lib/fronts/relay/types.ts";
 import { type Scripted, type Visit, scripted } from "./support/apps.ts";
@@ -118,10 +119,7 @@ describe("clients one after the other", () => {
     const now = performance.now();
     const upstream: Upstream = {
       socket,
-      queue: [],
-      isEnding: false,
-      isEnded: false,
-      tookAt: now,
+      ...unused(now),
       client: null,
       target,
       isPaused: false,

@@ -27,6 +27,7 @@ const server = Bun.serve({
     if (pathname === "/headers") return Response.json(Object.fromEntries(request.headers));
     if (pathname === "/events") return new Response(new ReadableStream({ async pull(c) { c.enqueue("data: " + name + "\\n\\n"); await Bun.sleep(20); } }), { headers: { "content-type": "text/event-stream" } });
     if (pathname === "/count") { let n = 0; for await (const chunk of request.body) n += chunk.length; return new Response(String(n)); }
+    if (pathname === "/sized") return new Response(Buffer.alloc(Number(searchParams.get("bytes")), "x"));
     if (pathname === "/big") { let left = Number(searchParams.get("mb")); return new Response(new ReadableStream({ pull(c) { if (left-- > 0) c.enqueue(big); else c.close(); } })); }
     return new Response(name);
   },

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 
 const SCRIPT = `
 const [port, count] = [Number(process.argv[1]), Number(process.argv[2])];
-const { bytes, more, isDeaf } = JSON.parse(process.argv[3]);
+const { bytes, more, isDeaf, isHalf } = JSON.parse(process.argv[3]);
 const all = Buffer.concat([Buffer.from(bytes), Buffer.alloc(more, "x")]);
 const answers = [];
 let open = 0;
@@ -12,9 +12,11 @@ for (let i = 0; i < count; i++) {
   let left = all;
   const drain = (self) => void (left = left.subarray(Math.max(0, self.write(left))));
   const data = (self, chunk) => isDeaf ? self.pause() : void (answers[mine] += chunk.toString("latin1"));
-  const socket = { data, drain, close: () => void open--, error() {} };
+  const handlers = { data, drain, close: () => void open--, error() {} };
   try {
-    drain(await Bun.connect({ hostname: "127.0.0.1", port, allowHalfOpen: true, socket }));
+    const socket = await Bun.connect({ hostname: "127.0.0.1", port, allowHalfOpen: true, socket: handlers });
+    drain(socket);
+    if (isHalf) socket.shutdown();
     open++;
   } catch {}
 }
@@ -29,10 +31,11 @@ export interface Crowd {
   stop(): Promise<void>;
 }
 
-/** What a crowd does besides: it sends so many bytes more, or does not read after the first ones. */
+/** What a crowd does besides: it sends so many bytes more, does not read after the first ones, or ends its own side. */
 interface Manner {
   more?: number;
   isDeaf?: boolean;
+  isHalf?: boolean;
 }
 
 /** Opens connections to a port as a user; returns when all were tried. `uid`: only root may give one. */
@@ -41,10 +44,10 @@ export async function startCrowd(
   count: number,
   bytes: string,
   uid?: number,
-  { more = 0, isDeaf = false }: Manner = {},
+  { more = 0, isDeaf = false, isHalf = false }: Manner = {},
 ): Promise<Crowd> {
   const argv = [process.execPath, "--no-env-file", "--config=/dev/null", "--no-install", "-e", SCRIPT];
-  const child = Bun.spawn([...argv, String(port), String(count), JSON.stringify({ bytes, more, isDeaf })], {
+  const child = Bun.spawn([...argv, String(port), String(count), JSON.stringify({ bytes, more, isDeaf, isHalf })], {
     cwd: "/",
     env: {},
     stdio: ["pipe", "pipe", "inherit"],
