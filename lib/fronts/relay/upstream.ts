@@ -1,12 +1,12 @@
 // Connections to apps: opens them and handles their events.
 import type { Target } from "../../contracts/front.ts";
-import { clampWindow } from "../../host/process/socket-buffers.ts";
+import { limitUnread } from "../../host/process/socket-buffers.ts";
 import { takeAnswer, upstreamGone } from "./answer.ts";
 import { ACTIVE, TUNNEL, setPaused } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { feedOn, refused } from "./exchange.ts";
 import { leaveUpstream, refuse, steer } from "./ending.ts";
-import { APP_WINDOW, LEAVING, LINGER_TIME } from "./limits.ts";
+import { UNREAD, LEAVING, LINGER_TIME } from "./limits.ts";
 import { isCountDue, limitMemory, spareBuffers } from "./memory.ts";
 import { logTheft } from "./log.ts";
 import { drop, end, fdOf, flush, isEmpty, send, unused } from "./outlet.ts";
@@ -21,7 +21,7 @@ const handlers: Bun.SocketHandler<Upstream> = {
     upstream.socket = socket;
     upstream.checkedAt = performance.now();
     if (upstream.client === null) return drop(upstream, false);
-    clampWindow(fdOf(socket), APP_WINDOW);
+    limitUnread(fdOf(socket), UNREAD);
     spareBuffers(upstream.client);
     upstream.client.refusedAt = 0;
     flush(upstream);

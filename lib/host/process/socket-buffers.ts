@@ -3,9 +3,9 @@ import { FFIType, ptr } from "bun:ffi";
 import { libcWith } from "./library.ts";
 
 const SOL_SOCKET = 1;
-const BUFFERS = [7, 8]; // SO_SNDBUF, SO_RCVBUF
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
 const IPPROTO_TCP = 6;
-const TCP_WINDOW_CLAMP = 10;
 const TCP_NOTSENT_LOWAT = 25;
 
 const libc = libcWith({
@@ -22,12 +22,11 @@ function set(fd: number | undefined, level: number, option: number, bytes: numbe
 
 /** Gives a socket buffers of a size that stays, each way. What is in them already stays, too. */
 export function fixBuffers(fd: number | undefined, bytes: number): void {
-  for (const option of BUFFERS) set(fd, SOL_SOCKET, option, bytes);
+  for (const option of [SO_SNDBUF, SO_RCVBUF]) set(fd, SOL_SOCKET, option, bytes);
 }
 
-/** Lets the other side send no more than that ahead of what is read. */
-export const clampWindow = (fd: number | undefined, bytes: number): void =>
-  set(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, bytes);
+/** Lets the other side send about that much ahead of what is read. The kernel keeps twice as much room for it. */
+export const limitUnread = (fd: number | undefined, bytes: number): void => set(fd, SOL_SOCKET, SO_RCVBUF, bytes);
 
 /** Lets the kernel take no more than that ahead of what it sends; the connections of a listening socket inherit it. */
 export const limitUnsent = (fd: number | undefined, bytes: number): void =>
