@@ -53,6 +53,7 @@ describe.skipIf(why !== null)(`keys${why === null ? "" : ` (skipped: ${why})`}`,
     const { code, text } = await as(name, line);
     return [code, text.replace(OF_SSH, "").trim()];
   };
+  const needs = (what: string, grant: string) => `dp: ${what}\n  → root on the server types: dp keys allow ${grant}`;
   const add = (name: string, ...words: string[]) =>
     box.ssh(["dp", "keys", "add", name, ...words], { stdin: pubOf(name) });
   const audited = async () =>
@@ -190,8 +191,14 @@ describe.skipIf(why !== null)(`keys${why === null ? "" : ` (skipped: ${why})`}`,
     // The role is needed on both.
     expect(await said("bob", "promote shop next")).toEqual([2, 'dp: there is no app "next" for this key']);
     await box.mustDp("keys", "allow", "bob", "next", "--role", "view");
-    expect(await said("bob", "promote shop next")).toEqual([8, "dp: bob may not promote next"]);
-    expect(await said("bob", "promote shop other:next")).toEqual([8, "dp: bob may not use promote in that way"]);
+    expect(await said("bob", "promote shop next")).toEqual([
+      8,
+      needs("bob may not promote next: that needs the role push, and bob has view", "bob next --role push"),
+    ]);
+    expect(await said("bob", "promote shop other:next")).toEqual([
+      8,
+      "dp: bob may not use promote in that way\n  → no key may do that: it is typed by root on the server",
+    ]);
     expect((await box.ssh("ls /opt/deployments/next/current")).code).not.toBe(0);
     await box.mustDp("keys", "allow", "bob", "next", "--role", "push");
     const from = await box.live("shop");
@@ -319,7 +326,14 @@ describe.skipIf(why !== null)(`keys${why === null ? "" : ` (skipped: ${why})`}`,
     await exec(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", keyOf("server-a")]);
     expect((await add("server-a", "--app", "shop", "--role", "server")).code).toBe(0);
     for (const line of ["status shop", "env shop", "deploy shop", "run shop -- id"])
-      expect(await said("server-a", line)).toEqual([8, `dp: server-a may not ${line.split(" ")[0]} shop`]);
+      expect(await said("server-a", line)).toEqual([
+        8,
+        expect.stringMatching(
+          new RegExp(
+            `^dp: server-a may not ${line.split(" ")[0]} shop: that needs the role \\w+, and server-a has server$`,
+          ),
+        ),
+      ]);
     const hello = JSON.parse((await as("server-a", "peer hello shop")).stdout) as { next: number; live: string };
     expect(hello.live).toBe(await box.live("shop"));
     const sha = await shop.commit({ greeting: "from another server" }, "from another server");
@@ -405,7 +419,10 @@ describe.skipIf(why !== null)(`keys${why === null ? "" : ` (skipped: ${why})`}`,
     expect(await box.mustDp("keys", "allow", "ann", "shop", "--role", "view")).toBe("ann: view on shop");
     expect((await stubborn).code).not.toBe(0);
     expect(await box.must("pgrep -fc 'trap.*TERM HU[P]' || :")).toBe("0");
-    expect(await said("ann", "run shop -- id")).toEqual([8, "dp: ann may not run shop"]);
+    expect(await said("ann", "run shop -- id")).toEqual([
+      8,
+      needs("ann may not run shop: that needs the role operate, and ann has view", "ann shop --role operate"),
+    ]);
     await box.mustDp("keys", "allow", "ann", "shop", "--role", "operate");
   }, 120_000);
 
