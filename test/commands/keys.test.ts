@@ -17,7 +17,11 @@ test("mistakes are those of the command line, and keys need a whole server", asy
     [["add", "ann", "--app", app], 2, "in which role?"],
     [["add", "ann", "--role", "push"], 2, "which app is ann for?"],
     [["add", "ann", "--app", app, "--role", "pusher", file], 2, 'did you mean "push"'],
-    [["add", "ann", "--app", app, "--role", "view,push", file], 2, 'unknown role "view,push"; the roles are view, push'],
+    [
+      ["add", "ann", "--app", app, "--role", "view,push", file],
+      2,
+      'unknown role "view,push"; the roles are view, push',
+    ],
     [["add", "ann", "--app", "nope", "--role", "push", file], 2, 'there is no app "nope"'],
     [["add", "Ann", "--app", app, "--role", "push", file], 2, "the name of a key"],
     [["add", "ann", "--app", app, "--role", "push", "/nowhere"], 2, "there is no file /nowhere"],
