@@ -241,6 +241,7 @@ test("without supervisor and guard it is an orphan, and is adopted", async () =>
   killGuards(one!);
   process.kill(await supervisorOf(one!), "SIGKILL");
   await until("orphaned", async () => (await quick.status(one!)).isOrphan);
+  await until("the end of its guard", () => supervisorsOf(specOf(one!)).length === 0);
   expect(await quick.adopt!(one!, io)).toBe(true);
   expect(await quick.status(one!)).toMatchObject({ state: "running", pid, detail: "" });
 });
