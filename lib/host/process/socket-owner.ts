@@ -1,29 +1,25 @@
 // Finds the owner of a TCP socket. The kernel is asked for that one socket (sock_diag); /proc/net/tcp would have to be
 // read as a whole.
-import { FFIType, type Pointer, ptr } from "bun:ffi";
-import { libcWith } from "./library.ts";
+import { type Pointer, ptr } from "bun:ffi";
+import {
+  AF_INET,
+  AF_INET6,
+  ANSWER,
+  diag,
+  LISTEN,
+  MSG_DONTWAIT,
+  openDiag,
+  QUESTION,
+  SOCK_DIAG_BY_FAMILY,
+  TCP,
+} from "./sock-diag.ts";
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const AF_NETLINK = 16;
-const SOCK_RAW_CLOEXEC = 0o2000003;
-const NETLINK_SOCK_DIAG = 4;
-const SOCK_DIAG_BY_FAMILY = 20;
 const NLM_F_REQUEST = 1;
-const TCP = 6;
-const MSG_DONTWAIT = 0x40;
 /** The loopback device, in every network namespace. */
 const LOOPBACK = 1;
 
 const ESTABLISHED = 1;
 const SYN_RECEIVED = 3;
-const LISTEN = 10;
-
-const libc = libcWith({
-  socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-  send: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i64_fast },
-  recv: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i64_fast },
-});
 
 /** One end of a connection. */
 export interface Endpoint {
@@ -39,8 +35,8 @@ interface Found {
 }
 
 // struct nlmsghdr and struct inet_diag_req_v2: the constant fields are written once, the others for each question.
-const question = new DataView(new ArrayBuffer(72));
-question.setUint32(0, 72, true);
+const question = new DataView(new ArrayBuffer(QUESTION));
+question.setUint32(0, QUESTION, true);
 question.setUint16(4, SOCK_DIAG_BY_FAMILY, true);
 question.setUint16(6, NLM_F_REQUEST, true);
 question.setUint8(17, TCP);
@@ -56,7 +52,7 @@ let count = 0;
 let [from, to] = [0 as Pointer, 0 as Pointer];
 
 function open(): boolean {
-  netlink = libc().socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG);
+  netlink = openDiag();
   [from, to] = [ptr(asked), ptr(answer)];
   return netlink >= 0;
 }
@@ -73,12 +69,12 @@ function find(local: Endpoint, remote: Endpoint | null): Found | null {
   asked.fill(0, 28, 60);
   asked.set(bytes, 28);
   if (remote !== null) asked.set(bytesOf(remote.address), 44);
-  if (libc().send(netlink, from, asked.length, 0) !== asked.length) return null;
+  if (diag().send(netlink, from, asked.length, 0) !== asked.length) return null;
   for (;;) {
-    const size = Number(libc().recv(netlink, to, answer.byteLength, MSG_DONTWAIT));
+    const size = Number(diag().recv(netlink, to, answer.byteLength, MSG_DONTWAIT));
     if (size <= 0) return null;
     if (answer.getUint32(8, true) !== count) continue; // the reply to an earlier question
-    if (answer.getUint16(4, true) !== SOCK_DIAG_BY_FAMILY || size < 88) return null;
+    if (answer.getUint16(4, true) !== SOCK_DIAG_BY_FAMILY || size < ANSWER) return null;
     const [uid, inode] = [answer.getUint32(80, true), answer.getUint32(84, true)];
     return { state: answer.getUint8(17), uid, inode };
   }

@@ -8,7 +8,7 @@ import { SHARED } from "../self.ts";
 import { adopt, launch, type AppProcess, type Ended as AppEnded } from "./app-process.ts";
 import type { Guard } from "./guard.ts";
 import { orderOf, specOf, type Order } from "./order.ts";
-import { superviseMany } from "./shared.ts";
+import { superviseMany } from "./many.ts";
 import { processesOf, readRecord, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
 
 const MINUTE = 60_000;

@@ -18,7 +18,9 @@ for (let i = 0; i < count; i++) {
     drain(socket);
     if (isHalf) socket.shutdown();
     open++;
-  } catch {}
+  } catch {
+    // refused: it is not among those that are open
+  }
 }
 console.log("opened");
 for await (const _ of console) console.log(JSON.stringify({ open, answers: answers.filter(Boolean) }));
