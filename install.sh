@@ -202,24 +202,35 @@ link_moved() {
     done
 }
 
-# dp as one file with its bytecode, which starts in half the time. Without it dp runs from its sources, as in a clone.
+# dp as one program with Bun and its bytecode in it, which starts in a third of the time. Without it dp runs from its
+# sources, as in a clone.
 make_bundle() {
-    [ -e "$1/lib/bundle.ts" ] || return 0
     mkdir "$1/bundle"
     if (cd / && hardened "$1/lib/bundle.ts" "$1/bundle") >"$1/bundle.log" 2>&1; then
         cp "$1/bin/dp" "$1/bin/dp.source"
         sed 's|"../lib/cli.ts"|"../bundle/dp.js"|' "$1/bin/dp.source" >"$1/bin/dp"
-        case $(cd / && hardened "$1/bin/dp" --version 2>>"$1/bundle.log") in
-            "dp $version" | "dp $version ("*")")
-                rm "$1/bin/dp.source" "$1/bundle.log"
-                return
-                ;;
-        esac
+        if says_version hardened "$1/bin/dp" && says_version "$1/bundle/dp"; then
+            rm "$1/bin/dp.source" "$1/bundle.log"
+            return
+        fi
         mv "$1/bin/dp.source" "$1/bin/dp"
     fi
-    say "dp could not be made one file, and starts from its sources, a little slower:"
+    say "dp could not be made one program, and starts from its sources, a little slower:"
     tail -n 5 "$1/bundle.log" >&2
     rm -r "$1/bundle" "$1/bundle.log"
+    # Hooks and units start dp by this name.
+    mkdir "$1/bundle"
+    printf '#!/bin/sh\nexec %s --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install %s "$@"\n' \
+        "$(quoted "$tree/bun/bin/bun")" "$(quoted "$tree/bin/dp")" >"$1/bundle/dp"
+    chmod 755 "$1/bundle/dp"
+}
+
+# Whether a command that starts the new dp does: its log tells why not.
+says_version() {
+    case $(cd / && "$@" --version 2>>"$stage/bundle.log") in
+        "dp $version" | "dp $version ("*")") ;;
+        *) return 1 ;;
+    esac
 }
 
 # Starts a program of dp's, as dp does: nothing in the current folder has a say.
@@ -251,7 +262,7 @@ write_commands() {
 $MARK
 unset BUN_OPTIONS BUN_BE_BUN
 $(detach_lines)
-exec \$detached $(quoted "$tree/bun/bin/bun") --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install $(quoted "$tree/bin/dp") "\$@"
+exec \$detached $(quoted "$tree/bundle/dp") "\$@"
 TEXT
     chmod 755 "$commands/dp.new.$$"
     mv -f "$commands/dp.new.$$" "$commands/dp"
@@ -288,7 +299,7 @@ remove_completions() {
     done
 }
 
-# Older trees go, save the one just replaced and those whose Bun still runs: a deploy may be under way in them.
+# Older trees go, save the one just replaced and those that still run: a deploy may be under way in them.
 remove_old_trees() {
     for old in "$trees"/*/; do
         old=${old%/}
@@ -308,7 +319,7 @@ remove_unfinished() {
 
 in_use() {
     # Not grep -q: it would end the pipe early. readlink fails for processes that are gone or not ours.
-    { readlink /proc/[0-9]*/exe 2>/dev/null || :; } | grep -F "$1/bun/bin/bun" >/dev/null
+    { readlink /proc/[0-9]*/exe 2>/dev/null || :; } | grep -F -e "$1/bun/bin/bun" -e "$1/bundle/dp" >/dev/null
 }
 
 # Refuses to touch what somebody else put there.
@@ -346,6 +357,7 @@ install_dp() {
     trap 'rm -rf "$stage"' EXIT
     trap 'exit 143' INT TERM HUP
     build_tree "$stage"
+    # By its own bin/dp: a script in place of the program names the place where this tree will be.
     (cd / && hardened "$stage/bin/dp" --version) </dev/null >"$stage/start.log" 2>&1 ||
         { tail -n 5 "$stage/start.log" >&2; fail 6 "dp $version does not start here"; }
     rm "$stage/start.log"
@@ -381,7 +393,7 @@ uninstall_dp() {
     done
     pushed=
     for repo in /var/repos/*.git; do
-        if grep -qF "$tree/bun/bin/bun" "$repo/hooks/update" /usr/local/bin/git-receive-pack 2>/dev/null && [ -d "$repo" ]; then
+        if starts_dp "$repo/hooks/update" /usr/local/bin/git-receive-pack && [ -d "$repo" ]; then
             app=${repo#/var/repos/}
             say "without dp: the app ${app%.git} runs on, and cannot be pushed to or come up after a reboot; install dp again, or take the app away first with dp destroy"
             pushed=$app
@@ -390,11 +402,14 @@ uninstall_dp() {
     remove_git_commands "$pushed"
 }
 
+# Whether one of these files starts this dp, by the name of today or by that of dp 0.2.0 and before.
+starts_dp() { grep -qF -e "$tree/bun/bin/bun" -e "$tree/bundle/dp" "$@" 2>/dev/null; }
+
 # The units whose only work is to start dp: without it they would fail again and again.
 remove_units() {
     units=
     for name in dp-watch dp-notify dp-metrics; do
-        grep -qF "$tree/bun/bin/bun" "/etc/systemd/system/$name.service" 2>/dev/null || continue
+        starts_dp "/etc/systemd/system/$name.service" || continue
         [ ! -e "/etc/systemd/system/$name.timer" ] || units="$units $name.timer"
         units="$units $name.service"
     done
@@ -412,7 +427,7 @@ remove_units() {
 # What dp setup has put before git's own commands. While there is a repository it tells whoever pushes that dp is gone.
 remove_git_commands() {
     for command in /usr/local/bin/git-receive-pack /usr/local/bin/git-upload-pack; do
-        grep -qF "$tree/bun/bin/bun" "$command" 2>/dev/null || continue
+        starts_dp "$command" || continue
         if [ -n "$1" ]; then say "left alone: $command"; else rm -f "$command"; fi
     done
 }

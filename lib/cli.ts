@@ -137,3 +137,6 @@ function unknownCommand(cli: CAC, word: string, next: string | undefined): DpErr
     hint: instead ?? near.hint ?? "dp --help lists them",
   });
 }
+
+// In the program that install.sh makes; bin/dp calls main itself.
+if (import.meta.main) void main(process.argv.slice(2));

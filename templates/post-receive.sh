@@ -7,7 +7,7 @@ repo=$(cd "${GIT_DIR:-.}" && pwd -P) || exit 1
 [ -e "$repo/dp-owed" ] || exit 0
 # dp never runs in a folder that somebody pushed.
 cd / || exit 1
-{{environment}}[ -x {{bun}} ] || {
+{{environment}}[ -x {{program}} ] || {
     echo "dp is not installed on this server any more: run its install.sh, then push again" >&2
     exit 1
 }

@@ -13,7 +13,7 @@ if [ "${GIT_PUSH_OPTION_COUNT:-0}" = 0 ]; then
 fi
 # dp never runs in a folder that somebody pushed.
 cd / || exit 1
-{{environment}}[ -x {{bun}} ] || {
+{{environment}}[ -x {{program}} ] || {
     echo "dp is not installed on this server any more: run its install.sh, then push again" >&2
     exit 1
 }

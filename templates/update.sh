@@ -5,7 +5,7 @@ unset BUN_OPTIONS BUN_BE_BUN
 repo=$(cd "${GIT_DIR:-.}" && pwd -P) || exit 1
 # dp never runs in a folder that somebody pushed.
 cd / || exit 1
-{{environment}}[ -x {{bun}} ] || {
+{{environment}}[ -x {{program}} ] || {
     echo "dp is not installed on this server any more: run its install.sh, then push again" >&2
     exit 1
 }

@@ -2,12 +2,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  closeSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
+  openSync,
   readFileSync,
+  readSync,
+  readdirSync,
   readlinkSync,
   rmSync,
 } from "node:fs";
@@ -148,12 +151,26 @@ describe("an installation", () => {
     const script = `console.log(JSON.stringify((await import(${JSON.stringify(join(tree, "lib/host/self.ts"))})).SELF))`;
     const answer = await runProgram([join(tree, "bun/bin/bun"), "--no-install", "-e", script]);
     const paths = (JSON.parse(answer.out) as string[]).filter((word) => word.startsWith("/"));
-    expect(paths).toEqual([join(tree, "bun/bin/bun"), join(tree, "bin/dp")]);
+    expect(paths).toEqual([join(tree, "bundle/dp")]);
   });
 
-  test("starts from one file, by the bytecode of this very text and this very Bun", async () => {
-    const bundle = join(folder, prefix, "share/dp/bundle/dp.js");
-    const start = (env: Record<string, string> = {}) => runProgram([dp(), "--version"], env);
+  test("is one program, which starts by its own bytecode", async () => {
+    const program = join(folder, prefix, "share/dp/bundle/dp");
+    const head = Buffer.alloc(4);
+    const file = openSync(program, "r");
+    readSync(file, head);
+    closeSync(file);
+    expect(head.toString("latin1")).not.toStartWith("#!");
+    const { out, err } = await runProgram([dp(), "--version"], { BUN_JSC_verboseDiskCache: "1" });
+    expect(out + err).toContain("Cache hit");
+    expect(await runProgram([program, "--version"])).toEqual({ code: 0, out: spoken(version), err: "" });
+  });
+
+  test("by the path of bin/dp it starts from one file, by the bytecode of this very text and this very Bun", async () => {
+    const tree = join(folder, prefix, "share/dp");
+    const bundle = join(tree, "bundle/dp.js");
+    const byPath = [join(tree, "bun/bin/bun"), ...HARDENED, join(tree, "bin/dp"), "--version"];
+    const start = (env: Record<string, string> = {}) => runProgram(byPath, env);
     const hits = async () => {
       const { out, err } = await start({ BUN_JSC_verboseDiskCache: "1" });
       return (out + err).match(/Cache hit/g)?.length ?? 0;
@@ -328,7 +345,7 @@ describe("a changed source", () => {
     expect(readdirSync(join(folder, "broken/share/dp.d")).filter((name) => name !== ".lock")).toHaveLength(1);
   });
 
-  test("a dp that cannot be made one file starts from its sources, and that is said", async () => {
+  test("a dp that cannot be made one program starts from its sources, and that is said", async () => {
     const bundler = join(source(), "lib/bundle.ts");
     const broken = {
       "does not end well": `console.error("no bundle today"); process.exitCode = 1;`,
@@ -344,7 +361,10 @@ describe("a changed source", () => {
         expect([done.code, done.err]).toEqual([0, expect.stringContaining("starts from its sources")]);
         expect((await runProgram([join(folder, what, "bin/dp")])).out).toBe("dp 1.0.0\n");
         const tree = join(folder, what, "share/dp");
-        expect(readdirSync(tree).filter((name) => name.startsWith("bundle"))).toEqual([]);
+        expect(readdirSync(tree).filter((name) => name.startsWith("bundle"))).toEqual(["bundle"]);
+        // What hooks and units name is there all the same.
+        expect(readdirSync(join(tree, "bundle"))).toEqual(["dp"]);
+        expect((await runProgram([join(tree, "bundle/dp")])).out).toBe("dp 1.0.0\n");
         expect(readdirSync(join(tree, "bin"))).toEqual(["dp"]);
       }
     } finally {

@@ -8,7 +8,7 @@ import { readText, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { accountNamed, passwordField } from "../host/passwd.ts";
 import { findProgram } from "../host/program.ts";
-import { SELF } from "../host/self.ts";
+import { BUN, SELF } from "../host/self.ts";
 import { render, shellQuote, template } from "../host/template.ts";
 import { root, SYSTEM_PATH } from "../paths.ts";
 import { authorizedKeysFile, gateFile, keysFile, LOGIN, loginHome, shellFile, sudoersFile } from "./places.ts";
@@ -25,7 +25,7 @@ interface Item {
 async function items(): Promise<Item[]> {
   const sudo = (await findProgram("sudo", SYSTEM_PATH)) ?? "/usr/bin/sudo";
   const gate = gateFile();
-  const words = { bun: shellQuote(SELF[0]!), dp: SELF.map(shellQuote).join(" ") };
+  const words = { program: shellQuote(SELF[0]!), dp: SELF.map(shellQuote).join(" ") };
   const shell = render(await template("access/login.sh"), { sudo: shellQuote(sudo), gate: shellQuote(gate) });
   return [
     { path: dirname(keysFile()), mode: 0o755, text: null },
@@ -45,7 +45,7 @@ export const hasAccount = () =>
 /** Makes the account, or mends it; answers one sentence for each change. Throws DpError "host" where it cannot be had. */
 export async function setUpAccount(io: Io): Promise<string[]> {
   await requireSudo();
-  requireRootsOwn(SELF[0]!, SELF.at(-1)!);
+  requireRootsOwn(BUN, SELF[0]!, SELF.at(-1)!);
   requireOurs();
   const changes: string[] = [];
   const mask = process.umask(0o022);

@@ -25,7 +25,7 @@ const hookText = async () => render(await template("git/hook.sh"), { commands: C
 
 async function commandText(): Promise<string> {
   const dp = SELF.map(shellQuote).join(" ");
-  return render(await template("git/command.sh"), { bun: shellQuote(SELF[0]!), dp, repositories: repositories() });
+  return render(await template("git/command.sh"), { program: shellQuote(SELF[0]!), dp, repositories: repositories() });
 }
 
 /** Every file, with its text. */

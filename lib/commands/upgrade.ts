@@ -1,14 +1,16 @@
 // `dp upgrade`: installs the dp of a folder in place of this one, and brings every app up to it.
 import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { hasAccount, setUpAccount } from "../access/account.ts";
 import { appNames } from "../config/server.ts";
 import { lockWhenFree } from "../deploy/queue.ts";
 import { DpError, EXIT, exitCodeOf } from "../errors.ts";
-import { readText } from "../host/files.ts";
+import { readText, writeFileAtomic } from "../host/files.ts";
 import { makeIo, type Io } from "../host/io.ts";
 import { plainEnv, run } from "../host/run.ts";
-import { installedTree, program, selfEnv, treeOfDp } from "../host/self.ts";
+import { installedTree, program, SELF, selfEnv, treeOfDp } from "../host/self.ts";
+import { shellQuote } from "../host/template.ts";
 import { isOlder, version } from "../host/version.ts";
 import { loginEnv } from "../host/who.ts";
 import { namedApp, openApp } from "../release/app.ts";
@@ -43,7 +45,17 @@ export async function install(folder: string, { downgrade }: UpgradeOptions, say
   const bun = process.env["DP_BUN"];
   const env = bun === undefined ? plainEnv() : { ...plainEnv(), DP_BUN: bun };
   await run(argv, { env, timeout: PATIENCE, onLine: say });
+  if (isBack) await keepName();
   return !isBack;
+}
+
+/** Hooks and units start dp by the name of a program that dp 0.3.0 was the first to have. */
+async function keepName(): Promise<void> {
+  const [path = ""] = SELF;
+  if (existsSync(path)) return;
+  await mkdir(dirname(path), { recursive: true });
+  const argv = program("bin/dp").map(shellQuote).join(" ");
+  await writeFileAtomic(path, `#!/bin/sh\nexec ${argv} "$@"\n`, 0o755);
 }
 
 /** The folder of `install.sh --prefix`; null: the whole server's. Throws DpError for a dp that cannot be replaced. */
@@ -68,7 +80,7 @@ async function versionIn(source: string): Promise<string> {
 
 /** Starts the dp that is installed now, which brings the apps up to itself; answers its exit code. */
 export async function handOver(): Promise<number> {
-  const argv = [...program("bin/dp"), "upgrade"];
+  const argv = [...SELF, "upgrade"];
   const env = { ...selfEnv(), ...loginEnv() };
   return Bun.spawn(argv, { cwd: "/", env, stdio: ["ignore", "inherit", "inherit"] }).exited;
 }

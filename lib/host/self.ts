@@ -14,6 +14,9 @@ export const installedTree = installed && tree;
 /** The folder of this dp, by a path that survives upgrades. */
 export const treeOfDp = installed ?? tree;
 
+/** The Bun that runs dp: an installed dp has its own. */
+export const BUN = installed ? join(installed, "bun/bin/bun") : process.execPath;
+
 /**
  * The argv of one of dp's programs, absolute and hardened. Without these options bun would read bunfig.toml,
  * tsconfig.json (whose "paths" may replace the program itself) and .env of the current folder, and download missing
@@ -21,7 +24,7 @@ export const treeOfDp = installed ?? tree;
  */
 export function program(path: string): string[] {
   return [
-    installed ? join(installed, "bun/bin/bun") : process.execPath,
+    BUN,
     "--no-env-file",
     "--config=/dev/null",
     "--tsconfig-override=/dev/null",
@@ -75,8 +78,8 @@ export const supervisor = (): string[] => ["/bin/sh", "-c", GUARD, "sh", ...supe
 /** The argv of a supervisor of many instances, which has no guard of its own: its instances have. */
 export const sharedSupervisor = (name: string): string[] => [...supervisorProgram(), `${SHARED}${name}`];
 
-/** The argv of dp itself. */
-export const SELF: readonly string[] = program("bin/dp");
+/** The argv of dp itself. An installed dp is one program: see bundle.ts. */
+export const SELF: readonly string[] = installed ? [join(installed, "bundle/dp")] : program("bin/dp");
 
 /** The operator's variables that select the container engine of docker. */
 export const ENGINE_VARIABLES = [

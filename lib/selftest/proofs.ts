@@ -7,7 +7,7 @@ import { places } from "../paths.ts";
 import { namedApp } from "../release/app.ts";
 import { holder, newestRun } from "../release/history.ts";
 import { run } from "../host/run.ts";
-import { SELF } from "../host/self.ts";
+import { BUN, SELF } from "../host/self.ts";
 import { answers, BREAK, SLOW, type Stage } from "./stage.ts";
 import { commit, dp, makeCode, push } from "./scenario.ts";
 import { hasSmallDisk, mountProblem, mountSmallDisk, withFullDisk } from "./small-disk.ts";
@@ -29,7 +29,7 @@ export const PROOFS: [step: string, prove: (stage: Stage) => Promise<string | vo
 
 async function setUp(stage: Stage): Promise<void> {
   const { app, port } = stage;
-  await makeCode(stage, SELF[0]!);
+  await makeCode(stage, BUN);
   await dp(stage, "setup", app, "--port", String(port));
   await configure(app, { verifyTime: "500ms" });
   await mountSmallDisk(app);

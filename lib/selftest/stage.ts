@@ -8,7 +8,7 @@ import { makeIo, silentLog } from "../host/io.ts";
 import { places } from "../paths.ts";
 import { front, manager } from "../registry.ts";
 import { plainEnv, run } from "../host/run.ts";
-import { selfEnv } from "../host/self.ts";
+import { BUN, selfEnv } from "../host/self.ts";
 
 const { SIGINT } = constants.signals;
 
@@ -49,7 +49,7 @@ export async function makeStage(app: string, print: (line: string) => void, serv
   const python = await run(["python3", "-c", "0"], { check: false, env: plainEnv() }).catch(() => null);
   if (server) process.env["DP_ROOT"] = join(folder, server);
   // Bun exists, or this would not run; the app may need it.
-  const PATH = [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter);
+  const PATH = [dirname(BUN), process.env["PATH"] ?? ""].join(delimiter);
   const git = {
     GIT_CONFIG_GLOBAL: "/dev/null",
     GIT_CONFIG_NOSYSTEM: "1",

@@ -162,7 +162,7 @@ async function hookText(app: NamedApp, hook: (typeof HOOKS)[number]): Promise<st
   return render(await template(`${hook}.sh`), {
     app: app.name,
     environment,
-    bun: shellQuote(SELF[0]!),
+    program: shellQuote(SELF[0]!),
     dp: SELF.map(shellQuote).join(" "),
   });
 }

@@ -2,7 +2,7 @@
 # written by dp: the one program that sudo lets the user dp start, as root. dp keys writes it anew.
 unset BUN_OPTIONS BUN_BE_BUN
 cd / || exit 8
-[ -x {{bun}} ] || {
+[ -x {{program}} ] || {
     echo "dp: dp is not installed on this server any more" >&2
     exit 8
 }

@@ -21,7 +21,7 @@ if [ $# = 1 ] && [ -w {{repositories}} ]; then
     fi
 fi
 [ -n "$served" ] || exec git "$service" "$@"
-[ -x {{bun}} ] || {
+[ -x {{program}} ] || {
     echo "dp is not installed on this server any more: run its install.sh, then push again" >&2
     exit 1
 }

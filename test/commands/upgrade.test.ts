@@ -96,6 +96,19 @@ test("an older dp is refused, and installed when that is wanted", async () => {
   expect((await run(dp(), "--version")).out).toContain(`dp ${version}`);
 });
 
+test("a dp so old that it is no program of its own is still what hooks and units start", async () => {
+  const at = source("0.0.1");
+  const installer = join(at, "install.sh");
+  const text = readFileSync(installer, "utf8");
+  expect(text).toContain('    make_bundle "$1"\n');
+  writeFileSync(installer, text.replace('    make_bundle "$1"\n', ""));
+  expect(await run(dp(), "upgrade", "--downgrade", at)).toMatchObject({ code: 0 });
+  const program = join(prefix(), "share/dp/bundle/dp");
+  expect((await run(program, "--version")).out).toStartWith("dp 0.0.1");
+  expect(await run(program, "upgrade", project)).toMatchObject({ code: 0 });
+  expect((await run(program, "--version")).out).toContain(`dp ${version}`);
+});
+
 test("without a folder it brings every app up to this dp, and one that cannot be stops no other", async () => {
   const apps = ["blog", "shop"];
   try {

@@ -7,7 +7,7 @@ import { codeOf, DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
 import { answerOf, isExecutable, pathFolders } from "../../host/program.ts";
 import { howToInstall, runtimeBins } from "../../host/runtime-folder.ts";
-import { SELF } from "../../host/self.ts";
+import { BUN } from "../../host/self.ts";
 import { describeWishes, NEWEST_LTS, newestFirst, type Version, type Wish } from "./version.ts";
 
 /** A node or bun that works for the app's user. */
@@ -58,7 +58,7 @@ export async function allNodes(seeker: Seeker, io: Io): Promise<Interpreter[]> {
  */
 export async function findBun(place: Place, wishes: readonly Wish[], io: Io): Promise<Interpreter> {
   const path = pathFolders(place.env["PATH"] ?? "");
-  const more = [...homes(place).map((home) => join(home, ".bun/bin")), dirname(SELF[0]!)];
+  const more = [...homes(place).map((home) => join(home, ".bun/bin")), dirname(BUN)];
   const visible = more.filter((folder) => isVisible(folder, place));
   return choose("bun", path, visible, wishes, place, io);
 }

@@ -8,7 +8,7 @@ import { readText } from "../../host/files.ts";
 import type { Io } from "../../host/io.ts";
 import { networkEnv } from "../../host/network.ts";
 import { run } from "../../host/run.ts";
-import { SELF } from "../../host/self.ts";
+import { BUN } from "../../host/self.ts";
 import { networkLines } from "./fetch.ts";
 
 const MINUTES = 60_000;
@@ -29,7 +29,7 @@ export const serverFetcher = (): Fetcher =>
   Bun.which("npm") === null
     ? {
         name: "bun",
-        argv: [SELF[0]!, "--no-env-file", "add", "--backend=copyfile", "--ignore-scripts", "--no-progress"],
+        argv: [BUN, "--no-env-file", "add", "--backend=copyfile", "--ignore-scripts", "--no-progress"],
       }
     : { name: "npm", argv: npmArgv(["npm"]) };
 

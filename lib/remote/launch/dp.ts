@@ -4,7 +4,7 @@ import { mkdtemp, mkdir, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DpError } from "../../errors.ts";
-import { treeOfDp } from "../../host/self.ts";
+import { BUN, treeOfDp } from "../../host/self.ts";
 import { commitOfDp, isOlder, version } from "../../host/version.ts";
 import { DP, failed, here, script, type Hands } from "./hands.ts";
 import { PLATFORM } from "./platform.ts";
@@ -68,7 +68,7 @@ async function packer(temp: string, sendsBun: boolean): Promise<string[]> {
   const own = [...parts, ...packages].filter((part) => existsSync(join(treeOfDp, part)));
   if (sendsBun) {
     await mkdir(join(temp, "bun/bin"), { recursive: true });
-    await symlink(process.execPath, join(temp, "bun/bin/bun"));
+    await symlink(BUN, join(temp, "bun/bin/bun"));
   }
   const bun = sendsBun ? ["-C", temp, "bun"] : [];
   return ["tar", "-c", "-z", "-h", "-f", "-", "-C", treeOfDp, ...own, ...bun];
