@@ -85,7 +85,7 @@ describe.skipIf(why !== null)(`dp launch${why === null ? "" : ` (skipped: ${why}
       });
       expect(await launch(shop, at("root"))).toMatchObject({
         code: 8,
-        text: expect.stringMatching(/has \d+ MB free, and dp needs 400 MB/),
+        text: expect.stringMatching(/has \d+ MB free, and dp needs 500 MB/),
       });
     });
     await box.must("umount /opt");

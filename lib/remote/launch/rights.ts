@@ -4,7 +4,7 @@ import type { Ssh } from "../ssh.ts";
 import type { Found } from "./reach.ts";
 
 /** What dp and its Bun take while they are sent and installed, in bytes. */
-const ROOM = 400 * 1024 ** 2;
+const ROOM = 500 * 1024 ** 2;
 
 /** Throws DpError "host" when dp could not be installed or apps not set up. `isNew`: dp has to be sent. */
 export function requireRights(ssh: Ssh, { root, user, disk, platform, system }: Found, isNew: boolean): void {
