@@ -38,9 +38,21 @@ interface Life {
   tell(word: Word): void;
 }
 
+type Pipe = ReturnType<typeof pipe>;
+
+/** Two pipes, or none of them. */
+function pipes(): [Pipe, Pipe] {
+  const first = pipe();
+  try {
+    return [first, pipe()];
+  } catch (error) {
+    first.forEach(closeSync);
+    throw error;
+  }
+}
+
 function begin(order: Order, place: number): Life {
-  const [hear, tell] = pipe();
-  const [listen, speak] = pipe();
+  const [[hear, tell], [listen, speak]] = pipes();
   let pid: number;
   try {
     const env = { ...plainEnv(), DP_SHARED: JSON.stringify(order), DP_TURN: (place * TURN).toFixed(2) };
