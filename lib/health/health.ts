@@ -6,8 +6,9 @@ import type { Io } from "../host/io.ts";
 import type { Manager } from "../contracts/manager.ts";
 import { hintForAnswer, hintForLines, hintForTables } from "./hints.ts";
 import { ownCheck } from "./own-check.ts";
-import { probe, type Answer } from "./probe.ts";
+import { probe, REFUSED, type Answer } from "./probe.ts";
 import { isWord, watchSteady } from "./steady.ts";
+import { isUnheard } from "./unheard.ts";
 import { watched } from "./watched.ts";
 import { watchElsewhere, wrongPort } from "./wrong-port.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
@@ -30,8 +31,8 @@ const SLOWEST = 2_000;
 const LATENESS = 0.1;
 /** The shortest pause while nobody listens, in ms: that is looked at in between, and such a try is in vain. */
 const UNHEARD = 25;
-/** The pause between two looks whether somebody listens by now, as a share of the pause. */
-const LOOK = 0.08;
+/** The pause between two looks whether somebody listens by now, as a share of the time already waited. */
+const LOOK = 0.01;
 /** The pause is at least this many times the duration of the try: some managers are asked through a program. */
 const IDLE = 2;
 
@@ -53,11 +54,10 @@ export async function waitUntilHealthy(candidate: Candidate, io: Io): Promise<{ 
   let delay = check.interval;
   for (let tries = 1; ; tries++) {
     const asked = performance.now();
-    await requireFirst(candidate, await statusOf(), io);
-    const answer = await probe(check, candidate.port);
+    const { pid } = await requireFirst(candidate, await statusOf(), io);
+    const answer = isUnheard(pid, candidate.port) ? REFUSED : await probe(check, candidate.port);
     if (answer.isHealthy) {
-      const status = await candidate.manager.status(candidate.name);
-      await requireFirst(candidate, status, io);
+      const status = await requireFirst(candidate, await candidate.manager.status(candidate.name), io);
       return { pid: await owner(candidate, status, io), tries };
     }
     seen.set(answer.text, (seen.get(answer.text) ?? 0) + 1);
@@ -71,23 +71,23 @@ export async function waitUntilHealthy(candidate: Candidate, io: Io): Promise<{ 
     const soon = Math.max(UNHEARD, (now - begun) * LATENESS, (now - asked) * IDLE);
     const pause = answer.isRefused ? Math.min(soon, delay) : delay;
     if (performance.now() + pause > deadline) throw await unhealthy(candidate, seen, io, word ?? answer);
-    await (answer.isRefused ? untilHeard(candidate.port, pause, io) : io.sleep(pause));
+    await (answer.isRefused ? untilHeard(candidate.port, pause, (now - begun) * LOOK, io) : io.sleep(pause));
     delay = Math.min(Math.max(check.interval, (performance.now() - begun) * LATENESS), SLOWEST);
   }
 }
 
-/** Waits until somebody listens on the port, for `pause` ms at most: to ask the kernel for it costs next to nothing. */
-async function untilHeard(port: number, pause: number, io: Io): Promise<void> {
+/** Waits until somebody listens on the port, for `pause` ms at most; the kernel is asked every `look` ms, but at least 2. */
+async function untilHeard(port: number, pause: number, look: number, io: Io): Promise<void> {
   const end = performance.now() + pause;
-  const look = Math.max(1, pause * LOOK);
-  do await io.sleep(Math.min(look, Math.max(1, end - performance.now())));
+  do await io.sleep(Math.min(Math.max(2, look), Math.max(1, end - performance.now())));
   while (performance.now() < end && listenerInode("127.0.0.1", port) === null);
 }
 
 // The instance runs, and for the first time: it has not crashed.
-async function requireFirst(candidate: Candidate, status: InstanceStatus, io: Io): Promise<void> {
+async function requireFirst(candidate: Candidate, status: InstanceStatus, io: Io): Promise<InstanceStatus> {
   if (status.state !== "running" || status.restarts > 0) throw await died(candidate, status, io);
   if (status.isUnhealthy) throw await unhealthy(candidate, new Map([[status.detail, 1]]), io);
+  return status;
 }
 
 /**

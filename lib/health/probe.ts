@@ -28,6 +28,9 @@ const WORDS: Record<string, string> = {
   EPIPE: "connection reset",
 };
 
+/** The answer when nobody listens on the port. */
+export const REFUSED: Answer = { isHealthy: false, status: null, text: WORDS["ECONNREFUSED"]!, isRefused: true };
+
 /** Asks a port of this machine once; `timeout` of the check (ms) bounds the whole answer, body included. Never throws. */
 export async function probe(check: HealthCheck, port: number, host = "127.0.0.1"): Promise<Answer> {
   const signal = AbortSignal.timeout(check.timeout);
