@@ -32,7 +32,7 @@ export function isListening(pid: number, port: number): boolean {
 
 /** Every process that holds a socket listening on the TCP port; empty when the port is free. */
 export async function listener(port: number): Promise<Listener[]> {
-  const sockets = listening().filter((socket) => socket.port === port);
+  const sockets = listeningOn(port);
   if (sockets.length === 0) return [];
   const holders = holdersOf(new Set(sockets.map((socket) => socket.inode)), allPids());
   return sockets.flatMap(({ inode, uid, address }): Listener[] => {
@@ -42,8 +42,7 @@ export async function listener(port: number): Promise<Listener[]> {
 }
 
 /** The users whose sockets listen on the TCP port, on whatever address. */
-export const listenerUids = (port: number): Set<number> =>
-  new Set(listening().flatMap((socket) => (socket.port === port ? socket.uid : [])));
+export const listenerUids = (port: number): Set<number> => new Set(listeningOn(port).map(({ uid }) => uid));
 
 /** Every TCP port with a listener on this machine, in one read. */
 export const listenedPorts = (): Set<number> => new Set(listening().map(({ port }) => port));
@@ -64,9 +63,15 @@ export function listeningPorts(pids: readonly number[]): { port: number; address
     .sort((a, b) => a.port - b.port);
 }
 
-/** `network` is the folder of a network namespace below /proc; without it, this process's own is meant. */
-function listening(network?: string): Socket[] {
-  const listed = network === undefined ? listedSockets() : null;
+/** Those of this network namespace on one port. */
+const listeningOn = (port: number): Socket[] => listening(undefined, port).filter((socket) => socket.port === port);
+
+/**
+ * `network` is the folder of a network namespace below /proc; without it, this process's own is meant. `port`: the only one
+ * that is asked about.
+ */
+function listening(network?: string, port?: number): Socket[] {
+  const listed = network === undefined ? listedSockets(port) : null;
   if (listed !== null) return listed.map(({ address, ...socket }) => ({ ...socket, address: textOf(address) }));
   const folder = network ?? "net";
   return [...listeningOf(folder, "", "TCP"), ...listeningOf(folder, "6", "TCP6")];

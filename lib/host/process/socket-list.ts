@@ -27,20 +27,20 @@ export interface ListedSocket {
   uid: number;
 }
 
-/** All that listen in this network namespace; null: this kernel does not list them. */
-export function listedSockets(): ListedSocket[] | null {
+/** All that listen in this network namespace, or those on one port; null: this kernel does not list them. */
+export function listedSockets(port = 0): ListedSocket[] | null {
   const netlink = openDiag();
   if (netlink < 0) return null;
   try {
-    const [four, six] = [AF_INET, AF_INET6].map((family) => listOf(netlink, family));
+    const [four, six] = [AF_INET, AF_INET6].map((family) => listOf(netlink, family, port));
     return four && six ? [...four, ...six] : null;
   } finally {
     diag().close(netlink);
   }
 }
 
-/** A struct nlmsghdr and a struct inet_diag_req_v2 that asks for all listening sockets of a family. */
-function questionFor(family: number): Uint8Array {
+/** A struct nlmsghdr and a struct inet_diag_req_v2 that asks for the listening sockets of a family; port 0: all. */
+function questionFor(family: number, port: number): Uint8Array {
   const question = new DataView(new ArrayBuffer(QUESTION));
   question.setUint32(0, QUESTION, true);
   question.setUint16(4, SOCK_DIAG_BY_FAMILY, true);
@@ -48,11 +48,12 @@ function questionFor(family: number): Uint8Array {
   question.setUint8(16, family);
   question.setUint8(17, TCP);
   question.setUint32(20, 1 << LISTEN, true);
+  question.setUint16(24, port);
   return new Uint8Array(question.buffer);
 }
 
-function listOf(netlink: number, family: number): ListedSocket[] | null {
-  const question = questionFor(family);
+function listOf(netlink: number, family: number, port: number): ListedSocket[] | null {
+  const question = questionFor(family, port);
   if (Number(diag().send(netlink, ptr(question), question.length, 0)) !== question.length) return null;
   const found: ListedSocket[] = [];
   const answer = new Uint8Array(32 * 1024);

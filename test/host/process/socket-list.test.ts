@@ -24,6 +24,20 @@ test.each([
   expect(found()).toEqual([]);
 });
 
+test("those on one port can be asked for alone", () => {
+  const [first, second] = ["127.0.0.1", "::1"].map((hostname) => {
+    const listener = Bun.listen({ hostname, port: 0, socket: { data: () => undefined } });
+    opened.push(listener);
+    return listener;
+  });
+  for (const { port } of [first!, second!]) {
+    expect(listedSockets(port)).toEqual(listedSockets()!.filter((socket) => socket.port === port));
+    expect(listedSockets(port)).toHaveLength(1);
+  }
+  first!.stop(true);
+  expect(listedSockets(first!.port)).toEqual([]);
+});
+
 test("more of them than one answer has room for are all there", () => {
   const ports = Array.from({ length: 400 }, () => {
     const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
