@@ -3,7 +3,7 @@ import { chown } from "node:fs/promises";
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { codeOf, DpError, messageOf } from "../errors.ts";
-import type { Domain, Front, Route, RouteStatus, Target } from "../contracts/front.ts";
+import type { Domain, Front, FrontStatus, Route, RouteStatus, Target } from "../contracts/front.ts";
 import type { Io } from "../host/io.ts";
 import { together } from "../host/together.ts";
 import { root } from "../paths.ts";
@@ -22,9 +22,8 @@ export const relayFolder = () => `${root()}/var/lib/dp/relay`;
 
 const client = () => relayAt(relayFolder());
 
-/** Makes sure that the relay is running in this version of dp; returns what was changed. */
-async function ensure(io: Io): Promise<string[]> {
-  const running = await client().relay();
+/** Makes sure that the relay is running in this version of dp; returns what was changed. `running`: what it tells of itself. */
+async function ensure(io: Io, running: Pick<FrontStatus, "version"> | null): Promise<string[]> {
   const isRunning = running !== null;
   if (!isService()) {
     if (!isRunning) await superviseRelay(relayFolder(), () => client().isRunning());
@@ -38,7 +37,8 @@ async function ensure(io: Io): Promise<string[]> {
   return changes;
 }
 
-const routeOf = async (app: string) => (await client().status(app)).routes.find((route) => route.app === app) ?? null;
+const routeIn = ({ routes }: FrontStatus, app: string) => routes.find((route) => route.app === app) ?? null;
+const routeOf = async (app: string) => routeIn(await client().status(app), app);
 
 const isSame = (one: RouteStatus, other: Omit<Route, "target">) =>
   one.listen.host === other.listen.host &&
@@ -52,8 +52,10 @@ const isSame = (one: RouteStatus, other: Omit<Route, "target">) =>
   one.trustedProxies.join() === other.trustedProxies.join();
 
 async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
-  const changes = await ensure(io);
-  const before = await routeOf(route.app);
+  const running = await client().statusIfRunning(route.app);
+  const changes = await ensure(io, running);
+  // After a start of the relay it is asked again.
+  const before = running !== null && changes.length === 0 ? routeIn(running, route.app) : await routeOf(route.app);
   if (route.domains?.length) await secure(route, io);
   const { host, port } = route.listen;
   try {
@@ -114,7 +116,7 @@ async function point(app: string, target: Target | null, io: Io): Promise<void> 
   } catch (error) {
     // A rollback must not fail because the relay has died: the relay starts again with the routes that it had.
     if (await client().isRunning()) throw error;
-    await ensure(io);
+    await ensure(io, null);
     await client().point(app, target);
   }
 }

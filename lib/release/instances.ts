@@ -5,12 +5,13 @@ import { waitUntilHealthy, type Candidate } from "../health/health.ts";
 import { factsOfRelease, instanceOf, takeInstancePort, type InstanceFacts } from "./instance.ts";
 import type { Io } from "../host/io.ts";
 import type { App } from "../contracts/app.ts";
+import type { RouteStatus } from "../contracts/front.ts";
 import { givePortBack, hasPort } from "./ports.ts";
 import { listener } from "../host/process/process.ts";
 import { isWeb } from "../text/ids.ts";
 import { front as frontNamed } from "../registry.ts";
 import { stoppedIds } from "./processes.ts";
-import { routeOf, targetOf } from "./route.ts";
+import { isSameTarget, routeOf, targetOf } from "./route.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
 import type { HealthCheck } from "../config/types.ts";
 import { frontNames } from "../config/kinds.ts";
@@ -95,9 +96,10 @@ export async function makeRoom(app: App, id: string, live: string | null, io: Io
 
 /**
  * Makes an earlier release serve again: starts its web process unless it runs, waits until it is healthy, and points
- * the front at it. Instances that were stopped by hand stay stopped. Throws DpError "unhealthy".
+ * the front at it. Instances that were stopped by hand stay stopped. `route`: what the front does now, when that is known:
+ * it need not be told again. Throws DpError "unhealthy".
  */
-export async function serveAgain(app: App, id: string, io: Io): Promise<void> {
+export async function serveAgain(app: App, id: string, io: Io, route: RouteStatus | null = null): Promise<void> {
   const { name, server, manager, front } = app;
   const facts = await factsOrNone(app, id);
   if (facts === null) return;
@@ -116,7 +118,9 @@ export async function serveAgain(app: App, id: string, io: Io): Promise<void> {
   }
   const port = await takeInstancePort(facts);
   await waitUntilHealthy(candidateOf(app, id, healthCheck, port), io);
-  await front.point(name, await targetOf(app, id, port), io);
+  const target = await targetOf(app, id, port);
+  if (route !== null && !route.isHeld && isSameTarget(route.target, target)) return;
+  await front.point(name, target, io);
   await front.resume(name, io);
 }
 

@@ -82,7 +82,7 @@ async function serveLive(app: App, live: string, io: Io): Promise<string[]> {
   const isPointed = !front.holdsPort || (route?.target?.id === live && route.target.port === port && !route.isHeld);
   const isRunning = (await manager.status({ app: name, id: live })).state === "running";
   if (isRunning && isPointed) return [];
-  await serveAgain(app, live, io);
+  await serveAgain(app, live, io, isPointed ? route : null);
   return [
     ...(isRunning ? [] : [`started ${name}@${live}`]),
     ...(isPointed ? [] : [`pointed the front at ${name}@${live}`]),

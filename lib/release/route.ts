@@ -46,6 +46,10 @@ export async function targetOf({ name, manager }: App, id: string, port: number)
   return target;
 }
 
+/** Whether a front that has the first target need not be told of the other. */
+export const isSameTarget = (one: Target | null, other: Target) =>
+  one?.id === other.id && one.port === other.port && one.uid === other.uid;
+
 /** Prepares the front on every server; a rollback goes on without one that is not well, which the warning names. */
 export async function prepareFront({ name, front }: App, next: Target, kind: Kind, io: Io): Promise<void> {
   try {

@@ -1,12 +1,11 @@
 // What a deploy puts in order before its first step: temp files, supervisors, strays, and where the front points.
 import type { App, NamedApp } from "../contracts/app.ts";
-import type { Target } from "../contracts/front.ts";
 import { removeStaleTemps } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { releaseOf } from "../text/ids.ts";
 import { forget, forgetRelease } from "./forget.ts";
 import { portOf } from "./ports.ts";
-import { targetOf } from "./route.ts";
+import { isSameTarget, targetOf } from "./route.ts";
 import { straysOf, wantedOf } from "./wanted.ts";
 import { warmIds } from "./warm.ts";
 
@@ -34,9 +33,6 @@ export async function tidy(app: App, io: Io): Promise<string[]> {
   await front.point(name, target, io);
   return [...changes, `pointed the front at ${name}@${live}`];
 }
-
-const isSameTarget = (one: Target | null, other: Target) =>
-  one?.id === other.id && one.port === other.port && one.uid === other.uid;
 
 /**
  * Gives running instances their supervisor again; answers sentences. This comes first: without a reader for its output,
