@@ -62,7 +62,6 @@ let written = 0;
 
 async function replace(path: string, text: string, mode: number, owner?: readonly [number, number]): Promise<void> {
   const temp = `${path}.tmp.${(written += 1)}.${process.pid}`;
-  rmSync(temp, { force: true });
   try {
     await writeDurably(temp, text, mode, owner);
     await rename(temp, path);
@@ -74,8 +73,19 @@ async function replace(path: string, text: string, mode: number, owner?: readonl
   await syncFolder(dirname(path));
 }
 
+/** Makes a file. One of that name is what another process of this pid has left. */
+function openNew(path: string, mode: number): number {
+  try {
+    return openSync(path, "wx", mode);
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+    rmSync(path, { force: true });
+    return openSync(path, "wx", mode);
+  }
+}
+
 async function writeDurably(path: string, text: string, mode: number, owner?: readonly [number, number]) {
-  const fd = openSync(path, "wx", mode);
+  const fd = openNew(path, mode);
   try {
     fchmodSync(fd, mode); // independent of the umask
     if (owner) fchownSync(fd, ...owner);

@@ -1,5 +1,5 @@
 // One deploy at a time: flock(2) on a file that is never removed, close-on-exec, freed by death.
-import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync, writeSync } from "node:fs";
 import { tryFlock } from "./process/libc.ts";
 
 export interface Lock {
@@ -16,15 +16,12 @@ export function tryLock(path: string, kind: "exclusive" | "shared" = "exclusive"
     closeSync(fd);
     return null;
   }
-  // The last holder's note must not be taken for this one's.
-  ftruncateSync(fd);
-  let isNoted = false;
+  // The last holder's note must not be taken for this one's. Its room is kept: to give it back and take it again would be
+  // two changes on the disk.
+  const { size } = fstatSync(fd);
+  if (size > 0) writeSync(fd, " ".repeat(size), 0);
   return {
-    note(holder) {
-      if (isNoted) ftruncateSync(fd);
-      isNoted = true;
-      writeSync(fd, JSON.stringify(holder), 0);
-    },
+    note: (holder) => void writeSync(fd, JSON.stringify(holder).padEnd(fstatSync(fd).size), 0),
     release: () => closeSync(fd),
   };
 }

@@ -9,7 +9,7 @@ import { fact } from "../pipeline/facts.ts";
 import { entriesOf } from "../git/entries.ts";
 import type { Instance, Predecessor } from "../contracts/manager.ts";
 import { treeOf } from "../host/release-folder.ts";
-import { runFile } from "./history.ts";
+import { readOnce, runFile } from "./history.ts";
 import { isJob, processOf, releaseOf } from "../text/ids.ts";
 import { managerFor } from "./manager.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
@@ -97,7 +97,7 @@ export async function otherInstance(facts: InstanceFacts, id: string): Promise<I
 
 /** The facts of an earlier release, with the settings that it had and the server's current config. */
 export async function factsOfRelease(app: App, id: string): Promise<InstanceFacts & { subject: string }> {
-  const run = await load(runFile(app, id));
+  const run = await readOnce(runFile(app, id));
   return {
     app,
     run: (await liveRunOf(app, id)) ?? id,

@@ -81,10 +81,22 @@ test("asking neither takes the lock nor wipes the note, nor makes the file", () 
   mine.note({ id: "a long note, and then a short one" });
   mine.note({ id: "me" });
   for (let times = 0; times < 100; times++) expect(holderOf(path)).toEqual({ id: "me" });
-  expect(readFileSync(path, "utf8")).toBe('{"id":"me"}');
+  // Only blanks are left of the longer one.
+  expect(readFileSync(path, "utf8").trimEnd()).toBe('{"id":"me"}');
   mine.release();
   for (let times = 0; times < 100; times++) expect(isLocked(path)).toBe(false);
   tryLock(path)!.release();
+});
+
+test("the note of the last holder is gone before the next one's is there", () => {
+  const last = tryLock(path)!;
+  last.note({ id: "ä", by: "the last holder" });
+  last.release();
+  const next = tryLock(path)!;
+  expect(holderOf(path)).toBeNull();
+  next.note({ id: "é" });
+  expect(holderOf(path)).toEqual({ id: "é" });
+  next.release();
 });
 
 test("two that ask at the same moment do not take each other for the holder", () => {
