@@ -20,6 +20,7 @@ import {
   systemdTool,
   unitOf,
 } from "../host/systemd/systemd.ts";
+import { doJob, resetFailed } from "../host/systemd/job.ts";
 import { logs } from "../host/systemd/journal.ts";
 import { together } from "../host/together.ts";
 import {
@@ -68,6 +69,7 @@ async function start(instance: Instance, io: Io): Promise<void> {
   if (before["NeedDaemonReload"] === "yes") await systemctl(["daemon-reload"], io);
   // Only a stop makes systemd forget earlier crashes.
   if (!isNew(before)) await end(instance, true, io);
+  if ((await doJob("StartUnit", unit, io.signal)) || (await hasRun(unit, before[BEGUN]))) return;
   const result = await systemctl(["start", unit], io, false);
   if (result.code !== 0 && !(await hasRun(unit, before[BEGUN]))) throw await failure(instance, result.text, io);
 }
@@ -126,10 +128,10 @@ async function stop(name: InstanceName, io: Io): Promise<void> {
 /** Stops a unit and, if it has failed or had crashed before, makes systemd forget that. */
 async function end(name: InstanceName, hadCrashed: boolean, io: Io): Promise<void> {
   const unit = unitOf(name);
-  await systemctl(["stop", unit], io, false);
+  if (!(await doJob("StopUnit", unit, io.signal))) await systemctl(["stop", unit], io, false);
   let { state, pid } = await status(name);
   if (state !== "stopped" || hadCrashed) {
-    await systemctl(["reset-failed", unit], io, false);
+    if (!(await resetFailed(unit))) await systemctl(["reset-failed", unit], io, false);
     ({ state, pid } = await status(name));
   }
   if (state !== "stopped")

@@ -10,6 +10,7 @@ import systemd from "../../lib/managers/systemd.ts";
 import { places } from "../../lib/paths.ts";
 import { askProperties, askUnits } from "../../lib/host/systemd/ask.ts";
 import { SYSTEM_BUS } from "../../lib/host/systemd/bus.ts";
+import { doJob, resetFailed } from "../../lib/host/systemd/job.ts";
 import { statusFrom } from "../../lib/host/systemd/systemd.ts";
 import { unitPath, unitText } from "../../lib/host/systemd/unit.ts";
 import { type Box, boxUnavailable, startBox } from "../support/box.ts";
@@ -260,21 +261,79 @@ const inside = () => {
     expect(await askUnits(["failed"], [`${running.app}@*.service`])).toEqual([]);
   });
 
+  /** A unit of this name that runs a command. */
+  const writeUnit = (name: string, ...lines: string[]) => {
+    writeFileSync(`/run/systemd/system/${name}`, ["[Service]", "Type=exec", ...lines, ""].join("\n"));
+    Bun.spawnSync(["systemctl", "daemon-reload"]);
+  };
+  const stateOf = async (unit: string) => (await askProperties([unit], ["ActiveState"]))?.get(unit)?.["ActiveState"];
+
+  test("a job over the bus ends when systemd has done it, however quick, and however many there are", async () => {
+    const units = Array.from({ length: 12 }, (_, at) => `dp-job-${at}.service`);
+    for (const unit of units) writeUnit(unit, "ExecStart=/bin/sleep 1000");
+    for (let time = 0; time < 5; time++) {
+      const started = await Promise.all(units.map((unit) => doJob("StartUnit", unit, io.signal)));
+      expect(await Promise.all(units.map(stateOf))).toEqual(units.map(() => "active"));
+      const again = await doJob("StartUnit", units[0]!, io.signal); // it has ended before systemd says which job it is
+      const stopped = await Promise.all(units.map((unit) => doJob("StopUnit", unit, io.signal)));
+      expect(await Promise.all(units.map(stateOf))).toEqual(units.map(() => "inactive"));
+      expect([...started, again, ...stopped]).not.toContain(false);
+    }
+    for (const unit of units) rmSync(`/run/systemd/system/${unit}`);
+  });
+
+  test("a job that is not done, or of no unit, is systemctl's to explain", async () => {
+    writeUnit("dp-job-fails.service", "ExecStart=/nonexistent");
+    expect(await doJob("StartUnit", "dp-job-fails.service", io.signal)).toBe(false);
+    expect(await resetFailed("dp-job-fails.service")).toBe(true);
+    expect(await stateOf("dp-job-fails.service")).toBe("inactive");
+    expect(await doJob("StartUnit", "dp-no-job.service", io.signal)).toBe(false);
+    rmSync("/run/systemd/system/dp-job-fails.service");
+  });
+
+  test("a job is waited for while systemd starts anew, and left when that is called off", async () => {
+    const name = "dp-job-slow.service";
+    const waits = `ExecStart=/bin/sh -c 'trap "sleep 3; exit 0" TERM; while :; do sleep 0.1; done'`;
+    writeUnit(name, "KillMode=mixed", waits);
+    expect(await doJob("StartUnit", name, io.signal)).toBe(true);
+    const stopped = doJob("StopUnit", name, io.signal);
+    await until("it is about to stop", async () => (await stateOf(name)) === "deactivating");
+    Bun.spawnSync(["systemctl", "daemon-reexec"]);
+    await stopped; // true, or false where the signal was lost
+    expect(await stateOf(name)).toBe("inactive");
+    await doJob("StartUnit", name, io.signal);
+    const leaver = new AbortController();
+    const left = doJob("StopUnit", name, leaver.signal);
+    await until("it is about to stop", async () => (await stateOf(name)) === "deactivating");
+    leaver.abort(new DpError("interrupted", "stopped by SIGINT"));
+    await expect(left).rejects.toThrow("stopped by SIGINT");
+    expect(await stateOf(name)).toBe("deactivating");
+    Bun.spawnSync(["systemctl", "kill", "--signal=SIGKILL", name]);
+    rmSync(`/run/systemd/system/${name}`);
+  });
+
   test("without the bus systemctl is asked, and nobody waits", async () => {
     const instance = await shop.instance("sleep 1000");
     await systemd.start(instance, io);
     const lines = `const { default: systemd } = await import("${join(import.meta.dir, "../../lib/managers/systemd.ts")}");
       const name = ${JSON.stringify({ app: instance.app, id: instance.id })};
       console.log(JSON.stringify([await systemd.status(name), await systemd.instances(name.app)]));`;
+    const acts = `const { default: systemd } = await import("${join(import.meta.dir, "../../lib/managers/systemd.ts")}");
+      const { makeIo, silentLog } = await import("${join(import.meta.dir, "../../lib/host/io.ts")}");
+      const instance = ${JSON.stringify(instance)};
+      for (const what of ["stop", "start"]) await systemd[what](instance, makeIo(silentLog));`;
     const asked = () => Bun.spawnSync([process.execPath, "-e", lines]).stdout.toString();
     const before = asked();
     expect(JSON.parse(before)).toMatchObject([{ state: "running" }, [instance.id]]);
     renameSync(SYSTEM_BUS, `${SYSTEM_BUS}.away`);
     try {
       expect(asked()).toBe(before);
+      const { exitCode, stderr } = Bun.spawnSync([process.execPath, "-e", acts]);
+      expect([exitCode, stderr.toString()]).toEqual([0, ""]);
     } finally {
       renameSync(`${SYSTEM_BUS}.away`, SYSTEM_BUS);
     }
+    expect((await systemd.status(instance)).pid).not.toBe(JSON.parse(before)[0].pid);
   });
 
   test("a unit of somebody else is not replaced", async () => {

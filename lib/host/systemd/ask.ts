@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import { openBus, SYSTEM_BUS, type Bus } from "./bus.ts";
 
-const SYSTEMD = "org.freedesktop.systemd1";
-const MANAGER = { to: SYSTEMD, at: "/org/freedesktop/systemd1", interface: `${SYSTEMD}.Manager` };
+export const SYSTEMD = "org.freedesktop.systemd1";
+export const MANAGER = { to: SYSTEMD, at: "/org/freedesktop/systemd1", interface: `${SYSTEMD}.Manager` };
 
 /** The properties that are known here, by the interface that has them. */
 const INTERFACES: Readonly<Record<string, readonly string[]>> = {
@@ -29,7 +29,8 @@ function openedBus(): Bus | null {
   return (bus = existsSync(SYSTEM_BUS) ? openBus(SYSTEM_BUS, PATIENCE) : null);
 }
 
-async function over<T>(ask: (bus: Bus) => Promise<T>): Promise<T | null> {
+/** What is asked over the bus, answered; null where there is none, or it does not answer, or refuses. */
+export async function over<T>(ask: (bus: Bus) => Promise<T>): Promise<T | null> {
   const open = isSilent ? null : openedBus();
   if (open === null) return null;
   const begun = performance.now();

@@ -1,5 +1,5 @@
 // The system's bus, over which systemd answers in a tenth of the time that its programs need to start and to ask it.
-import { callBytes, firstMessage, type Call } from "./message.ts";
+import { callBytes, firstMessage, type Call, type Message } from "./message.ts";
 
 /** The socket of the system's bus. */
 export const SYSTEM_BUS = "/run/dbus/system_bus_socket";
@@ -11,6 +11,8 @@ export interface Bus {
    * `code` is the name of the refusal.
    */
   call(call: Call): Promise<unknown[]>;
+  /** Hands on the values of each signal of that name from now on, of those that it has asked for; answers what ends that. */
+  hear(signal: string, heard: (values: unknown[]) => void): () => void;
   isOpen(): boolean;
 }
 
@@ -31,6 +33,13 @@ interface Connection {
   /** The number of the last call. */
   last: number;
   waiting: Map<number, PromiseWithResolvers<unknown[]>>;
+  /** Whoever listens, and to which signal. */
+  listeners: Set<Listener>;
+}
+
+interface Listener {
+  signal: string;
+  heard: (values: unknown[]) => void;
 }
 
 /** Opens a connection; a call is given up after `patience` ms. It keeps no process alive but for a call. */
@@ -45,6 +54,7 @@ export function openBus(path: string, patience: number): Bus {
     isOver: false,
     last: 0,
     waiting: new Map(),
+    listeners: new Set(),
   };
   const handlers = {
     open(socket: Bun.Socket) {
@@ -65,7 +75,16 @@ export function openBus(path: string, patience: number): Bus {
   };
   Bun.connect({ unix: path, socket: handlers }).catch((error: Error) => end(it, error.message));
   callOn(it, HELLO, patience).catch(() => undefined); // whoever calls next is told
-  return { call: (call) => callOn(it, call, patience), isOpen: () => !it.isOver };
+  return {
+    call: (call) => callOn(it, call, patience),
+    hear: (signal, heard) => listenOn(it, { signal, heard }),
+    isOpen: () => !it.isOver,
+  };
+}
+
+function listenOn({ listeners }: Connection, listener: Listener): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
 }
 
 function callOn(it: Connection, call: Call, patience: number): Promise<unknown[]> {
@@ -99,11 +118,15 @@ function take(it: Connection, chunk: Buffer): void {
   }
   for (let next = firstMessage(it.read); next !== null; next = firstMessage(it.read)) {
     it.read = it.read.subarray(next.size);
-    const { kind, answers, values, error } = next.message;
-    if (kind === "answer") it.waiting.get(answers)?.resolve(values);
-    else if (kind === "error")
-      it.waiting.get(answers)?.reject(Object.assign(new Error(String(values[0] ?? "refused")), { code: error }));
+    handOn(it, next.message);
   }
+}
+
+function handOn(it: Connection, { kind, answers, values, error, signal }: Message): void {
+  if (kind === "answer") it.waiting.get(answers)?.resolve(values);
+  else if (kind === "error")
+    it.waiting.get(answers)?.reject(Object.assign(new Error(String(values[0] ?? "refused")), { code: error }));
+  else if (kind === "signal") for (const one of it.listeners) if (one.signal === signal) one.heard(values);
 }
 
 function end(it: Connection, why: string): void {

@@ -19,6 +19,8 @@ export interface Message {
   values: unknown[];
   /** The name of an error, "org.freedesktop.systemd1.NoSuchUnit". */
   error?: string;
+  /** The name of a signal, "org.freedesktop.systemd1.Manager.JobRemoved". */
+  signal?: string;
 }
 
 const KINDS = ["call", "answer", "error", "signal"] as const;
@@ -106,7 +108,9 @@ export function firstMessage(bytes: Buffer): { message: Message; size: number } 
   const values = typesIn(signature).map((type) => read(body, type));
   const error = fields.get(ERROR_NAME!) as string | undefined;
   const answers = (fields.get(REPLY_SERIAL!) as number | undefined) ?? 0;
-  return { message: { kind, answers, values, ...(error === undefined ? {} : { error }) }, size };
+  const signal =
+    kind === "signal" ? { signal: `${String(fields.get(INTERFACE!))}.${String(fields.get(MEMBER!))}` } : {};
+  return { message: { kind, answers, values, ...(error === undefined ? {} : { error }), ...signal }, size };
 }
 
 interface Cursor {
