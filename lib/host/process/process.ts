@@ -4,7 +4,7 @@ import { allPids, listProc, readProc } from "./proc.ts";
 
 export { isListening, listenedPorts, listener, listeningIn, listeningPorts, type Listener } from "./listener.ts";
 
-/** One process from /proc/PID/stat. `startTime` is in clock ticks since boot. */
+/** One process from /proc/PID/task/PID/stat. `startTime` is in clock ticks since boot. */
 export interface ProcessEntry {
   pid: number;
   parent: number;
@@ -16,7 +16,8 @@ export interface ProcessEntry {
 
 /** One process, or null when no process has that pid. */
 export function processEntry(pid: number): ProcessEntry | null {
-  const stat = readProc(`${pid}/stat`);
+  // That of its first thread: for the process the kernel would sum up all threads, and make each that starts or ends wait.
+  const stat = readProc(`${pid}/task/${pid}/stat`);
   if (stat === null) return null;
   // The name in parentheses may contain anything, even ")" and spaces. The text after it starts with field 3.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ", 20);
