@@ -2,7 +2,7 @@
 import type { Access } from "../access/role.ts";
 import { waitTime } from "../config/duration.ts";
 import { DpError } from "../errors.ts";
-import { print, printJson, say } from "../text/say.ts";
+import { printAll, printJson, say } from "../text/say.ts";
 
 export { print } from "../text/say.ts";
 
@@ -32,7 +32,7 @@ export const json = (value: unknown) => printJson(value, 2);
 /** Prints the value if `--json` asks for it, otherwise lines for people. */
 export function answer(options: Options, value: unknown, lines: () => readonly string[]): void {
   if (options["json"]) json(value);
-  else lines().forEach(print);
+  else printAll(lines());
 }
 /** Prints a message that is not part of the answer, on stderr. */
 export const warn = (line: string) => say(`dp: ${line}`);

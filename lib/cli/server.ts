@@ -122,9 +122,11 @@ export function declareServerCommands(cli: CAC): void {
       const found = app === undefined ? await statusOfAll(broken, only(options)) : await statusWithServers(app);
       const isWhole = app === undefined && only(options) === undefined;
       const beside = isWhole && options["json"] !== true ? await balancersHere() : [];
-      const own = Array.isArray(found) ? found.flatMap(statusLines) : statusLines(found);
-      const lines = () => [...own, ...(own.length > 0 && beside.length > 0 ? [""] : []), ...beside];
-      answer(options, found, () => (lines().length > 0 || code !== 0 ? lines() : ["no app yet: dp setup APP"]));
+      answer(options, found, () => {
+        const own = Array.isArray(found) ? found.flatMap(statusLines) : statusLines(found);
+        const lines = [...own, ...(own.length > 0 && beside.length > 0 ? [""] : []), ...beside];
+        return lines.length > 0 || code !== 0 ? lines : ["no app yet: dp setup APP"];
+      });
       return code;
     });
 

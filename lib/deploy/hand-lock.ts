@@ -1,12 +1,11 @@
 // The lock that an operator sets by hand: nobody changes the app until it is removed. It is a file, so that it outlives
 // reboots.
-import { readFileSync } from "node:fs";
 import { link } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import type { NamedApp } from "../contracts/app.ts";
 import { codeOf, DpError } from "../errors.ts";
-import { removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
+import { removeFile, syncFolder, textIfThere, writeFileAtomic } from "../host/files.ts";
 import { when } from "../text/table.ts";
 import { starter } from "../host/who.ts";
 
@@ -19,13 +18,8 @@ const fileOf = ({ places }: NamedApp) => join(places.base, "locked.json");
 
 /** The lock that was set by hand, or null. A lock that cannot be read still holds. */
 export function handLock(app: NamedApp): HandLock | null {
-  let text: string;
-  try {
-    text = readFileSync(fileOf(app), "utf8");
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return null;
-    throw error;
-  }
+  const text = textIfThere(fileOf(app));
+  if (text === null) return null;
   try {
     return v.parse(schema, JSON.parse(text));
   } catch {

@@ -6,6 +6,7 @@ import {
   fchownSync,
   fstatSync,
   fsync,
+  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -126,6 +127,16 @@ export async function removeFile(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/** The text of a small file of dp's own that most often is not there, or null: to ask first costs less than an error. */
+export function textIfThere(path: string): string | null {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined ? null : readFileSync(path, "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return null; // gone in between
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 // The links `current` and `previous`: relative, straight to releases/ID, replaced with one rename(2).
-import { readlinkSync } from "node:fs";
+import { lstatSync, readlinkSync } from "node:fs";
 import { rename, symlink } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { codeOf, DpError } from "../errors.ts";
@@ -11,6 +11,8 @@ import { removeFile, syncFolder } from "./files.ts";
  */
 export async function target(link: string): Promise<string | null> {
   try {
+    // Most apps have no release before the first: to ask costs less than an error.
+    if (lstatSync(link, { throwIfNoEntry: false }) === undefined) return null;
     return resolve(dirname(link), readlinkSync(link));
   } catch (error) {
     if (codeOf(error) === "ENOENT") return null;

@@ -1,11 +1,10 @@
 // The maintenance of an app: while it lasts, clients get a page. It is a file, so that it outlives reboots.
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
 import type { Maintenance as Told } from "../contracts/front.ts";
-import { codeOf, DpError } from "../errors.ts";
+import { DpError } from "../errors.ts";
 import { passOf } from "../health/own-check.ts";
-import { removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
+import { removeFile, syncFolder, textIfThere, writeFileAtomic } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
 import { frontNames } from "../config/kinds.ts";
 import { front } from "../registry.ts";
@@ -22,13 +21,8 @@ const fileOf = ({ places }: NamedApp) => join(places.base, "maintenance.json");
 
 /** The maintenance of an app, or null. A damaged file still closes the app. */
 export function maintenanceOf(app: NamedApp): Maintenance | null {
-  let text: string;
-  try {
-    text = readFileSync(fileOf(app), "utf8");
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return null;
-    throw error;
-  }
+  const text = textIfThere(fileOf(app));
+  if (text === null) return null;
   try {
     const { by, since, page } = JSON.parse(text) as Record<string, unknown>;
     if (typeof by === "string" && typeof since === "string")

@@ -4,6 +4,10 @@ import { jsonText, shown } from "./text.ts";
 
 /** Prints one line of a result on stdout. */
 export const print = (line: string): void => console.log(shown(line));
+/** Prints lines of a result on stdout, in one write: an answer about all apps has thousands. */
+export const printAll = (lines: readonly string[]): void => {
+  if (lines.length > 0) console.log(lines.map(shown).join("\n"));
+};
 /** Prints one line that is not part of the result on stderr. */
 export const say = (line: string): void => console.error(shown(line));
 /** The same after a `mark` by dp, which may be coloured. */
