@@ -1,6 +1,6 @@
 // Makes dp quick to start: `bun lib/bundle.ts FOLDER` writes dp.js and supervisor.js, each one file with its bytecode, and
-// dp, a program that consists of Bun and dp. Its bytecode is mapped, where that of a file is read and copied whole: it
-// starts in half the time of dp.js, which is for whoever names bin/dp.
+// dp, a program that consists of Bun and dp. Its bytecode is mapped, where that of a file is read and copied whole, and
+// what is imported late lies in parts of its own: it starts in half the time of dp.js, which is for whoever names bin/dp.
 //
 // install.sh runs this once, in the folder where dp will stay: the bundles contain the paths of that folder. Bun itself
 // checks that the bytecode fits the text and the Bun version, and falls back to the text otherwise.
@@ -9,6 +9,7 @@ import { messageOf } from "./errors.ts";
 
 const lib = import.meta.dir;
 const MODULES = join(lib, "host/modules.ts");
+const STEPS = join(lib, "../steps/");
 /** Folders whose files are loaded by name. */
 const FOLDERS = ["apps", "managers", "fronts", "doctor", "notify/kinds", "../steps"].map((folder) => join(lib, folder));
 /** The source of each bundle -> its name. */
@@ -34,15 +35,22 @@ const plugin: Bun.BunPlugin = {
     build.onLoad({ filter: /\/lib\/host\/modules\.ts$/ }, ({ path }) =>
       path === MODULES ? { contents: table(), loader: "js" } : undefined,
     );
-    // A step in a bundle is not a program of its own, and bytecode does not support top-level await.
-    build.onLoad({ filter: /\/steps\/[^/]+\.ts$/ }, async ({ path }) => ({
-      contents: (await Bun.file(path).text()).replace(/^if \(import\.meta\.main\) .*$/m, ""),
+    build.onLoad({ filter: /\/(?:lib|steps)\/.+\.ts$/ }, async ({ path }) => ({
+      contents: inBundle(await Bun.file(path).text(), path),
       loader: "ts",
     }));
   },
 };
 
-const HOW = { target: "bun" as const, format: "cjs" as const, bytecode: true, plugins: [plugin] };
+/** The text of a module as it is bundled: it knows its own place. A step in a bundle is not a program of its own. */
+function inBundle(text: string, path: string): string {
+  const placed = text
+    .replaceAll(/\bimport\.meta\.dir\b/g, JSON.stringify(dirname(path)))
+    .replaceAll(/\bimport\.meta\.path\b/g, JSON.stringify(path));
+  return path.startsWith(STEPS) ? placed.replace(/^if \(import\.meta\.main\) .*$/m, "") : placed;
+}
+
+const HOW = { target: "bun" as const, bytecode: true, plugins: [plugin] };
 
 /** Nothing in the current folder has a say, as with the options of `program()`. */
 const HARDENED = {
@@ -57,6 +65,7 @@ export async function bundle(folder: string): Promise<void> {
   for (const [source, name] of Object.entries(BUNDLES))
     await Bun.build({
       ...HOW,
+      format: "cjs",
       entrypoints: [join(lib, source)],
       outdir: folder,
       naming: name,
@@ -65,6 +74,8 @@ export async function bundle(folder: string): Promise<void> {
     });
   await Bun.build({
     ...HOW,
+    format: "esm",
+    splitting: true,
     entrypoints: [join(lib, "cli.ts")],
     compile: { outfile: join(folder, "dp"), ...HARDENED },
   });
