@@ -6,7 +6,7 @@ const check: Check = {
   summary: "whether the app is closed for maintenance",
   async app(app) {
     const now = maintenanceOf(app);
-    if (!(await isAsTold(app))) {
+    if (!isAsTold(app, await app.front.status(app.name))) {
       const what = now === null ? "the front still keeps clients away" : "the front does not keep clients away";
       return [byCommand("error", `${what}: maintenance is ${now === null ? "off" : "on"}`, "reconcile", app.name)];
     }

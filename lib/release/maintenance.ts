@@ -1,7 +1,7 @@
 // The maintenance of an app: while it lasts, clients get a page. It is a file, so that it outlives reboots.
 import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
-import type { Maintenance as Told } from "../contracts/front.ts";
+import type { Maintenance as Told, RouteStatus } from "../contracts/front.ts";
 import { DpError } from "../errors.ts";
 import { passOf } from "../health/own-check.ts";
 import { removeFile, syncFolder, textIfThere, writeFileAtomic } from "../host/files.ts";
@@ -84,16 +84,17 @@ async function write(app: NamedApp, maintenance: Maintenance | null): Promise<vo
   else if (await removeFile(fileOf(app))) await syncFolder(app.places.base);
 }
 
-/** Whether the front does what the file says; true for a front that cannot, or that does not know the app. */
-export async function isAsTold(app: App): Promise<boolean> {
-  const route = await app.front.status(app.name);
+/**
+ * Whether the front does what the file says, by its status; true for a front that cannot, or that does not know the app.
+ */
+export function isAsTold(app: App, route: RouteStatus | null): boolean {
   if (app.front.maintain === undefined || route === null) return true;
   return maintenanceOf(app)?.since === route.maintenance?.since;
 }
 
-/** Makes the front do what the file says. Answers one sentence when it did not. */
-export async function mendMaintenance(app: App): Promise<string[]> {
-  if (await isAsTold(app)) return [];
+/** Makes the front with that status do what the file says. Answers one sentence when it did not. */
+export async function mendMaintenance(app: App, route: RouteStatus | null): Promise<string[]> {
+  if (isAsTold(app, route)) return [];
   const wanted = maintenanceOf(app);
   await app.front.maintain?.(app.name, wanted && toldOf(wanted), await passOf(app));
   return [wanted === null ? `opened ${app.name} to its clients again` : `closed ${app.name} for maintenance`];

@@ -8,6 +8,7 @@ import { point } from "../host/link.ts";
 import { serveAgain } from "./instances.ts";
 import type { Io } from "../host/io.ts";
 import type { App } from "../contracts/app.ts";
+import type { RouteStatus } from "../contracts/front.ts";
 import { isWeb } from "../text/ids.ts";
 import { mendMaintenance } from "./maintenance.ts";
 import { portOf } from "./ports.ts";
@@ -34,10 +35,10 @@ export async function reconcile(app: App, io: Io, changes: string[] = []): Promi
   // at boot.
   changes.push(...(await sealAll(app, false, io)));
   changes.push(...(await mendPrevious(app, live)));
-  changes.push(...(await holdPort(app, facts, io)));
+  const route = await holdPort(app, facts, changes, io);
   changes.push(...(await adoptAll(app, wanted, io)));
   changes.push(...(await stopStrays(app, live, wanted, io)));
-  if (live && wanted.includes(live)) changes.push(...(await serveLive(app, live, io)));
+  if (live && wanted.includes(live)) changes.push(...(await serveLive(app, live, route, io)));
   if (facts) {
     const started = await startInstances(
       facts,
@@ -63,22 +64,24 @@ async function mendPrevious(app: App, live: string | null): Promise<string[]> {
   return [`pointed previous at ${before ?? "nothing"}`];
 }
 
-// An app without a web process has no port to hold; before the first release that is unknown.
-async function holdPort(app: App, facts: InstanceFacts | null, io: Io): Promise<string[]> {
+// An app without a web process has no port to hold; before the first release that is unknown. Answers what the front does
+// then: under the app's lock nobody else tells it anything.
+async function holdPort(app: App, facts: InstanceFacts | null, changes: string[], io: Io): Promise<RouteStatus | null> {
   const { name, front } = app;
   if (facts && !hasWeb(facts.config)) {
     await front.remove(name, io);
-    return [];
+    return null;
   }
-  const changes = await front.setup(await routeOf(app), io);
+  changes.push(...(await front.setup(await routeOf(app), io)));
   if (facts === null) await front.point(name, null, io);
-  return [...changes, ...(await mendMaintenance(app))];
+  const route = await front.status(name);
+  changes.push(...(await mendMaintenance(app, route)));
+  return route;
 }
 
-async function serveLive(app: App, live: string, io: Io): Promise<string[]> {
+async function serveLive(app: App, live: string, route: RouteStatus | null, io: Io): Promise<string[]> {
   const { name, manager, front } = app;
   const port = await portOf(app, live);
-  const route = await front.status(name);
   const isPointed = !front.holdsPort || (route?.target?.id === live && route.target.port === port && !route.isHeld);
   const isRunning = (await manager.status({ app: name, id: live })).state === "running";
   if (isRunning && isPointed) return [];
