@@ -1,4 +1,5 @@
 // Passes the app's answer on to the client.
+import { readAhead } from "./ahead.ts";
 import { answer, readAnswer } from "./answer-head.ts";
 import { enter, leave, relay } from "./app.ts";
 import { type Body, CHUNKED, LENGTH, NONE, UNTIL_CLOSE, startBody, takeBody } from "./body.ts";
@@ -7,6 +8,7 @@ import { assign } from "./assign.ts";
 import { cut, leaveUpstream, linger, refuse, settle } from "./ending.ts";
 import { answered } from "./exchange.ts";
 import { INCOMPLETE, REFUSED } from "./field.ts";
+import { AHEAD_LEAST } from "./limits.ts";
 import { logAnswer } from "./log.ts";
 import { drop, growth, hasUnread, isEmpty, remainder, send } from "./outlet.ts";
 import { pump } from "./pump.ts";
@@ -88,6 +90,7 @@ function takeRest(client: Client, buffer: Buffer, at: number, start = at, head: 
   if (spans !== null) for (let i = 0; i < spans.length; i += 2) send(client, buffer, spans[i]!, spans[i + 1]!);
   else if (body.cuts === null || body.cuts.length === 0) send(client, buffer, start, to);
   else sendKept(client, buffer, start, to, body.cuts);
+  if (!body.isDone && to - at >= AHEAD_LEAST) readAhead(client.upstream!);
   if (!body.isDone && client.edge !== HTTPS) pumpRest(client, body);
   if (!body.isDone) return;
   if (body.kept !== null && !isRaw) send(client, body.kept, 0, body.kept.length);

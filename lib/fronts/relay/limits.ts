@@ -54,8 +54,12 @@ export const ORPHANED = 64 * 1024;
 /** When a quarter of it waits, the kernel's buffers for clients with more than their share: it takes about twice this. */
 export const SCARCE_BUFFER = 96 * 1024;
 /** What an app may send ahead of the relay, and the relay ahead of a client: the kernel would take megabytes of each. */
-export const UNREAD = 128 * 1024;
+export const UNREAD = 64 * 1024;
 export const UNSENT = 256 * 1024;
+/** What it may send ahead on so many connections, on which that much of a longer answer came at once. */
+export const AHEAD = 768 * 1024;
+export const AHEAD_CONNECTIONS = 48;
+export const AHEAD_LEAST = 32 * 1024;
 /** What the relay itself holds for a connection on which nothing waits. As many as there may be are 3/4 of MEMORY. */
 export const REST = 9 * 1024;
 export const REST_SECURE = 12 * 1024;

@@ -3,7 +3,17 @@ import { fixBuffers } from "../../host/process/socket-buffers.ts";
 import { apps, gate } from "./app.ts";
 import { ACTIVE, HTTPS, TUNNEL } from "./client-connection.ts";
 import { abort, cut } from "./ending.ts";
-import { KERNEL_MEMORY, KERNEL_STEP, MEMORY, MEMORY_STEP, REST, REST_SECURE, SCARCE_BUFFER } from "./limits.ts";
+import {
+  AHEAD,
+  KERNEL_MEMORY,
+  KERNEL_STEP,
+  MEMORY,
+  MEMORY_STEP,
+  REST,
+  REST_SECURE,
+  SCARCE_BUFFER,
+  UNREAD,
+} from "./limits.ts";
 import { logHeavy } from "./log.ts";
 import { countKept, fdOf, growth, isEmpty, unreadIn } from "./outlet.ts";
 import { type Held, type Place, aboveShare, inOrder, sumOf } from "./shares.ts";
@@ -15,6 +25,10 @@ let kernelLeeway = KERNEL_MEMORY;
 
 /** While memory is scarce: the clients that had more than their share of the kernel's at the last count. */
 let greedy: ReadonlySet<object> = new Set();
+
+/** Whether a quarter of the kernel's room was used at the last count. */
+export const isScarce = (): boolean => scarce;
+let scarce = false;
 
 /** Whether so much was kept since the last count that the next one cannot wait for the sweep. */
 export const isCountDue = (): boolean => growth.bytes >= leeway || growth.sent >= kernelLeeway;
@@ -32,8 +46,8 @@ export function limitMemory(): void {
   const [own, kernel] = [sumOf(all, "own"), sumOf(all, "kernel")];
   leeway = Math.max(MEMORY_STEP, MEMORY - own);
   kernelLeeway = Math.max(KERNEL_STEP, KERNEL_MEMORY - kernel);
-  const scarce = KERNEL_MEMORY / 4;
-  greedy = kernel > scarce ? aboveShare(all, "kernel", scarce) : new Set();
+  scarce = kernel > KERNEL_MEMORY / 4;
+  greedy = scarce ? aboveShare(all, "kernel", KERNEL_MEMORY / 4) : new Set();
   for (const { client, kernel: bytes } of all) if (bytes > 0) spareBuffers(client);
   if (own > MEMORY) shed(all, "own", MEMORY);
   if (kernel > KERNEL_MEMORY) shed(all, "kernel", KERNEL_MEMORY);
@@ -45,11 +59,16 @@ export function limitMemory(): void {
  */
 export function spareBuffers(client: Client): void {
   if (!greedy.has(partyOf(client))) return;
-  for (const side of [client, client.upstream]) {
-    if (side === null || side.socket === null || side.isFixed) continue;
-    side.isFixed = true;
-    fixBuffers(fdOf(side.socket), SCARCE_BUFFER);
-  }
+  const { upstream } = client;
+  fix(client, SCARCE_BUFFER);
+  // What an app was let send ahead would be lost.
+  if (upstream !== null) fix(upstream, upstream.isAhead ? AHEAD : UNREAD);
+}
+
+function fix(side: Client | Upstream, unread: number): void {
+  if (side.socket === null || side.isFixed) return;
+  side.isFixed = true;
+  fixBuffers(fdOf(side.socket), SCARCE_BUFFER, unread);
 }
 
 function heldBy(client: Client): HeldBy {

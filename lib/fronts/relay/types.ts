@@ -64,6 +64,8 @@ export interface Upstream extends Outlet<Upstream> {
   client: Client | null;
   target: Target;
   isPaused: boolean;
+  /** The app may send far ahead on it. */
+  isAhead: boolean;
   /** The pool that it is in, or null. */
   pool: Upstream[] | null;
   /** Nothing that it has carried binds it to its client, so that it may carry the requests of others. */

@@ -85,6 +85,7 @@ export function connect(client: Client, target: Target): Upstream {
     client,
     target,
     isPaused: false,
+    isAhead: false,
     pool: null,
     isShared: true,
     checkedAt: 0,

@@ -20,9 +20,10 @@ function set(fd: number | undefined, level: number, option: number, bytes: numbe
   libc().setsockopt(fd, level, option, ptr(size), 4);
 }
 
-/** Gives a socket buffers of a size that stays, each way. What is in them already stays, too. */
-export function fixBuffers(fd: number | undefined, bytes: number): void {
-  for (const option of [SO_SNDBUF, SO_RCVBUF]) set(fd, SOL_SOCKET, option, bytes);
+/** Gives a socket buffers of a size that stays: for what it sends, and for what it gets. What is in them stays, too. */
+export function fixBuffers(fd: number | undefined, unsent: number, unread: number): void {
+  set(fd, SOL_SOCKET, SO_SNDBUF, unsent);
+  set(fd, SOL_SOCKET, SO_RCVBUF, unread);
 }
 
 /** Lets the other side send about that much ahead of what is read. The kernel keeps twice as much room for it. */

@@ -36,7 +36,7 @@ async function ask(bytes: number, fields: string, isHalf: boolean): Promise<stri
     },
   });
   // It takes so little at a time that what the relay has for it comes to an end at every place.
-  fixBuffers(fdOf(socket), 32 * 1024);
+  fixBuffers(fdOf(socket), 32 * 1024, 32 * 1024);
   socket.write(`GET /sized?bytes=${bytes} HTTP/1.1\r\nHost: web\r\n${fields}\r\n`);
   if (isHalf) socket.shutdown();
   const ending = await over.promise;

@@ -32,6 +32,7 @@ async function leave(app: App): Promise<void> {
     client: null,
     target,
     isPaused: false,
+    isAhead: false,
     pool: null,
     isShared: false,
     checkedAt: now,

@@ -123,6 +123,7 @@ describe("clients one after the other", () => {
       client: null,
       target,
       isPaused: false,
+      isAhead: false,
       pool: of.pool,
       isShared: true,
       checkedAt: now - checked,
