@@ -12,7 +12,13 @@ import { bootId } from "../host/process/process.ts";
 import { logs } from "../host/supervisor/logs.ts";
 import { withdraw } from "../host/supervisor/order.ts";
 import { writeSpec } from "../host/supervisor/spec.ts";
-import { prepare, sendOff, share, shareSupervisors, spawnSupervisor } from "../host/supervisor/starter.ts";
+import {
+  prepare as prepareSupervisor,
+  sendOff,
+  share,
+  shareSupervisors,
+  spawnSupervisor,
+} from "../host/supervisor/starter.ts";
 import {
   filesOf,
   isRunning,
@@ -61,6 +67,12 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
     }
     await io.sleep(LOOK);
   }
+}
+
+/** What there is of the instance is stopped at its start, with all its supervisors: one more would be of no use. */
+function prepare(name: InstanceName): void {
+  const { spec } = filesOf(name);
+  if (!existsSync(spec)) prepareSupervisor(spec);
 }
 
 // The new supervisor takes over from the state file of the killed one, reopens the app's pipe, and reads it empty: an
@@ -215,7 +227,7 @@ export function makeBuiltin(restartDelay = 1_000): Manager {
     unavailable: async () => (process.platform === "linux" ? null : "the builtin manager needs Linux"),
     setup: async () => [],
     start: (instance, io) => start(instance, io, restartDelay),
-    prepare: (name) => prepare(filesOf(name).spec),
+    prepare,
     expectMany: shareSupervisors,
     stop,
     status,

@@ -7,6 +7,7 @@ import { makeIo, silentLog } from "../../lib/host/io.ts";
 import builtin, { enabledFile, makeBuiltin } from "../../lib/managers/builtin.ts";
 import { places } from "../../lib/paths.ts";
 import { argumentsOf, isAlive, processEntry, processName, startTime } from "../../lib/host/process/process.ts";
+import { allPids } from "../../lib/host/process/proc.ts";
 import { filesOf, readRecord, supervisorsOf, type Spec, type State } from "../../lib/host/supervisor/supervision.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
 
@@ -101,6 +102,17 @@ describe("builtin", () => {
       for (const pid of found) process.kill(pid, "SIGKILL");
       return found.length === 0;
     });
+    await quick.start(instance, io);
+    expect((await quick.status(instance)).state).toBe("running");
+  });
+
+  test("none is got ready for an instance that is there: its start would end it", async () => {
+    const instance = await shop.instance("sleep 1000");
+    await quick.start(instance, io);
+    const children = () => allPids().filter((pid) => processEntry(pid)?.parent === process.pid);
+    const before = children();
+    quick.prepare!(instance);
+    expect(children()).toEqual(before);
     await quick.start(instance, io);
     expect((await quick.status(instance)).state).toBe("running");
   });
