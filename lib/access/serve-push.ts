@@ -24,6 +24,7 @@ export async function servePush(app: NamedApp, spawn: Spawn): Promise<number> {
   const [answers, answering] = pipe();
   const [shownOutput, output] = pipe();
   const git = spawn([asking, answers, shownOutput]);
+  loadMeanwhile();
   for (const fd of [asking, answers, shownOutput]) closeSync(fd);
   process.env["DP_RECEIVER"] = String(git.pid);
   const nothing = leaveClient();
@@ -42,6 +43,13 @@ export async function servePush(app: NamedApp, spawn: Spawn): Promise<number> {
   if (push.moved !== null) await takeBack(app, push.moved);
   if (code === 0 && !isAsked) await tellWhatIsLive(app);
   return code;
+}
+
+/** Loads what a deploy in this process needs, while git receives the commits. */
+function loadMeanwhile(): void {
+  if (process.env["DP_KEY"] !== undefined) return;
+  const loaded = import("../deploy/work.ts").then(({ loadDeploy }) => loadDeploy());
+  loaded.catch(() => undefined); // the deploy tells of it
 }
 
 // "Everything up-to-date" says nothing of a rollback: git's hooks do not run when no ref moves.

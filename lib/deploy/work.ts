@@ -29,6 +29,14 @@ import { failed, refused, type Told } from "./failure.ts";
 import { settle } from "./settle.ts";
 import type { Order } from "./order.ts";
 import { stepFile } from "../pipeline/step-files.ts";
+import { frontNames } from "../config/kinds.ts";
+import { front } from "../registry.ts";
+
+/** Loads what a deploy needs: as long as there is nothing else to do, that costs no time. */
+export async function loadDeploy(): Promise<void> {
+  const steps = PIPELINES.deploy.map((name) => stepModule(stepFile(name)));
+  await Promise.all([...steps, ...frontNames().map(front)]);
+}
 
 /**
  * Loads what a deploy needs, waits for the order on stdin, and runs it; everything it has to report goes to its log.
@@ -36,7 +44,7 @@ import { stepFile } from "../pipeline/step-files.ts";
  */
 export async function workOnOrder(name: string): Promise<number> {
   const app = namedApp(name);
-  await Promise.all(PIPELINES.deploy.map((name) => stepModule(stepFile(name))));
+  await loadDeploy();
   const text = readFileSync(0, "utf8");
   if (text === "") return EXIT.ok;
   const order = JSON.parse(text) as Order;
