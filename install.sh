@@ -206,7 +206,9 @@ link_moved() {
 # sources, as in a clone.
 make_bundle() {
     mkdir "$1/bundle"
-    if (cd / && hardened "$1/lib/bundle.ts" "$1/bundle") >"$1/bundle.log" 2>&1; then
+    # What guards of dp 0.2.0 start.
+    ln -s ../lib/host/supervisor/supervisor.ts "$1/bundle/supervisor.js"
+    if (cd / && hardened "$1/lib/bundle/bundle.ts" "$1/bundle") >"$1/bundle.log" 2>&1; then
         cp "$1/bin/dp" "$1/bin/dp.source"
         sed 's|"../lib/cli.ts"|"../bundle/dp.js"|' "$1/bin/dp.source" >"$1/bin/dp"
         if says_version hardened "$1/bin/dp" && says_version "$1/bundle/dp"; then
@@ -217,11 +219,9 @@ make_bundle() {
     fi
     say "dp could not be made one program, and starts from its sources, a little slower:"
     tail -n 5 "$1/bundle.log" >&2
-    rm -r "$1/bundle" "$1/bundle.log"
+    rm -f "$1"/bundle/dp* "$1/bundle.log"
     # Hooks and units start dp by this name.
-    mkdir "$1/bundle"
-    printf '#!/bin/sh\nexec %s --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install %s "$@"\n' \
-        "$(quoted "$tree/bun/bin/bun")" "$(quoted "$tree/bin/dp")" >"$1/bundle/dp"
+    cp "$1/templates/start.sh" "$1/bundle/dp"
     chmod 755 "$1/bundle/dp"
 }
 
@@ -255,12 +255,20 @@ fi
 TEXT
 }
 
+# A command that is typed is over before what JavaScriptCore's optimizing compiler makes has paid: an eighth of its processor
+# time. Other versions of Bun may not know the variable, and then do not start.
+compiler_line() {
+    (cd / && BUN_JSC_useDFGJIT=0 "$tree/bundle/dp" --version) >/dev/null 2>&1 </dev/null || return 0
+    echo 'export BUN_JSC_useDFGJIT=0'
+}
+
 write_commands() {
     mkdir -p "$commands"
     cat >"$commands/dp.new.$$" <<TEXT
 #!/bin/sh
 $MARK
 unset BUN_OPTIONS BUN_BE_BUN
+$(compiler_line)
 $(detach_lines)
 exec \$detached $(quoted "$tree/bundle/dp") "\$@"
 TEXT
@@ -357,8 +365,7 @@ install_dp() {
     trap 'rm -rf "$stage"' EXIT
     trap 'exit 143' INT TERM HUP
     build_tree "$stage"
-    # By its own bin/dp: a script in place of the program names the place where this tree will be.
-    (cd / && hardened "$stage/bin/dp" --version) </dev/null >"$stage/start.log" 2>&1 ||
+    (cd / && "$stage/bundle/dp" --version) </dev/null >"$stage/start.log" 2>&1 ||
         { tail -n 5 "$stage/start.log" >&2; fail 6 "dp $version does not start here"; }
     rm "$stage/start.log"
     point "$tree" "$(basename "$trees")/$(basename "$stage")"

@@ -92,6 +92,8 @@ function headOf(cli: CAC, usage: string): string {
 
 /** Runs dp with the given words, and sets the exit code. */
 export function main(words: readonly string[]): Promise<void> {
+  // install.sh sets it for this process alone.
+  delete process.env["BUN_JSC_useDFGJIT"];
   return guarded(async () => {
     if (words[0] === "-s" || words[0] === "--server") return onServer(words[1], words.slice(2));
     const cli = declared(words[0]);
@@ -137,6 +139,3 @@ function unknownCommand(cli: CAC, word: string, next: string | undefined): DpErr
     hint: instead ?? near.hint ?? "dp --help lists them",
   });
 }
-
-// In the program that install.sh makes; bin/dp calls main itself.
-if (import.meta.main) void main(process.argv.slice(2));

@@ -95,7 +95,7 @@ test.each(sources)("%s has no left-overs", (file) => {
 
 // bundle.ts is a build's own program, node runs the interpreter's line, and the relay shows errors of Bun's with their stack.
 const OWN_WORDS = [
-  ...["lib/text/say.ts", "lib/bundle.ts", "lib/apps/node/interpreter.ts"],
+  ...["lib/text/say.ts", "lib/bundle/bundle.ts", "lib/apps/node/interpreter.ts"],
   ...["lib/fronts/relay/downstream.ts", "lib/fronts/relay/upstream.ts"],
 ];
 

@@ -217,7 +217,7 @@ describe("an installation", () => {
     expect(clone).toEqual({ code: 0, out: spoken(version), err: "" });
   });
 
-  test("starts what dp 0.1.0 has named in units and guards, by the old paths", async () => {
+  test("starts what dp 0.1.0 and 0.2.0 have named in units and guards, by the old paths", async () => {
     const tree = join(folder, prefix, "share/dp");
     const start = (path: string, ...argv: string[]) =>
       Bun.spawn([join(tree, "bun/bin/bun"), ...HARDENED, join(tree, path), ...argv], {
@@ -243,6 +243,8 @@ describe("an installation", () => {
     const supervisor = start("lib/builtin/supervisor.ts", spec);
     expect([await supervisor.exited, await supervisor.stderr.text()]).toEqual([0, ""]);
     expect(readFileSync(join(folder, "old.log"), "utf8")).toContain("by the old path");
+    const later = start("bundle/supervisor.js", spec);
+    expect([await later.exited, await later.stderr.text()]).toEqual([0, ""]);
   });
 
   test("prints the pages of its own folder", async () => {
@@ -281,7 +283,9 @@ describe("a changed source", () => {
   const setVersion = (text: string) => writeFileSync(join(source(), "lib/main.js"), `console.log("dp ${text}");\n`);
   beforeAll(() => {
     mkdirSync(join(source(), "bin"), { recursive: true });
-    mkdirSync(join(source(), "lib"));
+    mkdirSync(join(source(), "lib/bundle"), { recursive: true });
+    mkdirSync(join(source(), "templates"));
+    cpSync(join(project, "templates/start.sh"), join(source(), "templates/start.sh"));
     writeFileSync(join(source(), "package.json"), `{ "name": "dp", "version": "1.0.0", "dependencies": {} }\n`);
     writeFileSync(join(source(), "bin/dp"), `import "../lib/main.js";\n`);
     writeFileSync(join(source(), "install.sh"), readFileSync(join(project, "install.sh")));
@@ -346,7 +350,7 @@ describe("a changed source", () => {
   });
 
   test("a dp that cannot be made one program starts from its sources, and that is said", async () => {
-    const bundler = join(source(), "lib/bundle.ts");
+    const bundler = join(source(), "lib/bundle/bundle.ts");
     const broken = {
       "does not end well": `console.error("no bundle today"); process.exitCode = 1;`,
       "makes one that does not start": `await Bun.write(process.argv[2] + "/dp.js", "throw new Error('broken')");`,
@@ -363,7 +367,7 @@ describe("a changed source", () => {
         const tree = join(folder, what, "share/dp");
         expect(readdirSync(tree).filter((name) => name.startsWith("bundle"))).toEqual(["bundle"]);
         // What hooks and units name is there all the same.
-        expect(readdirSync(join(tree, "bundle"))).toEqual(["dp"]);
+        expect(readdirSync(join(tree, "bundle")).sort()).toEqual(["dp", "supervisor.js"]);
         expect((await runProgram([join(tree, "bundle/dp")])).out).toBe("dp 1.0.0\n");
         expect(readdirSync(join(tree, "bin"))).toEqual(["dp"]);
       }

@@ -9,8 +9,8 @@ import { DpError, EXIT, exitCodeOf } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import { makeIo, type Io } from "../host/io.ts";
 import { plainEnv, run } from "../host/run.ts";
-import { installedTree, program, SELF, selfEnv, treeOfDp } from "../host/self.ts";
-import { shellQuote } from "../host/template.ts";
+import { installedTree, SELF, selfEnv, treeOfDp } from "../host/self.ts";
+import { template } from "../host/template.ts";
 import { isOlder, version } from "../host/version.ts";
 import { loginEnv } from "../host/who.ts";
 import { namedApp, openApp } from "../release/app.ts";
@@ -49,13 +49,12 @@ export async function install(folder: string, { downgrade }: UpgradeOptions, say
   return !isBack;
 }
 
-/** Hooks and units start dp by the name of a program that dp 0.3.0 was the first to have. */
+/** Hooks and units start dp by the name of a program that older ones do not have. */
 async function keepName(): Promise<void> {
   const [path = ""] = SELF;
   if (existsSync(path)) return;
   await mkdir(dirname(path), { recursive: true });
-  const argv = program("bin/dp").map(shellQuote).join(" ");
-  await writeFileAtomic(path, `#!/bin/sh\nexec ${argv} "$@"\n`, 0o755);
+  await writeFileAtomic(path, await template("start.sh"), 0o755);
 }
 
 /** The folder of `install.sh --prefix`; null: the whole server's. Throws DpError for a dp that cannot be replaced. */

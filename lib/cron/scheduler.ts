@@ -69,13 +69,14 @@ function fire(app: string, name: string): void {
   Bun.spawn(argv, { cwd: "/", env: selfEnv(), stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();
 }
 
-if (import.meta.main) {
-  const [, , app = "", folder = ""] = process.argv;
-  await keepTime({
+/** The whole program, until it is ended. */
+export const main = (app: string, folder: string): Promise<void> =>
+  keepTime({
     now: () => Date.now(),
     sleep: (ms) => Bun.sleep(ms),
     entries: () => entriesIn(folder),
     fire: (name) => fire(app, name),
     isOver: () => false,
   });
-}
+
+if (import.meta.main) void main(process.argv[2] ?? "", process.argv[3] ?? "");

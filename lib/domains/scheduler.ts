@@ -7,9 +7,8 @@ import { say } from "../text/say.ts";
 const PAUSE = 10 * 60_000;
 const LONGEST = 30 * 60_000;
 
-if (import.meta.main) {
-  // The folder of the certificates, which is below that of the whole server.
-  const [, , folder = ""] = process.argv;
+/** The whole program, until it is ended. The folder of the certificates is below that of the whole server. */
+export async function main(folder: string): Promise<void> {
   const root = folder.replace(/\/var\/lib\/dp\/tls$/, "");
   const env = root === "" ? plainEnv() : { ...plainEnv(), DP_ROOT: root };
   for (;;) {
@@ -22,3 +21,5 @@ if (import.meta.main) {
     }
   }
 }
+
+if (import.meta.main) void main(process.argv[2] ?? "");

@@ -1,3 +1,3 @@
-// Loads dp's own modules by path. In the bundle a table takes this file's place: see bundle.ts.
+// Loads dp's own modules by path. In the bundle a table takes this file's place: see bundle/bundle.ts.
 
 export const loadModule = (path: string): Promise<unknown> => import(path);

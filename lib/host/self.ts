@@ -18,11 +18,11 @@ export const treeOfDp = installed ?? tree;
 export const BUN = installed ? join(installed, "bun/bin/bun") : process.execPath;
 
 /**
- * The argv of one of dp's programs, absolute and hardened. Without these options bun would read bunfig.toml,
+ * The argv of a file of dp's, absolute and hardened. Without these options bun would read bunfig.toml,
  * tsconfig.json (whose "paths" may replace the program itself) and .env of the current folder, and download missing
  * imports.
  */
-export function program(path: string): string[] {
+export function fromSource(path: string): string[] {
   return [
     BUN,
     "--no-env-file",
@@ -32,6 +32,12 @@ export function program(path: string): string[] {
     join(treeOfDp, path),
   ];
 }
+
+/** The argv of dp itself. An installed dp is one program: see lib/bundle/. */
+export const SELF: readonly string[] = installed ? [join(installed, "bundle/dp")] : fromSource("bin/dp");
+
+/** The argv of another of dp's programs, by the path of its source: one that bundle/entry.ts names. */
+export const program = (path: string): string[] => (installed ? [...SELF, "program", path] : fromSource(path));
 
 // Starts a supervisor, and a new one when it is killed; the new one adopts the running app. If the supervisor exits by
 // itself, the guard exits with the same code. With DP_SHARED, an order, a supervisor of many instances has this one: the guard
@@ -66,20 +72,13 @@ done`;
 /** What the argument of a supervisor of many instances begins with, in place of a spec; its name follows. */
 export const SHARED = "shared:";
 
-/** The argv of the builtin supervisor's program. An installed dp has it as one file with bytecode, which starts in half the time. */
-function supervisorProgram(): string[] {
-  const isBundled = installed !== null && existsSync(join(tree, "bundle/supervisor.js"));
-  return program(isBundled ? "bundle/supervisor.js" : "lib/host/supervisor/supervisor.ts");
-}
+const SUPERVISOR = "lib/host/supervisor/supervisor.ts";
 
 /** The argv of the builtin supervisor, without its last argument, the spec: a shell that guards the program, and the program. */
-export const supervisor = (): string[] => ["/bin/sh", "-c", GUARD, "sh", ...supervisorProgram()];
+export const supervisor = (): string[] => ["/bin/sh", "-c", GUARD, "sh", ...program(SUPERVISOR)];
 
 /** The argv of a supervisor of many instances, which has no guard of its own: its instances have. */
-export const sharedSupervisor = (name: string): string[] => [...supervisorProgram(), `${SHARED}${name}`];
-
-/** The argv of dp itself. An installed dp is one program: see bundle.ts. */
-export const SELF: readonly string[] = installed ? [join(installed, "bundle/dp")] : program("bin/dp");
+export const sharedSupervisor = (name: string): string[] => [...program(SUPERVISOR), `${SHARED}${name}`];
 
 /** The operator's variables that select the container engine of docker. */
 export const ENGINE_VARIABLES = [

@@ -5,7 +5,8 @@ import { SELF, selfEnv } from "../host/self.ts";
 const PAUSE = 20_000;
 const LIMIT = 20_000;
 
-if (import.meta.main) {
+/** The whole program, until it is ended. */
+export async function main(): Promise<void> {
   for (;;) {
     const env = { ...selfEnv(), DP_BY: "system" };
     const look = Bun.spawn([...SELF, "watch"], { cwd: "/", env, stdio: ["ignore", "ignore", "inherit"] });
@@ -15,3 +16,5 @@ if (import.meta.main) {
     await Bun.sleep(PAUSE);
   }
 }
+
+if (import.meta.main) void main();

@@ -52,10 +52,10 @@ test("a folder without dp, and a dp that is not installed, are refused", async (
 
 test("an upgrade that is killed leaves the dp from before, and the next one goes through and tidies up", async () => {
   const at = source("99.0.0");
-  const bundler = readFileSync(join(at, "lib/bundle.ts"), "utf8");
+  const bundler = readFileSync(join(at, "lib/bundle/bundle.ts"), "utf8");
   const sign = join(dir, "building");
   const wait = `await Bun.write(${JSON.stringify(sign)}, (await Bun.file("/proc/self/stat").text()).replace(/^.*\\) . \\d+ /s, ""));\nawait Bun.sleep(600_000);\n`;
-  writeFileSync(join(at, "lib/bundle.ts"), wait);
+  writeFileSync(join(at, "lib/bundle/bundle.ts"), wait);
   const before = readlinkSync(join(prefix(), "share/dp"));
   const upgrade = start(dp(), "upgrade", at);
   await until("install.sh builds", () => existsSync(sign) && readFileSync(sign, "utf8") !== "");
@@ -66,7 +66,7 @@ test("an upgrade that is killed leaves the dp from before, and the next one goes
   expect(readlinkSync(join(prefix(), "share/dp"))).toBe(before);
   expect((await run(dp(), "--version")).out).toContain(`dp ${version}`);
 
-  writeFileSync(join(at, "lib/bundle.ts"), bundler);
+  writeFileSync(join(at, "lib/bundle/bundle.ts"), bundler);
   const done = await run(dp(), "upgrade", at);
   expect(done).toMatchObject({ code: 0, text: expect.stringContaining("dp 99.0.0 has replaced") });
   expect((await run(dp(), "--version")).out).toStartWith("dp 99.0.0");
@@ -99,9 +99,15 @@ test("an older dp is refused, and installed when that is wanted", async () => {
 test("a dp so old that it is no program of its own is still what hooks and units start", async () => {
   const at = source("0.0.1");
   const installer = join(at, "install.sh");
-  const text = readFileSync(installer, "utf8");
-  expect(text).toContain('    make_bundle "$1"\n');
-  writeFileSync(installer, text.replace('    make_bundle "$1"\n', ""));
+  let text = readFileSync(installer, "utf8");
+  for (const [now, then] of [
+    ['    make_bundle "$1"\n', ""],
+    ['"$stage/bundle/dp" --version', 'hardened "$stage/bin/dp" --version'],
+  ] as const) {
+    expect(text).toContain(now);
+    text = text.replace(now, then);
+  }
+  writeFileSync(installer, text);
   expect(await run(dp(), "upgrade", "--downgrade", at)).toMatchObject({ code: 0 });
   const program = join(prefix(), "share/dp/bundle/dp");
   expect((await run(program, "--version")).out).toStartWith("dp 0.0.1");

@@ -42,12 +42,12 @@ export async function startStatic(folder: string): Promise<void> {
   print(`the static server runs with ${served().length} sites, pid ${process.pid}`);
 }
 
-if (import.meta.main) {
+/** The whole program. Exits when it cannot start. */
+export async function main(folder?: string): Promise<void> {
   process.on("SIGHUP", () => undefined);
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.on(signal, () => void stopAll().then(() => process.exit(0)));
   try {
-    const folder = process.argv[2];
     if (folder === undefined) throw new DpError("usage", "usage: process.ts FOLDER");
     await startStatic(resolve(folder));
   } catch (error) {
@@ -55,3 +55,5 @@ if (import.meta.main) {
     process.exit(error instanceof DpError && error.exit === "usage" ? 2 : 8);
   }
 }
+
+if (import.meta.main) void main(process.argv[2]);

@@ -81,12 +81,12 @@ export async function stopRelay(): Promise<void> {
   log(`the relay has stopped; ${left.length} connections were cut`);
 }
 
-if (import.meta.main) {
+/** The whole program. Exits when it cannot start. */
+export async function main(folder?: string): Promise<void> {
   process.on("SIGHUP", () => undefined);
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.on(signal, () => void stopRelay().then(() => process.exit(0)));
   try {
-    const folder = process.argv[2];
     if (folder === undefined) throw new DpError("usage", "usage: process.ts FOLDER");
     await startRelay(resolve(folder));
   } catch (error) {
@@ -94,3 +94,5 @@ if (import.meta.main) {
     process.exit(error instanceof DpError && error.exit === "usage" ? 2 : 8);
   }
 }
+
+if (import.meta.main) void main(process.argv[2]);

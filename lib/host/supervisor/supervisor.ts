@@ -175,7 +175,8 @@ async function superviseSpec(path: string, stop: Promise<void>): Promise<void> {
   await supervise(spec, stop, before);
 }
 
-async function main(): Promise<void> {
+/** The whole program: a spec, or the name of a supervisor of many, is what it supervises. */
+export async function main(what: string): Promise<void> {
   // Before the signal handlers: a waiting supervisor simply exits on a signal. The successor of a killed supervisor needs
   // no gate.
   const gate = process.env["DP_AGAIN"] === undefined ? process.env["DP_GATE"] : undefined;
@@ -184,12 +185,10 @@ async function main(): Promise<void> {
   process.on("SIGTERM", () => asked.resolve());
   process.on("SIGINT", () => asked.resolve());
   process.on("SIGHUP", () => undefined);
-  const [what = ""] = process.argv.slice(2);
   if (what.startsWith(SHARED))
     await superviseMany((spec, stop, own) => supervise(spec, stop, null, own), asked.promise);
   else await superviseSpec(what, asked.promise);
   process.exit(0);
 }
 
-// Not awaited: bytecode does not support top-level await.
-if (import.meta.main) void main();
+if (import.meta.main) void main(process.argv[2] ?? "");

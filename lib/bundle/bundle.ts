@@ -1,19 +1,17 @@
-// Makes dp quick to start: `bun lib/bundle.ts FOLDER` writes dp.js and supervisor.js, each one file with its bytecode, and
-// dp, a program that consists of Bun and dp. Its bytecode is mapped, where that of a file is read and copied whole, and
-// what is imported late lies in parts of its own: it starts in half the time of dp.js, which is for whoever names bin/dp.
+// Makes dp quick to start: `bun lib/bundle/bundle.ts FOLDER` writes dp, a program that consists of Bun and dp, and dp.js, one file
+// with its bytecode for whoever names bin/dp. The bytecode of the program is mapped, where that of a file is read and copied
+// whole, and what is imported late lies in parts of its own: it starts in half the time.
 //
 // install.sh runs this once, in the folder where dp will stay: the bundles contain the paths of that folder. Bun itself
 // checks that the bytecode fits the text and the Bun version, and falls back to the text otherwise.
 import { dirname, join, relative } from "node:path";
-import { messageOf } from "./errors.ts";
+import { messageOf } from "../errors.ts";
 
-const lib = import.meta.dir;
+const lib = dirname(import.meta.dir);
 const MODULES = join(lib, "host/modules.ts");
 const STEPS = join(lib, "../steps/");
 /** Folders whose files are loaded by name. */
 const FOLDERS = ["apps", "managers", "fronts", "doctor", "notify/kinds", "../steps"].map((folder) => join(lib, folder));
-/** The source of each bundle -> its name. */
-const BUNDLES = { "cli.ts": "dp.js", "host/supervisor/supervisor.ts": "supervisor.js" };
 
 /**
  * A replacement for modules.ts: a table of everything that is loaded by path. Files added later are still loaded from
@@ -62,21 +60,20 @@ const HARDENED = {
 
 /** Writes the bundles of dp's programs into a folder. Throws the bundler's errors. */
 export async function bundle(folder: string): Promise<void> {
-  for (const [source, name] of Object.entries(BUNDLES))
-    await Bun.build({
-      ...HOW,
-      format: "cjs",
-      entrypoints: [join(lib, source)],
-      outdir: folder,
-      naming: name,
-      // A fifth of the text, which each start of dp would read, and mail alone needs it.
-      external: ["nodemailer"],
-    });
+  await Bun.build({
+    ...HOW,
+    format: "cjs",
+    entrypoints: [join(lib, "cli.ts")],
+    outdir: folder,
+    naming: "dp.js",
+    // A fifth of the text, which each start of dp would read, and mail alone needs it.
+    external: ["nodemailer"],
+  });
   await Bun.build({
     ...HOW,
     format: "esm",
     splitting: true,
-    entrypoints: [join(lib, "cli.ts")],
+    entrypoints: [join(lib, "bundle/entry.ts")],
     compile: { outfile: join(folder, "dp"), ...HARDENED },
   });
 }

@@ -1,0 +1,22 @@
+// Where the program begins that an installation makes of dp and Bun: the command line, or with `program PATH ARGUMENT...` one
+// of dp's other programs by the path of its source.
+
+interface Program {
+  main(...args: string[]): unknown;
+}
+
+const PROGRAMS: Readonly<Record<string, () => Promise<Program>>> = {
+  "lib/apps/static/process.ts": () => import("../apps/static/process.ts"),
+  "lib/cron/scheduler.ts": () => import("../cron/scheduler.ts"),
+  "lib/domains/scheduler.ts": () => import("../domains/scheduler.ts"),
+  "lib/fronts/relay/process.ts": () => import("../fronts/relay/process.ts"),
+  "lib/host/supervisor/supervisor.ts": () => import("../host/supervisor/supervisor.ts"),
+  "lib/notify/sender.ts": () => import("../notify/sender.ts"),
+  "lib/watch/clock.ts": () => import("../watch/clock.ts"),
+};
+
+const [, , ...words] = process.argv;
+const [first, path = "", ...args] = words;
+const load = first === "program" ? PROGRAMS[path] : undefined;
+if (load !== undefined) (await load()).main(...args);
+else await (await import("../cli.ts")).main(words);
