@@ -13,6 +13,7 @@ import { redactor } from "../deploy/log/redactor.ts";
 import { spanText, table, when } from "../text/table.ts";
 import { liveFacts } from "./processes.ts";
 import type { InstanceName } from "../host/instance.ts";
+import { within } from "../host/within.ts";
 
 export interface CronRow {
   name: string;
@@ -118,7 +119,7 @@ async function watchOutput(instance: InstanceName, manager: Manager, print: (lin
   const over = Promise.withResolvers<true>();
   const looking = (async () => {
     for (let pause = FIRST_LOOK, isOver = false; !isOver; pause = Math.min(pause * 1.5, LAST_LOOK)) {
-      isOver = await Promise.race([Bun.sleep(pause).then(() => false), over.promise]);
+      isOver = (await within(pause, over.promise)) ?? false;
       const lines = await read();
       lines.slice(seen).forEach(print);
       seen = lines.length;

@@ -2,6 +2,7 @@
 import type { App, NamedApp } from "../contracts/app.ts";
 import type { EventName, Happening } from "../contracts/notifier.ts";
 import { codeOf, EXIT } from "../errors.ts";
+import { within } from "../host/within.ts";
 import { callSender, put } from "../notify/post.ts";
 import { muteOf, readMutes, readTargets, targetsFor } from "../notify/targets.ts";
 import { foreign, serverName, subjectText } from "../notify/text.ts";
@@ -29,14 +30,10 @@ export interface End {
 
 /** Tells the targets how a run ended; a message that cannot be queued is one line for `warn`. */
 export async function tellRun(app: NamedApp, id: string, end: End, warn: (message: string) => void): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, PATIENCE);
   try {
-    await Promise.race([queue(app, id, end), late.promise]);
+    await within(PATIENCE, queue(app, id, end));
   } catch (error) {
     warn(`! no notification: ${codeOf(error) ?? "it could not be queued"}`);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,6 +1,7 @@
 // dp's own probe requests through the public port while a release changes: the proof that no request is lost.
 import { ownCheck } from "./own-check.ts";
 import { probe } from "./probe.ts";
+import { within } from "../host/within.ts";
 import { publicAddress } from "../paths.ts";
 import type { HealthCheck } from "../config/types.ts";
 import type { App } from "../contracts/app.ts";
@@ -42,7 +43,7 @@ export function startProber(app: Pick<App, "front" | "places" | "server">, check
         seen.longestGap = Math.max(seen.longestGap, Math.round(now - good));
         good = now;
       } else seen.failed++;
-      await Promise.race([Bun.sleep(PAUSE), stopped.promise]);
+      await within(PAUSE, stopped.promise);
     }
     seen.longestGap = Math.max(seen.longestGap, seen.failed > 0 ? Math.round(performance.now() - good) : 0);
   })();

@@ -7,6 +7,7 @@ import { groupOf } from "./process/group.ts";
 import { pipe } from "./process/libc.ts";
 import { readLines, tail } from "./process/output.ts";
 import type { Account } from "./passwd.ts";
+import { within } from "./within.ts";
 import { foldTraces } from "../text/trace.ts";
 import { commandOf, givePipe, isOther } from "./process/privilege.ts";
 
@@ -166,7 +167,11 @@ async function finish(argv: readonly string[], options: RunOptions): Promise<Res
   const guard = guardOf(group, options);
   const output = readLines(read, options);
   await child.exited;
-  const drained = await within(DRAIN, output.done);
+  const drained =
+    (await within(
+      DRAIN,
+      output.done.then(() => true),
+    )) !== null;
   // The child obeyed SIGTERM, but processes that it started may not have, whether or not they hold the pipe.
   if (guard.timedOut() || options.signal?.aborted) group.kill("SIGKILL");
   guard.stop();
@@ -187,15 +192,4 @@ async function finish(argv: readonly string[], options: RunOptions): Promise<Res
 function signalIn(code: number): string | null {
   const found = Object.entries(constants.signals).find(([, number]) => number === code - 128);
   return found?.[0] ?? null;
-}
-
-/** Whether a promise is fulfilled within `ms`. The timer is cleared, as a pending one would keep dp from exiting. */
-async function within(ms: number, promise: Promise<void>): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => late.resolve(false), ms);
-  try {
-    return await Promise.race([promise.then(() => true), late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -6,6 +6,7 @@ import { parseEnv } from "../config/env.ts";
 import { readEnvFile } from "../config/env-file.ts";
 import { DpError, EXIT, type ExitName } from "../errors.ts";
 import type { Io } from "../host/io.ts";
+import { within } from "../host/within.ts";
 import type { Group, Kind } from "../pipeline/facts.ts";
 import { load } from "../pipeline/run-file.ts";
 import { appOfRun } from "../release/app.ts";
@@ -167,9 +168,9 @@ export async function keepAll(id: string, group: Group): Promise<[name: string, 
   if (lines === null) return Object.keys(group.peers).map((name) => [name, "the process of the deploy had ended"]);
   tellAll(id, "keep");
   const answers = lines.map(async (line): Promise<[string, string][]> => {
-    const told = await Promise.race([line.until("kept"), Bun.sleep(ANSWER).then(() => null)]);
+    const told = await within(ANSWER, line.until("kept"));
     if (told !== null) return [];
-    const end = await Promise.race([line.ended, Bun.sleep(0).then(() => null)]);
+    const end = await within(0, line.ended);
     return [[line.name, end?.error ?? "it does not answer"]];
   });
   return (await Promise.all(answers)).flat();
@@ -180,8 +181,7 @@ export async function callBack(app: string, lines: readonly Line[], io: Io): Pro
   for (const line of lines) line.say("back");
   await Promise.all(
     lines.map(async (line) => {
-      const late = Bun.sleep(PATIENCE).then(() => null);
-      const end = await Promise.race([line.ended, late]);
+      const end = await within(PATIENCE, line.ended);
       if (end === null || end.code === CUT)
         io.warn(`${line.name}: ${end?.error ?? "no answer"}; it goes back by itself: dp fleet sync ${app} makes sure`);
       else if (end.code === EXIT.ok)

@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "
 import { codeOf } from "../../errors.ts";
 import { isTerminal } from "../../host/process/libc.ts";
 import type { Sink } from "../../host/sink.ts";
+import { within } from "../../host/within.ts";
 
 const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = constants;
 const POLL = 40;
@@ -41,7 +42,7 @@ export async function follow(
     let pause = POLL;
     let code: number | null = null;
     while (code === null) {
-      code = await Promise.race([ended, Bun.sleep(pause).then(() => null)]);
+      code = await within(pause, ended);
       pause = drain() ? SHORT : POLL;
     }
     for (let last = performance.now(); hasMore && performance.now() - last < LAST;) {

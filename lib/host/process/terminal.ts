@@ -4,6 +4,7 @@ import { codeOf } from "../../errors.ts";
 import { inOwnScope } from "./confine.ts";
 import { hangUp } from "./group.ts";
 import { commandInTerminal, isOther } from "./privilege.ts";
+import { within } from "../within.ts";
 
 /** A program that runs in the foreground for the operator. */
 export interface Foreground {
@@ -50,7 +51,7 @@ export async function inTerminal({
       process.once(signal, () => void hangUp(child.pid, stopTimeout));
     const release = handOver(child.terminal!);
     const code = await child.exited;
-    await Promise.race([drained.promise, Bun.sleep(LAST)]);
+    await within(LAST, drained.promise);
     release();
     return code;
   } finally {
