@@ -18,6 +18,7 @@
 import { appendFileSync, existsSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname } from "node:path";
+import { workerWith } from "./preload.ts";
 
 type Effect = (...args: never[]) => Promise<unknown>;
 export type Fault = "kill" | "term" | "enospc" | "eacces" | "hang";
@@ -128,7 +129,7 @@ const spawn = Bun.spawn as (argv: string[], options: Options) => Bun.Subprocess;
   if (!isWorker && argv.includes("work")) {
     const given = Object.entries(process.env).filter(([name]) => name.startsWith("DP_TEST_"));
     const env = { ...options.env, ...(Object.fromEntries(given) as Record<string, string>) };
-    return spawn([argv[0]!, "--preload", import.meta.path, ...argv.slice(1)], { ...options, env });
+    return spawn(workerWith(import.meta.path, argv), { ...options, env });
   }
   if (!isWorker || current === "") return spawn(argv, options);
   const isNth = effect("spawn", argv[0]);

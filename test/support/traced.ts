@@ -2,6 +2,7 @@
 //
 // DP_TEST_STRACE: JSON, the options of the strace that the deploying process runs under.
 import { createRequire } from "node:module";
+import { workerWith } from "./preload.ts";
 
 type Call = (...args: never[]) => unknown;
 
@@ -35,5 +36,5 @@ const spawn = Bun.spawn as (argv: string[], options: Options) => Bun.Subprocess;
   if (process.argv[2] === "work" || !argv.includes("work")) return spawn(argv, options);
   const given = process.env["DP_TEST_STRACE"];
   const strace = given === undefined ? [] : ["strace", "-D", ...(JSON.parse(given) as string[])];
-  return spawn([...strace, argv[0]!, "--preload", import.meta.path, ...argv.slice(1)], options);
+  return spawn([...strace, ...workerWith(import.meta.path, argv)], options);
 };
