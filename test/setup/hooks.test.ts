@@ -41,7 +41,7 @@ async function writeHooks(more = ""): Promise<void> {
   writeFileSync(dp, DP, { mode: 0o755 });
   const environment = `CALLS=${log()} REPO=${repo}; export CALLS REPO\n${more}`;
   for (const hook of ["pre-receive", "update", "post-receive"]) {
-    const text = render(await template(`${hook}.sh`), { app: "shop", environment, bun: dp, dp });
+    const text = render(await template(`${hook}.sh`), { app: "shop", environment, program: dp, dp });
     writeFileSync(join(repo, "hooks", hook), text, { mode: 0o755 });
   }
 }
