@@ -293,15 +293,23 @@ const inside = () => {
 
   test("a job is waited for while systemd starts anew, and left when that is called off", async () => {
     const name = "dp-job-slow.service";
-    const waits = `ExecStart=/bin/sh -c 'trap "sleep 3; exit 0" TERM; while :; do sleep 0.1; done'`;
+    // Before its trap is set SIGTERM would end it at once.
+    const sign = "/run/dp-job-slow";
+    const waits = `ExecStart=/bin/sh -c 'trap "sleep 3; exit 0" TERM; : >${sign}; while :; do sleep 0.1; done'`;
+    const ready = async () => {
+      await until("its trap is set", () => existsSync(sign));
+      rmSync(sign);
+    };
     writeUnit(name, "KillMode=mixed", waits);
     expect(await doJob("StartUnit", name, io.signal)).toBe(true);
+    await ready();
     const stopped = doJob("StopUnit", name, io.signal);
     await until("it is about to stop", async () => (await stateOf(name)) === "deactivating");
     Bun.spawnSync(["systemctl", "daemon-reexec"]);
     await stopped; // true, or false where the signal was lost
     expect(await stateOf(name)).toBe("inactive");
     await doJob("StartUnit", name, io.signal);
+    await ready();
     const leaver = new AbortController();
     const left = doJob("StopUnit", name, leaver.signal);
     await until("it is about to stop", async () => (await stateOf(name)) === "deactivating");
