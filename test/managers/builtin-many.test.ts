@@ -1,11 +1,9 @@
 // A supervisor of many instances, as after a boot: each keeps what it has with a supervisor of its own.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import {
-  chmodSync,
   closeSync,
   copyFileSync,
   existsSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -13,8 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { InstanceName } from "../../lib/host/instance.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { argumentsOf, isAlive, processEntry, startTime } from "../../lib/host/process/process.ts";
@@ -23,25 +20,13 @@ import { orderOf, withdraw, type Order } from "../../lib/host/supervisor/order.t
 import { filesOf, readRecord, supervisorsOf, type Spec, type State } from "../../lib/host/supervisor/supervision.ts";
 import { makeBuiltin } from "../../lib/managers/builtin.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
+import { ownRoot } from "./own-root.ts";
 
 const io = makeIo(silentLog);
 const quick = makeBuiltin(20);
 void quick.expectMany!();
 const user = process.getuid!() === 0 ? "daemon" : undefined;
-const before = process.env["DP_ROOT"];
-let folder: string;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "dp-many-"));
-  chmodSync(folder, 0o755);
-  process.env["DP_ROOT"] = folder;
-});
-
-afterAll(() => {
-  if (before === undefined) delete process.env["DP_ROOT"];
-  else process.env["DP_ROOT"] = before;
-  rmSync(folder, { recursive: true });
-});
+const folder = ownRoot("dp-many-");
 
 describe("the contract", () => managerContract(() => ({ manager: quick, user })));
 
@@ -324,7 +309,7 @@ test("to stop one whose record could not be written, as on a full disk, costs th
   const state = await stateOf(one!);
   for (const name of [one!, other!]) await quick.stop(name, io);
   const spec = (await readRecord<Spec>(specOf(one!)))!;
-  writeFileSync(specOf(one!), JSON.stringify({ ...spec, state: `${folder}/missing/state.json` }));
+  writeFileSync(specOf(one!), JSON.stringify({ ...spec, state: `${folder()}/missing/state.json` }));
   rmSync(filesOf(other!).state);
   const own = superviseAll([one!, other!].map((name) => orderOf(specOf(name))));
   await until("the other", async () => (await quick.status(other!)).state === "running");
@@ -344,7 +329,7 @@ test("to stop one whose record could not be written, as on a full disk, costs th
 
 test("an order that cannot be withdrawn keeps nobody from stopping", () => {
   expect(() => withdraw("/proc/version")).not.toThrow();
-  expect(() => withdraw(`${folder}/missing`)).not.toThrow();
+  expect(() => withdraw(`${folder()}/missing`)).not.toThrow();
 });
 
 test("a spec that was removed, written anew or stopped since is not begun", async () => {

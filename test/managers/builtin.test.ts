@@ -1,8 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import type { InstanceName } from "../../lib/host/instance.ts";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import builtin, { enabledFile, makeBuiltin } from "../../lib/managers/builtin.ts";
 import { places } from "../../lib/paths.ts";
@@ -10,25 +9,13 @@ import { argumentsOf, isAlive, processEntry, processName, startTime } from "../.
 import { allPids } from "../../lib/host/process/proc.ts";
 import { filesOf, readRecord, supervisorsOf, type Spec, type State } from "../../lib/host/supervisor/supervision.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
+import { ownRoot } from "./own-root.ts";
 
 const io = makeIo(silentLog);
 const quick = makeBuiltin(20);
 // An account of every Linux whose group has its name, as the users of apps have.
 const user = process.getuid!() === 0 ? "daemon" : undefined;
-const before = process.env["DP_ROOT"];
-let folder: string;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "dp-builtin-"));
-  chmodSync(folder, 0o755);
-  process.env["DP_ROOT"] = folder;
-});
-
-afterAll(() => {
-  if (before === undefined) delete process.env["DP_ROOT"];
-  else process.env["DP_ROOT"] = before;
-  rmSync(folder, { recursive: true });
-});
+const folder = ownRoot("dp-builtin-");
 
 describe("the contract", () => managerContract(() => ({ manager: quick, user })));
 
@@ -357,8 +344,8 @@ for number in range(100000):
   test.skipIf(user === undefined)(
     "a program of the release never runs as root on the way to the app's user",
     async () => {
-      const bin = `${folder}/evil`;
-      await Bun.write(`${bin}/setpriv`, `#!/bin/sh\nid -u > ${folder}/evil/ran\nexit 1\n`);
+      const bin = `${folder()}/evil`;
+      await Bun.write(`${bin}/setpriv`, `#!/bin/sh\nid -u > ${folder()}/evil/ran\nexit 1\n`);
       chmodSync(`${bin}/setpriv`, 0o755);
       const instance = await shop.instance("sleep 1000", {
         env: { PATH: `${bin}:/usr/bin:/bin`, LD_PRELOAD: `${bin}/none.so` },
@@ -393,6 +380,6 @@ for number in range(100000):
 
   test("it is the entry of its folder", () => {
     expect(builtin.name).toBe("builtin");
-    expect(places("demo").base).toBe(`${folder}/opt/deployments/demo`);
+    expect(places("demo").base).toBe(`${folder()}/opt/deployments/demo`);
   });
 });
