@@ -200,7 +200,7 @@ describe.skipIf(why !== null)(`what is pushed${why === null ? "" : ` (skipped: $
     expect(routes.find(({ app }) => app === "shop")).toMatchObject({ uid, target: { id, port: at, uid } });
     await box.write("/srv/steal.py", await Bun.file(join(import.meta.dir, "../fixtures/attack/port-steal.py")).text());
     const unit = "--unit=steal -p User=dp-other -p StandardOutput=file:/run/stolen";
-    await box.must(`touch /run/taken; systemd-run --quiet ${unit} python3 -u /srv/steal.py ${at} 5`);
+    await box.must(`touch /run/taken; systemd-run --quiet ${unit} python3 -u /srv/steal.py ${at} 3`);
     await box.must(`systemctl kill --signal=KILL shop@${id}`);
     await until("the port is taken", async () => (await box.read("/run/stolen")).includes("BOUND"));
     const ask = () =>

@@ -105,7 +105,11 @@ server.listen(64)
 print("listening on", server.getsockname()[1], os.environ.get("SECRET", ""), flush=True)
 while True:
     client = server.accept()[0]
-    path = (client.recv(65536).split() + [b"", b""])[1].decode()
+    try:
+        path = (client.recv(65536).split() + [b"", b""])[1].decode()
+    except ConnectionResetError:
+        client.close()
+        continue
     status = "200 OK"
     if path == "/health":
         if mode == "unhealthy" or mode == "marked" and os.path.exists(read("wait")):
