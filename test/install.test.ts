@@ -12,6 +12,7 @@ import {
   readSync,
   readdirSync,
   readlinkSync,
+  renameSync,
   rmSync,
 } from "node:fs";
 import { statSync, symlinkSync, writeFileSync } from "node:fs";
@@ -199,6 +200,20 @@ describe("an installation", () => {
     for (const kind of ["apps", "managers", "fronts"])
       for (const name of readdirSync(join(project, "lib", kind)).filter((file) => file.endsWith(".ts")))
         expect(text).toContain(`/lib/${kind}/${name}": () =>`);
+  });
+
+  test("dp doctor names the program that is gone, which hooks start", async () => {
+    const tree = join(folder, prefix, "share/dp");
+    const program = join(tree, "bundle/dp");
+    const ask = [join(tree, "bun/bin/bun"), ...HARDENED, join(tree, "bin/dp"), "doctor"];
+    const root = { DP_ROOT: join(folder, "nowhere") };
+    renameSync(program, `${program}.away`);
+    try {
+      expect((await runProgram(ask, root)).out).toContain(`${program}, which dp starts, is missing`);
+    } finally {
+      renameSync(`${program}.away`, program);
+    }
+    expect((await runProgram(ask, root)).out).not.toContain("is missing");
   });
 
   test("knows the commit that it was built from; without git it is the version alone", async () => {

@@ -20,7 +20,7 @@ import { orderOf, withdraw, type Order } from "../../lib/host/supervisor/order.t
 import { filesOf, readRecord, supervisorsOf, type Spec, type State } from "../../lib/host/supervisor/supervision.ts";
 import { makeBuiltin } from "../../lib/managers/builtin.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
-import { ownRoot } from "./own-root.ts";
+import { ownRoot } from "../support/own-root.ts";
 
 const io = makeIo(silentLog);
 const quick = makeBuiltin(20);

@@ -9,7 +9,7 @@ import { argumentsOf, isAlive, processEntry, processName, startTime } from "../.
 import { allPids } from "../../lib/host/process/proc.ts";
 import { filesOf, readRecord, supervisorsOf, type Spec, type State } from "../../lib/host/supervisor/supervision.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
-import { ownRoot } from "./own-root.ts";
+import { ownRoot } from "../support/own-root.ts";
 
 const io = makeIo(silentLog);
 const quick = makeBuiltin(20);

@@ -1,6 +1,6 @@
 // HAProxy's own process under DP_ROOT: what it survives, what it leaves alone, and whose it is.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { afterEach, describe, expect, test } from "bun:test";
+import { chownSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import haproxy from "../../../lib/fronts/haproxy.ts";
@@ -15,24 +15,12 @@ import { idsOf } from "../../../lib/host/users.ts";
 import { get, workshop } from "../contract.ts";
 import { freePort, until } from "../../support/box-host.ts";
 import { openCopy } from "../../support/open-copy.ts";
+import { ownRoot } from "../../support/own-root.ts";
 
 const io = makeIo(silentLog);
 const isMissing = haproxyProgram() === null;
 if (isMissing && process.env["CI"] === "true" && process.getuid!() === 0) throw new Error("haproxy is not installed");
-const before = process.env["DP_ROOT"];
-let folder: string;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "dp-haproxy-"));
-  chmodSync(folder, 0o755);
-  process.env["DP_ROOT"] = folder;
-});
-
-afterAll(() => {
-  if (before === undefined) delete process.env["DP_ROOT"];
-  else process.env["DP_ROOT"] = before;
-  rmSync(folder, { recursive: true });
-});
+ownRoot("dp-haproxy-");
 
 describe.skipIf(isMissing)(`the process${isMissing ? " (skipped: haproxy is not installed)" : ""}`, () => {
   const shop = workshop(() => ({ front: haproxy }));

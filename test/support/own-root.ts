@@ -1,4 +1,4 @@
-// A DP_ROOT for the tests of a manager that works below one.
+// A DP_ROOT of a test file's own, for what works below one.
 import { afterAll, beforeAll } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
