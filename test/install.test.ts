@@ -202,6 +202,15 @@ describe("an installation", () => {
         expect(text).toContain(`/lib/${kind}/${name}": () =>`);
   });
 
+  test("its other programs, typed by hand, tell what they need", async () => {
+    const typed = (path: string) => runProgram([dp(), "program", path]);
+    for (const path of ["fronts/relay/process.ts", "apps/static/process.ts", "host/supervisor/supervisor.ts"]) {
+      const { code, out, err } = await typed(`lib/${path}`);
+      expect([path, code, out + err]).toEqual([path, 2, expect.stringMatching(/usage: \w+\.ts [A-Z]+\n$/)]);
+    }
+    expect((await typed("lib/nothing.ts")).err).toContain('unknown command "program"');
+  });
+
   test("dp doctor names the program that is gone, which hooks start", async () => {
     const tree = join(folder, prefix, "share/dp");
     const program = join(tree, "bundle/dp");

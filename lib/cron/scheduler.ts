@@ -70,7 +70,7 @@ function fire(app: string, name: string): void {
 }
 
 /** The whole program, until it is ended. */
-export const main = (app: string, folder: string): Promise<void> =>
+export const main = (app = "", folder = ""): Promise<void> =>
   keepTime({
     now: () => Date.now(),
     sleep: (ms) => Bun.sleep(ms),
@@ -79,4 +79,4 @@ export const main = (app: string, folder: string): Promise<void> =>
     isOver: () => false,
   });
 
-if (import.meta.main) void main(process.argv[2] ?? "", process.argv[3] ?? "");
+if (import.meta.main) void main(process.argv[2], process.argv[3]);

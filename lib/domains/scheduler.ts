@@ -8,7 +8,7 @@ const PAUSE = 10 * 60_000;
 const LONGEST = 30 * 60_000;
 
 /** The whole program, until it is ended. The folder of the certificates is below that of the whole server. */
-export async function main(folder: string): Promise<void> {
+export async function main(folder = ""): Promise<void> {
   const root = folder.replace(/\/var\/lib\/dp\/tls$/, "");
   const env = root === "" ? plainEnv() : { ...plainEnv(), DP_ROOT: root };
   for (;;) {
@@ -22,4 +22,4 @@ export async function main(folder: string): Promise<void> {
   }
 }
 
-if (import.meta.main) void main(process.argv[2] ?? "");
+if (import.meta.main) void main(process.argv[2]);

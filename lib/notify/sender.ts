@@ -2,9 +2,9 @@
 import { deliver } from "./deliver.ts";
 
 /** The whole program. */
-export async function main(folder: string): Promise<void> {
+export async function main(folder = ""): Promise<void> {
   process.umask(0o077);
   await deliver(folder, { now: () => Date.now(), sleep: (ms) => Bun.sleep(ms), real: (ms) => ms });
 }
 
-if (import.meta.main) void main(process.argv[2] ?? "");
+if (import.meta.main) void main(process.argv[2]);

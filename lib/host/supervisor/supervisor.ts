@@ -6,6 +6,7 @@ import { messageOf } from "../../errors.ts";
 import { bootId, startTime } from "../process/process.ts";
 import { SHARED } from "../self.ts";
 import { adopt, launch, type AppProcess, type Ended as AppEnded } from "./app-process.ts";
+import { say } from "../../text/say.ts";
 import type { Guard } from "./guard.ts";
 import { orderOf, specOf, type Order } from "./order.ts";
 import { superviseMany } from "./many.ts";
@@ -176,7 +177,11 @@ async function superviseSpec(path: string, stop: Promise<void>): Promise<void> {
 }
 
 /** The whole program: a spec, or the name of a supervisor of many, is what it supervises. */
-export async function main(what: string): Promise<void> {
+export async function main(what?: string): Promise<void> {
+  if (what === undefined) {
+    say("dp supervisor: usage: supervisor.ts SPEC");
+    process.exit(2);
+  }
   // Before the signal handlers: a waiting supervisor simply exits on a signal. The successor of a killed supervisor needs
   // no gate.
   const gate = process.env["DP_AGAIN"] === undefined ? process.env["DP_GATE"] : undefined;
@@ -191,4 +196,4 @@ export async function main(what: string): Promise<void> {
   process.exit(0);
 }
 
-if (import.meta.main) void main(process.argv[2] ?? "");
+if (import.meta.main) void main(process.argv[2]);
