@@ -27,14 +27,17 @@ export interface Reconciled {
  * Apps that are brought in line at a time, for each processor: while one boots, another one's files are written and a
  * third one's health is asked. `bun run bench --only boot` compares.
  */
-const FOR_EACH_CPU = 4;
+const FOR_EACH_CPU = 8;
 
 /** One app, or all: an error of one app is reported, and the others are reconciled all the same. */
 export async function reconcileApps(app: string | undefined, warn: (message: string) => void): Promise<Reconciled> {
   const all: Reconciled = { changes: {}, code: 0 };
+  const opened = new Map<string, App>();
   const attempt = async (name: string, work: (one: App) => Promise<void>) => {
     try {
-      await work(await openApp(name));
+      const one = opened.get(name) ?? (await openApp(name));
+      await work(one);
+      opened.set(name, one);
     } catch (error) {
       all.code ||= report(error);
     }
@@ -44,7 +47,7 @@ export async function reconcileApps(app: string | undefined, warn: (message: str
   const startSome = async () => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
       await attempt(name, async (one) => {
-        if (names.length > 1) await one.manager.expectMany?.();
+        if (names.length > 1) await one.manager.expectMany?.(name);
         all.changes[one.name] = await reconcileOne(one, warn);
       });
   };
@@ -69,7 +72,7 @@ export async function busiestFirst(names: readonly string[]): Promise<string[]> 
   const requestsOf = async (name: string): Promise<number> => {
     try {
       const { front } = await openApp(name);
-      return (await front.status(name))?.requests ?? 0;
+      return (await front.status(name, true))?.requests ?? 0;
     } catch {
       return 0; // what is wrong with it is told when it is reconciled
     }

@@ -76,8 +76,8 @@ export interface Manager {
   requireStartable?(instance: Instance): void | Promise<void>;
   /** Announces a `start`, so that slow parts can get ready in advance. They end by themselves when `start` is not called. */
   prepare?(name: InstanceName): void;
-  /** Announces that this process may start many instances: what watches them may then be one for all. */
-  expectMany?(): void | Promise<void>;
+  /** Announces that this process may start instances of many apps, this one's too: what watches them may be one for all. */
+  expectMany?(app: string): void | Promise<void>;
   /**
    * Starts the instance afresh, whatever its history of crashes. A job is not restarted when it ends, and only code 0 is
    * a success. Throws DpError "command" when the instance cannot be started.

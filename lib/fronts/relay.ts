@@ -37,8 +37,22 @@ async function ensure(io: Io, running: Pick<FrontStatus, "version"> | null): Pro
   return changes;
 }
 
-const routeIn = ({ routes }: FrontStatus, app: string) => routes.find((route) => route.app === app) ?? null;
-const routeOf = async (app: string) => routeIn(await client().status(app), app);
+const routeOf = async (app: string) => (await client().status(app)).routes.find((route) => route.app === app) ?? null;
+
+/** What the relay tells at one moment: of itself, null when it does not run, and of the route of an app. */
+interface Told {
+  relay: FrontStatus | null;
+  route: RouteStatus | null;
+}
+
+/** Those who ask for many apps at once ask the relay once. */
+const toldBy = (isBrief: boolean) =>
+  together(async (apps): Promise<Map<string, Told>> => {
+    const relay = await client().statusOf(apps, isBrief);
+    const byApp = new Map(relay?.routes.map((route) => [route.app, route]));
+    return new Map(apps.map((app) => [app, { relay, route: byApp.get(app) ?? null }]));
+  });
+const [wholly, briefly] = [toldBy(false), toldBy(true)];
 
 const isSame = (one: RouteStatus, other: Omit<Route, "target">) =>
   one.listen.host === other.listen.host &&
@@ -52,10 +66,10 @@ const isSame = (one: RouteStatus, other: Omit<Route, "target">) =>
   one.trustedProxies.join() === other.trustedProxies.join();
 
 async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
-  const running = await client().statusIfRunning(route.app);
-  const changes = await ensure(io, running);
+  const told = await briefly(route.app);
+  const changes = await ensure(io, told.relay);
   // After a start of the relay it is asked again.
-  const before = running !== null && changes.length === 0 ? routeIn(running, route.app) : await routeOf(route.app);
+  const { route: before } = told.relay !== null && changes.length === 0 ? told : await briefly(route.app);
   if (route.domains?.length) await secure(route, io);
   const { host, port } = route.listen;
   try {
@@ -140,15 +154,6 @@ async function drift(): Promise<string[]> {
   return wrong;
 }
 
-/** Those who ask for many apps at once ask the relay once. */
-const statusBy = (isBrief: boolean) =>
-  together(async (apps) => {
-    const routes = await client().routesOf(apps, isBrief);
-    const byApp = new Map(routes.map((route) => [route.app, route]));
-    return new Map(apps.map((app) => [app, byApp.get(app) ?? null]));
-  });
-const [whole, brief] = [statusBy(false), statusBy(true)];
-
 const relay: Front = {
   name: "relay",
   summary: "dp's own relay: zero lost requests, nothing to install",
@@ -163,7 +168,7 @@ const relay: Front = {
   resume: (app) => client().resume(app),
   maintain: (app, maintenance, pass) => client().maintain(app, maintenance, pass),
   drain: (app, id, timeout) => client().drain(app, id, timeout),
-  status: (app, isBrief = false) => (isBrief ? brief : whole)(app),
+  status: async (app, isBrief = false) => (await (isBrief ? briefly : wholly)(app)).route,
   certify: (name) => client().certify(name),
   edge: async () => (await client().relay())?.edge ?? null,
   remove,

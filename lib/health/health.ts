@@ -11,6 +11,7 @@ import { isWord, watchSteady } from "./steady.ts";
 import { isUnheard } from "./unheard.ts";
 import { watched } from "./watched.ts";
 import { watchElsewhere, wrongPort } from "./wrong-port.ts";
+import { pace } from "../host/pace.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
 import { isListening, listener } from "../host/process/process.ts";
 import { listenerInode } from "../host/process/socket-owner.ts";
@@ -79,7 +80,7 @@ export async function waitUntilHealthy(candidate: Candidate, io: Io): Promise<{ 
 /** Waits until somebody listens on the port, for `pause` ms at most; the kernel is asked every `look` ms, but at least 2. */
 async function untilHeard(port: number, pause: number, look: number, io: Io): Promise<void> {
   const end = performance.now() + pause;
-  do await io.sleep(Math.min(Math.max(2, look), Math.max(1, end - performance.now())));
+  do await pace(Math.min(Math.max(2, look), Math.max(1, end - performance.now())), io);
   while (performance.now() < end && listenerInode("127.0.0.1", port) === null);
 }
 

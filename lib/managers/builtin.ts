@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { DpError } from "../errors.ts";
 import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
+import { pace } from "../host/pace.ts";
 import type { Instance, Manager } from "../contracts/manager.ts";
 import { places } from "../paths.ts";
 import { compareInstances, isInstanceId, isJob } from "../text/ids.ts";
@@ -13,7 +14,9 @@ import { logs } from "../host/supervisor/logs.ts";
 import { withdraw } from "../host/supervisor/order.ts";
 import { writeSpec } from "../host/supervisor/spec.ts";
 import {
+  isShared,
   prepare as prepareSupervisor,
+  prepareShared,
   sendOff,
   share,
   shareSupervisors,
@@ -65,7 +68,7 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
       if (!supervisor.isShared) throw cannot("its supervisor ended at once");
       supervisor = spawnSupervisor(files.spec);
     }
-    await io.sleep(LOOK);
+    await pace(LOOK, io);
   }
 }
 
@@ -73,6 +76,14 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
 function prepare(name: InstanceName): void {
   const { spec } = filesOf(name);
   if (!existsSync(spec)) prepareSupervisor(spec);
+}
+
+/** After a reboot all of them are started soon: the supervisor of many gets ready meanwhile. */
+async function expectMany(app: string): Promise<void> {
+  shareSupervisors();
+  if (isShared()) return;
+  const [id] = await enabled(app);
+  if (id !== undefined && isOfAnotherBoot(await readRecord<Spec>(filesOf({ app, id }).spec))) prepareShared();
 }
 
 // The new supervisor takes over from the state file of the killed one, reopens the app's pipe, and reads it empty: an
@@ -209,6 +220,8 @@ async function instances(app: string): Promise<string[]> {
 /** The file that names the instances to start at boot, one per line. */
 export const enabledFile = (app: string) => join(places(app).instances, "enabled");
 
+const enabled = async (app: string) => ((await readText(enabledFile(app))) ?? "").split("\n").filter(Boolean);
+
 async function enable(app: string, ids: readonly string[]): Promise<boolean> {
   const file = enabledFile(app);
   if (ids.length === 0) return removeFile(file);
@@ -228,7 +241,7 @@ export function makeBuiltin(restartDelay = 1_000): Manager {
     setup: async () => [],
     start: (instance, io) => start(instance, io, restartDelay),
     prepare,
-    expectMany: shareSupervisors,
+    expectMany,
     stop,
     status,
     adopt,
@@ -237,7 +250,7 @@ export function makeBuiltin(restartDelay = 1_000): Manager {
     states,
     enable,
     logs,
-    enabled: async (app) => ((await readText(enabledFile(app))) ?? "").split("\n").filter(Boolean),
+    enabled,
     async forget(name) {
       const files = filesOf(name);
       for (const file of [files.spec, files.script, files.state]) await removeFile(file);

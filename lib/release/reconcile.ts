@@ -74,7 +74,7 @@ async function holdPort(app: App, facts: InstanceFacts | null, changes: string[]
   }
   changes.push(...(await front.setup(await routeOf(app), io)));
   if (facts === null) await front.point(name, null, io);
-  const route = await front.status(name);
+  const route = await front.status(name, true);
   changes.push(...(await mendMaintenance(app, route)));
   return route;
 }

@@ -24,7 +24,7 @@ import { ownRoot } from "../support/own-root.ts";
 
 const io = makeIo(silentLog);
 const quick = makeBuiltin(20);
-void quick.expectMany!();
+void quick.expectMany!("none");
 const user = process.getuid!() === 0 ? "daemon" : undefined;
 const folder = ownRoot("dp-many-");
 
@@ -356,7 +356,7 @@ test("instances outlive the program that started them, together with their super
   const script = `
     import { makeIo, silentLog } from "${resolve("lib/host/io.ts")}";
     import builtin from "${resolve("lib/managers/builtin.ts")}";
-    builtin.expectMany();
+    await builtin.expectMany("shop");
     for (const instance of JSON.parse(process.argv[1])) await builtin.start(instance, makeIo(silentLog));
     process.kill(process.pid, "SIGKILL");
   `;
@@ -369,4 +369,27 @@ test("instances outlive the program that started them, together with their super
   await until("started again", async () => (await quick.status(one)).restarts === 1);
   for (const name of [one, other]) await quick.stop(name, io);
   await until("the end of it", () => !isAlive(shared));
+}, 30_000);
+
+test("after a reboot it gets ready before the first start, and ends with its starter when there is none", async () => {
+  const [name] = await started("sleep 1000");
+  const spec = specOf(name!);
+  await quick.enable(name!.app, [name!.id], io);
+  await quick.stop(name!, io);
+  const script = `
+    import { family, argumentsOf } from "${resolve("lib/host/process/process.ts")}";
+    import builtin from "${resolve("lib/managers/builtin.ts")}";
+    for (let times = 0; times < 2; times++) await builtin.expectMany(process.argv[1]);
+    const found = family(process.pid).filter((pid) => /^shared:/.test(argumentsOf(pid).at(-1) ?? ""));
+    await Bun.write(Bun.stdout, found.join(" "));
+  `;
+  const expecting = () => {
+    const argv = [process.execPath, "-e", script, name!.app];
+    return Bun.spawnSync(argv, { env: process.env }).stdout.toString().split(" ").filter(Boolean).map(Number);
+  };
+  expect(expecting()).toEqual([]);
+  writeFileSync(spec, JSON.stringify({ ...(await readRecord<Spec>(spec)), boot: "another" }));
+  const found = expecting();
+  expect(found.length).toBe(1);
+  await until("the end of it", () => !isAlive(found[0]!));
 }, 30_000);

@@ -2,15 +2,7 @@
 import { join } from "node:path";
 import { DpError, codeOf } from "../../errors.ts";
 import type { Edge } from "../../config/tls.ts";
-import type {
-  Drained,
-  EdgeStatus,
-  FrontStatus,
-  Maintenance,
-  RouteChange,
-  RouteStatus,
-  Target,
-} from "../../contracts/front.ts";
+import type { Drained, EdgeStatus, FrontStatus, Maintenance, RouteChange, Target } from "../../contracts/front.ts";
 import type { Command, Reply } from "./control.ts";
 import { HOLD_TIME } from "./limits.ts";
 
@@ -30,10 +22,10 @@ export interface RelayClient {
   /** The same, or null when the relay is not running. */
   statusIfRunning(app?: string): Promise<FrontStatus | null>;
   /**
-   * The routes of some apps; none when the relay is not running. With `isBrief` without their minutes. An older relay
-   * tells of all apps, and the minutes.
+   * The status with the routes of some apps, or null when the relay is not running. With `isBrief` without their minutes.
+   * An older relay tells of all apps, and the minutes.
    */
-  routesOf(apps: readonly string[], isBrief: boolean): Promise<RouteStatus[]>;
+  statusOf(apps: readonly string[], isBrief: boolean): Promise<FrontStatus | null>;
   set(route: RouteChange): Promise<void>;
   /**
    * Sends every request whose head is read from now on to the target; null: answers them with 503. Returns the ms it
@@ -69,7 +61,7 @@ export function relayAt(folder: string): RelayClient {
     relay,
     status,
     statusIfRunning,
-    routesOf: async (apps, isBrief) => (await orNull(ask<FrontStatus>({ do: "status", apps, isBrief })))?.routes ?? [],
+    statusOf: (apps, isBrief) => orNull(ask<FrontStatus>({ do: "status", apps, isBrief })),
     set: (route) => ask({ do: "set", route }),
     point: (app, target) => ask<number>({ do: "point", app, target }),
     hold: (app, limitMs = HOLD_TIME) => ask({ do: "hold", app, limit: limitMs }),

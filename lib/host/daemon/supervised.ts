@@ -21,6 +21,8 @@ export interface Daemon {
 
 const STOP_TIMEOUT = 35_000;
 const PATIENCE = 10_000;
+/** Milliseconds between two looks whether it answers. */
+const LOOK = 5;
 
 /**
  * The daemon as the supervisor knows it. The folder is part of the marker: stopping one server's relay must not stop
@@ -36,8 +38,18 @@ export const keptOf = ({ name, folder }: Daemon): Kept => ({
 /** The log file of a process that runs without systemd. */
 export const logOf = ({ name, folder }: Pick<Daemon, "name" | "folder">) => join(folder, `${name}.log`);
 
+/** What this process is starting, by folder: of many apps that need it each would have to wait for the lock. */
+const starting = new Map<string, Promise<void>>();
+
 /** Starts the process under a supervisor unless it has one; returns once `answers` is true. Throws DpError "host". */
-export async function superviseDaemon(daemon: Daemon, answers: () => Promise<boolean>): Promise<void> {
+export function superviseDaemon(daemon: Daemon, answers: () => Promise<boolean>): Promise<void> {
+  const { stem } = keptOf(daemon);
+  const started = starting.get(stem) ?? supervise(daemon, answers).finally(() => starting.delete(stem));
+  starting.set(stem, started);
+  return started;
+}
+
+async function supervise(daemon: Daemon, answers: () => Promise<boolean>): Promise<void> {
   await mkdir(daemon.folder, { recursive: true, mode: 0o700 });
   const lock = await waitForLock(
     join(daemon.folder, "start.lock"),
@@ -51,7 +63,7 @@ export async function superviseDaemon(daemon: Daemon, answers: () => Promise<boo
     while (!(await answers())) {
       if (performance.now() > end)
         throw new DpError("host", `the ${daemon.name} does not start`, { hint: `see ${logOf(daemon)}` });
-      await Bun.sleep(20);
+      await Bun.sleep(LOOK);
     }
   } finally {
     lock.release();

@@ -90,16 +90,23 @@ export function shareSupervisors(): void {
   isSharing = true;
 }
 
+/** Whether there is a supervisor of many that this process may give instances. */
+export const isShared = (): boolean => shared !== null && !hasEnded(shared.child) && shared.given < shared.most;
+
+/** Starts the supervisor of many before there is an instance for it. It exits with this process when none was given. */
+export function prepareShared(): void {
+  if (isShared()) return;
+  if (shared !== null) closeSync(shared.orders);
+  shared = null;
+  shared = beginShared();
+}
+
 /** Gives an instance to a supervisor of many; null: it should have one of its own. */
 export function share(spec: string): Starting | null {
   if (!isSharing) return null;
-  if (shared !== null && (hasEnded(shared.child) || shared.given >= shared.most)) {
-    closeSync(shared.orders);
-    shared = null;
-  }
-  shared ??= beginShared();
-  const { child, name, orders } = shared;
-  shared.given++;
+  prepareShared();
+  const { child, name, orders } = shared!;
+  shared!.given++;
   try {
     writeSync(orders, `${JSON.stringify(orderOf(spec))}\n`);
   } catch (error) {
