@@ -24,7 +24,8 @@ export async function servePush(app: NamedApp, spawn: Spawn): Promise<number> {
   const [answers, answering] = pipe();
   const [shownOutput, output] = pipe();
   const git = spawn([asking, answers, shownOutput]);
-  loadMeanwhile();
+  const rehearsal = new AbortController();
+  getReady(app, rehearsal.signal);
   for (const fd of [asking, answers, shownOutput]) closeSync(fd);
   process.env["DP_RECEIVER"] = String(git.pid);
   const nothing = leaveClient();
@@ -33,10 +34,12 @@ export async function servePush(app: NamedApp, spawn: Spawn): Promise<number> {
   let isAsked = false;
   const take = (request: Request | DpError) => {
     isAsked = true;
+    rehearsal.abort();
     turn = turn.then(() => answer(push, request));
   };
   const reading = readRequests(asked, take);
   const code = await git.exited;
+  rehearsal.abort();
   // A hook of a git that was killed may have asked just before.
   if (code !== 0) await Promise.race([reading.done, Bun.sleep(50)]);
   await turn;
@@ -45,11 +48,15 @@ export async function servePush(app: NamedApp, spawn: Spawn): Promise<number> {
   return code;
 }
 
-/** Loads what a deploy in this process needs, while git receives the commits. */
-function loadMeanwhile(): void {
+/** Loads what a deploy in this process needs, and rehearses it, while git receives the commits. */
+function getReady(app: NamedApp, signal: AbortSignal): void {
   if (process.env["DP_KEY"] !== undefined) return;
-  const loaded = import("../deploy/work.ts").then(({ loadDeploy }) => loadDeploy());
-  loaded.catch(() => undefined); // the deploy tells of it
+  const ready = import("../deploy/work.ts").then(async ({ loadDeploy }) => {
+    await loadDeploy();
+    signal.throwIfAborted();
+    await (await import("../deploy/rehearsal.ts")).rehearse(app, signal);
+  });
+  ready.catch(() => undefined); // the deploy tells of it
 }
 
 // "Everything up-to-date" says nothing of a rollback: git's hooks do not run when no ref moves.

@@ -36,7 +36,9 @@ export function entriesOf(repo: string, sha: string, signal?: AbortSignal): Prom
   if (listed?.name === name) return listed.entries;
   const entries = listCommit(repo, sha, signal);
   listed = { name, entries };
-  entries.catch(() => (listed = undefined));
+  entries.catch(() => {
+    if (listed?.entries === entries) listed = undefined;
+  });
   return entries;
 }
 
