@@ -37,6 +37,9 @@ const LOOK = 0.01;
 /** The pause is at least this many times the duration of the try: some managers are asked through a program. */
 const IDLE = 2;
 
+/** The first request of a process takes several times as long as those after it, and is over before somebody listens. */
+let hasAsked = false;
+
 const urlOf = ({ check, port }: Candidate) => `http://127.0.0.1:${port}${check.path}`;
 
 /**
@@ -56,7 +59,8 @@ export async function waitUntilHealthy(candidate: Candidate, io: Io): Promise<{ 
   for (let tries = 1; ; tries++) {
     const asked = performance.now();
     const { pid } = await requireFirst(candidate, await statusOf(), io);
-    const answer = isUnheard(pid, candidate.port) ? REFUSED : await probe(check, candidate.port);
+    const answer = hasAsked && isUnheard(pid, candidate.port) ? REFUSED : await probe(check, candidate.port);
+    hasAsked = true;
     if (answer.isHealthy) {
       const status = await requireFirst(candidate, await candidate.manager.status(candidate.name), io);
       return { pid: await owner(candidate, status, io), tries };
