@@ -18,7 +18,9 @@ import { versionText } from "./python/version.ts";
 // Otherwise output before a crash stays in the buffer and never reaches the log.
 const env = { PYTHONUNBUFFERED: "1" };
 
-const SIGNS = ["uv.lock", "requirements.txt", "pyproject.toml", "Pipfile", "manage.py"];
+/** Files of which one says what to install. */
+const DEFINITIONS = ["uv.lock", "requirements.txt", "pyproject.toml"];
+const SIGNS = [...DEFINITIONS, "Pipfile", "manage.py"];
 
 async function isInstalled(runtime: Runtime, program: string): Promise<boolean> {
   if (runtime.dependencies === null) return false;
@@ -51,9 +53,12 @@ const python: AppType = {
   },
 
   async install(place, io) {
-    // Both wait for programs. An error in the definition is reported first, and python may not be needed at all.
+    // All wait for programs. An error in the definition is reported first, and python may not be needed at all.
     const asked = findInterpreter(place, io);
     asked.catch(() => undefined);
+    const paths = (await place.tree.list()).map(({ path }) => path);
+    const summed = DEFINITIONS.some((path) => paths.includes(path)) ? settingsSum(place, io) : null;
+    summed?.catch(() => undefined);
     const definition = await readDefinition(place.tree, place.env, await findUvWorkspace(place));
     if (!definition && (await needsNoPython(place))) {
       io.info("no dependencies, and no python on this server");
@@ -68,7 +73,7 @@ const python: AppType = {
       return { path: bin === null ? [] : [bin], env, dependencies: null, interpreter: runsOn };
     }
     const installer = await findInstaller(place, io);
-    const key = venvKey(place, definition, installer, interpreter, await settingsSum(place, io));
+    const key = venvKey(place, definition, installer, interpreter, await (summed ?? settingsSum(place, io)));
     const venv = join(venvsFolder(place.base), key);
     if (await isComplete(place.base, key)) {
       io.info(`dependencies unchanged (venv ${key})`);
