@@ -256,10 +256,18 @@ TEXT
 }
 
 # A command that is typed is over before what JavaScriptCore's optimizing compiler makes has paid: an eighth of its processor
-# time. Other versions of Bun may not know the variable, and then do not start.
-compiler_line() {
-    (cd / && BUN_JSC_useDFGJIT=0 "$tree/bundle/dp" --version) >/dev/null 2>&1 </dev/null || return 0
+# time. A rollback, which does nothing often, is over before what any compiler makes has paid. Other versions of Bun may not
+# know the variables, and then do not start. dp takes them out of its environment: lib/cli.ts.
+compiler_lines() {
+    starts_with BUN_JSC_useDFGJIT=0 || return 0
     echo 'export BUN_JSC_useDFGJIT=0'
+    starts_with BUN_JSC_useBaselineJIT=0 BUN_JSC_useRegExpJIT=0 || return 0
+    echo '[ "${1-}" != rollback ] || export BUN_JSC_useBaselineJIT=0 BUN_JSC_useRegExpJIT=0'
+}
+
+# Whether dp starts with these variables.
+starts_with() {
+    (cd / && env "$@" "$tree/bundle/dp" --version) >/dev/null 2>&1 </dev/null
 }
 
 write_commands() {
@@ -268,7 +276,7 @@ write_commands() {
 #!/bin/sh
 $MARK
 unset BUN_OPTIONS BUN_BE_BUN
-$(compiler_line)
+$(compiler_lines)
 $(detach_lines)
 exec \$detached $(quoted "$tree/bundle/dp") "\$@"
 TEXT
