@@ -5,6 +5,7 @@ import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { idOf } from "../lib/text/ids.ts";
 import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
+import { leaveOtherFronts } from "../lib/release/instances.ts";
 import { reconcile } from "../lib/release/reconcile.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 import { coolDown, keepWarm } from "../lib/release/warm.ts";
@@ -47,6 +48,8 @@ const step = defineStep(import.meta.path, {
       if (group === null) throw new DpError("unhealthy", what);
       io.warn(`${what}; the release stays, as on the other servers`);
     }
+    // Most often start had no need for it, and a rollback has no time for it.
+    await leaveOtherFronts(app, io);
     await coolDown(app, id);
     if (old && server.keepWarm > 0 && server.strategy === "blue-green") {
       await keepWarm(app, old, server.keepWarm);

@@ -136,6 +136,9 @@ export interface Drained {
 /** A new or changed route; without `target` the current target stays. */
 export type RouteChange = Omit<Route, "target"> & { target?: Target | null };
 
+/** Frees a port for a front, which waits for it; `isKnown`: that front has a route for the app already. */
+export type MakeWay = (isKnown: boolean) => Promise<void>;
+
 export interface Front {
   readonly name: string;
   readonly summary: string;
@@ -149,9 +152,9 @@ export interface Front {
   unavailable(): Promise<string | null>;
   /**
    * Starts the front if necessary and makes it hold the app's port; keeps the target. Returns one sentence for each
-   * change.
+   * change. `makeWay` frees the port; a front that listens there for the app need not call it.
    */
-  setup(route: Omit<Route, "target">, io: Io): Promise<string[]>;
+  setup(route: Omit<Route, "target">, io: Io, makeWay?: MakeWay): Promise<string[]>;
   /** One sentence for each server-wide part of the front that `setup` would make differently now. */
   drift?(): Promise<string[]>;
   /** Makes in advance what `point` to a target needs and what takes long; `point` does it otherwise. Safe to repeat. */

@@ -1,7 +1,7 @@
 // HAProxy as the front: Debian's program, switched through its runtime API, never by a reload.
 import { existsSync } from "node:fs";
 import { DpError } from "../errors.ts";
-import type { Drained, Front, Route, RouteStatus, Target } from "../contracts/front.ts";
+import type { Drained, Front, MakeWay, Route, RouteStatus, Target } from "../contracts/front.ts";
 import { readBalancers } from "./haproxy/balancers.ts";
 import { copyPairs, removeOthers, withNewPair } from "./haproxy/certificates.ts";
 import { locked, requireFree, unavailable } from "./haproxy/change.ts";
@@ -21,7 +21,13 @@ function known({ routes }: Kept, app: string): KeptRoute {
   throw new DpError("host", `HAProxy has no route for ${app}`, { hint: `dp setup ${app}` });
 }
 
-const setup = (wanted: Omit<Route, "target">, io: Io): Promise<string[]> =>
+async function setup(wanted: Omit<Route, "target">, io: Io, makeWay?: MakeWay): Promise<string[]> {
+  await makeWay?.((await readKept()).routes.has(wanted.app));
+  return hold(wanted, io);
+}
+
+/** Holds the port of an app. */
+const hold = (wanted: Omit<Route, "target">, io: Io): Promise<string[]> =>
   locked(async (kept) => {
     const { app, listen } = wanted;
     const before = kept.routes.get(app);

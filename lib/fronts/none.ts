@@ -6,7 +6,10 @@ const none: Front = {
   summary: "the app holds its port itself",
   holdsPort: false,
   unavailable: async () => null,
-  setup: async () => [],
+  async setup(_route, _io, makeWay) {
+    await makeWay?.(false);
+    return [];
+  },
   point: async () => undefined,
   hold: async () => undefined,
   resume: async () => undefined,

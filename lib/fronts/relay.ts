@@ -3,7 +3,7 @@ import { chown } from "node:fs/promises";
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { codeOf, DpError, messageOf } from "../errors.ts";
-import type { Domain, Front, FrontStatus, Route, RouteStatus, Target } from "../contracts/front.ts";
+import type { Domain, Front, FrontStatus, MakeWay, Route, RouteStatus, Target } from "../contracts/front.ts";
 import type { Io } from "../host/io.ts";
 import { together } from "../host/together.ts";
 import { root } from "../paths.ts";
@@ -65,8 +65,9 @@ const isSame = (one: RouteStatus, other: Omit<Route, "target">) =>
   Bun.deepEquals(one.tls, other.tls) &&
   one.trustedProxies.join() === other.trustedProxies.join();
 
-async function setup(route: Omit<Route, "target">, io: Io): Promise<string[]> {
+async function setup(route: Omit<Route, "target">, io: Io, makeWay?: MakeWay): Promise<string[]> {
   const told = await briefly(route.app);
+  if (told.route?.isListening !== true) await makeWay?.(told.route !== null);
   const changes = await ensure(io, told.relay);
   // After a start of the relay it is asked again.
   const { route: before } = told.relay !== null && changes.length === 0 ? told : await briefly(route.app);

@@ -29,20 +29,24 @@ export async function requireFreePort(app: App, port: number): Promise<void> {
 }
 
 /**
- * Makes the app's front hold the public port, and releases any other front's hold: config.yml may have named another
- * one at the last deploy. An app that held the port itself is stopped for this, once.
+ * Makes the app's front hold the public port. Before it takes it, other fronts let go of it, and an app that held it
+ * itself is stopped, once.
  */
 export async function takePublicPort(app: App, io: Io): Promise<void> {
   const { name, server, front } = app;
   // First: it is refused for a front that would open an app in maintenance, and then the other one must still be there.
   const route = await routeOf(app);
-  for (const other of frontNames()) if (other !== server.front) await (await frontNamed(other)).remove(name, io);
-  const isNew = front.holdsPort && (await front.status(name)) === null;
-  if (isNew && (await ownersOf(app, server.port)).own.length > 0) {
+  await front.setup(route, io, async (isKnown) => {
+    await leaveOtherFronts(app, io);
+    if (isKnown || !front.holdsPort || (await ownersOf(app, server.port)).own.length === 0) return;
     io.warn(`${name} held port ${server.port} itself, and stops while the ${front.name} takes over`);
     await stopOthers(app, [], io);
-  }
-  await front.setup(route, io);
+  });
+}
+
+/** Makes every front but its own forget the app: config.yml may have named another one at the last deploy. */
+export async function leaveOtherFronts({ name, server }: App, io: Io): Promise<void> {
+  for (const other of frontNames()) if (other !== server.front) await (await frontNamed(other)).remove(name, io);
 }
 
 /** The listeners on a port: instances of the app, and others. */

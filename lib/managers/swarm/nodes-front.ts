@@ -65,9 +65,9 @@ export function withEntrances(own: Front, port: number, drain: number): Front {
   return {
     ...own,
     prepare,
-    async setup(route, io) {
+    async setup(route, io, makeWay) {
       requireOpen(own, route, port);
-      const changes = await own.setup(route, io);
+      const changes = await own.setup(route, io, makeWay);
       changes.push(...(await ensureEntrance(route, port, io)));
       const target = await targetOf(own, route.app);
       if (target !== null) await point(route.app, target, io);
