@@ -5,7 +5,7 @@ import { fact } from "../lib/pipeline/facts.ts";
 import { instanceOf, takeInstancePort } from "../lib/release/instance.ts";
 import { forget } from "../lib/release/forget.ts";
 import { requireFreePort, makeRoom, serveAgain, takePublicPort, usablePort } from "../lib/release/instances.ts";
-import { managerFor } from "../lib/release/manager.ts";
+import { prepareStart } from "../lib/release/manager.ts";
 import { takeSettings } from "../lib/release/settings.ts";
 import { hasWeb, keepStopped, stoppedIds } from "../lib/release/processes.ts";
 import { wantedOf } from "../lib/release/wanted.ts";
@@ -32,7 +32,7 @@ const step = defineStep(import.meta.path, {
     const id = idOf(given.release)!;
     const facts = { ...given, app, run };
     // A deploy's is ready since install.
-    if (hasWeb(facts.config)) (await managerFor(facts.config.type, server)).prepare?.({ app: name, id });
+    if (hasWeb(facts.config)) await prepareStart(app, facts.config.type, id);
     // A deploy has had its settings since clone.
     const isSame = kind !== "deploy" && (await takeSettings({ app, run, envBefore }, id));
     // On a second run, after the swap, current is already this release; previous then names what served before.

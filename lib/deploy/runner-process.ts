@@ -96,6 +96,8 @@ function itself(app: NamedApp): RunnerProcess {
   const parent = process.ppid;
   const ended = Promise.withResolvers<number>();
   const module = import("./work.ts");
+  // A step that cannot be loaded fails when it is run.
+  void module.then((worker) => worker.loadSwitch()).catch(() => undefined);
   let isLeft = false;
   // Until there is a run, a caller who leaves cancels it.
   const waiting = setInterval(() => {

@@ -19,7 +19,7 @@ import { takeTurn } from "./queue.ts";
 import { receipt } from "./log/receipt.ts";
 import { redactor } from "./log/redactor.ts";
 import { duplicate } from "../host/process/libc.ts";
-import { PIPELINES } from "../pipeline/pipeline.ts";
+import { COMMIT, PIPELINES } from "../pipeline/pipeline.ts";
 import { tidy } from "../release/tidy.ts";
 import { secretsOf } from "../release/settings.ts";
 import { runPipeline } from "../pipeline/runner.ts";
@@ -36,6 +36,12 @@ import { front } from "../registry.ts";
 export async function loadDeploy(): Promise<void> {
   const steps = PIPELINES.deploy.map((name) => stepModule(stepFile(name)));
   await Promise.all([...steps, ...frontNames().map(front)]);
+}
+
+/** Loads the steps up to the switch of a run that begins meanwhile: the disk is waited for often enough. */
+export async function loadSwitch(): Promise<void> {
+  const names = PIPELINES.rollback.slice(0, PIPELINES.rollback.indexOf(COMMIT) + 1);
+  await Promise.all(names.map((name) => stepModule(stepFile(name))));
 }
 
 /**

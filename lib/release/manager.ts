@@ -1,5 +1,6 @@
 // The manager of each release: the one of config.yml, or the one of its app type. It is noted at the start, so that
 // releases of another type, or from before a change of config.yml, are found and stopped as well.
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { factOf, load } from "../pipeline/run-file.ts";
@@ -32,6 +33,15 @@ const named = async (name: string): Promise<Manager> =>
 export async function managerFor(type: string, server: Pick<ServerConfig, "manager">): Promise<Manager> {
   const chosen = await manager(server.manager);
   return chosen.types?.includes(type) ? chosen : ((await appType(type)).manager ?? chosen);
+}
+
+/**
+ * Lets the manager that starts a web process of an app of that type get ready for it. What was started before is there
+ * already, or has to be stopped first.
+ */
+export async function prepareStart(app: App, type: string, id: string): Promise<void> {
+  if (existsSync(recordOf(app, id))) return;
+  (await managerFor(type, app.server)).prepare?.({ app: app.name, id });
 }
 
 const noted = async (file: string, server: ServerConfig) => (await readText(file))?.trim() || server.manager;
