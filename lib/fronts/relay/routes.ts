@@ -1,4 +1,4 @@
-// The operations on routes: each change is durable before it takes effect.
+// The operations on routes: each change is durable before it is answered, and all but a switch before it takes effect.
 import { DpError } from "../../errors.ts";
 import type { Edge } from "../../config/tls.ts";
 import type {
@@ -122,13 +122,24 @@ export async function pointRoute(folder: string, name: string, target: Target | 
   const app = appOf(name);
   const before = app.route.target;
   const isThere = isSame(before, target);
-  const route = { ...app.route, target: isThere ? before : target };
-  // After a reboot most apps have their port again: none of them waits for the disk.
-  if (!isThere) await save(folder, name, route);
-  app.route = route;
-  if (before !== null && before.id !== target?.id && isIdle(app, before.id)) app.inFlight.delete(before.id);
+  // Clients do not wait for the disk; whoever asked for the switch does.
+  app.route = { ...app.route, target: isThere ? before : target };
   leaveOthers(app);
+  // After a reboot most apps have their port again: none of them waits for the disk.
+  if (!isThere) await savePointed(folder, app, before);
+  if (before !== null && before.id !== target?.id && isIdle(app, before.id)) app.inFlight.delete(before.id);
   log(`${name}: ${target === null ? "points nowhere" : `points at ${target.id} on port ${target.port}`}`);
+}
+
+/** Saves the routes with an app's new target; when that fails, its clients are back at the target before. */
+async function savePointed(folder: string, app: App, before: Target | null): Promise<void> {
+  try {
+    await save(folder, app.route.app, app.route);
+  } catch (error) {
+    app.route = { ...app.route, target: before };
+    leaveOthers(app);
+    throw error;
+  }
 }
 
 const isIdle = (app: App, id: string) => {
