@@ -43,11 +43,13 @@ export async function reconcileApps(app: string | undefined, warn: (message: str
     }
   };
   const names = app === undefined ? await appNames() : [app];
+  const isOfMany = names.length > 1;
+  if (isOfMany) await expectMany(names[0]!);
   const waiting = await busiestFirst(names);
   const startSome = async () => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
       await attempt(name, async (one) => {
-        if (names.length > 1) await one.manager.expectMany?.(name);
+        if (isOfMany) await one.manager.expectMany?.(name);
         all.changes[one.name] = await reconcileOne(one, warn);
       });
   };
@@ -65,6 +67,15 @@ export async function reconcileApps(app: string | undefined, warn: (message: str
   if (Object.keys(all.changes).length > 0) await keepRenewing();
   if (app === undefined) all.code ||= await watchAgain();
   return all;
+}
+
+/** What watches the processes of many apps gets ready while all of them are looked at. */
+async function expectMany(first: string): Promise<void> {
+  try {
+    await (await openApp(first)).manager.expectMany?.(first);
+  } catch {
+    // what is wrong with it is told when it is reconciled
+  }
 }
 
 /** The apps whose front has counted most requests come first: after a boot, those whose clients wait already. */

@@ -1,6 +1,6 @@
 // Keeps a program running without systemd, under the same small supervisor as the apps.
 import { chmod, chown } from "node:fs/promises";
-import { removeFile, writeFileAtomic } from "../files.ts";
+import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { InstanceName } from "../instance.ts";
 import { endAll } from "../process/end-all.ts";
 import { plainEnv } from "../run.ts";
@@ -55,7 +55,9 @@ export const stateOf = (kept: Kept) => readRecord<State>(recordsOf(kept).state);
 export async function startKept(kept: Kept, { argv, env, user, restartDelay, log }: Program): Promise<void> {
   const { spec, state, script } = recordsOf(kept);
   const [uid, gid] = user === null ? [ownUser(), 0] : await idsOf(user);
-  await writeFileAtomic(script, `exec ${argv.map(shellQuote).join(" ")}\n`, 0o600);
+  const text = `exec ${argv.map(shellQuote).join(" ")}\n`;
+  // After a reboot it is there already, and apps wait for the relay.
+  if ((await readText(script)) !== text) await writeFileAtomic(script, text, 0o600);
   if (user !== null) {
     await chown(script, 0, gid);
     await chmod(script, 0o640);
