@@ -2,6 +2,7 @@
 // files that have been read, are quick when it counts.
 import type { NamedApp } from "../contracts/app.ts";
 import { makeIo, silentLog } from "../host/io.ts";
+import { isAnyIdle } from "../host/processors.ts";
 import { runModule } from "../pipeline/module-step.ts";
 import { stepFile } from "../pipeline/step-files.ts";
 import { openApp } from "../release/app.ts";
@@ -12,8 +13,11 @@ import { routeOf } from "../release/route.ts";
 import { secretsOf } from "../release/settings.ts";
 import { wantedOf } from "../release/wanted.ts";
 
-/** Changes nothing; ends between two reads when `signal` is aborted. Throws what reading throws. */
-export async function rehearse({ name }: NamedApp, signal: AbortSignal): Promise<void> {
+/**
+ * Changes nothing; ends between two reads when `signal` is aborted, or when nothing is idle: git comes first. Throws what
+ * reading throws.
+ */
+export async function rehearse({ name }: NamedApp, signal: AbortSignal, isIdle = isAnyIdle): Promise<void> {
   const app = await openApp(name);
   const live = await app.live();
   if (live === null) return;
@@ -34,6 +38,7 @@ export async function rehearse({ name }: NamedApp, signal: AbortSignal): Promise
   ];
   for (const read of reads) {
     signal.throwIfAborted();
+    if (!isIdle()) return;
     await read();
   }
 }

@@ -9,6 +9,7 @@ import { commit, makeApp, useServer, type App } from "../support/core-server.ts"
 import { makeLive } from "../support/core-release.ts";
 
 const server = useServer();
+const idle = () => true;
 let app: App;
 let sha: string;
 beforeEach(async () => {
@@ -31,7 +32,7 @@ const files = () =>
 test("the live release is read, and nothing changes", async () => {
   await makeServing();
   const before = files();
-  await rehearse(app.own, new AbortController().signal);
+  await rehearse(app.own, new AbortController().signal, idle);
   expect(isListed(app.repo, sha)).toBeTrue();
   expect(files()).toEqual(before);
 });
@@ -39,12 +40,18 @@ test("the live release is read, and nothing changes", async () => {
 test("as soon as git asks, nothing more is read", async () => {
   await makeServing();
   const asked = AbortSignal.abort();
-  expect(await rehearse(app.own, asked).catch((error: Error) => error.name)).toBe("AbortError");
+  expect(await rehearse(app.own, asked, idle).catch((error: Error) => error.name)).toBe("AbortError");
+  expect(isListed(app.repo, sha)).toBeFalse();
+});
+
+test("while every processor is busy nothing is read", async () => {
+  await makeServing();
+  await rehearse(app.own, new AbortController().signal, () => false);
   expect(isListed(app.repo, sha)).toBeFalse();
 });
 
 test("without a live release there is nothing to rehearse", async () => {
-  await rehearse(app.own, new AbortController().signal);
+  await rehearse(app.own, new AbortController().signal, idle);
   expect(isListed(app.repo, sha)).toBeFalse();
 });
 
@@ -52,6 +59,6 @@ test("what cannot be read is left to the deploy, which says so", async () => {
   await makeServing();
   const path = join(app.base, "config.yml");
   writeFileSync(path, `${readFileSync(path, "utf8")}nonsense: 1\n`);
-  const error = await rehearse(app.own, new AbortController().signal).catch((thrown: Error) => thrown);
+  const error = await rehearse(app.own, new AbortController().signal, idle).catch((thrown: Error) => thrown);
   expect(error?.message).toContain("config.yml: 1 problem");
 });
