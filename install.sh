@@ -257,7 +257,7 @@ TEXT
 
 # A command that is typed is over before what JavaScriptCore's optimizing compiler makes has paid: an eighth of its processor
 # time. A rollback, which does nothing often, is over before what any compiler makes has paid. Other versions of Bun may not
-# know the variables, and then do not start. dp takes them out of its environment: lib/cli.ts.
+# know the variables, and then do not start. dp takes them out of its environment: lib/host/compilers.ts.
 compiler_lines() {
     starts_with BUN_JSC_useDFGJIT=0 || return 0
     echo 'export BUN_JSC_useDFGJIT=0'

@@ -27,6 +27,7 @@ import { declareStepCommands } from "./cli/step.ts";
 import { declareUpgradeCommand } from "./cli/upgrade.ts";
 import { declareWatchCommand } from "./cli/watch.ts";
 import { DpError } from "./errors.ts";
+import { takeCompilers } from "./host/compilers.ts";
 import { guarded } from "./main.ts";
 import { didYouMean } from "./text/suggestion.ts";
 
@@ -56,9 +57,6 @@ const GROUPS: readonly ((cli: CAC) => void)[] = [
 
 /** The commands of a push and of an outage. They are among those about deploys: to declare all takes longer than they wait for. */
 const QUICK = ["execute", "hook", "rollback", "serve-git", "work"];
-
-/** What the command of install.sh sets for this process alone. */
-const COMPILERS = ["BUN_JSC_useDFGJIT", "BUN_JSC_useBaselineJIT", "BUN_JSC_useRegExpJIT"];
 
 /** All commands, with the layout of their help; `first`: the first word, which may need one group only. */
 export function declared(first?: string): CAC {
@@ -95,7 +93,7 @@ function headOf(cli: CAC, usage: string): string {
 
 /** Runs dp with the given words, and sets the exit code. */
 export function main(words: readonly string[]): Promise<void> {
-  for (const name of COMPILERS) delete process.env[name];
+  takeCompilers();
   return guarded(async () => {
     if (words[0] === "-s" || words[0] === "--server") return onServer(words[1], words.slice(2));
     const cli = declared(words[0]);

@@ -7,6 +7,7 @@ interface Program {
 
 const PROGRAMS: Readonly<Record<string, () => Promise<Program>>> = {
   "lib/apps/static/process.ts": () => import("../apps/static/process.ts"),
+  "lib/commands/some-apps.ts": () => import("../commands/some-apps.ts"),
   "lib/cron/scheduler.ts": () => import("../cron/scheduler.ts"),
   "lib/domains/scheduler.ts": () => import("../domains/scheduler.ts"),
   "lib/fronts/relay/process.ts": () => import("../fronts/relay/process.ts"),

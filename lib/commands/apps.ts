@@ -8,6 +8,7 @@ import { newestRun, readOnce, runFile } from "../release/history.ts";
 import { wantedIds } from "../release/processes.ts";
 import { knownApp, mistakeOf } from "../release/known-app.ts";
 import { appNames } from "../config/server.ts";
+import { inShares, type Task } from "../host/shares.ts";
 import { table, when } from "../text/table.ts";
 import type { InstanceStatus } from "../host/instance.ts";
 
@@ -32,8 +33,15 @@ export interface AppRow {
 
 /** Every app, or those of `names`, sorted by name; a damaged one shows its error and hides no other. */
 export async function apps(names?: readonly string[]): Promise<AppRow[]> {
-  return Promise.all((names ?? (await appNames())).map(rowOf));
+  const rows = await inShares(names ?? (await appNames()), ["lib/commands/some-apps.ts", "apps"], rowsOf);
+  return rows.map((row) => {
+    if (row.status === "rejected") throw row.reason;
+    return row.value;
+  });
 }
+
+/** The row of each of these apps. */
+export const rowsOf: Task<AppRow> = (names) => Promise.allSettled(names.map(rowOf));
 
 const UNKNOWN = {
   type: null,

@@ -145,6 +145,27 @@ test("what the list of all apps says of one is what is said of it alone, and cha
   expect(of(deploying).deploying?.by).toBe("anna");
 }, 60_000);
 
+test("hundreds of apps are shared among processes, and nothing in the answer tells", async () => {
+  const many = Array.from({ length: 210 }, (_, number) => copy(`many-${number}`));
+  try {
+    for (const command of ["status", "apps"]) {
+      const whole = await ask<AppRow[]>(command);
+      const parts: AppRow[] = [];
+      for (let at = 0; at < whole.length; at += 50) {
+        const names = whole.slice(at, at + 50).map(({ app }) => app);
+        parts.push(...(await ask<AppRow[]>(command, "--only", names.join())));
+      }
+      expect(whole.length).toBeGreaterThan(many.length);
+      expect(JSON.stringify(whole, null, 1)).toBe(JSON.stringify(parts, null, 1));
+    }
+    const { text } = await box.dp("status");
+    expect(text.match(/^wrong  .*\n  MISTAKE/m)).not.toBeNull();
+    expect(text.match(/^many-\d+  /gm)!.length).toBe(many.length);
+  } finally {
+    for (const name of many) rmSync(at(name), { recursive: true });
+  }
+}, 60_000);
+
 const why = straceUnavailable();
 
 test.skipIf(why !== null)(
