@@ -262,6 +262,7 @@ compiler_lines() {
     starts_with BUN_JSC_useDFGJIT=0 || return 0
     echo 'export BUN_JSC_useDFGJIT=0'
     starts_with BUN_JSC_useBaselineJIT=0 BUN_JSC_useRegExpJIT=0 || return 0
+    # shellcheck disable=SC2016 # it is the command's own argument
     echo '[ "${1-}" != rollback ] || export BUN_JSC_useBaselineJIT=0 BUN_JSC_useRegExpJIT=0'
 }
 
