@@ -2,7 +2,7 @@
 import { lstatSync, readFileSync } from "node:fs";
 import { DpError } from "../errors.ts";
 import type { Io } from "./io.ts";
-import { accountOf, isOther } from "./process/privilege.ts";
+import { isOther } from "./process/privilege.ts";
 import { idsOf } from "./users.ts";
 
 /** The user who makes something, and the user who may then read it through its group: the app's. */
@@ -58,7 +58,7 @@ export async function seal(folder: string, { maker, reader }: Makers, io: Io): P
   const [, gid] = await idsOf(reader);
   const options = { quiet: true, timeout: LONG };
   // Runs as the maker: a name may lead to another file by now, and this way only the maker's own files are changed.
-  await io.run(["chmod", "-R", "g=u,go-w,ug-s", "--", folder], { ...options, account: accountOf(maker), check: false });
+  await io.run(["chmod", "-R", "g=u,go-w,ug-s", "--", folder], { ...options, user: maker, check: false });
   await io.run(["chown", "-R", "-h", `0:${gid}`, "--", folder], options);
   const tests = ["!", "-type", "l", "(", "-perm", "/022", "-o", "!", "-uid", "0", ")"];
   const open = await io.run(["find", folder, "-xdev", ...tests, "-print", "-quit"], options);

@@ -8,7 +8,6 @@ import { fetchEnv, NO_FILTERS, ownSource } from "../git/source.ts";
 import { layOutSubmodules } from "../git/submodules.ts";
 import type { Io } from "../host/io.ts";
 import { largePipe } from "../host/process/libc.ts";
-import { accountOf } from "../host/process/privilege.ts";
 import { canTake } from "../host/ownership.ts";
 import { removeTree } from "../host/remove.ts";
 import { idsOf } from "../host/users.ts";
@@ -73,5 +72,5 @@ export function unpack(archive: number, { app, release, user }: Omit<Laying, "sh
   // Records of 1 MiB, as large as the pipe.
   const script = 'umask 022 && exec tar -x -b 2048 -f - --no-same-owner -C "$1"';
   const timeout = app.server.stepTimeout;
-  return io.run(["sh", "-c", script, "sh", release], { stdin: archive, account: accountOf(user), timeout });
+  return io.run(["sh", "-c", script, "sh", release], { stdin: archive, user, timeout });
 }

@@ -8,7 +8,6 @@ import { treeOf } from "../host/release-folder.ts";
 import type { Io } from "../host/io.ts";
 import { writeAll } from "../host/process/input.ts";
 import { pipe } from "../host/process/libc.ts";
-import { accountOf } from "../host/process/privilege.ts";
 import { readRuns } from "./history.ts";
 
 /** A release that is laid out, and the build user, whose it is. */
@@ -87,7 +86,7 @@ async function timesOfLive(app: App, { git, sha, list }: Source): Promise<Times>
 async function touch({ app, release, user }: LaidOut, time: number, paths: readonly string[], io: Io): Promise<void> {
   const [read, write] = pipe();
   const argv = ["xargs", "-0", "touch", "-c", "-h", "-d", `@${time}`, "--"];
-  const options = { cwd: release, account: accountOf(user), stdin: read, quiet: true, timeout: app.server.stepTimeout };
+  const options = { cwd: release, user, stdin: read, quiet: true, timeout: app.server.stepTimeout };
   const running = io.run(argv, options).finally(() => closeSync(read));
   await writeAll(write, Buffer.from(paths.map((path) => `${path}\0`).join("")));
   await running;

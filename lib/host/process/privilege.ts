@@ -1,7 +1,7 @@
 // Dropping privileges: how root starts a program of the app.
 import { existsSync, fchownSync } from "node:fs";
 import { DpError } from "../../errors.ts";
-import { accountNamed, requireAccount, type Account } from "../passwd.ts";
+import { accountNamed, requireAccount } from "../passwd.ts";
 import { SYSTEM_PATH } from "../../paths.ts";
 
 /**
@@ -42,13 +42,6 @@ export function isOther(user: string | undefined): user is string {
   if (accountNamed(user)?.uid === own) return false;
   throw new DpError("host", `dp is not root, and runs nothing as ${user}`, { hint: "sudo dp ..." });
 }
-
-/**
- * The account of another user, for `account` of `run`: a program of dp's own that needs nothing but that user's rights
- * over files. undefined: it runs as dp itself. Throws as isOther does.
- */
-export const accountOf = (user: string | undefined): Account | undefined =>
-  isOther(user) ? requireAccount(user) : undefined;
 
 /** The argv that runs `argv` as `user` with all of root's privileges dropped, when dp is root. */
 export function asUser(argv: readonly string[], user: string | undefined): string[] {
