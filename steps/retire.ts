@@ -1,7 +1,7 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Lets the old instance finish its requests, stops it or keeps it warm, and cleans up what follows from current.
 import { appOf } from "../lib/release/app.ts";
-import { DpError } from "../lib/errors.ts";
+import { DpError, messageOf } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { idOf } from "../lib/text/ids.ts";
 import { NO_PROBES, startProber, sumOf } from "../lib/health/prober.ts";
@@ -49,7 +49,11 @@ const step = defineStep(import.meta.path, {
       io.warn(`${what}; the release stays, as on the other servers`);
     }
     // Most often start had no need for it, and a rollback has no time for it.
-    await leaveOtherFronts(app, io);
+    await leaveOtherFronts(app, io).catch((error: unknown) => {
+      // The release serves: it does not go back because of a front that has no part in that.
+      if (io.signal.aborted) throw error;
+      io.warn(`another front may still know ${name}: ${messageOf(error)}`);
+    });
     await coolDown(app, id);
     if (old && server.keepWarm > 0 && server.strategy === "blue-green") {
       await keepWarm(app, old, server.keepWarm);

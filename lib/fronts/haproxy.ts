@@ -138,7 +138,8 @@ async function status(app: string): Promise<RouteStatus | null> {
 }
 
 async function remove(app: string, io: Io): Promise<void> {
-  if (!existsSync(filesOf().routes)) return;
+  // Whoever changes HAProxy meanwhile is not waited for without need.
+  if (!existsSync(filesOf().routes) || !(await readKept()).routes.has(app)) return;
   await locked(async (kept) => {
     if (!kept.routes.has(app)) return;
     const rest = changed(kept, app, null);

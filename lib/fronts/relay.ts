@@ -65,14 +65,17 @@ const isSame = (one: RouteStatus, other: Omit<Route, "target">) =>
   Bun.deepEquals(one.tls, other.tls) &&
   one.trustedProxies.join() === other.trustedProxies.join();
 
+const holds = (route: RouteStatus | null, { host, port }: Route["listen"]) =>
+  route?.isListening === true && route.listen.host === host && route.listen.port === port;
+
 async function setup(route: Omit<Route, "target">, io: Io, makeWay?: MakeWay): Promise<string[]> {
   const told = await briefly(route.app);
-  if (told.route?.isListening !== true) await makeWay?.(told.route !== null);
+  const { host, port } = route.listen;
+  if (!holds(told.route, route.listen)) await makeWay?.(told.route !== null);
   const changes = await ensure(io, told.relay);
   // After a start of the relay it is asked again.
   const { route: before } = told.relay !== null && changes.length === 0 ? told : await briefly(route.app);
   if (route.domains?.length) await secure(route, io);
-  const { host, port } = route.listen;
   try {
     const isKnown = before !== null && isSame(before, route);
     if (!isKnown) {
