@@ -6,7 +6,7 @@ import { isAnyIdle } from "../host/processors.ts";
 import { runModule } from "../pipeline/module-step.ts";
 import { stepFile } from "../pipeline/step-files.ts";
 import { openApp } from "../release/app.ts";
-import { readOnce, runFile, runsOf } from "../release/history.ts";
+import { readOnce, runFile } from "../release/history.ts";
 import { memoryOf } from "../release/preflight.ts";
 import { roomFor } from "../release/room.ts";
 import { routeOf } from "../release/route.ts";
@@ -33,7 +33,6 @@ export async function rehearse({ name }: NamedApp, signal: AbortSignal, isIdle =
     () => routeOf(app),
     () => memoryOf(app),
     () => secretsOf(app),
-    () => runsOf(app),
     () => roomFor(app),
   ];
   for (const read of reads) {

@@ -25,7 +25,7 @@ export interface CommitEntry extends TreeEntry {
 }
 
 // The commit that was listed last: every step of a deploy reads the same one, and a commit never changes.
-let listed: { name: string; entries: Promise<readonly CommitEntry[]> } | undefined;
+let listed: { name: string; entries: Promise<readonly CommitEntry[]>; signal: AbortSignal | undefined } | undefined;
 
 /** Whether git has been asked for the entries of that commit. */
 export const isListed = (repo: string, sha: string): boolean => listed?.name === `${sha} ${repo}`;
@@ -33,9 +33,10 @@ export const isListed = (repo: string, sha: string): boolean => listed?.name ===
 /** Every entry of a commit in a bare repository, except folders. */
 export function entriesOf(repo: string, sha: string, signal?: AbortSignal): Promise<readonly CommitEntry[]> {
   const name = `${sha} ${repo}`;
-  if (listed?.name === name) return listed.entries;
+  // Whoever asked first may have called it off.
+  if (listed?.name === name && listed.signal?.aborted !== true) return listed.entries;
   const entries = listCommit(repo, sha, signal);
-  listed = { name, entries };
+  listed = { name, entries, signal };
   entries.catch(() => {
     if (listed?.entries === entries) listed = undefined;
   });
