@@ -18,6 +18,10 @@ test("who waits alone waits as long as asked, several wait longer, and one that 
   await third.catch(() => undefined);
   ends[1]!();
   await second;
+  const many = Array.from({ length: 100 }, () => pace(5, { sleep }));
+  expect(Math.max(...slept.splice(2))).toBe(250);
+  for (const end of ends.splice(2)) end();
+  await Promise.all(many);
   const last = pace(5, { sleep });
   expect(slept).toEqual([2, 6, 5]);
   ends[2]!();
