@@ -35,6 +35,7 @@ export function take(
   socket: Bun.Socket<Client>,
   edge: number,
 ): { client: Client; over: number; own: number } {
+  clock.wake?.();
   const client = (socket.data = makeClient(app, socket, connect, edge));
   const { origin, party } = client;
   const own = origin.isTrusted || isSpared(origin.uid) ? 0 : excessOf(party);

@@ -36,6 +36,8 @@ export const STOP_TIME = 30_000;
 export const TUNNEL_GRACE = 1_000;
 /** How often the limits above are checked. */
 export const SWEEP_TIME = 100;
+/** The same while there are no connections. */
+export const REST_TIME = 1_000;
 
 /** The most client connections; with few open files there are fewer: capacity.ts. */
 export const CONNECTIONS = 16 * 1024;

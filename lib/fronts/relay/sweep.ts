@@ -1,4 +1,5 @@
 // Enforces the time limits: all connections are checked together, a few times a second.
+import { relay } from "./app.ts";
 import { ACTIVE, HANDSHAKE, IDLE, LINGER, TUNNEL } from "./client-connection.ts";
 import { clock } from "./clock.ts";
 import { conclude, cut, leaveUpstream, linger, refuse } from "./ending.ts";
@@ -12,6 +13,7 @@ import {
   IDLE_TIME,
   LINGER_TIME,
   PROBE_TIME,
+  REST_TIME,
   REUSE_TIME,
   STALL_TIME,
   SWEEP_TIME,
@@ -21,17 +23,32 @@ import { drop, isEmpty } from "./outlet.ts";
 import { trimPool } from "./pool.ts";
 import type { App, Client } from "./types.ts";
 
-/** Starts the regular check of the apps' connections. */
-export function startSweep(apps: () => Iterable<App>): ReturnType<typeof setInterval> {
-  return setInterval(() => {
+/** Starts the regular check of the apps' connections, which is rare while there are none; answers what ends it. */
+export function startSweep(apps: () => Iterable<App>): () => void {
+  let timer = setTimeout(turn, SWEEP_TIME);
+  function turn(): void {
+    sweep(apps());
+    const isAtRest = relay.connections === 0 && [...apps()].every(({ pool }) => pool.length === 0);
+    clock.wake = isAtRest ? wake : null;
+    timer = setTimeout(turn, isAtRest ? REST_TIME : SWEEP_TIME);
+  }
+  function wake(): void {
+    clearTimeout(timer);
     clock.now = performance.now();
-    for (const app of apps()) {
-      countHour(app.hour, app, clock.now);
-      for (const client of app.clients) check(client);
-      trimPool(app);
-    }
-    limitMemory();
-  }, SWEEP_TIME);
+    clock.wake = null;
+    timer = setTimeout(turn, SWEEP_TIME);
+  }
+  return () => clearTimeout(timer);
+}
+
+function sweep(apps: Iterable<App>): void {
+  clock.now = performance.now();
+  for (const app of apps) {
+    countHour(app.hour, app, clock.now);
+    for (const client of app.clients) check(client);
+    trimPool(app);
+  }
+  limitMemory();
 }
 
 function check(client: Client): void {

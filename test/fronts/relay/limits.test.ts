@@ -5,12 +5,13 @@ import type { App } from "../../../lib/fronts/relay/types.ts";
 import type { Client } from "../../../lib/fronts/relay/types.ts";
 import * as limits from "../../../lib/fronts/relay/limits.ts";
 import { listen, unlisten } from "../../../lib/fronts/relay/listening.ts";
+import { clock } from "../../../lib/fronts/relay/clock.ts";
 import { startSweep } from "../../../lib/fronts/relay/sweep.ts";
 import { type Scripted, freePort, scripted } from "./support/apps.ts";
 import { type RawClient, rawClient, until } from "./support/relay.ts";
 
 const apps = new Map<string, App>();
-let sweep: ReturnType<typeof setInterval>;
+let endSweep: () => void;
 let script: Scripted;
 let app: App;
 let port: number;
@@ -21,10 +22,10 @@ beforeAll(async () => {
   app = makeApp({ app: "web", listen: { host: "127.0.0.1", port }, protocol: "http", target, trustedProxies: [] });
   apps.set("web", app);
   listen(app);
-  sweep = startSweep(() => apps.values());
+  endSweep = startSweep(() => apps.values());
 });
 afterAll(() => {
-  clearInterval(sweep);
+  endSweep();
   unlisten(app, false);
   script?.stop();
 });
@@ -162,6 +163,20 @@ test("a client that does not answer our FIN is closed after a while", async () =
   await until("our FIN", () => client.ending() === "eof");
   expect(app.clients.has(state)).toBe(true);
   state.since -= limits.LINGER_TIME + 1;
+  state.tookAt -= limits.LINGER_TIME + 1;
   await until("it is gone", () => !app.clients.has(state));
   client.close();
+});
+
+test("at rest the relay's clock is read seldom, and the first connection finds it on time", async () => {
+  await until("all are gone, pooled connections too", () => clock.wake !== null);
+  const { now } = clock;
+  const since = performance.now();
+  await until("the next look", () => clock.now !== now);
+  expect(clock.wake).not.toBeNull();
+  expect(clock.now).toBeGreaterThan(since);
+  const { client, state } = await connected("GET / HTTP/1.1\r\nHost: web\r\n");
+  expect(clock.wake).toBeNull();
+  expect(performance.now() - state.since).toBeLessThan(900);
+  await client.close();
 });
