@@ -3,7 +3,7 @@
 import { appOf } from "../lib/release/app.ts";
 import { appEnvironment } from "../lib/release/environment.ts";
 import { fact } from "../lib/pipeline/facts.ts";
-import { managerFor } from "../lib/release/manager.ts";
+import { prepareStart, unprepareStart } from "../lib/release/manager.ts";
 import { buildPlaceOf } from "../lib/release/place.ts";
 import { hasWeb } from "../lib/release/processes.ts";
 import { appType } from "../lib/registry.ts";
@@ -27,8 +27,7 @@ const step = defineStep(import.meta.path, {
     const facts = { ...given, app: await appOf(given) };
     const { app, config } = facts;
     const type = await appType(config.type);
-    const name = { app: app.name, id };
-    if (hasWeb(config)) (await managerFor(config.type, app.server)).prepare?.(name);
+    if (hasWeb(config)) await prepareStart(app, config.type, id);
     if (adopted?.runtime) {
       io.info("installed already, where the release was proved");
       return { runtime: adopted.runtime };
@@ -41,6 +40,9 @@ const step = defineStep(import.meta.path, {
       return { runtime: built.runtime };
     }
     return { runtime: await type.install(await buildPlaceOf(facts, await appEnvironment(facts), io), io) };
+  },
+  async undo({ id, config, ...given }, io) {
+    await unprepareStart(await appOf(given), config.type, id, io);
   },
 });
 export default step;

@@ -32,7 +32,7 @@ const step = defineStep(import.meta.path, {
     const id = idOf(given.release)!;
     const facts = { ...given, app, run };
     // A deploy's is ready since install.
-    if (hasWeb(facts.config)) await prepareStart(app, facts.config.type, id);
+    const readiness = hasWeb(facts.config) ? await prepareStart(app, facts.config.type, id) : "new";
     // A deploy has had its settings since clone.
     const isSame = kind !== "deploy" && (await takeSettings({ app, run, envBefore }, id));
     // On a second run, after the swap, current is already this release; previous then names what served before.
@@ -50,7 +50,7 @@ const step = defineStep(import.meta.path, {
       return { live, port: null, isWarm: false, stoppedAt: null };
     }
     await takePublicPort(app, io);
-    if (isSame && (await manager.status({ app: name, id })).state === "running") {
+    if (isSame && readiness === "started" && (await manager.status({ app: name, id })).state === "running") {
       const port = await takeInstancePort(facts); // check proves that the instance is there
       io.info(`${name}@${id} is still warm on port ${port}`);
       return { live, port, isWarm: true, stoppedAt: null };
@@ -58,7 +58,7 @@ const step = defineStep(import.meta.path, {
     const port = await usablePort(facts);
     const instance = await instanceOf(facts, port);
     const stoppedAt = server.strategy === "restart" ? await makeRoom(app, id, live, io) : null;
-    await manager.stop(instance, io);
+    if (readiness !== "prepared") await manager.stop(instance, io);
     await requireFreePort(app, port);
     await manager.start(instance, io);
     io.info(`${name}@${id} on port ${port}`);

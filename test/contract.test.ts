@@ -131,6 +131,7 @@ const MANAGER: Omit<
   | "owner"
   | "ownNetwork"
   | "expectMany"
+  | "isPrepared"
   | "prepare"
   | "prune"
   | "published"
@@ -138,6 +139,7 @@ const MANAGER: Omit<
   | "requireStartable"
   | "states"
   | "types"
+  | "unprepare"
 > = {
   ...{ name: "string", summary: "string", unavailable: "function", setup: "function", start: "function" },
   ...{ stop: "function", status: "function", pids: "function", instances: "function", enable: "function" },

@@ -74,8 +74,15 @@ export interface Manager {
   setup(app: ManagedApp, io: Io): Promise<string[]>;
   /** Throws DpError "config" for an instance that could never start. Called before anything is stopped for it. */
   requireStartable?(instance: Instance): void | Promise<void>;
-  /** Announces a `start`, so that slow parts can get ready in advance. They end by themselves when `start` is not called. */
-  prepare?(name: InstanceName): void;
+  /**
+   * Announces the first `start` of an instance of a release whose folder is there, so that slow parts can get ready in
+   * advance. `unprepare` ends them when `start` is not called; without one they end by themselves.
+   */
+  prepare?(announced: InstanceName & { user?: string | undefined }): void;
+  /** Whether `start` takes over what this process has prepared: a `stop` before would end it. */
+  isPrepared?(name: InstanceName): boolean;
+  /** Ends what any process has prepared for an instance that was not started. Safe to repeat. */
+  unprepare?(name: InstanceName, io: Io): Promise<void>;
   /** Announces that this process may start instances of many apps, this one's too: what watches them may be one for all. */
   expectMany?(app: string): void | Promise<void>;
   /**

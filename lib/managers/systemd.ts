@@ -20,10 +20,12 @@ import {
   systemdTool,
   unitOf,
 } from "../host/systemd/systemd.ts";
+import { goOn, isEarly, leaveEarly, startEarly } from "../host/systemd/early.ts";
 import { doJob, resetFailed } from "../host/systemd/job.ts";
 import { logs } from "../host/systemd/journal.ts";
 import { together } from "../host/together.ts";
 import {
+  hasStopTimeout,
   keepStopTimeout,
   removeDropIn,
   removeUnits,
@@ -60,7 +62,12 @@ async function start(instance: Instance, io: Io): Promise<void> {
   if (!statSync(instance.folder, { throwIfNoEntry: false })?.isDirectory()) {
     throw new DpError("command", `${unit} cannot be started: there is no folder ${instance.folder}`);
   }
-  await renewUnits(instance, io);
+  const changes = await renewUnits(instance, io);
+  if (isEarly(instance)) {
+    // It waits in the sandbox of the unit as it was.
+    const isAsWanted = changes.length === 0 && (await hasStopTimeout(instance));
+    if (isAsWanted ? await goOn(instance) : await leaveEarly(instance).then(() => false)) return;
+  }
   await writeFiles(instance);
   await keepStopTimeout(instance);
   // An override may have to be read first, whatever is loaded.
@@ -120,6 +127,7 @@ async function failure(instance: InstanceName, text: string, io: Io): Promise<Dp
 
 async function stop(name: InstanceName, io: Io): Promise<void> {
   const unit = unitOf(name);
+  await leaveEarly(name);
   if (!(await mayBeLoaded(unit))) return;
   const before = await show(unit, ORIGIN);
   if (!isNew(before)) await end(name, before["NRestarts"] !== "0", io);
@@ -201,6 +209,11 @@ async function linkAll(units: readonly string[]): Promise<void> {
   await syncFolder(WANTS);
 }
 
+async function unprepare(name: InstanceName, io: Io): Promise<void> {
+  await stop(name, io);
+  await removeFiles(name);
+}
+
 const systemd: Manager = {
   name: "systemd",
   summary: "units of systemd, each process in a sandbox",
@@ -210,6 +223,11 @@ const systemd: Manager = {
   remove: removeUnits,
   pids: async (name) => groupProcesses(unitOf(name)),
   unavailable,
+  prepare({ user, ...name }) {
+    if (user !== undefined) startEarly({ ...name, user });
+  },
+  isPrepared: isEarly,
+  unprepare,
   start,
   stop,
   status,

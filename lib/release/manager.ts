@@ -35,13 +35,25 @@ export async function managerFor(type: string, server: Pick<ServerConfig, "manag
   return chosen.types?.includes(type) ? chosen : ((await appType(type)).manager ?? chosen);
 }
 
+/** What there is of an instance that is about to start: it was started before, or not; or its first start is prepared. */
+export type Readiness = "started" | "new" | "prepared";
+
 /**
  * Lets the manager that starts a web process of an app of that type get ready for it. What was started before is there
  * already, or has to be stopped first.
  */
-export async function prepareStart(app: App, type: string, id: string): Promise<void> {
-  if (existsSync(recordOf(app, id))) return;
-  (await managerFor(type, app.server)).prepare?.({ app: app.name, id });
+export async function prepareStart(app: App, type: string, id: string): Promise<Readiness> {
+  if (existsSync(recordOf(app, id))) return "started";
+  const { prepare, isPrepared } = await managerFor(type, app.server);
+  const name = { app: app.name, id };
+  prepare?.({ ...name, user: app.server.user });
+  return isPrepared?.(name) ? "prepared" : "new";
+}
+
+/** Ends what prepareStart has begun, unless the instance was started. */
+export async function unprepareStart(app: App, type: string, id: string, io: Io): Promise<void> {
+  if (existsSync(recordOf(app, id)) || (await app.live()) === id) return;
+  await (await managerFor(type, app.server)).unprepare?.({ app: app.name, id }, io);
 }
 
 const noted = async (file: string, server: ServerConfig) => (await readText(file))?.trim() || server.manager;

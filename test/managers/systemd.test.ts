@@ -1,12 +1,24 @@
 // The systemd manager in a real server: this file boots one, copies the project in, and runs itself there.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setUpUnits as setUpDaemon } from "../../lib/host/daemon/service.ts";
 import { DpError } from "../../lib/errors.ts";
 import { waitUntilUp } from "../../lib/health/process-check.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import systemd from "../../lib/managers/systemd.ts";
+import type { Instance } from "../../lib/contracts/manager.ts";
+import type { InstanceName } from "../../lib/host/instance.ts";
 import { places } from "../../lib/paths.ts";
 import { askProperties, askUnits } from "../../lib/host/systemd/ask.ts";
 import { SYSTEM_BUS } from "../../lib/host/systemd/bus.ts";
@@ -183,6 +195,106 @@ const inside = () => {
   afterEach(() => shop.clean(), 60_000);
 
   managerContract(subject);
+
+  describe("prepared", () => {
+    const start = async (instance: Instance) => {
+      systemd.prepare!(instance);
+      await systemd.start(instance, io);
+    };
+    managerContract(() => ({ manager: { ...systemd, start }, user: USER }));
+
+    const folderOf = ({ app }: InstanceName) => places(app).instances;
+    /** Waits until its unit runs, and answers the process that waits for the script. */
+    const waiting = async (instance: Instance) => {
+      systemd.prepare!(instance);
+      const running = async () => {
+        const { state, pid } = await systemd.status(instance);
+        return state === "running" ? pid : null;
+      };
+      return (await until("its unit runs", running))!;
+    };
+
+    test("the process that has waited becomes the app, and what is started after it begins at once", async () => {
+      const value = 'it\'s $HOME\n`a` "b" \\ end ';
+      const env = { VALUE: value, PORT: "4712" };
+      const instance = await shop.instance('printf "%s" "$VALUE" >"$SHARED/$PORT"; exec sleep 1000', { env });
+      const pid = await waiting(instance);
+      expect(systemd.isPrepared!(instance)).toBe(true);
+      expect(readdirSync(places(instance.app).shared)).toEqual([]);
+      await systemd.start(instance, io);
+      expect(systemd.isPrepared!(instance)).toBe(false);
+      expect((await systemd.status(instance)).pid).toBe(pid);
+      const told = join(places(instance.app).shared, "4712");
+      await until("it has written", () => existsSync(told) && readFileSync(told, "utf8") === value);
+      expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(instance.folder);
+      rmSync(told);
+      process.kill(pid, "SIGKILL");
+      await until("it is started again", () => existsSync(told) && readFileSync(told, "utf8") === value);
+    });
+
+    test("what was not started is ended by whoever is told to, and leaves nothing", async () => {
+      const instance = await shop.instance("sleep 1000");
+      const pid = await waiting(instance);
+      const lines = `const { default: systemd } = await import("${join(import.meta.dir, "../../lib/managers/systemd.ts")}");
+        const { makeIo, silentLog } = await import("${join(import.meta.dir, "../../lib/host/io.ts")}");
+        const name = JSON.parse(process.argv[1]);
+        for (let times = 0; times < 2; times++) await systemd.unprepare(name, makeIo(silentLog));`;
+      const name = JSON.stringify({ app: instance.app, id: instance.id });
+      expect(Bun.spawnSync([process.execPath, "-e", lines, name]).stderr.toString()).toBe("");
+      expect(existsSync(`/proc/${pid}`)).toBe(false);
+      expect(readdirSync(folderOf(instance))).toEqual([]);
+      await systemd.start(instance, io); // it knows of no end
+      expect((await systemd.status(instance)).state).toBe("running");
+    });
+
+    test("unprepare at once leaves nothing either", async () => {
+      const instance = await shop.instance("sleep 1000");
+      systemd.prepare!(instance);
+      await systemd.unprepare!(instance, io);
+      expect(readdirSync(folderOf(instance))).toEqual([]);
+      expect((await systemd.status(instance)).state).toBe("stopped");
+    });
+
+    test.each([
+      ["a variable that is the shell's own", { env: { IFS: "x", MARK: "axb" } }],
+      ["more than a pipe takes", { env: { LONG: "x".repeat(100_000), MARK: "axb" } }],
+      ["a stop timeout of its own", { stopTimeout: 9_000, env: { MARK: "axb" } }],
+    ] as [string, Partial<Instance>][])("%s: it is started without what was prepared", async (_, more) => {
+      const instance = await shop.instance('echo $MARK >"$SHARED/mark"; exec sleep 1000', more);
+      if (more.stopTimeout)
+        await systemd.setup({ ...instance, base: places(instance.app).base, stopTimeout: 5_000 }, io);
+      const pid = await waiting(instance);
+      await systemd.start(instance, io);
+      expect((await systemd.status(instance)).pid).not.toBe(pid);
+      const mark = join(places(instance.app).shared, "mark");
+      await until("it has written", () => existsSync(mark) && readFileSync(mark, "utf8") === "axb\n");
+    });
+
+    test("a unit that was renewed meanwhile has its new sandbox", async () => {
+      const instance = await shop.instance("sleep 1000");
+      const path = `/etc/systemd/system/${instance.app}@.service`;
+      writeFileSync(path, readFileSync(path, "utf8").replace("TasksMax=4096", "TasksMax=17"));
+      Bun.spawnSync(["systemctl", "daemon-reload"]);
+      const pid = await waiting(instance);
+      await systemd.start(instance, io);
+      expect((await systemd.status(instance)).pid).not.toBe(pid);
+      const unit = `${instance.app}@${instance.id}.service`;
+      expect(printed(unit, ["TasksMax"])).toEqual({ TasksMax: "4096" });
+    });
+
+    test("a release without a folder is not prepared, and a waiting process that was killed is started", async () => {
+      const instance = await shop.instance("sleep 1000");
+      systemd.prepare!({ ...instance, id: "2-bbbbbbb" });
+      await systemd.stop({ ...instance, id: "2-bbbbbbb" }, io);
+      expect(readdirSync(places(instance.app).base)).not.toContain("instances");
+      const pid = await waiting(instance);
+      process.kill(pid, "SIGKILL");
+      await until("it is gone", () => !existsSync(`/proc/${pid}`));
+      await systemd.start(instance, io);
+      await until("it runs", async () => (await systemd.pids(instance)).length > 0);
+      expect(await systemd.status(instance)).toMatchObject({ state: "running", restarts: 0 });
+    });
+  });
 
   test("asked about many apps at once, systemd is asked about all, and each gets its own instances", async () => {
     const web = await shop.instance("sleep 1000");

@@ -25,6 +25,18 @@ export function startScript(command: string, folder?: string): string {
   return isSimple ? `exec ${line}` : line;
 }
 
+/** Variables that mean something to a shell itself once it has begun, or that it keeps to itself. */
+const OF_SHELL =
+  /^(_|IFS|ENV|CDPATH|PS\d|PPID|E?UID|GROUPS|LINENO|OPT(IND|ARG|ERR)|(OLD)?PWD|RANDOM|SECONDS|SHELLOPTS|BASH.*|POSIXLY_CORRECT)$/;
+
+/** Lines of sh that give variables to what it runs; null: they would not be as if it had been started with them. */
+export function exportLines(env: Readonly<Record<string, string>>): string | null {
+  const names = Object.keys(env);
+  if (names.some((name) => OF_SHELL.test(name) || !/^[A-Za-z_]\w*$/.test(name) || env[name]!.includes("\0")))
+    return null;
+  return names.map((name) => `export ${name}=${shellQuote(env[name]!)}\n`).join("");
+}
+
 /**
  * The same for a job. sh stays and exits with code 143 when the job is told to stop: systemd would count an end by
  * SIGTERM as success, but the job has not done its work.

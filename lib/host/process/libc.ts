@@ -20,6 +20,7 @@ const libc = libcWith({
   setsid: { args: [], returns: FFIType.i32 },
   setrlimit: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
   fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  mkfifo: { args: [FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
   pipe2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
 });
 
@@ -76,4 +77,9 @@ export function largePipe(): [number, number] {
   const ends = pipe();
   libc().fcntl(ends[0], F_SETPIPE_SZ, LARGE);
   return ends;
+}
+
+/** Makes a pipe with a name, which only dp's user can read and write. */
+export function makeFifo(path: string): void {
+  if (libc().mkfifo(ptr(Buffer.from(`${path}\0`)), 0o600) !== 0) throw new Error(`mkfifo failed: ${path}`);
 }

@@ -128,19 +128,23 @@ async function stopTimeoutOf(app: string): Promise<number | null> {
   return found === undefined ? null : Number(found);
 }
 
-/** Updates the units of an app that another version of dp has set up. */
-export async function renewUnits({ app, user }: Pick<ManagedApp, "app" | "user">, io: Io): Promise<void> {
+/** Updates the units of an app that another version of dp has set up; answers one sentence for each change. */
+export async function renewUnits({ app, user }: Pick<ManagedApp, "app" | "user">, io: Io): Promise<string[]> {
   const stopTimeout = await stopTimeoutOf(app);
-  if (stopTimeout !== null) await setUpUnits({ app, user, stopTimeout, base: places(app).base }, io);
+  return stopTimeout === null ? [] : setUpUnits({ app, user, stopTimeout, base: places(app).base }, io);
 }
 
 const dropInOf = (unit: string) => `${UNITS}/${unit}.d/50-dp.conf`;
 
+/** Whether the app's template unit has the stop timeout of an instance. */
+export const hasStopTimeout = async ({ app, stopTimeout }: InstanceName & { stopTimeout: number }): Promise<boolean> =>
+  Math.ceil(stopTimeout) === (await stopTimeoutOf(app));
+
 /** Writes an override for an instance whose stop timeout differs from the app's. systemd must be reloaded afterwards. */
 export async function keepStopTimeout(instance: InstanceName & { stopTimeout: number }): Promise<void> {
   const path = dropInOf(unitOf(instance));
+  if (await hasStopTimeout(instance)) return removeDropIn(unitOf(instance));
   const wanted = Math.ceil(instance.stopTimeout);
-  if (wanted === (await stopTimeoutOf(instance.app))) return removeDropIn(unitOf(instance));
   const text = `${MARK} the process's own stopTimeout\n[Service]\nTimeoutStopSec=${wanted}ms\n`;
   if ((await readText(path)) === text) return;
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
