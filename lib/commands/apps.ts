@@ -33,7 +33,7 @@ export interface AppRow {
 
 /** Every app, or those of `names`, sorted by name; a damaged one shows its error and hides no other. */
 export async function apps(names?: readonly string[]): Promise<AppRow[]> {
-  const rows = await inShares(names ?? (await appNames()), ["lib/commands/some-apps.ts", "apps"], rowsOf);
+  const rows = await inShares(names ?? (await appNames()), "lib/commands/some-apps.ts", rowsOf);
   return rows.map((row) => {
     if (row.status === "rejected") throw row.reason;
     return row.value;

@@ -11,7 +11,6 @@ import { askPublic } from "../health/public-check.ts";
 import { handLock, type HandLock } from "../deploy/hand-lock.ts";
 import { owedName } from "../deploy/owed.ts";
 import { maintenanceOf, type Maintenance } from "../release/maintenance.ts";
-import { inShares, type Task } from "../host/shares.ts";
 import { settleAll } from "../host/turns.ts";
 import { isWeb, processOf } from "../text/ids.ts";
 import { othersIn, snapshotOf, stateIn, wantedIn, type Made, type Snapshot } from "../release/snapshot.ts";
@@ -223,15 +222,12 @@ async function lastFailure(app: App, moment: Moment): Promise<Status["lastFailur
   return { id: last.id, error: last.run.result?.error ?? `it was interrupted: dp resume ${app.name}` };
 }
 
-/** The status of each of these apps. */
-export const statusesOf: Task<Status> = (names) => settleAll(names, status);
-
 /**
  * The status of every app, or of those of `names`; the error of an app goes to `broken`, and the others are reported all
  * the same.
  */
 export async function statusOfAll(broken: (error: unknown) => void, names?: readonly string[]): Promise<Status[]> {
-  const told = await inShares(names ?? (await appNames()), ["lib/commands/some-apps.ts", "status"], statusesOf);
+  const told = await settleAll(names ?? (await appNames()), status);
   const wrong = told.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
   // A missing right affects all apps: one report is enough.
   const refused = wrong.filter((error) => error instanceof Error && codeOf(error.cause) === "EACCES");

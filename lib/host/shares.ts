@@ -17,15 +17,13 @@ export type Task<Row> = (names: readonly string[]) => Promise<PromiseSettledResu
  */
 export async function inShares<Row>(
   names: readonly string[],
-  [path, ...words]: readonly [path: string, ...words: string[]],
+  path: string,
   task: Task<Row>,
 ): Promise<PromiseSettledResult<Row>[]> {
   const count = Math.min(availableParallelism(), MOST, Math.floor(names.length / WORTH));
   if (count < 2) return task(names);
   const share = (of: number) => names.filter((_, at) => at % count === of);
-  const others = Array.from({ length: count - 1 }, (_, at) =>
-    askAnother<Row>([...program(path), ...words], share(at + 1)),
-  );
+  const others = Array.from({ length: count - 1 }, (_, at) => askAnother<Row>(program(path), share(at + 1)));
   const found = new Map<string, PromiseSettledResult<Row>>();
   const doHere = async (own: readonly string[]) => {
     for (const [at, outcome] of (await task(own)).entries()) found.set(own[at]!, outcome);
