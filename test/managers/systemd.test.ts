@@ -22,6 +22,7 @@ import type { InstanceName } from "../../lib/host/instance.ts";
 import { places } from "../../lib/paths.ts";
 import { askProperties, askUnits } from "../../lib/host/systemd/ask.ts";
 import { SYSTEM_BUS } from "../../lib/host/systemd/bus.ts";
+import { leaveEarly } from "../../lib/host/systemd/early.ts";
 import { doJob, resetFailed } from "../../lib/host/systemd/job.ts";
 import { statusFrom } from "../../lib/host/systemd/systemd.ts";
 import { unitPath, unitText } from "../../lib/host/systemd/unit.ts";
@@ -280,6 +281,24 @@ const inside = () => {
       expect((await systemd.status(instance)).pid).not.toBe(pid);
       const unit = `${instance.app}@${instance.id}.service`;
       expect(printed(unit, ["TasksMax"])).toEqual({ TasksMax: "4096" });
+    });
+
+    test("a unit with settings of the operator is started when all is there, and not before", async () => {
+      const instance = await shop.instance("sleep 1000");
+      const folder = `/etc/systemd/system/${instance.app}@.service.d`;
+      mkdirSync(folder);
+      // By these it would not count as started before it has said so.
+      writeFileSync(join(folder, "own.conf"), "[Service]\nType=notify\nNotifyAccess=all\n");
+      Bun.spawnSync(["systemctl", "daemon-reload"]);
+      systemd.prepare!(instance);
+      expect(await leaveEarly(instance)).toBe(false);
+      expect((await systemd.status(instance)).state).toBe("stopped");
+      writeFileSync(
+        join(folder, "own.conf"),
+        "[Service]\nExecStartPre=/bin/touch %t/never %S/never\nPermissionsStartOnly=no\n",
+      );
+      rmSync(folder, { recursive: true });
+      Bun.spawnSync(["systemctl", "daemon-reload"]);
     });
 
     test("a release without a folder is not prepared, and a waiting process that was killed is started", async () => {

@@ -27,9 +27,14 @@ export function startEarly(name: InstanceName & { user: string }): void {
 }
 
 async function begin(name: InstanceName & { user: string }, unit: string): Promise<boolean> {
-  if (existsSync(`${UNITS}/${unit}.d`) || (await mayBeLoaded(unit)) || !(await waitingFiles(name))) return false;
+  if (isOverridden(unit) || (await mayBeLoaded(unit)) || !(await waitingFiles(name))) return false;
   return doJob("StartUnit", unit, new AbortController().signal);
 }
+
+/** Whether the operator has settings of the unit: by them it may be started only once something says that it is ready. */
+const isOverridden = (unit: string) =>
+  [unit, unit.replace(/@.*/, "@.service")].some((name) => FOLDERS.some((folder) => existsSync(`${folder}/${name}.d`)));
+const FOLDERS = [UNITS, "/run/systemd/system"];
 
 /** Whether this process has started the unit of an instance early, and nobody has taken it over. */
 export const isEarly = (name: InstanceName): boolean => early.has(unitOf(name));
