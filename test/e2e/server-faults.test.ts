@@ -82,6 +82,47 @@ describe.skipIf(why !== null)(`faults on a server${why === null ? "" : ` (skippe
     await shop.expectOne(await box.live("shop"));
   });
 
+  test("a build that fails, and a dp that is killed in one, leave no unit that waits", async () => {
+    const early = await openLaptop(box, "early");
+    try {
+      await box.mustDp("setup", "early", "--port", `${await freePort()}`);
+      await box.hurry("early");
+      await early.commit(plainApp("early"));
+      await early.push();
+      const live = await box.live("early");
+      const folder = "/opt/deployments/early/instances";
+      const units = () => box.must("systemctl list-units --all --plain --no-legend 'early@*' | cut -d' ' -f1 | sort");
+      const waiting = () => box.must(`find ${folder} -type p`);
+      const patient = `build: ${JSON.stringify(PATIENT_BUILD)}\n`;
+
+      await early.commit(plainApp("early", `build: ${JSON.stringify(`${PATIENT_BUILD}; false`)}\n`), "fails");
+      const failing = early.failingPush();
+      await until("its unit waits", async () => (await waiting()) !== "" && (await units()).split("\n").length === 2);
+      await box.must("touch /opt/deployments/early/home/go");
+      await failing;
+      expect([await units(), await waiting()]).toEqual([`early@${live}.service`, ""]);
+
+      await box.must("rm /opt/deployments/early/home/go");
+      await early.commit(plainApp("early", patient), "is killed");
+      const cut = Bun.spawn(early.pushArgv(), {
+        cwd: early.dir,
+        env: early.env,
+        stdio: ["ignore", "ignore", "ignore"],
+      });
+      await until("its unit waits", async () => (await waiting()) !== "" && (await units()).split("\n").length === 2);
+      await box.must(`kill -KILL $(sed -E 's/.*"pid":([0-9]+).*/\\1/' /opt/deployments/early/lock)`);
+      expect(await cut.exited).not.toBe(0);
+      await box.must("touch /opt/deployments/early/home/go");
+      await early.commit({}, "after that");
+      await early.push();
+      expect([await units(), await waiting()]).toEqual([`early@${await box.live("early")}.service`, ""]);
+      expect(await box.live("early")).not.toBe(live);
+    } finally {
+      await box.mustDp("destroy", "early", "--yes");
+      early.remove();
+    }
+  }, 120_000);
+
   test("a second push waits for the first, and the newest wins", async () => {
     await shop.commit(plainApp("shop", `build: ${JSON.stringify(PATIENT_BUILD)}\n`), "slow");
     const slow = await shop.git("rev-parse", "HEAD");
