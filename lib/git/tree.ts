@@ -69,6 +69,8 @@ async function readBlob(
   { path, object }: Pick<CommitEntry, "path" | "object">,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
+  // Bun's own error would not say why.
+  signal?.throwIfAborted();
   const account = ownerOf(repo);
   // run() splits output into lines, but this must return the exact bytes.
   const blob = Bun.spawn(["git", "--git-dir", repo, "cat-file", "--batch"], {

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DpError } from "../../lib/errors.ts";
 import { commitTree, folderTree, type Tree } from "../../lib/git/tree.ts";
 import { commit, io, useServer } from "../support/core-server.ts";
 
@@ -27,6 +28,17 @@ describe("a commit", () => {
     });
     const expected = [...names.map((name) => `file ${name}`), "executable run.sh", "symlink link", "submodule sub"];
     expect(await sorted(commitTree(repo, sha))).toEqual(expected.sort());
+  });
+
+  test("what was called off fails with the reason for that, however far it has come", async () => {
+    const sha = await commit(repo, { text: "x" });
+    const why = new DpError("interrupted", "stopped by SIGTERM");
+    await expect(commitTree(repo, sha, AbortSignal.abort(why)).read("text")).rejects.toBe(why);
+    const stop = new AbortController();
+    const tree = commitTree(repo, sha, stop.signal);
+    const read = [tree.read("text"), tree.read("text")];
+    stop.abort(why);
+    for (const one of await Promise.allSettled(read)) expect(one).toEqual({ status: "rejected", reason: why });
   });
 
   test("gives the text of files as it is, and no text of anything else", async () => {
