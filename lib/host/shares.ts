@@ -8,6 +8,9 @@ const WORTH = 100;
 /** The most processes. */
 const MOST = 4;
 
+/** Milliseconds after which another process is ended, and its share done here. */
+const PATIENCE = 30_000;
+
 /** What is found out about each of some names, in their order. */
 export type Task<Row> = (names: readonly string[]) => Promise<PromiseSettledResult<Row>[]>;
 
@@ -45,6 +48,8 @@ async function askAnother<Row>(argv: readonly string[], names: readonly string[]
       stdin,
       stdout: "pipe",
       stderr: "ignore",
+      timeout: PATIENCE,
+      killSignal: "SIGKILL",
     });
     return JSON.parse(await child.stdout.text()) as [string, Row][];
   } catch {
