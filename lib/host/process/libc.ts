@@ -9,6 +9,7 @@ const LOCK_NB = 4;
 const RLIMIT_FSIZE = 1;
 const O_CLOEXEC = 0o2000000;
 const F_SETPIPE_SZ = 1031;
+const F_GETPIPE_SZ = 1032;
 const F_SETLEASE = 1024;
 const F_RDLCK = 0;
 const F_UNLCK = 2;
@@ -83,3 +84,6 @@ export function largePipe(): [number, number] {
 export function makeFifo(path: string): void {
   if (libc().mkfifo(ptr(Buffer.from(`${path}\0`)), 0o600) !== 0) throw new Error(`mkfifo failed: ${path}`);
 }
+
+/** How many bytes an empty pipe takes at once: fewer for a user who has many, see pipe(7). */
+export const pipeRoom = (fd: number): number => libc().fcntl(fd, F_GETPIPE_SZ, 0);

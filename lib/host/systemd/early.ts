@@ -3,6 +3,7 @@
 import { closeSync, constants, existsSync, openSync, writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import type { InstanceName, Startable } from "../instance.ts";
+import { pipeRoom } from "../process/libc.ts";
 import { scriptOf, shellText, waitingFiles, writeFiles } from "./instance-files.ts";
 import { doJob } from "./job.ts";
 import { mayBeLoaded, unitOf } from "./systemd.ts";
@@ -11,8 +12,6 @@ import { UNITS } from "./unit.ts";
 /** Units that this process has started so, and whether systemd has done it. */
 const early = new Map<string, Promise<boolean>>();
 
-/** What a pipe takes at once: pipe(7). */
-const ROOM = 60 * 1024;
 /** Looks whether the shell has opened its script, with a millisecond between them. */
 const LOOKS = 500;
 
@@ -51,10 +50,12 @@ export async function leaveEarly(name: InstanceName): Promise<boolean> {
 export async function goOn(instance: Startable): Promise<boolean> {
   const isRunning = await leaveEarly(instance);
   const text = shellText(instance);
-  if (!isRunning || text === null || Buffer.byteLength(text) > ROOM) return false;
+  if (!isRunning || text === null) return false;
   const script = await writerOf(scriptOf(instance));
   if (script === null) return false;
   try {
+    // The shell would run a part of it.
+    if (Buffer.byteLength(text) > pipeRoom(script)) return false;
     await writeFiles(instance);
     writeSync(script, text);
     return true;
