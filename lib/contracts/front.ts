@@ -150,6 +150,8 @@ export interface Front {
   socketUid?(): number | null;
   /** Why this host cannot use it, or null when it can. */
   unavailable(): Promise<string | null>;
+  /** Announces that this process is about to call `setup` for many apps that had it before: the front starts meanwhile. */
+  expectMany?(): Promise<void>;
   /**
    * Starts the front if necessary and makes it hold the app's port; keeps the target. Returns one sentence for each
    * change. `makeWay` frees the port; a front that listens there for the app need not call it.

@@ -12,6 +12,7 @@ import { relayAt } from "./relay/client.ts";
 import { digestOf } from "./relay/guarded.ts";
 import { isService } from "../host/daemon/service.ts";
 import { relayDrift, restartService, setUpService, USER } from "./relay/service.ts";
+import { loadState } from "./relay/state.ts";
 import { stopSupervisedRelay, superviseRelay } from "./relay/supervised.ts";
 import { describeOwners } from "../host/process/port-owners.ts";
 import { accountNamed } from "../host/passwd.ts";
@@ -22,12 +23,28 @@ export const relayFolder = () => `${root()}/var/lib/dp/relay`;
 
 const client = () => relayAt(relayFolder());
 
+/** Whether expectMany has started the relay, and nobody was told yet. */
+let isStartedAhead = false;
+
+/** After a boot without systemd. What goes wrong is told when it is started for an app. */
+async function expectMany(): Promise<void> {
+  if (isStartedAhead || isService()) return;
+  const [{ routes }, isRunning] = [await loadState(relayFolder()), await client().isRunning()];
+  if (isRunning || routes.length === 0) return;
+  isStartedAhead = true;
+  startSupervised().catch(() => void (isStartedAhead = false));
+}
+
+const startSupervised = () => superviseRelay(relayFolder(), () => client().isRunning());
+
 /** Makes sure that the relay is running in this version of dp; returns what was changed. `running`: what it tells of itself. */
 async function ensure(io: Io, running: Pick<FrontStatus, "version"> | null): Promise<string[]> {
   const isRunning = running !== null;
   if (!isService()) {
-    if (!isRunning) await superviseRelay(relayFolder(), () => client().isRunning());
-    return isRunning ? [] : ["started the relay"];
+    if (!isRunning) await startSupervised();
+    const isNew = !isRunning || isStartedAhead;
+    isStartedAhead = false;
+    return isNew ? ["started the relay"] : [];
   }
   const changes = await setUpService(relayFolder(), isRunning, io);
   if (changes.length === 0 && running && running.version !== version) {
@@ -165,6 +182,7 @@ const relay: Front = {
   keyReader: USER,
   socketUid: () => (isService() ? (accountNamed(USER)?.uid ?? null) : process.getuid!()),
   unavailable: async () => (process.platform === "linux" ? null : "the relay needs Linux"),
+  expectMany,
   setup,
   drift,
   point,

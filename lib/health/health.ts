@@ -44,11 +44,15 @@ const urlOf = ({ check, port }: Candidate) => `http://127.0.0.1:${port}${check.p
 
 /**
  * Checks until the instance is healthy, at once and then with a growing delay, for `startTimeout` at most; stops as
- * soon as its process has died. Answers the main process. Throws DpError "unhealthy" with the last findings.
+ * soon as its process has died. `begun`: when it was started. Answers the main process. Throws DpError "unhealthy" with the
+ * last findings.
  */
-export async function waitUntilHealthy(candidate: Candidate, io: Io): Promise<{ pid: number; tries: number }> {
+export async function waitUntilHealthy(
+  candidate: Candidate,
+  io: Io,
+  begun = performance.now(),
+): Promise<{ pid: number; tries: number }> {
   const { check } = candidate;
-  const begun = performance.now();
   const deadline = begun + check.startTimeout;
   const seen = new Map<string, number>();
   const verdict = watchSteady();

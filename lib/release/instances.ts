@@ -98,14 +98,23 @@ export async function makeRoom(app: App, id: string, live: string | null, io: Io
   return live && stopped.length > 0 ? stoppedAt : null;
 }
 
+/** What is known already when a release serves again. */
+export interface Known {
+  /** What the front does now: it need not be told again. */
+  route?: RouteStatus | null;
+  facts?: InstanceFacts;
+  /** When its web process was started, in ms of performance.now. */
+  startedAt?: number | null;
+}
+
 /**
  * Makes an earlier release serve again: starts its web process unless it runs, waits until it is healthy, and points
- * the front at it. Instances that were stopped by hand stay stopped. `route`: what the front does now, when that is known:
- * it need not be told again. Throws DpError "unhealthy".
+ * the front at it. Instances that were stopped by hand stay stopped. Throws DpError "unhealthy".
  */
-export async function serveAgain(app: App, id: string, io: Io, route: RouteStatus | null = null): Promise<void> {
+export async function serveAgain(app: App, id: string, io: Io, known: Known = {}): Promise<void> {
   const { name, server, manager, front } = app;
-  const facts = await factsOrNone(app, id);
+  const { route = null, startedAt = null } = known;
+  const facts = known.facts ?? (await factsOrNone(app, id));
   if (facts === null) return;
   const { healthCheck } = facts.config;
   if (healthCheck === undefined) return;
@@ -113,7 +122,7 @@ export async function serveAgain(app: App, id: string, io: Io, route: RouteStatu
     await front.point(name, null, io);
     return front.resume(name, io);
   }
-  const isRunning = (await manager.status({ app: name, id })).state === "running";
+  const isRunning = startedAt !== null || (await manager.status({ app: name, id })).state === "running";
   // If its port is unknown, a running instance can only be restarted.
   if (!isRunning || (front.holdsPort && !(await hasPort(app, id)))) {
     // Without a front, or with strategy "restart", two must never run at once.
@@ -121,7 +130,7 @@ export async function serveAgain(app: App, id: string, io: Io, route: RouteStatu
     await manager.start(await instanceOf(facts, await usablePort(facts)), io);
   }
   const port = await takeInstancePort(facts);
-  await waitUntilHealthy(candidateOf(app, id, healthCheck, port), io);
+  await waitUntilHealthy(candidateOf(app, id, healthCheck, port), io, startedAt ?? performance.now());
   const target = await targetOf(app, id, port);
   if (route !== null && !route.isHeld && isSameTarget(route.target, target)) return;
   await front.point(name, target, io);

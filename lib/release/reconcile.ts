@@ -1,9 +1,9 @@
 // What follows from `current`: which instances run, where the front points, and what starts at boot or on a schedule.
 import { join } from "node:path";
 import { setCron } from "../cron/cron.ts";
-import { requireCurrent } from "./current.ts";
+import { aimOf, type Early } from "./aim.ts";
 import { releaseBefore } from "./history.ts";
-import { factsOfRelease, type InstanceFacts } from "./instance.ts";
+import type { InstanceFacts } from "./instance.ts";
 import { point } from "../host/link.ts";
 import { serveAgain } from "./instances.ts";
 import type { Io } from "../host/io.ts";
@@ -12,7 +12,7 @@ import type { RouteStatus } from "../contracts/front.ts";
 import { isWeb } from "../text/ids.ts";
 import { mendMaintenance } from "./maintenance.ts";
 import { portOf } from "./ports.ts";
-import { hasWeb, wantedIds } from "./processes.ts";
+import { hasWeb } from "./processes.ts";
 import { routeOf } from "./route.ts";
 import { sealAll } from "./sealing.ts";
 import { adoptAll, stopStrays, sweep } from "./tidy.ts";
@@ -21,16 +21,13 @@ import { startInstances } from "./workers.ts";
 /**
  * Brings the host in line with `current`: the live release's processes run at their scale, the front points at its web
  * process, nothing else runs except warm releases and jobs in progress, and exactly that starts at boot. Answers
- * `changes`, one sentence each; none the second time. Throws DpError "host", and changes nothing, when `current` is
- * damaged.
+ * `changes`, one sentence each; none the second time. `early`: what startEarly answers. Throws DpError "host", and
+ * changes nothing, when `current` is damaged.
  */
-export async function reconcile(app: App, io: Io, changes: string[] = []): Promise<string[]> {
-  await requireCurrent(app);
+export async function reconcile(app: App, io: Io, changes: string[] = [], early?: Early): Promise<string[]> {
+  const { live, facts, wanted } = early ?? (await aimOf(app));
   await sweep(app);
   const { name, manager } = app;
-  const live = await app.live();
-  const facts = live === null ? null : await factsOfRelease(app, live);
-  const wanted = live && facts ? await wantedIds(app, live, facts.config) : [];
   // The live release is left to "dp setup" or the next deploy, so that an app that changes its own files still starts
   // at boot.
   changes.push(...(await sealAll(app, false, io)));
@@ -38,7 +35,7 @@ export async function reconcile(app: App, io: Io, changes: string[] = []): Promi
   const route = await holdPort(app, facts, changes, io);
   changes.push(...(await adoptAll(app, wanted, io)));
   changes.push(...(await stopStrays(app, live, wanted, io)));
-  if (live && wanted.includes(live)) changes.push(...(await serveLive(app, live, route, io)));
+  if (live && facts && wanted.includes(live)) changes.push(...(await serveLive(facts, live, route, io, early?.at)));
   if (facts) {
     const started = await startInstances(
       facts,
@@ -79,13 +76,21 @@ async function holdPort(app: App, facts: InstanceFacts | null, changes: string[]
   return route;
 }
 
-async function serveLive(app: App, live: string, route: RouteStatus | null, io: Io): Promise<string[]> {
+/** `startedAt`: when startEarly has started it, if it has. */
+async function serveLive(
+  facts: InstanceFacts,
+  live: string,
+  route: RouteStatus | null,
+  io: Io,
+  startedAt: number | null = null,
+): Promise<string[]> {
+  const { app } = facts;
   const { name, manager, front } = app;
   const port = await portOf(app, live);
   const isPointed = !front.holdsPort || (route?.target?.id === live && route.target.port === port && !route.isHeld);
-  const isRunning = (await manager.status({ app: name, id: live })).state === "running";
+  const isRunning = startedAt === null && (await manager.status({ app: name, id: live })).state === "running";
   if (isRunning && isPointed) return [];
-  await serveAgain(app, live, io, isPointed ? route : null);
+  await serveAgain(app, live, io, { route: isPointed ? route : null, facts, startedAt });
   return [
     ...(isRunning ? [] : [`started ${name}@${live}`]),
     ...(isPointed ? [] : [`pointed the front at ${name}@${live}`]),

@@ -1,10 +1,10 @@
 // After a boot without systemd: how long it takes from the start of `dp reconcile` until all apps answer, beside the same
 // programs started at once by hand; and how long the whole command takes.
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../support/core-server.ts";
 import { until, type Sandbox } from "../support/sandbox.ts";
-import { filesOf, withApp } from "./app.ts";
+import { filesOf, flaskFiles, withApp } from "./app.ts";
 import { median, section, type Measured, type Options } from "./section.ts";
 import { addCopy } from "./status.ts";
 import { push } from "./timing.ts";
@@ -14,6 +14,9 @@ const rows = {
   "all answer, started by hand at once": { unit: "ms" },
   "dp to by hand": { unit: "" },
   "dp reconcile, the whole command": { unit: "ms" },
+  "Flask: all answer after dp reconcile": { unit: "ms" },
+  "Flask: all answer, started by hand at once": { unit: "ms" },
+  "Flask: dp to by hand": { unit: "" },
 };
 
 type Name = keyof typeof rows;
@@ -50,16 +53,17 @@ async function byDp(box: Sandbox, ports: readonly number[]): Promise<[answer: nu
   return Promise.all([allAnswer(ports, begun), command]);
 }
 
-/** Milliseconds until as many of the app's processes answer, started without dp. */
+/** Milliseconds until as many of the app's processes answer, started as dp starts them, but without it. */
 async function byHand(box: Sandbox, apps: number): Promise<number> {
   await box.cutPower();
   const ports = await Promise.all(Array.from({ length: apps }, freePort));
-  const cwd = join(box.base, "releases", box.link("current")!);
+  const record = readFileSync(join(box.base, "instances", `${box.link("current")}.json`), "utf8");
+  const { script, folder, env } = JSON.parse(record) as { script: string; folder: string; env: Record<string, string> };
   const begun = performance.now();
   const children = ports.map((port) =>
-    Bun.spawn(["/bin/sh", "-c", "exec python3 server.py"], {
-      cwd,
-      env: { ...box.env, DP_HOST: "127.0.0.1", PORT: String(port) },
+    Bun.spawn(["/bin/sh", script], {
+      cwd: folder,
+      env: { ...env, PORT: String(port) },
       stdio: ["ignore", "ignore", "ignore"],
       // Each in a session of its own, as those of dp: the kernel may share the processors out by sessions.
       detached: true,
@@ -68,19 +72,32 @@ async function byHand(box: Sandbox, apps: number): Promise<number> {
   try {
     return await allAnswer(ports, begun);
   } finally {
-    for (const child of children) child.kill("SIGKILL");
+    // With what it has started.
+    for (const { pid } of children) process.kill(-pid, "SIGKILL");
     await Promise.all(children.map(({ exited }) => exited));
   }
 }
 
-async function measure(options: Options): Promise<Measured<Name>> {
+interface Boots {
+  /** Milliseconds, of each time. */
+  own: number[];
+  hand: number[];
+  command: number[];
+}
+
+/** Boots of as many apps with these files, in turns with and without dp. */
+async function bootsOf(options: Options, files: Record<string, string | null>, times: number): Promise<Boots> {
   return withApp(options, APP, ["verifyTime: 0s"], async (box) => {
-    await box.commit(filesOf(APP, "first"));
+    // Whatever lets pip reach its packages here.
+    for (const [name, value] of Object.entries(process.env)) if (/^PIP_/.test(name)) box.env[name] = value ?? "";
+    await box.commit(files);
     await push(box, "first");
     const apps = options.isQuick ? FEW : APPS;
     const copies = Array.from({ length: apps - 1 }, (_, copy) => `copy-${copy + 1}`);
     for (const name of copies) {
       await addCopy(box, name);
+      const [from, to] = [join(box.base, "venvs"), join(box.base, "..", name, "venvs")];
+      if (existsSync(from)) symlinkSync(from, to);
       // It is started as a process of its own, on a port of its own.
       rmSync(join(box.base, "..", name, "instances", `${box.link("current")}.port`));
     }
@@ -91,25 +108,46 @@ async function measure(options: Options): Promise<Measured<Name>> {
     });
     // Until it is started for the first time, a copy is answered for by the first app.
     await byDp(box, ports);
-    const [own, hand, command]: number[][] = [[], [], []];
-    for (let time = 0; time < (options.isQuick ? 1 : 5); time++) {
+    const all: Boots = { own: [], hand: [], command: [] };
+    for (let time = 0; time < times; time++) {
       const [answer, whole] = await byDp(box, ports);
-      own!.push(answer);
-      command!.push(whole);
-      hand!.push(await byHand(box, apps));
+      all.own.push(answer);
+      all.command.push(whole);
+      all.hand.push(await byHand(box, apps));
     }
-    options.say(`${own!.map(Math.round).join(", ")} ms; by hand ${hand!.map(Math.round).join(", ")} ms`);
-    const values = {
-      "all answer after dp reconcile": median(own!),
-      "all answer, started by hand at once": median(hand!),
-      "dp to by hand": median(own!) / median(hand!),
-      "dp reconcile, the whole command": median(command!),
-    };
-    return {
-      values,
-      notes: [`${apps} apps under dp's own supervisor; by hand there is no supervisor, no log and no relay`],
-    };
+    options.say(`${all.own.map(Math.round).join(", ")} ms; by hand ${all.hand.map(Math.round).join(", ")} ms`);
+    return all;
   });
+}
+
+/** An app that takes as long to boot as many do. */
+async function flask(options: Options): Promise<Partial<Record<Name, number>>> {
+  const files = { "server.py": null, say: null, ...flaskFiles(APP, "first") };
+  const { own, hand } = await bootsOf(options, files, 3);
+  return {
+    "Flask: all answer after dp reconcile": median(own),
+    "Flask: all answer, started by hand at once": median(hand),
+    "Flask: dp to by hand": median(own) / median(hand),
+  };
+}
+
+async function measure(options: Options): Promise<Measured<Name>> {
+  const { own, hand, command } = await bootsOf(options, filesOf(APP, "first"), options.isQuick ? 1 : 5);
+  const values: Partial<Record<Name, number>> = {
+    "all answer after dp reconcile": median(own),
+    "all answer, started by hand at once": median(hand),
+    "dp to by hand": median(own) / median(hand),
+    "dp reconcile, the whole command": median(command),
+  };
+  const apps = options.isQuick ? FEW : APPS;
+  const notes = [`${apps} apps under dp's own supervisor; by hand there is no supervisor, no log and no relay`];
+  if (options.isQuick) return { values, notes: [...notes, "Flask: left out by --quick"] };
+  try {
+    Object.assign(values, await flask(options));
+  } catch (error) {
+    notes.push(`Flask: ${error instanceof Error ? error.message.split("\n").slice(0, 12).join(" | ") : String(error)}`);
+  }
+  return { values, notes };
 }
 
 export default section({ name: "boot", rows, measure });

@@ -1,10 +1,11 @@
 // dp deploy, rollback, resume, releases, status, logs: the days of an app, told by what dp answers.
 import { beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ReleaseRow } from "../../lib/commands/releases.ts";
 import type { Status } from "../../lib/commands/status.ts";
 import { busiestFirst } from "../../lib/commands/reconcile.ts";
+import { openApp } from "../../lib/release/app.ts";
 import { load, save } from "../../lib/pipeline/run-file.ts";
 import { envFile } from "../../lib/config/env-file.ts";
 import {
@@ -18,6 +19,7 @@ import {
   type App,
 } from "../support/core-server.ts";
 import { makeRelease } from "../support/core-release.ts";
+import { until } from "../managers/contract.ts";
 
 useServer();
 const answer = async (app: App) => (await fetch(`http://127.0.0.1:${app.port}/`)).text();
@@ -201,6 +203,24 @@ test("reconcile brings apps back side by side: each of two waits for the other",
   expect(code).toBe(0);
 }, 60_000);
 
+test("an app that boots for long does not keep another one from the rest of it", async () => {
+  const [slow, quick] = [await makeApp("front: relay"), await makeApp("front: relay")];
+  const [go, worked] = [join(slow.base, "go"), join(quick.base, "worked")];
+  const wait = `const fs = require("node:fs"); while (!fs.existsSync(${JSON.stringify(go)})) await Bun.sleep(10);\n`;
+  writeFileSync(go, "");
+  await commit(slow.repo, files(slow, "", wait + SERVER), "Boot slowly");
+  await commit(quick.repo, files(quick, `processes:\n  worker: touch ${worked}; exec sleep 1000\n`), "Work");
+  for (const { app } of [slow, quick]) expect((await runDp(["deploy", app])).code).toBe(0);
+  for (const { app } of [slow, quick]) await endInstances(app);
+  for (const file of [go, worked]) rmSync(file);
+  const done = runDp(["reconcile"]);
+  await until("the worker of the other one runs", () => existsSync(worked));
+  writeFileSync(go, "");
+  const { code, out } = await done;
+  for (const { app } of [slow, quick]) expect(out).toMatch(new RegExp(`^${app}: .*started ${app}@`, "m"));
+  expect(code).toBe(0);
+}, 60_000);
+
 test("the app whose front has seen most requests is brought back first", async () => {
   const [quiet, busy, without] = [await makeApp("front: relay"), await makeApp("front: relay"), await makeApp()];
   for (const app of [quiet, busy]) {
@@ -209,5 +229,8 @@ test("the app whose front has seen most requests is brought back first", async (
   }
   for (let request = 0; request < 20; request++) await answer(busy);
   const names = [without.app, quiet.app, "gone", busy.app];
-  expect(await busiestFirst(names)).toEqual([busy.app, quiet.app, without.app, "gone"]);
+  const opened = new Map(
+    await Promise.all([quiet, busy, without].map(async ({ app }) => [app, await openApp(app)] as const)),
+  );
+  expect(await busiestFirst(names, opened)).toEqual([busy.app, quiet.app, without.app, "gone"]);
 }, 60_000);

@@ -1,6 +1,6 @@
 // Checks who is at the other end of a connection to an app, before a byte of a request is sent there.
 import type { Target } from "../../contracts/front.ts";
-import { connectionUid, isElsewhere, tellsOwners } from "../../host/process/socket-owner.ts";
+import { connectionUid, isElsewhere, listenerUid, tellsOwners } from "../../host/process/socket-owner.ts";
 import { log } from "./log.ts";
 
 const HOST = "127.0.0.1";
@@ -22,6 +22,9 @@ export function ownerAt({ port, uid }: Target, localPort: number): number {
   // end.
   return uid === 0 && isElsewhere(app, relay) ? OWN : NOBODY;
 }
+
+/** Whether nobody on this machine listens there. A container engine may forward a connection all the same. */
+export const isUnheard = ({ port }: Target): boolean => tellsOwners() && listenerUid(HOST, port) === null;
 
 /** Logs when this kernel cannot name the owner of a socket. */
 export function checkOwners(): void {

@@ -1,0 +1,36 @@
+// Waiting until somebody listens on a port: one look for all ports that are waited for.
+import { within } from "../host/within.ts";
+import { listenerInode } from "../host/process/socket-owner.ts";
+
+/** Milliseconds between two looks. */
+const LOOK = 5;
+
+interface Wait {
+  port: number;
+  heard(): void;
+}
+
+const waits = new Set<Wait>();
+let isLooking = false;
+
+/** Resolves when somebody listens on the port of 127.0.0.1, or after `ms`. */
+export async function untilHeard(port: number, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const wait = { port, heard: resolve };
+  waits.add(wait);
+  if (!isLooking) void look();
+  try {
+    await within(ms, promise);
+  } finally {
+    waits.delete(wait);
+  }
+}
+
+async function look(): Promise<void> {
+  isLooking = true;
+  while (waits.size > 0) {
+    await Bun.sleep(LOOK);
+    for (const { port, heard } of waits) if (listenerInode("127.0.0.1", port) !== null) heard();
+  }
+  isLooking = false;
+}
