@@ -256,14 +256,15 @@ TEXT
 }
 
 # A command that is typed is over before what JavaScriptCore's optimizing compiler makes has paid: an eighth of its processor
-# time. A rollback, which does nothing often, is over before what any compiler makes has paid. Other versions of Bun may not
-# know the variables, and then do not start. dp takes them out of its environment: lib/host/compilers.ts.
+# time. A rollback, which does nothing often, and a reconcile, which does little for each app, are over before what any compiler
+# makes has paid. Other versions of Bun may not know the variables, and then do not start. dp takes them out of its
+# environment: lib/host/compilers.ts.
 compiler_lines() {
     starts_with BUN_JSC_useDFGJIT=0 || return 0
     echo 'export BUN_JSC_useDFGJIT=0'
     starts_with BUN_JSC_useBaselineJIT=0 BUN_JSC_useRegExpJIT=0 || return 0
     # shellcheck disable=SC2016 # it is the command's own argument
-    echo '[ "${1-}" != rollback ] || export BUN_JSC_useBaselineJIT=0 BUN_JSC_useRegExpJIT=0'
+    echo 'case ${1-} in rollback | reconcile) export BUN_JSC_useBaselineJIT=0 BUN_JSC_useRegExpJIT=0 ;; esac'
 }
 
 # Whether dp starts with these variables.

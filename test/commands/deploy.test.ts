@@ -5,6 +5,8 @@ import { join } from "node:path";
 import type { ReleaseRow } from "../../lib/commands/releases.ts";
 import type { Status } from "../../lib/commands/status.ts";
 import { busiestFirst } from "../../lib/commands/reconcile.ts";
+import { relayFolder } from "../../lib/fronts/relay.ts";
+import { stopSupervisedRelay } from "../../lib/fronts/relay/supervised.ts";
 import { openApp } from "../../lib/release/app.ts";
 import { load, save } from "../../lib/pipeline/run-file.ts";
 import { envFile } from "../../lib/config/env-file.ts";
@@ -213,11 +215,14 @@ test("an app that boots for long does not keep another one from the rest of it",
   for (const { app } of [slow, quick]) expect((await runDp(["deploy", app])).code).toBe(0);
   for (const { app } of [slow, quick]) await endInstances(app);
   for (const file of [go, worked]) rmSync(file);
+  await stopSupervisedRelay(relayFolder());
   const done = runDp(["reconcile"]);
   await until("the worker of the other one runs", () => existsSync(worked));
   writeFileSync(go, "");
   const { code, out } = await done;
   for (const { app } of [slow, quick]) expect(out).toMatch(new RegExp(`^${app}: .*started ${app}@`, "m"));
+  expect(out).toContain("started the relay");
+  for (const each of [slow, quick]) expect(await answer(each)).toMatch(/^1-/);
   expect(code).toBe(0);
 }, 60_000);
 
