@@ -10,10 +10,14 @@ const time = v.pipe(v.string(), v.isoTimestamp());
 const milliseconds = v.pipe(v.number(), v.minValue(0));
 const described = <S extends v.GenericSchema>(schema: S, text: string) => v.pipe(schema, v.description(text));
 
+const valueOf = (input: unknown, key: string): unknown =>
+  typeof input === "object" && input !== null ? (input as Record<string, unknown>)[key] : undefined;
+const isText = (input: unknown, key: string) => typeof valueOf(input, key) === "string";
+
 // Both configs were validated strictly when the run began. Here they only need their former shape, and keys unknown to
 // an older dp get their defaults.
 const config = v.pipe(
-  v.custom<DeployConfig>((input) => v.is(v.looseObject({ name: v.string(), type: v.string() }), input)),
+  v.custom<DeployConfig>((input) => isText(input, "name") && isText(input, "type")),
   v.transform((known): DeployConfig => {
     // dp 0.1.0 kept them under the name of the type, as in deploy.yml.
     const settings = known.settings ?? (known as unknown as Record<string, unknown>)[known.type];
@@ -21,8 +25,8 @@ const config = v.pipe(
   }),
 );
 const server = v.pipe(
-  v.custom<ServerConfig>((input) =>
-    v.is(v.looseObject({ port: v.number(), manager: v.string(), front: v.string() }), input),
+  v.custom<ServerConfig>(
+    (input) => typeof valueOf(input, "port") === "number" && isText(input, "manager") && isText(input, "front"),
   ),
   v.transform((known): ServerConfig => {
     // dp 0.1.0 kept them beside the other keys, each under the name of its owner.

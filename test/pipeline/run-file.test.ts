@@ -113,6 +113,23 @@ describe("refused:", () => {
     expect((await refusal()).message).toContain(words);
   });
 
+  test.each([
+    ["read", "null"],
+    ["read.state", "[]"],
+    ["read", '"ok"'],
+    ["read.startedAt", '{"state":"ok"}'],
+    ["read.startedAt", '{"state":"ok","startedAt":1}'],
+    ["read.state", '{"startedAt":"x"}'],
+    ["read.took", '{"state":"ok","startedAt":"x","took":"12"}'],
+    ["read.took", '{"state":"ok","startedAt":"x","took":null}'],
+    ["read.error", '{"state":"ok","startedAt":"x","error":1}'],
+    ["read.more", '{"state":"ok","startedAt":"x","took":1,"more":1}'],
+  ])("whose journal is wrong at %s: %s", async (place, entry) => {
+    const good = '"clone":{"state":"ok","startedAt":"x","took":1,"error":"e"}';
+    writeFileSync(path, `{"version":1,"facts":{},"journal":{${good},"read":${entry}}}`, { mode: 0o600 });
+    expect((await refusal()).lines[0]).toStartWith(`journal.${place}: `);
+  });
+
   test("with the place of what is wrong", async () => {
     writeFileSync(path, '{"version":1,"facts":{},"journal":{"read":{"state":"done","startedAt":"x"}}}', {
       mode: 0o600,
