@@ -3,7 +3,7 @@ import type { App } from "../contracts/app.ts";
 import { factOf, load } from "../pipeline/run-file.ts";
 import { codeOf, DpError, messageOf } from "../errors.ts";
 import { fact } from "../pipeline/facts.ts";
-import { damageOf, hintOf } from "../release/current.ts";
+import { currentOf, hintOf } from "../release/current.ts";
 import { firstDeploy } from "../release/first-deploy.ts";
 import { newestRun, runFile, type Holder, type Moment } from "../release/history.ts";
 import type { RouteStatus } from "../contracts/front.ts";
@@ -113,8 +113,7 @@ export async function statusWithServers(name: string): Promise<Status> {
 export async function status(name: string): Promise<Status> {
   const { app, mistake } = await knownApp(name);
   const { server, front } = app;
-  const damaged = await damageOf(app);
-  const live = damaged ? null : await app.live();
+  const { live, damage: damaged } = await currentOf(app);
   const snapshot = await snapshotOf(app, live);
   const { made, moment, managers } = snapshot;
   // While the app answers its health check, the rest is read.
@@ -144,7 +143,7 @@ export async function status(name: string): Promise<Status> {
     servers: [],
     maintenance: shortOf(maintenanceOf(app)),
     owed: await owedName(app),
-    lastFailure: await lastFailure(app, moment),
+    lastFailure: await lastFailure(snapshot),
   };
 }
 
@@ -216,7 +215,10 @@ async function toldState(snapshot: Snapshot, id: string): Promise<InstanceStatus
   return snapshot.stopped.has(id) ? { ...status, detail: "by dp stop" } : status;
 }
 
-async function lastFailure(app: App, moment: Moment): Promise<Status["lastFailure"]> {
+async function lastFailure({ app, live, made, moment }: Snapshot): Promise<Status["lastFailure"]> {
+  // Most often the newest run made the live release, and was read for that.
+  const isRead = made !== null && !(made instanceof DpError) && moment.ids.at(-1) === live;
+  if (isRead && made.run.result?.state === "good") return null;
   const last = await newestRun(app, moment);
   if (!last || (last.state !== "failed" && last.state !== "unfinished")) return null;
   return { id: last.id, error: last.run.result?.error ?? `it was interrupted: dp resume ${app.name}` };

@@ -17,7 +17,7 @@ import { muteOf, readMutes } from "../notify/targets.ts";
 import { fact } from "../pipeline/facts.ts";
 import { orderOf } from "../pipeline/runner.ts";
 import { factOf, load, type Run } from "../pipeline/run-file.ts";
-import { damageOf } from "../release/current.ts";
+import { currentOf } from "../release/current.ts";
 import { momentOf, newestRun, readOnce, runFile, type Holder, type Moment } from "../release/history.ts";
 import { lastRun } from "../release/job.ts";
 import { knownApp, mistakeOf } from "../release/known-app.ts";
@@ -108,8 +108,7 @@ async function standing(
   ids: readonly string[],
   seen: Watched | null,
 ): Promise<Partial<AppReport>> {
-  const damage = await damageOf(app);
-  const live = damage ? null : await app.live();
+  const { live, damage } = await currentOf(app);
   const moment = await momentOf(app);
   const { held } = moment;
   const told: Partial<AppReport> = {

@@ -1,6 +1,5 @@
 // Whether `current` is as dp left it. If not, dp does not guess which release should serve.
 import { readlinkSync, statSync } from "node:fs";
-import { join } from "node:path";
 import type { NamedApp } from "../contracts/app.ts";
 import { codeOf, DpError } from "../errors.ts";
 import { isReleaseId } from "../text/ids.ts";
@@ -19,11 +18,24 @@ export interface Damage {
 export const hintOf = ({ good, command }: Damage) =>
   good === null ? command : `the newest good release is ${good}: ${command}`;
 
+/** What the link `current` of an app says at one moment. */
+export interface Current {
+  /** The live release; null: there is none, or the link is damaged. */
+  live: string | null;
+  damage: Damage | null;
+}
+
+/** The live release, or what is wrong with the link `current`. */
+export async function currentOf(app: NamedApp): Promise<Current> {
+  const { live, problem } = look(app);
+  return { live, damage: problem === null ? null : await damageBy(app, problem) };
+}
+
 /** What is wrong with the link `current` of an app, or null; an app without a good release needs none. */
-export async function damageOf(app: NamedApp): Promise<Damage | null> {
+export const damageOf = async (app: NamedApp): Promise<Damage | null> => (await currentOf(app)).damage;
+
+async function damageBy(app: NamedApp, why: string): Promise<Damage | null> {
   const { current } = app.places;
-  const why = problemOf(app);
-  if (why === null) return null;
   const good = (await goodReleases(app)).at(-1)?.id ?? null;
   if (why === "is missing" && good === null) return null;
   const away = why === "is missing" ? "" : `mv ${current} ${current}.old && `;
@@ -33,14 +45,15 @@ export async function damageOf(app: NamedApp): Promise<Damage | null> {
   return { what: `${current} ${why}`, good, command: `${isInTheWay ? away : ""}${back}` };
 }
 
-function problemOf({ places: { current, releases } }: NamedApp): string | null {
+function look({ places: { current, releases } }: NamedApp): { live: string | null; problem: string | null } {
+  const wrong = (problem: string) => ({ live: null, problem });
   const to = linkOf(current);
-  if (to === null) return "is missing";
-  if (to === undefined) return "is not a link";
+  if (to === null) return wrong("is missing");
+  if (to === undefined) return wrong("is not a link");
   const id = /^releases\/([^/]+)$/.exec(to)?.[1] ?? "";
-  if (!isReleaseId(id)) return `leads to ${to}, which is not a release`;
-  const folder = statSync(join(releases, id), { throwIfNoEntry: false });
-  return folder?.isDirectory() ? null : `names ${id}, whose files are gone`;
+  if (!isReleaseId(id)) return wrong(`leads to ${to}, which is not a release`);
+  const folder = statSync(`${releases}/${id}`, { throwIfNoEntry: false });
+  return folder?.isDirectory() ? { live: id, problem: null } : wrong(`names ${id}, whose files are gone`);
 }
 
 // Null: there is nothing; undefined: there is something other than a link.

@@ -3,7 +3,7 @@ import { isInProgress } from "./job.ts";
 import { DpError } from "../errors.ts";
 import type { App } from "../contracts/app.ts";
 import { isJob, processOf, releaseOf } from "../text/ids.ts";
-import { damageOf } from "./current.ts";
+import { currentOf } from "./current.ts";
 import { configOf } from "./history.ts";
 import { factsOfRelease } from "./instance.ts";
 import { hasWeb, idsOfRelease, stoppedIds, wantedIds } from "./processes.ts";
@@ -39,7 +39,7 @@ export async function stoppedByHand(app: App, live: string | null): Promise<{ pr
 
 /** The live release when its web process should run, or null; undefined: it has no web process. */
 export async function liveWeb(app: App): Promise<string | null | undefined> {
-  const live = (await damageOf(app)) ? null : await app.live();
+  const { live } = await currentOf(app);
   if (live === null) return null;
   try {
     const { config } = await factsOfRelease(app, live);
