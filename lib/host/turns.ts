@@ -18,7 +18,7 @@ export function turns(most: number): <T>(task: () => Promise<T>) => Promise<T> {
 }
 
 /** How many tasks are begun before what the others wait for has its turn. */
-const PART = 16;
+const PART = 64;
 
 /** Begins a task for each, and lets those go on that are under way in between; answers how each ended. */
 export async function settleAll<One, Result>(
