@@ -1,7 +1,7 @@
 // The lock that an operator sets by hand: nobody changes the app until it is removed. It is a file, so that it outlives
 // reboots.
 import { link } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import * as v from "valibot";
 import type { NamedApp } from "../contracts/app.ts";
 import { codeOf, DpError } from "../errors.ts";
@@ -14,7 +14,7 @@ const schema = v.object({ by: v.string(), since: v.string(), reason: v.nullable(
 /** Who has locked an app, since when (ISO 8601), and why. */
 export type HandLock = v.InferOutput<typeof schema>;
 
-const fileOf = ({ places }: NamedApp) => join(places.base, "locked.json");
+const fileOf = ({ places }: NamedApp) => `${places.base}/locked.json`;
 
 /** The lock that was set by hand, or null. A lock that cannot be read still holds. */
 export function handLock(app: NamedApp): HandLock | null {

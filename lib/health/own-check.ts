@@ -1,11 +1,10 @@
 // dp's own requests through the public port: a front that keeps clients away lets them pass, by a word that dp alone
 // knows.
 import { link } from "node:fs/promises";
-import { join } from "node:path";
 import type { HealthCheck } from "../config/types.ts";
 import type { App, NamedApp } from "../contracts/app.ts";
 import { codeOf, DpError } from "../errors.ts";
-import { readText, removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
+import { ownText, readText, removeFile, syncFolder, writeFileAtomic } from "../host/files.ts";
 import { listenerUids } from "../host/process/listener.ts";
 import { listenerUid, tellsOwners } from "../host/process/socket-owner.ts";
 import { publicAddress } from "../paths.ts";
@@ -15,7 +14,7 @@ export const HEADER = "X-Dp-Check";
 
 type Place = Pick<NamedApp, "places">;
 
-const fileOf = ({ places }: Place) => join(places.base, "check.key");
+const fileOf = ({ places }: Place) => `${places.base}/check.key`;
 
 /** SHA-256 of the word, in hex, as the front gets it. The word is made when there is none. */
 export async function passOf(app: Place): Promise<string> {
@@ -49,7 +48,7 @@ type Public = Pick<App, "front" | "server">;
  */
 export async function ownCheck(app: Place & Public, check: HealthCheck): Promise<HealthCheck> {
   if (app.front.maintain === undefined || !isFronts(app)) return check;
-  const word = await readText(fileOf(app));
+  const word = ownText(fileOf(app));
   return word === null ? check : { ...check, headers: { ...check.headers, [HEADER]: word } };
 }
 

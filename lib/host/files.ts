@@ -147,6 +147,19 @@ const READ = constants.O_RDONLY | constants.O_NONBLOCK;
 /** Most of dp's files fit in: a buffer of its own for each takes longer than the read. */
 const room = Buffer.allocUnsafeSlow(64 * 1024);
 
+/**
+ * The text of a file that dp alone writes, or null when it does not exist. It is no pipe, and need not be looked at before it
+ * is read.
+ */
+export function ownText(path: string): string | null {
+  try {
+    return readFileSync(path, { encoding: "utf8", flag: READ });
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return null;
+    throw error;
+  }
+}
+
 /** The text of a file, or null when it does not exist. */
 export async function readText(path: string): Promise<string | null> {
   try {

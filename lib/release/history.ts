@@ -45,7 +45,7 @@ export function queueFile({ places }: NamedApp, id: string): string {
 
 /** The run file of a run. */
 export function runFile({ places }: NamedApp, id: string): string {
-  return join(places.runs, `${id}.json`);
+  return `${places.runs}/${id}.json`;
 }
 
 /** The suffix of an unreadable run file that was put aside. */

@@ -1,5 +1,4 @@
 // The maintenance of an app: while it lasts, clients get a page. It is a file, so that it outlives reboots.
-import { join } from "node:path";
 import type { App, NamedApp } from "../contracts/app.ts";
 import type { Maintenance as Told, RouteStatus } from "../contracts/front.ts";
 import { DpError } from "../errors.ts";
@@ -17,7 +16,7 @@ export interface Maintenance {
   page: string | null;
 }
 
-const fileOf = ({ places }: NamedApp) => join(places.base, "maintenance.json");
+const fileOf = ({ places }: NamedApp) => `${places.base}/maintenance.json`;
 
 /** The maintenance of an app, or null. A damaged file still closes the app. */
 export function maintenanceOf(app: NamedApp): Maintenance | null {

@@ -2,10 +2,9 @@
 // releases of another type, or from before a change of config.yml, are found and stopped as well.
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { factOf, load } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
-import { namesIn, readText, removeFile, writeFileAtomic } from "../host/files.ts";
+import { namesIn, ownText, readText, removeFile, writeFileAtomic } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
 import { idsOf } from "../host/users.ts";
 import type { App, NamedApp } from "../contracts/app.ts";
@@ -18,9 +17,9 @@ import type { ServerConfig } from "../config/types.ts";
 import { appTypeNames } from "../config/kinds.ts";
 
 const SUFFIX = ".manager";
-const recordOf = ({ places }: NamedApp, id: string) => join(places.instances, `${id}${SUFFIX}`);
+const recordOf = ({ places }: NamedApp, id: string) => `${places.instances}/${id}${SUFFIX}`;
 /** The manager whose instances start at boot: they all belong to one release. */
-const enabledBy = ({ places }: NamedApp) => join(places.instances, "enabled-by");
+const enabledBy = ({ places }: NamedApp) => `${places.instances}/enabled-by`;
 
 /** A manager by name: the operator's choice, or the one of an app type (named like the type). */
 const named = async (name: string): Promise<Manager> =>
@@ -56,7 +55,7 @@ export async function unprepareStart(app: App, type: string, id: string, io: Io)
   await (await managerFor(type, app.server)).unprepare?.({ app: app.name, id }, io);
 }
 
-const noted = async (file: string, server: ServerConfig) => (await readText(file))?.trim() || server.manager;
+const noted = async (file: string, server: ServerConfig) => ownText(file)?.trim() || server.manager;
 
 async function note({ places }: NamedApp, file: string, name: string): Promise<void> {
   await mkdir(places.instances, { recursive: true, mode: 0o711 });

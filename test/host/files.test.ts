@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { readText, removeFile, removeStaleTemps, syncFolder, writeFileAtomic } from "../../lib/host/files.ts";
+import { ownText, readText, removeFile, removeStaleTemps, syncFolder, writeFileAtomic } from "../../lib/host/files.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -103,6 +103,10 @@ test("reading what is not there is null, and removing it false", async () => {
   expect(await readText(at("missing"))).toBeNull();
   expect(await readText(at("file/below"))).toBeNull();
   await expect(readText(folder)).rejects.toThrow();
+  expect(ownText(at("file"))).toBe("text");
+  expect(ownText(at("missing"))).toBeNull();
+  expect(ownText(at("file/below"))).toBeNull();
+  expect(() => ownText(folder)).toThrow();
   expect(await removeFile(at("file"))).toBe(true);
   expect(await removeFile(at("file"))).toBe(false);
   await expect(removeFile(folder)).rejects.toThrow();
@@ -122,5 +126,6 @@ test("a text is read whole, whatever its length, and one of the kernel's, which 
   for (const [at_, text] of texts.entries()) writeFileSync(at(`file-${at_}`), text);
   const read = await Promise.all(texts.map((_, at_) => readText(at(`file-${at_}`))));
   expect(read.map((text, at_) => text === texts[at_])).toEqual(texts.map(() => true));
+  expect(texts.map((_, at_) => ownText(at(`file-${at_}`)))).toEqual(texts);
   expect(await readText("/proc/self/status")).toContain(`Pid:\t${process.pid}\n`);
 });

@@ -1,6 +1,6 @@
 // What the builtin manager and its supervisors share: the files of an instance, and which processes belong to it.
 import { DpError } from "../../errors.ts";
-import { readText, writeFileAtomic } from "../files.ts";
+import { ownText, writeFileAtomic } from "../files.ts";
 import { places, root } from "../../paths.ts";
 import { isInstanceId } from "../../text/ids.ts";
 import { allPids } from "../process/proc.ts";
@@ -61,7 +61,7 @@ export function filesOf({ app, id }: InstanceName) {
 
 /** Reads one of dp's own records; null when it is missing or damaged. The processes themselves are the truth then. */
 export async function readRecord<T extends Spec | State>(path: string): Promise<T | null> {
-  const text = await readText(path);
+  const text = ownText(path);
   try {
     return text === null ? null : (JSON.parse(text) as T);
   } catch {
