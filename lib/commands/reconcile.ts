@@ -22,18 +22,19 @@ export interface Reconciled {
 /** One app, or all: an error of one app is reported, and the others are reconciled all the same. */
 export async function reconcileApps(app: string | undefined, warn: (message: string) => void): Promise<Reconciled> {
   const all: Reconciled = { changes: {}, code: 0 };
-  const failed = (error: unknown) => void (all.code ||= report(error));
+  const keep = (code: number) => void (all.code ||= code);
+  const failed = (error: unknown) => keep(report(error));
   const names = app === undefined ? await appNames() : [app];
   const opened = await openAll(names);
-  const open = async (name: string) => opened.get(name) ?? (await openApp(name));
+  const find = async (name: string) => opened.get(name) ?? (await openApp(name));
   const done = (name: string, changes: string[]) => void (all.changes[name] = changes);
-  await bringBack(await busiestFirst(names, opened), { open, done, failed, warn });
+  await bringBack(await busiestFirst(names, opened), { find, done, failed, warn });
   // A deploy may take minutes and prints its log: one after the other, when all apps are back.
   for (const name of names.filter((each) => each in all.changes)) {
     try {
-      const late = await deployOwed(await open(name));
+      const late = await deployOwed(await openApp(name));
       if (late) all.changes[name]!.push(`deployed ${late.id}, which was pushed but not deployed yet`);
-      all.code ||= late?.code ?? 0;
+      keep(late?.code ?? 0);
     } catch (error) {
       failed(error);
     }
@@ -41,7 +42,7 @@ export async function reconcileApps(app: string | undefined, warn: (message: str
   all.changes = Object.fromEntries(names.flatMap((name) => (name in all.changes ? [[name, all.changes[name]!]] : [])));
   await makeBallast();
   if (Object.keys(all.changes).length > 0) await keepRenewing();
-  if (app === undefined) all.code ||= await watchAgain();
+  if (app === undefined) keep(await watchAgain());
   return all;
 }
 
@@ -51,18 +52,26 @@ export async function reconcileApps(app: string | undefined, warn: (message: str
  */
 async function openAll(names: readonly string[]): Promise<Map<string, App>> {
   const opened = new Map<string, App>();
+  const fronts = new Set<string>();
   for (const name of names) {
     try {
       const app = await openApp(name);
       opened.set(name, app);
-      if (names.length === 1) continue;
-      await app.manager.expectMany?.(name);
-      if (opened.size === 1) await app.front.expectMany?.();
+      if (names.length > 1) await expectMany(app, fronts);
     } catch {
       continue;
     }
   }
   return opened;
+}
+
+/** `fronts`: those that know of it. */
+async function expectMany({ name, manager, front }: App, fronts: Set<string>): Promise<void> {
+  if (!fronts.has(front.name)) {
+    fronts.add(front.name);
+    await front.expectMany?.();
+  }
+  await manager.expectMany?.(name);
 }
 
 /** The apps whose front has counted most requests come first: after a boot, those whose clients wait already. */

@@ -27,6 +27,8 @@ export interface Candidate {
   port: number;
 }
 
+/** An app that was started a while ago is asked for so long at least, in ms. */
+const LAST_TRIES = 5_000;
 const SLOWEST = 2_000;
 /** Longest pause, as a share of the time already waited. */
 const LATENESS = 0.1;
@@ -44,29 +46,31 @@ const urlOf = ({ check, port }: Candidate) => `http://127.0.0.1:${port}${check.p
 
 /**
  * Checks until the instance is healthy, at once and then with a growing delay, for `startTimeout` at most; stops as
- * soon as its process has died. `begun`: when it was started. Answers the main process. Throws DpError "unhealthy" with the
- * last findings.
+ * soon as its process has died. `startedAt`: when it was started, if that is a while ago; it may have crashed since, and run
+ * again. Answers the main process. Throws DpError "unhealthy" with the last findings.
  */
 export async function waitUntilHealthy(
   candidate: Candidate,
   io: Io,
-  begun = performance.now(),
+  startedAt: number | null = null,
 ): Promise<{ pid: number; tries: number }> {
   const { check } = candidate;
-  const deadline = begun + check.startTimeout;
+  const begun = startedAt ?? performance.now();
+  const deadline = Math.max(begun + check.startTimeout, performance.now() + Math.min(check.startTimeout, LAST_TRIES));
   const seen = new Map<string, number>();
   const verdict = watchSteady();
   const statusOf = watched(candidate.manager, candidate.name);
+  const restarts = startedAt === null ? 0 : (await candidate.manager.status(candidate.name)).restarts;
   let word: Answer | undefined;
   const elsewhere = watchElsewhere(candidate.name, candidate.manager, candidate.port);
   let delay = check.interval;
   for (let tries = 1; ; tries++) {
     const asked = performance.now();
-    const { pid } = await requireFirst(candidate, await statusOf(), io);
+    const { pid } = await requireSame(candidate, await statusOf(), restarts, io);
     const answer = hasAsked && isUnheard(pid, candidate.port) ? REFUSED : await probe(check, candidate.port);
     hasAsked = true;
     if (answer.isHealthy) {
-      const status = await requireFirst(candidate, await candidate.manager.status(candidate.name), io);
+      const status = await requireSame(candidate, await candidate.manager.status(candidate.name), restarts, io);
       return { pid: await owner(candidate, status, io), tries };
     }
     seen.set(answer.text, (seen.get(answer.text) ?? 0) + 1);
@@ -92,9 +96,14 @@ async function untilHeard(port: number, pause: number, look: number, io: Io): Pr
   while (performance.now() < end && listenerInode("127.0.0.1", port) === null);
 }
 
-// The instance runs, and for the first time: it has not crashed.
-async function requireFirst(candidate: Candidate, status: InstanceStatus, io: Io): Promise<InstanceStatus> {
-  if (status.state !== "running" || status.restarts > 0) throw await died(candidate, status, io);
+// The instance runs, and has not crashed since it had been restarted so often.
+async function requireSame(
+  candidate: Candidate,
+  status: InstanceStatus,
+  restarts: number,
+  io: Io,
+): Promise<InstanceStatus> {
+  if (status.state !== "running" || status.restarts > restarts) throw await died(candidate, status, io);
   if (status.isUnhealthy) throw await unhealthy(candidate, new Map([[status.detail, 1]]), io);
   return status;
 }

@@ -13,12 +13,6 @@ export interface Aim {
   wanted: readonly string[];
 }
 
-/** The same, when the live web process may have been started for it already. */
-export interface Early extends Aim {
-  /** When, in ms of performance.now; null: it was not started. */
-  at: number | null;
-}
-
 /** What `current` and the live release's record say. Throws DpError "host" when `current` is damaged. */
 export async function aimOf(app: App): Promise<Aim> {
   await requireCurrent(app);

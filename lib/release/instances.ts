@@ -130,7 +130,7 @@ export async function serveAgain(app: App, id: string, io: Io, known: Known = {}
     await manager.start(await instanceOf(facts, await usablePort(facts)), io);
   }
   const port = await takeInstancePort(facts);
-  await waitUntilHealthy(candidateOf(app, id, healthCheck, port), io, startedAt ?? performance.now());
+  await waitUntilHealthy(candidateOf(app, id, healthCheck, port), io, startedAt);
   const target = await targetOf(app, id, port);
   if (route !== null && !route.isHeld && isSameTarget(route.target, target)) return;
   await front.point(name, target, io);

@@ -1,7 +1,8 @@
 // What follows from `current`: which instances run, where the front points, and what starts at boot or on a schedule.
 import { join } from "node:path";
 import { setCron } from "../cron/cron.ts";
-import { aimOf, type Early } from "./aim.ts";
+import type { Ahead } from "./ahead.ts";
+import { aimOf, type Aim } from "./aim.ts";
 import { releaseBefore } from "./history.ts";
 import type { InstanceFacts } from "./instance.ts";
 import { point } from "../host/link.ts";
@@ -18,14 +19,22 @@ import { sealAll } from "./sealing.ts";
 import { adoptAll, stopStrays, sweep } from "./tidy.ts";
 import { startInstances } from "./workers.ts";
 
+/** What is known of an app already, from `startAhead`. */
+export interface Known {
+  aim: Aim;
+  ahead: Ahead | null;
+}
+
 /**
  * Brings the host in line with `current`: the live release's processes run at their scale, the front points at its web
  * process, nothing else runs except warm releases and jobs in progress, and exactly that starts at boot. Answers
- * `changes`, one sentence each; none the second time. `early`: what startEarly answers. Throws DpError "host", and
- * changes nothing, when `current` is damaged.
+ * `changes`, one sentence each; none the second time. Throws DpError "host", and changes nothing, when `current` is
+ * damaged.
  */
-export async function reconcile(app: App, io: Io, changes: string[] = [], early?: Early): Promise<string[]> {
-  const { live, facts, wanted } = early ?? (await aimOf(app));
+export async function reconcile(app: App, io: Io, changes: string[] = [], known?: Known): Promise<string[]> {
+  const { live, facts, wanted } = known?.aim ?? (await aimOf(app));
+  const ahead = known?.ahead ?? null;
+  if (ahead?.failure === null) changes.push(`started ${app.name}@${live}`);
   await sweep(app);
   const { name, manager } = app;
   // The live release is left to "dp setup" or the next deploy, so that an app that changes its own files still starts
@@ -35,7 +44,7 @@ export async function reconcile(app: App, io: Io, changes: string[] = [], early?
   const route = await holdPort(app, facts, changes, io);
   changes.push(...(await adoptAll(app, wanted, io)));
   changes.push(...(await stopStrays(app, live, wanted, io)));
-  if (live && facts && wanted.includes(live)) changes.push(...(await serveLive(facts, live, route, io, early?.at)));
+  if (live && facts && wanted.includes(live)) changes.push(...(await serveLive(facts, live, route, io, ahead)));
   if (facts) {
     const started = await startInstances(
       facts,
@@ -76,21 +85,21 @@ async function holdPort(app: App, facts: InstanceFacts | null, changes: string[]
   return route;
 }
 
-/** `startedAt`: when startEarly has started it, if it has. */
 async function serveLive(
   facts: InstanceFacts,
   live: string,
   route: RouteStatus | null,
   io: Io,
-  startedAt: number | null = null,
+  ahead: Ahead | null,
 ): Promise<string[]> {
   const { app } = facts;
   const { name, manager, front } = app;
+  if (ahead?.failure) throw ahead.failure;
   const port = await portOf(app, live);
   const isPointed = !front.holdsPort || (route?.target?.id === live && route.target.port === port && !route.isHeld);
-  const isRunning = startedAt === null && (await manager.status({ app: name, id: live })).state === "running";
-  if (isRunning && isPointed) return [];
-  await serveAgain(app, live, io, { route: isPointed ? route : null, facts, startedAt });
+  const isRunning = ahead !== null || (await manager.status({ app: name, id: live })).state === "running";
+  if (ahead === null && isRunning && isPointed) return [];
+  await serveAgain(app, live, io, { route: isPointed ? route : null, facts, startedAt: ahead?.at ?? null });
   return [
     ...(isRunning ? [] : [`started ${name}@${live}`]),
     ...(isPointed ? [] : [`pointed the front at ${name}@${live}`]),

@@ -174,14 +174,14 @@ test("a run took what its steps took, not the hours until it was gone on with", 
   rmSync(app.config);
 }, 30_000);
 
-test("one bad app does not keep reconcile from the others", async () => {
-  const [bad, good] = [await makeApp(), await makeApp()];
-  writeFileSync(bad.config, "port: none\n");
+test("bad apps do not keep reconcile from the others, and each is told of", async () => {
+  const [bad, good, worse] = [await makeApp(), await makeApp(), await makeApp()];
+  for (const { config } of [bad, worse]) writeFileSync(config, "port: none\n");
   const { code, out, err } = await runDp(["reconcile"]);
-  writeFileSync(bad.config, `port: ${bad.port}\nmanager: builtin\n`);
+  for (const { config, port } of [bad, worse]) writeFileSync(config, `port: ${port}\nmanager: builtin\n`);
   expect(code).toBe(3);
   expect(out).toContain(`${good.app}: nothing to do`);
-  expect(err).toContain(bad.config);
+  for (const { config } of [bad, worse]) expect(err).toContain(config);
 }, 30_000);
 
 test("reconcile brings apps back side by side: each of two waits for the other", async () => {

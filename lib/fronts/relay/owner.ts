@@ -23,8 +23,12 @@ export function ownerAt({ port, uid }: Target, localPort: number): number {
   return uid === 0 && isElsewhere(app, relay) ? OWN : NOBODY;
 }
 
-/** Whether nobody on this machine listens there. A container engine may forward a connection all the same. */
-export const isUnheard = ({ port }: Target): boolean => tellsOwners() && listenerUid(HOST, port) === null;
+/**
+ * Whether nobody on this machine listens there. False when that is not known: a container engine run by root may forward a
+ * connection all the same.
+ */
+export const isUnheard = ({ port, uid }: Target): boolean =>
+  uid !== 0 && tellsOwners() && listenerUid(HOST, port) === null;
 
 /** Logs when this kernel cannot name the owner of a socket. */
 export function checkOwners(): void {

@@ -1,6 +1,7 @@
 // Nobody but the app's own user answers for it: another user on its port gets no request, and its answers go nowhere.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import type { Target } from "../../../lib/contracts/front.ts";
+import { isUnheard } from "../../../lib/fronts/relay/owner.ts";
 import { freePort } from "../../support/port.ts";
 import { type RawListener, rawListener } from "../../support/raw-listener.ts";
 import { type TestRelay, raw, rawClient, startRelay, until } from "./support/relay.ts";
@@ -9,6 +10,17 @@ const [APP, THIEF] = [64_101, 64_102];
 const GET = "GET / HTTP/1.1\r\nHost: web\r\nCookie: session=1\r\nConnection: close\r\n\r\n";
 const ANSWER = (text: string) =>
   `write ${JSON.stringify(`HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`)}`;
+
+test("the kernel tells whether a connection would be in vain, but not where a container engine may forward it", async () => {
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+  const [heard, free] = [
+    { id: "1-aaaaaaa", port: server.port },
+    { id: "1-aaaaaaa", port: await freePort() },
+  ];
+  expect([heard, free, { ...free, uid: APP }, { ...free, uid: 0 }].map(isUnheard)).toEqual([false, true, true, false]);
+  server.stop(true);
+  expect(isUnheard(heard)).toBe(true);
+});
 
 // Another user's process can be started by root alone.
 describe.skipIf(process.getuid?.() !== 0)("the owner of an app's port", () => {

@@ -7,16 +7,16 @@ const LOOK = 5;
 
 interface Wait {
   port: number;
-  heard(): void;
+  listened(): void;
 }
 
 const waits = new Set<Wait>();
 let isLooking = false;
 
 /** Resolves when somebody listens on the port of 127.0.0.1, or after `ms`. */
-export async function untilHeard(port: number, ms: number): Promise<void> {
+export async function untilListened(port: number, ms: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const wait = { port, heard: resolve };
+  const wait = { port, listened: resolve };
   waits.add(wait);
   if (!isLooking) void look();
   try {
@@ -30,7 +30,7 @@ async function look(): Promise<void> {
   isLooking = true;
   while (waits.size > 0) {
     await Bun.sleep(LOOK);
-    for (const { port, heard } of waits) if (listenerInode("127.0.0.1", port) !== null) heard();
+    for (const { port, listened } of waits) if (listenerInode("127.0.0.1", port) !== null) listened();
   }
   isLooking = false;
 }
