@@ -1,5 +1,5 @@
 // The run file: one JSON file for each run, shared by all steps; with its journal it is the history, too.
-import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, type Stats } from "node:fs";
 import * as v from "valibot";
 import { codeOf, DpError } from "../errors.ts";
 import { writeFileAtomic } from "../host/files.ts";
@@ -63,7 +63,16 @@ function isEntry(value: unknown): boolean {
  * writable by somebody else, because the steps trust it.
  */
 export async function load(path: string): Promise<Run> {
-  const text = readOwn(path);
+  return loadWithStat(path).run;
+}
+
+/** The same, with the state of the file that was read. */
+export function loadWithStat(path: string): { run: Run; stat: Stats } {
+  const { text, stat } = readOwn(path);
+  return { run: runIn(path, text), stat };
+}
+
+function runIn(path: string, text: string): Run {
   let data: unknown;
   try {
     data = JSON.parse(text);
@@ -81,7 +90,7 @@ export async function load(path: string): Promise<Run> {
   throw new DpError("run", `${path}: not a run file`, { lines });
 }
 
-function readOwn(path: string): string {
+function readOwn(path: string): { text: string; stat: Stats } {
   let fd;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
@@ -100,7 +109,7 @@ function readOwn(path: string): string {
         hint: `chmod 600 ${path}`,
       });
     }
-    return readFileSync(fd, "utf8");
+    return { text: readFileSync(fd, "utf8"), stat };
   } finally {
     closeSync(fd);
   }

@@ -1,10 +1,10 @@
 // The history of deploys: read from the run files and nothing else.
-import { existsSync, lstatSync } from "node:fs";
+import { existsSync, lstatSync, type Stats } from "node:fs";
 import { basename, join } from "node:path";
 import type { DeployConfig } from "../config/types.ts";
 import type { NamedApp } from "../contracts/app.ts";
 import { fact } from "../pipeline/facts.ts";
-import { factOf, load, type Run } from "../pipeline/run-file.ts";
+import { factOf, load, loadWithStat, type Run } from "../pipeline/run-file.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { namesIn } from "../host/files.ts";
 import { holderOf, isLocked } from "../host/lock.ts";
@@ -105,20 +105,21 @@ async function readRun(app: NamedApp, id: string, held: Holder | null, damaged: 
 }
 
 /** Finished runs that this process has read, and the state of the file at that time. */
-const known = new Map<string, { file: string; run: Run }>();
+const known = new Map<string, { run: Run; stat: Stats }>();
+
+/** Whether a file is as it was: any write, replacement or change of mode changes one of these. */
+const isSame = (one: Stats, other: Stats | undefined) =>
+  one.dev === other?.dev && one.ino === other.ino && one.ctimeMs === other.ctimeMs && one.size === other.size;
 
 /**
  * A run file, for those who only read it: one that has ended and has not changed since this process read it is not read
  * again. Throws DpError "run".
  */
 export async function readOnce(path: string): Promise<Run> {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  // Any write, replacement or change of mode changes one of these.
-  const file = stat ? `${stat.dev} ${stat.ino} ${stat.ctimeMs} ${stat.size}` : "";
   const before = known.get(path);
-  if (before && before.file === file) return before.run;
-  const run = await load(path);
-  if (run.result) known.set(path, { file, run });
+  if (before && isSame(before.stat, lstatSync(path, { throwIfNoEntry: false }))) return before.run;
+  const { run, stat } = loadWithStat(path);
+  if (run.result) known.set(path, { run, stat });
   return run;
 }
 
