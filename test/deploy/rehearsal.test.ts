@@ -23,9 +23,10 @@ async function makeServing(): Promise<void> {
   await save(context, { ...run, facts: { ...run.facts, sha, group: null } });
 }
 
-/** Every file of the server, with when it was last changed. */
+/** Every file of the server but the output of apps, which run on; with when it was last changed. */
 const files = () =>
   readdirSync(server.path(), { recursive: true, encoding: "utf8" })
+    .filter((name) => !name.endsWith(".app.log"))
     .map((name) => [name, statSync(server.path(name), { throwIfNoEntry: false })?.mtimeMs])
     .sort();
 
