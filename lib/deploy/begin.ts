@@ -39,6 +39,8 @@ export interface BeginOptions {
   isPushed?: boolean;
   /** The release of another app that is promoted. */
   promotes?: Promotes;
+  /** The commit, when it is being looked up already. */
+  found?: Promise<Found>;
 }
 
 /** How a run of several servers begins: with those left out, or on the word of the one that leads. */
@@ -59,7 +61,14 @@ const unknownCommit = (repo: string, ref: string) =>
     hint: "push it first, or name a branch, tag or commit that was pushed",
   });
 
-async function findCommit(repo: string, ref: string): Promise<{ sha: string; subject: string }> {
+/** A commit of a repository; `sha` is its full name. */
+export interface Found {
+  sha: string;
+  subject: string;
+}
+
+/** The commit of that name, or that a branch or tag points at. Throws DpError "usage" when there is none. */
+export async function findCommit(repo: string, ref: string): Promise<Found> {
   // A push names a full commit already, which saves one start of git.
   const name = /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(ref) ? ref : await commitOf(repo, ref);
   const words = ["log", "-1", "--no-walk", "--no-show-signature", "--format=%H %s", `${name}^{commit}`, "--"];
@@ -82,7 +91,7 @@ export async function begin(app: App, ref: string | undefined, options: BeginOpt
 /** The same for a commit, tag or branch that was named. */
 export async function beginCommit(app: App, ref: string, options: BeginOptions = {}): Promise<Begun> {
   requireUnlocked(app);
-  const { sha, subject } = await findCommit(app.places.repo, ref);
+  const { sha, subject } = await (options.found ?? findCommit(app.places.repo, ref));
   const facts = {
     kind: "deploy",
     subject,

@@ -4,7 +4,7 @@ import { DpError, EXIT } from "../errors.ts";
 import { objectName } from "../git/git.ts";
 import { contains, tipOf } from "../git/ref.ts";
 import { runningDeployOf, runsOf } from "../release/history.ts";
-import { beginCommit } from "./begin.ts";
+import { beginCommit, findCommit, type Found } from "./begin.ts";
 import { receiver, type Push } from "./gate.ts";
 import { requireUnlocked } from "./hand-lock.ts";
 import { beginAndLaunch } from "./launch.ts";
@@ -45,8 +45,11 @@ export async function moveBranch(app: App, change: RefChange, pushing: () => Pro
       hint: `to deploy another branch: dp setup ${app.name} --branch NAME`,
     });
   const { refs, options } = await pushing();
+  // Each asks git once, and neither needs the other's answer.
+  const found = gate && isWhole(sha) ? findCommit(app.places.repo, sha) : undefined;
+  found?.catch(() => undefined);
   await requireMovable(app.places.repo, change, refs);
-  if (gate) return deployCommit(app, sha, options, { ref, old });
+  if (gate) return deployCommit(app, sha, options, { ref, old }, found);
   requireUnlocked(app);
   await noteOwed(app, sha);
   return EXIT.ok;
@@ -74,9 +77,17 @@ export async function takeBack(app: NamedApp, { ref, sha }: Pick<RefChange, "ref
   return (await rollback(app.name, undefined, { what: "git did not move the branch" })).code;
 }
 
-/** Deploys a commit; `push`: the branch that follows. Answers the exit code. */
-export async function deployCommit(app: App, sha: string, options: PushOptions, push?: Push): Promise<number> {
-  if (objectName(sha) === null) throw new DpError("usage", `${JSON.stringify(sha)} is not the full name of a commit`);
+const isWhole = (sha: string) => objectName(sha) !== null;
+
+/** Deploys a commit; `push`: the branch that follows; `found`: the commit, looked up already. Answers the exit code. */
+export async function deployCommit(
+  app: App,
+  sha: string,
+  options: PushOptions,
+  push?: Push,
+  found?: Promise<Found>,
+): Promise<number> {
+  if (!isWhole(sha)) throw new DpError("usage", `${JSON.stringify(sha)} is not the full name of a commit`);
   if (options["dry-run"]) return (await import("./dry-run.ts")).dryRun(app, sha);
   const { wait, without, "skip-hooks": skipHooks } = options;
   const same = push && (await runningDeployOf(app, sha, skipHooks));
@@ -88,6 +99,7 @@ export async function deployCommit(app: App, sha: string, options: PushOptions, 
       isPushed: true,
       ...(push ? { push } : {}),
       ...(without ? { without } : {}),
+      ...(found ? { found } : {}),
     });
     await settleOwed(app, sha);
     return begun;
