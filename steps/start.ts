@@ -2,9 +2,9 @@
 // Starts the new release: beside the old one, or with strategy "restart" in its place, while requests wait.
 import { appOf } from "../lib/release/app.ts";
 import { fact } from "../lib/pipeline/facts.ts";
-import { instanceOf, takeInstancePort } from "../lib/release/instance.ts";
+import { takeInstancePort } from "../lib/release/instance.ts";
 import { forget } from "../lib/release/forget.ts";
-import { requireFreePort, makeRoom, serveAgain, takePublicPort, usablePort } from "../lib/release/instances.ts";
+import { serveAgain, startCold, takePublicPort } from "../lib/release/instances.ts";
 import { prepareStart } from "../lib/release/manager.ts";
 import { takeSettings } from "../lib/release/settings.ts";
 import { hasWeb, keepStopped, stoppedIds } from "../lib/release/processes.ts";
@@ -28,10 +28,10 @@ const step = defineStep(import.meta.path, {
   provides: { live: fact.live, port: fact.port, isWarm: fact.isWarm, stoppedAt: fact.stoppedAt },
   async run({ kind, id: run, envBefore, ...given }, io) {
     const app = await appOf(given);
-    const { name, server, manager } = app;
+    const { name, manager } = app;
     const id = idOf(given.release)!;
     const facts = { ...given, app, run };
-    // A deploy's is ready since install.
+    // A deploy's is ready since clone.
     const readiness = hasWeb(facts.config) ? await prepareStart(app, facts.config.type, id) : "new";
     // A deploy has had its settings since clone.
     const isSame = kind !== "deploy" && (await takeSettings({ app, run, envBefore }, id));
@@ -49,18 +49,13 @@ const step = defineStep(import.meta.path, {
       io.info("no web process");
       return { live, port: null, isWarm: false, stoppedAt: null };
     }
-    await takePublicPort(app, io);
     if (isSame && readiness === "started" && (await manager.status({ app: name, id })).state === "running") {
+      await takePublicPort(app, io);
       const port = await takeInstancePort(facts); // check proves that the instance is there
       io.info(`${name}@${id} is still warm on port ${port}`);
       return { live, port, isWarm: true, stoppedAt: null };
     }
-    const port = await usablePort(facts);
-    const instance = await instanceOf(facts, port);
-    const stoppedAt = server.strategy === "restart" ? await makeRoom(app, id, live, io) : null;
-    if (readiness !== "prepared") await manager.stop(instance, io);
-    await requireFreePort(app, port);
-    await manager.start(instance, io);
+    const { port, stoppedAt } = await startCold(facts, { live, isPrepared: readiness === "prepared" }, io);
     io.info(`${name}@${id} on port ${port}`);
     return { live, port, isWarm: false, stoppedAt };
   },

@@ -44,6 +44,12 @@ export async function takePublicPort(app: App, io: Io): Promise<void> {
   });
 }
 
+/** Whether the app's front holds the public port, as between two deploys: to take it then changes next to nothing. */
+async function holdsPublicPort({ name, server: { host, port }, front }: App): Promise<boolean> {
+  const route = front.holdsPort ? await front.status(name, true) : null;
+  return route?.isListening === true && route.listen.host === host && route.listen.port === port;
+}
+
 /** Makes every front but its own forget the app: config.yml may have named another one at the last deploy. */
 export async function leaveOtherFronts({ name, server }: App, io: Io): Promise<void> {
   for (const other of frontNames()) if (other !== server.front) await (await frontNamed(other)).remove(name, io);
@@ -105,6 +111,30 @@ export interface Known {
   facts?: InstanceFacts;
   /** When its web process was started, in ms of performance.now. */
   startedAt?: number | null;
+}
+
+/**
+ * Starts a web instance that does not run; answers its port, and when `live` was stopped for it. `isPrepared`: its manager
+ * has made sure that nothing is left of it.
+ */
+export async function startCold(
+  facts: InstanceFacts,
+  { live, isPrepared }: { live: string | null; isPrepared: boolean },
+  io: Io,
+): Promise<{ port: number; stoppedAt: string | null }> {
+  const { app, release } = facts;
+  const { server, manager } = app;
+  // What the front holds already is made sure of while the release boots.
+  const isHeld = server.strategy === "blue-green" && (await holdsPublicPort(app));
+  if (!isHeld) await takePublicPort(app, io);
+  const port = await usablePort(facts);
+  const instance = await instanceOf(facts, port);
+  const stoppedAt = server.strategy === "restart" ? await makeRoom(app, basename(release), live, io) : null;
+  if (!isPrepared) await manager.stop(instance, io);
+  await requireFreePort(app, port);
+  await manager.start(instance, io);
+  if (isHeld) await takePublicPort(app, io);
+  return { port, stoppedAt };
 }
 
 /**
