@@ -1,6 +1,7 @@
 // The ownership of a release and its dependencies: they belong to one user during the build, and to root from then on.
-import { lstatSync, readFileSync } from "node:fs";
-import { DpError } from "../errors.ts";
+import { lstatSync, readdirSync, readFileSync, type Stats } from "node:fs";
+import { join } from "node:path";
+import { codeOf, DpError } from "../errors.ts";
 import type { Io } from "./io.ts";
 import { isOther } from "./process/privilege.ts";
 import { idsOf } from "./users.ts";
@@ -58,12 +59,50 @@ export async function seal(folder: string, { maker, reader }: Makers, io: Io): P
   const [, gid] = await idsOf(reader);
   const options = { quiet: true, timeout: LONG };
   // Runs as the maker: a name may lead to another file by now, and this way only the maker's own files are changed.
-  await io.run(["chmod", "-R", "g=u,go-w,ug-s", "--", folder], { ...options, user: maker, check: false });
+  if (firstOf(folder, isToChange) !== null)
+    await io.run(["chmod", "-R", "g=u,go-w,ug-s", "--", folder], { ...options, user: maker, check: false });
   await io.run(["chown", "-R", "-h", `0:${gid}`, "--", folder], options);
-  const tests = ["!", "-type", "l", "(", "-perm", "/022", "-o", "!", "-uid", "0", ")"];
-  const open = await io.run(["find", folder, "-xdev", ...tests, "-print", "-quit"], options);
-  if (open.text !== "")
-    throw new DpError("command", `${open.text.split("\n", 1)[0]} was opened to others while the release was closed`, {
+  let open = firstOf(folder, isOpen);
+  if (open === MANY) {
+    const tests = ["!", "-type", "l", "(", "-perm", "/022", "-o", "!", "-uid", "0", ")"];
+    const found = await io.run(["find", folder, "-xdev", ...tests, "-print", "-quit"], options);
+    open = found.text === "" ? null : found.text.split("\n", 1)[0]!;
+  }
+  if (open !== null)
+    throw new DpError("command", `${open} was opened to others while the release was closed`, {
       hint: "deploy again; a process of the app changes its own release",
     });
+}
+
+/** Whether `chmod g=u,go-w,ug-s` would change it. */
+const isToChange = ({ mode }: Stats) => (mode & 0o6022) !== 0 || ((mode >> 6) & 0o5) !== ((mode >> 3) & 0o7);
+const isOpen = ({ mode, uid }: Stats) => (mode & 0o022) !== 0 || uid !== 0;
+
+/** So many entries are looked at here in less time than a program takes to start. */
+const FEW = 300;
+const MANY = Symbol("more than a few entries");
+
+/** The first file or folder of a tree, itself included, that is like that; null: none is. Follows no links. */
+function firstOf(root: string, isLike: (stat: Stats) => boolean): string | typeof MANY | null {
+  const device = lstatSync(root, { throwIfNoEntry: false })?.dev;
+  const paths = [root];
+  for (const path of paths) {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined || stat.isSymbolicLink()) continue;
+    if (isLike(stat)) return path;
+    if (!stat.isDirectory() || stat.dev !== device) continue;
+    paths.push(...namesOf(path).map((name) => join(path, name)));
+    if (paths.length > FEW) return MANY;
+  }
+  return null;
+}
+
+/** The names in a folder. As root: whoever makes the files may take a folder away while it is read. */
+function namesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return [];
+    throw error;
+  }
 }
