@@ -10,6 +10,8 @@ import { defineStep } from "../lib/pipeline/step.ts";
 import { appOf } from "../lib/release/app.ts";
 import { readyBuilder } from "../lib/release/builder.ts";
 import { emptyRelease, layOut } from "../lib/release/lay-out.ts";
+import { prepareLong, unprepareStart } from "../lib/release/manager.ts";
+import { hasWeb } from "../lib/release/processes.ts";
 import { removeFailed } from "../lib/release/prune.ts";
 import { keepSettings } from "../lib/release/settings.ts";
 
@@ -20,18 +22,21 @@ const step = defineStep(import.meta.path, {
     sha: fact.sha,
     id: fact.id,
     server: fact.server,
+    config: fact.config,
     promotes: fact.promotes,
     built: fact.built,
   },
   provides: { release: fact.release, adopted: fact.adopted },
-  async run({ sha, id, promotes, built, ...given }, io) {
+  async run({ sha, id, config, promotes, built, ...given }, io) {
     const app = await appOf(given);
     const { stepTimeout: timeout } = app.server;
     // Settings are kept once: whatever happens to the env file meanwhile, build, hooks and app get the same.
-    await keepSettings(app, id);
+    const kept = keepSettings(app, id);
+    kept.catch(() => undefined);
     const release = join(app.places.releases, id);
     const laying = { app, sha, release, user: await readyBuilder(app, io) };
     await emptyRelease(laying, io);
+    await kept;
     if (built !== null) {
       await (await import("../lib/servers/built.ts")).unpackPart(app, id, "release", laying, io);
       await io.run(["sync", "-f", release], { timeout });
@@ -50,13 +55,14 @@ const step = defineStep(import.meta.path, {
       io.info(`built anew, not as ${from} was: ${adopted}`);
       await emptyRelease(laying, io);
     }
+    if (hasWeb(config)) await prepareLong(app, config.type, id);
     await layOut(laying, io);
-    await io.run(["sync", "-f", release], { timeout });
     return { release, adopted: null };
   },
   // The newest failed release stays, as evidence. Earlier failed ones go, and so does this one if it filled the disk.
-  async undo({ id, promotes, ...given }, io) {
+  async undo({ id, config, promotes, ...given }, io) {
     const app = await appOf(given);
+    await unprepareStart(app, config.type, id, io);
     if (promotes !== null) await (await import("../lib/release/artefact.ts")).dropFiles(app, promotes);
     await removeFailed(app, id, io);
     if (!(await hasRoom())) await removeTree(join(app.places.releases, id), app.server.user, io);

@@ -2,13 +2,43 @@
 // Installs the app's dependencies, as its type does it.
 import { appOf } from "../lib/release/app.ts";
 import { appEnvironment } from "../lib/release/environment.ts";
-import { fact } from "../lib/pipeline/facts.ts";
+import { fact, type Built } from "../lib/pipeline/facts.ts";
+import type { Runtime } from "../lib/contracts/app-type.ts";
+import type { Io } from "../lib/host/io.ts";
+import { takeInstancePort } from "../lib/release/instance.ts";
 import { prepareStart, unprepareStart } from "../lib/release/manager.ts";
-import { buildPlaceOf } from "../lib/release/place.ts";
+import { buildPlaceOf, type PlaceFacts } from "../lib/release/place.ts";
 import { hasWeb } from "../lib/release/processes.ts";
 import { appType } from "../lib/registry.ts";
 import { builderOf } from "../lib/release/builder.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
+
+interface Installing extends PlaceFacts {
+  id: string;
+  adopted: { runtime: Runtime | null } | null;
+  built: Built | null;
+}
+
+/** What the start needs, made ready while the installer's programs run. */
+async function readyToStart({ app, config, id, release }: Installing): Promise<void> {
+  await prepareStart(app, config.type, id);
+  await takeInstancePort({ app, release });
+}
+
+async function install({ id, adopted, built, ...facts }: Installing, io: Io): Promise<Runtime> {
+  const { app, config } = facts;
+  const type = await appType(config.type);
+  if (adopted?.runtime) {
+    io.info("installed already, where the release was proved");
+    return adopted.runtime;
+  }
+  if (built === null) return type.install(await buildPlaceOf(facts, await appEnvironment(facts), io), io);
+  const { dependenciesIn, placeDependencies } = await import("../lib/servers/built.ts");
+  const folder = dependenciesIn(built.runtime, type.store?.(app.places.base));
+  const owners = { user: await builderOf(app), reader: app.server.user, timeout: app.server.stepTimeout };
+  if (folder !== null) await placeDependencies(app, { id, folder, notes: built.notes }, owners, io);
+  return built.runtime;
+}
 
 const step = defineStep(import.meta.path, {
   summary: "Install the app's dependencies",
@@ -23,23 +53,11 @@ const step = defineStep(import.meta.path, {
     built: fact.built,
   },
   provides: { runtime: fact.runtime },
-  async run({ id, adopted, built, ...given }, io) {
+  async run(given, io) {
     const facts = { ...given, app: await appOf(given) };
-    const { app, config } = facts;
-    const type = await appType(config.type);
-    if (hasWeb(config)) await prepareStart(app, config.type, id);
-    if (adopted?.runtime) {
-      io.info("installed already, where the release was proved");
-      return { runtime: adopted.runtime };
-    }
-    if (built !== null) {
-      const { dependenciesIn, placeDependencies } = await import("../lib/servers/built.ts");
-      const folder = dependenciesIn(built.runtime, type.store?.(app.places.base));
-      const owners = { user: await builderOf(app), reader: app.server.user, timeout: app.server.stepTimeout };
-      if (folder !== null) await placeDependencies(app, { id, folder, notes: built.notes }, owners, io);
-      return { runtime: built.runtime };
-    }
-    return { runtime: await type.install(await buildPlaceOf(facts, await appEnvironment(facts), io), io) };
+    const ends = await Promise.allSettled([hasWeb(given.config) ? readyToStart(facts) : null, install(facts, io)]);
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
+    return { runtime: (ends[1] as PromiseFulfilledResult<Runtime>).value };
   },
   async undo({ id, config, ...given }, io) {
     await unprepareStart(await appOf(given), config.type, id, io);

@@ -133,6 +133,7 @@ const MANAGER: Omit<
   | "expectMany"
   | "isPrepared"
   | "prepare"
+  | "preparesLong"
   | "prune"
   | "published"
   | "remove"

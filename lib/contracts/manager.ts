@@ -79,6 +79,8 @@ export interface Manager {
    * advance. `unprepare` ends them when `start` is not called; without one they end by themselves.
    */
   prepare?(announced: InstanceName & { user?: string | undefined }): void;
+  /** Whether `prepare` takes long, most of it without a processor: it is called when the folder is made, and still empty. */
+  preparesLong?: boolean;
   /** Whether `start` takes over what this process has prepared: a `stop` before would end it. */
   isPrepared?(name: InstanceName): boolean;
   /** Ends what any process has prepared for an instance that was not started. Safe to repeat. */

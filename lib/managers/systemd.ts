@@ -226,6 +226,7 @@ const systemd: Manager = {
   prepare({ user, ...name }) {
     if (user !== undefined) startEarly({ ...name, user });
   },
+  preparesLong: true,
   isPrepared: isEarly,
   unprepare,
   start,

@@ -34,7 +34,7 @@ export async function emptyRelease({ app, release, user }: Laying, io: Io): Prom
   if (user && reader) await chown(release, (await idsOf(user))[0], (await idsOf(reader))[1]);
 }
 
-/** Writes the commit's own files, and those that they point to elsewhere. */
+/** Writes the commit's own files, and those that they point to elsewhere, durably. */
 export async function layOut(laying: Laying, io: Io): Promise<void> {
   const { app, sha, release, user } = laying;
   const source = ownSource(app.places.repo, sha, io.signal);
@@ -47,7 +47,11 @@ export async function layOut(laying: Laying, io: Io): Promise<void> {
   const fetcher = { user, timeout, env: fetchEnv(env) };
   const fetched = await fetchLfs(source, release, fetcher, io);
   await layOutSubmodules(source, release, fetcher, io);
-  if (times && wanted) await times.keepTimes(laying, await wanted, fetched, io);
+  const set = await wanted;
+  const timed = times && set ? times.keepTimes(laying, set, fetched, io) : null;
+  // The times need not be durable: a file whose time is lost takes room of its own, and that is all.
+  const synced = io.run(["sync", "-f", release], { timeout });
+  for (const end of await Promise.allSettled([timed, synced])) if (end.status === "rejected") throw end.reason;
 }
 
 /** Writes those paths of the commit; without any, all. */

@@ -12,6 +12,7 @@ import type { Instance, Manager } from "../contracts/manager.ts";
 import { compareInstances, isInstanceId, releaseOf } from "../text/ids.ts";
 import { appType, manager } from "../registry.ts";
 import { runFile } from "./history.ts";
+import { givePortBack } from "./ports.ts";
 import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 import type { ServerConfig } from "../config/types.ts";
 import { appTypeNames } from "../config/kinds.ts";
@@ -49,10 +50,16 @@ export async function prepareStart(app: App, type: string, id: string): Promise<
   return isPrepared?.(name) ? "prepared" : "new";
 }
 
-/** Ends what prepareStart has begun, unless the instance was started. */
+/** The same before the release has its files, for a manager that takes longer than they do. */
+export async function prepareLong(app: App, type: string, id: string): Promise<void> {
+  if ((await managerFor(type, app.server)).preparesLong) await prepareStart(app, type, id);
+}
+
+/** Ends what prepareStart has begun, and gives back the port, unless the instance was started. */
 export async function unprepareStart(app: App, type: string, id: string, io: Io): Promise<void> {
   if (existsSync(recordOf(app, id)) || (await app.live()) === id) return;
   await (await managerFor(type, app.server)).unprepare?.({ app: app.name, id }, io);
+  await givePortBack(app, id);
 }
 
 const noted = async (file: string, server: ServerConfig) => ownText(file)?.trim() || server.manager;

@@ -24,7 +24,7 @@ test("its process is gone, the old release serves, and when the disk is back so 
   const before = box.link("current")!;
   // The record of the new instance's port: who reads it waits for a writer that never comes.
   const port = join(box.base, "instances/$DP_RELEASE.port");
-  await box.commit({ "deploy.yml": QUICK(box.app, `hooks: {preDeploy: 'mkfifo "${port}"'}\n`) });
+  await box.commit({ "deploy.yml": QUICK(box.app, `hooks: {preDeploy: 'rm "${port}" && mkfifo "${port}"'}\n`) });
   await box.push("production", "HEAD:refs/heads/side");
   const { done } = box.start([box.program, "deploy", box.app, "side"]);
   await until("step start", () => box.run().journal["start"]?.state === "running");

@@ -11,9 +11,11 @@ import { idsOf } from "../../lib/host/users.ts";
 import {
   commit,
   deployYml,
+  giveFacts,
   io,
   makeApp,
   runSteps,
+  someConfig,
   undo,
   useServer,
   type App,
@@ -39,6 +41,7 @@ const modules = (urls: Record<string, string>) =>
 async function begun(files: Record<string, File>) {
   const sha = await commit(app.repo, { "deploy.yml": deployYml(app.app), ...files });
   const { id, context } = await begin(app.own, sha);
+  await giveFacts(context, { config: someConfig(app.app) });
   return { sha, context, release: join(app.releases, id) };
 }
 const refusal = (done: Promise<unknown>) =>

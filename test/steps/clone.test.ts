@@ -13,7 +13,17 @@ import {
 import { join } from "node:path";
 import { begin } from "../../lib/deploy/begin.ts";
 import { load, save } from "../../lib/pipeline/run-file.ts";
-import { commit, makeApp, runSteps, undo, useServer, type App, type File } from "../support/core-server.ts";
+import {
+  commit,
+  giveFacts,
+  makeApp,
+  runSteps,
+  someConfig,
+  undo,
+  useServer,
+  type App,
+  type File,
+} from "../support/core-server.ts";
 
 const server = useServer();
 let app: App;
@@ -23,6 +33,7 @@ beforeAll(async () => {
 
 async function begun(files: Record<string, File>) {
   const { id, context } = await begin(app.own, await commit(app.repo, files));
+  await giveFacts(context, { config: someConfig(app.app) });
   return { id, context, release: join(app.releases, id) };
 }
 

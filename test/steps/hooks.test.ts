@@ -2,12 +2,21 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { load, save } from "../../lib/pipeline/run-file.ts";
+import { load } from "../../lib/pipeline/run-file.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { envFile } from "../../lib/config/env-file.ts";
 import { until } from "../managers/contract.ts";
 import { isAlive } from "../../lib/host/process/process.ts";
-import { beginDeploy, makeApp, noRuntime, runSteps, someConfig, useServer, type App } from "../support/core-server.ts";
+import {
+  beginDeploy,
+  giveFacts,
+  makeApp,
+  noRuntime,
+  runSteps,
+  someConfig,
+  useServer,
+  type App,
+} from "../support/core-server.ts";
 
 useServer();
 let app: App;
@@ -26,11 +35,9 @@ type Kind = (typeof KINDS)[number][0];
 /** A context whose release is laid out, with that line for the step. */
 async function withLine(kind: Kind, line: string | undefined, facts: Record<string, unknown> = {}) {
   const { context, id, sha } = await beginDeploy(app);
-  await runSteps(context, "clone");
-  const run = await load(context);
   const more = line === undefined ? {} : KINDS.find(([name]) => name === kind)![1](line);
-  Object.assign(run.facts, { config: someConfig(app.app, more), runtime: noRuntime, ...facts });
-  await save(context, run);
+  await giveFacts(context, { config: someConfig(app.app, more), runtime: noRuntime, ...facts });
+  await runSteps(context, "clone");
   return { context, id, sha, release: join(app.releases, id) };
 }
 

@@ -13,6 +13,7 @@ import type { Places } from "../../lib/paths.ts";
 import { receipt } from "../../lib/deploy/log/receipt.ts";
 import { setupRepository } from "../../lib/setup/repository.ts";
 import { plainEnv } from "../../lib/host/run.ts";
+import { load, save } from "../../lib/pipeline/run-file.ts";
 import { runStep, undoStep } from "../../lib/pipeline/runner.ts";
 import type { App as OpenApp } from "../../lib/contracts/app.ts";
 import { namedApp, openApp } from "../../lib/release/app.ts";
@@ -155,6 +156,13 @@ export async function runSteps(context: string, ...names: string[]): Promise<str
 
 /** Undoes a step over a run file. */
 export const undo = (name: string, context: string) => undoStep(name, context, recorded());
+
+/** Gives a run facts that earlier steps would have provided. */
+export async function giveFacts(context: string, facts: Record<string, unknown>): Promise<void> {
+  const run = await load(context);
+  Object.assign(run.facts, facts);
+  await save(context, run);
+}
 
 /** A deploy.yml as read, for tests that begin behind the step "read". */
 export const someConfig = (app: string, more: Partial<DeployConfig> = {}): DeployConfig => ({
