@@ -4,7 +4,6 @@ import { appOf } from "../lib/release/app.ts";
 import { basename } from "node:path";
 import { fact } from "../lib/pipeline/facts.ts";
 import { waitUntilHealthy } from "../lib/health/health.ts";
-import { openAddress } from "../lib/health/open-address.ts";
 import { candidateOf } from "../lib/release/instances.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 
@@ -31,8 +30,6 @@ const step = defineStep(import.meta.path, {
     const now = new Date();
     const downtime = stoppedAt === null ? null : Math.max(0, now.getTime() - Date.parse(stoppedAt));
     io.info(`GET ${healthCheck.path} is healthy, ${tries === 1 ? "at once" : `after ${tries} tries`}`);
-    const open = opened.front.holdsPort ? await openAddress(candidate.name, opened.manager, port, pid) : null;
-    if (open !== null) io.warn(`the app ${open}`);
     return { pid, healthyAt: now.toISOString(), downtime };
   },
 });

@@ -4,6 +4,7 @@ import { appOf } from "../lib/release/app.ts";
 import { DpError } from "../lib/errors.ts";
 import { fact } from "../lib/pipeline/facts.ts";
 import { publiclyHealthy } from "../lib/health/health.ts";
+import { openAddress } from "../lib/health/open-address.ts";
 import { idOf } from "../lib/text/ids.ts";
 import { candidateOf } from "../lib/release/instances.ts";
 import { watchRelease } from "../lib/health/proof.ts";
@@ -31,6 +32,8 @@ const step = defineStep(import.meta.path, {
     const app = await appOf(given);
     const candidate = candidateOf(app, idOf(release)!, healthCheck, port);
     await publiclyHealthy(candidate, server, app.front, io);
+    const open = app.front.holdsPort ? await openAddress(candidate.name, app.manager, port, pid) : null;
+    if (open !== null) io.warn(`the app ${open}`);
     // A warm release was watched when it was first deployed.
     const time = isWarm ? 0 : server.verifyTime;
     const isWhole = server.maxFailed !== undefined;

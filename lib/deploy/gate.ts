@@ -1,4 +1,5 @@
 // The branch that a push wants to move: it ends at the live release, whatever has happened in git meanwhile.
+import { lstatSync } from "node:fs";
 import type { NamedApp } from "../contracts/app.ts";
 import { DpError } from "../errors.ts";
 import { isAlive, startTime } from "../host/process/process.ts";
@@ -6,7 +7,7 @@ import { receiverPid } from "./push-options.ts";
 import { git } from "../git/git.ts";
 import { factOf } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
-import { runsOf } from "../release/history.ts";
+import { readRuns, runFile, runIds } from "../release/history.ts";
 import { contains, tipOf } from "../git/ref.ts";
 
 /** What a push wants. It is a fact, so that a resumed deploy moves the branch as well. */
@@ -81,14 +82,21 @@ export interface Landing {
   sha: string;
 }
 
+/** The clock of files may be some ms late. */
+const LATE = 1_000;
+
+const isWrittenSince = (file: string, since: string) =>
+  (lstatSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) >= Date.parse(since) - LATE;
+
 /** The newest good deploy of a push to that branch that ended while run `id` waited for its turn, or null. */
 export async function landingOf(app: NamedApp, id: string, { ref }: Push): Promise<Landing | null> {
-  const runs = await runsOf(app);
-  const mine = runs.find((past) => past.id === id);
+  const [mine] = await readRuns(app, [id]);
   if (!mine) return null;
   const since = factOf(mine.run, "startedAt", fact.startedAt);
-  for (const { id: other, run, state } of runs.toReversed()) {
-    if (other === id || state !== "good" || (run.result?.endedAt ?? "") < since) continue;
+  // The end of a run is written into its file: an older file need not be read.
+  const others = (await runIds(app)).filter((other) => other !== id && isWrittenSince(runFile(app, other), since));
+  for (const { run, state } of (await readRuns(app, others)).toReversed()) {
+    if (state !== "good" || (run.result?.endedAt ?? "") < since) continue;
     const push = factOf(run, "push", fact.push);
     if (push?.ref === ref) return { old: push.old, sha: factOf(run, "sha", fact.sha) };
   }
