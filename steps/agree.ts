@@ -1,7 +1,7 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Waits until the new release is healthy on all servers: only then any of them switches.
 import { fact } from "../lib/pipeline/facts.ts";
-import { namedApp } from "../lib/release/app.ts";
+import { namedApp } from "../lib/release/named-app.ts";
 import { allAre, tellAll } from "../lib/servers/lead.ts";
 import { awaitWord } from "../lib/servers/word.ts";
 import { defineStep } from "../lib/pipeline/step.ts";

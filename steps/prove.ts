@@ -1,7 +1,7 @@
 #!/usr/bin/env -S bun --no-env-file --config=/dev/null --tsconfig-override=/dev/null --no-install
 // Waits until the new release serves and is healthy on all servers: until then every one of them can still go back.
 import { fact } from "../lib/pipeline/facts.ts";
-import { namedApp } from "../lib/release/app.ts";
+import { namedApp } from "../lib/release/named-app.ts";
 import { allAre, tellAll } from "../lib/servers/lead.ts";
 import { switchText } from "../lib/servers/words.ts";
 import { awaitWord } from "../lib/servers/word.ts";

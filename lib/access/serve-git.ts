@@ -9,6 +9,7 @@ import type { Account } from "../host/passwd.ts";
 import { program } from "../host/process/privilege.ts";
 import { plainEnv } from "../host/run.ts";
 import { loginEnv } from "../host/who.ts";
+import { beginReceiving } from "./receiving.ts";
 import { hooksFolder, readyHooks } from "./served-hooks.ts";
 
 /** The half of git's protocol that a server speaks. */
@@ -31,8 +32,9 @@ export async function serveGit(app: NamedApp, service: GitService): Promise<numb
   const account = await userFor(app);
   if (account === null) return asBefore(app, service);
   if (service === "upload-pack") return spawnGit(app, { service, account }).exited;
+  const receiving = beginReceiving((stdio) => spawnGit(app, { service, account, stdio }));
   const { servePush } = await import("./serve-push.ts");
-  return servePush(app, (stdio) => spawnGit(app, { service, account, stdio }));
+  return servePush(app, receiving);
 }
 
 /** Git's user, when the repository belongs to it; one of an earlier dp is given to it first. */

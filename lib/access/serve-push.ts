@@ -5,29 +5,19 @@ import { deployMoved, moveBranch, storedLines, takeBack, type Pushing } from "..
 import { parseOptions } from "../deploy/push-options.ts";
 import type { RefChange } from "../deploy/pushed-refs.ts";
 import { codeOf, DpError, EXIT } from "../errors.ts";
-import { duplicate, leaveSession, pipe } from "../host/process/libc.ts";
+import { duplicate } from "../host/process/libc.ts";
 import { report } from "../main.ts";
 import { openApp } from "../release/app.ts";
 import { branchApart } from "../release/branch.ts";
 import { say } from "../text/say.ts";
 import { shown } from "../text/text.ts";
 import { readRequests, type Request } from "./push-requests.ts";
-
-type Spawn = (stdio: readonly number[]) => Bun.Subprocess;
+import type { Receiving } from "./receiving.ts";
 
 /** Serves one push; answers git's exit code. Whoever breaks git can speak for this push, and for nothing else. */
-export async function servePush(app: NamedApp, spawn: Spawn): Promise<number> {
-  // A deploy outlives git, its client and the terminal. The session of a key may be ended: there the deploy is another
-  // process.
-  if (process.env["DP_KEY"] === undefined) leaveSession();
-  const [asked, asking] = pipe();
-  const [answers, answering] = pipe();
-  const [shownOutput, output] = pipe();
-  const git = spawn([asking, answers, shownOutput]);
+export async function servePush(app: NamedApp, { git, asked, answering, output }: Receiving): Promise<number> {
   const rehearsal = new AbortController();
   getReady(app, rehearsal.signal);
-  for (const fd of [asking, answers, shownOutput]) closeSync(fd);
-  process.env["DP_RECEIVER"] = String(git.pid);
   const nothing = leaveClient();
   const push = { app, answering, output: outputOf(output, nothing), pushing: null, opened: null, moved: null } as Push;
   let turn = Promise.resolve();

@@ -1,5 +1,5 @@
-// Where the program begins that an installation makes of dp and Bun: the command line, or with `program PATH ARGUMENT...` one
-// of dp's other programs by the path of its source.
+// Where the program begins that an installation makes of dp and Bun: the command line, git's side of a push or fetch, or with
+// `program PATH ARGUMENT...` one of dp's other programs by the path of its source.
 
 interface Program {
   main(...args: string[]): unknown;
@@ -19,5 +19,8 @@ const PROGRAMS: Readonly<Record<string, () => Promise<Program>>> = {
 const [, , ...words] = process.argv;
 const [first, path = "", ...args] = words;
 const load = first === "program" ? PROGRAMS[path] : undefined;
+// As git's commands write it: anything else is the command line's to judge.
+const isServing = first === "serve-git" && words.length === 3 && words.every((word) => /^\w/.test(word));
 if (load !== undefined) (await load()).main(...args);
+else if (isServing) await (await import("../access/serve.ts")).main(path, args[0]!);
 else await (await import("../cli.ts")).main(words);

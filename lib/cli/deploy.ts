@@ -110,11 +110,9 @@ export function declareDeployCommands(cli: CAC): void {
       return name === "killed" ? killed(repo, args[0]) : deployingHook(name, repo, args);
     });
 
-  // Exits by itself: a hanging file operation would keep this process alive, and the client waiting.
   cli.command("serve-git <service> <app>", HIDDEN, byKey(null)).action(async (service: string, name: string) => {
-    const { gitService, serveGit } = await import("../access/serve-git.ts");
-    const { namedApp } = await import("../release/app.ts");
-    process.exit(await serveGit(namedApp(name), gitService(service)));
+    const { serve } = await import("../access/serve.ts");
+    return serve(service, name);
   });
 
   cli.command("work <app>", HIDDEN, byKey(null)).action(async (app: string) => {

@@ -49,7 +49,7 @@ async function serve(holder: Holder, { service, path }: GitRequest): Promise<num
   const app = await ownApp(holder, appInPath(path), path, what);
   requireRole(holder, app, "push", { what, verb });
   const { serveGit } = await import("../access/serve-git.ts");
-  const { namedApp } = await import("../release/app.ts");
+  const { namedApp } = await import("../release/named-app.ts");
   return serveGit(namedApp(app), service);
 }
 

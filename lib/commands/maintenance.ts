@@ -2,7 +2,8 @@
 import type { App } from "../contracts/app.ts";
 import { DpError, messageOf } from "../errors.ts";
 import { starter } from "../host/who.ts";
-import { namedApp, openApp } from "../release/app.ts";
+import { openApp } from "../release/app.ts";
+import { namedApp } from "../release/named-app.ts";
 import { factsOfRelease } from "../release/instance.ts";
 import { describeMaintenance, maintenanceOf, setMaintenance } from "../release/maintenance.ts";
 import { placeOf } from "../release/place.ts";

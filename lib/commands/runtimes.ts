@@ -10,7 +10,7 @@ import { isReleaseId } from "../text/ids.ts";
 import { factOf, load } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
 import { appTypes } from "../registry.ts";
-import { namedApp } from "../release/app.ts";
+import { namedApp } from "../release/named-app.ts";
 import { runFile } from "../release/history.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { table } from "../text/table.ts";

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { DpError, EXIT, exitCodeOf, messageOf } from "../errors.ts";
-import { namedApp } from "../release/app.ts";
+import { namedApp } from "../release/named-app.ts";
 import { allPids } from "../host/process/proc.ts";
 import { hasEnvironment, listener } from "../host/process/process.ts";
 import { holder } from "../release/history.ts";

@@ -6,24 +6,11 @@ import type { Front } from "../contracts/front.ts";
 import { isSetUp, readServer } from "../config/server.ts";
 import type { ServerConfig } from "../config/types.ts";
 import { DpError } from "../errors.ts";
-import { target } from "../host/link.ts";
-import { isAppName, places } from "../paths.ts";
-import { idOf } from "../text/ids.ts";
 import { factOf, type Run } from "../pipeline/run-file.ts";
 import { fact } from "../pipeline/facts.ts";
 import { front, manager } from "../registry.ts";
 import { managerOf } from "./manager.ts";
-
-/** The app of that name, whether it was set up or not. Throws DpError "usage" for what cannot be a name. */
-export function namedApp(name: string): NamedApp {
-  const own = places(name);
-  return {
-    name,
-    places: own,
-    live: async () => idOf(await target(own.current)),
-    previous: async () => idOf(await target(own.previous)),
-  };
-}
+import { appNamed, namedApp } from "./named-app.ts";
 
 /**
  * The app with its current config.yml. Throws DpError "usage" when there is no such app, "config" when the file is
@@ -41,7 +28,7 @@ export async function appOfRepo(repo: string): Promise<NamedApp> {
   const real = await realpath(repo).catch(() => null);
   const name = basename(real ?? repo, ".git");
   // Only repositories made by setup count: the path is derived from the name, never the name from the path.
-  const app = real !== null && isAppName(name) ? namedApp(name) : null;
+  const app = real === null ? null : appNamed(name);
   if (app && isSetUp(app.places) && real === (await realpath(app.places.repo).catch(() => null))) return app;
   throw new DpError("usage", `${repo} is not the repository of an app`, { hint: "dp setup APP makes one" });
 }

@@ -1,7 +1,8 @@
 // An app for commands that only look: while its config.yml has a mistake, with the last known one.
 import type { App } from "../contracts/app.ts";
 import { DpError, messageOf } from "../errors.ts";
-import { namedApp, openApp, appOfRun } from "./app.ts";
+import { openApp, appOfRun } from "./app.ts";
+import { namedApp } from "./named-app.ts";
 import { newestRun } from "./history.ts";
 
 /** `mistake`: what is wrong with config.yml now, with its line; null: nothing. */

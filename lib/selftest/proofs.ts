@@ -4,7 +4,7 @@ import { setServerValues } from "../config/config.ts";
 import { DpError } from "../errors.ts";
 import { readText, writeFileAtomic } from "../host/files.ts";
 import { places } from "../paths.ts";
-import { namedApp } from "../release/app.ts";
+import { namedApp } from "../release/named-app.ts";
 import { holder, newestRun } from "../release/history.ts";
 import { run } from "../host/run.ts";
 import { BUN, SELF } from "../host/self.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { DpError } from "../../lib/errors.ts";
 import { isLocked } from "../../lib/host/lock.ts";
 import type { NamedApp } from "../../lib/contracts/app.ts";
-import { namedApp } from "../../lib/release/app.ts";
+import { namedApp } from "../../lib/release/named-app.ts";
 import { describeHandLock, handLock, lockByHand, requireUnlocked, unlockByHand } from "../../lib/deploy/hand-lock.ts";
 import { queueFile } from "../../lib/release/history.ts";
 import { takeTurn } from "../../lib/deploy/queue.ts";

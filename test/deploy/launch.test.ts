@@ -47,7 +47,7 @@ test("it is there while the run is begun, and gone when that fails", async () =>
   // A process of its own that leads no session: the leader of one does the work itself.
   const script = `
     import { beginAndLaunch } from ${JSON.stringify(resolve("lib/deploy/launch.ts"))};
-    import { namedApp } from ${JSON.stringify(resolve("lib/release/app.ts"))};
+    import { namedApp } from ${JSON.stringify(resolve("lib/release/named-app.ts"))};
     const beginning = async () => {
       console.log("begins");
       await Bun.stdin.text();

@@ -7,7 +7,7 @@ import { holder, queueFile } from "../../lib/release/history.ts";
 import { tryFlock } from "../../lib/host/process/libc.ts";
 import { isLocked, tryLock } from "../../lib/host/lock.ts";
 import type { NamedApp } from "../../lib/contracts/app.ts";
-import { namedApp } from "../../lib/release/app.ts";
+import { namedApp } from "../../lib/release/named-app.ts";
 import { startTime } from "../../lib/host/process/process.ts";
 import { describeHolder, lockNow, takeTurn, waitingFor } from "../../lib/deploy/queue.ts";
 import { until } from "../managers/contract.ts";

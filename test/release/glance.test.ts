@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { NamedApp } from "../../lib/contracts/app.ts";
 import { tryLock } from "../../lib/host/lock.ts";
 import { load, save, type Run } from "../../lib/pipeline/run-file.ts";
-import { namedApp } from "../../lib/release/app.ts";
+import { namedApp } from "../../lib/release/named-app.ts";
 import { glancesOf, keepIndex } from "../../lib/release/glance.ts";
 import { goodReleases, runFile, runsOf } from "../../lib/release/history.ts";
 import { rollbackTarget } from "../../lib/release/rollback-target.ts";
@@ -52,7 +52,7 @@ const bytesRead = () => Number(/^rchar: (\d+)$/m.exec(readFileSync("/proc/self/i
 /** Another process, which has read nothing yet, takes a glance: its answer, and how much it read for it. */
 async function fresh() {
   const code = `
-    const { namedApp } = await import(${JSON.stringify(join(import.meta.dir, "../../lib/release/app.ts"))});
+    const { namedApp } = await import(${JSON.stringify(join(import.meta.dir, "../../lib/release/named-app.ts"))});
     const { glancesOf } = await import(${JSON.stringify(join(import.meta.dir, "../../lib/release/glance.ts"))});
     const read = () => Number(/^rchar: (\\d+)$/m.exec(require("node:fs").readFileSync("/proc/self/io", "utf8"))[1]);
     const before = read();

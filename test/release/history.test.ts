@@ -8,7 +8,7 @@ import { point } from "../../lib/host/link.ts";
 import { tryLock } from "../../lib/host/lock.ts";
 import type { NamedApp } from "../../lib/contracts/app.ts";
 import { idOf } from "../../lib/text/ids.ts";
-import { namedApp } from "../../lib/release/app.ts";
+import { namedApp } from "../../lib/release/named-app.ts";
 import { useServer } from "../support/core-server.ts";
 
 useServer();

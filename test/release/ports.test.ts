@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { isIn, ownPorts, spanText, type Span } from "../../lib/host/own-ports.ts";
 import { tryLock } from "../../lib/host/lock.ts";
 import { unitText } from "../../lib/host/systemd/unit.ts";
-import { namedApp } from "../../lib/release/app.ts";
+import { namedApp } from "../../lib/release/named-app.ts";
 import { givePortBack, portOf, reservePorts, takePort } from "../../lib/release/ports.ts";
 import { useServer } from "../support/core-server.ts";
 
@@ -22,7 +22,7 @@ function portBeside(left: readonly number[]): { port: number; isFree: boolean } 
     writeFileSync(
       script,
       `import { takePort } from ${JSON.stringify(resolve(import.meta.dir, "../../lib/release/ports.ts"))};
-      import { namedApp } from ${JSON.stringify(resolve(import.meta.dir, "../../lib/release/app.ts"))};
+      import { namedApp } from ${JSON.stringify(resolve(import.meta.dir, "../../lib/release/named-app.ts"))};
       const left = new Set(${JSON.stringify(left)});
       const data = () => undefined;
       for (let port = 20000; port <= 29999; port++)

@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NamedApp } from "../../lib/contracts/app.ts";
 import { treeOf } from "../../lib/host/release-folder.ts";
-import { namedApp } from "../../lib/release/app.ts";
+import { namedApp } from "../../lib/release/named-app.ts";
 import { goodReleases, runFile } from "../../lib/release/history.ts";
 import { rollbackTarget, targetsOf } from "../../lib/release/rollback-target.ts";
 import { sequenceOf } from "../../lib/text/ids.ts";

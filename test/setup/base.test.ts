@@ -6,7 +6,7 @@ import { closeParents } from "../../lib/host/closed.ts";
 import { setupBase } from "../../lib/setup/base.ts";
 import type { DpError } from "../../lib/errors.ts";
 import { places } from "../../lib/paths.ts";
-import { namedApp } from "../../lib/release/app.ts";
+import { namedApp } from "../../lib/release/named-app.ts";
 import { idsOf } from "../../lib/host/users.ts";
 import { useServer } from "../support/core-server.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { DpError } from "../../lib/errors.ts";
 import { plainEnv } from "../../lib/host/run.ts";
 import type { NamedApp } from "../../lib/contracts/app.ts";
-import { namedApp } from "../../lib/release/app.ts";
+import { namedApp } from "../../lib/release/named-app.ts";
 import { addressOf, fetchFrom, fetchOrigin, hasCredentials } from "../../lib/setup/origin.ts";
 import { repositoryDrift, setupRepository } from "../../lib/setup/repository.ts";
 import { watchArguments } from "../support/argv-watch.ts";
