@@ -32,8 +32,10 @@ const step = defineStep(import.meta.path, {
     const app = await appOf(given);
     const candidate = candidateOf(app, idOf(release)!, healthCheck, port);
     await publiclyHealthy(candidate, server, app.front, io);
-    const open = app.front.holdsPort ? await openAddress(candidate.name, app.manager, port, pid) : null;
-    if (open !== null) io.warn(`the app ${open}`);
+    // Worth a warning, and no reason to go back when nobody can tell.
+    const open = app.front.holdsPort ? openAddress(candidate.name, app.manager, port, pid) : null;
+    const where = await open?.catch(() => null);
+    if (where) io.warn(`the app ${where}`);
     // A warm release was watched when it was first deployed.
     const time = isWarm ? 0 : server.verifyTime;
     const isWhole = server.maxFailed !== undefined;

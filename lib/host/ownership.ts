@@ -1,7 +1,6 @@
 // The ownership of a release and its dependencies: they belong to one user during the build, and to root from then on.
 import { lstatSync, readdirSync, readFileSync, type Stats } from "node:fs";
-import { join } from "node:path";
-import { codeOf, DpError } from "../errors.ts";
+import { DpError } from "../errors.ts";
 import type { Io } from "./io.ts";
 import { isOther } from "./process/privilege.ts";
 import { idsOf } from "./users.ts";
@@ -80,29 +79,28 @@ const isOpen = ({ mode, uid }: Stats) => (mode & 0o022) !== 0 || uid !== 0;
 
 /** So many entries are looked at here in less time than a program takes to start. */
 const FEW = 300;
-const MANY = Symbol("more than a few entries");
+const MANY = Symbol("more than a few entries, or one that cannot be looked at here");
+const SLASH = Buffer.from("/");
 
-/** The first file or folder of a tree, itself included, that is like that; null: none is. Follows no links. */
+/**
+ * The first file or folder of a tree, itself included, that is like that; null: none is. Follows no links. Names are bytes:
+ * one that is no UTF-8 would not be found again. What goes wrong is left to the programs: a build may have made anything.
+ */
 function firstOf(root: string, isLike: (stat: Stats) => boolean): string | typeof MANY | null {
-  const device = lstatSync(root, { throwIfNoEntry: false })?.dev;
-  const paths = [root];
-  for (const path of paths) {
-    const stat = lstatSync(path, { throwIfNoEntry: false });
-    if (stat === undefined || stat.isSymbolicLink()) continue;
-    if (isLike(stat)) return path;
-    if (!stat.isDirectory() || stat.dev !== device) continue;
-    paths.push(...namesOf(path).map((name) => join(path, name)));
-    if (paths.length > FEW) return MANY;
-  }
-  return null;
-}
-
-/** The names in a folder. As root: whoever makes the files may take a folder away while it is read. */
-function namesOf(folder: string): string[] {
   try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return [];
-    throw error;
+    const { dev } = lstatSync(root);
+    const paths: Buffer[] = [Buffer.from(root)];
+    for (const path of paths) {
+      const stat = lstatSync(path);
+      if (stat.isSymbolicLink()) continue;
+      if (isLike(stat)) return path.toString();
+      if (!stat.isDirectory() || stat.dev !== dev) continue;
+      const names = readdirSync(path, { encoding: "buffer" });
+      if (paths.length + names.length > FEW) return MANY;
+      for (const name of names) paths.push(Buffer.concat([path, SLASH, name]));
+    }
+    return null;
+  } catch {
+    return MANY;
   }
 }
