@@ -66,9 +66,6 @@ export const GIVEN: Record<Kind, readonly string[]> = {
   restart: [...BEGUN, "config", "restarts", "runtime", "reason"],
 };
 
-/** Steps that change nothing on the host: they need not wait until their beginning is noted durably. */
-export const LOOKS: ReadonlySet<string> = new Set(["read", "preflight"]);
-
 /** The commit point: before this step the old release is untouched, after it the new one serves. */
 export const COMMIT = "swap";
 

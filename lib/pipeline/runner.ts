@@ -5,7 +5,7 @@ import { fact } from "./facts.ts";
 import { makeIo, type Io } from "../host/io.ts";
 import { stepLimit, within } from "./limit.ts";
 import { runModule, undoModule } from "./module-step.ts";
-import { COMMIT, LOOKS, stepsOf } from "./pipeline.ts";
+import { COMMIT, stepsOf } from "./pipeline.ts";
 import { runProgram } from "./program-step.ts";
 import type { Receipt } from "./receipt.ts";
 import { stepFile, type StepFile } from "./step-files.ts";
@@ -13,48 +13,41 @@ import { stepFile, type StepFile } from "./step-files.ts";
 /** Options of a step that runs in a row. */
 interface InRow {
   signal?: AbortSignal | undefined;
-  /** The run as it was last noted, when its journal already says "running". */
-  begun?: Noted | undefined;
+  /** The run as it was last saved, when its journal already says "running". */
+  begun?: Run | undefined;
   /** The step after this one: its "running" is saved together with this one's "ok", unless `signal` is aborted. */
   next?: string | undefined;
 }
 
-/** A run, and when it is on the disk as it is here. */
-interface Noted {
-  run: Run;
-  saved: Promise<void>;
-}
-
-/** Runs one step over a run file, and writes its facts and its journal there. Throws what the step throws. */
-export async function runStep(name: string, runFile: string, receipt: Receipt): Promise<void> {
-  await runInRow(name, runFile, receipt);
-}
-
-/** The same for one of several; answers the run when `next` is marked as running in it. */
-async function runInRow(name: string, runFile: string, receipt: Receipt, row: InRow = {}): Promise<Noted | undefined> {
+/**
+ * Runs one step over a run file, and writes its facts and its journal there. Throws what the step throws; answers the
+ * saved run when `next` is marked as running in it.
+ */
+export async function runStep(
+  name: string,
+  runFile: string,
+  receipt: Receipt,
+  row: InRow = {},
+): Promise<Run | undefined> {
   const file = stepFile(name);
   const { signal } = row;
   const startedAt = isoNow();
   const begun = performance.now();
-  const { run, saved } = row.begun ?? note(runFile, await load(runFile), { [name]: { state: "running", startedAt } });
-  if (!file.isModule || !LOOKS.has(name)) await saved;
+  const run = row.begun ?? (await record(runFile, await load(runFile), { [name]: { state: "running", startedAt } }));
   receipt.begin(name);
   try {
     const work = (stop: AbortSignal) => perform(file, runFile, run, makeIo(receipt, stop));
     const facts = await within(stepLimit(run), `step ${name}`, signal, work);
-    await saved;
     const took = Math.round(performance.now() - begun);
     const next = signal?.aborted ? undefined : row.next;
     const follows: Journal = next === undefined ? {} : { [next]: { state: "running", startedAt: isoNow() } };
-    const noted = note(runFile, run, { [name]: { state: "ok", startedAt, took }, ...follows }, facts);
-    if (next === undefined || !LOOKS.has(next)) await noted.saved;
+    const saved = await record(runFile, run, { [name]: { state: "ok", startedAt, took }, ...follows }, facts);
     receipt.end(name, took);
-    return next === undefined ? undefined : noted;
+    return next === undefined ? undefined : saved;
   } catch (error) {
     const took = Math.round(performance.now() - begun);
     receipt.end(name, took, true);
-    await saved.catch(() => undefined);
-    await note(runFile, run, { [name]: { state: "failed", startedAt, took, error: messageOf(error) } }).saved;
+    await record(runFile, run, { [name]: { state: "failed", startedAt, took, error: messageOf(error) } });
     throw error;
   }
 }
@@ -62,9 +55,9 @@ async function runInRow(name: string, runFile: string, receipt: Receipt, row: In
 type Journal = Run["journal"];
 const isoNow = () => new Date().toISOString();
 
-// One save for everything, because each save costs two waits for the disk. `before` is not changed. Whoever notes
-// something else must wait until this is saved.
-function note(runFile: string, before: Run, entries: Journal, facts: Record<string, unknown> = {}): Noted {
+// One save for everything, because each save costs two waits for the disk. Answers the saved run; `before` is not
+// changed.
+async function record(runFile: string, before: Run, entries: Journal, facts: Record<string, unknown> = {}) {
   // The journal keeps the order of the last runs.
   const others = Object.entries(before.journal).filter(([step]) => !(step in entries));
   const journal = { ...Object.fromEntries(others), ...entries };
@@ -72,9 +65,8 @@ function note(runFile: string, before: Run, entries: Journal, facts: Record<stri
   if (orderOf(run).every((name) => journal[name]?.state === "ok")) {
     run.result = { state: "good", code: EXIT.ok, endedAt: isoNow() };
   }
-  const saved = save(runFile, run);
-  saved.catch(() => undefined); // thrown where it is waited for
-  return { run, saved };
+  await save(runFile, run);
+  return run;
 }
 
 /** The steps of the run's pipeline, in order. */
@@ -116,14 +108,13 @@ export async function runPipeline(
   const order = orderOf(run);
   const isDue = (name: string) => run.journal[name]?.state !== "ok";
   const due = options.from === undefined ? order.filter(isDue) : order.slice(order.indexOf(options.from));
-  let begun: Noted | undefined;
+  let begun: Run | undefined;
   for (const [index, name] of due.entries()) {
     const signal = order.indexOf(name) <= order.indexOf(COMMIT) ? options.signal : undefined;
     try {
       signal?.throwIfAborted();
-      begun = await runInRow(name, runFile, receipt, { signal, begun, next: due[index + 1] });
+      begun = await runStep(name, runFile, receipt, { signal, begun, next: due[index + 1] });
     } catch (error) {
-      await begun?.saved.catch(() => undefined);
       throw await undoAll(runFile, receipt, hostError(error));
     }
   }
