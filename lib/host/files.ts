@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   readSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -40,17 +41,27 @@ export async function syncFolder(folder: string): Promise<void> {
  * same folder and is never a link made by somebody else. `owner` becomes the file's owner; default: dp's user. On a full
  * disk the ballast is given up first; throws DpError "host" when that is not enough.
  */
-export async function writeFileAtomic(
+export const writeFileAtomic = (
   path: string,
   text: string,
   mode = 0o600,
   owner?: readonly [uid: number, gid: number],
-): Promise<void> {
+): Promise<void> => withRoom(path, () => replace(path, text, mode, owner));
+
+/**
+ * The same, but after a power cut the file may be as it was, half, or missing: for a record that counts until the next boot,
+ * and whose readers take half of one for none.
+ */
+export const writeFileUntilBoot = (path: string, text: string, mode = 0o600): Promise<void> =>
+  withRoom(path, async () => replaceUntilBoot(path, text, mode));
+
+/** Gives up the ballast when the disk is full. Throws DpError "host" when that is not enough. */
+async function withRoom(path: string, write: () => Promise<void>): Promise<void> {
   try {
-    await replace(path, text, mode, owner);
+    await write();
   } catch (error) {
     if (codeOf(error) !== "ENOSPC") throw error;
-    if (await dropBallast(dirname(path))) return replace(path, text, mode, owner);
+    if (await dropBallast(dirname(path))) return write();
     throw new DpError("host", `the disk is full: ${path} cannot be written`, {
       hint: `make room there: df -h ${dirname(path)}`,
       cause: error,
@@ -61,8 +72,27 @@ export async function writeFileAtomic(
 /** How many files this process has written: two writes of one file at a time need two temp files. */
 let written = 0;
 
+const tempOf = (path: string) => `${path}.tmp.${(written += 1)}.${process.pid}`;
+
+function replaceUntilBoot(path: string, text: string, mode: number): void {
+  const temp = tempOf(path);
+  try {
+    const fd = openNew(temp, mode);
+    try {
+      fchmodSync(fd, mode); // independent of the umask
+      writeFileSync(fd, text);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temp, path);
+  } catch (error) {
+    rmSync(temp, { force: true });
+    throw error;
+  }
+}
+
 async function replace(path: string, text: string, mode: number, owner?: readonly [number, number]): Promise<void> {
-  const temp = `${path}.tmp.${(written += 1)}.${process.pid}`;
+  const temp = tempOf(path);
   try {
     await writeDurably(temp, text, mode, owner);
     await rename(temp, path);

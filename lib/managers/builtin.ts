@@ -29,7 +29,7 @@ import {
   processesOf,
   readRecord,
   supervisorsOf,
-  writeRecord,
+  keepState,
   type Spec,
   type State,
 } from "../host/supervisor/supervision.ts";
@@ -122,7 +122,7 @@ async function stop(name: InstanceName): Promise<void> {
   if (!isOfAnotherBoot(spec)) await endProcesses(name, spec);
   const state = await readRecord<State>(files.state);
   if (state && state.state !== "stopped")
-    await writeRecord(files.state, { ...state, state: "stopped", main: null, since: null, detail: "" });
+    await keepState(files.state, { ...state, state: "stopped", main: null, since: null, detail: "" });
 }
 
 async function endProcesses(name: InstanceName, spec: Spec | null): Promise<void> {

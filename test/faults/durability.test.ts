@@ -1,11 +1,13 @@
 // A power cut at any moment: every file of state is whole, and current never names a release that is not on the disk.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fromSource } from "../../lib/host/self.ts";
+import type { State } from "../../lib/host/supervisor/supervision.ts";
 import { deployYml, pidsWith, sandbox, until, type Sandbox } from "../support/sandbox.ts";
 import { callsIn, straced, straceUnavailable, type Call } from "../support/strace.ts";
-import { durabilityComplaints, type Grounds } from "./durability.ts";
+import { durabilityComplaints, isOfProcess, type Grounds } from "./durability.ts";
 
 const TRACE = "trace=openat,rename,renameat,renameat2,symlink,symlinkat,mkdir,unlink,fsync,fdatasync,syncfs";
 const unavailable = straceUnavailable();
@@ -81,13 +83,42 @@ describe.skipIf(unavailable !== null)("on the disk in time", () => {
   });
 });
 
+test.skipIf(unavailable !== null)(
+  "how a process ended is on the disk; that it ran is of no use after a boot",
+  async () => {
+    const [folder, own] = [join(log, "ended"), join(log, "ended.calls")];
+    for (const made of [folder, own]) mkdirSync(made);
+    const at = (name: string) => join(folder, name);
+    const env = { PATH: "/usr/bin:/bin", DP_INSTANCE: `ended@1-aaaaaaa:${folder}` };
+    const how = { user: null, uid: process.getuid!(), stopTimeout: 1_000, restartDelay: null };
+    const files = { folder, script: at("script"), log: at("log"), state: at("state.json") };
+    writeFileSync(files.script, "exit 3\n");
+    writeFileSync(at("spec.json"), JSON.stringify({ app: "ended", id: "1-aaaaaaa", env, ...how, ...files }));
+    const supervisor = fromSource("lib/host/supervisor/supervisor.ts");
+    const argv = ["strace", ...options(), "-o", join(own, "of"), ...supervisor, at("spec.json")];
+    expect(await Bun.spawn(argv, { stdio: ["ignore", "ignore", "ignore"] }).exited).toBe(0);
+    const { state, detail } = JSON.parse(readFileSync(files.state, "utf8")) as State;
+    expect([state, detail]).toEqual(["failed", "exited with code 3"]);
+    const traced = callsIn(own);
+    const states = [...traced.keys()].filter((each) => traced[each]!.paths[1] === files.state);
+    const complaints = durabilityComplaints(traced, { base: box.base, others: [folder] });
+    expect(states.length).toBe(2);
+    // Of the first one.
+    expect(complaints).toEqual([`${files.state} was renamed before its content was on the disk`]);
+    expect(durabilityComplaints(traced.slice(states[0]! + 1), { base: box.base, others: [folder] })).toEqual([]);
+  },
+  30_000,
+);
+
 describe.skipIf(unavailable !== null)("the check itself sees", () => {
   test("each file whose content, and each folder, that was not synced", () => {
-    const state = renamed(calls).filter((path) => path?.startsWith(box.base) && !path.includes("/releases/"));
+    const isState = (path = "") => path.startsWith(box.base) && !path.includes("/releases/") && !isOfProcess(path);
+    const state = renamed(calls).filter(isState);
     const needed = syncs().filter((at) => calls[at]!.name === "fsync");
     const missed = needed.filter((at) => durabilityComplaints(without(at), grounds()).length === 0);
     // Folders that are synced once more than needed are no fault; files never are.
-    expect(missed.filter((at) => calls[at]!.paths[0]!.includes(".tmp"))).toEqual([]);
+    const files = missed.map((at) => calls[at]!.paths[0]!).filter((path) => path.includes(".tmp"));
+    expect(files.filter((path) => !isOfProcess(path))).toEqual([]);
     expect(needed.length - missed.length).toBeGreaterThanOrEqual(state.length);
   });
 

@@ -6,6 +6,8 @@ const RENAMES = ["rename", "renameat", "renameat2"];
 /** What a power cut may undo: the calls that change names. */
 const EFFECTS = [...RENAMES, "symlink", "symlinkat", "mkdir", "unlink"];
 const SYNCS = ["fsync", "fdatasync"];
+/** Whether that is the spec or the state of a process under the builtin manager. */
+export const isOfProcess = (path: string) => /\/instances\/\d+-[0-9a-f]{7}[^/]*\.json(\.tmp\.[\d.]+)?$/.test(path);
 
 /** Where things are. */
 export interface Grounds {
@@ -30,9 +32,10 @@ export function durabilityComplaints(calls: readonly Call[], grounds: Grounds): 
   });
 }
 
-/** Files of dp's own: not the commit's files, and not the app's. */
+/** Files of dp's own: not the commit's files, and not the app's, and no record of a process, which is of no use after a boot. */
 function isState(path: string, { base, others }: Grounds): boolean {
   const ofApp = ["releases", "home", "shared", "venvs"].map((name) => join(base, name, "/"));
+  if (dirname(path) === join(base, "instances") && isOfProcess(path)) return false;
   return (
     [base, ...others].some((folder) => path.startsWith(`${folder}/`)) && !ofApp.some((own) => path.startsWith(own))
   );

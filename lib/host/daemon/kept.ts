@@ -10,7 +10,7 @@ import {
   processesOf,
   readRecord,
   supervisorsOf,
-  writeRecord,
+  keepSpec,
   type Spec,
   type State,
 } from "../supervisor/supervision.ts";
@@ -63,7 +63,7 @@ export async function startKept(kept: Kept, { argv, env, user, restartDelay, log
     await chmod(script, 0o640);
   }
   await removeFile(state);
-  await writeRecord(spec, {
+  await keepSpec(spec, {
     ...kept.instance,
     folder: "/",
     script,

@@ -6,7 +6,7 @@ import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { Startable } from "../instance.ts";
 import { places } from "../../paths.ts";
 import { isJob } from "../../text/ids.ts";
-import { filesOf, markerOf, ownUser, writeRecord } from "./supervision.ts";
+import { filesOf, markerOf, ownUser, keepSpec } from "./supervision.ts";
 import { idsOf } from "../users.ts";
 
 /**
@@ -27,7 +27,7 @@ export async function writeSpec(instance: Startable, restartDelay: number): Prom
   if ((await readText(files.script)) !== script) await writeFileAtomic(files.script, script, 0o600);
   if (user !== null) chownSync(files.script, 0, gid);
   chmodSync(files.script, user === null ? 0o600 : 0o640);
-  await writeRecord(files.spec, {
+  await keepSpec(files.spec, {
     app,
     id,
     folder,

@@ -1,6 +1,6 @@
 // What the builtin manager and its supervisors share: the files of an instance, and which processes belong to it.
 import { DpError } from "../../errors.ts";
-import { ownText, writeFileAtomic } from "../files.ts";
+import { ownText, writeFileAtomic, writeFileUntilBoot } from "../files.ts";
 import { places, root } from "../../paths.ts";
 import { isInstanceId } from "../../text/ids.ts";
 import { allPids } from "../process/proc.ts";
@@ -69,9 +69,15 @@ export async function readRecord<T extends Spec | State>(path: string): Promise<
   }
 }
 
-/** Writes a spec or a state, readable by dp alone: it contains the environment. */
-export async function writeRecord(path: string, value: Spec | State): Promise<void> {
-  await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`, 0o600);
+const textOf = (value: Spec | State) => `${JSON.stringify(value, null, 2)}\n`;
+
+/** Writes a spec, readable by dp alone: it contains the environment. After the next boot it is of no use. */
+export const keepSpec = (path: string, spec: Spec): Promise<void> => writeFileUntilBoot(path, textOf(spec), 0o600);
+
+/** Writes a state. How an instance ended outlives a power cut; that it runs is of no use after the next boot. */
+export async function keepState(path: string, state: State): Promise<void> {
+  const hasEnded = state.state === "failed" || state.state === "stopped";
+  await (hasEnded ? writeFileAtomic : writeFileUntilBoot)(path, textOf(state), 0o600);
 }
 
 /** The user that dp runs as. */

@@ -10,7 +10,7 @@ import { say } from "../../text/say.ts";
 import type { Guard } from "./guard.ts";
 import { orderOf, specOf, type Order } from "./order.ts";
 import { superviseMany } from "./many.ts";
-import { processesOf, readRecord, writeRecord, type Identity, type Spec, type State } from "./supervision.ts";
+import { processesOf, readRecord, keepState, type Identity, type Spec, type State } from "./supervision.ts";
 
 const MINUTE = 60_000;
 const MAX_EXITS = 5;
@@ -105,7 +105,7 @@ const stateAfter = (before: State | null): State => ({
 
 async function record(spec: Spec, state: State): Promise<void> {
   try {
-    await writeRecord(spec.state, state);
+    await keepState(spec.state, state);
   } catch {
     // A full disk must not end the app: the next state is written in full as well.
   }
