@@ -13,7 +13,6 @@ import type { Client, Upstream } from "./types.ts";
  */
 export function assign(client: Client, isAgain = false): void {
   const { app } = client;
-  client.retry = null;
   if (app.hold !== null) {
     // The client's idle connection belongs to a release that is going away; a body must not go there.
     leaveUpstream(client, false);

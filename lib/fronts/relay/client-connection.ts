@@ -44,7 +44,6 @@ const noRequest = () => ({
   replay: null,
   replaySize: 0,
   refusedAt: 0,
-  retry: null,
   answerPending: null,
   hasAnswerHead: false,
   isAnswered: true,

@@ -8,6 +8,7 @@ import { ORPHANED, PIPELINED } from "./limits.ts";
 import { countKept, drop, end, hasUnread, isEmpty, send } from "./outlet.ts";
 import { giveBack } from "./pool.ts";
 import { refusal } from "./refusal.ts";
+import { tryNoMore } from "./refused.ts";
 import type { Client } from "./types.ts";
 
 /** Pauses reading from the client while its bytes have nowhere to go. */
@@ -70,8 +71,7 @@ export function abort(client: Client): void {
 
 /** Removes a request from wherever it is. */
 export function stop(client: Client): void {
-  if (client.retry !== null) clearTimeout(client.retry);
-  client.retry = null;
+  tryNoMore(client);
   client.pending = null;
   client.unsent = [];
   client.replay = null;

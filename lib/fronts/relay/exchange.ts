@@ -11,16 +11,15 @@ import { abort, leaveUpstream, linger, part, refuse, settle, steer, tell } from 
 import { INCOMPLETE, REFUSED } from "./field.ts";
 import { guardAnswer } from "./guard.ts";
 import { admitGuest, dismissGuest } from "./guest.ts";
-import { CONNECT_PAUSE, CONNECT_TIME, HEAD_SIZE, LOOKS, REPLAY } from "./limits.ts";
+import { CONNECT_TIME, HEAD_SIZE, REPLAY } from "./limits.ts";
 import { logRefusal } from "./log.ts";
 import { growth, isEmpty, remainder, send } from "./outlet.ts";
-import { isUnheard } from "./owner.ts";
 import { giveBack } from "./pool.ts";
 import { pump } from "./pump.ts";
+import { tryLater } from "./refused.ts";
 import { readRequest, request } from "./request-head.ts";
 import { requestFor } from "./rewrite.ts";
 import { withoutPrefix } from "./shared-host.ts";
-import type { Target } from "../../contracts/front.ts";
 import type { Client, Upstream } from "./types.ts";
 
 /** Takes bytes from a client that is between requests. */
@@ -218,12 +217,5 @@ export function refused(client: Client, upstream: Upstream): void {
   if (performance.now() - client.refusedAt > CONNECT_TIME)
     return refuse(client, 503, `nothing listens on its port ${port}`);
   steer(client);
-  client.retry = setTimeout(tryAgain, CONNECT_PAUSE, client, upstream.target, 0);
-}
-
-/** Most often nobody listens yet: to ask the kernel costs far less than a connection that is refused. */
-function tryAgain(client: Client, target: Target, looks: number): void {
-  const isInVain = looks < LOOKS && client.app.route.target === target && isUnheard(target);
-  if (isInVain) client.retry = setTimeout(tryAgain, CONNECT_PAUSE, client, target, looks + 1);
-  else assignAgain(client);
+  tryLater(client, upstream.target, assignAgain);
 }

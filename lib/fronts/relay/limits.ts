@@ -19,8 +19,9 @@ export const ANSWER_TIME = 5 * 60_000;
 /** From the app's first refused connection to the 503 answer, and the pause between two tries. */
 export const CONNECT_TIME = 5_000;
 export const CONNECT_PAUSE = 25;
-/** So many times the kernel may say in between that nobody listens. */
-export const LOOKS = 9;
+/** The same while the kernel says that nobody listens, and how often it is asked. */
+export const CONNECT_UNHEARD = 250;
+export const CONNECT_LOOK = 10;
 /** A connection whose request or tunnel has lasted this long is probed (TCP keep-alive). */
 export const PROBE_TIME = 30_000;
 /** How long a request is held by default. */

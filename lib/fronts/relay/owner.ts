@@ -24,11 +24,11 @@ export function ownerAt({ port, uid }: Target, localPort: number): number {
 }
 
 /**
- * Whether nobody on this machine listens there. False when that is not known: a container engine run by root may forward a
+ * Whether somebody on this machine listens there. Null when that is not known: a container engine run by root may forward a
  * connection all the same.
  */
-export const isUnheard = ({ port, uid }: Target): boolean =>
-  uid !== 0 && tellsOwners() && listenerUid(HOST, port) === null;
+export const isHeard = ({ port, uid }: Target): boolean | null =>
+  uid === 0 || !tellsOwners() ? null : listenerUid(HOST, port) !== null;
 
 /** Logs when this kernel cannot name the owner of a socket. */
 export function checkOwners(): void {

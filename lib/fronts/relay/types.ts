@@ -132,7 +132,6 @@ export interface Client extends Outlet<Client> {
   replaySize: number;
   /** When the first connection to the app failed, or 0. */
   refusedAt: number;
-  retry: ReturnType<typeof setTimeout> | null;
 
   /** The head of the answer while it is incomplete. */
   answerPending: Buffer | null;
