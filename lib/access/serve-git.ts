@@ -33,8 +33,14 @@ export async function serveGit(app: NamedApp, service: GitService): Promise<numb
   if (account === null) return asBefore(app, service);
   if (service === "upload-pack") return spawnGit(app, { service, account }).exited;
   const receiving = beginReceiving((stdio) => spawnGit(app, { service, account, stdio }));
-  const { servePush } = await import("./serve-push.ts");
-  return servePush(app, receiving);
+  try {
+    const { servePush } = await import("./serve-push.ts");
+    return await servePush(app, receiving);
+  } catch (error) {
+    // Its hooks would wait for an answer for ever.
+    receiving.git.kill();
+    throw error;
+  }
 }
 
 /** Git's user, when the repository belongs to it; one of an earlier dp is given to it first. */

@@ -60,7 +60,7 @@ export async function waitUntilHealthy(
   const seen = new Map<string, number>();
   const verdict = watchSteady();
   const statusOf = watched(candidate.manager, candidate.name);
-  const restarts = startedAt === null ? 0 : (await candidate.manager.status(candidate.name)).restarts;
+  const restarts = startedAt === null ? 0 : await restartsOf(candidate);
   let word: Answer | undefined;
   const elsewhere = watchElsewhere(candidate.name, candidate.manager, candidate.port);
   let delay = check.interval;
@@ -96,13 +96,20 @@ async function untilHeard(port: number, pause: number, look: number, io: Io): Pr
   while (performance.now() < end && listenerInode("127.0.0.1", port) === null);
 }
 
-// The instance runs, and has not crashed since it had been restarted so often.
+/** How often it was restarted, or will have been when it runs again. */
+async function restartsOf({ manager, name }: Candidate): Promise<number> {
+  const { state, restarts } = await manager.status(name);
+  return state === "waiting" ? restarts + 1 : restarts;
+}
+
+// The instance runs, or is about to, and has not crashed since it had been restarted so often.
 async function requireSame(
   candidate: Candidate,
   status: InstanceStatus,
   restarts: number,
   io: Io,
 ): Promise<InstanceStatus> {
+  if (status.state === "waiting" && status.restarts < restarts) return status;
   if (status.state !== "running" || status.restarts > restarts) throw await died(candidate, status, io);
   if (status.isUnhealthy) throw await unhealthy(candidate, new Map([[status.detail, 1]]), io);
   return status;

@@ -125,19 +125,23 @@ test("what boots for long is waited for until it listens", async () => {
   expect(await answer()).toBe(id);
 }, 30_000);
 
-test("an app that has crashed since it was started ahead, and runs again, is well", async () => {
-  const crashed = join(app.base, "crashed");
-  const { id } = await makeStopped({
-    config: { command: `[ -e ${crashed} ] || { touch ${crashed}; exit 1; }; ${START}` },
-  });
-  const known = await startAhead(app.own, io);
-  await until("it runs again", async () => {
-    const { state, restarts } = await status(id);
-    return state === "running" && restarts === 1;
-  });
-  await reconcile(app.own, io, [], known);
-  expect(await answer()).toBe(id);
-}, 30_000);
+test.each(["it runs again", "it is about to"])(
+  "an app that has crashed since it was started ahead is well: %s",
+  async (when) => {
+    const crashed = join(app.base, "crashed");
+    const { id } = await makeStopped({
+      config: { command: `[ -e ${crashed} ] || { touch ${crashed}; exit 1; }; ${START}` },
+    });
+    const known = await startAhead(app.own, io);
+    await until(when, async () => {
+      const { state, restarts } = await status(id);
+      return when === "it runs again" ? state === "running" && restarts === 1 : state === "waiting";
+    });
+    await reconcile(app.own, io, [], known);
+    expect(await answer()).toBe(id);
+  },
+  30_000,
+);
 
 test("what changed in config.yml until the lock was taken counts", async () => {
   await makeStopped();

@@ -1,40 +1,72 @@
 // Requests whose app has refused the connection: they are tried again as soon as somebody listens.
 import type { Target } from "../../contracts/front.ts";
-import { CONNECT_LOOK, CONNECT_PAUSE, CONNECT_UNHEARD } from "./limits.ts";
+import { CONNECT_FIRST, CONNECT_LOOK, CONNECT_PAUSE, CONNECT_UNHEARD } from "./limits.ts";
 import { isHeard } from "./owner.ts";
 import type { Client } from "./types.ts";
 
 interface Refusal {
-  target: Target;
+  /** In ms of performance.now. */
   since: number;
   again(client: Client): void;
 }
 
-const waiting = new Map<Client, Refusal>();
+/** The clients that wait for a target. */
+interface Queue {
+  /** The one that has waited longest comes first. */
+  refusals: Map<Client, Refusal>;
+  /** The kernel's last word was that nobody listens. */
+  wasUnheard: boolean;
+  /** So many may connect at the next look: an app that has just begun to listen has room for few. */
+  room: number;
+}
+
+const queues = new Map<Target, Queue>();
+const queueOf = new Map<Client, Queue>();
 let timer: ReturnType<typeof setInterval> | null = null;
 
-/** Calls `again` when a connection to the target is worth a try, or the app has another one. */
+/** Calls `again`, later, when a connection to the target is worth a try, or the app has another one. */
 export function tryLater(client: Client, target: Target, again: (client: Client) => void): void {
-  waiting.set(client, { target, since: performance.now(), again });
+  const queue = queues.get(target) ?? { refusals: new Map(), wasUnheard: false, room: CONNECT_FIRST };
+  queues.set(target, queue);
+  queueOf.set(client, queue);
+  queue.refusals.set(client, { since: performance.now(), again });
   timer ??= setInterval(look, CONNECT_LOOK);
 }
 
 /** The client is gone, or its request is over. */
-export const tryNoMore = (client: Client): boolean => waiting.delete(client);
+export function tryNoMore(client: Client): void {
+  queueOf.get(client)?.refusals.delete(client);
+  queueOf.delete(client);
+}
 
 /** To ask the kernel costs far less than a connection that is refused, and one answer is enough for all clients of a port. */
 function look(): void {
   const now = performance.now();
-  const heard = new Map<Target, boolean | null>();
-  for (const [client, { target, since, again }] of waiting) {
-    if (!heard.has(target)) heard.set(target, isHeard(target));
-    const answer = heard.get(target)!;
-    const pause = answer === false ? CONNECT_UNHEARD : CONNECT_PAUSE;
-    if (answer !== true && now - since < pause && client.app.route.target === target) continue;
-    waiting.delete(client);
-    again(client);
+  for (const [target, queue] of queues) {
+    const due = dueOf(target, queue, now);
+    if (due.length > 0) queue.room *= 2;
+    for (const [client, { again }] of due) {
+      tryNoMore(client);
+      again(client);
+    }
+    if (queue.refusals.size === 0) queues.delete(target);
   }
-  if (waiting.size > 0 || timer === null) return;
+  if (queues.size > 0 || timer === null) return;
   clearInterval(timer);
   timer = null;
+}
+
+/** Those whose turn it is. */
+function dueOf(target: Target, queue: Queue, now: number): [Client, Refusal][] {
+  const heard = isHeard(target);
+  const begins = heard === true && queue.wasUnheard;
+  queue.wasUnheard = heard === false;
+  const pause = heard === false ? CONNECT_UNHEARD : CONNECT_PAUSE;
+  const due: [Client, Refusal][] = [];
+  for (const [client, refusal] of queue.refusals) {
+    const isDue = begins || now - refusal.since >= pause || client.app.route.target !== target;
+    if (!isDue || due.length === queue.room) break;
+    due.push([client, refusal]);
+  }
+  return due;
 }

@@ -29,7 +29,10 @@ const handlers: Bun.SocketHandler<Upstream> = {
   },
   connectError(socket) {
     const upstream = socket.data;
-    if (upstream.client !== null) refused(upstream.client, upstream);
+    const tell = () => void (upstream.client !== null && refused(upstream.client, upstream));
+    // A connection for which there is no descriptor or port fails before its client has it.
+    if (upstream.client?.upstream === upstream) tell();
+    else queueMicrotask(tell);
   },
   data(socket, chunk) {
     take(socket.data, chunk);

@@ -3,6 +3,7 @@ import { chmod, chown } from "node:fs/promises";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
 import type { InstanceName } from "../instance.ts";
 import { endAll } from "../process/end-all.ts";
+import { bootId } from "../process/process.ts";
 import { plainEnv } from "../run.ts";
 import { supervisor } from "../self.ts";
 import {
@@ -89,6 +90,7 @@ export async function endKept(kept: Kept): Promise<void> {
   // The supervisor ends the program first, which may take the whole stop timeout.
   await endAll(() => supervisorsOf(spec), kept.stopTimeout * 2);
   const uid = (await readRecord<Spec>(spec))?.uid ?? ownUser();
-  const main = (await stateOf(kept))?.main ?? null;
+  const state = await stateOf(kept);
+  const main = state?.boot === bootId() ? state.main : null;
   await endAll(() => processesOf(kept.instance, uid, main, kept.marker), kept.stopTimeout);
 }

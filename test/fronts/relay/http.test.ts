@@ -1,5 +1,6 @@
 // What HTTP/1.1 allows, through a relay in a process of its own: to real apps, and to apps scripted byte by byte.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { type Scripted, type TestApp, type Visit, scripted, startApp } from "./support/apps.ts";
 import { type TestRelay, raw, rawClient, startRelay, until } from "./support/relay.ts";
 
@@ -345,6 +346,30 @@ describe("apps that fail", () => {
     scripts.push(scripted((visit) => visit.got.endsWith("abc") && visit.write(OK), free));
     expect((await asked).text).toEndWith("ok");
     expect((await statusOf("late")).failed).toBe(0);
+  });
+
+  test("a connection for which there is no descriptor is tried again, and the relay goes on meanwhile", async () => {
+    const { app, name, port } = await behind((visit) => {
+      if (visit.got.includes("/second") && visit.got.endsWith("\r\n\r\n")) visit.write(OK);
+    });
+    const [first, second] = [await rawClient(port), await rawClient(port)];
+    first.write("GET /first HTTP/1.1\r\nHost: web\r\n\r\n");
+    await until("both", async () => app.visits.length === 1 && (await statusOf(name)).connections === 2);
+    const { pid } = await relay.front.status();
+    const limit = (files: string) =>
+      expect(Bun.spawnSync(["prlimit", "--pid", String(pid), `--nofile=${files}`]).exitCode).toBe(0);
+    const before = /^Max open files +(\d+) +(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, "utf8"))!;
+    limit("8:");
+    try {
+      second.write("GET /second HTTP/1.1\r\nHost: web\r\n\r\n");
+      app.visits[0]!.write(OK);
+      await first.until("ok");
+    } finally {
+      limit(`${before[1]}:`);
+    }
+    await second.until("HTTP/1.1 ");
+    expect(second.text()).toStartWith("HTTP/1.1 200");
+    for (const client of [first, second]) client.close();
   });
 
   test("nobody on the port for 5 s is 503", async () => {
