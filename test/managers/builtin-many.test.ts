@@ -380,7 +380,11 @@ test("after a reboot it gets ready before the first start, and ends with its sta
     import { family, argumentsOf } from "${resolve("lib/host/process/process.ts")}";
     import builtin from "${resolve("lib/managers/builtin.ts")}";
     for (let times = 0; times < 2; times++) await builtin.expectMany(process.argv[1]);
-    const found = family(process.pid).filter((pid) => /^shared:/.test(argumentsOf(pid).at(-1) ?? ""));
+    const isShared = (pid) => /^shared:/.test(argumentsOf(pid).at(-1) ?? "");
+    const children = () => family(process.pid).filter((pid) => pid !== process.pid);
+    // One that has just begun has the arguments of its parent, or none.
+    while (!children().every(isShared)) await Bun.sleep(1);
+    const found = children();
     await Bun.write(Bun.stdout, found.join(" "));
   `;
   const expecting = () => {
