@@ -60,7 +60,8 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
   let supervisor = sendOff(files.spec) ?? (isJob(id) ? null : share(files.spec)) ?? spawnSupervisor(files.spec);
   const end = performance.now() + START_TIMEOUT;
   for (;;) {
-    const state = await readRecord<State>(files.state);
+    // To look first costs less than the error while it is not there, as for most of the time.
+    const state = existsSync(files.state) ? await readRecord<State>(files.state) : null;
     if (state?.hasRun) return;
     if (performance.now() > end) throw cannot(`its supervisor has not answered for ${START_TIMEOUT / 1000} s`);
     if (state?.state === "failed") throw cannot(state.refusal ?? state.detail);
