@@ -110,14 +110,21 @@ async function measure(options: Options): Promise<Measured> {
   });
 }
 
+/** uWSGI looks for new files every 3 s: the rounds begin at moments of that which are far from each other. */
+const PERIOD = 3_000;
+
+const untilMoment = (part: number) => Bun.sleep((PERIOD * (1 + part) - (Date.now() % PERIOD)) % PERIOD);
+
 /** Some rounds of all; one that fails in a round is left out from then on, with a note. */
 async function inTurns(open: ReadonlyMap<Peer, Deployed>, { isQuick, say }: Options, notes: string[]) {
   const all = new Map([...open.keys()].map((peer) => [peer, [] as Seen[]]));
   const reasons = new Map([...open.keys()].map((peer) => [peer, {} as Reasons]));
   const failed = new Set<Peer>();
-  for (let number = 1; number <= (isQuick ? 1 : 5); number++)
+  const rounds = isQuick ? 1 : 5;
+  for (let number = 1; number <= rounds; number++)
     for (const [peer, deployed] of open) {
       if (failed.has(peer)) continue;
+      await untilMoment(number / rounds);
       const seen = await attempt(deployed, `release ${number}`, reasons.get(peer)!);
       say(`peers: ${peer.name}: ${JSON.stringify(seen)}`);
       if (typeof seen !== "string") all.get(peer)!.push(seen);
