@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sandbox, type Sandbox } from "../support/sandbox.ts";
-import type { Options } from "./section.ts";
+import type { Measured, Options } from "./section.ts";
 
 /** Milliseconds that /slow takes, and that /download takes. */
 export const SLOW = 500;
@@ -90,6 +90,26 @@ export function flaskFiles(app: string, say: string): Record<string, string> {
   const fill = (text = "") => text.replaceAll("{{name}}", app).replace(/^.*\{\{.*\n/gm, "");
   const python = texts["app.py"]!.replace('os.environ.get("DP_RELEASE", "none")', JSON.stringify(say));
   return { ...texts, "deploy.yml": fill(texts["deploy.yml"]), "app.py": python };
+}
+
+/** Whatever lets pip reach its packages here. */
+export function giveWayToPip(box: Sandbox): void {
+  for (const [name, value] of Object.entries(process.env)) if (/^PIP_/.test(name)) box.env[name] = value ?? "";
+}
+
+/** What was measured, and the same of a Flask app if its packages can be had; else a note. */
+export async function withFlask<Name extends string>(
+  { values, notes }: Measured<Name>,
+  options: Options,
+  flask: (options: Options) => Promise<Partial<Record<Name, number>>>,
+): Promise<Measured<Name>> {
+  if (options.isQuick) return { values, notes: [...notes, "Flask: left out by --quick"] };
+  try {
+    return { values: { ...values, ...(await flask(options)) }, notes };
+  } catch (error) {
+    const why = error instanceof Error ? error.message.split("\n").slice(0, 12).join(" | ") : String(error);
+    return { values, notes: [...notes, `Flask: ${why}`] };
+  }
 }
 
 /** Sets lines of the app's config.yml. */

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "no
 import { join } from "node:path";
 import { freePort } from "../support/core-server.ts";
 import { until, type Sandbox } from "../support/sandbox.ts";
-import { filesOf, flaskFiles, withApp } from "./app.ts";
+import { filesOf, flaskFiles, giveWayToPip, withApp, withFlask } from "./app.ts";
 import { median, section, type Measured, type Options } from "./section.ts";
 import { addCopy } from "./status.ts";
 import { push } from "./timing.ts";
@@ -88,8 +88,7 @@ interface Boots {
 /** Boots of as many apps with these files, in turns with and without dp. */
 async function bootsOf(options: Options, files: Record<string, string | null>, times: number): Promise<Boots> {
   return withApp(options, APP, ["verifyTime: 0s"], async (box) => {
-    // Whatever lets pip reach its packages here.
-    for (const [name, value] of Object.entries(process.env)) if (/^PIP_/.test(name)) box.env[name] = value ?? "";
+    giveWayToPip(box);
     await box.commit(files);
     await push(box, "first");
     const apps = options.isQuick ? FEW : APPS;
@@ -141,13 +140,7 @@ async function measure(options: Options): Promise<Measured<Name>> {
   };
   const apps = options.isQuick ? FEW : APPS;
   const notes = [`${apps} apps under dp's own supervisor; by hand there is no supervisor, no log and no relay`];
-  if (options.isQuick) return { values, notes: [...notes, "Flask: left out by --quick"] };
-  try {
-    Object.assign(values, await flask(options));
-  } catch (error) {
-    notes.push(`Flask: ${error instanceof Error ? error.message.split("\n").slice(0, 12).join(" | ") : String(error)}`);
-  }
-  return { values, notes };
+  return withFlask({ values, notes }, options, flask);
 }
 
 export default section({ name: "boot", rows, measure });

@@ -1,7 +1,7 @@
 // From `git push` to the new release: cold and warm, by step, and dp's own share of it.
 import { join } from "node:path";
 import type { Sandbox } from "../support/sandbox.ts";
-import { filesOf, flaskFiles, withApp } from "./app.ts";
+import { filesOf, flaskFiles, giveWayToPip, withApp, withFlask } from "./app.ts";
 import { median, section, type Measured, type Options } from "./section.ts";
 import { appTimes, push, type Timing } from "./timing.ts";
 import { PIPELINES } from "../../lib/pipeline/pipeline.ts";
@@ -111,8 +111,7 @@ async function plain(options: Options): Promise<Partial<Record<Name, number>>> {
 async function flask(options: Options): Promise<Partial<Record<Name, number>>> {
   const { say } = options;
   return withApp(options, APP, CONFIG, async (box) => {
-    // Whatever lets pip reach its packages here.
-    for (const [name, value] of Object.entries(process.env)) if (/^PIP_/.test(name)) box.env[name] = value ?? "";
+    giveWayToPip(box);
     await box.commit({ "server.py": null, say: null, ...flaskFiles(APP, "first") });
     const cold = await push(box, "first");
     const warm = await warmPushes(5, async (text) => {
@@ -139,13 +138,7 @@ async function flask(options: Options): Promise<Partial<Record<Name, number>>> {
 async function measure(options: Options): Promise<Measured<Name>> {
   const notes = [`verifyTime is ${VERIFY} ms here (default: 3 s); pushes are over the local transport, without ssh`];
   const values = await plain(options);
-  if (options.isQuick) return { values, notes: [...notes, "Flask: left out by --quick"] };
-  try {
-    Object.assign(values, await flask(options));
-  } catch (error) {
-    notes.push(`Flask: ${error instanceof Error ? error.message.split("\n").slice(0, 12).join(" | ") : String(error)}`);
-  }
-  return { values, notes };
+  return withFlask({ values, notes }, options, flask);
 }
 
 export default section({ name: "push", rows, measure });
