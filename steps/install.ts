@@ -55,9 +55,11 @@ const step = defineStep(import.meta.path, {
   provides: { runtime: fact.runtime },
   async run(given, io) {
     const facts = { ...given, app: await appOf(given) };
-    const ends = await Promise.allSettled([hasWeb(given.config) ? readyToStart(facts) : null, install(facts, io)]);
-    for (const end of ends) if (end.status === "rejected") throw end.reason;
-    return { runtime: (ends[1] as PromiseFulfilledResult<Runtime>).value };
+    const ready = hasWeb(given.config) ? readyToStart(facts) : null;
+    const [installed, prepared] = await Promise.allSettled([install(facts, io), ready]);
+    if (installed.status === "rejected") throw installed.reason;
+    if (prepared.status === "rejected") throw prepared.reason;
+    return { runtime: installed.value };
   },
   async undo({ id, config, ...given }, io) {
     await unprepareStart(await appOf(given), config.type, id, io);
