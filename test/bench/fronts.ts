@@ -72,22 +72,30 @@ export function host(): Host {
   };
 }
 
-/** Lines of nginx that tell the app of its client. */
-export const FORWARDED = `
-      proxy_set_header Host $host;
-      proxy_set_header X-Forwarded-For $remote_addr;`;
+/** What nginx and HAProxy tell the app of its client: the same four headers as the relay, as apps behind a proxy need. */
+export const NGINX_FORWARDED = `
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header X-Forwarded-Host $http_host;
+      proxy_set_header X-Real-IP $remote_addr;`;
+export const HAPROXY_FORWARDED = `  option forwardfor
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  http-request set-header X-Real-IP %[src]
+`;
 
-/** A configuration of HAProxy with one backend. `more`: lines of its defaults; `connections`: of its clients, at most. */
+/** A configuration of HAProxy with one backend. `more`: lines of its listen section; `connections`: of its clients, at most. */
 export const haproxyText = (bind: string, to: number, more = "", connections = 4096) => `global
   maxconn ${connections}
 defaults
   mode http
-${more}  timeout connect 5s
+  timeout connect 5s
   timeout client 60s
   timeout server 60s
 listen app
   bind ${bind}
-  server app 127.0.0.1:${to}
+${more}  server app 127.0.0.1:${to}
 `;
 
 /**
@@ -137,8 +145,8 @@ http://127.0.0.1:${port} {
 `;
 
 const CONFIGS: Record<"haproxy" | "nginx" | "caddy", (port: number, to: number, folder: string) => string> = {
-  haproxy: (port, to) => haproxyText(`127.0.0.1:${port}`, to, "  option forwardfor\n"),
-  nginx: (port, to, folder) => nginxText(folder, to, `listen 127.0.0.1:${port};`, FORWARDED),
+  haproxy: (port, to) => haproxyText(`127.0.0.1:${port}`, to, HAPROXY_FORWARDED),
+  nginx: (port, to, folder) => nginxText(folder, to, `listen 127.0.0.1:${port};`, NGINX_FORWARDED),
   caddy: caddyText,
 };
 

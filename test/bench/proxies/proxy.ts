@@ -4,7 +4,17 @@ import { join } from "node:path";
 import { plainEnv } from "../../../lib/host/run.ts";
 import { freePort } from "../../support/core-server.ts";
 import { until } from "../../support/sandbox.ts";
-import { caddyText, COMMANDS, FORWARDED, haproxyText, nginxText, route, startRelay, type Host } from "../fronts.ts";
+import {
+  caddyText,
+  COMMANDS,
+  HAPROXY_FORWARDED,
+  haproxyText,
+  NGINX_FORWARDED,
+  nginxText,
+  route,
+  startRelay,
+  type Host,
+} from "../fronts.ts";
 import { get } from "../timing.ts";
 import { openFiles } from "./open-files.ts";
 import { programPath } from "./packages.ts";
@@ -62,10 +72,10 @@ const STARTS: Record<Exclude<ProxyName, "direct">, Start> = {
     return pid;
   },
   nginx: configured("nginx", (folder, port, to) =>
-    nginxText(folder, to, `listen 127.0.0.1:${port};${WEBSOCKETS}`, FORWARDED, connections(1)),
+    nginxText(folder, to, `listen 127.0.0.1:${port};${WEBSOCKETS}`, NGINX_FORWARDED, connections(1)),
   ),
   HAProxy: configured("haproxy", (_folder, port, to) =>
-    haproxyText(`127.0.0.1:${port}`, to, "  option forwardfor\n", connections(2)),
+    haproxyText(`127.0.0.1:${port}`, to, HAPROXY_FORWARDED, connections(2)),
   ),
   Caddy: configured("caddy", (_folder, port, to) => caddyText(port, to)),
   "kamal-proxy": startKamal,
