@@ -10,7 +10,7 @@ import { answered } from "./exchange.ts";
 import { INCOMPLETE, REFUSED } from "./field.ts";
 import { AHEAD_LEAST } from "./limits.ts";
 import { logAnswer } from "./log.ts";
-import { drop, growth, hasUnread, isEmpty, remainder, send } from "./outlet.ts";
+import { drop, growth, hasUnread, isEmpty, remainder, send, sendTogether } from "./outlet.ts";
 import { pump } from "./pump.ts";
 import { answerFor } from "./rewrite.ts";
 import type { Client, Upstream } from "./types.ts";
@@ -88,7 +88,8 @@ function takeRest(client: Client, buffer: Buffer, at: number, start = at, head: 
   }
   if (head !== null) send(client, head, 0, head.length);
   if (spans !== null) for (let i = 0; i < spans.length; i += 2) send(client, buffer, spans[i]!, spans[i + 1]!);
-  else if (body.cuts === null || body.cuts.length === 0) send(client, buffer, start, to);
+  else if (body.cuts === null) (body.isDone && !client.willClose ? sendTogether : send)(client, buffer, start, to);
+  else if (body.cuts.length === 0) send(client, buffer, start, to);
   else sendKept(client, buffer, start, to, body.cuts);
   if (!body.isDone && to - at >= AHEAD_LEAST) readAhead(client.upstream!);
   if (!body.isDone && client.edge !== HTTPS) pumpRest(client, body);

@@ -4,7 +4,7 @@ import { clock } from "./clock.ts";
 import { leaveUpstream, refuse, steer } from "./ending.ts";
 import type { Target } from "../../contracts/front.ts";
 import { isFresh, makeWay, takePooled } from "./pool.ts";
-import { send } from "./outlet.ts";
+import { send, sendTogether } from "./outlet.ts";
 import type { Client, Upstream } from "./types.ts";
 
 /**
@@ -31,7 +31,8 @@ export function assign(client: Client, isAgain = false): void {
   client.replaySize = 0;
   const upstream = (client.upstream = used ?? newFor(client, target));
   upstream.isShared &&= client.isShared;
-  for (const buffer of unsent) send(upstream, buffer, 0, buffer.length);
+  const sendHead = client.body.isDone ? sendTogether : send;
+  for (const buffer of unsent) sendHead(upstream, buffer, 0, buffer.length);
 }
 
 /** A connection that has carried a request before: the client's own, or one of the pool. */

@@ -85,6 +85,9 @@ export const POOL_SIZE = 64;
 export const FILES_PER_POOLED = 16;
 /** Connections to apps that still take the last bytes of clients that are gone. */
 export const LEAVING = 64;
+/** Messages up to this size, and as many, are kept until the end of a turn of the event loop, and sent together. */
+export const TURN_SIZE = 16 * 1024;
+export const TURN_MOST = 256;
 export const BACKLOG = 4096;
 /** How often to try a taken port again. */
 export const RELISTEN_TIME = 2_000;

@@ -1,12 +1,15 @@
 // Writes to a socket that may be slow: the rest is queued here, and its source is paused.
 import { isReadable, queued } from "../../host/process/receive.ts";
 import { clock } from "./clock.ts";
+import { TURN_MOST, TURN_SIZE } from "./limits.ts";
 
 /** The writing side of a socket. `S` is the type of the socket's data. */
 export interface Outlet<S = unknown> {
   /** Null while the socket is connecting, and after it was closed. */
   socket: Bun.Socket<S> | null;
   queue: Buffer[];
+  /** What is sent at the end of this turn of the event loop, before anything else; null: nothing. */
+  late: Buffer | null;
   /** Whether to send a FIN when the queue is empty, and whether it was sent. */
   isEnding: boolean;
   isEnded: boolean;
@@ -22,6 +25,7 @@ export interface Outlet<S = unknown> {
 /** The state of a connection on which nothing was sent. */
 export const unused = (now: number) => ({
   queue: [],
+  late: null,
   isEnding: false,
   isEnded: false,
   tookAt: now,
@@ -39,6 +43,7 @@ export const growth = { bytes: 0, sent: 0 };
 /** Writes `[start, end)` and queues what the socket does not take yet. The buffer is kept, so it must not be changed. */
 export function send(outlet: Outlet, buffer: Buffer, start: number, end: number): void {
   if (start === end) return;
+  if (outlet.late !== null) sendLate(outlet);
   if (outlet.socket === null || outlet.queue.length > 0) {
     outlet.queue.push(start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end));
     growth.bytes += end - start;
@@ -51,6 +56,39 @@ export function send(outlet: Outlet, buffer: Buffer, start: number, end: number)
   if (taken === end - start) return;
   outlet.queue.push(remainder(buffer, start + taken, end));
   growth.bytes += end - start - taken;
+}
+
+/** The connections with something to send at the end of this turn of the event loop. */
+const late: Outlet[] = [];
+let isInTurn = false;
+
+/**
+ * The same, for the whole of a small message that nothing follows: in a turn of the event loop that handles many, all but
+ * the first are sent at its end. Whoever is at the other end of several then handles them in one turn of its own.
+ */
+export function sendTogether(outlet: Outlet, buffer: Buffer, start: number, end: number): void {
+  const isFirst = !isInTurn;
+  if (isFirst) {
+    isInTurn = true;
+    setImmediate(endTurn);
+  }
+  const canWait = outlet.late === null && outlet.queue.length === 0 && late.length < TURN_MOST;
+  if (isFirst || !canWait || outlet.socket === null || end - start > TURN_SIZE) return send(outlet, buffer, start, end);
+  outlet.late = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
+  late.push(outlet);
+}
+
+function endTurn(): void {
+  isInTurn = false;
+  for (const outlet of late) if (outlet.late !== null) sendLate(outlet);
+  late.length = 0;
+}
+
+function sendLate(outlet: Outlet): void {
+  const buffer = outlet.late!;
+  outlet.late = null;
+  // Without a socket it was closed since.
+  if (outlet.socket !== null) send(outlet, buffer, 0, buffer.length);
 }
 
 /** What is left of a buffer: a copy, where most of it would be kept for nothing. */
@@ -104,6 +142,7 @@ export function flush(outlet: Outlet): boolean {
 
 /** Sends a FIN after all queued bytes. The other direction stays open: `end()` would be close(2), and a reset. */
 export function end(outlet: Outlet): void {
+  if (outlet.late !== null) sendLate(outlet);
   outlet.isEnding = true;
   if (outlet.queue.length === 0) finish(outlet);
 }
@@ -116,6 +155,8 @@ function finish(outlet: Outlet): void {
 
 /** Drops the socket and its queue. `isReset`: the peer must notice that something is missing. */
 export function drop(outlet: Outlet, isReset: boolean): void {
+  if (outlet.late !== null && !isReset) sendLate(outlet);
+  outlet.late = null;
   const { socket } = outlet;
   outlet.socket = null;
   outlet.queue.length = 0;

@@ -1,0 +1,212 @@
+// Many messages in one turn of the event loop: they are sent together at its end, and each still reaches its own side,
+// whole and in order, whatever else happens in that turn.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { TURN_MOST, TURN_SIZE } from "../../../lib/fronts/relay/limits.ts";
+import { drop, end, isEmpty, type Outlet, send, sendTogether, unused } from "../../../lib/fronts/relay/outlet.ts";
+import { type Scripted, type Visit, scripted } from "./support/apps.ts";
+import { type RawClient, type TestRelay, rawClient, startRelay, until } from "./support/relay.ts";
+
+/** Clients at a time: several times what one turn sends at once. */
+const CLIENTS = 40;
+
+describe("a turn", () => {
+  const endOfTurn = () => new Promise<void>((done) => void setImmediate(done));
+  /** An outlet whose socket takes all, or at most that many bytes of each write. */
+  function outlet(name: string, log: string[], most = Infinity): Outlet {
+    const socket = {
+      write(buffer: Buffer, start = 0, size = buffer.length) {
+        const taken = Math.min(size, most);
+        log.push(`${name} ${buffer.toString("latin1", start, start + taken)}`);
+        return taken;
+      },
+      shutdown: () => void log.push(`${name} FIN`),
+      end: () => void log.push(`${name} closed`),
+      terminate: () => void log.push(`${name} reset`),
+    };
+    return { ...unused(0), socket: socket as unknown as Bun.Socket<unknown> };
+  }
+  const together = (to: Outlet, text: string) => sendTogether(to, Buffer.from(text), 0, text.length);
+
+  test("the first is sent at once, the others at its end, in their order", async () => {
+    const log: string[] = [];
+    const [a, b, c] = ["a", "b", "c"].map((name) => outlet(name, log)) as [Outlet, Outlet, Outlet];
+    together(a, "1");
+    together(b, "2");
+    sendTogether(c, Buffer.from("(3)"), 1, 2);
+    expect(log).toEqual(["a 1"]);
+    expect([a, b, c].every(isEmpty)).toBe(true);
+    await endOfTurn();
+    expect(log).toEqual(["a 1", "b 2", "c 3"]);
+    together(c, "4");
+    expect(log.at(-1)).toBe("c 4");
+    await endOfTurn();
+    expect(log).toHaveLength(4);
+  });
+
+  test.each<[string, (to: Outlet) => void, string[]]>([
+    ["more", (to) => send(to, Buffer.from("more"), 0, 4), ["b late", "b more"]],
+    ["the next that could wait", (to) => together(to, "next"), ["b late", "b next"]],
+    ["a FIN", end, ["b late", "b FIN"]],
+    ["a close", (to) => drop(to, false), ["b late", "b closed"]],
+    ["a reset", (to) => drop(to, true), ["b reset"]],
+    ["the other side's close", (to) => void (to.socket = null), []],
+  ])("what waits goes before %s", async (_name, then, expected) => {
+    const log: string[] = [];
+    const [first, other] = [outlet("a", log), outlet("b", log)];
+    together(first, "first");
+    together(other, "late");
+    then(other);
+    await endOfTurn();
+    expect(log).toEqual(["a first", ...expected]);
+    expect(isEmpty(other)).toBe(true);
+  });
+
+  test("what a slow side does not take at its end is queued, and its FIN waits for it", async () => {
+    const log: string[] = [];
+    const [first, slow] = [outlet("a", log), outlet("b", log, 3)];
+    together(first, "first");
+    together(slow, "abcdef");
+    await endOfTurn();
+    expect(log).toEqual(["a first", "b abc"]);
+    expect(Buffer.concat(slow.queue).toString()).toBe("def");
+    end(slow);
+    together(slow, "ghi");
+    expect(Buffer.concat(slow.queue).toString()).toBe("defghi");
+    expect(log).not.toContain("b FIN");
+    await endOfTurn();
+  });
+
+  test("keeps no more than so many, and none that is large", async () => {
+    const log: string[] = [];
+    const all = Array.from({ length: TURN_MOST + 2 }, (_, i) => outlet(String(i), log));
+    for (const one of all) together(one, "x");
+    expect(log).toEqual(["0 x", `${TURN_MOST + 1} x`]);
+    const large = outlet("large", log);
+    together(large, "y".repeat(TURN_SIZE + 1));
+    expect(log.at(-1)).toStartWith("large y");
+    await endOfTurn();
+    expect(log).toHaveLength(TURN_MOST + 3);
+  });
+});
+
+describe("a relay to which all comes in one turn", () => {
+  let relay: TestRelay;
+  const apps: Scripted[] = [];
+  beforeAll(async () => {
+    relay = await startRelay();
+  });
+  afterAll(async () => {
+    for (const app of apps) app.stop();
+    await relay?.stop();
+  });
+
+  const pathsIn = (text: string) => [...text.matchAll(/GET (\S+) HTTP/g)].map(([, path]) => path!);
+  const answer = (body: string) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: web\r\n\r\n`;
+  /** Answers each request with its path. */
+  function echo(visit: Visit): void {
+    const paths = pathsIn(visit.got);
+    visit.got = "";
+    for (const path of paths) visit.write(answer(path));
+  }
+
+  /** An app, and clients that have got an answer each over a connection of their own. */
+  async function clientsOf(name: string, onData: (visit: Visit) => void = echo) {
+    const app = scripted(onData);
+    apps.push(app);
+    const port = await relay.add(name, app.port);
+    const clients = await Promise.all(Array.from({ length: CLIENTS }, () => rawClient(port)));
+    await Promise.all(clients.map((client, i) => asked(client, `/first/${i}/`)));
+    return { app, clients };
+  }
+
+  async function asked(client: RawClient, path: string): Promise<void> {
+    client.write(request(path));
+    expect((await client.until(path)).ending).toBe("open");
+  }
+
+  /** Lets the relay see all that is done in `act` at once. */
+  async function atOnce(act: () => void | Promise<void>): Promise<void> {
+    process.kill(relay.pid(), "SIGSTOP");
+    try {
+      await act();
+    } finally {
+      process.kill(relay.pid(), "SIGCONT");
+    }
+  }
+
+  const bodies = (client: RawClient) => [...client.text().matchAll(/\r\n\r\n([^H]*)/g)].map(([, body]) => body!);
+  const close = (clients: readonly RawClient[]) => {
+    for (const client of clients) client.close();
+  };
+
+  test("each gets its own answer, and so do requests that are sent one after the other without waiting", async () => {
+    const { clients } = await clientsOf("many");
+    for (let round = 0; round < 5; round++)
+      await atOnce(() => {
+        for (const [i, client] of clients.entries())
+          client.write([1, 2, 3].map((part) => request(`/${round}/${i}/${part}/`)).join(""));
+      });
+    for (const [i, client] of clients.entries()) {
+      await client.until(`/4/${i}/3/`);
+      const wanted = [0, 1, 2, 3, 4].flatMap((round) => [1, 2, 3].map((part) => `/${round}/${i}/${part}/`));
+      expect(bodies(client)).toEqual([`/first/${i}/`, ...wanted]);
+    }
+    close(clients);
+  });
+
+  test("clients that have sent their FIN get their answers, then the relay's", async () => {
+    const { clients } = await clientsOf("fin");
+    await atOnce(() => {
+      for (const [i, client] of clients.entries()) {
+        client.write(request(`/last/${i}/`));
+        client.end();
+      }
+    });
+    for (const [i, client] of clients.entries()) {
+      const { ending } = await client.until(() => false);
+      expect([bodies(client), ending]).toEqual([[`/first/${i}/`, `/last/${i}/`], "eof"]);
+    }
+  });
+
+  test("an app that closes its idle connections in that turn loses no request", async () => {
+    const { app, clients } = await clientsOf("idle");
+    await atOnce(() => {
+      for (const visit of app.visits) visit.end();
+      for (const [i, client] of clients.entries()) client.write(request(`/again/${i}/`));
+    });
+    for (const [i, client] of clients.entries()) {
+      await client.until(`/again/${i}/`);
+      expect(bodies(client)).toEqual([`/first/${i}/`, `/again/${i}/`]);
+    }
+    close(clients);
+  });
+
+  test("answers that come at once reach their clients, though others reset theirs in that turn", async () => {
+    let isHeld = false;
+    const held: Visit[] = [];
+    const { clients } = await clientsOf("held", (visit) => {
+      if (isHeld) held.push(visit);
+      else echo(visit);
+    });
+    isHeld = true;
+    for (const [i, client] of clients.entries()) client.write(request(`/held/${i}/`));
+    await until("all requests are with the app", () => held.length === CLIENTS);
+    const isGone = (i: number) => i % 3 === 0;
+    await atOnce(() => {
+      for (const visit of held) echo(visit);
+      for (const [i, client] of clients.entries()) if (isGone(i)) client.reset();
+    });
+    for (const [i, client] of clients.entries()) {
+      if (isGone(i)) continue;
+      await client.until(`/held/${i}/`);
+      expect(bodies(client)).toEqual([`/first/${i}/`, `/held/${i}/`]);
+    }
+    await until("nothing is in flight", async () => {
+      const { inFlight } = (await relay.front.status("held")).routes[0]!;
+      return Object.values(inFlight).every(({ requests }) => requests === 0);
+    });
+    isHeld = false;
+    close(clients);
+  });
+});
