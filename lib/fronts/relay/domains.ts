@@ -1,7 +1,6 @@
 // The domains of all apps: which app a name belongs to, and its certificate.
-import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { createSecureContext, type SecureContext } from "node:tls";
+import type { SecureContext } from "node:tls";
 import type { Edge } from "../../config/tls.ts";
 import type { Domain, Route } from "../../contracts/front.ts";
 import { codeOf, DpError, messageOf } from "../../errors.ts";
@@ -97,7 +96,7 @@ export function readCertificate(name: string): void {
   const path = pairOf(edge.settings.certificates, name);
   try {
     const { key, chain } = readPair(path);
-    const digest = createHash("sha256").update(key).update(chain).digest("hex");
+    const digest = new Bun.CryptoHasher("sha256").update(key).update(chain).digest("hex");
     // The same certificate in a new context would end the resumption of sessions.
     if (contexts.has(name) && digests.get(name) === digest) return;
     contexts.set(name, contextFrom(key, chain));
@@ -120,4 +119,7 @@ const CIPHERS = ["ECDSA", "RSA"]
 
 /** Of a certificate alone TLS would look for the others in each handshake, among the system's: `ca` says that there are none. */
 const contextFrom = (key: string, cert: string): SecureContext =>
-  createSecureContext({ key, cert, ca: cert, minVersion: "TLSv1.2", ciphers: CIPHERS });
+  // Loaded here: most relays have no domains, and it takes longer to load than all of the relay.
+  process
+    .getBuiltinModule("node:tls")
+    .createSecureContext({ key, cert, ca: cert, minVersion: "TLSv1.2", ciphers: CIPHERS });

@@ -9,7 +9,7 @@ import { plainHandlers } from "./downstream.ts";
 import { linger } from "./ending.ts";
 import { forget, open, problemOf, type Manner } from "./listening.ts";
 import { log } from "./log.ts";
-import { listenByNode, type Stoppable } from "./node-secure.ts";
+import type { listenByNode as Listen, Stoppable } from "./node-secure.ts";
 import { SECURE_OPTIONS, secureHandlers } from "./secure.ts";
 import type { Client } from "./types.ts";
 
@@ -38,9 +38,13 @@ export async function listenEdge(): Promise<void> {
   const { settings } = edge;
   if (settings === null) return;
   way = (await keepsContract()) ? "bun" : "node";
+  // Loaded only for a Bun that needs it: with node:tls it is most of what a relay would load.
+  const secure = way === "bun" ? openByBun : openByNode((await import("./node-secure.ts")).listenByNode);
+  // Meanwhile the last domain may have gone, or the ports may be others.
+  if (edge.settings !== settings) return;
   const { http, https } = ports;
   listenOn(http, settings.http, () => openAt(http.name, settings.http, { socket: plainHandlers() }));
-  listenOn(https, settings.https, () => (way === "bun" ? openByBun(settings.https) : openByNode(settings.https)));
+  listenOn(https, settings.https, () => secure(settings.https));
 }
 
 /** Who does the TLS of the port of https. */
@@ -49,7 +53,7 @@ let way: "bun" | "node" = "bun";
 const openByBun = (address: Address) =>
   openAt(ports.https.name, address, { socket: secureHandlers(), tls: SECURE_OPTIONS });
 
-function openByNode(address: Address): Stoppable {
+const openByNode = (listenByNode: typeof Listen) => (address: Address) => {
   const port = ports.https;
   const silent = { data: () => undefined };
   log("domains: https goes by node:tls, which is slower");
@@ -58,7 +62,7 @@ function openByNode(address: Address): Stoppable {
     port.error = problemOf(error, address.host, address.port);
     log(`domains: ${port.error}`);
   });
-}
+};
 
 function listenOn(port: Port, address: Address, openPort: () => Stoppable): void {
   if (port.listener !== null) return;

@@ -1,5 +1,4 @@
 // Connections over https: whose they are is known once the client has named a domain, in its handshake.
-import { constants } from "node:crypto";
 import { excess } from "./room.ts";
 import { gate } from "./app.ts";
 import { HANDSHAKE, HTTPS, IDLE } from "./client-connection.ts";
@@ -21,11 +20,14 @@ export interface SecureHandler {
   alpnCallback(socket: Socket, name: string, offered: Uint8Array): string | undefined;
 }
 
+/** SSL_OP_CIPHER_SERVER_PREFERENCE of openssl/ssl.h; the module that names it takes longer to load than the relay. */
+const SERVER_PREFERENCE = 1 << 22;
+
 /**
  * The TLS options of the listening socket: without a certificate of its own, an unknown name ends in an alert. Whose
  * order of ciphers counts is decided here, not by the certificate's context.
  */
-export const SECURE_OPTIONS = { ALPNProtocols: "http/1.1", secureOptions: constants.SSL_OP_CIPHER_SERVER_PREFERENCE };
+export const SECURE_OPTIONS = { ALPNProtocols: "http/1.1", secureOptions: SERVER_PREFERENCE };
 
 /** The handlers for the port of https. */
 export const secureHandlers = (): Bun.SocketHandler<Client> & SecureHandler => ({
