@@ -5,7 +5,7 @@ import { ACTIVE, CLOSED, HTTPS, IDLE, LINGER, TUNNEL, setPaused } from "./client
 import { clock } from "./clock.ts";
 import { dismissGuest } from "./guest.ts";
 import { ORPHANED, PIPELINED } from "./limits.ts";
-import { countKept, drop, end, hasUnread, isEmpty, send } from "./outlet.ts";
+import { countKept, drop, end, hasUnread, isEmpty, send, sendLate } from "./outlet.ts";
 import { giveBack } from "./pool.ts";
 import { refusal } from "./refusal.ts";
 import { tryNoMore } from "./refused.ts";
@@ -121,6 +121,7 @@ export function linger(client: Client): void {
  * nothing tells how much the kernel still keeps for it, and it would count for nobody.
  */
 export function conclude(client: Client): void {
+  sendLate(client);
   if (!isEmpty(client) || countKept(client) > ORPHANED) return;
   end(client);
   if (client.isEof) drop(client, false);

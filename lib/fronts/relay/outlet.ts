@@ -80,12 +80,14 @@ export function sendTogether(outlet: Outlet, buffer: Buffer, start: number, end:
 
 function endTurn(): void {
   isInTurn = false;
-  for (const outlet of late) if (outlet.late !== null) sendLate(outlet);
+  for (const outlet of late) sendLate(outlet);
   late.length = 0;
 }
 
-function sendLate(outlet: Outlet): void {
-  const buffer = outlet.late!;
+/** Sends at once what would be sent at the end of the turn: afterwards `isEmpty` tells whether the socket took it. */
+export function sendLate(outlet: Outlet): void {
+  const buffer = outlet.late;
+  if (buffer === null) return;
   outlet.late = null;
   // Without a socket it was closed since.
   if (outlet.socket !== null) send(outlet, buffer, 0, buffer.length);
@@ -95,7 +97,7 @@ function sendLate(outlet: Outlet): void {
 export const remainder = (buffer: Buffer, start: number, end: number): Buffer =>
   end - start < buffer.length / 2 ? Buffer.from(buffer.subarray(start, end)) : buffer.subarray(start, end);
 
-/** Whether everything has been taken. */
+/** Whether everything has been taken, but for what is sent at the end of the turn. */
 export const isEmpty = (outlet: Outlet): boolean => outlet.queue.length === 0;
 
 /** The file descriptor of a socket; Bun's types lack it. */
@@ -142,7 +144,7 @@ export function flush(outlet: Outlet): boolean {
 
 /** Sends a FIN after all queued bytes. The other direction stays open: `end()` would be close(2), and a reset. */
 export function end(outlet: Outlet): void {
-  if (outlet.late !== null) sendLate(outlet);
+  sendLate(outlet);
   outlet.isEnding = true;
   if (outlet.queue.length === 0) finish(outlet);
 }
@@ -155,7 +157,7 @@ function finish(outlet: Outlet): void {
 
 /** Drops the socket and its queue. `isReset`: the peer must notice that something is missing. */
 export function drop(outlet: Outlet, isReset: boolean): void {
-  if (outlet.late !== null && !isReset) sendLate(outlet);
+  if (!isReset) sendLate(outlet);
   outlet.late = null;
   const { socket } = outlet;
   outlet.socket = null;

@@ -53,7 +53,7 @@ const isSpare = (client: Client) =>
   client.phase === HANDSHAKE || ((client.phase === LINGER || client.phase === IDLE) && hasTaken(client));
 
 /** Whether the client has taken its answers, but for so little that the kernel may keep it for nobody. */
-const hasTaken = (client: Client) => isEmpty(client) && client.kept <= ORPHANED;
+const hasTaken = (client: Client) => isEmpty(client) && client.late === null && client.kept <= ORPHANED;
 
 const weightOf = (clients: readonly Client[]) =>
   clients[0]!.origin.isTrusted ? clients.length - CONNECTIONS : clients.length;

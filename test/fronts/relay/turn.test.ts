@@ -1,8 +1,10 @@
 // Many messages in one turn of the event loop: they are sent together at its end, and each still reaches its own side,
 // whole and in order, whatever else happens in that turn.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { conclude } from "../../../lib/fronts/relay/ending.ts";
 import { TURN_MOST, TURN_SIZE } from "../../../lib/fronts/relay/limits.ts";
 import { drop, end, isEmpty, type Outlet, send, sendTogether, unused } from "../../../lib/fronts/relay/outlet.ts";
+import type { Client } from "../../../lib/fronts/relay/types.ts";
 import { type Scripted, type Visit, scripted } from "./support/apps.ts";
 import { type RawClient, type TestRelay, rawClient, startRelay, until } from "./support/relay.ts";
 
@@ -73,6 +75,17 @@ describe("a turn", () => {
     together(slow, "ghi");
     expect(Buffer.concat(slow.queue).toString()).toBe("defghi");
     expect(log).not.toContain("b FIN");
+    await endOfTurn();
+  });
+
+  test("a connection that ends waits for its client to take what waits", async () => {
+    const log: string[] = [];
+    const [first, slow] = [outlet("a", log), outlet("b", log, 3)];
+    together(first, "first");
+    together(slow, "abcdef");
+    conclude(Object.assign(slow, { isEof: true }) as Client);
+    expect(log).toEqual(["a first", "b abc"]);
+    expect(Buffer.concat(slow.queue).toString()).toBe("def");
     await endOfTurn();
   });
 
@@ -168,6 +181,52 @@ describe("a relay to which all comes in one turn", () => {
       expect([bodies(client), ending]).toEqual([[`/first/${i}/`, `/last/${i}/`], "eof"]);
     }
   });
+
+  test("clients that read late get all answers whole, also after their FIN", async () => {
+    const [size, requests] = [15_000, 60];
+    const app = scripted((visit) => {
+      const paths = pathsIn(visit.got);
+      visit.got = "";
+      for (const path of paths) visit.write(answer(path.padEnd(size, ".")));
+    });
+    apps.push(app);
+    const port = await relay.add("late", app.port);
+    const clients = await Promise.all(Array.from({ length: CLIENTS }, () => lateClient(port)));
+    await atOnce(() => {
+      for (const { socket } of clients) {
+        socket.write(Array.from({ length: requests }, (_, i) => request(`/${i}/`)).join(""));
+        socket.shutdown();
+      }
+    });
+    // So much is answered that no client's connection takes more.
+    const answered = async () => (await relay.front.status("late")).routes[0]!.requests;
+    let before = -1;
+    await until("the relay waits for its clients", async () => before === (before = await answered()));
+    for (const { socket } of clients) socket.resume();
+    for (const client of clients) {
+      await until("the relay has sent all", () => client.hasEnded());
+      expect(client.text().match(/HTTP\/1\.1 200 OK/g)).toHaveLength(requests);
+      expect(client.text().length).toBe(requests * answer(".".repeat(size)).length);
+    }
+  });
+
+  /** A client that reads nothing until it is resumed. */
+  async function lateClient(port: number) {
+    let [text, hasEnded] = ["", false];
+    const socket = await Bun.connect({
+      hostname: "127.0.0.1",
+      port,
+      allowHalfOpen: true,
+      socket: {
+        open: (self) => void self.pause(),
+        data: (_, chunk) => void (text += chunk.toString("latin1")),
+        end: (self) => void ((hasEnded = true), self.end()),
+        close: () => void (hasEnded = true),
+        error() {},
+      },
+    });
+    return { socket, text: () => text, hasEnded: () => hasEnded };
+  }
 
   test("an app that closes its idle connections in that turn loses no request", async () => {
     const { app, clients } = await clientsOf("idle");
