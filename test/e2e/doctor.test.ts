@@ -19,6 +19,7 @@ import { join } from "node:path";
 import type { AuditLine } from "../../lib/host/audit.ts";
 import { loginName } from "../../lib/host/users.ts";
 import { codeOf } from "../../lib/errors.ts";
+import { killAll, killInstance } from "../support/load-damage.ts";
 import { pidsWith, sandbox, until, type Outcome, type Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
@@ -97,26 +98,16 @@ const typed = (command: string) => ok(box.start(["sh", "-c", command.replaceAll(
 
 const supervisorsOf = (id: string) => pidsWith(at("instances", `${id}.json`));
 
-async function killSupervisors(id: string): Promise<void> {
-  for (const pid of supervisorsOf(id)) process.kill(pid, "SIGKILL");
-  await until("their end", () => supervisorsOf(id).length === 0);
-}
-
-async function killInstance(id: string): Promise<void> {
-  for (const pid of [...supervisorsOf(id), ...(box.instances()[id] ?? [])]) process.kill(pid, "SIGKILL");
-  await until("its end", () => supervisorsOf(id).length === 0 && !running().includes(id));
-}
-
 const fixedByDp: Case[] = [
   {
     name: "the live process is gone",
-    damage: () => killInstance(live()),
+    damage: () => killInstance(box, live()),
     finds: ["instances", "error", /shop@\S+ is not running, it is failed/],
     command: /^dp reconcile shop$/,
   },
   {
     name: "nobody looks after the live process",
-    damage: () => killSupervisors(live()),
+    damage: () => killAll("the supervisor", supervisorsOf(live())),
     finds: ["instances", "warning", /shop@\S+ runs, but its supervisor was killed/],
     command: /^dp reconcile shop$/,
   },
@@ -236,11 +227,7 @@ test.each(fixedByDp)(
 
 let stranger: Server | undefined;
 
-async function killRelay(): Promise<void> {
-  const relays = () => pidsWith(join(box.root, "var/lib/dp/relay"));
-  for (const pid of relays()) process.kill(pid, "SIGKILL");
-  await until("its end", () => relays().length === 0);
-}
+const killRelay = () => killAll("the relay", pidsWith(join(box.root, "var/lib/dp/relay")));
 
 /** A server on that port of this machine; null: it is taken. */
 async function listening(port: number): Promise<Server | null> {
@@ -574,11 +561,11 @@ describe("the audit log", () => {
   };
 
   test("has what dp reconcile and dp doctor changed, by whom, and nothing when that was nothing", async () => {
-    await killInstance(live());
+    await killInstance(box, live());
     const mine = { by: `${loginName()}@203.0.113.5`, app: "shop", result: "ok", code: 0 };
     const started = { what: "reconcile", detail: `started shop@${live()}` };
     expect((await added(login, "reconcile")).lines).toMatchObject([{ ...mine, ...started }]);
-    await killInstance(live());
+    await killInstance(box, live());
     chmodSync(at(".env.production"), 0o644);
     expect((await added(login, "doctor", "--fix")).lines).toMatchObject([
       { ...mine, ...started },
@@ -586,7 +573,7 @@ describe("the audit log", () => {
     ]);
     for (const words of [["reconcile"], ["doctor", "--fix"], ["doctor"]])
       expect(await added(login, ...words)).toEqual({ code: 0, lines: [] });
-    await killInstance(live());
+    await killInstance(box, live());
     expect((await added({ ...login, DP_BY: "system" }, "reconcile")).lines).toMatchObject([
       { ...mine, ...started, by: "system" },
     ]);
@@ -597,7 +584,7 @@ describe("the audit log", () => {
     rmSync(at("previous"));
     symlinkSync(`releases/${live()}`, at("previous"));
     await Bun.write(mode, "crash");
-    await killInstance(live());
+    await killInstance(box, live());
     const { code, lines: found } = await added({}, "reconcile", "shop");
     expect(code).toBe(7);
     expect(found).toMatchObject([

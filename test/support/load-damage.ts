@@ -11,8 +11,11 @@ export const relayOf = (box: Sandbox) => relayAt(relayFolder(box));
 /** The app's route in the relay, or undefined. */
 export const routeOf = async (box: Sandbox) => (await relayOf(box).status()).routes.find(({ app }) => app === box.app);
 
-/** Ends processes at once, and waits until they are gone. */
-async function killAll(what: string, pids: readonly number[]): Promise<void> {
+/**
+ * Ends processes at once, and waits until they are gone: one that is about to has no arguments any more, and still counts as
+ * one that runs.
+ */
+export async function killAll(what: string, pids: readonly number[]): Promise<void> {
   if (pids.length === 0) throw new Error(`there is nothing to kill: ${what}`);
   for (const pid of pids) process.kill(pid, "SIGKILL");
   await until(`the end of ${what}`, () => !pids.some(isRunning));

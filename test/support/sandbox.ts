@@ -327,15 +327,18 @@ function instancesOf(app: string, base: string): Record<string, number[]> {
 async function endAll(folder: string): Promise<void> {
   const own = () =>
     pids().filter((pid) => pid !== process.pid && `${proc(pid, "cmdline")}\0${proc(pid, "environ")}`.includes(folder));
+  const killed = new Set<number>();
   await until("the end of the sandbox's processes", () => {
     const left = own();
     for (const pid of left) {
+      killed.add(pid);
       try {
         process.kill(pid, "SIGKILL");
       } catch {
         // gone by itself
       }
     }
-    return left.length === 0;
+    // What is about to end has no arguments any more, and still counts as something that runs.
+    return left.length === 0 && ![...killed].some(isRunning);
   });
 }
