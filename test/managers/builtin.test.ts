@@ -117,6 +117,13 @@ describe("builtin", () => {
     expect((await quick.status(instance)).state).toBe("stopped");
   });
 
+  /** One that is about to end has no arguments any more, and still counts as one that runs. */
+  async function killSupervisors(instance: InstanceName): Promise<void> {
+    const found = supervisorsOf(filesOf(instance).spec);
+    for (const pid of found) process.kill(pid, "SIGKILL");
+    await until("no supervisor", () => !found.some((pid) => isAlive(pid)));
+  }
+
   // Each begins with a supervisor that was killed while its app runs on.
   const orphaned = async () => {
     const instance = await shop.instance("(setsid sleep 1001 &); exec sleep 1002");
@@ -127,8 +134,7 @@ describe("builtin", () => {
       return found.length === 2 && found.every((pid) => processName(pid) === "sleep") && found;
     });
     const known = (pids as number[]).map((pid) => ({ pid, startTime: startTime(pid)! }));
-    for (const supervisor of supervisorsOf(filesOf(instance).spec)) process.kill(supervisor, "SIGKILL");
-    await until("no supervisor", () => supervisorsOf(filesOf(instance).spec).length === 0);
+    await killSupervisors(instance);
     return { instance, known };
   };
   const left = (known: { pid: number; startTime: number }[]) =>
@@ -170,8 +176,7 @@ for number in range(100000):
     const instance = await shop.instance("while sleep 0.01; do echo line; done");
     await quick.start(instance, io);
     const { pid } = await quick.status(instance);
-    for (const supervisor of supervisorsOf(filesOf(instance).spec)) process.kill(supervisor, "SIGKILL");
-    await until("no supervisor", () => supervisorsOf(filesOf(instance).spec).length === 0);
+    await killSupervisors(instance);
     const waits = () =>
       Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]);
     const switches = waits();

@@ -150,6 +150,8 @@ function startTunnel(client: Client, buffer: Buffer, start: number): void {
 /** Handles the end of the app's side, before or after its answer was complete. */
 export function upstreamGone(client: Client, upstream: Upstream, isError: boolean): void {
   if (client.phase === TUNNEL) return tunnelGone(client, isError);
+  const unsent = unsentOf(client, upstream);
+  upstream.late = null;
   client.upstream = null;
   upstream.client = null;
   drop(upstream, false);
@@ -164,13 +166,19 @@ export function upstreamGone(client: Client, upstream: Upstream, isError: boolea
     client.answer.isDone = true;
     return answered(client);
   }
-  if (upstream.isReused && !upstream.hasAnswered && client.replay !== null) {
+  if (unsent !== null) {
     // The app closed a connection that it thought idle: the request is sent once more, on a fresh connection.
     settle(client);
-    client.unsent = client.replay;
+    client.unsent = unsent;
     return assign(client, true);
   }
   fail(client, "it closed the connection without an answer");
+}
+
+/** What of a request the app cannot have begun with, or may begin with twice; null: it may have begun. */
+function unsentOf(client: Client, upstream: Upstream): Buffer[] | null {
+  if (upstream.late !== null) return [upstream.late];
+  return upstream.isReused && !upstream.hasAnswered ? client.replay : null;
 }
 
 function tunnelGone(client: Client, isError: boolean): void {

@@ -31,8 +31,9 @@ export function assign(client: Client, isAgain = false): void {
   client.replaySize = 0;
   const upstream = (client.upstream = used ?? newFor(client, target));
   upstream.isShared &&= client.isShared;
-  const sendHead = client.body.isDone ? sendTogether : send;
-  for (const buffer of unsent) sendHead(upstream, buffer, 0, buffer.length);
+  const [head] = unsent;
+  if (head !== undefined && unsent.length === 1 && client.body.isDone) sendTogether(upstream, head, 0, head.length);
+  else for (const buffer of unsent) send(upstream, buffer, 0, buffer.length);
 }
 
 /** A connection that has carried a request before: the client's own, or one of the pool. */

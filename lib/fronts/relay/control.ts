@@ -141,7 +141,10 @@ export async function listenControl(folder: string): Promise<void> {
     drain: speak,
     // A client that has asked may end its own side, and still gets its answer.
     end: (call) => void (call.data.isAnswered || call.terminate()),
-    error: (call) => call.terminate(),
+    error: (call, problem) => {
+      console.error(problem);
+      call.terminate();
+    },
   };
   const mask = process.umask(0o177);
   try {

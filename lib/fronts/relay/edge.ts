@@ -2,7 +2,7 @@
 import type { Address, Edge } from "../../config/tls.ts";
 import type { EdgeStatus } from "../../contracts/front.ts";
 import { codeOf } from "../../errors.ts";
-import { gate } from "./app.ts";
+import { gate, relay } from "./app.ts";
 import { keepsContract } from "./contract.ts";
 import { certifiedNames, edge, renewDomains } from "./domains.ts";
 import { plainHandlers } from "./downstream.ts";
@@ -40,8 +40,8 @@ export async function listenEdge(): Promise<void> {
   way = (await keepsContract()) ? "bun" : "node";
   // Loaded only for a Bun that needs it: with node:tls it is most of what a relay would load.
   const secure = way === "bun" ? openByBun : openByNode((await import("./node-secure.ts")).listenByNode);
-  // Meanwhile the last domain may have gone, or the ports may be others.
-  if (edge.settings !== settings) return;
+  // Meanwhile the last domain may have gone, the ports may be others, or the relay may stop.
+  if (edge.settings !== settings || relay.isStopping) return;
   const { http, https } = ports;
   listenOn(http, settings.http, () => openAt(http.name, settings.http, { socket: plainHandlers() }));
   listenOn(https, settings.https, () => secure(settings.https));

@@ -36,6 +36,7 @@ export function leaveUpstream(client: Client, isReset: boolean): void {
   client.upstream = null;
   if (upstream === null) return;
   upstream.client = null;
+  upstream.late = null; // nobody waits for its answer
   drop(upstream, isReset);
 }
 

@@ -72,16 +72,29 @@ export function sendTogether(outlet: Outlet, buffer: Buffer, start: number, end:
     isInTurn = true;
     setImmediate(endTurn);
   }
-  const canWait = outlet.late === null && outlet.queue.length === 0 && late.length < TURN_MOST;
+  const canWait = outlet.late === null && outlet.queue.length === 0;
   if (isFirst || !canWait || outlet.socket === null || end - start > TURN_SIZE) return send(outlet, buffer, start, end);
+  if (late.length === TURN_MOST) sendAllLate();
   outlet.late = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
   late.push(outlet);
 }
 
 function endTurn(): void {
   isInTurn = false;
-  for (const outlet of late) sendLate(outlet);
-  late.length = 0;
+  sendAllLate();
+}
+
+/** Sends at once all that would be sent at the end of the turn. */
+export function sendAllLate(): void {
+  for (const outlet of late.splice(0)) {
+    try {
+      sendLate(outlet);
+    } catch (error) {
+      // From here it would end the relay; from a socket's own handler it ends the socket.
+      console.error(error);
+      outlet.socket?.terminate();
+    }
+  }
 }
 
 /** Sends at once what would be sent at the end of the turn: afterwards `isEmpty` tells whether the socket took it. */
@@ -157,8 +170,8 @@ function finish(outlet: Outlet): void {
 
 /** Drops the socket and its queue. `isReset`: the peer must notice that something is missing. */
 export function drop(outlet: Outlet, isReset: boolean): void {
-  if (!isReset) sendLate(outlet);
-  outlet.late = null;
+  // A reset, too, comes after what was answered before it.
+  sendLate(outlet);
   const { socket } = outlet;
   outlet.socket = null;
   outlet.queue.length = 0;

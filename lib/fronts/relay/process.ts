@@ -13,6 +13,7 @@ import { IDLE_GRACE, RELISTEN_TIME, STOP_TIME, TUNNEL_GRACE } from "./limits.ts"
 import { dropUnclaimed, listen, unlisten } from "./listening.ts";
 import { log } from "./log.ts";
 import { checkOwners } from "./owner.ts";
+import { sendAllLate } from "./outlet.ts";
 import { loadState } from "./state.ts";
 import { startSweep } from "./sweep.ts";
 import { notify } from "./systemd.ts";
@@ -81,11 +82,15 @@ export async function stopRelay(): Promise<void> {
   log(`the relay has stopped; ${left.length} connections were cut`);
 }
 
+function exit(): void {
+  sendAllLate();
+  process.exit(0);
+}
+
 /** The whole program. Exits when it cannot start. */
 export async function main(folder?: string): Promise<void> {
   process.on("SIGHUP", () => undefined);
-  for (const signal of ["SIGTERM", "SIGINT"] as const)
-    process.on(signal, () => void stopRelay().then(() => process.exit(0)));
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void stopRelay().then(exit));
   try {
     if (folder === undefined) throw new DpError("usage", "usage: process.ts FOLDER");
     await startRelay(resolve(folder));

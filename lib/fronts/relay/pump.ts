@@ -2,7 +2,7 @@
 import { receive, received } from "../../host/process/receive.ts";
 import { type Body, LENGTH } from "./body.ts";
 import { PUMP_SIZE } from "./limits.ts";
-import { type Outlet, fdOf, isEmpty, send } from "./outlet.ts";
+import { type Outlet, fdOf, isEmpty, send, sendLate } from "./outlet.ts";
 
 /**
  * Takes what has arrived of a body with a length directly from its socket, and sends it on while the other side takes it.
@@ -10,6 +10,7 @@ import { type Outlet, fdOf, isEmpty, send } from "./outlet.ts";
  */
 export function pump(from: Bun.Socket<unknown> | null, to: Outlet, body: Body): number {
   if (from === null || to.socket === null || body.kind !== LENGTH) return 0;
+  sendLate(to);
   const fd = fdOf(from);
   let pumped = 0;
   while (!body.isDone && pumped < PUMP_SIZE && isEmpty(to)) {

@@ -109,7 +109,7 @@ function take(upstream: Upstream, chunk: Buffer): void {
   client.cameAt = clock.now;
   if (client.phase === TUNNEL) {
     send(client, chunk, 0, chunk.length);
-  } else if (client.phase === ACTIVE && !client.isAnswered) {
+  } else if (client.phase === ACTIVE && !client.isAnswered && upstream.late === null) {
     upstream.hasAnswered = true;
     client.replay = null;
     takeAnswer(client, chunk);

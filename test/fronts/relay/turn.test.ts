@@ -1,10 +1,11 @@
 // Many messages in one turn of the event loop: they are sent together at its end, and each still reaches its own side,
 // whole and in order, whatever else happens in that turn.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { conclude } from "../../../lib/fronts/relay/ending.ts";
 import { TURN_MOST, TURN_SIZE } from "../../../lib/fronts/relay/limits.ts";
 import { drop, end, isEmpty, type Outlet, send, sendTogether, unused } from "../../../lib/fronts/relay/outlet.ts";
 import type { Client } from "../../../lib/fronts/relay/types.ts";
+import { processEntry } from "../../../lib/host/process/process.ts";
 import { type Scripted, type Visit, scripted } from "./support/apps.ts";
 import { type RawClient, type TestRelay, rawClient, startRelay, until } from "./support/relay.ts";
 
@@ -50,7 +51,7 @@ describe("a turn", () => {
     ["the next that could wait", (to) => together(to, "next"), ["b late", "b next"]],
     ["a FIN", end, ["b late", "b FIN"]],
     ["a close", (to) => drop(to, false), ["b late", "b closed"]],
-    ["a reset", (to) => drop(to, true), ["b reset"]],
+    ["a reset", (to) => drop(to, true), ["b late", "b reset"]],
     ["the other side's close", (to) => void (to.socket = null), []],
   ])("what waits goes before %s", async (_name, then, expected) => {
     const log: string[] = [];
@@ -92,13 +93,30 @@ describe("a turn", () => {
   test("keeps no more than so many, and none that is large", async () => {
     const log: string[] = [];
     const all = Array.from({ length: TURN_MOST + 2 }, (_, i) => outlet(String(i), log));
-    for (const one of all) together(one, "x");
-    expect(log).toEqual(["0 x", `${TURN_MOST + 1} x`]);
+    for (const one of all.slice(0, -1)) together(one, "x");
+    expect(log).toEqual(["0 x"]);
+    together(all.at(-1)!, "x");
+    // In their order: the last one waits.
+    expect(log).toEqual(all.slice(0, -1).map((_, i) => `${i} x`));
     const large = outlet("large", log);
     together(large, "y".repeat(TURN_SIZE + 1));
     expect(log.at(-1)).toStartWith("large y");
     await endOfTurn();
-    expect(log).toHaveLength(TURN_MOST + 3);
+    expect(log.at(-1)).toBe(`${TURN_MOST + 1} x`);
+  });
+
+  test("an error of one keeps nobody else's from being sent", async () => {
+    const log: string[] = [];
+    const [first, bad, other] = ["a", "b", "c"].map((name) => outlet(name, log)) as [Outlet, Outlet, Outlet];
+    bad.socket!.write = () => {
+      throw new Error("a test");
+    };
+    const told = spyOn(console, "error").mockImplementation(() => undefined);
+    for (const one of [first, bad, other]) together(one, "x");
+    await endOfTurn();
+    expect(log).toEqual(["a x", "b reset", "c x"]);
+    expect(told).toHaveBeenCalledTimes(1);
+    told.mockRestore();
   });
 });
 
@@ -141,6 +159,7 @@ describe("a relay to which all comes in one turn", () => {
   /** Lets the relay see all that is done in `act` at once. */
   async function atOnce(act: () => void | Promise<void>): Promise<void> {
     process.kill(relay.pid(), "SIGSTOP");
+    await until("the relay stands still", () => processEntry(relay.pid())?.state === "T");
     try {
       await act();
     } finally {
@@ -267,5 +286,104 @@ describe("a relay to which all comes in one turn", () => {
     });
     isHeld = false;
     close(clients);
+  });
+
+  /** Two looks at what the relay has got: it has handled all that was there before. */
+  async function settled(): Promise<void> {
+    for (let looks = 0; looks < 2; looks++) await relay.front.isRunning();
+  }
+
+  const post = (path: string, more: string) => `POST ${path} HTTP/1.1\r\nHost: web\r\n${more}`;
+
+  test.each<[string, string, (client: RawClient) => void, string]>([
+    [
+      "a request that can never be complete follows",
+      `${request("/one/")}${post("/two/", "Content-Length: 10\r\n\r\nabc")}`,
+      () => undefined,
+      "200 OK",
+    ],
+    [
+      "its client ends in the middle of its request",
+      post("/", "Content-Length: 10\r\n\r\nabc"),
+      (client) => client.end(),
+      "413 Too Large",
+    ],
+    [
+      "the rest of its request is malformed",
+      post("/", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
+      (client) => client.write("zz\r\n"),
+      "413 Too Large",
+    ],
+  ])("an answer reaches its client, though %s", async (_name, bytes, then, status) => {
+    const app = scripted(() => undefined);
+    apps.push(app);
+    const port = await relay.add("cut", app.port);
+    const clients = await Promise.all(Array.from({ length: CLIENTS }, () => rawClient(port)));
+    for (const client of clients) {
+      client.write(bytes);
+      if (status === "200 OK") client.end();
+    }
+    await until("the app has all", () => app.visits.filter(({ got }) => got !== "").length === CLIENTS);
+    await settled();
+    await atOnce(() => {
+      for (const visit of app.visits) visit.write(`HTTP/1.1 ${status}\r\nContent-Length: 6\r\n\r\nanswer`);
+      for (const client of clients) then(client);
+    });
+    for (const client of clients) expect((await client.until(() => false)).text).toContain(`${status}\r\n`);
+  });
+
+  /** Requests of all clients, and then something that the app does on the connections that they would be sent on. */
+  async function overtaken(name: string, bytes: (i: number) => string, act: (visit: Visit) => void) {
+    const app = scripted((visit) => {
+      const paths = [...visit.got.matchAll(/(?:GET|POST) (\S+) HTTP/g)].map(([, path]) => path!);
+      visit.got = "";
+      for (const path of paths) visit.write(answer(path));
+    });
+    apps.push(app);
+    const port = await relay.add(name, app.port);
+    const clients = await Promise.all(Array.from({ length: CLIENTS }, () => rawClient(port)));
+    for (const [i, client] of clients.entries()) {
+      client.write(bytes(i).replace("/now", "/first"));
+      await client.until(`/first/${i}/`);
+    }
+    const used = [...app.visits];
+    await atOnce(() => {
+      for (const [i, client] of clients.entries()) client.write(bytes(i));
+      for (const visit of used) act(visit);
+    });
+    const ended = clients.map((client, i) =>
+      client.until((text) => [`/now/${i}/`, "502", "JUNK"].some((part) => text.includes(part))),
+    );
+    const texts = (await Promise.all(ended)).map(({ text }) => text);
+    await settled();
+    close(clients);
+    return { texts, requests: app.came.join("").match(/\/now\//g)!.length };
+  }
+
+  // The first of the turn was sent at once.
+  test("a request that the app's FIN has overtaken is sent to it once, on another connection", async () => {
+    const { texts, requests } = await overtaken(
+      "once",
+      (i) => request(`/now/${i}/`),
+      (visit) => visit.end(),
+    );
+    expect(texts.filter((text) => text.includes("/now/"))).toHaveLength(CLIENTS);
+    expect(requests).toBeLessThanOrEqual(CLIENTS + 1);
+  });
+
+  test("so is one that may not be sent twice", async () => {
+    const bytes = (i: number) => post(`/now/${i}/`, "Content-Length: 0\r\n\r\n");
+    const { texts } = await overtaken("post", bytes, (visit) => visit.end());
+    expect(texts.filter((text) => text.includes("/now/")).length).toBeGreaterThanOrEqual(CLIENTS - 1);
+  });
+
+  test("what the app says before a request is sent is nobody's answer", async () => {
+    const { texts } = await overtaken(
+      "junk",
+      (i) => request(`/now/${i}/`),
+      (visit) => visit.write(answer("JUNK")),
+    );
+    expect(texts.filter((text) => text.includes("JUNK")).length).toBeLessThanOrEqual(1);
+    expect(texts.filter((text) => text.includes("/now/")).length).toBeGreaterThanOrEqual(CLIENTS - 1);
   });
 });
