@@ -96,7 +96,7 @@ test.each(sources)("%s has no left-overs", (file) => {
 // bundle.ts is a build's own program, node runs the interpreter's line, and the relay shows errors of Bun's with their stack.
 const OWN_WORDS = [
   ...["lib/text/say.ts", "lib/bundle/bundle.ts", "lib/apps/node/interpreter.ts"],
-  ...["lib/fronts/relay/downstream.ts", "lib/fronts/relay/upstream.ts"],
+  ...["control.ts", "downstream.ts", "outlet.ts", "upstream.ts"].map((name) => `lib/fronts/relay/${name}`),
 ];
 
 test.each(sources.filter((file) => !OWN_WORDS.includes(file)))("%s shows nothing but through say.ts", (file) => {
