@@ -2,8 +2,8 @@
 import { within } from "../host/within.ts";
 import { listenerInode } from "../host/process/socket-owner.ts";
 
-/** Milliseconds between two looks. */
-const LOOK = 5;
+/** Milliseconds between two looks, and how many ports the kernel is asked for at each. */
+const [LOOK, AT_ONCE] = [5, 4];
 
 interface Wait {
   port: number;
@@ -30,7 +30,11 @@ async function look(): Promise<void> {
   isLooking = true;
   while (waits.size > 0) {
     await Bun.sleep(LOOK);
-    for (const { port, listened } of waits) if (listenerInode("127.0.0.1", port) !== null) listened();
+    for (const wait of [...waits].slice(0, AT_ONCE)) {
+      if (listenerInode("127.0.0.1", wait.port) !== null) wait.listened();
+      // The others come first at the next look.
+      else if (waits.delete(wait)) waits.add(wait);
+    }
   }
   isLooking = false;
 }

@@ -1,6 +1,6 @@
 // Requests whose app has refused the connection: they are tried again as soon as somebody listens.
 import type { Target } from "../../contracts/front.ts";
-import { CONNECT_FIRST, CONNECT_LOOK, CONNECT_PAUSE, CONNECT_UNHEARD } from "./limits.ts";
+import { CONNECT_FIRST, CONNECT_LOOK, CONNECT_LOOKS, CONNECT_PAUSE, CONNECT_UNHEARD } from "./limits.ts";
 import { isHeard } from "./owner.ts";
 import type { Client } from "./types.ts";
 
@@ -42,14 +42,16 @@ export function tryNoMore(client: Client): void {
 /** To ask the kernel costs far less than a connection that is refused, and one answer is enough for all clients of a port. */
 function look(): void {
   const now = performance.now();
-  for (const [target, queue] of queues) {
+  for (const [target, queue] of [...queues].slice(0, CONNECT_LOOKS)) {
     const due = dueOf(target, queue, now);
     if (due.length > 0) queue.room *= 2;
     for (const [client, { again }] of due) {
       tryNoMore(client);
       again(client);
     }
-    if (queue.refusals.size === 0) queues.delete(target);
+    // The others come first at the next look.
+    queues.delete(target);
+    if (queue.refusals.size > 0) queues.set(target, queue);
   }
   if (queues.size > 0 || timer === null) return;
   clearInterval(timer);

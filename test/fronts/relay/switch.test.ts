@@ -116,6 +116,18 @@ describe("pointing", () => {
     expect((await answer).text).toEndWith("\r\n\r\nhi");
   });
 
+  test("those that wait for more apps than the kernel is asked about at once are all answered", async () => {
+    const places = Array.from({ length: 20 }, () => scripted(() => undefined));
+    for (const place of places) place.stop();
+    const ports = await Promise.all(places.map((place, at) => relay.add(`many-${at}`, place.port)));
+    const answers = ports.map((port) => raw(port, "GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n"));
+    const isAsked = async (at: number) => (await statusOf(`many-${at}`)).requests === 1;
+    await until("the requests", async () => (await Promise.all(places.keys().map(isAsked))).every(Boolean));
+    const names = places.map((_, at) => `app ${at}`);
+    await Promise.all(places.map((place, at) => start("bun", names[at]!, place.port)));
+    expect((await Promise.all(answers)).map(({ text }) => text.split("\r\n\r\n")[1]!)).toEqual(names);
+  });
+
   test("nowhere: 503, until there is a release again", async () => {
     const app = await start("bun", "back");
     const port = await relay.add("away", app.port);
