@@ -138,6 +138,7 @@ const MANAGER: Omit<
   | "published"
   | "remove"
   | "requireStartable"
+  | "settle"
   | "states"
   | "types"
   | "unprepare"

@@ -10,9 +10,9 @@ import type { Lock } from "../host/lock.ts";
 import { turns } from "../host/turns.ts";
 import { who } from "../host/who.ts";
 import { within } from "../host/within.ts";
-import { startAhead } from "../release/ahead.ts";
+import { settled, startAhead, type Known } from "../release/ahead.ts";
 import { openApp } from "../release/app.ts";
-import { reconcile, type Known } from "../release/reconcile.ts";
+import { reconcile } from "../release/reconcile.ts";
 
 /**
  * Apps that are brought in line at a time, for each processor: while one boots, another one's files are written and a
@@ -96,7 +96,8 @@ async function reconcileOne({ app, lock, known }: Begun, warn: (message: string)
   const changes: string[] = [];
   let code: number = EXIT.ok;
   try {
-    return await reconcile(app, makeIo(silentLog), changes, known);
+    const sure = known && (await settled(app, known));
+    return await reconcile(app, makeIo(silentLog), changes, sure);
   } catch (error) {
     code = exitCodeOf(error);
     throw error;

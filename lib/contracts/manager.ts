@@ -39,6 +39,8 @@ export interface Instance extends Startable {
   operator?: Readonly<Record<string, unknown>>;
   /** The release that served until now, for managers that keep part of it; null: there was none. */
   predecessor?(): Promise<Predecessor | null>;
+  /** `settle` is called before anybody else may start, stop or adopt it: whatever protects it may come that late. */
+  isAhead?: boolean;
   /** The files of its commit, for managers that must know which files come from it. */
   committed?(): Promise<readonly TreeEntry[]>;
 }
@@ -87,6 +89,11 @@ export interface Manager {
   unprepare?(name: InstanceName, io: Io): Promise<void>;
   /** Announces that this process may start instances of many apps, this one's too: what watches them may be one for all. */
   expectMany?(app: string): void | Promise<void>;
+  /**
+   * Has everything protected that this process has started ahead, for any app. Answers false when something of it was
+   * killed before: instances may be orphans, or have ended.
+   */
+  settle?(): Promise<boolean>;
   /**
    * Starts the instance afresh, whatever its history of crashes. A job is not restarted when it ends, and only code 0 is
    * a success. Throws DpError "command" when the instance cannot be started.

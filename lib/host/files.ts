@@ -14,6 +14,7 @@ import {
   renameSync,
   rmSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -54,6 +55,26 @@ export const writeFileAtomic = (
  */
 export const writeFileUntilBoot = (path: string, text: string, mode = 0o600): Promise<void> =>
   withRoom(path, async () => replaceUntilBoot(path, text, mode));
+
+/**
+ * Writes over a record on which nobody counts any more, in its place: to replace a file takes ten times as long, most of it
+ * for the disk. A reader may see half of it; white space follows where it was longer. False: it is not there, or may be half
+ * written, and is to be replaced.
+ */
+export function overwrite(path: string, text: string): boolean {
+  let file: number | undefined;
+  try {
+    file = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+    const bytes = Buffer.from(text);
+    const whole = Buffer.alloc(Math.max(fstatSync(file).size, bytes.length), "\n");
+    bytes.copy(whole);
+    return writeSync(file, whole, 0, whole.length, 0) === whole.length;
+  } catch {
+    return false;
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
 
 /** Gives up the ballast when the disk is full. Throws DpError "host" when that is not enough. */
 async function withRoom(path: string, write: () => Promise<void>): Promise<void> {

@@ -13,15 +13,8 @@ import { bootId } from "../host/process/process.ts";
 import { logs } from "../host/supervisor/logs.ts";
 import { withdraw } from "../host/supervisor/order.ts";
 import { writeSpec } from "../host/supervisor/spec.ts";
-import {
-  isShared,
-  prepare as prepareSupervisor,
-  prepareShared,
-  sendOff,
-  share,
-  shareSupervisors,
-  spawnSupervisor,
-} from "../host/supervisor/starter.ts";
+import { guardAll, isShared, prepareShared, share, shareSupervisors } from "../host/supervisor/shared.ts";
+import { prepare as prepareSupervisor, sendOff, spawnSuccessor, spawnSupervisor } from "../host/supervisor/starter.ts";
 import {
   filesOf,
   isRunning,
@@ -39,8 +32,8 @@ import type { InstanceName, InstanceStatus } from "../host/instance.ts";
 /** The end of the name of a spec. */
 const SPEC = ".json";
 const STOP_TIMEOUT = 10_000;
-/** Milliseconds within which a guard that was killed has been replaced. */
-const GUARD_BACK = 500;
+/** Milliseconds within which a guard that was killed has been replaced, and a late one has come: many come at once. */
+const GUARD_BACK = 3_000;
 /** Milliseconds that a supervisor may take to report that the app runs; under load it takes seconds. */
 const START_TIMEOUT = 60_000;
 /** Milliseconds between two reads of its report: a read is a file of a few lines. */
@@ -53,11 +46,15 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
   const { app, id, folder } = instance;
   const cannot = (why: string) => new DpError("command", `${app}@${id} cannot be started: ${why}`);
   // After a reboot nothing of it runs, and its record goes anyway: no app waits until the disk has it once more.
-  if (!isOfAnotherBoot(await readRecord<Spec>(filesOf(instance).spec))) await stop(instance);
+  const isStale = isOfAnotherBoot(await readRecord<Spec>(filesOf(instance).spec));
+  if (!isStale) await stop(instance);
   if (!isFolder(folder)) throw cannot(`there is no folder ${folder}`);
-  await writeSpec(instance, restartDelay);
+  await writeSpec(instance, restartDelay, isStale);
   const files = filesOf(instance);
-  let supervisor = sendOff(files.spec) ?? (isJob(id) ? null : share(files.spec)) ?? spawnSupervisor(files.spec);
+  let supervisor =
+    sendOff(files.spec) ??
+    (isJob(id) ? null : share(files.spec, instance.isAhead ?? false)) ??
+    spawnSupervisor(files.spec);
   const end = performance.now() + START_TIMEOUT;
   for (;;) {
     // To look first costs less than the error while it is not there, as for most of the time.
@@ -67,7 +64,7 @@ async function start(instance: Instance, io: Io, restartDelay: number): Promise<
     if (state?.state === "failed") throw cannot(state.refusal ?? state.detail);
     if (supervisor.isGone()) {
       if (!supervisor.isShared) throw cannot("its supervisor ended at once");
-      supervisor = spawnSupervisor(files.spec);
+      supervisor = spawnSuccessor(files.spec);
     }
     await pace(LOOK, io);
   }
@@ -243,6 +240,7 @@ export function makeBuiltin(restartDelay = 1_000): Manager {
     start: (instance, io) => start(instance, io, restartDelay),
     prepare,
     expectMany,
+    settle: guardAll,
     stop,
     status,
     adopt,

@@ -16,16 +16,31 @@ export interface Ahead {
   failure: unknown;
 }
 
+/** What is known of an app before it is brought in line. */
+export interface Known {
+  aim: Aim;
+  ahead: Ahead | null;
+}
+
 /** Milliseconds between two looks whether a process that boots still runs. */
 const ALIVE = 500;
 
-/** What an app should be, and how its live web process was started ahead; null: it was not. Throws what `aimOf` does. */
-export async function startAhead(app: App, io: Io): Promise<{ aim: Aim; ahead: Ahead | null }> {
+/**
+ * What an app should be, and how its live web process was started ahead; null: it was not. When it was, the app's lock is
+ * to be kept until `settled` has answered. Throws what `aimOf` does.
+ */
+export async function startAhead(app: App, io: Io): Promise<Known> {
   const aim = await aimOf(app);
   const { live, facts, wanted } = aim;
   if (live === null || facts === null || !wanted.includes(live)) return { aim, ahead: null };
   const ahead = (await isInNobodysWay(facts, live)) ? await start(facts, live, io) : null;
   return { aim, ahead };
+}
+
+/** The same when everything is protected that was started ahead; if not, nobody knows how it went. */
+export async function settled(app: App, known: Known): Promise<Known> {
+  if (known.ahead === null || (await app.manager.settle?.()) !== false) return known;
+  return { ...known, ahead: null };
 }
 
 /**
@@ -49,7 +64,7 @@ async function start(facts: InstanceFacts, id: string, io: Io): Promise<Ahead> {
   const at = performance.now();
   try {
     const port = await usablePort(facts);
-    await facts.app.manager.start(await instanceOf(facts, port), io);
+    await facts.app.manager.start({ ...(await instanceOf(facts, port)), isAhead: true }, io);
     await untilBooted(facts, id, port).catch(() => undefined); // its health is asked for later
     return { at, failure: null };
   } catch (failure) {

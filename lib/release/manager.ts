@@ -194,6 +194,7 @@ export function managerOf(app: NamedApp, server: ServerConfig): Manager {
     setup: async (managed, io) => (await chosen()).setup(managed, io),
     requireStartable: async (instance) => (await managerFor(instance.config.type, server)).requireStartable?.(instance),
     expectMany: async (name) => (await chosen()).expectMany?.(name),
+    settle: async () => (await (await chosen()).settle?.()) ?? true,
     start: (instance, io) => start(app, instance, server, io),
     stop: async (name, io) => (await of(name)).stop(name, io),
     status: async (name) => (await of(name)).status(name),

@@ -1,8 +1,8 @@
 // What follows from `current`: which instances run, where the front points, and what starts at boot or on a schedule.
 import { join } from "node:path";
 import { setCron } from "../cron/cron.ts";
-import type { Ahead } from "./ahead.ts";
-import { aimOf, type Aim } from "./aim.ts";
+import type { Ahead, Known } from "./ahead.ts";
+import { aimOf } from "./aim.ts";
 import { releaseBefore } from "./history.ts";
 import type { InstanceFacts } from "./instance.ts";
 import { point } from "../host/link.ts";
@@ -18,12 +18,6 @@ import { routeOf } from "./route.ts";
 import { sealAll } from "./sealing.ts";
 import { adoptAll, stopStrays, sweep } from "./tidy.ts";
 import { startInstances } from "./workers.ts";
-
-/** What is known of an app already, from `startAhead`. */
-export interface Known {
-  aim: Aim;
-  ahead: Ahead | null;
-}
 
 /**
  * Brings the host in line with `current`: the live release's processes run at their scale, the front points at its web

@@ -13,7 +13,15 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { ownText, readText, removeFile, removeStaleTemps, syncFolder, writeFileAtomic } from "../../lib/host/files.ts";
+import {
+  overwrite,
+  ownText,
+  readText,
+  removeFile,
+  removeStaleTemps,
+  syncFolder,
+  writeFileAtomic,
+} from "../../lib/host/files.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -49,6 +57,31 @@ test("a link in place of the file is replaced, not followed", async () => {
   await writeFileAtomic(at("file"), "new");
   expect(readFileSync(at("elsewhere"), "utf8")).toBe("untouched");
   expect(lstatSync(at("file")).isFile()).toBe(true);
+});
+
+test.each([
+  ["longer", '{ "what": "was here before" }\n'],
+  ["shorter", "{}"],
+  ["empty", ""],
+])("a record that was %s is written over in its place, and can be read", (_, before) => {
+  writeFileSync(at("record"), before, { mode: 0o600 });
+  const { ino } = lstatSync(at("record"));
+  expect(overwrite(at("record"), `{ "what": "ü" }`)).toBe(true);
+  expect(JSON.parse(readFileSync(at("record"), "utf8"))).toEqual({ what: "ü" });
+  expect([lstatSync(at("record")).ino, readdirSync(folder)]).toEqual([ino, ["record"]]);
+});
+
+test("what is not there, or is no file of its own, is not written over", () => {
+  writeFileSync(at("elsewhere"), "untouched");
+  symlinkSync("elsewhere", at("link"));
+  mkdirSync(at("folder"));
+  for (const name of ["nothing", "link", "folder"]) expect([name, overwrite(at(name), "new")]).toEqual([name, false]);
+  expect(readFileSync(at("elsewhere"), "utf8")).toBe("untouched");
+  expect(readdirSync(folder).toSorted()).toEqual(["elsewhere", "folder", "link"]);
+});
+
+test("a record on a full disk is not written over", () => {
+  expect(overwrite("/dev/full", "new")).toBe(false);
 });
 
 test("a link in place of the temp file is not followed either", async () => {

@@ -17,6 +17,7 @@ import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { argumentsOf, isAlive, processEntry, startTime } from "../../lib/host/process/process.ts";
 import { sharedSupervisor, supervisor } from "../../lib/host/self.ts";
 import { orderOf, withdraw, type Order } from "../../lib/host/supervisor/order.ts";
+import { spawnSuccessor } from "../../lib/host/supervisor/starter.ts";
 import { filesOf, readRecord, supervisorsOf, type Spec, type State } from "../../lib/host/supervisor/supervision.ts";
 import { makeBuiltin } from "../../lib/managers/builtin.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
@@ -86,6 +87,144 @@ test("to stop one ends that one alone, with its guard", async () => {
   await quick.start(one!, io);
   expect((await quick.status(one!)).state).toBe("running");
   expect(await supervisorOf(one!)).toBe(await supervisorOf(other!));
+});
+
+describe("begun ahead", () => {
+  const hasGuard = (name: InstanceName) => supervisorsOf(specOf(name)).length > 0;
+  /** Instances without guards: their supervisor starts none before it is asked, or two seconds are over. */
+  async function ahead(...commands: string[]) {
+    const all = [];
+    for (const command of commands) all.push({ ...(await shop.instance(command)), isAhead: true });
+    const script = `
+      import { makeIo, silentLog } from "${resolve("lib/host/io.ts")}";
+      import builtin from "${resolve("lib/managers/builtin.ts")}";
+      await builtin.expectMany("shop");
+      for (const instance of JSON.parse(process.argv[1])) await builtin.start(instance, makeIo(silentLog));
+      console.log("started");
+      for await (const _ of console) console.log(await builtin.settle());
+    `;
+    const argv = [process.execPath, "-e", script, JSON.stringify(all)];
+    const starter = Bun.spawn(argv, { env: process.env, stdin: "pipe", stdout: "pipe" });
+    const lines = starter.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    expect((await lines.read()).value).toBe("started\n");
+    const settle = async () => {
+      starter.stdin.write("settle\n");
+      starter.stdin.flush();
+      return (await lines.read()).value;
+    };
+    return { all, starter, settle };
+  }
+
+  test("they run before they have guards, and have them when it is settled, more than once as well", async () => {
+    const { all, starter, settle } = await ahead("sleep 1000", "sleep 1000");
+    const shared = await supervisorOf(all[0]!);
+    const before = await Promise.all(all.map((name) => quick.status(name)));
+    expect(before.map(({ state, isOrphan }) => [state, isOrphan])).toEqual(Array(2).fill(["running", undefined]));
+    for (let times = 0; times < 2; times++) expect(await settle()).toBe("true\n");
+    expect(all.map(hasGuard)).toEqual([true, true]);
+    starter.kill("SIGKILL");
+    await starter.exited;
+    process.kill(shared, "SIGKILL");
+    for (const [at, name] of all.entries()) {
+      await until(
+        "a supervisor of its own",
+        isSupervised(name, (pid) => pid !== shared),
+      );
+      expect(await quick.status(name)).toEqual(before[at]!);
+    }
+  });
+
+  test("when their supervisor is killed before, that is told, and they are adopted", async () => {
+    const { all, starter, settle } = await ahead("sleep 1000", "sleep 1000");
+    const [one, other] = all;
+    const { pid } = await quick.status(one!);
+    process.kill(await supervisorOf(one!), "SIGKILL");
+    expect(await settle()).toBe("false\n");
+    for (const name of all) expect(await quick.adopt!(name, io)).toBe(true);
+    expect(await quick.status(one!)).toMatchObject({ state: "running", pid, restarts: 0, detail: "" });
+    expect(await supervisorOf(one!)).not.toBe(await supervisorOf(other!));
+    starter.kill("SIGKILL");
+    await starter.exited;
+  });
+
+  test("when dp is killed they get guards, too", async () => {
+    const { all, starter } = await ahead("sleep 1000", "sleep 1000");
+    starter.kill("SIGKILL");
+    await starter.exited;
+    for (const name of all) await until("a guard", () => hasGuard(name));
+    // Without a guard, this would be the end of the other one's supervisor.
+    const shared = await supervisorOf(all[1]!);
+    await quick.stop(all[0]!, io);
+    expect([isAlive(shared), await quick.pids(all[0]!)]).toEqual([true, []]);
+  });
+
+  test("when dp hangs they get guards, too", async () => {
+    const { all, starter } = await ahead("sleep 1000");
+    starter.kill("SIGSTOP");
+    await until("a guard", () => hasGuard(all[0]!));
+    starter.kill("SIGKILL");
+    await starter.exited;
+  });
+
+  test("one that crashes before has a supervisor of its own, and the other one its guard when it is settled", async () => {
+    const { all, starter, settle } = await ahead("sleep 1000", "sleep 1000");
+    const [one, other] = all;
+    const shared = await supervisorOf(one!);
+    process.kill((await quick.status(one!)).pid!, "SIGKILL");
+    await until("started again", async () => (await quick.status(one!)).restarts === 1);
+    expect([await supervisorOf(one!), await supervisorOf(other!)]).not.toEqual([shared, shared]);
+    expect([await settle(), hasGuard(other!), await supervisorOf(other!)]).toEqual(["true\n", true, shared]);
+    starter.kill("SIGKILL");
+    await starter.exited;
+  });
+
+  test("SIGTERM to their supervisor before is no end of an app: each gets a supervisor of its own", async () => {
+    const { all, starter } = await ahead("sleep 1000", "sleep 1000");
+    const [{ pid }] = [await quick.status(all[0]!)];
+    const shared = await supervisorOf(all[0]!);
+    process.kill(shared, "SIGTERM");
+    for (const name of all)
+      await until(
+        "its own",
+        isSupervised(name, (found) => found !== shared),
+      );
+    expect(await quick.status(all[0]!)).toMatchObject({ state: "running", pid, restarts: 0 });
+    starter.kill("SIGKILL");
+    await starter.exited;
+  });
+
+  test("one that is withdrawn while it begins is ended, although there is no guard to ask", async () => {
+    const [one] = await started("sleep 1000");
+    await quick.stop(one!, io);
+    const script = `
+      import { superviseMany } from "${resolve("lib/host/supervisor/many.ts")}";
+      import { withdraw } from "${resolve("lib/host/supervisor/order.ts")}";
+      const begin = async ({ state }, stop) => {
+        withdraw("${specOf(one!)}");
+        await stop;
+        console.log("ended");
+      };
+      await superviseMany(begin, new Promise(() => {}));
+      process.exit();
+    `;
+    const order = `${JSON.stringify({ ...orderOf(specOf(one!)), isAhead: true })}\n`;
+    const own = Bun.spawn([process.execPath, "-e", script], { stdin: new TextEncoder().encode(order), stdout: "pipe" });
+    expect(await own.stdout.text()).toContain("ended\n");
+  });
+
+  test("what a killed supervisor has begun and not recorded is ended before it is begun again", async () => {
+    const [one] = await started("sleep 1000");
+    const [left] = await quick.pids(one!);
+    const known = { pid: left!, startTime: startTime(left!)! };
+    process.kill(await supervisorOf(one!), "SIGSTOP");
+    killGuards(one!);
+    process.kill(await supervisorOf(one!), "SIGKILL");
+    await until("no supervisor", () => !hasGuard(one!));
+    rmSync(filesOf(one!).state);
+    spawnSuccessor(specOf(one!));
+    await until("running", async () => (await quick.status(one!)).state === "running");
+    expect([isAlive(known.pid, known.startTime), (await quick.pids(one!)).length]).toEqual([false, 1]);
+  });
 });
 
 test("SIGTERM to the guard, as dp of before sends it, ends the instance once and in order", async () => {

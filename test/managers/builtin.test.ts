@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import type { InstanceName } from "../../lib/host/instance.ts";
-import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import builtin, { enabledFile, makeBuiltin } from "../../lib/managers/builtin.ts";
 import { places } from "../../lib/paths.ts";
-import { argumentsOf, isAlive, processEntry, processName, startTime } from "../../lib/host/process/process.ts";
+import { argumentsOf, bootId, isAlive, processEntry, processName, startTime } from "../../lib/host/process/process.ts";
 import { allPids } from "../../lib/host/process/proc.ts";
 import { filesOf, readRecord, supervisorsOf, type Spec, type State } from "../../lib/host/supervisor/supervision.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
@@ -324,6 +324,26 @@ for number in range(100000):
     await Bun.write(spec, JSON.stringify(began));
     await quick.stop(instance, io);
     expect(isAlive(ran.main!.pid, ran.main!.startTime)).toBe(false);
+  });
+
+  test.each([
+    ["as it was", (text: string) => text.replace(/"boot": "[^"]+"/, '"boot": "before"'), true],
+    ["half written", (text: string) => text.slice(0, 40), false],
+  ] as const)("a spec of another boot, %s, gives way to the new one", async (_, left, isInPlace) => {
+    const instance = await shop.instance("sleep 1000");
+    await quick.start(instance, io);
+    await quick.stop(instance, io);
+    const { spec } = filesOf(instance);
+    writeFileSync(spec, left(readFileSync(spec, "utf8")));
+    const { ino } = statSync(spec);
+    await quick.start({ ...instance, env: { ...instance.env, NEW: "yes" } }, io);
+    expect(await readRecord<Spec>(spec)).toMatchObject({ env: { NEW: "yes" }, boot: bootId() });
+    expect([statSync(spec).ino === ino, statSync(spec).mode & 0o777]).toEqual([isInPlace, 0o600]);
+    expect((await quick.status(instance)).state).toBe("running");
+    // What is in use is never written over.
+    const { ino: now } = statSync(spec);
+    await quick.start(instance, io);
+    expect(statSync(spec).ino).not.toBe(now);
   });
 
   test("a number that another process has now is not the instance", async () => {

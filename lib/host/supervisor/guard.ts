@@ -21,7 +21,7 @@ export interface Guard {
   ready: Promise<void>;
   /** Resolves when somebody asked the guard to stop the instance. */
   asked: Promise<void>;
-  /** Its pid; null: it was killed, and the next one is about to come. */
+  /** Its pid; null: it has not been started yet, or was killed, and the next one is about to come. */
   pid(): number | null;
   /** Called when the instance has ended: the guard exits. */
   dismiss(): void;
@@ -103,26 +103,38 @@ async function* linesOf(reader: Reader, fd: number): AsyncGenerator<void> {
   }
 }
 
-/** Starts the guard of an instance, and another one when it is killed or could not be started. `place`: how many are before it. */
-export function guard(order: Order, place: number): Guard {
-  const [ready, asked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  let life = beginOrNone(order, place);
+/** Calls `first` for the first line, `next` for each further one. After the last one nothing of it is open any more. */
+async function hear(life: Life | null, first: () => void, next: () => void): Promise<void> {
+  let lines = 0;
+  for await (const _line of life?.lines ?? []) (lines++ === 0 ? first : next)();
+  life?.tell("0");
+}
+
+/**
+ * Starts the guard of an instance when `wanted` resolves, or the instance is left to it, and another one when it is killed or
+ * could not be started. `place`: how many are before it.
+ */
+export function guard(order: Order, place: number, wanted: Promise<void>): Guard {
+  const [ready, asked, needed] = [signal(), signal(), signal()];
+  void wanted.then(needed.resolve);
+  let life: Life | null = null;
   let [isOver, isLeft] = [false, false];
+  const tell = (word: Word) => {
+    needed.resolve();
+    life?.tell(word);
+  };
   const watch = async () => {
+    await needed.promise;
     while (!isOver) {
-      let lines = 0;
-      for await (const _line of life?.lines ?? []) {
-        if (lines++ === 0) ready.resolve();
+      life = beginOrNone(order, place);
+      if (isLeft) tell("254");
+      await hear(life, ready.resolve, () => {
         // It takes over. Should it have been asked to stop, there is nothing to take over.
-        else if (isLeft) isOver = true;
+        if (isLeft) isOver = true;
         else asked.resolve();
-      }
-      life?.tell("0");
+      });
       life = null;
-      if (isOver) return;
-      await Bun.sleep(PAUSE);
-      if (!isOver) life = beginOrNone(order, place);
-      if (isLeft) life?.tell("254");
+      if (!isOver) await Bun.sleep(PAUSE);
     }
   };
   const watched = watch();
@@ -132,15 +144,17 @@ export function guard(order: Order, place: number): Guard {
     pid: () => life?.pid ?? null,
     dismiss() {
       isOver = true;
-      life?.tell("0");
+      tell("0");
     },
     async leave() {
       isLeft = true;
-      life?.tell("254");
+      tell("254");
       await watched;
     },
   };
 }
+
+const signal = () => Promise.withResolvers<void>();
 
 /** As begin; null: there is no room for a process now. */
 function beginOrNone(order: Order, place: number): Life | null {

@@ -1,6 +1,7 @@
 // One supervisor of many instances, as after a boot: a process for each would take longer to start than its app.
+import { writeSync } from "node:fs";
 import { guard, type Guard } from "./guard.ts";
-import { specOf, type Order } from "./order.ts";
+import { GUARD_ALL, specOf, type Order } from "./order.ts";
 import type { Spec } from "./supervision.ts";
 
 /** Supervises one instance until `stop` resolves, or its app has ended and it is left to its guard. Never throws. */
@@ -8,6 +9,9 @@ export type Supervise = (spec: Spec, stop: Promise<void>, own: Guard) => Promise
 
 /** Milliseconds after SIGTERM in which the guards are asked, too, if the machine is shut down. */
 const GRACE = 1_000;
+/** Milliseconds until instances that were begun ahead get guards, although nobody has asked for them. */
+const LATEST = 2_000;
+const STDOUT = 1;
 
 /**
  * Supervises the instances that are named on stdin, until all have ended or `stop` resolves. Then those whose guards are
@@ -16,43 +20,81 @@ const GRACE = 1_000;
 export async function superviseMany(supervise: Supervise, stop: Promise<void>): Promise<void> {
   const all: Promise<void>[] = [];
   const asked = new Set<Promise<void>>();
+  const ahead = unguarded();
   let isStopping = false;
+  const begin = (order: Order) => {
+    const own = guard(order, all.length, order.isAhead ? ahead.wanted : Promise.resolve());
+    const ended = superviseOne(order, supervise, own);
+    all.push(ended);
+    if (order.isAhead) ahead.add(own, ended);
+    void own.asked.then(() => asked.add(ended));
+  };
   const supervised = async () => {
-    for await (const order of orders()) {
-      if (isStopping) continue;
-      const own = guard(order, all.length);
-      const ended = superviseOne(order, supervise, own);
-      all.push(ended);
-      void own.asked.then(() => asked.add(ended));
+    for await (const line of lines()) {
+      if (line === GUARD_ALL) void ahead.guard().then(answer);
+      else if (!isStopping) begin(JSON.parse(line) as Order);
     }
+    void ahead.guard();
     await Promise.all(all);
   };
   const stopped = async () => {
     await stop;
     isStopping = true;
+    void ahead.guard();
     await Bun.sleep(GRACE);
     await Promise.all(asked);
   };
   await Promise.race([supervised(), stopped()]);
 }
 
-/** The orders on stdin, each a whole line. */
-async function* orders(): AsyncGenerator<Order> {
+/** The instances that were begun ahead: their guards come when nobody waits for a processor any more, or soon. */
+function unguarded() {
+  const wanted = Promise.withResolvers<void>();
+  const guarded: Promise<void>[] = [];
+  return {
+    wanted: wanted.promise,
+    add(own: Guard, ended: Promise<void>): void {
+      if (guarded.length === 0) void Bun.sleep(LATEST).then(wanted.resolve);
+      guarded.push(Promise.race([own.ready, ended]));
+    },
+    /** Resolves when each has a guard, or has ended. */
+    async guard(): Promise<void> {
+      wanted.resolve();
+      await Promise.all(guarded);
+    },
+  };
+}
+
+function answer(): void {
+  try {
+    writeSync(STDOUT, "\n");
+  } catch {
+    // whoever has asked is gone
+  }
+}
+
+/** The whole lines on stdin. */
+async function* lines(): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of Bun.stdin.stream()) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) yield JSON.parse(line) as Order;
+    const all = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = all.pop()!;
+    yield* all;
   }
 }
 
 async function superviseOne(order: Order, supervise: Supervise, own: Guard): Promise<void> {
   try {
     // From here on it can be stopped, and a kill of this process is survived.
-    await own.ready;
+    if (!order.isAhead) await own.ready;
     const spec = specOf(order);
-    if (spec !== null) await supervise(spec, own.asked, own);
+    if (spec === null) return;
+    const withdrawn = Promise.withResolvers<void>();
+    const ended = supervise(spec, Promise.race([own.asked, withdrawn.promise]), own);
+    // There is no guard yet that would have been asked.
+    if (order.isAhead && specOf(order) === null) withdrawn.resolve();
+    await ended;
   } finally {
     own.dismiss();
   }

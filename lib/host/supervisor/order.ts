@@ -9,7 +9,12 @@ export interface Order {
   /** Its inode and time in ms: a spec that was written anew is another supervisor's, and one may be withdrawn. */
   inode: number;
   time: number;
+  /** It is begun at once, and gets its guard later: until then its starter makes good what happens to the supervisor. */
+  isAhead?: boolean;
 }
+
+/** What a supervisor of many is told when all instances that it has begun ahead shall have guards. It answers one byte. */
+export const GUARD_ALL = "guard all";
 
 /** The order to supervise a spec as it is now. */
 export function orderOf(spec: string): Order {

@@ -11,9 +11,9 @@ import { idsOf } from "../users.ts";
 
 /**
  * Writes everything that a supervisor needs. The spec is readable by dp alone, the script by the app's user as well.
- * Throws DpError "host" for an unknown user.
+ * `isStale`: the one that is there was written before a reboot. Throws DpError "host" for an unknown user.
  */
-export async function writeSpec(instance: Startable, restartDelay: number): Promise<void> {
+export async function writeSpec(instance: Startable, restartDelay: number, isStale: boolean): Promise<void> {
   const { app, id, folder, stopTimeout } = instance;
   const files = filesOf(instance);
   const user = ownUser() === 0 ? (instance.user ?? null) : null;
@@ -27,7 +27,7 @@ export async function writeSpec(instance: Startable, restartDelay: number): Prom
   if ((await readText(files.script)) !== script) await writeFileAtomic(files.script, script, 0o600);
   if (user !== null) chownSync(files.script, 0, gid);
   chmodSync(files.script, user === null ? 0o600 : 0o640);
-  await keepSpec(files.spec, {
+  const spec = {
     app,
     id,
     folder,
@@ -40,6 +40,7 @@ export async function writeSpec(instance: Startable, restartDelay: number): Prom
     log: files.log,
     state: files.state,
     boot: bootId(),
-  });
+  };
+  await keepSpec(files.spec, spec, isStale);
   await removeFile(files.state);
 }

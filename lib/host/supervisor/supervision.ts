@@ -1,6 +1,6 @@
 // What the builtin manager and its supervisors share: the files of an instance, and which processes belong to it.
 import { DpError } from "../../errors.ts";
-import { ownText, writeFileAtomic, writeFileUntilBoot } from "../files.ts";
+import { overwrite, ownText, writeFileAtomic, writeFileUntilBoot } from "../files.ts";
 import { places, root } from "../../paths.ts";
 import { isInstanceId } from "../../text/ids.ts";
 import { allPids } from "../process/proc.ts";
@@ -71,8 +71,13 @@ export async function readRecord<T extends Spec | State>(path: string): Promise<
 
 const textOf = (value: Spec | State) => `${JSON.stringify(value, null, 2)}\n`;
 
-/** Writes a spec, readable by dp alone: it contains the environment. After the next boot it is of no use. */
-export const keepSpec = (path: string, spec: Spec): Promise<void> => writeFileUntilBoot(path, textOf(spec), 0o600);
+/**
+ * Writes a spec, readable by dp alone: it contains the environment. After the next boot it is of no use; `isStale`: what is
+ * there is of none any more.
+ */
+export async function keepSpec(path: string, spec: Spec, isStale = false): Promise<void> {
+  if (!isStale || !overwrite(path, textOf(spec))) await writeFileUntilBoot(path, textOf(spec), 0o600);
+}
 
 /** Writes a state. How an instance ended outlives a power cut; that it runs is of no use after the next boot. */
 export async function keepState(path: string, state: State): Promise<void> {

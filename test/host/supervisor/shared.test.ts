@@ -1,6 +1,6 @@
 // How many instances one supervisor of many is given.
 import { expect, test } from "bun:test";
-import { mostInstances } from "../../../lib/host/supervisor/starter.ts";
+import { mostInstances } from "../../../lib/host/supervisor/shared.ts";
 
 test.each([
   ["1024", 100],
