@@ -212,6 +212,7 @@ make_bundle() {
         cp "$1/bin/dp" "$1/bin/dp.source"
         sed 's|"../lib/cli.ts"|"../bundle/dp.js"|' "$1/bin/dp.source" >"$1/bin/dp"
         if says_version hardened "$1/bin/dp" && says_version "$1/bundle/dp"; then
+            write_variables "$1/bundle"
             rm "$1/bin/dp.source" "$1/bundle.log"
             return
         fi
@@ -223,6 +224,13 @@ make_bundle() {
     # Hooks and units start dp by this name.
     cp "$1/templates/start.sh" "$1/bundle/dp"
     chmod 755 "$1/bundle/dp"
+}
+
+# Programs that run long are compiled later: a server that boots has better use for its processors, and the relay of a busy
+# one is compiled within its first second all the same. lib/host/compilers.ts reads it.
+write_variables() {
+    late=BUN_JSC_thresholdForJITAfterWarmUp=5000
+    if (cd / && env "$late" "$1/dp" --version) >/dev/null 2>&1 </dev/null; then echo "$late" >"$1/variables"; fi
 }
 
 # Whether a command that starts the new dp does: its log tells why not.

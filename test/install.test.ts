@@ -191,6 +191,30 @@ describe("an installation", () => {
     }
   });
 
+  test("programs that run long are compiled later, by variables that its Bun knows", async () => {
+    const tree = join(folder, prefix, "share/dp");
+    const file = join(tree, "bundle/variables");
+    expect(readFileSync(file, "utf8")).toMatch(/^(?:BUN_JSC_\w+=\w+\n)+$/);
+    const script = `console.log(JSON.stringify((await import(${JSON.stringify(join(tree, "lib/host/compilers.ts"))})).variables()))`;
+    const ask = async () => {
+      const { out } = await runProgram([join(tree, "bun/bin/bun"), "--no-install", "-e", script]);
+      return JSON.parse(out) as Record<string, string>;
+    };
+    const env = await ask();
+    expect(Object.keys(env)).not.toEqual([]);
+    expect(await runProgram([join(tree, "bundle/dp"), "--version"], env)).toEqual({
+      code: 0,
+      out: spoken(version),
+      err: "",
+    });
+    renameSync(file, `${file}.away`);
+    try {
+      expect(await ask()).toEqual({});
+    } finally {
+      renameSync(`${file}.away`, file);
+    }
+  });
+
   test("has everything in that file: each step, app type, manager and front is found by its name", async () => {
     const root = { DP_ROOT: join(folder, "nowhere") };
     const steps = readdirSync(join(project, "steps")).map((name) => name.replace(".ts", ""));

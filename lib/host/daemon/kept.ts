@@ -37,6 +37,8 @@ export interface Program {
   /** Milliseconds until the first restart. */
   restartDelay: number;
   log: string;
+  /** A file of variables, NAME=VALUE, that may be missing; read at each start. */
+  variables?: string | null;
 }
 
 /** The paths of a program's records. */
@@ -52,11 +54,19 @@ export const isKept = (kept: Pick<Kept, "stem">) => supervisorsOf(recordsOf(kept
 /** The last state that its supervisor recorded; null: none. */
 export const stateOf = (kept: Kept) => readRecord<State>(recordsOf(kept).state);
 
+function scriptOf({ argv, variables }: Program): string {
+  const exec = `exec ${argv.map(shellQuote).join(" ")}\n`;
+  if (!variables) return exec;
+  const file = shellQuote(variables);
+  return `[ ! -f ${file} ] || { set -a; . ${file}; set +a; }\n${exec}`;
+}
+
 /** Starts the program under its own supervisor; there must be none yet. */
-export async function startKept(kept: Kept, { argv, env, user, restartDelay, log }: Program): Promise<void> {
+export async function startKept(kept: Kept, program: Program): Promise<void> {
+  const { env, user, restartDelay, log } = program;
   const { spec, state, script } = recordsOf(kept);
   const [uid, gid] = user === null ? [ownUser(), 0] : await idsOf(user);
-  const text = `exec ${argv.map(shellQuote).join(" ")}\n`;
+  const text = scriptOf(program);
   // After a reboot it is there already, and apps wait for the relay.
   if ((await readText(script)) !== text) await writeFileAtomic(script, text, 0o600);
   if (user !== null) {

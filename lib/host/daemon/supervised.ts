@@ -2,6 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DpError } from "../../errors.ts";
+import { variablesFile } from "../compilers.ts";
 import { waitForLock } from "../lock.ts";
 import { plainEnv } from "../run.ts";
 import { program } from "../self.ts";
@@ -78,6 +79,8 @@ function launch(daemon: Daemon): Promise<void> {
     user: daemon.user,
     restartDelay: 50,
     log: logOf(daemon),
+    // Another version of Bun may be installed when it is started again.
+    variables: variablesFile,
   });
 }
 

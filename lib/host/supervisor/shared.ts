@@ -1,6 +1,7 @@
 // Starts supervisors of many instances, and gives them instances.
 import { closeSync, writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
+import { variables } from "../compilers.ts";
 import { pipe } from "../process/libc.ts";
 import { readProc } from "../process/proc.ts";
 import { plainEnv } from "../run.ts";
