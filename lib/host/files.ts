@@ -58,17 +58,18 @@ export const writeFileUntilBoot = (path: string, text: string, mode = 0o600): Pr
 
 /**
  * Writes over a record on which nobody counts any more, in its place: to replace a file takes ten times as long, most of it
- * for the disk. A reader may see half of it; white space follows where it was longer. False: it is not there, or may be half
- * written, and is to be replaced.
+ * for the disk. A reader may see half of it; white space follows where it was longer. False: it is to be replaced, for there
+ * is none, it needs more room, it is not this user's alone, or it may be half written now.
  */
 export function overwrite(path: string, text: string): boolean {
   let file: number | undefined;
   try {
     file = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW);
-    const bytes = Buffer.from(text);
-    const whole = Buffer.alloc(Math.max(fstatSync(file).size, bytes.length), "\n");
-    bytes.copy(whole);
-    return writeSync(file, whole, 0, whole.length, 0) === whole.length;
+    const { size, mode, uid, nlink } = fstatSync(file);
+    const [whole, bytes] = [Buffer.alloc(size, "\n"), Buffer.from(text)];
+    if (mode !== OWN_FILE || uid !== process.geteuid!() || nlink !== 1 || bytes.copy(whole) < bytes.length)
+      return false;
+    return writeSync(file, whole, 0, size, 0) === size;
   } catch {
     return false;
   } finally {
@@ -89,6 +90,9 @@ async function withRoom(path: string, write: () => Promise<void>): Promise<void>
     });
   }
 }
+
+/** The mode of a file that its owner alone may read and write. */
+const OWN_FILE = constants.S_IFREG | 0o600;
 
 /** How many files this process has written: two writes of one file at a time need two temp files. */
 let written = 0;

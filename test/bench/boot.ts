@@ -1,8 +1,9 @@
 // After a boot without systemd: how long it takes from the start of `dp reconcile` until all apps answer, beside the same
 // programs started at once by hand; and how long the whole command takes.
-import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../support/core-server.ts";
+import { leaveAsAfterReboot } from "../support/reboot.ts";
 import { until, type Sandbox } from "../support/sandbox.ts";
 import { filesOf, flaskFiles, giveWayToPip, withApp, withFlask } from "./app.ts";
 import { median, section, type Measured, type Options } from "./section.ts";
@@ -40,11 +41,7 @@ async function allAnswer(ports: readonly number[], begun: number): Promise<numbe
 /** Milliseconds after everything was killed: until all apps answer through their public ports, and of the whole command. */
 async function byDp(box: Sandbox, ports: readonly number[]): Promise<[answer: number, command: number]> {
   await box.cutPower();
-  for (const path of new Bun.Glob("*/instances/*.json").scanSync({ cwd: join(box.base, ".."), absolute: true })) {
-    const record = JSON.parse(readFileSync(path, "utf8")) as { boot?: string };
-    // As a reboot leaves it.
-    writeFileSync(path, JSON.stringify({ ...record, boot: "another" }), { mode: 0o600 });
-  }
+  leaveAsAfterReboot(join(box.base, ".."));
   const begun = performance.now();
   const command = box.dp("reconcile").then(({ code, text }) => {
     if (code !== 0) throw new Error(`dp reconcile exited with code ${code}: ${text}`);

@@ -1,10 +1,11 @@
 // dp reconcile of several apps after a boot, cut short: the next one finds each app's process once, and it answers.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { filesOf, withApp } from "../bench/app.ts";
 import { addCopy } from "../bench/status.ts";
 import { tested } from "../support/installed.ts";
+import { leaveAsAfterReboot } from "../support/reboot.ts";
 import { pids, pidsWith, until, type Sandbox } from "../support/sandbox.ts";
 
 const [APP, COPIES] = ["first", ["second", "third"]];
@@ -67,10 +68,7 @@ function kill(pid: number): void {
 /** Everything is killed, and the records are as a reboot leaves them. */
 async function reboot(): Promise<void> {
   await box.cutPower();
-  for (const path of new Bun.Glob("*/instances/*.json").scanSync({ cwd: at(), absolute: true })) {
-    const record = JSON.parse(readFileSync(path, "utf8")) as { boot?: string };
-    writeFileSync(path, JSON.stringify({ ...record, boot: "another" }), { mode: 0o600 });
-  }
+  leaveAsAfterReboot(at());
 }
 
 const victims = {

@@ -1,6 +1,7 @@
 // Files that are whole or not there, whoever is killed meanwhile.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -61,8 +62,7 @@ test("a link in place of the file is replaced, not followed", async () => {
 
 test.each([
   ["longer", '{ "what": "was here before" }\n'],
-  ["shorter", "{}"],
-  ["empty", ""],
+  ["as long", '{ "what": "u" }\n'],
 ])("a record that was %s is written over in its place, and can be read", (_, before) => {
   writeFileSync(at("record"), before, { mode: 0o600 });
   const { ino } = lstatSync(at("record"));
@@ -80,7 +80,17 @@ test("what is not there, or is no file of its own, is not written over", () => {
   expect(readdirSync(folder).toSorted()).toEqual(["elsewhere", "folder", "link"]);
 });
 
-test("a record on a full disk is not written over", () => {
+test("a record that others may read, that has another name, or that is too short is not written over", () => {
+  writeFileSync(at("open"), "untouched", { mode: 0o644 });
+  writeFileSync(at("short"), "un", { mode: 0o600 });
+  writeFileSync(at("one"), "untouched", { mode: 0o600 });
+  linkSync(at("one"), at("other"));
+  for (const name of ["open", "short", "other"]) expect([name, overwrite(at(name), "new")]).toEqual([name, false]);
+  expect(["open", "short", "one"].map((name) => readFileSync(at(name), "utf8"))).toEqual([
+    "untouched",
+    "un",
+    "untouched",
+  ]);
   expect(overwrite("/dev/full", "new")).toBe(false);
 });
 

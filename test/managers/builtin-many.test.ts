@@ -16,9 +16,10 @@ import type { InstanceName } from "../../lib/host/instance.ts";
 import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { argumentsOf, isAlive, processEntry, startTime } from "../../lib/host/process/process.ts";
 import { sharedSupervisor, supervisor } from "../../lib/host/self.ts";
-import { orderOf, withdraw, type Order } from "../../lib/host/supervisor/order.ts";
+import { GUARD_ALL, orderOf, withdraw, type Order } from "../../lib/host/supervisor/order.ts";
 import { spawnSuccessor } from "../../lib/host/supervisor/starter.ts";
 import { filesOf, readRecord, supervisorsOf, type Spec, type State } from "../../lib/host/supervisor/supervision.ts";
+import { supervise } from "../../lib/host/supervisor/supervisor.ts";
 import { makeBuiltin } from "../../lib/managers/builtin.ts";
 import { managerContract, outputOf, until, workshop } from "./contract.ts";
 import { ownRoot } from "../support/own-root.ts";
@@ -92,7 +93,9 @@ test("to stop one ends that one alone, with its guard", async () => {
 describe("begun ahead", () => {
   const hasGuard = (name: InstanceName) => supervisorsOf(specOf(name)).length > 0;
   /** Instances without guards: their supervisor starts none before it is asked, or two seconds are over. */
-  async function ahead(...commands: string[]) {
+  const ahead = (...commands: string[]) => aheadBy([], ...commands);
+  /** The same by a starter that is run by another program. */
+  async function aheadBy(runner: readonly string[], ...commands: string[]) {
     const all = [];
     for (const command of commands) all.push({ ...(await shop.instance(command)), isAhead: true });
     const script = `
@@ -103,7 +106,7 @@ describe("begun ahead", () => {
       console.log("started");
       for await (const _ of console) console.log(await builtin.settle());
     `;
-    const argv = [process.execPath, "-e", script, JSON.stringify(all)];
+    const argv = [...runner, process.execPath, "-e", script, JSON.stringify(all)];
     const starter = Bun.spawn(argv, { env: process.env, stdin: "pipe", stdout: "pipe" });
     const lines = starter.stdout.pipeThrough(new TextDecoderStream()).getReader();
     expect((await lines.read()).value).toBe("started\n");
@@ -132,6 +135,76 @@ describe("begun ahead", () => {
       );
       expect(await quick.status(name)).toEqual(before[at]!);
     }
+  });
+
+  test("those of several supervisors are settled as well, for each has room for few", async () => {
+    // For two each: see mostInstances.
+    const { all, starter, settle } = await aheadBy(["prlimit", "--nofile=80:80"], ...Array(5).fill("sleep 1000"));
+    const before = new Set(await Promise.all(all.map(supervisorOf)));
+    expect(before.size).toBe(3);
+    expect(await settle()).toBe("true\n");
+    expect(all.map(hasGuard)).toEqual(Array(5).fill(true));
+    expect(new Set(await Promise.all(all.map(supervisorOf)))).toEqual(before);
+    starter.kill("SIGKILL");
+    await starter.exited;
+  });
+
+  /** A supervisor of many to which only this test speaks, and which starts no guards by itself. */
+  async function begun(...commands: string[]) {
+    const names = await started(...commands);
+    for (const name of names) {
+      await quick.stop(name, io);
+      rmSync(filesOf(name).state);
+    }
+    const script = `
+      import { supervise } from "${resolve("lib/host/supervisor/supervisor.ts")}";
+      import { superviseMany } from "${resolve("lib/host/supervisor/many.ts")}";
+      const stop = new Promise((resolve) => process.on("SIGTERM", resolve));
+      const one = (spec, stop, own, isWithdrawn) => supervise(spec, stop, null, own, isWithdrawn);
+      await superviseMany(one, stop, 1_000_000);
+      process.exit();
+    `;
+    const own = Bun.spawn([process.execPath, "-e", script], { stdin: "pipe", stdout: "pipe" });
+    for (const name of names) own.stdin.write(`${JSON.stringify({ ...orderOf(specOf(name)), isAhead: true })}\n`);
+    own.stdin.flush();
+    for (const name of names)
+      await until("running", async () => (await readRecord<State>(filesOf(name).state))?.state === "running");
+    expect(names.map(hasGuard)).toEqual(names.map(() => false));
+    const answers = own.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    return { names, own, answer: async () => (await answers.read()).value };
+  }
+
+  test("without a word they have no guards; with it they have, and that is said", async () => {
+    const { names, own, answer } = await begun("sleep 1000", "sleep 1000");
+    own.stdin.write(`${GUARD_ALL}\n`);
+    own.stdin.flush();
+    expect(await answer()).toBe("\n");
+    expect(names.map(hasGuard)).toEqual([true, true]);
+    for (const name of names) await quick.stop(name, io);
+    own.stdin.end();
+    expect(await own.exited).toBe(0);
+  });
+
+  test("they have guards when there is nobody any more who could speak", async () => {
+    const { names, own, answer } = await begun("sleep 1000", "sleep 1000");
+    own.stdin.end();
+    expect(await answer()).toBe("\n");
+    expect(names.map(hasGuard)).toEqual([true, true]);
+    for (const name of names) await quick.stop(name, io);
+    expect(await own.exited).toBe(0);
+  });
+
+  test("one that ends for good before is nobody's to wait for", async () => {
+    const { names, own, answer } = await begun("sleep 1000");
+    const [one] = names;
+    process.kill((await quick.status(one!)).pid!, "SIGKILL");
+    await until("a supervisor of its own", async () => hasGuard(one!));
+    own.stdin.write(`${GUARD_ALL}\n`);
+    own.stdin.flush();
+    expect(await answer()).toBe("\n");
+    await quick.stop(one!, io);
+    own.stdin.end();
+    expect(await own.exited).toBe(0);
   });
 
   test("when their supervisor is killed before, that is told, and they are adopted", async () => {
@@ -193,23 +266,33 @@ describe("begun ahead", () => {
     await starter.exited;
   });
 
-  test("one that is withdrawn while it begins is ended, although there is no guard to ask", async () => {
+  test("one that was withdrawn while it began is ended, and nothing is recorded", async () => {
+    const [one] = await started("sleep 1000");
+    await quick.stop(one!, io);
+    const { spec, state } = filesOf(one!);
+    rmSync(state);
+    await supervise((await readRecord<Spec>(spec))!, new Promise(() => {}), null, null, () => true);
+    await until("its end", async () => (await quick.pids(one!)).length === 0);
+    expect(existsSync(state)).toBe(false);
+  });
+
+  test("whoever begins one ahead is told that it was withdrawn, although there was no guard to ask", async () => {
     const [one] = await started("sleep 1000");
     await quick.stop(one!, io);
     const script = `
       import { superviseMany } from "${resolve("lib/host/supervisor/many.ts")}";
       import { withdraw } from "${resolve("lib/host/supervisor/order.ts")}";
-      const begin = async ({ state }, stop) => {
+      const begin = async (spec, stop, own, isWithdrawn) => {
+        const before = isWithdrawn();
         withdraw("${specOf(one!)}");
-        await stop;
-        console.log("ended");
+        console.log("withdrawn", before, isWithdrawn());
       };
       await superviseMany(begin, new Promise(() => {}));
       process.exit();
     `;
     const order = `${JSON.stringify({ ...orderOf(specOf(one!)), isAhead: true })}\n`;
     const own = Bun.spawn([process.execPath, "-e", script], { stdin: new TextEncoder().encode(order), stdout: "pipe" });
-    expect(await own.stdout.text()).toContain("ended\n");
+    expect(await own.stdout.text()).toContain("withdrawn false true\n");
   });
 
   test("what a killed supervisor has begun and not recorded is ended before it is begun again", async () => {

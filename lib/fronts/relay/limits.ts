@@ -22,7 +22,7 @@ export const CONNECT_PAUSE = 25;
 /** The same while the kernel says that nobody listens, and how often it is asked. */
 export const CONNECT_UNHEARD = 250;
 export const CONNECT_LOOK = 10;
-/** For so many targets at each look, in turn. */
+/** Where nobody listened, it is asked again for so many targets at each look, in turn. */
 export const CONNECT_LOOKS = 8;
 /** So many of those who wait for an app connect at first, and twice as many at each look after it. */
 export const CONNECT_FIRST = 4;

@@ -42,20 +42,33 @@ export function tryNoMore(client: Client): void {
 /** To ask the kernel costs far less than a connection that is refused, and one answer is enough for all clients of a port. */
 function look(): void {
   const now = performance.now();
-  for (const [target, queue] of [...queues].slice(0, CONNECT_LOOKS)) {
+  for (const [target, queue] of queuesOfLook()) {
     const due = dueOf(target, queue, now);
     if (due.length > 0) queue.room *= 2;
     for (const [client, { again }] of due) {
       tryNoMore(client);
       again(client);
     }
-    // The others come first at the next look.
+    // Others come first at the next look.
     queues.delete(target);
     if (queue.refusals.size > 0) queues.set(target, queue);
   }
   if (queues.size > 0 || timer === null) return;
   clearInterval(timer);
   timer = null;
+}
+
+/** Of the targets where nobody listened, of which there may be hundreds, a few in turn; of the others all. */
+function queuesOfLook(): [Target, Queue][] {
+  const [unheard, others]: [Target, Queue][][] = [[], []];
+  for (const each of queues) (isUnheard(...each) ? unheard : others)!.push(each);
+  return [...others!, ...unheard!.slice(0, CONNECT_LOOKS)];
+}
+
+/** Whether nobody listened there, and the app has no other target meanwhile. */
+function isUnheard(target: Target, { wasUnheard, refusals }: Queue): boolean {
+  const [client] = refusals.keys();
+  return wasUnheard && client?.app.route.target === target;
 }
 
 /** Those whose turn it is. */

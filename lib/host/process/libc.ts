@@ -1,6 +1,7 @@
 // The few C library calls that Bun does not offer, or only in modules that are slow to load: node:tty pulls in all of
 // node:net.
 import { FFIType, ptr } from "bun:ffi";
+import { closeSync } from "node:fs";
 import { libcWith } from "./library.ts";
 
 const LOCK_SH = 1;
@@ -58,6 +59,19 @@ export function pipe(): [number, number] {
   const ends = new Int32Array(2);
   if (libc().pipe2(ptr(ends), O_CLOEXEC) !== 0) throw new Error("pipe2 failed: too many open files?");
   return [ends[0]!, ends[1]!];
+}
+
+type Pipe = ReturnType<typeof pipe>;
+
+/** Two pipes, or none of them. */
+export function pipes(): [Pipe, Pipe] {
+  const first = pipe();
+  try {
+    return [first, pipe()];
+  } catch (error) {
+    first.forEach(closeSync);
+    throw error;
+  }
 }
 
 /**

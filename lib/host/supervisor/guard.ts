@@ -2,7 +2,7 @@
 // instance when it was killed or has left it. To the rest of dp it is the instance's supervisor: it is found by the spec, and
 // sent SIGTERM.
 import { closeSync, writeSync } from "node:fs";
-import { pipe } from "../process/libc.ts";
+import { pipes } from "../process/libc.ts";
 import { plainEnv } from "../run.ts";
 import { supervisor } from "../self.ts";
 import type { Order } from "./order.ts";
@@ -36,19 +36,6 @@ interface Life {
   lines: AsyncIterable<void>;
   /** The first word counts. */
   tell(word: Word): void;
-}
-
-type Pipe = ReturnType<typeof pipe>;
-
-/** Two pipes, or none of them. */
-function pipes(): [Pipe, Pipe] {
-  const first = pipe();
-  try {
-    return [first, pipe()];
-  } catch (error) {
-    first.forEach(closeSync);
-    throw error;
-  }
 }
 
 function begin(order: Order, place: number): Life {

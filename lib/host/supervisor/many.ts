@@ -4,23 +4,27 @@ import { guard, type Guard } from "./guard.ts";
 import { GUARD_ALL, specOf, type Order } from "./order.ts";
 import type { Spec } from "./supervision.ts";
 
-/** Supervises one instance until `stop` resolves, or its app has ended and it is left to its guard. Never throws. */
-export type Supervise = (spec: Spec, stop: Promise<void>, own: Guard) => Promise<void>;
+/**
+ * Supervises one instance until `stop` resolves, or its app has ended and it is left to its guard. Never throws.
+ * `isWithdrawn` tells, once it has begun, whether it must not have been.
+ */
+export type Supervise = (spec: Spec, stop: Promise<void>, own: Guard, isWithdrawn: () => boolean) => Promise<void>;
 
 /** Milliseconds after SIGTERM in which the guards are asked, too, if the machine is shut down. */
 const GRACE = 1_000;
-/** Milliseconds until instances that were begun ahead get guards, although nobody has asked for them. */
+/** By default in ms: dp asks within one second, unless it hangs. */
 const LATEST = 2_000;
 const STDOUT = 1;
 
 /**
  * Supervises the instances that are named on stdin, until all have ended or `stop` resolves. Then those whose guards are
  * asked to stop are stopped, and nothing happens to the others: their guards start other supervisors when this one is gone.
+ * `latest`: ms until instances that were begun ahead get guards, although nobody has asked for them.
  */
-export async function superviseMany(supervise: Supervise, stop: Promise<void>): Promise<void> {
+export async function superviseMany(supervise: Supervise, stop: Promise<void>, latest = LATEST): Promise<void> {
   const all: Promise<void>[] = [];
   const asked = new Set<Promise<void>>();
-  const ahead = unguarded();
+  const ahead = unguarded(latest);
   let isStopping = false;
   const begin = (order: Order) => {
     const own = guard(order, all.length, order.isAhead ? ahead.wanted : Promise.resolve());
@@ -31,7 +35,7 @@ export async function superviseMany(supervise: Supervise, stop: Promise<void>): 
   };
   const supervised = async () => {
     for await (const line of lines()) {
-      if (line === GUARD_ALL) void ahead.guard().then(answer);
+      if (line === GUARD_ALL) void ahead.guard();
       else if (!isStopping) begin(JSON.parse(line) as Order);
     }
     void ahead.guard();
@@ -48,19 +52,20 @@ export async function superviseMany(supervise: Supervise, stop: Promise<void>): 
 }
 
 /** The instances that were begun ahead: their guards come when nobody waits for a processor any more, or soon. */
-function unguarded() {
+function unguarded(latest: number) {
   const wanted = Promise.withResolvers<void>();
   const guarded: Promise<void>[] = [];
   return {
     wanted: wanted.promise,
     add(own: Guard, ended: Promise<void>): void {
-      if (guarded.length === 0) void Bun.sleep(LATEST).then(wanted.resolve);
+      if (guarded.length === 0) void Bun.sleep(latest).then(wanted.resolve);
       guarded.push(Promise.race([own.ready, ended]));
     },
-    /** Resolves when each has a guard, or has ended. */
+    /** Says so when each has a guard, or has ended. */
     async guard(): Promise<void> {
       wanted.resolve();
       await Promise.all(guarded);
+      answer();
     },
   };
 }
@@ -90,11 +95,8 @@ async function superviseOne(order: Order, supervise: Supervise, own: Guard): Pro
     if (!order.isAhead) await own.ready;
     const spec = specOf(order);
     if (spec === null) return;
-    const withdrawn = Promise.withResolvers<void>();
-    const ended = supervise(spec, Promise.race([own.asked, withdrawn.promise]), own);
-    // There is no guard yet that would have been asked.
-    if (order.isAhead && specOf(order) === null) withdrawn.resolve();
-    await ended;
+    // Without a guard there was nobody to ask when it was withdrawn after the last look.
+    await supervise(spec, own.asked, own, () => order.isAhead === true && specOf(order) === null);
   } finally {
     own.dismiss();
   }

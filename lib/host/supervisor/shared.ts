@@ -2,7 +2,7 @@
 import { closeSync, writeSync } from "node:fs";
 import { codeOf } from "../../errors.ts";
 import { variables } from "../compilers.ts";
-import { pipe } from "../process/libc.ts";
+import { pipes } from "../process/libc.ts";
 import { readProc } from "../process/proc.ts";
 import { plainEnv } from "../run.ts";
 import { within } from "../within.ts";
@@ -14,8 +14,8 @@ import { supervisorsOf } from "./supervision.ts";
 /** The most instances of one supervisor, how many open files it has for each (measured), and for itself at most. */
 const [MOST, FILES, OWN_FILES] = [100, 8, 64];
 
-/** How long guards may take, in ms, when there is no room for a process. */
-const LONGEST = 60_000;
+/** How long is waited for guards, in ms: there may be no room for a process, or the supervisor hangs. */
+const LONGEST = 5_000;
 
 /** The most instances of a supervisor with the limits of `/proc/PID/limits`. */
 export function mostInstances(limits: string): number {
@@ -105,7 +105,7 @@ export async function guardAll(): Promise<boolean> {
 }
 
 async function guarded(each: Shared): Promise<boolean> {
-  // That it may be given no more tells it the same.
+  // That it is given no more tells it the same.
   if (each === shared) tell(each, GUARD_ALL);
   const reader = Bun.file(each.answers).stream().getReader();
   try {
@@ -120,7 +120,7 @@ async function guarded(each: Shared): Promise<boolean> {
 let begun = 0;
 
 function beginShared(): Shared {
-  const [[read, orders], [answers, answer]] = [pipe(), pipe()];
+  const [[read, orders], [answers, answer]] = pipes();
   try {
     const name = `${process.pid}.${begun++}`;
     const argv = sharedSupervisor(name);

@@ -1,5 +1,5 @@
 // The spec of an instance: the files from which a supervisor starts it.
-import { chmodSync, chownSync, mkdirSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync } from "node:fs";
 import { startScript } from "../process/command-line.ts";
 import { bootId } from "../process/process.ts";
 import { readText, removeFile, writeFileAtomic } from "../files.ts";
@@ -41,6 +41,7 @@ export async function writeSpec(instance: Startable, restartDelay: number, isSta
     state: files.state,
     boot: bootId(),
   };
-  await keepSpec(files.spec, spec, isStale);
+  // On a full disk the old state makes room for the new one; without it, only the spec tells of a full disk in time.
+  await keepSpec(files.spec, spec, isStale && existsSync(files.state));
   await removeFile(files.state);
 }

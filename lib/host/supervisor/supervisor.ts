@@ -88,6 +88,16 @@ function seenEnd(ended: Ended | null): AppEnded {
 
 const isGood = ({ ended }: Life): boolean => ended !== null && "code" in ended && ended.code === 0;
 
+const WITHDRAWN = "it was withdrawn";
+
+/** Launches it, and throws when it was withdrawn meanwhile: another supervisor may have it by now, and records what it does. */
+function launchWanted(spec: Spec, isWithdrawn: () => boolean): AppProcess {
+  const app = launch(spec);
+  if (!isWithdrawn()) return app;
+  process.kill(-app.main.pid, "SIGKILL"); // it has a session of its own
+  throw new Error(WITHDRAWN);
+}
+
 /** The initial state of this supervisor. */
 const stateAfter = (before: State | null): State => ({
   state: "waiting",
@@ -114,13 +124,15 @@ async function record(spec: Spec, state: State): Promise<void> {
 /**
  * Starts the instance, and restarts it whenever it ends, with any code, until it fails for good or `stop` resolves. A job
  * is started once. `before`: the state that another supervisor left behind; its main process is adopted. `own`: the guard to
- * which the instance is left as soon as its app has ended, if this supervisor has others.
+ * which the instance is left as soon as its app has ended, if this supervisor has others. `isWithdrawn` is asked when it has
+ * been launched for the first time.
  */
 export async function supervise(
   spec: Spec,
   stop: Promise<void>,
   before: State | null = null,
   own: Guard | null = null,
+  isWithdrawn: () => boolean = () => false,
 ): Promise<void> {
   if (before?.state === "stopped" || before?.state === "failed") return;
   let isStopping = false;
@@ -129,12 +141,14 @@ export async function supervise(
   const save = (change: Partial<State>) => record(spec, Object.assign(state, change));
   let crashes: Crashes = { recent: [], delay: null };
   const { main: left = null, output: printed = null, ended: seen = null } = before ?? {};
-  let begin = left === null || printed === null ? () => launch(spec) : () => adopt(spec, left, printed, seenEnd(seen));
+  const first = () => launchWanted(spec, isWithdrawn);
+  let begin = left === null || printed === null ? first : () => adopt(spec, left, printed, seenEnd(seen));
   let since = before?.since ?? new Date().toISOString();
   for (;;) {
     const run = await runOnce(spec, begin, stopping, own !== null, ({ main, output }) =>
       save({ state: "running", main, output, hasRun: true, since, detail: "", ended: null }),
     );
+    if (run.refusal === WITHDRAWN) return;
     const { ran, isLeft, ...how } = run;
     if (own && isLeft) {
       await save({ ...how, supervisor: identityOf(own.pid() ?? process.pid) });
@@ -191,7 +205,7 @@ export async function main(what?: string): Promise<void> {
   process.on("SIGINT", () => asked.resolve());
   process.on("SIGHUP", () => undefined);
   if (what.startsWith(SHARED))
-    await superviseMany((spec, stop, own) => supervise(spec, stop, null, own), asked.promise);
+    await superviseMany((spec, stop, own, isWithdrawn) => supervise(spec, stop, null, own, isWithdrawn), asked.promise);
   else await superviseSpec(what, asked.promise);
   process.exit(0);
 }
