@@ -1,6 +1,6 @@
 // The rollback target when none is named: one rule, for the rollback itself and for those who announce it.
 import type { NamedApp } from "../contracts/app.ts";
-import { sequenceOf } from "../text/ids.ts";
+import { commitOf, sequenceOf } from "../text/ids.ts";
 import { goodReleases, isGoodRelease, momentOf, type Moment, type PastRun } from "./history.ts";
 import { treeOf } from "../host/release-folder.ts";
 
@@ -14,7 +14,7 @@ export interface Targets {
 
 /**
  * The good release with older files than the live one's: the one that was live before, if it qualifies, otherwise the
- * newest. After a rollback the release that was live before is newer, so a second rollback goes further back.
+ * newest of another commit, or of any. After a rollback the release that was live before is newer, so a second rollback goes further back.
  * `withEnv`: earlier settings of the same files count as well. Null: there is none.
  */
 export async function rollbackTarget(app: NamedApp, live: string | null, withEnv = false): Promise<string | null> {
@@ -53,5 +53,7 @@ function chosen(app: NamedApp, live: string, { good, previous }: Candidates, wit
   const older = good.filter(isOlder);
   if (older.some(({ id }) => id === previous)) return previous;
   older.sort((a, b) => treeNumber(a.id) - treeNumber(b.id) || sequenceOf(a.id) - sequenceOf(b.id));
-  return older.at(-1)?.id ?? null;
+  // The same commit, deployed once more, is no way back from it.
+  const others = withEnv ? [] : older.filter(({ id }) => commitOf(id) !== commitOf(live));
+  return (others.at(-1) ?? older.at(-1))?.id ?? null;
 }

@@ -63,3 +63,6 @@ export function idOf(folder: string | null): string | null {
 export function sequenceOf(id: string): number {
   return Number(id.slice(0, id.indexOf("-")));
 }
+
+/** The commit of `42-3f9c2ab`, shortened: 3f9c2ab. */
+export const commitOf = (id: string): string => id.slice(id.indexOf("-") + 1);

@@ -47,6 +47,36 @@ async function byRule(app: NamedApp, live: string, previous: string | null) {
   return { previous, rollbackTarget: back, settingsTarget: env !== null && tree(env) === tree(live) ? env : null };
 }
 
+test("from a commit that was deployed again and restarted it leads to another one, if there is one", async () => {
+  const app = namedApp("again");
+  const { base, releases, runs, previous } = app.places;
+  const make = (ids: readonly string[]) => {
+    rmSync(base, { recursive: true, force: true });
+    for (const folder of [releases, runs]) mkdirSync(folder, { recursive: true });
+    for (const own of ids) {
+      if (own === ids.at(-1)) symlinkSync(ids.at(-2)!, join(releases, own));
+      else mkdirSync(join(releases, own));
+      const result = { state: "good", code: 0, endedAt: "2026-03-01T12:00:00Z" };
+      writeFileSync(runFile(app, own), JSON.stringify({ version: 1, facts: { kind: "deploy" }, journal: {}, result }), {
+        mode: 0o600,
+      });
+    }
+    symlinkSync(`releases/${ids.at(-2)}`, previous);
+  };
+  const [a, b] = ["aaaaaaa", "bbbbbbb"];
+  make([`1-${a}`, `2-${b}`, `4-${b}`, `5-${b}`]);
+  expect(await rollbackTarget(app, `5-${b}`)).toBe(`1-${a}`);
+  expect(await rollbackTarget(app, `5-${b}`, true)).toBe(`4-${b}`);
+  expect(await targetsOf(app, `5-${b}`)).toEqual({
+    previous: `4-${b}`,
+    rollbackTarget: `1-${a}`,
+    settingsTarget: `4-${b}`,
+  });
+  // A build that was done again may be what is to be taken back.
+  make([`2-${b}`, `4-${b}`, `5-${b}`]);
+  expect(await rollbackTarget(app, `5-${b}`)).toBe(`2-${b}`);
+});
+
 test("the targets are those of the rule, whatever the releases are and whichever was live before", async () => {
   const app = namedApp("targets");
   let found = 0;
