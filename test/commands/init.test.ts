@@ -425,6 +425,18 @@ test("a Flask app without a server in its requirements is told of gunicorn", asy
   );
 });
 
+test.each([
+  ["requirements.txt", "fastapi[standard]==0.115.0\n"],
+  ["pyproject.toml", '[project]\nname = "shop"\nversion = "1"\ndependencies = ["fastapi[all]>=0.115"]\n'],
+])("uvicorn is not missed where an extra of FastAPI in %s brings it", async (file, text) => {
+  await writeFile(join(dir, file), text);
+  await writeFile(join(dir, "main.py"), "from fastapi import FastAPI\napp = FastAPI()\n");
+  expect((await init({ dir, types, name: "shop" })).edit.join("\n")).not.toContain("uvicorn");
+  expect(deployConfig(await readFile(join(dir, "deploy.yml"), "utf8")).command).toBe(
+    'uvicorn main:app --host "$DP_HOST" --port "$PORT"',
+  );
+});
+
 describe("a package.json with a build script and a bundler", () => {
   const site = async (pkg: object, files: Record<string, string> = {}, more: object = {}) => {
     await writeFile(join(dir, "package.json"), JSON.stringify(pkg));

@@ -3,7 +3,7 @@ import { DpError } from "../../errors.ts";
 import type { Tree } from "../../git/tree.ts";
 import { readCommitted } from "../../git/committed.ts";
 import { readPyproject, type Pyproject } from "./pyproject.ts";
-import { isLocalRequirement, normalName, readRequirements, requirementName } from "./requirements.ts";
+import { isLocalRequirement, normalName, readRequirements, requestedNames } from "./requirements.ts";
 import type { UvWorkspace } from "./uv-workspace.ts";
 import { withVariables, type Variables } from "./variables.ts";
 import { locksLocal, parseUvLock, rootOf, type LockedPackage } from "./uv-lock.ts";
@@ -14,7 +14,7 @@ export interface Definition {
   from: "uv.lock" | "requirements.txt" | "pyproject.toml";
   /** Path -> text, with its variables replaced, of every file whose content affects the install. */
   files: ReadonlyMap<string, string>;
-  /** Normalised names of the requested packages; for a lock, of all locked packages. */
+  /** Normalised names of the requested packages, and of the servers that they bring; for a lock, of all locked packages. */
   names: ReadonlySet<string>;
   /** The install includes files of the release itself, so the result must not be shared. */
   isLocal: boolean;
@@ -109,7 +109,7 @@ async function fromPyproject(tree: Tree, project: Pyproject, variables: Variable
   return {
     from: "pyproject.toml",
     files: await projectFiles(tree, variables),
-    names: new Set(project.dependencies.map((text) => requirementName(text)).filter((name) => name !== null)),
+    names: new Set(project.dependencies.flatMap((text) => requestedNames(text))),
     isLocal: project.isPackage || fromFolder || project.dependencies.some((text) => isLocalRequirement(text)),
     isHashed: false,
     project,

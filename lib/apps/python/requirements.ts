@@ -9,7 +9,7 @@ import { withVariables, type Variables } from "./variables.ts";
 export interface Requirements {
   /** Path -> text with its variables replaced: the file itself and every -r and -c file. */
   files: Map<string, string>;
-  /** Normalised names of the requested packages: "flask". */
+  /** Normalised names of the requested packages, "flask", and of the servers that they bring. */
   names: Set<string>;
   /** It requests nothing: only comments, or nothing at all. */
   isEmpty: boolean;
@@ -127,12 +127,27 @@ function takeLine(line: string, found: Requirements, isConstraint: boolean): voi
   const requirement = line.replace(/\s--?[a-z].*$/, "");
   found.isEmpty = false;
   if (isLocalRequirement(requirement)) found.isLocal = true;
-  const name = requirementName(requirement);
-  if (name) found.names.add(name);
+  for (const name of requestedNames(requirement)) found.names.add(name);
 }
 
 /** The normalised name of a requirement (`Flask[async]>=3`), or null when it does not begin with a name. */
 export function requirementName(requirement: string): string | null {
   const match = /^([A-Za-z0-9][\w.-]*)\s*(?:[[<>=!~;@(]|$)/.exec(requirement);
   return match ? normalName(match[1]!) : null;
+}
+
+/** Packages that bring uvicorn -> the extras with which they do. */
+const WITH_UVICORN: Readonly<Record<string, readonly string[] | "always">> = {
+  fastapi: ["all", "standard", "standard-no-fastapi-cloud-cli"],
+  "fastapi-cli": "always",
+};
+
+/** The normalised names that a requirement asks for: its own, and uvicorn's if it brings it (`fastapi[standard]`). */
+export function requestedNames(requirement: string): string[] {
+  const name = requirementName(requirement);
+  if (name === null) return [];
+  const extras = /^[\w.-]+\s*\[([^\]]*)\]/.exec(requirement)?.[1]?.split(",") ?? [];
+  const by = Object.hasOwn(WITH_UVICORN, name) ? WITH_UVICORN[name]! : [];
+  const brings = by === "always" || extras.some((extra) => by.includes(normalName(extra.trim())));
+  return [...new Set([name, ...(brings ? ["uvicorn"] : [])])];
 }

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import {
   isLocalRequirement,
   readRequirements,
+  requestedNames,
   requirementLines,
   requirementName,
 } from "../../../lib/apps/python/requirements.ts";
@@ -49,6 +50,21 @@ test.each([
   ["https://example.com/a", null],
 ])("the name of %j is %j", (requirement, name) => {
   expect(requirementName(requirement)).toBe(name);
+});
+
+test.each([
+  ["fastapi[standard]", ["fastapi", "uvicorn"]],
+  ["FastAPI [ httpx , All ]==0.115.0 ; python_version > '3'", ["fastapi", "uvicorn"]],
+  ["fastapi[standard_no_fastapi_cloud_cli]", ["fastapi", "uvicorn"]],
+  ["fastapi-cli>=0.0.7", ["fastapi-cli", "uvicorn"]],
+  ["uvicorn[standard]", ["uvicorn"]],
+  ["fastapi", ["fastapi"]],
+  ["fastapi[opentelemetry]", ["fastapi"]],
+  ["flask[standard]", ["flask"]],
+  ["constructor[all]", ["constructor"]],
+  ["https://example.com/a", []],
+])("%j asks for %j", (requirement, names) => {
+  expect(requestedNames(requirement)).toEqual(names);
 });
 
 test("included files belong to what defines the dependencies, relative to the file that names them", async () => {
