@@ -8,6 +8,7 @@ import { render, template } from "../host/template.ts";
 import { fitsFor, healthOf, healthText, innerFits, placeText, usualFit, type Fit } from "../release/fit.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { plainText } from "../text/text.ts";
+import { withKeys } from "./set-keys.ts";
 
 export interface Wishes {
   /** The folder of the app. */
@@ -38,7 +39,7 @@ export async function newDeployYml(wishes: Wishes, name: string): Promise<{ text
   const chosen = await choice(wishes, tree);
   const { type, found } = chosen;
   const { yamlScalar } = await import("../config/yaml-edit.ts");
-  const command = found?.command == null ? "# command: ./start.sh" : `command: ${yamlScalar(found.command)}`;
+  const command = found?.command == null ? "" : `command: ${yamlScalar(found.command)}`;
   const health = await healthOf(tree, found);
   const settings = found?.settings ?? (await type.settings?.(tree));
   const values = {
@@ -46,9 +47,9 @@ export async function newDeployYml(wishes: Wishes, name: string): Promise<{ text
     type: type.name,
     because: plainText(chosen.why),
     healthCheck: healthText(health.path, found?.host),
-    command: settings ?? command,
   };
-  return { text: render(await template("deploy.yml"), values), edit: editLines(chosen, health, settings) };
+  const text = withKeys(render(await template("deploy.yml"), values), settings ?? command);
+  return { text, edit: editLines(chosen, health, settings) };
 }
 
 async function choice({ dir, type: wanted, types, choose }: Wishes, tree: Tree): Promise<Chosen> {

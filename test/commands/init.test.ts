@@ -400,6 +400,15 @@ test("a Django project is told of migrations, its database, static files and log
     healthCheck: { path: "/health" },
   });
   expect(config.build).toBe("python manage.py collectstatic --noinput");
+  // Each under its own comment, and none that is set stands as a comment besides.
+  const text = await readFile(join(dir, "deploy.yml"), "utf8");
+  expect(text).toContain(
+    "\n# Runs after the dependencies are installed, before the app starts.\nbuild: python manage.py c",
+  );
+  expect(text).toContain("\n# Shell lines, or scripts of this repo.\nhooks:\n  preDeploy: python manage.py migrate ");
+  expect(text).toMatch(/^ {2}# postDeploy: /m);
+  for (const key of Object.keys(Bun.YAML.parse(text) as object))
+    expect([key, text.match(new RegExp(`^#? ?${key}:`, "gm"))]).toEqual([key, [`${key}:`]]);
 });
 
 test("a Flask app that writes into its instance folder shares it", async () => {

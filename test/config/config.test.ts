@@ -424,11 +424,10 @@ describe("templates", () => {
       type: "python",
       healthCheck: "/health",
       because: "app.py",
-      command: "command: ./start.sh",
     };
     const text = render(await template("deploy.yml"), values);
-    expect(deploy(text)).toMatchObject({ name: "my-api", command: "./start.sh" });
-    const uncommented = text.replace(/^healthCheck: .*\n/m, "").replace(/^# (?=(?: {2})?[a-zA-Z]+:( |$))/gm, "");
+    expect(deploy(text)).toMatchObject({ name: "my-api" });
+    const uncommented = text.replace(/^(healthCheck:) .*$/m, "$1").replace(/^# (?=(?: {2})?[a-zA-Z]+:( |$))/gm, "");
     expect(deploy(uncommented)).toEqual({
       ...deploy(text),
       healthCheck: {
@@ -439,6 +438,7 @@ describe("templates", () => {
         interval: 50,
         startTimeout: 60_000,
       },
+      command: "./start.sh",
       build: "./scripts/build.sh",
       hooks: { preDeploy: "./scripts/migrate.sh", postDeploy: "./scripts/notify.sh" },
       root: "services/api",
