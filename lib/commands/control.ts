@@ -1,4 +1,5 @@
 // `dp restart`, `dp stop`, `dp start`: the processes of the live release, one after the other.
+import type { App } from "../contracts/app.ts";
 import { makeIo, silentLog, type Io } from "../host/io.ts";
 import { processOf } from "../text/ids.ts";
 import type { InstanceFacts } from "../release/instance.ts";
@@ -11,6 +12,8 @@ import { liveFacts, liveOf, named } from "./processes.ts";
 
 /** An action on processes. */
 export type Action = "restart" | "stop" | "start";
+
+const DONE: Readonly<Record<Action, string>> = { restart: "restarted", stop: "stopped", start: "started" };
 
 /**
  * Does the action, one process after the other; answers which. Throws DpError "unhealthy" at the first process that
@@ -33,14 +36,22 @@ export async function control(
     const io = makeIo({ ...silentLog, warn: say });
     const done: string[] = [];
     for (const id of ids) {
+      const before = action === "stop" && (await wasStopped(facts.app, id));
       await doOne(facts, action, id, io);
       done.push(processOf(id));
-      say(`${action === "stop" ? "stopped" : `${action}ed`} ${name} ${processOf(id)}`);
+      say(before ? `${name} ${processOf(id)} was stopped already` : `${DONE[action]} ${name} ${processOf(id)}`);
     }
     return done;
   } finally {
     lock.release();
   }
+}
+
+/** Whether an instance was stopped by hand before, and does not run. */
+async function wasStopped(app: App, id: string): Promise<boolean> {
+  if (!(await stoppedIds(app)).has(id)) return false;
+  const { state } = await app.manager.status({ app: app.name, id });
+  return state === "stopped" || state === "failed";
 }
 
 async function doOne(facts: InstanceFacts, action: Action, id: string, io: Io): Promise<void> {

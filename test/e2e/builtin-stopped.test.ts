@@ -65,6 +65,15 @@ test.each(["blue-green", "restart"])(
   },
 );
 
+test("what is stopped already is said to be", async () => {
+  await must("start", "shop");
+  expect(await must("stop", "shop", "worker")).toBe("stopped shop worker.1\n");
+  expect(await must("stop", "shop")).toBe("stopped shop web.1\nshop worker.1 was stopped already\n");
+  expect(await must("stop", "shop")).toBe("shop web.1 was stopped already\nshop worker.1 was stopped already\n");
+  expect(JSON.parse(await must("stop", "shop", "--json"))).toEqual({ app: "shop", done: ["web.1", "worker.1"] });
+  expect(running()).toEqual([]);
+});
+
 test("the next deploy starts all of it, and no request was lost on what did not serve", async () => {
   await must("stop", "shop");
   writeFileSync(
