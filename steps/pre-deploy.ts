@@ -31,8 +31,8 @@ const step = defineStep(import.meta.path, {
       await io.run(["sync", "-f", facts.release], { quiet: true, timeout: given.server.stepTimeout });
     }
     await sealRelease(facts.app, facts.release, io);
-    for (const what of await strayData(facts.release, commitTree(facts.app.places.repo, facts.sha, io.signal)))
-      io.warn(what);
+    const tree = commitTree(facts.app.places.repo, facts.sha, io.signal);
+    for (const what of await strayData(facts.release, tree, given.server.user)) io.warn(what);
     return {};
   },
 });

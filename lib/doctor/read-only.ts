@@ -25,7 +25,7 @@ const check: Check = {
     const live = await liveWeb(app);
     if (!live) return [];
     const { release, sha } = await factsOfRelease(app, live);
-    const found = await strayData(release, commitTree(app.places.repo, sha));
+    const found = await strayData(release, commitTree(app.places.repo, sha), app.server.user);
     const hint = hintForLines(await linesOf(app, live));
     if (hint !== null) found.push(hint);
     return found.map((what) => byHand("warning", `${app.name}@${live}: ${what}`, "dp help shared-files"));

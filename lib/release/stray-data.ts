@@ -1,20 +1,25 @@
-// Databases that a build or a hook left in the release, where the app cannot write and the next deploy does not look.
+// Databases that a build or a hook left in the release, where the next deploy does not look, and mostly the app cannot write.
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Tree } from "../git/tree.ts";
+import { canTake } from "../host/ownership.ts";
 
 const DATABASE = /\.(?:db3?|sqlite3?)$/;
 /** How many levels of folders are searched; dependencies have files of their own kind. */
 const DEPTH = 3;
 const SKIPPED = new Set(["node_modules", ".git", ".venv", "vendor"]);
 
-/** One sentence for each database file below a release's folder that is not part of the commit. */
-export async function strayData(release: string, tree: Tree): Promise<string[]> {
+/**
+ * One sentence for each database file below a release's folder that is not part of the commit. `user`: the app's own; without
+ * one it can write into its releases.
+ */
+export async function strayData(release: string, tree: Tree, user: string | undefined): Promise<string[]> {
   const committed = new Set((await tree.list()).map(({ path }) => path));
   const found = (await databasesIn(release, "", DEPTH)).filter((path) => !committed.has(path));
+  const is = canTake(user) ? "read-only and new" : "new";
   return found.toSorted().map((path) => {
     const folder = path.includes("/") ? path.slice(0, path.indexOf("/")) : "data";
-    return `${path} is in the release, which is read-only and new with each deploy: keep it below shared: {dirs: [${folder}]}`;
+    return `${path} is in the release, which is ${is} with each deploy: keep it below shared: {dirs: [${folder}]}`;
   });
 }
 

@@ -280,11 +280,7 @@ const byHand: Case[] = [
   {
     name: "a database is in the live release",
     damage: () => writeFileSync(at("releases", live(), "orders.sqlite3"), ""),
-    finds: [
-      "read-only",
-      "warning",
-      /: orders\.sqlite3 is in the release, which is read-only .*shared: \{dirs: \[data\]\}$/,
-    ],
+    finds: ["read-only", "warning", /: orders\.sqlite3 is in the release, which is new .*shared: \{dirs: \[data\]\}$/],
     command: /^dp help shared-files$/,
     mend: () => rmSync(at("releases", live(), "orders.sqlite3")),
   },

@@ -109,9 +109,9 @@ test("a database that the hook leaves in the release is named, one of the commit
   const line = `mkdir -p var node_modules/x && touch db.sqlite3 var/jobs.db node_modules/x/a.db`;
   const { context, release } = await withLine("pre-deploy", line);
   symlinkSync(kept, join(release, "kept"));
-  const warned = (await runSteps(context, "pre-deploy")).filter((text) => text.includes("read-only and new"));
+  const warned = (await runSteps(context, "pre-deploy")).filter((text) => text.includes("new with each deploy"));
   expect(warned.map((text) => text.replace(/^\s*! /, ""))).toEqual([
-    "db.sqlite3 is in the release, which is read-only and new with each deploy: keep it below shared: {dirs: [data]}",
-    "var/jobs.db is in the release, which is read-only and new with each deploy: keep it below shared: {dirs: [var]}",
+    "db.sqlite3 is in the release, which is new with each deploy: keep it below shared: {dirs: [data]}",
+    "var/jobs.db is in the release, which is new with each deploy: keep it below shared: {dirs: [var]}",
   ]);
 });
