@@ -41,8 +41,8 @@ const startSupervised = () => superviseRelay(relayFolder(), () => client().isRun
 async function ensure(io: Io, running: Pick<FrontStatus, "version"> | null): Promise<string[]> {
   const isRunning = running !== null;
   if (!isService()) {
-    if (!isRunning) await startSupervised();
-    const isNew = !isRunning || isStartedAhead;
+    // Many apps ask at once: the relay is started once, and one of them tells it.
+    const isNew = (!isRunning && (await startSupervised())) || isStartedAhead;
     isStartedAhead = false;
     return isNew ? ["started the relay"] : [];
   }

@@ -50,7 +50,8 @@ export async function ensureStatic(io: Io): Promise<void> {
   if (!isService()) {
     if (now !== null && now.version !== version) await stopSupervised(daemon());
     else if (now !== null) return;
-    return superviseDaemon(daemon(), async () => (await status()) !== null);
+    await superviseDaemon(daemon(), async () => (await status()) !== null);
+    return;
   }
   const text = render(await template("dp-static.service"), {
     user: USER,

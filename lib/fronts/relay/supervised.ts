@@ -8,7 +8,10 @@ const daemonIn = (folder: string): Daemon => ({
   user: null,
 });
 
-/** Starts the relay under a supervisor unless it has one; returns once `answers` is true. Throws DpError "host". */
+/**
+ * Starts the relay under a supervisor unless it has one; returns once `answers` is true. True: this call has started
+ * it. Throws DpError "host".
+ */
 export const superviseRelay = (folder: string, answers: () => Promise<boolean>) =>
   superviseDaemon(daemonIn(folder), answers);
 

@@ -40,17 +40,26 @@ export const keptOf = ({ name, folder }: Daemon): Kept => ({
 export const logOf = ({ name, folder }: Pick<Daemon, "name" | "folder">) => join(folder, `${name}.log`);
 
 /** What this process is starting, by folder: of many apps that need it each would have to wait for the lock. */
-const starting = new Map<string, Promise<void>>();
+const starting = new Map<string, Promise<boolean>>();
 
-/** Starts the process under a supervisor unless it has one; returns once `answers` is true. Throws DpError "host". */
-export function superviseDaemon(daemon: Daemon, answers: () => Promise<boolean>): Promise<void> {
+/**
+ * Starts the process under a supervisor unless it has one; returns once `answers` is true. True: this call has started
+ * it, and none of those that waited with it. Throws DpError "host".
+ */
+export async function superviseDaemon(daemon: Daemon, answers: () => Promise<boolean>): Promise<boolean> {
   const { stem } = keptOf(daemon);
-  const started = starting.get(stem) ?? supervise(daemon, answers).finally(() => starting.delete(stem));
+  const underWay = starting.get(stem);
+  if (underWay) {
+    await underWay;
+    return false;
+  }
+  const started = supervise(daemon, answers).finally(() => starting.delete(stem));
   starting.set(stem, started);
   return started;
 }
 
-async function supervise(daemon: Daemon, answers: () => Promise<boolean>): Promise<void> {
+/** Whether it did not answer before. */
+async function supervise(daemon: Daemon, answers: () => Promise<boolean>): Promise<boolean> {
   await mkdir(daemon.folder, { recursive: true, mode: 0o700 });
   const lock = await waitForLock(
     join(daemon.folder, "start.lock"),
@@ -58,7 +67,7 @@ async function supervise(daemon: Daemon, answers: () => Promise<boolean>): Promi
     () => undefined,
   );
   try {
-    if (await answers()) return;
+    if (await answers()) return false;
     if (!isKept(keptOf(daemon))) await launch(daemon);
     const end = performance.now() + PATIENCE;
     while (!(await answers())) {
@@ -66,6 +75,7 @@ async function supervise(daemon: Daemon, answers: () => Promise<boolean>): Promi
         throw new DpError("host", `the ${daemon.name} does not start`, { hint: `see ${logOf(daemon)}` });
       await Bun.sleep(LOOK);
     }
+    return true;
   } finally {
     lock.release();
   }
