@@ -27,8 +27,8 @@ export function declareFleetCommands(cli: CAC): void {
     .option("--no-probe", "Ask no health check; dp watch has just done so")
     .option("--look", "Let dp doctor look, and keep what it found (internal)")
     .action(async (options: Options) => {
-      const { printReport, renewFindings, report } = await import("../commands/report.ts");
-      if (options["look"]) return renewFindings();
+      if (options["look"]) return (await import("../commands/keep-diagnosis.ts")).renewFindings();
+      const { printReport, report } = await import("../commands/report.ts");
       const found = await report({ only: only(options), isProbing: options["probe"] !== false });
       // In one line: it travels, and has an array for each minute.
       if (options["json"]) return printJson(found);

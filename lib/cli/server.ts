@@ -160,7 +160,9 @@ export function declareServerCommands(cli: CAC): void {
     .action(async (app: string | undefined, options: Options) => {
       app = oneOrAll(app, options);
       const { codeOf, doctorLines, examine, mend } = await import("../commands/doctor.ts");
-      const diagnosis = options["fix"] ? await mend(app, warn) : { ...(await examine(app)), fixed: [] };
+      const { lookAndKeep } = await import("../commands/keep-diagnosis.ts");
+      const look = async () => (options["fix"] ? mend(app, warn) : { ...(await examine(app)), fixed: [] });
+      const diagnosis = await lookAndKeep(app, look);
       const found = diagnosis.found.map(({ fix, ...finding }) => ({ ...finding, isSafe: fix !== undefined }));
       answer(options, { ...diagnosis, found }, () => doctorLines(diagnosis, app === undefined));
       return codeOf(diagnosis);

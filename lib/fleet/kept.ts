@@ -37,6 +37,8 @@ interface Kept {
 export interface KeptFindings {
   at: number;
   findings: ReportedFinding[];
+  /** App -> the release that was live then. An older dp did not keep it. */
+  live?: Record<string, string>;
 }
 
 const fileOf = (name: string) => `${root()}/var/lib/dp/${name}.json`;

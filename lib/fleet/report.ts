@@ -4,7 +4,7 @@ import { allInParts } from "../host/turns.ts";
 import { version } from "../host/version.ts";
 import { readWatch } from "../watch/state.ts";
 import { appReport, mutedUntil } from "./app-report.ts";
-import type { Report } from "./document.ts";
+import type { AppReport, Report } from "./document.ts";
 import { keptApps, keptFindings, type KeptApp } from "./kept.ts";
 import { machine } from "./machine.ts";
 
@@ -30,6 +30,13 @@ export interface Wanted {
   isProbing?: boolean;
 }
 
+/** Whether a finding names the release that was live when it was found, and is not live any more. */
+function isPast(name: string, what: string, liveThen: Record<string, string>, apps: readonly AppReport[]): boolean {
+  const then = liveThen[name];
+  const now = apps.find(({ app }) => app === name)?.live ?? null;
+  return then !== undefined && now !== null && then !== now && what.includes(then);
+}
+
 /** The report of this server. */
 export async function makeReport({ only, most, isProbing = true }: Wanted = {}): Promise<Made> {
   const now = Math.floor(Date.now() / 1000);
@@ -51,10 +58,10 @@ export async function makeReport({ only, most, isProbing = true }: Wanted = {}):
     if (report.state === "down" && seen?.state === "down") report.since = Math.floor(Date.parse(seen.since) / 1000);
   }
   await kept.save(all);
-  const findings = (found?.findings ?? []).filter(({ app }) =>
-    app === null ? only === undefined : names.includes(app),
-  );
   const apps = made.map(({ report }) => report);
+  const findings = (found?.findings ?? []).filter(({ app, what }) =>
+    app === null ? only === undefined : names.includes(app) && !isPast(app, what, found?.live ?? {}, apps),
+  );
   const findingsAt = found?.at ?? null;
   const report: Report = { v: 1, now, dp: version, ...figures, muted: mutedUntil(null), findings, findingsAt, apps };
   return { report, isStale: found === null || now - found.at > FINDINGS_AGE, kept: kept.apps };

@@ -1,6 +1,15 @@
 // `dp report` of a server under DP_ROOT, with apps in every state that an app can be in.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { MINUTES, readReport, type AppReport, type Report } from "../../lib/fleet/document.ts";
 import { places } from "../../lib/paths.ts";
@@ -253,6 +262,42 @@ test("what dp doctor finds is in the next report, is kept, and names no folder",
   expect(own.map(({ check }) => check)).toContain("current");
   expect(findings.map(({ what }) => what).join("\n")).not.toContain(server.path());
   expect(Object.keys(own[0]!).sort()).toEqual(["app", "check", "severity", "what"]);
+});
+
+test("a dp doctor that is typed renews what is kept, and what a former release was found to be is left out", async () => {
+  const kept = async (app: App) =>
+    (await reported()).findings.filter((each) => each.app === app.app && each.check === "rights");
+  chmodSync(well.runs, 0o755);
+  await runDp(["doctor", well.app]);
+  expect(await kept(well)).toMatchObject([{ what: "runs has mode 755, not 700" }]);
+  chmodSync(well.runs, 0o700);
+  await runDp(["doctor"]);
+  expect(await kept(well)).toEqual([]);
+
+  const file = server.path("var/lib/dp/findings.json");
+  const { live, findings, at } = JSON.parse(readFileSync(file, "utf8"));
+  expect(live[well.app]).toBe(basename(readlinkSync(well.current)));
+  const about = (app: string, id: string) => ({
+    app,
+    check: "rights",
+    severity: "warning",
+    what: `${app}@${id}: a.db`,
+  });
+  const [now, then] = [live[well.app], "1-aaaaaaa"];
+  const write = (known: string) =>
+    writeFileSync(
+      file,
+      JSON.stringify({
+        at,
+        findings: [...findings, about(well.app, then), about(well.app, now)],
+        live: { ...live, [well.app]: known },
+      }),
+    );
+  write(then);
+  expect((await kept(well)).map(({ what }) => what)).toEqual([`${well.app}@${now}: a.db`]);
+  // A release that was not live then either: a process of it that should not run, say.
+  write(now);
+  expect((await kept(well)).length).toBe(2);
 });
 
 test("what dp watch saw last takes the place of a health check with --no-probe, and says since when", async () => {
