@@ -38,7 +38,15 @@ export async function examine(app: string | undefined): Promise<Omit<Diagnosis, 
   const all = await checks();
   const server = app === undefined ? all.map(([name, check]) => foundBy(null, name, () => check.server?.(io))) : [];
   const found = await Promise.all([...server, ...apps.map((name) => examineApp(name, all))]);
-  return { apps, found: found.flat() };
+  return { apps, found: forAll(found.flat()) };
+}
+
+/** What `dp reconcile` mends in several apps, or in front of them all, has one cause: the command names none of them. */
+function forAll(found: readonly Found[]): Found[] {
+  const isMended = ({ severity, fix }: Found) => severity === "error" && Array.isArray(fix) && fix[0] === "reconcile";
+  const places = new Set(found.filter(isMended).map(({ app }) => app));
+  if (places.size < 2) return [...found];
+  return found.map((each) => (isMended(each) ? { ...each, command: "dp reconcile" } : each));
 }
 
 async function examineApp(name: string, all: readonly [string, Check][]): Promise<Found[]> {

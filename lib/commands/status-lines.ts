@@ -3,7 +3,7 @@ import { describeHandLock } from "../deploy/hand-lock.ts";
 import { describeHolder } from "../deploy/queue.ts";
 import { describeMaintenance } from "../release/maintenance.ts";
 import { when } from "../text/table.ts";
-import type { Status } from "./status.ts";
+import { BY_HAND, type Status } from "./status.ts";
 import type { InstanceStatus } from "../host/instance.ts";
 
 /** A status for people. */
@@ -19,6 +19,8 @@ export function statusLines(now: Status): string[] {
   lines.push(...rollbackLines(now));
   if (now.warm.length > 0) lines.push(`  warm       ${now.warm.join(", ")} still runs, for an instant rollback`);
   if (now.front) lines.push(`  front      ${frontLine(now.front)}`);
+  else if (now.missingFront)
+    lines.push(`  front      the ${now.missingFront} does not run, or does not know ${now.app}: dp reconcile`);
   if (now.servers.length > 0) lines.push(...serverLines(now));
   if (now.deploying) lines.push(`  deploying  ${describeHolder(now.deploying)}`);
   if (now.owed) lines.push(`  owed       ${now.owed} was pushed but not deployed: dp reconcile ${now.app}`);
@@ -75,14 +77,24 @@ function frontLine({
   return `sends to ${target?.id ?? "nothing"}${held}; ${connections} connections, ${requests} requests, ${failed} failed`;
 }
 
-function processLines({ process, others, health, isHealthy }: Status): string[] {
-  const rows = Object.entries(others).map(([name, status]) => `  ${name.padEnd(10)} ${processLine(status)}`);
+function processLines(now: Status): string[] {
+  const { process, others, health, isHealthy } = now;
+  const line = (status: InstanceStatus) => `${processLine(status)}${cureOf(status, now)}`;
+  const rows = Object.entries(others).map(([name, status]) => `  ${name.padEnd(10)} ${line(status)}`);
   if (!process) return rows;
   return [
-    `  process    ${processLine(process)}`,
+    `  process    ${line(process)}`,
     ...rows,
     ...(health === null ? [] : [`  health     ${isHealthy ? "healthy" : "NOT healthy"}: ${health}`]),
   ];
+}
+
+/** What to type for a process that nothing starts again; empty: it runs, or it was stopped by hand. */
+function cureOf({ state, detail, isOrphan }: InstanceStatus, { app, deploying, missingFront }: Status): string {
+  const isGone = state === "failed" || (state === "stopped" && detail !== BY_HAND);
+  if (deploying || !(isGone || isOrphan)) return "";
+  // Without its front, the other apps are most likely down as well.
+  return `; dp reconcile${missingFront ? "" : ` ${app}`}`;
 }
 
 function processLine({ state, pid, since, restarts, detail }: InstanceStatus): string {

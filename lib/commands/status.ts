@@ -61,6 +61,8 @@ export interface Status {
   strays: string[];
   /** The front that holds the public port, and its state; null: the app itself, or a front that does not run. */
   front: Omit<RouteStatus, "minutes" | "pass"> | null;
+  /** The front that should hold the public port and does not run, or does not know the app; null: there is none. */
+  missingFront: string | null;
   /** The running deploy, or null. */
   deploying: Holder | null;
   /** The other servers of the app; empty: it has none, or nobody has asked them. */
@@ -87,6 +89,9 @@ export interface OtherServer {
   /** Why it did not answer. */
   error: string | null;
 }
+
+/** The detail of a process that was stopped by hand. */
+export const BY_HAND = "by dp stop";
 
 /** How long another server may take, in ms. */
 const PATIENCE = 6_000;
@@ -136,6 +141,7 @@ export async function status(name: string): Promise<Status> {
     ...now,
     ...instances,
     front: withoutHour(route),
+    missingFront: front.holdsPort && route === null && needsFront(made) ? front.name : null,
     deploying: moment.held,
     lock: handLock(app),
     allow: server.allow ?? null,
@@ -146,6 +152,10 @@ export async function status(name: string): Promise<Status> {
     lastFailure: await lastFailure(snapshot),
   };
 }
+
+// Before its first deploy an app may have no route yet, and without a web process it has none.
+const needsFront = (made: Snapshot["made"]) =>
+  made !== null && !(made instanceof DpError) && made.config.healthCheck !== undefined;
 
 function shortOf(maintenance: Maintenance | null): Status["maintenance"] {
   return maintenance && { by: maintenance.by, since: maintenance.since };
@@ -212,7 +222,7 @@ async function othersOf(snapshot: Snapshot, ids: readonly string[]): Promise<Liv
 /** The state of an instance; of one that was stopped by hand, that it was. */
 async function toldState(snapshot: Snapshot, id: string): Promise<InstanceStatus> {
   const status = await stateIn(snapshot, id);
-  return snapshot.stopped.has(id) ? { ...status, detail: "by dp stop" } : status;
+  return snapshot.stopped.has(id) ? { ...status, detail: BY_HAND } : status;
 }
 
 async function lastFailure({ app, live, made, moment }: Snapshot): Promise<Status["lastFailure"]> {

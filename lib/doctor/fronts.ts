@@ -12,7 +12,10 @@ const check: Check = {
     const findings: Finding[] = [];
     for (const [name, app] of await frontsInUse()) {
       const wrong = (await (await front(name)).drift?.()) ?? [];
-      findings.push(...wrong.map((what) => byCommand("error", what, "reconcile", app)));
+      // One app is enough to mend it; but what is wrong here has broken others as well.
+      findings.push(
+        ...wrong.map((what) => ({ ...byCommand("error", what, "reconcile", app), command: "dp reconcile" })),
+      );
     }
     return findings;
   },

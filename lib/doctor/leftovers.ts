@@ -5,7 +5,7 @@ import type { App } from "../contracts/app.ts";
 import { byDoctor, byHand, type Check, type Finding } from "../contracts/check.ts";
 import { removeStaleTemps, staleTemps } from "../host/files.ts";
 import type { Io } from "../host/io.ts";
-import { DAMAGED, runFile, runsOf } from "../release/history.ts";
+import { DAMAGED, isInterrupted, runFile, runsOf } from "../release/history.ts";
 import { releasesOnDisk, removeFailed } from "../release/prune.ts";
 import { stalePlaces, sweep } from "../deploy/queue.ts";
 
@@ -57,7 +57,7 @@ async function queueFindings(app: App): Promise<Finding[]> {
 async function runFindings(app: App, io: Io): Promise<Finding[]> {
   const { name, places } = app;
   const runs = await runsOf(app);
-  const unfinished = runs.filter(({ state, run }) => state === "unfinished" && Object.keys(run.journal).length > 0);
+  const unfinished = runs.filter(isInterrupted);
   const findings = unfinished.map(({ id }) =>
     byHand(
       "warning",

@@ -33,6 +33,10 @@ export interface Holder {
   git?: string | undefined;
 }
 
+/** Whether a run was interrupted after its first step: `dp resume` or the next deploy ends it. */
+export const isInterrupted = ({ state, run }: PastRun): boolean =>
+  state === "unfinished" && Object.keys(run.journal).length > 0;
+
 /** The deploy that holds the app's lock, or null. */
 export function holder({ places }: NamedApp): Holder | null {
   return holderOf(places.lock) as Holder | null;

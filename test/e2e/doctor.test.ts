@@ -418,6 +418,20 @@ test.each(byHand)("$name: named, and mended by what it says", async ({ damage, f
   expect((await diagnose("shop")).found).toEqual([]);
 });
 
+test("with one app down, its command names it, also in dp status and for the whole server", async () => {
+  await killInstance(box, live());
+  const { found } = await diagnose();
+  expect(found.filter(({ app }) => app !== null)).toMatchObject([{ check: "instances", command: "dp reconcile shop" }]);
+  const told = (await ok(box.dp("status", "shop"))).stdout;
+  expect(told).toContain("  process    failed: its supervisor was killed; dp reconcile shop\n");
+  await ok(box.dp("reconcile", "shop"));
+  await killAll("the supervisor", supervisorsOf(live()));
+  const orphan = (await ok(box.dp("status", "shop"))).stdout;
+  expect(orphan).toMatch(/ {2}process    running as pid .*: its supervisor was killed: .*; dp reconcile shop\n/);
+  await ok(box.dp("reconcile", "shop"));
+  expect((await ok(box.dp("status", "shop"))).stdout).not.toContain("dp reconcile");
+});
+
 test("a live release that runs, and does not answer as it should, is an error", async () => {
   const sick = join(box.root, "sick");
   await box.release({ mode: "marked", wait: sick });
@@ -492,6 +506,39 @@ describe("while config.yml has a mistake", () => {
     for (const words of [["deploy"], ["restart"], ["stop"], ["reconcile"]])
       expect([words, (await box.dp(...words, "shop")).code]).toEqual([words, 3]);
   });
+});
+
+test("after a rollback nothing tells to deploy the commit that was gone back from", async () => {
+  await ok(box.dp("rollback", "shop"));
+  const isNote = async () => {
+    const { code, found } = await diagnose("shop");
+    expect([code, found]).toEqual([0, [expect.objectContaining({ check: "branch", severity: "note" })]]);
+    expect(found[0]!.what).toMatch(/^main is at \S{7}, and \S+ is live: an older commit, after a rollback$/);
+    expect(found[0]!.command).toBe("nothing to do: the next push deploys");
+  };
+  await isNote();
+  await ok(box.dp("restart", "shop"));
+  await isNote();
+  await box.commit({ mode: "crash" });
+  expect((await box.push()).code).toBe(1);
+  await isNote();
+  await box.release({ mode: null });
+  expect((await diagnose("shop", "--fix")).found).toEqual([]);
+});
+
+test("while a deploy is unfinished that is all that is said of its branch", async () => {
+  const before = live();
+  await box.commit({ say: "pushed" });
+  await box.git("push", "production", "HEAD:refs/heads/trial");
+  await box.dpKilledAt("swap:done", "deploy", "shop", "trial");
+  expect(live()).not.toBe(before);
+  const commands = (await diagnose("shop")).found.map(({ check, command }) => `${check}: ${command}`);
+  expect(commands).toContain("leftovers: dp resume shop");
+  expect(commands.join()).not.toMatch(/branch|dp deploy/);
+  await ok(box.dp("resume", "shop"));
+  expect((await diagnose("shop")).found).toMatchObject([{ check: "branch", severity: "note" }]);
+  await ok(box.push());
+  expect((await diagnose("shop")).found).toEqual([]);
 });
 
 test("a run that was interrupted is named, and gone on with", async () => {
