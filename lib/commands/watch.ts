@@ -14,9 +14,11 @@ export async function watch(warn: (message: string) => void): Promise<Watch> {
 /** What was seen, for people. */
 export function watchLines({ apps, at }: Watch): string[] {
   if (Object.keys(apps).length === 0) return ["no app yet: dp setup APP"];
-  const rows = Object.entries(apps).map(([name, { state, since, health, detail }]) => {
+  const rows = Object.entries(apps).map(([name, { state, isHeld, since, health, detail }]) => {
     const why = [health, detail].filter(Boolean).join("; ");
-    return [name, state, spanText(Date.parse(at) - Date.parse(since)), why || "-"];
+    // watch.json has one word for both: an older dp that reads it knows no other.
+    const word = state === "deploying" && !isHeld ? "starting" : state;
+    return [name, word, spanText(Date.parse(at) - Date.parse(since)), why || "-"];
   });
   return table(["APP", "STATE", "FOR", "SEEN"], rows);
 }

@@ -56,3 +56,27 @@ test("a commit without the app's deploy.yml is refused, and the live release sta
   expect(text).toContain('the commit has no deploy.yml with name: web; api/deploy.yml is for "api"');
   expect(liveWeb()).toBe(live);
 });
+
+test("while everything is down the command names no app, and the relay is started once", async () => {
+  await box.cutPower();
+  const doctor = JSON.parse((await box.dp("doctor", "--json")).stdout) as { found: Record<string, string>[] };
+  const errors = doctor.found.filter(({ severity, check }) => severity === "error" && check !== "health");
+  expect(new Set(errors.map(({ app }) => app))).toEqual(new Set([null, "api", "web"]) as never);
+  expect(new Set(errors.map(({ command }) => command))).toEqual(new Set(["dp reconcile"]));
+  for (const app of ["api", "web"]) {
+    const { stdout } = await box.dp("status", app);
+    expect(stdout).toMatch(/^ {2}process    failed: its supervisor was killed; dp reconcile$/m);
+    expect(stdout).toContain(`  front      the relay does not run, or does not know ${app}: dp reconcile\n`);
+  }
+  const { code, stdout } = await box.dp("reconcile");
+  expect(code).toBe(0);
+  for (const app of ["api", "web"]) expect(stdout).toMatch(new RegExp(`^${app}: .*started ${app}@`, "m"));
+  expect(stdout.match(/started the relay/g)).toEqual(["started the relay"]);
+  expect((await box.dp("doctor")).stdout).toBe("nothing wrong: the server, api, web\n");
+});
+
+test("after a start dp watch says starting, not deploying", async () => {
+  expect((await box.dp("reconcile")).code).toBe(0);
+  const { stdout } = await box.dp("watch");
+  for (const app of ["api", "web"]) expect(stdout).toMatch(new RegExp(`^${app} +starting `, "m"));
+});
