@@ -206,7 +206,8 @@ describe.skipIf(why !== null)(`three apps${why === null ? "" : ` (skipped: ${why
       "units: dp setup bar",
       "rights: dp setup bar",
       "rights: dp doctor bar --fix",
-      "instances: dp reconcile bar",
+      "fronts: dp reconcile",
+      "instances: dp reconcile",
     ])
       expect(told).toContain(line);
     expect(found.map(({ what }) => what).join()).toContain("dp-reconcile.service is missing");

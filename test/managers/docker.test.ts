@@ -95,6 +95,30 @@ describe.skipIf(why !== null)("containers", () => {
     expect(await manager.published!(instance)).toMatchObject({ ports: [Number(instance.env["PORT"])] });
   });
 
+  test.each(["1-aaaaaaa", "1-aaaaaaa.cron.tick-0a1b2c3d"])(
+    "%s, removed while its logs are asked for, has told what was kept of it",
+    async (id) => {
+      const instance = await started(await shop.instance("echo said; exec sleep 1000", { id }));
+      await until("its line", async () => (await outputOf(manager, instance)).includes("said"));
+      let isThere = true;
+      const late: typeof io = {
+        ...io,
+        async run(argv, options) {
+          if (isThere && argv.includes("logs")) {
+            isThere = false;
+            await manager.stop(instance, io);
+            await manager.forget(instance, io);
+          }
+          return io.run(argv, options);
+        },
+      };
+      const lines: string[] = [];
+      await manager.logs(instance, { lines: 10, follow: false, onLine: (line) => lines.push(line) }, late);
+      expect([isThere, lines]).toEqual([false, ["said"]]);
+    },
+    60_000,
+  );
+
   test("get every variable, also those that docker itself would heed, and none shows in a list of processes", async () => {
     const env = {
       DOCKER_HOST: "tcp://nowhere.invalid:1",

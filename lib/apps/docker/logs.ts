@@ -22,16 +22,36 @@ export async function containerLogs(name: InstanceName, options: LogOptions, io:
   if (isJob(name.id) && !options.follow) return jobLogs(name, found !== null, options, io);
   if (found === null) return options.follow ? undefined : keptLogs(name, options, io);
   if (options.follow) return follow(name, options, io);
-  await print(name, [`--tail=${options.lines}`], options, io);
+  if (!(await printIfThere(name, options, io))) return keptLogs(name, options, io);
   for (const line of healthLines(found)) options.onLine(line);
+}
+
+type Line = Parameters<LogOptions["onLine"]>;
+
+/** False, and nothing is shown: the container has been removed since it was looked for, and what it printed was kept before. */
+async function printIfThere(name: InstanceName, options: LogOptions, io: Io): Promise<boolean> {
+  const lines: Line[] = [];
+  const gather = { ...options, onLine: (...line: Line) => void lines.push(line) };
+  try {
+    // The words of an error are lines, too.
+    await print(name, [`--tail=${options.lines}`], gather, io);
+    for (const line of lines) options.onLine(...line);
+    return true;
+  } catch (error) {
+    if (io.signal.aborted || (await containerOf(name)) !== null) throw error;
+    return false;
+  }
 }
 
 // First the kept output of earlier runs, then that of the existing container.
 async function jobLogs(name: InstanceName, isThere: boolean, options: LogOptions, io: Io): Promise<void> {
-  const all: Parameters<LogOptions["onLine"]>[] = [];
-  const gather = { ...options, onLine: (...line: Parameters<LogOptions["onLine"]>) => void all.push(line) };
+  const all: Line[] = [];
+  const gather = { ...options, onLine: (...line: Line) => void all.push(line) };
   await keptLogs(name, gather, io);
-  if (isThere) await print(name, [`--tail=${options.lines}`], gather, io);
+  if (isThere && !(await printIfThere(name, gather, io))) {
+    all.length = 0;
+    await keptLogs(name, gather, io);
+  }
   for (const line of options.lines === 0 ? [] : all.slice(-options.lines)) options.onLine(...line);
 }
 
