@@ -1,6 +1,7 @@
 // Deploys of real apps under load: not one request fails, and the traffic moves in order.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { ALL, complaints, deployYml, ended, figures, fixture, loadSandbox, under } from "../support/load-run.ts";
+import type { Load } from "../fronts/relay/support/load.ts";
 import { watch } from "../support/load-watch.ts";
 import type { Sandbox } from "../support/sandbox.ts";
 
@@ -57,7 +58,8 @@ describe.each(cases)("%s", (name, { type, files, command, deploys, websockets })
     live.push(await box.release({ ...files, "deploy.yml": deployFile(), sick: null }));
   });
 
-  async function deployAll(): Promise<void> {
+  async function deployAll({ heard }: Load): Promise<void> {
+    await heard(live[0]!);
     for (let count = 0; count < deploys; count++) {
       if (count === 1) {
         await box.commit({ sick: "yes", "deploy.yml": deployFile().replace("20s", "2s") });
@@ -70,6 +72,7 @@ describe.each(cases)("%s", (name, { type, files, command, deploys, websockets })
       expect(ended(pushed)).toBe("0");
       receipts = [...receipts, pushed.text];
       live.push(box.link("current")!);
+      await heard(live.at(-1)!);
     }
   }
 

@@ -3,7 +3,7 @@
 //
 // DP_LOAD=long: 10 rounds and 20 deploys.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { load, type LoadOptions, type LoadResult } from "../fronts/relay/support/load.ts";
+import { load, type Load, type LoadOptions, type LoadResult } from "../fronts/relay/support/load.ts";
 import { missing } from "../support/acme.ts";
 import { domainBox, NAME, serialOf, type DomainBox } from "../support/domain-box.ts";
 import { browserUnavailable, startBrowser, trustUnavailable, type Browser } from "../support/browser.ts";
@@ -30,14 +30,18 @@ const dp = async (...words: string[]) => {
 };
 
 /** Requests, half of them on fresh connections and half of each kind POSTs, while something is done. */
-async function under(what: string, more: Partial<LoadOptions>, action: () => Promise<void>): Promise<LoadResult> {
+async function under(
+  what: string,
+  more: Partial<LoadOptions>,
+  action: (running: Load) => Promise<void>,
+): Promise<LoadResult> {
   // About 200 a second, as each waits for its answer besides.
   const paths = { quick: "/", echo: "/echo", websocket: "/ws", events: "/events" };
   const own = { host: NAME, isSecure: true, rate: 240, keepAlive: 10, fresh: 10, paths };
   const running = load({ port: shop.acme.https, ...own, ...more });
   const begun = performance.now();
   try {
-    await action();
+    await action(running);
   } finally {
     const result = await running.stop();
     const seconds = (performance.now() - begun) / 1000;
@@ -78,11 +82,13 @@ test.skipIf(!isAble)(
 test.skipIf(!isAble)(
   "deploys cost no request",
   async () => {
-    const { answers } = await under("deploys", {}, async () => {
+    const { answers } = await under("deploys", {}, async ({ heard }) => {
+      await heard(shop.box.link("current")!);
       for (let deploy = 0; deploy < DEPLOYS; deploy++) {
         await shop.box.commit({}, `deploy ${deploy}`);
         const { code, text } = await shop.box.push();
         expect([code, text]).toEqual([0, expect.stringContaining(`https://${NAME}`)]);
+        await heard(shop.box.link("current")!);
       }
     });
     expect(Object.keys(answers).length).toBe(DEPLOYS + 1);

@@ -1,7 +1,7 @@
 // Load on a real server while releases, the relay and dp itself are replaced: requests from outside, real pushes over
 // ssh, Flask under gunicorn. The tests build on each other, on one server.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { load, type LoadResult } from "../fronts/relay/support/load.ts";
+import { load, type Load, type LoadResult } from "../fronts/relay/support/load.ts";
 import { boxUnavailable, freePort, until } from "../support/box.ts";
 import { type Server, startServer } from "../support/server-box.ts";
 import { type Laptop, openLaptop } from "../support/server-laptop.ts";
@@ -31,7 +31,7 @@ describe.skipIf(why !== null)(`load on a server${why === null ? "" : ` (skipped:
   });
 
   /** What came of a load while `change` ran, and until the release that is live then has answered. */
-  const under = async (what: string, change: () => Promise<unknown>): Promise<LoadResult> => {
+  const under = async (what: string, change: (running: Load) => Promise<unknown>): Promise<LoadResult> => {
     const running = load({ ...gentle, port });
     try {
       const answered = (count: number) =>
@@ -40,7 +40,7 @@ describe.skipIf(why !== null)(`load on a server${why === null ? "" : ` (skipped:
           return requests - failed > count && (await box.live("shop")) in answers;
         });
       await answered(40);
-      await change();
+      await change(running);
       await answered(running.soFar().requests + 40);
     } finally {
       await running.stop();
@@ -69,12 +69,13 @@ describe.skipIf(why !== null)(`load on a server${why === null ? "" : ` (skipped:
 
   test("five pushes: nothing fails, and every release answers in its turn", async () => {
     const ids = [await box.live("shop")];
-    const result = await under("5 pushes", async () => {
+    const result = await under("5 pushes", async ({ heard }) => {
       for (let count = 1; count <= 5; count++) {
         await shop.commit({ "version.txt": `${count}` });
         const { text } = await shop.push();
         expect(text).toMatch(/live: shop .*; requests \d+, failed 0, longest gap \d+ ms/);
         ids.push(await box.live("shop"));
+        await heard(ids.at(-1)!);
       }
     });
     expectNone(result);

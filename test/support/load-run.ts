@@ -1,7 +1,7 @@
 // A sandbox with an app of the load tests, and a load on its public port while something is done to it.
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { load, type LoadOptions, type LoadResult } from "../fronts/relay/support/load.ts";
+import { load, type Load, type LoadOptions, type LoadResult } from "../fronts/relay/support/load.ts";
 import { watch, type Watched } from "./load-watch.ts";
 import { sandbox, type Outcome, type Sandbox } from "./sandbox.ts";
 
@@ -70,12 +70,12 @@ export interface Proof<T> extends LoadResult {
 export async function under<T>(
   box: Sandbox,
   options: Omit<LoadOptions, "port">,
-  action: () => Promise<T>,
+  action: (running: Load) => Promise<T>,
 ): Promise<Proof<T>> {
   const watching = watch(box.port);
   const running = load({ port: box.port, ...options });
   try {
-    const result = await action();
+    const result = await action(running);
     return { result, ...(await running.stop()), watched: await watching.stop() };
   } finally {
     await Promise.all([running.stop(), watching.stop()]);

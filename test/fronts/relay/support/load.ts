@@ -1,4 +1,5 @@
 // A bounded load over raw sockets, without a single retry: what fails here would fail for a user.
+import { until } from "../../../support/box-host.ts";
 import { type Connection, connectTo } from "./load-connection.ts";
 
 /** What the load is made of. Paths that are not given are not asked for. */
@@ -56,6 +57,8 @@ export interface LoadResult {
 /** A load that runs until it is stopped. */
 export interface Load {
   stop(): Promise<LoadResult>;
+  /** Waits for a `quick` request with this answer. */
+  heard(answer: string): Promise<unknown>;
   soFar(): LoadResult;
 }
 
@@ -119,6 +122,8 @@ export function load(options: LoadOptions): Load {
 
   async function quick(keeps: boolean): Promise<void> {
     let connection: Connection | null = null;
+    // Clients in step would all send their GETs at once, and nothing between.
+    await Bun.sleep(Math.random() * pause);
     for (let count = 0; !isStopping; count++) {
       const isPost = paths.echo !== undefined && count % 2 === 1;
       const body = isPost ? Buffer.from(crypto.getRandomValues(new Uint8Array(1024))) : null;
@@ -247,6 +252,7 @@ export function load(options: LoadOptions): Load {
   };
   return {
     soFar,
+    heard: (answer) => until(`the answer ${answer}`, () => isStopping || answers[answer] !== undefined),
     async stop() {
       longestGap = Math.max(longestGap, performance.now() - lastEnd);
       isStopping = true;
