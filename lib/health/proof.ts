@@ -1,5 +1,6 @@
 // The watch over a release that has just gone live: how long it lasts, and what ends it sooner.
 import type { App } from "../contracts/app.ts";
+import { DpError } from "../errors.ts";
 import type { Io } from "../host/io.ts";
 import { family, residentMemory } from "../host/process/process.ts";
 import { stillHealthy, type Candidate } from "./health.ts";
@@ -45,11 +46,19 @@ export async function watchRelease(
       await io.sleep(Math.min(LOOK, left));
     }
     await stillHealthy(candidate, pid, io);
-  } finally {
-    await prober.stop();
+  } catch (error) {
+    // Its last request may wait until somebody answers again: that must not keep the old release waiting.
+    void prober.stop().catch(() => undefined);
+    if (error instanceof DpError && error.exit === "unhealthy") io.warn(harm(passed(), prober.seen()));
+    throw error;
   }
+  await prober.stop();
   return { probes: prober.seen(), took: Math.min(passed(), time) };
 }
+
+/** What clients may have had of a release that is not healthy. */
+const harm = (passed: number, { requests, failed }: Probes) =>
+  `live for ${(passed / 1000).toFixed(1)} s; of ${requests} requests that dp sent meanwhile ${failed} failed`;
 
 /**
  * Answers, look by look, whether a release has proved itself before the whole time is over: after half of it, when many

@@ -99,10 +99,11 @@ describe("an app that is not what it seemed", () => {
   test("crashes a second after its first healthy answer to the public: goes back, and what waits is answered", async () => {
     normal();
     configure(box, { verifyTime: "3s" });
-    const { failed, watched, failures, old } = await refused(
+    const { result, failed, watched, failures, old } = await refused(
       "crash 1",
       /FAILED at verify: shop@\S+ (is not running|crashed)/,
     );
+    expect(result.text).toMatch(/ {2}! live for \d\.\d s; of [1-9]\d* requests that dp sent meanwhile \d+ failed *$/m);
     // What the process had in hand when it died is gone with it; no front can ask a POST again. All else waited.
     const inHand = QUICK.keepAlive! + QUICK.fresh! + 4;
     expect(failed + watched.failures.length).toBeLessThanOrEqual(inHand);

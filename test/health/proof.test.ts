@@ -1,6 +1,7 @@
 // The watch after the switch: what ends it sooner, and that it catches what a watch of the whole time catches.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { DpError } from "../../lib/errors.ts";
+import { makeIo, silentLog } from "../../lib/host/io.ts";
 import { proofOf, watchRelease } from "../../lib/health/proof.ts";
 import { waitUntilHealthy } from "../../lib/health/health.ts";
 import { openApp } from "../../lib/release/app.ts";
@@ -78,19 +79,25 @@ describe("against the faults of the load tests", () => {
   let rows: Row[];
 
   async function row(fault: string): Promise<Row> {
-    const made = await makeApp();
-    apps.push(made);
-    const { id } = await makeLive(made, 1, { source: source(fault) });
-    const app = await openApp(made.app);
-    const candidate = candidateOf(app, id, CHECK, made.port);
-    const { pid } = await waitUntilHealthy(candidate, io);
-    await fetch(`http://127.0.0.1:${made.port}/begin`);
+    const { app, candidate, pid, begin } = await serving(fault);
+    await begin();
     const watch = (isWhole: boolean) =>
       watchRelease(app, candidate, pid, { time: TIME, isWhole }, io).catch((error: DpError) => error.exit);
     const [whole, now] = await Promise.all([watch(true), watch(false)]);
     const seen = typeof now === "string" ? { took: 0, probes: probes(0) } : now;
     const { requests, failed } = seen.probes;
     return { fault, whole: typeof whole === "string", now: typeof now === "string", took: seen.took, requests, failed };
+  }
+
+  /** A release that serves, and its candidate. */
+  async function serving(fault: string) {
+    const made = await makeApp();
+    apps.push(made);
+    const { id } = await makeLive(made, 1, { source: source(fault) });
+    const app = await openApp(made.app);
+    const candidate = candidateOf(app, id, CHECK, made.port);
+    const { pid } = await waitUntilHealthy(candidate, io);
+    return { made, app, candidate, pid, begin: () => fetch(`http://127.0.0.1:${made.port}/begin`) };
   }
   const CHECK = { path: "/", timeout: 5_000, startTimeout: 30_000, interval: 50 };
 
@@ -122,6 +129,31 @@ describe("against the faults of the load tests", () => {
       if (now) continue;
       expect(failed).toBeGreaterThan(0);
       expect(took).toBe(TIME);
+    }
+  });
+
+  test("a crash ends the watch at once, while its own request still waits for an answer", async () => {
+    const { app, candidate, pid, begin } = await serving("crash");
+    // A front that holds requests back until somebody answers.
+    let held = 0;
+    const holding = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { open: () => void held++, data: () => undefined, close: () => void held-- },
+    });
+    const told: string[] = [];
+    const fronted = { ...app, server: { ...app.server, port: holding.port } };
+    try {
+      await begin();
+      const log = makeIo({ ...silentLog, warn: (text) => void told.push(text) });
+      const watch = watchRelease(fronted, candidate, pid, { time: TIME }, log);
+      await expect(watch).rejects.toMatchObject({ exit: "unhealthy" });
+      expect(held).toBe(1);
+      expect(told).toEqual([
+        expect.stringMatching(/^live for \d\.\d s; of 0 requests that dp sent meanwhile 0 failed$/),
+      ]);
+    } finally {
+      holding.stop(true);
     }
   });
 });
