@@ -6,7 +6,7 @@ import { readPyproject, type Pyproject } from "./pyproject.ts";
 import { isLocalRequirement, normalName, readRequirements, requestedNames } from "./requirements.ts";
 import type { UvWorkspace } from "./uv-workspace.ts";
 import { withVariables, type Variables } from "./variables.ts";
-import { locksLocal, parseUvLock, rootOf, type LockedPackage } from "./uv-lock.ts";
+import { locksLocal, parseUvLock, requireCurrent, rootOf, type LockedPackage } from "./uv-lock.ts";
 
 /** The dependencies of a commit, as its files define them. */
 export interface Definition {
@@ -86,6 +86,7 @@ async function fromLock(tree: Tree, lock: string, project: Pyproject | null): Pr
     });
   const packages = parseUvLock(lock);
   const root = rootOf(packages);
+  if (root) requireCurrent(root, project);
   const isLocal = locksLocal(packages);
   if (root && !isLocal && packages.length === 1) return null;
   const files = (await projectFiles(tree, {})).set("uv.lock", lock);

@@ -1,7 +1,8 @@
 // uv.lock: the locked packages, and which of them come from the release itself.
 import * as v from "valibot";
 import { DpError } from "../../errors.ts";
-import { parseToml } from "./pyproject.ts";
+import { parseToml, type Pyproject } from "./pyproject.ts";
+import { normalName, requirementName } from "./requirements.ts";
 
 const source = v.record(v.string(), v.unknown());
 const dependency = v.object({
@@ -25,6 +26,7 @@ const schema = v.object({
         dependencies,
         "optional-dependencies": groups,
         "dev-dependencies": groups,
+        metadata: v.optional(v.object({ "requires-dist": v.optional(v.array(v.object({ name: v.string() })), []) })),
         sdist: v.optional(file),
         wheels: v.optional(v.array(file), []),
       }),
@@ -53,6 +55,20 @@ export function rootOf(packages: readonly LockedPackage[]): LockedPackage | unde
   return packages.find((candidate) =>
     ["virtual", "editable", "directory"].some((kind) => candidate.source[kind] === "."),
   );
+}
+
+/**
+ * Throws DpError "config" when pyproject.toml names a package that the lock was made without: uv would install the others
+ * and say nothing. A dependency with a marker may be left out of a lock.
+ */
+export function requireCurrent(root: LockedPackage, { dependencies: wanted }: Pyproject): void {
+  const known = [...root.dependencies, ...(root.metadata?.["requires-dist"] ?? [])].map(({ name }) => normalName(name));
+  const names = wanted.filter((text) => !text.includes(";")).map((text) => requirementName(text));
+  const missing = names.filter((name) => name !== null && !known.includes(name));
+  if (missing.length === 0) return;
+  throw new DpError("config", `uv.lock is out of date: pyproject.toml has ${missing.join(", ")}, which is not in it`, {
+    hint: "uv lock, commit, push",
+  });
 }
 
 /** Whether a package is downloaded by name and version from an index on the network. */

@@ -153,6 +153,40 @@ test("a lock of nothing but the app installs nothing", async () => {
   expect(await readDefinition(tree)).toBeNull();
 });
 
+const ofProject = (dependencies: string[], packages: string[]) =>
+  memoryTree({
+    "uv.lock": lock(...packages),
+    "pyproject.toml": `[project]\nname = "hello"\ndependencies = ${JSON.stringify(dependencies)}`,
+  });
+const DIST = (...names: string[]) =>
+  `[package.metadata]\nrequires-dist = [${names.map((name) => `{ name = "${name}", specifier = ">=1" }`).join(", ")}]`;
+
+test.each([
+  ["nothing but the app", ["Flask_Login>=0.6"], [root("")], "flask-login"],
+  [
+    "other packages",
+    ["a", "gunicorn[gevent]>=20", "b==2"],
+    [root('{ name = "a" }', DIST("a")), locked("a", "1")],
+    "gunicorn, b",
+  ],
+])("a lock of %s that pyproject.toml has outgrown is refused", async (_, dependencies, packages, missing) => {
+  await expect(readDefinition(ofProject(dependencies, packages))).rejects.toMatchObject({
+    exit: "config",
+    message: `uv.lock is out of date: pyproject.toml has ${missing}, which is not in it`,
+    hint: "uv lock, commit, push",
+  });
+});
+
+test.each([
+  ["names in another spelling", ["A.b[x]>=1"], [root('{ name = "a-b" }', DIST("a-b")), locked("a-b", "1")]],
+  ["a lock without metadata", ["a"], [root('{ name = "a" }'), locked("a", "1")]],
+  ["a package for elsewhere", ["a; sys_platform == 'win32'"], [root("", DIST("a"))]],
+  ["a package of the lock that is needed no more", [], [root('{ name = "a" }', DIST("a")), locked("a", "1")]],
+])("a lock is current: %s", async (_, dependencies, packages) => {
+  const definition = await readDefinition(ofProject(dependencies, packages));
+  expect(definition?.from).toBe(packages.length > 1 ? "uv.lock" : undefined);
+});
+
 test.each([
   ["only tools configured", { "pyproject.toml": "[tool.black]\nline-length = 100" }, null],
   ["no dependencies", { "pyproject.toml": '[project]\nname = "a"' }, null],
