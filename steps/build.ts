@@ -43,7 +43,7 @@ const step = defineStep(import.meta.path, {
     else if (type.build) await type.build(place, io);
     else if (config.build !== undefined) await runLine(config.build, place, io);
     else io.info("nothing to build");
-    type.inspect?.(place);
+    await type.inspect?.(place, runtime);
     if (isBuilt) await io.run(["sync", "-f", release], { quiet: true, timeout: stepTimeout });
     const { dependencies } = runtime;
     const own =

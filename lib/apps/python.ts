@@ -3,6 +3,7 @@ import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import type { AppType, Place, Runtime } from "../contracts/app-type.ts";
 import { codeOf } from "../errors.ts";
+import type { Tree } from "../git/tree.ts";
 import { proposal } from "./python/advice.ts";
 import { readDefinition } from "./python/definition.ts";
 import { settingsSum } from "./python/variables.ts";
@@ -32,6 +33,8 @@ async function isInstalled(runtime: Runtime, program: string): Promise<boolean> 
     throw error;
   }
 }
+
+const commandOf = (tree: Tree, runtime: Runtime) => startCommand(tree, (program) => isInstalled(runtime, program));
 
 // An app without dependencies and with its own start command may not use python at all.
 async function needsNoPython(place: Place): Promise<boolean> {
@@ -87,6 +90,11 @@ const python: AppType = {
     return { path: [join(venv, "bin")], env: own, dependencies: venv, interpreter: runsOn };
   },
 
+  // What is missing is missing from the commit: no hook can put it there.
+  async inspect({ config, tree }, runtime) {
+    if (config.healthCheck !== undefined && config.command === undefined) await commandOf(tree, runtime);
+  },
+
   // The files of the release only: an environment is bound to its path, and so it is installed for each app.
   async adopt(place, { interpreter }, io) {
     if (interpreter === null) return { runtime: null };
@@ -97,7 +105,7 @@ const python: AppType = {
     return { runtime: null };
   },
 
-  command: (place, runtime) => startCommand(place.tree, (program) => isInstalled(runtime, program)),
+  command: ({ tree }, runtime) => commandOf(tree, runtime),
 
   // By default they would listen on the whole network (gunicorn with $PORT), or on another port (uvicorn).
   listenVariables: (host, port) => ({

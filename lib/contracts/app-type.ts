@@ -142,10 +142,10 @@ export interface AppType {
   /** The bytes that a build has written outside the app's base folder since a time in ms. Default: none. */
   builtElsewhere?(place: Place, since: number, io: Io): Promise<number>;
   /**
-   * Checks the result of the build, or the files when there is no build. Throws DpError "config" when it can never be
-   * healthy.
+   * Checks the result of the build, or the files when there is no build, before a hook runs. Throws DpError "config" when it
+   * can never be healthy.
    */
-  inspect?(place: Place): void;
+  inspect?(place: Place, runtime: Runtime): void | Promise<void>;
   /**
    * The shell line that starts the web process when deploy.yml has none; empty: the image's own command. Throws DpError
    * "config".

@@ -87,6 +87,14 @@ describe("a push that is not", () => {
       /FAILED at build: .*exited with code 3/,
     ],
     [
+      "a web server that is not among its dependencies, before any hook",
+      {
+        "deploy.yml": deployYml("shop", "hooks: {preDeploy: echo a hook ran}\n").replace(/^command: .*\n/m, ""),
+        "app.py": "from flask import Flask\napp = Flask(__name__)\n",
+      },
+      /^(?![^]*\| a hook ran)[^]*FAILED at build: app\.py is a WSGI app, and gunicorn is not among[^]*→ add gunicorn to/,
+    ],
+    [
       "a hook that fails",
       {
         "deploy.yml": deployYml("shop", "hooks: {preDeploy: ./no.sh}\n"),
