@@ -36,10 +36,10 @@ export async function control(
     const io = makeIo({ ...silentLog, warn: say });
     const done: string[] = [];
     for (const id of ids) {
-      const before = action === "stop" && (await wasStopped(facts.app, id));
+      const before = await alreadySo(facts.app, action, id);
       await doOne(facts, action, id, io);
       done.push(processOf(id));
-      say(before ? `${name} ${processOf(id)} was stopped already` : `${DONE[action]} ${name} ${processOf(id)}`);
+      say(before === null ? `${DONE[action]} ${name} ${processOf(id)}` : `${name} ${processOf(id)} ${before}`);
     }
     return done;
   } finally {
@@ -47,11 +47,13 @@ export async function control(
   }
 }
 
-/** Whether an instance was stopped by hand before, and does not run. */
-async function wasStopped(app: App, id: string): Promise<boolean> {
-  if (!(await stoppedIds(app)).has(id)) return false;
+/** What to say of an instance that is as the action would make it; null when the action changes it. */
+async function alreadySo(app: App, action: Action, id: string): Promise<string | null> {
+  if (action === "restart") return null;
+  const isStopped = (await stoppedIds(app)).has(id);
   const { state } = await app.manager.status({ app: app.name, id });
-  return state === "stopped" || state === "failed";
+  if (action === "start") return !isStopped && state === "running" ? "runs already" : null;
+  return isStopped && (state === "stopped" || state === "failed") ? "was stopped already" : null;
 }
 
 async function doOne(facts: InstanceFacts, action: Action, id: string, io: Io): Promise<void> {

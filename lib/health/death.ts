@@ -2,6 +2,7 @@
 import { DpError, messageOf } from "../errors.ts";
 import type { Io } from "../host/io.ts";
 import type { Manager } from "../contracts/manager.ts";
+import { foldAlike } from "../text/alike.ts";
 import { foldTraces } from "../text/trace.ts";
 import { hintForEnd, hintForLines, hintForTables, withoutProbes } from "./hints.ts";
 import type { InstanceName, InstanceStatus } from "../host/instance.ts";
@@ -42,5 +43,5 @@ export async function lastWords(name: InstanceName, manager: Manager, io: Io, pa
   } catch (error) {
     lines.push(`(the app's log cannot be read: ${messageOf(error)})`);
   }
-  return foldTraces(withoutProbes(lines, path, LOG_LINES * 20)).slice(-LOG_LINES);
+  return foldAlike(foldTraces(withoutProbes(lines, path, LOG_LINES * 20))).slice(-LOG_LINES);
 }

@@ -214,5 +214,5 @@ async function hintFor(
   if (written !== null) return written;
   const wrong = await wrongPort(name, manager, port);
   if (wrong !== null) return wrong;
-  return last === undefined ? null : hintForAnswer(last, check);
+  return last === undefined ? null : hintForAnswer(last, check, words);
 }

@@ -3,13 +3,21 @@ import { basename } from "node:path";
 import type { HealthCheck } from "../config/types.ts";
 import type { Answer } from "./probe.ts";
 
-/** The usual meaning of a bad answer, as a hint; null: unknown. */
-export function hintForAnswer({ status, location }: Pick<Answer, "status" | "location">, check: HealthCheck) {
+/** An error with its kind, as Python and node write it. */
+const ERROR = /^\s*(?:Uncaught )?[\w.]*(?:Error|Exception)\b/;
+
+/** The usual meaning of a bad answer, as a hint; null: unknown. `words`: the last lines of the app's log. */
+export function hintForAnswer(
+  { status, location }: Pick<Answer, "status" | "location">,
+  check: HealthCheck,
+  words: readonly string[] = [],
+) {
   const { path, host } = check;
   if (status === 400 && host === undefined)
     return `if the app checks the Host header (Django: ALLOWED_HOSTS), name one that it takes: healthCheck: {path: ${path}, host: example.com}`;
   if (status === 401 || status === 403) return "name a path that needs no login: healthCheck: /health";
   if (status === 404) return `the app has no ${path}: name one of its paths that answers 2xx${withHost(host)}`;
+  if (status === 500 && words.some((line) => ERROR.test(line))) return "the app itself fails: its error stands above";
   if (status === 500)
     return "the app itself fails: look for a migration that was not run (hooks: {preDeploy: ...}) or a missing setting";
   if (status === null || status < 300 || status > 399) return null;
@@ -55,17 +63,25 @@ const UNSET = /Error: (?:.* )?([A-Z][A-Z0-9]*_[A-Z0-9_]+) (?:is not set|is requi
 /** The hint for an app that has ended because it lacks a package or a setting; null: its last lines do not show that. */
 export function hintForEnd(whole: readonly string[], app: string): string | null {
   const lines = starts(whole);
-  const inLines = (pattern: RegExp) => lines.map((line) => pattern.exec(line)?.[1]).findLast(Boolean);
-  const python = inLines(NO_PACKAGE);
+  const python = lastMatch(lines, NO_PACKAGE);
   if (python !== undefined) return `no package of the app has ${python}: add the one that has it to the dependencies`;
-  const node = inLines(NO_MODULE);
+  const node = lastMatch(lines, NO_MODULE);
   if (node !== undefined)
     return `the app lacks ${node}: add it to the dependencies in package.json; devDependencies are only there during the build`;
+  return hintForSetting(lines, app);
+}
+
+/** The hint for a program that has ended for want of a setting; null: its last lines do not show that. */
+export function hintForSetting(whole: readonly string[], app: string): string | null {
+  const lines = starts(whole);
   // In Python any dictionary ends with a KeyError.
   const isOfPython = lines.some((line) => /\benviron\b/.test(line));
-  const unset = inLines(UNSET) ?? (isOfPython ? inLines(NO_KEY) : undefined);
+  const unset = lastMatch(lines, UNSET) ?? (isOfPython ? lastMatch(lines, NO_KEY) : undefined);
   return unset === undefined ? null : `the app wants the setting ${unset}: dp env ${app} set ${unset}`;
 }
+
+const lastMatch = (lines: readonly string[], pattern: RegExp) =>
+  lines.map((line) => pattern.exec(line)?.[1]).findLast(Boolean);
 
 /** The first folder below a release on a path; for a file at its top a folder that would have to be made. */
 function inRelease(path: string): string {

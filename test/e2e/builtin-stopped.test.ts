@@ -65,8 +65,11 @@ test.each(["blue-green", "restart"])(
   },
 );
 
-test("what is stopped already is said to be", async () => {
-  await must("start", "shop");
+test("what is stopped already is said to be, and what runs already", async () => {
+  expect(await must("start", "shop")).toBe("started shop web.1\nstarted shop worker.1\n");
+  expect(await must("start", "shop")).toBe("shop web.1 runs already\nshop worker.1 runs already\n");
+  expect(await must("stop", "shop", "worker")).toBe("stopped shop worker.1\n");
+  expect(await must("start", "shop")).toBe("shop web.1 runs already\nstarted shop worker.1\n");
   expect(await must("stop", "shop", "worker")).toBe("stopped shop worker.1\n");
   expect(await must("stop", "shop")).toBe("stopped shop web.1\nshop worker.1 was stopped already\n");
   expect(await must("stop", "shop")).toBe("shop web.1 was stopped already\nshop worker.1 was stopped already\n");

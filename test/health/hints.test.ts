@@ -31,6 +31,15 @@ test.each<[number | null, string | undefined, Partial<HealthCheck>, RegExp | nul
   else expect(found).toMatch(hint);
 });
 
+test.each<[string[], RegExp]>([
+  [["Traceback (most recent call last):", "ZeroDivisionError: division by zero"], /its error stands above$/],
+  [["    at handle (/app/server.js:3:9)", "TypeError [ERR_X]: no"], /its error stands above$/],
+  [["django.core.exceptions.ImproperlyConfigured: SECRET_KEY"], /a missing setting/],
+  [["GET / 500", "no Errors so far"], /a migration that was not run/],
+])("500, and the log says %p", (words, hint) => {
+  expect(hintForAnswer({ status: 500, location: undefined }, check(), words)).toMatch(hint);
+});
+
 describe("a release that is read-only", () => {
   test.each([
     ["OSError: [Errno 30] Read-only file system: '/opt/deployments/shop/releases/4-abcdef0/uploads/a.png'", "uploads"],
