@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { AppType, Place, Runtime } from "../contracts/app-type.ts";
 import { codeOf } from "../errors.ts";
 import type { Tree } from "../git/tree.ts";
+import { isOther } from "../host/process/privilege.ts";
 import { proposal } from "./python/advice.ts";
 import { readDefinition } from "./python/definition.ts";
 import { settingsSum } from "./python/variables.ts";
@@ -90,8 +91,9 @@ const python: AppType = {
     return { path: [join(venv, "bin")], env: own, dependencies: venv, interpreter: runsOn };
   },
 
-  // What is missing is missing from the commit: no hook can put it there.
-  async inspect({ config, tree }, runtime) {
+  // Before a hook that migrates a database, and where no hook can install what is missing: the environment is root's.
+  async inspect({ config, tree, user }, runtime) {
+    if (config.hooks.preDeploy === undefined || !isOther(user)) return;
     if (config.healthCheck !== undefined && config.command === undefined) await commandOf(tree, runtime);
   },
 

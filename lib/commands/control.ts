@@ -1,7 +1,7 @@
 // `dp restart`, `dp stop`, `dp start`: the processes of the live release, one after the other.
 import type { App } from "../contracts/app.ts";
 import { makeIo, silentLog, type Io } from "../host/io.ts";
-import { processOf } from "../text/ids.ts";
+import { isWeb, processOf } from "../text/ids.ts";
 import type { InstanceFacts } from "../release/instance.ts";
 import { keepStopped, stoppedIds, wantedIds } from "../release/processes.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
@@ -51,9 +51,17 @@ export async function control(
 async function alreadySo(app: App, action: Action, id: string): Promise<string | null> {
   if (action === "restart") return null;
   const isStopped = (await stoppedIds(app)).has(id);
-  const { state } = await app.manager.status({ app: app.name, id });
-  if (action === "start") return !isStopped && state === "running" ? "runs already" : null;
-  return isStopped && (state === "stopped" || state === "failed") ? "was stopped already" : null;
+  const { state, isOrphan } = await app.manager.status({ app: app.name, id });
+  if (action === "stop") return isStopped && (state === "stopped" || state === "failed") ? "was stopped already" : null;
+  if (isStopped || state !== "running" || isOrphan || (isWeb(id) && !(await isServed(app, id)))) return null;
+  return "runs already";
+}
+
+/** Whether the front sends requests to an instance. */
+async function isServed({ front, name }: App, id: string): Promise<boolean> {
+  if (!front.holdsPort) return true;
+  const route = await front.status(name, true);
+  return route?.target?.id === id && !route.isHeld;
 }
 
 async function doOne(facts: InstanceFacts, action: Action, id: string, io: Io): Promise<void> {

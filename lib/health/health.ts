@@ -7,6 +7,7 @@ import type { Manager } from "../contracts/manager.ts";
 import { hintForAnswer, hintForLines, hintForTables } from "./hints.ts";
 import { ownCheck } from "./own-check.ts";
 import { probe, REFUSED, type Answer } from "./probe.ts";
+import { harmText } from "./prober.ts";
 import { isWord, watchSteady } from "./steady.ts";
 import { isUnheard } from "./unheard.ts";
 import { watched } from "./watched.ts";
@@ -147,17 +148,20 @@ export async function publiclyHealthy(candidate: Candidate, server: ServerConfig
     throw new DpError("unhealthy", `the front sends requests to ${route.target?.id ?? "nothing"}, not to ${name.id}`);
   }
   const host = publicAddress(server);
-  const end = performance.now() + check.timeout;
+  const begun = performance.now();
   const app = { front, server, places: places(name.app) };
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     const answer = await probe(await ownCheck(app, check), server.port, host);
     if (answer.isHealthy) return;
-    if (performance.now() > end)
+    const passed = performance.now() - begun;
+    if (passed > check.timeout) {
+      io.warn(harmText(passed, { requests: tries, failed: tries }));
       throw new DpError(
         "unhealthy",
         `GET http://${host}:${server.port}${check.path} through the ${front.name}: ${answer.text}`,
         { lines: await lastWords(candidate, io) },
       );
+    }
     await io.sleep(check.interval);
   }
 }

@@ -4,7 +4,7 @@ import type { HealthCheck } from "../config/types.ts";
 import type { Answer } from "./probe.ts";
 
 /** An error with its kind, as Python and node write it. */
-const ERROR = /^\s*(?:Uncaught )?[\w.]*(?:Error|Exception)\b/;
+const ERROR = /^\s*(?:Uncaught )?[\w.]*(?:Error|Exception)(?::| \[|$)/;
 
 /** The usual meaning of a bad answer, as a hint; null: unknown. `words`: the last lines of the app's log. */
 export function hintForAnswer(
@@ -58,6 +58,7 @@ export function hintForTables(lines: readonly string[], app: string): string | n
 const NO_PACKAGE = /\bModuleNotFoundError: No module named '([\w.-]+)'/;
 const NO_MODULE = /\bCannot find (?:module|package) '((?:@[\w.-]+\/)?[\w-][\w.-]*)/;
 const NO_KEY = /\bKeyError: '([A-Z][A-Z0-9_]+)'/;
+const ENVIRON = /\benviron\[["'](\w+)["']\]/g;
 const UNSET = /Error: (?:.* )?([A-Z][A-Z0-9]*_[A-Z0-9_]+) (?:is not set|is required|is missing|must be set)\b/;
 
 /** The hint for an app that has ended because it lacks a package or a setting; null: its last lines do not show that. */
@@ -68,16 +69,25 @@ export function hintForEnd(whole: readonly string[], app: string): string | null
   const node = lastMatch(lines, NO_MODULE);
   if (node !== undefined)
     return `the app lacks ${node}: add it to the dependencies in package.json; devDependencies are only there during the build`;
-  return hintForSetting(lines, app);
+  const setting = settingWanted(lines);
+  return setting === null ? null : hintForSetting(setting, app);
 }
 
-/** The hint for a program that has ended for want of a setting; null: its last lines do not show that. */
-export function hintForSetting(whole: readonly string[], app: string): string | null {
+export const hintForSetting = (setting: string, app: string) =>
+  `the app wants the setting ${setting}: dp env ${app} set ${setting}`;
+
+/** The setting for want of which a program has ended; null: its last lines do not show that. */
+export function settingWanted(whole: readonly string[]): string | null {
   const lines = starts(whole);
-  // In Python any dictionary ends with a KeyError.
-  const isOfPython = lines.some((line) => /\benviron\b/.test(line));
-  const unset = lastMatch(lines, UNSET) ?? (isOfPython ? lastMatch(lines, NO_KEY) : undefined);
-  return unset === undefined ? null : `the app wants the setting ${unset}: dp env ${app} set ${unset}`;
+  return lastMatch(lines, UNSET) ?? keyWanted(lines);
+}
+
+/** In Python any dictionary ends with a KeyError. */
+function keyWanted(lines: readonly string[]): string | null {
+  const key = lastMatch(lines, NO_KEY);
+  if (key === undefined || !lines.some((line) => /\benviron\b/.test(line))) return null;
+  const asked = lines.flatMap((line) => [...line.matchAll(ENVIRON)].map((found) => found[1]));
+  return asked.length === 0 || asked.includes(key) ? key : null;
 }
 
 const lastMatch = (lines: readonly string[], pattern: RegExp) =>

@@ -31,9 +31,13 @@ const WORDS: Record<string, string> = {
 /** The answer when nobody listens on the port. */
 export const REFUSED: Answer = { isHealthy: false, status: null, text: WORDS["ECONNREFUSED"]!, isRefused: true };
 
-/** Asks a port of this machine once; `timeout` of the check (ms) bounds the whole answer, body included. Never throws. */
-export async function probe(check: HealthCheck, port: number, host = "127.0.0.1"): Promise<Answer> {
-  const signal = AbortSignal.timeout(check.timeout);
+/**
+ * Asks a port of this machine once; `timeout` of the check (ms) bounds the whole answer, body included, and `stop` may end
+ * the request before that. Never throws.
+ */
+export async function probe(check: HealthCheck, port: number, host = "127.0.0.1", stop?: AbortSignal): Promise<Answer> {
+  const limit = AbortSignal.timeout(check.timeout);
+  const signal = stop === undefined ? limit : AbortSignal.any([limit, stop]);
   try {
     const response = await direct(`http://${host}:${port}${check.path}`, {
       signal,
@@ -46,7 +50,7 @@ export async function probe(check: HealthCheck, port: number, host = "127.0.0.1"
     const answer = judge(check, response);
     return answer.isHealthy ? answer : { ...answer, firstLine: firstLineOf(response, body) };
   } catch (error) {
-    const text = signal.aborted
+    const text = limit.aborted
       ? `no complete answer in ${check.timeout} ms`
       : (WORDS[codeOf(error) ?? ""] ?? unreadable(messageOf(error)));
     const isRefused = codeOf(error) === "ECONNREFUSED";

@@ -4,7 +4,7 @@ import { DpError } from "../errors.ts";
 import type { Io } from "../host/io.ts";
 import { family, residentMemory } from "../host/process/process.ts";
 import { stillHealthy, type Candidate } from "./health.ts";
-import { startProber, type Probes } from "./prober.ts";
+import { harmText, startProber, type Probes } from "./prober.ts";
 import { watched } from "./watched.ts";
 
 /** Milliseconds between two checks of the process. */
@@ -47,18 +47,14 @@ export async function watchRelease(
     }
     await stillHealthy(candidate, pid, io);
   } catch (error) {
-    // Its last request may wait until somebody answers again: that must not keep the old release waiting.
-    void prober.stop().catch(() => undefined);
-    if (error instanceof DpError && error.exit === "unhealthy") io.warn(harm(passed(), prober.seen()));
+    // Its request may wait until somebody answers again: that must not keep the old release waiting.
+    const { probes, unanswered } = await prober.cut();
+    if (error instanceof DpError && error.exit === "unhealthy") io.warn(harmText(passed(), probes, unanswered));
     throw error;
   }
   await prober.stop();
   return { probes: prober.seen(), took: Math.min(passed(), time) };
 }
-
-/** What clients may have had of a release that is not healthy. */
-const harm = (passed: number, { requests, failed }: Probes) =>
-  `live for ${(passed / 1000).toFixed(1)} s; of ${requests} requests that dp sent meanwhile ${failed} failed`;
 
 /**
  * Answers, look by look, whether a release has proved itself before the whole time is over: after half of it, when many

@@ -1,15 +1,37 @@
 // A shell line of deploy.yml (build, hook): run in the app's folder, with the app's environment.
 import type { Place, Runtime } from "../contracts/app-type.ts";
+import { DpError } from "../errors.ts";
+import { hintForSetting, settingWanted } from "../health/hints.ts";
 import { handTo } from "../host/ownership.ts";
 import { appEnvironment } from "./environment.ts";
 import type { Io } from "../host/io.ts";
 import { appType } from "../registry.ts";
 import { placeOf, type PlaceFacts } from "./place.ts";
 
-/** Runs the line to its end; throws DpError "command" with its last lines of output when it fails. */
+/**
+ * Runs the line to its end; throws DpError "command" with its last lines of output when it fails, for the reason "setting"
+ * when these name one that the app does not have.
+ */
 export async function runLine(line: string, place: Place, io: Io): Promise<void> {
   const { user, timeout, env, folder: cwd } = place;
-  await io.run(["sh", "-c", line], { cwd, env, user, timeout, confined: place });
+  try {
+    await io.run(["sh", "-c", line], { cwd, env, user, timeout, confined: place });
+  } catch (error) {
+    throw wanting(error, place);
+  }
+}
+
+function wanting(error: unknown, { app, env }: Place): unknown {
+  if (!(error instanceof DpError) || error.exit !== "command" || error.hint !== undefined) return error;
+  const { message, lines } = error;
+  const setting = settingWanted(lines);
+  if (setting === null || setting in env) return error;
+  return new DpError("command", message, {
+    lines,
+    hint: hintForSetting(setting, app),
+    reason: "setting",
+    cause: error,
+  });
 }
 
 /**

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { relayOf } from "../support/load-damage.ts";
 import { deployYml, pidsWith, sandbox, until, type Sandbox } from "../support/sandbox.ts";
 
 let box: Sandbox;
@@ -66,8 +67,12 @@ test.each(["blue-green", "restart"])(
 );
 
 test("what is stopped already is said to be, and what runs already", async () => {
+  await must("stop", "shop");
   expect(await must("start", "shop")).toBe("started shop web.1\nstarted shop worker.1\n");
   expect(await must("start", "shop")).toBe("shop web.1 runs already\nshop worker.1 runs already\n");
+  await relayOf(box).point("shop", null);
+  expect(await must("start", "shop", "web")).toBe("started shop web.1\n");
+  expect(await box.answer()).toContain(live());
   expect(await must("stop", "shop", "worker")).toBe("stopped shop worker.1\n");
   expect(await must("start", "shop")).toBe("shop web.1 runs already\nstarted shop worker.1\n");
   expect(await must("stop", "shop", "worker")).toBe("stopped shop worker.1\n");

@@ -87,12 +87,17 @@ describe("a push that is not", () => {
       /FAILED at build: .*exited with code 3/,
     ],
     [
-      "a web server that is not among its dependencies, before any hook",
+      "a build that wants a setting",
       {
-        "deploy.yml": deployYml("shop", "hooks: {preDeploy: echo a hook ran}\n").replace(/^command: .*\n/m, ""),
-        "app.py": "from flask import Flask\napp = Flask(__name__)\n",
+        "deploy.yml": deployYml("shop", "build: python3 settings.py\n"),
+        "settings.py": 'import os\nkey = os.environ["API_KEY"]\n',
       },
-      /^(?![^]*\| a hook ran)[^]*FAILED at build: app\.py is a WSGI app, and gunicorn is not among[^]*→ add gunicorn to/,
+      /FAILED at build: [^]*→ the app wants the setting API_KEY: dp env shop set API_KEY[^]*next: set it, and push again/,
+    ],
+    [
+      "a build that speaks of a setting which it has",
+      { "deploy.yml": deployYml("shop", "build: 'echo Error: DP_APP is required; exit 3'\n") },
+      /FAILED at build: (?![^]*dp env)[^]*next: mend it, commit, and push again/,
     ],
     [
       "a hook that fails",

@@ -114,6 +114,7 @@ test("interrupted in the middle, it leaves nothing either", async () => {
   process.kill(-child.pid, "SIGINT");
   while (!(await reader.read()).done);
   expect(await child.exited).toBe(130);
+  expect(readdirSync(temp).filter((entry) => entry.startsWith("dp-demo"))).toEqual([]);
   // A push that was interrupted watches for a moment longer whether its branch moves.
   await until("the end of all that it started", () => processesIn(temp).length === 0);
   expect(readdirSync(temp).filter((entry) => entry.startsWith("dp-demo"))).toEqual([]);

@@ -159,6 +159,14 @@ describe.skipIf(why !== null)(`a new server${why === null ? "" : ` (skipped: ${w
       [/FAILED at check/, /the app listens on 127\.0\.0\.1:\d+; it must listen on \$PORT/],
     ],
     [
+      "its web server is not among its dependencies, before any hook",
+      () => ({
+        "requirements.txt": "# nothing\n",
+        "deploy.yml": `${config(GUNICORN).replace(/^command: .*\n/m, "")}hooks:\n  preDeploy: echo a hook ran\n`,
+      }),
+      [/FAILED at build: app\.py is a WSGI app, and gunicorn is not/, /→ add gunicorn/, /^(?![^]*\| a hook ran)/],
+    ],
+    [
       "its preDeploy hook fails",
       () => ({ "deploy.yml": `${config(GUNICORN)}hooks:\n  preDeploy: echo no migration; exit 4\n` }),
       [/FAILED at pre-deploy: .*exited with code 4/, /\| no migration/],

@@ -35,7 +35,7 @@ test.each<[string[], RegExp]>([
   [["Traceback (most recent call last):", "ZeroDivisionError: division by zero"], /its error stands above$/],
   [["    at handle (/app/server.js:3:9)", "TypeError [ERR_X]: no"], /its error stands above$/],
   [["django.core.exceptions.ImproperlyConfigured: SECRET_KEY"], /a missing setting/],
-  [["GET / 500", "no Errors so far"], /a migration that was not run/],
+  [["GET / 500", "no Errors so far", "Error reporting: enabled"], /a migration that was not run/],
 ])("500, and the log says %p", (words, hint) => {
   expect(hintForAnswer({ status: 500, location: undefined }, check(), words)).toMatch(hint);
 });
@@ -82,6 +82,7 @@ describe("an app that has ended", () => {
     [["Error: Cannot find module '/srv/x.js'"]],
     [["KeyError: 'NAME'"]],
     [["os.environ", "KeyError: 'name'"]],
+    [['CONFIGS[os.environ["APP_ENV"]]', "KeyError: 'STAGING'"]],
     [["INFO: DATABASE_URL is not set, using sqlite"]],
     [["Error: HTTP is required"]],
   ])("%j shows no cause", (lines) => expect(hintForEnd(lines, "shop")).toBeNull());

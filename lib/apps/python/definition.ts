@@ -6,7 +6,7 @@ import { readPyproject, type Pyproject } from "./pyproject.ts";
 import { isLocalRequirement, normalName, readRequirements, requestedNames } from "./requirements.ts";
 import type { UvWorkspace } from "./uv-workspace.ts";
 import { withVariables, type Variables } from "./variables.ts";
-import { locksLocal, parseUvLock, requireCurrent, rootOf, type LockedPackage } from "./uv-lock.ts";
+import { isFromIndex, locksLocal, parseUvLock, requireNamed, rootOf, type LockedPackage } from "./uv-lock.ts";
 
 /** The dependencies of a commit, as its files define them. */
 export interface Definition {
@@ -86,7 +86,7 @@ async function fromLock(tree: Tree, lock: string, project: Pyproject | null): Pr
     });
   const packages = parseUvLock(lock);
   const root = rootOf(packages);
-  if (root) requireCurrent(root, project);
+  if (root) requireNamed(root, project);
   const isLocal = locksLocal(packages);
   if (root && !isLocal && packages.length === 1) return null;
   const files = (await projectFiles(tree, {})).set("uv.lock", lock);
@@ -97,6 +97,10 @@ async function fromLock(tree: Tree, lock: string, project: Pyproject | null): Pr
 /** Never shared: members of a workspace are installed as links to their folders in the release. */
 async function fromWorkspace(tree: Tree, { lock, pyproject }: UvWorkspace, project: Pyproject): Promise<Definition> {
   const packages = parseUvLock(lock);
+  const own = packages.find(
+    (locked) => !isFromIndex(locked) && normalName(locked.name) === normalName(project.name ?? ""),
+  );
+  if (own) requireNamed(own, project);
   const files = (await projectFiles(tree, {})).set("uv.lock", lock).set("pyproject.toml of the workspace", pyproject);
   const names = new Set(packages.map((locked) => normalName(locked.name)));
   return { from: "uv.lock", files, names, isLocal: true, isHashed: true, project, packages, isWorkspace: true };

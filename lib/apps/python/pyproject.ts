@@ -23,6 +23,7 @@ const schema = v.object({
           package: v.optional(v.boolean()),
           sources: v.optional(v.record(v.string(), v.unknown()), {}),
           index: v.optional(v.array(index), []),
+          "dependency-metadata": v.optional(v.unknown()),
           "default-groups": v.optional(v.union([v.array(v.string()), v.literal("all")])),
         }),
       ),
@@ -32,6 +33,8 @@ const schema = v.object({
 
 /** The parts of a pyproject.toml that dp reads. */
 export interface Pyproject {
+  /** [project] name, as written. */
+  name: string | null;
   requiresPython: string | null;
   /** [project] dependencies, as written. */
   dependencies: string[];
@@ -41,6 +44,8 @@ export interface Pyproject {
   sources: Record<string, unknown>;
   /** [[tool.uv.index]], `default` replaces the installer's own. */
   indexes: { url: string; default: boolean }[];
+  /** [[tool.uv.dependency-metadata]]: a lock may be made from other dependencies than those that are written. */
+  replacesMetadata: boolean;
   /** The dependency groups of a plain `uv sync --no-dev`, or "all". */
   groups: string[] | "all";
 }
@@ -65,11 +70,13 @@ export function parsePyproject(text: string): Pyproject {
   const buildsItself =
     result.output["build-system"] !== undefined || (project?.dynamic.includes("dependencies") ?? false);
   return {
+    name: project?.name ?? null,
     requiresPython: project?.["requires-python"] ?? null,
     dependencies: project?.dependencies ?? [],
     isPackage: tool?.uv?.package ?? buildsItself,
     sources: tool?.uv?.sources ?? {},
     indexes: tool?.uv?.index ?? [],
+    replacesMetadata: tool?.uv?.["dependency-metadata"] !== undefined,
     groups: tool?.uv?.["default-groups"] ?? [],
   };
 }

@@ -12,6 +12,7 @@ const dependency = v.object({
   marker: v.optional(v.string()),
   extra: v.optional(v.array(v.string()), []),
 });
+const requirement = v.object({ name: v.string(), marker: v.optional(v.string(), "") });
 const dependencies = v.optional(v.array(dependency), []);
 const groups = v.optional(v.record(v.string(), v.array(dependency)), {});
 const file = v.object({ hash: v.optional(v.string()) });
@@ -26,7 +27,7 @@ const schema = v.object({
         dependencies,
         "optional-dependencies": groups,
         "dev-dependencies": groups,
-        metadata: v.optional(v.object({ "requires-dist": v.optional(v.array(v.object({ name: v.string() })), []) })),
+        metadata: v.optional(v.object({ "requires-dist": v.optional(v.array(requirement), []) })),
         sdist: v.optional(file),
         wheels: v.optional(v.array(file), []),
       }),
@@ -59,11 +60,15 @@ export function rootOf(packages: readonly LockedPackage[]): LockedPackage | unde
 
 /**
  * Throws DpError "config" when pyproject.toml names a package that the lock was made without: uv would install the others
- * and say nothing. A dependency with a marker may be left out of a lock.
+ * and say nothing. `requires-dist` has what was named, an extra's too; before it a lock left out what a marker excluded.
  */
-export function requireCurrent(root: LockedPackage, { dependencies: wanted }: Pyproject): void {
-  const known = [...root.dependencies, ...(root.metadata?.["requires-dist"] ?? [])].map(({ name }) => normalName(name));
-  const names = wanted.filter((text) => !text.includes(";")).map((text) => requirementName(text));
+export function requireNamed({ dependencies: edges, metadata }: LockedPackage, project: Pyproject): void {
+  if (project.replacesMetadata) return;
+  const listed = metadata?.["requires-dist"].filter(({ marker }) => !/\bextra\s*==/.test(marker));
+  const known = [...edges, ...(listed ?? [])].map(({ name }) => normalName(name));
+  const names = project.dependencies
+    .filter((text) => listed || !text.includes(";"))
+    .map((text) => requirementName(text));
   const missing = names.filter((name) => name !== null && !known.includes(name));
   if (missing.length === 0) return;
   throw new DpError("config", `uv.lock is out of date: pyproject.toml has ${missing.join(", ")}, which is not in it`, {

@@ -11,7 +11,6 @@ import { logOf } from "../../release/history.ts";
 import { servingWords } from "../serving.ts";
 import { settingsFile } from "../../release/settings.ts";
 import { idOf } from "../../text/ids.ts";
-import { hintForSetting } from "../../health/hints.ts";
 import { probesText, sumOf, type Probes } from "../../health/prober.ts";
 import { quoted } from "../../text/text.ts";
 import { cut } from "./receipt.ts";
@@ -83,11 +82,9 @@ export async function failureScreen(
   shown: readonly string[] = [],
 ): Promise<string[]> {
   const lines = ["", `FAILED${failedStep(run)}: ${clean(messageOf(error))}`];
-  const unset = unsetHint(app.name, error);
   if (error instanceof DpError) {
-    const hint = error.hint ?? unset;
     if (!isShown(error.lines, shown)) lines.push(...error.lines.map((line) => `  | ${cut(clean(line))}`));
-    if (hint) lines.push(`  → ${clean(hint)}`);
+    if (error.hint) lines.push(`  → ${clean(error.hint)}`);
   } else if (error instanceof Error) {
     lines.push(`  this is a bug in dp`, ...(error.stack ?? "").split("\n").slice(1, 6));
   }
@@ -97,14 +94,9 @@ export async function failureScreen(
     lines.push(`settings: as before; the ones that were tried are in ${settingsFile(app, id)}`);
   lines.push(`log: ${logOf(app, id)}`);
   // A failed undo names its own cure in the hint above.
-  if (!(error instanceof DpError && error.exit === "stuck"))
-    lines.push(`next: ${unset === null ? nextCommand(app.name, run, error) : "set it, and push again"}`);
+  if (!(error instanceof DpError && error.exit === "stuck")) lines.push(`next: ${nextCommand(app.name, run, error)}`);
   return lines;
 }
-
-/** The hint for a build or a hook that wants a setting; null for anything else. */
-const unsetHint = (app: string, error: unknown) =>
-  error instanceof DpError && error.exit === "command" && !error.hint ? hintForSetting(error.lines, app) : null;
 
 function failedStep(run: Run): string {
   const failed = Object.entries(run.journal).find(([, entry]) => entry.error !== undefined);
@@ -135,7 +127,7 @@ function nextCommand(app: string, run: Run, error: unknown): string {
   // Not the log of the deploy: that is what the reader may be reading.
   const mend = exit === EXIT.unhealthy ? `dp logs ${app} --failed, mend it` : "mend it";
   const isTrial = typeof run.facts["envBefore"] === "string";
-  if (kind === "restart" && isTrial && !isEnded) return `${mend}, and dp env ${app} set NAME=VALUE again`;
+  if (kind === "restart" && isTrial && !isEnded) return `${mend}, and change the settings again: dp env ${app}`;
   if (kind === "restart") return isEnded ? `dp restart ${app}, to start it again` : `${mend}, and dp restart ${app}`;
   if (exit === EXIT.locked) return `dp releases ${app}`;
   if (kind === "rollback") {
@@ -143,6 +135,7 @@ function nextCommand(app: string, run: Run, error: unknown): string {
     return isEnded ? `${again}, to start it again` : `${mend}, and ${again}; or: dp releases ${app}`;
   }
   if (isEnded) return `push again, or continue it: dp resume ${app}`;
+  if (error instanceof DpError && error.reason === "setting") return "set it, and push again";
   if (exit === EXIT.config || exit === EXIT.command) return "mend it, commit, and push again";
   if (exit === EXIT.host) return `mend it on the server, then push again`;
   return `${mend}, and push again`;

@@ -169,6 +169,8 @@ test.each([
     [root('{ name = "a" }', DIST("a")), locked("a", "1")],
     "gunicorn, b",
   ],
+  ["an extra", ["a"], [root("", DIST("a\", marker = \"extra == 'x'"))], "a"],
+  ["what no marker excludes", ["b; os_name == 'nt'"], [root('{ name = "a" }', DIST("a")), locked("a", "1")], "b"],
 ])("a lock of %s that pyproject.toml has outgrown is refused", async (_, dependencies, packages, missing) => {
   await expect(readDefinition(ofProject(dependencies, packages))).rejects.toMatchObject({
     exit: "config",
@@ -181,10 +183,28 @@ test.each([
   ["names in another spelling", ["A.b[x]>=1"], [root('{ name = "a-b" }', DIST("a-b")), locked("a-b", "1")]],
   ["a lock without metadata", ["a"], [root('{ name = "a" }'), locked("a", "1")]],
   ["a package for elsewhere", ["a; sys_platform == 'win32'"], [root("", DIST("a"))]],
+  ["a package for elsewhere, without metadata", ["a; sys_platform == 'win32'"], [root("")]],
   ["a package of the lock that is needed no more", [], [root('{ name = "a" }', DIST("a")), locked("a", "1")]],
 ])("a lock is current: %s", async (_, dependencies, packages) => {
   const definition = await readDefinition(ofProject(dependencies, packages));
   expect(definition?.from).toBe(packages.length > 1 ? "uv.lock" : undefined);
+});
+
+test("the lock of a workspace is asked for what its member names", async () => {
+  const member = memoryTree({ "pyproject.toml": '[project]\nname = "hello"\ndependencies = ["a", "b"]' });
+  const text = lock(
+    root('{ name = "a" }', DIST("a")).replace('"."', '"apps/hello"'),
+    locked("a", "1"),
+    locked("b", "1"),
+  );
+  const workspace = { lock: text, pyproject: "" };
+  await expect(readDefinition(member, {}, workspace)).rejects.toThrow("pyproject.toml has b, which is not in it");
+});
+
+test("a lock that was made from other dependencies than those that are written is taken as it is", async () => {
+  const own = '[[tool.uv.dependency-metadata]]\nname = "hello"\nrequires-dist = []';
+  const pyproject = `[project]\nname = "hello"\ndependencies = ["a"]\n${own}`;
+  expect(await readDefinition(memoryTree({ "uv.lock": lock(root("")), "pyproject.toml": pyproject }))).toBeNull();
 });
 
 test.each([

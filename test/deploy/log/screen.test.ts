@@ -128,17 +128,12 @@ describe("a failure", () => {
       new DpError("unhealthy", "x"),
       plain,
     );
-    expect(lines.at(-1)).toBe(`next: dp logs ${app} --failed, mend it, and dp env ${app} set NAME=VALUE again`);
+    expect(lines.at(-1)).toBe(`next: dp logs ${app} --failed, mend it, and change the settings again: dp env ${app}`);
   });
 
-  test("of a build that wants a setting names it, unless there is another hint", async () => {
-    const lines = ['    key = os.environ["API_KEY"]', "KeyError: 'API_KEY'"];
-    const said = await screen(new DpError("command", "x", { lines }));
-    expect(said).toContain(`  → the app wants the setting API_KEY: dp env ${app} set API_KEY`);
+  test("for want of a setting is no reason for another commit", async () => {
+    const said = await screen(new DpError("command", "x", { hint: "dp env", reason: "setting" }));
     expect(said.at(-1)).toBe("next: set it, and push again");
-    const other = await screen(new DpError("command", "x", { lines, hint: "y" }));
-    expect(other).toContain("  → y");
-    expect(other.at(-1)).toBe("next: mend it, commit, and push again");
   });
 
   test("of a first deploy leaves nothing that serves, and says so", async () => {
