@@ -4,8 +4,8 @@
 //   const { code, stdout } = await ssh.ask("sh", { stdin: script });      // its answer is read
 //   const code = await ssh.attach(lineOf(["dp", "status"]));              // it has dp's own stdin, stdout and stderr
 //
-// Commands of one `Ssh`, and those of other dp commands within a minute, share a connection where that is possible; it
-// outlives this process. No option about host keys is ever added, and no word of a line meets a local shell.
+// Commands of one `Ssh`, and those of other dp commands within a minute by the same key, share a connection where that is
+// possible; it outlives this process. No option about host keys is ever added, and no word of a line meets a local shell.
 import { codeOf, DpError, EXIT } from "../errors.ts";
 import { onReaderGone } from "../host/process/reader.ts";
 import { quoted } from "../text/text.ts";
@@ -82,7 +82,8 @@ export async function sshTo(server: Server, settings?: GitSettings): Promise<Ssh
   const program = programOf(git.sshCommand);
   const place = [...(server.port === undefined ? [] : ["-p", String(server.port)]), name];
   const isShared = git.isShared && process.env["DP_MUX"] !== "0";
-  const options = isShared ? sharing((await ask([...program, "-G", ...place], {})).stdout) : [];
+  const asked = [...program, "-G", ...place];
+  const options = isShared ? sharing((await ask(asked, {})).stdout, asked) : [];
   const argv: Ssh["argv"] = (line, ...more) => [...program, ...more, ...options, ...place, line];
   return {
     server,

@@ -1,8 +1,10 @@
 // dp typed on the laptop, against a server behind an sshd of the test's own: everything that goes there and comes back,
 // and that nothing is left there.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { newKeyPair } from "../../lib/access/new-key.ts";
+import { fingerprintOf } from "../../lib/access/public-key.ts";
 import { openPair, type Pair } from "../support/remote-laptop.ts";
 import { deployYml, pidsWith, until } from "../support/sandbox.ts";
 import { sshdUnavailable } from "../support/sshd.ts";
@@ -221,6 +223,69 @@ describe.skipIf(why !== null)(`dp on the laptop${why === null ? "" : ` (skipped:
       expect((await pair.dpWith({ env }, "apps")).code).toBe(0);
       await pair.git("config", "--unset", "dp.mux");
       expect(pair.sshd.connections()).toBe(first + 2);
+    });
+
+    test("is that of one key: two people at one keyboard are two, however they name their keys", async () => {
+      const names = ["ann", "bob"];
+      const pairs = names.map((name) => newKeyPair(name));
+      const at = (name: string) => own(`key-${name}`);
+      const grants = pairs.map(({ public: key }, place) => ({
+        name: names[place]!,
+        apps: [{ app: "shop", role: place === 0 ? "operate" : "view" }],
+        keys: [{ ...key, added: "2026-03-01T12:00:00.000Z", by: "root" }],
+      }));
+      mkdirSync(join(pair.box.root, "var/lib/dp"), { recursive: true });
+      writeFileSync(join(pair.box.root, "var/lib/dp/keys.json"), JSON.stringify({ version: 1, holders: grants }));
+      for (const [place, { private: text, public: key }] of pairs.entries()) {
+        const name = names[place]!;
+        writeFileSync(at(name), text, { mode: 0o600 });
+        const gate = `${pair.box.program} gate ${name} ${fingerprintOf(key)}`;
+        appendFileSync(join(own("sshd"), "authorized"), `restrict,command="${gate}" ${key.type} ${key.blob} ${name}\n`);
+      }
+      const config = own("no-key-config");
+      writeFileSync(config, readFileSync(pair.sshd.config, "utf8").replace(/^.*IdentityFile.*\n/m, ""));
+      const run = own("run4");
+      mkdirSync(run, { mode: 0o700 });
+      const told = async (env: Record<string, string>) => {
+        const { code, stderr } = await pair.dpWith(
+          { env: { XDG_RUNTIME_DIR: run, ...env } },
+          "env",
+          "set",
+          "A=1",
+          "--no-restart",
+        );
+        return code === 0 ? "ann" : /^dp: (\w+) may not /.exec(stderr)?.[1];
+      };
+      const link = own("key-link");
+      const byWords = (name: string) => told({ GIT_SSH_COMMAND: `ssh -F ${config} -i ${at(name)}` });
+      const byVariable = (name: string) => told({ GIT_SSH_COMMAND: `ssh -F ${config} -i "$MY_KEY"`, MY_KEY: at(name) });
+      const byLink = (name: string) => {
+        rmSync(link, { force: true });
+        symlinkSync(at(name), link);
+        return told({ GIT_SSH_COMMAND: `ssh -F ${config} -i ${link}` });
+      };
+      const script = own("ssh-of-mine");
+      writeFileSync(script, `#!/bin/sh\nexec ssh -F ${config} -i ${own("key-")}"$WHO" "$@"\n`, { mode: 0o755 });
+      const byScript = (name: string) => told({ GIT_SSH_COMMAND: "", GIT_SSH: script, WHO: name });
+      const byConfig = (name: string) => {
+        const file = own(`config-${name}`);
+        writeFileSync(file, `IdentityFile ${at(name)}\n${readFileSync(config, "utf8")}`);
+        return told({ GIT_SSH_COMMAND: `ssh -F ${file}` });
+      };
+      for (const by of [byWords, byVariable, byLink, byConfig]) {
+        const first = pair.sshd.connections();
+        for (const name of [...names, ...names.toReversed()])
+          expect([by.name, await by(name)]).toEqual([by.name, name]);
+        expect(pair.sshd.connections() - first).toBeLessThanOrEqual(by === byLink ? 4 : 2);
+      }
+      // git's settings count before GIT_SSH.
+      await pair.git("config", "--unset", "core.sshCommand");
+      for (const name of [...names, ...names]) expect(await byScript(name)).toBe(name);
+      for (const name of [...names, ...names]) {
+        await pair.git("config", "core.sshCommand", `ssh -F ${config} -i ${at(name)}`);
+        expect(await told({})).toBe(name);
+      }
+      await pair.git("config", "core.sshCommand", `ssh -F ${pair.sshd.config}`);
     });
 
     test("is the user's own where there is one", async () => {

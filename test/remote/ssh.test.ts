@@ -20,7 +20,15 @@ import { sshdUnavailable, startSshd, type Sshd } from "../support/sshd.ts";
 import { until } from "../support/sandbox.ts";
 
 const GIT: GitSettings = { sshCommand: undefined, remote: undefined, isShared: false };
-const VARIABLES = ["GIT_SSH_COMMAND", "GIT_SSH", "XDG_RUNTIME_DIR", "DP_MUX", "HOME"] as const;
+const VARIABLES = [
+  "GIT_SSH_COMMAND",
+  "GIT_SSH",
+  "XDG_RUNTIME_DIR",
+  "DP_MUX",
+  "HOME",
+  "SSH_AUTH_SOCK",
+  "SHLVL",
+] as const;
 const before = VARIABLES.map((name) => [name, process.env[name]] as const);
 const folder = mkdtempSync(join(tmpdir(), "dp-ssh-"));
 
@@ -67,20 +75,25 @@ describe("the shared connection", () => {
 
   test("has a folder that only its user enters", () => {
     process.env["XDG_RUNTIME_DIR"] = join(folder, "run");
-    expect(sharing(SETTINGS)).toEqual([
+    expect(sharing(SETTINGS, [])).toEqual([
       ...["-o", "ControlMaster=auto", "-o", "ControlPersist=60s"],
-      ...["-o", `ControlPath=${folder}/run/dp/%C`, "-o", "ServerAliveInterval=15"],
+      ...[
+        "-o",
+        expect.stringMatching(new RegExp(`^ControlPath=${folder}/run/dp/[0-9a-f]{40}$`)),
+        "-o",
+        "ServerAliveInterval=15",
+      ],
     ]);
     expect(statSync(join(folder, "run/dp")).mode & 0o777).toBe(0o700);
     chmodSync(join(folder, "run/dp"), 0o777);
-    expect(sharing(SETTINGS)).not.toEqual([]);
+    expect(sharing(SETTINGS, [])).not.toEqual([]);
     expect(statSync(join(folder, "run/dp")).mode & 0o777).toBe(0o700);
   });
 
   test("is in the home where there is no other place", () => {
     delete process.env["XDG_RUNTIME_DIR"];
     process.env["HOME"] = join(folder, "h");
-    expect(sharing(SETTINGS).join(" ")).toContain(`ControlPath=${folder}/h/.cache/dp/s/%C`);
+    expect(sharing(SETTINGS, []).join(" ")).toMatch(new RegExp(`ControlPath=${folder}/h/.cache/dp/s/[0-9a-f]{40} `));
   });
 
   test.each([
@@ -90,19 +103,41 @@ describe("the shared connection", () => {
     ["ssh would read the path in another way", SETTINGS, "a %h"],
   ])("is not used when %s", (_, settings, name) => {
     process.env["XDG_RUNTIME_DIR"] = join(folder, name);
-    expect(sharing(settings)).toEqual([]);
+    expect(sharing(settings, [])).toEqual([]);
   });
 
   test("is not used when its folder is a link or a file of somebody else", () => {
     process.env["XDG_RUNTIME_DIR"] = join(folder, "other");
     mkdirSync(join(folder, "other"));
     writeFileSync(join(folder, "other/dp"), "");
-    expect(sharing(SETTINGS)).toEqual([]);
+    expect(sharing(SETTINGS, [])).toEqual([]);
+  });
+
+  test("is another one when something that chooses the key is", () => {
+    process.env["XDG_RUNTIME_DIR"] = join(folder, "run");
+    const key = join(folder, "a key");
+    writeFileSync(key, "one");
+    const paths: string[] = [];
+    const look = (settings: string, ...argv: string[]) => paths.push(sharing(settings, argv)[5]!);
+    const own = `${SETTINGS}identityfile ${key}\n`;
+    look(SETTINGS, "ssh");
+    look(SETTINGS, "ssh", "-i", "k");
+    look(own, "ssh");
+    writeFileSync(key, "other");
+    look(own, "ssh");
+    process.env["SSH_AUTH_SOCK"] = "/tmp/agent";
+    look(own, "ssh");
+    process.env["HOME"] = folder;
+    look(own, "ssh");
+    expect(new Set(paths).size).toBe(6);
+    process.env["SHLVL"] = "7";
+    look(own, "ssh");
+    expect(paths[6]).toBe(paths[5]!);
   });
 
   test("keeps a setting of the user's about a server that does not answer", () => {
     process.env["XDG_RUNTIME_DIR"] = join(folder, "run");
-    expect(sharing("hostname h\nserveraliveinterval 60\n").join(" ")).not.toContain("ServerAlive");
+    expect(sharing("hostname h\nserveraliveinterval 60\n", []).join(" ")).not.toContain("ServerAlive");
   });
 });
 
