@@ -6,23 +6,10 @@ import { inDpsWords } from "./alias.ts";
 import { takesValue, type Line } from "./argv.ts";
 import { DpError } from "../errors.ts";
 import { deployments } from "../paths.ts";
-import { commandIn, hasOption, withoutRemote, type Known } from "../remote/words.ts";
+import { commandIn, hasOption, isSync, withoutRemote, type Known } from "../remote/words.ts";
 
-/** Commands about this machine, wherever they are typed. */
-const HERE = [
-  "completion",
-  "demo",
-  "execute",
-  "fact",
-  "fleet",
-  "help",
-  "init",
-  "launch",
-  "promote",
-  "step",
-  "upgrade",
-  "watch",
-];
+/** Commands about this machine, wherever they are typed; but for `dp fleet sync`. */
+const HERE = ["completion", "demo", "execute", "fact", "fleet", "help", "init", "launch", "promote", "step", "upgrade"];
 /** Commands that a machine without any app has a use for: they are for it when no remote leads elsewhere. */
 const FIRST = ["balancer", "doctor", "keys", "runtimes", "selftest", "setup"];
 
@@ -48,7 +35,12 @@ export async function sentElsewhere(cli: CAC, typed: readonly string[]): Promise
   const command = inDpsWords([name ?? ""])[0] ?? "";
   const declared = cli.commands.find((candidate) => candidate.name === command);
   // `dp help` alone is `dp --help`, which is no command.
-  if (name === undefined || isHere(cli, name) || isHere(cli, command)) return null;
+  if (name === undefined) return null;
+  if ((isHere(cli, name) || isHere(cli, command)) && !(name === "fleet" && isSync(withoutRemote(typed).words))) {
+    const { remote } = withoutRemote(typed.slice(0, typed.indexOf(name)));
+    requireNoRemote({ command: declared, options: remote === undefined ? {} : { remote } });
+    return null;
+  }
   const { words, remote } = withoutRemote(typed);
   if ((remote === undefined && isServer()) || hasOption(words, ...LOCAL)) return null;
   const { runThere } = await import("../remote/client.ts");

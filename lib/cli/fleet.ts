@@ -53,7 +53,7 @@ export function declareFleetCommands(cli: CAC): void {
       `fleet [--watch | --web | --out FOLDER | --json]
   $ dp fleet add NAME [USER@]HOST[:PORT]  puts a server on the list
   $ dp fleet remove NAME
-  $ dp fleet sync APP                     on the server that leads: brings its other servers to what is live
+  $ dp fleet sync APP                     brings the other servers of an app to what is live on the one that leads
   $ dp fleet key                          on a server: the key by which it reaches the others`,
     )
     .action(

@@ -11,7 +11,7 @@ export interface Typed {
 }
 
 /** A word that may stand before the app's name: `dp lock status APP`. */
-export const BEFORE_APP: Readonly<Record<string, string>> = { lock: "status", cron: "run" };
+export const BEFORE_APP: Readonly<Record<string, string>> = { lock: "status", cron: "run", fleet: "sync" };
 /** Commands about one app or, with `--all`, about the whole server. */
 const WHOLE = ["status", "audit", "doctor", "reconcile"];
 /** Those that may change something: about the whole server only with `--all`, where the folder has several apps there. */
@@ -78,11 +78,17 @@ export interface Known {
   takesValue(command: string, option: string): boolean;
 }
 
+/** Whether it is `dp fleet sync`: of what `dp fleet` does, this alone is done on the server. */
+export function isSync(words: readonly string[]): boolean {
+  const at = commandAt(words);
+  return words[at] === "fleet" && words[at + 1] === BEFORE_APP["fleet"];
+}
+
 /** A command that is about an app, and its own words as far as they may name one; null: another command. */
 function readApp(words: readonly string[], known: Known) {
   const at = commandAt(words);
   const command = words[at];
-  if (command === undefined || !known.takesApp(command)) return null;
+  if (command === undefined || !(known.takesApp(command) || isSync(words))) return null;
   const own = words.slice(at + 1, ownCount(words));
   const isValue = (before: string | undefined) => before !== undefined && known.takesValue(command, before);
   const [first = "", second] = own.filter((word, place) => !isOption(word) && !isValue(own[place - 1]));
@@ -122,6 +128,7 @@ export function meantBy(words: readonly string[], known: Known): Meant {
   const command = commandIn(words) ?? "";
   const read = readApp(words, known);
   if (read === null) return { command, names: [], isOfServer: true };
+  if (isSync(words)) return { command: "fleet sync", names: read.names.filter(isAppName), isOfServer: false };
   const { own, first, names, isWhole } = read;
   const isHarmless = WHOLE.includes(command) && ![command, ...own].some((word) => CHANGES.includes(word));
   return { command, names: names.filter(isAppName), isOfServer: isWhole || (isHarmless && first === "") };
@@ -168,6 +175,7 @@ const SILENT = [
     "cron",
     "deploy",
     "doctor",
+    "fleet",
     "lock",
     "logs",
     "maintenance",
@@ -177,7 +185,7 @@ const SILENT = [
     "reconcile",
   ],
   ...["releases", "report", "restart", "resume", "rollback", "runtimes", "scale", "setup", "start", "status", "stop"],
-  "unlock",
+  ...["unlock", "watch"],
 ];
 
 /** Whether a command may read stdin; one that this dp does not know may. */

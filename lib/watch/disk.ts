@@ -1,5 +1,7 @@
 // How much is free on the apps' disk, and whether that is little.
+import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import { deployments } from "../paths.ts";
 
 /** Less than this share free is little; twice that is enough. */
@@ -16,7 +18,10 @@ export interface DiskRoom {
 }
 
 export async function lookAtDisk(): Promise<DiskRoom> {
-  const { bavail, bsize, blocks, files: totalFiles, ffree } = await statfs(deployments());
+  // Before the first app there is no folder yet: it will be on the disk of the one above.
+  let place = deployments();
+  while (!existsSync(place)) place = dirname(place);
+  const { bavail, bsize, blocks, files: totalFiles, ffree } = await statfs(place);
   const files = totalFiles === 0 ? null : ffree;
   const isShortOfFiles = files !== null && files < totalFiles * SHARE;
   return { bytes: bavail * bsize, total: blocks * bsize, files, totalFiles, isShortOfFiles };

@@ -448,6 +448,43 @@ describe.skipIf(why !== null)(`dp on the laptop${why === null ? "" : ` (skipped:
       expect([init.code, init.stderr]).toEqual([2, "dp: dp init is about this machine, and takes no -r\n"]);
     });
 
+    test("dp watch and dp fleet sync go to the server, and what else dp fleet does is done here", async () => {
+      const watched = await pair.dp("watch", "--json");
+      expect(watched).toMatchObject({ code: 0, stderr: "" });
+      expect(Object.keys(JSON.parse(watched.stdout).apps)).toEqual(["shop"]);
+      for (const words of [
+        ["fleet", "sync"],
+        ["-r", "production", "fleet", "sync", "shop"],
+      ])
+        expect(await pair.dp(...words)).toMatchObject({
+          code: 2,
+          stderr: "dp: shop has no other servers: config.yml has no servers\n  → dp help servers\n",
+        });
+      const cwd = own("laptop");
+      for (const words of [["watch"], ["fleet", "sync", "shop"]])
+        expect((await pair.dpWith({ cwd }, ...words)).stderr).toStartWith(
+          "dp: no remote of this folder leads to a dp server\n",
+        );
+      for (const words of [
+        ["-r", "production", "fleet"],
+        ["fleet", "-r", "production"],
+      ])
+        expect(await pair.dp(...words)).toMatchObject({
+          code: 2,
+          stderr: "dp: dp fleet is about this machine, and takes no -r\n",
+        });
+    });
+
+    test("dp watch on a server without an app says so", async () => {
+      const env = { DP_ROOT: own("empty") };
+      mkdirSync(env.DP_ROOT);
+      expect(await pair.dpWith({ env }, "watch")).toMatchObject({
+        code: 0,
+        stdout: "no app yet: dp setup APP\n",
+        stderr: "",
+      });
+    });
+
     test("a host that ssh would take for an option is refused", async () => {
       const env = { DP_REMOTE: "ssh://-oProxyCommand=touch%20pwned/var/repos/shop.git" };
       const { code, stderr } = await pair.dpWith({ env }, "status");

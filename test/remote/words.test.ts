@@ -76,6 +76,9 @@ describe("the app", () => {
     ["lock -m why", "lock shop -m why"],
     ["lock status", "lock status shop"],
     ["lock status shop", "lock status shop"],
+    ["fleet sync", "fleet sync shop"],
+    ["fleet sync shop --json", "fleet sync shop --json"],
+    ["watch --json", "watch --json"],
     ["cron", "cron shop"],
     ["cron run cleanup", "cron run shop cleanup"],
     ["status", "status shop"],
@@ -109,6 +112,7 @@ test("the remote that is meant: by the app in its place, or any of a server that
     "reconcile --all",
   ])
     expect([line, meant(line).isOfServer]).toEqual([line, true]);
+  expect(meant("fleet sync blog")).toEqual({ command: "fleet sync", names: ["sync", "blog"], isOfServer: false });
   for (const line of ["rollback", "doctor --fix", "reconcile", "logs", "logs --all", "status blog"])
     expect([line, meant(line).isOfServer]).toEqual([line, false]);
   expect(addressed(words("doctor --json"), null, known)).toEqual(words("doctor --json"));
