@@ -17,7 +17,9 @@ import { requireRights } from "../remote/launch/rights.ts";
 import { bringRuntime, wantedRuntime, type WantedRuntime } from "../remote/launch/runtime.ts";
 import { serverOf } from "../remote/launch/server.ts";
 import { appThere, importSettings, setUpApp } from "../remote/launch/setup.ts";
+import { typedFor } from "../remote/remotes.ts";
 import { sshTo } from "../remote/ssh.ts";
+import { commitOf } from "../text/ids.ts";
 
 /** What was typed. */
 export interface LaunchWishes {
@@ -157,25 +159,32 @@ async function bringDp({ state, found, hands, sendsBun }: Plan): Promise<string>
   return `${found.dp!.version} is there${other}`;
 }
 
-/** Pushes the commit, unless it is there; git prints what the deploy prints. Answers git's exit code. */
+/** Pushes the commit, unless it is there: a release that somebody went back to stays live. git prints what the deploy prints. Answers git's exit code. */
 async function pushed({ hands, folder, url }: Plan, remote: string, step: Step): Promise<number> {
   const there = await appThere(hands, folder.app);
   const branch = there?.branch ?? "main";
-  const isThere = there?.live != null && (await isPushed(folder, url, branch));
-  await step("push", async () => (isThere ? `${branch} is this commit already` : `HEAD → ${branch}`));
+  const live = there?.live ?? null;
+  const isThere = live !== null && (await isPushed(folder, url, branch));
+  await step("push", async () => {
+    if (!isThere) return `HEAD → ${branch}`;
+    const is = `${branch} is this commit already`;
+    if (live === null || folder.sha.startsWith(commitOf(live))) return is;
+    return `${is}, but ${folder.app} ${live} is live: ${await typedFor(remote)} deploy ${folder.app} deploys it`;
+  });
   return isThere ? EXIT.ok : push(hands, remote, branch);
 }
 
 /** The last lines: what is live, and what to type next. */
 async function tell({ hands, folder: { app }, domain, key }: Plan, remote: string, { print }: Talk): Promise<void> {
   const there = await appThere(hands, app);
-  if (there?.live == null) return print(`next: dp status ${app}`);
+  const dp = await typedFor(remote);
+  if (there?.live == null) return print(`next: ${dp} status ${app}`);
   print(`live: ${app} ${there.live} at ${there.url} on ${hands.ssh.server.host}`);
   print(
-    `next: dp logs -f, dp env set NAME=VALUE; ${domain ? "its name: dp domains" : "a name with a certificate: dp help domains"}`,
+    `next: ${dp} logs -f, ${dp} env set NAME=VALUE; ${domain ? `its name: ${dp} domains` : "a name with a certificate: dp help domains"}`,
   );
   if (/^http:\/\/127\./.test(there.url)) {
-    const open = key === null ? "dp setup --host 0.0.0.0" : `on the server: sudo dp setup ${app} --host 0.0.0.0`;
+    const open = key === null ? `${dp} setup --host 0.0.0.0` : `on the server: sudo dp setup ${app} --host 0.0.0.0`;
     print(`  only the server itself reaches that address; without a name, open its port to all: ${open}`);
   }
   const branch = (await here("git", "branch", "--show-current")).text;

@@ -5,7 +5,7 @@ import { didYouMean } from "../text/suggestion.ts";
 import { quoted, shown } from "../text/text.ts";
 import { placeOf, type Place } from "./address.ts";
 import type { Meant } from "./words.ts";
-import { gitRemotes, type GitSettings, type Remote } from "./git.ts";
+import { gitRemotes, gitSettings, type GitSettings, type Remote } from "./git.ts";
 
 /** A remote of the folder that leads to an app. */
 export interface AppRemote extends Place {
@@ -18,6 +18,13 @@ export const NONE = "no remote";
 /** The remotes of the current folder that lead to an app, sorted by name. */
 export async function appRemotes(): Promise<AppRemote[]> {
   return (await gitRemotes()).flatMap(appRemote);
+}
+
+/** How dp is typed in the current folder for a remote: `dp`, or `dp -r staging` where it would not be the one meant. */
+export async function typedFor(remote: string): Promise<string> {
+  const [git, ours] = await Promise.all([gitSettings(), appRemotes()]);
+  const usual = process.env["DP_REMOTE"] || git.remote || (ours.length === 1 ? ours[0]!.name : undefined);
+  return usual === remote ? "dp" : `dp -r ${remote}`;
 }
 
 function appRemote({ name, urls }: Remote): AppRemote[] {

@@ -226,6 +226,8 @@ describe.skipIf(why !== null)(`dp launch${why === null ? "" : ` (skipped: ${why}
     expect(text).toMatch(/^key {7}let admin in: operate on blog/m);
     expect(await blog.git("remote", "get-url", "mine")).toBe(`ssh://dp@127.0.0.1:${box.port}/blog`);
     expect(text).toContain("by admin@127.0.0.1 → production");
+    expect(text).toContain("next: dp -r mine logs -f, dp -r mine env set NAME=VALUE;");
+    expect((await type(blog, ["-r", "mine", "logs", "-n", "1"])).code).toBe(0);
     await unchanged(async () => {
       const again = await launch(blog, ...words);
       expect([again.code, again.text]).toEqual([0, expect.stringContaining("admin has it: operate on blog")]);
@@ -359,6 +361,20 @@ describe.skipIf(why !== null)(`dp launch${why === null ? "" : ` (skipped: ${why}
       api.remove();
     }
   }, 180_000);
+
+  test("after a rollback it stays, and the line has the command that deploys the commit", async () => {
+    const liveIn = (text: string) => /^live: blog (\S+)/m.exec(text)![1]!;
+    const words = [at("root"), "--remote", "live"];
+    const newest = liveIn((await launch(blog, ...words)).text);
+    await box.must("dp rollback blog");
+    const { code, text } = await launch(blog, ...words);
+    const back = liveIn(text);
+    expect(back).not.toBe(newest);
+    const line = `push      main is this commit already, but blog ${back} is live: dp -r live deploy blog deploys it\n`;
+    expect([code, text]).toEqual([0, expect.stringContaining(line)]);
+    expect((await type(blog, ["-r", "live", "deploy", "blog"])).code).toBe(0);
+    expect((await launch(blog, ...words)).text).toContain("push      main is this commit already\n");
+  }, 120_000);
 
   test("all of it comes up again with the server", async () => {
     await box.reboot();
