@@ -4,6 +4,9 @@ import { answer, byKey, print, warn, type Options } from "./arguments.ts";
 import { EXIT } from "../errors.ts";
 import { report } from "../main.ts";
 
+const NO_APPS =
+  "no app on this machine: dp upgrade FOLDER installs the dp of a folder here, dp launch root@SERVER brings a server's up to it";
+
 export function declareUpgradeCommand(cli: CAC): void {
   cli
     .command(
@@ -27,7 +30,10 @@ export function declareUpgradeCommand(cli: CAC): void {
       };
       const { changes, code } = await bringApps(broken, warn);
       const words = ([name, list]: [string, string[]]) => `${name}: ${list.join("; ") || "nothing to do"}`;
-      answer(options, changes, () => Object.entries(changes).map(words));
+      answer(options, changes, () => {
+        const lines = Object.entries(changes).map(words);
+        return lines.length > 0 || code !== EXIT.ok ? lines : [NO_APPS];
+      });
       return code;
     });
 }

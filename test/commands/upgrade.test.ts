@@ -115,6 +115,14 @@ test("a dp so old that it is no program of its own is still what hooks and units
   expect((await run(program, "--version")).out).toContain(`dp ${version}`);
 });
 
+test("without a folder and an app it says what there is to do here, and for a server", async () => {
+  expect(await run(dp(), "upgrade")).toMatchObject({
+    code: 0,
+    text: expect.stringMatching(/^no app on this machine: dp upgrade FOLDER .*, dp launch root@SERVER .*\n$/),
+  });
+  expect(await run(dp(), "upgrade", "--json")).toMatchObject({ code: 0, text: "{}\n" });
+});
+
 test("without a folder it brings every app up to this dp, and one that cannot be stops no other", async () => {
   const apps = ["blog", "shop"];
   try {

@@ -134,6 +134,14 @@ describe.skipIf(sshdUnavailable() !== null)("dp fleet", () => {
     expect([await child.exited, out, err]).toEqual([41, `[env][shop][set][A=it's "$HOME" *][-n][]typed`, "oops\n"]);
   });
 
+  test("-s NAME --version is the version there, and another option needs a command", async () => {
+    fleet.script("odd", 'echo "there: $*"');
+    fleet.list("odd");
+    for (const option of ["--version", "-v"])
+      expect(await fleet.dp("-s", "odd", option)).toMatchObject({ code: 0, out: `there: ${option}\n` });
+    expect((await fleet.dp("-s", "odd", "--json")).err).toContain("-s NAME needs a command behind it");
+  });
+
   test.each([
     [["-s"], "-s needs the name of a server"],
     [["-s", "odd"], "-s NAME needs a command behind it"],
