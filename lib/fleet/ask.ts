@@ -31,7 +31,8 @@ export function askerOf({ server }: Named, isLasting: boolean): Asker {
   let ssh: Ssh | undefined;
   const options = () => {
     const isShared = ssh!.argv("").includes("ControlMaster=auto");
-    return folder !== null && isShared ? ["-o", `ControlPath=${folder}/%C`] : [];
+    // A short name: temp folders are deep on a Mac, and the path of a socket has about 100 bytes.
+    return folder !== null && isShared ? ["-o", `ControlPath=${folder}/s`] : [];
   };
   return {
     async ask() {

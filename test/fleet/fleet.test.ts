@@ -156,17 +156,19 @@ describe.skipIf(sshdUnavailable() !== null)("dp fleet", () => {
     expect(existsSync(`${fleet.folder}/ran`)).toBe(false);
   });
 
-  test("--watch draws, q leaves the screen as it was, and no ssh is left", async () => {
+  test("--watch draws, q leaves the screen as it was, and no ssh is left, in a temp folder as deep as a Mac's", async () => {
     prints(fleet, "ams-1", reportWith([appWith("shop")]));
     fleet.list("ams-1");
-    const typed = inTerminal([...dp, "fleet", "--watch"], fleet.env);
+    const TMPDIR = `${fleet.folder}/`.padEnd(60, "t");
+    mkdirSync(TMPDIR, { recursive: true });
+    const typed = inTerminal([...dp, "fleet", "--watch"], { ...fleet.env, TMPDIR });
     await typed.sees("The one app is well");
-    expect(processesWith(`ssh: ${fleet.folder}/dp-fleet-`).length).toBeGreaterThan(0);
+    expect(processesWith(`ssh: ${TMPDIR}/dp-fleet-`).length).toBeGreaterThan(0);
     typed.type("q");
     expect(await typed.done).toBe(0);
     expect(typed.shown()).toEndWith("\x1b[?25h\x1b[?1049l");
-    expect(processesWith(`${fleet.folder}/dp-fleet-`)).toEqual([]);
-    expect([...new Bun.Glob("dp-fleet-*").scanSync({ cwd: fleet.folder, onlyFiles: false })]).toEqual([]);
+    expect(processesWith(`${TMPDIR}/dp-fleet-`)).toEqual([]);
+    expect([...new Bun.Glob("dp-fleet-*").scanSync({ cwd: TMPDIR, onlyFiles: false })]).toEqual([]);
   });
 
   test("--watch without a terminal is a mistake", async () => {
