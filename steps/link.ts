@@ -5,6 +5,7 @@ import { appOf } from "../lib/release/app.ts";
 import { appType } from "../lib/registry.ts";
 import { builderOf } from "../lib/release/builder.ts";
 import { linkShared } from "../lib/release/shared-files.ts";
+import { noLongerShared } from "../lib/release/unshared.ts";
 import { defineStep } from "../lib/pipeline/step.ts";
 import { appFolder } from "../lib/host/release-folder.ts";
 
@@ -15,11 +16,16 @@ const step = defineStep(import.meta.path, {
   // No undo: files that were moved into shared/ stay there, and the undo of clone removes the release.
   async run({ config, release, ...given }, io) {
     const { shared: names } = config;
+    const app = await appOf(given);
+    const lost = await noLongerShared(app, names);
+    if (lost.length > 0)
+      io.warn(
+        `${lost.join(", ")}: shared in the live release and not in this one, which does not find what is kept there`,
+      );
     if (names === undefined) {
       io.info("nothing is shared");
       return {};
     }
-    const app = await appOf(given);
     const { places, server } = app;
     const place = {
       shared: places.shared,

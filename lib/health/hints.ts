@@ -58,6 +58,8 @@ export function hintForTables(lines: readonly string[], app: string): string | n
 const NO_PACKAGE = /\bModuleNotFoundError: No module named '([\w.-]+)'/;
 const NO_MODULE = /\bCannot find (?:module|package) '((?:@[\w.-]+\/)?[\w-][\w.-]*)/;
 const NO_KEY = /\bKeyError: '([A-Z][A-Z0-9_]+)'/;
+/** The word in code, or the frame in Python's own os, which is all that there is of a `python3 -c`. */
+const OF_ENVIRON = /\benviron\b|"(?:<frozen os>|[^"]*\/os\.py)", line \d+, in __getitem__/;
 const ENVIRON = /\benviron\[["'](\w+)["']\]/g;
 const UNSET = /Error: (?:.* )?([A-Z][A-Z0-9]*_[A-Z0-9_]+) (?:is not set|is required|is missing|must be set)\b/;
 
@@ -85,7 +87,7 @@ export function settingWanted(whole: readonly string[]): string | null {
 /** In Python any dictionary ends with a KeyError. */
 function keyWanted(lines: readonly string[]): string | null {
   const key = lastMatch(lines, NO_KEY);
-  if (key === undefined || !lines.some((line) => /\benviron\b/.test(line))) return null;
+  if (key === undefined || !lines.some((line) => OF_ENVIRON.test(line))) return null;
   const asked = lines.flatMap((line) => [...line.matchAll(ENVIRON)].map((found) => found[1]));
   return asked.length === 0 || asked.includes(key) ? key : null;
 }

@@ -75,6 +75,8 @@ describe("an app that has ended", () => {
     [['    KEY = os.environ["SECRET_KEY"]', "KeyError: 'SECRET_KEY'"], "dp env shop set SECRET_KEY"],
     [["Error: DATABASE_URL is not set"], "dp env shop set DATABASE_URL"],
     [["RuntimeError: The variable DATABASE_URL must be set"], "dp env shop set DATABASE_URL"],
+    [['  File "<frozen os>", line 679, in __getitem__', "KeyError: 'API_KEY'"], "dp env shop set API_KEY"],
+    [['  File "/usr/lib/python3.9/os.py", line 679, in __getitem__', "KeyError: 'API_KEY'"], "dp env shop set API_KEY"],
   ])("%j", (lines, hint) => expect(hintForEnd(["booting", ...lines, "bye"], "shop")).toContain(hint));
 
   test.each([

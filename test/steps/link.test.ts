@@ -3,6 +3,7 @@ import { beforeAll, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { begin } from "../../lib/deploy/begin.ts";
+import { point } from "../../lib/host/link.ts";
 import { commit, deployYml, makeApp, runSteps, undo, useServer, type App, type File } from "../support/core-server.ts";
 
 useServer();
@@ -60,4 +61,22 @@ test.each<[string, string, Record<string, File>, string]>([
   const { context } = await begun(`shared: ${shared}\n`, files);
   const error = await runSteps(context, "read").catch((thrown: unknown) => thrown as { lines: string[] });
   expect((error as { lines: string[] }).lines.join("\n")).toContain(words);
+});
+
+test("what the live release shares and the new one does not is named", async () => {
+  const own = await makeApp();
+  const beginOf = async (more: string) => {
+    const sha = await commit(own.repo, { "deploy.yml": deployYml(own.app, more) });
+    const { id, context } = await begin(own.own, sha);
+    await runSteps(context, "read", "clone");
+    return { id, said: (await runSteps(context, "link")).join("\n") };
+  };
+  const { id, said } = await beginOf("shared: {dirs: [data, var/a], files: [.secret]}\n");
+  expect(said).not.toContain("live release");
+  await point(own.current, join(own.releases, id));
+  expect((await beginOf("shared: {dirs: [var, data], files: [.secret]}\n")).said).not.toContain("live release");
+  expect((await beginOf("shared: {files: [.secret]}\n")).said).toContain(
+    "data, var/a: shared in the live release and not in this one, which does not find what is kept there",
+  );
+  expect((await beginOf("")).said).toContain("data, var/a, .secret: shared in the live release");
 });
