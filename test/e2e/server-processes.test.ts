@@ -1,5 +1,6 @@
 // Workers and cron on a real server: units of systemd, timers, a reboot. The tests build on each other, on one server.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { CronRow } from "../../lib/commands/cron.ts";
 import type { ProcessRow } from "../../lib/commands/ps.ts";
 import { boxUnavailable, freePort, until } from "../support/box.ts";
@@ -204,9 +205,27 @@ describe.skipIf(why !== null)(`processes on a server${why === null ? "" : ` (ski
   });
 
   test("destroy takes workers, timers and units away", async () => {
+    await box.mustDp("env", "shop", "set", "--no-restart", "KEPT=yes");
+    await box.must(`echo kept | setpriv --reuid=dp-shop --regid=dp-shop --clear-groups tee ${BASE}/shared/kept`);
     await box.mustDp("destroy", "shop", "--yes");
     expect(await box.must("ls -R /etc/systemd/system | grep '^shop' || :")).toBe("");
     expect(await box.must("systemctl list-units --all --no-legend 'shop*'")).toBe("");
     expect(await box.must("ps -u dp-shop -o pid= || :")).toBe("");
+  });
+
+  test("what it kept comes back by the commands of docs/removing.md", async () => {
+    const [archive] = (await box.must("ls -t /var/backups/dp/shop-*.tar.gz")).split("\n");
+    const text = await Bun.file(join(import.meta.dir, "../../docs/removing.md")).text();
+    const block = text.split("```sh\n").find((part) => part.startsWith("dp setup shop"))!;
+    const commands = block.slice(0, block.indexOf("```")).replaceAll(/\S+shop-TIME\.tar\.gz/g, archive!);
+    // The user's number may be another one by now.
+    await box.must("userdel dp-shop 2>/dev/null; useradd --system late-comer");
+    await box.must(`set -e\n${commands.replace("dp setup shop", `dp setup shop --port ${port}`)}`);
+    expect(await box.mustDp("env", "shop", "get", "KEPT")).toBe("yes");
+    await shop.commit({});
+    await shop.push();
+    expect(await box.must(`cat ${BASE}/shared/kept`)).toBe("kept");
+    expect(await box.must(`stat -c %U ${BASE}/shared ${BASE}/shared/kept`)).toBe("dp-shop\ndp-shop");
+    expect((await box.instances("shop")).sort()).toEqual([await live(), `${await live()}.worker.1`]);
   });
 });
