@@ -88,6 +88,8 @@ const node: AppType = {
   name: "node",
   summary: "Node.js with npm, pnpm or yarn, and Bun",
   runtimes,
+  // From node 25 on; a fresh Debian has not got it.
+  packages: { libatomic1: "ldconfig -p | grep -q 'libatomic[.]so[.]1 '" },
 
   async wishedRuntime(place) {
     const { isBunApp, wishes } = await readProject(place);

@@ -120,6 +120,26 @@ test("without npm dp's own bun fetches it; without a registry it says what must 
   expect(readdirSync(join(root, "opt/dp-runtimes/node"))).toEqual([]);
 });
 
+test.each([
+  [
+    "error while loading shared libraries: libatomic.so.1: cannot open shared object file: No such file or directory",
+    "→ apt-get install libatomic1, then type it again",
+  ],
+  ["/lib/x86_64-linux-gnu/libc.so.6: version GLIBC_2.38 not found", "→ it needs glibc, and newer versions a newer one"],
+])("a node that says %s", async (said, hint) => {
+  const tools = mkdtempSync(join(root, "tools-"));
+  for (const name of ["sh", "chmod", "sync"]) symlinkSync(Bun.which(name)!, join(tools, name));
+  const from = await registry(await brokenNode(said));
+  try {
+    const env = { PATH: tools, HOME: tools, npm_config_registry: `${from.url}/` };
+    const { code, stderr } = await typed(["runtimes", "install", "node", "20"], env);
+    expect([code, stderr]).toEqual([8, expect.stringContaining(said)]);
+    expect(stderr).toContain(hint);
+  } finally {
+    await from.stop();
+  }
+});
+
 test("without npm the registry and the certificate of ~/.npmrc count, also for the npm that dp's bun brings", async () => {
   const [tools, home, at] = [join(root, "own-tools"), join(root, "own-home"), join(root, "own-server")];
   for (const folder of [tools, home]) mkdirSync(folder);
@@ -162,12 +182,12 @@ test("without npm a node comes whose npm bun cannot fetch as it is: npm 11, comp
 });
 
 /** A package that is called like node's and has a program that ends with 1. */
-async function brokenNode() {
+async function brokenNode(said = "no") {
   const folder = join(root, "broken");
   mkdirSync(join(folder, "package/bin"), { recursive: true });
   const name = `node-linux-${process.arch}`;
   writeFileSync(join(folder, "package/package.json"), JSON.stringify({ name, version: "20.0.0" }));
-  writeFileSync(join(folder, "package/bin/node"), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+  writeFileSync(join(folder, "package/bin/node"), `#!/bin/sh\necho "node: ${said}" >&2\nexit 127\n`, { mode: 0o755 });
   await run(["tar", "-czf", "broken.tgz", "package"], { cwd: folder });
   return { name, version: "20.0.0", bin: {}, archive: Buffer.from(await Bun.file(join(folder, "broken.tgz")).bytes()) };
 }

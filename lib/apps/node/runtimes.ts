@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { FoundRuntime, Runtimes } from "../../contracts/app-type.ts";
 import { codeOf, DpError } from "../../errors.ts";
 import type { Io } from "../../host/io.ts";
-import { answerOf, isExecutable } from "../../host/program.ts";
+import { tail } from "../../host/process/output.ts";
+import { isExecutable } from "../../host/program.ts";
 import { nobody, openToAll, runtimeFolder } from "../../host/runtime-folder.ts";
 import { allNodes, type Interpreter } from "./interpreter.ts";
 import { fetchPackage, npmOf, serverFetcher, serverSettings, type Fetcher } from "./registry.ts";
@@ -75,12 +76,28 @@ async function tried(from: string, io: Io): Promise<string> {
   const node = join(from, "bin/node");
   await openToAll(from, io);
   await chmod(node, 0o755);
-  const seeker = { user: nobody(), env: { PATH: "/usr/bin:/bin", HOME: "/" }, folder: "/" };
-  const version = await answerOf([node, "-p", "process.versions.node"], seeker, io);
-  if (version !== null && /^\d+\.\d+\.\d+/.test(version)) return version;
+  const options = { user: nobody(), env: { PATH: "/usr/bin:/bin", HOME: "/" }, cwd: "/", check: false, quiet: true };
+  const { code, text } = await io.run([node, "-p", "process.versions.node"], options).catch(whyNot);
+  if (code === 0 && /^\d+\.\d+\.\d+/.test(text)) return text;
   throw new DpError("host", "node came, and does not run on this server", {
-    hint: "it needs glibc, and newer versions a newer one: try an older node",
+    lines: tail(text, 5),
+    hint: hintFor(text),
   });
+}
+
+/** Without the loader that it was built for, a program is "not found". */
+function whyNot(error: unknown): { code: number; text: string } {
+  if (error instanceof DpError && error.exit === "host") return { code: 127, text: error.message };
+  throw error;
+}
+
+/** Libraries that node needs besides glibc, and Debian's packages of them. */
+const LIBRARIES: Readonly<Record<string, string>> = { "libatomic.so.1": "libatomic1", "libstdc++.so.6": "libstdc++6" };
+
+function hintFor(text: string): string {
+  const library = /error while loading shared libraries: ([^\s:]+):/.exec(text)?.[1] ?? "";
+  if (Object.hasOwn(LIBRARIES, library)) return `apt-get install ${LIBRARIES[library]}, then type it again`;
+  return "it needs glibc, and newer versions a newer one: try an older node";
 }
 
 /** Arranges a tree like node's own archives: bin/node, bin/npm, include, lib, share. */
