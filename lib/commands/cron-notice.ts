@@ -1,18 +1,17 @@
-// Tells that a scheduled job has failed: once, and again only after it was good.
+// Tells that a scheduled job has failed: once, and again only after it was good. A failure by hand tells nobody else.
 import type { App } from "../contracts/app.ts";
 import type { EventName, Happening } from "../contracts/notifier.ts";
 import { codeOf, messageOf } from "../errors.ts";
 import { callSenderFromUnit, put } from "../notify/post.ts";
 import { muteOf, readMutes, readTargets, targetsFor } from "../notify/targets.ts";
 import { foreign, serverName } from "../notify/text.ts";
-import type { JobRun } from "../release/job.ts";
+import { hasFailedUnseen, type JobRun } from "../release/job.ts";
 
 const EVENT: EventName = "cron";
 
 /** Queues the message; `last` is the run before. A message that cannot be queued is one line for `warn`. */
 export async function tellJob(app: App, run: JobRun, last: JobRun | null, warn: (line: string) => void): Promise<void> {
-  const isKnown = last !== null && last.endedAt !== null && last.code !== 0;
-  if (run.code === 0 || isKnown) return;
+  if (run.code === 0 || hasFailedUnseen(last)) return;
   try {
     const targets = readTargets();
     if (targets === null || muteOf(readMutes(), app.name, Date.now()) !== null) return;

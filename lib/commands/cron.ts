@@ -95,9 +95,10 @@ export async function cronRun(
   const io = makeIo(silentLog, stop.signal);
   const watch = (instance: InstanceName) => watchOutput(instance, app.manager, (line) => print(clean(line)));
   // Whoever runs it by hand sees how it ends.
-  if (!isScheduled || !hasTargets()) return runJob(app, job, io, isScheduled ? undefined : watch);
+  if (!isScheduled || !hasTargets())
+    return runJob(app, job, io, { isScheduled, watch: isScheduled ? undefined : watch });
   const last = await lastRun(app, job);
-  const run = await runJob(app, job, io);
+  const run = await runJob(app, job, io, { isScheduled });
   await (await import("./cron-notice.ts")).tellJob(app, run, last, print);
   return run;
 }

@@ -24,6 +24,14 @@ export interface JobRun {
   code: number | null;
   /** "exited with code 3", "killed by SIGKILL"; empty when all is well. */
   detail: string;
+  /** It failed where somebody saw it, and no scheduled run has failed since the last good one. */
+  byHand?: boolean;
+}
+
+/** How a run began; `watch` is called before it starts. */
+export interface Beginning {
+  isScheduled: boolean;
+  watch?: ((instance: InstanceName) => Promise<{ end(): Promise<void> } | undefined>) | undefined;
 }
 
 const recordOf = ({ places }: NamedApp, name: string) => join(places.instances, `cron.${name}.json`);
@@ -42,6 +50,10 @@ export async function lastRun(app: NamedApp, name: string): Promise<JobRun | nul
   return text === null ? null : (JSON.parse(text) as JobRun);
 }
 
+/** Whether the last run was a failure that a scheduled run came to: one to be told once. */
+export const hasFailedUnseen = (last: JobRun | null): boolean =>
+  last !== null && last.endedAt !== null && last.code !== 0 && last.byHand !== true;
+
 const keep = (app: NamedApp, run: JobRun) =>
   writeFileAtomic(recordOf(app, run.name), `${JSON.stringify(run, null, 2)}\n`, 0o600);
 
@@ -53,15 +65,10 @@ export async function jobsUnderWay({ name: app, manager }: App, name: string): P
 }
 
 /**
- * Runs an entry of the live release to its end; `watch` is called before it starts. Throws DpError "usage" when there
- * is no entry of that name, "locked" when it is running already.
+ * Runs an entry of the live release to its end. Throws DpError "usage" when there is no entry of that name, "locked" when
+ * it is running already.
  */
-export async function runJob(
-  app: App,
-  name: string,
-  io: Io,
-  watch: (instance: InstanceName) => Promise<{ end(): Promise<void> } | undefined> = async () => undefined,
-): Promise<JobRun> {
+export async function runJob(app: App, name: string, io: Io, { isScheduled, watch }: Beginning): Promise<JobRun> {
   const release = await app.live();
   if (release === null) throw await nothingLive(app);
   const facts = await factsOfRelease(app, release);
@@ -81,10 +88,12 @@ export async function runJob(
     if (other !== undefined) throw new DpError("locked", `cron ${name} of ${app.name} is already running, ${other}`);
     const instance = await otherInstance(facts, jobId(release, name));
     const begun = { name, release, startedAt: new Date().toISOString() };
+    const byHand = !isScheduled && !hasFailedUnseen(await lastRun(app, name));
     await keep(app, { ...begun, endedAt: null, code: null, detail: "" });
-    const watching = await watch(instance);
+    const watching = await watch?.(instance);
     const ended = await runToEnd(app, instance, io);
-    const run = { ...begun, endedAt: new Date().toISOString(), code: codeOf(ended), detail: ended.detail };
+    const end = { endedAt: new Date().toISOString(), code: codeOf(ended), detail: ended.detail };
+    const run: JobRun = { ...begun, ...end, ...(byHand && end.code !== 0 ? { byHand } : {}) };
     await keep(app, run);
     await watching?.end();
     await manager.stop(instance, io);

@@ -52,3 +52,24 @@ test(
   },
   LIMIT,
 );
+
+test(
+  "by hand it silences no scheduled failure, and repeats none",
+  async () => {
+    const before = told().length;
+    const since = () => told().length - before;
+    await fires(0, "--scheduled");
+    for (const code of [3, 3]) await fires(code);
+    expect(since()).toBe(0);
+    await fires(3, "--scheduled");
+    expect(since()).toBe(1);
+    await fires(3);
+    await fires(3, "--scheduled");
+    expect(since()).toBe(1);
+    await fires(0);
+    await fires(3);
+    await fires(3, "--scheduled");
+    expect(since()).toBe(2);
+  },
+  LIMIT,
+);

@@ -85,13 +85,14 @@ describe("what arrives", () => {
 
   test("webhook: every field, signed over the bytes of the body", async () => {
     const to = kept(receiver());
-    await sent("webhook", { webhook: to.url, secret: "topsecret" });
+    await sent("webhook", { webhook: to.url, secret: "topsecret" }, recent({ by: "root@\u200b203.0.113.5" }));
     const { headers, body } = to.got[0]!;
     expect(headers["dp-event"]).toBe("0123456789abcdef");
     expect(Object.keys(bodyOf(to))).toEqual(
       "v id event app server time text url run release step subject by error since hint".split(" "),
     );
-    expect(bodyOf(to)).toMatchObject({ v: 1, id: "0123456789abcdef", text: TEXT, url: null, since: null });
+    const by = "root@203.0.113.5";
+    expect(bodyOf(to)).toMatchObject({ v: 1, id: "0123456789abcdef", text: TEXT, by, url: null, since: null });
     const openssl = Bun.spawnSync(["openssl", "dgst", "-sha256", "-hmac", "topsecret"], {
       stdin: Buffer.from(`${NOW / 1000}.${body}`),
     });

@@ -3,9 +3,10 @@ import * as v from "valibot";
 import type { Message, Notifier } from "../../contracts/notifier.ts";
 import { address, maskedAddress, post, word } from "../http.ts";
 
-/** The body. Fields are only ever added; what does not apply is null. */
+/** The body. Fields are only ever added; what does not apply is null. A person's name is for programs: it calls nobody. */
 export function bodyOf({ id, text, happening }: Message) {
-  const { event, app, server, time, url, run, release, step, subject, by, error, since, hint } = happening;
+  const { event, app, server, time, url, run, release, step, subject, error, since, hint } = happening;
+  const by = happening.by?.replaceAll("@\u200b", "@") ?? null;
   return { v: 1, id, event, app, server, time, text, url, run, release, step, subject, by, error, since, hint };
 }
 
