@@ -113,6 +113,7 @@ const APP_TYPE: Omit<
   | "endHook"
   | "runOnce"
   | "mountsShared"
+  | "takesSettingsAtBuild"
   | "settings"
   | "packages"
   | "runtimes"

@@ -61,6 +61,7 @@ const staticType: AppType = {
   // A site is files alone.
   adopt: async () => ({ runtime: null }),
   inspect: requireMade,
+  takesSettingsAtBuild: true,
 
   // Nothing is started: `dp` only shows this text.
   command: async ({ config }) => `dp serves ${siteIn(config)?.root ?? "nothing"}`,

@@ -7,7 +7,10 @@ import { DpError, EXIT, messageOf } from "../errors.ts";
 import { readText } from "../host/files.ts";
 import { waitForLock } from "../host/lock.ts";
 import { requireUnlocked } from "../deploy/hand-lock.ts";
+import type { App } from "../contracts/app.ts";
+import { appType } from "../registry.ts";
 import { openApp } from "../release/app.ts";
+import { factsOfRelease } from "../release/instance.ts";
 import { say } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { quoted } from "../text/text.ts";
@@ -130,6 +133,8 @@ export async function changeEnv(name: string, change: EnvChange, options: Change
       const restart = await restartWith(name, reasonOf(set, unset), { text, stamp }, options);
       if (restart.code === EXIT.ok && options.without !== undefined)
         say(`dp: not changed on ${options.without.join(", ")}: dp env ${name} there, too`);
+      if (restart.code === EXIT.ok && (await isBuiltWithThem(app)))
+        say(`dp: a site takes settings when it is built: dp deploy ${name}`);
       return { ...changed, restart };
     }
     await writeEnvFile(base, env, text);
@@ -137,6 +142,13 @@ export async function changeEnv(name: string, change: EnvChange, options: Change
   } finally {
     lock.release();
   }
+}
+
+async function isBuiltWithThem(app: App): Promise<boolean> {
+  const live = await app.live();
+  if (live === null) return false;
+  const { config } = await factsOfRelease(app, live);
+  return (await appType(config.type)).takesSettingsAtBuild === true;
 }
 
 const reasonOf = (set: readonly string[], unset: readonly string[]) =>

@@ -111,6 +111,8 @@ export interface AppType {
   settings?(tree: Tree): Promise<string>;
   /** True: root mounts the shared paths, so the app must not be able to change the folders above them. */
   readonly mountsShared?: boolean;
+  /** True: settings count when a release is built, and no process reads them. */
+  readonly takesSettingsAtBuild?: boolean;
   /** The runtimes of its apps, for `dp runtimes`. */
   readonly runtimes?: Runtimes;
   /** The range of versions of that runtime that the commit asks for, for a server that may have none; null: none needed. */

@@ -135,6 +135,17 @@ test("a restart serves the same files, as a release of its own", async () => {
   expect((await box.dp("rollback", "shop", before)).code).toBe(0);
 });
 
+test("new settings are said to count from the next build on", async () => {
+  const before = (await get("/page.txt")).text;
+  const { code, text } = await box.dp("env", "shop", "set", "VITE_API=/v2");
+  expect([code, text]).toEqual([
+    0,
+    expect.stringContaining("dp: a site takes settings when it is built: dp deploy shop\n"),
+  ]);
+  expect((await get("/page.txt")).text).toBe(before);
+  expect((await box.dp("env", "shop", "unset", "VITE_API")).code).toBe(0);
+});
+
 test("a warm rollback is nothing but a switch", async () => {
   appendFileSync(join(box.base, "config.yml"), "keepWarm: 10m\n");
   const before = box.link("current");
