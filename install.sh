@@ -411,7 +411,7 @@ uninstall_dp() {
         if [ -f "$old.installed" ]; then rm -rf "$old"; fi
     done
     rm -f "$trees/.lock"
-    rmdir "$trees" || say "left alone: $trees is not empty"
+    rmdir "$trees" 2>/dev/null || say "left alone: $trees is not empty"
     say "dp is removed from $tree and $commands"
     for left in /opt/deployments /var/repos /var/log/deployments; do
         if [ -e "$left" ]; then say "left alone: $left"; fi
