@@ -140,6 +140,32 @@ test.each([
   }
 });
 
+test("of an open range the newest long-term node comes, and a newer one where the registry has none or it is named", async () => {
+  const at = join(root, "long-term");
+  const came = await typed(["runtimes", "install", "node", ">=20"], { HOME: join(root, "long-home") }, at);
+  expect(`${came.code} ${came.stdout}${came.stderr}`).toMatch(/^0 [^]*node 24\.\d+\.\d+ is there for all apps/);
+
+  const tools = join(root, "range-tools");
+  mkdirSync(tools);
+  for (const name of ["sh", "chmod", "sync"]) symlinkSync(Bun.which(name)!, join(tools, name));
+  for (const [version, range, fetched] of [
+    ["26.1.0", ">=20", ">=20"],
+    ["26.1.0", "26", "26"],
+    ["22.1.0", ">=20 || 18", ">=20 22.x"],
+  ] as const) {
+    const from = await registry({ ...(await brokenNode()), version });
+    try {
+      const env = { PATH: tools, HOME: tools, npm_config_registry: `${from.url}/` };
+      const { stdout, stderr } = await typed(["runtimes", "install", "node", range], env, at);
+      expect(`${stdout}${stderr}`).toContain("node came, and does not run on this server");
+      const lines = stdout.split("\n").filter((line) => line.startsWith("fetching "));
+      expect(lines.at(-1)).toBe(`fetching node-linux-${process.arch}@${fetched} with bun`);
+    } finally {
+      await from.stop();
+    }
+  }
+});
+
 test("without npm the registry and the certificate of ~/.npmrc count, also for the npm that dp's bun brings", async () => {
   const [tools, home, at] = [join(root, "own-tools"), join(root, "own-home"), join(root, "own-server")];
   for (const folder of [tools, home]) mkdirSync(folder);

@@ -48,7 +48,13 @@ export async function serverSettings(): Promise<string> {
   return said.code === 0 && file.startsWith("/") && existsSync(file) ? file : SETTINGS;
 }
 
-/** Fetches a package into a folder of its own; answers the folder of its files. Throws DpError "command". */
+/** The reason of the error for a version that the registry does not have. */
+export const UNKNOWN_VERSION = "unknown version";
+
+/**
+ * Fetches a package into a folder of its own; answers the folder of its files. Throws DpError "command", for the reason
+ * UNKNOWN_VERSION when the registry has none in that range.
+ */
 export async function fetchPackage(folder: string, name: string, range: string, by: Fetcher, io: Io): Promise<string> {
   await mkdir(folder);
   await Bun.write(join(folder, "package.json"), "{}");
@@ -69,6 +75,7 @@ export async function fetchPackage(folder: string, name: string, range: string, 
     hint: isUnknown
       ? `npm view ${name} versions lists what there is`
       : `npm's registry must be reachable; for a mirror or a proxy: registry= or https-proxy= in ~/.npmrc or ${SETTINGS}`,
+    ...(isUnknown ? { reason: UNKNOWN_VERSION } : {}),
   });
 }
 

@@ -8,8 +8,8 @@ import { tail } from "../../host/process/output.ts";
 import { isExecutable } from "../../host/program.ts";
 import { nobody, openToAll, runtimeFolder } from "../../host/runtime-folder.ts";
 import { allNodes, type Interpreter } from "./interpreter.ts";
-import { fetchPackage, npmOf, serverFetcher, serverSettings, type Fetcher } from "./registry.ts";
-import { isRange } from "./version.ts";
+import { fetchPackage, npmOf, serverFetcher, serverSettings, UNKNOWN_VERSION, type Fetcher } from "./registry.ts";
+import { isRange, longTermRanges } from "./version.ts";
 
 const MINUTES = 60_000;
 /** node's own files, which the registry's package `node` uses as well; by node's names of architectures. */
@@ -35,7 +35,7 @@ async function install(wanted: string, io: Io): Promise<FoundRuntime> {
   const { folder, temp } = await runtimeFolder("node");
   try {
     const by = serverFetcher();
-    const from = await fetchPackage(join(temp, "node"), name, range, by, io);
+    const from = await fetchNode(temp, name, range, by, io);
     const version = await tried(from, io);
     const place = join(folder, version);
     if (await isExecutable(join(place, "bin/node"))) io.info(`node ${version} is there already`);
@@ -48,6 +48,17 @@ async function install(wanted: string, io: Io): Promise<FoundRuntime> {
   } finally {
     await rm(temp, { recursive: true, force: true });
   }
+}
+
+/** Of a range without an upper end, the newest long-term node; the newest of all is not yet meant for production. */
+async function fetchNode(temp: string, name: string, range: string, by: Fetcher, io: Io): Promise<string> {
+  for (const [at, longTerm] of longTermRanges(range).entries())
+    try {
+      return await fetchPackage(join(temp, `node-${at}`), name, longTerm, by, io);
+    } catch (error) {
+      if (!(error instanceof DpError) || error.reason !== UNKNOWN_VERSION) throw error;
+    }
+  return fetchPackage(join(temp, "node"), name, range, by, io);
 }
 
 /**

@@ -35,6 +35,22 @@ export function isRange(text: string): boolean {
   });
 }
 
+/** Higher than any part of a version. */
+const FAR = 99_999;
+
+/**
+ * Of a range without an upper end (`>=20`), the same range within each long-term line, the newest line first: `>=20
+ * 24.x`, `>=20 22.x`. None of any other range: who names 26 gets 26.
+ */
+export function longTermRanges(range: string): string[] {
+  const sets = range.split("||").map((set) => set.trim());
+  const open = sets.filter((set) => !set.includes(" - ") && Bun.semver.satisfies(`${FAR}.0.0`, set));
+  const lines = Object.values(LTS).toReversed();
+  const within = (line: string) => open.filter((set) => Bun.semver.satisfies(`${line}.${FAR}.0`, set));
+  const ranges = lines.map((line) => within(line).map((set) => `${set} ${line}.x`));
+  return ranges.filter((each) => each.length > 0).map((each) => each.join(" || "));
+}
+
 /**
  * Whether a version is in a semver range (`>=18 <23`, `^20.11`, `20.x
  * 22.x`). Throws DpError "config" for an invalid range.

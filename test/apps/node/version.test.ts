@@ -1,7 +1,13 @@
 // What .nvmrc, .node-version and engines wish, and which versions that is.
 import { expect, test } from "bun:test";
 import type { DpError } from "../../../lib/errors.ts";
-import { inRange, newestFirst, parseVersionFile, type Version } from "../../../lib/apps/node/version.ts";
+import {
+  inRange,
+  longTermRanges,
+  newestFirst,
+  parseVersionFile,
+  type Version,
+} from "../../../lib/apps/node/version.ts";
 
 const version = (text: string, lts: string | null = null): Version => ({ text, lts });
 const iron = version("20.20.2", "Iron");
@@ -72,6 +78,18 @@ test.each<[string, boolean]>([
 test.each(["latest", "twenty", ">=20 please", "lts/*", "foo||20"])("engines %j is no range", (range) => {
   const error = refusal(() => inRange("engines.node in package.json", range));
   expect(error).toMatchObject({ exit: "config", message: expect.stringContaining(JSON.stringify(range)) });
+});
+
+test.each<[string, string[]]>([
+  [">=20", [">=20 24.x", ">=20 22.x", ">=20 20.x"]],
+  [">= 22.3", [">= 22.3 24.x", ">= 22.3 22.x"]],
+  ["18 || >=22", [">=22 24.x", ">=22 22.x"]],
+  ["*", ["* 24.x", "* 22.x", "* 20.x", "* 18.x"]],
+  ...[">=25", "26", "^25", "20.11.1", "v20", ">=20 <27", "20.x || 22.x", "18 - 26", "18 || >=99"].map(
+    (range): [string, string[]] => [range, []],
+  ),
+])("the long-term lines of %j", (range, wanted) => {
+  expect(longTermRanges(range)).toEqual(wanted);
 });
 
 test("the newest comes first, by number and not by letter", () => {
