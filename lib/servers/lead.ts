@@ -143,9 +143,13 @@ function failure({ name, log }: Line, { code, error, step }: Ended): DpError {
   const what = error ?? `it ended with exit code ${code}`;
   const lines = log().filter((line) => /^ {2}[|!→]/.test(line));
   return new DpError(exitNamed(code), `${name}${step === null ? "" : `, at ${step}`}: ${what}`, {
-    lines: lines.slice(-25).map((line) => line.replace(/^ {2}\| /, "")),
+    lines: lines.slice(-25).map((line) => placed(line, name).replace(/^ {2}\| /, "")),
   });
 }
+
+/** A hint of another server with the name of it: typed on the one that leads, `dp env` changes the setting of all. */
+const placed = (line: string, name: string) =>
+  /^ {2}→ .*\bdp [a-z]/.test(line) ? line.replace("→ ", `→ on ${name}: `) : line;
 
 const NAMES: Partial<Record<number, ExitName>> = Object.fromEntries(
   (["config", "locked", "command", "unhealthy", "host", "stuck"] as const).map((name) => [EXIT[name], name]),

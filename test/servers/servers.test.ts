@@ -6,7 +6,7 @@ import { isLocked } from "../../lib/host/lock.ts";
 import { seedOf, spread } from "../faults/seed.ts";
 import { claimPort } from "../support/port.ts";
 import { threeServers, threeUnavailable, type One, type Three } from "../support/three-servers.ts";
-import { deployYml, until, type Outcome } from "../support/sandbox.ts";
+import { deployYml, SERVER, until, type Outcome } from "../support/sandbox.ts";
 
 const ALL_FAULTS = process.env["DP_FAULTS"] === "all";
 const seed = seedOf("several servers");
@@ -213,6 +213,24 @@ describe.skipIf(why !== null)("several servers", () => {
     expect(await values()).toEqual(["hello", "hello", "hello"]);
     await expectTogether(live);
     expect(JSON.stringify(three.c.run())).not.toContain("bye");
+  });
+
+  test("a server that lacks a setting is named with the command, which changes that server alone", async () => {
+    const wanted = (one: One) => one.dp("env", "shop", "get", "SITE_NAME");
+    for (const one of [three.a, three.c])
+      code(await one.dp("env", "shop", "set", `SITE_NAME=${one.name}`, "--no-restart"), 0);
+    await three.commit({ "server.py": SERVER.replace("\n\n", '\n\nname = os.environ["SITE_NAME"]\n') });
+    const refused = await three.push();
+    expect(refused.code).not.toBe(0);
+    expect(refused.text).toMatch(/FAILED at agree: b, at \w+: /);
+    const command = /→ on b: the app wants the setting SITE_NAME: dp (env shop set SITE_NAME)/.exec(refused.text)![1]!;
+    // As the hint has it, on b.
+    code(await three.b.dp(...command.split(" ").slice(0, -1), "SITE_NAME=b", "--no-restart"), 0);
+    code(await three.push(), 0);
+    expect((await Promise.all(three.all.map(wanted))).map(({ text }) => text.trim())).toEqual(["a", "b", "c"]);
+    await three.commit({ "server.py": SERVER });
+    code(await three.push(), 0);
+    await expectTogether(three.a.live()!);
   });
 
   describe("--on", () => {
