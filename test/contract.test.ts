@@ -105,6 +105,7 @@ const APP_TYPE: Omit<
   Members<Required<AppType>>,
   | "manager"
   | "build"
+  | "hasBuild"
   | "listenVariables"
   | "inspect"
   | "store"

@@ -114,6 +114,7 @@ const node: AppType = {
     return runtimeOf(place, project, await findRunners(place, project, io), installed, io);
   },
 
+  hasBuild: async (place) => (await readProject(place)).hasBuild,
   build,
 
   async command(place) {

@@ -11,6 +11,7 @@ import type { App } from "../contracts/app.ts";
 import { appType } from "../registry.ts";
 import { openApp } from "../release/app.ts";
 import { factsOfRelease } from "../release/instance.ts";
+import { placeOf } from "../release/place.ts";
 import { say } from "../text/say.ts";
 import { didYouMean } from "../text/suggestion.ts";
 import { quoted } from "../text/text.ts";
@@ -133,8 +134,8 @@ export async function changeEnv(name: string, change: EnvChange, options: Change
       const restart = await restartWith(name, reasonOf(set, unset), { text, stamp }, options);
       if (restart.code === EXIT.ok && options.without !== undefined)
         say(`dp: not changed on ${options.without.join(", ")}: dp env ${name} there, too`);
-      if (restart.code === EXIT.ok && (await isBuiltWithThem(app)))
-        say(`dp: a site takes settings when it is built: dp deploy ${name}`);
+      const note = restart.code === EXIT.ok ? await buildNote(app) : null;
+      if (note !== null) say(`dp: ${note}`);
       return { ...changed, restart };
     }
     await writeEnvFile(base, env, text);
@@ -144,11 +145,17 @@ export async function changeEnv(name: string, change: EnvChange, options: Change
   }
 }
 
-async function isBuiltWithThem(app: App): Promise<boolean> {
+/** What a build makes of the change, which a restart does not repeat; null: nothing was built. */
+async function buildNote(app: App): Promise<string | null> {
   const live = await app.live();
-  if (live === null) return false;
-  const { config } = await factsOfRelease(app, live);
-  return (await appType(config.type)).takesSettingsAtBuild === true;
+  if (live === null) return null;
+  const facts = await factsOfRelease(app, live);
+  const type = await appType(facts.config.type);
+  const isBuilt = facts.config.build !== undefined || (await type.hasBuild?.(placeOf(facts, {})));
+  if (!isBuilt) return null;
+  return type.takesSettingsAtBuild
+    ? `a site takes settings when it is built: dp deploy ${app.name}`
+    : `the build saw the old settings: if it reads them, dp deploy ${app.name} builds again`;
 }
 
 const reasonOf = (set: readonly string[], unset: readonly string[]) =>

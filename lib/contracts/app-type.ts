@@ -139,6 +139,8 @@ export interface AppType {
    * function it is always built.
    */
   adopt?(place: Place, built: Built, io: Io): Promise<{ runtime: Runtime | null } | string>;
+  /** Whether the commit has a build of its own, without `build` in deploy.yml. Default: none. */
+  hasBuild?(place: Pick<Place, "tree" | "config" | "commit">): Promise<boolean>;
   /** Builds the release instead of the step, which runs `build` from deploy.yml. Safe to repeat. */
   build?(place: Place, io: Io): Promise<void>;
   /** The bytes that a build has written outside the app's base folder since a time in ms. Default: none. */

@@ -151,11 +151,12 @@ describe("with a live release", () => {
     const load = (async () => {
       for (; !isDone; asked++) await box.answer().catch(() => failed++);
     })();
-    const { stdout } = await dp(0, "env", "shop", "set", `SECRET=${SECRET}`, "KEPT=2");
+    const { stdout, text: said } = await dp(0, "env", "shop", "set", `SECRET=${SECRET}`, "KEPT=2");
     isDone = true;
     await load;
     expect([failed, asked > 0]).toEqual([0, true]);
     expect(stdout).toContain(`restarts ${before}, set SECRET, KEPT, by `);
+    expect(said).toContain("dp: the build saw the old settings: if it reads them, dp deploy shop builds again\n");
     expect(await environment()).toMatchObject({ SECRET, KEPT: "2", DP_RELEASE: box.link("current")! });
     expect(Object.keys(box.instances())).toEqual([box.link("current")!]);
     expect(text()).toContain(`KEPT=2 # why\n`);

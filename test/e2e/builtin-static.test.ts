@@ -146,6 +146,20 @@ test("new settings are said to count from the next build on", async () => {
   expect((await box.dp("env", "shop", "unset", "VITE_API")).code).toBe(0);
 });
 
+test("of a site that nothing builds that is not said", async () => {
+  const before = box.link("current")!;
+  await box.release({
+    "deploy.yml": yml()
+      .replace(/^build: .*\n/m, "")
+      .replace("root: dist", "root: src"),
+  });
+  const { code, text } = await box.dp("env", "shop", "set", "VITE_API=/v3");
+  expect([code, text]).toEqual([0, expect.not.stringMatching(/built|builds/)]);
+  expect((await box.dp("env", "shop", "unset", "VITE_API")).code).toBe(0);
+  await box.release({ "deploy.yml": yml() });
+  expect((await box.dp("rollback", "shop", before)).code).toBe(0);
+});
+
 test("a warm rollback is nothing but a switch", async () => {
   appendFileSync(join(box.base, "config.yml"), "keepWarm: 10m\n");
   const before = box.link("current");

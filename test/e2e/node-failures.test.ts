@@ -42,6 +42,15 @@ test("the first push is installed, built and thinned out", async () => {
   expect(box.run().facts["runtime"]).toMatchObject({ env: { NODE_ENV: "production" } });
 });
 
+test("after new settings it is said that the build script saw the old ones", async () => {
+  const said = `dp: the build saw the old settings: if it reads them, dp deploy ${box.app} builds again\n`;
+  const changed = await box.dp("env", box.app, "set", "API=/v2");
+  expect([changed.code, changed.text]).toEqual([0, expect.stringContaining(said)]);
+  expect((await box.dp("env", box.app, "unset", "API")).code).toBe(0);
+  expect((await box.dp("rollback", box.app, live)).code).toBe(0);
+  await expectLive(live);
+});
+
 /** A push of changed files that is refused; the working copy is as before then. */
 async function refused(changes: Record<string, string | null>): Promise<Outcome> {
   await box.commit(changes);
