@@ -113,6 +113,8 @@ test("without npm dp's own bun fetches it; without a registry it says what must 
       8,
       expect.stringContaining("node came, and does not run on this server"),
     ]);
+    expect(broken.stderr).toContain("  node: no\n");
+    expect(broken.stderr).not.toContain("glibc");
     expect(from.asked).toHaveLength(2);
   } finally {
     await from.stop();
@@ -124,6 +126,10 @@ test.each([
   [
     "error while loading shared libraries: libatomic.so.1: cannot open shared object file: No such file or directory",
     "→ apt-get install libatomic1, then type it again",
+  ],
+  [
+    "error while loading shared libraries: libodd.so.2: cannot open shared object file: No such file or directory",
+    "→ install the package that has libodd.so.2, then type it again",
   ],
   ["/lib/x86_64-linux-gnu/libc.so.6: version GLIBC_2.38 not found", "→ it needs glibc, and newer versions a newer one"],
 ])("a node that says %s", async (said, hint) => {

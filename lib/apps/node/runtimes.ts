@@ -92,7 +92,7 @@ async function tried(from: string, io: Io): Promise<string> {
   if (code === 0 && /^\d+\.\d+\.\d+/.test(text)) return text;
   throw new DpError("host", "node came, and does not run on this server", {
     lines: tail(text, 5),
-    hint: hintFor(text),
+    ...hintFor(text),
   });
 }
 
@@ -105,10 +105,16 @@ function whyNot(error: unknown): { code: number; text: string } {
 /** Libraries that node needs besides glibc, and Debian's packages of them. */
 const LIBRARIES: Readonly<Record<string, string>> = { "libatomic.so.1": "libatomic1", "libstdc++.so.6": "libstdc++6" };
 
-function hintFor(text: string): string {
-  const library = /error while loading shared libraries: ([^\s:]+):/.exec(text)?.[1] ?? "";
-  if (Object.hasOwn(LIBRARIES, library)) return `apt-get install ${LIBRARIES[library]}, then type it again`;
-  return "it needs glibc, and newer versions a newer one: try an older node";
+/** Without the loader of glibc, as on Alpine, the program itself is "not found". */
+const NO_GLIBC = /\bGLIBC(?:XX)?_|not found/;
+
+/** What its output shows; of anything else it speaks for itself. */
+function hintFor(text: string): { hint?: string } {
+  const library = /error while loading shared libraries: ([^\s:]+):/.exec(text)?.[1];
+  if (library !== undefined && Object.hasOwn(LIBRARIES, library))
+    return { hint: `apt-get install ${LIBRARIES[library]}, then type it again` };
+  if (library !== undefined) return { hint: `install the package that has ${library}, then type it again` };
+  return NO_GLIBC.test(text) ? { hint: "it needs glibc, and newer versions a newer one: try an older node" } : {};
 }
 
 /** Arranges a tree like node's own archives: bin/node, bin/npm, include, lib, share. */
